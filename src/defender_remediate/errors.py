@@ -1,0 +1,274 @@
+"""Every error this library raises, as one tree.
+
+::
+
+    DefenderRemediateError                 one root: catch this, read ``str(error)`` and ``error.hint``
+    ├── InvalidInputError (ValueError)     what the caller passed is wrong; nothing was sent
+    │   ├── InvalidResourceIdError         not a resource id, or not one this call takes
+    │   ├── InvalidScopeError              not a subscription, group, resource or management group id
+    │   ├── InvalidEndpointError           not an https URL, and not a loopback address either
+    │   ├── UnknownRecommendationError     no such assessment key
+    │   ├── ParameterError                 a fix parameter is missing, unknown or of the wrong type
+    │   └── CatalogError                   a catalog file is wrong: names the file and the key path
+    ├── PlanError                          a plan may not be applied; nothing was sent
+    │   ├── PlanNotApprovedError           ``approve`` is not the digest of this plan
+    │   ├── PlanAlteredError               the plan's text does not match its own digest
+    │   └── GuardError                     the plan goes beyond a guard
+    ├── CredentialError                    the credential gave no token
+    ├── RequestError                       Azure Resource Manager answered with an error
+    │   ├── UnauthorizedError              401
+    │   ├── ForbiddenError                 403
+    │   │   └── PolicyViolationError       a deny policy refused the change
+    │   ├── NotFoundError                  404
+    │   │   └── ProviderNotRegisteredError Microsoft.Security is not registered: not "no findings"
+    │   ├── ConflictError                  409
+    │   │   ├── ScopeLockedError           a lock forbids writes
+    │   │   └── BusyError                  another operation holds the resource; it ends by itself
+    │   ├── PreconditionFailedError        412, the target moved
+    │   ├── ThrottledError                 429
+    │   ├── ServiceError                   5xx: a write may have taken effect
+    │   └── OperationFailedError           a long-running operation ended Failed or Canceled
+    ├── ConnectionFailedError              no answer
+    │   └── ConnectionCutError             no answer after the request left: a write may have taken effect
+    ├── MalformedResponseError             the answer is not what the contract says
+    ├── OperationTimeoutError              a long-running operation did not end in time; it goes on in Azure
+    └── RemediationFailedError             raised by ``raise_for_failures()`` only
+
+Each error says what happened and where in its text, and what to do next in ``hint``. All of them pickle.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = [
+    "BusyError",
+    "CatalogError",
+    "ConflictError",
+    "ConnectionCutError",
+    "ConnectionFailedError",
+    "CredentialError",
+    "DefenderRemediateError",
+    "ForbiddenError",
+    "GuardError",
+    "InvalidEndpointError",
+    "InvalidInputError",
+    "InvalidResourceIdError",
+    "InvalidScopeError",
+    "MalformedResponseError",
+    "NotFoundError",
+    "OperationFailedError",
+    "OperationTimeoutError",
+    "ParameterError",
+    "PlanAlteredError",
+    "PlanError",
+    "PlanNotApprovedError",
+    "PolicyViolationError",
+    "PreconditionFailedError",
+    "ProviderNotRegisteredError",
+    "RemediationFailedError",
+    "RequestError",
+    "ScopeLockedError",
+    "ServiceError",
+    "ThrottledError",
+    "UnauthorizedError",
+    "UnknownRecommendationError",
+]
+
+
+class DefenderRemediateError(Exception):
+    """The root of the tree.
+
+    Attributes:
+        message: What happened, and where.
+        hint: What the caller can do about it; empty when there is nothing to add.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions with keyword-only arguments do not unpickle by themselves.
+        return _rebuild, (type(self), self.message, self.__dict__.copy())
+
+
+def _rebuild(cls: type[DefenderRemediateError], message: str, state: dict[str, Any]) -> DefenderRemediateError:
+    error = cls.__new__(cls, message)
+    error.args = (message,)
+    error.__dict__.update(state)
+    return error
+
+
+class InvalidInputError(DefenderRemediateError, ValueError):
+    """An argument is wrong. Nothing was sent to Azure."""
+
+
+class InvalidResourceIdError(InvalidInputError):
+    """A text is not an Azure resource id, or not one of the kind this call takes."""
+
+
+class InvalidScopeError(InvalidInputError):
+    """A text is not a subscription, resource group, resource or management group id."""
+
+
+class InvalidEndpointError(InvalidInputError):
+    """The endpoint is not an https URL, and not a loopback address either: a token must not travel in the clear."""
+
+
+class UnknownRecommendationError(InvalidInputError):
+    """No recommendation has this assessment key, neither in Azure nor in the catalog."""
+
+
+class ParameterError(InvalidInputError):
+    """A fix parameter is missing, unknown, or has a value that the fix does not take."""
+
+
+class CatalogError(InvalidInputError):
+    """A catalog file cannot be used.
+
+    Attributes:
+        source: The file, or another name of where the text came from.
+        path: The key path inside it, such as ``fix[3].compliant_when.path``; empty when the whole file is wrong.
+    """
+
+    def __init__(self, message: str, *, source: str = "", path: str = "", hint: str = "") -> None:
+        where = ": ".join(part for part in (source, path) if part)
+        super().__init__(f"{where}: {message}" if where else message, hint=hint)
+        self.source = source
+        self.path = path
+
+
+class PlanError(DefenderRemediateError):
+    """A plan may not be applied. Nothing was sent to Azure."""
+
+
+class PlanNotApprovedError(PlanError):
+    """``approve`` is not the digest of the plan that was passed."""
+
+
+class PlanAlteredError(PlanError):
+    """The plan's content does not match the digest that was stored with it."""
+
+
+class GuardError(PlanError):
+    """The plan goes beyond a guard.
+
+    Attributes:
+        guard: The name of the guard, such as ``max_changes``.
+    """
+
+    def __init__(self, message: str, *, guard: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.guard = guard
+
+
+class CredentialError(DefenderRemediateError):
+    """The credential gave no token, so the request was not sent."""
+
+
+class RequestError(DefenderRemediateError):
+    """Azure Resource Manager answered with an error.
+
+    Attributes:
+        status: The HTTP status; 200 for a long-running operation that failed under it.
+        code: Azure's own word, such as ``ScopeLocked``; empty when the body had none.
+        method, url: The request; the URL without anything that could be a secret.
+        request_id: ``x-ms-request-id``, for a support case.
+        retry_after: Seconds that Azure asked to wait, or None.
+        details: The codes and messages nested below, outermost first.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 0,
+        code: str = "",
+        method: str = "",
+        url: str = "",
+        request_id: str = "",
+        retry_after: float | None = None,
+        details: tuple[str, ...] = (),
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.code = code
+        self.method = method
+        self.url = url
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.details = details
+
+
+class UnauthorizedError(RequestError):
+    """401: the token was refused."""
+
+
+class ForbiddenError(RequestError):
+    """403: the caller lacks a permission, or something forbids the change."""
+
+
+class PolicyViolationError(ForbiddenError):
+    """An Azure Policy with the deny effect refused the change."""
+
+
+class NotFoundError(RequestError):
+    """404: it does not exist, or the caller may not see it."""
+
+
+class ProviderNotRegisteredError(NotFoundError):
+    """The subscription is not registered with the resource provider: nothing is known, which is not "no findings"."""
+
+
+class ConflictError(RequestError):
+    """409: the state of the resource or its subscription does not allow this."""
+
+
+class ScopeLockedError(ConflictError):
+    """A ReadOnly lock on the resource or above it forbids writes."""
+
+
+class BusyError(ConflictError):
+    """Another operation holds the resource; the same request may work later."""
+
+
+class PreconditionFailedError(RequestError):
+    """412: the resource changed since it was read."""
+
+
+class ThrottledError(RequestError):
+    """429: the request was not processed; ``retry_after`` says when to come back."""
+
+
+class ServiceError(RequestError):
+    """408 or 5xx: Azure failed. A write may or may not have taken effect until the target is read again."""
+
+
+class OperationFailedError(RequestError):
+    """A long-running operation ended Failed or Canceled, whatever the HTTP status of its last answer was."""
+
+
+class ConnectionFailedError(DefenderRemediateError):
+    """No answer came, and the request is known not to have reached Azure."""
+
+
+class ConnectionCutError(ConnectionFailedError):
+    """No answer came after the request had left: a write may or may not have taken effect."""
+
+
+class MalformedResponseError(DefenderRemediateError):
+    """An answer is truncated, not JSON, or not what Azure's contract says."""
+
+
+class OperationTimeoutError(DefenderRemediateError):
+    """A long-running operation did not end within the time given. It goes on in Azure."""
+
+
+class RemediationFailedError(DefenderRemediateError):
+    """At least one step of a run did not end well; only ``raise_for_failures()`` raises this."""

@@ -1,0 +1,1 @@
+"""What this library speaks of: frozen values, no input or output, nothing of Azure's SDKs."""

@@ -1,0 +1,89 @@
+"""Reading what Azure sends: the few getters that all ``from_rest`` methods share. None of them fails on odd values."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+_TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?\s*(Z|[+-]\d\d:?\d\d)?\Z", re.IGNORECASE)
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The value when it is an object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def pick(value: Any, *names: str) -> Any:
+    """The first of these members that is there and not null, whatever its case.
+
+    Azure Resource Manager, Resource Graph and continuous export spell the same member differently.
+    """
+    members = mapping(value)
+    for name in names:
+        found = members.get(name)
+        if found is not None:
+            return found
+    folded = {str(key).casefold(): item for key, item in members.items() if item is not None}
+    for name in names:
+        if name.casefold() in folded:
+            return folded[name.casefold()]
+    return None
+
+
+def text(value: Any, *names: str) -> str:
+    """A member as text; empty when it is missing."""
+    found = pick(value, *names) if names else value
+    if isinstance(found, bool):
+        return str(found).lower()
+    return (
+        found if isinstance(found, str) else "" if found is None or isinstance(found, (Mapping, list)) else str(found)
+    )
+
+
+def texts(value: Any, *names: str) -> tuple[str, ...]:
+    """A member as a tuple of texts; empty when it is missing or null."""
+    found = pick(value, *names)
+    if isinstance(found, str):
+        return (found,) if found else ()
+    return tuple(text(item) for item in found) if isinstance(found, (list, tuple)) else ()
+
+
+def number(value: Any, *names: str) -> float:
+    """A member as a float; zero when it is missing or no number."""
+    found = pick(value, *names)
+    try:
+        read = float(found)
+    except (OverflowError, TypeError, ValueError):
+        return 0.0
+    return read if math.isfinite(read) else 0.0
+
+
+def count(value: Any, *names: str) -> int:
+    """A member as an integer; zero when it is missing or no number."""
+    return int(number(value, *names))
+
+
+def flag(value: Any, *names: str) -> bool:
+    """A member as a boolean; Azure writes booleans as text in places."""
+    found = pick(value, *names)
+    return found.casefold() == "true" if isinstance(found, str) else bool(found)
+
+
+def timestamp(value: Any, *names: str) -> datetime | None:
+    """A member as an aware datetime in UTC; None when it is missing or no date.
+
+    Azure sends up to seven fractional digits; Python keeps six.
+    """
+    match = _TIMESTAMP.match(text(value, *names))
+    if match is None:
+        return None
+    day, clock, fraction, zone = match.groups()
+    zone = "+00:00" if zone in (None, "Z", "z") else zone if ":" in zone else f"{zone[:3]}:{zone[3:]}"
+    try:
+        parsed = datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6].ljust(6, '0')}{zone}")
+        return parsed.astimezone(timezone.utc)
+    except (OverflowError, ValueError):
+        return None

@@ -1,0 +1,112 @@
+"""What the Azure activity log says happened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from defender_remediate.models import _wire
+from defender_remediate.models._enums import OpenEnum
+from defender_remediate.models._notebook import notebook
+
+
+class ActivityStatus(OpenEnum):
+    """The state of a logged operation."""
+
+    STARTED = "Started"
+    ACCEPTED = "Accepted"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing more is to be expected of the operation."""
+        return self not in (ActivityStatus.STARTED, ActivityStatus.ACCEPTED)
+
+
+@notebook
+@attrs.frozen(kw_only=True)
+class ActivityEvent:
+    """One operation on one resource, joined from the two or three records that the log keeps of it.
+
+    Attributes:
+        timestamp: When it began; UTC.
+        finished: When its last record was made; None while it runs.
+        operation: Such as ``Microsoft.Storage/storageAccounts/write``; its casing is Azure's and varies.
+        status: The latest one known.
+        sub_status: Such as ``OK``, ``Created`` or ``Conflict``.
+        caller: The user, or the object id of the application.
+        record_ids: The ``eventDataId`` of each record joined, sorted.
+    """
+
+    timestamp: datetime | None
+    finished: datetime | None = None
+    operation: str
+    operation_id: str = ""
+    status: ActivityStatus
+    sub_status: str = ""
+    resource_id: str = attrs.field(eq=str.casefold)
+    resource_group: str = attrs.field(default="", eq=str.casefold)
+    caller: str = ""
+    correlation_id: str = ""
+    subscription_id: str = ""
+    level: str = ""
+    http_method: str = ""
+    message: str = ""
+    record_ids: tuple[str, ...] = ()
+
+    @classmethod
+    def from_rest(cls, json: Mapping[str, Any]) -> ActivityEvent:
+        """Decode one record of ``eventtypes/management/values``; ``join`` puts the records of one operation together."""
+        status = ActivityStatus(_value(json, "status"))
+        submitted = _wire.timestamp(json, "eventTimestamp")
+        properties = _wire.mapping(json.get("properties"))
+        return cls(
+            timestamp=submitted,
+            finished=submitted if status.is_terminal else None,
+            operation=_value(json, "operationName"),
+            operation_id=_wire.text(json, "operationId"),
+            status=status,
+            sub_status=_value(json, "subStatus") or _wire.text(properties, "statusCode"),
+            resource_id=_wire.text(json, "resourceId") or _wire.text(_wire.mapping(json.get("authorization")), "scope"),
+            resource_group=_wire.text(json, "resourceGroupName"),
+            caller=_wire.text(json, "caller"),
+            correlation_id=_wire.text(json, "correlationId"),
+            subscription_id=_wire.text(json, "subscriptionId"),
+            level=_wire.text(json, "level"),
+            http_method=_wire.text(_wire.mapping(json.get("httpRequest")), "method"),
+            message=_wire.text(properties, "statusMessage"),
+            record_ids=tuple(filter(None, (_wire.text(json, "eventDataId"),))),
+        )
+
+    def join(self, other: ActivityEvent) -> ActivityEvent:
+        """This operation with what another of its records adds. The order in which records are joined does not matter."""
+        first, last = sorted((self, other), key=_moment)
+        return attrs.evolve(
+            last,
+            timestamp=min((event.timestamp for event in (first, last) if event.timestamp), default=None),
+            caller=last.caller or first.caller,
+            http_method=last.http_method or first.http_method,
+            message=last.message or first.message,
+            sub_status=last.sub_status or first.sub_status,
+            record_ids=tuple(sorted({*first.record_ids, *last.record_ids})),
+        )
+
+    def __str__(self) -> str:
+        when = self.timestamp.isoformat(timespec="seconds") if self.timestamp else "(no time)"
+        return f"{when} {self.status:<9} {self.operation} {self.resource_id}"
+
+
+def _moment(event: ActivityEvent) -> tuple[int, str]:
+    # Records of one operation may carry the same time: Started comes first and a terminal record last, whatever it says.
+    ranks = {ActivityStatus.STARTED: 0, ActivityStatus.ACCEPTED: 1}
+    return ranks.get(event.status, 2), event.timestamp.isoformat() if event.timestamp else ""
+
+
+def _value(json: Mapping[str, Any], name: str) -> str:
+    # Localisable members are wrapped as {value, localizedValue}.
+    wrapped = json.get(name)
+    return _wire.text(wrapped, "value") if isinstance(wrapped, Mapping) else _wire.text(wrapped)

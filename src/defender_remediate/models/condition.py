@@ -1,0 +1,65 @@
+"""A condition on a resource body: when a fix has nothing to do, and where it applies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from defender_remediate.models._enums import Word
+from defender_remediate.models._json import canonical, freeze
+
+
+class Test(Word):
+    """What a condition asks."""
+
+    __test__ = False  # not a test class, whatever pytest thinks of the name
+
+    EQUALS = "equals"
+    NOT_EQUALS = "not_equals"
+    IN = "in"
+    NOT_IN = "not_in"
+    EXISTS = "exists"
+    AT_LEAST = "at_least"
+    CONTAINS = "contains"
+    MATCHES = "matches"
+    ALL = "all"
+    ANY = "any"
+    NOT = "not"
+    SOME = "some"
+    EVERY = "every"
+
+
+@attrs.frozen(kw_only=True, str=False)
+class Condition:
+    """One question about a body, or several joined.
+
+    Strings compare without regard to case, as Azure Policy compares them.
+
+    Attributes:
+        test: ``equals``, ``not_equals``, ``in``, ``not_in``, ``contains`` (an array holds the value, or a text the
+            text) and ``matches`` (a regular expression for the whole text) compare what is at ``path`` with ``value``;
+            ``exists`` asks whether something other than null is there; ``at_least`` compares numbers and versions
+            (``"TLS1_2"``, ``"1.2"``), and a version it cannot read is not enough. ``all``, ``any`` and ``not`` join
+            ``of``. ``some`` and ``every`` ask ``of[0]`` of each element of the array at ``path``; ``every`` is false
+            for an empty or missing array: nothing proves nothing.
+        path: Members joined by dots, such as ``properties.networkAcls.defaultAction``. A member with a dot in its name
+            is written in brackets: ``tags['a.b']``.
+    """
+
+    test: Test = attrs.field(converter=Test)
+    path: str = ""
+    value: Any = attrs.field(default=None, converter=freeze)
+    of: tuple[Condition, ...] = ()
+
+    def __str__(self) -> str:
+        if self.test in (Test.ALL, Test.ANY):
+            joint = " and " if self.test is Test.ALL else " or "
+            return "(" + joint.join(map(str, self.of)) + ")"
+        if self.test is Test.NOT:
+            return f"not {self.of[0]}"
+        if self.test in (Test.SOME, Test.EVERY):
+            return f"{self.test} of {self.path}: {self.of[0]}"
+        if self.test is Test.EXISTS:
+            return f"{self.path} {'exists' if self.value else 'is absent'}"
+        return f"{self.path} {str(self.test).replace('_', ' ')} {canonical(self.value)}"

@@ -1,0 +1,152 @@
+"""Secure score and security controls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from defender_remediate.models import _wire
+from defender_remediate.models._notebook import notebook
+
+
+@notebook
+@attrs.frozen(kw_only=True)
+class SecureScore:
+    """The secure score of a subscription.
+
+    Attributes:
+        current, max: Points.
+        percentage: A ratio from 0 to 1, rounded by Azure to four digits.
+        weight: How much this subscription counts in an average over several.
+    """
+
+    current: float
+    max: float
+    percentage: float
+    weight: float = 0.0
+    name: str = "ascScore"
+    display_name: str = ""
+
+    @classmethod
+    def from_rest(cls, json: Mapping[str, Any]) -> SecureScore:
+        """Decode one item of ``Microsoft.Security/secureScores``."""
+        properties = _wire.mapping(json.get("properties"))
+        score = _wire.mapping(properties.get("score"))
+        return cls(
+            current=_wire.number(score, "current"),
+            max=_wire.number(score, "max"),
+            percentage=_wire.number(score, "percentage"),
+            weight=_wire.number(properties, "weight"),
+            name=_wire.text(json, "name"),
+            display_name=_wire.text(properties, "displayName"),
+        )
+
+    @classmethod
+    def from_graph(cls, row: Mapping[str, Any]) -> SecureScore:
+        """Decode one Resource Graph row of type ``microsoft.security/securescores``."""
+        return cls.from_rest(row)
+
+    def __str__(self) -> str:
+        return f"{self.current:.2f} of {self.max:.2f} points ({self.percentage:.0%})"
+
+
+@notebook
+@attrs.frozen(kw_only=True)
+class SecurityControl:
+    """A group of recommendations with a maximum score.
+
+    A resource counts as healthy only when every recommendation of the control is healthy on it, so healthy and
+    unhealthy counts are counts of resources, not of findings.
+
+    Attributes:
+        name: The GUID of the control's definition, the same in every subscription.
+        max_score, current_score: Points. The maximum is 0 when nothing in scope counts.
+        potential_increase: Points that the control would still add.
+        recommendation_keys: The assessment keys it groups; empty unless Azure was asked for the definition.
+    """
+
+    name: str = attrs.field(eq=str.casefold)
+    display_name: str = ""
+    max_score: float = 0.0
+    current_score: float = 0.0
+    healthy_count: int = 0
+    unhealthy_count: int = 0
+    not_applicable_count: int = 0
+    recommendation_keys: tuple[str, ...] = ()
+
+    @property
+    def potential_increase(self) -> float:
+        """``max * unhealthy / (healthy + unhealthy)``; 0 when no resource counts."""
+        return self.points_per_resource * self.unhealthy_count
+
+    @property
+    def points_per_resource(self) -> float:
+        """What one more healthy resource adds to the score."""
+        counted = self.healthy_count + self.unhealthy_count
+        return self.max_score / counted if counted else 0.0
+
+    @classmethod
+    def from_rest(cls, json: Mapping[str, Any]) -> SecurityControl:
+        """Decode one item of ``Microsoft.Security/secureScoreControls``."""
+        properties = _wire.mapping(json.get("properties"))
+        score = _wire.mapping(properties.get("score"))
+        definition = _wire.mapping(_wire.mapping(properties.get("definition")).get("properties"))
+        return cls(
+            name=_wire.text(json, "name") or _wire.text(json, "id").rstrip("/").rpartition("/")[2],
+            display_name=_wire.text(properties, "displayName"),
+            max_score=_wire.number(score, "max"),
+            current_score=_wire.number(score, "current"),
+            healthy_count=_wire.count(properties, "healthyResourceCount"),
+            unhealthy_count=_wire.count(properties, "unhealthyResourceCount"),
+            not_applicable_count=_wire.count(properties, "notApplicableResourceCount"),
+            recommendation_keys=_keys(definition),
+        )
+
+    @classmethod
+    def from_graph(cls, row: Mapping[str, Any]) -> SecurityControl:
+        """Decode one Resource Graph row of type ``microsoft.security/securescores/securescorecontrols``."""
+        return cls.from_rest(row)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.display_name}: {self.current_score:.2f} of {self.max_score:.2f} points, "
+            f"+{self.potential_increase:.2f} possible ({self.unhealthy_count} unhealthy)"
+        )
+
+
+@notebook
+@attrs.frozen(kw_only=True)
+class ControlDefinition:
+    """What a control groups and is worth in full, apart from any subscription.
+
+    Attributes:
+        max_score: Points in full; a subscription's own maximum is 0 while nothing in it counts.
+    """
+
+    name: str = attrs.field(eq=str.casefold)
+    display_name: str = ""
+    description: str = ""
+    max_score: float = 0.0
+    source_type: str = "BuiltIn"
+    recommendation_keys: tuple[str, ...] = ()
+
+    @classmethod
+    def from_rest(cls, json: Mapping[str, Any]) -> ControlDefinition:
+        """Decode one item of ``Microsoft.Security/secureScoreControlDefinitions``."""
+        properties = _wire.mapping(json.get("properties"))
+        return cls(
+            name=_wire.text(json, "name"),
+            display_name=_wire.text(properties, "displayName"),
+            description=_wire.text(properties, "description"),
+            max_score=_wire.number(properties, "maxScore"),
+            source_type=_wire.text(_wire.mapping(properties.get("source")), "sourceType"),
+            recommendation_keys=_keys(properties),
+        )
+
+
+def _keys(definition: Mapping[str, Any]) -> tuple[str, ...]:
+    listed = definition.get("assessmentDefinitions")
+    links = (_wire.text(item, "id") for item in listed) if isinstance(listed, (list, tuple)) else ()
+    return tuple(link.rstrip("/").rpartition("/")[2] for link in links if link)

@@ -1,0 +1,221 @@
+"""A plan: what will be sent, to which resources, and what is left out and why. Planning is the dry run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from defender_remediate.errors import PlanAlteredError
+from defender_remediate.models import _codec, _table
+from defender_remediate.models._enums import Word
+from defender_remediate.models._json import ABSENT, Absent, FrozenMap, freeze, sha256
+from defender_remediate.models.condition import Condition
+from defender_remediate.models.fix import Impact, Reversibility
+
+
+class SkipReason(Word):
+    """Why a resource is not changed."""
+
+    ALREADY_COMPLIANT = "already compliant"
+    NO_FIX = "no fix"
+    NOT_APPLICABLE = "not applicable"
+    NOT_FOUND = "not found"
+    NOT_IN_AZURE = "not in Azure"
+    NOT_READABLE = "not readable"
+    NOT_SELECTED = "not selected"
+    PARAMETER_MISSING = "parameter missing"
+    PREVIEW_FAILED = "preview failed"
+    CONSENT_MISSING = "consent missing"
+    CONFLICTS = "conflicts with another fix"
+
+
+@attrs.frozen(kw_only=True, str=False)
+class PropertyChange:
+    """One member of a body, before and after.
+
+    Attributes:
+        path: Such as ``properties.minimumTlsVersion``.
+        before, after: JSON values, or ``ABSENT``.
+    """
+
+    path: str
+    before: Any = attrs.field(default=ABSENT, converter=freeze)
+    after: Any = attrs.field(default=ABSENT, converter=freeze)
+
+    def __str__(self) -> str:
+        return f"{self.path}: {_table.value(self.path, self.before)} -> {_table.value(self.path, self.after)}"
+
+
+@attrs.frozen(kw_only=True)
+class PlannedRequest:
+    """One request to Azure Resource Manager, as it will be sent.
+
+    Attributes:
+        method: ``PATCH`` or ``PUT``.
+        path: A resource id with one leading slash, or the id of a deployment.
+        body: The JSON body.
+        if_match: The etag that the target had, for types that have one; empty for none.
+    """
+
+    method: str
+    path: str
+    api_version: str
+    body: FrozenMap = attrs.field(converter=freeze, repr=False)
+    if_match: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class RemediationStep:
+    """One change planned for one target.
+
+    Attributes:
+        id: Unique within the plan, and the same whenever the same change is planned again.
+        executor: The name of the executor that will send it.
+        keys, titles: The recommendations it closes; several fixes of one target become one request.
+        resource_id: The resource the recommendation is about.
+        target_id: What is read and written; the resource itself or something below it.
+        changes: Every member that will differ.
+        request: What will be sent.
+        way_back: The request that undoes it; None when there is none.
+        fingerprint: SHA-256 of the target as it was planned; a target that moved since is skipped as drifted.
+        compliant_when: The condition that proves the change.
+        irreversible_keys: The fixes in it that nothing can put back; each of them needs its own consent.
+    """
+
+    id: str
+    executor: str
+    keys: tuple[str, ...]
+    titles: tuple[str, ...]
+    resource_id: str
+    resource_type: str
+    target_id: str
+    api_version: str
+    changes: tuple[PropertyChange, ...]
+    request: PlannedRequest
+    way_back: PlannedRequest | None = None
+    fingerprint: str
+    compliant_when: Condition
+    impact: Impact = attrs.field(default=Impact.NONE, converter=Impact)
+    impact_reason: str = ""
+    reversibility: Reversibility = attrs.field(default=Reversibility.EXACT, converter=Reversibility)
+    irreversible_keys: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return _table.step_text(self)
+
+
+@attrs.frozen(kw_only=True, str=False)
+class SkippedResource:
+    """A resource that a plan leaves alone, and why."""
+
+    resource_id: str
+    keys: tuple[str, ...]
+    reason: SkipReason = attrs.field(converter=SkipReason)
+    message: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.resource_id}: {self.reason}" + (f" ({self.message})" if self.message else "")
+
+
+@attrs.frozen(kw_only=True, str=False)
+class RemediationPlan:
+    """An immutable list of steps and skips, with a digest. Nothing was written to make it.
+
+    ``print(plan)`` shows every change before and after. ``apply`` takes it only together with its digest, which covers
+    the endpoint, tenants, scope, catalog version and all of every step: the executor, the resource, the state it was
+    planned on, what is shown of the change, the exact request and the way back. Any edit of them gives another digest.
+
+    Attributes:
+        steps: What will be sent.
+        skipped: What will not, and why.
+        scope: The scope ids that were looked at.
+        endpoint: The base URL of Azure Resource Manager.
+        tenants: The tenant ids of the subscriptions involved, as far as they could be read.
+        created_at: UTC.
+    """
+
+    steps: tuple[RemediationStep, ...]
+    skipped: tuple[SkippedResource, ...] = ()
+    scope: tuple[str, ...]
+    endpoint: str
+    tenants: tuple[str, ...] = ()
+    catalog_version: str
+    created_at: datetime
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hexadecimal over everything that is shown of a step and everything that will be sent."""
+        bound = [self.endpoint, self.tenants, self.scope, self.catalog_version]
+        return sha256([*bound, _codec.encode(self.steps)])
+
+    def only(self, *, keys: Iterable[str] | None = None, resources: Iterable[str] | None = None) -> RemediationPlan:
+        """A plan with just the steps that close one of these recommendations and touch one of these resources.
+
+        What is dropped moves to ``skipped``. The result has another digest.
+        """
+        wanted_keys = None if keys is None else {key.casefold() for key in keys}
+        wanted = None if resources is None else {resource.casefold() for resource in resources}
+        return self._select(
+            tuple(
+                step
+                for step in self.steps
+                if (wanted_keys is None or wanted_keys & {key.casefold() for key in step.keys})
+                and (wanted is None or wanted & {step.resource_id.casefold(), step.target_id.casefold()})
+            )
+        )
+
+    def limit(self, n: int) -> RemediationPlan:
+        """A plan with the first ``n`` steps; what is dropped moves to ``skipped``. It has another digest."""
+        return self._select(self.steps[: max(0, n)])
+
+    def _select(self, steps: tuple[RemediationStep, ...]) -> RemediationPlan:
+        kept = {step.id for step in steps}
+        dropped = tuple(
+            SkippedResource(resource_id=step.resource_id, keys=step.keys, reason=SkipReason.NOT_SELECTED)
+            for step in self.steps
+            if step.id not in kept
+        )
+        return attrs.evolve(self, steps=steps, skipped=self.skipped + dropped)
+
+    def to_json(self) -> str:
+        """The whole plan as JSON text. It holds request bodies: treat it like the configuration it describes."""
+        return _codec.dumps({"kind": "RemediationPlan", "digest": self.digest, **_codec.encode(self)})
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> RemediationPlan:
+        """Read a plan back.
+
+        Raises:
+            InvalidInputError: The text is no plan; the message names the member.
+            PlanAlteredError: The content does not match the digest stored with it.
+        """
+        document = _codec.loads(text, "RemediationPlan")
+        digest = document.pop("digest", None)
+        plan = _codec.decode(cls, document)
+        if digest != plan.digest:
+            raise PlanAlteredError(
+                f"the plan's content has digest {plan.digest[:12]}…, its text says {str(digest)[:12]}…",
+                hint="plan again and approve the new digest",
+            )
+        return plan
+
+    def __str__(self) -> str:
+        return _table.plan_text(self)
+
+    def _repr_html_(self) -> str:
+        return _table.html_pre(str(self))
+
+
+__all__ = [
+    "ABSENT",
+    "Absent",
+    "PlannedRequest",
+    "PropertyChange",
+    "RemediationPlan",
+    "RemediationStep",
+    "SkipReason",
+    "SkippedResource",
+]

@@ -1,0 +1,26 @@
+"""Why a recommendation stands where it does."""
+
+from __future__ import annotations
+
+import attrs
+
+from defender_remediate.models._notebook import notebook
+
+
+@notebook
+@attrs.frozen(kw_only=True)
+class Priority:
+    """The place of a recommendation in the ranking, and the reasons for it, most important first.
+
+    Attributes:
+        points: What fixing it alone adds to the secure score.
+        shared_points: What it adds on top when the other recommendations of the same controls are fixed as well.
+        reasons: Short sentences, in the order in which they decided.
+    """
+
+    points: float = 0.0
+    shared_points: float = 0.0
+    reasons: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "; ".join(self.reasons)

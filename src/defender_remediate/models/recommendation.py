@@ -1,0 +1,258 @@
+"""Assessments and recommendations: what Defender for Cloud found, and what it says about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from defender_remediate.models import _wire
+from defender_remediate.models._enums import OpenEnum
+from defender_remediate.models._json import FrozenMap, freeze
+from defender_remediate.models._notebook import notebook
+from defender_remediate.models._prose import plain_text
+from defender_remediate.models.fix import FixAction
+from defender_remediate.models.ids import resource_of_assessment
+from defender_remediate.models.priority import Priority
+
+
+class AssessmentStatus(OpenEnum):
+    """What Defender for Cloud says of one resource. Exempt resources are NotApplicable, with a cause."""
+
+    HEALTHY = "Healthy"
+    UNHEALTHY = "Unhealthy"
+    NOT_APPLICABLE = "NotApplicable"
+
+
+class Severity(OpenEnum):
+    """How bad a finding is, the same for all its resources."""
+
+    CRITICAL = "Critical"
+    HIGH = "High"
+    MEDIUM = "Medium"
+    LOW = "Low"
+
+
+class RiskLevel(OpenEnum):
+    """How bad a finding is on this resource; known only where Defender CSPM looked at its context."""
+
+    CRITICAL = "Critical"
+    HIGH = "High"
+    MEDIUM = "Medium"
+    LOW = "Low"
+    NONE = "None"
+
+
+class Effort(OpenEnum):
+    """Azure's own words for user impact and implementation effort."""
+
+    LOW = "Low"
+    MODERATE = "Moderate"
+    HIGH = "High"
+
+
+@notebook
+@attrs.frozen(kw_only=True)
+class Assessment:
+    """One recommendation judged on one resource.
+
+    Two assessments are equal when they say the same of the same resource, whichever API they were read through: ids
+    compare without regard to case, and ``portal_url`` (which the REST list does not carry) does not count.
+
+    Attributes:
+        id: The assessment's own resource id.
+        key: The assessment key: a GUID that all resources share.
+        resource_id: What was assessed.
+        status: Healthy, Unhealthy or NotApplicable.
+        cause: Why, such as ``Exempt`` or ``OffByPolicy``; empty when Azure gives none.
+        source: Where the resource lives, such as ``Azure``, ``OnPremise`` or ``Aws``.
+        risk_level: None unless Defender CSPM rated it.
+        risk_factors: Azure's words for why it is at risk.
+        first_evaluated, changed: UTC, or None where Azure leaves them out.
+        additional_data: What this assessment type adds; free-form.
+    """
+
+    id: str = attrs.field(eq=str.casefold)
+    key: str = attrs.field(eq=str.casefold)
+    resource_id: str = attrs.field(eq=str.casefold)
+    display_name: str = ""
+    status: AssessmentStatus
+    cause: str = ""
+    description: str = ""
+    source: str = "Azure"
+    risk_level: RiskLevel | None = None
+    risk_factors: tuple[str, ...] = ()
+    first_evaluated: datetime | None = None
+    changed: datetime | None = None
+    portal_url: str | None = attrs.field(default=None, eq=False)
+    additional_data: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze)
+
+    @property
+    def is_exempt(self) -> bool:
+        """Whether the resource is exempt; Azure reports it as NotApplicable."""
+        return self.cause.casefold() == "exempt"
+
+    @classmethod
+    def from_rest(cls, json: Mapping[str, Any]) -> Assessment:
+        """Decode one item of ``Microsoft.Security/assessments`` as Azure Resource Manager sends it."""
+        return _assessment(json)
+
+    @classmethod
+    def from_graph(cls, row: Mapping[str, Any]) -> Assessment:
+        """Decode one row of the Resource Graph table ``securityresources``, which has another casing."""
+        return _assessment(row)
+
+
+def _assessment(item: Mapping[str, Any]) -> Assessment:
+    properties = _wire.mapping(_wire.pick(item, "properties"))
+    status = _wire.mapping(properties.get("status"))
+    details = _wire.mapping(_wire.pick(properties, "resourceDetails"))
+    risk = _wire.mapping(properties.get("risk"))
+    links = _wire.mapping(properties.get("links"))
+    identifier = _wire.text(item, "id")
+    level = _wire.text(risk, "level")
+    return Assessment(
+        id="/" + identifier.strip("/"),
+        key=_wire.text(item, "name") or identifier.rstrip("/").rpartition("/")[2],
+        resource_id=_resource_id(details, identifier),
+        display_name=_wire.text(properties, "displayName"),
+        status=AssessmentStatus(_wire.text(status, "code")),
+        cause=_wire.text(status, "cause"),
+        description=_wire.text(status, "description"),
+        source=_wire.text(details, "source") or "Azure",
+        risk_level=RiskLevel(level) if level else None,
+        risk_factors=_wire.texts(risk, "riskFactors"),
+        first_evaluated=_wire.timestamp(status, "firstEvaluationDate"),
+        changed=_wire.timestamp(status, "statusChangeDate"),
+        portal_url=_portal_url(_wire.text(links, "azurePortalUri", "azurePortal")),
+        additional_data=FrozenMap(_wire.mapping(properties.get("additionalData"))),
+    )
+
+
+def _resource_id(details: Mapping[str, Any], assessment_id: str) -> str:
+    # Aws and Gcp resources carry their Azure mirror apart; machines outside Azure carry no id at all.
+    named = _wire.text(details, "azureResourceId") or _wire.text(details, "id")
+    return "/" + named.strip("/") if named else resource_of_assessment(assessment_id)
+
+
+def _portal_url(link: str) -> str | None:
+    # Resource Graph leaves the scheme out.
+    return None if not link else link if "://" in link else f"https://{link.lstrip('/')}"
+
+
+@notebook
+@attrs.frozen(kw_only=True)
+class RecommendationMetadata:
+    """What Azure says about an assessment type, apart from any resource.
+
+    Attributes:
+        remediation_steps: The manual steps as plain text; Azure sends HTML.
+        policy_definition_id: The policy definition that it comes from; empty for those that are not policies.
+    """
+
+    key: str = attrs.field(eq=str.casefold)
+    display_name: str = ""
+    description: str = attrs.field(default="", repr=False)
+    remediation_steps: str = attrs.field(default="", repr=False)
+    severity: Severity | None = None
+    assessment_type: str = ""
+    categories: tuple[str, ...] = ()
+    user_impact: Effort | None = None
+    implementation_effort: Effort | None = None
+    threats: tuple[str, ...] = ()
+    tactics: tuple[str, ...] = ()
+    techniques: tuple[str, ...] = ()
+    preview: bool = False
+    policy_definition_id: str = attrs.field(default="", eq=str.casefold)
+    planned_deprecation: str = ""
+
+    @classmethod
+    def from_rest(cls, json: Mapping[str, Any]) -> RecommendationMetadata:
+        """Decode one item of ``Microsoft.Security/assessmentMetadata``."""
+        return _metadata(_wire.text(json, "name"), _wire.mapping(json.get("properties")))
+
+    @classmethod
+    def from_graph(cls, row: Mapping[str, Any]) -> RecommendationMetadata:
+        """Decode the metadata that Resource Graph puts inside each assessment row."""
+        properties = _wire.mapping(row.get("properties"))
+        inlined = dict(_wire.mapping(properties.get("metadata")))
+        inlined.setdefault("displayName", _wire.text(properties, "displayName"))
+        return _metadata(_wire.text(row, "name"), inlined)
+
+
+def _metadata(key: str, properties: Mapping[str, Any]) -> RecommendationMetadata:
+    severity, impact, effort = (
+        _wire.text(properties, name) for name in ("severity", "userImpact", "implementationEffort")
+    )
+    return RecommendationMetadata(
+        key=key,
+        display_name=_wire.text(properties, "displayName"),
+        description=plain_text(_wire.text(properties, "description")),
+        remediation_steps=plain_text(_wire.text(properties, "remediationDescription")),
+        severity=Severity(severity) if severity else None,
+        assessment_type=_wire.text(properties, "assessmentType"),
+        categories=_wire.texts(properties, "categories"),
+        user_impact=Effort(impact) if impact else None,
+        implementation_effort=Effort(effort) if effort else None,
+        threats=_wire.texts(properties, "threats"),
+        tactics=_wire.texts(properties, "tactics"),
+        techniques=_wire.texts(properties, "techniques"),
+        preview=_wire.flag(properties, "preview"),
+        policy_definition_id=_wire.text(properties, "policyDefinitionId"),
+        planned_deprecation=_wire.text(properties, "plannedDeprecationDate"),
+    )
+
+
+@notebook
+@attrs.frozen(kw_only=True)
+class Recommendation:
+    """An assessment type with what Azure says about it, what it found, and how to fix it.
+
+    Attributes:
+        key: The assessment key.
+        remediation_steps: The manual steps, as plain text.
+        risk_level: The highest risk among its unhealthy resources; None where no one rated it.
+        controls: Display names of the security controls it belongs to.
+        unhealthy_count, healthy_count, not_applicable_count: Resources in the client's scope.
+        fix: How this library fixes it; None when there are only the manual steps.
+        potential_increase: Points that the secure score gains when this recommendation alone is fixed everywhere. It is
+            often 0: a control pays for a resource only when its last unhealthy recommendation is fixed.
+        priority: Where it stands in the ranking; ``str(priority)`` says why.
+    """
+
+    key: str = attrs.field(eq=str.casefold)
+    display_name: str
+    description: str = attrs.field(default="", repr=False)
+    remediation_steps: str = attrs.field(default="", repr=False)
+    severity: Severity | None = None
+    risk_level: RiskLevel | None = None
+    categories: tuple[str, ...] = attrs.field(default=(), repr=False)
+    user_impact: Effort | None = None
+    implementation_effort: Effort | None = None
+    threats: tuple[str, ...] = attrs.field(default=(), repr=False)
+    tactics: tuple[str, ...] = attrs.field(default=(), repr=False)
+    techniques: tuple[str, ...] = attrs.field(default=(), repr=False)
+    preview: bool = False
+    policy_definition_id: str = attrs.field(default="", eq=str.casefold)
+    controls: tuple[str, ...] = ()
+    unhealthy_count: int = 0
+    healthy_count: int = 0
+    not_applicable_count: int = 0
+    fix: FixAction | None = attrs.field(default=None, repr=False)
+    priority: Priority = attrs.field(factory=Priority, repr=False)
+
+    @property
+    def is_fixable(self) -> bool:
+        """Whether the catalog has a fix for it."""
+        return self.fix is not None
+
+    @property
+    def potential_increase(self) -> float:
+        """Points gained when this recommendation alone is fixed on all its resources."""
+        return self.priority.points
+
+    def __str__(self) -> str:
+        fix = self.fix.kind if self.fix else "manual"
+        return f"{self.display_name} [{self.severity or 'no severity'}, {self.unhealthy_count} unhealthy, {fix}]"

@@ -1,0 +1,172 @@
+"""What happened: one result per resource, one report per run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from defender_remediate.errors import RemediationFailedError
+from defender_remediate.models import _codec, _table
+from defender_remediate.models._enums import Word
+from defender_remediate.models._json import ABSENT, freeze
+from defender_remediate.models.plan import RemediationPlan, RemediationStep
+
+
+class Outcome(Word):
+    """What became of one step."""
+
+    APPLIED = "applied"
+    ALREADY_COMPLIANT = "already compliant"
+    SKIPPED = "skipped"
+    BLOCKED = "blocked"
+    FAILED = "failed"
+    IN_DOUBT = "in doubt"
+    ROLLED_BACK = "rolled back"
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the caller has nothing left to do about it."""
+        return self in (Outcome.APPLIED, Outcome.ALREADY_COMPLIANT, Outcome.ROLLED_BACK)
+
+
+class Health(Word):
+    """Defender for Cloud's own word on the recommendation, which may lag the resource by hours.
+
+    PENDING: the resource is compliant, Defender has not looked again yet. UNKNOWN: nobody asked, or no answer came.
+    """
+
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    PENDING = "pending"
+    UNKNOWN = "unknown"
+
+
+@attrs.frozen(kw_only=True, str=False)
+class StepError:
+    """Why a step did not end well.
+
+    Attributes:
+        code: Azure's own word, such as ``ScopeLocked``, or this library's, such as ``Drifted``.
+        status: The HTTP status, or 0 when there was none.
+        hint: What the caller can do.
+    """
+
+    code: str
+    message: str
+    status: int = 0
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
+@attrs.frozen(kw_only=True, str=False)
+class RemediationResult:
+    """What happened to one step, or to one resource that the plan had left out.
+
+    Attributes:
+        step_id: The step; empty for a resource that the plan skipped.
+        keys: The recommendations concerned.
+        before, after: The changed members as they were, and as they were read back; by path.
+        attempts: How many times the write was sent.
+        request_id: Azure's id of the last write, for a support case.
+        compliant: Whether the last read of the target met the fix's own condition; None when it was not read.
+        health: Defender's own word.
+    """
+
+    step_id: str = ""
+    resource_id: str
+    keys: tuple[str, ...]
+    outcome: Outcome = attrs.field(converter=Outcome)
+    before: Any = attrs.field(default=None, converter=freeze)
+    after: Any = attrs.field(default=None, converter=freeze)
+    error: StepError | None = None
+    attempts: int = 0
+    request_id: str = ""
+    started: datetime | None = None
+    finished: datetime | None = None
+    compliant: bool | None = None
+    health: Health = attrs.field(default=Health.UNKNOWN, converter=Health)
+
+    def __str__(self) -> str:
+        return _table.result_text(self)
+
+
+@attrs.frozen(kw_only=True, str=False)
+class RemediationReport:
+    """All results of one run: as many as the plan had steps and skips. Nothing is left out of it.
+
+    Attributes:
+        run_id: The run's own id.
+        correlation_id: What the activity log calls the run; every write carried it.
+        plan: What was applied.
+        warnings: What went wrong beside the steps, such as a hook that raised.
+        started, finished: UTC.
+    """
+
+    run_id: str
+    correlation_id: str
+    plan: RemediationPlan = attrs.field(repr=False)
+    results: tuple[RemediationResult, ...]
+    warnings: tuple[str, ...] = ()
+    started: datetime
+    finished: datetime
+
+    def __iter__(self) -> Iterator[RemediationResult]:
+        return iter(self.results)
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def count(self, outcome: Outcome | str) -> int:
+        """How many results have this outcome."""
+        wanted = Outcome(outcome)
+        return sum(result.outcome is wanted for result in self.results)
+
+    @property
+    def failures(self) -> tuple[RemediationResult, ...]:
+        """The results of planned steps that did not end well: skipped as drifted, blocked, failed or in doubt."""
+        return tuple(result for result in self.results if result.step_id and not result.outcome.is_good)
+
+    def step(self, result: RemediationResult) -> RemediationStep | None:
+        """The planned step behind a result; None for a resource that the plan had left out."""
+        return next((step for step in self.plan.steps if step.id == result.step_id), None)
+
+    def raise_for_failures(self) -> None:
+        """Raise when any planned step did not end well; a call that applied a plan never raises for one step.
+
+        Raises:
+            RemediationFailedError: Names how many, and the first of them.
+        """
+        failures = self.failures
+        if failures:
+            first = failures[0]
+            raise RemediationFailedError(
+                f"{len(failures)} of {len(self.plan.steps)} steps did not end well; the first: {first}",
+                hint="see report.failures for each of them",
+            )
+
+    def to_json(self) -> str:
+        """The whole report, with its plan, as JSON text."""
+        return _codec.dumps({"kind": "RemediationReport", **_codec.encode(self)})
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> RemediationReport:
+        """Read a report back.
+
+        Raises:
+            InvalidInputError: The text is no report; the message names the member.
+        """
+        return _codec.decode(cls, _codec.loads(text, "RemediationReport"))
+
+    def __str__(self) -> str:
+        return _table.report_text(self)
+
+    def _repr_html_(self) -> str:
+        return _table.html_pre(str(self))
+
+
+__all__ = ["ABSENT", "Health", "Outcome", "RemediationReport", "RemediationResult", "StepError"]

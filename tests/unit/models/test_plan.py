@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from datetime import timedelta, timezone
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from defender_remediate.errors import InvalidInputError, PlanAlteredError
+from defender_remediate.models.condition import Condition
+from defender_remediate.models.plan import (
+    ABSENT,
+    PlannedRequest,
+    PropertyChange,
+    RemediationPlan,
+    RemediationStep,
+    SkippedResource,
+    SkipReason,
+)
+
+TEXTS = st.text(max_size=12)
+BODIES = st.dictionaries(
+    TEXTS, st.none() | st.booleans() | st.integers() | TEXTS | st.lists(TEXTS, max_size=2), max_size=3
+)
+CONDITIONS = st.builds(Condition, test=st.just("equals"), path=TEXTS, value=TEXTS | st.booleans() | st.none())
+REQUESTS = st.builds(
+    PlannedRequest, method=st.sampled_from(["PATCH", "PUT"]), path=TEXTS, api_version=TEXTS, body=BODIES
+)
+STEPS = st.builds(
+    RemediationStep,
+    id=TEXTS,
+    executor=TEXTS,
+    keys=st.tuples(TEXTS),
+    titles=st.tuples(TEXTS),
+    resource_id=TEXTS,
+    resource_type=TEXTS,
+    target_id=TEXTS,
+    api_version=TEXTS,
+    changes=st.lists(st.builds(PropertyChange, path=TEXTS, before=TEXTS | st.just(ABSENT) | st.none()), max_size=2).map(
+        tuple
+    ),
+    request=REQUESTS,
+    way_back=st.none() | REQUESTS,
+    fingerprint=TEXTS,
+    compliant_when=CONDITIONS | CONDITIONS.map(lambda inner: Condition(test="not", of=(inner,))),
+)
+PLANS = st.builds(
+    RemediationPlan,
+    steps=st.lists(STEPS, max_size=3).map(tuple),
+    skipped=st.lists(
+        st.builds(SkippedResource, resource_id=TEXTS, keys=st.tuples(TEXTS), reason=st.sampled_from(SkipReason)),
+        max_size=2,
+    ).map(tuple),
+    scope=st.tuples(TEXTS),
+    endpoint=TEXTS,
+    tenants=st.tuples(TEXTS),
+    catalog_version=TEXTS,
+    created_at=st.datetimes(timezones=st.just(timezone.utc)),
+)
+
+
+@given(PLANS)
+def test_a_plan_survives_json_pickle_and_copy(plan):
+    """A plan read back is the plan that was written, with its digest."""
+    for twin in (RemediationPlan.from_json(plan.to_json()), pickle.loads(pickle.dumps(plan)), copy.deepcopy(plan)):
+        assert twin == plan
+        assert twin.digest == plan.digest
+    assert RemediationPlan.from_json(plan.to_json().encode()) == plan
+
+
+EDITS = {
+    "id": "other",
+    "executor": "template",
+    "keys": ("other",),
+    "titles": ("other",),
+    "resource_id": "/other",
+    "resource_type": "Microsoft.Web/sites",
+    "target_id": "/other",
+    "api_version": "2024-01-01",
+    "changes": (),
+    "request": PlannedRequest(method="PUT", path="/x", api_version="1", body={}),
+    "way_back": PlannedRequest(method="PUT", path="/x", api_version="1", body={}),
+    "fingerprint": "0" * 64,
+    "compliant_when": Condition(test="exists", path="x", value=True),
+    "impact": "restart",
+    "irreversible_keys": ("other",),
+    "impact_reason": "other",
+    "reversibility": "none",
+}
+
+
+def test_the_edits_below_cover_every_member_of_a_step():
+    """A new member of a step needs its row in the next test."""
+    assert EDITS.keys() == {field.name for field in attrs.fields(RemediationStep)}
+
+
+@pytest.mark.parametrize("member", EDITS)
+def test_any_edit_of_a_step_gives_another_digest(make_plan, make_step, member):
+    """What was approved is all that is shown and all that is sent."""
+    assert make_plan(steps=(make_step(**{member: EDITS[member]}),)).digest != make_plan().digest
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"scope": ("/subscriptions/x",)},
+        {"endpoint": "https://management.usgovcloudapi.net"},
+        {"tenants": ()},
+        {"catalog_version": "2027.01"},
+        {"steps": ()},
+    ],
+)
+def test_a_digest_is_bound_to_where_the_plan_was_made(make_plan, edit):
+    """The same steps in another cloud, tenant, scope or catalog are another plan."""
+    assert make_plan(**edit).digest != make_plan().digest
+
+
+def test_a_digest_does_not_depend_on_when_the_plan_was_made(make_plan):
+    """Planning the same again gives the same digest; so does leaving more resources alone."""
+    later = make_plan(created_at=make_plan().created_at + timedelta(hours=1), skipped=())
+    assert later.digest == make_plan().digest
+
+
+def test_the_order_of_steps_counts(make_plan, make_step):
+    """Steps are sent in the order that was approved."""
+    one, two = make_step(), make_step(id="step-2")
+    assert make_plan(steps=(one, two)).digest != make_plan(steps=(two, one)).digest
+
+
+def _paths(document, path=()):
+    if isinstance(document, dict):
+        for key, item in document.items():
+            yield from _paths(item, (*path, key))
+    elif isinstance(document, list):
+        for index, item in enumerate(document):
+            yield from _paths(item, (*path, index))
+    else:
+        yield path
+
+
+def test_an_edited_text_is_refused(make_plan):
+    """Changing any one value of the stored steps, scope, endpoint, tenants or catalog is noticed when it is read."""
+    document = json.loads(make_plan().to_json())
+    edited = [path for path in _paths(document) if path[0] in {"steps", "scope", "endpoint", "tenants", "digest"}]
+    assert len(edited) > 20
+    for path in edited:
+        twin = copy.deepcopy(document)
+        place = twin
+        for part in path[:-1]:
+            place = place[part]
+        place[path[-1]] = "edited"
+        with pytest.raises((PlanAlteredError, InvalidInputError)):
+            RemediationPlan.from_json(json.dumps(twin))
+
+
+def test_a_text_without_its_digest_is_refused(make_plan):
+    """A plan that does not say what was approved cannot be approved."""
+    document = json.loads(make_plan().to_json())
+    del document["digest"]
+    with pytest.raises(PlanAlteredError, match="its text says None"):
+        RemediationPlan.from_json(json.dumps(document))
+
+
+def test_only_keeps_what_was_asked_for(make_plan, make_step):
+    """Keys and resources select without regard to case; what is dropped is listed as not selected."""
+    first = make_step(keys=("k1", "k2"))
+    second = make_step(id="step-2", keys=("k3",), resource_id="/other", target_id="/other/config/web")
+    plan = make_plan(steps=(first, second), skipped=())
+    assert plan.only(keys=["K2"]).steps == (first,)
+    assert plan.only(resources=["/OTHER"]).steps == (second,)
+    assert plan.only(resources=["/other/CONFIG/web"]).steps == (second,)
+    assert plan.only(keys=["k3"], resources=[first.resource_id]).steps == ()
+    assert plan.only() == plan
+    (dropped,) = plan.only(keys=["k1"]).skipped
+    assert (dropped.resource_id, dropped.keys, dropped.reason) == ("/other", ("k3",), SkipReason.NOT_SELECTED)
+    assert str(dropped) == "/other: not selected"
+
+
+@pytest.mark.parametrize(("n", "kept"), [(-1, 0), (0, 0), (1, 1), (2, 2), (9, 2)])
+def test_limit_keeps_the_first(make_plan, make_step, n, kept):
+    """The first n steps stay, the rest is listed as not selected."""
+    plan = make_plan(steps=(make_step(), make_step(id="step-2")), skipped=())
+    limited = plan.limit(n)
+    assert limited.steps == plan.steps[:kept]
+    assert len(limited.skipped) == 2 - kept
+    assert (limited.digest == plan.digest) == (kept == 2)
+
+
+def test_a_change_prints_before_and_after():
+    """One member, with what is not there named as absent."""
+    assert str(PropertyChange(path="a.b", before=None, after=[1])) == "a.b: null -> [1]"
+    assert str(PropertyChange(path="a.b", after="x")) == 'a.b: (absent) -> "x"'
+
+
+def test_a_skip_says_why():
+    """The reason and, when there is one, the message."""
+    skip = SkippedResource(resource_id="/x", keys=(), reason="no fix", message="manual steps only")
+    assert str(skip) == "/x: no fix (manual steps only)"
+
+
+def test_a_plan_cannot_be_changed(make_plan):
+    """An approved plan stays what it was."""
+    plan = make_plan()
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        plan.steps = ()
+    with pytest.raises(TypeError):
+        plan.steps[0].request.body["properties"] = {}
+    assert hash(plan) == hash(make_plan())
