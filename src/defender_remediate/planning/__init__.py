@@ -1,0 +1,1 @@
+"""Pure decisions: what is compliant, what differs, what comes first. Nothing here reads or writes anything."""

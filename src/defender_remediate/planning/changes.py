@@ -1,0 +1,45 @@
+"""The difference between two bodies, for people, and the mark by which a body is known again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from defender_remediate.models._json import ABSENT, canonical, sha256
+from defender_remediate.models.plan import PropertyChange
+from defender_remediate.planning.paths import join, member
+
+# Members that move without anyone having changed the resource.
+_VOLATILE = ("etag", "systemData")
+
+
+def changes(before: Any, after: Any) -> tuple[PropertyChange, ...]:
+    """Every member that differs, one line each, in the order of the new body. Arrays count as one value."""
+    return tuple(_walk(before, after, ()))
+
+
+def _walk(before: Any, after: Any, at: tuple[str, ...]) -> Iterator[PropertyChange]:
+    if isinstance(after, Mapping) and (isinstance(before, Mapping) or (before is ABSENT and after)):
+        old = before if isinstance(before, Mapping) else {}
+        for name in [*after, *(name for name in old if name not in after)]:
+            yield from _walk(old.get(name, ABSENT), after.get(name, ABSENT), (*at, name))
+    elif before is ABSENT or after is ABSENT or canonical(before) != canonical(after):
+        yield PropertyChange(path=join(at), before=before, after=after)
+
+
+def fingerprint(body: Any) -> str:
+    """SHA-256 of a body without what moves by itself: ``etag``, ``systemData``, ``provisioningState``."""
+    return sha256(settled(body))
+
+
+def settled(body: Any) -> Any:
+    """The body without the members that move by themselves and that no request may carry."""
+    if not isinstance(body, Mapping):
+        return body
+    dropped = {member(body, name) for name in _VOLATILE}
+    rest = {name: value for name, value in body.items() if name not in dropped}
+    inner = member(rest, "properties")
+    if isinstance(rest.get(inner), Mapping):
+        state = member(rest[inner], "provisioningState")
+        rest[inner] = {name: value for name, value in rest[inner].items() if name != state}
+    return rest

@@ -1,0 +1,159 @@
+"""What several fixes do to one target, decided before anything is asked of Azure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from defender_remediate.models.condition import Condition, Test
+from defender_remediate.models.fix import FixAction, FixKind, Impact, Reversibility
+from defender_remediate.models.ids import ResourceId
+from defender_remediate.models.plan import SkipReason
+from defender_remediate.planning.compliance import holds
+from defender_remediate.planning.merge import lay_over
+from defender_remediate.planning.parameters import fill, names_in
+
+_IMPACTS = tuple(Impact)
+_REVERSIBILITIES = tuple(Reversibility)
+
+
+@attrs.frozen(kw_only=True)
+class Candidate:
+    """A fix wanted for a resource.
+
+    Attributes:
+        values: What its placeholders stand for, by name.
+    """
+
+    fix: FixAction
+    key: str
+    resource_id: str
+    values: Mapping[str, Any]
+
+    @property
+    def target_id(self) -> str:
+        """The id of what the fix reads and writes."""
+        target = fill(self.fix.target, self.values).strip("/")
+        return f"{self.resource_id}/{target}" if target else self.resource_id
+
+    @property
+    def lane(self) -> tuple[str, str, str]:
+        """Candidates with equal lanes can become one request: a PUT carries what a PATCH would have."""
+        how = "deploy" if self.fix.kind is FixKind.TEMPLATE else "write"
+        return self.target_id.casefold(), how, self.fix.api_version
+
+
+@attrs.frozen(kw_only=True)
+class Refusal:
+    """A candidate that will not become part of a step, and why."""
+
+    candidate: Candidate
+    reason: SkipReason
+    message: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class Verdict:
+    """What is left to do on one target.
+
+    Attributes:
+        accepted: The candidates that one request will close together; empty when there is nothing to do.
+        after: The body that the request has to bring about; None for a template.
+    """
+
+    accepted: tuple[Candidate, ...]
+    refused: tuple[Refusal, ...]
+    after: Any = None
+
+    @property
+    def compliant_when(self) -> Condition:
+        """The condition that proves all of them."""
+        conditions = tuple(dict.fromkeys(candidate.fix.compliant_when for candidate in self.accepted))
+        return conditions[0] if len(conditions) == 1 else Condition(test=Test.ALL, of=conditions)
+
+    @property
+    def kind(self) -> FixKind:
+        """How they are written together: a PUT as soon as one of them cannot be a PATCH."""
+        kinds = {candidate.fix.kind for candidate in self.accepted}
+        return FixKind.PUT if FixKind.PUT in kinds else next(iter(kinds))
+
+    @property
+    def impact(self) -> Impact:
+        """The worst of them."""
+        return max((candidate.fix.impact for candidate in self.accepted), key=_IMPACTS.index)
+
+    @property
+    def reversibility(self) -> Reversibility:
+        """The worst of them."""
+        return max((candidate.fix.reversibility for candidate in self.accepted), key=_REVERSIBILITIES.index)
+
+
+def needs_resource(fix: FixAction) -> bool:
+    """Whether the resource itself has to be read besides the target, or in its place."""
+    names = names_in([fix.body, fix.template_parameters, fix.target])
+    return not fix.target or fix.applies_when is not None or "resource.location" in names
+
+
+def has_own_version(fix: FixAction) -> bool:
+    """Whether the fix's api-version is that of the resource's own provider, so that it reads the resource as well."""
+    target = fix.target.strip("/").casefold()
+    return not target.startswith("providers/") and fix.resource_type.casefold() != "microsoft.resources/subscriptions"
+
+
+def judge(candidates: tuple[Candidate, ...], *, resource: Any, before: Any) -> Verdict:
+    """Decide what one request to one target will do. All candidates share a lane.
+
+    A fix that does not apply, has nothing to do, would undo an earlier one, or would not meet its own condition is
+    refused; the others are laid over the body one after the other.
+    """
+    refused: list[Refusal] = []
+    accepted: list[Candidate] = []
+    after = before
+    for candidate in candidates:
+        fix = candidate.fix
+        if fix.applies_when is not None and not holds(fix.applies_when, resource):
+            refused.append(
+                Refusal(
+                    candidate=candidate, reason=SkipReason.NOT_APPLICABLE, message=f"applies when {fix.applies_when}"
+                )
+            )
+        elif holds(fix.compliant_when, before):
+            refused.append(Refusal(candidate=candidate, reason=SkipReason.ALREADY_COMPLIANT))
+        elif fix.kind is FixKind.TEMPLATE and accepted:
+            message = "another template of this plan deploys to it; plan again afterwards"
+            refused.append(Refusal(candidate=candidate, reason=SkipReason.CONFLICTS, message=message))
+        elif fix.kind is FixKind.TEMPLATE:
+            accepted.append(candidate)
+        else:
+            trial = _laid(candidate, after)
+            problem = _problem(candidate, accepted, trial)
+            if problem is None:
+                accepted.append(candidate)
+                after = trial
+            else:
+                refused.append(problem)
+    return Verdict(accepted=tuple(accepted), refused=tuple(refused), after=after)
+
+
+def _laid(candidate: Candidate, body: Any) -> Any:
+    fix = candidate.fix
+    desired = fill(fix.body or {}, candidate.values)
+    return lay_over(body, desired, lists=fix.lists, compliant_when=fix.compliant_when)
+
+
+def _problem(candidate: Candidate, accepted: list[Candidate], trial: Any) -> Refusal | None:
+    if not holds(candidate.fix.compliant_when, trial):
+        message = f"its change would not bring about {candidate.fix.compliant_when}"
+        return Refusal(candidate=candidate, reason=SkipReason.PREVIEW_FAILED, message=message)
+    for earlier in accepted:
+        if not holds(earlier.fix.compliant_when, trial):
+            message = f"it would undo {earlier.fix.title!r}"
+            return Refusal(candidate=candidate, reason=SkipReason.CONFLICTS, message=message)
+    return None
+
+
+def lock_name(resource_id: str) -> str:
+    """What writes to one resource and to all its children have in common: they never run at the same time."""
+    return ResourceId.parse(resource_id).resource.text.casefold()
