@@ -1,0 +1,5 @@
+"""Every fix this library knows: TOML files that a security engineer reads, and the class that finds a fix in them."""
+
+from defender_remediate.catalog.catalog import Catalog
+
+__all__ = ["Catalog"]

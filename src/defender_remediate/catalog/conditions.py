@@ -1,0 +1,87 @@
+"""A condition from a TOML table: one test per table."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from defender_remediate.catalog.table import Table, described
+from defender_remediate.models.condition import Condition, Test
+
+_JOINED = {Test.ALL.value, Test.ANY.value}
+_ELEMENTS = {Test.SOME.value, Test.EVERY.value}
+_TESTS = {test.value: test for test in Test}
+_LEAF_TESTS = frozenset(_TESTS) - _JOINED - _ELEMENTS - {Test.NOT.value}
+_KEYS = frozenset({"path", *_TESTS})
+_ELEMENT_KEYS = frozenset({"path", "where"})
+_QUOTED = r"\['(?:[^']|'')*'\]"
+PATH = re.compile(rf"(?:[^.\[\]']+|{_QUOTED})(?:\.[^.\[\]']+|{_QUOTED}|\[\d+\])*")
+
+
+def condition(table: Table, *, of_element: bool = False) -> Condition:
+    """Read a condition.
+
+    Args:
+        table: Holds exactly one test, and the path it is about when the test compares a value.
+        of_element: The condition is about an element of an array; without a path it is about the element itself.
+
+    Raises:
+        CatalogError: Names the key.
+    """
+    table.only(_KEYS)
+    tests = [name for name in table.values if name != "path"]
+    if len(tests) != 1:
+        got = f"got {', '.join(tests)}" if tests else "got none"
+        raise table.error(f"a condition makes exactly one test, {got}")
+    name = tests[0]
+    if name in _LEAF_TESTS:
+        path = (
+            table.text("path", "", shape=PATH, like="a path such as properties.state") if of_element else _path(table)
+        )
+        return Condition(test=_TESTS[name], path=path, value=_value(table, name))
+    if "path" in table.values:
+        raise table.error(f"goes inside {name!r}, not beside it", "path")
+    if name in _JOINED:
+        parts = table.tables(name)
+        if not parts:
+            raise table.error("must hold at least one condition", name)
+        return Condition(test=_TESTS[name], of=tuple(condition(part, of_element=of_element) for part in parts))
+    inner = Table(table.values[name], source=table.source, path=table.at(name))
+    if name in _ELEMENTS:
+        return _elements(_TESTS[name], inner)
+    return Condition(test=Test.NOT, of=(condition(inner, of_element=of_element),))
+
+
+def _elements(test: Test, table: Table) -> Condition:
+    table.only(_ELEMENT_KEYS)
+    where = table.table("where")
+    if where is None:
+        raise table.error("is missing", "where")
+    return Condition(test=test, path=_path(table), of=(condition(where, of_element=True),))
+
+
+def _path(table: Table) -> str:
+    return table.text("path", shape=PATH, like="a path such as properties.networkAcls.defaultAction or tags['a.b']")
+
+
+def _value(table: Table, name: str) -> Any:
+    value = table.values[name]
+    if name in ("in", "not_in") and not (isinstance(value, list) and value):
+        raise table.error("must be an array that is not empty", name)
+    if name == "exists" and not isinstance(value, bool):
+        raise table.error(f"must be true or false, got {described(value)}", name)
+    if name == "at_least" and (isinstance(value, bool) or not isinstance(value, (int, float, str))):
+        raise table.error(f"must be a number or a version, got {described(value)}", name)
+    if name == "matches":
+        return _pattern(table, value)
+    return value
+
+
+def _pattern(table: Table, value: Any) -> str:
+    if not isinstance(value, str):
+        raise table.error(f"must be a regular expression, got {described(value)}", "matches")
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise table.error(f"{value!r} is no regular expression: {error}", "matches") from error
+    return value

@@ -1,0 +1,83 @@
+"""Reading catalog files: TOML for the fixes, JSON for the ARM templates they deploy."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from defender_remediate.catalog.schema import fixes
+from defender_remediate.errors import CatalogError
+from defender_remediate.models._json import FrozenMap
+from defender_remediate.models.fix import FixAction
+
+if sys.version_info >= (3, 11):  # pragma: no cover - which of the two runs depends on the Python
+    import tomllib
+else:  # pragma: no cover - see above
+    import tomli as tomllib
+
+_DATA = "defender_remediate.catalog"
+
+
+def bundled_fixes() -> tuple[FixAction, ...]:
+    """Every fix that comes with this library, file by file in the order of their names."""
+    data = resources.files(_DATA).joinpath("data")
+    templates = data.joinpath("templates")
+
+    # A template that twenty fixes deploy is read and frozen once.
+    @cache
+    def read_template(name: str) -> Mapping[str, Any]:
+        return _template(templates.joinpath(name).read_bytes())
+
+    found: list[FixAction] = []
+    for file in sorted(data.iterdir(), key=lambda entry: entry.name):
+        if file.name.endswith(".toml"):
+            document = tomllib.loads(file.read_text(encoding="utf-8"))
+            found += fixes(document, source=file.name, read_template=read_template)
+    return tuple(found)
+
+
+def read_fixes(file: str | os.PathLike[str]) -> tuple[FixAction, ...]:
+    """The fixes of a catalog file of the user's own. A template it names is looked for beside it.
+
+    Raises:
+        CatalogError: The file cannot be read, is no TOML, or does not have the form; names the file and the key path.
+    """
+    place = Path(file)
+    source = str(place)
+    try:
+        document = tomllib.loads(place.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise CatalogError(f"cannot be read: {error.strerror or error}", source=source) from error
+    except UnicodeDecodeError as error:
+        raise CatalogError(f"is not UTF-8: {error}", source=source) from error
+    except tomllib.TOMLDecodeError as error:
+        raise CatalogError(f"is no TOML: {error}", source=source) from error
+
+    def read_template(name: str) -> Mapping[str, Any]:
+        folder = place.parent.resolve()
+        template = (folder / name).resolve()
+        # A catalog file comes from somebody else more often than not: it may not reach for any file it likes.
+        if not template.is_relative_to(folder):
+            raise ValueError(f"{name!r} is outside the folder of the catalog file")
+        try:
+            return _template(template.read_bytes())
+        except OSError as error:
+            raise ValueError(f"{name!r} cannot be read: {error.strerror or error}") from error
+
+    return fixes(document, source=source, read_template=read_template)
+
+
+def _template(content: bytes) -> FrozenMap:
+    try:
+        template = json.loads(content)
+    except ValueError as error:
+        raise ValueError(f"is no JSON: {error}") from error
+    if not isinstance(template, dict):
+        raise ValueError("is no ARM template: not a JSON object")
+    return FrozenMap(template)

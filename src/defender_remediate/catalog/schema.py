@@ -1,0 +1,166 @@
+"""The form of a ``[[fix]]`` table. What does not have this form is refused, with the file and the key path."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from defender_remediate.catalog.checks import check, is_of_type
+from defender_remediate.catalog.conditions import condition
+from defender_remediate.catalog.table import Table, described
+from defender_remediate.models.fix import (
+    FixAction,
+    FixKind,
+    FixParameter,
+    Impact,
+    ListMerge,
+    ParameterType,
+    Reversibility,
+)
+
+ReadTemplate = Callable[[str], Mapping[str, Any]]
+"""Gives the ARM template of this name; raises ValueError, whose text says why not."""
+
+_FIX_KEYS = frozenset(
+    {
+        "api_version",
+        "applies_when",
+        "body",
+        "compliant_when",
+        "impact",
+        "impact_reason",
+        "key",
+        "kind",
+        "lists",
+        "parameters",
+        "permissions",
+        "policies",
+        "resource_type",
+        "reversibility",
+        "sources",
+        "target",
+        "template",
+        "template_parameters",
+        "title",
+    }
+)
+_PARAMETER_KEYS = frozenset({"allowed", "default", "description", "name", "resource_type", "type"})
+_API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[A-Za-z]+(\.\d+)?)?")
+_RESOURCE_TYPE = re.compile(r"[A-Za-z][\w.]*(/[\w.-]+)+", re.ASCII)
+_STEP = r"(?:[\w.-]|\$\{[^}/]*\})*(?:\w|\$\{[^}/]*\})"  # ends in what is no dot: ".." is no step
+_TARGET = re.compile(rf"{_STEP}(/{_STEP})*", re.ASCII)
+_PERMISSION = re.compile(r"[A-Za-z][\w.]*(/[\w.-]+)*/(read|write|delete|[\w-]+/action)", re.ASCII | re.IGNORECASE)
+_NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+_POLICY = re.compile(r"[\w-]+", re.ASCII)
+_TYPE_LIKE = "Microsoft.Storage/storageAccounts"
+
+
+def fixes(document: Any, *, source: str, read_template: ReadTemplate) -> tuple[FixAction, ...]:
+    """The fixes of a whole catalog file, in its order.
+
+    Raises:
+        CatalogError: Names the file and the key path of the first thing that is wrong.
+    """
+    table = Table(document, source=source, path="")
+    table.only(frozenset({"fix"}))
+    entries = table.tables("fix")
+    if not entries:
+        raise table.error("holds no [[fix]]")
+    found = tuple(_fix(entry, read_template) for entry in entries)
+    seen: dict[tuple[str, str], int] = {}
+    for number, fix in enumerate(found):
+        first = seen.setdefault((fix.key.casefold(), fix.resource_type.casefold()), number)
+        if first != number:
+            raise entries[number].error(f"fix[{first}] has the same key and resource type", "key")
+    return found
+
+
+def _fix(table: Table, read_template: ReadTemplate) -> FixAction:
+    table.only(_FIX_KEYS)
+    kind = table.word("kind", FixKind)
+    body, lists, given = table.table("body"), table.table("lists"), table.table("template_parameters")
+    applies_when, compliant_when = table.table("applies_when"), table.table("compliant_when")
+    if compliant_when is None:
+        raise table.error("is missing", "compliant_when")
+    template_name = table.text("template", "")
+    fix = FixAction(
+        key=table.text("key"),
+        title=table.text("title"),
+        kind=kind,
+        resource_type=table.text("resource_type", shape=_RESOURCE_TYPE, like=_TYPE_LIKE),
+        api_version=table.text("api_version", shape=_API_VERSION, like="2023-05-01 or 2023-05-01-preview"),
+        target=table.text("target", "", shape=_TARGET, like="config/web"),
+        body=_json(body) if body else None,
+        lists={path: lists.word(path, ListMerge).value for path in lists.values} if lists else {},
+        template=_template(table, template_name, read_template) if template_name else None,
+        template_name=template_name,
+        template_parameters=_json(given) if given else {},
+        parameters=tuple(_parameter(each) for each in table.tables("parameters")),
+        applies_when=condition(applies_when) if applies_when else None,
+        compliant_when=condition(compliant_when),
+        impact=table.word("impact", Impact, Impact.NONE),
+        impact_reason=table.text("impact_reason", ""),
+        reversibility=table.word("reversibility", Reversibility, Reversibility.EXACT),
+        permissions=table.texts("permissions", shape=_PERMISSION, like="Microsoft.Storage/storageAccounts/write"),
+        policy_definition_ids=table.texts("policies", shape=_POLICY, like="the bare name of a policy definition"),
+        sources=table.texts("sources"),
+    )
+    check(fix, source=table.source, path=table.path)
+    return fix
+
+
+def _template(table: Table, name: str, read_template: ReadTemplate) -> Mapping[str, Any]:
+    try:
+        return read_template(name)
+    except ValueError as error:
+        raise table.error(str(error), "template") from error
+
+
+def _parameter(table: Table) -> FixParameter:
+    table.only(_PARAMETER_KEYS)
+    kind = table.word("type", ParameterType)
+    allowed, default = _allowed(table, kind), table.values.get("default")
+    if default is not None and not is_of_type(kind, default):
+        raise table.error(f"{default!r} is no {kind}", "default")
+    if "resource_type" in table.values and kind is not ParameterType.RESOURCE_ID:
+        raise table.error("is for a parameter of type resource_id only", "resource_type")
+    return FixParameter(
+        name=table.text("name", shape=_NAME, like="workspace_id"),
+        type=kind,
+        description=table.text("description"),
+        allowed=allowed,
+        default=default,
+        resource_type=table.text("resource_type", "", shape=_RESOURCE_TYPE, like=_TYPE_LIKE),
+    )
+
+
+def _allowed(table: Table, kind: ParameterType) -> tuple[Any, ...]:
+    # A list may hold several of the allowed values, so each of them is one text.
+    item = ParameterType.STRING if kind is ParameterType.STRING_LIST else kind
+    values = table.values.get("allowed", [])
+    if not isinstance(values, list):
+        raise table.error(f"must be an array, got {described(values)}", "allowed")
+    for number, value in enumerate(values):
+        if not is_of_type(item, value):
+            raise table.error(f"{value!r} is no {item}", f"allowed[{number}]")
+    return tuple(values)
+
+
+def _json(table: Table) -> dict[str, Any]:
+    """The table, when it holds nothing but what JSON can say: TOML also knows dates, infinity and NaN."""
+    for name, value in table.values.items():
+        _json_value(table, name, value)
+    return table.values
+
+
+def _json_value(table: Table, name: str, value: Any) -> None:
+    if isinstance(value, dict):
+        _json(Table(value, source=table.source, path=table.at(name)))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            _json_value(table, f"{name}[{number}]", item)
+    elif not isinstance(value, (str, bool, int, float)):
+        raise table.error(f"must be a value that JSON has, got {described(value)}", name)
+    elif value != value or value in (float("inf"), float("-inf")):
+        raise table.error("must be a value that JSON has, got a number that is not finite", name)

@@ -1,0 +1,108 @@
+"""One table of a catalog file, read by getters that say where they are when a value is not what it must be."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, TypeVar
+
+from defender_remediate.errors import CatalogError
+from defender_remediate.models._enums import Word
+
+_W = TypeVar("_W", bound=Word)
+_REQUIRED: Any = object()
+_NAMES = {
+    str: "a text",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    list: "an array",
+    dict: "a table",
+}
+
+
+def described(value: Any) -> str:
+    """What a value is, in the words of a catalog file."""
+    return _NAMES.get(type(value), f"a {type(value).__name__}")
+
+
+class Table:
+    """A table and where it stands.
+
+    Attributes:
+        values: The raw members.
+        source: The file.
+        path: The key path of the table in it; empty for the file itself.
+    """
+
+    __slots__ = ("path", "source", "values")
+
+    def __init__(self, values: Any, *, source: str, path: str) -> None:
+        self.source = source
+        self.path = path
+        if not isinstance(values, dict):
+            raise self.error(f"expected a table, got {described(values)}")
+        self.values: dict[str, Any] = values
+
+    def error(self, message: str, name: str = "") -> CatalogError:
+        """The error about the table, or about one of its members."""
+        return CatalogError(message, source=self.source, path=self.at(name) if name else self.path)
+
+    def at(self, name: str) -> str:
+        """The key path of a member."""
+        return f"{self.path}.{name}" if self.path else name
+
+    def only(self, known: frozenset[str]) -> None:
+        """Refuse a key that is none of these: most often it is misspelt."""
+        for name in self.values:
+            if name not in known:
+                raise self.error(f"unknown key; there are {', '.join(sorted(known))}", name)
+
+    def text(self, name: str, default: str = _REQUIRED, *, shape: re.Pattern[str] | None = None, like: str = "") -> str:
+        """A text that is not blank, and that has the given shape as a whole when there is one."""
+        value: str = self._get(name, str, default)
+        if value is default:
+            return value
+        if not value.strip():
+            raise self.error("must not be empty", name)
+        if shape is not None and shape.fullmatch(value) is None:
+            raise self.error(f"{value!r} must look like {like}", name)
+        return value
+
+    def texts(self, name: str, *, shape: re.Pattern[str] | None = None, like: str = "") -> tuple[str, ...]:
+        """An array of texts that are not blank; empty when the key is missing."""
+        values = self._get(name, list, ())
+        for number, value in enumerate(values):
+            if not isinstance(value, str) or not value.strip():
+                raise self.error("must be a text that is not empty", f"{name}[{number}]")
+            if shape is not None and shape.fullmatch(value) is None:
+                raise self.error(f"{value!r} must look like {like}", f"{name}[{number}]")
+        return tuple(values)
+
+    def word(self, name: str, words: type[_W], default: _W = _REQUIRED) -> _W:
+        """One of the words of an enumeration."""
+        value = self._get(name, str, default)
+        try:
+            return words(value)
+        except ValueError:
+            known = ", ".join(word.value for word in words)
+            raise self.error(f"{value!r} is none of {known}", name) from None
+
+    def table(self, name: str) -> Table | None:
+        """A table within this one; None when the key is missing."""
+        if name not in self.values:
+            return None
+        return Table(self.values[name], source=self.source, path=self.at(name))
+
+    def tables(self, name: str) -> tuple[Table, ...]:
+        """An array of tables; empty when the key is missing."""
+        values = self._get(name, list, ())
+        place = self.at(name)
+        return tuple(Table(each, source=self.source, path=f"{place}[{number}]") for number, each in enumerate(values))
+
+    def _get(self, name: str, kind: type[Any], default: Any) -> Any:
+        value = self.values.get(name, default)
+        if value is _REQUIRED:
+            raise self.error("is missing", name)
+        if value is not default and type(value) is not kind:
+            raise self.error(f"must be {_NAMES[kind]}, got {described(value)}", name)
+        return value

@@ -1,0 +1,103 @@
+"""What the bundled catalog holds, as a whole and fix by fix."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from importlib import resources
+
+import pytest
+
+from defender_remediate.catalog import Catalog
+from defender_remediate.catalog.loader import bundled_fixes
+from defender_remediate.models.fix import FixAction, FixKind, Impact, Reversibility
+
+CATALOG = Catalog.bundled()
+every_fix = pytest.mark.parametrize("fix", CATALOG, ids=lambda fix: f"{fix.key[:8]}-{fix.resource_type}")
+
+
+def test_size_of_the_catalog() -> None:
+    """The catalog is as wide as it says it is."""
+    kinds = Counter(fix.kind for fix in CATALOG)
+    assert len(CATALOG) >= 40
+    assert len({fix.resource_type.split("/")[0].casefold() for fix in CATALOG}) >= 10
+    assert kinds[FixKind.PUT] >= 6
+    assert kinds[FixKind.TEMPLATE] >= 5
+    assert sum(any(each.is_required for each in fix.parameters) for fix in CATALOG) >= 5
+    assert sum(fix.target == "config/web" for fix in CATALOG) >= 5
+    assert sum(fix.is_irreversible for fix in CATALOG) >= 2
+
+
+def test_no_two_fixes_for_the_same() -> None:
+    """One recommendation has one fix per resource type."""
+    identities = Counter((fix.key.casefold(), fix.resource_type.casefold()) for fix in bundled_fixes())
+    assert [each for each, times in identities.items() if times > 1] == []
+
+
+@every_fix
+def test_every_fix_is_found(fix: FixAction) -> None:
+    """Key, policy definition and resource type each lead to the fix."""
+    assert CATALOG.get(fix.key.upper(), fix.resource_type) is fix
+    assert fix in CATALOG.for_resource_type(fix.resource_type)
+    for policy in fix.policy_definition_ids:
+        found = CATALOG.for_policy(f"/providers/Microsoft.Authorization/policyDefinitions/{policy}", fix.resource_type)
+        assert found is not None
+        assert policy in found.policy_definition_ids
+
+
+@every_fix
+def test_says_what_people_need_to_know(fix: FixAction) -> None:
+    """A fix says what its users may notice and where its facts come from; an irreversible one says so in words too."""
+    assert fix.sources
+    if fix.impact is not Impact.NONE or fix.is_irreversible:
+        assert fix.impact_reason
+    assert not fix.impact_reason.endswith(".")
+    if fix.is_irreversible:
+        assert re.search(r"\bnever\b", fix.impact_reason)
+    for parameter in fix.parameters:
+        assert parameter.description.endswith(".")
+
+
+@every_fix
+def test_parameters_have_the_same_meaning_everywhere(fix: FixAction) -> None:
+    """One call passes one set of parameters to all fixes, so a name may not mean two things."""
+    for other in CATALOG:
+        for theirs in other.parameters:
+            for ours in fix.parameters:
+                if ours.name == theirs.name:
+                    assert (ours.type, ours.resource_type, ours.allowed) == (
+                        theirs.type,
+                        theirs.resource_type,
+                        theirs.allowed,
+                    )
+
+
+def test_every_template_is_used() -> None:
+    """No template is left over in the package."""
+    folder = resources.files("defender_remediate.catalog").joinpath("data", "templates")
+    assert {file.name for file in folder.iterdir()} == {fix.template_name for fix in CATALOG if fix.template_name}
+
+
+def test_irreversible_ones_are_known() -> None:
+    """Which fixes cannot be undone is a decision: a new one is added here by hand."""
+    assert {fix.title for fix in CATALOG if fix.reversibility is Reversibility.NONE} == {
+        "Azure Kubernetes Service Clusters should enable Microsoft Entra ID integration",
+        "Immutability must be enabled for Recovery Services vaults",
+        "Key vaults should have purge protection enabled",
+        "Key vaults should have soft delete enabled",
+        "Soft delete should be enabled for Backup Vaults",
+    }
+
+
+def test_files_are_named_after_their_provider() -> None:
+    """A fix is found in the file of its provider; what concerns a subscription is in the file of Defender itself."""
+    seen = 0
+    for file in resources.files("defender_remediate.catalog").joinpath("data").iterdir():
+        if file.name.endswith(".toml"):
+            for entry in file.read_text(encoding="utf-8").split("[[fix]]")[1:]:
+                match = re.search(r'^resource_type = "([^"/]+)/', entry, re.MULTILINE)
+                assert match is not None
+                provider = match[1].casefold().replace("microsoft.resources", "microsoft.security")
+                assert file.name == f"{provider}.toml"
+                seen += 1
+    assert seen == len(CATALOG)

@@ -1,0 +1,165 @@
+"""Finding a fix, and putting one's own in front."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import attrs
+import pytest
+
+from defender_remediate.catalog import Catalog
+from defender_remediate.errors import CatalogError
+from defender_remediate.models.condition import Condition
+from defender_remediate.models.fix import FixAction, FixKind, FixParameter
+
+SITE = FixAction(
+    key="AAAAAAAA-0000-0000-0000-000000000001",
+    title="Sites should be safe",
+    kind=FixKind.PATCH,
+    resource_type="Microsoft.Web/sites",
+    api_version="2025-03-01",
+    body={"properties": {"safe": True}},
+    compliant_when=Condition(test="equals", path="properties.safe", value=True),
+    policy_definition_ids=("Policy-1",),
+)
+SLOT = attrs.evolve(SITE, resource_type="Microsoft.Web/sites/slots")
+OTHER = attrs.evolve(SITE, key="bbbbbbbb-0000-0000-0000-000000000002", policy_definition_ids=("policy-2", "Policy-1"))
+CATALOG = Catalog((SITE, SLOT, OTHER))
+
+
+def test_by_key() -> None:
+    """A key finds its fix whatever the case; the resource type chooses among several, else it is the first."""
+    assert CATALOG.get(SITE.key.lower()) is SITE
+    assert CATALOG.get(SITE.key, "microsoft.web/SITES/slots") is SLOT
+    assert CATALOG.get(SITE.key, "Microsoft.Sql/servers") is None
+    assert CATALOG.get("cccccccc-0000-0000-0000-000000000003") is None
+
+
+def test_by_policy() -> None:
+    """A policy definition is named bare or by its whole id; of two fixes for it the first one counts."""
+    assert CATALOG.for_policy("POLICY-2") is OTHER
+    assert CATALOG.for_policy("/providers/Microsoft.Authorization/policyDefinitions/policy-2") is OTHER
+    assert CATALOG.for_policy("policy-1") is SITE
+    assert CATALOG.for_policy("policy-1", "Microsoft.Web/sites/slots") is SLOT
+    assert CATALOG.for_policy("policy-3") is None
+    assert CATALOG.for_policy("") is None
+
+
+def test_by_recommendation() -> None:
+    """The key counts first; a recommendation whose key is unknown gets its fix through its policy definition."""
+    assert CATALOG.for_recommendation(SITE.key, "policy-2") is SITE
+    assert CATALOG.for_recommendation("unknown", "policy-2") is OTHER
+    assert CATALOG.for_recommendation("unknown", "policy-1", "Microsoft.Web/sites/slots") is SLOT
+    assert CATALOG.for_recommendation("unknown") is None
+
+
+def test_by_resource_type() -> None:
+    """All fixes of a type come in the order of the catalog."""
+    assert CATALOG.for_resource_type("MICROSOFT.WEB/sites") == (SITE, OTHER)
+    assert CATALOG.for_resource_type("Microsoft.Sql/servers") == ()
+
+
+def test_as_a_collection() -> None:
+    """A catalog is iterated, counted and asked for a key."""
+    assert list(CATALOG) == [SITE, SLOT, OTHER]
+    assert len(CATALOG) == 3
+    assert SITE.key.lower() in CATALOG
+    assert "unknown" not in CATALOG
+    assert 1 not in CATALOG
+    assert repr(CATALOG) == f"<Catalog {CATALOG.version}: 3 fixes>"
+
+
+def test_a_later_fix_takes_the_place_of_an_earlier_one() -> None:
+    """An own fix for the same recommendation and type wins, and the catalog it was added to stays as it was."""
+    mine = attrs.evolve(SITE, key=SITE.key.lower(), body={"properties": {"safe": True, "safer": True}})
+    wider = CATALOG.with_fixes(OTHER, mine)
+    assert wider.get(SITE.key) is mine
+    assert wider.get(SITE.key, "Microsoft.Web/sites/slots") is SLOT
+    assert len(wider) == 3
+    assert CATALOG.get(SITE.key) is SITE
+
+
+def test_fixes_from_a_file(tmp_path: Path) -> None:
+    """A TOML file is added by its path, as a text or as a path object."""
+    file = tmp_path / "my.toml"
+    file.write_text(
+        """
+        [[fix]]
+        key = "mine"
+        title = "Mine"
+        resource_type = "A.B/c"
+        api_version = "2025-03-01"
+        kind = "put"
+        [fix.body]
+        a = 1
+        [fix.compliant_when]
+        path = "a"
+        equals = 1
+        """
+    )
+    assert "mine" in Catalog().with_fixes(str(file))
+    assert Catalog().with_fixes(file) == Catalog().with_fixes(str(file))
+
+
+def test_what_is_no_fix() -> None:
+    """Anything else is refused by its type."""
+    with pytest.raises(CatalogError, match="expected a FixAction or the path of a catalog file, got int"):
+        Catalog().with_fixes(1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"body": None}, "body"),
+        ({"kind": FixKind.TEMPLATE}, "template"),
+        ({"body": {"a": "${b}"}}, "body.a"),
+        ({"target": "x/${nothing}"}, "target"),
+        ({"parameters": (FixParameter(name="b", type="string", description="?"),)}, "parameters[0].name"),
+        (
+            {
+                "body": {"a": "${b}"},
+                "parameters": (
+                    FixParameter(name="b", type="string_list", description="?", allowed=("x",), default=("y",)),
+                ),
+            },
+            "parameters[0].default",
+        ),
+    ],
+)
+def test_a_fix_made_in_code_is_checked_too(change: dict[str, object], path: str) -> None:
+    """A fix that could not be planned is refused when it is added, not when it is used."""
+    broken = attrs.evolve(SITE, **change)
+    for add in (CATALOG.with_fixes, lambda fix: Catalog([fix])):
+        with pytest.raises(CatalogError) as caught:
+            add(broken)
+        assert (caught.value.source, caught.value.path) == (f"fix {SITE.key}", path)
+
+
+def test_version_follows_the_content() -> None:
+    """Any change of a fix changes the version; the order of the fixes does not."""
+    assert Catalog((OTHER, SLOT, SITE)).version == CATALOG.version
+    changes = [
+        {"title": "Other"},
+        {"body": {"properties": {"safe": 1}}},
+        {"compliant_when": Condition(test="equals", path="properties.safe", value=1)},
+        {"permissions": ("A.B/c/read",)},
+        {"key": "dddddddd-0000-0000-0000-000000000004"},
+    ]
+    versions = {CATALOG.with_fixes(attrs.evolve(SITE, **change)).version for change in changes}
+    assert len(versions | {CATALOG.version, Catalog().version}) == len(changes) + 2
+
+
+def test_catalogs_compare_by_content() -> None:
+    """Equal content is an equal catalog, also after a journey through pickle."""
+    again = pickle.loads(pickle.dumps(CATALOG))
+    assert again == CATALOG
+    assert hash(again) == hash(CATALOG)
+    assert again.get(OTHER.key) == OTHER
+    assert Catalog() != CATALOG
+    assert CATALOG != "catalog"
+
+
+def test_bundled_is_read_once() -> None:
+    """Every caller gets the same bundled catalog."""
+    assert Catalog.bundled() is Catalog.bundled()

@@ -1,0 +1,391 @@
+"""Catalog files: what they may say, and where the error points when they say something else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from defender_remediate.catalog.loader import read_fixes
+from defender_remediate.errors import CatalogError
+from defender_remediate.models.condition import Condition, Test
+from defender_remediate.models.fix import FixAction, FixKind, FixParameter, Impact, ParameterType, Reversibility
+
+HEAD = """
+[[fix]]
+key = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
+title = "Sites should be safe"
+resource_type = "Microsoft.Web/sites"
+api_version = "2025-03-01"
+"""
+PATCH = HEAD + 'kind = "patch"\n'
+BODY = "[fix.body.properties]\nsafe = true\n"
+WHEN = '[fix.compliant_when]\npath = "properties.safe"\nequals = true\n'
+WHOLE = PATCH + BODY + WHEN
+TEMPLATE = HEAD + 'kind = "template"\ntemplate = "site.json"\n'
+ARM = {"$schema": "s", "contentVersion": "1.0.0.0", "parameters": {"site": {"type": "string"}}, "resources": []}
+GIVEN = '[fix.template_parameters]\nsite = "${resource.name}"\n'
+
+
+def parameter(text: str) -> str:
+    """A patch whose body uses ``${level}``, and these parameters."""
+    return BODY.replace("true", '"${level}"') + "[[fix.parameters]]\n" + text + WHEN
+
+
+LEVEL = 'name = "level"\ntype = "string"\ndescription = "How safe."\n'
+
+
+def load(folder: Path, text: str, **templates: object) -> tuple[FixAction, ...]:
+    """The fixes of a catalog file with this text, beside templates with these contents."""
+    file = folder / "my.toml"
+    file.write_text(text, encoding="utf-8")
+    for name, content in templates.items():
+        (folder / f"{name}.json").write_text(content if isinstance(content, str) else json.dumps(content))
+    return read_fixes(file)
+
+
+def test_a_file_that_says_everything(tmp_path: Path) -> None:
+    """Every key of a fix ends up where the model has it."""
+    text = (
+        PATCH
+        + """
+policies = ["404c3081-a854-4457-ae30-26a93ef643f9"]
+target = "config/web-${resource.name}"
+impact = "restart"
+impact_reason = "it starts again"
+reversibility = "conditional"
+permissions = ["Microsoft.Web/sites/config/write", "Microsoft.Web/sites/join/action"]
+sources = ["we looked"]
+[fix.body.properties]
+origins = "${origins}"
+'a.b' = ["x"]
+id = "${resource.id}"
+[fix.lists]
+"properties.origins" = "replace"
+"properties['a.b']" = "union"
+[[fix.parameters]]
+name = "origins"
+type = "string_list"
+description = "Who may call."
+allowed = ["a", "b"]
+default = ["a"]
+[fix.applies_when]
+path = "kind"
+matches = "app.*"
+"""
+        + WHEN
+    )
+    (fix,) = load(tmp_path, text)
+    assert fix == FixAction(
+        key="1C5DE8E1-f68d-6a17-e0d2-ec259c42768c",
+        title="Sites should be safe",
+        kind=FixKind.PATCH,
+        resource_type="Microsoft.Web/sites",
+        api_version="2025-03-01",
+        target="config/web-${resource.name}",
+        body={"properties": {"origins": "${origins}", "a.b": ["x"], "id": "${resource.id}"}},
+        lists={"properties.origins": "replace", "properties['a.b']": "union"},
+        parameters=(
+            FixParameter(
+                name="origins",
+                type=ParameterType.STRING_LIST,
+                description="Who may call.",
+                allowed=("a", "b"),
+                default=("a",),
+            ),
+        ),
+        applies_when=Condition(test=Test.MATCHES, path="kind", value="app.*"),
+        compliant_when=Condition(test=Test.EQUALS, path="properties.safe", value=True),
+        impact=Impact.RESTART,
+        impact_reason="it starts again",
+        reversibility=Reversibility.CONDITIONAL,
+        permissions=("Microsoft.Web/sites/config/write", "Microsoft.Web/sites/join/action"),
+        policy_definition_ids=("404c3081-a854-4457-ae30-26a93ef643f9",),
+        sources=("we looked",),
+    )
+
+
+def test_a_template_beside_the_file(tmp_path: Path) -> None:
+    """A template is read from the folder of the catalog file; a parameter with a default need not be given."""
+    arm = {**ARM, "parameters": {**ARM["parameters"], "size": {"type": "int", "defaultValue": 1}}}  # type: ignore[dict-item]
+    (fix,) = load(tmp_path, TEMPLATE + GIVEN + WHEN, site=arm)
+    assert (fix.kind, fix.template, fix.template_name) == (FixKind.TEMPLATE, arm, "site.json")
+    assert fix.template_parameters == {"site": "${resource.name}"}
+    assert fix.body is None
+
+
+def test_a_template_needs_no_parameters(tmp_path: Path) -> None:
+    """A template without a parameters object takes none."""
+    arm = {name: ARM[name] for name in ("$schema", "contentVersion", "resources")}
+    (fix,) = load(tmp_path, TEMPLATE + WHEN, site=arm)
+    assert fix.template == arm
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('path = "a.b"\nnot_equals = 1', Condition(test=Test.NOT_EQUALS, path="a.b", value=1)),
+        ('path = "a"\nin = ["x"]', Condition(test=Test.IN, path="a", value=["x"])),
+        ('path = "a[0]"\nnot_in = [1]', Condition(test=Test.NOT_IN, path="a[0]", value=[1])),
+        ("path = \"tags['a.b']\"\nexists = false", Condition(test=Test.EXISTS, path="tags['a.b']", value=False)),
+        ('path = "a"\nat_least = "TLS1_2"', Condition(test=Test.AT_LEAST, path="a", value="TLS1_2")),
+        ('path = "a"\nat_least = 90', Condition(test=Test.AT_LEAST, path="a", value=90)),
+        ('path = "a"\ncontains = "*"', Condition(test=Test.CONTAINS, path="a", value="*")),
+        (
+            'not = { path = "a", equals = 1 }',
+            Condition(test=Test.NOT, of=(Condition(test=Test.EQUALS, path="a", value=1),)),
+        ),
+        (
+            'all = [{ path = "a", equals = 1 }, { any = [{ path = "b", equals = 2 }] }]',
+            Condition(
+                test=Test.ALL,
+                of=(
+                    Condition(test=Test.EQUALS, path="a", value=1),
+                    Condition(test=Test.ANY, of=(Condition(test=Test.EQUALS, path="b", value=2),)),
+                ),
+            ),
+        ),
+        (
+            'some = { path = "a", where = { matches = ".+" } }',
+            Condition(test=Test.SOME, path="a", of=(Condition(test=Test.MATCHES, value=".+"),)),
+        ),
+        (
+            'every = { path = "a", where = { not = { path = "b", equals = 1 } } }',
+            Condition(
+                test=Test.EVERY,
+                path="a",
+                of=(Condition(test=Test.NOT, of=(Condition(test=Test.EQUALS, path="b", value=1),)),),
+            ),
+        ),
+    ],
+)
+def test_every_kind_of_condition(tmp_path: Path, text: str, expected: Condition) -> None:
+    """Each test of a condition is written as a key of its own."""
+    (fix,) = load(tmp_path, PATCH + BODY + "[fix.compliant_when]\n" + text)
+    assert fix.compliant_when == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "message"),
+    [
+        ("", "", "holds no [[fix]]"),
+        ("fix = 1", "fix", "must be an array, got a whole number"),
+        ("fix = [1]", "fix[0]", "expected a table, got a whole number"),
+        ("[[fixes]]", "fixes", "unknown key; there are fix"),
+        (WHOLE + WHOLE.replace("1c5d", "1C5D"), "fix[1].key", "fix[0] has the same key and resource type"),
+        (WHOLE.replace("title", "titel"), "fix[0].titel", "unknown key"),
+        (
+            WHOLE.replace("key =", "sources =").replace('"1c', '["1c').replace('68c"', '68c"]'),
+            "fix[0].key",
+            "is missing",
+        ),
+        (WHOLE.replace('"Sites should be safe"', '" "'), "fix[0].title", "must not be empty"),
+        (WHOLE.replace('"Sites should be safe"', "true"), "fix[0].title", "must be a text, got true or false"),
+        (WHOLE.replace('"Sites should be safe"', "2020-01-01"), "fix[0].title", "must be a text, got a date"),
+        (WHOLE.replace('"patch"', '"post"'), "fix[0].kind", "'post' is none of patch, put, template"),
+        (WHOLE.replace("Microsoft.Web/sites", "sites"), "fix[0].resource_type", "must look like Microsoft.Storage/"),
+        (WHOLE.replace("2025-03-01", "latest"), "fix[0].api_version", "must look like 2023-05-01"),
+        (PATCH + 'target = "/config"\n' + BODY + WHEN, "fix[0].target", "must look like config/web"),
+        (PATCH + 'target = "a/../x"\n' + BODY + WHEN, "fix[0].target", "must look like config/web"),
+        (PATCH + 'target = "a?b=c"\n' + BODY + WHEN, "fix[0].target", "must look like config/web"),
+        (PATCH + 'target = "a/${b}"\n' + BODY + WHEN, "fix[0].target", "${b} is no parameter of the fix"),
+        (PATCH + 'impact = "huge"\n' + BODY + WHEN, "fix[0].impact", "'huge' is none of none, connectivity"),
+        (PATCH + 'reversibility = "yes"\n' + BODY + WHEN, "fix[0].reversibility", "'yes' is none of exact"),
+        (PATCH + 'permissions = ["all"]\n' + BODY + WHEN, "fix[0].permissions[0]", "'all' must look like"),
+        (PATCH + 'policies = ["/x/y"]\n' + BODY + WHEN, "fix[0].policies[0]", "the bare name of a policy"),
+        (PATCH + "sources = [1]\n" + BODY + WHEN, "fix[0].sources[0]", "must be a text that is not empty"),
+        (PATCH + 'sources = "x"\n' + BODY + WHEN, "fix[0].sources", "must be an array, got a text"),
+        (PATCH + WHEN, "fix[0].body", "is missing: a fix of kind patch says what is written"),
+        (PATCH + "[fix.body]\n" + WHEN, "fix[0].body", "is missing"),
+        (PATCH + "body = 1\n" + WHEN, "fix[0].body", "expected a table"),
+        (PATCH + "[fix.body]\na = [{ b = nan }]\n" + WHEN, "fix[0].body.a[0].b", "not finite"),
+        (PATCH + "[fix.body]\na = [-inf]\n" + WHEN, "fix[0].body.a[0]", "not finite"),
+        (PATCH + "[fix.body]\na = 2020-01-01\n" + WHEN, "fix[0].body.a", "a value that JSON has, got a date"),
+        (PATCH + BODY, "fix[0].compliant_when", "is missing"),
+        (TEMPLATE + BODY + GIVEN + WHEN, "fix[0].body", "a fix of kind template has none"),
+        (HEAD + 'kind = "template"\n' + WHEN, "fix[0].template", "is missing: a fix of kind template deploys one"),
+        (PATCH + 'template = "site.json"\n' + BODY + GIVEN + WHEN, "fix[0].template", "a fix of kind patch has none"),
+        (PATCH + BODY + GIVEN + WHEN, "fix[0].template_parameters", "a fix of kind patch has none"),
+        (TEMPLATE + WHEN, "fix[0].template_parameters.site", "is missing: the template needs it"),
+        (TEMPLATE + GIVEN + "more = 1\n" + WHEN, "fix[0].template_parameters.more", "no such parameter"),
+        (PATCH + 'lists = { x = "mix" }\n' + BODY + WHEN, "fix[0].lists.x", "'mix' is none of union, replace"),
+        (
+            WHOLE + '[fix.lists]\n"properties.safe" = "union"',
+            "fix[0].lists.properties.safe",
+            "names no array and no text of the body",
+        ),
+    ],
+)
+def test_a_fix_of_another_form(tmp_path: Path, text: str, path: str, message: str) -> None:
+    """The error names the file, the key path and what was expected there."""
+    with pytest.raises(CatalogError) as caught:
+        load(tmp_path, text, site=ARM)
+    assert caught.value.source == str(tmp_path / "my.toml")
+    assert caught.value.path == path
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "message"),
+    [
+        (LEVEL + "allow = []\n", "fix[0].parameters[0].allow", "unknown key"),
+        (LEVEL.replace("level", "Level!"), "fix[0].parameters[0].name", "must look like workspace_id"),
+        (LEVEL.replace('"string"', '"date"'), "fix[0].parameters[0].type", "'date' is none of string, integer"),
+        (LEVEL + "default = 1\n", "fix[0].parameters[0].default", "1 is no string"),
+        (LEVEL + 'default = " "\n', "fix[0].parameters[0].default", "is no string"),
+        (LEVEL + "allowed = 1\n", "fix[0].parameters[0].allowed", "must be an array"),
+        (LEVEL + 'allowed = ["a", 1]\n', "fix[0].parameters[0].allowed[1]", "1 is no string"),
+        (LEVEL + 'allowed = ["a"]\ndefault = "b"\n', "fix[0].parameters[0].default", "'b' is not one of the allowed"),
+        (LEVEL + 'resource_type = "A.B/c"\n', "fix[0].parameters[0].resource_type", "type resource_id only"),
+        (LEVEL.replace("string", "integer") + "default = true\n", "fix[0].parameters[0].default", "True is no integer"),
+        (LEVEL.replace("string", "boolean") + "default = 1\n", "fix[0].parameters[0].default", "1 is no boolean"),
+        (LEVEL.replace("string", "guid") + 'default = "x"\n', "fix[0].parameters[0].default", "'x' is no guid"),
+        (LEVEL.replace("string", "resource_id") + 'default = "x"\n', "fix[0].parameters[0].default", "no resource_id"),
+        (LEVEL.replace("string", "string_list") + "default = [1]\n", "fix[0].parameters[0].default", "no string_list"),
+        (LEVEL + "[[fix.parameters]]\n" + LEVEL, "fix[0].parameters[1].name", "there is another parameter 'level'"),
+        (LEVEL.replace("level", "depth"), "fix[0].body.properties.safe", "${level} is no parameter of the fix; there"),
+        (
+            LEVEL + "[[fix.parameters]]\n" + LEVEL.replace("level", "depth"),
+            "fix[0].parameters[1].name",
+            "nothing in the fix uses ${depth}",
+        ),
+    ],
+)
+def test_a_parameter_of_another_form(tmp_path: Path, text: str, path: str, message: str) -> None:
+    """A parameter that could not be asked for, checked or used is refused."""
+    with pytest.raises(CatalogError) as caught:
+        load(tmp_path, PATCH + parameter(text))
+    assert caught.value.path == path
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "default"),
+    [
+        ("string", '"a"'),
+        ("integer", "3"),
+        ("boolean", "false"),
+        ("string_list", '["a"]'),
+        ("guid", '"00000000-0000-0000-0000-000000000000"'),
+        (
+            "resource_id",
+            '"/subscriptions/00000000-0000-0000-0000-000000000000"\nresource_type = "Microsoft.Resources/subscriptions"',
+        ),
+    ],
+)
+def test_a_default_of_each_type(tmp_path: Path, kind: str, default: str) -> None:
+    """A parameter with a default need not be given."""
+    (fix,) = load(tmp_path, PATCH + parameter(LEVEL.replace("string", kind) + f"default = {default}\n"))
+    assert not fix.parameters[0].is_required
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "message"),
+    [
+        ('path = "a"', "", "exactly one test, got none"),
+        ('path = "a"\nequals = 1\nexists = true', "", "exactly one test, got equals, exists"),
+        ('path = "a"\nequal = 1', ".equal", "unknown key"),
+        ("equals = 1", ".path", "is missing"),
+        ('path = "a..b"\nequals = 1', ".path", "must look like a path"),
+        ('path = "a"\nin = []', ".in", "must be an array that is not empty"),
+        ('path = "a"\nnot_in = "x"', ".not_in", "must be an array that is not empty"),
+        ('path = "a"\nexists = "yes"', ".exists", "must be true or false, got a text"),
+        ('path = "a"\nat_least = true', ".at_least", "must be a number or a version"),
+        ('path = "a"\nat_least = [1]', ".at_least", "must be a number or a version, got an array"),
+        ('path = "a"\nmatches = "("', ".matches", "'(' is no regular expression"),
+        ('path = "a"\nmatches = 1', ".matches", "must be a regular expression, got a whole number"),
+        ('path = "a"\nall = [{ path = "a", equals = 1 }]', ".path", "goes inside 'all', not beside it"),
+        ("all = []", ".all", "must hold at least one condition"),
+        ("any = [{ equals = 1 }]", ".any[0].path", "is missing"),
+        ("not = 1", ".not", "expected a table"),
+        ('not = { path = "a" }', ".not", "exactly one test"),
+        ('some = { path = "a" }', ".some.where", "is missing"),
+        ('some = { where = { path = "a", equals = 1 } }', ".some.path", "is missing"),
+        ('every = { path = "a", where = { path = "[", equals = 1 } }', ".every.where.path", "must look like a path"),
+        ('some = { path = "a", equals = 1 }', ".some.equals", "unknown key; there are path, where"),
+        ('path = "a"\nequals = "${resource.name}"', "", "takes no placeholder"),
+        ('path = "a"\nin = ["x", "${resource.name}"]', "", "takes no placeholder"),
+    ],
+)
+def test_a_condition_of_another_form(tmp_path: Path, text: str, path: str, message: str) -> None:
+    """A condition that could not be judged is refused where it stands."""
+    with pytest.raises(CatalogError) as caught:
+        load(tmp_path, PATCH + BODY + "[fix.compliant_when]\n" + text)
+    assert caught.value.path == "fix[0].compliant_when" + path
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ('safe = "x ${nothing} y"', "fix[0].body.properties.safe"),
+        ('safe = "${resource.tags}"', "fix[0].body.properties.safe"),
+        ('safe = ["${nothing"]', "fix[0].body.properties.safe[0]"),
+        ("'${resource.name}' = 1", "fix[0].body.properties['${resource.name}']"),
+    ],
+)
+def test_a_placeholder_that_nothing_fills(tmp_path: Path, body: str, path: str) -> None:
+    """A placeholder that is misspelt would reach Azure as text, so it is refused."""
+    with pytest.raises(CatalogError) as caught:
+        load(tmp_path, PATCH + "[fix.body.properties]\n" + body + "\n" + WHEN)
+    assert caught.value.path == path
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("site.json", "[1]", "is no ARM template: not a JSON object"),
+        ("site.json", "{", "is no JSON"),
+        ("site.json", "{}", "is no ARM template: it has no $schema"),
+        ("other.json", "{}", "'other.json' cannot be read: No such file"),
+        ("../site.json", "{}", "'../site.json' is outside the folder of the catalog file"),
+        ("/etc/hostname", "{}", "'/etc/hostname' is outside the folder of the catalog file"),
+    ],
+)
+def test_a_template_that_cannot_be_used(tmp_path: Path, name: str, content: str, message: str) -> None:
+    """A template has to be there, be one, and be within the folder of the catalog file."""
+    text = TEMPLATE.replace("site.json", name) + GIVEN + WHEN
+    with pytest.raises(CatalogError) as caught:
+        load(tmp_path, text, site=content)
+    assert caught.value.path == "fix[0].template"
+    assert message in str(caught.value)
+
+
+def test_a_template_through_a_link(tmp_path: Path) -> None:
+    """A link that leads out of the folder is no way around it."""
+    outside = tmp_path / "outside.json"
+    outside.write_text(json.dumps(ARM))
+    folder = tmp_path / "catalog"
+    folder.mkdir()
+    (folder / "site.json").symlink_to(outside)
+    with pytest.raises(CatalogError, match="is outside the folder"):
+        load(folder, TEMPLATE + GIVEN + WHEN)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"\xff", "is not UTF-8"), (b"[[fix]", "is no TOML"), (b"a = 1\na = 2", "is no TOML")],
+)
+def test_a_file_that_is_no_catalog(tmp_path: Path, content: bytes, message: str) -> None:
+    """Whatever the file holds, the error is a CatalogError that names it."""
+    file = tmp_path / "bad.toml"
+    file.write_bytes(content)
+    with pytest.raises(CatalogError, match=message) as caught:
+        read_fixes(str(file))
+    assert caught.value.source == str(file)
+
+
+def test_a_file_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """Some editors on Windows put one in front; it says nothing."""
+    file = tmp_path / "my.toml"
+    file.write_text(WHOLE, encoding="utf-8-sig")
+    assert len(read_fixes(file)) == 1
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    """A missing file, or a folder in its place, is told apart from a bad one."""
+    with pytest.raises(CatalogError, match=r"none\.toml: cannot be read: No such file"):
+        read_fixes(tmp_path / "none.toml")
+    with pytest.raises(CatalogError, match="cannot be read"):
+        read_fixes(tmp_path)
