@@ -1,0 +1,139 @@
+"""What an answer says, read from its bytes. Nothing here fails on odd input except where it says so."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import attrs
+
+from defender_remediate.errors import MalformedResponseError
+from defender_remediate.models import _wire
+from defender_remediate.models._json import freeze
+from defender_remediate.models._prose import plain_text
+
+_SHORT = 300
+_DEEP = 12
+_STYLE = re.compile(r"<(style|script|head)\b.*?</\1>", re.IGNORECASE | re.DOTALL)
+
+
+@attrs.frozen(kw_only=True)
+class Fault:
+    """One code and message of an error body, and where it was.
+
+    Attributes:
+        depth: 0 for the outermost.
+        info: Its ``additionalInfo``, as objects.
+    """
+
+    code: str
+    message: str
+    depth: int = 0
+    info: tuple[Mapping[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        return ": ".join(filter(None, (self.code, self.message)))
+
+
+def json_of(content: bytes, where: str) -> Any:
+    """The JSON in a body; None when it is empty.
+
+    Raises:
+        MalformedResponseError: The body is not UTF-8, not JSON, or was cut.
+    """
+    if not content.strip():
+        return None
+    try:
+        return json.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise MalformedResponseError(f"{where}: the answer is not UTF-8 ({error.reason} at {error.start})") from error
+    except (ValueError, RecursionError) as error:
+        seen = summary(content)
+        raise MalformedResponseError(
+            f"{where}: the answer is not JSON, or was cut: {seen!r}",
+            hint="a proxy or gateway may have answered instead of Azure" if content.lstrip()[:1] == b"<" else "",
+        ) from error
+
+
+def summary(content: bytes) -> str:
+    """The first words of a body that is not JSON, without its markup."""
+    found = content[:20_000].decode("utf-8", errors="replace")
+    text = " ".join(plain_text(_STYLE.sub(" ", found)).split()) if "<" in found else " ".join(found.split())
+    return text if len(text) <= _SHORT else f"{text[: _SHORT - 1]}…"
+
+
+def faults(document: Any) -> tuple[Fault, ...]:
+    """Every code and message in an error document, outermost first, however they are nested.
+
+    Azure nests errors in ``error``, in ``details``, in ``innererror``, and as JSON text inside a message.
+    """
+    return tuple(dict.fromkeys(_walk(document, 0))) if isinstance(document, (Mapping, list)) else ()
+
+
+def _walk(node: Any, depth: int) -> Iterator[Fault]:
+    if depth > _DEEP:
+        return
+    if isinstance(node, list):
+        for item in node:
+            yield from _walk(item, depth)
+        return
+    if not isinstance(node, Mapping):
+        return
+    inner = _wire.pick(node, "error")
+    code, message = _wire.text(node, "code"), _wire.text(node, "message")
+    if isinstance(inner, str) and not code:
+        # The shape that OAuth uses.
+        code, message = inner, message or _wire.text(node, "error_description")
+    embedded = _embedded(message)
+    if code or message:
+        shown = "" if embedded is not None else " ".join(message.split())
+        yield Fault(code=code, message=shown, depth=depth, info=_objects(_wire.pick(node, "additionalInfo")))
+    for part in (inner, embedded, _wire.pick(node, "details"), _wire.pick(node, "innererror")):
+        if isinstance(part, str):
+            part = _embedded(part)
+        yield from _walk(part, depth + 1)
+
+
+def _embedded(text: str) -> Any:
+    if not text.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, (Mapping, list)) else None
+
+
+def _objects(value: Any) -> tuple[Any, ...]:
+    # Frozen, so that a fault can be compared and hashed.
+    items = value if isinstance(value, list) else [value]
+    return tuple(freeze(item) for item in items if isinstance(item, Mapping))
+
+
+def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Seconds that an answer asks to wait; None when it does not say.
+
+    Azure sends seconds or an HTTP date, and milliseconds under other names. A date is compared with the answer's own
+    ``Date``, so that a wrong clock on this machine does not matter, else with ``now``.
+    """
+    for name in ("retry-after-ms", "x-ms-retry-after-ms"):
+        text = str(headers.get(name, "")).strip()
+        if text.isdecimal():
+            return int(text) / 1000
+    text = str(headers.get("retry-after", "")).strip()
+    if re.fullmatch(r"\d+(\.\d+)?", text):
+        return float(text)
+    until, base = _http_date(text), _http_date(str(headers.get("date", ""))) or now
+    return max(0.0, (until - base).total_seconds()) if until and base else None
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text)
+    except (TypeError, ValueError, IndexError):
+        return None
+    return found if found.tzinfo else None

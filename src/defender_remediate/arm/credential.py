@@ -1,0 +1,83 @@
+"""The caller's credential, asked once however many threads need a token."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from azure.core.credentials import AccessToken, AccessTokenInfo
+
+from defender_remediate.arm.clock import Clock
+from defender_remediate.errors import CredentialError, InvalidInputError
+
+# azure-core renews a token that has less than this left.
+_RENEWAL_WINDOW = 300
+_HINT = "sign in again, or see which identity the credential uses; nothing was sent"
+
+
+class SharedCredential:
+    """Wraps a credential: concurrent calls take one token, and every failure is a CredentialError.
+
+    azure-core's own bearer policy has no lock, so that 32 first requests would take 32 tokens.
+    """
+
+    def __init__(self, credential: Any, clock: Clock) -> None:
+        if not (callable(getattr(credential, "get_token", None)) or callable(_info_of(credential))):
+            raise InvalidInputError(
+                f"expected a credential with get_token, got {type(credential).__name__}",
+                hint="pass one of azure.identity, such as DefaultAzureCredential()",
+            )
+        self._credential = credential
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._taken = 0
+        self._tokens: dict[tuple[Any, ...], AccessTokenInfo] = {}
+
+    def get_token_info(self, *scopes: str, options: Mapping[str, Any] | None = None) -> AccessTokenInfo:
+        """A token, fresh or shared with a thread that asked at the same time.
+
+        Raises:
+            CredentialError: The credential gave none.
+        """
+        key = (scopes, *sorted((options or {}).items()))
+        seen = self._taken
+        with self._lock:
+            known = self._tokens.get(key)
+            # While this thread waited for the lock another one may have asked: what it got is as new as can be.
+            if known is not None and (self._taken != seen or self._is_fresh(known)):
+                return known
+            token = self._take(scopes, dict(options or {}))
+            self._tokens = {key: token}
+            self._taken += 1
+            return token
+
+    def forget(self) -> None:
+        """Ask for a new token next time: Azure refused this one."""
+        with self._lock:
+            self._tokens = {}
+
+    def _is_fresh(self, token: AccessTokenInfo) -> bool:
+        now = self._clock.now().timestamp()
+        due = token.refresh_on is not None and token.refresh_on <= now
+        return not due and token.expires_on - now >= _RENEWAL_WINDOW
+
+    def _take(self, scopes: tuple[str, ...], options: dict[str, Any]) -> AccessTokenInfo:
+        try:
+            info = _info_of(self._credential)
+            token = info(*scopes, options=options) if info else self._credential.get_token(*scopes, **options)
+        except Exception as error:
+            raise CredentialError(f"the credential gave no token: {_first_line(error)}", hint=_HINT) from error
+        if not isinstance(token, (AccessToken, AccessTokenInfo)) and not hasattr(token, "expires_on"):
+            raise CredentialError(f"the credential gave {type(token).__name__} instead of a token", hint=_HINT)
+        refresh_on = getattr(token, "refresh_on", None)
+        return AccessTokenInfo(token.token, int(token.expires_on), refresh_on=refresh_on)
+
+
+def _info_of(credential: Any) -> Any:
+    return getattr(credential, "get_token_info", None)
+
+
+def _first_line(error: Exception) -> str:
+    # azure.identity explains at length, one attempt a line.
+    return next(iter(str(error).splitlines()), "") or type(error).__name__

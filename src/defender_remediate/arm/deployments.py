@@ -1,0 +1,103 @@
+"""Template deployments: what one would change, and the deployment itself.
+
+The deployment goes through Azure's own client, given our pipeline and told not to poll. The what-if does not: that
+client takes a what-if that ended Failed under HTTP 200 for a success (see ``docs/adr/0004``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from azure.core.utils import CaseInsensitiveDict
+
+from defender_remediate.arm.bodies import json_of
+from defender_remediate.arm.errors import body_of, error_from_operation, translate
+from defender_remediate.arm.operations import wait_for
+from defender_remediate.arm.reader import Reader
+from defender_remediate.arm.session import ArmResponse, ArmSession
+from defender_remediate.arm.urls import shown
+from defender_remediate.errors import MalformedResponseError
+from defender_remediate.models._json import thaw
+from defender_remediate.models.plan import PlannedRequest
+
+API_VERSION = "2021-04-01"
+"""Every cloud serves this version, and nothing newer is needed."""
+
+_WHAT_IF_TIMEOUT = 600.0
+_BETWEEN = "/providers/Microsoft.Resources/deployments/"
+
+
+def what_if(reader: Reader, deployment: PlannedRequest) -> tuple[Mapping[str, Any], ...]:
+    """The changes that a deployment would make, as Azure sees them. Changes nothing.
+
+    Raises:
+        OperationFailedError: Azure could not tell; also when it says so under HTTP 200.
+    """
+    body = thaw(deployment.body)
+    body["properties"]["whatIfSettings"] = {"resultFormat": "FullResourcePayloads"}
+    path = f"{deployment.path}/whatIf"
+    first = reader.query(path, api_version=deployment.api_version, body=body)
+    answer = first
+    if first.status == 202:
+        answer = wait_for(
+            reader,
+            first,
+            path=path,
+            api_version=deployment.api_version,
+            timeout=_WHAT_IF_TIMEOUT,
+            final_via="location",
+        )
+    found = answer.body if isinstance(answer.body, Mapping) else {}
+    state = str(found.get("status", ""))
+    if state.casefold() != "succeeded":
+        raise error_from_operation(
+            found, answer.headers, status=answer.status, state=state or "without a status", method="POST", url=first.url
+        )
+    properties = found.get("properties")
+    changes = properties.get("changes") if isinstance(properties, Mapping) else None
+    if not isinstance(changes, list) or not all(isinstance(change, Mapping) for change in changes):
+        raise MalformedResponseError(f"POST {first.url}: the answer has no array 'properties.changes' of objects")
+    return tuple(changes)
+
+
+def deploy(session: ArmSession, deployment: PlannedRequest) -> ArmResponse:
+    """Begin a deployment: one PUT, sent once. It goes on in Azure when this returns."""
+    # A tenth of a second of import that a client which deploys nothing need not pay.
+    from azure.mgmt.resource.deployments import DeploymentsMgmtClient
+
+    scope, _, name = deployment.path.rpartition(_BETWEEN)
+    url = f"{session.endpoint.base_url}{deployment.path}?api-version={deployment.api_version}"
+    client: Any = DeploymentsMgmtClient(
+        _NoCredential(),
+        "",
+        base_url=session.endpoint.base_url,
+        api_version=deployment.api_version,
+        pipeline=session.pipeline,
+        policies=[],
+    )
+    with translate("PUT", url):
+        answer = client.deployments.begin_create_or_update_at_scope(
+            scope.strip("/"), name, thaw(deployment.body), polling=False, cls=_raw
+        ).result()
+        received = body_of(answer)
+    return ArmResponse(
+        status=answer.status_code,
+        headers=CaseInsensitiveDict(answer.headers),
+        body=json_of(received, f"PUT {shown(url)}"),
+        request_id=answer.headers.get("x-ms-request-id", ""),
+        url=shown(url),
+        method="PUT",
+    )
+
+
+def _raw(pipeline_response: Any, _: Any, __: Any) -> Any:
+    return pipeline_response.http_response
+
+
+class _NoCredential:
+    """The client insists on one; the session's own pipeline adds the token."""
+
+    def get_token(self, *scopes: str, **_: Any) -> Any:
+        """Never called: the client's own policies are not used."""
+        raise AssertionError(f"a token for {scopes} was asked outside the session's pipeline")

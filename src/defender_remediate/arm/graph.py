@@ -1,0 +1,90 @@
+"""Resource Graph: paging by ``$skipToken`` and by nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from defender_remediate.errors import MalformedResponseError
+from defender_remediate.models import _wire
+
+if TYPE_CHECKING:
+    from defender_remediate.arm.session import ArmResponse
+
+PATH = "/providers/Microsoft.ResourceGraph/resources"
+API_VERSIONS = ("2024-04-01", "2022-10-01", "2021-03-01")
+_PAGE = 1000
+_MOST_SUBSCRIPTIONS = 1000
+_WHERE = "Resource Graph"
+
+
+class Query(Protocol):
+    """How one page is asked for."""
+
+    def __call__(self, path: str, *, api_versions: Sequence[str], body: Any) -> ArmResponse:
+        """Send the POST."""
+
+
+def rows(
+    ask: Query, query: str, *, subscriptions: Sequence[str], management_groups: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """The rows of a query, page by page; the same query and scopes go with every page.
+
+    Raises:
+        MalformedResponseError: Azure left rows out, or the pages go round in a circle.
+    """
+    # Azure takes so many subscriptions in one query, and no more.
+    starts = range(0, len(subscriptions), _MOST_SUBSCRIPTIONS) if subscriptions else (0,)
+    for start in starts:
+        scopes = {
+            "subscriptions": list(subscriptions[start : start + _MOST_SUBSCRIPTIONS]),
+            "managementGroups": list(management_groups),
+        }
+        yield from _chain(ask, {"query": query, **{name: ids for name, ids in scopes.items() if ids}})
+
+
+def _chain(ask: Query, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    token, seen = "", set[str]()
+    while True:
+        options = {"$top": _PAGE, "resultFormat": "objectArray", **({"$skipToken": token} if token else {})}
+        response = ask(PATH, api_versions=API_VERSIONS, body={**request, "options": options})
+        body = _wire.mapping(response.body)
+        found = decoded(body.get("data"))
+        token = _wire.text(body, "$skipToken", "skipToken")
+        _refuse_loss(response, body, len(found), is_whole=not seen and not token, has_more=bool(token))
+        yield from found
+        if not token:
+            return
+        if token in seen:
+            raise MalformedResponseError(f"{_WHERE}: a page token was given before, so the rows have no end")
+        seen.add(token)
+
+
+def decoded(data: Any) -> list[dict[str, Any]]:
+    """Rows from either of the two result formats.
+
+    Raises:
+        MalformedResponseError: It is neither.
+    """
+    if isinstance(data, Mapping):
+        columns, table = data.get("columns"), data.get("rows")
+        if isinstance(columns, list) and isinstance(table, list) and all(isinstance(row, list) for row in table):
+            names = [_wire.text(column, "name") for column in columns]
+            return [dict(zip(names, row, strict=False)) for row in table]
+    elif isinstance(data, list) and all(isinstance(row, dict) for row in data):
+        return data
+    raise MalformedResponseError(f"{_WHERE}: the answer has no rows: 'data' is neither a table nor an array of objects")
+
+
+def _refuse_loss(response: ArmResponse, body: Mapping[str, Any], count: int, *, is_whole: bool, has_more: bool) -> None:
+    if _wire.flag(response.headers, "x-ms-tenant-subscription-limit-hit"):
+        raise MalformedResponseError(
+            f"{_WHERE}: this tenant has more than 10,000 subscriptions, and Azure looked at the first 10,000 only",
+            hint="name subscriptions or management groups",
+        )
+    total = _wire.count(body, "totalRecords")
+    if not has_more and (_wire.flag(body, "resultTruncated") or (is_whole and total > count)):
+        raise MalformedResponseError(
+            f"{_WHERE}: Azure left rows out: {total} were found, and it gives no way to those after this page",
+            hint="the query has to project id, and be ordered, without limit or take",
+        )

@@ -1,0 +1,28 @@
+"""The part of a session that cannot write: all that planning and previews are given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from defender_remediate.arm.clock import Clock
+
+if TYPE_CHECKING:
+    from defender_remediate.arm.session import ArmResponse
+
+
+class Reader(Protocol):
+    """Reads Azure Resource Manager, and can do nothing else; ``ArmSession`` is one."""
+
+    @property
+    def clock(self) -> Clock:
+        """How it waits."""
+
+    def get(self, path: str, *, api_version: str, params: Mapping[str, str] | None = None) -> ArmResponse:
+        """Read what is at an id."""
+
+    def query(self, path: str, *, api_version: str, body: Any, params: Mapping[str, str] | None = None) -> ArmResponse:
+        """Send one of the POSTs that change nothing, such as a deployment's what-if."""
+
+    def follow(self, url: str) -> ArmResponse:
+        """Read a URL that Azure gave."""

@@ -1,0 +1,62 @@
+"""Paths and URLs: how an id becomes a URL, and how a URL is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, quote, urlsplit
+
+from defender_remediate.arm.cloud import Endpoint
+from defender_remediate.errors import InvalidInputError, MalformedResponseError
+
+# Slashes stay, and what RFC 3986 lets a path segment hold; everything else is encoded, a percent sign too.
+_PATH_SAFE = "/:@!$&'()*+,;=~"
+_QUERY_SAFE = "$~"
+
+
+def url_of(endpoint: Endpoint, path: str, api_version: str, params: Mapping[str, str] | None = None) -> str:
+    """The URL of an id, with or without its leading slash.
+
+    Raises:
+        InvalidInputError: The path has a segment that would lead elsewhere, or there is no api-version.
+    """
+    trimmed = path.strip("/")
+    if not trimmed or any(segment in ("", ".", "..") for segment in trimmed.split("/")):
+        raise InvalidInputError(f"{path!r} is not a path under Azure Resource Manager")
+    if not api_version:
+        raise InvalidInputError(f"{path}: every request needs an api-version")
+    query = {"api-version": api_version, **(params or {})}
+    encoded = "&".join(f"{quote(name, safe=_QUERY_SAFE)}={quote(text, safe='')}" for name, text in query.items())
+    return f"{endpoint.base_url}/{quote(trimmed, safe=_PATH_SAFE)}?{encoded}"
+
+
+def absolute(endpoint: Endpoint, link: str) -> str:
+    """A link that Azure gave, as an absolute URL and otherwise untouched.
+
+    Raises:
+        MalformedResponseError: It leads to another host, or to http where https was used.
+    """
+    url = f"{endpoint.base_url}/{link.lstrip('/')}" if "://" not in link.partition("?")[0] else link
+    if not endpoint.admits(url):
+        raise MalformedResponseError(
+            f"Azure Resource Manager gave a link to {_origin(url)}, which is not {endpoint.base_url}",
+            hint="a token is never sent to another host; check what stands between this machine and Azure",
+        )
+    return url
+
+
+def shown(url: str) -> str:
+    """A URL for people: its path and api-version. The rest of a query may be a secret."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(not a URL)"
+    version = next((value for name, value in parse_qsl(parts.query) if name.casefold() == "api-version"), "")
+    return f"{parts.path}?api-version={version}" if version else parts.path
+
+
+def _origin(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        return f"{parts.scheme}://{parts.hostname or ''}"
+    except ValueError:
+        return "something that is not a URL"

@@ -1,0 +1,293 @@
+"""Long-running operations in every form, on virtual time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from defender_remediate.arm.operations import FinalVia, pending_url, wait_at, wait_for
+from defender_remediate.arm.session import ArmResponse, ArmSession
+from defender_remediate.errors import OperationFailedError, OperationTimeoutError
+from defender_remediate.models.plan import PlannedRequest
+from defender_remediate.testing.clock import VirtualClock
+
+PATH = "/subscriptions/s/resourceGroups/g/providers/Microsoft.X/things/t"
+RESOURCE = {"id": PATH, "properties": {"provisioningState": "Succeeded"}}
+OPERATION = {"Azure-AsyncOperation": "https://management.azure.com/op?t=s3cret&api-version=1", "Retry-After": "5"}
+LOCATION = {"Location": "https://management.azure.com/loc1", "Retry-After": "5"}
+OP, LOC = "GET /op?t=s3cret&api-version=1", "GET /loc1"
+READ = f"GET {PATH}?api-version=9"
+
+
+def write(session: ArmSession, method: str = "PATCH") -> ArmResponse:
+    return session.send(PlannedRequest(method=method, path=PATH, api_version="9", body={"a": 1}))
+
+
+def wait(
+    session: ArmSession, first: ArmResponse, *, timeout: float = 3600, final_via: FinalVia = "resource"
+) -> ArmResponse:
+    return wait_for(session, first, path=PATH, api_version="9", timeout=timeout, final_via=final_via)
+
+
+@pytest.mark.parametrize("body", [None, {}, {"properties": None}, {"properties": {}}, RESOURCE])
+@pytest.mark.parametrize("status", [200, 201, 204])
+def test_an_answer_that_began_nothing_is_the_result(session: ArmSession, azure: Any, status: int, body: Any) -> None:
+    """No second request is made."""
+    azure.then(status, body)
+    first = write(session)
+    assert pending_url(first) == ""
+    assert wait(session, first) is first
+    assert len(azure.requests) == 1
+
+
+def test_an_operation_url_is_asked_until_its_status_says_so(
+    session: ArmSession, azure: Any, clock: VirtualClock
+) -> None:
+    """Whatever the case of the word; then the resource is read. Retry-After counts at every step."""
+    azure.then(202, None, {**OPERATION, "Location": "/never"})
+    azure.then(200, {"status": "InProgress"}, {"Retry-After": "7"}).then(200, {"status": "Updating"})
+    azure.then(200, {"status": "SUCCEEDED"}).then(200, RESOURCE)
+    first = write(session)
+    assert pending_url(first) == OPERATION["Azure-AsyncOperation"]
+    assert wait(session, first).body == RESOURCE
+    assert azure.paths[1:] == [OP, OP, OP, READ]
+    assert azure.times[1:] == [5.0, 12.0, 42.0, 42.0]
+    assert clock.monotonic() == 42.0
+
+
+def test_an_operation_may_move_to_a_newer_url(session: ArmSession, azure: Any) -> None:
+    """The newest header is the one that counts."""
+    azure.then(201, {"properties": {"provisioningState": "Creating"}}, OPERATION)
+    azure.then(200, {"status": "Running"}, {"Azure-AsyncOperation": "/op2", "Retry-After": "1"})
+    azure.then(200, {"status": "Succeeded"}).then(200, RESOURCE)
+    wait(session, write(session))
+    assert azure.paths[1:] == [OP, "GET /op2", READ]
+
+
+@pytest.mark.parametrize("state", ["Failed", "canceled", "Cancelled"])
+def test_a_failure_under_200_is_a_failure(session: ArmSession, azure: Any, state: str) -> None:
+    """With the codes that are inside, and with the request that began it."""
+    inner = '{\r\n "error": {"code": "Conflict", "message": "Busy"}}'
+    error = {"code": "DeploymentFailed", "message": "m", "details": [{"code": "Conflict", "message": inner}]}
+    azure.then(202, None, OPERATION).then(200, {"status": state, "error": error}, {"x-ms-request-id": "r9"})
+    with pytest.raises(OperationFailedError, match=f"PATCH {PATH} ended {state}: DeploymentFailed: m") as caught:
+        wait(session, write(session))
+    assert (caught.value.status, caught.value.code, caught.value.request_id) == (200, "DeploymentFailed", "r9")
+    assert caught.value.details == ("Conflict", "Conflict: Busy")
+
+
+@pytest.mark.parametrize("status", [200, 201, 202])
+@pytest.mark.parametrize("headers", [{}, OPERATION, LOCATION])
+def test_a_first_answer_that_has_failed_is_a_failure(
+    session: ArmSession, azure: Any, status: int, headers: dict[str, str]
+) -> None:
+    """azure-core gives it back as a success."""
+    azure.then(status, {"properties": {"provisioningState": "Failed", "error": {"code": "Bad"}}}, headers)
+    with pytest.raises(OperationFailedError, match="Bad"):
+        wait(session, write(session))
+    assert len(azure.requests) == 1
+
+
+def test_a_location_is_asked_while_it_says_202(session: ArmSession, azure: Any) -> None:
+    """It may move; the resource is read at the end."""
+    azure.then(202, None, LOCATION).then(202, None, {"Location": "/loc2", "Retry-After": "3"}).then(202)
+    azure.then(200, {"anything": 1}).then(200, RESOURCE)
+    first = write(session)
+    assert pending_url(first) == "https://management.azure.com/loc1"
+    assert wait(session, first).body == RESOURCE
+    assert azure.paths[1:] == [LOC, "GET /loc2", "GET /loc2", READ]
+    assert azure.times[1:] == [5.0, 8.0, 38.0, 38.0]
+
+
+def test_a_location_may_end_without_a_body(session: ArmSession, azure: Any) -> None:
+    """204 is an end; for a DELETE there is no resource left to read."""
+    azure.then(202, None, LOCATION).then(204)
+    assert wait(session, write(session, "DELETE")).status == 204
+    assert azure.paths[1:] == [LOC]
+
+
+def test_a_location_may_say_its_state_in_words(session: ArmSession, azure: Any) -> None:
+    """200 with Running is not an end, and with Failed it is a failure."""
+    azure.then(202, None, LOCATION).then(200, {"status": "Running"}).then(
+        200, {"status": "Failed", "error": {"code": "Bad"}}
+    )
+    with pytest.raises(OperationFailedError, match="Bad"):
+        wait(session, write(session))
+    assert len(azure.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "InvalidTemplate"), (409, "Conflict"), (403, "RequestDisallowedByPolicy")]
+)
+def test_a_refusal_at_the_location_is_how_it_ended(session: ArmSession, azure: Any, status: int, code: str) -> None:
+    """A Location answers what the request itself would have answered."""
+    azure.then(202, None, LOCATION).then(status, {"error": {"code": code, "message": "m"}})
+    with pytest.raises(OperationFailedError, match=code) as caught:
+        wait(session, write(session))
+    assert (caught.value.status, caught.value.code) == (status, code)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_question_that_fails_says_nothing_about_the_operation(session: ArmSession, azure: Any, status: int) -> None:
+    """It is asked again; three times in vain, and how it ended is unknown."""
+    azure.then(202, None, LOCATION).then(status)
+    with pytest.raises(OperationTimeoutError, match="unknown") as caught:
+        wait(session, write(session))
+    assert f"{status}" in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 500, 503])
+def test_an_operation_url_that_answers_with_an_error_is_asked_again(
+    session: ArmSession, azure: Any, status: int
+) -> None:
+    """Even a 4xx there is about the question only; once it is answered all is well."""
+    azure.then(202, None, OPERATION)
+    for _ in range(6):
+        azure.then(status)
+    azure.then(200, {"status": "Succeeded"}).then(200, RESOURCE)
+    if status < 500:
+        del azure.answers[3:7]
+    assert wait(session, write(session)).body == RESOURCE
+
+
+def test_the_wait_after_a_failed_question_is_what_azure_says(
+    session: ArmSession, azure: Any, clock: VirtualClock
+) -> None:
+    """A Retry-After that is too long for a read is not too long for an operation."""
+    azure.then(202, None, OPERATION).then(503, None, {"Retry-After": "300"})
+    azure.then(200, {"status": "Succeeded"}).then(200, RESOURCE)
+    wait(session, write(session))
+    assert clock.monotonic() == pytest.approx(305, abs=0.01)
+
+
+def test_an_operation_without_a_status_is_not_over(session: ArmSession, azure: Any) -> None:
+    """Not even when its body is a resource, or nothing."""
+    azure.then(202, None, OPERATION).then(200, {"id": "x"}).then(200).then(200, {"status": "Succeeded"}).then(
+        200, RESOURCE
+    )
+    wait(session, write(session))
+    assert azure.paths[1:] == [OP, OP, OP, READ]
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"), [(200, {}), (201, {}), (201, {"Location": PATH}), (200, {"Retry-After": "2"})]
+)
+def test_a_resource_that_is_updating_is_read_until_it_settles(
+    session: ArmSession, azure: Any, status: int, headers: dict[str, str]
+) -> None:
+    """On 200 and 201 a Location is where the resource is, not an operation."""
+    azure.then(status, {"properties": {"provisioningState": "Updating"}}, headers)
+    azure.then(200, {"properties": {"provisioningState": "Accepted"}}, {"Retry-After": "4"}).then(200, RESOURCE)
+    first = write(session)
+    assert pending_url(first) == ""
+    assert wait(session, first).body == RESOURCE
+    assert azure.paths[1:] == [READ, READ]
+    assert azure.times[2] - azure.times[1] == 4.0
+    assert azure.times[1] == float(headers.get("Retry-After", 30))
+
+
+def test_a_resource_that_ends_failed_is_a_failure(session: ArmSession, azure: Any) -> None:
+    """Also when the operation itself said that it succeeded."""
+    failed = {"properties": {"provisioningState": "Failed"}}
+    azure.then(202, None, OPERATION).then(200, {"status": "Succeeded"}).then(200, failed)
+    with pytest.raises(OperationFailedError, match="ended Failed"):
+        wait(session, write(session))
+
+
+def test_202_without_any_link_is_about_the_resource(session: ArmSession, azure: Any) -> None:
+    """It is read after the usual wait; without a state it is done."""
+    azure.then(202).then(200, {"id": PATH})
+    assert wait(session, write(session)).body == {"id": PATH}
+    assert azure.paths[1:] == [READ]
+    assert azure.times[1] == 30.0
+
+
+def test_azure_may_say_at_once_but_not_without_a_pause(session: ArmSession, azure: Any) -> None:
+    """Retry-After: 0 would otherwise only use up the allowance for reads."""
+    azure.then(202, None, {**OPERATION, "Retry-After": "0"}).then(200, {"status": "Running"}, {"Retry-After": "0"})
+    azure.then(200, {"status": "Succeeded"}).then(200, RESOURCE)
+    wait(session, write(session))
+    assert azure.times[1:] == [0.5, 1.0, 1.0]
+
+
+def test_what_takes_too_long_goes_on_in_azure(session: ArmSession, azure: Any, clock: VirtualClock) -> None:
+    """It is not asked earlier than Azure wants, so the end can be seen coming."""
+    azure.then(202, None, OPERATION).then(200, {"status": "Running"}, {"Retry-After": "60"})
+    with pytest.raises(OperationTimeoutError, match="60 s") as caught:
+        wait(session, write(session), timeout=100)
+    assert "goes on" in caught.value.hint
+    assert (clock.monotonic(), len(azure.requests)) == (65.0, 3)
+
+
+def test_the_result_may_be_at_the_location(session: ArmSession, azure: Any) -> None:
+    """As a what-if has it: the operation's URL for the state, the Location for the answer."""
+    azure.then(202, None, {**OPERATION, "Location": "/loc1"}).then(200, {"status": "Succeeded"}).then(200, {"found": 1})
+    assert wait(session, write(session), final_via="location").body == {"found": 1}
+    assert azure.paths[1:] == [OP, LOC]
+
+
+def test_the_location_may_need_longer_than_the_operation(session: ArmSession, azure: Any) -> None:
+    """Then it is waited for as well."""
+    azure.then(202, None, {**OPERATION, "Location": "/loc1"}).then(200, {"status": "Succeeded"}).then(202)
+    azure.then(200, {"found": 1})
+    assert wait(session, write(session), final_via="location").body == {"found": 1}
+
+
+def test_a_failed_answer_at_the_location_is_a_failure(session: ArmSession, azure: Any) -> None:
+    """A what-if says so under 200, and azure-core does not mind."""
+    azure.then(202, None, LOCATION).then(
+        200, {"status": "Failed", "error": {"code": "InvalidTemplate", "message": "m"}}
+    )
+    with pytest.raises(OperationFailedError, match="InvalidTemplate"):
+        wait(session, write(session), final_via="location")
+
+
+@pytest.mark.parametrize("final_via", ["location", "operation"])
+def test_the_last_answer_may_be_the_result(session: ArmSession, azure: Any, final_via: FinalVia) -> None:
+    """When the operation itself carries it, or there is no Location to go to."""
+    last = {"status": "Succeeded", "properties": {"found": 1}}
+    azure.then(202, None, OPERATION).then(200, last)
+    assert wait(session, write(session), final_via=final_via).body == last
+    assert azure.paths[1:] == [OP]
+
+
+def test_a_location_that_was_asked_already_is_not_asked_again(session: ArmSession, azure: Any) -> None:
+    """Its last answer is the result."""
+    azure.then(202, None, LOCATION).then(200, {"found": 1})
+    assert wait(session, write(session), final_via="location").body == {"found": 1}
+    assert azure.paths[1:] == [LOC]
+
+
+def test_the_request_can_be_named_for_the_messages(session: ArmSession, azure: Any) -> None:
+    """When the answer at hand is not the one to the write."""
+    azure.then(200, {"properties": {"provisioningState": "Failed"}})
+    target = PlannedRequest(method="PUT", path=PATH, api_version="9", body={})
+    with pytest.raises(OperationFailedError, match="PUT /subscriptions") as caught:
+        wait_for(session, session.get(PATH, api_version="9"), target=target, path=PATH, api_version="9", timeout=1)
+    assert caught.value.method == "PUT"
+
+
+@pytest.mark.parametrize(
+    "answers", [[{"status": "Running"}, {"status": "Succeeded"}], [{"status": "Succeeded"}], [None], [{"found": 1}]]
+)
+def test_an_operation_can_be_picked_up_later(session: ArmSession, azure: Any, answers: list[Any]) -> None:
+    """By another process, at the URL that was kept; it asks at once, whichever form the URL is of."""
+    for body in answers:
+        azure.then(200, body)
+    azure.then(200, RESOURCE)
+    found = wait_at(session, "/op", method="PATCH", path=PATH, api_version="9", timeout=100)
+    assert found.body == RESOURCE
+    assert azure.paths == ["GET /op"] * len(answers) + [READ]
+    assert azure.times[0] == 0.0
+
+
+def test_an_operation_picked_up_later_may_have_failed(session: ArmSession, azure: Any) -> None:
+    """Or its URL may be gone, which says nothing."""
+    azure.then(200, {"status": "Failed"})
+    with pytest.raises(OperationFailedError):
+        wait_at(session, "/op", method="PATCH", path=PATH, api_version="9", timeout=100)
+    azure.answers.clear()
+    azure.then(404)
+    with pytest.raises(OperationTimeoutError, match="unknown"):
+        wait_at(session, "/op", method="PATCH", path=PATH, api_version="9", timeout=100)

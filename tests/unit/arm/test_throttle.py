@@ -1,0 +1,226 @@
+"""Pacing: the arithmetic, and the gate that threads share."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from defender_remediate.arm.throttle import (
+    LIMITS,
+    Allowance,
+    Gate,
+    Kind,
+    Lane,
+    Limit,
+    corrected,
+    lane_of,
+    refilled,
+    seconds_of,
+    wait_for_ticket,
+)
+from defender_remediate.errors import ThrottledError
+from defender_remediate.testing.clock import VirtualClock
+
+BUCKET = Limit(size=200, per_second=10.0)
+WINDOW = Limit(size=15, window=5.0)
+WRITES = Lane("s", Kind.WRITE, "microsoft.storage")
+GRAPH = Lane("", Kind.GRAPH)
+
+limits = st.one_of(
+    st.builds(Limit, size=st.integers(1, 300), per_second=st.floats(0.5, 100)),
+    st.builds(Limit, size=st.integers(1, 50), window=st.floats(0.5, 60)),
+)
+
+
+def departures(limit: Limit, count: int) -> list[float]:
+    """When so many requests leave that all want to leave at once, by the pure functions alone."""
+    allowance, now, times = Allowance(allowed=float(limit.size), at=0.0, issued=count), 0.0, []
+    for ticket in range(1, count + 1):
+        while (seconds := wait_for_ticket(allowance, limit, ticket, now)) > 1e-9:
+            now += seconds
+            allowance = refilled(allowance, limit, now)
+        times.append(now)
+    return times
+
+
+@given(limits, st.integers(1, 400))
+def test_no_stretch_of_time_gets_more_than_the_limit(limit: Limit, count: int) -> None:
+    """A bucket's size and what comes back meanwhile; twice a window's size where two windows meet."""
+    times = departures(limit, count)
+    assert times == sorted(times)
+    for first in range(0, count, 7):
+        for last in range(first, count, 11):
+            span = times[last] - times[first]
+            most = limit.size + limit.per_second * span if not limit.window else limit.size * (2 + span // limit.window)
+            assert last - first + 1 <= most + 1.001
+
+
+def test_a_thousand_writes_take_eighty_seconds() -> None:
+    """The published floor: 200 at once, then 10 a second."""
+    assert departures(BUCKET, 1000)[-1] == pytest.approx(80.0)
+
+
+def test_a_window_comes_back_as_a_whole() -> None:
+    """Fifteen queries every five seconds, not three a second."""
+    assert departures(WINDOW, 31) == [0.0] * 15 + [5.0] * 15 + [10.0]
+
+
+@given(limits, st.floats(0, 1000), st.floats(0, 1000))
+def test_time_only_adds(limit: Limit, first: float, second: float) -> None:
+    """And never beyond the limit, however long nothing was sent."""
+    start = Allowance(allowed=0.0, at=0.0, issued=5)
+    early, late = sorted((first, second))
+    assert refilled(start, limit, early).allowed <= refilled(start, limit, late).allowed <= limit.size
+    assert refilled(start, limit, -1.0) == start
+
+
+@given(limits, st.integers(1, 500), st.integers(0, 500))
+def test_an_answer_only_lowers(limit: Limit, ticket: int, remaining: int) -> None:
+    """Azure may have more left than this client allows itself; it is never less careful for that."""
+    before = Allowance(allowed=250.0, at=0.0, issued=500)
+    after = corrected(before, ticket, remaining)
+    assert after.allowed == min(before.allowed, ticket + remaining)
+    assert wait_for_ticket(after, limit, 400, 0.0) >= wait_for_ticket(before, limit, 400, 0.0)
+
+
+def test_a_closed_lane_waits_for_its_hour() -> None:
+    """Even when tickets are left."""
+    closed = Allowance(allowed=200.0, at=0.0, closed_until=30.0)
+    assert wait_for_ticket(closed, BUCKET, 1, 10.0) == 20.0
+    assert wait_for_ticket(closed, BUCKET, 1, 30.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "lane"),
+    [
+        ("GET", "https://h/subscriptions/S1/resourceGroups/g/providers/Microsoft.Web/sites/x", Lane("s1", Kind.READ)),
+        ("HEAD", "https://h/subscriptions/s1", Lane("s1", Kind.READ)),
+        ("PATCH", "https://h/subscriptions/s1/x", Lane("s1", Kind.WRITE)),
+        ("PUT", "https://h/SUBSCRIPTIONS/s1/x", Lane("s1", Kind.WRITE)),
+        (
+            "POST",
+            "https://h/subscriptions/s1/providers/Microsoft.Resources/deployments/d/whatIf",
+            Lane("s1", Kind.WRITE),
+        ),
+        ("POST", "https://h/subscriptions/s1/providers/Microsoft.Authorization/checkAccess?x", Lane("s1", Kind.READ)),
+        ("POST", "https://h/providers/Microsoft.ResourceGraph/resources?api-version=1", Lane("", Kind.GRAPH)),
+        ("DELETE", "https://h/subscriptions/s1/x", Lane("s1", Kind.DELETE)),
+        ("GET", "https://h/providers/Microsoft.Security/assessmentMetadata", Lane("", Kind.READ)),
+    ],
+)
+def test_what_azure_counts_together(method: str, url: str, lane: Lane) -> None:
+    """By subscription and kind of request; every other POST counts as a write."""
+    assert lane_of(method, url) == lane
+
+
+def test_the_provider_is_that_of_the_resource() -> None:
+    """The last one in the path: an extension is served by its own provider."""
+    url = "https://h/subscriptions/s/providers/Microsoft.Web/sites/x/providers/Microsoft.Insights/diagnosticSettings/d"
+    assert lane_of("PUT", url).provider == "microsoft.insights"
+    assert lane_of("GET", "https://h/subscriptions/s").provider == ""
+
+
+def test_the_first_requests_do_not_wait(clock: VirtualClock) -> None:
+    """The next one waits for its token."""
+    gate = Gate(clock)
+    for _ in range(200):
+        gate.enter(WRITES)
+    assert clock.monotonic() == 0
+    gate.enter(WRITES)
+    assert clock.monotonic() == pytest.approx(0.1, abs=0.002)
+
+
+def test_lanes_do_not_wait_for_each_other(clock: VirtualClock) -> None:
+    """Another subscription, and another kind of request, have their own tokens."""
+    gate = Gate(clock, {**LIMITS, Kind.WRITE: Limit(size=1, per_second=0.01)})
+    gate.enter(WRITES)
+    gate.enter(Lane("other", Kind.WRITE))
+    gate.enter(Lane("s", Kind.READ))
+    assert clock.monotonic() == 0
+
+
+def test_what_is_left_is_believed_when_it_is_less(clock: VirtualClock) -> None:
+    """Somebody else uses the same identity."""
+    gate = Gate(clock)
+    ticket = gate.enter(WRITES)
+    gate.learn(WRITES, ticket, {"x-ms-ratelimit-remaining-subscription-writes": "0"})
+    gate.enter(WRITES)
+    assert clock.monotonic() == pytest.approx(0.1, abs=0.002)
+
+
+@pytest.mark.parametrize(
+    ("lane", "headers", "seconds"),
+    [
+        (WRITES, {"x-ms-ratelimit-remaining-subscription-global-writes": "0"}, 0.1),
+        (WRITES, {"x-ms-ratelimit-remaining-subscription-writes": "11999"}, 0),
+        (WRITES, {"x-ms-ratelimit-remaining-subscription-writes": "many"}, 0),
+        (WRITES, {"x-ms-ratelimit-remaining-subscription-reads": "0"}, 0),
+        (Lane("", Kind.READ), {"x-ms-ratelimit-remaining-tenant-reads": "0"}, 0.04),
+        (GRAPH, {"x-ms-user-quota-remaining": "0", "x-ms-user-quota-resets-after": "00:00:02"}, 2),
+        (GRAPH, {"x-ms-user-quota-remaining": "0"}, 5),
+    ],
+)
+def test_each_lane_reads_its_own_header(
+    clock: VirtualClock, lane: Lane, headers: dict[str, str], seconds: float
+) -> None:
+    """The subscription-wide limit too, and for Resource Graph when its window ends."""
+    gate = Gate(clock)
+    gate.learn(lane, gate.enter(lane), headers)
+    gate.enter(lane)
+    assert clock.monotonic() == pytest.approx(seconds, abs=0.002)
+
+
+def test_a_closed_gate_holds_everybody(clock: VirtualClock) -> None:
+    """All workers of the lane wait for the same moment; a shorter wait does not open it earlier."""
+    gate = Gate(clock)
+    gate.close(WRITES, 10)
+    gate.close(WRITES, 3)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(gate.enter, [WRITES] * 4))
+    assert clock.monotonic() == pytest.approx(10, abs=0.01)
+
+
+def test_a_provider_is_closed_alone(clock: VirtualClock) -> None:
+    """What goes to another provider of the same subscription does not wait."""
+    gate = Gate(clock)
+    gate.close(WRITES, 10, provider="microsoft.storage")
+    gate.close(WRITES, 3, provider="microsoft.storage")
+    gate.enter(Lane("s", Kind.WRITE, "microsoft.web"))
+    assert clock.monotonic() == 0
+    gate.enter(WRITES)
+    assert clock.monotonic() == pytest.approx(10, abs=0.01)
+
+
+def test_nobody_waits_an_hour_at_the_gate(clock: VirtualClock) -> None:
+    """The caller is told at once, with how long it is; the request was not sent."""
+    gate = Gate(clock)
+    gate.close(WRITES, 3600)
+    with pytest.raises(ThrottledError) as caught:
+        gate.enter(WRITES)
+    assert caught.value.retry_after == 3600
+    assert caught.value.code == "GateClosed"
+    gate.close(Lane("", Kind.DELETE), 3600)
+    with pytest.raises(ThrottledError, match="this tenant"):
+        gate.enter(Lane("", Kind.DELETE))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("00:00:05", 5.0), ("01:02:03.5", 3723.5), ("5", None), ("", None), (None, None)]
+)
+def test_times_of_the_day(text: str | None, seconds: float | None) -> None:
+    """Resource Graph writes seconds so."""
+    assert seconds_of(text) == seconds
+
+
+def test_threads_together_keep_the_pace(clock: VirtualClock) -> None:
+    """However many they are, no more leave than one thread would send."""
+    gate = Gate(clock)
+    with ThreadPoolExecutor(16) as pool:
+        tickets = list(pool.map(gate.enter, [WRITES] * 400))
+    assert sorted(tickets) == list(range(1, 401))
+    assert clock.monotonic() >= 20.0 - 0.01
+    assert math.isfinite(clock.monotonic())
