@@ -1,0 +1,193 @@
+"""What the Azure activity log says happened, and who did it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import attrs
+
+from defender_remediate.arm.session import ArmSession
+from defender_remediate.errors import InvalidInputError
+from defender_remediate.models import _wire
+from defender_remediate.models.activity import ActivityEvent
+from defender_remediate.models.ids import ResourceId
+
+_API_VERSION = "2015-04-01"
+_RETENTION = timedelta(days=90)
+_USUAL = timedelta(hours=24)
+_LONGEST = timedelta(days=89)
+# A start at the very edge is refused when the request takes a moment to arrive.
+_EDGE = timedelta(minutes=5)
+_SECOND = timedelta(seconds=1)
+
+
+@attrs.frozen(kw_only=True)
+class _Search:
+    """One search, with everything checked."""
+
+    since: datetime
+    until: datetime
+    resource: ResourceId | None
+    resource_group: str
+    correlation_id: str
+
+    def filter(self) -> str:
+        """The one form that the log understands: a time range, and at most one clause more."""
+        clauses = [f"eventTimestamp ge '{_text(self.since)}'", f"eventTimestamp le '{_text(self.until)}'"]
+        if self.correlation_id:
+            clauses.append(f"correlationId eq {_quoted(self.correlation_id)}")
+        elif self.resource:
+            clauses.append(f"resourceUri eq {_quoted(self.resource.text)}")
+        elif self.resource_group:
+            clauses.append(f"resourceGroupName eq {_quoted(self.resource_group)}")
+        return " and ".join(clauses)
+
+    def wants(self, event: ActivityEvent) -> bool:
+        """Whether a record is one of those asked for; the log was asked by one clause only."""
+        return (
+            (not self.correlation_id or event.correlation_id.casefold() == self.correlation_id.casefold())
+            and (self.resource is None or _is_at_or_below(event.resource_id, self.resource))
+            and (not self.resource_group or _group_of(event).casefold() == self.resource_group.casefold())
+        )
+
+
+class ActivityLog:
+    """Reads the activity log of some subscriptions: writes and deletes of the last 90 days, never reads.
+
+    An event appears up to 15 minutes after what it tells of. So one that is there is proof, and one that is not there
+    proves nothing.
+    """
+
+    def __init__(self, session: ArmSession, subscriptions: Callable[[], Sequence[str]]) -> None:
+        self._session = session
+        self._subscriptions = subscriptions
+
+    def list_events(
+        self,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        resource_id: str | None = None,
+        resource_group: str | None = None,
+        correlation_id: str | None = None,
+    ) -> Iterator[ActivityEvent]:
+        """The operations that the log knows of, newest first in each subscription; the records of one are joined.
+
+        Args:
+            since: From when; aware. 24 hours before ``until`` unless told otherwise, 89 days before it when a correlation
+                id is given, and never more than 90 days ago.
+            until: Up to when; aware. Now unless told otherwise.
+            resource_id: One resource and what is below it; narrows the search to its subscription.
+            resource_group: The name of a resource group.
+            correlation_id: What a run's report calls ``correlation_id``.
+
+        Raises:
+            InvalidInputError: Before any request, for a naive time, a time range that is empty or begins more than 90
+                days ago, or a resource id that is none.
+
+        Permissions: ``Microsoft.Insights/eventtypes/values/read``. Makes one listing per subscription.
+        """
+        usual = _LONGEST if correlation_id else _USUAL
+        start, end = _range(since, until, self._session.clock.now(), usual=usual)
+        search = _Search(
+            # The log is asked for whole seconds: down for the start, up for the end, so that nothing is cut off.
+            since=start,
+            until=end + _SECOND,
+            resource=ResourceId.parse(resource_id) if resource_id is not None else None,
+            resource_group=_named(resource_group, "resource_group"),
+            correlation_id=_named(correlation_id, "correlation_id"),
+        )
+        return self._events(search)
+
+    def _events(self, search: _Search) -> Iterator[ActivityEvent]:
+        own = search.resource.subscription_id if search.resource else None
+        for subscription in (own,) if own else self._subscriptions():
+            path = f"/subscriptions/{subscription}/providers/Microsoft.Insights/eventtypes/management/values"
+            records = self._session.pages(path, api_version=_API_VERSION, params={"$filter": search.filter()})
+            yield from _joined(records, search)
+
+
+def _joined(records: Iterator[Mapping[str, Any]], search: _Search) -> Iterator[ActivityEvent]:
+    # Newest first: the record of the end comes before that of the beginning, which completes an operation. Records of
+    # the same instant come in any order, so a complete one waits until something older comes.
+    open_ones: dict[tuple[str, str], ActivityEvent] = {}
+    complete: dict[tuple[str, str], ActivityEvent] = {}
+    for record in records:
+        event = ActivityEvent.from_rest(record)
+        if not search.wants(event):
+            continue
+        for key in [key for key, held in complete.items() if _is_older(event, held)]:
+            yield complete.pop(key)
+        name = _wire.text(_wire.pick(record, "eventName"), "value").casefold()
+        if name not in ("beginrequest", "endrequest") or not event.operation_id:
+            yield event
+            continue
+        key = (event.operation_id.casefold(), event.resource_id.casefold())
+        held = complete.pop(key, None)
+        is_complete = held is not None or name == "beginrequest"
+        held = held or open_ones.pop(key, None)
+        (complete if is_complete else open_ones)[key] = held.join(event) if held else event
+    yield from sorted((*complete.values(), *open_ones.values()), key=_moment, reverse=True)
+
+
+def _is_older(event: ActivityEvent, held: ActivityEvent) -> bool:
+    return event.timestamp is not None and held.timestamp is not None and event.timestamp < held.timestamp
+
+
+def _moment(event: ActivityEvent) -> datetime:
+    return event.timestamp or datetime.min.replace(tzinfo=timezone.utc)
+
+
+def _is_at_or_below(resource_id: str, resource: ResourceId) -> bool:
+    inner, outer = (text.strip("/").casefold().split("/") for text in (resource_id, resource.text))
+    return inner[: len(outer)] == outer
+
+
+def _group_of(event: ActivityEvent) -> str:
+    if event.resource_group:
+        return event.resource_group
+    segments = event.resource_id.strip("/").split("/")
+    return segments[3] if len(segments) > 3 and segments[2].casefold() == "resourcegroups" else ""
+
+
+def _range(
+    since: datetime | None, until: datetime | None, now: datetime, *, usual: timedelta
+) -> tuple[datetime, datetime]:
+    end = _aware(until, "until") or now
+    oldest = now - _RETENTION
+    start = _aware(since, "since") or max(min(end, now) - usual, oldest + _EDGE)
+    if start < oldest:
+        raise InvalidInputError(
+            f"since={start.isoformat()} is more than 90 days ago", hint="Azure keeps its activity log for 90 days"
+        )
+    if start > end:
+        raise InvalidInputError(f"since={start.isoformat()} is after until={end.isoformat()}")
+    return start, end
+
+
+def _aware(moment: datetime | None, name: str) -> datetime | None:
+    if moment is None:
+        return None
+    if not isinstance(moment, datetime) or moment.utcoffset() is None:
+        raise InvalidInputError(
+            f"{name}={moment!r} has no time zone", hint="use datetime.now(timezone.utc) or another aware one"
+        )
+    return moment.astimezone(timezone.utc)
+
+
+def _named(text: str | None, name: str) -> str:
+    if text is None:
+        return ""
+    if not isinstance(text, str) or not text.strip():
+        raise InvalidInputError(f"{name}={text!r} is empty")
+    return text
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _text(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

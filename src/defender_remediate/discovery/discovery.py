@@ -1,0 +1,264 @@
+"""Everything that is read from Defender for Cloud."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Literal
+
+from defender_remediate.arm.session import ArmSession
+from defender_remediate.discovery import metadata
+from defender_remediate.discovery.arguments import checked_key, checked_word
+from defender_remediate.discovery.findings import Finding, count, recommendations
+from defender_remediate.discovery.scopes import Scopes
+from defender_remediate.discovery.scoring import by_potential, merge_controls, official, overall, with_keys
+from defender_remediate.discovery.sources import ASSESSMENTS, SCORES, GraphSource, RestSource, Source
+from defender_remediate.errors import (
+    InvalidInputError,
+    MalformedResponseError,
+    NotFoundError,
+    ProviderNotRegisteredError,
+    UnknownRecommendationError,
+)
+from defender_remediate.models import _wire
+from defender_remediate.models.control import ControlDefinition, SecureScore, SecurityControl
+from defender_remediate.models.ids import Scope
+from defender_remediate.models.recommendation import (
+    Assessment,
+    AssessmentStatus,
+    Recommendation,
+    RecommendationMetadata,
+    Severity,
+)
+from defender_remediate.planning.priority import Tally, rank
+
+if TYPE_CHECKING:
+    from defender_remediate.catalog import Catalog
+
+_SOURCES: dict[str, Callable[[ArmSession, Scopes], Source]] = {"rest": RestSource, "graph": GraphSource}
+
+
+class Discovery:
+    """Reads assessments, recommendations, controls and scores of some scopes. Safe to share between threads.
+
+    Every listing checks its arguments when it is called and makes its requests while it is read; it never holds all
+    pages. A subscription without Microsoft.Security raises ProviderNotRegisteredError: nothing is known about it, which
+    is not the same as nothing found.
+
+    Args:
+        session: What to read with.
+        scopes: Where to look; one inside another is looked at once.
+        catalog: Where the fixes of recommendations are looked up.
+        source: ``rest`` reads every assessment and is up to date; ``graph`` lets Resource Graph filter, which is less to
+            read and follows changes with a delay. Both give equal objects. Metadata comes from REST either way.
+    """
+
+    def __init__(
+        self,
+        session: ArmSession,
+        scopes: tuple[Scope, ...],
+        catalog: Catalog,
+        source: Literal["rest", "graph"] = "rest",
+    ) -> None:
+        if source not in _SOURCES:
+            raise InvalidInputError(f"source={source!r} is not known", hint="use 'rest' or 'graph'")
+        self._session = session
+        self._scopes = Scopes(session, scopes)
+        self._catalog = catalog
+        self._source = _SOURCES[source](session, self._scopes)
+
+    def subscriptions(self) -> tuple[str, ...]:
+        """The ids of all subscriptions that the scopes touch, each once.
+
+        Makes requests for management groups only, and only the first time.
+
+        Permissions: ``Microsoft.Management/managementGroups/descendants/read`` for a management group.
+        """
+        return self._scopes.subscriptions()
+
+    def list_assessments(self, key: str | None = None, *, status: str | None = None) -> Iterator[Assessment]:
+        """The assessments in scope, one for each recommendation and resource.
+
+        Args:
+            key: An assessment key; all when left out.
+            status: ``Healthy``, ``Unhealthy`` or ``NotApplicable``; all when left out. Exempt resources are
+                NotApplicable, with a cause.
+
+        Raises:
+            UnknownRecommendationError, InvalidInputError: Before any request, for a key that is no GUID or a status
+                that is not known.
+
+        Permissions: ``Microsoft.Security/assessments/read``.
+        """
+        wanted = checked_word(AssessmentStatus, status, "status")
+        return self._source.assessments(key=None if key is None else checked_key(key), status=wanted)
+
+    def get_assessment(self, resource_id: str, key: str) -> Assessment:
+        """One recommendation on one resource, as Defender sees it now. Always read over REST: Resource Graph lags.
+
+        Raises:
+            UnknownRecommendationError: The key is no GUID.
+            NotFoundError: Defender has not assessed this resource, or the caller may not see it.
+            MalformedResponseError: The answer is about something else.
+
+        Permissions: ``Microsoft.Security/assessments/read``. Makes one request.
+        """
+        path = f"{resource_id.strip('/')}/providers/Microsoft.Security/assessments/{checked_key(key)}"
+        response = self._session.get_newest(path, api_versions=ASSESSMENTS)
+        found = Assessment.from_rest(_wire.mapping(response.body))
+        if found.id.casefold() != f"/{path}".casefold():
+            raise MalformedResponseError(f"GET {response.url}: the answer is about {found.id}")
+        return found
+
+    def list_metadata(self) -> Iterator[RecommendationMetadata]:
+        """What Azure says about every assessment type, the custom ones of the subscriptions too, each once.
+
+        Permissions: ``Microsoft.Security/assessmentMetadata/read``. Makes one listing per subscription.
+        """
+        return metadata.list_metadata(self._session, self.subscriptions())
+
+    def get_metadata(self, key: str) -> RecommendationMetadata:
+        """What Azure says about one assessment type.
+
+        Raises:
+            UnknownRecommendationError: There is no such key, or it is no GUID.
+        """
+        found = metadata.get_metadata(self._session, self.subscriptions(), checked_key(key))
+        if found is None:
+            raise _unknown(key)
+        return found
+
+    def list_controls(self) -> Iterator[SecurityControl]:
+        """The security controls, highest potential increase first.
+
+        They are counted over whole subscriptions, also when the scope is a resource group. Controls of the same name in
+        several subscriptions come as one: resources are summed, the maximum is the highest, and the current score is
+        what it makes of the summed resources.
+
+        Permissions: ``Microsoft.Security/secureScoreControls/read``. Makes one listing per subscription.
+        """
+        yield from by_potential(self._controls())
+
+    def list_secure_scores(self) -> Iterator[tuple[str, SecureScore]]:
+        """Each subscription's id with its secure score, as Azure gives it; a subscription may have several.
+
+        Permissions: ``Microsoft.Security/secureScores/read``. Makes one listing per subscription.
+        """
+        return self._source.scores()
+
+    def get_secure_score(self) -> SecureScore:
+        """The secure score: Azure's own for one subscription.
+
+        For several, points are summed and the percentage is the average weighted with Azure's own weights, so it is not
+        ``current / max``. Where Azure has none yet it is 0 of 0 points.
+
+        Permissions: ``Microsoft.Security/secureScores/read``. Makes one listing per subscription.
+        """
+        return overall(official(self.list_secure_scores()))
+
+    def list_recommendations(
+        self,
+        *,
+        status: str | None = AssessmentStatus.UNHEALTHY,
+        severity: str | None = None,
+        control: str | None = None,
+        fixable: bool | None = None,
+    ) -> Iterator[Recommendation]:
+        """The recommendations in scope, the most worthwhile first; each says why it stands where it does.
+
+        Ranking needs all of them, so all assessments are read before the first one is given; what is kept of them are
+        counts.
+
+        Args:
+            status: Only those that some resource has this status on; None for all that were assessed.
+            severity: ``Critical``, ``High``, ``Medium`` or ``Low``.
+            control: The display name of a security control, or its GUID.
+            fixable: Whether the catalog has a fix; both when left out.
+
+        Raises:
+            InvalidInputError: A status or severity that is not known, before any request; a control that no
+                subscription in scope has.
+
+        Permissions: those of ``list_assessments``, ``list_metadata`` and ``list_controls``.
+        """
+        wanted = checked_word(AssessmentStatus, status, "status")
+        rated = checked_word(Severity, severity, "severity")
+        return self._listed(wanted, severity=rated, control=control, fixable=fixable)
+
+    def get_recommendation(self, key: str) -> Recommendation:
+        """One recommendation, with the same counts and priority as in the listing; it may have no unhealthy resource.
+
+        Raises:
+            UnknownRecommendationError: Azure has no such key, or it is no GUID.
+
+        Permissions: those of ``list_recommendations``, and as many requests: its place depends on the others.
+        """
+        wanted = checked_key(key).casefold()
+        for found in self._ranked(None):
+            if found.key.casefold() == wanted:
+                return found
+        about = self.get_metadata(key)
+        made = recommendations((Finding(about.key),), {wanted: about}, self._controls(), self._catalog)
+        return rank(made, Tally(()))[0]
+
+    def _listed(
+        self, status: AssessmentStatus | None, *, severity: Severity | None, control: str | None, fixable: bool | None
+    ) -> Iterator[Recommendation]:
+        controls = self._controls()
+        name = None if control is None else _display_name(controls, control)
+        for found in self._ranked(status, controls):
+            if (
+                (severity is None or found.severity == severity)
+                and (name is None or name in found.controls)
+                and (fixable is None or found.is_fixable is fixable)
+            ):
+                yield found
+
+    def _ranked(
+        self, status: AssessmentStatus | None, controls: tuple[SecurityControl, ...] | None = None
+    ) -> list[Recommendation]:
+        controls = self._controls() if controls is None else controls
+        tally = Tally(controls)
+        findings = count(self._source.assessments(key=None, status=None), tally)
+        about = metadata.metadata_of(self._session, self.subscriptions(), findings)
+        ranked = rank(recommendations(findings.values(), about, controls, self._catalog), tally)
+        return [found for found in ranked if findings[found.key.casefold()].has(status)]
+
+    def _controls(self) -> tuple[SecurityControl, ...]:
+        controls = tuple(merge_controls(self._source.controls()).values())
+        if all(control.recommendation_keys for control in controls):
+            return controls
+        keys = self._defined_keys()
+        return tuple(with_keys(control, keys) for control in controls)
+
+    def _defined_keys(self) -> dict[str, tuple[str, ...]]:
+        # Custom controls differ between subscriptions, so each is asked.
+        found: dict[str, tuple[str, ...]] = {}
+        for subscription in self.subscriptions():
+            for definition in self._definitions(subscription):
+                found.setdefault(definition.name.casefold(), definition.recommendation_keys)
+        return found
+
+    def _definitions(self, subscription: str) -> Iterator[ControlDefinition]:
+        path = f"subscriptions/{subscription}/providers/Microsoft.Security/secureScoreControlDefinitions"
+        try:
+            yield from map(ControlDefinition.from_rest, self._session.pages(path, api_version=SCORES))
+        except ProviderNotRegisteredError:
+            raise
+        except NotFoundError:
+            # A cloud without this listing still has controls; they only name no recommendations.
+            return
+
+
+def _display_name(controls: tuple[SecurityControl, ...], wanted: str) -> str:
+    folded = wanted.casefold()
+    for control in controls:
+        if folded in (control.display_name.casefold(), control.name.casefold()):
+            return control.display_name
+    known = ", ".join(sorted(control.display_name for control in controls)) or "none"
+    raise InvalidInputError(f"no subscription in scope has a control {wanted!r}", hint=f"it has these: {known}")
+
+
+def _unknown(key: str) -> UnknownRecommendationError:
+    return UnknownRecommendationError(
+        f"Azure has no recommendation with the key {key}", hint="list_recommendations() shows those in scope"
+    )

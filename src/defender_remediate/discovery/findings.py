@@ -1,0 +1,108 @@
+"""Assessments counted into recommendations, one at a time, so that no listing is ever held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+
+from defender_remediate.models.control import SecurityControl
+from defender_remediate.models.recommendation import (
+    Assessment,
+    AssessmentStatus,
+    Recommendation,
+    RecommendationMetadata,
+    RiskLevel,
+)
+from defender_remediate.planning.priority import Tally
+
+if TYPE_CHECKING:
+    from defender_remediate.catalog import Catalog
+
+_RISKS = (RiskLevel.NONE, RiskLevel.LOW, RiskLevel.MEDIUM, RiskLevel.HIGH, RiskLevel.CRITICAL)
+
+
+@attrs.define
+class Finding:
+    """What was counted for one key."""
+
+    key: str
+    display_name: str = ""
+    healthy: int = 0
+    unhealthy: int = 0
+    not_applicable: int = 0
+    risk_level: RiskLevel | None = None
+
+    def add(self, assessment: Assessment) -> None:
+        """Count one assessment. A status that is not known here counts as none of the three."""
+        self.display_name = self.display_name or assessment.display_name
+        self.healthy += assessment.status == AssessmentStatus.HEALTHY
+        self.not_applicable += assessment.status == AssessmentStatus.NOT_APPLICABLE
+        if assessment.status == AssessmentStatus.UNHEALTHY:
+            self.unhealthy += 1
+            self.risk_level = _higher(self.risk_level, assessment.risk_level)
+
+    def has(self, status: AssessmentStatus | None) -> bool:
+        """Whether any resource has this status."""
+        counts = {
+            AssessmentStatus.HEALTHY: self.healthy,
+            AssessmentStatus.UNHEALTHY: self.unhealthy,
+            AssessmentStatus.NOT_APPLICABLE: self.not_applicable,
+        }
+        return status is None or counts[status] > 0
+
+
+def count(assessments: Iterable[Assessment], tally: Tally) -> dict[str, Finding]:
+    """The findings per key in lower case; what is unhealthy together goes into the tally."""
+    findings: dict[str, Finding] = {}
+    for assessment in assessments:
+        finding = findings.setdefault(assessment.key.casefold(), Finding(assessment.key))
+        finding.add(assessment)
+        if assessment.status == AssessmentStatus.UNHEALTHY:
+            tally.add(assessment.key, assessment.resource_id)
+    return findings
+
+
+def recommendations(
+    findings: Iterable[Finding],
+    metadata: Mapping[str, RecommendationMetadata],
+    controls: Iterable[SecurityControl],
+    catalog: Catalog,
+) -> Iterator[Recommendation]:
+    """The findings with what Azure says about their types, the controls they are in, and their fixes; not ranked yet."""
+    names: dict[str, list[str]] = {}
+    for control in controls:
+        for key in {key.casefold() for key in control.recommendation_keys}:
+            names.setdefault(key, []).append(control.display_name)
+    for finding in findings:
+        folded = finding.key.casefold()
+        about = metadata.get(folded) or RecommendationMetadata(key=finding.key, display_name=finding.display_name)
+        yield Recommendation(
+            key=finding.key,
+            display_name=about.display_name or finding.display_name,
+            description=about.description,
+            remediation_steps=about.remediation_steps,
+            severity=about.severity,
+            risk_level=finding.risk_level,
+            categories=about.categories,
+            user_impact=about.user_impact,
+            implementation_effort=about.implementation_effort,
+            threats=about.threats,
+            tactics=about.tactics,
+            techniques=about.techniques,
+            preview=about.preview,
+            policy_definition_id=about.policy_definition_id,
+            controls=tuple(sorted(names.get(folded, ()))),
+            unhealthy_count=finding.unhealthy,
+            healthy_count=finding.healthy,
+            not_applicable_count=finding.not_applicable,
+            fix=catalog.for_recommendation(finding.key, about.policy_definition_id),
+        )
+
+
+def _higher(first: RiskLevel | None, second: RiskLevel | None) -> RiskLevel | None:
+    # A word that is not known here is better than nothing, and worse than any known one.
+    return max(
+        (first, second), key=lambda level: -2 if level is None else _RISKS.index(level) if level in _RISKS else -1
+    )

@@ -1,0 +1,61 @@
+"""What Azure says about assessment types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from defender_remediate.arm.session import ArmSession
+from defender_remediate.discovery.sources import ASSESSMENTS
+from defender_remediate.errors import NotFoundError, ProviderNotRegisteredError
+from defender_remediate.models.recommendation import RecommendationMetadata
+
+_TYPE = "providers/Microsoft.Security/assessmentMetadata"
+
+
+def list_metadata(session: ArmSession, subscriptions: Iterable[str]) -> Iterator[RecommendationMetadata]:
+    """All assessment types of these subscriptions, the custom ones too, each once."""
+    seen: set[str] = set()
+    for subscription in subscriptions:
+        for item in session.pages_newest(f"subscriptions/{subscription}/{_TYPE}", api_versions=ASSESSMENTS):
+            found = RecommendationMetadata.from_rest(item)
+            if found.key.casefold() not in seen:
+                seen.add(found.key.casefold())
+                yield found
+
+
+def metadata_of(
+    session: ArmSession, subscriptions: Iterable[str], keys: Iterable[str]
+) -> dict[str, RecommendationMetadata]:
+    """The metadata of these keys, as far as Azure has any, by key in lower case.
+
+    The built-in types are the same in every subscription, so one listing is enough unless there are custom ones.
+    """
+    missing = {key.casefold() for key in keys}
+    found: dict[str, RecommendationMetadata] = {}
+    for subscription in subscriptions:
+        if not missing:
+            break
+        for item in list_metadata(session, (subscription,)):
+            if item.key.casefold() in missing:
+                missing.discard(item.key.casefold())
+                found[item.key.casefold()] = item
+    return found
+
+
+def get_metadata(session: ArmSession, subscriptions: Iterable[str], key: str) -> RecommendationMetadata | None:
+    """The metadata of one key; None when no subscription knows it."""
+    for subscription in subscriptions:
+        found = _metadata_in(session, subscription, key)
+        if found is not None:
+            return found
+    return None
+
+
+def _metadata_in(session: ArmSession, subscription: str, key: str) -> RecommendationMetadata | None:
+    try:
+        response = session.get_newest(f"subscriptions/{subscription}/{_TYPE}/{key}", api_versions=ASSESSMENTS)
+    except ProviderNotRegisteredError:
+        raise
+    except NotFoundError:
+        return None
+    return RecommendationMetadata.from_rest(response.body)

@@ -1,0 +1,105 @@
+"""Scopes as Azure can be asked for them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+
+import attrs
+
+from defender_remediate.arm.session import ArmSession
+from defender_remediate.errors import InvalidInputError
+from defender_remediate.models import _wire
+from defender_remediate.models.ids import Scope, ScopeKind
+
+_DESCENDANTS = ("2023-04-01", "2021-04-01", "2020-05-01")
+_SUBSCRIPTION = "/subscriptions/"
+
+
+@attrs.frozen(kw_only=True)
+class Root:
+    """A subscription or management group to list, and what of it is wanted.
+
+    Attributes:
+        path: Without a leading slash, as Azure's own examples have it.
+        within: The parts that are wanted; empty for all of it.
+    """
+
+    path: str
+    within: tuple[Scope, ...] = ()
+
+    def wants(self, resource_id: str) -> bool:
+        """Whether a resource is in the part that is wanted."""
+        return not self.within or any(scope.contains(resource_id) for scope in self.within)
+
+
+class Scopes:
+    """The scopes of a client: which subscriptions they touch, and what to list so that nothing comes twice.
+
+    Management groups are looked into once; a subscription that is moved later is not noticed.
+    """
+
+    def __init__(self, session: ArmSession, scopes: Iterable[Scope]) -> None:
+        self._session = session
+        self._scopes = outermost(scopes)
+        self._lock = threading.Lock()
+        self._expanded: tuple[Scope, ...] | None = None
+        if not self._scopes:
+            raise InvalidInputError("there is no scope to look at")
+
+    def subscriptions(self) -> tuple[str, ...]:
+        """The ids of the subscriptions, each once, in the order of the scopes."""
+        found: dict[str, str] = {}
+        for scope in self._without_groups():
+            text = scope.subscription_id or ""
+            found.setdefault(text.casefold(), text)
+        return tuple(found.values())
+
+    def management_groups(self) -> tuple[str, ...]:
+        """The names of the management groups when there is nothing else, so that they can be asked for as they are."""
+        if any(scope.kind is not ScopeKind.MANAGEMENT_GROUP for scope in self._scopes):
+            return ()
+        return tuple(scope.text.rpartition("/")[2] for scope in self._scopes)
+
+    def parts(self) -> tuple[Scope, ...]:
+        """What results have to be filtered by; empty when whole subscriptions are wanted everywhere."""
+        if all(scope.kind in (ScopeKind.SUBSCRIPTION, ScopeKind.MANAGEMENT_GROUP) for scope in self._scopes):
+            return ()
+        return self._without_groups()
+
+    def roots(self) -> tuple[Root, ...]:
+        """What to list, so that every wanted resource comes exactly once."""
+        if len(self._scopes) == 1 and self._scopes[0].kind is ScopeKind.MANAGEMENT_GROUP:
+            return (Root(path=self._scopes[0].text.strip("/")),)
+        wanted = self._without_groups()
+        roots = []
+        for subscription in self.subscriptions():
+            inside = tuple(
+                scope for scope in wanted if (scope.subscription_id or "").casefold() == subscription.casefold()
+            )
+            is_whole = any(scope.kind is ScopeKind.SUBSCRIPTION for scope in inside)
+            roots.append(Root(path=f"subscriptions/{subscription}", within=() if is_whole else inside))
+        return tuple(roots)
+
+    def _without_groups(self) -> tuple[Scope, ...]:
+        # Two threads that ask at once wait for one answer.
+        with self._lock:
+            if self._expanded is None:
+                self._expanded = outermost(part for scope in self._scopes for part in self._expand(scope))
+            return self._expanded
+
+    def _expand(self, scope: Scope) -> Iterable[Scope]:
+        if scope.kind is not ScopeKind.MANAGEMENT_GROUP:
+            return (scope,)
+        found = self._session.pages_newest(f"{scope.text}/descendants", api_versions=_DESCENDANTS)
+        # The type of a subscription differs between versions; its id does not.
+        ids = (_wire.text(item, "id") for item in found)
+        return [Scope.parse(text) for text in ids if text.casefold().startswith(_SUBSCRIPTION)]
+
+
+def outermost(scopes: Iterable[Scope]) -> tuple[Scope, ...]:
+    """The scopes that are in no other one of them, each once, in their order."""
+    distinct = tuple(dict.fromkeys(scopes))
+    return tuple(
+        scope for scope in distinct if not any(other != scope and other.contains(scope.text) for other in distinct)
+    )

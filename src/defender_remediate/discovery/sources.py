@@ -1,0 +1,102 @@
+"""The two places where Defender's findings can be read: the REST API and Resource Graph. They give equal objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from defender_remediate.arm.session import ArmSession
+from defender_remediate.discovery import kql
+from defender_remediate.discovery.scopes import Scopes
+from defender_remediate.models import _wire
+from defender_remediate.models.control import SecureScore, SecurityControl
+from defender_remediate.models.recommendation import Assessment, AssessmentStatus
+
+ASSESSMENTS = ("2025-05-04", "2021-06-01", "2020-01-01")
+SCORES = "2020-01-01"
+_SECURITY = "providers/Microsoft.Security"
+
+
+class Source(Protocol):
+    """Where findings are read."""
+
+    def assessments(self, *, key: str | None, status: AssessmentStatus | None) -> Iterator[Assessment]:
+        """The assessments in scope, of one recommendation and one status when these are given."""
+
+    def controls(self) -> Iterator[SecurityControl]:
+        """The controls of each subscription; one of the same name for each."""
+
+    def scores(self) -> Iterator[tuple[str, SecureScore]]:
+        """The secure scores of each subscription, with its id."""
+
+
+class RestSource:
+    """Microsoft.Security over Azure Resource Manager. It filters nothing itself, so everything is read."""
+
+    def __init__(self, session: ArmSession, scopes: Scopes) -> None:
+        self._session = session
+        self._scopes = scopes
+
+    def assessments(self, *, key: str | None, status: AssessmentStatus | None) -> Iterator[Assessment]:
+        """Read all assessments of each root, and give those that are wanted."""
+        wanted = key.casefold() if key else None
+        for root in self._scopes.roots():
+            for item in self._session.pages_newest(f"{root.path}/{_SECURITY}/assessments", api_versions=ASSESSMENTS):
+                found = Assessment.from_rest(item)
+                if (
+                    (wanted is None or found.key.casefold() == wanted)
+                    and (status is None or found.status == status)
+                    and (root.wants(found.resource_id) or root.wants(found.id))
+                ):
+                    yield found
+
+    def controls(self) -> Iterator[SecurityControl]:
+        """Read the controls of each subscription, with their definitions."""
+        for subscription in self._scopes.subscriptions():
+            path = f"subscriptions/{subscription}/{_SECURITY}/secureScoreControls"
+            items = self._session.pages(path, api_version=SCORES, params={"$expand": "definition"})
+            yield from map(SecurityControl.from_rest, items)
+
+    def scores(self) -> Iterator[tuple[str, SecureScore]]:
+        """Read the scores of each subscription."""
+        for subscription in self._scopes.subscriptions():
+            for item in self._session.pages(
+                f"subscriptions/{subscription}/{_SECURITY}/secureScores", api_version=SCORES
+            ):
+                yield subscription, SecureScore.from_rest(item)
+
+
+class GraphSource:
+    """Resource Graph: one query over all subscriptions, filtered by Azure. It follows changes with a delay."""
+
+    def __init__(self, session: ArmSession, scopes: Scopes) -> None:
+        self._session = session
+        self._scopes = scopes
+
+    def assessments(self, *, key: str | None, status: AssessmentStatus | None) -> Iterator[Assessment]:
+        """Read the assessments that are wanted, and no others."""
+        return map(
+            Assessment.from_graph, self._rows(kql.assessments(key=key, status=status, within=self._scopes.parts()))
+        )
+
+    def controls(self) -> Iterator[SecurityControl]:
+        """Read the controls of all subscriptions."""
+        return map(SecurityControl.from_graph, self._rows(kql.controls()))
+
+    def scores(self) -> Iterator[tuple[str, SecureScore]]:
+        """Read the scores of all subscriptions."""
+        for row in self._rows(kql.scores()):
+            yield _subscription_in(row), SecureScore.from_graph(row)
+
+    def _rows(self, query: str) -> Iterator[dict[str, Any]]:
+        groups = self._scopes.management_groups()
+        if groups:
+            return self._session.rows(query, management_groups=groups)
+        subscriptions = self._scopes.subscriptions()
+        # Without any scope Azure would answer for the whole tenant.
+        return self._session.rows(query, subscriptions=subscriptions) if subscriptions else iter(())
+
+
+def _subscription_in(row: dict[str, Any]) -> str:
+    segments = _wire.text(row, "id").strip("/").split("/")
+    return segments[1] if len(segments) > 1 else ""

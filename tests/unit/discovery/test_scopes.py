@@ -1,0 +1,114 @@
+"""Scopes as Azure is asked for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from defender_remediate.arm.session import ArmSession
+from defender_remediate.discovery import Discovery
+from defender_remediate.discovery.scopes import Scopes, outermost
+from defender_remediate.errors import InvalidInputError
+from defender_remediate.models.ids import Scope
+
+Discover = Callable[..., Discovery]
+ONE, TWO, THREE = (f"{number * 8}-0000-0000-0000-000000000000" for number in "123")
+GROUP = "/providers/Microsoft.Management/managementGroups/top"
+DESCENDANTS = f"{GROUP}/descendants"
+INSIDE = [
+    {"id": f"/subscriptions/{ONE}", "type": "Microsoft.Management/managementGroups/subscriptions"},
+    {"id": "/providers/Microsoft.Management/managementGroups/child", "type": "Microsoft.Management/managementGroups"},
+    {"id": f"/subscriptions/{TWO.upper()}", "type": "/subscriptions"},
+]
+
+
+def parsed(*texts: str) -> tuple[Scope, ...]:
+    return tuple(map(Scope.parse, texts))
+
+
+def test_what_is_inside_another_scope_is_left_out() -> None:
+    """Segment by segment, and in any case; a sibling whose name begins alike stays."""
+    group = f"/subscriptions/{ONE}/resourceGroups/rg"
+    found = outermost(parsed(f"{group}/providers/A.B/c/d", group, group.upper(), f"{group}2", f"/subscriptions/{TWO}"))
+    assert [scope.text for scope in found] == [group, f"{group}2", f"/subscriptions/{TWO}"]
+
+
+def test_a_client_needs_somewhere_to_look(session: ArmSession) -> None:
+    """An empty list of scopes would otherwise mean the whole tenant somewhere."""
+    with pytest.raises(InvalidInputError):
+        Scopes(session, ())
+
+
+def test_subscriptions_come_once_in_order(scripted: Discover, azure: Any) -> None:
+    """No request is made for them."""
+    found = scripted(
+        f"/subscriptions/{TWO}/resourceGroups/b",
+        f"/subscriptions/{ONE}",
+        f"/subscriptions/{TWO.upper()}/resourceGroups/a",
+    )
+    assert [text.lower() for text in found.subscriptions()] == [TWO, ONE]
+    assert azure.asked == []
+
+
+def test_a_management_group_is_looked_into_once(scripted: Discover, azure: Any) -> None:
+    """At any depth; a subscription is known by its id, since its type differs between versions."""
+    azure.found[DESCENDANTS] = INSIDE
+    discovery = scripted(GROUP, f"/subscriptions/{THREE}", f"/subscriptions/{ONE}/resourceGroups/rg")
+    assert [text.lower() for text in discovery.subscriptions()] == [ONE, TWO, THREE]
+    assert len(discovery.subscriptions()) == 3
+    assert azure.asked == [DESCENDANTS.casefold()]
+
+
+def test_a_management_group_alone_is_listed_as_it_is(scripted: Discover, azure: Any) -> None:
+    """One listing instead of one for each subscription."""
+    azure.found[f"{GROUP}/providers/Microsoft.Security/assessments"] = []
+    assert list(scripted(GROUP).list_assessments()) == []
+    assert azure.asked == [f"{GROUP}/providers/Microsoft.Security/assessments".casefold()]
+
+
+def test_a_management_group_beside_others_is_listed_by_subscription(scripted: Discover, azure: Any) -> None:
+    """So that a subscription that is in both comes once."""
+    azure.found[DESCENDANTS] = INSIDE
+    for subscription in (ONE, TWO):
+        azure.found[f"/subscriptions/{subscription}/providers/Microsoft.Security/assessments"] = []
+    assert list(scripted(GROUP, f"/subscriptions/{ONE}").list_assessments()) == []
+    assert [path.split("/")[2] for path in azure.asked[1:]] == [ONE, TWO]
+
+
+@pytest.mark.parametrize(
+    ("scopes", "expected"),
+    [
+        ((GROUP,), {"managementGroups": ["top"]}),
+        ((GROUP, f"/subscriptions/{THREE}"), {"subscriptions": [ONE, TWO, THREE]}),
+    ],
+)
+def test_resource_graph_takes_management_groups_by_name(
+    scripted: Discover, azure: Any, scopes: tuple[str, ...], expected: dict[str, Any]
+) -> None:
+    """When there is nothing beside them."""
+    azure.found[DESCENDANTS] = INSIDE
+    azure.found["/providers/Microsoft.ResourceGraph/resources"] = []
+    assert list(scripted(*scopes, source="graph").list_assessments()) == []
+    (body,) = azure.bodies
+    sent = {
+        name: [text.lower() for text in body[name]] for name in ("subscriptions", "managementGroups") if name in body
+    }
+    assert sent == expected
+
+
+def test_nothing_in_scope_is_not_the_whole_tenant(session: ArmSession, azure: Any) -> None:
+    """An empty management group beside another one: Resource Graph must not be asked without a scope."""
+    from defender_remediate.discovery.sources import GraphSource
+
+    class Nothing(Scopes):
+        """Groups that hold no subscription."""
+
+        def management_groups(self) -> tuple[str, ...]:
+            return ()
+
+    azure.found[DESCENDANTS] = []
+    source = GraphSource(session, Nothing(session, parsed(GROUP)))
+    assert list(source.controls()) == []
+    assert azure.bodies == []
