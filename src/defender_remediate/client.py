@@ -1,0 +1,317 @@
+"""The client: it wires the layers together and has no logic of its own."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+
+from defender_remediate.arm.clock import Clock, SystemClock
+from defender_remediate.arm.cloud import resolve_endpoint
+from defender_remediate.arm.session import ArmSession
+from defender_remediate.errors import InvalidInputError, InvalidScopeError
+from defender_remediate.models.control import SecureScore, SecurityControl
+from defender_remediate.models.guards import Guards
+from defender_remediate.models.ids import Scope
+from defender_remediate.models.plan import RemediationPlan
+from defender_remediate.models.recommendation import Assessment, Recommendation
+from defender_remediate.models.result import RemediationReport
+
+if TYPE_CHECKING:
+    from azure.core import AzureClouds
+    from azure.core.credentials import TokenCredential
+    from azure.core.pipeline.transport import HttpTransport
+
+    from defender_remediate.activity import ActivityLog
+    from defender_remediate.catalog import Catalog
+    from defender_remediate.discovery import Discovery
+    from defender_remediate.engine.cycle import Cycle
+    from defender_remediate.executors import FixExecutor
+    from defender_remediate.hooks import RemediationHook
+
+
+class RemediationClient:
+    """Defender for Cloud's recommendations for one scope: read them, rank them, fix them, and see that they are fixed.
+
+    Everything except ``apply`` and ``fix`` only reads. Methods may be called from several threads. Making a client
+    sends no request and asks for no token.
+
+    Permissions: ``Microsoft.Security/*/read`` to list (the role Security Reader has it); each fix names what it needs to
+    read and write its resources in ``fix.permissions``.
+
+    Args:
+        credential: Anything with azure-core's ``get_token``, such as ``azure.identity.DefaultAzureCredential()``.
+        scope: The id of a subscription, resource group, resource or management group; or several of them.
+        endpoint: The base URL of Azure Resource Manager; by default the cloud's own. Plain http only for a loopback
+            address.
+        cloud: A member of ``azure.core.AzureClouds``; the public cloud by default.
+        catalog: The fixes to use; ``Catalog.bundled()`` by default.
+        executors: Replaces how fixes of a kind are written: ``{"patch": MyExecutor()}``.
+        guards: The limits of a run; ``Guards()`` by default: 25 changes, nothing irreversible.
+        hooks: Called with every event of a run, on the thread that called ``apply``.
+        transport: Any azure-core transport, such as ``defender_remediate.testing.ArmSimulator``.
+        source: ``"rest"`` reads assessments subscription by subscription; ``"graph"`` asks Azure Resource Graph, which
+            filters on its side but may lag by minutes. Both give equal objects.
+        clock: Where the time comes from.
+        new_id: Gives a new GUID, for runs and requests.
+        jitter: Gives a number from 0 to 1, to spread retries.
+        workers: Threads that plan, apply and verify at once.
+        operation_timeout: Seconds that one long-running operation may take before its step is left in doubt.
+
+    Raises:
+        InvalidScopeError: A scope is none of the four.
+        InvalidEndpointError: The endpoint is http and not a loopback address, or no URL.
+        InvalidInputError: Another argument is wrong.
+    """
+
+    def __init__(
+        self,
+        credential: TokenCredential,
+        scope: str | Sequence[str],
+        *,
+        endpoint: str | None = None,
+        cloud: AzureClouds | None = None,
+        catalog: Catalog | None = None,
+        executors: Mapping[str, FixExecutor] | None = None,
+        guards: Guards | None = None,
+        hooks: Sequence[RemediationHook] = (),
+        transport: HttpTransport[Any, Any] | None = None,
+        source: Literal["rest", "graph"] = "rest",
+        clock: Clock | None = None,
+        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+        jitter: Callable[[], float] = random.random,
+        workers: int = 16,
+        operation_timeout: float = 3600.0,
+    ) -> None:
+        self._scopes = _scopes(scope)
+        self._guards = guards or Guards()
+        self._catalog = catalog
+        self._executors = dict(executors or {})
+        self._hooks = tuple(hooks)
+        self._source = _source(source)
+        self._new_id = new_id
+        self._jitter = jitter
+        self._workers = _positive("workers", workers)
+        self._operation_timeout = _positive("operation_timeout", operation_timeout)
+        self._session = ArmSession.open(
+            credential,
+            resolve_endpoint(endpoint, cloud),
+            clock=clock or SystemClock(),
+            transport=transport,
+            new_id=new_id,
+            random=jitter,
+        )
+
+    def __enter__(self) -> RemediationClient:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def __repr__(self) -> str:
+        return f"<RemediationClient {', '.join(map(str, self._scopes))} at {self._session.endpoint.base_url}>"
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """Every fix: by key, by policy definition, by resource type."""
+        from defender_remediate.catalog import Catalog
+
+        return self._catalog if self._catalog is not None else Catalog.bundled()
+
+    @cached_property
+    def activity(self) -> ActivityLog:
+        """What the Azure activity log says happened."""
+        from defender_remediate.activity import ActivityLog
+
+        return ActivityLog(self._session, self._discovery.subscriptions)
+
+    def get_secure_score(self) -> SecureScore:
+        """The secure score; over several subscriptions the weighted average, as the portal shows it.
+
+        Makes one request per subscription.
+
+        Raises:
+            ProviderNotRegisteredError: Defender for Cloud is not enabled on a subscription.
+        """
+        return self._discovery.get_secure_score()
+
+    def list_controls(self) -> Iterator[SecurityControl]:
+        """The security controls, highest potential increase first; several subscriptions are added up by control.
+
+        Makes one request per subscription and page.
+        """
+        return self._discovery.list_controls()
+
+    def list_recommendations(
+        self,
+        *,
+        status: str | None = "Unhealthy",
+        severity: str | None = None,
+        control: str | SecurityControl | None = None,
+        fixable: bool | None = None,
+    ) -> Iterator[Recommendation]:
+        """The recommendations, ranked by what they add to the secure score; ``priority`` says why each stands there.
+
+        Reads all assessments of the scope before it gives the first, because the ranking needs them; it keeps counts,
+        not assessments.
+
+        Args:
+            status: Only those with a resource in this state; None for all.
+            severity: ``Critical``, ``High``, ``Medium`` or ``Low``.
+            control: A control, its name or its display name.
+            fixable: True for those that the catalog can fix, False for the others.
+
+        Raises:
+            InvalidInputError: A status or severity that Azure does not have.
+        """
+        name = control.name if isinstance(control, SecurityControl) else control
+        return self._discovery.list_recommendations(status=status, severity=severity, control=name, fixable=fixable)
+
+    def get_recommendation(self, key: str) -> Recommendation:
+        """One recommendation by its assessment key.
+
+        Raises:
+            UnknownRecommendationError: Azure has no such assessment type.
+        """
+        return self._discovery.get_recommendation(key)
+
+    def list_assessments(self, key: str | None = None, *, status: str | None = None) -> Iterator[Assessment]:
+        """What was found on each resource, as a stream: no more than a page is held.
+
+        Args:
+            key: One recommendation's assessment key; None for all.
+            status: ``Unhealthy``, ``Healthy`` or ``NotApplicable``; exempt resources are NotApplicable.
+        """
+        return self._discovery.list_assessments(key, status=status)
+
+    def plan(
+        self,
+        recommendations: Recommendation | str | Iterable[Recommendation | str] | None = None,
+        *,
+        resources: Iterable[str] | None = None,
+        parameters: Mapping[str, object] | None = None,
+    ) -> RemediationPlan:
+        """What would be sent, and what is left out and why. Reads only: planning is the dry run.
+
+        Reads the assessments, and every resource that would change. A template is previewed by Azure's what-if.
+
+        Args:
+            recommendations: Recommendations or their keys; None for everything the catalog can fix.
+            resources: Only these resource ids; each of them is in the plan, as a step or as a skip.
+            parameters: Values by parameter name, for every fix that takes a parameter of that name.
+
+        Raises:
+            ParameterError: A parameter is missing, unknown or wrong; nothing was sent. When no recommendations are
+                named, those whose parameters are missing are skipped instead.
+            UnknownRecommendationError: A key that neither Azure nor the catalog knows.
+            RequestError, ConnectionFailedError: The assessments could not be read. A single resource that cannot be
+                read is skipped.
+        """
+        return self._cycle.plan(recommendations, resources, parameters)
+
+    def apply(self, plan: RemediationPlan, *, approve: str) -> RemediationReport:
+        """Send what the plan says, and nothing else. Never raises for a single step: see the report.
+
+        Each target is read again first and skipped when it moved since it was planned; what was written is read back
+        before it counts as applied.
+
+        Args:
+            plan: What ``plan`` gave, or ``RemediationPlan.from_json`` read back.
+            approve: ``plan.digest``, as you have seen it.
+
+        Raises:
+            PlanNotApprovedError: ``approve`` is not this plan's digest; nothing was sent.
+            PlanError: The plan was made for another endpoint, scope or tenant.
+            GuardError: The plan goes beyond a guard; nothing was sent.
+        """
+        return self._cycle.apply(plan, approve)
+
+    def verify(self, report: RemediationReport, *, timeout: float = 0.0) -> RemediationReport:
+        """Look again: each result says whether the resource is ``compliant``, and Defender's own ``health``.
+
+        Defender looks at a resource again after 30 minutes to 24 hours, so PENDING is what to expect at first.
+
+        Args:
+            report: What ``apply`` gave, or ``RemediationReport.from_json`` read back.
+            timeout: Seconds to wait for Defender; 0 looks once.
+        """
+        return self._cycle.verify(report, timeout)
+
+    def fix(
+        self,
+        recommendation: Recommendation | str,
+        *,
+        resources: Iterable[str],
+        parameters: Mapping[str, object] | None = None,
+        timeout: float = 0.0,
+    ) -> RemediationReport:
+        """The Fix button: plan, apply and verify one recommendation on the resources named.
+
+        Calling it is the approval; the plan is in the report. Everything that ``plan`` and ``apply`` raise applies.
+
+        Args:
+            recommendation: A recommendation or its key.
+            resources: The ids of the resources to fix. There is no "all".
+            parameters: Values by parameter name.
+            timeout: Seconds to wait for Defender's own word; 0 looks once.
+        """
+        plan = self.plan([recommendation], resources=resources, parameters=parameters)
+        return self.verify(self.apply(plan, approve=plan.digest), timeout=timeout)
+
+    @cached_property
+    def _discovery(self) -> Discovery:
+        from defender_remediate.discovery import Discovery
+
+        return Discovery(self._session, self._scopes, self.catalog, self._source)
+
+    @cached_property
+    def _cycle(self) -> Cycle:
+        from defender_remediate.engine.cycle import Cycle
+        from defender_remediate.executors import PatchExecutor, TemplateExecutor
+
+        bundled: dict[str, FixExecutor] = {
+            "patch": PatchExecutor(),
+            "put": PatchExecutor(),
+            "template": TemplateExecutor(),
+        }
+        return Cycle(
+            session=self._session,
+            scopes=self._scopes,
+            discovery=self._discovery,
+            catalog=self.catalog,
+            executors={**bundled, **self._executors},
+            guards=self._guards,
+            hooks=self._hooks,
+            new_id=self._new_id,
+            jitter=self._jitter,
+            timeout=self._operation_timeout,
+            workers=self._workers,
+        )
+
+
+def _scopes(scope: str | Sequence[str]) -> tuple[Scope, ...]:
+    texts = [scope] if isinstance(scope, str) else list(scope)
+    if not texts:
+        raise InvalidScopeError("no scope was given", hint="pass a subscription id such as /subscriptions/{guid}")
+    return tuple(dict.fromkeys(Scope.parse(text) for text in texts))
+
+
+def _source(source: str) -> Literal["rest", "graph"]:
+    if source not in ("rest", "graph"):
+        raise InvalidInputError(f"source is 'rest' or 'graph', got {source!r}")
+    return "graph" if source == "graph" else "rest"
+
+
+def _positive(name: str, value: float) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise InvalidInputError(f"{name} must be a number above 0, got {value!r}")
+    return value

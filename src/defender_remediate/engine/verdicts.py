@@ -1,0 +1,95 @@
+"""What an error of a write means: try again, look first, or give up. Pure."""
+
+from __future__ import annotations
+
+import attrs
+
+from defender_remediate.errors import (
+    BusyError,
+    ConflictError,
+    ConnectionCutError,
+    ConnectionFailedError,
+    DefenderRemediateError,
+    ForbiddenError,
+    MalformedResponseError,
+    OperationTimeoutError,
+    PreconditionFailedError,
+    ProviderNotRegisteredError,
+    RequestError,
+    ScopeLockedError,
+    ServiceError,
+    ThrottledError,
+)
+from defender_remediate.models._enums import Word
+from defender_remediate.models.result import Outcome, StepError
+
+_BLOCKING_CODES = frozenset(
+    {
+        "readonlydisabledsubscription",
+        "subscriptiondisabled",
+        "disallowedoperation",
+        "missingsubscriptionregistration",
+        "subscriptionnotregistered",
+        "denyassignmentauthorizationfailed",
+    }
+)
+
+
+class Next(Word):
+    """What to do about an error of a write."""
+
+    RETRY = "retry"
+    LOOK = "look"
+    GIVE_UP = "give up"
+
+
+@attrs.frozen(kw_only=True)
+class Verdict:
+    """The meaning of an error.
+
+    Attributes:
+        next: RETRY: the request was not processed and may be sent again. LOOK: it may have taken effect, so the target
+            has to be read before anything else. GIVE_UP: it was refused for good.
+        outcome: What the step's result will say when it ends here.
+        wait: Seconds that Azure asked to wait; None when it did not say.
+    """
+
+    next: Next
+    outcome: Outcome
+    wait: float | None = None
+
+
+def verdict_on(error: DefenderRemediateError) -> Verdict:
+    """What an error that a submission raised means."""
+    if isinstance(error, (ThrottledError, BusyError)):
+        return Verdict(next=Next.RETRY, outcome=Outcome.FAILED, wait=error.retry_after)
+    if isinstance(error, ConnectionCutError):
+        return Verdict(next=Next.LOOK, outcome=Outcome.IN_DOUBT)
+    if isinstance(error, ConnectionFailedError):
+        return Verdict(next=Next.RETRY, outcome=Outcome.FAILED)
+    if isinstance(error, ServiceError):
+        return Verdict(next=Next.LOOK, outcome=Outcome.IN_DOUBT, wait=error.retry_after)
+    if isinstance(error, (MalformedResponseError, OperationTimeoutError)):
+        return Verdict(next=Next.LOOK, outcome=Outcome.IN_DOUBT)
+    if isinstance(error, PreconditionFailedError):
+        return Verdict(next=Next.GIVE_UP, outcome=Outcome.SKIPPED)
+    return Verdict(next=Next.GIVE_UP, outcome=Outcome.BLOCKED if _is_blocking(error) else Outcome.FAILED)
+
+
+def _is_blocking(error: DefenderRemediateError) -> bool:
+    if isinstance(error, (ScopeLockedError, ForbiddenError, ProviderNotRegisteredError)):
+        return True
+    return isinstance(error, ConflictError) and error.code.casefold() in _BLOCKING_CODES
+
+
+def step_error(error: DefenderRemediateError) -> StepError:
+    """An error as it stands in a result."""
+    if isinstance(error, RequestError):
+        details = "".join(f"; {detail}" for detail in error.details)
+        return StepError(
+            code=error.code or type(error).__name__,
+            message=f"{error.message}{details}",
+            status=error.status,
+            hint=error.hint,
+        )
+    return StepError(code=type(error).__name__.removesuffix("Error"), message=error.message, hint=error.hint)

@@ -1,0 +1,157 @@
+"""What a call asks to be planned: pairs of a fix and a resource, with the values of its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from defender_remediate.catalog import Catalog
+from defender_remediate.errors import InvalidResourceIdError, ParameterError
+from defender_remediate.models.fix import FixAction
+from defender_remediate.models.guards import Guards
+from defender_remediate.models.ids import ResourceId
+from defender_remediate.models.plan import SkippedResource, SkipReason
+from defender_remediate.models.recommendation import Assessment, AssessmentStatus, Recommendation
+from defender_remediate.planning.parameters import check_names, resolve, resource_values
+from defender_remediate.planning.targets import Candidate
+
+
+@attrs.frozen(kw_only=True)
+class Wanted:
+    """What to plan, and what is already known to be left out."""
+
+    candidates: tuple[Candidate, ...] = ()
+    skipped: tuple[SkippedResource, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Choice:
+    """A recommendation that was chosen, and every fix that the catalog has for it."""
+
+    key: str
+    policy_definition_id: str
+    fixes: tuple[FixAction, ...]
+
+
+def choose(recommendations: Iterable[Recommendation | str], catalog: Catalog) -> tuple[Choice, ...]:
+    """Look up the fixes of recommendations, given as objects or by key; each once, in the given order."""
+    chosen: dict[str, Choice] = {}
+    for item in recommendations:
+        key, policy, own = (
+            (item, "", None) if isinstance(item, str) else (item.key, item.policy_definition_id, item.fix)
+        )
+        fixes = tuple(fix for fix in catalog if catalog.for_recommendation(key, policy, fix.resource_type) is fix)
+        if own is not None and own not in fixes:
+            fixes = (own, *(fix for fix in fixes if fix.resource_type.casefold() != own.resource_type.casefold()))
+        chosen.setdefault(key.casefold(), Choice(key=key, policy_definition_id=policy, fixes=fixes))
+    return tuple(chosen.values())
+
+
+def check_parameters(choices: Iterable[Choice], given: Mapping[str, Any]) -> None:
+    """Refuse wrong parameters of recommendations that the caller named, before any request.
+
+    Raises:
+        ParameterError: A name that none of their fixes takes, a wrong value, or a missing one.
+    """
+    fixes = [fix for choice in choices for fix in choice.fixes]
+    check_names(fixes, given)
+    for fix in fixes:
+        resolve(fix, given)
+
+
+def check_given(catalog: Catalog, given: Mapping[str, Any]) -> None:
+    """Refuse wrong parameters of a call for everything that can be fixed, before any request; missing ones are not.
+
+    Raises:
+        ParameterError: A name that no fix takes, or a value that a fix with all its parameters does not take.
+    """
+    check_names(catalog, given)
+    for fix in catalog:
+        if all(parameter.name in given for parameter in fix.parameters if parameter.is_required):
+            resolve(fix, given)
+
+
+def resource_filter(resources: Iterable[str] | None) -> Mapping[str, str] | None:
+    """The ids to restrict a plan to, by their folded text; None for no restriction.
+
+    Raises:
+        InvalidResourceIdError: One is no resource id, or a single text was passed in place of several.
+    """
+    if resources is None:
+        return None
+    if isinstance(resources, str):
+        raise InvalidResourceIdError("resources must be several ids, got one text", hint="pass [resource_id]")
+    ids = (ResourceId.parse(resource).text for resource in resources)
+    return {text.casefold(): text for text in ids}
+
+
+def collect(
+    choices: Iterable[Choice],
+    assessments: Iterable[Assessment],
+    *,
+    only: Mapping[str, str] | None,
+    given: Mapping[str, Any],
+    guards: Guards,
+) -> Wanted:
+    """Pair every unhealthy assessment of a chosen recommendation with its fix.
+
+    Whatever cannot be paired is left out with the reason, also each resource in ``only`` on which nothing was found.
+    """
+    by_key = {choice.key.casefold(): choice for choice in choices}
+    candidates: list[Candidate] = []
+    skipped: list[SkippedResource] = []
+    seen: set[tuple[str, str]] = set()
+    for assessment in assessments:
+        choice = by_key.get(assessment.key.casefold())
+        place = (assessment.key.casefold(), assessment.resource_id.casefold())
+        if choice is None or place in seen or (only is not None and place[1] not in only):
+            continue
+        seen.add(place)
+        found = _pair(choice, assessment, given, guards)
+        if isinstance(found, Candidate):
+            candidates.append(found)
+        else:
+            skipped.append(found)
+    if only is not None:
+        found_on = {resource for _, resource in seen}
+        keys = tuple(choice.key for choice in by_key.values())
+        skipped.extend(_not_assessed(text, keys) for folded, text in only.items() if folded not in found_on)
+    return Wanted(candidates=tuple(candidates), skipped=tuple(skipped))
+
+
+def _pair(
+    choice: Choice, assessment: Assessment, given: Mapping[str, Any], guards: Guards
+) -> Candidate | SkippedResource:
+    def skip(reason: SkipReason, message: str) -> SkippedResource:
+        return SkippedResource(
+            resource_id=assessment.resource_id, keys=(assessment.key,), reason=reason, message=message
+        )
+
+    if assessment.status == AssessmentStatus.HEALTHY:
+        return skip(SkipReason.ALREADY_COMPLIANT, "Defender for Cloud says Healthy")
+    if assessment.status != AssessmentStatus.UNHEALTHY:
+        cause = f"Defender for Cloud says {assessment.status}"
+        return skip(SkipReason.NOT_APPLICABLE, f"{cause}: {assessment.cause}" if assessment.cause else cause)
+    try:
+        kind = ResourceId.parse(assessment.resource_id).type
+    except InvalidResourceIdError as error:
+        return skip(SkipReason.NOT_IN_AZURE, error.message)
+    if assessment.source.casefold() != "azure":
+        return skip(SkipReason.NOT_IN_AZURE, f"the resource lives in {assessment.source}")
+    fix = next((fix for fix in choice.fixes if fix.resource_type.casefold() == kind.casefold()), None)
+    if fix is None:
+        return skip(SkipReason.NO_FIX, f"the catalog has no fix of this recommendation for {kind}")
+    if fix.is_irreversible and not guards.allows(fix.key):
+        return skip(SkipReason.CONSENT_MISSING, f'irreversible; consent with Guards(allow_irreversible=["{fix.key}"])')
+    try:
+        values = {**resource_values(assessment.resource_id, None), **resolve(fix, given)}
+    except ParameterError as error:
+        return skip(SkipReason.PARAMETER_MISSING, error.message)
+    return Candidate(fix=fix, key=assessment.key, resource_id=assessment.resource_id, values=values)
+
+
+def _not_assessed(resource: str, keys: tuple[str, ...]) -> SkippedResource:
+    message = "Defender for Cloud has no assessment of these recommendations on it"
+    return SkippedResource(resource_id=resource, keys=keys, reason=SkipReason.NOT_APPLICABLE, message=message)

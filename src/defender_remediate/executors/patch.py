@@ -1,0 +1,87 @@
+"""PATCH with the difference only, and GET-merge-PUT for the types that take no PATCH."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from defender_remediate.arm.operations import wait_for
+from defender_remediate.arm.session import ArmResponse
+from defender_remediate.errors import InvalidInputError
+from defender_remediate.executors.protocol import Preview, PreviewContext, StepContext, Submission
+from defender_remediate.models.fix import FixKind
+from defender_remediate.models.plan import PlannedRequest
+from defender_remediate.planning.changes import changes, settled
+from defender_remediate.planning.merge import merge_patch
+
+# Azure takes these from the URL.
+_IDENTITY = frozenset({"id", "name", "type"})
+
+
+class PatchExecutor:
+    """Writes a resource: a PATCH that carries only what differs, or a PUT of the merged body."""
+
+    def preview(self, context: PreviewContext, /) -> Preview:
+        """Say what would be sent; makes no request."""
+        make = _put if context.kind is FixKind.PUT else _patch
+        reversible = not any(fix.is_irreversible for fix in context.fixes)
+        return Preview(
+            changes=changes(settled(context.before) or {}, settled(context.after)),
+            request=make(context, context.before, context.after),
+            way_back=make(context, context.after, context.before)
+            if reversible and context.before is not None
+            else None,
+        )
+
+    def submit(self, context: StepContext, /) -> Submission:
+        """Send the step's request, exactly once."""
+        return Submission(response=context.session.send(context.step.request))
+
+    def wait(self, context: StepContext, /) -> ArmResponse:
+        """Wait until the write has ended, in whatever form Azure made it long-running."""
+        return finish(context)
+
+    def undo(self, context: StepContext, /) -> Submission:
+        """Send the way back, exactly once."""
+        if context.step.way_back is None:
+            raise InvalidInputError(f"{context.step.target_id}: this step has no way back")
+        return Submission(response=context.session.send(context.step.way_back))
+
+
+def finish(context: StepContext) -> ArmResponse:
+    """Follow a submission to its end.
+
+    Raises:
+        InvalidInputError: Nothing was submitted.
+    """
+    if context.submission is None:
+        raise InvalidInputError(f"{context.step.target_id}: there is no submission to wait for")
+    request = context.step.request
+    return wait_for(
+        context.session,
+        context.submission.response,
+        path=request.path,
+        api_version=request.api_version,
+        timeout=context.timeout,
+    )
+
+
+def _patch(context: PreviewContext, before: Any, after: Any) -> PlannedRequest:
+    return PlannedRequest(
+        method="PATCH",
+        path=context.target_id,
+        api_version=context.fixes[0].api_version,
+        body=merge_patch(settled(before) or {}, settled(after)),
+        if_match=context.etag,
+    )
+
+
+def _put(context: PreviewContext, _: Any, after: Any) -> PlannedRequest:
+    body: Mapping[str, Any] = settled(after)
+    return PlannedRequest(
+        method="PUT",
+        path=context.target_id,
+        api_version=context.fixes[0].api_version,
+        body={name: value for name, value in body.items() if name not in _IDENTITY},
+        if_match=context.etag,
+    )

@@ -1,0 +1,105 @@
+"""ARM template deployments: what-if for the preview, an incremental deployment for the change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from defender_remediate.arm.deployments import API_VERSION, deploy, what_if
+from defender_remediate.arm.session import ArmResponse
+from defender_remediate.errors import InvalidInputError, ParameterError
+from defender_remediate.executors.patch import finish
+from defender_remediate.executors.protocol import Preview, PreviewContext, StepContext, Submission
+from defender_remediate.models._json import sha256, thaw
+from defender_remediate.models.ids import ResourceId
+from defender_remediate.models.plan import PlannedRequest, PropertyChange
+from defender_remediate.planning.changes import changes
+from defender_remediate.planning.parameters import fill
+
+_UNTOUCHED = frozenset({"nochange", "ignore"})
+_IDENTITY = frozenset({"id", "name", "type", "apiVersion"})
+
+
+class TemplateExecutor:
+    """Deploys an ARM template, in incremental mode, to the resource's group or subscription."""
+
+    def preview(self, context: PreviewContext, /) -> Preview:
+        """Ask Azure what the deployment would change: its what-if, which needs the permissions of the deployment."""
+        request = _deployment(context)
+        found = what_if(context.reader, request)
+        return Preview(changes=tuple(_changes(found, context.resource_id)), request=request)
+
+    def submit(self, context: StepContext, /) -> Submission:
+        """Send the deployment, exactly once."""
+        return Submission(response=deploy(context.session, context.step.request))
+
+    def wait(self, context: StepContext, /) -> ArmResponse:
+        """Wait until the deployment has ended. One that ended Failed under HTTP 200 is a failure."""
+        return finish(context)
+
+    def undo(self, context: StepContext, /) -> Submission:
+        """Refuse: what a template created is not removed by another deployment."""
+        raise InvalidInputError(f"{context.step.target_id}: a template deployment has no way back")
+
+
+def _deployment(context: PreviewContext) -> PlannedRequest:
+    fix = context.fixes[0]
+    values = fill(fix.template_parameters, context.values)
+    properties = {
+        "mode": "Incremental",
+        "template": thaw(fix.template),
+        "parameters": {name: {"value": thaw(value)} for name, value in values.items()},
+    }
+    scope, extra = _scope(context, values)
+    # The same deployment always has the same name: it is found again after a cut, and does not eat into the 800
+    # entries of history that a scope may have.
+    name = f"defender-remediate-{sha256([context.target_id.casefold(), properties])[:16]}"
+    return PlannedRequest(
+        method="PUT",
+        path=f"{scope}/providers/Microsoft.Resources/deployments/{name}",
+        api_version=API_VERSION,
+        body={**extra, "properties": properties},
+    )
+
+
+def _scope(context: PreviewContext, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    resource = ResourceId.parse(context.resource_id)
+    scope = f"/subscriptions/{resource.subscription_id}"
+    if resource.resource_group is not None:
+        return f"{scope}/resourceGroups/{resource.resource_group}", {}
+    location = values.get("location")
+    if not location:
+        raise ParameterError(
+            f"{context.fixes[0].title!r} deploys to a subscription and so needs a location",
+            hint="give the fix a template parameter 'location'",
+        )
+    return scope, {"location": location}
+
+
+def _changes(found: Iterable[Mapping[str, Any]], resource_id: str) -> Iterator[PropertyChange]:
+    for change in found:
+        kind = str(change.get("changeType", "")).casefold()
+        if kind in _UNTOUCHED:
+            continue
+        where = _relative(str(change.get("resourceId", "")), resource_id) or "(resource)"
+        before, after = _body(change.get("before")), _body(change.get("after"))
+        parts = changes(before, after)
+        if not parts:
+            # Azure could not tell: say so instead of showing nothing.
+            told = f"({kind}: {change.get('unsupportedReason') or 'Azure gives no detail'})"
+            yield PropertyChange(path=where, after=told)
+        for part in parts:
+            yield attrs.evolve(part, path=f"{where} {part.path}")
+
+
+def _body(found: Any) -> dict[str, Any]:
+    # Who a resource is stands in its id already.
+    return {name: value for name, value in found.items() if name not in _IDENTITY} if isinstance(found, Mapping) else {}
+
+
+def _relative(changed: str, resource_id: str) -> str:
+    if changed.casefold().startswith(resource_id.casefold()):
+        return changed[len(resource_id) :].lstrip("/")
+    return changed

@@ -1,0 +1,138 @@
+"""What a plan has to agree with before it is carried out, and the order in which its steps go."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import attrs
+import pytest
+
+from defender_remediate import Condition, Guards, PatchExecutor, PlannedRequest, RemediationPlan, RemediationStep
+from defender_remediate.engine.apply import Terms, check, check_tenants, lanes
+from defender_remediate.errors import GuardError, PlanError, PlanNotApprovedError
+
+ONE = "/subscriptions/11111111-1111-1111-1111-111111111111"
+TWO = "/subscriptions/22222222-2222-2222-2222-222222222222"
+
+
+def step(number: int, resource: str = "", **more: Any) -> RemediationStep:
+    resource = resource or f"{ONE}/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/st{number}"
+    return RemediationStep(
+        **{
+            "id": f"step{number}",
+            "executor": "patch",
+            "keys": ("key",),
+            "titles": ("A title",),
+            "resource_id": resource,
+            "resource_type": "Microsoft.Storage/storageAccounts",
+            "target_id": resource,
+            "api_version": "2023-05-01",
+            "changes": (),
+            "request": PlannedRequest(method="PATCH", path=resource, api_version="2023-05-01", body={"a": 1}),
+            "fingerprint": "f",
+            "compliant_when": Condition(test="exists", path="a", value=True),
+            **more,
+        }
+    )
+
+
+def plan(*steps: RemediationStep) -> RemediationPlan:
+    return RemediationPlan(
+        steps=steps,
+        scope=(ONE,),
+        endpoint="https://management.azure.com",
+        tenants=("t",),
+        catalog_version="1.x",
+        created_at=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    )
+
+
+def terms(**more: Any) -> Terms:
+    return Terms(
+        **{
+            "endpoint": "https://management.azure.com",
+            "scope": (ONE.upper(),),
+            "executors": {"patch": PatchExecutor()},
+            "guards": Guards(),
+            **more,
+        }
+    )
+
+
+def test_an_approved_plan_passes() -> None:
+    """The digest may be written in capitals, and ids in any casing."""
+    made = plan(step(1))
+    check(made, approve=f" {made.digest.upper()} ", terms=terms())
+
+
+@pytest.mark.parametrize("approve", ["", "yes", None, True, "0" * 64])
+def test_anything_but_the_digest_is_no_approval(approve: Any) -> None:
+    """There is no way to say yes to a plan that one has not seen."""
+    with pytest.raises(PlanNotApprovedError, match=r"pass approve=plan\.digest"):
+        check(plan(step(1)), approve=approve, terms=terms())
+
+
+def test_an_edited_plan_is_not_the_approved_one() -> None:
+    """Any change of what would be sent changes the digest."""
+    made = plan(step(1))
+    request = attrs.evolve(made.steps[0].request, body={"a": 2})
+    edited = attrs.evolve(made, steps=(attrs.evolve(made.steps[0], request=request),))
+    with pytest.raises(PlanNotApprovedError):
+        check(edited, approve=made.digest, terms=terms())
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        ({"endpoint": "https://management.usgovcloudapi.net"}, "another endpoint"),
+        ({"scope": (TWO,)}, "another scope"),
+        ({"executors": {}}, "an executor 'patch'"),
+    ],
+)
+def test_a_plan_made_elsewhere_is_refused(more: dict[str, Any], what: str) -> None:
+    """A plan is bound to where it was made."""
+    made = plan(step(1))
+    with pytest.raises(PlanError, match=what):
+        check(made, approve=made.digest, terms=terms(**more))
+
+
+def test_a_plan_is_bound_to_its_tenants() -> None:
+    """Another tenant is refused, and the message names both; a part of a plan has a part of its tenants."""
+    check_tenants(["A", "b"], ["B", "a"])
+    check_tenants(["a", "b"], ["b"])
+    check_tenants(["a"], [])
+    check_tenants([], ["a"])
+    with pytest.raises(PlanError, match="another tenant: a, not b"):
+        check_tenants(["a"], ["b"])
+
+
+def test_more_changes_than_the_guard_allows_are_refused() -> None:
+    """The message says how to go on."""
+    made = plan(step(1), step(2))
+    with pytest.raises(GuardError, match=r"plan.limit\(1\)") as caught:
+        check(made, approve=made.digest, terms=terms(guards=Guards(max_changes=1)))
+    assert caught.value.guard == "max_changes"
+
+
+def test_an_irreversible_step_needs_consent_also_when_it_is_applied() -> None:
+    """A plan that was made with consent is not applied without it."""
+    made = plan(step(1, reversibility="none", irreversible_keys=("key",)))
+    with pytest.raises(GuardError, match="cannot be undone") as caught:
+        check(made, approve=made.digest, terms=terms())
+    assert caught.value.guard == "allow_irreversible"
+    check(made, approve=made.digest, terms=terms(guards=Guards(allow_irreversible=["KEY"])))
+
+
+def test_every_irreversible_fix_of_a_step_needs_consent() -> None:
+    """Consent to one recommendation is no consent to another that shares its request."""
+    made = plan(step(1, reversibility="none", irreversible_keys=("key", "other")))
+    with pytest.raises(GuardError):
+        check(made, approve=made.digest, terms=terms(guards=Guards(allow_irreversible=["key"])))
+
+
+def test_subscriptions_take_turns_and_one_resource_is_one_lane() -> None:
+    """Each subscription has its own limit; two writes to one resource follow one another."""
+    site = f"{TWO}/resourceGroups/rg/providers/Microsoft.Web/sites/app"
+    steps = [step(1), step(2), step(3, site), step(4, f"{site.upper()}/config/web")]
+    assert [[one.id for one in lane] for lane in lanes(steps)] == [["step1"], ["step3", "step4"], ["step2"]]

@@ -1,0 +1,173 @@
+"""Pairing what was found with how it is fixed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+
+from defender_remediate import (
+    Assessment,
+    Catalog,
+    Condition,
+    FixAction,
+    FixParameter,
+    Guards,
+    Recommendation,
+    SkipReason,
+)
+from defender_remediate.engine.wanted import check_given, check_parameters, choose, collect, resource_filter
+from defender_remediate.errors import InvalidResourceIdError, ParameterError
+
+KEY = "aaaaaaaa-0000-0000-0000-000000000001"
+POLICY = "bbbbbbbb-0000-0000-0000-000000000001"
+GROUP = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg"
+ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/st1"
+OTHER = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/st2"
+
+FIX = FixAction(
+    key=KEY,
+    title="A fix",
+    kind="patch",
+    resource_type="Microsoft.Storage/storageAccounts",
+    api_version="2023-05-01",
+    body={"properties": {"a": "${level}"}},
+    parameters=(FixParameter(name="level", type="string", description="how much"),),
+    policy_definition_ids=(POLICY,),
+    permissions=("Microsoft.Storage/storageAccounts/write",),
+    compliant_when=Condition(test="exists", path="properties.a", value=True),
+)
+CATALOG = Catalog([FIX])
+
+
+def assessment(resource: str = ACCOUNT, **more: Any) -> Assessment:
+    return Assessment(
+        **{
+            "id": f"{resource}/providers/Microsoft.Security/assessments/{KEY}",
+            "key": KEY,
+            "resource_id": resource,
+            "status": "Unhealthy",
+            **more,
+        }
+    )
+
+
+def wanted(
+    *assessments: Assessment, only: dict[str, str] | None = None, guards: Guards | None = None, **given: Any
+) -> Any:
+    given = given or {"level": "high"}
+    choices = choose([KEY], CATALOG)
+    return collect(choices, assessments, only=only, given=given, guards=guards or Guards())
+
+
+def test_an_unhealthy_resource_is_paired_with_its_fix() -> None:
+    """The candidate knows the values of its placeholders."""
+    found = wanted(assessment()).candidates[0]
+    assert (found.fix, found.resource_id) == (FIX, ACCOUNT)
+    assert found.values["level"] == "high"
+    assert found.values["resource.name"] == "st1"
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"status": "Healthy"}, SkipReason.ALREADY_COMPLIANT),
+        ({"status": "NotApplicable", "cause": "Exempt"}, SkipReason.NOT_APPLICABLE),
+        ({"status": "Quarantined"}, SkipReason.NOT_APPLICABLE),
+        ({"source": "Aws"}, SkipReason.NOT_IN_AZURE),
+        ({"resource": "/machines/vm1"}, SkipReason.NOT_IN_AZURE),
+        ({"resource": f"{GROUP}/providers/Microsoft.KeyVault/vaults/kv"}, SkipReason.NO_FIX),
+    ],
+)
+def test_what_cannot_be_fixed_is_left_out_with_the_reason(more: dict[str, Any], reason: SkipReason) -> None:
+    """Nothing is dropped without a word."""
+    found = wanted(assessment(**more))
+    assert not found.candidates
+    assert found.skipped[0].reason is reason
+
+
+def test_an_irreversible_fix_needs_its_own_consent() -> None:
+    """Without it the resource is skipped, and the message says how to consent."""
+    catalog = Catalog([attrs.evolve(FIX, reversibility="none")])
+
+    def collected(guards: Guards) -> Any:
+        return collect(choose([KEY], catalog), [assessment()], only=None, given={"level": "x"}, guards=guards)
+
+    refused = collected(Guards()).skipped[0]
+    assert refused.reason is SkipReason.CONSENT_MISSING
+    assert KEY in refused.message
+    assert collected(Guards(allow_irreversible=[KEY.upper()])).candidates
+
+
+def test_a_missing_parameter_leaves_the_resource_out() -> None:
+    """When everything fixable is planned, a fix that needs a choice waits for it."""
+    found = collect(choose([KEY], CATALOG), [assessment()], only=None, given={}, guards=Guards())
+    assert found.skipped[0].reason is SkipReason.PARAMETER_MISSING
+
+
+def test_each_pair_is_wanted_once() -> None:
+    """Overlapping scopes list an assessment twice, in different casing."""
+    assert len(wanted(assessment(), assessment(ACCOUNT.upper())).candidates) == 1
+
+
+def test_only_the_named_resources_are_planned_and_each_is_answered() -> None:
+    """A resource that was named and not found is in the plan as a skip, in the caller's own casing."""
+    only = resource_filter([ACCOUNT.upper(), OTHER])
+    found = wanted(assessment(), assessment(f"{ACCOUNT}x"), only=dict(only or {}))
+    assert [candidate.resource_id for candidate in found.candidates] == [ACCOUNT]
+    assert [(skip.resource_id, skip.reason) for skip in found.skipped] == [(OTHER, SkipReason.NOT_APPLICABLE)]
+
+
+def test_other_recommendations_are_passed_over() -> None:
+    """A listing of everything serves a plan of one."""
+    other = assessment(key="cccccccc-0000-0000-0000-000000000001")
+    assert wanted(other).candidates == ()
+
+
+def test_resources_are_several_ids() -> None:
+    """A single text would be taken for a sequence of letters."""
+    assert resource_filter(None) is None
+    with pytest.raises(InvalidResourceIdError, match="got one text"):
+        resource_filter(ACCOUNT)
+    with pytest.raises(InvalidResourceIdError):
+        resource_filter(["st1"])
+
+
+def test_a_recommendation_finds_its_fix_by_policy() -> None:
+    """Azure's keys are not always known; the policy definition behind them is."""
+    by_policy = Recommendation(
+        key="dddddddd-0000-0000-0000-000000000001", display_name="x", policy_definition_id=f"/p/{POLICY}"
+    )
+    assert choose([by_policy], CATALOG)[0].fixes == (FIX,)
+    assert choose(["dddddddd-0000-0000-0000-000000000001"], CATALOG)[0].fixes == ()
+
+
+def test_a_recommendation_brings_its_own_fix() -> None:
+    """A fix that the caller put into the recommendation takes the place of the catalog's."""
+    own = attrs.evolve(FIX, title="Mine")
+    chosen = choose([Recommendation(key=KEY, display_name="x", fix=own), KEY], CATALOG)
+    assert len(chosen) == 1
+    assert chosen[0].fixes == (own,)
+
+
+def test_parameters_of_named_recommendations_are_checked() -> None:
+    """A missing one, a wrong one and an unknown one."""
+    choices = choose([KEY], CATALOG)
+    check_parameters(choices, {"level": "high"})
+    for given, why in [
+        ({}, "needs the parameter 'level'"),
+        ({"level": 3}, "text that is not empty"),
+        ({"x": 1}, "'x'"),
+    ]:
+        with pytest.raises(ParameterError, match=why):
+            check_parameters(choices, given)
+
+
+def test_parameters_for_everything_are_checked() -> None:
+    """A missing one only leaves its fix out; a wrong or unknown one is refused."""
+    check_given(CATALOG, {})
+    check_given(CATALOG, {"level": "high"})
+    for given, why in [({"level": 3}, "text that is not empty"), ({"x": 1}, "'x'")]:
+        with pytest.raises(ParameterError, match=why):
+            check_given(CATALOG, given)
