@@ -57,7 +57,7 @@ class StepRunner:
             return _ended(step, Outcome.BLOCKED if blocked else Outcome.FAILED, error=step_error(error))
         if fingerprint(before) != step.fingerprint:
             return _moved(step, before)
-        return _Attempts(runner=self, step=step, executor=executor).result()
+        return _Attempts(runner=self, step=step, executor=executor, before=before).result()
 
     def read(self, step: RemediationStep) -> Any:
         """The target's body now; None when it does not exist."""
@@ -99,6 +99,7 @@ class _Attempts:
     runner: StepRunner
     step: RemediationStep
     executor: FixExecutor
+    before: Any
     sent: int = 0
     request_id: str = ""
 
@@ -120,7 +121,9 @@ class _Attempts:
             self._wait(verdict)
 
     def _try(self) -> _Failure | None:
-        context = StepContext(step=self.step, session=self.runner.session, timeout=self.runner.timeout)
+        context = StepContext(
+            step=self.step, before=self.before, session=self.runner.session, timeout=self.runner.timeout
+        )
         accepted = False
         self.sent += 1
         try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from defender_remediate.arm.operations import wait_for
 from defender_remediate.arm.session import ArmResponse
 from defender_remediate.errors import InvalidInputError
@@ -12,7 +14,7 @@ from defender_remediate.executors.protocol import Preview, PreviewContext, StepC
 from defender_remediate.models.fix import FixKind
 from defender_remediate.models.plan import PlannedRequest
 from defender_remediate.planning.changes import changes, settled
-from defender_remediate.planning.merge import merge_patch
+from defender_remediate.planning.merge import difference, merge_patch, patched
 
 # Azure takes these from the URL.
 _IDENTITY = frozenset({"id", "name", "type"})
@@ -23,19 +25,17 @@ class PatchExecutor:
 
     def preview(self, context: PreviewContext, /) -> Preview:
         """Say what would be sent; makes no request."""
-        make = _put if context.kind is FixKind.PUT else _patch
-        reversible = not any(fix.is_irreversible for fix in context.fixes)
+        before, after = settled(context.before) or {}, settled(context.after)
+        reversible = context.before is not None and not any(fix.is_irreversible for fix in context.fixes)
         return Preview(
-            changes=changes(settled(context.before) or {}, settled(context.after)),
-            request=make(context, context.before, context.after),
-            way_back=make(context, context.after, context.before)
-            if reversible and context.before is not None
-            else None,
+            changes=changes(before, after),
+            request=_request(context, before, after, if_match=context.etag),
+            way_back=_request(context, after, before) if reversible else None,
         )
 
     def submit(self, context: StepContext, /) -> Submission:
         """Send the step's request, exactly once."""
-        return Submission(response=context.session.send(context.step.request))
+        return Submission(response=context.session.send(_outgoing(context, context.step.request)))
 
     def wait(self, context: StepContext, /) -> ArmResponse:
         """Wait until the write has ended, in whatever form Azure made it long-running."""
@@ -45,7 +45,7 @@ class PatchExecutor:
         """Send the way back, exactly once."""
         if context.step.way_back is None:
             raise InvalidInputError(f"{context.step.target_id}: this step has no way back")
-        return Submission(response=context.session.send(context.step.way_back))
+        return Submission(response=context.session.send(_outgoing(context, context.step.way_back)))
 
 
 def finish(context: StepContext) -> ArmResponse:
@@ -66,22 +66,23 @@ def finish(context: StepContext) -> ArmResponse:
     )
 
 
-def _patch(context: PreviewContext, before: Any, after: Any) -> PlannedRequest:
+def _request(
+    context: PreviewContext, before: Mapping[str, Any], after: Mapping[str, Any], *, if_match: str = ""
+) -> PlannedRequest:
+    puts = context.kind is FixKind.PUT
     return PlannedRequest(
-        method="PATCH",
+        method="PUT" if puts else "PATCH",
         path=context.target_id,
         api_version=context.fixes[0].api_version,
-        body=merge_patch(settled(before) or {}, settled(after)),
-        if_match=context.etag,
+        body=difference(before, after) if puts else merge_patch(before, after),
+        lays_over=puts,
+        if_match=if_match,
     )
 
 
-def _put(context: PreviewContext, _: Any, after: Any) -> PlannedRequest:
-    body: Mapping[str, Any] = settled(after)
-    return PlannedRequest(
-        method="PUT",
-        path=context.target_id,
-        api_version=context.fixes[0].api_version,
-        body={name: value for name, value in body.items() if name not in _IDENTITY},
-        if_match=context.etag,
-    )
+def _outgoing(context: StepContext, request: PlannedRequest) -> PlannedRequest:
+    """The request with its whole body: the planned difference laid over the target as it is now."""
+    if not request.lays_over:
+        return request
+    body = patched(settled(context.before), request.body)
+    return attrs.evolve(request, body={name: value for name, value in body.items() if name not in _IDENTITY})

@@ -65,12 +65,14 @@ class StepContext:
 
     Attributes:
         step: What was planned and approved: its request is what is sent, nothing else.
+        before: The target as it was read right before; None when it does not exist.
         submission: What ``submit`` or ``undo`` gave; None while nothing was sent.
         session: For the write, and for following it.
         timeout: Seconds that a long-running operation may take.
     """
 
     step: RemediationStep
+    before: Any = attrs.field(default=None, repr=False)
     submission: Submission | None = None
     session: ArmSession = attrs.field(repr=False, eq=False)
     timeout: float = 3600.0

@@ -63,7 +63,7 @@ class ActivityEvent:
         """Decode one record of ``eventtypes/management/values``; ``join`` puts the records of one operation together."""
         status = ActivityStatus(_value(json, "status"))
         submitted = _wire.timestamp(json, "eventTimestamp")
-        properties = _wire.mapping(json.get("properties"))
+        properties = _wire.mapping(_wire.pick(json, "properties"))
         return cls(
             timestamp=submitted,
             finished=submitted if status.is_terminal else None,
@@ -71,13 +71,13 @@ class ActivityEvent:
             operation_id=_wire.text(json, "operationId"),
             status=status,
             sub_status=_value(json, "subStatus") or _wire.text(properties, "statusCode"),
-            resource_id=_wire.text(json, "resourceId") or _wire.text(_wire.mapping(json.get("authorization")), "scope"),
+            resource_id=_wire.text(json, "resourceId") or _wire.text(_wire.pick(json, "authorization"), "scope"),
             resource_group=_wire.text(json, "resourceGroupName"),
             caller=_wire.text(json, "caller"),
             correlation_id=_wire.text(json, "correlationId"),
             subscription_id=_wire.text(json, "subscriptionId"),
             level=_wire.text(json, "level"),
-            http_method=_wire.text(_wire.mapping(json.get("httpRequest")), "method"),
+            http_method=_wire.text(_wire.pick(json, "httpRequest"), "method"),
             message=_wire.text(properties, "statusMessage"),
             record_ids=tuple(filter(None, (_wire.text(json, "eventDataId"),))),
         )
@@ -108,5 +108,5 @@ def _moment(event: ActivityEvent) -> tuple[int, str]:
 
 def _value(json: Mapping[str, Any], name: str) -> str:
     # Localisable members are wrapped as {value, localizedValue}.
-    wrapped = json.get(name)
+    wrapped = _wire.pick(json, name)
     return _wire.text(wrapped, "value") if isinstance(wrapped, Mapping) else _wire.text(wrapped)

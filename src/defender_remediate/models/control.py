@@ -32,7 +32,7 @@ class SecureScore:
     @classmethod
     def from_rest(cls, json: Mapping[str, Any]) -> SecureScore:
         """Decode one item of ``Microsoft.Security/secureScores``."""
-        properties = _wire.mapping(json.get("properties"))
+        properties = _wire.mapping(_wire.pick(json, "properties"))
         score = _wire.mapping(properties.get("score"))
         return cls(
             current=_wire.number(score, "current"),
@@ -90,7 +90,7 @@ class SecurityControl:
     @classmethod
     def from_rest(cls, json: Mapping[str, Any]) -> SecurityControl:
         """Decode one item of ``Microsoft.Security/secureScoreControls``."""
-        properties = _wire.mapping(json.get("properties"))
+        properties = _wire.mapping(_wire.pick(json, "properties"))
         score = _wire.mapping(properties.get("score"))
         definition = _wire.mapping(_wire.mapping(properties.get("definition")).get("properties"))
         return cls(
@@ -135,7 +135,7 @@ class ControlDefinition:
     @classmethod
     def from_rest(cls, json: Mapping[str, Any]) -> ControlDefinition:
         """Decode one item of ``Microsoft.Security/secureScoreControlDefinitions``."""
-        properties = _wire.mapping(json.get("properties"))
+        properties = _wire.mapping(_wire.pick(json, "properties"))
         return cls(
             name=_wire.text(json, "name"),
             display_name=_wire.text(properties, "displayName"),

@@ -56,7 +56,8 @@ class PlannedRequest:
     Attributes:
         method: ``PATCH`` or ``PUT``.
         path: A resource id with one leading slash, or the id of a deployment.
-        body: The JSON body.
+        body: The JSON body; for GET-merge-PUT the difference that is laid over the target as it is read right before.
+        lays_over: Whether the body is such a difference. So no plan or journal holds what a fix does not touch.
         if_match: The etag that the target had, for types that have one; empty for none.
     """
 
@@ -64,6 +65,7 @@ class PlannedRequest:
     path: str
     api_version: str
     body: FrozenMap = attrs.field(converter=freeze, repr=False)
+    lays_over: bool = False
     if_match: str = ""
 
 

@@ -86,8 +86,8 @@ class Assessment:
     risk_factors: tuple[str, ...] = ()
     first_evaluated: datetime | None = None
     changed: datetime | None = None
-    portal_url: str | None = attrs.field(default=None, eq=False)
-    additional_data: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze)
+    portal_url: str | None = attrs.field(default=None, eq=False, repr=False)
+    additional_data: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze, repr=False)
 
     @property
     def is_exempt(self) -> bool:
@@ -171,12 +171,12 @@ class RecommendationMetadata:
     @classmethod
     def from_rest(cls, json: Mapping[str, Any]) -> RecommendationMetadata:
         """Decode one item of ``Microsoft.Security/assessmentMetadata``."""
-        return _metadata(_wire.text(json, "name"), _wire.mapping(json.get("properties")))
+        return _metadata(_wire.text(json, "name"), _wire.mapping(_wire.pick(json, "properties")))
 
     @classmethod
     def from_graph(cls, row: Mapping[str, Any]) -> RecommendationMetadata:
         """Decode the metadata that Resource Graph puts inside each assessment row."""
-        properties = _wire.mapping(row.get("properties"))
+        properties = _wire.mapping(_wire.pick(row, "properties"))
         inlined = dict(_wire.mapping(properties.get("metadata")))
         inlined.setdefault("displayName", _wire.text(properties, "displayName"))
         return _metadata(_wire.text(row, "name"), inlined)

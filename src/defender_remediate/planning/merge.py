@@ -91,10 +91,10 @@ def _satisfied(condition: Condition, before: Any) -> frozenset[str]:
 def merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """The smallest PATCH body that turns one body into the other, by the rules of Azure Resource Manager.
 
-    Members merge as RFC 7396 says and null removes one, but arrays and ``tags`` are sent whole, and a change of
-    ``identity`` names every user-assigned identity there is, because both are replaced whole.
+    It is the ``difference``, but ``tags`` are sent whole, and a change of ``identity`` names every user-assigned
+    identity there is, because both are replaced whole.
     """
-    patch = _members(before, after)
+    patch = difference(before, after)
     tags, identity = member(patch, "tags"), member(patch, "identity")
     if tags in patch and isinstance(after.get(tags), Mapping):
         patch[tags] = thaw(after[tags])
@@ -105,12 +105,26 @@ def merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str
     return patch
 
 
-def _members(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON merge patch (RFC 7396) from one body to the other: null removes a member, arrays are whole."""
     patch: dict[str, Any] = {name: None for name in before if name not in after}
     for name, value in after.items():
         old = before.get(name, ABSENT)
         if old is not ABSENT and canonical(old) == canonical(value):
             continue
         nested = isinstance(old, Mapping) and isinstance(value, Mapping)
-        patch[name] = _members(old, value) if nested else thaw(value)
+        patch[name] = difference(old, value) if nested else thaw(value)
     return patch
+
+
+def patched(body: Any, patch: Any) -> Any:
+    """The body after a JSON merge patch (RFC 7396)."""
+    if not isinstance(patch, Mapping):
+        return thaw(patch)
+    result = dict(body) if isinstance(body, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = patched(result.get(name), value)
+    return result

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from defender_remediate import Condition
 from defender_remediate.models._json import thaw
-from defender_remediate.planning.merge import lay_over, merge_patch
+from defender_remediate.planning.merge import difference, lay_over, merge_patch, patched
 
 NEVER = Condition(test="equals", path="no.such.member", value=1)
 NAMES = st.sampled_from(["a", "b", "c", "d"])
@@ -49,6 +49,19 @@ def test_the_patch_brings_about_the_body(before: dict[str, Any], after: dict[str
     """Applied as RFC 7396 says, the difference turns one body into the other."""
     before, after = without_nulls(before), without_nulls(after)
     assert rfc7396(before, merge_patch(before, after)) == after
+
+
+@given(BODIES, BODIES)
+def test_a_difference_laid_over_gives_the_body(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """What is planned for a PUT, laid over the target as it is read, is the body that was planned."""
+    before, after = without_nulls(before), without_nulls(after)
+    assert patched(before, difference(before, after)) == after == rfc7396(before, difference(before, after))
+
+
+def test_a_difference_removes_tags_too() -> None:
+    """Only a PATCH sends tags whole; a difference is laid over here and must be able to take one out."""
+    assert difference({"tags": {"a": "1", "b": "2"}}, {"tags": {"a": "1"}}) == {"tags": {"b": None}}
+    assert patched(None, {"a": {"b": 1}}) == {"a": {"b": 1}}
 
 
 @given(BODIES)
