@@ -1,0 +1,49 @@
+"""Time that passes only when somebody waits."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta, timezone
+
+STARTS_AT = datetime(2026, 3, 2, 9, 0, tzinfo=timezone.utc)
+"""The instant at which every simulator begins: a Monday morning."""
+
+
+class VirtualClock:
+    """A clock that moves when it is told to, or when a caller sleeps on it. Shared between threads.
+
+    Sleepers in several threads overlap as they would in real time: each names the moment at which it wakes up, and the
+    clock goes to the latest of them. Ten threads that sleep one second take one second.
+    """
+
+    def __init__(self, starts_at: datetime = STARTS_AT) -> None:
+        self._starts_at = starts_at.astimezone(timezone.utc)
+        self._elapsed = 0.0
+        self._lock = threading.Lock()
+
+    def now(self) -> datetime:
+        """The present, aware and in UTC."""
+        return self.at(self.monotonic())
+
+    def at(self, moment: float) -> datetime:
+        """What ``now()`` says at a moment of ``monotonic()``."""
+        return self._starts_at + timedelta(seconds=moment)
+
+    def monotonic(self) -> float:
+        """Seconds since the simulator began; never goes back."""
+        with self._lock:
+            return self._elapsed
+
+    def sleep(self, seconds: float) -> None:
+        """Wake up so many seconds from now. Returns at once; the clock has moved."""
+        self.sleep_until(self.monotonic() + max(0.0, seconds))
+
+    def sleep_until(self, moment: float) -> None:
+        """Go to a moment of ``monotonic()``; a moment that has passed changes nothing."""
+        with self._lock:
+            self._elapsed = max(self._elapsed, moment)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass for everybody."""
+        with self._lock:
+            self._elapsed += max(0.0, seconds)

@@ -1,0 +1,194 @@
+"""The contract of an executor, as rules that a test runs one by one.
+
+Parametrize a test over ``EXECUTOR_CONTRACT`` and call ``rule.check(executor, fix)``; a rule that is broken raises an
+AssertionError that says which, and with what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from defender_remediate import Catalog, FixAction, FixExecutor, Guards, Outcome, RemediationClient, RemediationPlan
+from defender_remediate.arm.cloud import resolve_endpoint
+from defender_remediate.arm.session import ArmSession
+from defender_remediate.executors import StepContext
+from defender_remediate.testing.simulator import ArmSimulator
+
+_FORMS = ("azure-async", "location", "body", "bare")
+
+
+@attrs.frozen(kw_only=True)
+class Bench:
+    """An executor on a fresh demo tenant, with the fix that it is tried on.
+
+    Attributes:
+        parameters: The values of the fix's parameters.
+    """
+
+    executor: FixExecutor
+    fix: FixAction
+    parameters: Mapping[str, object]
+    sim: ArmSimulator = attrs.field(factory=ArmSimulator.demo)
+
+    def client(self) -> RemediationClient:
+        """A client that writes with the executor."""
+        return RemediationClient(
+            self.sim.credential,
+            self.sim.scopes,
+            transport=self.sim,
+            clock=self.sim.clock,
+            catalog=Catalog.bundled().with_fixes(self.fix),
+            executors={str(self.fix.kind): self.executor},
+            guards=Guards(allow_irreversible=[self.fix.key]),
+            jitter=lambda: 0.0,
+        )
+
+    def plan(self) -> RemediationPlan:
+        """A plan for one resource of the demo tenant.
+
+        Raises:
+            AssertionError: The demo tenant has nothing to fix.
+        """
+        with self.client() as client:
+            plan = client.plan([self.fix.key], parameters=self.parameters).limit(1)
+        assert plan.steps, f"the demo tenant has nothing to fix for {self.fix.key}: {plan}"
+        return plan
+
+    def outcome(self, plan: RemediationPlan) -> Outcome:
+        """What applying the plan ends with."""
+        with self.client() as client:
+            return client.apply(plan, approve=plan.digest).results[0].outcome
+
+
+@attrs.frozen(kw_only=True)
+class Rule:
+    """One rule of the contract."""
+
+    name: str
+    body: Callable[[Bench], None] = attrs.field(repr=False)
+
+    def check(self, executor: FixExecutor, fix: FixAction, *, parameters: Mapping[str, object] | None = None) -> None:
+        """Try the rule on an executor.
+
+        Args:
+            executor: What is tried.
+            fix: A fix that the demo tenant has a finding for, such as ``Catalog.bundled().get(key)``.
+            parameters: Values for the fix's parameters.
+
+        Raises:
+            AssertionError: The rule is broken.
+        """
+        self.body(Bench(executor=executor, fix=fix, parameters=dict(parameters or {})))
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _has_the_methods(bench: Bench) -> None:
+    assert isinstance(bench.executor, FixExecutor), "it has preview, submit, wait and undo"
+
+
+def _previews_without_writing(bench: Bench) -> None:
+    bench.plan()
+    assert not bench.sim.writes, f"preview wrote: {bench.sim.writes[0]}"
+
+
+def _previews_the_same_again(bench: Bench) -> None:
+    assert bench.plan().digest == bench.plan().digest, "two previews of one target differ"
+
+
+def _sends_what_was_planned_once(bench: Bench) -> None:
+    plan = bench.plan()
+    bench.sim.requests.clear()
+    assert bench.outcome(plan) is Outcome.APPLIED
+    sent = [request for request in bench.sim.requests if request.method not in ("GET", "HEAD")]
+    planned = plan.steps[0].request
+    assert [(request.method, request.path.casefold()) for request in sent] == [
+        (planned.method, planned.path.casefold())
+    ]
+
+
+def _changes_nothing_else(bench: Bench) -> None:
+    plan = bench.plan()
+    resource = plan.steps[0].resource_id.casefold()
+    others = {found: bench.sim.resource(found) for found in _others(bench.sim, resource)}
+    bench.outcome(plan)
+    for found, body in others.items():
+        assert bench.sim.resource(found) == body, f"{found} changed as well"
+
+
+def _others(sim: ArmSimulator, resource: str) -> list[str]:
+    return [found for found in sim.resource_ids() if not f"{found.casefold()}/".startswith(f"{resource}/")]
+
+
+def _waits_for_every_form(bench: Bench) -> None:
+    for form in _FORMS:
+        for ends, expected in (("Succeeded", Outcome.APPLIED), ("Failed", Outcome.FAILED)):
+            fresh = attrs.evolve(bench, sim=ArmSimulator.demo())
+            plan = fresh.plan()
+            fresh.sim.slow(".*", form=form, seconds=45, ends=ends)
+            outcome = fresh.outcome(plan)
+            assert outcome is expected, f"an operation of the form {form} that ended {ends} was reported as {outcome}"
+
+
+def _reports_what_is_forbidden(bench: Bench) -> None:
+    plan = bench.plan()
+    for scope in bench.sim.scopes:
+        bench.sim.lock(scope)
+    outcome = bench.outcome(plan)
+    assert outcome in (Outcome.BLOCKED, Outcome.FAILED), f"a locked resource was reported as {outcome}"
+    assert not bench.sim.writes, "a locked resource changed"
+
+
+def _survives_a_cut(bench: Bench) -> None:
+    plan = bench.plan()
+    path = plan.steps[0].request.path.rpartition("/")[2]
+    bench.sim.fail("PUT|PATCH|POST", path, when="after")
+    outcome = bench.outcome(plan)
+    assert outcome in (Outcome.APPLIED, Outcome.IN_DOUBT), f"a cut after the effect was reported as {outcome}"
+
+
+def _undoes_what_it_planned_to_undo(bench: Bench) -> None:
+    plan = bench.plan()
+    step = plan.steps[0]
+    if step.way_back is None:
+        return
+    before = bench.sim.resource(step.target_id)
+    bench.outcome(plan)
+    context = StepContext(step=step, before=bench.sim.resource(step.target_id), session=_session(bench.sim))
+    submission = bench.executor.undo(context)
+    bench.executor.wait(attrs.evolve(context, submission=submission))
+    after: dict[str, Any] = bench.sim.resource(step.target_id)
+    assert _still(after) == _still(before), "undo left the target other than it was"
+
+
+def _session(sim: ArmSimulator) -> ArmSession:
+    return ArmSession.open(
+        sim.credential,
+        resolve_endpoint(None, None),
+        clock=sim.clock,
+        transport=sim,
+        new_id=lambda: "99999999-0000-4000-8000-000000000000",
+        random=lambda: 0.0,
+    )
+
+
+def _still(body: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name not in ("etag", "systemData")}
+
+
+EXECUTOR_CONTRACT = (
+    Rule(name="has the methods of the protocol", body=_has_the_methods),
+    Rule(name="preview writes nothing", body=_previews_without_writing),
+    Rule(name="preview is repeatable", body=_previews_the_same_again),
+    Rule(name="submit sends what was planned, once", body=_sends_what_was_planned_once),
+    Rule(name="nothing else changes", body=_changes_nothing_else),
+    Rule(name="wait follows every form of long-running operation", body=_waits_for_every_form),
+    Rule(name="what is forbidden is reported", body=_reports_what_is_forbidden),
+    Rule(name="a cut connection is survived", body=_survives_a_cut),
+    Rule(name="undo restores the target", body=_undoes_what_it_planned_to_undo),
+)
+"""What every executor has to do."""

@@ -1,0 +1,105 @@
+"""A request as the simulator sees it, and the answer it gives, before either meets a transport or a socket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class Call:
+    """One request.
+
+    Attributes:
+        method: Upper case.
+        url: As it came.
+        base: Scheme and host, for the absolute links in the answer.
+        path: Decoded, with one leading slash.
+        query: The parameters, names in lower case, ``$`` kept.
+        headers: Names in lower case.
+        content: The body.
+    """
+
+    method: str
+    url: str
+    base: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    content: bytes = b""
+
+    @classmethod
+    def of(cls, method: str, url: str, headers: Mapping[str, str], content: bytes) -> Call:
+        """Take a URL apart."""
+        parts = urlsplit(url)
+        return cls(
+            method=method.upper(),
+            url=url,
+            base=f"{parts.scheme}://{parts.netloc}",
+            path=unquote(parts.path),
+            query={name.lower(): value for name, value in parse_qsl(parts.query, keep_blank_values=True)},
+            headers={name.lower(): value for name, value in headers.items()},
+            content=content,
+        )
+
+    @property
+    def api_version(self) -> str:
+        """The ``api-version``; empty when there is none."""
+        return self.query.get("api-version", "")
+
+    @property
+    def reads(self) -> bool:
+        """Whether the verb only looks."""
+        return self.method in ("GET", "HEAD")
+
+
+@attrs.frozen(kw_only=True)
+class Answer:
+    """One response, as bytes: so that it can also be a broken one."""
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    content: bytes = b""
+
+    @classmethod
+    def json(cls, body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+        """A JSON answer."""
+        content = json.dumps(body, ensure_ascii=False).encode()
+        return cls(
+            status=status,
+            headers={"Content-Type": "application/json; charset=utf-8", **(headers or {})},
+            content=content,
+        )
+
+    @property
+    def body(self) -> Any:
+        """The JSON in it; None when there is none."""
+        return json.loads(self.content) if self.content else None
+
+    def plus(self, **headers: str) -> Answer:
+        """The same answer with more headers; an underscore in a name stands for a hyphen."""
+        return attrs.evolve(self, headers={**self.headers, **{k.replace("_", "-"): v for k, v in headers.items()}})
+
+
+class ArmError(Exception):
+    """A refusal on its way out; the simulator turns it into its answer."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status, answer.content)
+        self.answer = answer
+
+
+class ConnectionFault(Exception):  # noqa: N818 (a fault that was asked for, not an error)
+    """The connection breaks instead of an answer.
+
+    Attributes:
+        sent: Whether the request had arrived, so that it may have had its effect.
+    """
+
+    def __init__(self, *, sent: bool) -> None:
+        super().__init__("the connection was cut" if sent else "the connection could not be made")
+        self.sent = sent

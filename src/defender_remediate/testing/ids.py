@@ -1,0 +1,115 @@
+"""Resource ids as Azure Resource Manager reads them: without regard to case, and with extension resources."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+import attrs
+
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.IGNORECASE)
+
+
+@attrs.frozen(kw_only=True)
+class Target:
+    """What a path points at.
+
+    Attributes:
+        id: The path, with one leading slash.
+        scope: What the last ``/providers/`` hangs on: a subscription, a group, or a resource. Empty at the tenant.
+        namespace: Such as ``Microsoft.Web``; empty for a subscription or a group.
+        types: The type segments below the namespace.
+        names: The names; one fewer than the types when the path is a collection.
+    """
+
+    id: str
+    scope: str
+    namespace: str
+    types: tuple[str, ...]
+    names: tuple[str, ...]
+
+    @property
+    def type(self) -> str:
+        """Such as ``Microsoft.Web/sites/config``."""
+        return "/".join((self.namespace, *self.types))
+
+    @property
+    def name(self) -> str:
+        """The last name."""
+        return self.names[-1]
+
+    @property
+    def is_collection(self) -> bool:
+        """Whether the path names a type and no resource of it."""
+        return len(self.types) > len(self.names)
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether this is a child resource, such as ``sites/config``."""
+        return len(self.types) > 1
+
+    @property
+    def parent(self) -> str:
+        """The id above a child; for anything else the scope."""
+        return self.id.rsplit("/", 1 if self.is_collection else 2)[0] if self.is_nested else self.scope
+
+    @property
+    def subscription(self) -> str:
+        """The subscription's GUID; empty at the tenant."""
+        return subscription_of(self.id)
+
+    @property
+    def group(self) -> str:
+        """The resource group's name; empty above one."""
+        return group_of(self.id)
+
+
+def segments(path: str) -> list[str]:
+    """The parts between the slashes."""
+    return [part for part in path.split("/") if part]
+
+
+@lru_cache(maxsize=10_000)
+def key(resource_id: str) -> str:
+    """The form in which ids are compared."""
+    return "/" + "/".join(segments(resource_id)).casefold()
+
+
+def is_guid(text: str) -> bool:
+    """Whether the text is a GUID."""
+    return bool(_GUID.match(text))
+
+
+def subscription_of(path: str) -> str:
+    """The subscription in an id; empty when there is none."""
+    parts = segments(path)
+    return parts[1] if len(parts) > 1 and parts[0].casefold() == "subscriptions" else ""
+
+
+def group_of(path: str) -> str:
+    """The resource group in an id; empty when there is none."""
+    parts = segments(path)
+    return parts[3] if len(parts) > 3 and parts[2].casefold() == "resourcegroups" else ""
+
+
+def within(resource_id: str, scope: str) -> bool:
+    """Whether an id is a scope or below it, segment by segment."""
+    outer, inner = key(scope), key(resource_id)
+    return inner == outer or inner.startswith(outer.rstrip("/") + "/")
+
+
+def target_of(path: str) -> Target | None:
+    """Read a path that ends in ``/providers/{namespace}/{type}[/{name}...]``; None when it does not."""
+    parts = segments(path)
+    heads = [i for i, part in enumerate(parts) if part.casefold() == "providers"]
+    if not heads or len(parts) < heads[-1] + 3:
+        return None
+    last = heads[-1]
+    rest = parts[last + 2 :]
+    return Target(
+        id="/" + "/".join(parts),
+        scope="/" + "/".join(parts[:last]) if last else "",
+        namespace=parts[last + 1],
+        types=tuple(rest[::2]),
+        names=tuple(rest[1::2]),
+    )

@@ -1,0 +1,1 @@
+"""Tenants that come furnished."""
