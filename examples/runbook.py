@@ -1,0 +1,66 @@
+"""An Azure Automation runbook (Python 3.10) with the account's managed identity, in two jobs.
+
+    runbook.py plan SUBSCRIPTION_ID [ASSESSMENT_KEY ...]   prints the plan as JSON; changes nothing
+    runbook.py apply DIGEST                                reads that JSON from standard input, and applies it
+
+Keep the JSON between the jobs wherever your approval happens, and pass DIGEST from the approved ticket: a plan that was
+edited after it was approved has another digest and is refused. The identity needs Security Reader to plan, and what
+``fix.permissions`` lists to apply. The report is printed as JSON; the exit status is 1 when a step did not end well.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+from defender_remediate import Guards, RemediationClient, RemediationPlan
+from defender_remediate.errors import DefenderRemediateError
+
+MAX_CHANGES = 25
+
+Connect = Callable[[Sequence[str]], RemediationClient]
+"""Makes a client for some scopes."""
+
+
+def connect(scope: Sequence[str]) -> RemediationClient:
+    """A client that signs in as the Automation account's system-assigned identity."""
+    from azure.identity import ManagedIdentityCredential
+
+    return RemediationClient(ManagedIdentityCredential(), scope, guards=Guards(max_changes=MAX_CHANGES))
+
+
+def plan(subscription: str, keys: Sequence[str], connect: Connect) -> int:
+    """Print what would be done, as JSON; to standard error as people read it."""
+    with connect([f"/subscriptions/{subscription}"]) as client:
+        made = client.plan(keys or None).limit(MAX_CHANGES)
+    print(made, file=sys.stderr)
+    print(made.to_json())
+    return 0
+
+
+def apply(digest: str, text: str, connect: Connect) -> int:
+    """Apply the plan in a JSON text when its digest is the approved one; print the report as JSON."""
+    approved = RemediationPlan.from_json(text)
+    with connect(approved.scope) as client:
+        report = client.verify(client.apply(approved, approve=digest))
+    print(report, file=sys.stderr)
+    print(report.to_json())
+    return 1 if report.failures else 0
+
+
+def main(arguments: Sequence[str], connect: Connect = connect) -> int:
+    """Run one of the two jobs."""
+    try:
+        if len(arguments) >= 2 and arguments[0] == "plan":
+            return plan(arguments[1], arguments[2:], connect)
+        if len(arguments) == 2 and arguments[0] == "apply":
+            return apply(arguments[1], sys.stdin.read(), connect)
+    except DefenderRemediateError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

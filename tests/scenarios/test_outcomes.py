@@ -1,0 +1,231 @@
+"""Whatever Azure does, the outcome that is reported is the outcome in effect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from defender_remediate import Outcome, RemediationClient, RemediationPlan, RemediationResult
+from defender_remediate.testing import ArmSimulator
+
+SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
+
+
+@pytest.fixture
+def plan(client: RemediationClient, accounts: list[str]) -> RemediationPlan:
+    """A plan for one storage account."""
+    return client.plan([SECURE_TRANSFER], resources=accounts[:1])
+
+
+@pytest.fixture
+def apply(client: RemediationClient, plan: RemediationPlan) -> Callable[[], RemediationResult]:
+    """Applies the plan and gives the only result."""
+    return lambda: client.apply(plan, approve=plan.digest).results[0]
+
+
+@pytest.fixture
+def in_effect(sim: ArmSimulator, plan: RemediationPlan) -> Callable[[], bool]:
+    """Whether the account takes encrypted connections only."""
+    return lambda: sim.resource(plan.steps[0].target_id)["properties"]["supportsHttpsTrafficOnly"] is True
+
+
+FAULTS: list[tuple[str, dict[str, Any], Outcome, int]] = [
+    ("429 once with Retry-After", {"status": 429, "code": "SubscriptionRequestsThrottled", "headers": {"Retry-After": "7"}}, Outcome.APPLIED, 2),
+    ("429 once without Retry-After", {"status": 429, "code": "TooManyRequests"}, Outcome.APPLIED, 2),
+    ("429 for ever", {"status": 429, "code": "TooManyRequests", "times": None}, Outcome.FAILED, 8),
+    ("429 for an hour", {"status": 429, "code": "TooManyRequests", "headers": {"Retry-After": "3600"}}, Outcome.FAILED, 1),
+    ("a lock on the resource by another operation", {"status": 429, "code": "RetryableErrorDueToAnotherOperation", "headers": {"Retry-After": "3"}}, Outcome.APPLIED, 2),
+    ("busy", {"status": 409, "code": "StorageAccountOperationInProgress"}, Outcome.APPLIED, 2),
+    ("conflict", {"status": 409, "code": "Conflict"}, Outcome.FAILED, 1),
+    ("409 with a Retry-After that must not be obeyed", {"status": 409, "code": "Conflict", "headers": {"Retry-After": "1"}}, Outcome.FAILED, 1),
+    ("503 before the effect", {"status": 503, "code": "ServiceUnavailable"}, Outcome.APPLIED, 2),
+    ("503 after the effect", {"status": 503, "code": "ServiceUnavailable", "when": "after"}, Outcome.APPLIED, 1),
+    ("504 after the effect", {"status": 504, "code": "GatewayTimeout", "when": "after"}, Outcome.APPLIED, 1),
+    ("500 for ever", {"status": 500, "code": "InternalServerError", "times": None}, Outcome.FAILED, 8),
+    ("no connection", {}, Outcome.APPLIED, 2),
+    ("no connection for ever", {"times": None}, Outcome.FAILED, 8),
+    ("cut before the effect is not known to be before", {"when": "after"}, Outcome.APPLIED, 1),
+    ("403", {"status": 403, "code": "AuthorizationFailed"}, Outcome.BLOCKED, 1),
+    ("a deny policy", {"status": 403, "code": "RequestDisallowedByPolicy"}, Outcome.BLOCKED, 1),
+    ("a lock", {"status": 409, "code": "ScopeLocked"}, Outcome.BLOCKED, 1),
+    ("a disabled subscription", {"status": 409, "code": "ReadOnlyDisabledSubscription"}, Outcome.BLOCKED, 1),
+    ("an unregistered provider", {"status": 409, "code": "MissingSubscriptionRegistration"}, Outcome.BLOCKED, 1),
+    ("412", {"status": 412, "code": "PreconditionFailed"}, Outcome.SKIPPED, 1),
+    ("400", {"status": 400, "code": "InvalidRequestContent"}, Outcome.FAILED, 1),
+    ("404 in between", {"status": 404, "code": "ResourceNotFound"}, Outcome.FAILED, 1),
+    ("HTML from a gateway", {"status": 502, "body": "<html>Bad Gateway</html>"}, Outcome.APPLIED, 2),
+    ("a truncated answer after the effect", {"status": 200, "body": '{"id": "/sub', "when": "after"}, Outcome.APPLIED, 1),
+    ("bytes that are no text, after the effect", {"status": 200, "body": b"\xff\xfe\x00", "when": "after"}, Outcome.APPLIED, 1),
+    ("success without effect", {"status": 200, "body": {"properties": {}}, "times": None}, Outcome.FAILED, 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome", "attempts"), [case[1:] for case in FAULTS], ids=[case[0] for case in FAULTS]
+)
+def test_a_fault_of_the_write(
+    sim: ArmSimulator,
+    apply: Callable[[], RemediationResult],
+    in_effect: Callable[[], bool],
+    fault: dict[str, Any],
+    outcome: Outcome,
+    attempts: int,
+) -> None:
+    """Never a false success, never a lost failure, and no more writes than needed."""
+    sim.fail("PATCH", **fault)
+    result = apply()
+    assert result.outcome is outcome, result
+    assert result.attempts == attempts
+    assert in_effect() is (outcome is Outcome.APPLIED)
+    assert (result.error is None) is (outcome is Outcome.APPLIED)
+
+
+def test_a_cut_that_cannot_be_settled_stays_in_doubt(
+    sim: ArmSimulator, apply: Callable[[], RemediationResult], in_effect: Callable[[], bool]
+) -> None:
+    """When the target cannot be read after a cut, nobody knows; the report says exactly that."""
+    sim.fail("PATCH", when="after")
+    sim.fail("GET", "storageAccounts/[^/]+[?]", times=None, skip=1)
+    result = apply()
+    assert result.outcome is Outcome.IN_DOUBT
+    assert in_effect()
+    assert result.error is not None
+    assert "could not be read either" in result.error.hint
+
+
+def test_a_cut_and_a_third_partys_change_stay_in_doubt(
+    sim: ArmSimulator, apply: Callable[[], RemediationResult], plan: RemediationPlan
+) -> None:
+    """A target that is neither as before nor as planned is not written again."""
+    target = plan.steps[0].target_id
+    sim.fail("PATCH", status=503, code="ServiceUnavailable")
+    original = sim.clock.sleep
+
+    def somebody_acts(seconds: float) -> None:
+        sim.edit(target, lambda body: body["tags"].update(touched="yes"))
+        sim.clock.sleep = original  # type: ignore[method-assign]
+        original(seconds)
+
+    sim.clock.sleep = somebody_acts  # type: ignore[method-assign]
+    result = apply()
+    assert result.outcome is Outcome.IN_DOUBT
+    assert result.attempts == 1
+
+
+def test_a_target_that_moved_is_skipped_as_drifted(
+    sim: ArmSimulator, apply: Callable[[], RemediationResult], plan: RemediationPlan
+) -> None:
+    """What was previewed is what is executed, or nothing is."""
+    sim.edit(plan.steps[0].target_id, lambda body: body["tags"].update(owner="somebody"))
+    result = apply()
+    assert result.outcome is Outcome.SKIPPED
+    assert result.error is not None
+    assert result.error.code == "Drifted"
+    assert not sim.writes[0:]
+
+
+def test_a_target_that_was_fixed_meanwhile_is_already_compliant(
+    sim: ArmSimulator, apply: Callable[[], RemediationResult], plan: RemediationPlan
+) -> None:
+    """Somebody was quicker: there is nothing to send."""
+    sim.edit(plan.steps[0].target_id, lambda body: body["properties"].update(supportsHttpsTrafficOnly=True))
+    result = apply()
+    assert result.outcome is Outcome.ALREADY_COMPLIANT
+    assert result.attempts == 0
+
+
+def test_a_target_that_was_deleted_meanwhile_is_skipped(
+    sim: ArmSimulator, apply: Callable[[], RemediationResult], plan: RemediationPlan
+) -> None:
+    """A resource that is gone has moved."""
+    sim.remove(plan.steps[0].target_id)
+    assert apply().outcome is Outcome.SKIPPED
+
+
+def test_a_target_that_cannot_be_read_is_not_written(sim: ArmSimulator, apply: Callable[[], RemediationResult]) -> None:
+    """Without the state before there is no change; refused by a permission it is blocked."""
+    sim.fail("GET", "storageAccounts/[^/]+[?]", status=500, code="InternalServerError", times=None)
+    result = apply()
+    assert (result.outcome, result.attempts) == (Outcome.FAILED, 0)
+    sim.clear_faults()
+    sim.fail("GET", "storageAccounts/[^/]+[?]", status=403, code="AuthorizationFailed", times=None)
+    assert apply().outcome is Outcome.BLOCKED
+
+
+def test_success_that_cannot_be_read_back_is_in_doubt(
+    sim: ArmSimulator, apply: Callable[[], RemediationResult]
+) -> None:
+    """Azure's word alone is no proof."""
+    sim.fail("GET", "storageAccounts/[^/]+[?]", status=500, code="InternalServerError", times=None, skip=1)
+    result = apply()
+    assert result.outcome is Outcome.IN_DOUBT
+    assert result.error is not None
+
+
+@pytest.mark.parametrize("form", ["azure-async", "location", "body", "bare"])
+@pytest.mark.parametrize(
+    ("ends", "outcome"), [("Succeeded", Outcome.APPLIED), ("Failed", Outcome.FAILED), ("Canceled", Outcome.FAILED)]
+)
+def test_a_long_running_write_ends_as_it_ended(
+    sim: ArmSimulator, apply: Callable[[], RemediationResult], form: str, ends: str, outcome: Outcome
+) -> None:
+    """In every form that Azure has for it; Failed under HTTP 200 is a failure."""
+    sim.slow("Microsoft.Storage/storageAccounts", form=form, seconds=45, ends=ends)
+    result = apply()
+    assert result.outcome is outcome, result
+    assert result.attempts == 1
+
+
+def test_a_first_answer_that_says_failed_is_a_failure(
+    sim: ArmSimulator, apply: Callable[[], RemediationResult]
+) -> None:
+    """200 with provisioningState Failed is not a success."""
+    sim.slow("Microsoft.Storage/storageAccounts", form="body", ends="Failed", at_once=True)
+    assert apply().outcome is Outcome.FAILED
+
+
+def test_an_operation_that_takes_too_long_is_in_doubt_and_not_sent_again(
+    sim: ArmSimulator, connect: Callable[..., RemediationClient], plan: RemediationPlan
+) -> None:
+    """It goes on in Azure: a second write would be sent into the first."""
+    sim.slow("Microsoft.Storage/storageAccounts", form="azure-async", seconds=7200)
+    result = connect(operation_timeout=600).apply(plan, approve=plan.digest).results[0]
+    assert result.outcome is Outcome.IN_DOUBT
+    assert result.attempts == 1
+    assert result.error is not None
+    assert result.error.code == "OperationTimeout"
+
+
+def test_a_status_that_cannot_be_read_does_not_fail_the_operation(
+    sim: ArmSimulator, apply: Callable[[], RemediationResult]
+) -> None:
+    """A 500 while asking says nothing about the answer."""
+    sim.slow("Microsoft.Storage/storageAccounts", form="azure-async", seconds=45)
+    sim.fail("GET", "operation", status=500, code="InternalServerError", times=2)
+    assert apply().outcome is Outcome.APPLIED
+
+
+def test_an_expired_token_is_renewed_once(sim: ArmSimulator, apply: Callable[[], RemediationResult]) -> None:
+    """A token that expires between plan and apply is no failure."""
+    sim.expire_tokens()
+    assert apply().outcome is Outcome.APPLIED
+
+
+def test_an_executor_that_breaks_its_contract_stops_nothing(
+    sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str]
+) -> None:
+    """Its step is in doubt with what it raised, unless the target shows the change."""
+    from defender_remediate import PatchExecutor
+    from defender_remediate.executors import StepContext, Submission
+
+    class Broken(PatchExecutor):
+        def submit(self, context: StepContext, /) -> Submission:
+            raise RuntimeError("oops")
+
+    client = connect(executors={"patch": Broken()})
+    report = client.fix(SECURE_TRANSFER, resources=accounts[:2])
+    assert report.count("in doubt") == 2
+    assert "RuntimeError: oops" in str(report.results[0].error)
+    assert not sim.writes
