@@ -15,7 +15,7 @@ from defender_remediate.executors.protocol import Preview, PreviewContext, StepC
 from defender_remediate.models._json import sha256, thaw
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.plan import PlannedRequest, PropertyChange
-from defender_remediate.planning.changes import changes
+from defender_remediate.planning.changes import changes, spelled_out
 from defender_remediate.planning.parameters import fill
 
 _UNTOUCHED = frozenset({"nochange", "ignore"})
@@ -91,7 +91,7 @@ def _changes(found: Iterable[Mapping[str, Any]], resource_id: str) -> Iterator[P
             told = f"({kind}: {change.get('unsupportedReason') or 'Azure gives no detail'})"
             yield PropertyChange(path=where, after=told)
         for part in parts:
-            yield attrs.evolve(part, path=f"{where} {part.path}")
+            yield from (attrs.evolve(one, path=f"{where} {one.path}") for one in spelled_out(part))
 
 
 def _body(found: Any) -> dict[str, Any]:

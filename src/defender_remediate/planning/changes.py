@@ -7,24 +7,36 @@ from typing import Any
 
 from defender_remediate.models._json import ABSENT, canonical, sha256
 from defender_remediate.models.plan import PropertyChange
-from defender_remediate.planning.paths import join, member
+from defender_remediate.planning.paths import join, member, split
 
 # Members that move without anyone having changed the resource.
 _VOLATILE = ("etag", "systemData")
 
 
 def changes(before: Any, after: Any) -> tuple[PropertyChange, ...]:
-    """Every member that differs, one line each, in the order of the new body. Arrays count as one value."""
+    """Every member that differs, in the order of the new body.
+
+    Arrays count as one value, and so does an object that was not there: to undo its coming, it has to go whole.
+    """
     return tuple(_walk(before, after, ()))
 
 
 def _walk(before: Any, after: Any, at: tuple[str, ...]) -> Iterator[PropertyChange]:
-    if isinstance(after, Mapping) and (isinstance(before, Mapping) or (before is ABSENT and after)):
-        old = before if isinstance(before, Mapping) else {}
-        for name in [*after, *(name for name in old if name not in after)]:
-            yield from _walk(old.get(name, ABSENT), after.get(name, ABSENT), (*at, name))
+    if isinstance(after, Mapping) and isinstance(before, Mapping):
+        for name in [*after, *(name for name in before if name not in after)]:
+            yield from _walk(before.get(name, ABSENT), after.get(name, ABSENT), (*at, name))
     elif before is ABSENT or after is ABSENT or canonical(before) != canonical(after):
         yield PropertyChange(path=join(at), before=before, after=after)
+
+
+def spelled_out(change: PropertyChange) -> Iterator[PropertyChange]:
+    """A change of a whole object, member by member, for people to read; any other change as it is."""
+    if change.before is not ABSENT or not isinstance(change.after, Mapping) or not change.after:
+        yield change
+        return
+    for name, value in change.after.items():
+        path = join((*split(change.path), name))
+        yield from spelled_out(PropertyChange(path=path, after=value))
 
 
 def fingerprint(body: Any) -> str:

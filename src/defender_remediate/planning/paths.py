@@ -69,3 +69,25 @@ def look_up(body: Any, path: str) -> Any:
         else:
             return ABSENT
     return found
+
+
+def assign(body: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A copy of the body with another value at a path of plain members; ``ABSENT`` takes the member out.
+
+    Objects on the way are made when they are missing.
+    """
+    return _assigned(body, [str(part) for part in split(path)], value)
+
+
+def _assigned(body: Any, parts: list[str], value: Any) -> dict[str, Any]:
+    result = dict(body) if isinstance(body, Mapping) else {}
+    name = member(result, parts[0])
+    if value is ABSENT and name not in result:
+        return result
+    if len(parts) > 1:
+        result[name] = _assigned(result.get(name), parts[1:], value)
+    elif value is ABSENT:
+        del result[name]
+    else:
+        result[name] = value
+    return result

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from defender_remediate import ABSENT, PropertyChange
 from defender_remediate.models._json import freeze
-from defender_remediate.planning.changes import changes, fingerprint, settled
+from defender_remediate.planning.changes import changes, fingerprint, settled, spelled_out
 from defender_remediate.planning.merge import merge_patch
 
 BODIES = st.dictionaries(
@@ -28,7 +28,7 @@ def test_each_member_that_differs_is_one_change() -> None:
     assert changes(before, after) == (
         PropertyChange(path="properties.a", before=False, after=True),
         PropertyChange(path="properties.list", before=[1], after=[1, 2]),
-        PropertyChange(path="properties.new.deep", before=ABSENT, after=None),
+        PropertyChange(path="properties.new", before=ABSENT, after={"deep": None}),
         PropertyChange(path="properties.gone", before=1, after=ABSENT),
     )
 
@@ -44,6 +44,19 @@ def test_a_frozen_body_equals_a_plain_one() -> None:
 def test_absent_and_null_are_different() -> None:
     """Setting a missing member to null is a change."""
     assert changes({}, {"a": None}) == (PropertyChange(path="a", before=ABSENT, after=None),)
+
+
+def test_a_new_object_is_one_change_that_can_be_spelled_out() -> None:
+    """To undo its coming it has to go whole; to be read it is shown member by member."""
+    (change,) = changes({"properties": {}}, {"properties": {"acls": {"rules": [1], "deep": {"a.b": 1}, "none": {}}}})
+    assert (change.path, change.before) == ("properties.acls", ABSENT)
+    assert [(one.path, one.after) for one in spelled_out(change)] == [
+        ("properties.acls.rules", (1,)),
+        ("properties.acls.deep['a.b']", 1),
+        ("properties.acls.none", {}),
+    ]
+    other = PropertyChange(path="a", before=1, after={"b": 1})
+    assert list(spelled_out(other)) == [other]
 
 
 def test_an_empty_object_that_appears_is_a_change() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defender_remediate import ABSENT
-from defender_remediate.planning.paths import join, look_up, member, split
+from defender_remediate.planning.paths import assign, join, look_up, member, split
 
 NAMES = st.text(min_size=1, max_size=8).filter(lambda name: not name.isdecimal())
 PARTS = st.lists(st.one_of(NAMES, st.integers(0, 99)), min_size=1, max_size=5)
@@ -52,3 +52,14 @@ def test_a_missing_member_is_absent_and_not_null(path: str) -> None:
     """ABSENT and null are different answers."""
     assert look_up({"a": {"b": None}, "list": [1]}, path) is ABSENT
     assert look_up({"a": {"b": None}}, "a.b") is None
+
+
+def test_assign_sets_makes_and_takes_out() -> None:
+    """A copy; members keep their casing, and only what the path names is touched."""
+    body = {"Properties": {"a": 1, "deep": {"x": 1}}}
+    assert assign(body, "properties.A", 2) == {"Properties": {"a": 2, "deep": {"x": 1}}}
+    assert assign(body, "properties.deep.x", ABSENT) == {"Properties": {"a": 1, "deep": {}}}
+    assert assign(body, "properties.deep", ABSENT) == {"Properties": {"a": 1}}
+    assert assign(body, "tags['a.b']", "c") == {**body, "tags": {"a.b": "c"}}
+    assert assign(body, "gone.missing", ABSENT) == body
+    assert body == {"Properties": {"a": 1, "deep": {"x": 1}}}
