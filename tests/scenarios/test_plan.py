@@ -189,7 +189,9 @@ def test_a_plan_holds_nothing_of_what_it_does_not_touch(sim: ArmSimulator, clien
     report.raise_for_failures()
     assert sim.resource(target)["tags"]["note"] == "planted-S3CR3T"
     assert b"planted-S3CR3T" in sim.writes[-1].body
-    assert "planted-S3CR3T" not in plan.to_json() + report.to_json() + repr(plan) + repr(report) + str(plan) + str(report)
+    assert "planted-S3CR3T" not in plan.to_json() + report.to_json() + repr(plan) + repr(report) + str(plan) + str(
+        report
+    )
 
 
 def test_fixes_of_the_callers_own_are_used(connect: Callable[..., RemediationClient], accounts: list[str]) -> None:

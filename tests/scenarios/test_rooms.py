@@ -158,6 +158,18 @@ def test_a_what_if_elsewhere_names_the_whole_resource(sim: ArmSimulator, client:
     assert [found.path for found in step.changes] == [f"{workspace} location", "(resource) location"]
 
 
+def test_what_a_template_changes_need_not_be_a_path(sim: ArmSimulator, client: RemediationClient) -> None:
+    """The what-if names resources; one whose name reads like a broken path spoils nothing."""
+    workspace = sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]
+    vault = client.plan([KEY_VAULT_LOGS], parameters={"workspace_id": workspace}).steps[0].resource_id
+    change = {"resourceId": f"{vault}/x/odd..name[", "changeType": "Create", "after": {"location": "westeurope"}}
+    sim.fail(
+        "POST", "/whatIf", status=200, body={"status": "Succeeded", "properties": {"changes": [change]}}, times=None
+    )
+    report = client.fix(KEY_VAULT_LOGS, resources=[vault], parameters={"workspace_id": workspace})
+    assert [(result.outcome, dict(result.after)) for result in report] == [(Outcome.APPLIED, {})]
+
+
 def test_a_what_if_without_changes_is_no_preview(sim: ArmSimulator, client: RemediationClient) -> None:
     """An answer that does not say what changes is not an empty change."""
     workspace = sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]

@@ -68,8 +68,9 @@ def deploy(session: ArmSession, deployment: PlannedRequest) -> ArmResponse:
 
     scope, _, name = deployment.path.rpartition(_BETWEEN)
     url = f"{session.endpoint.base_url}{deployment.path}?api-version={deployment.api_version}"
+    credential: Any = session.credential
     client: Any = DeploymentsMgmtClient(
-        _NoCredential(),
+        credential,
         "",
         base_url=session.endpoint.base_url,
         api_version=deployment.api_version,
@@ -93,11 +94,3 @@ def deploy(session: ArmSession, deployment: PlannedRequest) -> ArmResponse:
 
 def _raw(pipeline_response: Any, _: Any, __: Any) -> Any:
     return pipeline_response.http_response
-
-
-class _NoCredential:
-    """The client insists on one; the session's own pipeline adds the token."""
-
-    def get_token(self, *scopes: str, **_: Any) -> Any:
-        """Never called: the client's own policies are not used."""
-        raise AssertionError(f"a token for {scopes} was asked outside the session's pipeline")
