@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import io
+import logging
+
+import pytest
+
+from defender_remediate.hooks import log_progress, print_progress
+from defender_remediate.models.events import RunFinished, RunStarted, StepFinished, StepStarted
+from defender_remediate.models.result import StepError
+
+
+@pytest.fixture
+def tell(make_plan, make_step, make_result, make_report):
+    """Tell a hook of a whole run with one good and one bad step."""
+    bad = make_result(outcome="failed", health="unknown", error=StepError(code="Conflict", message="line\nbreak"))
+
+    def _tell(hook):
+        hook(RunStarted(run_id="run-1", correlation_id="c-1", plan=make_plan()))
+        hook(StepStarted(run_id="run-1", step=make_step()))
+        hook(StepFinished(run_id="run-1", step=make_step(), result=make_result(), done=1, total=2))
+        hook(StepFinished(run_id="run-1", step=make_step(), result=bad, done=2, total=2))
+        hook(RunFinished(report=make_report(results=(bad,))))
+        hook(RunFinished(report=make_report()))
+
+    return _tell
+
+
+def test_every_event_is_one_line_of_the_log(tell, make_step, caplog):
+    """What went well is INFO, what needs attention is WARNING, under the library's own logger."""
+    target = make_step().target_id
+    with caplog.at_level(logging.INFO, logger="defender_remediate"):
+        tell(log_progress())
+    assert [(record.name, record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("defender_remediate", "INFO", "run run-1: 1 steps, correlation id c-1"),
+        ("defender_remediate", "INFO", f"{target}: started"),
+        ("defender_remediate", "INFO", f"[1/2] {target}: applied (Defender for Cloud: pending)"),
+        ("defender_remediate", "WARNING", f"[2/2] {target}: failed (Conflict: line break)"),
+        ("defender_remediate", "WARNING", "run run-1: finished, 0 of 1 steps ended well"),
+        ("defender_remediate", "INFO", "run run-1: finished, 1 of 1 steps ended well"),
+    ]
+
+
+def test_the_log_goes_where_it_is_sent(tell, caplog):
+    """A logger of the caller's own takes the place of the library's."""
+    with caplog.at_level(logging.INFO, logger="mine"):
+        tell(log_progress(logging.getLogger("mine")))
+    assert {record.name for record in caplog.records} == {"mine"}
+
+
+def test_finished_steps_are_written_to_a_stream(tell, make_step):
+    """One line per finished step and nothing else."""
+    stream = io.StringIO()
+    tell(print_progress(stream))
+    target = make_step().target_id
+    assert stream.getvalue().splitlines() == [
+        f"[1/2] {target}: applied (Defender for Cloud: pending)",
+        f"[2/2] {target}: failed (Conflict: line break)",
+    ]
+
+
+def test_progress_goes_to_standard_error(tell, capsys):
+    """Output that is piped on stays clean."""
+    hook = print_progress()
+    tell(hook)
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert len(captured.err.splitlines()) == 2

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import csv
+import io
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from defender_remediate.models.plan import PropertyChange, SkippedResource
+from defender_remediate.models.result import StepError
+from defender_remediate.reports import to_csv, to_html, to_markdown
+
+NASTY = st.text(alphabet="<>|\\`*_[]()&\"'#-=+@ \n\r\t\x00\x1b\u202e\u2028aA1!$~{}.:/")
+same_fixtures = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def test_a_plan_as_markdown(make_plan):
+    """Facts first, then each change with its way back, then what is left alone and why."""
+    plan = make_plan()
+    account = plan.steps[0].target_id
+    assert to_markdown(plan).splitlines() == [
+        f"# Remediation plan {plan.digest[:12]}: 1 changes, 1 left alone",
+        "",
+        f"- **Digest**: {plan.digest}",
+        "- **Scope**: /subscriptions/11111111-2222-3333-4444-555555555555",
+        "- **Endpoint**: https://management.azure.com",
+        "- **Catalog**: 2026.11",
+        "- **Planned**: 2026-11-23T12:00:00+00:00",
+        "",
+        "## Changes",
+        "",
+        "| Resource | Recommendations | Request | Before and after | Impact | Way back |",
+        "| --- | --- | --- | --- | --- | --- |",
+        (
+            f"| {account} | Secure transfer to storage accounts should be enabled | PATCH, api-version 2023-05-01 "
+            "| properties.supportsHttpsTrafficOnly: false -&gt; true<br>"
+            'properties.minimumTlsVersion: (absent) -&gt; "TLS1\\_2" '
+            "| connectivity: plain-HTTP clients are refused | exact |"
+        ),
+        "",
+        "## Left alone",
+        "",
+        "| Resource | Why | Recommendations |",
+        "| --- | --- | --- |",
+        f"| {account}2 | already compliant | 1c5de8e1-f68d-6a17-e0d2-ec259c42768c |",
+    ]
+
+
+def test_a_report_as_markdown(make_report, make_result):
+    """Counts, ids to search for, each result with what changed, and warnings."""
+    error = StepError(code="ScopeLocked", message="locked", hint="remove it")
+    failed = make_result(step_id="", outcome="failed", error=error, before=None, health="unknown")
+    lines = to_markdown(make_report(results=(make_result(), failed), warnings=("hook 1 raised",))).splitlines()
+    account = make_result().resource_id
+    assert lines[:4] == [
+        "# Remediation report run-1",
+        "",
+        "- **Results**: 1 applied, 1 failed",
+        "- **Correlation id**: aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
+    ]
+    assert (
+        f"| {account} | Secure transfer to storage accounts should be enabled | applied "
+        "| properties.supportsHttpsTrafficOnly: false -&gt; true<br>"
+        'properties.minimumTlsVersion: (absent) -&gt; "TLS1\\_2" | pending |  |'
+    ) in lines
+    assert lines[-5:] == ["", "## Warnings", "", "| Warning |", "| --- |", "| hook 1 raised |"][-5:]
+    assert any("ScopeLocked: locked (remove it)" in line and "1c5de8e1-" in line for line in lines)
+
+
+def test_an_empty_report_has_no_tables(make_report, make_plan):
+    """Nothing to do is said in one line."""
+    text = to_markdown(make_report(results=()))
+    assert "- **Results**: nothing to do" in text
+    assert "##" not in text
+    assert "##" not in to_markdown(make_plan(steps=(), skipped=()))
+
+
+@same_fixtures
+@given(name=NASTY)
+def test_no_text_breaks_out_of_a_markdown_cell(make_plan, make_step, name):
+    """A table row stays one line with as many cells, and no markup of the text's own survives."""
+    plan = make_plan(steps=(make_step(titles=(name,), target_id="/x"),), skipped=())
+    (row,) = [line for line in to_markdown(plan).splitlines() if line.startswith("| /x")]
+    bare = row.replace("\\\\", "")
+    assert bare.replace("\\|", "").count("|") == 7
+    assert "<" not in bare.replace("<br>", "")
+    assert "`" not in bare.replace("\\`", "")
+    assert "[" not in bare.replace("\\[", "")
+
+
+class _Page(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags = []
+        self.attributes = set()
+        self.text = ""
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@same_fixtures
+@given(name=NASTY)
+def test_no_text_breaks_out_of_the_page(make_plan, make_report, make_result, name):
+    """Whatever a title or an error says, the page has the tags of this library and no others."""
+    error = StepError(code="X", message=name)
+    for document in (
+        make_plan(skipped=(SkippedResource(resource_id=name, keys=(name,), reason="no fix", message=name),)),
+        make_report(run_id=name, results=(make_result(error=error),), warnings=(name,)),
+    ):
+        page = _Page()
+        page.feed(to_html(document))
+        assert set(page.tags) <= {
+            *("html", "head", "meta", "title", "style", "body", "h1", "h2", "dl", "dt", "dd", "br"),
+            *("table", "thead", "tbody", "tr", "th", "td"),
+        }
+        assert page.attributes <= {"lang", "charset", "http-equiv", "content", "scope"}
+
+
+def test_a_page_stands_alone(make_plan, make_report):
+    """It loads nothing, runs nothing, and shows what print shows."""
+    for document in (make_plan(), make_report()):
+        page = to_html(document)
+        assert page.startswith("<!doctype html>")
+        assert "default-src 'none'" in page
+        assert "src=" not in page.replace("default-src=", "")
+        assert "href=" not in page
+        assert "<td>applied</td>" in page or "<td>exact</td>" in page
+
+
+def test_rows_for_a_spreadsheet(make_report, make_result):
+    """One row per result under one header; unknown is empty."""
+    error = StepError(code="ScopeLocked", message="locked, twice", hint="remove it")
+    skipped = make_result(
+        step_id="", outcome="skipped", error=error, compliant=None, started=None, finished=None, health="unknown"
+    )
+    rows = list(csv.DictReader(io.StringIO(to_csv(make_report(results=(make_result(), skipped))))))
+    assert rows[0] == {
+        "run_id": "run-1",
+        "correlation_id": "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
+        "resource_id": make_result().resource_id,
+        "keys": "1c5de8e1-f68d-6a17-e0d2-ec259c42768c",
+        "titles": "Secure transfer to storage accounts should be enabled",
+        "outcome": "applied",
+        "compliant": "true",
+        "health": "pending",
+        "attempts": "1",
+        "error_code": "",
+        "error_message": "",
+        "error_hint": "",
+        "request_id": "0f0f0f0f-1111-2222-3333-444444444444",
+        "started": "2026-11-23T12:00:00+00:00",
+        "finished": "2026-11-23T12:00:00+00:00",
+    }
+    assert (rows[1]["compliant"], rows[1]["started"], rows[1]["titles"]) == ("", "", "")
+    assert rows[1]["error_message"] == "locked, twice"
+
+
+@same_fixtures
+@given(name=NASTY)
+def test_no_cell_is_a_formula(make_report, make_result, name):
+    """A spreadsheet takes every cell for text, and the table keeps its shape."""
+    error = StepError(code=name, message=name, hint=name)
+    report = make_report(results=(make_result(resource_id=name, error=error), make_result()))
+    rows = list(csv.reader(io.StringIO(to_csv(report))))
+    assert [len(row) for row in rows] == [15, 15, 15]
+    assert not any(cell.lstrip()[:1] in ("=", "+", "-", "@") for row in rows for cell in row if cell.strip())
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\n", " ="])
+def test_a_formula_is_marked_as_text(make_report, make_result, start):
+    """The text itself is kept behind an apostrophe."""
+    report = make_report(results=(make_result(resource_id=f"{start}HYPERLINK()"),))
+    assert next(csv.DictReader(io.StringIO(to_csv(report))))["resource_id"] == f"'{start}HYPERLINK()"
+
+
+def test_secrets_are_hidden_everywhere(make_plan, make_step, make_report, make_result):
+    """A value at a secret-looking member reaches no ticket, no page and no spreadsheet."""
+    change = PropertyChange(path="properties.adminPassword", before="hunter1", after="hunter2")
+    plan = make_plan(steps=(make_step(changes=(change,)),))
+    result = make_result(before={"properties.adminPassword": "hunter1"}, after={"properties.adminPassword": "hunter2"})
+    report = make_report(plan=plan, results=(result,))
+    for text in (to_markdown(plan), to_html(plan), to_markdown(report), to_html(report), to_csv(report)):
+        assert "hunter" not in text
+    assert "(hidden)" in to_markdown(plan)
+    assert "(hidden)" in to_html(report)
