@@ -1,0 +1,162 @@
+"""Typed use of the public names, as a user's editor sees it. Checked by mypy and pyright; never executed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from azure.core import AzureClouds
+from azure.core.credentials import AccessToken
+from typing_extensions import assert_type
+
+from defender_remediate import (
+    ActivityEvent,
+    Assessment,
+    Catalog,
+    Condition,
+    FixAction,
+    Guards,
+    Health,
+    Outcome,
+    Priority,
+    Recommendation,
+    RemediationClient,
+    RemediationPlan,
+    RemediationReport,
+    RemediationResult,
+    RemediationStep,
+    ResourceId,
+    Scope,
+    SecureScore,
+    SecurityControl,
+    Severity,
+    SkippedResource,
+    StepError,
+)
+from defender_remediate.errors import DefenderRemediateError, RequestError
+from defender_remediate.executors import FixExecutor, PatchExecutor, TemplateExecutor
+from defender_remediate.hooks import RemediationHook, log_progress, print_progress
+from defender_remediate.models.events import RemediationEvent, StepFinished
+from defender_remediate.reports import to_csv, to_html, to_markdown
+from defender_remediate.testing import EXECUTOR_CONTRACT, ArmSimulator
+
+
+class MyCredential:
+    """A credential needs nothing but ``get_token``."""
+
+    def get_token(
+        self,
+        *scopes: str,
+        claims: str | None = None,
+        tenant_id: str | None = None,
+        enable_cae: bool = False,
+        **options: object,
+    ) -> AccessToken:
+        return AccessToken("token", 0)
+
+
+def my_hook(event: RemediationEvent, /) -> None:
+    if isinstance(event, StepFinished):
+        assert_type(event.result, RemediationResult)
+        assert_type(event.done, int)
+
+
+def connects() -> RemediationClient:
+    hooks: list[RemediationHook] = [my_hook, log_progress(), print_progress()]
+    executors: dict[str, FixExecutor] = {"patch": PatchExecutor(), "template": TemplateExecutor()}
+    RemediationClient(MyCredential(), ["/subscriptions/a", "/subscriptions/b"], cloud=AzureClouds.AZURE_CHINA_CLOUD)
+    return RemediationClient(
+        MyCredential(),
+        "/subscriptions/a",
+        endpoint="https://arm.example.com",
+        catalog=Catalog.bundled().with_fixes("my.toml"),
+        executors=executors,
+        guards=Guards(max_changes=5, allow_irreversible=("key",)),
+        hooks=hooks,
+        source="graph",
+    )
+
+
+def reads(client: RemediationClient) -> None:
+    assert_type(client.get_secure_score(), SecureScore)
+    assert_type(client.list_controls(), Iterator[SecurityControl])
+    recommendations = client.list_recommendations(status="Unhealthy", severity="High", control=None, fixable=True)
+    assert_type(recommendations, Iterator[Recommendation])
+    recommendation = client.get_recommendation("key")
+    assert_type(recommendation.severity, Severity | None)
+    assert_type(recommendation.fix, FixAction | None)
+    assert_type(recommendation.priority, Priority)
+    assert_type(recommendation.potential_increase, float)
+    assert_type(client.list_assessments("key", status="Unhealthy"), Iterator[Assessment])
+    assert_type(client.catalog, Catalog)
+
+
+def cycles(client: RemediationClient, recommendation: Recommendation) -> RemediationReport:
+    plan = client.plan([recommendation, "key"], resources=["/a"], parameters={"workspace_id": "/b"})
+    assert_type(plan, RemediationPlan)
+    assert_type(plan.steps, tuple[RemediationStep, ...])
+    assert_type(plan.skipped, tuple[SkippedResource, ...])
+    assert_type(plan.digest, str)
+    assert_type(plan.only(keys=["key"]).limit(3), RemediationPlan)
+    assert_type(RemediationPlan.from_json(plan.to_json()), RemediationPlan)
+    report = client.apply(plan, approve=plan.digest)
+    assert_type(report, RemediationReport)
+    assert_type(report.count(Outcome.APPLIED) + report.count("failed"), int)
+    for result in report:
+        assert_type(result.outcome, Outcome)
+        assert_type(result.health, Health)
+        assert_type(result.error, StepError | None)
+        assert_type(report.step(result), RemediationStep | None)
+    report.raise_for_failures()
+    assert_type(client.verify(report, timeout=3600), RemediationReport)
+    return client.fix(recommendation, resources=["/a"], parameters={"workspace_id": "/b"})
+
+
+def traces(client: RemediationClient, since: datetime) -> None:
+    events = client.activity.list_events(since=since, until=since + timedelta(days=1), resource_id="/a")
+    assert_type(next(events), ActivityEvent)
+    assert_type(next(events).timestamp, datetime | None)
+
+
+def renders(plan: RemediationPlan, report: RemediationReport) -> str:
+    return to_markdown(plan) + to_html(report) + to_csv(report)
+
+
+def writes_a_fix() -> FixAction:
+    return FixAction(
+        key="key",
+        title="title",
+        kind="patch",
+        resource_type="Microsoft.Storage/storageAccounts",
+        api_version="2023-05-01",
+        body={"properties": {"supportsHttpsTrafficOnly": True}},
+        compliant_when=Condition(test="equals", path="properties.supportsHttpsTrafficOnly", value=True),
+        impact="connectivity",
+        reversibility="exact",
+    )
+
+
+def fails(client: RemediationClient) -> None:
+    try:
+        client.get_secure_score()
+    except RequestError as error:
+        assert_type(error.status, int)
+        assert_type(error.retry_after, float | None)
+    except DefenderRemediateError as error:
+        assert_type(error.hint, str)
+
+
+def takes_ids_apart() -> None:
+    assert_type(ResourceId.parse("/subscriptions/a").resource_group, str | None)
+    assert_type(Scope.parse("/subscriptions/a").contains("/subscriptions/a/x"), bool)
+
+
+def keeps_the_contract(fix: FixAction) -> None:
+    for rule in EXECUTOR_CONTRACT:
+        rule.check(PatchExecutor(), fix)
+
+
+def simulates() -> RemediationClient:
+    sim = ArmSimulator.demo()
+    assert_type(sim.scopes, tuple[str, ...])
+    return RemediationClient(sim.credential, sim.scopes, transport=sim, clock=sim.clock)
