@@ -79,6 +79,8 @@ def test_the_wheel_says_what_it_needs(metadata):
         "azure-identity",
         "azure-mgmt-resource",
         "azure-mgmt-resource-deployments",
+        "filelock",
+        "platformdirs",
         "tenacity",
         "tomli",
     }

@@ -14,6 +14,11 @@
     │   ├── PlanNotApprovedError           ``approve`` is not the digest of this plan
     │   ├── PlanAlteredError               the plan's text does not match its own digest
     │   └── GuardError                     the plan goes beyond a guard
+    ├── JournalError                       a journal cannot be read or written: names the file and the line
+    │   ├── JournalLockedError             somebody else goes on with this run
+    │   ├── JournalUnwritableError         no room, no permission or a failing disk
+    │   ├── JournalTamperedError           a record was edited, removed, moved or put in
+    │   └── UnknownRunError                no journal of such a run
     ├── CredentialError                    the credential gave no token
     ├── RequestError                       Azure Resource Manager answered with an error
     │   ├── UnauthorizedError              401
@@ -55,6 +60,10 @@ __all__ = [
     "InvalidInputError",
     "InvalidResourceIdError",
     "InvalidScopeError",
+    "JournalError",
+    "JournalLockedError",
+    "JournalTamperedError",
+    "JournalUnwritableError",
     "MalformedResponseError",
     "NotFoundError",
     "OperationFailedError",
@@ -73,6 +82,7 @@ __all__ = [
     "ThrottledError",
     "UnauthorizedError",
     "UnknownRecommendationError",
+    "UnknownRunError",
 ]
 
 
@@ -165,6 +175,37 @@ class GuardError(PlanError):
     def __init__(self, message: str, *, guard: str = "", hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.guard = guard
+
+
+class JournalError(DefenderRemediateError):
+    """A journal cannot be read or written.
+
+    Attributes:
+        source: The file, or another name of where the journal is; empty when it has none.
+        line: The line in it, from 1; 0 when the whole journal is meant.
+    """
+
+    def __init__(self, message: str, *, source: str = "", line: int = 0, hint: str = "") -> None:
+        where = ", ".join(part for part in (source, f"line {line}" if line else "") if part)
+        super().__init__(f"{where}: {message}" if where else message, hint=hint)
+        self.source = source
+        self.line = line
+
+
+class JournalLockedError(JournalError):
+    """Somebody else, here or in another process, goes on with this run."""
+
+
+class JournalUnwritableError(JournalError):
+    """A record could not be made durable: no room, no permission, or a disk that fails."""
+
+
+class JournalTamperedError(JournalError):
+    """A journal is not what was written: a record was edited, removed, moved or put in."""
+
+
+class UnknownRunError(JournalError):
+    """No journal knows this run."""
 
 
 class CredentialError(DefenderRemediateError):

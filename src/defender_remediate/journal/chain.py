@@ -1,0 +1,138 @@
+"""One line per record, each chained to the one before.
+
+A line is a JSON object: ``n`` counts from 1, ``prev`` is the SHA-256 of the whole line before (64 zeros in the first), and
+``hash``, always the last member, is the SHA-256 of the line without it. So an edit, a deletion, an insertion or a change of
+order shows, and ``sha256sum`` is enough to check it.
+
+What the chain cannot show: lines cut off at the end, exactly between two records; and a chain that somebody wrote anew from
+the edited line on, because the hashes are no signature. Who needs to see these too keeps ``Verified.head`` elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+import attrs
+
+from defender_remediate.errors import JournalTamperedError
+from defender_remediate.journal import records
+from defender_remediate.journal.records import Record
+
+FIRST = "0" * 64
+"""What the first line has for the hash of the line before."""
+
+_HASH = b',"hash":"'
+_OPENED_AT = re.compile(rb'\{"n":1,"version":\d+,"record":"RunOpened","at":"([^"]{1,40})"')
+_SEALED = len(_HASH) + 64 + len(b'"}')
+_HINT = "the records before this line are sound; read the targets before anything is concluded from the others"
+
+
+@attrs.frozen(kw_only=True)
+class Verified:
+    """What a journal holds.
+
+    Attributes:
+        records: Every whole record, in order.
+        torn: Whether a half-written record follows: a process or a machine died while it wrote. Nothing that depended
+            on it was done.
+        size: The bytes of the whole records; what follows is the torn tail.
+        head: The SHA-256 of the last whole line, which the next line refers to.
+    """
+
+    records: tuple[Record, ...] = attrs.field(default=(), repr=False)
+    torn: bool = False
+    size: int = 0
+    head: str = FIRST
+
+
+def link(record: Record, *, n: int, prev: str) -> bytes:
+    """The line of a record, with its line end.
+
+    Args:
+        record: What to write.
+        n: Its number, from 1.
+        prev: The SHA-256 of the line before; ``FIRST`` for the first.
+    """
+    document = {"n": n, **records.encode(record), "prev": prev}
+    # A lone surrogate, which JSON from Azure may hold, must not stop a journal.
+    body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return body[:-1] + _HASH + sha256(body).encode() + b'"}\n'
+
+
+def sha256(line: bytes) -> str:
+    """The SHA-256 in hexadecimal. The line end does not count."""
+    return hashlib.sha256(line.removesuffix(b"\n")).hexdigest()
+
+
+def verify(lines: Iterable[bytes], *, source: str = "") -> Verified:
+    """Read a journal's lines back, and check each against the chain.
+
+    Args:
+        lines: With their line ends, as a binary file gives them.
+        source: The file, for the error.
+
+    Raises:
+        JournalTamperedError: A line is not the one that was written there; names it.
+        JournalError: A line is sound, but this library does not know what it says.
+    """
+    found = list(lines)
+    torn = bool(found) and _is_torn(found[-1])
+    whole = found[:-1] if torn else found
+    head, read = FIRST, []
+    for n, line in enumerate(whole, start=1):
+        document = _checked(line, n=n, prev=head, source=source)
+        head = sha256(line)
+        read.append(records.decode(document, source=source, line=n))
+    return Verified(records=tuple(read), torn=torn, size=sum(map(len, whole)), head=head)
+
+
+def newest_first(begun: Mapping[str, bytes]) -> list[str]:
+    """Run ids by the time in the first line of each; without those whose first line is not whole.
+
+    Lines are not checked here: a run whose journal was tampered with has to be seen. Without a time it comes last.
+    """
+    times = {run_id: _opened_at(line) for run_id, line in begun.items() if line.endswith(b"\n")}
+    return sorted(times, key=lambda run_id: (times[run_id], run_id), reverse=True)
+
+
+def _opened_at(line: bytes) -> datetime:
+    # A first line holds a whole plan; only its beginning is looked at.
+    found = _OPENED_AT.match(line)
+    try:
+        return datetime.fromisoformat(found[1].decode("ascii", "replace") if found else "").astimezone(timezone.utc)
+    except (OverflowError, ValueError):
+        return datetime.min.replace(tzinfo=timezone.utc)
+
+
+def _is_torn(last: bytes) -> bool:
+    return not last.endswith(b"\n") or _parsed(last) is None
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return json.loads(line.decode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _checked(line: bytes, *, n: int, prev: str, source: str) -> dict[str, Any]:
+    document = _parsed(line)
+    if not isinstance(document, dict):
+        raise _tampered("this is no record", n, source)
+    text = line.removesuffix(b"\n")
+    body, seal = text[:-_SEALED] + b"}", text[-_SEALED:]
+    if seal != _HASH + sha256(body).encode() + b'"}':
+        raise _tampered("the record was edited: its hash is another", n, source)
+    if (document.pop("n", None), document.pop("prev", None)) != (n, prev):
+        raise _tampered(f"this is not record {n}: one was removed, put in or moved here", n, source)
+    document.pop("hash")
+    return document
+
+
+def _tampered(message: str, line: int, source: str) -> JournalTamperedError:
+    return JournalTamperedError(message, source=source, line=line, hint=_HINT)

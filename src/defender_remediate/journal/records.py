@@ -1,0 +1,171 @@
+"""What a journal records: one frozen class per thing that happens, and each as JSON and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Union
+
+import attrs
+
+from defender_remediate.errors import InvalidInputError, JournalError
+from defender_remediate.models import _codec
+from defender_remediate.models._enums import Word
+from defender_remediate.models._json import ABSENT, FrozenMap, freeze
+from defender_remediate.models.plan import RemediationPlan
+from defender_remediate.models.result import RemediationResult
+
+VERSION = 1
+"""The format of a line. A journal of another version is refused, not guessed at."""
+
+
+class RunKind(Word):
+    """What a run is for."""
+
+    APPLY = "apply"
+    ROLLBACK = "rollback"
+
+
+def _aware(_record: Any, _field: Any, at: datetime) -> None:
+    if at.tzinfo is None:
+        raise ValueError("the time of a record has to say its zone")
+
+
+def _there(before: Mapping[str, Any]) -> FrozenMap:
+    return FrozenMap({path: value for path, value in before.items() if value is not ABSENT})
+
+
+@attrs.frozen(kw_only=True)
+class RunOpened:
+    """A run begins. Always the first record.
+
+    Attributes:
+        kind: Whether the run applies a plan or takes one back.
+        correlation_id: What the activity log calls the run.
+        plan: What was approved. Secrets in it are hidden once it is in a journal.
+        of_run: The run that is rolled back; empty for an apply.
+        waivers: The guards that were waived, and why.
+        digest: The digest of the plan as it was approved, which covers what is hidden here.
+        withheld: The ids of the steps whose request, way back or condition had a secret in it: the journal does not
+            hold them whole, so they cannot be sent from it.
+    """
+
+    at: datetime = attrs.field(validator=_aware)
+    run_id: str
+    kind: RunKind = attrs.field(converter=RunKind)
+    correlation_id: str
+    plan: RemediationPlan = attrs.field(repr=False)
+    of_run: str = ""
+    waivers: tuple[str, ...] = ()
+    digest: str = attrs.field(default=attrs.Factory(lambda self: self.plan.digest, takes_self=True))
+    withheld: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class StepIntended:
+    """A write is about to be sent. On disk before the request leaves.
+
+    Attributes:
+        attempt: From 1, going on after a resume.
+        before: The changed members as they were, by path; a member that was absent is left out.
+        fingerprint: SHA-256 of the whole target as it was read for this attempt.
+        irrestorable: The paths whose values before had a secret in them, which no journal keeps.
+    """
+
+    at: datetime = attrs.field(validator=_aware)
+    step_id: str
+    attempt: int
+    before: FrozenMap = attrs.field(converter=_there, repr=False)
+    fingerprint: str
+    irrestorable: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class StepAccepted:
+    """Azure took the write. It must not be sent again.
+
+    Attributes:
+        status: The HTTP status of the answer.
+        poll_url: Where the operation is followed; empty when the answer was final.
+        poll_kind: Which header named that URL. ``"hidden"`` when the URL had a secret in it and cannot be followed
+            from the journal.
+        request_id: Azure's id of the write.
+    """
+
+    at: datetime = attrs.field(validator=_aware)
+    step_id: str
+    status: int
+    poll_url: str = ""
+    poll_kind: str = ""
+    request_id: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class StepEnded:
+    """What became of one step. Nothing more happens to it."""
+
+    at: datetime = attrs.field(validator=_aware)
+    result: RemediationResult
+
+
+@attrs.frozen(kw_only=True)
+class RunEnded:
+    """The run is over.
+
+    Attributes:
+        counts: How many steps had each outcome.
+    """
+
+    at: datetime = attrs.field(validator=_aware)
+    counts: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze)
+
+
+@attrs.frozen(kw_only=True)
+class Noted:
+    """A remark for whoever reads the journal; it changes nothing."""
+
+    at: datetime = attrs.field(validator=_aware)
+    message: str
+
+
+Record = Union[RunOpened, StepIntended, StepAccepted, StepEnded, RunEnded, Noted]
+"""Anything that a journal records."""
+
+_KINDS: dict[str, type[Record]] = {
+    cls.__name__: cls for cls in (RunOpened, StepIntended, StepAccepted, StepEnded, RunEnded, Noted)
+}
+
+
+def encode(record: Record) -> dict[str, Any]:
+    """A record as plain JSON values, with its kind and the version of the format."""
+    return {"version": VERSION, "record": type(record).__name__, **_codec.encode(record)}
+
+
+def decode(document: Mapping[str, Any], *, source: str = "", line: int = 0) -> Record:
+    """Read a record back.
+
+    Args:
+        document: What ``encode`` gave.
+        source: The file it was found in, for the error.
+        line: The line in it.
+
+    Raises:
+        JournalError: Another version, an unknown kind, or a member that is missing, unknown or of the wrong type.
+    """
+    members = dict(document)
+    version = members.pop("version", None)
+    if version != VERSION or isinstance(version, bool):
+        raise JournalError(
+            f"the record has format version {version!r}; this library reads {VERSION}",
+            source=source,
+            line=line,
+            hint="read it with the version of the library that wrote it",
+        )
+    kind = members.pop("record", None)
+    cls = _KINDS.get(kind) if isinstance(kind, str) else None
+    if cls is None:
+        raise JournalError(f"{kind!r} is no kind of record", source=source, line=line)
+    try:
+        return _codec.decode(cls, members)
+    except InvalidInputError as error:
+        raise JournalError(f"this is no {kind}: {error.message}", source=source, line=line) from error

@@ -1,0 +1,152 @@
+"""What a list of records means: the state of a run and of each of its steps. Pure.
+
+A step goes ``NEW`` → ``INTENDED`` → ``ACCEPTED`` → ``ENDED`` and never back. It may end from any of them: a step that is
+skipped was never intended, a refused one never accepted. While it is ``INTENDED`` it may be intended again, which is the
+next attempt; once Azure has accepted it, it may not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import IntEnum
+
+import attrs
+
+from defender_remediate.errors import JournalError
+from defender_remediate.journal.records import (
+    Noted,
+    Record,
+    RunEnded,
+    RunOpened,
+    StepAccepted,
+    StepEnded,
+    StepIntended,
+)
+from defender_remediate.models._json import FrozenMap
+from defender_remediate.models.plan import RemediationStep
+from defender_remediate.models.result import RemediationResult
+
+
+class Phase(IntEnum):
+    """How far a step has come; a later phase is greater.
+
+    NEW: nothing was sent. INTENDED: a write may have been sent. ACCEPTED: Azure has it. ENDED: nothing more happens.
+    """
+
+    NEW = 0
+    INTENDED = 1
+    ACCEPTED = 2
+    ENDED = 3
+
+
+@attrs.frozen(kw_only=True)
+class StepState:
+    """What the journal knows of one step.
+
+    Attributes:
+        attempts: How many times its write was intended.
+        before: The changed members as they were before the first attempt, by path; None when there was none.
+        fingerprint: Of the target before the first attempt; empty when there was none.
+        irrestorable: The paths in ``before`` whose values the journal does not hold.
+        accepted: Azure's word; None when it never came.
+        result: What became of it; None until it ended.
+    """
+
+    step: RemediationStep
+    phase: Phase = Phase.NEW
+    attempts: int = 0
+    before: FrozenMap | None = attrs.field(default=None, repr=False)
+    fingerprint: str = ""
+    irrestorable: tuple[str, ...] = ()
+    accepted: StepAccepted | None = None
+    result: RemediationResult | None = None
+
+
+@attrs.frozen(kw_only=True)
+class RunState:
+    """What the journal knows of one run.
+
+    Attributes:
+        opened: Its first record, with the plan.
+        steps: Every step of the plan by its id, in the order of the plan.
+        ended: Its last record; None for a run that was cut off.
+        notes: The remarks, in order.
+    """
+
+    opened: RunOpened
+    steps: Mapping[str, StepState] = attrs.field(converter=FrozenMap)
+    ended: RunEnded | None = None
+    notes: tuple[Noted, ...] = ()
+
+    @property
+    def unfinished(self) -> tuple[StepState, ...]:
+        """The steps that have not ended: what a resume has to settle."""
+        return tuple(state for state in self.steps.values() if state.phase < Phase.ENDED)
+
+
+def fold(records: Iterable[Record], *, source: str = "") -> RunState:
+    """The state that a run's records add up to.
+
+    Args:
+        records: All of them, in order.
+        source: The file, for the error.
+
+    Raises:
+        JournalError: The order is impossible; names the record.
+    """
+    found = list(records)
+    if not found or not isinstance(found[0], RunOpened):
+        raise JournalError("a journal begins with RunOpened", source=source, line=1)
+    steps = {step.id: StepState(step=step) for step in found[0].plan.steps}
+    ended: RunEnded | None = None
+    notes: list[Noted] = []
+    for line, record in enumerate(found[1:], start=2):
+        if isinstance(record, Noted):
+            notes.append(record)
+        elif ended is not None or isinstance(record, RunOpened):
+            where = "after RunEnded" if ended is not None else "in the middle of a run"
+            raise JournalError(f"a {type(record).__name__} {where}", source=source, line=line)
+        elif isinstance(record, RunEnded):
+            ended = record
+        else:
+            state = _advanced(steps, record, source=source, line=line)
+            steps[state.step.id] = state
+    return RunState(opened=found[0], steps=steps, ended=ended, notes=tuple(notes))
+
+
+def _advanced(
+    steps: Mapping[str, StepState], record: StepIntended | StepAccepted | StepEnded, *, source: str, line: int
+) -> StepState:
+    step_id = record.result.step_id if isinstance(record, StepEnded) else record.step_id
+    state = steps.get(step_id)
+    if state is None:
+        raise JournalError(f"the plan has no step {step_id!r}", source=source, line=line)
+    if isinstance(record, StepIntended):
+        wrong = _why_not_intended(state, record)
+    elif isinstance(record, StepAccepted):
+        wrong = "" if state.phase is Phase.INTENDED else f"is {state.phase.name}, so nothing is there to accept"
+    else:
+        wrong = "" if state.phase < Phase.ENDED else "had ended before"
+    if wrong:
+        raise JournalError(f"{type(record).__name__}: the step {step_id} {wrong}", source=source, line=line)
+    return _next(state, record)
+
+
+def _why_not_intended(state: StepState, record: StepIntended) -> str:
+    if state.phase > Phase.INTENDED:
+        return f"is {state.phase.name}, so it must not be sent again"
+    if record.attempt != state.attempts + 1:
+        return f"has had {state.attempts} attempts, so this is not attempt {record.attempt}"
+    return ""
+
+
+def _next(state: StepState, record: StepIntended | StepAccepted | StepEnded) -> StepState:
+    if isinstance(record, StepEnded):
+        return attrs.evolve(state, phase=Phase.ENDED, result=record.result)
+    if isinstance(record, StepAccepted):
+        return attrs.evolve(state, phase=Phase.ACCEPTED, accepted=record)
+    state = attrs.evolve(state, phase=Phase.INTENDED, attempts=record.attempt)
+    if record.attempt > 1:
+        # What was there before the first attempt is what a rollback goes back to.
+        return state
+    return attrs.evolve(state, before=record.before, fingerprint=record.fingerprint, irrestorable=record.irrestorable)

@@ -1,0 +1,75 @@
+"""Texts without the secrets in them: what may go into a journal, a report, a log or an error message."""
+
+from __future__ import annotations
+
+import re
+
+from defender_remediate.models._table import HIDDEN
+
+# What somebody calls a secret, at the end of a name: adminPassword, DB_PWD, client_secret, AccountKey, sig.
+_NAME = (
+    r"(?:passw(?:or)?d|pwd|passphrase|secret(?:[_-]?(?:text|value|key))?"
+    r"|(?:account|access|primary|secondary|shared|sharedaccess|storage|api|private|master|function|license)[_-]?key"
+    r"|sharedaccesssignature|(?:access|refresh|sas|auth|client|bearer)[_-]?token|sig)\d*"
+)
+# In quotes, in quotes that are escaped because the text is JSON inside JSON, or up to a space, ";" or "&". A quote that
+# is never closed reaches to the end: the text was cut off.
+_QUOTED = r'"(?:[^"\\]|\\.|\\\Z)*(?:"|\Z)' + r"|'[^']*(?:'|\Z)"
+_NESTED = r"""(?P<open>\\+["']).*?(?:(?<!\\)(?P=open)|\Z)"""
+_BARE = r"[^\s;&]+"
+_ASSIGNED = re.compile(
+    rf"""(?P<name>{_NAME}\\*["']?\s*[=:]\s*)(?:(?P<nested>{_NESTED})|(?P<quoted>{_QUOTED})|{_BARE})""",
+    re.IGNORECASE | re.DOTALL,
+)
+_AUTHORIZATION = re.compile(
+    r"""((?:(?:bearer|basic)(?:\s|%20)+(?=[\w.~+/-]{16})"""
+    r"""|sharedkey(?:lite)?\s+(?=[\w-]+:)))[^\s"'\\,;]+""",
+    re.IGNORECASE,
+)
+_USER_INFO = re.compile(r"(://[^/\s:@]{0,100}:)[^/\s@]+(?=@)")
+_PRIVATE_KEY = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL
+)
+# 64 bytes in base64: the keys of storage accounts, Cosmos DB, Batch and others; also as they look inside a URL.
+_ACCOUNT_KEY = re.compile(r"(?:[A-Za-z0-9+/]|%2[BbFf]){86}(?:==|%3[Dd]%3[Dd])")
+# Entra ID marks the secrets of applications so that scanners find them.
+_CLIENT_SECRET = re.compile(r"[\w.~-]{3}\dQ~[\w.~-]{31,34}")
+_DOTTED = re.compile(r"[\w.-]{33,}")
+# The least that a header and what follows it take, in base64.
+_JWT_PART = 16
+
+
+def redact_text(text: str) -> str:
+    """The text with every part that looks like a secret replaced by ``(hidden)``.
+
+    Hidden are bearer and basic credentials, JSON web tokens, keys of 64 bytes in base64, application secrets of Entra
+    ID, private keys in PEM, passwords in URLs, and whatever stands after a name such as ``password=``, ``AccountKey=``,
+    ``sig=`` or ``"client_secret":``. What does not look like a secret cannot be told from other text and stays.
+
+    Redacting twice gives what redacting once gives.
+    """
+    text = _PRIVATE_KEY.sub(HIDDEN, text)
+    text = _DOTTED.sub(_without_token, text)
+    text = _ACCOUNT_KEY.sub(HIDDEN, text)
+    text = _CLIENT_SECRET.sub(HIDDEN, text)
+    text = _AUTHORIZATION.sub(rf"\1{HIDDEN}", text)
+    text = _USER_INFO.sub(rf"\1{HIDDEN}", text)
+    return _ASSIGNED.sub(_without_value, text)
+
+
+def _without_token(match: re.Match[str]) -> str:
+    """A run of letters, digits and dots up to the JSON web token in it."""
+    run = match[0]
+    at = 0
+    for part in run.split("."):
+        start = part.find("eyJ")
+        rest = len(run) - at - len(part) - 1
+        if start >= 0 and len(part) - start >= _JWT_PART and rest >= _JWT_PART:
+            return run[: at + start] + HIDDEN
+        at += len(part) + 1
+    return run
+
+
+def _without_value(match: re.Match[str]) -> str:
+    quote = match["open"] or (match["quoted"] or "")[:1]
+    return f"{match['name']}{quote}{HIDDEN}{quote}"

@@ -1,0 +1,138 @@
+"""The journals that come with the library keep the contract that others have to keep; broken ones are caught."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from defender_remediate.errors import JournalError
+from defender_remediate.journal import FileJournal, MemoryJournal, MemoryStorage
+from defender_remediate.journal.log import ChainedLog
+from defender_remediate.testing.journal_contract import JOURNAL_CONTRACT, Rule
+
+_HALF = b'{"n":9,"version":1,"record":"Noted","mess'
+
+
+@attrs.frozen
+class FilePlace:
+    directory: Path
+
+    def journal(self) -> FileJournal:
+        return FileJournal(self.directory)
+
+    def tear(self, run_id: str) -> None:
+        with (self.directory / f"{run_id}.jsonl").open("ab") as file:
+            file.write(_HALF)
+
+    def tamper(self, run_id: str) -> None:
+        path = self.directory / f"{run_id}.jsonl"
+        path.write_bytes(path.read_bytes().replace(b'"message":"one"', b'"message":"0ne"'))
+
+
+class MemoryPlace:
+    def __init__(self) -> None:
+        self.storage = MemoryStorage()
+
+    def journal(self) -> Any:
+        return MemoryJournal(self.storage)
+
+    def tear(self, run_id: str) -> None:
+        self.storage.contents[run_id] += _HALF
+
+    def tamper(self, run_id: str) -> None:
+        held = self.storage.contents[run_id]
+        held[:] = held.replace(b'"message":"one"', b'"message":"0ne"')
+
+
+@pytest.mark.parametrize("rule", JOURNAL_CONTRACT, ids=str)
+def test_the_file_journal_keeps_the_contract(rule: Rule, tmp_path: Path) -> None:
+    """On a real disk."""
+    rule.check(FilePlace(tmp_path / "state" / "runs"))
+
+
+@pytest.mark.parametrize("rule", JOURNAL_CONTRACT, ids=str)
+def test_the_memory_journal_keeps_the_contract(rule: Rule) -> None:
+    """With the same bytes in memory."""
+    rule.check(MemoryPlace())
+
+
+class Breaking(MemoryPlace):
+    """A journal with one verb replaced."""
+
+    def __init__(self, **verbs: Any) -> None:
+        super().__init__()
+        self.verbs = verbs
+
+    def journal(self) -> Any:
+        good = MemoryJournal(self.storage)
+        verbs = {name: getattr(good, name) for name in ("create", "open", "read", "runs")}
+        verbs |= {name: verb.__get__(good) for name, verb in self.verbs.items()}
+        return type("Broken", (), {name: staticmethod(verb) for name, verb in verbs.items()})()
+
+
+class Forgetful(ChainedLog):
+    def append(self, record: Any, /) -> None:
+        self._records.append(record)
+
+
+class Gossip(ChainedLog):
+    def append(self, record: Any, /) -> None:
+        super().append(record)
+        self._records[-1] = record
+
+
+def _fresh(self: MemoryJournal, run_id: str) -> ChainedLog:
+    """Starts over whatever is there."""
+    self.storage.give_back(run_id)
+    self.storage.contents.pop(run_id, None)
+    return self.create(run_id)
+
+
+def _as(kind: type[ChainedLog]) -> Any:
+    def create(self: MemoryJournal, run_id: str) -> ChainedLog:
+        log = self.create(run_id)
+        log.__class__ = kind
+        return log
+
+    return create
+
+
+def _unlocked(self: MemoryJournal, run_id: str) -> ChainedLog:
+    self.storage.give_back(run_id)
+    return self.open(run_id)
+
+
+def _trusting(self: MemoryJournal, run_id: str) -> tuple[Any, ...]:
+    try:
+        return self.read(run_id)
+    except JournalError:
+        return ()
+
+
+def _any_id(self: MemoryJournal, run_id: str) -> tuple[Any, ...]:
+    return self.read(run_id.strip("./\\\n") or "x")
+
+
+@pytest.mark.parametrize(
+    ("place", "broken"),
+    [
+        (Breaking(create=_as(Forgetful)), "what was appended is read"),
+        (Breaking(create=_as(Forgetful)), "threads share a log"),
+        (Breaking(create=_as(Gossip)), "no secret is kept"),
+        (Breaking(open=_unlocked), "a run is open once"),
+        (Breaking(create=_fresh), "a run begins once"),
+        (Breaking(read=_trusting), "tampering shows"),
+        (Breaking(read=_trusting), "unknown runs are told"),
+        (Breaking(runs=lambda self: iter(sorted(self.storage.contents))), "runs are listed newest first"),
+        (Breaking(read=_any_id), "unfit run ids are refused"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_broken_journal_is_caught(place: Breaking, broken: str) -> None:
+    """Each rule catches what it is there for."""
+    rule = next(rule for rule in JOURNAL_CONTRACT if str(rule) == broken)
+    with pytest.raises(AssertionError):
+        rule.check(place)

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import json
+import pickle
+
+import pytest
+
+from defender_remediate.errors import JournalError
+from defender_remediate.journal.records import Noted, RunKind, decode, encode
+from defender_remediate.models._json import ABSENT
+
+
+def test_every_record_survives_json_and_pickle(records):
+    """What is read back is what was written."""
+    for record in records.whole():
+        assert decode(json.loads(json.dumps(encode(record)))) == record
+        assert pickle.loads(pickle.dumps(record)) == record
+
+
+def test_an_opened_run_remembers_what_was_approved(records):
+    """The digest is the plan's, and stays when the plan is not."""
+    opened = records.opened()
+    assert opened.digest == opened.plan.digest
+    assert records.opened(plan=opened.plan.limit(1)).digest == opened.digest
+    assert records.opened(kind="rollback", of_run="run-0").kind is RunKind.ROLLBACK
+
+
+def test_what_was_absent_is_left_out(records):
+    """What was absent is not what was null."""
+    assert records.intended(before={"a": ABSENT, "b": None}).before == {"b": None}
+
+
+def test_a_time_says_its_zone(records):
+    """A machine elsewhere reads the journal."""
+    with pytest.raises(ValueError, match="zone"):
+        Noted(at=records.noted().at.replace(tzinfo=None), message="when?")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"version": 2}, r"run\.jsonl, line 7: the record has format version 2"),
+        ({"version": True}, "format version True"),
+        ({"version": None}, "format version None"),
+        ({"record": "Guessed"}, r"run\.jsonl, line 7: 'Guessed' is no kind of record"),
+        ({"record": ["Noted"]}, "is no kind of record"),
+        ({"message": 7}, r"run\.jsonl, line 7: this is no Noted: message: expected str, got int"),
+        ({"more": 7}, "this is no Noted: more"),
+        ({"at": "2026-11-23T12:00:00"}, "zone"),
+    ],
+)
+def test_what_is_not_known_is_refused_by_its_place(records, changes, message):
+    """Versions, kinds and members are never guessed at."""
+    with pytest.raises(JournalError, match=message) as caught:
+        decode({**encode(records.noted()), **changes}, source="run.jsonl", line=7)
+    assert (caught.value.source, caught.value.line) == ("run.jsonl", 7)
