@@ -93,7 +93,7 @@ class ActivityLog:
         start, end = _range(since, until, self._session.clock.now(), usual=usual)
         search = _Search(
             # The log is asked for whole seconds: down for the start, up for the end, so that nothing is cut off.
-            since=start,
+            since=min(max(start, self._session.clock.now() - _RETENTION + _EDGE), end),
             until=end + _SECOND,
             resource=ResourceId.parse(resource_id) if resource_id is not None else None,
             resource_group=_named(resource_group, "resource_group"),

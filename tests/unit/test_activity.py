@@ -131,6 +131,14 @@ RANGE = "eventTimestamp ge '2026-03-01T09:00:00Z' and eventTimestamp le '2026-03
             "eventTimestamp ge '2025-12-02T09:05:00Z' and eventTimestamp le '2025-12-02T21:00:01Z'",
         ),
         (
+            {"since": NOW - timedelta(days=90), "until": NOW},
+            "eventTimestamp ge '2025-12-02T09:05:00Z' and eventTimestamp le '2026-03-02T09:00:01Z'",
+        ),
+        (
+            {"since": NOW - timedelta(days=90), "until": NOW - timedelta(days=90) + timedelta(minutes=1)},
+            "eventTimestamp ge '2025-12-02T09:01:00Z' and eventTimestamp le '2025-12-02T09:01:01Z'",
+        ),
+        (
             {"until": NOW + timedelta(hours=1)},
             "eventTimestamp ge '2026-03-01T09:00:00Z' and eventTimestamp le '2026-03-02T10:00:01Z'",
         ),

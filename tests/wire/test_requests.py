@@ -94,7 +94,7 @@ def test_a_body_that_stays_broken_is_an_error(session: ArmSession, wire: respons
 def test_a_body_that_cannot_be_unpacked_is_an_error(session: ArmSession, wire: responses.RequestsMock) -> None:
     """It says it is compressed and is not; the write may have taken effect."""
     wire.patch(f"{BASE}{ACCOUNT}", body=requests.exceptions.ContentDecodingError("not gzip"))
-    with pytest.raises(ConnectionCutError):
+    with pytest.raises(MalformedResponseError, match="decoded"):
         session.send(PATCH)
 
 

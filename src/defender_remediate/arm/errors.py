@@ -29,6 +29,7 @@ from defender_remediate.errors import (
     OperationFailedError,
     RequestError,
 )
+from defender_remediate.models._redact import redact_text
 
 VERSION_REFUSALS = frozenset({"invalidapiversionparameter", "noregisteredproviderfound", "invalidresourcetype"})
 """The codes, in lower case, with which a cloud says that it does not serve an api-version."""
@@ -85,15 +86,15 @@ def error_from_response(
         found = ()
     first = found[0] if found else Fault(code="", message=summary(body))
     return _class_of(status, found)(
-        f"{method} {shown(url)} answered {status} {first}".rstrip(),
+        redact_text(f"{method} {shown(url)} answered {status} {first}".rstrip()),
         status=status,
         code=first.code,
         method=method,
         url=shown(url),
         request_id=lowered.get("x-ms-request-id", ""),
         retry_after=retry_after(lowered, now),
-        details=tuple(map(str, found[1:])),
-        hint=hint_for(found) or _hint_for_status(status),
+        details=tuple(redact_text(str(fault)) for fault in found[1:]),
+        hint=hint_for(found) or _hint_for_status(status, method),
     )
 
 
@@ -108,13 +109,13 @@ def error_from_operation(
     found = faults(document) or faults(properties)
     first = found[0] if found else Fault(code="", message="Azure does not say why")
     return OperationFailedError(
-        f"the operation behind {method} {shown(url)} ended {state}: {first}",
+        redact_text(f"the operation behind {method} {shown(url)} ended {state}: {first}"),
         status=status,
         code=first.code or state,
         method=method,
         url=shown(url),
         request_id={name.casefold(): value for name, value in headers.items()}.get("x-ms-request-id", ""),
-        details=tuple(map(str, found[1:])),
+        details=tuple(redact_text(str(fault)) for fault in found[1:]),
         hint=hint_for(found),
     )
 
@@ -145,11 +146,18 @@ def _translated(error: AzureError, method: str, url: str) -> DefenderRemediateEr
         return ConnectionFailedError(f"{where}: no connection: {_text(error)}", hint="nothing was sent")
     if isinstance(error, ClientAuthenticationError) and response is None:
         return CredentialError(f"the credential gave no token: {_text(error)}")
-    if isinstance(error, DecodeError) and not isinstance(error, IncompleteReadError):
+    if _is_undecodable(error):
         return MalformedResponseError(f"{where}: the answer could not be decoded: {_text(error)}")
     if isinstance(error, HttpResponseError) and response is not None:
         return _from_http_error(response, method, url)
-    return ConnectionCutError(f"{where}: no whole answer: {_text(error)}", hint=_CUT_HINT)
+    return ConnectionCutError(f"{where}: no whole answer: {_text(error)}", hint=_cut_hint(method))
+
+
+def _is_undecodable(error: AzureError) -> bool:
+    # azure-core takes a body that was compressed wrongly for a broken connection.
+    return (isinstance(error, DecodeError) and not isinstance(error, IncompleteReadError)) or any(
+        type(link).__name__ == "ContentDecodingError" for link in _chain(error)
+    )
 
 
 def _from_http_error(response: Any, method: str, url: str) -> DefenderRemediateError:
@@ -181,10 +189,14 @@ def _class_of(status: int, found: tuple[Fault, ...]) -> type[RequestError]:
     return _BY_STATUS.get(status, errors.ServiceError if status >= 500 else RequestError)
 
 
-def _hint_for_status(status: int) -> str:
+def _cut_hint(method: str) -> str:
+    return "" if method in ("GET", "HEAD") else _CUT_HINT
+
+
+def _hint_for_status(status: int, method: str) -> str:
     if 300 <= status < 400:
         return "redirects are not followed: a token never goes to another address"
-    return _CUT_HINT if status >= 500 or status == 408 else ""
+    return _cut_hint(method) if status >= 500 or status == 408 else ""
 
 
 def _may_have_left(error: BaseException) -> bool:
@@ -205,4 +217,4 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _text(error: AzureError) -> str:
-    return " ".join(str(error).split())[:300]
+    return redact_text(" ".join(str(error).split()))[:300]

@@ -242,7 +242,7 @@ class ArmSession:
             if not link:
                 return
             # A link can be some kilobytes long, and there can be thousands.
-            mark = hashlib.sha256(str(link).encode()).digest()
+            mark = hashlib.sha256(str(link).encode(errors="surrogatepass")).digest()
             if mark in seen:
                 raise MalformedResponseError(f"GET {page.url}: the next link was given before, so the list has no end")
             seen.add(mark)
@@ -250,8 +250,9 @@ class ArmSession:
 
     def _get(self, url: str, *, expects_body: bool) -> ArmResponse:
         response = self._exchange("GET", url)
-        if expects_body and response.body is None and response.status == 200:
-            raise MalformedResponseError(f"GET {response.url}: the answer is empty")
+        if expects_body and response.status == 200 and not isinstance(response.body, Mapping):
+            found = "empty" if response.body is None else f"{type(response.body).__name__}, not an object"
+            raise MalformedResponseError(f"GET {response.url}: the answer is {found}")
         return response
 
     def _exchange(
@@ -261,7 +262,8 @@ class ArmSession:
         content = None
         if body is not None:
             sent["Content-Type"] = "application/json"
-            content = json.dumps(body, ensure_ascii=False).encode()
+            # ASCII only: half a surrogate pair is legal in JSON, and a PUT sends back what was read.
+            content = json.dumps(body).encode()
         with translate(method, url):
             answer = self.pipeline.run(HttpRequest(method, url, headers=sent, content=content)).http_response
             received = body_of(answer)

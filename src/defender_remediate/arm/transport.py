@@ -66,9 +66,15 @@ def _requests_transport() -> Any:
     from azure.core.pipeline.transport import RequestsTransport
     from requests.adapters import HTTPAdapter
 
+    class Direct(HTTPAdapter):
+        """For plain http, which only a loopback address may be: a proxy would see the token in the clear."""
+
+        def send(self, *args: Any, **options: Any) -> Any:
+            return super().send(*args, **{**options, "proxies": {}})
+
     session = requests.Session()
     session.mount("https://", HTTPAdapter(pool_maxsize=_POOL))
-    session.mount("http://", HTTPAdapter(pool_maxsize=_POOL))
+    session.mount("http://", Direct(pool_maxsize=_POOL))
     # Without an auth object requests would let ~/.netrc replace the bearer token.
     session.auth = _unchanged
     return RequestsTransport(session=session, connection_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS)

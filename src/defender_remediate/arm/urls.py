@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -11,6 +12,8 @@ from defender_remediate.errors import InvalidInputError, MalformedResponseError
 # Slashes stay, and what RFC 3986 lets a path segment hold; everything else is encoded, a percent sign too.
 _PATH_SAFE = "/:@!$&'()*+,;=~"
 _QUERY_SAFE = "$~"
+# Control characters and halves of surrogate pairs; a space does happen.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
 
 def url_of(endpoint: Endpoint, path: str, api_version: str, params: Mapping[str, str] | None = None) -> str:
@@ -33,8 +36,10 @@ def absolute(endpoint: Endpoint, link: str) -> str:
     """A link that Azure gave, as an absolute URL and otherwise untouched.
 
     Raises:
-        MalformedResponseError: It leads to another host, or to http where https was used.
+        MalformedResponseError: It leads to another host, or to http where https was used, or is no URL.
     """
+    if _UNPRINTABLE.search(link):
+        raise MalformedResponseError(f"Azure Resource Manager gave a link that is no URL: {link[:80]!r}")
     url = f"{endpoint.base_url}/{link.lstrip('/')}" if "://" not in link.partition("?")[0] else link
     if not endpoint.admits(url):
         raise MalformedResponseError(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.discovery.sources import ASSESSMENTS
-from defender_remediate.errors import NotFoundError, ProviderNotRegisteredError
+from defender_remediate.errors import MalformedResponseError, NotFoundError, ProviderNotRegisteredError
 from defender_remediate.models.recommendation import RecommendationMetadata
 
 _TYPE = "providers/Microsoft.Security/assessmentMetadata"
@@ -58,4 +58,7 @@ def _metadata_in(session: ArmSession, subscription: str, key: str) -> Recommenda
         raise
     except NotFoundError:
         return None
-    return RecommendationMetadata.from_rest(response.body)
+    found = RecommendationMetadata.from_rest(response.body)
+    if found.key.casefold() != key.casefold():
+        raise MalformedResponseError(f"GET {response.url}: the answer is about {found.key or 'nothing'}")
+    return found

@@ -56,10 +56,11 @@ class Scopes:
         return tuple(found.values())
 
     def management_groups(self) -> tuple[str, ...]:
-        """The names of the management groups when there is nothing else, so that they can be asked for as they are."""
-        if any(scope.kind is not ScopeKind.MANAGEMENT_GROUP for scope in self._scopes):
-            return ()
-        return tuple(scope.text.rpartition("/")[2] for scope in self._scopes)
+        """The name of the management group when it is the only scope, so that it can be asked for as it is.
+
+        Of several, one may be inside another, and what is in it must not come twice.
+        """
+        return (self._scopes[0].text.rpartition("/")[2],) if self._is_one_group() else ()
 
     def parts(self) -> tuple[Scope, ...]:
         """What results have to be filtered by; empty when whole subscriptions are wanted everywhere."""
@@ -69,8 +70,10 @@ class Scopes:
 
     def roots(self) -> tuple[Root, ...]:
         """What to list, so that every wanted resource comes exactly once."""
-        if len(self._scopes) == 1 and self._scopes[0].kind is ScopeKind.MANAGEMENT_GROUP:
-            return (Root(path=self._scopes[0].text.strip("/")),)
+        return (Root(path=self._scopes[0].text.strip("/")),) if self._is_one_group() else self.subscription_roots()
+
+    def subscription_roots(self) -> tuple[Root, ...]:
+        """The same, subscription by subscription."""
         wanted = self._without_groups()
         roots = []
         for subscription in self.subscriptions():
@@ -80,6 +83,9 @@ class Scopes:
             is_whole = any(scope.kind is ScopeKind.SUBSCRIPTION for scope in inside)
             roots.append(Root(path=f"subscriptions/{subscription}", within=() if is_whole else inside))
         return tuple(roots)
+
+    def _is_one_group(self) -> bool:
+        return len(self._scopes) == 1 and self._scopes[0].kind is ScopeKind.MANAGEMENT_GROUP
 
     def _without_groups(self) -> tuple[Scope, ...]:
         # Two threads that ask at once wait for one answer.

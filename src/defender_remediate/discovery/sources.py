@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.discovery import kql
-from defender_remediate.discovery.scopes import Scopes
+from defender_remediate.discovery.scopes import Root, Scopes
+from defender_remediate.errors import NotFoundError, ProviderNotRegisteredError
 from defender_remediate.models import _wire
 from defender_remediate.models.control import SecureScore, SecurityControl
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus
@@ -40,8 +41,8 @@ class RestSource:
     def assessments(self, *, key: str | None, status: AssessmentStatus | None) -> Iterator[Assessment]:
         """Read all assessments of each root, and give those that are wanted."""
         wanted = key.casefold() if key else None
-        for root in self._scopes.roots():
-            for item in self._session.pages_newest(f"{root.path}/{_SECURITY}/assessments", api_versions=ASSESSMENTS):
+        for root, items in self._listings():
+            for item in items:
                 found = Assessment.from_rest(item)
                 if (
                     (wanted is None or found.key.casefold() == wanted)
@@ -49,6 +50,27 @@ class RestSource:
                     and (root.wants(found.resource_id) or root.wants(found.id))
                 ):
                     yield found
+
+    def _listings(self) -> Iterator[tuple[Root, Iterator[dict[str, Any]]]]:
+        for root in self._scopes.roots():
+            yield from self._listing(root)
+
+    def _listing(self, root: Root) -> Iterator[tuple[Root, Iterator[dict[str, Any]]]]:
+        try:
+            items = self._listed(root)
+        except ProviderNotRegisteredError:
+            raise
+        except NotFoundError:
+            subscriptions = self._scopes.subscription_roots()
+            if root in subscriptions:
+                raise
+            # Not every cloud lists at a management group; if there is none, looking into it said so just now.
+            yield from ((part, self._listed(part)) for part in subscriptions)
+        else:
+            yield root, items
+
+    def _listed(self, root: Root) -> Iterator[dict[str, Any]]:
+        return self._session.pages_newest(f"{root.path}/{_SECURITY}/assessments", api_versions=ASSESSMENTS)
 
     def controls(self) -> Iterator[SecurityControl]:
         """Read the controls of each subscription, with their definitions."""

@@ -33,7 +33,7 @@ def loads(text: str | bytes, kind: str) -> dict[str, Any]:
     """
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidInputError(f"this is no {kind}: not JSON ({error})") from error
     if not isinstance(document, dict) or document.pop("kind", None) != kind:
         raise InvalidInputError(f"this is no {kind}", hint=f"pass what {kind}.to_json() gave")

@@ -29,7 +29,7 @@ class OpenEnum(str, Enum):
     @property
     def is_known(self) -> bool:
         """Whether this is a word that this version of the library knows."""
-        return self._name_ in type(self).__members__
+        return any(self is member for member in type(self))
 
     def __str__(self) -> str:
         return str(self.value)

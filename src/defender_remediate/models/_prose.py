@@ -7,6 +7,8 @@ from html.parser import HTMLParser
 
 _BLOCKS = frozenset({"br", "p", "div", "li", "ul", "ol", "tr", "table", "h1", "h2", "h3", "h4", "pre"})
 _MARKUP = re.compile(r"[<&]")
+# Office writes sections for old browsers, such as <![if !mso]>; the parser of the standard library asserts on odd ones.
+_SECTIONS = re.compile(r"<!--.*?-->|<!\[(?!CDATA\[)[^>]*>?", re.IGNORECASE | re.DOTALL)
 
 
 class _Text(HTMLParser):
@@ -50,7 +52,8 @@ def plain_text(markup: str) -> str:
     if not _MARKUP.search(markup):
         return markup.strip()
     parser = _Text()
-    parser.feed(markup)
+    # A space each, so that what stood around them does not become markup.
+    parser.feed(_SECTIONS.sub(" ", markup))
     parser.close()
     lines = (line.strip() for line in "".join(parser.parts).split("\n"))
     return "\n".join(line for line in lines if line)

@@ -43,6 +43,11 @@ def text(value: Any, *names: str) -> str:
     )
 
 
+def name(value: Any) -> str:
+    """The name of a resource: its own member, else the end of its id; empty when it has neither."""
+    return text(value, "name") or text(value, "id").rstrip("/").rpartition("/")[2]
+
+
 def texts(value: Any, *names: str) -> tuple[str, ...]:
     """A member as a tuple of texts; empty when it is missing or null."""
     found = pick(value, *names)

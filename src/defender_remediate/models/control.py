@@ -39,7 +39,7 @@ class SecureScore:
             max=_wire.number(score, "max"),
             percentage=_wire.number(score, "percentage"),
             weight=_wire.number(properties, "weight"),
-            name=_wire.text(json, "name"),
+            name=_wire.name(json),
             display_name=_wire.text(properties, "displayName"),
         )
 
@@ -94,7 +94,7 @@ class SecurityControl:
         score = _wire.mapping(properties.get("score"))
         definition = _wire.mapping(_wire.mapping(properties.get("definition")).get("properties"))
         return cls(
-            name=_wire.text(json, "name") or _wire.text(json, "id").rstrip("/").rpartition("/")[2],
+            name=_wire.name(json),
             display_name=_wire.text(properties, "displayName"),
             max_score=_wire.number(score, "max"),
             current_score=_wire.number(score, "current"),
@@ -137,7 +137,7 @@ class ControlDefinition:
         """Decode one item of ``Microsoft.Security/secureScoreControlDefinitions``."""
         properties = _wire.mapping(_wire.pick(json, "properties"))
         return cls(
-            name=_wire.text(json, "name"),
+            name=_wire.name(json),
             display_name=_wire.text(properties, "displayName"),
             description=_wire.text(properties, "description"),
             max_score=_wire.number(properties, "maxScore"),

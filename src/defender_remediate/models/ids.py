@@ -11,7 +11,7 @@ from defender_remediate.models._enums import Word
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 # ARM refuses control characters and these; a '?' or '#' would turn the rest of an id into a query or a fragment.
-_FORBIDDEN = re.compile(r"[\x00-\x20<>%&\\?#\x7f]")
+_FORBIDDEN = re.compile(r"[\x00-\x20<>%&\\?#\x7f\ud800-\udfff]")
 _ASSESSMENT = "/providers/microsoft.security/assessments/"
 _MANAGEMENT_GROUP = ("providers", "microsoft.management", "managementgroups")
 

@@ -115,7 +115,7 @@ def _assessment(item: Mapping[str, Any]) -> Assessment:
     level = _wire.text(risk, "level")
     return Assessment(
         id="/" + identifier.strip("/"),
-        key=_wire.text(item, "name") or identifier.rstrip("/").rpartition("/")[2],
+        key=_wire.name(item),
         resource_id=_resource_id(details, identifier),
         display_name=_wire.text(properties, "displayName"),
         status=AssessmentStatus(_wire.text(status, "code")),
@@ -171,15 +171,15 @@ class RecommendationMetadata:
     @classmethod
     def from_rest(cls, json: Mapping[str, Any]) -> RecommendationMetadata:
         """Decode one item of ``Microsoft.Security/assessmentMetadata``."""
-        return _metadata(_wire.text(json, "name"), _wire.mapping(_wire.pick(json, "properties")))
+        return _metadata(_wire.name(json), _wire.mapping(_wire.pick(json, "properties")))
 
     @classmethod
     def from_graph(cls, row: Mapping[str, Any]) -> RecommendationMetadata:
         """Decode the metadata that Resource Graph puts inside each assessment row."""
         properties = _wire.mapping(_wire.pick(row, "properties"))
-        inlined = dict(_wire.mapping(properties.get("metadata")))
-        inlined.setdefault("displayName", _wire.text(properties, "displayName"))
-        return _metadata(_wire.text(row, "name"), inlined)
+        inlined = _wire.mapping(properties.get("metadata"))
+        name = _wire.text(inlined, "displayName") or _wire.text(properties, "displayName")
+        return _metadata(_wire.name(row), {**inlined, "displayName": name})
 
 
 def _metadata(key: str, properties: Mapping[str, Any]) -> RecommendationMetadata:

@@ -49,7 +49,7 @@ class Tally:
             return
         own = self._number(folded)
         # Ids are long and there may be a million of them.
-        resource = hashlib.blake2b(resource_id.casefold().encode(), digest_size=12).digest()
+        resource = hashlib.blake2b(resource_id.casefold().encode(errors="surrogatepass"), digest_size=12).digest()
         for number in numbers:
             others = self._together.get((number, resource), ())
             if own not in others:

@@ -115,13 +115,15 @@ def test_the_inner_text_of_a_failed_deployment_is_unwrapped() -> None:
 )
 def test_without_a_code_the_status_decides(status: int, expected: type[errors.RequestError], body: bytes) -> None:
     """HTML from a gateway, cut JSON, no UTF-8, nothing: whatever came, there is a typed error that shows it."""
-    found = error_from_response(status, {}, body, "GET", URL)
+    found = error_from_response(status, {}, body, "PATCH", URL)
     assert type(found) is expected
     assert found.code == ""
     assert str(status) in str(found)
     assert bool(found.hint) is (status >= 500 or status in (302, 408))
     if body.startswith(b"<"):
         assert "Gate down" in str(found)
+    # A read takes no effect.
+    assert bool(error_from_response(status, {}, body, "GET", URL).hint) is (status == 302)
 
 
 def test_a_code_behind_an_unknown_one_does_not_decide() -> None:

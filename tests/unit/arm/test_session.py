@@ -207,9 +207,17 @@ def test_a_write_is_what_was_planned(session: ArmSession, azure: Any) -> None:
     assert json.loads(first.content) == {"properties": {"x": [1]}}
     assert first.headers["Content-Type"] == "application/json"
     assert "If-Match" not in first.headers
-    assert (second.content, second.headers["If-Match"]) == ('{"n": "ü"}'.encode(), '"e"')
+    assert (json.loads(second.content), second.headers["If-Match"]) == ({"n": "ü"}, '"e"')
     assert third.content is None
     assert fourth.content == b"{}"
+
+
+def test_a_body_goes_back_as_it_came(session: ArmSession, azure: Any) -> None:
+    """Half a surrogate pair is no UTF-8, but it is legal in JSON: a PUT sends what was read."""
+    azure.then(200, b'{"description": "\\ud83d"}').then(200, {})
+    body = session.get(ACCOUNT, api_version="1").body
+    session.send(PlannedRequest(method="PUT", path=ACCOUNT, api_version="1", body=body))
+    assert azure.requests[-1].content == b'{"description": "\\ud83d"}'
 
 
 def test_a_read_is_not_sent_as_a_write(session: ArmSession) -> None:
@@ -285,11 +293,20 @@ def test_links_in_a_circle_are_an_error(session: ArmSession, azure: Any) -> None
 def test_a_page_without_items_is_not_an_empty_page(session: ArmSession, azure: Any, body: Any) -> None:
     """Nothing was found is something that Azure has to say."""
     azure.then(200, body)
-    with pytest.raises(MalformedResponseError, match="value"):
+    with pytest.raises(MalformedResponseError, match=r"'value'|not an object"):
         list(session.pages("/x", api_version="1"))
 
 
-@pytest.mark.parametrize("link", ["https://evil.example/x", "http://management.azure.com/x"])
+@pytest.mark.parametrize("body", [[], 5, "x", b"", b"null"])
+def test_what_is_at_an_id_is_an_object(session: ArmSession, azure: Any, body: Any) -> None:
+    """Anything else is asked for again, and never taken for a resource."""
+    azure.then(200, body)
+    with pytest.raises(MalformedResponseError, match=r"the answer is (empty|.*not an object)"):
+        session.get("/x", api_version="1")
+    assert len(azure.requests) == 5
+
+
+@pytest.mark.parametrize("link", ["https://evil.example/x", "http://management.azure.com/x", "/x\udfff"])
 def test_a_link_to_somewhere_else_is_not_followed(session: ArmSession, azure: Any, link: str) -> None:
     """The token would go there too."""
     azure.then(200, {"value": [], "nextLink": link})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 import requests
@@ -39,6 +41,29 @@ def test_netrc_does_not_replace_the_token(tmp_path, monkeypatch) -> None:  # typ
     transport.send(HttpRequest("GET", URL, headers={"Authorization": "Bearer t"}))
     assert responses.calls[0].request.headers["Authorization"] == "Bearer t"
     transport.close()
+
+
+def test_plain_http_goes_round_every_proxy(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    """It is for this machine only; a proxy would be given the token in the clear."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+    def answer() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            received.append(connection.recv(65536))
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n1")
+
+    received: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening, PooledTransport() as transport:
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/x"
+        assert transport.send(HttpRequest("GET", url)).read() == b"1"
+        thread.join(5)
+    assert received[0].startswith(b"GET /x HTTP/1.1")
 
 
 def test_nothing_is_sent_after_close() -> None:

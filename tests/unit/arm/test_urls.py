@@ -67,3 +67,10 @@ def test_a_foreign_link_is_refused(endpoint: Endpoint, link: str) -> None:
 def test_a_url_is_shown_without_its_secrets(url: str, text: str) -> None:
     """Path and api-version are all that people need."""
     assert shown(url) == text
+
+
+@pytest.mark.parametrize("link", ["/x\n", "https://management.azure.com/\x00", "/\ud800", "/\x7f"])
+def test_what_cannot_be_in_a_url_is_no_link(endpoint: Endpoint, link: str) -> None:
+    """Sent as it is it would fail deep inside the connection."""
+    with pytest.raises(MalformedResponseError, match="no URL"):
+        absolute(endpoint, link)

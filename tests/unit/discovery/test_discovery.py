@@ -189,6 +189,14 @@ def test_a_key_that_azure_does_not_have_is_unknown(small: Discovery) -> None:
             call(unknown)
 
 
+def test_metadata_of_something_else_are_refused(small: Discovery, azure: Any) -> None:
+    """An empty object is not a recommendation without a title."""
+    for body in ({}, {"name": ONE}):
+        azure.found[f"{SECURITY}/assessmentMetadata/{TWO}"] = body
+        with pytest.raises(MalformedResponseError, match="about"):
+            small.get_metadata(TWO)
+
+
 def test_an_unregistered_provider_is_not_nothing(small: Discovery, azure: Any) -> None:
     """Not in any of the reads."""
     for path in list(azure.found):

@@ -10,11 +10,12 @@ import pytest
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.discovery import Discovery
 from defender_remediate.discovery.scopes import Scopes, outermost
-from defender_remediate.errors import InvalidInputError
+from defender_remediate.errors import InvalidInputError, NotFoundError, ProviderNotRegisteredError
 from defender_remediate.models.ids import Scope
 
 Discover = Callable[..., Discovery]
 ONE, TWO, THREE = (f"{number * 8}-0000-0000-0000-000000000000" for number in "123")
+KEY = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
 GROUP = "/providers/Microsoft.Management/managementGroups/top"
 DESCENDANTS = f"{GROUP}/descendants"
 INSIDE = [
@@ -68,6 +69,31 @@ def test_a_management_group_alone_is_listed_as_it_is(scripted: Discover, azure: 
     assert azure.asked == [f"{GROUP}/providers/Microsoft.Security/assessments".casefold()]
 
 
+def test_a_group_that_cannot_be_listed_is_listed_by_subscription(scripted: Discover, azure: Any) -> None:
+    """Not every cloud lists assessments at a management group."""
+    azure.found[DESCENDANTS] = INSIDE
+    item = {"id": f"/subscriptions/{TWO}/providers/Microsoft.Security/assessments/{KEY}", "name": KEY}
+    azure.found[f"/subscriptions/{ONE}/providers/Microsoft.Security/assessments"] = []
+    azure.found[f"/subscriptions/{TWO}/providers/Microsoft.Security/assessments"] = [item]
+    assert [found.key for found in scripted(GROUP).list_assessments()] == [KEY]
+
+
+def test_a_group_that_does_not_exist_is_an_error(scripted: Discover) -> None:
+    """And so is a subscription that does not: neither is nothing found."""
+    for scope in (GROUP, f"/subscriptions/{ONE}"):
+        with pytest.raises(NotFoundError):
+            list(scripted(scope).list_assessments())
+
+
+def test_a_group_without_the_provider_is_not_asked_again(scripted: Discover, azure: Any) -> None:
+    """Nothing is known then, whichever way it is listed."""
+    refusal = {"error": {"code": "Subscription Not Registered", "message": "Please register"}}
+    azure.found[f"{GROUP}/providers/Microsoft.Security/assessments"] = refusal
+    with pytest.raises(ProviderNotRegisteredError):
+        list(scripted(GROUP).list_assessments())
+    assert len(azure.asked) == 1
+
+
 def test_a_management_group_beside_others_is_listed_by_subscription(scripted: Discover, azure: Any) -> None:
     """So that a subscription that is in both comes once."""
     azure.found[DESCENDANTS] = INSIDE
@@ -82,13 +108,15 @@ def test_a_management_group_beside_others_is_listed_by_subscription(scripted: Di
     [
         ((GROUP,), {"managementGroups": ["top"]}),
         ((GROUP, f"/subscriptions/{THREE}"), {"subscriptions": [ONE, TWO, THREE]}),
+        ((GROUP, f"{GROUP}-below"), {"subscriptions": [ONE, TWO]}),
     ],
 )
 def test_resource_graph_takes_management_groups_by_name(
     scripted: Discover, azure: Any, scopes: tuple[str, ...], expected: dict[str, Any]
 ) -> None:
-    """When there is nothing beside them."""
+    """When it is the only one: of two, one may be inside the other."""
     azure.found[DESCENDANTS] = INSIDE
+    azure.found[f"{GROUP}-below/descendants"] = INSIDE[-1:]
     azure.found["/providers/Microsoft.ResourceGraph/resources"] = []
     assert list(scripted(*scopes, source="graph").list_assessments()) == []
     (body,) = azure.bodies

@@ -115,6 +115,7 @@ def test_a_value_its_class_refuses_is_an_input_error():
         ("{", "this is no Thing: not JSON"),
         (b"\xff\xfe\xff", "this is no Thing: not JSON"),
         ("[]", "this is no Thing"),
+        ("[" * 200_000, "this is no Thing: not JSON"),
         ('{"kind": "Other", "version": 1}', "this is no Thing"),
         ('{"kind": "Thing"}', "this Thing has format version None"),
         ('{"kind": "Thing", "version": 2}', "this Thing has format version 2; this library reads 1"),

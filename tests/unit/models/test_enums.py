@@ -50,6 +50,13 @@ def test_an_unknown_word_is_not_listed():
     assert repr(unknown) == "Severity('Apocalyptic')"
 
 
+def test_the_name_that_python_gives_a_word_is_no_word():
+    """``NOT_APPLICABLE`` is how Python spells the member; Azure has no such word."""
+    status = AssessmentStatus("NOT_APPLICABLE")
+    assert status != AssessmentStatus.NOT_APPLICABLE
+    assert not status.is_known
+
+
 def test_a_value_that_is_no_text_is_refused():
     """Only words are words."""
     with pytest.raises(ValueError, match="3 is not a valid Severity"):

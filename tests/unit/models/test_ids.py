@@ -68,6 +68,7 @@ def test_a_tenant_level_id_has_no_subscription():
         f"{SUB}/resourceGroups/a?b",
         f"{SUB}/resourceGroups/a#b",
         f"{SUB}/resourceGroups/a\nb",
+        f"{SUB}/resourceGroups/a\ud800",
         f"{SUB}/resourceGroups/a%2fb",
         f"{GROUP}/providers",
         f"{GROUP}/providers/Microsoft.Web",

@@ -20,6 +20,9 @@ from defender_remediate.models._prose import plain_text
         ("<a>no link</a></a>", "no link"),
         ("<b>many \t spaces</b>", "many spaces"),
         ("a < b", "a < b"),
+        ("<!--[if mso]>old<![endif]-->new<![if !mso]> too<![endif]>", "new too"),
+        ("one<![odd]>two", "one two"),
+        ("one<![", "one"),
     ],
 )
 def test_markup_becomes_lines(markup, text):
@@ -27,7 +30,7 @@ def test_markup_becomes_lines(markup, text):
     assert plain_text(markup) == text
 
 
-@given(st.text(alphabet="<>/&;ablihrefpo =\"'\n-!"))
+@given(st.text(alphabet="<>/&;ablihrefpo =\"'\n-![]"))
 def test_no_markup_breaks_it(markup):
     """Broken markup gives some text and no empty line."""
     lines = plain_text(f"<p>{markup}").split("\n")

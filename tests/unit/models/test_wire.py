@@ -37,6 +37,21 @@ def test_a_member_is_found_whatever_its_case():
 
 
 @pytest.mark.parametrize(
+    ("item", "name"),
+    [
+        ({"name": "a", "id": "/x/b"}, "a"),
+        ({"id": "/x/b/"}, "b"),
+        ({"name": None, "id": "/x/b"}, "b"),
+        ({}, ""),
+        (3, ""),
+    ],
+)
+def test_a_name_is_also_the_end_of_the_id(item, name):
+    """What has no name of its own has the one in its id."""
+    assert _wire.name(item) == name
+
+
+@pytest.mark.parametrize(
     ("value", "expected"), [("x", "x"), (None, ""), (7, "7"), (True, "true"), ([1], ""), ({"a": 1}, "")]
 )
 def test_a_member_as_text(value, expected):

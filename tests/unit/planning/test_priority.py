@@ -54,6 +54,12 @@ def test_points_come_with_the_last_unhealthy_recommendation() -> None:
     assert first.potential_increase == 3.0
 
 
+def test_an_odd_id_is_counted_too() -> None:
+    """Half a surrogate pair is legal in JSON, and no resource may be lost."""
+    (first,) = rank([recommendation("a")], tally([control("transit", "a")], "a\ud800 a2"))
+    assert first.priority.points == 2.0
+
+
 def test_points_of_several_controls_add_up() -> None:
     """One recommendation can be in several, each with its own worth for a resource."""
     controls = [control("transit", "ab"), control("network", "a", maximum=8.0, healthy=12)]
