@@ -67,6 +67,8 @@ def _setup(namespace: dict[str, Any]) -> None:
     folder = stack.enter_context(tempfile.TemporaryDirectory())
     stack.callback(os.chdir, Path.cwd())
     os.chdir(folder)
+    # Runs are written down: not in the home of whoever tests.
+    stack.enter_context(mock.patch.dict(os.environ, {"XDG_STATE_HOME": folder}))
     sim = namespace["sim"] = ArmSimulator.demo()
     make = _offline(sim)
     namespace["client"] = stack.enter_context(make(None, None))

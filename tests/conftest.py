@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from typing import Any
 
@@ -85,6 +85,14 @@ _REPORT = RemediationReport(
     started=NOON,
     finished=NOON,
 )
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _journals_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Runs are written down: not in the home of whoever tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 def _maker(example: Any) -> Callable[..., Any]:

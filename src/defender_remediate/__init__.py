@@ -24,7 +24,7 @@ from defender_remediate.models.activity import ActivityEvent, ActivityStatus
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.control import SecureScore, SecurityControl
 from defender_remediate.models.fix import FixAction, FixKind, FixParameter, Impact, Reversibility
-from defender_remediate.models.guards import Guards
+from defender_remediate.models.guards import Guards, MaintenanceWindow
 from defender_remediate.models.ids import ResourceId, Scope
 from defender_remediate.models.plan import (
     PlannedRequest,
@@ -47,13 +47,20 @@ from defender_remediate.models.result import Health, Outcome, RemediationReport,
 if TYPE_CHECKING:
     from defender_remediate.catalog import Catalog
     from defender_remediate.executors import FixExecutor, PatchExecutor, TemplateExecutor
+    from defender_remediate.journal import FileJournal, Journal, MemoryJournal
+    from defender_remediate.models.waves import WaveFinished, Waves
 
 # Loaded when first used: a runbook that only lists should not pay for deploying.
 _LATER = {
     "Catalog": "defender_remediate.catalog",
+    "FileJournal": "defender_remediate.journal",
     "FixExecutor": "defender_remediate.executors",
+    "Journal": "defender_remediate.journal",
+    "MemoryJournal": "defender_remediate.journal",
     "PatchExecutor": "defender_remediate.executors",
     "TemplateExecutor": "defender_remediate.executors",
+    "WaveFinished": "defender_remediate.models.waves",
+    "Waves": "defender_remediate.models.waves",
 }
 
 __all__ = [
@@ -65,6 +72,7 @@ __all__ = [
     "Catalog",
     "Condition",
     "DefenderRemediateError",
+    "FileJournal",
     "FixAction",
     "FixExecutor",
     "FixKind",
@@ -72,6 +80,9 @@ __all__ = [
     "Guards",
     "Health",
     "Impact",
+    "Journal",
+    "MaintenanceWindow",
+    "MemoryJournal",
     "Outcome",
     "PatchExecutor",
     "PlannedRequest",
@@ -94,6 +105,8 @@ __all__ = [
     "SkippedResource",
     "StepError",
     "TemplateExecutor",
+    "WaveFinished",
+    "Waves",
     "__version__",
 ]
 

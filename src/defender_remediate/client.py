@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from defender_remediate.engine.cycle import Cycle
     from defender_remediate.executors import FixExecutor
     from defender_remediate.hooks import RemediationHook
+    from defender_remediate.journal import Journal
+    from defender_remediate.models.waves import Waves
 
 
 class RemediationClient:
@@ -51,6 +53,8 @@ class RemediationClient:
         catalog: The fixes to use; ``Catalog.bundled()`` by default.
         executors: Replaces how fixes of a kind are written: ``{"patch": MyExecutor()}``.
         guards: The limits of a run; ``Guards()`` by default: 25 changes, nothing irreversible.
+        journal: Where runs are written down before they happen; ``FileJournal()`` by default, which keeps one file per
+            run in the platform's state directory. ``MemoryJournal()`` forgets them with the process.
         hooks: Called with every event of a run, on the thread that called ``apply``.
         transport: Any azure-core transport, such as ``defender_remediate.testing.ArmSimulator``.
         source: ``"rest"`` reads assessments subscription by subscription; ``"graph"`` asks Azure Resource Graph, which
@@ -77,6 +81,7 @@ class RemediationClient:
         catalog: Catalog | None = None,
         executors: Mapping[str, FixExecutor] | None = None,
         guards: Guards | None = None,
+        journal: Journal | None = None,
         hooks: Sequence[RemediationHook] = (),
         transport: HttpTransport[Any, Any] | None = None,
         source: Literal["rest", "graph"] = "rest",
@@ -88,6 +93,7 @@ class RemediationClient:
     ) -> None:
         self._scopes = _scopes(scope)
         self._guards = guards or Guards()
+        self._journal = journal
         self._catalog = catalog
         self._executors = dict(executors or {})
         self._hooks = tuple(hooks)
@@ -126,6 +132,13 @@ class RemediationClient:
         from defender_remediate.catalog import Catalog
 
         return self._catalog if self._catalog is not None else Catalog.bundled()
+
+    @cached_property
+    def journal(self) -> Journal:
+        """Where this client's runs are written down."""
+        from defender_remediate.journal import FileJournal
+
+        return self._journal if self._journal is not None else FileJournal()
 
     @cached_property
     def activity(self) -> ActivityLog:
@@ -218,22 +231,79 @@ class RemediationClient:
         """
         return self._cycle.plan(recommendations, resources, parameters)
 
-    def apply(self, plan: RemediationPlan, *, approve: str) -> RemediationReport:
+    def apply(
+        self,
+        plan: RemediationPlan,
+        *,
+        approve: str,
+        waves: Waves | None = None,
+        waive: Mapping[str, str] | None = None,
+    ) -> RemediationReport:
         """Send what the plan says, and nothing else. Never raises for a single step: see the report.
 
         Each target is read again first and skipped when it moved since it was planned; what was written is read back
-        before it counts as applied.
+        before it counts as applied. Every intent is in the journal before its request leaves.
 
         Args:
             plan: What ``plan`` gave, or ``RemediationPlan.from_json`` read back.
             approve: ``plan.digest``, as you have seen it.
+            waves: Go about it in waves and stop when it goes wrong; all at once by default.
+            waive: Guards that this run may go beyond: their names, each with a reason that the journal keeps.
 
         Raises:
             PlanNotApprovedError: ``approve`` is not this plan's digest; nothing was sent.
             PlanError: The plan was made for another endpoint, scope or tenant.
             GuardError: The plan goes beyond a guard; nothing was sent.
+            JournalError: The run could not be written down; nothing was sent.
         """
-        return self._cycle.apply(plan, approve)
+        return self._cycle.apply(plan, approve, waves=waves, waive=waive or {})
+
+    def resume(self, run_id: str, *, waves: Waves | None = None) -> RemediationReport:
+        """Go on with a run that was interrupted, on this machine or another, or that was stopped between waves.
+
+        What the journal says has ended is not done again. A write whose end is unknown is settled by reading its
+        target, or by asking for the operation that Azure had begun. A run that is over is only reported.
+
+        Args:
+            run_id: ``report.run_id``; after a crash, the newest of ``journal.runs()``.
+            waves: As for ``apply``, for what is left.
+
+        Raises:
+            UnknownRunError: The journal has no such run.
+            JournalLockedError: Another process is at it.
+            JournalTamperedError: The journal was edited.
+            PlanError: The run was for another endpoint, scope or tenant.
+        """
+        return self._cycle.resume(run_id, waves=waves)
+
+    def plan_rollback(self, run_id: str, *, steps: Iterable[str] | None = None) -> RemediationPlan:
+        """Plan the way back of a run, newest step first. Reads only; apply it like any plan.
+
+        Every member is compared three ways: as it was, as the run left it, as it is now. What somebody changed since
+        stays as it is, and is named. What a template or a PUT created is not removed.
+
+        Args:
+            run_id: ``report.run_id``.
+            steps: Only these step ids.
+
+        Raises:
+            UnknownRunError: The journal has no such run.
+            InvalidInputError: The run has no such step.
+        """
+        return self._cycle.plan_rollback(run_id, steps)
+
+    def rollback(
+        self, run_id: str, *, steps: Iterable[str] | None = None, waive: Mapping[str, str] | None = None
+    ) -> RemediationReport:
+        """Undo a run: ``plan_rollback`` and ``apply`` in one. Calling it is the approval; the plan is in the report.
+
+        Args:
+            run_id: ``report.run_id``.
+            steps: Only these step ids.
+            waive: As for ``apply``.
+        """
+        plan = self.plan_rollback(run_id, steps=steps)
+        return self.apply(plan, approve=plan.digest, waive=waive)
 
     def verify(self, report: RemediationReport, *, timeout: float = 0.0) -> RemediationReport:
         """Look again: each result says whether the resource is ``compliant``, and Defender's own ``health``.
@@ -295,11 +365,12 @@ class RemediationClient:
             jitter=self._jitter,
             timeout=self._operation_timeout,
             workers=self._workers,
+            journal=self.journal,
         )
 
 
 def _scopes(scope: str | Sequence[str]) -> tuple[Scope, ...]:
-    texts = [scope] if isinstance(scope, str) else list(scope)
+    texts = [scope] if isinstance(scope, str) else list(scope) if isinstance(scope, Iterable) else []
     if not texts:
         raise InvalidScopeError("no scope was given", hint="pass a subscription id such as /subscriptions/{guid}")
     return tuple(dict.fromkeys(Scope.parse(text) for text in texts))

@@ -17,12 +17,12 @@ SUBSCRIPTION = "/subscriptions/11111111-1111-4111-8111-111111111111"
     "scope",
     ["", "/", "subscription", "/subscriptions/x", f"{SUBSCRIPTION}/resourceGroups", f"{SUBSCRIPTION}?x=1", [], [""],
      "/providers/Microsoft.Management/managementGroups", f"{SUBSCRIPTION}/../{SUBSCRIPTION}", "11111111-1111-4111-8111-111111111111",
-     "/tenants/x", f" {SUBSCRIPTION}", None, f"{SUBSCRIPTION}//resourceGroups/x"],
+     "/tenants/x", f" {SUBSCRIPTION}", None, [None], 5, f"{SUBSCRIPTION}//resourceGroups/x"],
 )  # fmt: skip
 def test_a_malformed_scope(sim: ArmSimulator, scope: Any) -> None:
     """Nothing is guessed."""
     with pytest.raises(errors.InvalidScopeError):
-        RemediationClient(sim.credential, [scope] if scope is None else scope, transport=sim)
+        RemediationClient(sim.credential, scope, transport=sim)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,8 @@ FAULTS: list[tuple[str, dict[str, Any], Outcome, int]] = [
     ("no connection", {}, Outcome.APPLIED, 2),
     ("no connection for ever", {"times": None}, Outcome.FAILED, 8),
     ("cut before the effect is not known to be before", {"when": "after"}, Outcome.APPLIED, 1),
+    ("401 once", {"status": 401, "code": "ExpiredAuthenticationToken"}, Outcome.APPLIED, 2),
+    ("401 for ever", {"status": 401, "code": "InvalidAuthenticationTokenTenant", "times": None}, Outcome.FAILED, 2),
     ("403", {"status": 403, "code": "AuthorizationFailed"}, Outcome.BLOCKED, 1),
     ("a deny policy", {"status": 403, "code": "RequestDisallowedByPolicy"}, Outcome.BLOCKED, 1),
     ("a lock", {"status": 409, "code": "ScopeLocked"}, Outcome.BLOCKED, 1),
@@ -229,3 +231,31 @@ def test_an_executor_that_breaks_its_contract_stops_nothing(
     assert report.count("in doubt") == 2
     assert "RuntimeError: oops" in str(report.results[0].error)
     assert not sim.writes
+
+
+def test_what_nobody_thought_of_is_a_result_too(
+    sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str]
+) -> None:
+    """An error that is not ours ends its own step only."""
+    plan = connect().plan([SECURE_TRANSFER], resources=accounts[:2])
+    jitters = iter([0.5])
+    sim.fail("PATCH", status=409, code="AnotherOperationInProgress", times=2)
+    report = connect(jitter=lambda: next(jitters), workers=1).apply(plan, approve=plan.digest)
+    assert [str(result.outcome) for result in report] == ["in doubt", "applied"]
+    assert "StopIteration" in str(report.results[0].error)
+
+
+def test_an_executor_that_breaks_while_it_waits_is_settled_by_looking(
+    sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str]
+) -> None:
+    """The write had gone out: the target tells."""
+    from defender_remediate import PatchExecutor
+    from defender_remediate.executors import StepContext
+
+    class Broken(PatchExecutor):
+        def wait(self, context: StepContext, /) -> Any:
+            raise RuntimeError("oops")
+
+    report = connect(executors={"patch": Broken()}).fix(SECURE_TRANSFER, resources=accounts[:2])
+    assert report.count("applied") == 2
+    assert [result.attempts for result in report] == [1, 1]

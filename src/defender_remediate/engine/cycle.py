@@ -11,8 +11,10 @@ from defender_remediate.arm.providers import offered_api_versions
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.catalog import Catalog
 from defender_remediate.discovery import Discovery
-from defender_remediate.engine.apply import Hook, Run, Terms, check, check_tenants
+from defender_remediate.engine.approval import check_approved, check_guards, check_place, check_tenants
+from defender_remediate.engine.backward import backward
 from defender_remediate.engine.prepare import prepare
+from defender_remediate.engine.run import Hook, Run
 from defender_remediate.engine.step import StepRunner
 from defender_remediate.engine.targets import TargetReader
 from defender_remediate.engine.verify import Verifier
@@ -25,6 +27,7 @@ from defender_remediate.errors import (
     RequestError,
 )
 from defender_remediate.executors.protocol import FixExecutor
+from defender_remediate.journal import Journal, RunKind, RunLog, RunOpened, fold
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId, Scope
 from defender_remediate.models.plan import RemediationPlan, RemediationStep
@@ -35,6 +38,8 @@ from defender_remediate.models.recommendation import (
     RecommendationMetadata,
 )
 from defender_remediate.models.result import RemediationReport
+from defender_remediate.models.waves import Waves
+from defender_remediate.planning.guards import check_waivers
 
 _SUBSCRIPTIONS_VERSION = "2022-12-01"
 # Beyond so many pairs of a recommendation and a resource, one listing costs less than a request each.
@@ -48,6 +53,7 @@ class Cycle:
     Attributes:
         timeout: Seconds that one long-running operation may take.
         workers: Threads at most.
+        journal: Where runs are written down before they happen.
     """
 
     session: ArmSession
@@ -61,6 +67,7 @@ class Cycle:
     jitter: Callable[[], float]
     timeout: float
     workers: int
+    journal: Journal
 
     def plan(
         self,
@@ -85,7 +92,8 @@ class Cycle:
             wanted,
             executors=self.executors,
             reader=self.session,
-            targets=TargetReader(self.session, self._versions),
+            targets=TargetReader(self.session, self._versions, tags_matter=bool(self.guards.protected_tags)),
+            guards=self.guards,
             workers=self.workers,
         )
         return RemediationPlan(
@@ -98,23 +106,67 @@ class Cycle:
             created_at=self.session.clock.now(),
         )
 
-    def apply(self, plan: RemediationPlan, approve: str) -> RemediationReport:
+    def apply(
+        self, plan: RemediationPlan, approve: str, *, waves: Waves | None, waive: Mapping[str, str]
+    ) -> RemediationReport:
         """Carry out an approved plan."""
-        scope = tuple(scope.text for scope in self.scopes)
-        terms = Terms(
-            endpoint=self.session.endpoint.base_url, scope=scope, executors=self.executors, guards=self.guards
-        )
-        check(plan, approve=approve, terms=terms)
+        waivers = check_waivers(waive)
+        check_approved(plan, approve)
+        self._check_place(plan)
+        check_guards(plan, self.guards, now=self.session.clock.now(), waive=waive)
         check_tenants(plan.tenants, self._tenants(plan.steps))
-        correlation_id = self.new_id()
-        run = Run(
-            run_id=self.new_id(),
-            runner=self._runner(self.session.correlated(correlation_id)),
+        run_id, correlation_id = self.new_id(), self.new_id()
+        opened = RunOpened(
+            at=self.session.clock.now(),
+            run_id=run_id,
+            kind=RunKind.ROLLBACK if plan.rolls_back else RunKind.APPLY,
+            correlation_id=correlation_id,
+            plan=plan,
+            of_run=plan.rolls_back,
+            waivers=waivers,
+        )
+        with self.journal.create(run_id) as log:
+            log.append(opened)
+            return self._run(log, opened, waves=waves).carry_out()
+
+    def resume(self, run_id: str, *, waves: Waves | None) -> RemediationReport:
+        """Go on with a run that was interrupted or stopped; nothing is sent for one that is over."""
+        with self.journal.open(run_id) as log:
+            state = fold(log.records)
+            self._check_place(state.opened.plan)
+            check_tenants(state.opened.plan.tenants, self._tenants(state.opened.plan.steps))
+            run = self._run(log, state.opened, waves=waves)
+            return attrs.evolve(run, known=state.steps, withheld=frozenset(state.opened.withheld)).carry_out()
+
+    def plan_rollback(self, run_id: str, steps: Iterable[str] | None) -> RemediationPlan:
+        """Plan the way back of a run."""
+        state = fold(self.journal.read(run_id))
+        self._check_place(state.opened.plan)
+        prepared = backward(state, only=steps, runner=self._runner(self.session), workers=self.workers)
+        return attrs.evolve(
+            state.opened.plan,
+            steps=prepared.steps,
+            skipped=prepared.skipped,
+            tenants=self._tenants(prepared.steps),
+            created_at=self.session.clock.now(),
+            rolls_back=run_id,
+        )
+
+    def _check_place(self, plan: RemediationPlan) -> None:
+        scope = tuple(scope.text for scope in self.scopes)
+        check_place(plan, endpoint=self.session.endpoint.base_url, scope=scope, executors=self.executors)
+
+    def _run(self, log: RunLog, opened: RunOpened, *, waves: Waves | None) -> Run:
+        return Run(
+            run_id=opened.run_id,
+            plan=opened.plan,
+            runner=self._runner(self.session.correlated(opened.correlation_id)),
             executors=self.executors,
             hooks=self.hooks,
             workers=self.workers,
+            log=log,
+            waves=waves,
         )
-        return run.carry_out(plan)
 
     def verify(self, report: RemediationReport, timeout: float) -> RemediationReport:
         """Look again at what a run left behind."""

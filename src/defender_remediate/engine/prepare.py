@@ -14,8 +14,10 @@ from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.executors.protocol import FixExecutor, Preview, PreviewContext
 from defender_remediate.models._json import sha256
 from defender_remediate.models.fix import Reversibility
+from defender_remediate.models.guards import Guards
 from defender_remediate.models.plan import RemediationStep, SkippedResource, SkipReason
 from defender_remediate.planning.changes import fingerprint
+from defender_remediate.planning.guards import protection
 from defender_remediate.planning.targets import Candidate, Verdict, judge
 
 
@@ -28,7 +30,13 @@ class Prepared:
 
 
 def prepare(
-    wanted: Wanted, *, executors: Mapping[str, FixExecutor], reader: Reader, targets: TargetReader, workers: int
+    wanted: Wanted,
+    *,
+    executors: Mapping[str, FixExecutor],
+    reader: Reader,
+    targets: TargetReader,
+    guards: Guards,
+    workers: int,
 ) -> Prepared:
     """Turn what is wanted into steps and skips: as many as there are pairs of a recommendation and a resource.
 
@@ -38,7 +46,7 @@ def prepare(
     for candidate in wanted.candidates:
         lanes.setdefault(candidate.lane, []).append(candidate)
     groups = [tuple(group) for group in lanes.values()]
-    done = in_parallel(lambda group: _target(group, executors, reader, targets), groups, workers=workers)
+    done = in_parallel(lambda group: _target(group, executors, reader, targets, guards), groups, workers=workers)
     return _without_clashes(
         Prepared(
             steps=tuple(step for prepared in done for step in prepared.steps),
@@ -48,7 +56,11 @@ def prepare(
 
 
 def _target(
-    group: tuple[Candidate, ...], executors: Mapping[str, FixExecutor], reader: Reader, targets: TargetReader
+    group: tuple[Candidate, ...],
+    executors: Mapping[str, FixExecutor],
+    reader: Reader,
+    targets: TargetReader,
+    guards: Guards,
 ) -> Prepared:
     try:
         reading = targets.read(group)
@@ -56,6 +68,9 @@ def _target(
         return Prepared(skipped=tuple(_skip(candidate, SkipReason.NOT_READABLE, str(error)) for candidate in group))
     if reading.missing:
         return Prepared(skipped=tuple(_skip(candidate, SkipReason.NOT_FOUND, reading.missing) for candidate in group))
+    protected = protection(guards, group[0].resource_id, reading.resource)
+    if protected:
+        return Prepared(skipped=tuple(_skip(candidate, SkipReason.PROTECTED, protected) for candidate in group))
     located = tuple(attrs.evolve(candidate, values=targets.values(candidate, reading)) for candidate in group)
     verdict = judge(located, resource=reading.resource, before=reading.before)
     skipped = tuple(_skip(refusal.candidate, refusal.reason, refusal.message) for refusal in verdict.refused)

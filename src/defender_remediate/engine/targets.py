@@ -42,10 +42,17 @@ class Reading:
 
 
 class TargetReader:
-    """Reads targets, and remembers which api-version a resource type is read with. Shared between threads."""
+    """Reads targets, and remembers which api-version a resource type is read with. Shared between threads.
 
-    def __init__(self, reader: Reader, versions: Versions) -> None:
+    Args:
+        reader: What to read with.
+        versions: Where api-versions are looked up.
+        tags_matter: Whether every resource has to be read, for its tags.
+    """
+
+    def __init__(self, reader: Reader, versions: Versions, *, tags_matter: bool = False) -> None:
         self._reader = reader
+        self._tags_matter = tags_matter
         self._versions = versions
         self._known: dict[tuple[str, str], str] = {}
         self._lock = threading.Lock()
@@ -58,7 +65,7 @@ class TargetReader:
         """
         first = group[0]
         resource = None
-        if any(needs_resource(candidate.fix) for candidate in group):
+        if self._tags_matter or any(needs_resource(candidate.fix) for candidate in group):
             resource, missing = self._body(first.resource_id, self._resource_version(first))
             if missing or not first.fix.target:
                 return Reading(resource=resource, before=resource, missing=missing)

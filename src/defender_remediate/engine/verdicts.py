@@ -19,6 +19,7 @@ from defender_remediate.errors import (
     ScopeLockedError,
     ServiceError,
     ThrottledError,
+    UnauthorizedError,
 )
 from defender_remediate.models._enums import Word
 from defender_remediate.models.result import Outcome, StepError
@@ -59,8 +60,15 @@ class Verdict:
     wait: float | None = None
 
 
-def verdict_on(error: DefenderRemediateError) -> Verdict:
-    """What an error that a submission raised means."""
+def verdict_on(error: DefenderRemediateError, *, attempt: int = 1) -> Verdict:
+    """What an error that a submission raised means.
+
+    Args:
+        error: What was raised.
+        attempt: How many times the write was sent: a token is renewed once.
+    """
+    if isinstance(error, UnauthorizedError) and attempt == 1:
+        return Verdict(next=Next.RETRY, outcome=Outcome.FAILED)
     if isinstance(error, (ThrottledError, BusyError)):
         return Verdict(next=Next.RETRY, outcome=Outcome.FAILED, wait=error.retry_after)
     if isinstance(error, ConnectionCutError):

@@ -8,12 +8,13 @@ from typing import Any
 import attrs
 
 from defender_remediate.catalog import Catalog
-from defender_remediate.errors import InvalidResourceIdError, ParameterError
+from defender_remediate.errors import InvalidInputError, InvalidResourceIdError, ParameterError
 from defender_remediate.models.fix import FixAction
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.plan import SkippedResource, SkipReason
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus, Recommendation
+from defender_remediate.planning.guards import protection
 from defender_remediate.planning.parameters import check_names, resolve, resource_values
 from defender_remediate.planning.targets import Candidate
 
@@ -39,6 +40,8 @@ def choose(recommendations: Iterable[Recommendation | str], catalog: Catalog) ->
     """Look up the fixes of recommendations, given as objects or by key; each once, in the given order."""
     chosen: dict[str, Choice] = {}
     for item in recommendations:
+        if not isinstance(item, (str, Recommendation)):
+            raise InvalidInputError(f"expected a recommendation or its key, got {item!r}")
         key, policy, own = (
             (item, "", None) if isinstance(item, str) else (item.key, item.policy_definition_id, item.fix)
         )
@@ -81,8 +84,8 @@ def resource_filter(resources: Iterable[str] | None) -> Mapping[str, str] | None
     """
     if resources is None:
         return None
-    if isinstance(resources, str):
-        raise InvalidResourceIdError("resources must be several ids, got one text", hint="pass [resource_id]")
+    if isinstance(resources, str) or not isinstance(resources, Iterable):
+        raise InvalidResourceIdError(f"resources must be several ids, got {resources!r}", hint="pass [resource_id]")
     ids = (ResourceId.parse(resource).text for resource in resources)
     return {text.casefold(): text for text in ids}
 
@@ -143,6 +146,9 @@ def _pair(
     fix = next((fix for fix in choice.fixes if fix.resource_type.casefold() == kind.casefold()), None)
     if fix is None:
         return skip(SkipReason.NO_FIX, f"the catalog has no fix of this recommendation for {kind}")
+    protected = protection(guards, assessment.resource_id, None)
+    if protected:
+        return skip(SkipReason.PROTECTED, protected)
     if fix.is_irreversible and not guards.allows(fix.key):
         return skip(SkipReason.CONSENT_MISSING, f'irreversible; consent with Guards(allow_irreversible=["{fix.key}"])')
     try:

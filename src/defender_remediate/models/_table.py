@@ -58,6 +58,9 @@ def step_text(step: RemediationStep) -> str:
     for change in step.changes:
         before, after = value(change.path, change.before), value(change.path, change.after)
         lines.append(f"      {change.path:<{width}}  {before} -> {after}")
+    lines += [
+        f"      {path}  stays as it is: somebody changed it since, or its value is secret" for path in step.left_alone
+    ]
     reason = f" ({step.impact_reason})" if step.impact_reason else ""
     lines.append(f"    impact: {step.impact}{reason}; way back: {step.reversibility}")
     return "\n".join(lines)
@@ -72,6 +75,8 @@ def _request_text(step: RemediationStep) -> str:
 def plan_text(plan: RemediationPlan) -> str:
     """A whole plan."""
     head = f"Plan {plan.digest[:12]}: {_plural(len(plan.steps), 'change')}, {len(plan.skipped)} left alone"
+    if plan.rolls_back:
+        head = f"{head}, to undo run {plan.rolls_back}"
     blocks = [f"{head}\nscope: {', '.join(plan.scope)}", *map(step_text, plan.steps)]
     if plan.skipped:
         reasons = ((_because(skip.reason, skip.message), skip.resource_id) for skip in plan.skipped)

@@ -3,17 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime, time, timedelta, timezone, tzinfo
 
 import attrs
 
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models._notebook import notebook
+from defender_remediate.models.fix import Impact
+
+WAIVABLE = ("max_changes", "max_plan_age", "allowed_impacts", "window")
+"""The guards that one call may waive, by name and with a reason."""
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-def _keys(given: Iterable[str]) -> tuple[str, ...]:
+def _several(given: Iterable[str]) -> tuple[str, ...]:
     if isinstance(given, str):
-        raise InvalidInputError(f"allow_irreversible must be several keys, got one text {given!r}", hint="pass [key]")
+        raise InvalidInputError(f"expected several texts, got one: {given!r}", hint=f"pass [{given!r}]")
     return tuple(given)
+
+
+@notebook
+@attrs.frozen(kw_only=True)
+class MaintenanceWindow:
+    """When changes may be made: each day between two times of the clock.
+
+    Attributes:
+        start, end: Wall-clock times; an end before the start is on the next day.
+        days: The days on which the window opens, such as ``("sat", "sun")``; every day by default.
+        zone: The time zone that both are in; UTC by default.
+    """
+
+    start: time
+    end: time
+    days: tuple[str, ...] = attrs.field(default=_DAYS, converter=_several)
+    zone: tzinfo = timezone.utc
+
+    def __attrs_post_init__(self) -> None:
+        unknown = [day for day in self.days if day not in _DAYS]
+        if unknown or not self.days:
+            raise InvalidInputError(f"days of a MaintenanceWindow are some of {', '.join(_DAYS)}, got {self.days!r}")
+        if self.start == self.end:
+            raise InvalidInputError("a MaintenanceWindow that ends when it starts is never open")
+
+    def is_open(self, moment: datetime) -> bool:
+        """Whether the moment, which is aware, is in the window."""
+        local = moment.astimezone(self.zone)
+        now, today = local.time(), _DAYS[local.weekday()]
+        yesterday = _DAYS[local.weekday() - 1]
+        if self.start < self.end:
+            return today in self.days and self.start <= now < self.end
+        return (today in self.days and now >= self.start) or (yesterday in self.days and now < self.end)
+
+    def __str__(self) -> str:
+        return f"{self.start:%H:%M} to {self.end:%H:%M} ({self.zone}) on {', '.join(self.days)}"
 
 
 @notebook
@@ -24,14 +67,29 @@ class Guards:
     Attributes:
         max_changes: The most steps that one ``apply`` takes; 25 unless told otherwise.
         allow_irreversible: The keys of the fixes without a way back that may be planned; none unless named.
+        protected_groups, protected_names: Patterns (``*`` and ``?``, any case) of resource groups and resources that
+            are never planned.
+        protected_tags: Tags whose resources are never planned: ``name``, or ``name=value`` with a pattern as value.
+        allowed_impacts: The impacts that a step may have; every one by default.
+        window: When a run may begin; always by default.
+        max_plan_age: How old a plan may be when it is applied; any age by default, since targets that moved are skipped.
     """
 
     max_changes: int = 25
-    allow_irreversible: tuple[str, ...] = attrs.field(default=(), converter=_keys)
+    allow_irreversible: tuple[str, ...] = attrs.field(default=(), converter=_several)
+    protected_groups: tuple[str, ...] = attrs.field(default=(), converter=_several)
+    protected_names: tuple[str, ...] = attrs.field(default=(), converter=_several)
+    protected_tags: tuple[str, ...] = attrs.field(default=(), converter=_several)
+    allowed_impacts: tuple[Impact, ...] = attrs.field(default=tuple(Impact))
+    window: MaintenanceWindow | None = None
+    max_plan_age: timedelta | None = None
 
     def __attrs_post_init__(self) -> None:
         if isinstance(self.max_changes, bool) or not isinstance(self.max_changes, int) or self.max_changes < 1:
             raise InvalidInputError(f"max_changes must be a whole number of at least 1, got {self.max_changes!r}")
+        unknown = [impact for impact in self.allowed_impacts if impact not in tuple(Impact)]
+        if isinstance(self.allowed_impacts, str) or unknown:
+            raise InvalidInputError(f"allowed_impacts are some of {', '.join(Impact)}, got {self.allowed_impacts!r}")
 
     def allows(self, key: str) -> bool:
         """Whether this irreversible fix was consented to."""

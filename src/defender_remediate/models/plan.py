@@ -29,7 +29,11 @@ class SkipReason(Word):
     PARAMETER_MISSING = "parameter missing"
     PREVIEW_FAILED = "preview failed"
     CONSENT_MISSING = "consent missing"
+    PROTECTED = "protected"
     CONFLICTS = "conflicts with another fix"
+    NOT_APPLIED = "not applied"
+    NO_WAY_BACK = "no way back"
+    NOTHING_TO_RESTORE = "nothing to restore"
 
 
 @attrs.frozen(kw_only=True, str=False)
@@ -85,6 +89,7 @@ class RemediationStep:
         fingerprint: SHA-256 of the target as it was planned; a target that moved since is skipped as drifted.
         compliant_when: The condition that proves the change.
         irreversible_keys: The fixes in it that nothing can put back; each of them needs its own consent.
+        left_alone: When this undoes a change: the members that somebody changed since, which stay as they are.
     """
 
     id: str
@@ -104,6 +109,7 @@ class RemediationStep:
     impact_reason: str = ""
     reversibility: Reversibility = attrs.field(default=Reversibility.EXACT, converter=Reversibility)
     irreversible_keys: tuple[str, ...] = ()
+    left_alone: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return _table.step_text(self)
@@ -137,6 +143,7 @@ class RemediationPlan:
         endpoint: The base URL of Azure Resource Manager.
         tenants: The tenant ids of the subscriptions involved, as far as they could be read.
         created_at: UTC.
+        rolls_back: The run that this plan undoes; empty for a plan of fixes.
     """
 
     steps: tuple[RemediationStep, ...]
@@ -146,11 +153,12 @@ class RemediationPlan:
     tenants: tuple[str, ...] = ()
     catalog_version: str
     created_at: datetime
+    rolls_back: str = ""
 
     @property
     def digest(self) -> str:
         """SHA-256 in hexadecimal over everything that is shown of a step and everything that will be sent."""
-        bound = [self.endpoint, self.tenants, self.scope, self.catalog_version]
+        bound = [self.endpoint, self.tenants, self.scope, self.catalog_version, self.rolls_back]
         return sha256([*bound, _codec.encode(self.steps)])
 
     def only(self, *, keys: Iterable[str] | None = None, resources: Iterable[str] | None = None) -> RemediationPlan:

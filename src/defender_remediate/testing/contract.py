@@ -11,7 +11,16 @@ from typing import Any
 
 import attrs
 
-from defender_remediate import Catalog, FixAction, FixExecutor, Guards, Outcome, RemediationClient, RemediationPlan
+from defender_remediate import (
+    Catalog,
+    FixAction,
+    FixExecutor,
+    Guards,
+    MemoryJournal,
+    Outcome,
+    RemediationClient,
+    RemediationPlan,
+)
 from defender_remediate.arm.cloud import resolve_endpoint
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.executors import StepContext
@@ -43,6 +52,7 @@ class Bench:
             catalog=Catalog.bundled().with_fixes(self.fix),
             executors={str(self.fix.kind): self.executor},
             guards=Guards(allow_irreversible=[self.fix.key]),
+            journal=MemoryJournal(),
             jitter=lambda: 0.0,
         )
 

@@ -26,7 +26,7 @@ from defender_remediate.engine.verdicts import Next, step_error, verdict_on
         (errors.ConflictError("m", status=409, code="ReadOnlyDisabledSubscription"), Next.GIVE_UP, Outcome.BLOCKED),
         (errors.ConflictError("m", status=409, code="Conflict"), Next.GIVE_UP, Outcome.FAILED),
         (errors.OperationFailedError("m", status=200, code="DeploymentFailed"), Next.GIVE_UP, Outcome.FAILED),
-        (errors.UnauthorizedError("m", status=401), Next.GIVE_UP, Outcome.FAILED),
+        (errors.UnauthorizedError("m", status=401), Next.RETRY, Outcome.FAILED),
         (errors.CredentialError("m"), Next.GIVE_UP, Outcome.FAILED),
         (errors.InvalidInputError("m"), Next.GIVE_UP, Outcome.FAILED),
     ],
@@ -36,6 +36,11 @@ def test_each_error_has_one_meaning(error: errors.DefenderRemediateError, follow
     """Only what is known not to have been processed is sent again without a look."""
     verdict = verdict_on(error)
     assert (verdict.next, verdict.outcome) == (following, outcome)
+
+
+def test_a_token_is_renewed_once() -> None:
+    """A second refusal is not about the token's age."""
+    assert verdict_on(errors.UnauthorizedError("m", status=401), attempt=2).next is Next.GIVE_UP
 
 
 def test_the_wait_is_the_one_that_azure_asked_for() -> None:

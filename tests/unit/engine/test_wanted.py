@@ -18,7 +18,7 @@ from defender_remediate import (
     SkipReason,
 )
 from defender_remediate.engine.wanted import check_given, check_parameters, choose, collect, resource_filter
-from defender_remediate.errors import InvalidResourceIdError, ParameterError
+from defender_remediate.errors import InvalidInputError, InvalidResourceIdError, ParameterError
 
 KEY = "aaaaaaaa-0000-0000-0000-000000000001"
 POLICY = "bbbbbbbb-0000-0000-0000-000000000001"
@@ -128,8 +128,11 @@ def test_other_recommendations_are_passed_over() -> None:
 def test_resources_are_several_ids() -> None:
     """A single text would be taken for a sequence of letters."""
     assert resource_filter(None) is None
-    with pytest.raises(InvalidResourceIdError, match="got one text"):
-        resource_filter(ACCOUNT)
+    for wrong in (ACCOUNT, 5):
+        with pytest.raises(InvalidResourceIdError, match="must be several ids"):
+            resource_filter(wrong)  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match="got 5"):
+        choose([5], CATALOG)  # type: ignore[list-item]
     with pytest.raises(InvalidResourceIdError):
         resource_filter(["st1"])
 

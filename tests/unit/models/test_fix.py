@@ -99,7 +99,7 @@ def test_a_guard_takes_only_a_whole_number(limit):
 
 def test_a_consent_is_a_list_of_keys():
     """One text in place of several would be taken letter by letter."""
-    with pytest.raises(InvalidInputError, match="must be several keys"):
+    with pytest.raises(InvalidInputError, match="expected several texts"):
         Guards(allow_irreversible="1c5de8e1-f68d-6a17-e0d2-ec259c42768c")
 
 

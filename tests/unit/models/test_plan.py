@@ -88,6 +88,7 @@ EDITS = {
     "compliant_when": Condition(test="exists", path="x", value=True),
     "impact": "restart",
     "irreversible_keys": ("other",),
+    "left_alone": ("properties.x",),
     "impact_reason": "other",
     "reversibility": "none",
 }

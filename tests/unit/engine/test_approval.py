@@ -9,7 +9,8 @@ import attrs
 import pytest
 
 from defender_remediate import Condition, Guards, PatchExecutor, PlannedRequest, RemediationPlan, RemediationStep
-from defender_remediate.engine.apply import Terms, check, check_tenants, lanes
+from defender_remediate.engine.approval import check_approved, check_guards, check_place, check_tenants
+from defender_remediate.engine.run import lanes
 from defender_remediate.errors import GuardError, PlanError, PlanNotApprovedError
 
 ONE = "/subscriptions/11111111-1111-1111-1111-111111111111"
@@ -48,29 +49,23 @@ def plan(*steps: RemediationStep) -> RemediationPlan:
     )
 
 
-def terms(**more: Any) -> Terms:
-    return Terms(
-        **{
-            "endpoint": "https://management.azure.com",
-            "scope": (ONE.upper(),),
-            "executors": {"patch": PatchExecutor()},
-            "guards": Guards(),
-            **more,
-        }
-    )
+def check(made: RemediationPlan, guards: Guards | None = None, **waive: str) -> None:
+    check_guards(made, guards or Guards(), now=made.created_at, waive=waive)
 
 
 def test_an_approved_plan_passes() -> None:
     """The digest may be written in capitals, and ids in any casing."""
     made = plan(step(1))
-    check(made, approve=f" {made.digest.upper()} ", terms=terms())
+    check_approved(made, f" {made.digest.upper()} ")
+    check_place(made, endpoint=made.endpoint, scope=(ONE.upper(),), executors={"patch": PatchExecutor()})
+    check(made)
 
 
 @pytest.mark.parametrize("approve", ["", "yes", None, True, "0" * 64])
 def test_anything_but_the_digest_is_no_approval(approve: Any) -> None:
     """There is no way to say yes to a plan that one has not seen."""
     with pytest.raises(PlanNotApprovedError, match=r"pass approve=plan\.digest"):
-        check(plan(step(1)), approve=approve, terms=terms())
+        check_approved(plan(step(1)), approve)
 
 
 def test_an_edited_plan_is_not_the_approved_one() -> None:
@@ -79,7 +74,7 @@ def test_an_edited_plan_is_not_the_approved_one() -> None:
     request = attrs.evolve(made.steps[0].request, body={"a": 2})
     edited = attrs.evolve(made, steps=(attrs.evolve(made.steps[0], request=request),))
     with pytest.raises(PlanNotApprovedError):
-        check(edited, approve=made.digest, terms=terms())
+        check_approved(edited, made.digest)
 
 
 @pytest.mark.parametrize(
@@ -93,8 +88,9 @@ def test_an_edited_plan_is_not_the_approved_one() -> None:
 def test_a_plan_made_elsewhere_is_refused(more: dict[str, Any], what: str) -> None:
     """A plan is bound to where it was made."""
     made = plan(step(1))
+    here: dict[str, Any] = {"endpoint": made.endpoint, "scope": made.scope, "executors": {"patch": PatchExecutor()}}
     with pytest.raises(PlanError, match=what):
-        check(made, approve=made.digest, terms=terms(**more))
+        check_place(made, **here | more)
 
 
 def test_a_plan_is_bound_to_its_tenants() -> None:
@@ -111,7 +107,7 @@ def test_more_changes_than_the_guard_allows_are_refused() -> None:
     """The message says how to go on."""
     made = plan(step(1), step(2))
     with pytest.raises(GuardError, match=r"plan.limit\(1\)") as caught:
-        check(made, approve=made.digest, terms=terms(guards=Guards(max_changes=1)))
+        check(made, Guards(max_changes=1))
     assert caught.value.guard == "max_changes"
 
 
@@ -119,16 +115,16 @@ def test_an_irreversible_step_needs_consent_also_when_it_is_applied() -> None:
     """A plan that was made with consent is not applied without it."""
     made = plan(step(1, reversibility="none", irreversible_keys=("key",)))
     with pytest.raises(GuardError, match="cannot be undone") as caught:
-        check(made, approve=made.digest, terms=terms())
+        check(made)
     assert caught.value.guard == "allow_irreversible"
-    check(made, approve=made.digest, terms=terms(guards=Guards(allow_irreversible=["KEY"])))
+    check(made, Guards(allow_irreversible=["KEY"]))
 
 
 def test_every_irreversible_fix_of_a_step_needs_consent() -> None:
     """Consent to one recommendation is no consent to another that shares its request."""
     made = plan(step(1, reversibility="none", irreversible_keys=("key", "other")))
     with pytest.raises(GuardError):
-        check(made, approve=made.digest, terms=terms(guards=Guards(allow_irreversible=["key"])))
+        check(made, Guards(allow_irreversible=["key"]))
 
 
 def test_subscriptions_take_turns_and_one_resource_is_one_lane() -> None:

@@ -1,0 +1,79 @@
+"""Whether a plan may be carried out: approved, made for this place, and within the guards. Makes no request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from defender_remediate.errors import GuardError, PlanError, PlanNotApprovedError
+from defender_remediate.executors.protocol import FixExecutor
+from defender_remediate.models.guards import Guards
+from defender_remediate.models.plan import RemediationPlan
+from defender_remediate.planning.guards import protection, violations
+
+
+def check_approved(plan: RemediationPlan, approve: str) -> None:
+    """Refuse a plan that was not approved as it is.
+
+    Raises:
+        PlanNotApprovedError: ``approve`` is not this plan's digest.
+    """
+    if not isinstance(approve, str) or approve.strip().casefold() != plan.digest:
+        raise PlanNotApprovedError(
+            f"the plan's digest is {plan.digest[:12]}…, but {str(approve)[:12]!r} was approved",
+            hint="look at the plan, then pass approve=plan.digest",
+        )
+
+
+def check_place(
+    plan: RemediationPlan, *, endpoint: str, scope: Sequence[str], executors: Mapping[str, FixExecutor]
+) -> None:
+    """Refuse a plan that was made for somewhere else.
+
+    Raises:
+        PlanError: It was made for another endpoint or scope, or needs an executor that is not there.
+    """
+    _check_same("endpoint", [plan.endpoint], [endpoint])
+    _check_same("scope", plan.scope, scope)
+    unknown = sorted({step.executor for step in plan.steps} - set(executors))
+    if unknown:
+        raise PlanError(f"the plan needs an executor {unknown[0]!r}", hint="pass it with executors={…}")
+
+
+def check_tenants(planned: Sequence[str], here: Sequence[str]) -> None:
+    """Refuse a plan of another tenant. A plan without a tenant was made by somebody who may not read it.
+
+    Raises:
+        PlanError: A subscription of the plan is in a tenant that the plan does not name.
+    """
+    others = {tenant.casefold() for tenant in here} - {tenant.casefold() for tenant in planned}
+    if planned and others:
+        _check_same("tenant", planned, here)
+
+
+def _check_same(name: str, planned: Sequence[str], here: Sequence[str]) -> None:
+    if sorted(text.casefold() for text in planned) != sorted(text.casefold() for text in here):
+        places = f"{', '.join(planned)}, not {', '.join(here)}"
+        raise PlanError(f"the plan was made for another {name}: {places}", hint="plan again here")
+
+
+def check_guards(plan: RemediationPlan, guards: Guards, *, now: datetime, waive: Mapping[str, str]) -> None:
+    """Refuse a plan that goes beyond a guard which was not waived.
+
+    Raises:
+        GuardError: Names the guard.
+    """
+    for found in violations(guards, plan, now):
+        if found.guard not in waive:
+            raise GuardError(found.message, guard=found.guard, hint=found.hint)
+    for step in plan.steps:
+        reason = protection(guards, step.resource_id, None)
+        if reason:
+            raise GuardError(f"{step.target_id}: {reason}", guard="protected", hint="leave it out with plan.only(...)")
+        for key in step.irreversible_keys:
+            if not guards.allows(key):
+                raise GuardError(
+                    f"the change of {step.target_id} cannot be undone and was not consented to",
+                    guard="allow_irreversible",
+                    hint=f'pass guards=Guards(allow_irreversible=["{key}"])',
+                )

@@ -1,0 +1,212 @@
+"""The attempts of one step: write down, send, wait, read back, and what to do when one of them fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import attrs
+
+from defender_remediate.arm.session import ArmResponse, ArmSession
+from defender_remediate.engine.endings import ended, not_in_effect
+from defender_remediate.engine.reading import read_back
+from defender_remediate.engine.verdicts import Next, Verdict, step_error, verdict_on
+from defender_remediate.errors import ConnectionCutError, DefenderRemediateError, JournalError
+from defender_remediate.executors.protocol import FixExecutor, StepContext, Submission
+from defender_remediate.journal import RunLog, StepAccepted, StepIntended, StepState
+from defender_remediate.journal.redaction import HIDDEN_POLL
+from defender_remediate.models._json import ABSENT, FrozenMap
+from defender_remediate.models._redact import redact_text
+from defender_remediate.models.plan import RemediationStep
+from defender_remediate.models.result import Outcome, RemediationResult, StepError
+from defender_remediate.planning.changes import fingerprint
+from defender_remediate.planning.compliance import holds
+
+MAX_ATTEMPTS = 8
+MAX_WAIT = 300.0
+_WITHHELD = StepError(
+    code="Withheld",
+    message="the request had a secret in it, which the journal does not keep, so it cannot be sent from there",
+    hint="plan again and approve the new plan",
+)
+_LINKS = ("azure-asyncoperation", "location")
+
+
+@attrs.frozen(kw_only=True)
+class _Failure:
+    """Why an attempt did not end well.
+
+    Attributes:
+        accepted: Whether Azure had taken the write: then it goes on there, and must not be sent again.
+    """
+
+    error: DefenderRemediateError
+    accepted: bool
+
+
+@attrs.define(kw_only=True)
+class Attempts:
+    """The attempts of one step. Lives in one thread.
+
+    Attributes:
+        jitter: Gives a number from 0 to 1, to spread retries.
+        before: The target as it was read last.
+        withheld: Whether the journal did not keep the request, because it had a secret in it: it cannot be sent again.
+        sent: How many times the write was sent.
+    """
+
+    session: ArmSession
+    step: RemediationStep
+    executor: FixExecutor
+    log: RunLog
+    timeout: float
+    jitter: Callable[[], float]
+    before: Any = None
+    withheld: bool = False
+    sent: int = 0
+    request_id: str = ""
+
+    def result(self) -> RemediationResult:
+        """Send, until it is clear what became of it."""
+        if self.withheld:
+            return self._end(Outcome.FAILED, error=_WITHHELD)
+        while True:
+            failure = self._try()
+            ending = self._proven() if failure is None else self._after(failure)
+            if ending is not None:
+                return ending
+
+    def go_on(self, known: StepState) -> RemediationResult:
+        """Find out what became of the last attempt of an interrupted run, and go on from there."""
+        self.sent = known.attempts
+        if known.accepted is not None and known.accepted.poll_kind != HIDDEN_POLL:
+            failure = self._wait_for(Submission(response=_as_response(self.step, known.accepted)))
+            ending = self._proven() if failure is None else self._after(failure)
+        else:
+            cut = StepError(code="Interrupted", message="the run was interrupted while this was being sent")
+            ending = self._look(cut, resend=known.accepted is None)
+        return self.result() if ending is None else ending
+
+    def _after(self, failure: _Failure) -> RemediationResult | None:
+        verdict = verdict_on(failure.error, attempt=self.sent)
+        error = step_error(failure.error)
+        if verdict.next is Next.GIVE_UP:
+            return self._end(verdict.outcome, error=error)
+        if failure.accepted or verdict.next is Next.LOOK:
+            seen = self._look(error, resend=not failure.accepted)
+            if seen is not None:
+                return seen
+        if self.sent >= MAX_ATTEMPTS or (verdict.wait or 0.0) > MAX_WAIT:
+            return self._end(Outcome.FAILED, error=error)
+        self._wait(verdict)
+        return None
+
+    def _try(self) -> _Failure | None:
+        try:
+            self.log.append(
+                StepIntended(
+                    at=self.session.clock.now(),
+                    step_id=self.step.id,
+                    attempt=self.sent + 1,
+                    before=FrozenMap(
+                        {change.path: change.before for change in self.step.changes if change.before is not ABSENT}
+                    ),
+                    fingerprint=fingerprint(self.before),
+                )
+            )
+        except DefenderRemediateError as error:
+            # What cannot be written down is not done.
+            return _Failure(error=error, accepted=False)
+        self.sent += 1
+        try:
+            submission = self.executor.submit(self._context())
+        except DefenderRemediateError as error:
+            self.request_id = getattr(error, "request_id", "") or self.request_id
+            return _Failure(error=error, accepted=False)
+        except Exception as error:  # noqa: BLE001 - an executor that breaks its contract must not stop the other steps
+            return self._broken(error)
+        return self._follow(submission)
+
+    def _follow(self, submission: Submission) -> _Failure | None:
+        # When this cannot be written down, the intent still is: a resume would find out by looking.
+        with suppress(JournalError):
+            self.log.append(_accepted(self.step, submission.response, self.session))
+        return self._wait_for(submission)
+
+    def _wait_for(self, submission: Submission) -> _Failure | None:
+        self.request_id = submission.response.request_id
+        try:
+            self.executor.wait(attrs.evolve(self._context(), submission=submission))
+        except DefenderRemediateError as error:
+            self.request_id = getattr(error, "request_id", "") or self.request_id
+            return _Failure(error=error, accepted=True)
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._broken(error)
+        return None
+
+    def _broken(self, error: Exception) -> _Failure:
+        # What it did is unknown, so it counts as sent.
+        text = f"the executor {self.step.executor!r} raised {type(error).__name__}: {error}"
+        return _Failure(error=ConnectionCutError(redact_text(text)), accepted=True)
+
+    def _context(self) -> StepContext:
+        return StepContext(step=self.step, before=self.before, session=self.session, timeout=self.timeout)
+
+    def _look(self, error: StepError, *, resend: bool) -> RemediationResult | None:
+        """Read the target after an answer that leaves it open; None when the write may be sent again."""
+        try:
+            self.before = read_back(self.session, self.step)
+        except DefenderRemediateError as unread:
+            hint = f"the target could not be read either: {unread.message}"
+            return self._end(Outcome.IN_DOUBT, error=attrs.evolve(error, hint=hint))
+        if holds(self.step.compliant_when, self.before):
+            return self._end(Outcome.APPLIED, body=self.before)
+        if resend and fingerprint(self.before) == self.step.fingerprint:
+            return None
+        return self._end(Outcome.IN_DOUBT, body=self.before, error=error)
+
+    def _proven(self) -> RemediationResult:
+        """The result of a write that Azure says has succeeded: success only when the target shows it."""
+        try:
+            body = read_back(self.session, self.step)
+        except DefenderRemediateError as error:
+            return self._end(Outcome.IN_DOUBT, error=step_error(error))
+        if holds(self.step.compliant_when, body):
+            return self._end(Outcome.APPLIED, body=body)
+        return self._end(Outcome.FAILED, body=body, error=not_in_effect(self.step, body))
+
+    def _wait(self, verdict: Verdict) -> None:
+        backoff = min(60.0, 2.0**self.sent) * (0.5 + self.jitter() / 2)
+        self.session.clock.sleep(backoff if verdict.wait is None else verdict.wait)
+
+    def _end(self, outcome: Outcome, *, body: Any = ABSENT, error: StepError | None = None) -> RemediationResult:
+        result = ended(self.step, outcome, error=error, body=body)
+        return attrs.evolve(result, attempts=self.sent, request_id=self.request_id)
+
+
+def _accepted(step: RemediationStep, response: ArmResponse, session: ArmSession) -> StepAccepted:
+    kind = next((name for name in _LINKS if response.headers.get(name)), "")
+    return StepAccepted(
+        at=session.clock.now(),
+        step_id=step.id,
+        status=response.status,
+        poll_url=response.headers.get(kind, "") if kind else "",
+        poll_kind=kind,
+        request_id=response.request_id,
+    )
+
+
+def _as_response(step: RemediationStep, accepted: StepAccepted) -> ArmResponse:
+    """Azure's first answer, as far as it is needed to follow the operation.
+
+    The body was not kept: without a link, the resource itself is asked for its state, as a 202 without one asks for.
+    """
+    return ArmResponse(
+        status=accepted.status if accepted.poll_kind else 202,
+        headers={accepted.poll_kind: accepted.poll_url} if accepted.poll_kind else {},
+        body=None,
+        request_id=accepted.request_id,
+        url=step.request.path,
+        method=step.request.method,
+    )

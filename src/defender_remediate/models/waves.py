@@ -1,0 +1,92 @@
+"""Going about a plan in waves: a few first, then more, and a stop when it goes wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import attrs
+
+from defender_remediate.errors import InvalidInputError
+from defender_remediate.models._notebook import notebook
+from defender_remediate.models.result import RemediationResult
+
+
+@attrs.frozen(kw_only=True)
+class WaveFinished:
+    """What a gate is told when a wave is over.
+
+    Attributes:
+        number: 1 for the canary.
+        waves: How many there are.
+        results: Those of this wave, read back and looked at again after the pause.
+        remaining: Steps that have not begun.
+    """
+
+    number: int
+    waves: int
+    results: tuple[RemediationResult, ...]
+    remaining: int
+
+    @property
+    def failures(self) -> tuple[RemediationResult, ...]:
+        """The results of this wave that did not end well."""
+        return tuple(result for result in self.results if not result.outcome.is_good)
+
+
+Gate = Callable[[WaveFinished], bool]
+"""Says whether the next wave may begin."""
+
+
+@notebook
+@attrs.frozen(kw_only=True)
+class Waves:
+    """How a plan is divided, and when it is stopped.
+
+    Attributes:
+        canary: Steps in the first wave.
+        growth: How many times larger each wave is than the one before it; at least 1.
+        pause: Seconds between the end of a wave and the look at what became of it.
+        max_failures: The run stops when more steps than this did not end well.
+        max_failure_share: The run stops when a larger share than this of the steps so far did not end well; 0 to 1.
+        gate: Asked after each wave but the last; the run stops unless it answers True.
+    """
+
+    canary: int = 1
+    growth: float = 3.0
+    pause: float = 0.0
+    max_failures: int = 0
+    max_failure_share: float = 1.0
+    gate: Gate | None = attrs.field(default=None, repr=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        good = (
+            ("canary", self.canary >= 1),
+            ("growth", self.growth >= 1 and math.isfinite(self.growth)),
+            ("pause", self.pause >= 0 and math.isfinite(self.pause)),
+            ("max_failures", self.max_failures >= 0),
+            ("max_failure_share", 0 <= self.max_failure_share <= 1),
+        )
+        for name, is_good in good:
+            if not is_good:
+                raise InvalidInputError(f"{name} of Waves cannot be {getattr(self, name)!r}")
+
+    def sizes(self, steps: int) -> tuple[int, ...]:
+        """How many steps each wave has; they add up to all of them."""
+        sizes: list[int] = []
+        size = float(self.canary)
+        while steps > 0:
+            sizes.append(min(steps, math.floor(size)))
+            steps -= sizes[-1]
+            size *= self.growth
+        return tuple(sizes)
+
+    def must_stop(self, failed: int, tried: int) -> str:
+        """Why the run must not go on after so many failures; empty when it may."""
+        if failed > self.max_failures:
+            return f"{failed} of {tried} steps did not end well; max_failures is {self.max_failures}"
+        if tried and failed / tried > self.max_failure_share:
+            return (
+                f"{failed / tried:.0%} of the steps did not end well; max_failure_share is {self.max_failure_share:.0%}"
+            )
+        return ""

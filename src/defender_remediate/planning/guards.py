@@ -1,0 +1,106 @@
+"""Where a plan goes beyond its guards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+import attrs
+
+from defender_remediate.errors import InvalidInputError
+from defender_remediate.models.guards import WAIVABLE, Guards
+from defender_remediate.models.ids import ResourceId
+from defender_remediate.models.plan import RemediationPlan
+
+
+@attrs.frozen(kw_only=True)
+class Violation:
+    """One guard that a plan goes beyond."""
+
+    guard: str
+    message: str
+    hint: str = ""
+
+
+def protection(guards: Guards, resource_id: str, resource: Any) -> str:
+    """Why a resource must not be planned; empty when it may.
+
+    Args:
+        guards: The guards.
+        resource_id: The resource.
+        resource: Its body, for the tags; None when it was not read.
+    """
+    parsed = ResourceId.parse(resource_id)
+    group = parsed.resource_group or (parsed.name if parsed.type.casefold().endswith("/resourcegroups") else "")
+    if group and _any(guards.protected_groups, group):
+        return f"its resource group {group!r} is protected"
+    if _any(guards.protected_names, parsed.resource.name):
+        return f"its name {parsed.resource.name!r} is protected"
+    tags = resource.get("tags") if isinstance(resource, Mapping) else None
+    for name, value in (tags or {}).items():
+        for protected in guards.protected_tags:
+            wanted, has_value, pattern = protected.partition("=")
+            if wanted.casefold() == name.casefold() and (not has_value or _any((pattern,), str(value))):
+                return f"its tag {name}={value} is protected"
+    return ""
+
+
+def violations(guards: Guards, plan: RemediationPlan, now: datetime) -> tuple[Violation, ...]:
+    """Every guard that applying the plan now would go beyond."""
+    return tuple(
+        filter(None, (_changes(guards, plan), _impacts(guards, plan), _window(guards, now), _age(guards, plan, now)))
+    )
+
+
+def check_waivers(waive: Mapping[str, str]) -> tuple[str, ...]:
+    """The waivers as they are recorded.
+
+    Raises:
+        InvalidInputError: There is no such guard, or a waiver has no reason.
+    """
+    for name, reason in waive.items():
+        if name not in WAIVABLE:
+            raise InvalidInputError(f"{name!r} cannot be waived", hint=f"these can: {', '.join(WAIVABLE)}")
+        if not isinstance(reason, str) or not reason.strip():
+            raise InvalidInputError(f"waiving {name!r} needs a reason", hint=f'waive={{"{name}": "why"}}')
+    return tuple(f"{name}: {reason.strip()}" for name, reason in waive.items())
+
+
+def _changes(guards: Guards, plan: RemediationPlan) -> Violation | None:
+    count = len(plan.steps)
+    if count <= guards.max_changes:
+        return None
+    return Violation(
+        guard="max_changes",
+        message=f"the plan has {count} changes, the guard max_changes allows {guards.max_changes}",
+        hint=f"apply plan.limit({guards.max_changes}), or pass guards=Guards(max_changes={count})",
+    )
+
+
+def _impacts(guards: Guards, plan: RemediationPlan) -> Violation | None:
+    for step in plan.steps:
+        if step.impact not in guards.allowed_impacts:
+            message = f"the change of {step.target_id} has the impact {step.impact}, which the guards do not allow"
+            return Violation(guard="allowed_impacts", message=message, hint="leave it out with plan.only(...)")
+    return None
+
+
+def _window(guards: Guards, now: datetime) -> Violation | None:
+    if guards.window is None or guards.window.is_open(now):
+        return None
+    return Violation(guard="window", message=f"it is {now:%a %H:%M} UTC, outside the window {guards.window}")
+
+
+def _age(guards: Guards, plan: RemediationPlan, now: datetime) -> Violation | None:
+    age = now - plan.created_at
+    if guards.max_plan_age is None or age <= guards.max_plan_age:
+        return None
+    return Violation(
+        guard="max_plan_age", message=f"the plan is {age} old, {guards.max_plan_age} at most", hint="plan again"
+    )
+
+
+def _any(patterns: tuple[str, ...], text: str) -> bool:
+    return any(fnmatchcase(text.casefold(), pattern.casefold()) for pattern in patterns)

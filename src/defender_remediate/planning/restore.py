@@ -1,0 +1,85 @@
+"""Going back: what of a change can be undone, when somebody else may have touched the target since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from defender_remediate.models._json import ABSENT
+from defender_remediate.models.condition import Condition, Test
+from defender_remediate.models.plan import PropertyChange
+from defender_remediate.planning.compliance import same
+from defender_remediate.planning.paths import assign, join, look_up, member, split
+
+
+@attrs.frozen(kw_only=True)
+class Restoration:
+    """What undoing some changes comes to.
+
+    Attributes:
+        body: The target with everything put back that can be.
+        restored: The paths that this puts back.
+        left_alone: The paths that somebody else changed since; they stay as they are.
+    """
+
+    body: Any
+    restored: tuple[str, ...] = ()
+    left_alone: tuple[str, ...] = ()
+
+
+def restoration(changes: Iterable[PropertyChange], current: Any) -> Restoration:
+    """Compare three ways: as it was, as the change left it, as it is now.
+
+    A member that is as the change left it goes back to what it was: also to being absent, which is not null. One that
+    is as it was already needs nothing. Any other was changed by a third party, and is never overwritten.
+    """
+    found = Restoration(body=current)
+    for change in changes:
+        found = _undone(found, change)
+    return found
+
+
+def _undone(found: Restoration, change: PropertyChange) -> Restoration:
+    now = look_up(found.body, change.path)
+    if _equal(now, change.before):
+        return found
+    if _equal(now, change.after) and _has_room(found.body, change.path):
+        body = assign(found.body, change.path, change.before)
+        return attrs.evolve(found, body=body, restored=(*found.restored, change.path))
+    if isinstance(now, Mapping) and isinstance(change.after, Mapping) and change.before is ABSENT:
+        # Somebody added to an object that the change had brought: what came with it goes, what was added stays.
+        for part in _members(change, now):
+            found = _undone(found, part)
+        return found
+    return attrs.evolve(found, left_alone=(*found.left_alone, change.path))
+
+
+def _has_room(body: Any, path: str) -> bool:
+    # A member that is missing because the object around it is gone, or is none any more, was changed by somebody.
+    *outer, _ = split(path)
+    return isinstance(look_up(body, join(outer)), Mapping)
+
+
+def _members(change: PropertyChange, now: Mapping[str, Any]) -> Iterable[PropertyChange]:
+    for name, value in change.after.items():
+        yield PropertyChange(path=join((*split(change.path), member(now, name))), after=value)
+
+
+def _equal(left: Any, right: Any) -> bool:
+    if left is ABSENT or right is ABSENT:
+        return left is right
+    return same(left, right)
+
+
+def is_restored(body: Any, paths: Iterable[str]) -> Condition:
+    """The condition that proves a restoration: each path has the value that it has in the restored body."""
+    parts = tuple(_as(path, look_up(body, path)) for path in paths)
+    return parts[0] if len(parts) == 1 else Condition(test=Test.ALL, of=parts)
+
+
+def _as(path: str, value: Any) -> Condition:
+    if value is ABSENT or value is None:
+        return Condition(test=Test.EXISTS, path=path, value=False)
+    return Condition(test=Test.EQUALS, path=path, value=value)

@@ -1,0 +1,164 @@
+"""Going back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from defender_remediate import Guards, MemoryJournal, Outcome, RemediationClient, SkipReason
+from defender_remediate.errors import GuardError, InvalidInputError, UnknownRunError
+from defender_remediate.testing import ArmSimulator
+
+SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
+PUBLIC_ACCESS = "51fd8bb1-0db4-bbf1-7e2b-cfcba7eb66a6"
+MINIMUM_TLS = "54bb9d74-fb09-c933-8249-91d5b36310c3"
+FIREWALL = "45d313c3-3fca-5040-035f-d61928366d31"
+FTP_BASIC_AUTH = "56d42cec-3359-c1a2-f3f2-fea2232edc64"
+KEY_VAULT_LOGS = "88bbc99c-e5af-ddd7-6105-6150b2bfa519"
+PURGE_PROTECTION = "4ed62ae4-5072-f9e7-8d94-51c76c48159a"
+
+
+@pytest.fixture
+def client(connect: Callable[..., RemediationClient]) -> RemediationClient:
+    """A client whose runs are kept in memory."""
+    guards = Guards(max_changes=200, allow_irreversible=[PURGE_PROTECTION])
+    return connect(journal=MemoryJournal(), guards=guards)
+
+
+@pytest.mark.parametrize("key", [SECURE_TRANSFER, PUBLIC_ACCESS, MINIMUM_TLS, FIREWALL, FTP_BASIC_AUTH])
+def test_a_run_is_undone_exactly(sim: ArmSimulator, client: RemediationClient, key: str) -> None:
+    """By PATCH and by PUT: every target is what it was."""
+    plan = client.plan([key])
+    before = {step.target_id: sim.resource(step.target_id) for step in plan.steps}
+    report = client.apply(plan, approve=plan.digest)
+    report.raise_for_failures()
+    back = client.rollback(report.run_id)
+    back.raise_for_failures()
+    assert back.count(Outcome.ROLLED_BACK) == len(plan.steps) > 0
+    assert {target: sim.resource(target) for target in before} == before
+
+
+def test_everything_with_a_way_back_goes_back(sim: ArmSimulator, client: RemediationClient) -> None:
+    """And what has none says so: templates and the irreversible are left as they are, by name."""
+    parameters = {
+        "workspace_id": sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0],
+        "allowed_origins": ["https://shop.contoso.example"],
+        "authorized_ip_ranges": ["203.0.113.0/24"],
+    }
+    plan = client.plan(parameters=parameters)
+    exact = [step for step in plan.steps if step.way_back is not None]
+    before = {step.target_id: sim.resource(step.target_id) for step in exact}
+    report = client.apply(plan, approve=plan.digest)
+    report.raise_for_failures()
+    undo = client.plan_rollback(report.run_id)
+    assert {step.target_id for step in undo.steps} == set(before)
+    assert {skip.reason for skip in undo.skipped} == {SkipReason.NO_WAY_BACK}
+    assert len(undo.skipped) == len(plan.steps) - len(exact)
+    assert f"to undo run {report.run_id}" in str(undo)
+    client.apply(undo, approve=undo.digest).raise_for_failures()
+    now = {target: sim.resource(target) for target in before}
+    for body in (*before.values(), *now.values()):
+        body.pop("etag", None)
+    assert now == before
+
+
+def test_a_third_partys_edit_survives_and_is_named(
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str]
+) -> None:
+    """What somebody changed since stays; the rest goes back."""
+    one = {found.resource_id for found in client.list_assessments(PUBLIC_ACCESS, status="Unhealthy")}
+    shared = min(one & set(accounts))
+    report = client.fix(SECURE_TRANSFER, resources=accounts)
+    both = client.fix(PUBLIC_ACCESS, resources=[shared])
+    assert both.count("applied") == 1
+    sim.edit(shared, lambda body: body["tags"].update(owner="them"))
+    sim.edit(accounts[-1], lambda body: body["properties"].update(supportsHttpsTrafficOnly="theirs"))
+    undo = client.plan_rollback(report.run_id)
+    left = {skip.resource_id: skip for skip in undo.skipped}
+    assert left[accounts[-1]].reason is SkipReason.NOTHING_TO_RESTORE
+    assert "properties.supportsHttpsTrafficOnly" in left[accounts[-1]].message
+    client.apply(undo, approve=undo.digest).raise_for_failures()
+    body = sim.resource(shared)
+    assert body["properties"]["supportsHttpsTrafficOnly"] is False
+    assert body["properties"]["allowBlobPublicAccess"] is False
+    assert body["tags"]["owner"] == "them"
+
+
+def test_part_of_a_step_goes_back_when_somebody_changed_the_rest(
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str]
+) -> None:
+    """Member by member, and the plan names what stays."""
+    one = {found.resource_id for found in client.list_assessments(PUBLIC_ACCESS, status="Unhealthy")}
+    shared = min(one & set(accounts))
+    plan = client.plan([SECURE_TRANSFER, PUBLIC_ACCESS], resources=[shared])
+    report = client.apply(plan, approve=plan.digest)
+    sim.edit(shared, lambda body: body["properties"].update(allowBlobPublicAccess="theirs"))
+    undo = client.plan_rollback(report.run_id)
+    assert undo.steps[0].left_alone == ("properties.allowBlobPublicAccess",)
+    assert "stays as it is" in str(undo)
+    client.apply(undo, approve=undo.digest).raise_for_failures()
+    properties = sim.resource(shared)["properties"]
+    assert properties["supportsHttpsTrafficOnly"] is False
+    assert properties["allowBlobPublicAccess"] == "theirs"
+
+
+def test_single_steps_go_back(sim: ArmSimulator, client: RemediationClient, accounts: list[str]) -> None:
+    """The others stay; an unknown step is an error."""
+    report = client.fix(SECURE_TRANSFER, resources=accounts)
+    chosen = report.results[2]
+    back = client.rollback(report.run_id, steps=[chosen.step_id])
+    assert [result.resource_id for result in back] == [chosen.resource_id]
+    assert sim.resource(chosen.resource_id)["properties"]["supportsHttpsTrafficOnly"] is False
+    assert sim.resource(report.results[0].resource_id)["properties"]["supportsHttpsTrafficOnly"] is True
+    with pytest.raises(InvalidInputError, match="no step 'x'"):
+        client.plan_rollback(report.run_id, steps=["x"])
+    with pytest.raises(UnknownRunError):
+        client.plan_rollback("00000000-0000-4000-8000-000000000000")
+
+
+def test_a_rollback_is_a_run_like_any_other(sim: ArmSimulator, client: RemediationClient, accounts: list[str]) -> None:
+    """Twice changes nothing more, and a rollback can be rolled back."""
+    report = client.fix(SECURE_TRANSFER, resources=accounts[:2])
+    back = client.rollback(report.run_id)
+    assert back.run_id != report.run_id
+    again = client.plan_rollback(report.run_id)
+    assert {skip.reason for skip in again.skipped} == {SkipReason.NOTHING_TO_RESTORE}
+    forth = client.rollback(back.run_id)
+    assert forth.count(Outcome.ROLLED_BACK) == 2
+    assert all(sim.resource(account)["properties"]["supportsHttpsTrafficOnly"] for account in accounts[:2])
+
+
+def test_what_was_not_sent_or_is_gone_is_left_out(
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str]
+) -> None:
+    """Each with its reason."""
+    plan = client.plan([SECURE_TRANSFER], resources=accounts[:4])
+    sim.edit(accounts[0], lambda body: body["tags"].update(moved="yes"))
+    report = client.apply(plan, approve=plan.digest)
+    sim.remove(accounts[1])
+    sim.fail("GET", f"{accounts[2].rpartition('/')[2]}[?]", status=403, code="AuthorizationFailed", times=None)
+    undo = client.plan_rollback(report.run_id)
+    assert {skip.resource_id: skip.reason for skip in undo.skipped} == {
+        accounts[0]: SkipReason.NOT_APPLIED,
+        accounts[1]: SkipReason.NOT_FOUND,
+        accounts[2]: SkipReason.NOT_READABLE,
+    }
+    assert [step.resource_id for step in undo.steps] == [accounts[3]]
+
+
+def test_a_rollback_keeps_to_the_guards(sim: ArmSimulator, connect: Callable[..., RemediationClient]) -> None:
+    """It may go beyond one that is waived, with a reason that the journal keeps."""
+    journal = MemoryJournal()
+    wide = connect(journal=journal)
+    plan = wide.plan([SECURE_TRANSFER])
+    report = wide.apply(plan, approve=plan.digest)
+    narrow = connect(journal=journal, guards=Guards(max_changes=1))
+    with pytest.raises(GuardError, match="max_changes"):
+        narrow.rollback(report.run_id)
+    back = narrow.rollback(report.run_id, waive={"max_changes": "CHG-77: all of it has to go back"})
+    assert back.count(Outcome.ROLLED_BACK) == len(plan.steps)
+    opened: Any = journal.read(back.run_id)[0]
+    assert opened.waivers == ("max_changes: CHG-77: all of it has to go back",)
+    assert (opened.kind, opened.of_run) == ("rollback", report.run_id)
