@@ -215,7 +215,8 @@ class RemediationClient:
     ) -> RemediationPlan:
         """What would be sent, and what is left out and why. Reads only: planning is the dry run.
 
-        Reads the assessments, and every resource that would change. A template is previewed by Azure's what-if.
+        Reads the assessments, and every resource that would change. A template is previewed by Azure's what-if. The
+        steps come in the order of the recommendations: as they were named, else as they are ranked.
 
         Args:
             recommendations: Recommendations or their keys; None for everything the catalog can fix.

@@ -247,6 +247,16 @@ def test_no_recommendation_means_everything_fixable(client: RemediationClient) -
     assert len(narrowed.steps) + len(narrowed.skipped) == len(plan.steps) + len(plan.skipped)
 
 
+def test_a_plan_begins_with_what_is_worth_most(client: RemediationClient) -> None:
+    """In the order of the ranking, or in the order in which the caller named them."""
+    ranked = [found.key for found in client.list_recommendations(fixable=True)]
+    first = [ranked.index(step.keys[0]) for step in client.plan().steps]
+    assert first == sorted(first)
+    named = client.plan([PUBLIC_ACCESS, SECURE_TRANSFER])
+    assert PUBLIC_ACCESS in named.steps[0].keys
+    assert SECURE_TRANSFER in client.plan([SECURE_TRANSFER, PUBLIC_ACCESS]).steps[0].keys
+
+
 def test_an_unregistered_subscription_is_not_an_empty_one(sim: ArmSimulator, client: RemediationClient) -> None:
     """Nothing known is not nothing found."""
     sim.unregister(sim.scopes[0], "Microsoft.Security")

@@ -100,7 +100,8 @@ def collect(
 ) -> Wanted:
     """Pair every unhealthy assessment of a chosen recommendation with its fix.
 
-    Whatever cannot be paired is left out with the reason, also each resource in ``only`` on which nothing was found.
+    The candidates come in the order of the choices, so that a plan that is cut short keeps what is worth most. Whatever
+    cannot be paired is left out with the reason, also each resource in ``only`` on which nothing was found.
     """
     by_key = {choice.key.casefold(): choice for choice in choices}
     candidates: list[Candidate] = []
@@ -121,6 +122,8 @@ def collect(
         found_on = {resource for _, resource in seen}
         keys = tuple(choice.key for choice in by_key.values())
         skipped.extend(_not_assessed(text, keys) for folded, text in only.items() if folded not in found_on)
+    places = {folded: place for place, folded in enumerate(by_key)}
+    candidates.sort(key=lambda candidate: places[candidate.key.casefold()])
     return Wanted(candidates=tuple(candidates), skipped=tuple(skipped))
 
 
