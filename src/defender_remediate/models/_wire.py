@@ -13,7 +13,8 @@ _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?\s*(Z
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """The value when it is an object, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    # JSON gives dicts: asking for the abstract class each time would take half of the time of reading a page.
+    return value if type(value) is dict or isinstance(value, Mapping) else {}
 
 
 def pick(value: Any, *names: str) -> Any:
@@ -26,21 +27,22 @@ def pick(value: Any, *names: str) -> Any:
         found = members.get(name)
         if found is not None:
             return found
-    folded = {str(key).casefold(): item for key, item in members.items() if item is not None}
     for name in names:
-        if name.casefold() in folded:
-            return folded[name.casefold()]
+        wanted = name.casefold()
+        for key, item in members.items():
+            if item is not None and str(key).casefold() == wanted:
+                return item
     return None
 
 
 def text(value: Any, *names: str) -> str:
     """A member as text; empty when it is missing."""
     found = pick(value, *names) if names else value
+    if isinstance(found, str):
+        return found
     if isinstance(found, bool):
         return str(found).lower()
-    return (
-        found if isinstance(found, str) else "" if found is None or isinstance(found, (Mapping, list)) else str(found)
-    )
+    return "" if found is None or isinstance(found, (Mapping, list)) else str(found)
 
 
 def name(value: Any) -> str:
