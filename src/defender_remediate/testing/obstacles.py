@@ -29,7 +29,17 @@ class Obstacles(Holding):
         locks[:] = [lock for lock in locks if ids.key(lock.scope) != ids.key(scope)]
 
     def deny(self, action: str, scope: str) -> None:
-        """Take an action (``*`` stands for anything) out of the caller's role: 403 AuthorizationFailed."""
+        """Take an action (``*`` stands for anything) out of the caller's role: 403 AuthorizationFailed.
+
+        Args:
+            action: Such as ``Microsoft.Storage/storageAccounts/write``.
+            scope: Where; the id begins with a slash.
+
+        Raises:
+            ValueError: The scope is no id.
+        """
+        if not scope.startswith("/"):
+            raise ValueError(f"{scope!r} is no scope: pass the action first, then the id of the scope")
         self._world.access.denied.append((action, scope))
 
     def deny_policy(

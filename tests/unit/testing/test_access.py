@@ -125,3 +125,10 @@ def test_a_value_is_found_by_its_path() -> None:
     """None when there is none."""
     assert value_at({"a": {"b": 1}}, "a.b") == 1
     assert value_at({"a": 1}, "a.b") is None
+
+
+def test_a_denial_the_wrong_way_round_is_refused() -> None:
+    """It would deny nothing, and a test would pass for the wrong reason."""
+    sim = ArmSimulator.demo()
+    with pytest.raises(ValueError, match="the action first"):
+        sim.deny(sim.scopes[0], "Microsoft.Storage/storageAccounts/write")
