@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from defender_remediate.arm.clock import Clock, SystemClock
 from defender_remediate.arm.cloud import resolve_endpoint
 from defender_remediate.arm.session import ArmSession
-from defender_remediate.errors import InvalidInputError, InvalidScopeError
+from defender_remediate.errors import InvalidInputError
+from defender_remediate.models._arguments import callables, maybe, positive, whole
 from defender_remediate.models.control import SecureScore, SecurityControl
+from defender_remediate.models.fix import FixKind
 from defender_remediate.models.guards import Guards
-from defender_remediate.models.ids import Scope
+from defender_remediate.models.ids import parse_scopes
 from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.recommendation import Assessment, Recommendation
 from defender_remediate.models.result import RemediationReport
@@ -38,8 +40,8 @@ if TYPE_CHECKING:
 class RemediationClient:
     """Defender for Cloud's recommendations for one scope: read them, rank them, fix them, and see that they are fixed.
 
-    Everything except ``apply`` and ``fix`` only reads. Methods may be called from several threads. Making a client
-    sends no request and asks for no token.
+    Only ``apply``, ``fix``, ``resume`` and ``rollback`` write. Methods may be called from several threads. Making a
+    client sends no request and asks for no token.
 
     Permissions: ``Microsoft.Security/*/read`` to list (the role Security Reader has it); each fix names what it needs to
     read and write its resources in ``fix.permissions``.
@@ -91,17 +93,17 @@ class RemediationClient:
         workers: int = 16,
         operation_timeout: float = 3600.0,
     ) -> None:
-        self._scopes = _scopes(scope)
-        self._guards = guards or Guards()
+        self._scopes = parse_scopes(scope)
+        self._guards = maybe("guards", guards, Guards) or Guards()
         self._journal = journal
         self._catalog = catalog
-        self._executors = dict(executors or {})
-        self._hooks = tuple(hooks)
+        self._executors = _executors(executors or {})
+        self._hooks = callables("hooks", hooks)
         self._source = _source(source)
         self._new_id = new_id
         self._jitter = jitter
-        self._workers = _positive("workers", workers)
-        self._operation_timeout = _positive("operation_timeout", operation_timeout)
+        self._workers = whole("workers", workers)
+        self._operation_timeout = positive("operation_timeout", operation_timeout)
         self._session = ArmSession.open(
             credential,
             resolve_endpoint(endpoint, cloud),
@@ -136,9 +138,9 @@ class RemediationClient:
     @cached_property
     def journal(self) -> Journal:
         """Where this client's runs are written down."""
-        from defender_remediate.journal import FileJournal
+        from defender_remediate.journal import FileJournal, Journal
 
-        return self._journal if self._journal is not None else FileJournal()
+        return maybe("journal", self._journal, Journal) or FileJournal()
 
     @cached_property
     def activity(self) -> ActivityLog:
@@ -148,7 +150,7 @@ class RemediationClient:
         return ActivityLog(self._session, self._discovery.subscriptions)
 
     def get_secure_score(self) -> SecureScore:
-        """The secure score; over several subscriptions the weighted average, as the portal shows it.
+        """The secure score of whole subscriptions; of several the weighted average, as the portal shows it.
 
         Makes one request per subscription.
 
@@ -158,7 +160,7 @@ class RemediationClient:
         return self._discovery.get_secure_score()
 
     def list_controls(self) -> Iterator[SecurityControl]:
-        """The security controls, highest potential increase first; several subscriptions are added up by control.
+        """The security controls of the whole subscriptions in scope, added up, highest potential increase first.
 
         Makes one request per subscription and page.
         """
@@ -184,13 +186,13 @@ class RemediationClient:
             fixable: True for those that the catalog can fix, False for the others.
 
         Raises:
-            InvalidInputError: A status or severity that Azure does not have.
+            InvalidInputError: A status or severity that Azure does not have, or a control that no subscription has.
         """
         name = control.name if isinstance(control, SecurityControl) else control
         return self._discovery.list_recommendations(status=status, severity=severity, control=name, fixable=fixable)
 
     def get_recommendation(self, key: str) -> Recommendation:
-        """One recommendation by its assessment key.
+        """One recommendation by its assessment key; as many requests as the list, because its rank depends on all.
 
         Raises:
             UnknownRecommendationError: Azure has no such assessment type.
@@ -298,10 +300,7 @@ class RemediationClient:
     ) -> RemediationReport:
         """Undo a run: ``plan_rollback`` and ``apply`` in one. Calling it is the approval; the plan is in the report.
 
-        Args:
-            run_id: ``report.run_id``.
-            steps: Only these step ids.
-            waive: As for ``apply``.
+        Takes and raises what those two do. The guards hold for the way back as well: GuardError says which.
         """
         plan = self.plan_rollback(run_id, steps=steps)
         return self.apply(plan, approve=plan.digest, waive=waive)
@@ -335,8 +334,7 @@ class RemediationClient:
             parameters: Values by parameter name.
             timeout: Seconds to wait for Defender's own word; 0 looks once.
         """
-        plan = self.plan([recommendation], resources=resources, parameters=parameters)
-        return self.verify(self.apply(plan, approve=plan.digest), timeout=timeout)
+        return self._cycle.fix(recommendation, resources, parameters, timeout)
 
     @cached_property
     def _discovery(self) -> Discovery:
@@ -370,20 +368,15 @@ class RemediationClient:
         )
 
 
-def _scopes(scope: str | Sequence[str]) -> tuple[Scope, ...]:
-    texts = [scope] if isinstance(scope, str) else list(scope) if isinstance(scope, Iterable) else []
-    if not texts:
-        raise InvalidScopeError("no scope was given", hint="pass a subscription id such as /subscriptions/{guid}")
-    return tuple(dict.fromkeys(Scope.parse(text) for text in texts))
+def _executors(given: Mapping[str, FixExecutor]) -> dict[str, FixExecutor]:
+    kinds = [kind.value for kind in FixKind]
+    for name in given:
+        if name not in kinds:
+            raise InvalidInputError(f"executors: no fix is of a kind {name!r}", hint=f"there are {', '.join(kinds)}")
+    return dict(given)
 
 
 def _source(source: str) -> Literal["rest", "graph"]:
     if source not in ("rest", "graph"):
         raise InvalidInputError(f"source is 'rest' or 'graph', got {source!r}")
     return "graph" if source == "graph" else "rest"
-
-
-def _positive(name: str, value: float) -> Any:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-        raise InvalidInputError(f"{name} must be a number above 0, got {value!r}")
-    return value

@@ -10,6 +10,7 @@ import logging
 import sys
 from typing import Protocol, TextIO
 
+from defender_remediate.models._table import counted
 from defender_remediate.models.events import RemediationEvent, RunFinished, RunStarted, StepFinished, StepStarted
 from defender_remediate.models.result import RemediationReport
 
@@ -58,7 +59,7 @@ def print_progress(stream: TextIO | None = None) -> RemediationHook:
 def describe(event: RemediationEvent) -> str:
     """One event as one line of text."""
     if isinstance(event, RunStarted):
-        return f"run {event.run_id}: {len(event.plan.steps)} steps, correlation id {event.correlation_id}"
+        return f"run {event.run_id}: {counted(len(event.plan.steps), 'step')}, correlation id {event.correlation_id}"
     if isinstance(event, StepStarted):
         return f"{event.step.target_id}: started"
     if isinstance(event, StepFinished):

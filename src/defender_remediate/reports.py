@@ -17,6 +17,8 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.errors import InvalidInputError
+from defender_remediate.models import _table
 from defender_remediate.models._json import ABSENT
 from defender_remediate.models.plan import PropertyChange, RemediationPlan, RemediationStep
 from defender_remediate.models.result import Health, RemediationReport, RemediationResult
@@ -83,7 +85,12 @@ def to_csv(report: RemediationReport) -> str:
     """A report as comma-separated values: one header, one row per result, no formulas.
 
     A cell that a spreadsheet would take for a formula begins with an apostrophe.
+
+    Raises:
+        InvalidInputError: It is no report; a plan has no results yet.
     """
+    if not isinstance(report, RemediationReport):
+        raise InvalidInputError(f"to_csv takes a RemediationReport, got a {type(report).__name__}")
     titles = _titles(report)
     out = io.StringIO()
     writer = csv.writer(out)
@@ -154,13 +161,14 @@ def _plan(plan: RemediationPlan) -> _Document:
         ),
     )
     facts = (
+        *((("Undoes run", plan.rolls_back),) if plan.rolls_back else ()),
         ("Digest", plan.digest),
         ("Scope", "\n".join(plan.scope)),
         ("Endpoint", plan.endpoint),
         ("Catalog", plan.catalog_version),
         ("Planned", _moment(plan.created_at)),
     )
-    title = f"Remediation plan {plan.digest[:12]}: {len(plan.steps)} changes, {len(plan.skipped)} left alone"
+    title = f"Remediation plan: {_table.counted(len(plan.steps), 'change')}, {len(plan.skipped)} left alone"
     return _Document(title=title, facts=facts, tables=tuple(table for table in (changes, skipped) if table.rows))
 
 
@@ -169,7 +177,7 @@ def _step_row(step: RemediationStep) -> tuple[str, ...]:
         step.target_id,
         "\n".join(step.titles),
         f"{step.request.method}, api-version {step.request.api_version}",
-        "\n".join(str(change) for change in step.changes),
+        "\n".join([*map(str, step.changes), *(f"{path}: {_table.KEPT}" for path in step.left_alone)]),
         f"{step.impact}: {step.impact_reason}" if step.impact_reason else str(step.impact),
         str(step.reversibility),
     )
@@ -209,9 +217,12 @@ def _result_row(result: RemediationResult, titles: Mapping[str, tuple[str, ...]]
 
 def _differences(result: RemediationResult) -> Iterable[str]:
     before: Any = result.before if isinstance(result.before, Mapping) else {}
-    after: Any = result.after if isinstance(result.after, Mapping) else {}
+    was_read = isinstance(result.after, Mapping)
+    after: Any = result.after if was_read else {}
     for path in dict.fromkeys([*before, *after]):
-        yield str(PropertyChange(path=path, before=before.get(path, ABSENT), after=after.get(path, ABSENT)))
+        change = PropertyChange(path=path, before=before.get(path, ABSENT), after=after.get(path, ABSENT))
+        # A target that was not read again may look any way by now.
+        yield str(change) if was_read else f"{path}: {_table.value(path, change.before)} -> (not read)"
 
 
 def _titles(report: RemediationReport) -> dict[str, tuple[str, ...]]:

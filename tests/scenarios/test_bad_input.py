@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from defender_remediate import Guards, RemediationClient, RemediationPlan, errors
+from defender_remediate import Guards, RemediationClient, RemediationPlan, Waves, errors
+from defender_remediate.reports import to_csv
 from defender_remediate.testing import ArmSimulator
 
 SUBSCRIPTION = "/subscriptions/11111111-1111-4111-8111-111111111111"
+SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,17 @@ def test_a_wrong_endpoint(sim: ArmSimulator, endpoint: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("options", [{"source": "csv"}, {"workers": 0}, {"workers": True}, {"operation_timeout": 0}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"source": "csv"},
+        {"workers": 0},
+        {"workers": True},
+        {"workers": 2.5},
+        {"operation_timeout": 0},
+        {"executors": {"ptach": None}},
+    ],
+)
 def test_a_wrong_option(sim: ArmSimulator, options: dict[str, Any]) -> None:
     """Each names itself."""
     with pytest.raises(errors.InvalidInputError, match=next(iter(options))):
@@ -58,7 +70,16 @@ def test_a_wrong_guard(changes: Any) -> None:
     lambda client: client.get_recommendation("x"),
     lambda client: client.plan(["1c5de8e1-f68d-6a17-e0d2-ec259c42768c"], resources=["st1"]),
     lambda client: client.fix("1c5de8e1-f68d-6a17-e0d2-ec259c42768c", resources=SUBSCRIPTION),
-    lambda client: list(client.activity.list_events(resource_id="st1")),
+    lambda client: client.activity.list_events(resource_id="st1"),
+    lambda client: client.list_assessments("secure transfer"),
+    lambda client: client.list_recommendations(severity="Severe"),
+    lambda client: client.list_recommendations(control=5),
+    lambda client: client.list_recommendations(fixable="yes"),
+    lambda client: client.plan(5),
+    lambda client: client.plan([SECURE_TRANSFER], parameters=["x"]),
+    lambda client: client.fix(SECURE_TRANSFER, resources=None),
+    lambda client: client.fix(SECURE_TRANSFER, resources=[f"{SUBSCRIPTION}/resourceGroups/rg"], timeout=-1),
+    lambda client: client.fix(SECURE_TRANSFER, resources=[f"{SUBSCRIPTION}/resourceGroups/rg"], timeout="long"),
 ])  # fmt: skip
 def test_a_wrong_argument(
     sim: ArmSimulator, client: RemediationClient, call: Callable[[RemediationClient], Any]
@@ -110,3 +131,24 @@ def test_a_client_and_its_repr_hold_no_secret(sim: ArmSimulator, client: Remedia
     token = sim.credential.get_token("x").token
     assert token not in repr(client) + repr(vars(client))
     assert sim.scopes[0] in repr(client)
+
+
+@pytest.mark.parametrize("options", [{"guards": 5}, {"hooks": print}, {"hooks": [print, 5]}, {"journal": "runs"}])
+def test_an_argument_of_the_wrong_kind(sim: ArmSimulator, options: dict[str, Any]) -> None:
+    """Each names itself, and says what it has to be."""
+    with pytest.raises(errors.InvalidInputError, match=next(iter(options))):
+        _ = RemediationClient(sim.credential, SUBSCRIPTION, transport=sim, **options).journal
+
+
+def test_waves_and_reports_of_the_wrong_kind(client: RemediationClient) -> None:
+    """Before anything is written."""
+    plan = client.plan(["1c5de8e1-f68d-6a17-e0d2-ec259c42768c"]).limit(1)
+    wrong: Any = 3
+    with pytest.raises(errors.InvalidInputError, match="waves must be a Waves"):
+        client.apply(plan, approve=plan.digest, waves=wrong)
+    with pytest.raises(errors.InvalidInputError, match="waves must be a Waves"):
+        client.resume("00000000-0000-4000-8000-000000000000", waves=wrong)
+    with pytest.raises(errors.InvalidInputError, match="gate of Waves"):
+        Waves(gate=wrong)
+    with pytest.raises(errors.InvalidInputError, match="got a RemediationPlan"):
+        to_csv(plan)  # type: ignore[arg-type]

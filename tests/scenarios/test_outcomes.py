@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from defender_remediate import Outcome, RemediationClient, RemediationPlan, RemediationResult
+from defender_remediate.models.events import StepStarted
 from defender_remediate.testing import ArmSimulator
 
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
@@ -259,3 +261,77 @@ def test_an_executor_that_breaks_while_it_waits_is_settled_by_looking(
     report = connect(executors={"patch": Broken()}).fix(SECURE_TRANSFER, resources=accounts[:2])
     assert report.count("applied") == 2
     assert [result.attempts for result in report] == [1, 1]
+
+
+def _while_it_sleeps(sim: ArmSimulator, act: Callable[[], object]) -> None:
+    """Lets somebody act in the last pause before the write is sent again."""
+    original = sim.clock.sleep
+
+    def sleep(seconds: float) -> None:
+        original(seconds)
+        if seconds == 7:
+            sim.clock.sleep = original  # type: ignore[method-assign]
+            act()
+
+    sim.clock.sleep = sleep  # type: ignore[method-assign]
+
+
+def test_what_somebody_changed_while_a_put_had_to_wait_is_not_overwritten(
+    sim: ArmSimulator, client: RemediationClient
+) -> None:
+    """The body of a PUT is the target as it was read: after a pause it has to be read again."""
+    plan = client.plan(["45d313c3-3fca-5040-035f-d61928366d31"]).limit(1)
+    target = plan.steps[0].target_id
+    sim.fail("PUT", status=429, code="SubscriptionRequestsThrottled", headers={"Retry-After": "7"})
+    _while_it_sleeps(sim, lambda: sim.edit(target, lambda body: body["tags"].update(owner="them")))
+    result = client.apply(plan, approve=plan.digest).results[0]
+    assert sim.resource(target)["tags"]["owner"] == "them"
+    assert (result.outcome, result.attempts) == (Outcome.SKIPPED, 1)
+    assert result.error is not None
+    assert result.error.code == "Drifted"
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"), [(429, Outcome.ALREADY_COMPLIANT), (503, Outcome.APPLIED)], ids=["refused", "unknown"]
+)
+def test_a_target_that_became_compliant_in_a_pause_is_not_written_again(
+    sim: ArmSimulator, apply: Callable[[], RemediationResult], plan: RemediationPlan, status: int, outcome: Outcome
+) -> None:
+    """After a refusal it was somebody else; after a 503 it may be our own write, late."""
+    sim.fail("PATCH", status=status, headers={"Retry-After": "7"})
+    target = plan.steps[0].target_id
+    _while_it_sleeps(
+        sim, lambda: sim.edit(target, lambda body: body["properties"].update(supportsHttpsTrafficOnly=True))
+    )
+    result = apply()
+    assert (result.outcome, result.attempts) == (outcome, 1)
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(429, Outcome.FAILED), (503, Outcome.IN_DOUBT)])
+def test_a_target_that_cannot_be_read_after_a_pause_is_not_written_again(
+    sim: ArmSimulator, apply: Callable[[], RemediationResult], status: int, outcome: Outcome
+) -> None:
+    """The error that came first is the one that is told."""
+    sim.fail("PATCH", status=status, headers={"Retry-After": "7"})
+    _while_it_sleeps(
+        sim, lambda: sim.fail("GET", "storageAccounts/[^/]+[?]", status=403, code="AuthorizationFailed", times=None)
+    )
+    result = apply()
+    assert (result.outcome, result.attempts) == (outcome, 1)
+    assert result.error is not None
+    assert result.error.status == status
+    assert "could not be read either" in result.error.hint
+
+
+def test_no_step_goes_on_when_a_run_is_interrupted(connect: Callable[..., RemediationClient]) -> None:
+    """Ctrl-C waits for what is under way: a step that outlived its journal would not be in it."""
+
+    def interrupt(event: object) -> None:
+        if isinstance(event, StepStarted):
+            raise KeyboardInterrupt
+
+    client = connect(hooks=[interrupt])
+    plan = client.plan([SECURE_TRANSFER])
+    with pytest.raises(KeyboardInterrupt):
+        client.apply(plan, approve=plan.digest)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("defender-remediate")]

@@ -284,3 +284,33 @@ def test_a_caller_without_rights_on_the_subscription_can_still_plan(
     plan = client.plan([SECURE_TRANSFER])
     assert plan.tenants == ()
     client.apply(plan, approve=plan.digest).raise_for_failures()
+
+
+def test_parameters_of_a_fix_that_is_known_by_its_policy_only(connect: Callable[..., RemediationClient]) -> None:
+    """They are asked for and taken as those of any other."""
+    fix = Catalog.bundled().get(CORS)
+    assert fix is not None
+    catalog = Catalog([attrs.evolve(fix, key="00000000-0000-4000-8000-00000000c025")])
+    client = connect(catalog=catalog)
+    assert client.plan([CORS], parameters={"allowed_origins": ["https://shop.contoso.example"]}).steps
+    with pytest.raises(ParameterError, match="allowed_origins"):
+        client.plan([CORS])
+
+
+@pytest.mark.parametrize("source", ["rest", "graph"])
+def test_a_resource_outside_the_scope_is_left_alone(
+    connect: Callable[..., RemediationClient], accounts: list[str], source: str
+) -> None:
+    """However few or many are named: a client never writes beyond what it was made for."""
+    own = accounts[0].partition("/providers/")[0]
+    other = next(account for account in accounts if not account.startswith(f"{own}/"))
+    client = connect(own, source=source)
+    plan = client.plan([SECURE_TRANSFER], resources=[accounts[0], other])
+    assert [step.resource_id for step in plan.steps] == [accounts[0]]
+    assert [(skip.resource_id, "outside the scope" in skip.message) for skip in plan.skipped] == [(other, True)]
+
+
+def test_a_plan_for_nothing_reads_nothing(sim: ArmSimulator, client: RemediationClient) -> None:
+    """No recommendation and no resource are not all of them."""
+    assert client.plan([]).steps == client.plan([SECURE_TRANSFER], resources=[]).steps == ()
+    assert sim.requests == []

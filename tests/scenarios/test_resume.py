@@ -223,3 +223,29 @@ def test_a_secret_in_a_request_is_not_in_the_journal_and_not_sent_from_it(
     report = connect(journal=journal, catalog=catalog).resume(run_id)
     assert {result.error.code for result in report if result.error} == {"Withheld"}
     assert not sim.writes
+
+
+def test_a_run_without_steps_can_be_resumed_twice(connect: Callable[..., RemediationClient]) -> None:
+    """Its journal ends once, and can still be read."""
+    journal = MemoryJournal()
+    client = connect(journal=journal)
+    plan = client.plan([SECURE_TRANSFER]).limit(0)
+    report = client.apply(plan, approve=plan.digest)
+    for _ in range(2):
+        assert told(client.resume(report.run_id)) == told(report)
+    assert [type(record).__name__ for record in journal.read(report.run_id)] == ["RunOpened", "RunEnded"]
+
+
+def test_a_run_that_was_killed_before_its_last_record_gets_it(connect: Callable[..., RemediationClient]) -> None:
+    """Nothing is left to do but to say that it is over."""
+    journal, fuse = MemoryJournal(), Fuse(10**9)
+    client = connect(journal=KillingJournal(journal, fuse), workers=1)
+    plan = client.plan([SECURE_TRANSFER]).limit(1)
+    # Two moments each for RunOpened, StepIntended, StepAccepted and StepEnded; the next is before RunEnded.
+    fuse.left = 9
+    with pytest.raises(Killed):
+        client.apply(plan, approve=plan.digest)
+    run_id = next(journal.runs())
+    assert type(journal.read(run_id)[-1]).__name__ == "StepEnded"
+    connect(journal=journal).resume(run_id)
+    assert type(journal.read(run_id)[-1]).__name__ == "RunEnded"

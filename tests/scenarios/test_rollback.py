@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 
-from defender_remediate import Guards, MemoryJournal, Outcome, RemediationClient, SkipReason
+from defender_remediate import Catalog, Guards, MemoryJournal, Outcome, RemediationClient, SkipReason
 from defender_remediate.errors import GuardError, InvalidInputError, UnknownRunError
+from defender_remediate.reports import to_markdown
 from defender_remediate.testing import ArmSimulator
 
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
@@ -56,7 +58,9 @@ def test_everything_with_a_way_back_goes_back(sim: ArmSimulator, client: Remedia
     assert {step.target_id for step in undo.steps} == set(before)
     assert {skip.reason for skip in undo.skipped} == {SkipReason.NO_WAY_BACK}
     assert len(undo.skipped) == len(plan.steps) - len(exact)
+    assert {skip.message for skip in undo.skipped} == {"what it created is not removed", "its fix is irreversible"}
     assert f"to undo run {report.run_id}" in str(undo)
+    assert f"- **Undoes run**: {report.run_id}" in to_markdown(undo)
     client.apply(undo, approve=undo.digest).raise_for_failures()
     now = {target: sim.resource(target) for target in before}
     for body in (*before.values(), *now.values()):
@@ -98,6 +102,7 @@ def test_part_of_a_step_goes_back_when_somebody_changed_the_rest(
     undo = client.plan_rollback(report.run_id)
     assert undo.steps[0].left_alone == ("properties.allowBlobPublicAccess",)
     assert "stays as it is" in str(undo)
+    assert "properties.allowBlobPublicAccess: stays as it is" in to_markdown(undo)
     client.apply(undo, approve=undo.digest).raise_for_failures()
     properties = sim.resource(shared)["properties"]
     assert properties["supportsHttpsTrafficOnly"] is False
@@ -126,6 +131,8 @@ def test_a_rollback_is_a_run_like_any_other(sim: ArmSimulator, client: Remediati
     again = client.plan_rollback(report.run_id)
     assert {skip.reason for skip in again.skipped} == {SkipReason.NOTHING_TO_RESTORE}
     forth = client.rollback(back.run_id)
+    impacts = [run.plan.steps[0].impact_reason for run in (report, back, forth)]
+    assert impacts == [impacts[0], f"undoes: {impacts[0]}", impacts[0]]
     assert forth.count(Outcome.ROLLED_BACK) == 2
     assert all(sim.resource(account)["properties"]["supportsHttpsTrafficOnly"] for account in accounts[:2])
 
@@ -145,6 +152,7 @@ def test_what_was_not_sent_or_is_gone_is_left_out(
         accounts[1]: SkipReason.NOT_FOUND,
         accounts[2]: SkipReason.NOT_READABLE,
     }
+    assert str(undo.skipped[1].message) == "it does not exist any more"
     assert [step.resource_id for step in undo.steps] == [accounts[3]]
 
 
@@ -162,3 +170,22 @@ def test_a_rollback_keeps_to_the_guards(sim: ArmSimulator, connect: Callable[...
     opened: Any = journal.read(back.run_id)[0]
     assert opened.waivers == ("max_changes: CHG-77: all of it has to go back",)
     assert (opened.kind, opened.of_run) == ("rollback", report.run_id)
+
+
+def test_a_text_with_a_secret_in_it_is_never_put_back_without_the_secret(
+    sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str]
+) -> None:
+    """The journal keeps the text around it, which is not what was there."""
+    fix = Catalog.bundled().get(SECURE_TRANSFER)
+    assert fix is not None
+    own = attrs.evolve(fix, body={"properties": {"supportsHttpsTrafficOnly": True}, "tags": {"note": "none"}}, lists={})
+    sim.edit(accounts[0], lambda body: body["tags"].update(note="see Endpoint=x;AccountKey=planted-S3CR3T;y"))
+    client = connect(journal=MemoryJournal(), catalog=Catalog.bundled().with_fixes(own))
+    plan = client.plan([SECURE_TRANSFER], resources=accounts[:1])
+    report = client.apply(plan, approve=plan.digest)
+    report.raise_for_failures()
+    undo = client.plan_rollback(report.run_id)
+    assert undo.steps[0].left_alone == ("tags.note",)
+    client.apply(undo, approve=undo.digest).raise_for_failures()
+    body = sim.resource(accounts[0])
+    assert (body["properties"]["supportsHttpsTrafficOnly"], body["tags"]["note"]) == (False, "none")

@@ -70,15 +70,15 @@ def test_a_gate_that_does_not_say_true_stops(sim: ArmSimulator, client: Remediat
 
 
 def test_a_gate_that_fails_stops_and_is_not_forgotten(sim: ArmSimulator, client: RemediationClient) -> None:
-    """Its exception is in the warnings."""
+    """Its exception is in the warnings, without the secrets in it."""
 
     def gate(wave: WaveFinished) -> bool:
-        raise LookupError("no approver")
+        raise LookupError("no approver; password=planted-S3CR3T")
 
     plan = client.plan([SECURE_TRANSFER])
     report = client.apply(plan, approve=plan.digest, waves=Waves(gate=gate))
     assert report.count("applied") == 1
-    assert report.warnings == ("the gate failed after wave 1: LookupError: no approver",)
+    assert report.warnings == ("the gate failed after wave 1: LookupError: no approver; password=(hidden)",)
 
 
 def test_what_somebody_puts_back_while_the_wave_is_watched_counts_as_failed(

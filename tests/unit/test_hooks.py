@@ -32,7 +32,7 @@ def test_every_event_is_one_line_of_the_log(tell, make_step, caplog):
     with caplog.at_level(logging.INFO, logger="defender_remediate"):
         tell(log_progress())
     assert [(record.name, record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("defender_remediate", "INFO", "run run-1: 1 steps, correlation id c-1"),
+        ("defender_remediate", "INFO", "run run-1: 1 step, correlation id c-1"),
         ("defender_remediate", "INFO", f"{target}: started"),
         ("defender_remediate", "INFO", f"[1/2] {target}: applied (Defender for Cloud: pending)"),
         ("defender_remediate", "WARNING", f"[2/2] {target}: failed (Conflict: line break)"),

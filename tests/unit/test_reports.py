@@ -21,7 +21,7 @@ def test_a_plan_as_markdown(make_plan):
     plan = make_plan()
     account = plan.steps[0].target_id
     assert to_markdown(plan).splitlines() == [
-        f"# Remediation plan {plan.digest[:12]}: 1 changes, 1 left alone",
+        "# Remediation plan: 1 change, 1 left alone",
         "",
         f"- **Digest**: {plan.digest}",
         "- **Scope**: /subscriptions/11111111-2222-3333-4444-555555555555",
@@ -67,6 +67,12 @@ def test_a_report_as_markdown(make_report, make_result):
     ) in lines
     assert lines[-5:] == ["", "## Warnings", "", "| Warning |", "| --- |", "| hook 1 raised |"][-5:]
     assert any("ScopeLocked: locked (remove it)" in line and "1c5de8e1-" in line for line in lines)
+
+
+def test_what_was_not_read_again_is_not_called_absent(make_report, make_result):
+    """Of a target that refused the write, only what it was before is known."""
+    blocked = make_result(outcome="blocked", before={"properties.a": False}, after=None)
+    assert "| properties.a: false -&gt; (not read) |" in to_markdown(make_report(results=(blocked,)))
 
 
 def test_an_empty_report_has_no_tables(make_report, make_plan):

@@ -92,7 +92,9 @@ def _checked(endpoint: str) -> tuple[SplitResult, str]:
     except ValueError as error:
         raise InvalidEndpointError(f"the endpoint is not a URL: {error}", hint=_HINT) from error
     host = parts.hostname or ""
-    if not host or parts.scheme not in _PORTS:
+    if not host:
+        raise InvalidEndpointError("the endpoint is not a URL: it names no host", hint=_HINT)
+    if parts.scheme not in _PORTS:
         raise InvalidEndpointError(f"the endpoint {parts.scheme}://{host} is not an https URL", hint=_HINT)
     if "@" in parts.netloc or "?" in endpoint or "#" in endpoint:
         raise InvalidEndpointError(f"the endpoint at {host} has user info, a query or a fragment in it", hint=_HINT)

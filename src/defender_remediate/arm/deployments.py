@@ -9,14 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from azure.core.utils import CaseInsensitiveDict
-
-from defender_remediate.arm.bodies import json_of
 from defender_remediate.arm.errors import body_of, error_from_operation, translate
 from defender_remediate.arm.operations import wait_for
 from defender_remediate.arm.reader import Reader
 from defender_remediate.arm.session import ArmResponse, ArmSession
-from defender_remediate.arm.urls import shown
 from defender_remediate.errors import MalformedResponseError
 from defender_remediate.models._json import thaw
 from defender_remediate.models.plan import PlannedRequest
@@ -82,14 +78,7 @@ def deploy(session: ArmSession, deployment: PlannedRequest) -> ArmResponse:
             scope.strip("/"), name, thaw(deployment.body), polling=False, cls=_raw
         ).result()
         received = body_of(answer)
-    return ArmResponse(
-        status=answer.status_code,
-        headers=CaseInsensitiveDict(answer.headers),
-        body=json_of(received, f"PUT {shown(url)}"),
-        request_id=answer.headers.get("x-ms-request-id", ""),
-        url=shown(url),
-        method="PUT",
-    )
+    return ArmResponse.of(answer, received, method="PUT", url=url)
 
 
 def _raw(pipeline_response: Any, _: Any, __: Any) -> Any:

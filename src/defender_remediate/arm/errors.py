@@ -62,6 +62,7 @@ _WRAPPERS = frozenset({"invalidtemplatedeployment", "deploymentfailed", "multipl
 # half-way and a TLS failure in the middle of an answer under "could not be sent".
 _AFTER_SENDING = frozenset({"ReadTimeoutError", "ReadTimeout", "ProtocolError", "IncompleteRead", "SSLError"})
 _BEFORE_SENDING = frozenset({"SSLCertVerificationError", "NewConnectionError", "ConnectTimeoutError", "ProxyError"})
+_LONGEST = 300
 _CUT_HINT = "a write may have taken effect: read the resource before anything is sent again"
 
 
@@ -217,4 +218,5 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _text(error: AzureError) -> str:
-    return redact_text(" ".join(str(error).split()))[:300]
+    text = redact_text(" ".join(str(error).split()))
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -33,9 +33,8 @@ from defender_remediate.errors import (
     RequestError,
 )
 from defender_remediate.models import _wire
-from defender_remediate.models.plan import PlannedRequest
 
-FinalVia = Literal["resource", "location", "operation"]
+FinalVia = Literal["resource", "location"]
 _OPERATION, _LOCATION = "azure-asyncoperation", "location"
 _DEFAULT_DELAY = 30.0
 # Azure may say Retry-After: 0; asking without a pause would only use up the allowance for reads.
@@ -79,20 +78,10 @@ class _Link:
     refusal_is_answer: bool = False
 
 
-def pending_url(response: ArmResponse) -> str:
-    """The URL to ask about the operation that this answer began; empty when there is none.
-
-    It stays valid when this process ends: ``wait_at`` picks it up. It may hold a signature, so it is not for a log.
-    """
-    link = _link_of(response)
-    return link.url if link else ""
-
-
 def wait_for(
     session: Reader,
     response: ArmResponse,
     *,
-    target: PlannedRequest | None = None,
     path: str,
     api_version: str,
     timeout: float,
@@ -105,20 +94,18 @@ def wait_for(
     Args:
         session: What to ask with.
         response: The first answer.
-        target: The request behind it, for the messages; left out, the answer's own method is named.
         path: The resource: where the result is, and what is asked when the answer names no URL.
         api_version: Of the resource.
         timeout: Seconds. When Azure wants to be asked again only after they are over, this raises at once.
-        final_via: Where the result is: at the resource, at the ``Location``, or in the operation's own last answer.
+        final_via: Where the result is: at the resource, or at the ``Location``.
 
     Raises:
         OperationFailedError: It ended Failed or Canceled, under whatever HTTP status.
         OperationTimeoutError: It did not end in time, or three questions in a row failed: how it ends is unknown.
     """
-    method = target.method if target else response.method
     watch = _Watch(
         session=session,
-        method=method,
+        method=response.method,
         path=path,
         api_version=api_version,
         deadline=session.clock.monotonic() + timeout,
@@ -131,34 +118,6 @@ def wait_for(
     if response.status == 202:
         response = _ask(watch, watch.read_resource, _delay_after(watch, response))
     return _until_settled(watch, response)
-
-
-def wait_at(
-    session: Reader,
-    url: str,
-    *,
-    method: str,
-    path: str,
-    api_version: str,
-    timeout: float,
-    final_via: FinalVia = "resource",
-) -> ArmResponse:
-    """Wait for an operation that began earlier, at the URL that ``pending_url`` gave for it. Asks at once.
-
-    ``method`` is that of the request that began it; the rest, the result and the errors are those of ``wait_for``.
-    """
-    watch = _Watch(
-        session=session,
-        method=method,
-        path=path,
-        api_version=api_version,
-        deadline=session.clock.monotonic() + timeout,
-        final_via=final_via,
-    )
-    link = _Link(url=url, header=_LOCATION)
-    first = _ask(watch, lambda: session.follow(url), 0.0)
-    last = first if _has_ended(watch, link, first) else _until_ended(watch, link, first)
-    return _result(watch, first, last, link)
 
 
 def _link_of(response: ArmResponse) -> _Link | None:
@@ -190,7 +149,7 @@ def _has_ended(watch: _Watch, link: _Link, answer: ArmResponse) -> bool:
 
 def _result(watch: _Watch, first: ArmResponse, last: ArmResponse, link: _Link) -> ArmResponse:
     location = str(first.headers.get(_LOCATION, ""))
-    if watch.final_via == "operation" or watch.method == "DELETE":
+    if watch.method == "DELETE":
         return last
     if watch.final_via == "resource":
         return _until_settled(watch, _ask(watch, watch.read_resource, 0.0))

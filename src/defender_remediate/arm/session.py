@@ -66,6 +66,22 @@ class ArmResponse:
     url: str
     method: str
 
+    @classmethod
+    def of(cls, answer: Any, received: bytes, *, method: str, url: str) -> ArmResponse:
+        """An answer of either of azure-core's two kinds, whose body was received.
+
+        Raises:
+            MalformedResponseError: The body is not JSON.
+        """
+        return cls(
+            status=answer.status_code,
+            headers=CaseInsensitiveDict(answer.headers),
+            body=json_of(received, f"{method} {shown(url)}"),
+            request_id=answer.headers.get("x-ms-request-id", ""),
+            url=shown(url),
+            method=method,
+        )
+
 
 class ArmSession:
     """Speaks HTTP for the rest of the library. Safe to share between threads.
@@ -269,14 +285,7 @@ class ArmSession:
             received = body_of(answer)
         if not 200 <= answer.status_code < 300:
             raise error_from_response(answer.status_code, answer.headers, received, method, url, now=self.clock.now())
-        return ArmResponse(
-            status=answer.status_code,
-            headers=CaseInsensitiveDict(answer.headers),
-            body=json_of(received, f"{method} {shown(url)}"),
-            request_id=answer.headers.get("x-ms-request-id", ""),
-            url=shown(url),
-            method=method,
-        )
+        return ArmResponse.of(answer, received, method=method, url=url)
 
 
 def _unless_refused(ask: Callable[[str], ArmResponse], version: str, *, is_last: bool) -> ArmResponse | None:

@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from defender_remediate.errors import CatalogError, InvalidResourceIdError
+from defender_remediate.errors import CatalogError
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.fix import FixAction, FixKind, FixParameter, ParameterType
-from defender_remediate.models.ids import ResourceId
 
 RESOURCE_NAMES = frozenset(
     {"resource.group", "resource.id", "resource.location", "resource.name", "resource.subscription"}
@@ -18,7 +17,6 @@ RESOURCE_NAMES = frozenset(
 
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}?")
 _PLAIN = re.compile(r"[^.\[\]']+")
-_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def check(fix: FixAction, *, source: str, path: str) -> None:
@@ -29,29 +27,6 @@ def check(fix: FixAction, *, source: str, path: str) -> None:
     """
     for problem_path, problem in _problems(fix):
         raise CatalogError(problem, source=source, path=".".join(part for part in (path, problem_path) if part))
-
-
-def is_of_type(kind: ParameterType, value: Any) -> bool:
-    """Whether a default or an allowed value is one that this kind of parameter takes."""
-    if kind is ParameterType.BOOLEAN:
-        return isinstance(value, bool)
-    if kind is ParameterType.INTEGER:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if kind is ParameterType.STRING_LIST:
-        return isinstance(value, (list, tuple)) and all(is_of_type(ParameterType.STRING, item) for item in value)
-    if not isinstance(value, str) or not value.strip():
-        return False
-    if kind is ParameterType.GUID:
-        return _GUID.fullmatch(value) is not None
-    return kind is not ParameterType.RESOURCE_ID or _is_resource_id(value)
-
-
-def _is_resource_id(value: str) -> bool:
-    try:
-        ResourceId.parse(value)
-    except InvalidResourceIdError:
-        return False
-    return True
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -149,7 +124,7 @@ def _parts(condition: Condition) -> Iterator[Condition]:
 def _template_problems(template: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name in ("$schema", "contentVersion", "resources"):
         if name not in template:
-            yield "template", f"is no ARM template: it has no {name}"
+            yield "template", f"is not an ARM template: it has no {name}"
     declared = template.get("parameters", {})
     for name in given:
         if name not in declared:

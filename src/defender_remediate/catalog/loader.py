@@ -57,7 +57,7 @@ def read_fixes(file: str | os.PathLike[str]) -> tuple[FixAction, ...]:
     except UnicodeDecodeError as error:
         raise CatalogError(f"is not UTF-8: {error}", source=source) from error
     except tomllib.TOMLDecodeError as error:
-        raise CatalogError(f"is no TOML: {error}", source=source) from error
+        raise CatalogError(f"is not TOML: {error}", source=source) from error
 
     def read_template(name: str) -> Mapping[str, Any]:
         folder = place.parent.resolve()
@@ -77,7 +77,7 @@ def _template(content: bytes) -> FrozenMap:
     try:
         template = json.loads(content)
     except ValueError as error:
-        raise ValueError(f"is no JSON: {error}") from error
+        raise ValueError(f"is not JSON: {error}") from error
     if not isinstance(template, dict):
-        raise ValueError("is no ARM template: not a JSON object")
+        raise ValueError("is not an ARM template: not a JSON object")
     return FrozenMap(template)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from defender_remediate.catalog.checks import check, is_of_type
+from defender_remediate.catalog.checks import check
 from defender_remediate.catalog.conditions import condition
 from defender_remediate.catalog.table import Table, described
 from defender_remediate.models.fix import (
@@ -121,7 +121,7 @@ def _parameter(table: Table) -> FixParameter:
     table.only(_PARAMETER_KEYS)
     kind = table.word("type", ParameterType)
     allowed, default = _allowed(table, kind), table.values.get("default")
-    if default is not None and not is_of_type(kind, default):
+    if default is not None and not kind.takes(default):
         raise table.error(f"{default!r} is no {kind}", "default")
     if "resource_type" in table.values and kind is not ParameterType.RESOURCE_ID:
         raise table.error("is for a parameter of type resource_id only", "resource_type")
@@ -142,7 +142,7 @@ def _allowed(table: Table, kind: ParameterType) -> tuple[Any, ...]:
     if not isinstance(values, list):
         raise table.error(f"must be an array, got {described(values)}", "allowed")
     for number, value in enumerate(values):
-        if not is_of_type(item, value):
+        if not item.takes(value):
             raise table.error(f"{value!r} is no {item}", f"allowed[{number}]")
     return tuple(values)
 

@@ -85,7 +85,7 @@ class Table:
             return words(value)
         except ValueError:
             known = ", ".join(word.value for word in words)
-            raise self.error(f"{value!r} is none of {known}", name) from None
+            raise self.error(f"{value!r} is not one of {known}", name) from None
 
     def table(self, name: str) -> Table | None:
         """A table within this one; None when the key is missing."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from defender_remediate.errors import InvalidInputError, UnknownRecommendationError
 from defender_remediate.models._enums import OpenEnum
+from defender_remediate.models.ids import is_guid
 
 _Word = TypeVar("_Word", bound=OpenEnum)
-_KEY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
 def checked_word(words: type[_Word], value: str | None, name: str) -> _Word | None:
@@ -27,13 +26,35 @@ def checked_word(words: type[_Word], value: str | None, name: str) -> _Word | No
     return word
 
 
+def checked_text(text: str, name: str) -> str:
+    """A text that is not blank.
+
+    Raises:
+        InvalidInputError: It is blank, or no text.
+    """
+    if not isinstance(text, str) or not text.strip():
+        raise InvalidInputError(f"{name}={text!r} is no text, or an empty one")
+    return text
+
+
+def checked_choice(choice: Any, name: str) -> bool | None:
+    """True, False, or None for both.
+
+    Raises:
+        InvalidInputError: It is none of them.
+    """
+    if choice is not None and not isinstance(choice, bool):
+        raise InvalidInputError(f"{name}={choice!r} is neither True, False nor None")
+    return choice
+
+
 def checked_key(key: str) -> str:
     """An assessment key.
 
     Raises:
         UnknownRecommendationError: It is no GUID, so Azure cannot have it.
     """
-    if not isinstance(key, str) or not _KEY.fullmatch(key):
+    if not is_guid(key):
         raise UnknownRecommendationError(
             f"{key!r} is not an assessment key", hint="an assessment key is a GUID; see list_recommendations()"
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.discovery import metadata
-from defender_remediate.discovery.arguments import checked_key, checked_word
+from defender_remediate.discovery.arguments import checked_choice, checked_key, checked_text, checked_word
 from defender_remediate.discovery.findings import Finding, count, recommendations
 from defender_remediate.discovery.scopes import Scopes
 from defender_remediate.discovery.scoring import by_potential, merge_controls, official, overall, with_keys
@@ -75,6 +75,13 @@ class Discovery:
         """
         return self._scopes.subscriptions()
 
+    def covers(self, resource_id: str) -> bool:
+        """Whether a resource is in the scopes.
+
+        Makes requests for management groups only, and only the first time.
+        """
+        return self._scopes.cover(resource_id)
+
     def list_assessments(self, key: str | None = None, *, status: str | None = None) -> Iterator[Assessment]:
         """The assessments in scope, one for each recommendation and resource.
 
@@ -114,7 +121,7 @@ class Discovery:
 
         Permissions: ``Microsoft.Security/assessmentMetadata/read``. Makes one listing per subscription.
         """
-        return metadata.list_metadata(self._session, self.subscriptions())
+        yield from metadata.list_metadata(self._session, self.subscriptions())
 
     def get_metadata(self, key: str) -> RecommendationMetadata:
         """What Azure says about one assessment type.
@@ -175,14 +182,15 @@ class Discovery:
             fixable: Whether the catalog has a fix; both when left out.
 
         Raises:
-            InvalidInputError: A status or severity that is not known, before any request; a control that no
-                subscription in scope has.
+            InvalidInputError: A status or severity that is not known, or an argument of another type, before any
+                request; a control that no subscription in scope has, while the listing is read.
 
         Permissions: those of ``list_assessments``, ``list_metadata`` and ``list_controls``.
         """
         wanted = checked_word(AssessmentStatus, status, "status")
         rated = checked_word(Severity, severity, "severity")
-        return self._listed(wanted, severity=rated, control=control, fixable=fixable)
+        named = None if control is None else checked_text(control, "control")
+        return self._listed(wanted, severity=rated, control=named, fixable=checked_choice(fixable, "fixable"))
 
     def get_recommendation(self, key: str) -> Recommendation:
         """One recommendation, with the same counts and priority as in the listing; it may have no unhealthy resource.

@@ -74,15 +74,17 @@ class Scopes:
 
     def subscription_roots(self) -> tuple[Root, ...]:
         """The same, subscription by subscription."""
-        wanted = self._without_groups()
-        roots = []
-        for subscription in self.subscriptions():
-            inside = tuple(
-                scope for scope in wanted if (scope.subscription_id or "").casefold() == subscription.casefold()
-            )
-            is_whole = any(scope.kind is ScopeKind.SUBSCRIPTION for scope in inside)
-            roots.append(Root(path=f"subscriptions/{subscription}", within=() if is_whole else inside))
-        return tuple(roots)
+        wanted: dict[str, list[Scope]] = {subscription.casefold(): [] for subscription in self.subscriptions()}
+        for scope in self._without_groups():
+            wanted[(scope.subscription_id or "").casefold()].append(scope)
+        return tuple(
+            Root(path=f"subscriptions/{subscription}", within=_parts(wanted[subscription.casefold()]))
+            for subscription in self.subscriptions()
+        )
+
+    def cover(self, resource_id: str) -> bool:
+        """Whether a resource is in one of them."""
+        return any(scope.contains(resource_id) for scope in self._without_groups())
 
     def _is_one_group(self) -> bool:
         return len(self._scopes) == 1 and self._scopes[0].kind is ScopeKind.MANAGEMENT_GROUP
@@ -103,9 +105,18 @@ class Scopes:
         return [Scope.parse(text) for text in ids if text.casefold().startswith(_SUBSCRIPTION)]
 
 
+def _parts(inside: list[Scope]) -> tuple[Scope, ...]:
+    return () if any(scope.kind is ScopeKind.SUBSCRIPTION for scope in inside) else tuple(inside)
+
+
 def outermost(scopes: Iterable[Scope]) -> tuple[Scope, ...]:
     """The scopes that are in no other one of them, each once, in their order."""
-    distinct = tuple(dict.fromkeys(scopes))
+    # Not each with each: a management group may hold thousands.
+    distinct: dict[tuple[str, ...], Scope] = {}
+    for scope in scopes:
+        distinct.setdefault(tuple(scope.text.casefold().strip("/").split("/")), scope)
     return tuple(
-        scope for scope in distinct if not any(other != scope and other.contains(scope.text) for other in distinct)
+        scope
+        for place, scope in distinct.items()
+        if not any(place[:depth] in distinct for depth in range(1, len(place)))
     )

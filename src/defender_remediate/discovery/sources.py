@@ -97,13 +97,12 @@ class GraphSource:
 
     def assessments(self, *, key: str | None, status: AssessmentStatus | None) -> Iterator[Assessment]:
         """Read the assessments that are wanted, and no others."""
-        return map(
-            Assessment.from_graph, self._rows(kql.assessments(key=key, status=status, within=self._scopes.parts()))
-        )
+        query = kql.assessments(key=key, status=status, within=self._scopes.parts())
+        yield from map(Assessment.from_graph, self._rows(query))
 
     def controls(self) -> Iterator[SecurityControl]:
         """Read the controls of all subscriptions."""
-        return map(SecurityControl.from_graph, self._rows(kql.controls()))
+        yield from map(SecurityControl.from_graph, self._rows(kql.controls()))
 
     def scores(self) -> Iterator[tuple[str, SecureScore]]:
         """Read the scores of all subscriptions."""

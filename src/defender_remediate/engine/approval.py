@@ -21,7 +21,7 @@ def check_approved(plan: RemediationPlan, approve: str) -> None:
     if not isinstance(approve, str) or approve.strip().casefold() != plan.digest:
         raise PlanNotApprovedError(
             f"the plan's digest is {plan.digest[:12]}…, but {str(approve)[:12]!r} was approved",
-            hint="look at the plan, then pass approve=plan.digest",
+            hint="look at the plan, then pass all 64 characters of its digest: approve=plan.digest",
         )
 
 
@@ -37,7 +37,7 @@ def check_place(
     _check_same("scope", plan.scope, scope)
     unknown = sorted({step.executor for step in plan.steps} - set(executors))
     if unknown:
-        raise PlanError(f"the plan needs an executor {unknown[0]!r}", hint="pass it with executors={…}")
+        raise PlanError(f"the plan needs an executor {unknown[0]!r}", hint="give it to the client: executors={…}")
 
 
 def check_tenants(planned: Sequence[str], here: Sequence[str]) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import attrs
 
 from defender_remediate.arm.session import ArmResponse, ArmSession
-from defender_remediate.engine.endings import ended, not_in_effect
-from defender_remediate.engine.reading import read_back
-from defender_remediate.engine.verdicts import Next, Verdict, step_error, verdict_on
+from defender_remediate.engine.endings import ended, moved, not_in_effect
+from defender_remediate.engine.reactions import Next, Reaction, reaction_to, step_error
+from defender_remediate.engine.reading import read, read_back
 from defender_remediate.errors import ConnectionCutError, DefenderRemediateError, JournalError
 from defender_remediate.executors.protocol import FixExecutor, StepContext, Submission
 from defender_remediate.journal import RunLog, StepAccepted, StepIntended, StepState
@@ -89,18 +89,18 @@ class Attempts:
         return self.result() if ending is None else ending
 
     def _after(self, failure: _Failure) -> RemediationResult | None:
-        verdict = verdict_on(failure.error, attempt=self.sent)
+        reaction = reaction_to(failure.error, attempt=self.sent)
         error = step_error(failure.error)
-        if verdict.next is Next.GIVE_UP:
-            return self._end(verdict.outcome, error=error)
-        if failure.accepted or verdict.next is Next.LOOK:
+        if reaction.next is Next.GIVE_UP:
+            return self._end(reaction.outcome, error=error)
+        if failure.accepted or reaction.next is Next.LOOK:
             seen = self._look(error, resend=not failure.accepted)
             if seen is not None:
                 return seen
-        if self.sent >= MAX_ATTEMPTS or (verdict.wait or 0.0) > MAX_WAIT:
+        if self.sent >= MAX_ATTEMPTS or (reaction.wait or 0.0) > MAX_WAIT:
             return self._end(Outcome.FAILED, error=error)
-        self._wait(verdict)
-        return None
+        self._wait(reaction)
+        return self._look_again(reaction, error)
 
     def _try(self) -> _Failure | None:
         try:
@@ -158,8 +158,23 @@ class Attempts:
         try:
             self.before = read_back(self.session, self.step)
         except DefenderRemediateError as unread:
-            hint = f"the target could not be read either: {unread.message}"
-            return self._end(Outcome.IN_DOUBT, error=attrs.evolve(error, hint=hint))
+            return self._end(Outcome.IN_DOUBT, error=_unread(error, unread))
+        return self._seen(error, resend=resend)
+
+    def _look_again(self, reaction: Reaction, error: StepError) -> RemediationResult | None:
+        """Read the target after a pause, in which others may have changed it; None when the write may be sent again."""
+        try:
+            self.before = read(self.session, self.step)
+        except DefenderRemediateError as unread:
+            return self._end(reaction.outcome, error=_unread(error, unread))
+        if reaction.next is Next.LOOK:
+            # What changed may be our own write, late.
+            return self._seen(error, resend=True)
+        if fingerprint(self.before) == self.step.fingerprint:
+            return None
+        return self._counted(moved(self.step, self.before))
+
+    def _seen(self, error: StepError, *, resend: bool) -> RemediationResult | None:
         if holds(self.step.compliant_when, self.before):
             return self._end(Outcome.APPLIED, body=self.before)
         if resend and fingerprint(self.before) == self.step.fingerprint:
@@ -176,13 +191,19 @@ class Attempts:
             return self._end(Outcome.APPLIED, body=body)
         return self._end(Outcome.FAILED, body=body, error=not_in_effect(self.step, body))
 
-    def _wait(self, verdict: Verdict) -> None:
+    def _wait(self, reaction: Reaction) -> None:
         backoff = min(60.0, 2.0**self.sent) * (0.5 + self.jitter() / 2)
-        self.session.clock.sleep(backoff if verdict.wait is None else verdict.wait)
+        self.session.clock.sleep(backoff if reaction.wait is None else reaction.wait)
 
     def _end(self, outcome: Outcome, *, body: Any = ABSENT, error: StepError | None = None) -> RemediationResult:
-        result = ended(self.step, outcome, error=error, body=body)
+        return self._counted(ended(self.step, outcome, error=error, body=body))
+
+    def _counted(self, result: RemediationResult) -> RemediationResult:
         return attrs.evolve(result, attempts=self.sent, request_id=self.request_id)
+
+
+def _unread(error: StepError, unread: DefenderRemediateError) -> StepError:
+    return attrs.evolve(error, hint=f"the target could not be read either: {unread.message}")
 
 
 def _accepted(step: RemediationStep, response: ArmResponse, session: ArmSession) -> StepAccepted:

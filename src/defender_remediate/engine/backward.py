@@ -6,17 +6,21 @@ from collections.abc import Iterable
 
 import attrs
 
-from defender_remediate.engine.lanes import in_parallel
+from defender_remediate.engine.parallel import in_parallel
 from defender_remediate.engine.prepare import Prepared
 from defender_remediate.engine.step import StepRunner
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError
 from defender_remediate.journal import RunState, StepState
 from defender_remediate.models._json import ABSENT, canonical, sha256
 from defender_remediate.models._table import HIDDEN
+from defender_remediate.models.fix import Reversibility
 from defender_remediate.models.plan import PlannedRequest, PropertyChange, RemediationStep, SkippedResource, SkipReason
 from defender_remediate.planning.changes import changes, fingerprint, settled
 from defender_remediate.planning.merge import difference, merge_patch
 from defender_remediate.planning.restore import Restoration, is_restored, restoration
+
+_UNDOES = "undoes: "
+_WITHOUT_WAY_BACK = {True: "its fix is irreversible", False: "what it created is not removed"}
 
 
 def backward(run: RunState, *, only: Iterable[str] | None, runner: StepRunner, workers: int) -> Prepared:
@@ -34,7 +38,9 @@ def backward(run: RunState, *, only: Iterable[str] | None, runner: StepRunner, w
     wanted = None if only is None else set(only)
     unknown = sorted((wanted or set()) - set(run.steps))
     if unknown:
-        raise InvalidInputError(f"run {run.opened.run_id} has no step {unknown[0]!r}")
+        raise InvalidInputError(
+            f"run {run.opened.run_id} has no step {unknown[0]!r}", hint="report.plan.steps has the steps and their ids"
+        )
     states = [state for state in reversed(list(run.steps.values())) if wanted is None or state.step.id in wanted]
     done = in_parallel(lambda state: _one(state, runner), states, workers=workers)
     return Prepared(
@@ -48,32 +54,33 @@ def _one(state: StepState, runner: StepRunner) -> Prepared:
     if state.attempts == 0:
         return _skipped(step, SkipReason.NOT_APPLIED, "nothing of it was sent")
     if step.way_back is None:
-        return _skipped(step, SkipReason.NO_WAY_BACK, f"its fix is reversible: {step.reversibility}")
+        return _skipped(step, SkipReason.NO_WAY_BACK, _WITHOUT_WAY_BACK[step.reversibility is Reversibility.NONE])
     try:
         current = runner.read(step)
     except DefenderRemediateError as error:
         return _skipped(step, SkipReason.NOT_READABLE, str(error))
     if current is None:
-        return _skipped(step, SkipReason.NOT_FOUND, f"{step.target_id} does not exist any more")
+        return _skipped(step, SkipReason.NOT_FOUND, "it does not exist any more")
     kept, lost = _held(state)
     found = restoration(kept, settled(current))
-    found = attrs.evolve(found, left_alone=(*found.left_alone, *lost))
+    moved = found.left_alone
+    found = attrs.evolve(found, left_alone=(*moved, *lost))
     if not found.restored:
-        why = (
-            f"changed by somebody since, or secret: {', '.join(found.left_alone)}"
-            if found.left_alone
-            else "it is as it was"
-        )
-        return _skipped(step, SkipReason.NOTHING_TO_RESTORE, why)
+        return _skipped(step, SkipReason.NOTHING_TO_RESTORE, _why_nothing(moved, lost))
     return Prepared(steps=(_step(step, current, found),))
+
+
+def _why_nothing(moved: Iterable[str], lost: Iterable[str]) -> str:
+    reasons = [f"somebody changed {path} since" for path in moved]
+    reasons += [f"the journal does not keep {path}, it looks like a secret" for path in lost]
+    return "; ".join(reasons) or "it is as it was"
 
 
 def _held(state: StepState) -> tuple[tuple[PropertyChange, ...], tuple[str, ...]]:
     """The changes whose values the journal holds, and the paths of the others: secrets, which it never keeps."""
+    # A secret may be a part of a longer text, so the mark is looked for anywhere in the values.
     lost = tuple(
-        change.path
-        for change in state.step.changes
-        if f'"{HIDDEN}"' in canonical([_told(change.before), _told(change.after)])
+        change.path for change in state.step.changes if HIDDEN in canonical([_told(change.before), _told(change.after)])
     )
     return tuple(change for change in state.step.changes if change.path not in lost), lost
 
@@ -89,10 +96,16 @@ def _step(step: RemediationStep, current: object, found: Restoration) -> Remedia
         way_back=back,
         fingerprint=fingerprint(current),
         compliant_when=is_restored(found.body, found.restored),
-        impact_reason=f"undoes: {step.impact_reason}" if step.impact_reason else "",
+        impact_reason=_undone(step.impact_reason),
         left_alone=found.left_alone,
         irreversible_keys=(),
     )
+
+
+def _undone(reason: str) -> str:
+    # Undoing what was undone brings the impact of the fix itself.
+    again = reason.removeprefix(_UNDOES)
+    return f"{_UNDOES}{reason}" if reason and again == reason else again
 
 
 def _request(step: RemediationStep, before: dict[str, object], after: dict[str, object]) -> PlannedRequest:

@@ -1,4 +1,4 @@
-"""Plan, apply, verify, over one scope."""
+"""Plan, apply, verify, resume, roll back, over one scope."""
 
 from __future__ import annotations
 
@@ -18,9 +18,18 @@ from defender_remediate.engine.run import Hook, Run
 from defender_remediate.engine.step import StepRunner
 from defender_remediate.engine.targets import TargetReader
 from defender_remediate.engine.verify import Verifier
-from defender_remediate.engine.wanted import Choice, check_given, check_parameters, choose, collect, resource_filter
+from defender_remediate.engine.wanted import (
+    Choice,
+    check_given,
+    check_parameters,
+    choose,
+    collect,
+    given_values,
+    resource_filter,
+)
 from defender_remediate.errors import (
     InvalidInputError,
+    InvalidResourceIdError,
     MalformedResponseError,
     NotFoundError,
     ProviderNotRegisteredError,
@@ -28,6 +37,7 @@ from defender_remediate.errors import (
 )
 from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.journal import Journal, RunKind, RunLog, RunOpened, fold
+from defender_remediate.models._arguments import maybe
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId, Scope
 from defender_remediate.models.plan import RemediationPlan, RemediationStep
@@ -76,18 +86,22 @@ class Cycle:
         parameters: Mapping[str, object] | None,
     ) -> RemediationPlan:
         """Read, compare and write down what would be sent."""
-        if isinstance(recommendations, (str, Recommendation)):
-            recommendations = [recommendations]
         only = resource_filter(resources)
-        given = dict(parameters or {})
+        given = given_values(parameters)
         if recommendations is None:
             check_given(self.catalog, given)
             choices = choose(self.discovery.list_recommendations(fixable=True), self.catalog)
         else:
-            choices = choose(recommendations, self.catalog)
+            choices = self._known(choose(recommendations, self.catalog))
             check_parameters(choices, given)
-        choices = self._known(choices)
-        wanted = collect(choices, self._assessments(choices, only), only=only, given=given, guards=self.guards)
+        wanted = collect(
+            choices,
+            self._assessments(choices, only),
+            only=only,
+            covers=self.discovery.covers,
+            given=given,
+            guards=self.guards,
+        )
         prepared = prepare(
             wanted,
             executors=self.executors,
@@ -110,6 +124,7 @@ class Cycle:
         self, plan: RemediationPlan, approve: str, *, waves: Waves | None, waive: Mapping[str, str]
     ) -> RemediationReport:
         """Carry out an approved plan."""
+        maybe("waves", waves, Waves)
         waivers = check_waivers(waive)
         check_approved(plan, approve)
         self._check_place(plan)
@@ -131,12 +146,14 @@ class Cycle:
 
     def resume(self, run_id: str, *, waves: Waves | None) -> RemediationReport:
         """Go on with a run that was interrupted or stopped; nothing is sent for one that is over."""
+        maybe("waves", waves, Waves)
         with self.journal.open(run_id) as log:
             state = fold(log.records)
             self._check_place(state.opened.plan)
             check_tenants(state.opened.plan.tenants, self._tenants(state.opened.plan.steps))
             run = self._run(log, state.opened, waves=waves)
-            return attrs.evolve(run, known=state.steps, withheld=frozenset(state.opened.withheld)).carry_out()
+            withheld = frozenset(state.opened.withheld)
+            return attrs.evolve(run, known=state.steps, over=state.ended is not None, withheld=withheld).carry_out()
 
     def plan_rollback(self, run_id: str, steps: Iterable[str] | None) -> RemediationPlan:
         """Plan the way back of a run."""
@@ -168,10 +185,23 @@ class Cycle:
             waves=waves,
         )
 
+    def fix(
+        self,
+        recommendation: Recommendation | str,
+        resources: Iterable[str],
+        parameters: Mapping[str, object] | None,
+        timeout: float,
+    ) -> RemediationReport:
+        """Plan, apply and verify. What only the last of them would refuse is refused before the first write."""
+        _check_timeout(timeout)
+        if resources is None:
+            raise InvalidResourceIdError("fix takes the ids of the resources, got None", hint="there is no 'all'")
+        plan = self.plan([recommendation], resources, parameters)
+        return self.verify(self.apply(plan, plan.digest, waves=None, waive={}), timeout)
+
     def verify(self, report: RemediationReport, timeout: float) -> RemediationReport:
         """Look again at what a run left behind."""
-        if not timeout >= 0:
-            raise InvalidInputError(f"timeout must be a number of seconds from 0 up, got {timeout!r}")
+        _check_timeout(timeout)
         runner = self._runner(self.session)
         return Verifier(runner=runner, assessments=self.discovery, workers=self.workers).verify(report, timeout=timeout)
 
@@ -179,7 +209,10 @@ class Cycle:
         return StepRunner(session=session, timeout=self.timeout, jitter=self.jitter)
 
     def _known(self, choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
-        """Look up what the catalog does not know by its key: its fix may be known by its policy definition."""
+        """Look up what the catalog does not know by its key: its fix may be known by its policy definition.
+
+        Makes no request for the others.
+        """
         known = []
         for choice in choices:
             if choice.fixes or choice.policy_definition_id:
@@ -191,8 +224,11 @@ class Cycle:
 
     def _assessments(self, choices: tuple[Choice, ...], only: Mapping[str, str] | None) -> Iterator[Assessment]:
         keys = [choice.key for choice in choices]
+        if not keys:
+            return iter(())
         if only is not None and len(only) * len(keys) <= _FEW:
-            return self._one_by_one(only.values(), keys)
+            # A listing looks at the client's scope only, and so does this.
+            return self._one_by_one(filter(self.discovery.covers, only.values()), keys)
         if len(keys) == 1:
             status = None if only is not None else AssessmentStatus.UNHEALTHY
             return self.discovery.list_assessments(keys[0], status=status)
@@ -235,6 +271,11 @@ class Cycle:
             # A caller with rights on a group only may not read the subscription; its id is bound by the steps.
             return ""
         return str(found.get("tenantId") or "").casefold() if isinstance(found, Mapping) else ""
+
+
+def _check_timeout(timeout: float) -> None:
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout >= 0:
+        raise InvalidInputError(f"timeout must be a number of seconds from 0 up, got {timeout!r}")
 
 
 def _as_recommendation(metadata: RecommendationMetadata) -> Recommendation:

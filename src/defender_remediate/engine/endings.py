@@ -37,7 +37,7 @@ def moved(step: RemediationStep, body: Any) -> RemediationResult:
         return ended(step, Outcome.ALREADY_COMPLIANT, body=body)
     drifted = StepError(
         code="Drifted",
-        message=f"{step.target_id} changed since it was planned",
+        message="the target changed since it was planned",
         hint="plan again and approve the new plan",
     )
     return ended(step, Outcome.SKIPPED, body=body, error=drifted)

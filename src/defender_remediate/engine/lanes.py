@@ -1,22 +1,26 @@
-"""Threads: the same function over many things at once, with the results in order."""
+"""Which steps may go at the same time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import zip_longest
 
-_T = TypeVar("_T")
-_R = TypeVar("_R")
+from defender_remediate.models.ids import ResourceId
+from defender_remediate.models.plan import RemediationStep
+from defender_remediate.planning.targets import lock_name
 
 
-def in_parallel(function: Callable[[_T], _R], items: Sequence[_T], *, workers: int) -> list[_R]:
-    """The function's results in the order of the items. The first exception ends it; what has not begun is dropped."""
-    if len(items) < 2 or workers < 2:
-        return [function(item) for item in items]
-    with ThreadPoolExecutor(max_workers=min(workers, len(items)), thread_name_prefix="defender-remediate") as pool:
-        try:
-            return list(pool.map(function, items))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+def lanes(steps: Sequence[RemediationStep]) -> list[tuple[RemediationStep, ...]]:
+    """Steps that must follow one another, because they write to one resource; lanes of all subscriptions interleaved.
+
+    In the order of the plan the first subscription's write limit would be used up while the others wait.
+    """
+    by_resource: dict[str, list[RemediationStep]] = defaultdict(list)
+    for step in steps:
+        by_resource[lock_name(step.resource_id)].append(step)
+    by_subscription: dict[str, list[tuple[RemediationStep, ...]]] = defaultdict(list)
+    for lane in by_resource.values():
+        by_subscription[(ResourceId.parse(lane[0].resource_id).subscription_id or "").casefold()].append(tuple(lane))
+    rounds = zip_longest(*by_subscription.values())
+    return [lane for turn in rounds for lane in turn if lane is not None]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import attrs
 
 from defender_remediate.arm.reader import Reader
-from defender_remediate.engine.lanes import in_parallel
+from defender_remediate.engine.parallel import in_parallel
 from defender_remediate.engine.targets import Reading, TargetReader
 from defender_remediate.engine.wanted import Wanted
 from defender_remediate.errors import DefenderRemediateError

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import queue
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import zip_longest
 
 import attrs
 
 from defender_remediate.engine.endings import left_alone, not_tried
+from defender_remediate.engine.lanes import lanes
+from defender_remediate.engine.parallel import in_parallel
+from defender_remediate.engine.reactions import step_error
 from defender_remediate.engine.step import StepRunner
-from defender_remediate.engine.verdicts import step_error
 from defender_remediate.errors import DefenderRemediateError, JournalError
 from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.journal import Noted, RunEnded, RunLog, StepEnded, StepState
 from defender_remediate.models._json import FrozenMap
+from defender_remediate.models._redact import redact_text
 from defender_remediate.models.events import RemediationEvent, RunFinished, RunStarted, StepFinished, StepStarted
-from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.plan import RemediationPlan, RemediationStep
 from defender_remediate.models.result import Outcome, RemediationReport, RemediationResult, StepError
 from defender_remediate.models.waves import WaveFinished, Waves
 from defender_remediate.planning.compliance import holds
-from defender_remediate.planning.targets import lock_name
 
 Hook = Callable[[RemediationEvent], None]
 
@@ -34,6 +34,7 @@ class Run:
 
     Attributes:
         known: What the journal of an earlier attempt says of the steps, by id; empty for a new run.
+        over: Whether that journal says that the run had ended: then it is only reported.
         withheld: The steps whose requests that journal does not have.
     """
 
@@ -46,6 +47,7 @@ class Run:
     log: RunLog
     waves: Waves | None = None
     known: Mapping[str, StepState] = attrs.field(factory=dict)
+    over: bool = False
     withheld: frozenset[str] = frozenset()
     _results: dict[str, RemediationResult] = attrs.field(factory=dict, init=False)
     _warnings: list[str] = attrs.field(factory=list, init=False)
@@ -57,9 +59,8 @@ class Run:
         self._results = {step: state.result for step, state in self.known.items() if state.result is not None}
         correlation_id = self.runner.session.correlation_id
         self._tell(RunStarted(run_id=self.run_id, correlation_id=correlation_id, plan=self.plan))
-        over = len(self._results) == len(self.plan.steps)
         stopped = self._in_waves([step for step in self.plan.steps if step.id not in self._results])
-        if not stopped and not (over and self.known):
+        if not stopped and not self.over:
             self._write(RunEnded(at=clock.now(), counts=_counts(self._results.values())))
         for step in self.plan.steps:
             self._results.setdefault(step.id, not_tried(step, stopped))
@@ -98,20 +99,19 @@ class Run:
 
     def _judge(self, waves: Waves, wave: Sequence[RemediationStep], number: int, count: int, remaining: int) -> str:
         self.runner.session.clock.sleep(waves.pause)
-        for step in wave:
-            self._results[step.id] = self._seen_again(step)
-        tried = [result for result in self._results.values() if result.step_id]
-        stop = waves.must_stop(sum(not result.outcome.is_good for result in tried), len(tried))
+        results = tuple(in_parallel(self._seen_again, wave, workers=self.workers))
+        self._results.update((result.step_id, result) for result in results)
+        failed = sum(not result.outcome.is_good for result in self._results.values())
+        stop = waves.must_stop(failed, len(self._results))
         if stop or waves.gate is None or not remaining:
             return stop
-        results = tuple(self._results[step.id] for step in wave)
         return self._ask(waves.gate, WaveFinished(number=number, waves=count, results=results, remaining=remaining))
 
     def _ask(self, gate: Callable[[WaveFinished], bool], wave: WaveFinished) -> str:
         try:
             return "" if gate(wave) is True else f"the gate said no after wave {wave.number}"
         except Exception as error:  # noqa: BLE001 - a gate that fails is a gate that did not say yes
-            self._warnings.append(f"the gate failed after wave {wave.number}: {type(error).__name__}: {error}")
+            self._warnings.append(f"the gate failed after wave {wave.number}: {_told(error)}")
             return f"the gate failed after wave {wave.number}"
 
     def _seen_again(self, step: RemediationStep) -> RemediationResult:
@@ -177,23 +177,12 @@ def _tell(hook: Hook, event: RemediationEvent) -> str:
     try:
         hook(event)
     except Exception as error:  # noqa: BLE001 - a user's hook that fails must neither stop a run nor go unnoticed
-        return f"a hook failed at {type(event).__name__}: {type(error).__name__}: {error}"
+        return f"a hook failed at {type(event).__name__}: {_told(error)}"
     return ""
 
 
-def lanes(steps: Sequence[RemediationStep]) -> list[tuple[RemediationStep, ...]]:
-    """Steps that must follow one another, because they write to one resource; lanes of all subscriptions interleaved.
-
-    In the order of the plan the first subscription's write limit would be used up while the others wait.
-    """
-    by_resource: dict[str, list[RemediationStep]] = defaultdict(list)
-    for step in steps:
-        by_resource[lock_name(step.resource_id)].append(step)
-    by_subscription: dict[str, list[tuple[RemediationStep, ...]]] = defaultdict(list)
-    for lane in by_resource.values():
-        by_subscription[(ResourceId.parse(lane[0].resource_id).subscription_id or "").casefold()].append(tuple(lane))
-    rounds = zip_longest(*by_subscription.values())
-    return [lane for turn in rounds for lane in turn if lane is not None]
+def _told(error: Exception) -> str:
+    return redact_text(f"{type(error).__name__}: {error}")
 
 
 def _counts(results: Iterable[RemediationResult]) -> FrozenMap:

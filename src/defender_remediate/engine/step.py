@@ -10,8 +10,8 @@ import attrs
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.engine.attempts import Attempts
 from defender_remediate.engine.endings import ended, moved
+from defender_remediate.engine.reactions import reaction_to, step_error
 from defender_remediate.engine.reading import read
-from defender_remediate.engine.verdicts import step_error, verdict_on
 from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.journal import Phase, RunLog, StepState
@@ -75,7 +75,7 @@ class StepRunner:
             attempts.before = self.read(step)
         except DefenderRemediateError as error:
             # Nothing was sent, so nothing is in doubt.
-            blocked = verdict_on(error).outcome is Outcome.BLOCKED
+            blocked = reaction_to(error).outcome is Outcome.BLOCKED
             return ended(step, Outcome.BLOCKED if blocked else Outcome.FAILED, error=step_error(error))
         if fingerprint(attempts.before) != step.fingerprint:
             return moved(step, attempts.before)

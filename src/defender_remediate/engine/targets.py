@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from defender_remediate.arm.reader import Reader
-from defender_remediate.errors import NotFoundError, ProviderNotRegisteredError
+from defender_remediate.errors import MalformedResponseError, NotFoundError, ProviderNotRegisteredError
 from defender_remediate.models.fix import FixKind
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.planning.parameters import resource_values
@@ -30,8 +30,8 @@ class Reading:
         missing: Why there is nothing to work on; empty when there is.
     """
 
-    resource: Any
-    before: Any
+    resource: Any = attrs.field(repr=False)
+    before: Any = attrs.field(repr=False)
     missing: str = ""
 
     @property
@@ -72,7 +72,8 @@ class TargetReader:
         located = attrs.evolve(first, values=self.values(first, Reading(resource=resource, before=None)))
         before, missing = self._body(located.target_id, first.fix.api_version)
         # A PUT or a deployment can create its target; a PATCH needs one to change.
-        return Reading(resource=resource, before=before, missing=missing if first.fix.kind is FixKind.PATCH else "")
+        creates = any(candidate.fix.kind is not FixKind.PATCH for candidate in group)
+        return Reading(resource=resource, before=before, missing="" if creates else missing)
 
     def values(self, candidate: Candidate, reading: Reading) -> dict[str, Any]:
         """What the candidate's placeholders stand for, now that the resource is known."""
@@ -95,5 +96,8 @@ class TargetReader:
         place = (subscription, parsed.type.casefold())
         with self._lock:
             if place not in self._known:
-                self._known[place] = self._versions(subscription, parsed.type)[0]
+                offered = self._versions(subscription, parsed.type)
+                if not offered:
+                    raise MalformedResponseError(f"Azure offers no api-version to read a {parsed.type} with")
+                self._known[place] = offered[0]
             return self._known[place]

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import attrs
 
-from defender_remediate.engine.lanes import in_parallel
+from defender_remediate.engine.parallel import in_parallel
 from defender_remediate.engine.step import StepRunner
 from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -36,8 +36,18 @@ class Choice:
     fixes: tuple[FixAction, ...]
 
 
-def choose(recommendations: Iterable[Recommendation | str], catalog: Catalog) -> tuple[Choice, ...]:
-    """Look up the fixes of recommendations, given as objects or by key; each once, in the given order."""
+def choose(
+    recommendations: Recommendation | str | Iterable[Recommendation | str], catalog: Catalog
+) -> tuple[Choice, ...]:
+    """Look up the fixes of recommendations, given as objects or by key; each once, in the given order.
+
+    Raises:
+        InvalidInputError: One is neither.
+    """
+    if isinstance(recommendations, (str, Recommendation)):
+        recommendations = (recommendations,)
+    if not isinstance(recommendations, Iterable):
+        raise InvalidInputError(f"expected recommendations or their keys, got {recommendations!r}")
     chosen: dict[str, Choice] = {}
     for item in recommendations:
         if not isinstance(item, (str, Recommendation)):
@@ -52,8 +62,23 @@ def choose(recommendations: Iterable[Recommendation | str], catalog: Catalog) ->
     return tuple(chosen.values())
 
 
+def given_values(parameters: Mapping[str, object] | None) -> dict[str, object]:
+    """The parameters that the caller gave; none for None.
+
+    Raises:
+        ParameterError: They are not values by name.
+    """
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, Mapping):
+        raise ParameterError(
+            f"parameters must be values by name, got {type(parameters).__name__}", hint='pass {"name": value}'
+        )
+    return dict(parameters)
+
+
 def check_parameters(choices: Iterable[Choice], given: Mapping[str, Any]) -> None:
-    """Refuse wrong parameters of recommendations that the caller named, before any request.
+    """Refuse wrong parameters of recommendations that the caller named, before any assessment is read.
 
     Raises:
         ParameterError: A name that none of their fixes takes, a wrong value, or a missing one.
@@ -85,7 +110,7 @@ def resource_filter(resources: Iterable[str] | None) -> Mapping[str, str] | None
     if resources is None:
         return None
     if isinstance(resources, str) or not isinstance(resources, Iterable):
-        raise InvalidResourceIdError(f"resources must be several ids, got {resources!r}", hint="pass [resource_id]")
+        raise InvalidResourceIdError(f"resources must be a list of ids, got {resources!r}", hint="pass [resource_id]")
     ids = (ResourceId.parse(resource).text for resource in resources)
     return {text.casefold(): text for text in ids}
 
@@ -95,6 +120,7 @@ def collect(
     assessments: Iterable[Assessment],
     *,
     only: Mapping[str, str] | None,
+    covers: Callable[[str], bool],
     given: Mapping[str, Any],
     guards: Guards,
 ) -> Wanted:
@@ -102,6 +128,7 @@ def collect(
 
     The candidates come in the order of the choices, so that a plan that is cut short keeps what is worth most. Whatever
     cannot be paired is left out with the reason, also each resource in ``only`` on which nothing was found.
+    ``covers`` says whether a resource is in the client's scope.
     """
     by_key = {choice.key.casefold(): choice for choice in choices}
     candidates: list[Candidate] = []
@@ -121,7 +148,8 @@ def collect(
     if only is not None:
         found_on = {resource for _, resource in seen}
         keys = tuple(choice.key for choice in by_key.values())
-        skipped.extend(_not_assessed(text, keys) for folded, text in only.items() if folded not in found_on)
+        missing = [text for folded, text in only.items() if folded not in found_on]
+        skipped.extend(_not_assessed(text, keys, is_covered=covers(text)) for text in missing)
     places = {folded: place for place, folded in enumerate(by_key)}
     candidates.sort(key=lambda candidate: places[candidate.key.casefold()])
     return Wanted(candidates=tuple(candidates), skipped=tuple(skipped))
@@ -161,6 +189,10 @@ def _pair(
     return Candidate(fix=fix, key=assessment.key, resource_id=assessment.resource_id, values=values)
 
 
-def _not_assessed(resource: str, keys: tuple[str, ...]) -> SkippedResource:
-    message = "Defender for Cloud has no assessment of these recommendations on it"
+def _not_assessed(resource: str, keys: tuple[str, ...], *, is_covered: bool) -> SkippedResource:
+    message = (
+        "Defender for Cloud has no assessment of these recommendations on it"
+        if is_covered
+        else "it is outside the scope of this client"
+    )
     return SkippedResource(resource_id=resource, keys=keys, reason=SkipReason.NOT_APPLICABLE, message=message)

@@ -30,11 +30,11 @@ class PreviewContext:
 
     fixes: tuple[FixAction, ...]
     kind: FixKind
-    values: Mapping[str, Any]
+    values: Mapping[str, Any] = attrs.field(repr=False)
     resource_id: str
     target_id: str
-    before: Any
-    after: Any
+    before: Any = attrs.field(repr=False)
+    after: Any = attrs.field(repr=False)
     etag: str = ""
     reader: Reader = attrs.field(repr=False, eq=False)
 
@@ -82,9 +82,9 @@ class StepContext:
 class FixExecutor(Protocol):
     """How one kind of fix is written.
 
-    The engine calls ``preview`` while planning and the others while applying, from several threads at once: an executor
-    holds no state. Each method raises this library's typed errors only. ``defender_remediate.testing`` has the contract
-    test that an executor has to pass before it is trusted.
+    The engine calls ``preview`` while planning, ``submit`` and ``wait`` while applying, from several threads at once:
+    an executor holds no state. Each method raises this library's typed errors only. ``defender_remediate.testing`` has
+    the contract test that an executor has to pass before it is trusted.
     """
 
     def preview(self, context: PreviewContext, /) -> Preview:
@@ -102,4 +102,8 @@ class FixExecutor(Protocol):
         """
 
     def undo(self, context: StepContext, /) -> Submission:
-        """Send the step's way back, exactly once."""
+        """Send the step's way back, exactly once.
+
+        For a caller who has the step at hand. A rollback compares first and so plans requests of its own, which it
+        gives to ``submit``.
+        """

@@ -100,6 +100,6 @@ def _body(found: Any) -> dict[str, Any]:
 
 
 def _relative(changed: str, resource_id: str) -> str:
-    if changed.casefold().startswith(resource_id.casefold()):
-        return changed[len(resource_id) :].lstrip("/")
-    return changed
+    own, other = resource_id.strip("/").split("/"), changed.strip("/").split("/")
+    is_inside = [part.casefold() for part in other[: len(own)]] == [part.casefold() for part in own]
+    return "/".join(other[len(own) :]) if is_inside else changed

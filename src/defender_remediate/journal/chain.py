@@ -127,7 +127,7 @@ def _checked(line: bytes, *, n: int, prev: str, source: str) -> dict[str, Any]:
     text = line.removesuffix(b"\n")
     body, seal = text[:-_SEALED] + b"}", text[-_SEALED:]
     if seal != _HASH + sha256(body).encode() + b'"}':
-        raise _tampered("the record was edited: its hash is another", n, source)
+        raise _tampered("the record was edited: its hash does not match", n, source)
     if (document.pop("n", None), document.pop("prev", None)) != (n, prev):
         raise _tampered(f"this is not record {n}: one was removed, put in or moved here", n, source)
     document.pop("hash")

@@ -136,7 +136,9 @@ def checked(verified: Verified, run_id: str, *, source: str) -> Verified:
 
 def unknown(run_id: str, source: str) -> UnknownRunError:
     """The error for a run without a journal."""
-    return UnknownRunError(f"no run {run_id!r} was recorded", source=source, hint="list the journal's runs()")
+    return UnknownRunError(
+        f"no run {run_id!r} was recorded", source=source, hint="client.journal.runs() gives the ids of those that were"
+    )
 
 
 def unwritable(source: str, error: OSError) -> JournalUnwritableError:

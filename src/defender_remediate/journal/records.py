@@ -95,7 +95,7 @@ class StepAccepted:
     at: datetime = attrs.field(validator=_aware)
     step_id: str
     status: int
-    poll_url: str = ""
+    poll_url: str = attrs.field(default="", repr=False)
     poll_kind: str = ""
     request_id: str = ""
 

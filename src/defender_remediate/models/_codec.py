@@ -34,7 +34,9 @@ def loads(text: str | bytes, kind: str) -> dict[str, Any]:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InvalidInputError(f"this is no {kind}: not JSON ({error})") from error
+        raise InvalidInputError(
+            f"this is no {kind}: not JSON ({error})", hint=f"pass what {kind}.to_json() gave"
+        ) from error
     if not isinstance(document, dict) or document.pop("kind", None) != kind:
         raise InvalidInputError(f"this is no {kind}", hint=f"pass what {kind}.to_json() gave")
     version = document.pop("version", None)
@@ -71,6 +73,9 @@ def decode(cls: type[_T], document: Any, path: str = "") -> _T:
     unknown = sorted(set(document) - set(hints))
     if unknown:
         raise InvalidInputError(f"{_join(path, unknown[0])}: {cls.__name__} has no such member")
+    missing = [name for name in _required(typing.cast(Hashable, cls)) if name not in document]
+    if missing:
+        raise InvalidInputError(f"{_join(path, missing[0])}: is missing")
     values = {name: _member(hints[name], item, _join(path, name)) for name, item in document.items()}
     try:
         return cls(**values)
@@ -83,6 +88,11 @@ def _hints(cls: type[Any]) -> dict[str, Any]:
     fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(cls)
     known = typing.get_type_hints(cls)
     return {field.name: known[field.name] for field in fields}
+
+
+@cache
+def _required(cls: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in attrs.fields(cls) if field.default is attrs.NOTHING)
 
 
 def _join(path: str, name: str) -> str:

@@ -6,10 +6,12 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.errors import InvalidResourceIdError
 from defender_remediate.models._enums import Word
 from defender_remediate.models._json import FrozenMap, canonical, freeze
 from defender_remediate.models._notebook import notebook
 from defender_remediate.models.condition import Condition
+from defender_remediate.models.ids import ResourceId, is_guid
 
 
 class FixKind(Word):
@@ -46,6 +48,28 @@ class ParameterType(Word):
     STRING_LIST = "string_list"
     RESOURCE_ID = "resource_id"
     GUID = "guid"
+
+    def takes(self, value: Any) -> bool:
+        """Whether a value is one of this type; texts that are blank are not."""
+        if self is ParameterType.BOOLEAN:
+            return isinstance(value, bool)
+        if self is ParameterType.INTEGER:
+            return isinstance(value, int) and not isinstance(value, bool)
+        if self is ParameterType.STRING_LIST:
+            return isinstance(value, (list, tuple)) and all(map(ParameterType.STRING.takes, value))
+        if not isinstance(value, str) or not value.strip():
+            return False
+        if self is ParameterType.GUID:
+            return is_guid(value)
+        return self is ParameterType.STRING or _is_resource_id(value)
+
+
+def _is_resource_id(value: str) -> bool:
+    try:
+        ResourceId.parse(value)
+    except InvalidResourceIdError:
+        return False
+    return True
 
 
 class ListMerge(Word):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime, time, timedelta, timezone, tzinfo
 
 import attrs
 
 from defender_remediate.errors import InvalidInputError
+from defender_remediate.models._arguments import several
 from defender_remediate.models._notebook import notebook
 from defender_remediate.models.fix import Impact
 
@@ -15,12 +15,6 @@ WAIVABLE = ("max_changes", "max_plan_age", "allowed_impacts", "window")
 """The guards that one call may waive, by name and with a reason."""
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
-def _several(given: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(given, str):
-        raise InvalidInputError(f"expected several texts, got one: {given!r}", hint=f"pass [{given!r}]")
-    return tuple(given)
 
 
 @notebook
@@ -36,13 +30,15 @@ class MaintenanceWindow:
 
     start: time
     end: time
-    days: tuple[str, ...] = attrs.field(default=_DAYS, converter=_several)
+    days: tuple[str, ...] = attrs.field(default=_DAYS, converter=several)
     zone: tzinfo = timezone.utc
 
     def __attrs_post_init__(self) -> None:
         unknown = [day for day in self.days if day not in _DAYS]
         if unknown or not self.days:
             raise InvalidInputError(f"days of a MaintenanceWindow are some of {', '.join(_DAYS)}, got {self.days!r}")
+        if self.start.tzinfo or self.end.tzinfo:
+            raise InvalidInputError("the times of a MaintenanceWindow have no zone of their own", hint="pass zone=…")
         if self.start == self.end:
             raise InvalidInputError("a MaintenanceWindow that ends when it starts is never open")
 
@@ -76,11 +72,11 @@ class Guards:
     """
 
     max_changes: int = 25
-    allow_irreversible: tuple[str, ...] = attrs.field(default=(), converter=_several)
-    protected_groups: tuple[str, ...] = attrs.field(default=(), converter=_several)
-    protected_names: tuple[str, ...] = attrs.field(default=(), converter=_several)
-    protected_tags: tuple[str, ...] = attrs.field(default=(), converter=_several)
-    allowed_impacts: tuple[Impact, ...] = attrs.field(default=tuple(Impact))
+    allow_irreversible: tuple[str, ...] = attrs.field(default=(), converter=several)
+    protected_groups: tuple[str, ...] = attrs.field(default=(), converter=several)
+    protected_names: tuple[str, ...] = attrs.field(default=(), converter=several)
+    protected_tags: tuple[str, ...] = attrs.field(default=(), converter=several)
+    allowed_impacts: tuple[Impact, ...] = attrs.field(default=tuple(Impact), converter=several)
     window: MaintenanceWindow | None = None
     max_plan_age: timedelta | None = None
 
@@ -88,7 +84,7 @@ class Guards:
         if isinstance(self.max_changes, bool) or not isinstance(self.max_changes, int) or self.max_changes < 1:
             raise InvalidInputError(f"max_changes must be a whole number of at least 1, got {self.max_changes!r}")
         unknown = [impact for impact in self.allowed_impacts if impact not in tuple(Impact)]
-        if isinstance(self.allowed_impacts, str) or unknown:
+        if unknown:
             raise InvalidInputError(f"allowed_impacts are some of {', '.join(Impact)}, got {self.allowed_impacts!r}")
 
     def allows(self, key: str) -> bool:

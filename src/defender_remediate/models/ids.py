@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 
 import attrs
 
 from defender_remediate.errors import InvalidResourceIdError, InvalidScopeError
 from defender_remediate.models._enums import Word
 
-_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
+_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # ARM refuses control characters and these; a '?' or '#' would turn the rest of an id into a query or a fragment.
 _FORBIDDEN = re.compile(r"[\x00-\x20<>%&\\?#\x7f\ud800-\udfff]")
 _ASSESSMENT = "/providers/microsoft.security/assessments/"
+_NOT_A_RESOURCE = " is not a resource id: "
+_ID_HINT = "one looks like /subscriptions/{guid}/resourceGroups/{name}/providers/{namespace}/{type}/{name}"
 _MANAGEMENT_GROUP = ("providers", "microsoft.management", "managementgroups")
+
+
+def is_guid(text: object) -> bool:
+    """Whether this is a GUID as Azure writes one: with hyphens, without braces."""
+    return isinstance(text, str) and _GUID.fullmatch(text) is not None
 
 
 def _segments(text: str, error: type[InvalidResourceIdError] | type[InvalidScopeError]) -> list[str]:
@@ -53,19 +61,19 @@ class ResourceId:
             InvalidResourceIdError: The text is not the id of a resource, resource group or subscription.
         """
         segments = _segments(text, InvalidResourceIdError)
+        if segments[0].casefold() not in ("subscriptions", "providers"):
+            raise _not_a_resource(text, "it does not start with /subscriptions/ or /providers/")
         if len(segments) % 2:
-            raise InvalidResourceIdError(f"{text!r} is not a resource id: a type has no name")
+            raise _not_a_resource(text, f"no name comes after {segments[-1]!r}")
         pairs = [(segments[i], segments[i + 1]) for i in range(0, len(segments), 2)]
         heads = [head.casefold() for head, _ in pairs]
         subscription = group = None
         if heads[0] == "subscriptions":
             subscription = pairs[0][1]
-            if not _GUID.match(subscription):
-                raise InvalidResourceIdError(f"{text!r} is not a resource id: the subscription is not a GUID")
+            if not is_guid(subscription):
+                raise _not_a_resource(text, "the subscription is not a GUID")
             if len(pairs) > 1 and heads[1] == "resourcegroups":
                 group = pairs[1][1]
-        elif heads[0] != "providers":
-            raise InvalidResourceIdError(f"{text!r} is not a resource id: it starts with {segments[0]!r}")
         return cls(
             text="/" + "/".join(segments),
             subscription_id=subscription,
@@ -88,6 +96,10 @@ class ResourceId:
         return self.text
 
 
+def _not_a_resource(text: str, why: str) -> InvalidResourceIdError:
+    return InvalidResourceIdError(f"{text!r}{_NOT_A_RESOURCE}{why}", hint=_ID_HINT)
+
+
 def _type_of(pairs: list[tuple[str, str]], heads: list[str], text: str) -> str:
     if "providers" not in heads:
         known = {
@@ -95,12 +107,12 @@ def _type_of(pairs: list[tuple[str, str]], heads: list[str], text: str) -> str:
             ("subscriptions", "resourcegroups"): "Microsoft.Resources/resourceGroups",
         }
         if tuple(heads) not in known:
-            raise InvalidResourceIdError(f"{text!r} is not a resource id: it names no provider")
+            raise _not_a_resource(text, "it names no provider")
         return known[tuple(heads)]
     last = len(heads) - 1 - heads[::-1].index("providers")
     types = [head for head, _ in pairs[last + 1 :]]
     if not types:
-        raise InvalidResourceIdError(f"{text!r} is not a resource id: it names a provider and no type")
+        raise _not_a_resource(text, "it names a provider and no type")
     return "/".join([pairs[last][1], *types])
 
 
@@ -140,7 +152,8 @@ class Scope:
         try:
             parsed = ResourceId.parse(text)
         except InvalidResourceIdError as error:
-            raise InvalidScopeError(f"{text!r} is not a scope: {error.message}", hint=_SCOPE_HINT) from error
+            why = error.message.rpartition(_NOT_A_RESOURCE)[2]
+            raise InvalidScopeError(f"{text!r} is not a scope: {why}", hint=_SCOPE_HINT) from error
         if parsed.subscription_id is None:
             raise InvalidScopeError(f"{text!r} is not a scope: it is outside any subscription", hint=_SCOPE_HINT)
         kinds = {2: ScopeKind.SUBSCRIPTION, 4: ScopeKind.RESOURCE_GROUP}
@@ -164,6 +177,18 @@ _SCOPE_HINT = (
     "use /subscriptions/{guid}, /subscriptions/{guid}/resourceGroups/{name}, a resource id, "
     "or /providers/Microsoft.Management/managementGroups/{name}"
 )
+
+
+def parse_scopes(scope: str | Sequence[str]) -> tuple[Scope, ...]:
+    """Read one scope id or several; each comes once.
+
+    Raises:
+        InvalidScopeError: There is none, or one is none of the four.
+    """
+    texts = [scope] if isinstance(scope, str) else list(scope) if isinstance(scope, Iterable) else []
+    if not texts:
+        raise InvalidScopeError("no scope was given", hint="pass a subscription id such as /subscriptions/{guid}")
+    return tuple(dict.fromkeys(Scope.parse(text) for text in texts))
 
 
 def resource_of_assessment(assessment_id: str) -> str:

@@ -10,6 +10,7 @@ import attrs
 
 from defender_remediate.errors import PlanAlteredError
 from defender_remediate.models import _codec, _table
+from defender_remediate.models._arguments import several
 from defender_remediate.models._enums import Word
 from defender_remediate.models._json import ABSENT, Absent, FrozenMap, freeze, sha256
 from defender_remediate.models.condition import Condition
@@ -36,7 +37,7 @@ class SkipReason(Word):
     NOTHING_TO_RESTORE = "nothing to restore"
 
 
-@attrs.frozen(kw_only=True, str=False)
+@attrs.frozen(kw_only=True, repr=False, str=False)
 class PropertyChange:
     """One member of a body, before and after.
 
@@ -51,6 +52,10 @@ class PropertyChange:
 
     def __str__(self) -> str:
         return f"{self.path}: {_table.value(self.path, self.before)} -> {_table.value(self.path, self.after)}"
+
+    def __repr__(self) -> str:
+        before, after = (_table.redact(self.path, found) for found in (self.before, self.after))
+        return f"PropertyChange(path={self.path!r}, before={before!r}, after={after!r})"
 
 
 @attrs.frozen(kw_only=True)
@@ -165,9 +170,12 @@ class RemediationPlan:
         """A plan with just the steps that close one of these recommendations and touch one of these resources.
 
         What is dropped moves to ``skipped``. The result has another digest.
+
+        Raises:
+            InvalidInputError: A single text in place of several.
         """
-        wanted_keys = None if keys is None else {key.casefold() for key in keys}
-        wanted = None if resources is None else {resource.casefold() for resource in resources}
+        wanted_keys = None if keys is None else {key.casefold() for key in several(keys)}
+        wanted = None if resources is None else {resource.casefold() for resource in several(resources)}
         return self._select(
             tuple(
                 step

@@ -60,7 +60,9 @@ class StepError:
     hint: str = ""
 
     def __str__(self) -> str:
-        return f"{self.code}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+        # Azure's own code is in most messages already.
+        told = self.message if self.code in self.message else f"{self.code}: {self.message}"
+        return f"{told} ({self.hint})" if self.hint else told
 
 
 @attrs.frozen(kw_only=True, str=False)
@@ -81,8 +83,8 @@ class RemediationResult:
     resource_id: str
     keys: tuple[str, ...]
     outcome: Outcome = attrs.field(converter=Outcome)
-    before: Any = attrs.field(default=None, converter=freeze)
-    after: Any = attrs.field(default=None, converter=freeze)
+    before: Any = attrs.field(default=None, converter=freeze, repr=_table.by_path)
+    after: Any = attrs.field(default=None, converter=freeze, repr=_table.by_path)
     error: StepError | None = None
     attempts: int = 0
     request_id: str = ""

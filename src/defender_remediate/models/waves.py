@@ -61,15 +61,16 @@ class Waves:
 
     def __attrs_post_init__(self) -> None:
         good = (
-            ("canary", self.canary >= 1),
-            ("growth", self.growth >= 1 and math.isfinite(self.growth)),
-            ("pause", self.pause >= 0 and math.isfinite(self.pause)),
-            ("max_failures", self.max_failures >= 0),
-            ("max_failure_share", 0 <= self.max_failure_share <= 1),
+            ("canary", "at least 1", self.canary >= 1),
+            ("growth", "at least 1", self.growth >= 1 and math.isfinite(self.growth)),
+            ("pause", "at least 0 seconds", self.pause >= 0 and math.isfinite(self.pause)),
+            ("max_failures", "at least 0", self.max_failures >= 0),
+            ("max_failure_share", "from 0 to 1", 0 <= self.max_failure_share <= 1),
+            ("gate", "something that can be called", self.gate is None or callable(self.gate)),
         )
-        for name, is_good in good:
+        for name, bounds, is_good in good:
             if not is_good:
-                raise InvalidInputError(f"{name} of Waves cannot be {getattr(self, name)!r}")
+                raise InvalidInputError(f"{name} of Waves must be {bounds}, got {getattr(self, name)!r}")
 
     def sizes(self, steps: int) -> tuple[int, ...]:
         """How many steps each wave has; they add up to all of them."""

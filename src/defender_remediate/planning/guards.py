@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from defender_remediate.errors import InvalidInputError
+from defender_remediate.models import _wire
 from defender_remediate.models.guards import WAIVABLE, Guards
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.plan import RemediationPlan
@@ -36,10 +37,11 @@ def protection(guards: Guards, resource_id: str, resource: Any) -> str:
     group = parsed.resource_group or (parsed.name if parsed.type.casefold().endswith("/resourcegroups") else "")
     if group and _any(guards.protected_groups, group):
         return f"its resource group {group!r} is protected"
-    if _any(guards.protected_names, parsed.resource.name):
-        return f"its name {parsed.resource.name!r} is protected"
-    tags = resource.get("tags") if isinstance(resource, Mapping) else None
-    for name, value in (tags or {}).items():
+    # A database is protected by its own name, and by that of its server.
+    for own in dict.fromkeys((parsed.resource.name, parsed.name)):
+        if _any(guards.protected_names, own):
+            return f"its name {own!r} is protected"
+    for name, value in _wire.mapping(_wire.pick(resource, "tags")).items():
         for protected in guards.protected_tags:
             wanted, has_value, pattern = protected.partition("=")
             if wanted.casefold() == name.casefold() and (not has_value or _any((pattern,), str(value))):
@@ -60,6 +62,8 @@ def check_waivers(waive: Mapping[str, str]) -> tuple[str, ...]:
     Raises:
         InvalidInputError: There is no such guard, or a waiver has no reason.
     """
+    if not isinstance(waive, Mapping):
+        raise InvalidInputError(f"waivers are reasons by name, got {waive!r}", hint='pass waive={"window": "why"}')
     for name, reason in waive.items():
         if name not in WAIVABLE:
             raise InvalidInputError(f"{name!r} cannot be waived", hint=f"these can: {', '.join(WAIVABLE)}")
@@ -83,14 +87,26 @@ def _impacts(guards: Guards, plan: RemediationPlan) -> Violation | None:
     for step in plan.steps:
         if step.impact not in guards.allowed_impacts:
             message = f"the change of {step.target_id} has the impact {step.impact}, which the guards do not allow"
-            return Violation(guard="allowed_impacts", message=message, hint="leave it out with plan.only(...)")
+            return Violation(
+                guard="allowed_impacts",
+                message=message,
+                hint=_waiver("allowed_impacts", "leave it out with plan.only(...)"),
+            )
     return None
 
 
 def _window(guards: Guards, now: datetime) -> Violation | None:
     if guards.window is None or guards.window.is_open(now):
         return None
-    return Violation(guard="window", message=f"it is {now:%a %H:%M} UTC, outside the window {guards.window}")
+    return Violation(
+        guard="window",
+        message=f"it is {now:%a %H:%M} UTC, outside the window {guards.window}",
+        hint=_waiver("window", "apply it then"),
+    )
+
+
+def _waiver(guard: str, otherwise: str) -> str:
+    return f'{otherwise}, or pass waive={{"{guard}": "why"}}'
 
 
 def _age(guards: Guards, plan: RemediationPlan, now: datetime) -> Violation | None:

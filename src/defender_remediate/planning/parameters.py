@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from defender_remediate.errors import InvalidResourceIdError, ParameterError
+from defender_remediate.errors import ParameterError
 from defender_remediate.models._json import freeze
 from defender_remediate.models.fix import FixAction, FixParameter, ParameterType
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.planning.compliance import same
 
 PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
-_GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 
 
 def check_names(fixes: Iterable[FixAction], given: Mapping[str, Any]) -> None:
@@ -47,7 +46,7 @@ def _value(fix: FixAction, parameter: FixParameter, given: Mapping[str, Any]) ->
                 hint=f'pass parameters={{"{parameter.name}": …}}',
             )
         value = parameter.default
-    problem = _TYPES[parameter.type](value, parameter)
+    problem = _problem(value, parameter)
     if problem:
         raise ParameterError(f"{parameter.name!r} of {fix.title!r} {problem}, got {value!r}")
     items = value if parameter.type is ParameterType.STRING_LIST else (value,)
@@ -58,44 +57,26 @@ def _value(fix: FixAction, parameter: FixParameter, given: Mapping[str, Any]) ->
     return freeze(value)
 
 
-def _string(value: Any, _: FixParameter) -> str:
-    return "" if isinstance(value, str) and value.strip() else "must be a text that is not empty"
-
-
-def _integer(value: Any, _: FixParameter) -> str:
-    return "" if isinstance(value, int) and not isinstance(value, bool) else "must be a whole number"
-
-
-def _boolean(value: Any, _: FixParameter) -> str:
-    return "" if isinstance(value, bool) else "must be True or False"
-
-
-def _string_list(value: Any, _: FixParameter) -> str:
-    good = isinstance(value, (list, tuple)) and all(isinstance(item, str) and item.strip() for item in value)
-    return "" if good else "must be a list of texts"
-
-
-def _guid(value: Any, _: FixParameter) -> str:
-    return "" if isinstance(value, str) and _GUID.match(value) else "must be a GUID"
-
-
-def _resource_id(value: Any, parameter: FixParameter) -> str:
-    try:
-        parsed = ResourceId.parse(value)
-    except InvalidResourceIdError:
-        return "must be an Azure resource id"
-    if parameter.resource_type and parsed.type.casefold() != parameter.resource_type.casefold():
-        return f"must be the id of a {parameter.resource_type}"
+def _problem(value: Any, parameter: FixParameter) -> str:
+    if not parameter.type.takes(value):
+        return _MUST_BE[parameter.type]
+    if parameter.type is ParameterType.RESOURCE_ID and parameter.resource_type:
+        found = ResourceId.parse(value).type
+        return (
+            ""
+            if found.casefold() == parameter.resource_type.casefold()
+            else f"must be the id of a {parameter.resource_type}"
+        )
     return ""
 
 
-_TYPES: Mapping[ParameterType, Callable[[Any, FixParameter], str]] = {
-    ParameterType.STRING: _string,
-    ParameterType.INTEGER: _integer,
-    ParameterType.BOOLEAN: _boolean,
-    ParameterType.STRING_LIST: _string_list,
-    ParameterType.RESOURCE_ID: _resource_id,
-    ParameterType.GUID: _guid,
+_MUST_BE: Mapping[ParameterType, str] = {
+    ParameterType.STRING: "must be a text that is not empty",
+    ParameterType.INTEGER: "must be a whole number",
+    ParameterType.BOOLEAN: "must be True or False",
+    ParameterType.STRING_LIST: "must be a list of texts",
+    ParameterType.RESOURCE_ID: "must be an Azure resource id",
+    ParameterType.GUID: "must be a GUID",
 }
 
 

@@ -24,7 +24,7 @@ class Restoration:
         left_alone: The paths that somebody else changed since; they stay as they are.
     """
 
-    body: Any
+    body: Any = attrs.field(repr=False)
     restored: tuple[str, ...] = ()
     left_alone: tuple[str, ...] = ()
 

@@ -30,7 +30,7 @@ class Candidate:
     fix: FixAction
     key: str
     resource_id: str
-    values: Mapping[str, Any]
+    values: Mapping[str, Any] = attrs.field(repr=False)
 
     @property
     def target_id(self) -> str:
@@ -65,7 +65,7 @@ class Verdict:
 
     accepted: tuple[Candidate, ...]
     refused: tuple[Refusal, ...]
-    after: Any = None
+    after: Any = attrs.field(default=None, repr=False)
 
     @property
     def compliant_when(self) -> Condition:

@@ -98,7 +98,9 @@ class Rule:
 
 
 def _has_the_methods(bench: Bench) -> None:
-    assert isinstance(bench.executor, FixExecutor), "it has preview, submit, wait and undo"
+    assert isinstance(bench.executor, FixExecutor), (
+        "an executor has the methods preview, submit, wait and undo; this one lacks some"
+    )
 
 
 def _previews_without_writing(bench: Bench) -> None:
@@ -113,12 +115,14 @@ def _previews_the_same_again(bench: Bench) -> None:
 def _sends_what_was_planned_once(bench: Bench) -> None:
     plan = bench.plan()
     bench.sim.requests.clear()
-    assert bench.outcome(plan) is Outcome.APPLIED
+    outcome = bench.outcome(plan)
+    assert outcome is Outcome.APPLIED, f"a plan that nothing hinders was reported as {outcome}"
     sent = [request for request in bench.sim.requests if request.method not in ("GET", "HEAD")]
     planned = plan.steps[0].request
-    assert [(request.method, request.path.casefold()) for request in sent] == [
-        (planned.method, planned.path.casefold())
-    ]
+    found = [(request.method, request.path.casefold()) for request in sent]
+    assert found == [(planned.method, planned.path.casefold())], (
+        f"sent {found}, planned {planned.method} {planned.path}"
+    )
 
 
 def _changes_nothing_else(bench: Bench) -> None:

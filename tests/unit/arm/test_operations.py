@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from defender_remediate.arm.operations import FinalVia, pending_url, wait_at, wait_for
+from defender_remediate.arm.operations import FinalVia, wait_for
 from defender_remediate.arm.session import ArmResponse, ArmSession
 from defender_remediate.errors import OperationFailedError, OperationTimeoutError
 from defender_remediate.models.plan import PlannedRequest
@@ -36,7 +36,6 @@ def test_an_answer_that_began_nothing_is_the_result(session: ArmSession, azure: 
     """No second request is made."""
     azure.then(status, body)
     first = write(session)
-    assert pending_url(first) == ""
     assert wait(session, first) is first
     assert len(azure.requests) == 1
 
@@ -49,7 +48,6 @@ def test_an_operation_url_is_asked_until_its_status_says_so(
     azure.then(200, {"status": "InProgress"}, {"Retry-After": "7"}).then(200, {"status": "Updating"})
     azure.then(200, {"status": "SUCCEEDED"}).then(200, RESOURCE)
     first = write(session)
-    assert pending_url(first) == OPERATION["Azure-AsyncOperation"]
     assert wait(session, first).body == RESOURCE
     assert azure.paths[1:] == [OP, OP, OP, READ]
     assert azure.times[1:] == [5.0, 12.0, 42.0, 42.0]
@@ -94,7 +92,6 @@ def test_a_location_is_asked_while_it_says_202(session: ArmSession, azure: Any) 
     azure.then(202, None, LOCATION).then(202, None, {"Location": "/loc2", "Retry-After": "3"}).then(202)
     azure.then(200, {"anything": 1}).then(200, RESOURCE)
     first = write(session)
-    assert pending_url(first) == "https://management.azure.com/loc1"
     assert wait(session, first).body == RESOURCE
     assert azure.paths[1:] == [LOC, "GET /loc2", "GET /loc2", READ]
     assert azure.times[1:] == [5.0, 8.0, 38.0, 38.0]
@@ -180,7 +177,6 @@ def test_a_resource_that_is_updating_is_read_until_it_settles(
     azure.then(status, {"properties": {"provisioningState": "Updating"}}, headers)
     azure.then(200, {"properties": {"provisioningState": "Accepted"}}, {"Retry-After": "4"}).then(200, RESOURCE)
     first = write(session)
-    assert pending_url(first) == ""
     assert wait(session, first).body == RESOURCE
     assert azure.paths[1:] == [READ, READ]
     assert azure.times[2] - azure.times[1] == 4.0
@@ -243,12 +239,11 @@ def test_a_failed_answer_at_the_location_is_a_failure(session: ArmSession, azure
         wait(session, write(session), final_via="location")
 
 
-@pytest.mark.parametrize("final_via", ["location", "operation"])
-def test_the_last_answer_may_be_the_result(session: ArmSession, azure: Any, final_via: FinalVia) -> None:
-    """When the operation itself carries it, or there is no Location to go to."""
+def test_the_last_answer_may_be_the_result(session: ArmSession, azure: Any) -> None:
+    """When there is no Location to go to."""
     last = {"status": "Succeeded", "properties": {"found": 1}}
     azure.then(202, None, OPERATION).then(200, last)
-    assert wait(session, write(session), final_via=final_via).body == last
+    assert wait(session, write(session), final_via="location").body == last
     assert azure.paths[1:] == [OP]
 
 
@@ -257,37 +252,3 @@ def test_a_location_that_was_asked_already_is_not_asked_again(session: ArmSessio
     azure.then(202, None, LOCATION).then(200, {"found": 1})
     assert wait(session, write(session), final_via="location").body == {"found": 1}
     assert azure.paths[1:] == [LOC]
-
-
-def test_the_request_can_be_named_for_the_messages(session: ArmSession, azure: Any) -> None:
-    """When the answer at hand is not the one to the write."""
-    azure.then(200, {"properties": {"provisioningState": "Failed"}})
-    target = PlannedRequest(method="PUT", path=PATH, api_version="9", body={})
-    with pytest.raises(OperationFailedError, match="PUT /subscriptions") as caught:
-        wait_for(session, session.get(PATH, api_version="9"), target=target, path=PATH, api_version="9", timeout=1)
-    assert caught.value.method == "PUT"
-
-
-@pytest.mark.parametrize(
-    "answers", [[{"status": "Running"}, {"status": "Succeeded"}], [{"status": "Succeeded"}], [None], [{"found": 1}]]
-)
-def test_an_operation_can_be_picked_up_later(session: ArmSession, azure: Any, answers: list[Any]) -> None:
-    """By another process, at the URL that was kept; it asks at once, whichever form the URL is of."""
-    for body in answers:
-        azure.then(200, body)
-    azure.then(200, RESOURCE)
-    found = wait_at(session, "/op", method="PATCH", path=PATH, api_version="9", timeout=100)
-    assert found.body == RESOURCE
-    assert azure.paths == ["GET /op"] * len(answers) + [READ]
-    assert azure.times[0] == 0.0
-
-
-def test_an_operation_picked_up_later_may_have_failed(session: ArmSession, azure: Any) -> None:
-    """Or its URL may be gone, which says nothing."""
-    azure.then(200, {"status": "Failed"})
-    with pytest.raises(OperationFailedError):
-        wait_at(session, "/op", method="PATCH", path=PATH, api_version="9", timeout=100)
-    azure.answers.clear()
-    azure.then(404)
-    with pytest.raises(OperationTimeoutError, match="unknown"):
-        wait_at(session, "/op", method="PATCH", path=PATH, api_version="9", timeout=100)

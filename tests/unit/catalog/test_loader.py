@@ -183,15 +183,15 @@ def test_every_kind_of_condition(tmp_path: Path, text: str, expected: Condition)
         (WHOLE.replace('"Sites should be safe"', '" "'), "fix[0].title", "must not be empty"),
         (WHOLE.replace('"Sites should be safe"', "true"), "fix[0].title", "must be a text, got true or false"),
         (WHOLE.replace('"Sites should be safe"', "2020-01-01"), "fix[0].title", "must be a text, got a date"),
-        (WHOLE.replace('"patch"', '"post"'), "fix[0].kind", "'post' is none of patch, put, template"),
+        (WHOLE.replace('"patch"', '"post"'), "fix[0].kind", "'post' is not one of patch, put, template"),
         (WHOLE.replace("Microsoft.Web/sites", "sites"), "fix[0].resource_type", "must look like Microsoft.Storage/"),
         (WHOLE.replace("2025-03-01", "latest"), "fix[0].api_version", "must look like 2023-05-01"),
         (PATCH + 'target = "/config"\n' + BODY + WHEN, "fix[0].target", "must look like config/web"),
         (PATCH + 'target = "a/../x"\n' + BODY + WHEN, "fix[0].target", "must look like config/web"),
         (PATCH + 'target = "a?b=c"\n' + BODY + WHEN, "fix[0].target", "must look like config/web"),
         (PATCH + 'target = "a/${b}"\n' + BODY + WHEN, "fix[0].target", "${b} is no parameter of the fix"),
-        (PATCH + 'impact = "huge"\n' + BODY + WHEN, "fix[0].impact", "'huge' is none of none, connectivity"),
-        (PATCH + 'reversibility = "yes"\n' + BODY + WHEN, "fix[0].reversibility", "'yes' is none of exact"),
+        (PATCH + 'impact = "huge"\n' + BODY + WHEN, "fix[0].impact", "'huge' is not one of none, connectivity"),
+        (PATCH + 'reversibility = "yes"\n' + BODY + WHEN, "fix[0].reversibility", "'yes' is not one of exact"),
         (PATCH + 'permissions = ["all"]\n' + BODY + WHEN, "fix[0].permissions[0]", "'all' must look like"),
         (PATCH + 'policies = ["/x/y"]\n' + BODY + WHEN, "fix[0].policies[0]", "the bare name of a policy"),
         (PATCH + "sources = [1]\n" + BODY + WHEN, "fix[0].sources[0]", "must be a text that is not empty"),
@@ -209,7 +209,7 @@ def test_every_kind_of_condition(tmp_path: Path, text: str, expected: Condition)
         (PATCH + BODY + GIVEN + WHEN, "fix[0].template_parameters", "a fix of kind patch has none"),
         (TEMPLATE + WHEN, "fix[0].template_parameters.site", "is missing: the template needs it"),
         (TEMPLATE + GIVEN + "more = 1\n" + WHEN, "fix[0].template_parameters.more", "no such parameter"),
-        (PATCH + 'lists = { x = "mix" }\n' + BODY + WHEN, "fix[0].lists.x", "'mix' is none of union, replace"),
+        (PATCH + 'lists = { x = "mix" }\n' + BODY + WHEN, "fix[0].lists.x", "'mix' is not one of union, replace"),
         (
             WHOLE + '[fix.lists]\n"properties.safe" = "union"',
             "fix[0].lists.properties.safe",
@@ -231,7 +231,7 @@ def test_a_fix_of_another_form(tmp_path: Path, text: str, path: str, message: st
     [
         (LEVEL + "allow = []\n", "fix[0].parameters[0].allow", "unknown key"),
         (LEVEL.replace("level", "Level!"), "fix[0].parameters[0].name", "must look like workspace_id"),
-        (LEVEL.replace('"string"', '"date"'), "fix[0].parameters[0].type", "'date' is none of string, integer"),
+        (LEVEL.replace('"string"', '"date"'), "fix[0].parameters[0].type", "'date' is not one of string, integer"),
         (LEVEL + "default = 1\n", "fix[0].parameters[0].default", "1 is no string"),
         (LEVEL + 'default = " "\n', "fix[0].parameters[0].default", "is no string"),
         (LEVEL + "allowed = 1\n", "fix[0].parameters[0].allowed", "must be an array"),
@@ -335,9 +335,9 @@ def test_a_placeholder_that_nothing_fills(tmp_path: Path, body: str, path: str) 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("site.json", "[1]", "is no ARM template: not a JSON object"),
-        ("site.json", "{", "is no JSON"),
-        ("site.json", "{}", "is no ARM template: it has no $schema"),
+        ("site.json", "[1]", "is not an ARM template: not a JSON object"),
+        ("site.json", "{", "is not JSON"),
+        ("site.json", "{}", "is not an ARM template: it has no $schema"),
         ("other.json", "{}", "'other.json' cannot be read: No such file"),
         ("../site.json", "{}", "'../site.json' is outside the folder of the catalog file"),
         ("/etc/hostname", "{}", "'/etc/hostname' is outside the folder of the catalog file"),
@@ -365,7 +365,7 @@ def test_a_template_through_a_link(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"\xff", "is not UTF-8"), (b"[[fix]", "is no TOML"), (b"a = 1\na = 2", "is no TOML")],
+    [(b"\xff", "is not UTF-8"), (b"[[fix]", "is not TOML"), (b"a = 1\na = 2", "is not TOML")],
 )
 def test_a_file_that_is_no_catalog(tmp_path: Path, content: bytes, message: str) -> None:
     """Whatever the file holds, the error is a CatalogError that names it."""

@@ -140,3 +140,13 @@ def test_nothing_in_scope_is_not_the_whole_tenant(session: ArmSession, azure: An
     source = GraphSource(session, Nothing(session, parsed(GROUP)))
     assert list(source.controls()) == []
     assert azure.bodies == []
+
+
+def test_a_listing_asks_nothing_until_it_is_read(scripted: Discover, azure: Any) -> None:
+    """Not even what is in a management group; its arguments are checked at once."""
+    found = scripted(GROUP, f"/subscriptions/{THREE}/resourceGroups/rg", source="graph")
+    listings = [found.list_assessments(KEY), found.list_metadata(), found.list_controls(), found.list_recommendations()]
+    assert azure.asked == []
+    with pytest.raises(NotFoundError):
+        next(listings[0])
+    assert azure.asked

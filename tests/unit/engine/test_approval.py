@@ -10,7 +10,7 @@ import pytest
 
 from defender_remediate import Condition, Guards, PatchExecutor, PlannedRequest, RemediationPlan, RemediationStep
 from defender_remediate.engine.approval import check_approved, check_guards, check_place, check_tenants
-from defender_remediate.engine.run import lanes
+from defender_remediate.engine.lanes import lanes
 from defender_remediate.errors import GuardError, PlanError, PlanNotApprovedError
 
 ONE = "/subscriptions/11111111-1111-1111-1111-111111111111"
@@ -64,7 +64,7 @@ def test_an_approved_plan_passes() -> None:
 @pytest.mark.parametrize("approve", ["", "yes", None, True, "0" * 64])
 def test_anything_but_the_digest_is_no_approval(approve: Any) -> None:
     """There is no way to say yes to a plan that one has not seen."""
-    with pytest.raises(PlanNotApprovedError, match=r"pass approve=plan\.digest"):
+    with pytest.raises(PlanNotApprovedError, match=r"pass all 64 characters of its digest: approve=plan\.digest"):
         check_approved(plan(step(1)), approve)
 
 

@@ -15,9 +15,17 @@ from defender_remediate import (
     FixParameter,
     Guards,
     Recommendation,
+    Scope,
     SkipReason,
 )
-from defender_remediate.engine.wanted import check_given, check_parameters, choose, collect, resource_filter
+from defender_remediate.engine.wanted import (
+    check_given,
+    check_parameters,
+    choose,
+    collect,
+    given_values,
+    resource_filter,
+)
 from defender_remediate.errors import InvalidInputError, InvalidResourceIdError, ParameterError
 
 KEY = "aaaaaaaa-0000-0000-0000-000000000001"
@@ -39,6 +47,7 @@ FIX = FixAction(
     compliant_when=Condition(test="exists", path="properties.a", value=True),
 )
 CATALOG = Catalog([FIX])
+COVERS = Scope.parse(GROUP).contains
 
 
 def assessment(resource: str = ACCOUNT, **more: Any) -> Assessment:
@@ -58,7 +67,7 @@ def wanted(
 ) -> Any:
     given = given or {"level": "high"}
     choices = choose([KEY], CATALOG)
-    return collect(choices, assessments, only=only, given=given, guards=guards or Guards())
+    return collect(choices, assessments, only=only, covers=COVERS, given=given, guards=guards or Guards())
 
 
 def test_an_unhealthy_resource_is_paired_with_its_fix() -> None:
@@ -92,7 +101,8 @@ def test_an_irreversible_fix_needs_its_own_consent() -> None:
     catalog = Catalog([attrs.evolve(FIX, reversibility="none")])
 
     def collected(guards: Guards) -> Any:
-        return collect(choose([KEY], catalog), [assessment()], only=None, given={"level": "x"}, guards=guards)
+        given = {"level": "x"}
+        return collect(choose([KEY], catalog), [assessment()], only=None, covers=COVERS, given=given, guards=guards)
 
     refused = collected(Guards()).skipped[0]
     assert refused.reason is SkipReason.CONSENT_MISSING
@@ -102,7 +112,7 @@ def test_an_irreversible_fix_needs_its_own_consent() -> None:
 
 def test_a_missing_parameter_leaves_the_resource_out() -> None:
     """When everything fixable is planned, a fix that needs a choice waits for it."""
-    found = collect(choose([KEY], CATALOG), [assessment()], only=None, given={}, guards=Guards())
+    found = collect(choose([KEY], CATALOG), [assessment()], only=None, covers=COVERS, given={}, guards=Guards())
     assert found.skipped[0].reason is SkipReason.PARAMETER_MISSING
 
 
@@ -129,7 +139,7 @@ def test_resources_are_several_ids() -> None:
     """A single text would be taken for a sequence of letters."""
     assert resource_filter(None) is None
     for wrong in (ACCOUNT, 5):
-        with pytest.raises(InvalidResourceIdError, match="must be several ids"):
+        with pytest.raises(InvalidResourceIdError, match="must be a list of ids"):
             resource_filter(wrong)  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match="got 5"):
         choose([5], CATALOG)  # type: ignore[list-item]
@@ -174,3 +184,20 @@ def test_parameters_for_everything_are_checked() -> None:
     for given, why in [({"level": 3}, "text that is not empty"), ({"x": 1}, "'x'")]:
         with pytest.raises(ParameterError, match=why):
             check_given(CATALOG, given)
+
+
+def test_a_resource_outside_the_scope_is_named_as_such() -> None:
+    """It is not confused with one that Defender has not looked at."""
+    elsewhere = ACCOUNT.replace("/rg/", "/other/")
+    found = wanted(only={text.casefold(): text for text in (ACCOUNT, elsewhere)})
+    assert ["outside the scope" in skip.message for skip in found.skipped] == [False, True]
+
+
+def test_recommendations_and_parameters_have_a_form() -> None:
+    """A single recommendation is as good as a list of one; anything else is an error of this library."""
+    assert choose(KEY, CATALOG) == choose([KEY], CATALOG)
+    with pytest.raises(InvalidInputError, match="got 5"):
+        choose(5, CATALOG)  # type: ignore[arg-type]
+    assert given_values(None) == {}
+    with pytest.raises(ParameterError, match="values by name"):
+        given_values(["level"])  # type: ignore[arg-type]

@@ -92,7 +92,7 @@ def test_an_integer_passes_for_a_float():
         ({"body": []}, "body: expected FrozenMap, got list"),
         ({"many": {}}, "many: expected an array, got dict"),
         ({"many": [{"name": "x"}, {"name": None}]}, "many[1].name: expected str, got NoneType"),
-        ({"inner": {}}, "inner: "),
+        ({"inner": {}}, "inner.name: is missing"),
         ({"inner": {"nam": "x"}}, "inner.nam: Inner has no such member"),
     ],
 )

@@ -211,3 +211,18 @@ def test_a_plan_cannot_be_changed(make_plan):
     with pytest.raises(TypeError):
         plan.steps[0].request.body["properties"] = {}
     assert hash(plan) == hash(make_plan())
+
+
+@pytest.mark.parametrize("single", [{"keys": "a-key"}, {"resources": "/subscriptions/x"}])
+def test_a_single_text_selects_nothing_by_mistake(make_plan, single):
+    """It would be taken for its letters, and the plan would be empty without a word."""
+    with pytest.raises(InvalidInputError, match="several"):
+        make_plan().only(**single)
+
+
+def test_no_repr_shows_a_secret(make_step):
+    """Neither that of a change nor that of what holds it."""
+    change = PropertyChange(path="properties.adminPassword", after={"value": "planted-S3CR3T"})
+    shown = "PropertyChange(path='properties.adminPassword', before=ABSENT, after={'value': '(hidden)'})"
+    assert repr(change) == shown
+    assert "planted" not in repr(make_step(changes=(change,))) + str(change)

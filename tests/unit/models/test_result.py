@@ -84,3 +84,9 @@ def test_what_is_not_known_is_unknown():
     """Nobody asked: no health, no compliance, no attempts."""
     result = RemediationResult(resource_id="/x", keys=(), outcome="skipped")
     assert (result.health, result.compliant, result.attempts) == (Health.UNKNOWN, None, 0)
+
+
+def test_no_repr_shows_a_secret(make_result):
+    """A result that is logged gives away no value that its path calls a secret."""
+    before, after = {"properties.adminPassword": "planted-1"}, {"properties.adminPassword": "planted-2"}
+    assert "planted" not in repr(make_result(before=before, after=after))

@@ -6,6 +6,7 @@ import pytest
 from defender_remediate.models import _table
 from defender_remediate.models._json import ABSENT
 from defender_remediate.models._notebook import notebook
+from defender_remediate.models.result import StepError
 
 
 @pytest.mark.parametrize(
@@ -15,7 +16,7 @@ def test_a_secret_looking_member_is_hidden(path):
     """The value of such a member never reaches a screen."""
     assert _table.is_secret(path)
     assert _table.value(path, "hunter2") == '"(hidden)"'
-    assert _table.value(path, ["hunter2", {"x": "hunter3"}]) == '["(hidden)", {"x": "hunter3"}]'
+    assert _table.value(path, ["hunter2", {"x": "hunter3"}]) == '["(hidden)", {"x": "(hidden)"}]'
     assert _table.value(path, "") == '""'
     assert _table.value(path, True) == "true"
 
@@ -42,8 +43,9 @@ def test_a_plan_prints_every_change(make_plan, make_step):
     """Before and after of each member, the request, the impact, and what is left alone and why."""
     plan = make_plan()
     assert str(plan).splitlines() == [
-        f"Plan {plan.digest[:12]}: 1 change, 1 left alone",
-        "scope: /subscriptions/11111111-2222-3333-4444-555555555555",
+        "Plan: 1 change, 1 left alone",
+        f"digest: {plan.digest}",
+        "scope:  /subscriptions/11111111-2222-3333-4444-555555555555",
         "",
         f"~ {plan.steps[0].target_id}",
         "    Secure transfer to storage accounts should be enabled",
@@ -78,6 +80,19 @@ def test_a_deployment_is_shown_as_one(make_step):
     assert "    PUT deployments/d1, api-version 2023-05-01" in str(make_step(request=request)).splitlines()
 
 
+def test_what_is_below_a_resource_is_shown_as_such(make_step):
+    """A request to a child does not look like one to the resource that it belongs to."""
+    target = f"{make_step().resource_id}/blobServices/default"
+    request = attrs.evolve(make_step().request, method="PUT", path=target)
+    shown = str(make_step(request=request, target_id=target)).splitlines()
+    assert "    PUT blobServices/default, api-version 2023-05-01" in shown
+
+
+def test_several_scopes_stand_below_each_other(make_plan):
+    """One id per line, aligned."""
+    assert "\nscope:  /a\n        /b\n\n" in str(make_plan(scope=("/a", "/b")))
+
+
 def test_a_step_without_reason_or_changes_prints_short(make_step):
     """Nothing is said where there is nothing to say."""
     shown = str(make_step(impact="none", impact_reason="", changes=()))
@@ -98,6 +113,18 @@ def test_a_report_prints_what_needs_attention_first(make_report, make_result):
         "warning: a hook raised",
     ]
     assert "nothing to do" in str(make_report(results=()))
+
+
+def test_what_to_do_stands_below_what_happened(make_report, make_result):
+    """In a report on a line of its own; a single result stays one line."""
+    error = StepError(code="ScopeLocked", message="answered 409 ScopeLocked: locked", hint="remove the lock")
+    blocked = make_result(resource_id="/x", outcome="blocked", error=error, health="unknown")
+    assert str(make_report(results=(blocked,))).splitlines()[2:] == [
+        "! blocked (answered 409 ScopeLocked: locked)",
+        "  -> remove the lock",
+        "    /x",
+    ]
+    assert str(blocked) == "/x: blocked (answered 409 ScopeLocked: locked (remove the lock))"
 
 
 def test_a_notebook_shows_fields_escaped():

@@ -26,6 +26,9 @@ MONDAY = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
         (Guards(protected_groups=["crm-*"]), None, ""),
         (Guards(protected_names=["st*01"]), None, "name 'stshop01' is protected"),
         (Guards(protected_names=["kv*"]), None, ""),
+        (Guards(protected_names=["DEFAULT"]), None, "name 'default' is protected"),
+        (Guards(protected_tags=["env"]), {"Tags": {"env": "prod"}}, "tag env=prod is protected"),
+        (Guards(protected_tags=["env"]), {"tags": ["env"]}, ""),
         (Guards(protected_tags=["Env=PROD"]), {"tags": {"env": "prod"}}, "tag env=prod is protected"),
         (Guards(protected_tags=["env=pr*"]), {"tags": {"env": "prod"}}, "tag env=prod is protected"),
         (Guards(protected_tags=["owner"]), {"tags": {"Owner": "x"}}, "tag Owner=x is protected"),
@@ -96,6 +99,10 @@ def test_a_window_opens_on_its_days(window: MaintenanceWindow, moment: datetime,
         lambda: check_waivers({"max_changes": " "}),
         lambda: check_waivers({"max_changes": 7}),  # type: ignore[dict-item]
         lambda: check_waivers({"everything": "because"}),
+        lambda: check_waivers(["max_changes"]),  # type: ignore[arg-type]
+        lambda: Guards(allowed_impacts=None),
+        lambda: MaintenanceWindow(start=time(1, tzinfo=timezone.utc), end=time(2)),
+        lambda: MaintenanceWindow(start=time(1), end=time(2, tzinfo=timezone.utc)),
     ],
 )
 def test_a_guard_that_means_nothing_is_refused(make: Callable[[], object]) -> None:
@@ -107,3 +114,8 @@ def test_a_guard_that_means_nothing_is_refused(make: Callable[[], object]) -> No
 def test_a_waiver_is_recorded_with_its_reason() -> None:
     """One guard at a time, by name."""
     assert check_waivers({"max_changes": " CHG-1 ", "window": "incident"}) == ("max_changes: CHG-1", "window: incident")
+
+
+def test_impacts_may_come_from_anywhere() -> None:
+    """What is looked through once is still there when it is needed."""
+    assert Guards(allowed_impacts=iter(["none", "cost"])).allowed_impacts == ("none", "cost")

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from defender_remediate.engine.lanes import in_parallel
+from defender_remediate.engine.parallel import in_parallel
 
 
 @pytest.mark.parametrize("workers", [1, 4])

@@ -1,4 +1,4 @@
-"""What an error of a write means: try again, look first, or give up. Pure."""
+"""What to do about an error of a write: try again, look first, or give up. Pure."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Next(Word):
 
 
 @attrs.frozen(kw_only=True)
-class Verdict:
-    """The meaning of an error.
+class Reaction:
+    """What to do about an error.
 
     Attributes:
         next: RETRY: the request was not processed and may be sent again. LOOK: it may have taken effect, so the target
@@ -60,28 +60,28 @@ class Verdict:
     wait: float | None = None
 
 
-def verdict_on(error: DefenderRemediateError, *, attempt: int = 1) -> Verdict:
-    """What an error that a submission raised means.
+def reaction_to(error: DefenderRemediateError, *, attempt: int = 1) -> Reaction:
+    """What to do about an error that a submission raised.
 
     Args:
         error: What was raised.
         attempt: How many times the write was sent: a token is renewed once.
     """
     if isinstance(error, UnauthorizedError) and attempt == 1:
-        return Verdict(next=Next.RETRY, outcome=Outcome.FAILED)
+        return Reaction(next=Next.RETRY, outcome=Outcome.FAILED)
     if isinstance(error, (ThrottledError, BusyError)):
-        return Verdict(next=Next.RETRY, outcome=Outcome.FAILED, wait=error.retry_after)
+        return Reaction(next=Next.RETRY, outcome=Outcome.FAILED, wait=error.retry_after)
     if isinstance(error, ConnectionCutError):
-        return Verdict(next=Next.LOOK, outcome=Outcome.IN_DOUBT)
+        return Reaction(next=Next.LOOK, outcome=Outcome.IN_DOUBT)
     if isinstance(error, ConnectionFailedError):
-        return Verdict(next=Next.RETRY, outcome=Outcome.FAILED)
+        return Reaction(next=Next.RETRY, outcome=Outcome.FAILED)
     if isinstance(error, ServiceError):
-        return Verdict(next=Next.LOOK, outcome=Outcome.IN_DOUBT, wait=error.retry_after)
+        return Reaction(next=Next.LOOK, outcome=Outcome.IN_DOUBT, wait=error.retry_after)
     if isinstance(error, (MalformedResponseError, OperationTimeoutError)):
-        return Verdict(next=Next.LOOK, outcome=Outcome.IN_DOUBT)
+        return Reaction(next=Next.LOOK, outcome=Outcome.IN_DOUBT)
     if isinstance(error, PreconditionFailedError):
-        return Verdict(next=Next.GIVE_UP, outcome=Outcome.SKIPPED)
-    return Verdict(next=Next.GIVE_UP, outcome=Outcome.BLOCKED if _is_blocking(error) else Outcome.FAILED)
+        return Reaction(next=Next.GIVE_UP, outcome=Outcome.SKIPPED)
+    return Reaction(next=Next.GIVE_UP, outcome=Outcome.BLOCKED if _is_blocking(error) else Outcome.FAILED)
 
 
 def _is_blocking(error: DefenderRemediateError) -> bool:

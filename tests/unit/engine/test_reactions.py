@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from defender_remediate import Outcome, errors
-from defender_remediate.engine.verdicts import Next, step_error, verdict_on
+from defender_remediate.engine.reactions import Next, reaction_to, step_error
 
 
 @pytest.mark.parametrize(
@@ -34,19 +34,19 @@ from defender_remediate.engine.verdicts import Next, step_error, verdict_on
 )
 def test_each_error_has_one_meaning(error: errors.DefenderRemediateError, following: Next, outcome: Outcome) -> None:
     """Only what is known not to have been processed is sent again without a look."""
-    verdict = verdict_on(error)
-    assert (verdict.next, verdict.outcome) == (following, outcome)
+    reaction = reaction_to(error)
+    assert (reaction.next, reaction.outcome) == (following, outcome)
 
 
 def test_a_token_is_renewed_once() -> None:
     """A second refusal is not about the token's age."""
-    assert verdict_on(errors.UnauthorizedError("m", status=401), attempt=2).next is Next.GIVE_UP
+    assert reaction_to(errors.UnauthorizedError("m", status=401), attempt=2).next is Next.GIVE_UP
 
 
 def test_the_wait_is_the_one_that_azure_asked_for() -> None:
     """A throttled request says when to come back."""
-    assert verdict_on(errors.ThrottledError("m", retry_after=17)).wait == 17
-    assert verdict_on(errors.ConnectionFailedError("m")).wait is None
+    assert reaction_to(errors.ThrottledError("m", retry_after=17)).wait == 17
+    assert reaction_to(errors.ConnectionFailedError("m")).wait is None
 
 
 def test_a_result_carries_azures_words_and_what_is_inside_them() -> None:

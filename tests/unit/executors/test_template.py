@@ -1,0 +1,76 @@
+"""What a deployment would change, as Azure's what-if tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from defender_remediate import Condition, FixAction, FixKind, TemplateExecutor
+from defender_remediate.arm.session import ArmResponse
+from defender_remediate.executors import PreviewContext
+from defender_remediate.testing.clock import VirtualClock
+
+VAULT = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv1"
+FIX = FixAction(
+    key="k",
+    title="T",
+    kind="template",
+    resource_type="Microsoft.KeyVault/vaults",
+    api_version="2023-07-01",
+    template={"$schema": "s", "contentVersion": "1.0.0.0", "resources": []},
+    compliant_when=Condition(test="exists", path="properties.a", value=True),
+)
+
+
+class WhatIf:
+    """Tells of one change."""
+
+    clock = VirtualClock()
+
+    def __init__(self, resource_id: str) -> None:
+        self.change = {"resourceId": resource_id, "changeType": "Modify", "before": {"a": 1}, "after": {"a": 2}}
+
+    def get(self, path: str, *, api_version: str, params: Mapping[str, str] | None = None) -> ArmResponse:
+        raise NotImplementedError
+
+    def query(self, path: str, *, api_version: str, body: Any, params: Mapping[str, str] | None = None) -> ArmResponse:
+        found = {"status": "Succeeded", "properties": {"changes": [self.change]}}
+        return ArmResponse(status=200, headers={}, body=found, request_id="", url=path, method="POST")
+
+    def follow(self, url: str) -> ArmResponse:
+        raise NotImplementedError
+
+
+def preview(changed: str) -> tuple[PreviewContext, str]:
+    context = PreviewContext(
+        fixes=(FIX,),
+        kind=FixKind.TEMPLATE,
+        values={"password": "planted-S3CR3T"},
+        resource_id=VAULT,
+        target_id=VAULT,
+        before={"password": "planted-S3CR3T"},
+        after=None,
+        reader=WhatIf(changed),
+    )
+    return context, TemplateExecutor().preview(context).changes[0].path
+
+
+@pytest.mark.parametrize(
+    ("changed", "path"),
+    [
+        (VAULT.upper(), "(resource) a"),
+        (f"{VAULT}/keys/one", "keys/one a"),
+        (f"{VAULT}0", f"{VAULT}0 a"),
+        (f"{VAULT}0/keys/one", f"{VAULT}0/keys/one a"),
+    ],
+)
+def test_a_change_is_named_from_the_resource_on(changed: str, path: str) -> None:
+    """A neighbour whose name begins alike is named in full: it is another resource."""
+    assert preview(changed)[1] == path
+
+
+def test_a_context_shows_no_body() -> None:
+    """An executor that logs what it was given gives nothing away."""
+    assert "planted" not in repr(preview(VAULT)[0])
