@@ -11,12 +11,16 @@ edited after it was approved has another digest and is refused. The identity nee
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from defender_remediate import Guards, RemediationClient, RemediationPlan
+from defender_remediate import FileJournal, Guards, RemediationClient, RemediationPlan
 from defender_remediate.errors import DefenderRemediateError
 
 MAX_CHANGES = 25
+# A sandbox in the cloud loses its disk with the job. Name a share on a hybrid worker to resume and to roll back later.
+JOURNAL = Path(tempfile.gettempdir()) / "defender-remediate"
 
 Connect = Callable[[Sequence[str]], RemediationClient]
 """Makes a client for some scopes."""
@@ -26,7 +30,8 @@ def connect(scope: Sequence[str]) -> RemediationClient:
     """A client that signs in as the Automation account's system-assigned identity."""
     from azure.identity import ManagedIdentityCredential
 
-    return RemediationClient(ManagedIdentityCredential(), scope, guards=Guards(max_changes=MAX_CHANGES))
+    guards = Guards(max_changes=MAX_CHANGES)
+    return RemediationClient(ManagedIdentityCredential(), scope, guards=guards, journal=FileJournal(JOURNAL))
 
 
 def plan(subscription: str, keys: Sequence[str], connect: Connect) -> int:
