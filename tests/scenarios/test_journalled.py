@@ -19,7 +19,7 @@ from defender_remediate.journal import Record, RunLog, fold
 from defender_remediate.testing import ArmSimulator
 
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
-KILLS = int(os.environ.get("DEFENDER_REMEDIATE_KILLS", "6"))
+KILLS = int(os.environ.get("DEFENDER_REMEDIATE_KILLS", "3"))
 
 
 class FullDisk:
