@@ -9,14 +9,14 @@ from typing import Any
 import attrs
 
 from defender_remediate.arm.session import ArmResponse, ArmSession
-from defender_remediate.engine.endings import ended, moved, not_in_effect
+from defender_remediate.engine.endings import ended, moved, not_in_effect, planned_before
 from defender_remediate.engine.reactions import Next, Reaction, reaction_to, step_error
 from defender_remediate.engine.reading import read, read_back
 from defender_remediate.errors import ConnectionCutError, DefenderRemediateError, JournalError
 from defender_remediate.executors.protocol import FixExecutor, StepContext, Submission
 from defender_remediate.journal import RunLog, StepAccepted, StepIntended, StepState
 from defender_remediate.journal.redaction import HIDDEN_POLL
-from defender_remediate.models._json import ABSENT, FrozenMap
+from defender_remediate.models._json import ABSENT
 from defender_remediate.models._redact import redact_text
 from defender_remediate.models.plan import RemediationStep
 from defender_remediate.models.result import Outcome, RemediationResult, StepError
@@ -109,9 +109,7 @@ class Attempts:
                     at=self.session.clock.now(),
                     step_id=self.step.id,
                     attempt=self.sent + 1,
-                    before=FrozenMap(
-                        {change.path: change.before for change in self.step.changes if change.before is not ABSENT}
-                    ),
+                    before=planned_before(self.step),
                     fingerprint=fingerprint(self.before),
                 )
             )
@@ -141,7 +139,7 @@ class Attempts:
         except DefenderRemediateError as error:
             self.request_id = getattr(error, "request_id", "") or self.request_id
             return _Failure(error=error, accepted=True)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # noqa: BLE001 - an executor that breaks its contract must not stop the other steps
             return self._broken(error)
         return None
 

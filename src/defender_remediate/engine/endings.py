@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from defender_remediate.models._json import ABSENT
+from defender_remediate.models._json import ABSENT, FrozenMap
 from defender_remediate.models.condition import Test
 from defender_remediate.models.plan import RemediationStep, SkippedResource, SkipReason
 from defender_remediate.models.result import Outcome, RemediationResult, StepError
@@ -12,6 +12,11 @@ from defender_remediate.planning.compliance import holds
 from defender_remediate.planning.paths import look_up
 
 _NOTHING_TO_DO = {SkipReason.ALREADY_COMPLIANT: Outcome.ALREADY_COMPLIANT}
+
+
+def planned_before(step: RemediationStep) -> FrozenMap:
+    """The members that a step changes as they were planned, by path; those that were absent are left out."""
+    return FrozenMap({change.path: change.before for change in step.changes if change.before is not ABSENT})
 
 
 def ended(
@@ -24,7 +29,7 @@ def ended(
         resource_id=step.resource_id,
         keys=step.keys,
         outcome=outcome,
-        before={change.path: change.before for change in step.changes if change.before is not ABSENT},
+        before=planned_before(step),
         after=_shown(step, body) if was_read else None,
         error=error,
         compliant=holds(step.compliant_when, body) if was_read else None,

@@ -6,10 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from enum import Enum
-from typing import Any, Union
-
-Json = Union[None, bool, int, float, str, "tuple[Any, ...]", "FrozenMap"]
-"""A JSON value that cannot change: objects are FrozenMap, arrays are tuples."""
+from typing import Any
 
 
 class Absent(Enum):
