@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from defender_remediate.arm.clock import Clock, SystemClock
 from defender_remediate.arm.cloud import resolve_endpoint
 from defender_remediate.arm.session import ArmSession
-from defender_remediate.errors import InvalidInputError
-from defender_remediate.models._arguments import callables, maybe, positive, whole
+from defender_remediate.models._arguments import by_kind, callables, maybe, one_of, positive, whole
 from defender_remediate.models.control import SecureScore, SecurityControl
-from defender_remediate.models.fix import FixKind
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import parse_scopes
 from defender_remediate.models.plan import RemediationPlan
@@ -97,9 +95,9 @@ class RemediationClient:
         self._guards = maybe("guards", guards, Guards) or Guards()
         self._journal = journal
         self._catalog = catalog
-        self._executors = _executors(executors or {})
+        self._executors = by_kind(executors or {})
         self._hooks = callables("hooks", hooks)
-        self._source = _source(source)
+        self._source: Literal["rest", "graph"] = one_of("source", source, ("rest", "graph"))
         self._new_id = new_id
         self._jitter = jitter
         self._workers = whole("workers", workers)
@@ -366,17 +364,3 @@ class RemediationClient:
             workers=self._workers,
             journal=self.journal,
         )
-
-
-def _executors(given: Mapping[str, FixExecutor]) -> dict[str, FixExecutor]:
-    kinds = [kind.value for kind in FixKind]
-    for name in given:
-        if name not in kinds:
-            raise InvalidInputError(f"executors: no fix is of a kind {name!r}", hint=f"there are {', '.join(kinds)}")
-    return dict(given)
-
-
-def _source(source: str) -> Literal["rest", "graph"]:
-    if source not in ("rest", "graph"):
-        raise InvalidInputError(f"source is 'rest' or 'graph', got {source!r}")
-    return "graph" if source == "graph" else "rest"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from defender_remediate.errors import InvalidInputError
+from defender_remediate.models.fix import FixKind
 
 _T = TypeVar("_T")
 
@@ -64,3 +65,27 @@ def callables(name: str, given: Iterable[Callable[..., Any]]) -> tuple[Any, ...]
     if not all(map(callable, found)):
         raise InvalidInputError(f"{name} must be several callables, got {given!r}", hint="pass [function]")
     return found
+
+
+def one_of(name: str, given: _T, known: tuple[_T, ...]) -> _T:
+    """One of the known values.
+
+    Raises:
+        InvalidInputError: It is another.
+    """
+    if given not in known:
+        raise InvalidInputError(f"{name} is {' or '.join(map(repr, known))}, got {given!r}")
+    return given
+
+
+def by_kind(executors: Mapping[str, _T]) -> dict[str, _T]:
+    """Executors by the kind of fix that each of them writes.
+
+    Raises:
+        InvalidInputError: No fix is of such a kind.
+    """
+    kinds = [kind.value for kind in FixKind]
+    for name in executors:
+        if name not in kinds:
+            raise InvalidInputError(f"executors: no fix is of a kind {name!r}", hint=f"there are {', '.join(kinds)}")
+    return dict(executors)
