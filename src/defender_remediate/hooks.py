@@ -10,9 +10,7 @@ import logging
 import sys
 from typing import Protocol, TextIO
 
-from defender_remediate.models._table import counted
-from defender_remediate.models.events import RemediationEvent, RunFinished, RunStarted, StepFinished, StepStarted
-from defender_remediate.models.result import RemediationReport
+from defender_remediate.models.events import RemediationEvent, RunFinished, StepFinished
 
 __all__ = ["RemediationHook", "log_progress", "print_progress"]
 
@@ -35,7 +33,7 @@ def log_progress(logger: logging.Logger | None = None) -> RemediationHook:
     log = logger or logging.getLogger("defender_remediate")
 
     def hook(event: RemediationEvent, /) -> None:
-        log.log(_level(event), "%s", describe(event))
+        log.log(_level(event), "%s", event)
 
     return hook
 
@@ -50,26 +48,10 @@ def print_progress(stream: TextIO | None = None) -> RemediationHook:
     def hook(event: RemediationEvent, /) -> None:
         if isinstance(event, StepFinished):
             target = stream or sys.stderr
-            target.write(f"{describe(event)}\n")
+            target.write(f"{event}\n")
             target.flush()
 
     return hook
-
-
-def describe(event: RemediationEvent) -> str:
-    """One event as one line of text."""
-    if isinstance(event, RunStarted):
-        return f"run {event.run_id}: {counted(len(event.plan.steps), 'step')}, correlation id {event.correlation_id}"
-    if isinstance(event, StepStarted):
-        return f"{event.step.target_id}: started"
-    if isinstance(event, StepFinished):
-        return f"[{event.done}/{event.total}] {' '.join(str(event.result).split())}"
-    return f"run {event.report.run_id}: finished, {_ends(event.report)}"
-
-
-def _ends(report: RemediationReport) -> str:
-    planned = len(report.plan.steps)
-    return f"{planned - len(report.failures)} of {planned} steps ended well"
 
 
 def _level(event: RemediationEvent) -> int:

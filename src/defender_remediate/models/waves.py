@@ -9,10 +9,11 @@ import attrs
 
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models._notebook import notebook
+from defender_remediate.models._table import counted
 from defender_remediate.models.result import RemediationResult
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, str=False)
 class WaveFinished:
     """What a gate is told when a wave is over.
 
@@ -32,6 +33,10 @@ class WaveFinished:
     def failures(self) -> tuple[RemediationResult, ...]:
         """The results of this wave that did not end well."""
         return tuple(result for result in self.results if not result.outcome.is_good)
+
+    def __str__(self) -> str:
+        ended = f"{len(self.results) - len(self.failures)} of {counted(len(self.results), 'step')} ended well"
+        return f"wave {self.number} of {self.waves}: {ended}, {self.remaining} to come"
 
 
 Gate = Callable[[WaveFinished], bool]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 import attrs
@@ -10,11 +11,32 @@ import attrs
 from defender_remediate.testing import ids
 from defender_remediate.testing.clock import VirtualClock
 from defender_remediate.testing.facts import facts
+from defender_remediate.testing.policies import Policies, reference_of
 from defender_remediate.testing.rules import holds
 from defender_remediate.testing.store import Store
 
 SUBSCRIPTION = "Microsoft.Resources/subscriptions"
 HEALTHY, UNHEALTHY, NOT_APPLICABLE = "Healthy", "Unhealthy", "NotApplicable"
+
+
+@attrs.frozen(kw_only=True)
+class Verdict:
+    """A judgement."""
+
+    code: str
+    cause: str = ""
+    description: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class _Moment:
+    """An instant, on the clock's face and in its seconds: neither can be had from the other without loss."""
+
+    seconds: float
+    time: datetime
+
+
+_GOOD, _BAD = Verdict(code=HEALTHY), Verdict(code=UNHEALTHY)
 
 
 @attrs.frozen(kw_only=True)
@@ -66,8 +88,8 @@ class Assessment:
 
     Attributes:
         due: When the judgement changes to ``coming``; None when nothing is coming.
-        coming: The next status; None when the assessment is about to vanish.
-        pinned: It was set by hand and follows no rule.
+        coming: The next judgement; None when the assessment is about to vanish.
+        pinned: The judgement that was set by hand, when it follows no rule.
         details: ``resourceDetails`` as the REST API shows them.
     """
 
@@ -80,8 +102,8 @@ class Assessment:
     first: float = 0.0
     changed: float = 0.0
     due: float | None = None
-    coming: str | None = None
-    pinned: bool = False
+    coming: Verdict | None = None
+    pinned: Verdict | None = None
     additional: Mapping[str, str] = attrs.field(factory=dict)
     risk: Mapping[str, Any] | None = None
 
@@ -90,6 +112,11 @@ class Assessment:
         """Its resource id."""
         return f"{self.resource_id}/providers/Microsoft.Security/assessments/{self.finding.key}"
 
+    @property
+    def verdict(self) -> Verdict:
+        """What is shown now; its code is empty before the first judgement."""
+        return Verdict(code=self.code, cause=self.cause, description=self.description)
+
     def settle(self, now: float) -> bool:
         """Let a coming judgement take effect when it is due. False when the assessment is gone."""
         if self.due is None or self.due > now:
@@ -97,7 +124,7 @@ class Assessment:
         if self.coming is None:
             return False
         first_time = not self.code
-        self.code, self.cause, self.description = self.coming, "", ""
+        self.code, self.cause, self.description = self.coming.code, self.coming.cause, self.coming.description
         self.changed = self.due
         self.first = self.due if first_time else self.first
         self.due = self.coming = None
@@ -107,9 +134,11 @@ class Assessment:
 class Assessor:
     """Keeps an assessment for every finding on every resource."""
 
-    def __init__(self, store: Store, clock: VirtualClock, lag: float) -> None:
+    def __init__(self, store: Store, clock: VirtualClock, policies: Policies, lag: float) -> None:
         self._store = store
         self._clock = clock
+        self._policies = policies
+        self._looked = clock.now()
         self.lag = lag
         self.findings: dict[str, Finding] = {finding.key: finding for finding in shipped_findings()}
         self._assessments: dict[tuple[str, str], Assessment] = {}
@@ -127,8 +156,9 @@ class Assessor:
         """Put an assessment there by hand."""
         moment = self._clock.monotonic()
         assessment.first = assessment.changed = moment
-        assessment.pinned = True
+        assessment.pinned = assessment.verdict
         self._assessments[_place(assessment.finding.key, assessment.resource_id)] = assessment
+        self._schedule(assessment, assessment.pinned, self._now(), gone=False)
 
     def find(self, finding_key: str, resource_id: str) -> Assessment:
         """The assessment of a finding on a resource.
@@ -142,6 +172,40 @@ class Assessor:
         """Judge one resource (and what it is a part of) without any lag."""
         self._settle_now(self._judge_all(resource_id))
 
+    def reconsider(self, scope: str) -> None:
+        """Judge again what an exemption at a scope may concern: it has just begun, or was taken back."""
+        self._reconsider(scope, self._now())
+
+    def reconsider_now(self, scope: str) -> None:
+        """The same without any lag."""
+        self._settle_now(self._reconsider(scope, self._now()))
+
+    def _now(self) -> _Moment:
+        return _Moment(seconds=self._clock.monotonic(), time=self._clock.now())
+
+    def _reconsider(self, scope: str, moment: _Moment) -> list[tuple[str, str]]:
+        touched = []
+        for place, assessment in list(self._assessments.items()):
+            subject = assessment.resource_id
+            if not self._store.covers(scope, subject) or not self._keep(place, assessment, moment.seconds):
+                continue
+            touched.append(place)
+            resource = self._store.find(subject)
+            if assessment.pinned is not None:
+                self._schedule(assessment, assessment.pinned, moment, gone=False)
+            elif resource is not None or _is_subscription(subject):
+                body = resource.render() if resource else {}
+                self._schedule(assessment, self._verdict(assessment.finding, body, subject), moment, gone=False)
+        return touched
+
+    def _end_exemptions(self) -> None:
+        """Notice the exemptions that have ended since the last look."""
+        now = self._now()
+        for ended, exemption in self._policies.ended(self._looked, now.time):
+            seconds = now.seconds - (now.time - ended).total_seconds()
+            self._reconsider(exemption.scope, _Moment(seconds=seconds, time=ended))
+        self._looked = now.time
+
     def _settle_now(self, places: list[tuple[str, str]]) -> None:
         now = self._clock.monotonic()
         for place in places:
@@ -152,6 +216,7 @@ class Assessor:
 
     def current(self) -> Iterator[Assessment]:
         """Every assessment as Defender shows it now."""
+        self._end_exemptions()
         now = self._clock.monotonic()
         for place, assessment in list(self._assessments.items()):
             if self._keep(place, assessment, now) and assessment.code:
@@ -164,6 +229,7 @@ class Assessor:
         return kept
 
     def _changed(self, resource_id: str) -> None:
+        self._end_exemptions()
         self._judge_all(resource_id)
 
     def _judge_all(self, resource_id: str) -> list[tuple[str, str]]:
@@ -172,8 +238,7 @@ class Assessor:
 
     def _judge(self, subject: str, findings: list[Finding]) -> list[tuple[str, str]]:
         resource = self._store.find(subject)
-        is_subscription = subject.count("/") == 2
-        kind = SUBSCRIPTION if is_subscription else resource.kind.name if resource else ""
+        kind = SUBSCRIPTION if _is_subscription(subject) else resource.kind.name if resource else ""
         folded, key = kind.casefold(), ids.key(subject)
         concerned = [f for f in findings if f.resource_type.casefold() == folded or (f.key, key) in self._assessments]
         body = resource.render() if resource and concerned else {}
@@ -182,32 +247,47 @@ class Assessor:
             place = (finding.key, key)
             verdict = None
             here = not finding.subscriptions or ids.subscription_of(subject).casefold() in finding.subscriptions
-            if here and finding.rule is not None and finding.resource_type.casefold() == folded:
+            if here and finding.resource_type.casefold() == folded:
                 verdict = self._verdict(finding, body, subject)
             if verdict is None and place not in self._assessments:
                 continue
             known = self._assessments.setdefault(place, self._fresh(finding, resource.id if resource else subject))
-            self._schedule(known, verdict, gone=not kind)
+            self._schedule(known, verdict, self._now(), gone=not kind)
             touched.append(place)
         return touched
 
-    def _verdict(self, finding: Finding, body: Mapping[str, Any], subject: str) -> str | None:
+    def _verdict(self, finding: Finding, body: Mapping[str, Any], subject: str) -> Verdict | None:
+        if finding.rule is None:
+            return None
         if finding.applies is not None and not holds(finding.applies, body, subject, self._store):
             return None
-        return HEALTHY if holds(finding.rule or {}, body, subject, self._store) else UNHEALTHY
+        return _GOOD if holds(finding.rule, body, subject, self._store) else _BAD
 
     def _fresh(self, finding: Finding, resource_id: str) -> Assessment:
         return Assessment(finding=finding, resource_id=resource_id, details={"source": "Azure", "id": resource_id})
 
-    def _schedule(self, assessment: Assessment, verdict: str | None, *, gone: bool) -> None:
-        if assessment.pinned and not gone:
-            return
-        if assessment.code == (verdict or "-"):
+    def _schedule(self, assessment: Assessment, verdict: Verdict | None, moment: _Moment, *, gone: bool) -> None:
+        if assessment.pinned is not None and not gone:
+            verdict = assessment.pinned
+        if verdict is not None:
+            verdict = self._exempted(assessment, moment.time) or verdict
+        if assessment.verdict == verdict:
             assessment.due = assessment.coming = None
             return
         if assessment.due is None:
-            assessment.due = self._clock.monotonic() + self.lag
+            assessment.due = moment.seconds + self.lag
         assessment.coming = verdict
+
+    def _exempted(self, assessment: Assessment, time: datetime) -> Verdict | None:
+        finding = assessment.finding
+        if not self._policies.exemptions or finding.subscriptions:
+            return None
+        found = self._policies.exemption_of(reference_of(finding.metadata), assessment.resource_id, time)
+        return None if found is None else Verdict(code=NOT_APPLICABLE, cause="Exempt", description=found.description)
+
+
+def _is_subscription(subject: str) -> bool:
+    return subject.count("/") == 2  # /subscriptions/{id}
 
 
 def _place(finding_key: str, resource_id: str) -> tuple[str, str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from http import HTTPStatus
 
-from defender_remediate.testing.access import CLIENT
 from defender_remediate.testing.activity import ACCEPTED, FAILED, STARTED, SUCCEEDED, Operation
 from defender_remediate.testing.exchange import Answer, ArmError, Call
+from defender_remediate.testing.roles import CLIENT
 from defender_remediate.testing.world import World
 
 Work = Callable[[Operation], tuple[Answer, bool]]

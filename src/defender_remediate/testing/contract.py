@@ -6,7 +6,8 @@ AssertionError that says which, and with what.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import attrs
@@ -21,12 +22,36 @@ from defender_remediate import (
     RemediationClient,
     RemediationPlan,
 )
-from defender_remediate.arm.cloud import resolve_endpoint
-from defender_remediate.arm.session import ArmSession
-from defender_remediate.executors import StepContext
+from defender_remediate.arm.clock import Clock
+from defender_remediate.arm.session import ArmResponse
+from defender_remediate.executors import StepContext, Submission
 from defender_remediate.testing.simulator import ArmSimulator
 
 _FORMS = ("azure-async", "location", "body", "bare")
+_SLOW = 45.0
+
+
+class _Stopwatch:
+    """Notes how long an executor waits for what it has submitted."""
+
+    def __init__(self, executor: FixExecutor, clock: Clock) -> None:
+        self._executor, self._clock = executor, clock
+        self._since = self.waited = 0.0
+
+    def watched(self) -> Any:
+        """The executor, with this watch at its side."""
+        whole = self._executor
+        return SimpleNamespace(preview=whole.preview, submit=self._submit, wait=self._wait, undo=whole.undo)
+
+    def _submit(self, context: StepContext, /) -> Submission:
+        self._since = self._clock.monotonic()
+        return self._executor.submit(context)
+
+    def _wait(self, context: StepContext, /) -> ArmResponse:
+        try:
+            return self._executor.wait(context)
+        finally:
+            self.waited = self._clock.monotonic() - self._since
 
 
 @attrs.frozen(kw_only=True)
@@ -71,6 +96,25 @@ class Bench:
         """What applying the plan ends with."""
         with self.client() as client:
             return client.apply(plan, approve=plan.digest).results[0].outcome
+
+    def undone(
+        self, plan: RemediationPlan, *, remove: Iterable[str] = ()
+    ) -> tuple[RemediationPlan, tuple[Outcome, ...]]:
+        """Apply the plan and roll it back: the plan of the way back, and what each of its steps ended with.
+
+        The simulator's list of requests holds those of the way back alone then.
+        """
+        with self.client() as client:
+            report = client.apply(plan, approve=plan.digest)
+            back = client.plan_rollback(report.run_id, remove=remove)
+            self.sim.requests.clear()
+            done = client.apply(back, approve=back.digest, waive={"removal": "the contract asks for it"})
+        return back, tuple(result.outcome for result in done if result.step_id)
+
+    def sent(self) -> list[tuple[str, str]]:
+        """The verb and the path of every write in the simulator's list of requests."""
+        writes = (request for request in self.sim.requests if request.method not in ("GET", "HEAD"))
+        return [(request.method, request.path.casefold()) for request in writes]
 
 
 @attrs.frozen(kw_only=True)
@@ -117,9 +161,7 @@ def _sends_what_was_planned_once(bench: Bench) -> None:
     bench.sim.requests.clear()
     outcome = bench.outcome(plan)
     assert outcome is Outcome.APPLIED, f"a plan that nothing hinders was reported as {outcome}"
-    sent = [request for request in bench.sim.requests if request.method not in ("GET", "HEAD")]
-    planned = plan.steps[0].request
-    found = [(request.method, request.path.casefold()) for request in sent]
+    planned, found = plan.steps[0].request, bench.sent()
     assert found == [(planned.method, planned.path.casefold())], (
         f"sent {found}, planned {planned.method} {planned.path}"
     )
@@ -141,10 +183,13 @@ def _others(sim: ArmSimulator, resource: str) -> list[str]:
 def _waits_for_every_form(bench: Bench) -> None:
     for form in _FORMS:
         for ends, expected in (("Succeeded", Outcome.APPLIED), ("Failed", Outcome.FAILED)):
-            fresh = attrs.evolve(bench, sim=ArmSimulator.demo())
+            sim = ArmSimulator.demo()
+            stopwatch = _Stopwatch(bench.executor, sim.clock)
+            fresh = attrs.evolve(bench, sim=sim, executor=stopwatch.watched())
             plan = fresh.plan()
-            fresh.sim.slow(".*", form=form, seconds=45, ends=ends)
+            sim.slow(".*", form=form, seconds=_SLOW, ends=ends)
             outcome = fresh.outcome(plan)
+            assert stopwatch.waited >= _SLOW, f"wait returned before an operation of the form {form} had ended"
             assert outcome is expected, f"an operation of the form {form} that ended {ends} was reported as {outcome}"
 
 
@@ -165,29 +210,38 @@ def _survives_a_cut(bench: Bench) -> None:
     assert outcome in (Outcome.APPLIED, Outcome.IN_DOUBT), f"a cut after the effect was reported as {outcome}"
 
 
-def _undoes_what_it_planned_to_undo(bench: Bench) -> None:
+def _undoes_what_it_did(bench: Bench) -> None:
     plan = bench.plan()
     step = plan.steps[0]
     if step.way_back is None:
         return
     before = bench.sim.resource(step.target_id)
-    bench.outcome(plan)
-    context = StepContext(step=step, before=bench.sim.resource(step.target_id), session=_session(bench.sim))
-    submission = bench.executor.undo(context)
-    bench.executor.wait(attrs.evolve(context, submission=submission))
-    after: dict[str, Any] = bench.sim.resource(step.target_id)
-    assert _still(after) == _still(before), "undo left the target other than it was"
+    back, outcomes = bench.undone(plan)
+    assert outcomes == (Outcome.ROLLED_BACK,), f"a rollback that nothing hinders was reported as {outcomes}"
+    _sent_what_was_planned(bench, back)
+    assert _still(bench.sim.resource(step.target_id)) == _still(before), "undo left the target other than it was"
 
 
-def _session(sim: ArmSimulator) -> ArmSession:
-    return ArmSession.open(
-        sim.credential,
-        resolve_endpoint(None, None),
-        clock=sim.clock,
-        transport=sim,
-        new_id=lambda: "99999999-0000-4000-8000-000000000000",
-        random=lambda: 0.0,
-    )
+def _removes_what_it_created(bench: Bench) -> None:
+    plan = bench.plan()
+    step = plan.steps[0]
+    if not step.creates:
+        return
+    there = {found: bench.sim.resource(found) for found in bench.sim.resource_ids()}
+    created = [one.resource_id for one in step.creates]
+    early = [one for one in created if one.casefold() in map(str.casefold, there)]
+    assert not early, f"{early[0]} is to be created, and exists"
+    back, outcomes = bench.undone(plan, remove=created)
+    assert outcomes == (Outcome.ROLLED_BACK,) * len(created), f"the removal of {created} was reported as {outcomes}"
+    _sent_what_was_planned(bench, back)
+    now = {found.casefold() for found in bench.sim.resource_ids()}
+    assert not now & {one.casefold() for one in created}, "undo did not remove what was created"
+    assert now >= {found.casefold() for found in there}, "undo removed something else as well"
+
+
+def _sent_what_was_planned(bench: Bench, plan: RemediationPlan) -> None:
+    planned = [(step.request.method, step.request.path.casefold()) for step in plan.steps]
+    assert bench.sent() == planned, f"sent {bench.sent()}, planned {planned}"
 
 
 def _still(body: dict[str, Any]) -> dict[str, Any]:
@@ -203,6 +257,7 @@ EXECUTOR_CONTRACT = (
     Rule(name="wait follows every form of long-running operation", body=_waits_for_every_form),
     Rule(name="what is forbidden is reported", body=_reports_what_is_forbidden),
     Rule(name="a cut connection is survived", body=_survives_a_cut),
-    Rule(name="undo restores the target", body=_undoes_what_it_planned_to_undo),
+    Rule(name="undo restores the target", body=_undoes_what_it_did),
+    Rule(name="undo removes what was created", body=_removes_what_it_created),
 )
 """What every executor has to do."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from defender_remediate.testing import deployments, logs, platform, resources, security
+from defender_remediate.testing import authorization, deployments, logs, platform, resources, restrictions, security
 from defender_remediate.testing.credential import SimulatedCredential
 from defender_remediate.testing.errors import refusal
 from defender_remediate.testing.exchange import Answer, ArmError, Call, ConnectionFault
@@ -22,6 +22,8 @@ ROUTES: tuple[Route, ...] = (
     *graph.ROUTES,
     *logs.ROUTES,
     *deployments.ROUTES,
+    *authorization.ROUTES,
+    *restrictions.ROUTES,
     *platform.ROUTES,
 )
 _KEPT_HEADERS = (

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 from azure.core.credentials import AccessToken, AccessTokenInfo
 
-TOKEN = "simulated"  # noqa: S105 (it opens nothing but a simulator)
+from defender_remediate.testing.roles import CLIENT
+from defender_remediate.testing.store import TENANT
+
+
+def _part(content: dict[str, str]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
+
+
+# As in Azure the token says whose it is, for those who look although it is meant to be opaque.
+TOKEN = f"{_part({'alg': 'none', 'typ': 'JWT'})}.{_part({'oid': CLIENT, 'tid': TENANT, 'idtyp': 'app'})}.simulated"
 _FOR_EVER = 4102444800
 
 

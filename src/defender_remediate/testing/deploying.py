@@ -177,7 +177,7 @@ def _check_policies(world: World, resources: list[tuple[Described, Kind]]) -> No
 
 def _policy_error(world: World, resource: Described, kind: Kind) -> dict[str, Any] | None:
     try:
-        world.access.check_policies(resource.id, kind.name, resource.body)
+        world.policies.check(resource.id, kind.name, resource.body)
     except ArmError as error:
         found: dict[str, Any] = error.answer.body["error"]
         return found
@@ -235,7 +235,7 @@ def _place(world: World, resource: Described, kind: Kind) -> Answer:
     if found is not None and found.busy:
         raise refusal(kind.busy)
     result = put(kind, found.render() if found else None, resource.body)
-    world.access.check_policies(target.id, kind.name, result)
+    world.policies.check(target.id, kind.name, result)
     slow = world.slowness("PUT", target.id, kind)
     if slow is not None and (slow.ends != SUCCEEDED or slow.at_once):
         raise ArmError(Answer.json({"error": slow.error}, status=409))

@@ -129,7 +129,7 @@ def _get(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
     if call.method == "HEAD":
         there = ids.key(_id(_base(world, holes), holes["name"])) in world.deployments
         return Answer(status=204 if there else 404)
-    world.access.check_role(f"{TYPE}/read", _base(world, holes))
+    world.access.check_read(f"{TYPE}/read", _base(world, holes))
     return Answer.json(_found(world, holes).render(world))
 
 

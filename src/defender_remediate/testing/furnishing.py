@@ -14,6 +14,7 @@ from defender_remediate.testing.holding import Holding
 from defender_remediate.testing.resources import store as put_away
 from defender_remediate.testing.store import Resource, Subscription
 
+_CONNECTIONS = "privateEndpointConnections"
 _SOMEBODY_ELSE = "somebody.else@contoso.example"
 
 
@@ -23,7 +24,7 @@ class Furnishing(Holding):
     def add_subscription(
         self, subscription_id: str | None = None, name: str = "", *, management_group: str = ""
     ) -> str:
-        """Add a subscription, with every Defender plan at Free; its scope.
+        """Add a subscription, with every Defender plan at Free, owned by the caller; its scope.
 
         Args:
             subscription_id: A GUID; made up when it is None.
@@ -38,6 +39,8 @@ class Furnishing(Holding):
                 groups = self._world.store.management_groups
                 group = groups.setdefault(management_group.casefold(), {"name": management_group, "subscriptions": []})
                 group["subscriptions"].append(found.id.casefold())
+            self._world.access.own(scope)
+            self._world.policies.assign_benchmark(scope)
             self._world.store.furnish(scope, SUBSCRIPTION)
             self._world.assessor.look_at(scope)
             return scope
@@ -83,6 +86,85 @@ class Furnishing(Holding):
             written = put_away(world, target.id, kind, body)
             world.assessor.look_at(written.id)
             return written.id
+
+    def add_container(self, account_id: str, name: str, properties: Mapping[str, Any] | None = None) -> str:
+        """Add a blob container to a storage account; its id.
+
+        Args:
+            account_id: The storage account.
+            name: What it is called.
+            properties: What differs from a new, private container.
+
+        Raises:
+            KeyError: There is no such account.
+        """
+        with self._core.lock:
+            service = f"{self._found(account_id).id}/blobServices/default"
+            return self.add_resource({"id": f"{service}/containers/{name}", "properties": dict(properties or {})})
+
+    def add_function_app(self, resource_id: str, storage: str, properties: Mapping[str, Any] | None = None) -> str:
+        """Add a function app that lives on a storage account, with the containers its host keeps there; its id.
+
+        Nothing on the account names the app: the two containers are all that Azure's control plane shows of it.
+
+        Args:
+            resource_id: The id that the app is to have.
+            storage: The storage account.
+            properties: Properties of the app.
+
+        Raises:
+            KeyError: There is no such account.
+            ValueError: The id is not that of a resource.
+        """
+        with self._core.lock:
+            account = self._found(storage)
+            site = {
+                "id": resource_id,
+                "location": account.body["location"],
+                "kind": "functionapp,linux",
+                "properties": {"state": "Running", "enabled": True, "reserved": True, **(properties or {})},
+            }
+            added = self.add_resource(site)
+            for name in ("azure-webjobs-hosts", "azure-webjobs-secrets"):
+                self.add_container(account.id, name)
+            return added
+
+    def add_private_endpoint(self, resource_id: str, name: str = "pe", *, status: str = "Approved") -> str:
+        """Connect a private endpoint to a resource, whose body says so from now on; the id of the connection.
+
+        Args:
+            resource_id: The resource, of a type that has ``privateEndpointConnections``.
+            name: What the endpoint is called.
+            status: ``Approved``, ``Pending``, ``Rejected`` or ``Disconnected``.
+
+        Raises:
+            KeyError: There is no such resource.
+            ValueError: Its type has no private endpoints.
+        """
+        with self._core.lock:
+            found = self._found(resource_id)
+            if found.kind.known is not None and _CONNECTIONS not in found.kind.known:
+                raise ValueError(f"{found.kind.name} has no {_CONNECTIONS}")
+            group = f"/subscriptions/{ids.subscription_of(found.id)}/resourceGroups/{ids.group_of(found.id)}"
+            connection = {
+                "id": f"{found.id}/{_CONNECTIONS}/{name}",
+                "name": name,
+                "type": f"{found.kind.name}/{_CONNECTIONS}",
+                "properties": {
+                    "provisioningState": "Succeeded",
+                    "privateEndpoint": {"id": f"{group}/providers/Microsoft.Network/privateEndpoints/{name}"},
+                    "privateLinkServiceConnectionState": {
+                        "status": status,
+                        "description": "",
+                    },
+                },
+            }
+            body = found.render()
+            shown = _as_shown(connection, (found.kind.known or {}).get(_CONNECTIONS))
+            body["properties"].setdefault(_CONNECTIONS, []).append(shown)
+            self._world.store.write(found.id, found.kind, body)
+            self._world.assessor.look_at(found.id)
+            return str(connection["id"])
 
     def add_finding(
         self,
@@ -200,3 +282,10 @@ class Furnishing(Holding):
         call = Call.of(method, self.endpoint + resource_id, {}, b"")
         operation = begin(self._world, call, action, resource_id, caller=_SOMEBODY_ELSE)
         end(self._world, operation, "Succeeded", "OK")
+
+
+def _as_shown(value: Any, known: Any) -> Any:
+    """The value with the members that its type knows: some show the name of a connection, some only its id."""
+    if not isinstance(value, Mapping) or not isinstance(known, Mapping):
+        return value
+    return {name: _as_shown(item, known[name]) for name, item in value.items() if name in known}

@@ -22,6 +22,7 @@ from defender_remediate.errors import (
     UnknownRunError,
 )
 from defender_remediate.journal import (
+    GuardsWaived,
     Journal,
     Noted,
     Record,
@@ -31,6 +32,7 @@ from defender_remediate.journal import (
     StepAccepted,
     StepEnded,
     StepIntended,
+    StepReviewed,
 )
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.plan import PlannedRequest, PropertyChange, RemediationPlan, RemediationStep
@@ -134,6 +136,8 @@ def _whole_run() -> tuple[Record, ...]:
         intended,
         accepted,
         StepEnded(at=STARTS_AT, result=result),
+        GuardsWaived(at=STARTS_AT, waivers=("window: the change goes on at noon",)),
+        StepReviewed(at=STARTS_AT, result=attrs.evolve(result, outcome="failed")),
         RunEnded(at=STARTS_AT, counts={"applied": 1}),
         _note("Größe \u2028 \ud800 {}\n"),
     )

@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from defender_remediate.testing import ids
-from defender_remediate.testing.access import READ_ONLY, DenyPolicy, Lock
+from defender_remediate.testing.access import READ_ONLY, Lock
 from defender_remediate.testing.credential import SimulatedCredential
 from defender_remediate.testing.faults import BEFORE, Fault, answer_of
 from defender_remediate.testing.holding import Holding
 from defender_remediate.testing.operations import AZURE_ASYNC, SUCCEEDED, Slow
+from defender_remediate.testing.store import REGISTERED, Subscription
+
+_STATES = ("Enabled", "Warned", "PastDue", "Disabled", "Deleted")
+_REGISTRATIONS = (REGISTERED, "Registering", "NotRegistered", "Unregistering", "Unregistered")
 
 
 class Obstacles(Holding):
@@ -28,42 +32,50 @@ class Obstacles(Holding):
         locks = self._world.access.locks
         locks[:] = [lock for lock in locks if ids.key(lock.scope) != ids.key(scope)]
 
-    def deny(self, action: str, scope: str) -> None:
-        """Take an action (``*`` stands for anything) out of the caller's role: 403 AuthorizationFailed.
-
-        Args:
-            action: Such as ``Microsoft.Storage/storageAccounts/write``.
-            scope: Where; the id begins with a slash.
-
-        Raises:
-            ValueError: The scope is no id.
-        """
-        if not scope.startswith("/"):
-            raise ValueError(f"{scope!r} is no scope: pass the action first, then the id of the scope")
-        self._world.access.denied.append((action, scope))
-
-    def deny_policy(
-        self, scope: str, *, resource_type: str = "", path: str = "", equals: Any = None, name: str = "deny"
-    ) -> None:
-        """Assign a policy that denies bodies with a value at a dotted path: 403 RequestDisallowedByPolicy.
-
-        Args:
-            scope: Where it is assigned.
-            resource_type: The type it looks at; empty for every type.
-            path: Where it looks; empty to deny every write.
-            equals: The value it denies.
-            name: What the assignment is called.
-        """
-        policy = DenyPolicy(scope=scope, name=name, resource_type=resource_type, path=path, equals=equals)
-        self._world.access.policies.append(policy)
-
     def disable_subscription(self, scope: str) -> None:
         """Make a subscription read-only, as an unpaid one is."""
-        self._world.store.subscription(ids.subscription_of(scope) or scope).enabled = False
+        self.set_subscription_state(scope, "Disabled")
 
-    def unregister(self, scope: str, namespace: str) -> None:
-        """Unregister a resource provider. Microsoft.Security then answers 404, the others refuse writes with 409."""
-        self._world.store.subscription(ids.subscription_of(scope) or scope).unregistered.add(namespace.casefold())
+    def set_subscription_state(self, scope: str, state: str) -> None:
+        """Put a subscription into a state.
+
+        ``Warned`` and ``Disabled`` refuse every write but DELETE: 409 ReadOnlyDisabledSubscription. ``PastDue`` refuses
+        nothing. Of a ``Deleted`` one only the state is left, and everything else in it is not found.
+
+        Raises:
+            ValueError: There is no such state.
+            KeyError: There is no such subscription.
+        """
+        if state not in _STATES:
+            raise ValueError(f"{state!r} is none of {', '.join(_STATES)}")
+        self._subscription(scope).state = state
+
+    def unregister(self, scope: str, namespace: str, *, state: str = "NotRegistered") -> None:
+        """Unregister a resource provider. Microsoft.Security then answers 404, the others refuse writes with 409.
+
+        Args:
+            scope: The subscription.
+            namespace: Such as ``Microsoft.Storage``.
+            state: Another state than ``NotRegistered``. In ``Registering`` the provider works already.
+
+        Raises:
+            ValueError: There is no such state.
+            KeyError: There is no such subscription.
+        """
+        if state not in _REGISTRATIONS:
+            raise ValueError(f"{state!r} is none of {', '.join(_REGISTRATIONS)}")
+        self._subscription(scope).registrations[namespace.casefold()] = state
+
+    def register(self, scope: str, namespace: str) -> None:
+        """Register a resource provider again.
+
+        Raises:
+            KeyError: There is no such subscription.
+        """
+        self._subscription(scope).registrations.pop(namespace.casefold(), None)
+
+    def _subscription(self, scope: str) -> Subscription:
+        return self._world.store.subscriptions[(ids.subscription_of(scope) or scope).casefold()]
 
     def retire(self, resource_type: str, *api_versions: str) -> None:
         """Let a type refuse api-versions that it knows, as a sovereign cloud does."""

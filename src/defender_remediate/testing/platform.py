@@ -1,4 +1,4 @@
-"""What Azure Resource Manager answers by itself: subscriptions, groups, providers, locks, permissions, operation status."""
+"""What Azure Resource Manager answers by itself: subscriptions, groups, providers, operation status."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _subscription(found: Subscription) -> dict[str, Any]:
         "subscriptionId": found.id,
         "tenantId": TENANT,
         "displayName": found.name,
-        "state": "Enabled" if found.enabled else "Disabled",
+        "state": found.state,
         "subscriptionPolicies": {
             "locationPlacementId": "Public_2014-09-01",
             "quotaId": "PayAsYouGo_2014-09-01",
@@ -42,7 +42,9 @@ def _list_subscriptions(world: World, call: Call, holes: Mapping[str, str]) -> A
 
 def _get_subscription(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
     del call
-    return Answer.json(_subscription(world.store.subscription(holes["subscription"])))
+    # A deleted one is still shown with its state; whatever else is asked about it is not found.
+    found = world.store.subscriptions.get(holes["subscription"].casefold())
+    return Answer.json(_subscription(found or world.store.subscription(holes["subscription"])))
 
 
 def _list_groups(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
@@ -78,7 +80,6 @@ def _list_resources(world: World, call: Call, holes: Mapping[str, str]) -> Answe
 
 
 def _provider(world: World, namespace: str, subscription: Subscription | None) -> dict[str, Any]:
-    registered = subscription is None or namespace.casefold() not in subscription.unregistered
     types = [
         {
             "resourceType": kind.name.partition("/")[2],
@@ -91,7 +92,7 @@ def _provider(world: World, namespace: str, subscription: Subscription | None) -
     shown: dict[str, Any] = {"namespace": namespace, "resourceTypes": types}
     if subscription is not None:
         shown["id"] = f"/subscriptions/{subscription.id}/providers/{namespace}"
-        shown["registrationState"] = "Registered" if registered else "NotRegistered"
+        shown["registrationState"] = subscription.registration(namespace)
         shown["registrationPolicy"] = "RegistrationRequired"
     return shown
 
@@ -132,26 +133,6 @@ def _descendants(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
     )
 
 
-def _list_locks(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
-    scope = "/" + holes["scope"].strip("/")
-    world.store.subscription(ids.subscription_of(scope))
-    at_scope = call.query.get("$filter", "").replace(" ", "").casefold() == "atscope()"
-    found = [
-        lock.render()
-        for lock in world.access.locks
-        if ids.within(scope, lock.scope) or (not at_scope and ids.within(lock.scope, scope))
-    ]
-    return world.page(call, found)
-
-
-def _permissions(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
-    scope = "/" + holes["scope"].strip("/")
-    world.store.subscription(ids.subscription_of(scope))
-    missing = [action for action, at in world.access.denied if ids.within(scope, at)]
-    entry = {"actions": ["*"], "notActions": missing, "dataActions": [], "notDataActions": []}
-    return world.page(call, [entry])
-
-
 def operation_status(world: World, call: Call) -> Answer | None:
     """The answer of a status page; None when the path is not one. These pages exist in every namespace."""
     parts = ids.segments(call.path)
@@ -185,13 +166,6 @@ ROUTES = tuple(
             "/providers/Microsoft.Management/managementGroups/{group}/descendants",
             "Microsoft.Management/managementGroups",
             _descendants,
-        ),
-        (("GET",), "/{scope*}/providers/Microsoft.Authorization/locks", "Microsoft.Authorization/locks", _list_locks),
-        (
-            ("GET",),
-            "/{scope*}/providers/Microsoft.Authorization/permissions",
-            "Microsoft.Authorization/permissions",
-            _permissions,
         ),
     )
 )

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from defender_remediate.testing import ids
+from defender_remediate.testing.access import is_registered
 from defender_remediate.testing.assessing import Assessment, Finding
 from defender_remediate.testing.errors import refusal
 from defender_remediate.testing.exchange import Answer, Call
 from defender_remediate.testing.routing import Route
 from defender_remediate.testing.scores import control_scores, controls, definition_of, overall
+from defender_remediate.testing.store import DELETED
 from defender_remediate.testing.world import World
 
 _ASSESSMENTS = "Microsoft.Security/assessments"
@@ -30,10 +32,16 @@ def subscriptions_below(world: World, scope: str) -> list[str]:
         if group is None:
             raise refusal("ManagementGroupNotFound", group=name)
         found: list[str] = group["subscriptions"]
-        return [s for s in found if "microsoft.security" not in world.store.subscriptions[s].unregistered]
+        return [s for s in found if is_on(world, s)]
     world.store.subscription(ids.subscription_of(scope))
     world.access.check_registered(ids.subscription_of(scope), "Microsoft.Security")
     return [ids.subscription_of(scope).casefold()]
+
+
+def is_on(world: World, subscription: str) -> bool:
+    """Whether Defender for Cloud answers for a subscription, named in lower case, that is not deleted."""
+    found = world.store.subscriptions[subscription]
+    return found.state != DELETED and is_registered(found.registration("Microsoft.Security"))
 
 
 def render(world: World, assessment: Assessment, *, version: str, expand: str = "") -> dict[str, Any]:
@@ -72,7 +80,7 @@ def portal_link(assessment: Assessment) -> str:
 def _list_assessments(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
     wanted = set(subscriptions_below(world, holes["scope"]))
     scope = "/" + holes["scope"].strip("/")
-    world.access.check_role(f"{_ASSESSMENTS}/read", scope)
+    world.access.check_read(f"{_ASSESSMENTS}/read", scope)
     found = [
         render(world, assessment, version=call.api_version)
         for assessment in world.assessor.current()
@@ -85,7 +93,7 @@ def _list_assessments(world: World, call: Call, holes: Mapping[str, str]) -> Ans
 def _get_assessment(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
     scope = "/" + holes["scope"].strip("/")
     world.access.check_registered(ids.subscription_of(scope), "Microsoft.Security")
-    world.access.check_role(f"{_ASSESSMENTS}/read", scope)
+    world.access.check_read(f"{_ASSESSMENTS}/read", scope)
     for assessment in world.assessor.current():
         same = ids.key(assessment.resource_id) == ids.key(scope)
         if same and assessment.finding.key == holes["key"].casefold():

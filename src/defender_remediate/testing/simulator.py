@@ -14,6 +14,7 @@ from defender_remediate.testing.core import Core, RecordedRequest
 from defender_remediate.testing.credential import SimulatedCredential
 from defender_remediate.testing.exchange import Call, ConnectionFault
 from defender_remediate.testing.furnishing import Furnishing
+from defender_remediate.testing.governing import Governing
 from defender_remediate.testing.obstacles import Obstacles
 from defender_remediate.testing.response import SimulatedResponse
 from defender_remediate.testing.server import Server, serving
@@ -24,7 +25,7 @@ DEFAULT_LAG = 600.0
 DEFAULT_INGESTION = 30.0
 
 
-class ArmSimulator(Furnishing, Obstacles, HttpTransport):  # type: ignore[type-arg]
+class ArmSimulator(Furnishing, Governing, Obstacles, HttpTransport):  # type: ignore[type-arg]
     """A simulated Azure Resource Manager that is as strict as the real one, and whose state is real.
 
     It is a transport: hand it to ``RemediationClient(sim.credential, sim.scopes, transport=sim, clock=sim.clock)``, to

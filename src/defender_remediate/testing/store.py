@@ -15,6 +15,9 @@ from defender_remediate.testing.errors import refusal
 from defender_remediate.testing.kinds import Kind, Kinds
 
 TENANT = "99999999-0000-4000-8000-000000000000"
+ENABLED, DELETED = "Enabled", "Deleted"
+REGISTERED = "Registered"
+_MANAGEMENT_GROUPS = "/providers/microsoft.management/managementgroups/"
 
 
 @attrs.define(kw_only=True)
@@ -22,16 +25,20 @@ class Subscription:
     """A subscription.
 
     Attributes:
-        enabled: When False, every write is refused and every read goes on.
-        unregistered: Resource providers that are not registered, in lower case.
+        state: ``Enabled``, ``Warned``, ``PastDue``, ``Disabled`` or ``Deleted``.
+        registrations: The state of resource providers that are not simply registered, names in lower case.
         groups: Resource groups by their name in lower case.
     """
 
     id: str
     name: str
-    enabled: bool = True
-    unregistered: set[str] = attrs.field(factory=set)
+    state: str = ENABLED
+    registrations: dict[str, str] = attrs.field(factory=dict)
     groups: dict[str, dict[str, Any]] = attrs.field(factory=dict)
+
+    def registration(self, namespace: str) -> str:
+        """The state of registration of a resource provider."""
+        return self.registrations.get(namespace.casefold(), REGISTERED)
 
 
 @attrs.define(kw_only=True)
@@ -109,9 +116,18 @@ class Store:
         if not ids.is_guid(subscription_id):
             raise refusal("InvalidSubscriptionId", subscription=subscription_id)
         found = self.subscriptions.get(subscription_id.casefold())
-        if found is None:
+        if found is None or found.state == DELETED:
             raise refusal("SubscriptionNotFound", subscription=subscription_id)
         return found
+
+    def covers(self, scope: str, resource_id: str) -> bool:
+        """Whether an id is a scope or below it; a management group has its subscriptions below it."""
+        if ids.within(resource_id, scope):
+            return True
+        if not ids.key(scope).startswith(_MANAGEMENT_GROUPS):
+            return False
+        group = self.management_groups.get(ids.segments(scope)[-1].casefold())
+        return group is not None and ids.subscription_of(resource_id).casefold() in group["subscriptions"]
 
     def group(self, subscription_id: str, name: str) -> dict[str, Any]:
         """The resource group.

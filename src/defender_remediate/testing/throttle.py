@@ -7,10 +7,10 @@ import math
 import attrs
 
 from defender_remediate.testing import ids
-from defender_remediate.testing.access import CLIENT
 from defender_remediate.testing.clock import VirtualClock
 from defender_remediate.testing.errors import refusal
 from defender_remediate.testing.exchange import Call
+from defender_remediate.testing.roles import CLIENT
 
 READS, WRITES, DELETES = "reads", "writes", "deletes"
 _SIZES = {READS: (250.0, 25.0), WRITES: (200.0, 10.0), DELETES: (200.0, 10.0)}

@@ -14,6 +14,7 @@ from defender_remediate.testing.clock import VirtualClock
 from defender_remediate.testing.exchange import Answer, Call
 from defender_remediate.testing.kinds import Kind, Kinds
 from defender_remediate.testing.operations import Operations, Slow
+from defender_remediate.testing.policies import Policies
 from defender_remediate.testing.store import Store
 from defender_remediate.testing.throttle import Quota
 
@@ -38,7 +39,8 @@ class World:
         self.access = Access(self.store)
         self.activity = ActivityLog(self.clock, ingestion)
         self.operations = Operations(self.clock)
-        self.assessor = Assessor(self.store, self.clock, lag)
+        self.policies = Policies(self.store, self.clock)
+        self.assessor = Assessor(self.store, self.clock, self.policies, lag)
         self.page_size = page_size
         self.graph_page_size = graph_page_size
         self.graph_quota = Quota()

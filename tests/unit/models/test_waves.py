@@ -56,3 +56,9 @@ def test_a_gate_is_told_what_failed(make_result: Callable[..., Any]) -> None:
     """So that it can decide."""
     wave = WaveFinished(number=1, waves=3, results=(make_result(), make_result(outcome="failed")), remaining=7)
     assert [str(result.outcome) for result in wave.failures] == ["failed"]
+
+
+def test_a_wave_says_how_it_went(make_result: Callable[..., Any]) -> None:
+    """A gate that asks a person prints the wave: how many ended well, and how many are to come."""
+    wave = WaveFinished(number=1, waves=3, results=(make_result(), make_result(outcome="failed")), remaining=4)
+    assert str(wave) == "wave 1 of 3: 1 of 2 steps ended well, 4 to come"

@@ -123,6 +123,12 @@ def cluster(sim: ArmSimulator) -> str:
     )
 
 
+@pytest.fixture
+def group(account: str) -> str:
+    """The resource group of the storage account."""
+    return account.split("/providers/")[0]
+
+
 def code_of(response: Any) -> str:
     """Azure's word in an error."""
     return str(response.json()["error"]["code"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from defender_remediate.testing import ArmSimulator
-from defender_remediate.testing.access import value_at
+from defender_remediate.testing.policies import value_at
 
 STORAGE = "2025-08-01"
 BODY = {"properties": {"supportsHttpsTrafficOnly": True}}
@@ -87,6 +87,59 @@ def test_a_disabled_subscription_can_only_be_read(
     sim.disable_subscription(scope)
     assert word(write()) == "ReadOnlyDisabledSubscription"
     assert call.get(scope, "2022-12-01")["state"] == "Disabled"
+
+
+@pytest.mark.parametrize(
+    ("state", "refused"), [("Enabled", False), ("PastDue", False), ("Warned", True), ("Disabled", True)]
+)
+def test_what_a_subscription_lets_through_in_which_state(
+    sim: ArmSimulator, call: Any, write: Any, scope: str, account: str, state: str, refused: bool
+) -> None:
+    """What is there can be read and deleted in all of them."""
+    sim.set_subscription_state(scope, state)
+    assert call.get(scope, "2022-12-01")["state"] == state
+    assert write().status_code == (409 if refused else 200)
+    assert call("GET", f"{account}?api-version={STORAGE}").status_code == 200
+    assert write("DELETE").status_code == 200
+
+
+def test_of_a_deleted_subscription_only_the_state_is_left(
+    sim: ArmSimulator, call: Any, write: Any, word: Any, scope: str, account: str
+) -> None:
+    """Everything in it is gone: from REST, and from Resource Graph for its management group."""
+    sim.set_subscription_state(scope, "Deleted")
+    assert call.get(scope, "2022-12-01")["state"] == "Deleted"
+    assert word(call("GET", f"{account}?api-version={STORAGE}")) == word(write()) == "SubscriptionNotFound"
+    graph = "/providers/Microsoft.ResourceGraph/resources?api-version=2024-04-01"
+    for table in ("resources", "securityresources"):
+        query = {"query": f"{table} | project id", "managementGroups": ["top"]}
+        assert call("POST", graph, json=query).json()["data"] == []
+    top = "/providers/Microsoft.Management/managementGroups/top/providers/Microsoft.Security/assessments"
+    assert call.get(top, "2025-05-04")["value"] == []
+    assert word(call("GET", f"{scope[:-1]}5?api-version=2022-12-01")) == "SubscriptionNotFound"
+
+
+def test_an_unknown_state_is_refused(sim: ArmSimulator, scope: str) -> None:
+    """Azure has five of a subscription and five of a registration."""
+    with pytest.raises(ValueError, match="PastDue"):
+        sim.set_subscription_state(scope, "warned")
+    with pytest.raises(ValueError, match="Registering"):
+        sim.unregister(scope, "Microsoft.Storage", state="Gone")
+    with pytest.raises(KeyError):
+        sim.set_subscription_state("/subscriptions/99999999-9999-4999-8999-999999999999", "Warned")
+
+
+@pytest.mark.parametrize(
+    ("state", "refused"), [("Registering", False), ("Unregistering", True), ("Unregistered", True)]
+)
+def test_a_provider_on_its_way(sim: ArmSimulator, call: Any, write: Any, scope: str, state: str, refused: bool) -> None:
+    """One that is still registering takes writes; registering it again mends the rest."""
+    sim.unregister(scope, "Microsoft.Storage", state=state)
+    assert call.get(f"{scope}/providers/Microsoft.Storage", "2025-04-01")["registrationState"] == state
+    assert write().status_code == (409 if refused else 200)
+    sim.register(scope, "microsoft.storage")
+    assert call.get(f"{scope}/providers/Microsoft.Storage", "2025-04-01")["registrationState"] == "Registered"
+    assert write().status_code == 200
 
 
 def test_an_unregistered_provider_refuses_writes(

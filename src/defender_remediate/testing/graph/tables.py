@@ -9,8 +9,8 @@ from defender_remediate.testing import ids
 from defender_remediate.testing.assessing import Assessment
 from defender_remediate.testing.plans import PRICINGS
 from defender_remediate.testing.scores import control_scores, overall
-from defender_remediate.testing.security import portal_link
-from defender_remediate.testing.store import TENANT
+from defender_remediate.testing.security import is_on, portal_link
+from defender_remediate.testing.store import DELETED, TENANT
 from defender_remediate.testing.world import World
 
 COLUMNS = frozenset(
@@ -37,14 +37,18 @@ TABLES = ("resources", "securityresources")
 
 
 def rows(world: World, table: str, subscriptions: frozenset[str]) -> list[dict[str, Any]]:
-    """The rows of a table that the subscriptions hold."""
+    """The rows of a table that the subscriptions hold and the caller may read."""
+    every = world.store.subscriptions
+    subscriptions = frozenset(s for s in subscriptions if every[s].state != DELETED)
     if table == "resources":
         found = _resources(world)
     else:
-        every = world.store.subscriptions
-        subscriptions = frozenset(s for s in subscriptions if "microsoft.security" not in every[s].unregistered)
+        subscriptions = frozenset(s for s in subscriptions if is_on(world, s))
         found = _security(world, subscriptions)
-    return [row for row in found if str(row["subscriptionId"]).casefold() in subscriptions]
+    shown = [row for row in found if str(row["subscriptionId"]).casefold() in subscriptions]
+    if world.access.unlimited:
+        return shown
+    return [row for row in shown if world.access.may_look(f"{row['type']}/read", row["id"])]
 
 
 def _row(resource_id: str, name: str, type_name: str, properties: Any, **more: Any) -> dict[str, Any]:

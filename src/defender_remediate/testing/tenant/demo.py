@@ -105,5 +105,13 @@ def _assessments(sim: ArmSimulator, demo: Mapping[str, Any], scopes: Mapping[str
             details=entry.get("details"),
             additional=entry.get("additional"),
         )
+    for entry in _filled(demo["exemptions"], scopes):
+        sim.exempt_policy(
+            entry["on"],
+            references=(entry["policy"],),
+            name=entry["name"],
+            description=entry["description"],
+            at_once=True,
+        )
     for entry in _filled(demo["risks"], scopes):
         sim.set_risk(entry["key"], entry["on"], entry["risk"])

@@ -1,0 +1,185 @@
+"""Exemptions: from the benchmark, and so from assessments; how they begin, end and are listed."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from defender_remediate.testing import ArmSimulator
+
+AUTH = "providers/Microsoft.Authorization"
+EXEMPT = "2022-07-01-preview"
+SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
+PUBLIC = "51fd8bb1-0db4-bbf1-7e2b-cfcba7eb66a6"
+TRANSFER_REFERENCE = "secureTransferToStorageAccountsShouldBeEnabled"
+TYPE = "Microsoft.Storage/storageAccounts"
+HTTPS = "properties.supportsHttpsTrafficOnly"
+
+
+@pytest.fixture
+def status(call: Any) -> Any:
+    """The code and cause of an assessment; None when there is none."""
+
+    def look(resource: str, key: str = SECURE_TRANSFER) -> tuple[str, str] | None:
+        path = f"{resource}/providers/Microsoft.Security/assessments/{key}?api-version=2025-05-04"
+        response = call("GET", path)
+        if response.status_code == 404:
+            return None
+        found = response.json()["properties"]["status"]
+        return found["code"], found.get("cause", "")
+
+    return look
+
+
+def names(call: Any, scope: str, text: str = "") -> list[str]:
+    """The names of what a list shows."""
+    query = {"filter": text} if text else {}
+    return [item["name"] for item in call.get(f"{scope}/{AUTH}/policyExemptions", EXEMPT, **query)["value"]]
+
+
+def test_an_exempt_resource_turns_not_applicable_after_the_lag(
+    sim: ArmSimulator, call: Any, status: Any, account: str, scope: str
+) -> None:
+    """Only the finding that is named; the list shows the exemption, and its end turns the assessment back."""
+    assert status(account) == ("Unhealthy", "")
+    made = sim.exempt_policy(account, references=(TRANSFER_REFERENCE,), description="Legacy.", category="Mitigated")
+    assert status(account) == ("Unhealthy", "")
+    sim.clock.advance(600)
+    assert status(account) == ("NotApplicable", "Exempt")
+    assert status(account, PUBLIC) == ("Unhealthy", "")
+    (shown,) = call.get(f"{account}/{AUTH}/policyExemptions", EXEMPT)["value"]
+    assert shown["id"] == made
+    assert shown["properties"]["policyAssignmentId"] == f"{scope}/{AUTH}/policyAssignments/SecurityCenterBuiltIn"
+    assert shown["properties"]["policyDefinitionReferenceIds"] == [TRANSFER_REFERENCE]
+    assert shown["properties"]["exemptionCategory"] == "Mitigated"
+    assert "expiresOn" not in shown["properties"]
+    sim.end_exemption(made.upper())
+    assert status(account) == ("NotApplicable", "Exempt")
+    sim.clock.advance(600)
+    assert status(account) == ("Unhealthy", "")
+    with pytest.raises(KeyError):
+        sim.end_exemption(made)
+
+
+def test_an_exemption_covers_what_is_below_and_what_comes_later(
+    sim: ArmSimulator, status: Any, account: str, site: str, group: str, scope: str
+) -> None:
+    """Every finding of the benchmark, on every resource of the group, and on no other."""
+    sim.exempt_policy(group, at_once=True)
+    later = sim.add_resource({**sim.resource(account), "id": f"{group}/providers/{TYPE}/stlater"})
+    other = sim.add_resource({**sim.resource(account), "id": f"{scope}/resourceGroups/xx/providers/{TYPE}/stother"})
+    https = "1b351b29-41ca-6df5-946c-c190a56be5fe"
+    assert status(account) == status(later) == status(site, https) == ("NotApplicable", "Exempt")
+    assert status(other) == ("Unhealthy", "")
+    sim.edit(account, lambda body: body["properties"].update(supportsHttpsTrafficOnly=True))
+    sim.clock.advance(600)
+    assert status(account) == ("NotApplicable", "Exempt")
+    sim.remove(account)
+    sim.clock.advance(600)
+    assert status(account) is None
+
+
+def test_an_exemption_ends_by_itself(sim: ArmSimulator, call: Any, status: Any, account: str, scope: str) -> None:
+    """The assessment follows after the lag, also when the resource changed in between; ``excludeExpired()`` knows."""
+    ends = sim.clock.now() + timedelta(hours=1)
+    sim.exempt_policy(account, expires=ends)
+    sim.exempt_policy(account, expires=sim.clock.now() - timedelta(hours=1), name="past")
+    sim.clock.advance(600)
+    assert status(account) == ("NotApplicable", "Exempt")
+    assert names(call, account, "excludeExpired()") == ["exemption"]
+    sim.clock.advance(3000)
+    assert names(call, account, "excludeExpired()") == []
+    assert names(call, account) == ["exemption", "past"]
+    assert status(account) == ("NotApplicable", "Exempt")
+    sim.clock.advance(599)
+    assert status(account) == ("NotApplicable", "Exempt")
+    sim.clock.advance(1)
+    assert status(account) == ("Unhealthy", "")
+    shown = call.get(f"{account}/{AUTH}/policyExemptions", EXEMPT)["value"][0]["properties"]["expiresOn"]
+    assert shown == ends.strftime("%Y-%m-%dT%H:%M:%S.0000000Z")
+
+
+def test_an_exemption_nobody_looked_at_ends_all_the_same(sim: ArmSimulator, status: Any, account: str) -> None:
+    """Days later it is as if somebody had looked."""
+    sim.exempt_policy(account, expires=sim.clock.now() + timedelta(hours=1))
+    sim.clock.advance(86400)
+    assert status(account) == ("Unhealthy", "")
+
+
+def test_an_exemption_of_what_is_gone_changes_nothing(sim: ArmSimulator, status: Any, account: str) -> None:
+    """Its assessment lingers as it was, and goes when it would have gone."""
+    sim.remove(account)
+    sim.clock.advance(300)
+    sim.exempt_policy(account)
+    assert status(account) == ("Unhealthy", "")
+    sim.clock.advance(300)
+    assert status(account) is None
+
+
+def test_assessments_set_by_hand_can_be_exempt(sim: ArmSimulator, status: Any, account: str, scope: str) -> None:
+    """And come back as they were set; those of subscriptions and of what is no Azure resource, too."""
+    mfa = "6240402e-f77c-46fa-9060-a7ce53997754"
+    arc = f"{scope}/resourceGroups/rg/providers/Microsoft.OperationalInsights/workspaces/w/onPremiseMachines/m"
+    ports = "bc303248-3d14-44c2-96a0-55f5c326b5fe"
+    plan = "b1af52e4-e968-4e2b-b6d0-6736c9651f0a"
+    sim.add_assessment(mfa, scope)
+    sim.add_assessment(ports, arc, details={"source": "OnPremise"})
+    made = sim.exempt_policy(scope, at_once=True)
+    assert {status(scope, mfa), status(arc, ports), status(scope, plan)} == {("NotApplicable", "Exempt")}
+    sim.add_assessment(SECURE_TRANSFER, account, cause="By hand")
+    assert status(account) == ("Unhealthy", "By hand")
+    sim.clock.advance(600)
+    assert status(account) == ("NotApplicable", "Exempt")
+    sim.end_exemption(made)
+    sim.clock.advance(600)
+    assert status(account) == ("Unhealthy", "By hand")
+    assert status(scope, mfa) == status(arc, ports) == status(scope, plan) == ("Unhealthy", "")
+
+
+def test_recommendations_outside_the_benchmark_are_not_exempt(sim: ArmSimulator, status: Any, account: str) -> None:
+    """Neither those of a subscription of its own nor those without a policy."""
+    rule = {"path": HTTPS, "equals": True}
+    metadata = {"displayName": "Mine", "severity": "Low", "policyDefinitionId": "/x/policyDefinitions/1"}
+    sim.add_finding(metadata, key="custom", resource_type=TYPE, rule=rule, subscriptions=sim.scopes)
+    sim.add_finding({"displayName": "Bare", "severity": "Low"}, key="bare", resource_type=TYPE, rule=rule)
+    sim.exempt_policy(account, at_once=True)
+    assert status(account, "custom") == status(account, "bare") == ("Unhealthy", "")
+    assert status(account) == ("NotApplicable", "Exempt")
+
+
+def test_exemptions_are_listed_as_azure_does(
+    sim: ArmSimulator, call: Any, word: Any, account: str, group: str, scope: str
+) -> None:
+    """Inherited ones always, those below without ``atScope()``."""
+    sim.exempt_policy(scope, name="above")
+    sim.exempt_policy(account, name="below")
+    assert names(call, group) == ["above", "below"]
+    assert names(call, group, "atScope()") == ["above"]
+    assert names(call, account, "atExactScope()") == ["below"]
+    path = f"{scope}/{AUTH}/policyExemptions?api-version={EXEMPT}&$filter=atScope() and excludeExpired()"
+    assert word(call("GET", path)) == "InvalidFilterInQueryString"
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"assignment": "/nowhere"}, "no policy assignment"),
+        ({"assignment": "{elsewhere}"}, "is not assigned at"),
+        ({"assignment": "{single}", "references": ("x",)}, "has no references"),
+        ({"references": ("typo",)}, "no reference id"),
+        ({"references": "text"}, "one text"),
+        ({"category": "Whim"}, "Waiver, Mitigated"),
+        ({"expires": datetime(2027, 1, 1)}, "time zone"),
+    ],
+)
+def test_an_exemption_that_cannot_be_meant_is_refused(
+    sim: ArmSimulator, account: str, scope: str, options: dict[str, Any], problem: str
+) -> None:
+    """It would exempt nothing, and a test would pass for the wrong reason."""
+    words = {"single": sim.deny_policy(scope, name="single"), "elsewhere": sim.deny_policy(account + "x")}
+    filled = {k: v.format(**words) if isinstance(v, str) else v for k, v in options.items()}
+    with pytest.raises(ValueError, match=problem):
+        sim.exempt_policy(account, **filled)
+    assert sim._world.policies.exemptions == []
