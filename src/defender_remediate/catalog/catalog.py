@@ -6,45 +6,71 @@ import os
 from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import chain
+from typing import Any
 
 from defender_remediate.catalog.checks import check
+from defender_remediate.catalog.guidance import find_guidance
 from defender_remediate.catalog.loader import bundled_fixes, read_fixes
+from defender_remediate.catalog.proof.problem import CatalogProblem
+from defender_remediate.catalog.roles import role_definition
 from defender_remediate.errors import CatalogError
 from defender_remediate.models import _codec
 from defender_remediate.models._json import sha256
 from defender_remediate.models.fix import FixAction
+from defender_remediate.models.guidance import Guidance
 
 _FORMAT = 1
-_Index = dict[str, dict[str, FixAction]]
+_Index = dict[str, dict[str, tuple[FixAction, ...]]]
+
+
+class _Checked(tuple[FixAction, ...]):
+    """Fixes that need not be looked at again: the loader has checked what it read."""
 
 
 class Catalog:
     """Every fix that is known, found by recommendation, by policy definition or by resource type.
 
     A catalog never changes; ``with_fixes`` gives another one. Names compare without regard to case. One recommendation
-    may have one fix per resource type; without a resource type the first of them is what is found.
+    may have one fix per resource type, or several variants of it; where one fix is asked for, it is the first.
     """
 
-    __slots__ = ("_by_key", "_by_policy", "_fixes", "_version")
+    __slots__ = ("_by_key", "_by_policy", "_by_type", "_fixes", "_version")
 
     def __init__(self, fixes: Iterable[FixAction] = ()) -> None:
-        """A catalog of these fixes and no others; a later one takes the place of an earlier one for the same type.
+        """A catalog of these fixes and no others.
+
+        A later one takes the place of an earlier one for the same key, resource type and variant. One without a variant
+        takes the place of all variants, and the other way round.
 
         Raises:
             CatalogError: One of them could not be planned; names the fix and the member.
         """
-        found: dict[tuple[str, str], FixAction] = {}
-        for fix in fixes:
-            check(fix, source=f"fix {fix.key}", path="")
-            found[_identity(fix)] = fix
-        self._fixes = tuple(found.values())
-        self._by_key, self._by_policy = _indexes(self._fixes)
+        found: dict[tuple[str, str], dict[str, FixAction]] = {}
+        for fix in fixes if isinstance(fixes, _Checked) else map(_checked, fixes):
+            variants = found.setdefault(_identity(fix), {})
+            if not fix.variant or "" in variants:
+                variants.clear()
+            variants[fix.variant] = fix
+        self._fixes = tuple(fix for variants in found.values() for fix in variants.values())
+        self._by_key, self._by_policy, self._by_type = _indexes(self._fixes)
         self._version = ""
 
     @classmethod
     def bundled(cls) -> Catalog:
         """The catalog that comes with this library. Its files are read on the first call only."""
         return _bundled()
+
+    def without(self, *keys: str) -> Catalog:
+        """This catalog without every fix of these recommendations.
+
+        Raises:
+            CatalogError: It has no fix with such a key: most often it is misspelt.
+        """
+        unknown = [key for key in keys if key not in self]
+        if unknown:
+            raise CatalogError(f"there is no fix with the key {unknown[0]!r}, so none can be left out")
+        dropped = {key.casefold() for key in keys}
+        return Catalog(_Checked(fix for fix in self._fixes if fix.key.casefold() not in dropped))
 
     def with_fixes(self, *fixes: FixAction | str | os.PathLike[str]) -> Catalog:
         """This catalog and more fixes; a later one takes the place of an earlier one for the same resource type.
@@ -55,34 +81,101 @@ class Catalog:
         Raises:
             CatalogError: A file cannot be used, or a fix could not be planned; names the file and the key path.
         """
-        return Catalog(chain(self._fixes, *map(_fixes_of, fixes)))
+        return Catalog(_Checked(chain(self._fixes, *map(_fixes_of, fixes))))
 
     @property
     def version(self) -> str:
         """Changes with every change of any fix, and with nothing else: ``1.`` and a digest of all fixes."""
         if not self._version:
-            content = sorted((*_identity(fix), sha256(_codec.encode(fix))) for fix in self._fixes)
+            content = sorted((*_identity(fix), fix.variant, sha256(_codec.encode(fix))) for fix in self._fixes)
             self._version = f"{_FORMAT}.{sha256(content)[:12]}"
         return self._version
 
     def get(self, key: str, resource_type: str | None = None) -> FixAction | None:
-        """The fix of the recommendation with this assessment key; None when there is none."""
-        return _pick(self._by_key, key, resource_type)
+        """The fix of the recommendation with this assessment key, the first of them; None when there is none."""
+        return next(iter(_pick(self._by_key, key, resource_type)), None)
 
     def for_policy(self, policy_definition_id: str, resource_type: str | None = None) -> FixAction | None:
         """The fix behind a policy definition, given by its bare name or its whole id; None when there is none."""
-        return _pick(self._by_policy, policy_definition_id.rstrip("/").rsplit("/", 1)[-1], resource_type)
+        return next(iter(_pick(self._by_policy, _bare(policy_definition_id), resource_type)), None)
 
     def for_recommendation(
         self, key: str, policy_definition_id: str = "", resource_type: str | None = None
     ) -> FixAction | None:
         """The fix of a recommendation: by its key, else by the policy definition that its metadata names."""
-        return self.get(key, resource_type) or self.for_policy(policy_definition_id, resource_type)
+        return next(iter(self.all_for(key, policy_definition_id, resource_type)), None)
+
+    def all_for(
+        self, key: str, policy_definition_id: str = "", resource_type: str | None = None
+    ) -> tuple[FixAction, ...]:
+        """Every fix of a recommendation, of all resource types or one, with all variants; empty when there is none.
+
+        For a resource type that the key has no fix for, the policy definition that its metadata names is asked.
+        """
+        by_key = self._by_key.get(key.casefold(), {})
+        found = by_key | {
+            of_type: fixes
+            for of_type, fixes in self._by_policy.get(_bare(policy_definition_id), {}).items()
+            if of_type not in by_key
+        }
+        return _pick({"": found}, "", resource_type)
 
     def for_resource_type(self, resource_type: str) -> tuple[FixAction, ...]:
         """Every fix for resources of this type; empty when there is none."""
-        wanted = resource_type.casefold()
-        return tuple(fix for fix in self._fixes if fix.resource_type.casefold() == wanted)
+        return self._by_type.get(resource_type.casefold(), ())
+
+    def guidance(self, key: str, policy_definition_id: str = "") -> Guidance | None:
+        """What can be done about a recommendation that no bundled fix is for; None when nothing is known.
+
+        The same for every catalog. It is read from its files when it is asked for the first time.
+        """
+        return find_guidance(key, _bare(policy_definition_id))
+
+    def check(
+        self, *, fixes: FixAction | str | os.PathLike[str] | Iterable[FixAction | str | os.PathLike[str]] | None = None
+    ) -> tuple[CatalogProblem, ...]:
+        """Prove fixes, as every bundled one is proven, and say what is wrong; empty when nothing is.
+
+        Each fix is tried on bodies that are made for it: that it closes its own condition, changes nothing else, is done
+        once, has a way back and fits the provider's schema. A file that cannot be used is a problem too, not an error.
+        Makes no request, and takes some ten milliseconds a fix.
+
+        Args:
+            fixes: Fixes, or the paths of catalog files, to check in place of those in this catalog.
+        """
+        # The schemas are large, and only who checks pays for them.
+        from defender_remediate.catalog.proof.check import check as prove
+
+        if fixes is None:
+            return prove(self._fixes)
+        return prove((fixes,) if isinstance(fixes, (FixAction, str, os.PathLike)) else fixes)
+
+    def role_definition(
+        self, fixes: Iterable[FixAction | str], *, name: str, scopes: Iterable[str] | str
+    ) -> dict[str, Any]:
+        """A custom role with the least that these fixes need, and what planning, checking and verifying them reads.
+
+        It has no wildcard, and deletes nothing unless a fix says that it does. As JSON it is what ``az role definition
+        create --role-definition`` takes; for the REST API or a template, take its ``properties``.
+
+        Args:
+            fixes: Fixes, or keys of recommendations for all their fixes; none for a role that can only plan.
+            name: What the role is called.
+            scopes: The subscriptions, resource groups or the management group that it can be assigned at.
+
+        Raises:
+            CatalogError: There is no fix with such a key.
+            InvalidInputError: The name or a scope is none that a role can have.
+        """
+        return role_definition(chain.from_iterable(map(self._selected, fixes)), name=name, scopes=scopes)
+
+    def _selected(self, fix: FixAction | str) -> tuple[FixAction, ...]:
+        if isinstance(fix, FixAction):
+            return (fix,)
+        found = self.all_for(fix)
+        if not found:
+            raise CatalogError(f"there is no fix with the key {fix!r}")
+        return found
 
     def __iter__(self) -> Iterator[FixAction]:
         return iter(self._fixes)
@@ -105,34 +198,52 @@ class Catalog:
 
 @cache
 def _bundled() -> Catalog:
-    return Catalog(bundled_fixes())
+    return Catalog(_Checked(bundled_fixes()))
+
+
+def _checked(fix: FixAction) -> FixAction:
+    check(fix, source=f"fix {fix.key}", path="")
+    return fix
 
 
 def _identity(fix: FixAction) -> tuple[str, str]:
     return fix.key.casefold(), fix.resource_type.casefold()
 
 
-def _indexes(fixes: tuple[FixAction, ...]) -> tuple[_Index, _Index]:
+def _indexes(fixes: tuple[FixAction, ...]) -> tuple[_Index, _Index, dict[str, tuple[FixAction, ...]]]:
     by_key: _Index = {}
     by_policy: _Index = {}
+    by_type: dict[str, tuple[FixAction, ...]] = {}
     for fix in fixes:
-        of_type = fix.resource_type.casefold()
-        by_key.setdefault(fix.key.casefold(), {})[of_type] = fix
+        key, of_type = _identity(fix)
+        _add(by_key, key, of_type, fix)
+        by_type[of_type] = (*by_type.get(of_type, ()), fix)
         for policy in fix.policy_definition_ids:
-            by_policy.setdefault(policy.casefold(), {}).setdefault(of_type, fix)
-    return by_key, by_policy
+            _add(by_policy, policy.casefold(), of_type, fix)
+    return by_key, by_policy, by_type
+
+
+def _add(index: _Index, name: str, of_type: str, fix: FixAction) -> None:
+    there = index.setdefault(name, {}).get(of_type, ())
+    # A policy definition may stand behind two recommendations: then the first has it.
+    if not there or there[0].key.casefold() == fix.key.casefold():
+        index[name][of_type] = (*there, fix)
 
 
 def _fixes_of(given: FixAction | str | os.PathLike[str]) -> tuple[FixAction, ...]:
     if isinstance(given, FixAction):
-        return (given,)
+        return (_checked(given),)
     if isinstance(given, (str, os.PathLike)):
         return read_fixes(given)
     raise CatalogError(f"expected a FixAction or the path of a catalog file, got {type(given).__name__}")
 
 
-def _pick(index: _Index, name: str, resource_type: str | None) -> FixAction | None:
+def _bare(policy_definition_id: str) -> str:
+    return policy_definition_id.rstrip("/").rsplit("/", 1)[-1].casefold()
+
+
+def _pick(index: _Index, name: str, resource_type: str | None) -> tuple[FixAction, ...]:
     of_types = index.get(name.casefold(), {})
     if resource_type is None:
-        return next(iter(of_types.values()), None)
-    return of_types.get(resource_type.casefold())
+        return tuple(chain.from_iterable(of_types.values()))
+    return of_types.get(resource_type.casefold(), ())

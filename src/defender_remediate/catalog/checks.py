@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from defender_remediate.errors import CatalogError
-from defender_remediate.models.condition import Condition
-from defender_remediate.models.fix import FixAction, FixKind, FixParameter, ParameterType
+from defender_remediate.models.condition import Test
+from defender_remediate.models.fix import FixAction, FixKind, FixParameter, ListMerge, ParameterType
 
 RESOURCE_NAMES = frozenset(
     {"resource.group", "resource.id", "resource.location", "resource.name", "resource.subscription"}
@@ -16,6 +17,9 @@ RESOURCE_NAMES = frozenset(
 """What ``${…}`` may name beside the parameters of the fix."""
 
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}?")
+_COMPARES = frozenset({Test.EQUALS, Test.NOT_EQUALS, Test.IN, Test.NOT_IN, Test.CONTAINS})
+_OWN_SUBSCRIPTION = "/subscriptions/${resource.subscription}/"
+_INDEX = re.compile(r"\[\d+\]")
 _PLAIN = re.compile(r"[^.\[\]']+")
 
 
@@ -47,8 +51,12 @@ def _join(path: str, step: str) -> str:
 
 
 def _problems(fix: FixAction) -> Iterator[tuple[str, str]]:
+    if fix.variant and fix.applies_when is None:
+        yield "applies_when", "is missing: a variant says where it applies"
     yield from _kind_problems(fix)
+    yield from _place_problems(fix)
     yield from _list_problems(fix)
+    yield from _removal_problems(fix)
     yield from _parameter_problems(fix.parameters)
     yield from _placeholder_problems(fix)
     if fix.template is not None:
@@ -61,8 +69,11 @@ def _kind_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
             yield "template", "is missing: a fix of kind template deploys one"
         if fix.body is not None:
             yield "body", "a fix of kind template has none; its template says what is written"
+        for name, given in (("remove", fix.remove), ("linked", fix.linked)):
+            if given:
+                yield name, "a fix of kind template has none"
         return
-    if not fix.body:
+    if not fix.body and not fix.remove:
         yield "body", f"is missing: a fix of kind {fix.kind} says what is written"
     if fix.template is not None:
         yield "template", f"a fix of kind {fix.kind} has none"
@@ -70,11 +81,52 @@ def _kind_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
         yield "template_parameters", f"a fix of kind {fix.kind} has none"
 
 
+def _place_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
+    if fix.linked and not fix.linked_type:
+        yield "linked_type", "is missing: a fix with a link says what type it leads to"
+    if fix.linked_type and not fix.linked:
+        yield "linked", "is missing: the fix has a linked_type"
+    if fix.linked and fix.target.startswith("/"):
+        yield "target", "is a whole id, so the link leads nowhere"
+    if fix.target.startswith("/") and not fix.target.startswith(_OWN_SUBSCRIPTION):
+        yield "target", f"has to begin with {_OWN_SUBSCRIPTION}: no fix leaves the subscription of its resource"
+
+
 def _list_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
-    mergeable = {path for path, value in leaves(fix.body or {}) if isinstance(value, (str, tuple))}
-    for path in fix.lists:
-        if path not in mergeable:
-            yield _join("lists", path), "names no array and no text of the body"
+    there: dict[str, Any] = {}
+    for path, value in leaves(fix.body or {}) if fix.lists else ():
+        # An array inside the elements of another is meant for all of them: its path has no index.
+        there.setdefault(_INDEX.sub("", path), value)
+    for path, how in fix.lists.items():
+        problem = _list_problem(str(how), there.get(path))
+        if problem:
+            yield _join("lists", path), problem
+
+
+def _list_problem(given: str, value: Any) -> str:
+    try:
+        how, name = ListMerge.parse(given)
+    except ValueError as error:
+        return str(error)
+    if not isinstance(value, (str, tuple)):
+        return "names no array and no text of the body"
+    if how is ListMerge.EACH and not (isinstance(value, tuple) and len(value) == 1 and isinstance(value[0], Mapping)):
+        return "is each, so the body has to have an array of one table there"
+    if how is ListMerge.BY and not (isinstance(value, tuple) and all(_has(item, name) for item in value)):
+        return f"is by:{name}, so the body has to have an array of tables with the key {name!r} there"
+    return ""
+
+
+def _has(value: Any, name: str) -> bool:
+    return isinstance(value, Mapping) and name in value
+
+
+def _removal_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
+    written = [path.casefold() for path, _ in leaves(fix.body or {})] if fix.remove else []
+    for number, path in enumerate(fix.remove):
+        folded = path.casefold()
+        if any(f"{each}.".startswith(f"{folded}.") or f"{folded}.".startswith(f"{each}.") for each in written):
+            yield f"remove[{number}]", f"{path} is also in the body"
 
 
 def _parameter_problems(parameters: tuple[FixParameter, ...]) -> Iterator[tuple[str, str]]:
@@ -91,34 +143,40 @@ def _parameter_problems(parameters: tuple[FixParameter, ...]) -> Iterator[tuple[
 def _placeholder_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
     known = {parameter.name for parameter in fix.parameters}
     used: set[str] = set()
-    filled = {"target": fix.target, "body": fix.body, "template_parameters": fix.template_parameters}
-    for head, value in filled.items():
-        for path, text in leaves(value):
-            for name in _PLACEHOLDER.findall(text) if isinstance(text, str) else ():
-                used.add(name)
-                if name not in known | RESOURCE_NAMES:
-                    there = ", ".join(sorted(known | RESOURCE_NAMES))
-                    yield _join(head, path), f"${{{name}}} is no parameter of the fix; there are {there}"
-            if "${" in path:
-                yield _join(head, path), "a member's name takes no placeholder"
-    for head, text in _condition_texts(fix):
-        if "${" in text:
-            yield head, f"takes no placeholder, got {text!r}"
+    for place, text in chain(_filled_texts(fix), _compared_texts(fix)):
+        for name in _PLACEHOLDER.findall(text):
+            used.add(name)
+            if name not in known | RESOURCE_NAMES:
+                there = ", ".join(sorted(known | RESOURCE_NAMES))
+                yield place, f"${{{name}}} is no parameter of the fix; there are {there}"
+    yield from _unfilled_problems(fix)
     for number, parameter in enumerate(fix.parameters):
         if parameter.name not in used:
             yield f"parameters[{number}].name", f"nothing in the fix uses ${{{parameter.name}}}"
 
 
-def _condition_texts(fix: FixAction) -> Iterator[tuple[str, str]]:
+def _filled_texts(fix: FixAction) -> Iterator[tuple[str, str]]:
+    filled = {"target": fix.target, "body": fix.body, "template_parameters": fix.template_parameters}
+    for head, value in filled.items():
+        yield from ((_join(head, path), text) for path, text in leaves(value) if isinstance(text, str))
+
+
+def _compared_texts(fix: FixAction) -> Iterator[tuple[str, str]]:
+    for part in fix.compliant_when.parts():
+        if part.test in _COMPARES:
+            yield from (("compliant_when", text) for _, text in leaves(part.value) if isinstance(text, str))
+
+
+def _unfilled_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
+    for head, value in {"body": fix.body, "template_parameters": fix.template_parameters}.items():
+        yield from (
+            (_join(head, path), "a member's name takes no placeholder") for path, _ in leaves(value) if "${" in path
+        )
     for head, condition in (("applies_when", fix.applies_when), ("compliant_when", fix.compliant_when)):
-        for part in _parts(condition) if condition else ():
-            yield from ((head, text) for _, text in leaves(part.value) if isinstance(text, str))
-
-
-def _parts(condition: Condition) -> Iterator[Condition]:
-    yield condition
-    for part in condition.of:
-        yield from _parts(part)
+        for part in condition.parts() if condition else ():
+            if head == "applies_when" or part.test not in _COMPARES:
+                texts = (text for _, text in leaves(part.value) if isinstance(text, str) and "${" in text)
+                yield from ((head, f"takes no placeholder, got {text!r}") for text in texts)
 
 
 def _template_problems(template: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from defender_remediate.catalog.bundle import NAME, documents
 from defender_remediate.catalog.schema import fixes
+from defender_remediate.catalog.toml import TOMLError, parse
 from defender_remediate.errors import CatalogError
 from defender_remediate.models._json import FrozenMap
 from defender_remediate.models.fix import FixAction
-
-if sys.version_info >= (3, 11):  # pragma: no cover - which of the two runs depends on the Python
-    import tomllib
-else:  # pragma: no cover - see above
-    import tomli as tomllib
 
 _DATA = "defender_remediate.catalog"
 
@@ -34,11 +30,10 @@ def bundled_fixes() -> tuple[FixAction, ...]:
     def read_template(name: str) -> Mapping[str, Any]:
         return _template(templates.joinpath(name).read_bytes())
 
+    files = {file.name: file.read_bytes() for file in data.iterdir() if file.name.endswith(".toml")}
     found: list[FixAction] = []
-    for file in sorted(data.iterdir(), key=lambda entry: entry.name):
-        if file.name.endswith(".toml"):
-            document = tomllib.loads(file.read_text(encoding="utf-8"))
-            found += fixes(document, source=file.name, read_template=read_template)
+    for name, document in documents(files, data.joinpath(NAME).read_bytes()).items():
+        found += fixes(document, source=name, read_template=read_template)
     return tuple(found)
 
 
@@ -51,12 +46,12 @@ def read_fixes(file: str | os.PathLike[str]) -> tuple[FixAction, ...]:
     place = Path(file)
     source = str(place)
     try:
-        document = tomllib.loads(place.read_bytes().decode("utf-8-sig"))
+        document = parse(place.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise CatalogError(f"cannot be read: {error.strerror or error}", source=source) from error
     except UnicodeDecodeError as error:
         raise CatalogError(f"is not UTF-8: {error}", source=source) from error
-    except tomllib.TOMLDecodeError as error:
+    except TOMLError as error:
         raise CatalogError(f"is not TOML: {error}", source=source) from error
 
     def read_template(name: str) -> Mapping[str, Any]:

@@ -14,7 +14,6 @@ from defender_remediate.models.fix import (
     FixKind,
     FixParameter,
     Impact,
-    ListMerge,
     ParameterType,
     Reversibility,
 )
@@ -28,14 +27,20 @@ _FIX_KEYS = frozenset(
         "applies_when",
         "body",
         "compliant_when",
+        "control",
+        "if_match",
         "impact",
         "impact_reason",
         "key",
         "kind",
+        "linked",
+        "linked_type",
         "lists",
         "parameters",
         "permissions",
         "policies",
+        "quick_fix",
+        "remove",
         "resource_type",
         "reversibility",
         "sources",
@@ -43,16 +48,22 @@ _FIX_KEYS = frozenset(
         "template",
         "template_parameters",
         "title",
+        "variant",
     }
 )
-_PARAMETER_KEYS = frozenset({"allowed", "default", "description", "name", "resource_type", "type"})
+_PARAMETER_KEYS = frozenset({"allowed", "default", "description", "name", "resource_type", "same_location", "type"})
+_IF_MATCH = re.compile(r"\*")
 _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[A-Za-z]+(\.\d+)?)?")
-_RESOURCE_TYPE = re.compile(r"[A-Za-z][\w.]*(/[\w.-]+)+", re.ASCII)
+RESOURCE_TYPE = re.compile(r"[A-Za-z][\w.]*(/[\w.-]+)+", re.ASCII)
 _STEP = r"(?:[\w.-]|\$\{[^}/]*\})*(?:\w|\$\{[^}/]*\})"  # ends in what is no dot: ".." is no step
-_TARGET = re.compile(rf"{_STEP}(/{_STEP})*", re.ASCII)
+_TARGET = re.compile(rf"/?{_STEP}(/{_STEP})*", re.ASCII)
+_MEMBER = r"(?:[^.\[\]'*]+|\['(?:[^']|'')*'\])"
+_REMOVE = re.compile(rf"{_MEMBER}(?:\.[^.\[\]'*]+|\['(?:[^']|'')*'\])*")
+_LINKED = re.compile(rf"{_MEMBER}(?:\.[^.\[\]'*]+|\[\*\])*")
 _PERMISSION = re.compile(r"[A-Za-z][\w.]*(/[\w.-]+)*/(read|write|delete|[\w-]+/action)", re.ASCII | re.IGNORECASE)
+_VARIANT = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
 _NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
-_POLICY = re.compile(r"[\w-]+", re.ASCII)
+POLICY = re.compile(r"[\w-]+", re.ASCII)
 _TYPE_LIKE = "Microsoft.Storage/storageAccounts"
 
 
@@ -68,12 +79,22 @@ def fixes(document: Any, *, source: str, read_template: ReadTemplate) -> tuple[F
     if not entries:
         raise table.error("holds no [[fix]]")
     found = tuple(_fix(entry, read_template) for entry in entries)
-    seen: dict[tuple[str, str], int] = {}
-    for number, fix in enumerate(found):
-        first = seen.setdefault((fix.key.casefold(), fix.resource_type.casefold()), number)
-        if first != number:
-            raise entries[number].error(f"fix[{first}] has the same key and resource type", "key")
+    _distinct(found, entries)
     return found
+
+
+def _distinct(found: tuple[FixAction, ...], entries: tuple[Table, ...]) -> None:
+    seen: dict[tuple[str, str], dict[str, int]] = {}
+    for number, fix in enumerate(found):
+        variants = seen.setdefault((fix.key.casefold(), fix.resource_type.casefold()), {})
+        if fix.variant in variants:
+            same = "key, resource type and variant" if fix.variant else "key and resource type"
+            raise entries[number].error(f"fix[{variants[fix.variant]}] has the same {same}", "key")
+        if variants and (not fix.variant or "" in variants):
+            first = next(iter(variants.values()))
+            message = f"fix[{first}] has the same key and resource type, so each of them has to be a variant"
+            raise entries[number].error(message, "variant")
+        variants[fix.variant] = number
 
 
 def _fix(table: Table, read_template: ReadTemplate) -> FixAction:
@@ -88,11 +109,16 @@ def _fix(table: Table, read_template: ReadTemplate) -> FixAction:
         key=table.text("key"),
         title=table.text("title"),
         kind=kind,
-        resource_type=table.text("resource_type", shape=_RESOURCE_TYPE, like=_TYPE_LIKE),
+        resource_type=table.text("resource_type", shape=RESOURCE_TYPE, like=_TYPE_LIKE),
+        variant=table.text("variant", "", shape=_VARIANT, like="linux or function-app"),
         api_version=table.text("api_version", shape=_API_VERSION, like="2023-05-01 or 2023-05-01-preview"),
         target=table.text("target", "", shape=_TARGET, like="config/web"),
+        linked=table.text("linked", "", shape=_LINKED, like="properties.networkProfile.networkInterfaces[*].id"),
+        if_match=table.text("if_match", "", shape=_IF_MATCH, like="*"),
+        linked_type=table.text("linked_type", "", shape=RESOURCE_TYPE, like="Microsoft.Network/networkInterfaces"),
         body=_json(body) if body else None,
-        lists={path: lists.word(path, ListMerge).value for path in lists.values} if lists else {},
+        remove=table.texts("remove", shape=_REMOVE, like="a path such as properties.authOptions"),
+        lists={path: lists.text(path) for path in lists.values} if lists else {},
         template=_template(table, template_name, read_template) if template_name else None,
         template_name=template_name,
         template_parameters=_json(given) if given else {},
@@ -101,9 +127,11 @@ def _fix(table: Table, read_template: ReadTemplate) -> FixAction:
         compliant_when=condition(compliant_when),
         impact=table.word("impact", Impact, Impact.NONE),
         impact_reason=table.text("impact_reason", ""),
+        control=table.text("control", ""),
+        quick_fix=table.flag("quick_fix", default=None),
         reversibility=table.word("reversibility", Reversibility, Reversibility.EXACT),
         permissions=table.texts("permissions", shape=_PERMISSION, like="Microsoft.Storage/storageAccounts/write"),
-        policy_definition_ids=table.texts("policies", shape=_POLICY, like="the bare name of a policy definition"),
+        policy_definition_ids=table.texts("policies", shape=POLICY, like="the bare name of a policy definition"),
         sources=table.texts("sources"),
     )
     check(fix, source=table.source, path=table.path)
@@ -123,15 +151,17 @@ def _parameter(table: Table) -> FixParameter:
     allowed, default = _allowed(table, kind), table.values.get("default")
     if default is not None and not kind.takes(default):
         raise table.error(f"{default!r} is no {kind}", "default")
-    if "resource_type" in table.values and kind is not ParameterType.RESOURCE_ID:
-        raise table.error("is for a parameter of type resource_id only", "resource_type")
+    for name in ("resource_type", "same_location"):
+        if name in table.values and kind is not ParameterType.RESOURCE_ID:
+            raise table.error("is for a parameter of type resource_id only", name)
     return FixParameter(
         name=table.text("name", shape=_NAME, like="workspace_id"),
         type=kind,
         description=table.text("description"),
         allowed=allowed,
         default=default,
-        resource_type=table.text("resource_type", "", shape=_RESOURCE_TYPE, like=_TYPE_LIKE),
+        resource_type=table.text("resource_type", "", shape=RESOURCE_TYPE, like=_TYPE_LIKE),
+        same_location=bool(table.flag("same_location", default=False)),
     )
 
 

@@ -87,6 +87,11 @@ class Table:
             known = ", ".join(word.value for word in words)
             raise self.error(f"{value!r} is not one of {known}", name) from None
 
+    def flag(self, name: str, *, default: bool | None) -> bool | None:
+        """True or false; the default when the key is missing."""
+        value: bool | None = self._get(name, bool, default)
+        return value
+
     def table(self, name: str) -> Table | None:
         """A table within this one; None when the key is missing."""
         if name not in self.values:

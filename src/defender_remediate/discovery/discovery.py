@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.discovery import metadata
 from defender_remediate.discovery.arguments import checked_choice, checked_key, checked_text, checked_word
+from defender_remediate.discovery.candidates import candidates, wanted_type
 from defender_remediate.discovery.findings import Finding, count, recommendations
 from defender_remediate.discovery.scopes import Scopes
 from defender_remediate.discovery.scoring import by_potential, merge_controls, official, overall, with_keys
@@ -21,6 +22,7 @@ from defender_remediate.errors import (
 )
 from defender_remediate.models import _wire
 from defender_remediate.models.control import ControlDefinition, SecureScore, SecurityControl
+from defender_remediate.models.fix import FixParameter
 from defender_remediate.models.ids import Scope
 from defender_remediate.models.recommendation import (
     Assessment,
@@ -115,6 +117,24 @@ class Discovery:
         if found.id.casefold() != f"/{path}".casefold():
             raise MalformedResponseError(f"GET {response.url}: the answer is about {found.id}")
         return found
+
+    def list_candidates(self, parameter: FixParameter, *, location: str | None = None) -> Iterator[str]:
+        """The ids of the resources that a parameter could be given, in the whole subscriptions that the scopes touch.
+
+        Args:
+            parameter: One of ``fix.parameters`` that takes the id of a resource of one type, such as a workspace.
+            location: Only those in this location, written ``westeurope`` or ``West Europe``; a child is where its
+                parent is.
+
+        Raises:
+            ParameterError: The parameter takes something else; before any request.
+
+        Permissions: read on the resources; of others Azure does not tell. Makes one listing per subscription, for a type
+        such as ``virtualNetworks/subnets`` one more for each parent.
+        """
+        wanted = wanted_type(parameter)
+        place = None if location is None else checked_text(location, "location")
+        return candidates(self._session, self.subscriptions(), wanted, location=place)
 
     def list_metadata(self) -> Iterator[RecommendationMetadata]:
         """What Azure says about every assessment type, the custom ones of the subscriptions too, each once.

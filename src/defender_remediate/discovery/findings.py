@@ -78,6 +78,7 @@ def recommendations(
     for finding in findings:
         folded = finding.key.casefold()
         about = metadata.get(folded) or RecommendationMetadata(key=finding.key, display_name=finding.display_name)
+        fix = catalog.for_recommendation(finding.key, about.policy_definition_id)
         yield Recommendation(
             key=finding.key,
             display_name=about.display_name or finding.display_name,
@@ -97,7 +98,8 @@ def recommendations(
             unhealthy_count=finding.unhealthy,
             healthy_count=finding.healthy,
             not_applicable_count=finding.not_applicable,
-            fix=catalog.for_recommendation(finding.key, about.policy_definition_id),
+            fix=fix,
+            guidance=None if fix else catalog.guidance(finding.key, about.policy_definition_id),
         )
 
 

@@ -14,13 +14,31 @@ from defender_remediate.planning.targets import lock_name
 def lanes(steps: Sequence[RemediationStep]) -> list[tuple[RemediationStep, ...]]:
     """Steps that must follow one another, because they write to one resource; lanes of all subscriptions interleaved.
 
-    In the order of the plan the first subscription's write limit would be used up while the others wait.
+    A step that writes elsewhere than to the resource it is about must not run beside the steps of either. In the order
+    of the plan the first subscription's write limit would be used up while the others wait.
     """
-    by_resource: dict[str, list[RemediationStep]] = defaultdict(list)
+    met: dict[str, str] = {}
     for step in steps:
-        by_resource[lock_name(step.resource_id)].append(step)
+        own = lock_name(step.resource_id)
+        # What is below the resource may be a listing, whose id is that of no resource.
+        is_below = step.target_id.casefold().startswith(f"{step.resource_id.casefold()}/")
+        target = own if is_below else lock_name(step.target_id)
+        met.setdefault(own, own)
+        met.setdefault(target, target)
+        met[_first(met, own)] = _first(met, target)
+    by_lane: dict[str, list[RemediationStep]] = defaultdict(list)
+    for step in steps:
+        by_lane[_first(met, lock_name(step.resource_id))].append(step)
     by_subscription: dict[str, list[tuple[RemediationStep, ...]]] = defaultdict(list)
-    for lane in by_resource.values():
+    for lane in by_lane.values():
         by_subscription[(ResourceId.parse(lane[0].resource_id).subscription_id or "").casefold()].append(tuple(lane))
     rounds = zip_longest(*by_subscription.values())
     return [lane for turn in rounds for lane in turn if lane is not None]
+
+
+def _first(met: dict[str, str], lock: str) -> str:
+    """What stands for all locks that were met together with this one."""
+    while met[lock] != lock:
+        met[lock] = met[met[lock]]
+        lock = met[lock]
+    return lock

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -15,8 +15,15 @@ from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.plan import SkippedResource, SkipReason
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus, Recommendation
 from defender_remediate.planning.guards import protection
-from defender_remediate.planning.parameters import check_names, resolve, resource_values
-from defender_remediate.planning.targets import Candidate
+from defender_remediate.planning.parameters import (
+    check_names,
+    check_values,
+    named_resources,
+    per_resource,
+    resolve,
+    resource_values,
+)
+from defender_remediate.planning.targets import Candidate, Obstacle
 
 
 @attrs.frozen(kw_only=True)
@@ -55,7 +62,7 @@ def choose(
         key, policy, own = (
             (item, "", None) if isinstance(item, str) else (item.key, item.policy_definition_id, item.fix)
         )
-        fixes = tuple(fix for fix in catalog if catalog.for_recommendation(key, policy, fix.resource_type) is fix)
+        fixes = catalog.all_for(key, policy)
         if own is not None and own not in fixes:
             fixes = (own, *(fix for fix in fixes if fix.resource_type.casefold() != own.resource_type.casefold()))
         chosen.setdefault(key.casefold(), Choice(key=key, policy_definition_id=policy, fixes=fixes))
@@ -63,10 +70,10 @@ def choose(
 
 
 def given_values(parameters: Mapping[str, object] | None) -> dict[str, object]:
-    """The parameters that the caller gave; none for None.
+    """The parameters that the caller gave, each one value or one for each of some resources; none for None.
 
     Raises:
-        ParameterError: They are not values by name.
+        ParameterError: They are not values by name, or a resource is named by something else than its id.
     """
     if parameters is None:
         return {}
@@ -74,7 +81,9 @@ def given_values(parameters: Mapping[str, object] | None) -> dict[str, object]:
         raise ParameterError(
             f"parameters must be values by name, got {type(parameters).__name__}", hint='pass {"name": value}'
         )
-    return dict(parameters)
+    return {
+        name: per_resource(name, value) if isinstance(value, Mapping) else value for name, value in parameters.items()
+    }
 
 
 def check_parameters(choices: Iterable[Choice], given: Mapping[str, Any]) -> None:
@@ -83,10 +92,12 @@ def check_parameters(choices: Iterable[Choice], given: Mapping[str, Any]) -> Non
     Raises:
         ParameterError: A name that none of their fixes takes, a wrong value, or a missing one.
     """
-    fixes = [fix for choice in choices for fix in choice.fixes]
-    check_names(fixes, given)
-    for fix in fixes:
-        resolve(fix, given)
+    chosen = tuple(choices)
+    check_names([fix for choice in chosen for fix in choice.fixes], given)
+    for choice in chosen:
+        for fix in choice.fixes:
+            kind = fix.resource_type.casefold()
+            check_values(fix, given, variants=[each for each in choice.fixes if each.resource_type.casefold() == kind])
 
 
 def check_given(catalog: Catalog, given: Mapping[str, Any]) -> None:
@@ -98,7 +109,12 @@ def check_given(catalog: Catalog, given: Mapping[str, Any]) -> None:
     check_names(catalog, given)
     for fix in catalog:
         if all(parameter.name in given for parameter in fix.parameters if parameter.is_required):
-            resolve(fix, given)
+            check_values(fix, given)
+
+
+def asked_for(assessment: Assessment, named: Collection[str]) -> bool:
+    """Whether a plan for all resources is about this one: it is unhealthy, or the caller named it in a parameter."""
+    return assessment.status == AssessmentStatus.UNHEALTHY or assessment.resource_id.casefold() in named
 
 
 def resource_filter(resources: Iterable[str] | None) -> Mapping[str, str] | None:
@@ -129,6 +145,9 @@ def collect(
     The candidates come in the order of the choices, so that a plan that is cut short keeps what is worth most. Whatever
     cannot be paired is left out with the reason, also each resource in ``only`` on which nothing was found.
     ``covers`` says whether a resource is in the client's scope.
+
+    Raises:
+        ParameterError: A value was given for a resource that nothing was found on: most often its id is misspelt.
     """
     by_key = {choice.key.casefold(): choice for choice in choices}
     candidates: list[Candidate] = []
@@ -141,12 +160,16 @@ def collect(
             continue
         seen.add(place)
         found = _pair(choice, assessment, given, guards)
-        if isinstance(found, Candidate):
-            candidates.append(found)
-        else:
+        if isinstance(found, SkippedResource):
             skipped.append(found)
+        else:
+            candidates.extend(found)
+    found_on = {resource for _, resource in seen}
+    unknown = named_resources(given) - found_on - set(only or ())
+    if unknown:
+        message = f"a parameter was given for {min(unknown)}, and Defender for Cloud has no assessment of it here"
+        raise ParameterError(message, hint="leave it out, or look at its id and at the scope of this client")
     if only is not None:
-        found_on = {resource for _, resource in seen}
         keys = tuple(choice.key for choice in by_key.values())
         missing = [text for folded, text in only.items() if folded not in found_on]
         skipped.extend(_not_assessed(text, keys, is_covered=covers(text)) for text in missing)
@@ -157,7 +180,7 @@ def collect(
 
 def _pair(
     choice: Choice, assessment: Assessment, given: Mapping[str, Any], guards: Guards
-) -> Candidate | SkippedResource:
+) -> tuple[Candidate, ...] | SkippedResource:
     def skip(reason: SkipReason, message: str) -> SkippedResource:
         return SkippedResource(
             resource_id=assessment.resource_id, keys=(assessment.key,), reason=reason, message=message
@@ -174,19 +197,30 @@ def _pair(
         return skip(SkipReason.NOT_IN_AZURE, error.message)
     if assessment.source.casefold() != "azure":
         return skip(SkipReason.NOT_IN_AZURE, f"the resource lives in {assessment.source}")
-    fix = next((fix for fix in choice.fixes if fix.resource_type.casefold() == kind.casefold()), None)
-    if fix is None:
+    fixes = [fix for fix in choice.fixes if fix.resource_type.casefold() == kind.casefold()]
+    if not fixes:
         return skip(SkipReason.NO_FIX, f"the catalog has no fix of this recommendation for {kind}")
     protected = protection(guards, assessment.resource_id, None)
     if protected:
         return skip(SkipReason.PROTECTED, protected)
+    found = tuple(_candidate(fix, assessment, given, guards) for fix in fixes)
+    if len(found) == 1 and found[0].obstacle is not None:
+        return skip(found[0].obstacle.reason, found[0].obstacle.message)
+    return found
+
+
+def _candidate(fix: FixAction, assessment: Assessment, given: Mapping[str, Any], guards: Guards) -> Candidate:
+    values = resource_values(assessment.resource_id, None)
+    obstacle = None
     if fix.is_irreversible and not guards.allows(fix.key):
-        return skip(SkipReason.CONSENT_MISSING, f'irreversible; consent with Guards(allow_irreversible=["{fix.key}"])')
-    try:
-        values = {**resource_values(assessment.resource_id, None), **resolve(fix, given)}
-    except ParameterError as error:
-        return skip(SkipReason.PARAMETER_MISSING, error.message)
-    return Candidate(fix=fix, key=assessment.key, resource_id=assessment.resource_id, values=values)
+        message = f'irreversible; consent with Guards(allow_irreversible=["{fix.key}"])'
+        obstacle = Obstacle(reason=SkipReason.CONSENT_MISSING, message=message)
+    else:
+        try:
+            values |= resolve(fix, given, assessment.resource_id)
+        except ParameterError as error:
+            obstacle = Obstacle(reason=SkipReason.PARAMETER_MISSING, message=error.message)
+    return Candidate(fix=fix, key=assessment.key, resource_id=assessment.resource_id, values=values, obstacle=obstacle)
 
 
 def _not_assessed(resource: str, keys: tuple[str, ...], *, is_covered: bool) -> SkippedResource:

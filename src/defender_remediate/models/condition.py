@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
 
 from defender_remediate.models._enums import Word
 from defender_remediate.models._json import canonical, freeze
+from defender_remediate.models._secrets import cleaned, names_a_secret
 
 
 class Test(Word):
@@ -30,7 +32,7 @@ class Test(Word):
     EVERY = "every"
 
 
-@attrs.frozen(kw_only=True, str=False)
+@attrs.frozen(kw_only=True, str=False, repr=False)
 class Condition:
     """One question about a body, or several joined.
 
@@ -39,9 +41,9 @@ class Condition:
     Attributes:
         test: ``equals``, ``not_equals``, ``in``, ``not_in``, ``contains`` (an array holds the value, or a text the
             text) and ``matches`` (a regular expression for the whole text) compare what is at ``path`` with ``value``;
-            ``exists`` asks whether something other than null is there; ``at_least`` compares numbers and versions
-            (``"TLS1_2"``, ``"1.2"``), and a version it cannot read is not enough. ``all``, ``any`` and ``not`` join
-            ``of``. ``some`` and ``every`` ask ``of[0]`` of each element of the array at ``path``; ``every`` is false
+            ``exists`` asks whether something other than null is there, without a path whether the body itself is;
+            ``at_least`` compares numbers and versions (``"TLS1_2"``, ``"1.2"``), and a version it cannot read is not
+            enough. ``all``, ``any`` and ``not`` join ``of``. ``some`` and ``every`` ask ``of[0]`` of each element of the array at ``path``; ``every`` is false
             for an empty or missing array: nothing proves nothing.
         path: Members joined by dots, such as ``properties.networkAcls.defaultAction``. A member with a dot in its name
             is written in brackets: ``tags['a.b']``.
@@ -52,6 +54,12 @@ class Condition:
     value: Any = attrs.field(default=None, converter=freeze)
     of: tuple[Condition, ...] = ()
 
+    def parts(self) -> Iterator[Condition]:
+        """This condition and all that it joins, outermost first."""
+        yield self
+        for part in self.of:
+            yield from part.parts()
+
     def __str__(self) -> str:
         if self.test in (Test.ALL, Test.ANY):
             joint = " and " if self.test is Test.ALL else " or "
@@ -61,5 +69,12 @@ class Condition:
         if self.test in (Test.SOME, Test.EVERY):
             return f"{self.test} of {self.path}: {self.of[0]}"
         if self.test is Test.EXISTS:
-            return f"{self.path} {'exists' if self.value else 'is absent'}"
-        return f"{self.path} {str(self.test).replace('_', ' ')} {canonical(self.value)}"
+            return f"{self.path or 'the resource'} {'exists' if self.value else 'is absent'}"
+        return f"{self.path} {str(self.test).replace('_', ' ')} {canonical(self._shown())}"
+
+    def __repr__(self) -> str:
+        return f"Condition(test={self.test!r}, path={self.path!r}, value={self._shown()!r}, of={self.of!r})"
+
+    def _shown(self) -> Any:
+        # What a rollback proves itself by can be a secret that is put back.
+        return freeze(cleaned(self.value, secret=names_a_secret(self.path)))

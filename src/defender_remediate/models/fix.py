@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import attrs
@@ -10,8 +11,11 @@ from defender_remediate.errors import InvalidResourceIdError
 from defender_remediate.models._enums import Word
 from defender_remediate.models._json import FrozenMap, canonical, freeze
 from defender_remediate.models._notebook import notebook
+from defender_remediate.models._secrets import cleaned
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.ids import ResourceId, is_guid
+
+_MEMBER = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 
 
 class FixKind(Word):
@@ -73,10 +77,29 @@ def _is_resource_id(value: str) -> bool:
 
 
 class ListMerge(Word):
-    """What happens to the array that is there when a fix names one. The default is ``union``."""
+    """What happens to the array that is there when a fix names one. The default is ``union``.
+
+    ``union`` adds what is missing, ``replace`` replaces the whole. ``by:name`` takes the elements for objects that are
+    known by their member ``name``: those that the fix names are merged member by member or added, the others stay.
+    ``each`` lays the one element of the fix over every element that is there.
+    """
 
     UNION = "union"
     REPLACE = "replace"
+    EACH = "each"
+    BY = "by"
+
+    @classmethod
+    def parse(cls, text: str) -> tuple[ListMerge, str]:
+        """What a fix says about an array, and for ``by`` the member that elements are known by.
+
+        Raises:
+            ValueError: It is none of the four.
+        """
+        word, _, name = text.partition(":")
+        if text not in (cls.UNION, cls.REPLACE, cls.EACH) and not (word == cls.BY and _MEMBER.fullmatch(name)):
+            raise ValueError(f"{text!r} is not one of union, replace, each, by:<member>")
+        return cls(word), name
 
 
 @notebook
@@ -88,6 +111,7 @@ class FixParameter:
         allowed: The values it may have; empty for any of its type.
         default: Used when the caller gives none; None when the caller has to choose.
         resource_type: For a ``resource_id``, the type that it must be of; empty for any.
+        same_location: For a ``resource_id``, whether it must be in the location of the resource that is fixed.
     """
 
     name: str
@@ -96,6 +120,7 @@ class FixParameter:
     allowed: tuple[Any, ...] = attrs.field(default=(), converter=freeze)
     default: Any = attrs.field(default=None, converter=freeze)
     resource_type: str = ""
+    same_location: bool = False
 
     @property
     def is_required(self) -> bool:
@@ -117,10 +142,18 @@ class FixAction:
         title: Azure's display name of the recommendation.
         kind: ``patch`` sends the difference, ``put`` the whole merged body, ``template`` a deployment.
         resource_type: What the recommendation is about.
+        variant: Tells the fixes of one recommendation and resource type apart, such as ``linux`` and ``windows``; the
+            first whose ``applies_when`` is met is the one. Empty when there is one only.
         api_version: The version of the type that is read and written.
         target: The path from the resource to what is read and written, such as ``config/web``; empty for the resource.
+            One that begins with a slash, or with a parameter that is a resource id, is a whole id instead.
+        linked: Where the resource names others, such as ``properties.networkProfile.networkInterfaces[*].id``: each of
+            them is read and written in its place. Empty for the resource itself.
+        linked_type: The type of those others.
+        if_match: ``*`` for a type that takes no write without the header If-Match and gives no etag in its body.
         body: The desired members; None for a template.
-        lists: For an array in ``body``, by path, whether it is joined with what is there or replaces it.
+        remove: Paths of members that must not be there.
+        lists: For an array in ``body``, by path, what happens to what is there: see ``ListMerge``.
         template: The ARM template; None unless ``kind`` is ``template``.
         template_name: The template's file name, for people.
         template_parameters: What the template is given; texts may hold ``${name}``.
@@ -128,6 +161,8 @@ class FixAction:
         applies_when: A condition on the resource itself; a resource that does not meet it is skipped as not applicable.
         compliant_when: The condition on the target that closes the recommendation.
         impact, impact_reason: What its users may notice, and why.
+        control: The security control that the recommendation counts for, where it is known; Azure says it at run time.
+        quick_fix: Whether Azure documents a Fix button in the portal for it; None when nothing is known.
         reversibility: How good the way back is.
         permissions: Azure actions that the caller needs.
         policy_definition_ids: The policy definitions behind the recommendation, as bare names.
@@ -138,9 +173,14 @@ class FixAction:
     title: str
     kind: FixKind = attrs.field(converter=FixKind)
     resource_type: str
+    variant: str = ""
     api_version: str
     target: str = ""
+    linked: str = ""
+    linked_type: str = ""
+    if_match: str = ""
     body: FrozenMap | None = attrs.field(default=None, converter=freeze, repr=False)
+    remove: tuple[str, ...] = attrs.field(default=(), repr=False)
     lists: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze, repr=False)
     template: FrozenMap | None = attrs.field(default=None, converter=freeze, repr=False)
     template_name: str = ""
@@ -150,6 +190,8 @@ class FixAction:
     compliant_when: Condition
     impact: Impact = attrs.field(default=Impact.NONE, converter=Impact)
     impact_reason: str = ""
+    control: str = ""
+    quick_fix: bool | None = None
     reversibility: Reversibility = attrs.field(default=Reversibility.EXACT, converter=Reversibility)
     permissions: tuple[str, ...] = ()
     policy_definition_ids: tuple[str, ...] = ()
@@ -160,7 +202,21 @@ class FixAction:
         """Whether nothing can put it back; such a fix needs its own consent, see ``Guards``."""
         return self.reversibility is Reversibility.NONE
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it writes to something that is neither the resource that was assessed nor below it."""
+        if self.linked or self.target.startswith("/"):
+            return True
+        ids = {parameter.name for parameter in self.parameters if parameter.type is ParameterType.RESOURCE_ID}
+        return any(self.target.startswith(f"${{{name}}}") for name in ids)
+
     def __str__(self) -> str:
-        what = self.template_name if self.kind is FixKind.TEMPLATE else canonical(self.body)
-        where = f"{self.resource_type}/{self.target}" if self.target else self.resource_type
-        return f"{self.title}: {str(self.kind).upper()} {where} {what}"
+        what = self.template_name if self.kind is FixKind.TEMPLATE else self._written()
+        about = self.linked_type or self.resource_type
+        where = self.target if self.target.startswith("/") else f"{about}/{self.target}" if self.target else about
+        title = f"{self.title} ({self.variant})" if self.variant else self.title
+        return f"{title}: {str(self.kind).upper()} {where} {what}"
+
+    def _written(self) -> str:
+        parts = [canonical(cleaned(self.body))] if self.body else []
+        return " ".join([*parts, *(f"without {path}" for path in self.remove)])

@@ -2,39 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+import attrs
 
 from defender_remediate.models._json import ABSENT, FrozenMap, canonical, thaw
 from defender_remediate.models.condition import Condition, Test
 from defender_remediate.models.fix import ListMerge
 from defender_remediate.planning.compliance import holds, same
-from defender_remediate.planning.paths import join, member, split
+from defender_remediate.planning.paths import assign, join, look_up, member, split
 
 _Path = tuple[str, ...]
+_Asked = Mapping[str, tuple[Condition, ...]]
 
 
 def lay_over(
-    before: Any, desired: Mapping[str, Any], *, lists: Mapping[str, Any], compliant_when: Condition
+    before: Any,
+    desired: Mapping[str, Any],
+    *,
+    lists: Mapping[str, Any],
+    compliant_when: Condition,
+    remove: Iterable[str] = (),
 ) -> FrozenMap:
     """The body after a fix: ``desired`` merged into ``before``, which may be None.
 
-    Objects are merged member by member. Arrays are joined unless ``lists`` says ``replace``; a comma-separated text is
-    joined when ``lists`` says ``union``. A member that already satisfies the fix's own condition is left as it is, so
-    a stricter value is never weakened.
+    Objects are merged member by member, arrays as ``lists`` says: see ``ListMerge``. A comma-separated text is joined
+    when ``lists`` says ``union``. What ``remove`` names is taken out; null is left as it is, because it says the same.
+    A member that already satisfies the fix's own condition is left as it is, so a stricter value is never weakened;
+    the same holds for an element that ``some`` or ``every`` asks about.
     """
     merging = _Merging(
-        lists={join(split(path)).casefold(): str(how) for path, how in lists.items()},
+        lists={join(split(path)).casefold(): ListMerge.parse(str(how)) for path, how in lists.items()},
         kept=_satisfied(compliant_when, before),
+        asked=_asked_of_elements(compliant_when, ()),
     )
     start = before if isinstance(before, Mapping) else {}
-    return FrozenMap(merging.objects(start, desired, ()))
+    after = merging.objects(start, desired, ())
+    for path in remove:
+        found = look_up(after, path)
+        if found is not ABSENT and found is not None and join(split(path)).casefold() not in merging.kept:
+            after = assign(after, path, ABSENT)
+    return FrozenMap(after)
 
 
+@attrs.frozen
 class _Merging:
-    def __init__(self, *, lists: Mapping[str, str], kept: frozenset[str]) -> None:
-        self._lists = lists
-        self._kept = kept
+    """How one body is merged.
+
+    Attributes:
+        lists: What happens to an array, by path, with the member that its elements are known by.
+        kept: The paths of members that are left as they are.
+        asked: What the fix's condition asks of the elements of an array, by its path.
+    """
+
+    lists: Mapping[str, tuple[ListMerge, str]]
+    kept: frozenset[str]
+    asked: _Asked
 
     def objects(self, before: Mapping[str, Any], desired: Mapping[str, Any], at: _Path) -> dict[str, Any]:
         after = dict(before)
@@ -45,20 +69,69 @@ class _Merging:
 
     def _value(self, before: Any, desired: Any, at: _Path) -> Any:
         path = join(at).casefold()
-        if path in self._kept:
+        if path in self.kept:
             return before
         if isinstance(desired, Mapping):
             return self.objects(before if isinstance(before, Mapping) else {}, desired, at)
+        how, name = self.lists.get(path, (None, ""))
         if isinstance(desired, (tuple, list)):
-            replace = self._lists.get(path) == ListMerge.REPLACE
-            return (
-                _unchanged(before, desired)
-                if replace or not isinstance(before, (tuple, list))
-                else _union(before, desired)
-            )
-        if path == "identity.type" or self._lists.get(path) == ListMerge.UNION:
+            return self._array(before, desired, at, how=how or ListMerge.UNION, name=name)
+        if path == "identity.type" or how is ListMerge.UNION:
             return _comma_union(before, desired)
         return _unchanged(before, desired)
+
+    def _array(self, before: Any, desired: Sequence[Any], at: _Path, *, how: ListMerge, name: str) -> Any:
+        if not isinstance(before, (tuple, list)):
+            # There is no element to lay anything over.
+            return before if how is ListMerge.EACH else desired
+        if how is ListMerge.EACH:
+            return [self._element(item, desired[0], at, name) for item in before]
+        if how is ListMerge.BY:
+            return self._known_by(before, desired, at, name)
+        return _unchanged(before, desired) if how is ListMerge.REPLACE else _union(before, desired)
+
+    def _known_by(self, before: Sequence[Any], desired: Sequence[Any], at: _Path, name: str) -> list[Any]:
+        after = list(before)
+        for wanted in desired:
+            key = _named(wanted, name)
+            places = [place for place, item in enumerate(before) if key is not ABSENT and same(_named(item, name), key)]
+            for place in places:
+                after[place] = self._element(after[place], wanted, at, name)
+            if not places:
+                after.append(wanted)
+        return after
+
+    def _element(self, before: Any, desired: Mapping[str, Any], at: _Path, name: str) -> Any:
+        if not isinstance(before, Mapping):
+            return before
+        asked = [where for where in self.asked.get(join(at).casefold(), ()) if _is_about(where, name, before)]
+        if asked and all(holds(where, before) for where in asked):
+            return before
+        kept = {join((*at, *split(path))).casefold() for where in asked for path in _satisfied(where, before)}
+        inner = _asked_of_elements(Condition(test=Test.ALL, of=tuple(asked)), at)
+        return attrs.evolve(self, kept=self.kept | kept, asked=inner).objects(before, desired, at)
+
+
+def _named(element: Any, name: str) -> Any:
+    return element.get(member(element, name), ABSENT) if isinstance(element, Mapping) else ABSENT
+
+
+def _is_about(where: Condition, name: str, element: Mapping[str, Any]) -> bool:
+    """Whether a question can be about this element: not when it asks for one that is known by another name."""
+    if where.test is Test.ALL:
+        return all(_is_about(part, name, element) for part in where.of)
+    return not name or where.path.casefold() != name.casefold() or holds(where, element)
+
+
+def _asked_of_elements(condition: Condition, at: _Path) -> dict[str, tuple[Condition, ...]]:
+    if condition.test in (Test.SOME, Test.EVERY):
+        return {join((*at, *split(condition.path))).casefold(): condition.of}
+    found: dict[str, tuple[Condition, ...]] = {}
+    if condition.test in (Test.ALL, Test.ANY):
+        for part in condition.of:
+            for path, where in _asked_of_elements(part, at).items():
+                found[path] = (*found.get(path, ()), *where)
+    return found
 
 
 def _unchanged(before: Any, desired: Any) -> Any:

@@ -6,8 +6,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from defender_remediate.errors import ParameterError
+import attrs
+
+from defender_remediate.errors import InvalidResourceIdError, ParameterError
 from defender_remediate.models._json import freeze
+from defender_remediate.models._secrets import cleaned, names_a_secret
+from defender_remediate.models.condition import Condition
 from defender_remediate.models.fix import FixAction, FixParameter, ParameterType
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.planning.compliance import same
@@ -28,33 +32,114 @@ def check_names(fixes: Iterable[FixAction], given: Mapping[str, Any]) -> None:
             raise ParameterError(f"no fix in this call takes a parameter {name!r}", hint=have)
 
 
-def resolve(fix: FixAction, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of a fix's parameters: what was given, else the defaults.
+@attrs.frozen
+class PerResource:
+    """One value for each of some resources.
+
+    Attributes:
+        values: By resource id in lower case.
+    """
+
+    values: Mapping[str, Any]
+
+
+def per_resource(name: str, given: Mapping[Any, Any]) -> PerResource:
+    """What the caller gave as a mapping: one value for each resource.
+
+    Raises:
+        ParameterError: A key is no resource id, or two of them are the same one.
+    """
+    values: dict[str, Any] = {}
+    for key, value in given.items():
+        try:
+            folded = ResourceId.parse(key).text.casefold()
+        except InvalidResourceIdError as error:
+            hint = 'pass {"name": value}, or {"name": {resource id: value}}'
+            raise ParameterError(f"{name!r} is given for each resource: {error.message}", hint=hint) from error
+        if folded in values:
+            raise ParameterError(f"{name!r} is given twice for {key}")
+        values[folded] = value
+    return PerResource(values)
+
+
+def named_resources(given: Mapping[str, Any]) -> frozenset[str]:
+    """The ids, in lower case, of the resources that values of their own were given for."""
+    return frozenset(name for value in given.values() if isinstance(value, PerResource) for name in value.values)
+
+
+def check_values(fix: FixAction, given: Mapping[str, Any], *, variants: Iterable[FixAction] = ()) -> None:
+    """Refuse values that a fix does not take, whichever resources they are for.
+
+    Args:
+        fix: The fix.
+        given: The values by parameter name.
+        variants: All variants of the fix. What not every one of them needs may be missing: whether it is needed shows
+            when the resource is known.
 
     Raises:
         ParameterError: One is missing, or is not what the fix takes.
     """
-    return {parameter.name: _value(fix, parameter, given) for parameter in fix.parameters}
+    needed = [{parameter.name for parameter in each.parameters if parameter.is_required} for each in variants]
+    for parameter in fix.parameters:
+        value = given.get(parameter.name)
+        if value is None and any(parameter.name not in names for names in needed):
+            continue
+        for each in value.values.values() if isinstance(value, PerResource) else (value,):
+            _value(fix, parameter, each)
 
 
-def _value(fix: FixAction, parameter: FixParameter, given: Mapping[str, Any]) -> Any:
+def resolve(fix: FixAction, given: Mapping[str, Any], resource_id: str = "") -> dict[str, Any]:
+    """The values of a fix's parameters on one resource: what was given, else the defaults.
+
+    Raises:
+        ParameterError: One is missing, or is not what the fix takes.
+    """
+    return {
+        parameter.name: _value(fix, parameter, _given(fix, parameter, given, resource_id))
+        for parameter in fix.parameters
+    }
+
+
+def _given(fix: FixAction, parameter: FixParameter, given: Mapping[str, Any], resource_id: str) -> Any:
     value = given.get(parameter.name)
+    if not isinstance(value, PerResource):
+        return value
+    found = value.values.get(resource_id.casefold())
+    if found is None:
+        # Not the default either: whoever chose for each resource has not chosen for this one.
+        raise ParameterError(f"{parameter.name!r} of {fix.title!r} was given for other resources, and not for this one")
+    return found
+
+
+def _value(fix: FixAction, parameter: FixParameter, given: Any) -> Any:
+    value = given
     if value is None:
         if parameter.is_required:
             raise ParameterError(
                 f"{fix.title!r} needs the parameter {parameter.name!r}: {parameter.description}",
-                hint=f'pass parameters={{"{parameter.name}": …}}',
+                hint=_how_to_give(parameter),
             )
         value = parameter.default
     problem = _problem(value, parameter)
     if problem:
-        raise ParameterError(f"{parameter.name!r} of {fix.title!r} {problem}, got {value!r}")
+        raise ParameterError(f"{parameter.name!r} of {fix.title!r} {problem}, got {_shown(parameter, value)}")
     items = value if parameter.type is ParameterType.STRING_LIST else (value,)
     if parameter.allowed and not all(any(same(item, allowed) for allowed in parameter.allowed) for item in items):
         raise ParameterError(
-            f"{parameter.name!r} of {fix.title!r} may be {', '.join(map(repr, parameter.allowed))}, got {value!r}"
+            f"{parameter.name!r} of {fix.title!r} may be {', '.join(map(repr, parameter.allowed))}, "
+            f"got {_shown(parameter, value)}"
         )
     return freeze(value)
+
+
+def _shown(parameter: FixParameter, value: Any) -> str:
+    # A password that has the wrong type is a password.
+    return repr(cleaned(value, secret=names_a_secret(parameter.name)))
+
+
+def _how_to_give(parameter: FixParameter) -> str:
+    hint = f'pass parameters={{"{parameter.name}": …}}'
+    return f"{hint}; client.list_candidates(…) shows what there is" if parameter.resource_type else hint
 
 
 def _problem(value: Any, parameter: FixParameter) -> str:
@@ -78,6 +163,12 @@ _MUST_BE: Mapping[ParameterType, str] = {
     ParameterType.RESOURCE_ID: "must be an Azure resource id",
     ParameterType.GUID: "must be a GUID",
 }
+
+
+def same_place(one: Any, other: Any) -> bool:
+    """Whether two locations are one: Azure writes ``westeurope`` and ``West Europe``."""
+    names = [str(place).replace(" ", "").casefold() if isinstance(place, str) else "" for place in (one, other)]
+    return names[0] == names[1] != ""
 
 
 def resource_values(resource_id: str, resource: Any) -> dict[str, Any]:
@@ -105,6 +196,14 @@ def fill(template: Any, values: Mapping[str, Any]) -> Any:
     if whole and whole[1] in values:
         return values[whole[1]]
     return PLACEHOLDER.sub(lambda match: str(values.get(match[1], match[0])), template)
+
+
+def fill_condition(condition: Condition, values: Mapping[str, Any]) -> Condition:
+    """The same condition with every ``${name}`` in the values it compares with filled in."""
+    if not any(names_in(part.value) for part in condition.parts()):
+        return condition
+    of = tuple(fill_condition(part, values) for part in condition.of)
+    return attrs.evolve(condition, value=fill(condition.value, values), of=of)
 
 
 def names_in(template: Any) -> frozenset[str]:

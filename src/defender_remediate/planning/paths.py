@@ -71,6 +71,17 @@ def look_up(body: Any, path: str) -> Any:
     return found
 
 
+def look_up_all(body: Any, path: str) -> tuple[Any, ...]:
+    """Everything at a path in which ``[*]`` stands for every element of an array; what is missing is left out."""
+    found: list[Any] = [body]
+    for place, part in enumerate(path.split("[*]")):
+        if place:
+            found = [item for array in found if isinstance(array, (tuple, list)) for item in array]
+        inner = part.removeprefix(".")
+        found = [value for value in (look_up(item, inner) for item in found) if value is not ABSENT]
+    return tuple(found)
+
+
 def assign(body: Mapping[str, Any], path: str, value: Any) -> dict[str, Any]:
     """A copy of the body with another value at a path of plain members; ``ABSENT`` takes the member out.
 

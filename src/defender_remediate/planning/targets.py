@@ -7,16 +7,25 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.errors import InvalidResourceIdError
 from defender_remediate.models.condition import Condition, Test
 from defender_remediate.models.fix import FixAction, FixKind, Impact, Reversibility
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.plan import SkipReason
 from defender_remediate.planning.compliance import holds
 from defender_remediate.planning.merge import lay_over
-from defender_remediate.planning.parameters import fill, names_in
+from defender_remediate.planning.parameters import fill, fill_condition, names_in
 
 _IMPACTS = tuple(Impact)
 _REVERSIBILITIES = tuple(Reversibility)
+
+
+@attrs.frozen(kw_only=True)
+class Obstacle:
+    """Why a resource is left out."""
+
+    reason: SkipReason
+    message: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -25,24 +34,41 @@ class Candidate:
 
     Attributes:
         values: What its placeholders stand for, by name.
+        linked_id: What the resource links to, when the fix is for that.
+        obstacle: Why it will be left out if it turns out to be the variant that applies; None when nothing is known.
     """
 
     fix: FixAction
     key: str
     resource_id: str
     values: Mapping[str, Any] = attrs.field(repr=False)
+    linked_id: str = ""
+    obstacle: Obstacle | None = None
 
     @property
     def target_id(self) -> str:
         """The id of what the fix reads and writes."""
-        target = fill(self.fix.target, self.values).strip("/")
-        return f"{self.resource_id}/{target}" if target else self.resource_id
+        target = str(fill(self.fix.target, self.values)).rstrip("/")
+        start = self.linked_id or self.resource_id
+        if target.startswith("/"):
+            return target
+        return f"{start}/{target}" if target else start
 
     @property
-    def lane(self) -> tuple[str, str, str]:
+    def is_on_resource(self) -> bool:
+        """Whether what it reads and writes is the resource that was assessed."""
+        return not self.fix.target and not self.fix.linked
+
+    @property
+    def compliant_when(self) -> Condition:
+        """The condition that closes the recommendation on this target."""
+        return fill_condition(self.fix.compliant_when, self.values)
+
+    @property
+    def lane(self) -> tuple[str, str, str, str]:
         """Candidates with equal lanes can become one request: a PUT carries what a PATCH would have."""
         how = "deploy" if self.fix.kind is FixKind.TEMPLATE else "write"
-        return self.target_id.casefold(), how, self.fix.api_version
+        return self.target_id.casefold(), how, self.fix.api_version, self.resource_id.casefold()
 
 
 @attrs.frozen(kw_only=True)
@@ -70,7 +96,7 @@ class Verdict:
     @property
     def compliant_when(self) -> Condition:
         """The condition that proves all of them."""
-        conditions = tuple(dict.fromkeys(candidate.fix.compliant_when for candidate in self.accepted))
+        conditions = tuple(dict.fromkeys(candidate.compliant_when for candidate in self.accepted))
         return conditions[0] if len(conditions) == 1 else Condition(test=Test.ALL, of=conditions)
 
     @property
@@ -92,14 +118,37 @@ class Verdict:
 
 def needs_resource(fix: FixAction) -> bool:
     """Whether the resource itself has to be read besides the target, or in its place."""
-    names = names_in([fix.body, fix.template_parameters, fix.target])
-    return not fix.target or fix.applies_when is not None or "resource.location" in names
+    if not fix.target or fix.linked or fix.applies_when is not None:
+        return True
+    if any(parameter.same_location for parameter in fix.parameters):
+        return True
+    compared = [part.value for part in fix.compliant_when.parts()]
+    return "resource.location" in names_in([fix.body, fix.template_parameters, fix.target, compared])
 
 
 def has_own_version(fix: FixAction) -> bool:
     """Whether the fix's api-version is that of the resource's own provider, so that it reads the resource as well."""
-    target = fix.target.strip("/").casefold()
-    return not target.startswith("providers/") and fix.resource_type.casefold() != "microsoft.resources/subscriptions"
+    target = fix.target.casefold()
+    if fix.is_elsewhere or target.startswith("providers/"):
+        return False
+    return fix.resource_type.casefold() != "microsoft.resources/subscriptions"
+
+
+def misplaced(candidate: Candidate) -> str:
+    """Why the target of a fix that writes elsewhere is none; empty when it is one, or is on the resource.
+
+    A fix never leaves the subscription of the resource that was assessed.
+    """
+    if not candidate.fix.is_elsewhere:
+        return ""
+    try:
+        target = ResourceId.parse(candidate.target_id)
+    except InvalidResourceIdError as error:
+        return error.message
+    own = ResourceId.parse(candidate.resource_id).subscription_id or ""
+    if (target.subscription_id or "").casefold() != own.casefold():
+        return f"{target} is in another subscription than the resource, and no fix goes there"
+    return ""
 
 
 def judge(candidates: tuple[Candidate, ...], *, resource: Any, before: Any) -> Verdict:
@@ -119,7 +168,7 @@ def judge(candidates: tuple[Candidate, ...], *, resource: Any, before: Any) -> V
                     candidate=candidate, reason=SkipReason.NOT_APPLICABLE, message=f"applies when {fix.applies_when}"
                 )
             )
-        elif holds(fix.compliant_when, before):
+        elif holds(candidate.compliant_when, before):
             refused.append(Refusal(candidate=candidate, reason=SkipReason.ALREADY_COMPLIANT))
         elif fix.kind is FixKind.TEMPLATE and accepted:
             message = "another template of this plan deploys to it; plan again afterwards"
@@ -140,15 +189,15 @@ def judge(candidates: tuple[Candidate, ...], *, resource: Any, before: Any) -> V
 def _laid(candidate: Candidate, body: Any) -> Any:
     fix = candidate.fix
     desired = fill(fix.body or {}, candidate.values)
-    return lay_over(body, desired, lists=fix.lists, compliant_when=fix.compliant_when)
+    return lay_over(body, desired, lists=fix.lists, compliant_when=candidate.compliant_when, remove=fix.remove)
 
 
 def _problem(candidate: Candidate, accepted: list[Candidate], trial: Any) -> Refusal | None:
-    if not holds(candidate.fix.compliant_when, trial):
-        message = f"its change would not bring about {candidate.fix.compliant_when}"
+    if not holds(candidate.compliant_when, trial):
+        message = f"its change would not bring about {candidate.compliant_when}"
         return Refusal(candidate=candidate, reason=SkipReason.PREVIEW_FAILED, message=message)
     for earlier in accepted:
-        if not holds(earlier.fix.compliant_when, trial):
+        if not holds(earlier.compliant_when, trial):
             message = f"it would undo {earlier.fix.title!r}"
             return Refusal(candidate=candidate, reason=SkipReason.CONFLICTS, message=message)
     return None

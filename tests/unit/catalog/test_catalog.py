@@ -115,6 +115,8 @@ def test_what_is_no_fix() -> None:
         ({"kind": FixKind.TEMPLATE}, "template"),
         ({"body": {"a": "${b}"}}, "body.a"),
         ({"target": "x/${nothing}"}, "target"),
+        ({"variant": "linux"}, "applies_when"),
+        ({"lists": {"properties.safe": "mix"}}, "lists.properties.safe"),
         ({"parameters": (FixParameter(name="b", type="string", description="?"),)}, "parameters[0].name"),
         (
             {
@@ -163,3 +165,46 @@ def test_catalogs_compare_by_content() -> None:
 def test_bundled_is_read_once() -> None:
     """Every caller gets the same bundled catalog."""
     assert Catalog.bundled() is Catalog.bundled()
+
+
+LINUX, WINDOWS = (
+    attrs.evolve(OTHER, variant=name, applies_when=Condition(test="equals", path="kind", value=name))
+    for name in ("linux", "windows")
+)
+
+
+def test_variants_stand_side_by_side() -> None:
+    """They are told apart by their names; where one fix is asked for, it is the first."""
+    catalog = Catalog((SITE, SLOT, LINUX, WINDOWS))
+    assert catalog.get(OTHER.key) is LINUX
+    assert catalog.for_policy("policy-2") is LINUX
+    assert catalog.all_for(OTHER.key) == catalog.all_for("unknown", "policy-2") == (LINUX, WINDOWS)
+    mine = attrs.evolve(WINDOWS, title="Mine")
+    assert catalog.with_fixes(mine).all_for(OTHER.key) == (LINUX, mine)
+    assert catalog.version != Catalog((SITE, SLOT, LINUX)).version
+
+
+def test_a_fix_without_a_variant_takes_the_place_of_all() -> None:
+    """And the other way round: no resource is left with two answers."""
+    catalog = Catalog((LINUX, WINDOWS, OTHER))
+    assert catalog.all_for(OTHER.key) == (OTHER,)
+    assert catalog.with_fixes(LINUX).all_for(OTHER.key) == (LINUX,)
+
+
+def test_every_fix_of_a_recommendation() -> None:
+    """By its key, and by its policy definition for the resource types that the key has no fix for."""
+    assert CATALOG.all_for(SITE.key.lower()) == (SITE, SLOT)
+    assert CATALOG.all_for(SITE.key, resource_type="microsoft.web/sites/SLOTS") == (SLOT,)
+    assert CATALOG.all_for(OTHER.key, "/x/Policy-1") == (OTHER, SLOT)
+    assert CATALOG.all_for("unknown", "policy-1") == (SITE, SLOT)
+    assert CATALOG.all_for("unknown") == ()
+
+
+def test_without_some() -> None:
+    """All fixes of a recommendation go; a key that has none is misspelt."""
+    rest = CATALOG.without(SITE.key.lower())
+    assert list(rest) == [OTHER]
+    assert rest.for_policy("policy-1") is OTHER
+    assert CATALOG.without() == CATALOG
+    with pytest.raises(CatalogError, match="no fix with the key 'unknown'"):
+        CATALOG.without(SITE.key, "unknown")

@@ -23,9 +23,15 @@ PATCH = HEAD + 'kind = "patch"\n'
 BODY = "[fix.body.properties]\nsafe = true\n"
 WHEN = '[fix.compliant_when]\npath = "properties.safe"\nequals = true\n'
 WHOLE = PATCH + BODY + WHEN
+LINUX = PATCH + 'variant = "linux"\n' + BODY + WHEN + '[fix.applies_when]\npath = "kind"\nequals = "linux"\n'
 TEMPLATE = HEAD + 'kind = "template"\ntemplate = "site.json"\n'
 ARM = {"$schema": "s", "contentVersion": "1.0.0.0", "parameters": {"site": {"type": "string"}}, "resources": []}
 GIVEN = '[fix.template_parameters]\nsite = "${resource.name}"\n'
+
+
+def lists(body: str, how: str) -> str:
+    """A patch of this member ``a``, and what it says about it."""
+    return PATCH + f"[fix.body]\n{body}\n" + f'[fix.lists]\na = "{how}"\n' + WHEN
 
 
 def parameter(text: str) -> str:
@@ -50,8 +56,14 @@ def test_a_file_that_says_everything(tmp_path: Path) -> None:
     text = (
         PATCH
         + """
+variant = "function-app"
 policies = ["404c3081-a854-4457-ae30-26a93ef643f9"]
+linked = "properties.slots[*].id"
+linked_type = "Microsoft.Web/sites/slots"
 target = "config/web-${resource.name}"
+remove = ["properties.old", "tags['a.b']"]
+control = "Encrypt data in transit"
+quick_fix = false
 impact = "restart"
 impact_reason = "it starts again"
 reversibility = "conditional"
@@ -61,9 +73,19 @@ sources = ["we looked"]
 origins = "${origins}"
 'a.b' = ["x"]
 id = "${resource.id}"
+rules = [{ name = "a" }, { name = "b" }]
+ends = [{ tls = "${workspace_id}" }]
 [fix.lists]
 "properties.origins" = "replace"
 "properties['a.b']" = "union"
+"properties.rules" = "by:name"
+"properties.ends" = "each"
+[[fix.parameters]]
+name = "workspace_id"
+type = "resource_id"
+description = "Where to."
+resource_type = "A.B/c"
+same_location = true
 [[fix.parameters]]
 name = "origins"
 type = "string_list"
@@ -83,10 +105,36 @@ matches = "app.*"
         kind=FixKind.PATCH,
         resource_type="Microsoft.Web/sites",
         api_version="2025-03-01",
+        variant="function-app",
+        linked="properties.slots[*].id",
+        linked_type="Microsoft.Web/sites/slots",
         target="config/web-${resource.name}",
-        body={"properties": {"origins": "${origins}", "a.b": ["x"], "id": "${resource.id}"}},
-        lists={"properties.origins": "replace", "properties['a.b']": "union"},
+        remove=("properties.old", "tags['a.b']"),
+        control="Encrypt data in transit",
+        quick_fix=False,
+        body={
+            "properties": {
+                "origins": "${origins}",
+                "a.b": ["x"],
+                "id": "${resource.id}",
+                "rules": [{"name": "a"}, {"name": "b"}],
+                "ends": [{"tls": "${workspace_id}"}],
+            }
+        },
+        lists={
+            "properties.origins": "replace",
+            "properties['a.b']": "union",
+            "properties.rules": "by:name",
+            "properties.ends": "each",
+        },
         parameters=(
+            FixParameter(
+                name="workspace_id",
+                type="resource_id",
+                description="Where to.",
+                resource_type="A.B/c",
+                same_location=True,
+            ),
             FixParameter(
                 name="origins",
                 type=ParameterType.STRING_LIST,
@@ -174,6 +222,42 @@ def test_every_kind_of_condition(tmp_path: Path, text: str, expected: Condition)
         ("fix = [1]", "fix[0]", "expected a table, got a whole number"),
         ("[[fixes]]", "fixes", "unknown key; there are fix"),
         (WHOLE + WHOLE.replace("1c5d", "1C5D"), "fix[1].key", "fix[0] has the same key and resource type"),
+        (LINUX + LINUX, "fix[1].key", "fix[0] has the same key, resource type and variant"),
+        (LINUX + WHOLE, "fix[1].variant", "fix[0] has the same key and resource type, so each of them has to be"),
+        (WHOLE + LINUX, "fix[1].variant", "fix[0] has the same key and resource type, so each of them has to be"),
+        (LINUX.split("[fix.applies_when]")[0], "fix[0].applies_when", "is missing: a variant says where it applies"),
+        (LINUX.replace('"linux"', '"Linux!"'), "fix[0].variant", "must look like linux or function-app"),
+        (PATCH + 'linked = "a[*].id"\n' + BODY + WHEN, "fix[0].linked_type", "is missing"),
+        (PATCH + 'linked = "a[0].id"\nlinked_type = "A.B/c"\n' + BODY + WHEN, "fix[0].linked", "must look like prop"),
+        (PATCH + 'linked_type = "A.B/c"\n' + BODY + WHEN, "fix[0].linked", "is missing: the fix has a linked_type"),
+        (
+            PATCH
+            + 'linked = "a"\nlinked_type = "A.B/c"\ntarget = "/subscriptions/${resource.subscription}/x"\n'
+            + BODY
+            + WHEN,
+            "fix[0].target",
+            "is a whole id, so the link leads nowhere",
+        ),
+        (PATCH + 'target = "/subscriptions/x/y"\n' + BODY + WHEN, "fix[0].target", "no fix leaves the subscription"),
+        (PATCH + 'remove = ["a[0]"]\n' + BODY + WHEN, "fix[0].remove[0]", "must look like a path such as"),
+        (PATCH + 'remove = ["x", "Properties"]\n' + BODY + WHEN, "fix[0].remove[1]", "Properties is also in the body"),
+        (PATCH + 'remove = ["properties.safe.x"]\n' + BODY + WHEN, "fix[0].remove[0]", "is also in the body"),
+        (PATCH + 'quick_fix = "yes"\n' + BODY + WHEN, "fix[0].quick_fix", "must be true or false, got a text"),
+        (PATCH + 'control = " "\n' + BODY + WHEN, "fix[0].control", "must not be empty"),
+        (TEMPLATE + 'remove = ["a"]\n' + GIVEN + WHEN, "fix[0].remove", "a fix of kind template has none"),
+        (
+            TEMPLATE + 'linked = "a"\nlinked_type = "A.B/c"\n' + GIVEN + WHEN,
+            "fix[0].linked",
+            "a fix of kind template has none",
+        ),
+        (lists("a = [{ b = 1 }]", "by:"), "fix[0].lists.a", "'by:' is not one of union, replace, each, by:<member>"),
+        (lists("a = [{ b = 1 }]", "union:b"), "fix[0].lists.a", "'union:b' is not one of"),
+        (lists("a = [{ b = 1 }, 2]", "by:b"), "fix[0].lists.a", "an array of tables with the key 'b' there"),
+        (lists("a = [{ b = 1 }, { c = 1 }]", "by:b"), "fix[0].lists.a", "an array of tables with the key 'b' there"),
+        (lists('a = "${resource.id}"', "by:b"), "fix[0].lists.a", "an array of tables with the key 'b' there"),
+        (lists("a = [{ b = 1 }, { b = 2 }]", "each"), "fix[0].lists.a", "an array of one table there"),
+        (lists("a = [1]", "each"), "fix[0].lists.a", "an array of one table there"),
+        (lists('a = "x"', "each"), "fix[0].lists.a", "an array of one table there"),
         (WHOLE.replace("title", "titel"), "fix[0].titel", "unknown key"),
         (
             WHOLE.replace("key =", "sources =").replace('"1c', '["1c').replace('68c"', '68c"]'),
@@ -186,7 +270,7 @@ def test_every_kind_of_condition(tmp_path: Path, text: str, expected: Condition)
         (WHOLE.replace('"patch"', '"post"'), "fix[0].kind", "'post' is not one of patch, put, template"),
         (WHOLE.replace("Microsoft.Web/sites", "sites"), "fix[0].resource_type", "must look like Microsoft.Storage/"),
         (WHOLE.replace("2025-03-01", "latest"), "fix[0].api_version", "must look like 2023-05-01"),
-        (PATCH + 'target = "/config"\n' + BODY + WHEN, "fix[0].target", "must look like config/web"),
+        (PATCH + 'target = "/config"\n' + BODY + WHEN, "fix[0].target", "has to begin with /subscriptions/${resource."),
         (PATCH + 'target = "a/../x"\n' + BODY + WHEN, "fix[0].target", "must look like config/web"),
         (PATCH + 'target = "a?b=c"\n' + BODY + WHEN, "fix[0].target", "must look like config/web"),
         (PATCH + 'target = "a/${b}"\n' + BODY + WHEN, "fix[0].target", "${b} is no parameter of the fix"),
@@ -209,7 +293,11 @@ def test_every_kind_of_condition(tmp_path: Path, text: str, expected: Condition)
         (PATCH + BODY + GIVEN + WHEN, "fix[0].template_parameters", "a fix of kind patch has none"),
         (TEMPLATE + WHEN, "fix[0].template_parameters.site", "is missing: the template needs it"),
         (TEMPLATE + GIVEN + "more = 1\n" + WHEN, "fix[0].template_parameters.more", "no such parameter"),
-        (PATCH + 'lists = { x = "mix" }\n' + BODY + WHEN, "fix[0].lists.x", "'mix' is not one of union, replace"),
+        (
+            PATCH + 'lists = { x = "mix" }\n' + BODY + WHEN,
+            "fix[0].lists.x",
+            "'mix' is not one of union, replace, each, by:<member>",
+        ),
         (
             WHOLE + '[fix.lists]\n"properties.safe" = "union"',
             "fix[0].lists.properties.safe",
@@ -238,6 +326,7 @@ def test_a_fix_of_another_form(tmp_path: Path, text: str, path: str, message: st
         (LEVEL + 'allowed = ["a", 1]\n', "fix[0].parameters[0].allowed[1]", "1 is no string"),
         (LEVEL + 'allowed = ["a"]\ndefault = "b"\n', "fix[0].parameters[0].default", "'b' is not one of the allowed"),
         (LEVEL + 'resource_type = "A.B/c"\n', "fix[0].parameters[0].resource_type", "type resource_id only"),
+        (LEVEL + "same_location = true\n", "fix[0].parameters[0].same_location", "type resource_id only"),
         (LEVEL.replace("string", "integer") + "default = true\n", "fix[0].parameters[0].default", "True is no integer"),
         (LEVEL.replace("string", "boolean") + "default = 1\n", "fix[0].parameters[0].default", "1 is no boolean"),
         (LEVEL.replace("string", "guid") + 'default = "x"\n', "fix[0].parameters[0].default", "'x' is no guid"),
@@ -304,8 +393,9 @@ def test_a_default_of_each_type(tmp_path: Path, kind: str, default: str) -> None
         ('some = { where = { path = "a", equals = 1 } }', ".some.path", "is missing"),
         ('every = { path = "a", where = { path = "[", equals = 1 } }', ".every.where.path", "must look like a path"),
         ('some = { path = "a", equals = 1 }', ".some.equals", "unknown key; there are path, where"),
-        ('path = "a"\nequals = "${resource.name}"', "", "takes no placeholder"),
-        ('path = "a"\nin = ["x", "${resource.name}"]', "", "takes no placeholder"),
+        ('path = "a"\nequals = "${x"', "", "${x} is no parameter"),
+        ('path = "a"\nmatches = "${resource.name}"', "", "takes no placeholder"),
+        ('path = "a"\nin = ["x", "${resource.nam}"]', "", "${resource.nam} is no parameter of the fix"),
     ],
 )
 def test_a_condition_of_another_form(tmp_path: Path, text: str, path: str, message: str) -> None:
@@ -389,3 +479,32 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         read_fixes(tmp_path / "none.toml")
     with pytest.raises(CatalogError, match="cannot be read"):
         read_fixes(tmp_path)
+
+
+def test_a_removal_needs_no_body(tmp_path: Path) -> None:
+    """A fix may do nothing but take out what must not be there."""
+    text = PATCH + 'remove = ["properties.key"]\n' + WHEN.replace("equals = true", "exists = false")
+    (fix,) = load(tmp_path, text)
+    assert (fix.body, fix.remove) == (None, ("properties.key",))
+    assert str(fix).endswith("PATCH Microsoft.Web/sites without properties.key")
+
+
+def test_a_condition_may_name_what_it_compares_with(tmp_path: Path) -> None:
+    """A parameter that only the condition uses is used."""
+    when = '[fix.compliant_when]\nsome = { path = "a", where = { path = "id", equals = "${level}" } }\n'
+    (fix,) = load(tmp_path, PATCH + BODY + "[[fix.parameters]]\n" + LEVEL + when)
+    assert [part.value for part in fix.compliant_when.parts()] == [None, "${level}"]
+    text = PATCH + BODY + WHEN + '[fix.applies_when]\npath = "name"\nequals = "${resource.name}"\n'
+    with pytest.raises(CatalogError, match="takes no placeholder"):
+        load(tmp_path, text)
+
+
+def test_a_whole_id_and_variants(tmp_path: Path) -> None:
+    """A fix that writes elsewhere says so, and variants come in their order."""
+    target = "/subscriptions/${resource.subscription}/providers/A.B/locations/${resource.location}"
+    linux = LINUX.replace("[fix.body", f'target = "{target}"\n[fix.body', 1)
+    first, second = load(tmp_path, linux + LINUX.replace("linux", "windows"))
+    assert (first.variant, second.variant) == ("linux", "windows")
+    assert first.is_elsewhere
+    assert not second.is_elsewhere
+    assert str(first).startswith(f"Sites should be safe (linux): PATCH {target} ")

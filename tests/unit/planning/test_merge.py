@@ -20,8 +20,25 @@ VALUES = st.recursive(
 BODIES = st.dictionaries(NAMES, VALUES, max_size=4)
 
 
-def over(before: Any, desired: dict[str, Any], *, lists: dict[str, str] | None = None, when: Condition = NEVER) -> Any:
-    return thaw(lay_over(before, desired, lists=lists or {}, compliant_when=when))
+def over(
+    before: Any,
+    desired: dict[str, Any],
+    *,
+    lists: dict[str, str] | None = None,
+    when: Condition = NEVER,
+    remove: tuple[str, ...] = (),
+) -> Any:
+    return thaw(lay_over(before, desired, lists=lists or {}, compliant_when=when, remove=remove))
+
+
+def asks(test: str, path: str, *parts: Condition) -> Condition:
+    """``some`` or ``every`` of these conditions, all at once when there are several."""
+    return Condition(test=test, path=path, of=parts if len(parts) == 1 else (Condition(test="all", of=parts),))
+
+
+def is_at(path: str, *values: Any) -> Condition:
+    """One of these values is at the path."""
+    return Condition(test="in", path=path, value=values)
 
 
 def rfc7396(target: Any, patch: Any) -> Any:
@@ -179,3 +196,88 @@ def test_questions_about_elements_protect_nothing() -> None:
 def test_true_and_one_are_different_values() -> None:
     """JSON's true is not the number 1, although Python says they are equal."""
     assert merge_patch({"a": 1}, {"a": True}) == {"a": True}
+
+
+SOURCES = {"properties.sources": "by:kind"}
+
+
+def test_elements_that_are_known_by_a_member_are_merged() -> None:
+    """Those that the fix names change member by member, new ones come last, the others stay where they are."""
+    before = {"properties": {"sources": [{"kind": "Path", "level": 1}, {"Kind": "alert", "level": "Low", "own": 1}, 7]}}
+    desired = {"properties": {"sources": [{"kind": "Alert", "level": "High"}, {"kind": "New", "level": 2}]}}
+    once = over(before, desired, lists=SOURCES)
+    assert once["properties"]["sources"] == [
+        {"kind": "Path", "level": 1},
+        {"Kind": "alert", "level": "High", "own": 1},
+        7,
+        {"kind": "New", "level": 2},
+    ]
+    assert over(once, desired, lists=SOURCES) == once
+    for empty in ({}, {"properties": {"sources": None}}, {"properties": {"sources": []}}):
+        assert over(empty, desired, lists=SOURCES) == desired
+
+
+def test_every_element_of_one_name_is_merged() -> None:
+    """Two rules of one name are two rules: none of them is left as it is."""
+    before = {"a": [{"n": 1, "on": False}, {"n": 1, "on": False}]}
+    desired = {"a": [{"n": 1, "on": True}]}
+    assert over(before, desired, lists={"a": "by:n"}) == {"a": [{"n": 1, "on": True}] * 2}
+
+
+def test_one_element_is_laid_over_each() -> None:
+    """An element that is there gets what the fix names; where there is none, none is made."""
+    desired = {"ends": [{"properties": {"waf": {"id": "/w"}}}]}
+    before = {"ends": [{"name": "a", "properties": {"host": "x"}}, {"name": "b"}, "text"]}
+    assert over(before, desired, lists={"ends": "each"}) == {
+        "ends": [
+            {"name": "a", "properties": {"host": "x", "waf": {"id": "/w"}}},
+            {"name": "b", "properties": {"waf": {"id": "/w"}}},
+            "text",
+        ]
+    }
+    assert over({"ends": []}, desired, lists={"ends": "each"}) == {"ends": []}
+    assert over({"x": 1}, desired, lists={"ends": "each"}) == {"x": 1}
+
+
+def test_a_stricter_element_stays() -> None:
+    """What ``some`` or ``every`` asks is asked of the element, and of no element that is known by another name."""
+    when = Condition(
+        test="all",
+        of=(
+            Condition(test="equals", path="on", value=True),
+            asks("some", "sources", is_at("kind", "Alert"), is_at("level", "High", "Low")),
+        ),
+    )
+    desired = {"on": True, "sources": [{"kind": "Alert", "level": "High"}, {"kind": "Path", "level": "High"}]}
+    before = {"on": False, "sources": [{"kind": "ALERT", "level": "Low"}, {"kind": "Path", "level": "Low"}]}
+    assert over(before, desired, lists={"sources": "by:kind"}, when=when) == {
+        "on": True,
+        "sources": [{"kind": "ALERT", "level": "Low"}, {"kind": "Path", "level": "High"}],
+    }
+
+
+def test_a_stricter_member_of_an_element_stays() -> None:
+    """Also when another member of the same element has to change, and in arrays inside of elements."""
+    ports = asks("every", "ports", Condition(test="at_least", path="tls", value="1.2"))
+    when = asks("every", "ends", Condition(test="at_least", path="tls", value="1.2"), is_at("waf", "on"), ports)
+    desired = {"ends": [{"tls": "1.2", "waf": "on", "ports": [{"tls": "1.2"}]}]}
+    before = {"ends": [{"tls": "1.3", "waf": "off", "ports": [{"tls": "1.3"}, {"tls": "1.0"}]}]}
+    assert over(before, desired, lists={"ends": "each", "ends.ports": "each"}, when=when) == {
+        "ends": [{"tls": "1.3", "waf": "on", "ports": [{"tls": "1.3"}, {"tls": "1.2"}]}]
+    }
+
+
+def test_what_must_not_be_there_is_removed() -> None:
+    """As null in a PATCH, whatever its casing; what says nothing, or satisfies the condition, is left."""
+    before = {"properties": {"AuthOptions": {"key": {}}, "a": 1}}
+    after = over(before, {"properties": {"a": 2}}, remove=("properties.authOptions",))
+    assert after == {"properties": {"a": 2}}
+    assert merge_patch(before, after) == {"properties": {"AuthOptions": None, "a": 2}}
+    for body in ({"properties": {"authOptions": None}}, {"properties": None}, {"properties": {}}, {}):
+        assert over(body, {}, remove=("properties.authOptions",)) == body
+        assert over(body, {}, remove=("properties.authOptions.key",)) == body
+    assert over(None, {}, remove=("a",)) == {}
+    fine = Condition(test="not_equals", path="properties.authOptions", value="bad")
+    assert over({"properties": {"authOptions": "good"}}, {}, when=fine, remove=("properties.authOptions",)) == {
+        "properties": {"authOptions": "good"}
+    }

@@ -8,7 +8,19 @@ import pytest
 
 from defender_remediate import Condition, FixAction, FixParameter
 from defender_remediate.errors import ParameterError
-from defender_remediate.planning.parameters import check_names, fill, names_in, resolve, resource_values
+from defender_remediate.planning.parameters import (
+    PerResource,
+    check_names,
+    check_values,
+    fill,
+    fill_condition,
+    named_resources,
+    names_in,
+    per_resource,
+    resolve,
+    resource_values,
+    same_place,
+)
 
 SUBSCRIPTION = "/subscriptions/11111111-1111-1111-1111-111111111111"
 WORKSPACE = f"{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.OperationalInsights/workspaces/w"
@@ -114,3 +126,63 @@ def test_a_resource_describes_itself() -> None:
     }
     assert resource_values(SUBSCRIPTION, None)["resource.group"] == ""
     assert resource_values(SUBSCRIPTION, None)["resource.location"] == ""
+
+
+def test_a_value_for_each_resource() -> None:
+    """It is found by the resource's id, in any casing; another resource has none, not even the default."""
+    asking = fix(parameter("string", default="d"))
+    given = {"p": per_resource("p", {f"{WORKSPACE}/": "x"}), "q": 1}
+    assert resolve(asking, given, WORKSPACE.upper()) == {"p": "x"}
+    assert named_resources(given) == {WORKSPACE.casefold()}
+    for other in ({"p": PerResource({})}, {"p": per_resource("p", {WORKSPACE: None})}):
+        with pytest.raises(ParameterError, match="for other resources, and not for this one"):
+            resolve(asking, other, WORKSPACE)
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"w": "x"}, "'p' is given for each resource: 'w' is not a resource id"),
+        ({5: "x"}, "expected an Azure id, got 5"),
+        ({WORKSPACE: "x", WORKSPACE.upper(): "y"}, "given twice"),
+    ],
+)
+def test_resources_are_named_by_their_ids(given: dict[Any, Any], why: str) -> None:
+    """Each once."""
+    with pytest.raises(ParameterError, match=why):
+        per_resource("p", given)
+
+
+def test_all_values_are_checked_before_anything_is_read() -> None:
+    """Whichever resources they are for; that one is missing for a resource is not known yet."""
+    asking = fix(parameter("integer"))
+    check_values(asking, {"p": per_resource("p", {WORKSPACE: 1})})
+    check_values(asking, {"p": per_resource("p", {})})
+    for given in ({"p": per_resource("p", {WORKSPACE: "1"})}, {"p": "1"}, {}):
+        with pytest.raises(ParameterError):
+            check_values(asking, given)
+
+
+def test_the_hint_says_where_candidates_are() -> None:
+    """Only where there can be any."""
+    for declared, hinted in ((parameter("string"), False), (parameter("resource_id", resource_type="A.B/c"), True)):
+        with pytest.raises(ParameterError) as caught:
+            resolve(fix(declared), {})
+        assert ("list_candidates" in caught.value.hint) is hinted
+
+
+def test_locations_are_compared_as_azure_writes_them() -> None:
+    """With spaces and capitals or without; nothing is nowhere."""
+    assert same_place("West Europe", "westeurope")
+    assert not same_place("westeurope", "northeurope")
+    assert not same_place("", "")
+    assert not same_place(None, None)
+
+
+def test_a_condition_is_filled_in() -> None:
+    """In the values of its parts; one without placeholders stays the same object."""
+    inner = Condition(test="in", path="id", value=["x", "${resource.id}"])
+    outer = Condition(test="some", path="a", of=(inner,))
+    assert fill_condition(outer, {"resource.id": "/y"}).of[0].value == ("x", "/y")
+    plain = Condition(test="equals", path="a", value=1)
+    assert fill_condition(plain, {}) is plain

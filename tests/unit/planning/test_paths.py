@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defender_remediate import ABSENT
-from defender_remediate.planning.paths import assign, join, look_up, member, split
+from defender_remediate.planning.paths import assign, join, look_up, look_up_all, member, split
 
 NAMES = st.text(min_size=1, max_size=8).filter(lambda name: not name.isdecimal())
 PARTS = st.lists(st.one_of(NAMES, st.integers(0, 99)), min_size=1, max_size=5)
@@ -63,3 +63,13 @@ def test_assign_sets_makes_and_takes_out() -> None:
     assert assign(body, "tags['a.b']", "c") == {**body, "tags": {"a.b": "c"}}
     assert assign(body, "gone.missing", ABSENT) == body
     assert body == {"Properties": {"a": 1, "deep": {"x": 1}}}
+
+
+def test_every_element_of_an_array() -> None:
+    """``[*]`` stands for each of them; what is missing or no array is left out."""
+    body = {"a": {"b": [{"id": 1}, {"ID": 2}, {}, "x"]}, "c": [[1, 2], 3]}
+    assert look_up_all(body, "a.b[*].id") == (1, 2)
+    assert look_up_all(body, "c[*][*]") == (1, 2)
+    assert look_up_all(body, "a.b[*]") == tuple(body["a"]["b"])  # type: ignore[call-overload]
+    assert look_up_all(body, "a.b") == (body["a"]["b"],)  # type: ignore[call-overload]
+    assert look_up_all(body, "no[*].id") == look_up_all(None, "a[*]") == ()

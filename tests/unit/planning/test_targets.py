@@ -7,12 +7,22 @@ from typing import Any
 import attrs
 import pytest
 
-from defender_remediate import Condition, FixAction, FixKind, Impact, Reversibility, SkipReason
+from defender_remediate import Condition, FixAction, FixKind, FixParameter, Impact, Reversibility, SkipReason
 from defender_remediate.models._json import thaw
-from defender_remediate.planning.targets import Candidate, has_own_version, judge, lock_name, needs_resource
+from defender_remediate.planning.targets import (
+    Candidate,
+    has_own_version,
+    judge,
+    lock_name,
+    misplaced,
+    needs_resource,
+)
 
 GROUP = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg"
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/app"
+NIC = f"{GROUP}/providers/Microsoft.Network/networkInterfaces/nic"
+JIT = "/subscriptions/${resource.subscription}/resourceGroups/${resource.group}/providers/A.B/c/${resource.location}"
+NSG = FixParameter(name="nsg", type="resource_id", description="?", same_location=True)
 
 
 def fix(name: str, value: Any = True, **more: Any) -> FixAction:
@@ -117,6 +127,16 @@ def test_only_one_template_deploys_to_a_target() -> None:
         (fix("a", target="config/web", body={"location": "${resource.location}"}), True, True),
         (fix("a", target="providers/Microsoft.Insights/diagnosticSettings"), False, False),
         (fix("a", resource_type="Microsoft.Resources/subscriptions", target="x/y"), False, False),
+        (fix("a", target=JIT), True, False),
+        (fix("a", target="${nsg}/rules/x", parameters=(attrs.evolve(NSG, same_location=False),)), False, False),
+        (fix("a", target="providers/x/y/z", parameters=(NSG,)), True, False),
+        (fix("a", linked="x[*].id", linked_type="A.B/c"), True, False),
+        (fix("a", linked="x[*].id", linked_type="A.B/c", target="x/y"), True, False),
+        (
+            fix("a", target="x/y", compliant_when=Condition(test="equals", path="a", value="${resource.location}")),
+            True,
+            True,
+        ),
     ],
 )
 def test_the_resource_is_read_only_when_something_needs_it(of: FixAction, needed: bool, own: bool) -> None:
@@ -127,7 +147,7 @@ def test_the_resource_is_read_only_when_something_needs_it(of: FixAction, needed
 
 def test_targets_are_filled_in_and_compared_without_case() -> None:
     """Candidates for one target share a lane, however their ids are written."""
-    child = fix("a", target="/slots/${slot}/config/web/")
+    child = fix("a", target="slots/${slot}/config/web/")
     one = candidate(child, slot="stage")
     other = Candidate(fix=child, key="b", resource_id=SITE.upper(), values={"slot": "STAGE"})
     assert one.target_id == f"{SITE}/slots/stage/config/web"
@@ -139,3 +159,74 @@ def test_a_resource_and_its_children_share_a_lock() -> None:
     """Two writes to one resource never run at the same time."""
     assert lock_name(f"{SITE}/config/web") == lock_name(SITE.upper())
     assert lock_name(GROUP) == GROUP.casefold()
+
+
+def test_a_target_may_be_a_whole_id() -> None:
+    """With a slash in front, from a parameter, or where a link led; then it is elsewhere."""
+    values = {"resource.subscription": "s", "resource.group": "g", "resource.location": "west", "nsg": NIC}
+    assert (
+        candidate(fix("a", target=JIT), **values).target_id == "/subscriptions/s/resourceGroups/g/providers/A.B/c/west"
+    )
+    by_parameter = fix("a", target="${nsg}/rules/x", parameters=(NSG,))
+    assert candidate(by_parameter, **values).target_id == f"{NIC}/rules/x"
+    linked = attrs.evolve(candidate(fix("a", linked="x", linked_type="y")), linked_id=NIC)
+    assert linked.target_id == NIC
+    below = attrs.evolve(linked, fix=attrs.evolve(linked.fix, target="rules/x"))
+    assert below.target_id == f"{NIC}/rules/x"
+    assert [each.fix.is_elsewhere for each in (candidate(fix("a", target=JIT)), candidate(by_parameter), linked)] == [
+        True,
+        True,
+        True,
+    ]
+    assert not fix(
+        "a", target="${x}/y", parameters=(FixParameter(name="x", type="string", description="?"),)
+    ).is_elsewhere
+
+
+def test_two_resources_never_share_a_request() -> None:
+    """A request is about one resource, so that its result is."""
+    one = candidate(fix("a", target="${nsg}/rules/x", parameters=(NSG,)), nsg=NIC)
+    assert one.lane != attrs.evolve(one, resource_id=f"{SITE}2").lane
+
+
+def test_a_fix_stays_in_the_subscription_of_its_resource() -> None:
+    """Also when a link or a parameter leads out of it, or to nothing at all."""
+    by_parameter = fix("a", target="${nsg}/rules/x", parameters=(NSG,))
+    assert misplaced(candidate(by_parameter, nsg=NIC.upper())) == ""
+    assert "in another subscription" in misplaced(candidate(by_parameter, nsg=NIC.replace("1111-", "2222-", 1)))
+    assert "in another subscription" in misplaced(candidate(by_parameter, nsg="/providers/A.B/c/d"))
+    assert "is not an Azure id" in misplaced(candidate(by_parameter, nsg=f"{GROUP}/"))
+    assert misplaced(candidate(fix("a"))) == ""
+
+
+def test_a_condition_knows_the_values() -> None:
+    """What is compared with may name the resource, for targets that several resources share."""
+    mine = Condition(test="equals", path="id", value="${resource.id}")
+    member = fix(
+        "a",
+        body={"members": [{"id": "${resource.id}", "on": True}]},
+        lists={"members": "by:id"},
+        compliant_when=Condition(test="some", path="members", of=(mine,)),
+    )
+    verdict = judge(
+        (candidate(member, **{"resource.id": SITE}),), resource={}, before={"members": [{"id": "x", "on": False}]}
+    )
+    assert thaw(verdict.after) == {"members": [{"id": "x", "on": False}, {"id": SITE, "on": True}]}
+    assert str(verdict.compliant_when) == f'some of members: id equals "{SITE}"'
+    again = judge((candidate(member, **{"resource.id": SITE}),), resource={}, before=verdict.after)
+    assert again.refused[0].reason is SkipReason.ALREADY_COMPLIANT
+
+
+def test_a_removal_is_a_change() -> None:
+    """What must not be there is taken out, and the second plan is empty."""
+    gone = fix(
+        "a",
+        body=None,
+        remove=("properties.key",),
+        compliant_when=Condition(test="exists", path="properties.key", value=False),
+    )
+    verdict = judge((candidate(gone),), resource={}, before={"properties": {"key": 1, "b": 2}})
+    assert thaw(verdict.after) == {"properties": {"b": 2}}
+    assert (
+        judge((candidate(gone),), resource={}, before=verdict.after).refused[0].reason is SkipReason.ALREADY_COMPLIANT
+    )

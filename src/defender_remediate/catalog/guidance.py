@@ -1,0 +1,77 @@
+"""What can be done about recommendations without a fix: read when somebody asks, not before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from defender_remediate.catalog.schema import POLICY, RESOURCE_TYPE
+from defender_remediate.catalog.table import Table
+from defender_remediate.catalog.toml import parse
+from defender_remediate.models.guidance import Guidance, GuidanceReason
+
+_KEYS = frozenset({"action", "key", "policies", "reason", "resource_type", "sources", "title"})
+_SENTENCES = re.compile(r".+\.", re.DOTALL)
+
+
+def find_guidance(key: str, policy_definition_id: str = "") -> Guidance | None:
+    """The guidance for a recommendation: by its key, else by the bare name of its policy definition."""
+    by_key, by_policy = _bundled()
+    return by_key.get(key.casefold()) or by_policy.get(policy_definition_id.casefold())
+
+
+def bundled_guidance() -> tuple[Guidance, ...]:
+    """All guidance that comes with this library, file by file in the order of their names."""
+    found: list[Guidance] = []
+    folder = resources.files("defender_remediate.catalog").joinpath("data").joinpath("guidance")
+    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        found += guidance(parse(file.read_text(encoding="utf-8")), source=file.name)
+    return tuple(found)
+
+
+def guidance(document: Any, *, source: str) -> tuple[Guidance, ...]:
+    """The ``[[guidance]]`` tables of a whole file, in its order.
+
+    Raises:
+        CatalogError: Names the file and the key path of the first thing that is wrong.
+    """
+    table = Table(document, source=source, path="")
+    table.only(frozenset({"guidance"}))
+    entries = table.tables("guidance")
+    found: dict[str, Guidance] = {}
+    for entry in entries:
+        made = _guidance(entry)
+        if found.setdefault(made.key.casefold(), made) is not made:
+            raise entry.error("there is another [[guidance]] with this key", "key")
+    return tuple(found.values())
+
+
+def _guidance(table: Table) -> Guidance:
+    table.only(_KEYS)
+    return Guidance(
+        key=table.text("key"),
+        title=table.text("title"),
+        resource_type=table.text("resource_type", "", shape=RESOURCE_TYPE, like="Microsoft.Cache/redis"),
+        reason=table.word("reason", GuidanceReason),
+        action=table.text("action", shape=_SENTENCES, like="a sentence or two, with a full stop"),
+        policy_definition_ids=table.texts("policies", shape=POLICY, like="the bare name of a policy definition"),
+        sources=table.texts("sources"),
+    )
+
+
+@cache
+def _bundled() -> tuple[Mapping[str, Guidance], Mapping[str, Guidance]]:
+    return _indexes(bundled_guidance())
+
+
+def _indexes(found: Iterable[Guidance]) -> tuple[Mapping[str, Guidance], Mapping[str, Guidance]]:
+    by_key: dict[str, Guidance] = {}
+    by_policy: dict[str, Guidance] = {}
+    for each in found:
+        by_key.setdefault(each.key.casefold(), each)
+        for policy in each.policy_definition_ids:
+            by_policy.setdefault(policy.casefold(), each)
+    return by_key, by_policy

@@ -1,0 +1,49 @@
+"""What can be done about a recommendation that this library does not fix."""
+
+from __future__ import annotations
+
+import attrs
+
+from defender_remediate.models._enums import Word
+from defender_remediate.models._notebook import notebook
+
+
+class GuidanceReason(Word):
+    """Why there is no fix."""
+
+    CREATE_TIME = "create time only"
+    DATA_PLANE = "data plane"
+    INSIDE_MACHINE = "inside the machine"
+    DECISION = "needs a decision"
+    NOT_A_RESOURCE = "not a resource"
+    OUTSIDE_AZURE = "outside Azure"
+    RETIRED = "retired"
+    NO_API = "no API"
+    EVALUATED_BY_DEFENDER = "evaluated by Defender"
+
+
+@notebook
+@attrs.frozen(kw_only=True)
+class Guidance:
+    """Why one recommendation has no fix, and what its people can do instead.
+
+    Attributes:
+        key: The assessment key; the policy definition id where Azure publishes no key.
+        title: Azure's display name of the recommendation.
+        resource_type: What the recommendation is about; empty when that is no resource.
+        reason: Why there is no fix; ``retired`` also when Azure has retired the recommendation itself.
+        action: What can be done, in a sentence or two.
+        policy_definition_ids: The policy definitions behind the recommendation, as bare names.
+        sources: Where the facts come from.
+    """
+
+    key: str = attrs.field(eq=str.casefold)
+    title: str
+    resource_type: str = ""
+    reason: GuidanceReason = attrs.field(converter=GuidanceReason)
+    action: str
+    policy_definition_ids: tuple[str, ...] = ()
+    sources: tuple[str, ...] = attrs.field(default=(), repr=False)
+
+    def __str__(self) -> str:
+        return f"{self.title}: no fix ({self.reason}). {self.action}"

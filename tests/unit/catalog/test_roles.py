@@ -1,0 +1,121 @@
+"""A custom role for a selection of fixes."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import attrs
+import pytest
+
+from defender_remediate import Catalog, Condition, FixAction, FixParameter
+from defender_remediate.errors import CatalogError, InvalidInputError, InvalidScopeError
+
+ONE = "/subscriptions/11111111-1111-1111-1111-111111111111"
+GROUP = f"{ONE}/resourceGroups/rg"
+TEAM = "/providers/Microsoft.Management/managementGroups/team"
+FIX = FixAction(
+    key="k",
+    title="T",
+    kind="patch",
+    resource_type="Microsoft.Web/sites",
+    api_version="2024-01-01",
+    body={"a": 1},
+    compliant_when=Condition(test="equals", path="a", value=1),
+    permissions=("Microsoft.Web/sites/write", "Microsoft.Web/sites/read"),
+)
+ACTION = re.compile(r"[A-Za-z.]+(/[A-Za-z]+)+/(read|write|action)")
+
+
+def role(*fixes: FixAction | str, scopes: Any = ONE, name: str = "Fixer") -> dict[str, Any]:
+    return Catalog([FIX]).role_definition(fixes, name=name, scopes=scopes)
+
+
+def as_the_cli_reads_it(text: str) -> dict[str, Any]:
+    """What ``az role definition create`` sends: it takes the members from the top, with a small first letter."""
+    given = {name[:1].lower() + name[1:]: value for name, value in json.loads(text).items()}
+    assert given["name"]
+    assert given["assignableScopes"]
+    lists = {name: given.get(name) for name in ("actions", "notActions", "dataActions", "notDataActions")}
+    return {
+        "roleName": given["name"],
+        "description": given.get("description"),
+        "type": "CustomRole",
+        "assignableScopes": given["assignableScopes"],
+        "permissions": [lists],
+    }
+
+
+def test_the_role_that_azure_takes() -> None:
+    """The command line and the REST API are given the same role."""
+    made = role(FIX, scopes=[ONE, GROUP])
+    assert as_the_cli_reads_it(json.dumps(made)) == made["properties"]
+    assert made["properties"]["assignableScopes"] == [ONE, GROUP]
+    assert made["properties"]["roleName"] == "Fixer"
+    assert made["properties"]["type"] == "CustomRole"
+
+
+def test_the_least_that_is_needed() -> None:
+    """The fix's own actions and the reads around it: sorted, each once, no wildcard, nothing that deletes."""
+    actions = role(FIX, attrs.evolve(FIX, permissions=("microsoft.web/sites/READ",)))["actions"]
+    folded = [action.casefold() for action in actions]
+    assert folded == sorted(set(folded))
+    assert {"microsoft.web/sites/read", "microsoft.web/sites/write", "microsoft.security/assessments/read"} <= set(
+        folded
+    )
+    assert [action for action in folded if action.endswith(("/write", "/action", "/delete"))] == [
+        "microsoft.web/sites/write"
+    ]
+    reader = role()["actions"]
+    assert all(action.endswith("/read") for action in reader)
+    assert set(map(str.casefold, actions)) - set(map(str.casefold, reader)) == set(map(str.casefold, FIX.permissions))
+
+
+def test_what_only_some_fixes_need() -> None:
+    """The containers of storage accounts, the candidates of a parameter, and where they are."""
+    log = FixParameter(name="log", type="resource_id", description="?", resource_type="A.B/c/d")
+    text = FixParameter(name="text", type="string", description="?", same_location=True)
+    plain, there = (
+        attrs.evolve(FIX, parameters=(attrs.evolve(log, same_location=near), text)) for near in (False, True)
+    )
+    assert "Microsoft.Resources/subscriptions/resources/read" in role(plain)["actions"]
+    assert "A.B/c/read" not in role(plain)["actions"]
+    assert "A.B/c/read" in role(there)["actions"]
+    storage = attrs.evolve(FIX, resource_type="Microsoft.Storage/storageAccounts")
+    assert len(role(storage)["actions"]) == len(role(FIX)["actions"]) + 1
+    assert set(role(FIX, scopes=TEAM)["actions"]) - set(role(FIX)["actions"]) == {
+        "Microsoft.Management/managementGroups/descendants/read"
+    }
+
+
+def test_fixes_may_be_named_by_their_keys() -> None:
+    """All fixes of the recommendation are meant; a key that has none is misspelt."""
+    assert role("K") == role(FIX)
+    with pytest.raises(CatalogError, match="no fix with the key 'x'"):
+        role("x")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        ({"name": " "}, InvalidInputError, "a name of 1 to 128"),
+        ({"name": "x" * 129}, InvalidInputError, "a name of 1 to 128"),
+        ({"name": None}, InvalidInputError, "a name of 1 to 128"),
+        ({"scopes": []}, InvalidScopeError, "no scope was given"),
+        ({"scopes": [f"{GROUP}/providers/A.B/c/d"]}, InvalidInputError, "for a single resource"),
+        ({"scopes": [TEAM, f"{TEAM}2"]}, InvalidInputError, "one management group only"),
+    ],
+)
+def test_what_no_role_can_have(wrong: dict[str, Any], error: type[Exception], message: str) -> None:
+    """It is refused before Azure refuses it."""
+    with pytest.raises(error, match=message):
+        role(FIX, **wrong)
+
+
+def test_a_role_for_the_whole_bundled_catalog() -> None:
+    """Every action has the form of one; nothing is deleted and no data is touched."""
+    catalog = Catalog.bundled()
+    made = catalog.role_definition(catalog, name="Everything", scopes=ONE)
+    assert all(ACTION.fullmatch(action) for action in made["actions"])
+    assert made["notActions"] == made["dataActions"] == made["notDataActions"] == []
