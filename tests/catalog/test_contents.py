@@ -10,10 +10,10 @@ import pytest
 
 from defender_remediate.catalog import Catalog
 from defender_remediate.catalog.loader import bundled_fixes
-from defender_remediate.models.fix import FixAction, FixKind, Impact, Reversibility
+from defender_remediate.models.fix import FixAction, FixKind, Reversibility
 
 CATALOG = Catalog.bundled()
-every_fix = pytest.mark.parametrize("fix", CATALOG, ids=lambda fix: f"{fix.key[:8]}-{fix.resource_type}")
+every_fix = pytest.mark.parametrize("fix", CATALOG, ids=lambda fix: f"{fix.key[:8]}-{fix.resource_type}{fix.variant}")
 
 
 def test_size_of_the_catalog() -> None:
@@ -29,15 +29,16 @@ def test_size_of_the_catalog() -> None:
 
 
 def test_no_two_fixes_for_the_same() -> None:
-    """One recommendation has one fix per resource type."""
-    identities = Counter((fix.key.casefold(), fix.resource_type.casefold()) for fix in bundled_fixes())
+    """One recommendation has one fix per resource type and variant."""
+    identities = Counter((fix.key.casefold(), fix.resource_type.casefold(), fix.variant) for fix in bundled_fixes())
     assert [each for each, times in identities.items() if times > 1] == []
 
 
 @every_fix
 def test_every_fix_is_found(fix: FixAction) -> None:
     """Key, policy definition and resource type each lead to the fix."""
-    assert CATALOG.get(fix.key.upper(), fix.resource_type) is fix
+    assert fix in CATALOG.all_for(fix.key.upper(), resource_type=fix.resource_type)
+    assert CATALOG.get(fix.key.upper(), fix.resource_type) is CATALOG.all_for(fix.key, "", fix.resource_type)[0]
     assert fix in CATALOG.for_resource_type(fix.resource_type)
     for policy in fix.policy_definition_ids:
         found = CATALOG.for_policy(f"/providers/Microsoft.Authorization/policyDefinitions/{policy}", fix.resource_type)
@@ -49,8 +50,7 @@ def test_every_fix_is_found(fix: FixAction) -> None:
 def test_says_what_people_need_to_know(fix: FixAction) -> None:
     """A fix says what its users may notice and where its facts come from; an irreversible one says so in words too."""
     assert fix.sources
-    if fix.impact is not Impact.NONE or fix.is_irreversible:
-        assert fix.impact_reason
+    assert fix.impact_reason
     assert not fix.impact_reason.endswith(".")
     if fix.is_irreversible:
         assert re.search(r"\bnever\b", fix.impact_reason)
@@ -83,9 +83,11 @@ def test_irreversible_ones_are_known() -> None:
     assert {fix.title for fix in CATALOG if fix.reversibility is Reversibility.NONE} == {
         "Azure Kubernetes Service Clusters should enable Microsoft Entra ID integration",
         "Immutability must be enabled for Recovery Services vaults",
+        "Immutability must be enabled for backup vaults",
         "Key vaults should have purge protection enabled",
         "Key vaults should have soft delete enabled",
         "Soft delete should be enabled for Backup Vaults",
+        "Virtual machines should encrypt temp disks, caches, and data flows between Compute and Storage resources",
     }
 
 

@@ -1,0 +1,290 @@
+"""A proof that cannot fail proves nothing: here is a wrong fix for every law, and what is said of it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from defender_remediate.catalog import Catalog, CatalogProblem, Law, ProblemSeverity
+from defender_remediate.catalog.__main__ import main
+from defender_remediate.models.condition import Condition, Test
+from defender_remediate.models.fix import FixAction, FixParameter
+
+STORAGE = "Microsoft.Storage/storageAccounts"
+RIGHT = FixAction(
+    key="11111111-aaaa-4bbb-8ccc-222222222222",
+    title="Storage accounts should refuse old TLS versions",
+    kind="patch",
+    resource_type=STORAGE,
+    api_version="2025-08-01",
+    body={"properties": {"minimumTlsVersion": "TLS1_2"}},
+    compliant_when=Condition(test=Test.AT_LEAST, path="properties.minimumTlsVersion", value="TLS1_2"),
+    permissions=(f"{STORAGE}/read", f"{STORAGE}/write"),
+)
+PARAMETER = FixParameter(name="level", type="string", description="How strict it is.")
+DAYS = "properties.deleteRetentionPolicy.days"
+BLOBS: dict[str, Any] = {
+    "kind": "put",
+    "target": "blobServices/default",
+    "permissions": (f"{STORAGE}/blobServices/read", f"{STORAGE}/blobServices/write"),
+}
+
+
+def leaf(path: str, value: Any, test: Test = Test.EQUALS) -> Condition:
+    """A condition about one member."""
+    return Condition(test=test, path=path, value=value)
+
+
+def changed(**members: Any) -> FixAction:
+    """The fix that is right, with something else in it."""
+    return attrs.evolve(RIGHT, **members)
+
+
+def writing(name: str, value: Any, **members: Any) -> FixAction:
+    """A fix that writes one property and asks for it."""
+    condition = members.pop("compliant_when", leaf(f"properties.{name}", value))
+    return changed(body={"properties": {name: value}}, compliant_when=condition, **members)
+
+
+def vault(name: str, value: Any, **members: Any) -> FixAction:
+    """A fix of a key vault."""
+    kind = "Microsoft.KeyVault/vaults"
+    return writing(name, value, resource_type=kind, permissions=(f"{kind}/read", f"{kind}/write"), **members)
+
+
+def aks(**members: Any) -> FixAction:
+    """A fix of a type whose PATCH takes tags only."""
+    kind = "Microsoft.ContainerService/managedClusters"
+    permissions = (f"{kind}/read", f"{kind}/write")
+    return writing("disableLocalAccounts", True, resource_type=kind, permissions=permissions, **members)
+
+
+def test_a_fix_that_is_right() -> None:
+    """Nothing is said of a fix that keeps every law."""
+    assert Catalog().check(fixes=RIGHT) == ()
+    assert Catalog([RIGHT]).check() == ()
+
+
+ERRORS = [
+    # It does not close what it is for.
+    (writing("allowBlobPublicAccess", True, compliant_when=leaf("properties.allowBlobPublicAccess", False)),
+     Law.CLOSES, "where properties.allowBlobPublicAccess is absent: its change would not bring about"),
+    (writing("allowSharedKeyAccess", False,
+             compliant_when=Condition(test=Test.ALL, of=(leaf("properties.allowSharedKeyAccess", False),
+                                                         leaf("kind", "StorageV2")))),
+     Law.CLOSES, "its change would not bring about"),
+    # Its way back.
+    (changed(reversibility="conditional"), Law.WAY_BACK, "impact_reason does not say why"),
+    (vault("enablePurgeProtection", True), Law.WAY_BACK,
+     "Azure never takes properties.enablePurgeProtection = True back"),
+    # The schema.
+    (writing("allowBlobPublicAcces", False), Law.SCHEMA, "properties.allowBlobPublicAcces is not known to Azure"),
+    (writing("allowBlobPublicAccess", "false"), Law.SCHEMA, "must be true or false, got 'false'"),
+    (writing("publicNetworkAccess", "Off"), Law.SCHEMA, "'Off' is not one of Enabled, Disabled, SecuredByPerimeter"),
+    (writing("provisioningState", "Succeeded"), Law.SCHEMA, "properties.provisioningState is read-only"),
+    (writing("networkAcls", "Deny"), Law.SCHEMA, "properties.networkAcls must be an object, got 'Deny'"),
+    (writing("encryption", {"services": []}, compliant_when=leaf("properties.encryption.services", [])),
+     Law.SCHEMA, "must be an object"),
+    (changed(body={"zones": "1"}, compliant_when=leaf("zones", "1")), Law.SCHEMA, "zones must be an array, got '1'"),
+    (changed(body={"zones": [1]}, lists={"zones": "replace"}, compliant_when=leaf("zones", 1, Test.CONTAINS)),
+     Law.SCHEMA, "zones[0] must be a text, got 1"),
+    (changed(body=None, remove=("properties.nothing",), compliant_when=leaf("properties.nothing", False, Test.EXISTS)),
+     Law.SCHEMA, "knows no such member that may be set"),
+    (changed(body={"properties": {"keyPolicy": {"keyExpirationPeriodInDays": True}}},
+             compliant_when=leaf("properties.keyPolicy.keyExpirationPeriodInDays", True)),
+     Law.SCHEMA, "must be a whole number, got True"),
+    # What is stricter.
+    (writing("minimumTlsVersion", "TLS1_2"), Law.STRICTER, "TLS1_3 would be a finding; use at_least"),
+    (writing("minimumTlsVersion", "TLS1_2",
+             compliant_when=leaf("properties.minimumTlsVersion", ["TLS1_2"], Test.IN)),
+     Law.STRICTER, "properties.minimumTlsVersion = 'TLS1_3' is stricter than 'TLS1_2', and would be replaced by it"),
+    (changed(**BLOBS, body={"properties": {"deleteRetentionPolicy": {"days": 30}}}, compliant_when=leaf(DAYS, 30)),
+     Law.STRICTER, f"{DAYS} = 31 is stricter than 30"),
+    (changed(body={"properties": {"immutableStorageWithVersioning": {"immutabilityPolicy": {"state": "Unlocked"}}}},
+             compliant_when=leaf("properties.immutableStorageWithVersioning.immutabilityPolicy.state", "Unlocked")),
+     Law.STRICTER, "state = 'Locked' is stricter than 'Unlocked'"),
+    # The way it is written.
+    (changed(**{**BLOBS, "kind": "patch"}, body={"properties": {"isVersioningEnabled": True}},
+             compliant_when=leaf("properties.isVersioningEnabled", True)),
+     Law.KIND, "Microsoft.Storage/storageAccounts/blobServices has no PATCH"),
+    (aks(), Law.KIND, "a PATCH of Microsoft.ContainerService/managedClusters takes tags only"),
+    (changed(resource_type="Microsoft.Authorization/policyExemptions"), Law.KIND, "has no PATCH of its properties"),
+    (changed(body={"properties": {"networkAcls": {"defaultAction": "Deny"}}},
+             compliant_when=leaf("properties.networkAcls.defaultAction", "Deny")),
+     Law.KIND, "a PATCH replaces the object around properties.networkAcls.defaultAction whole; use put"),
+    (changed(target="blobServices", kind="put"), Law.KIND, "target 'blobServices' names a collection"),
+    (changed(resource_type="Microsoft.Web/sites", body={"properties": {"siteConfig": {"ftpsState": "Disabled"}}},
+             compliant_when=leaf("properties.siteConfig.ftpsState", "Disabled")),
+     Law.KIND, "properties.siteConfig.ftpsState is part of config/web"),
+    # Permissions.
+    (changed(permissions=(f"{STORAGE}/read",)), Law.PERMISSIONS, f"{STORAGE}/write is missing"),
+    (changed(permissions=(*RIGHT.permissions, f"{STORAGE}/READ")), Law.PERMISSIONS, "one permission is named twice"),
+    (changed(parameters=(FixParameter(name="subnet", type="resource_id", description="The subnet.",
+                                      resource_type="Microsoft.Network/virtualNetworks/subnets"),),
+             body={"properties": {"minimumTlsVersion": "TLS1_2", "networkAcls": {"virtualNetworkRules": [
+                 {"id": "${subnet}"}]}}}, kind="put"),
+     Law.PERMISSIONS, "Microsoft.Network/virtualNetworks/subnets/join/action is missing"),
+    # Parameters and secrets.
+    (writing("minimumTlsVersion", "${level}", parameters=(attrs.evolve(PARAMETER, description="Level"),),
+             compliant_when=RIGHT.compliant_when), Law.PARAMETERS, "level: the description does not say"),
+    (writing("customDomain", {"name": "x", "password": "y"}, compliant_when=leaf("properties.customDomain.name", "x")),
+     Law.SECRETS, "password looks like a secret"),
+    (writing("minimumTlsVersion", "${admin_secret}", compliant_when=RIGHT.compliant_when,
+             parameters=(attrs.evolve(PARAMETER, name="admin_secret"),)), Law.SECRETS, "admin_secret looks like"),
+    # Its aim.
+    (changed(compliant_when=leaf("properties.allowBlobPublicAccess", False)), Law.AIM, "it may be a precondition only"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fix", "law", "message"), ERRORS)
+def test_an_error(fix: FixAction, law: Law, message: str) -> None:
+    """The law that is broken is named, and what is wrong is said."""
+    problems = Catalog().check(fixes=[fix])
+    assert [each for each in problems if each.law is law and message in each.message and each.is_error], problems
+
+
+WARNINGS = [
+    (changed(resource_type="Contoso.Own/things", permissions=("Contoso.Own/things/read", "Contoso.Own/things/write")),
+     Law.SCHEMA, "no schema is known of Contoso.Own/things"),
+    (writing("publicNetworkAccess", "disabled"), Law.SCHEMA, "'disabled' is spelt by Azure Disabled"),
+    (writing("PublicNetworkAccess", "Disabled"), Law.SCHEMA, "properties.PublicNetworkAccess is spelt by Azure"),
+    (writing("newMember", True, api_version="2099-01-01"), Law.SCHEMA, "properties.newMember is not known to Azure"),
+    (writing("isHnsEnabled", True), Law.KIND, "a PATCH does not take properties.isHnsEnabled"),
+    (writing("isLocalUserEnabled", False, permissions=(*RIGHT.permissions, "Microsoft.Resources/deployments/read")),
+     Law.PERMISSIONS, "permissions of a deployment are named"),
+    (changed(body={"zones": ["1"]}, lists={"zones": "replace"}, compliant_when=leaf("zones", "1", Test.CONTAINS)),
+     Law.STRICTER, "replaces the array at zones"),
+    (writing("minimumTlsVersion", "${level}", compliant_when=RIGHT.compliant_when,
+             parameters=(attrs.evolve(PARAMETER, type="guid", default="11111111-1111-1111-1111-111111111111"),)),
+     Law.PARAMETERS, "level: a default decides for everybody"),
+    (changed(body={"properties": {"minimumTlsVersion": "TLS1_2", "isSftpEnabled": False}}),
+     Law.AIM, "properties.isSftpEnabled is overwritten, and the condition does not ask about it"),
+    (changed(applies_when=leaf("properties.minimumTlsVersion", "TLS1_3"), permissions=RIGHT.permissions),
+     Law.AIM, "no body could be made"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fix", "law", "message"), WARNINGS)
+def test_a_warning(fix: FixAction, law: Law, message: str) -> None:
+    """What is no mistake for certain is a warning."""
+    problems = Catalog().check(fixes=[fix])
+    assert [each for each in problems if each.law is law and message in each.message and not each.is_error], problems
+
+
+def test_a_target_that_would_count_though_it_is_not_there() -> None:
+    """Where anything at all will do, nothing will do too; where something is forbidden, nothing is rightly enough."""
+    anything = Condition(test=Test.ANY, of=(RIGHT.compliant_when, Condition(test=Test.NOT, of=(RIGHT.compliant_when,))))
+    forbidden = Condition(
+        test=Test.ALL,
+        of=(Condition(test=Test.NOT, of=(leaf("properties.isSftpEnabled", True),)), leaf("x", 1, Test.NOT_EQUALS)),
+    )
+    messages = [each.message for each in Catalog().check(fixes=changed(compliant_when=anything))]
+    assert "a target that does not exist would count as compliant" not in messages
+    always = attrs.evolve(anything, of=(RIGHT.compliant_when, Condition(test=Test.ALL, of=())))
+    messages = [each.message for each in Catalog().check(fixes=changed(compliant_when=always))]
+    assert "a target that does not exist would count as compliant" in messages
+    messages = [
+        each.message for each in Catalog().check(fixes=writing("isSftpEnabled", False, compliant_when=forbidden))
+    ]
+    assert "a target that does not exist would count as compliant" not in messages
+
+
+def test_an_exact_version_beside_a_minimum() -> None:
+    """Where a minimum is asked of the same member, an exact word beside it does no harm."""
+    either = Condition(test=Test.ANY, of=(leaf("properties.minimumTlsVersion", "TLS1_2"), RIGHT.compliant_when))
+    assert Catalog().check(fixes=changed(compliant_when=either)) == ()
+
+
+def test_what_lives_on_a_subscription() -> None:
+    """Reading a subscription is no permission that a role could be asked for; what is below it is."""
+    pricing = FixAction(
+        key="k",
+        title="Defender should be on",
+        kind="put",
+        resource_type="Microsoft.Resources/subscriptions",
+        api_version="2024-01-01",
+        target="providers/Microsoft.Security/pricings/Arm",
+        body={"properties": {"pricingTier": "Standard"}},
+        compliant_when=leaf("properties.pricingTier", "Standard"),
+        permissions=("Microsoft.Security/pricings/read", "Microsoft.Security/pricings/write"),
+    )
+    assert Catalog().check(fixes=pricing) == ()
+    tagged = attrs.evolve(pricing, target="", body={"tags": {"a": "b"}}, compliant_when=leaf("tags.a", "b"))
+    lacking = [each.message for each in Catalog().check(fixes=tagged) if each.law is Law.PERMISSIONS]
+    assert lacking == ["Microsoft.Resources/subscriptions/write is missing"]
+
+
+TOML = """
+[[fix]]
+key = "11111111-aaaa-4bbb-8ccc-222222222222"
+title = "Storage accounts should refuse old TLS versions"
+resource_type = "Microsoft.Storage/storageAccounts"
+api_version = "2025-08-01"
+kind = "patch"
+permissions = ["Microsoft.Storage/storageAccounts/read", "Microsoft.Storage/storageAccounts/write"]
+[fix.body.properties]
+minimumTlsVersion = "TLS1_2"
+[fix.compliant_when]
+path = "properties.minimumTlsVersion"
+equals = "TLS1_2"
+"""
+
+
+@pytest.fixture
+def my_file(tmp_path: Path) -> Path:
+    """A catalog file with one mistake in it."""
+    file = tmp_path / "my.toml"
+    file.write_text(TOML, encoding="utf-8")
+    return file
+
+
+def test_a_file(my_file: Path) -> None:
+    """A user's own file is proven like the bundled ones; each problem is one line that begins with the file."""
+    problems = Catalog.bundled().check(fixes=my_file)
+    assert {each.law for each in problems} == {Law.STRICTER}
+    assert str(problems[0]) == (
+        f"{my_file}: 11111111-aaaa-4bbb-8ccc-222222222222 on Microsoft.Storage/storageAccounts: "
+        "leaves-stricter-alone: properties.minimumTlsVersion: TLS1_3 would be a finding; use at_least"
+    )
+
+
+def test_a_file_that_cannot_be_used(tmp_path: Path) -> None:
+    """A file without the form is a problem like any other: it names the key path."""
+    file = tmp_path / "my.toml"
+    file.write_text(TOML.replace("title", "titel"), encoding="utf-8")
+    (problem,) = Catalog().check(fixes=str(file))
+    assert (problem.law, problem.key, problem.source) == (Law.FORM, "fix[0].titel", str(file))
+    assert str(problem).startswith(f"{file}: fix[0].titel: has-the-form: unknown key")
+    (problem,) = Catalog().check(fixes=tmp_path / "none.toml")
+    assert str(problem) == f"{tmp_path / 'none.toml'}: has-the-form: cannot be read: No such file or directory"
+
+
+def test_the_line_of_a_problem() -> None:
+    """A warning says that it is one, and a variant which one it is."""
+    problem = CatalogProblem(
+        key="k", resource_type="A.B/c", variant="linux", law="has-a-way-back", message="no", severity="warning"
+    )
+    assert str(problem) == "k on A.B/c (linux): has-a-way-back (warning): no"
+    assert problem.severity is ProblemSeverity.WARNING
+
+
+@pytest.mark.parametrize(("text", "code", "last"), [(TOML, 1, "2 errors, 0 warnings\n"), (
+    TOML.replace("equals =", "at_least ="), 0, "0 errors, 0 warnings\n")])  # fmt: skip
+def test_on_the_command_line(tmp_path: Path, text: str, code: int, last: str) -> None:
+    """The problems come one on a line, and an error is an exit code."""
+    file = tmp_path / "my.toml"
+    file.write_text(text, encoding="utf-8")
+    out = io.StringIO()
+    assert main(["check", str(file)], out) == code
+    assert out.getvalue().endswith(last)
+
+
+def test_the_bundled_catalog_on_the_command_line() -> None:
+    """Without a file, the bundled catalog is what is checked."""
+    out = io.StringIO()
+    assert main(["check"], out) == 0
+    assert "0 errors, " in out.getvalue()
