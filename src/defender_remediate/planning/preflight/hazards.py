@@ -1,0 +1,163 @@
+"""Changes that would cut off what is in use: a door shut while there is no other, storage that functions run on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from defender_remediate.models import _wire
+from defender_remediate.models.finding import Check, Finding, Verdict
+from defender_remediate.planning.compliance import same
+from defender_remediate.planning.paths import look_up
+from defender_remediate.planning.preflight.subject import Subject
+
+STORAGE = "microsoft.storage/storageaccounts"
+_ENDPOINTS = "privateEndpointConnections"
+
+
+@attrs.frozen(kw_only=True)
+class Door:
+    """A member whose value lets the network in or keeps it out.
+
+    Attributes:
+        member: Its name, in lower case.
+        inside: The names of the object around it, in lower case; empty for any.
+        shut: The values that keep everybody out who does not come another way.
+        other_ways: The members of which one that is not empty is another way in.
+        rules: The members beside it that let somebody in all the same.
+        why: What happens without another way.
+    """
+
+    member: str
+    shut: tuple[Any, ...]
+    other_ways: tuple[str, ...]
+    inside: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    why: str
+
+
+DOORS = (
+    Door(
+        member="publicnetworkaccess",
+        shut=("Disabled", False),
+        other_ways=(_ENDPOINTS,),
+        why="only private endpoints get in then, whatever firewall rules there are, and none is approved",
+    ),
+    Door(
+        member="publicnetworkaccessforingestion",
+        shut=("Disabled",),
+        other_ways=("privateLinkScopedResources",),
+        why="only a private link scope gets telemetry in then, and there is none",
+    ),
+    Door(
+        member="publicnetworkaccessforquery",
+        shut=("Disabled",),
+        other_ways=("privateLinkScopedResources",),
+        why="only a private link scope can query then, and there is none",
+    ),
+    Door(
+        member="defaultaction",
+        inside=("networkacls", "networkruleset"),
+        shut=("Deny",),
+        other_ways=(_ENDPOINTS,),
+        rules=("ipRules", "virtualNetworkRules", "resourceAccessRules", "ipSecurityRules"),
+        why="no address and no network is let in, and no private endpoint is approved",
+    ),
+)
+"""The doors of every type: Azure gives them the same names everywhere."""
+
+FUNCTION_CONTAINERS = {
+    "azure-webjobs-hosts": "the leases and listener state of a Functions host",
+    "azure-webjobs-secrets": "the access keys of a function app",
+}
+"""Blob containers that the Functions runtime makes in the account it lives on, and what is in them."""
+
+
+def judge(subject: Subject) -> tuple[Finding, ...]:
+    """Whether a step shuts the last door of its target."""
+    return tuple(
+        Finding(
+            check=Check.PRIVATE_ENDPOINT,
+            verdict=Verdict.BLOCKS,
+            message=f"{path} becomes {after!r}: {door.why}",
+            evidence=tuple(f"{name}: none" for name in (*door.other_ways, *door.rules)),
+            advice="first make a private endpoint and have it approved, or add rules for those who need to get in",
+        )
+        for path, after, door, around in _shut(subject)
+        if not _has_another_way(subject, door) and not any(_wire.pick(around, rule) for rule in door.rules)
+    )
+
+
+def cuts_off_functions(subject: Subject) -> bool:
+    """Whether a step shuts the network or the shared keys of a storage account, both of which a function app may use."""
+    if subject.target_type.casefold() != STORAGE or not isinstance(subject.after, Mapping):
+        return False
+    key = "properties.allowSharedKeyAccess"
+    loses_keys = look_up(subject.after, key) is False and look_up(subject.before, key) is not False
+    return loses_keys or any(_shut(subject))
+
+
+def can_hold_functions(subject: Subject) -> bool:
+    """Whether a storage account has blobs at all: premium file shares have none."""
+    return _wire.text(subject.before, "kind").casefold() != "filestorage"
+
+
+def judge_containers(names: Iterable[str]) -> tuple[Finding, ...]:
+    """What the blob containers of a storage account say about function apps on it, when the step cuts them off."""
+    seen = sorted(name for name in names if name.casefold() in FUNCTION_CONTAINERS)
+    if not seen:
+        return ()
+    return (
+        Finding(
+            check=Check.FUNCTION_APP,
+            verdict=Verdict.BLOCKS,
+            message="a function app lives on this storage account, and does not start without it",
+            evidence=tuple(f"container {name}: {FUNCTION_CONTAINERS[name.casefold()]}" for name in seen),
+            advice="first connect the app through a private endpoint, and with its identity in place of a key",
+        ),
+    )
+
+
+def _shut(subject: Subject) -> Iterator[tuple[str, Any, Door, Any]]:
+    """The doors that a step shuts: path, new value, door, and the object around it."""
+    if not isinstance(subject.after, Mapping):
+        return
+    for path, name, around, inside in _members(subject.after):
+        value = around[name]
+        for door in DOORS:
+            is_door = door.member == name.casefold() and (not door.inside or inside.casefold() in door.inside)
+            if is_door and _is_shut(door, value) and not _is_shut(door, look_up(subject.before, path)):
+                yield path, value, door, around
+
+
+def _is_shut(door: Door, value: Any) -> bool:
+    return any(same(value, shut) for shut in door.shut)
+
+
+def _members(body: Mapping[str, Any], path: str = "", inside: str = "") -> Iterator[tuple[str, str, Any, str]]:
+    for name, value in body.items():
+        if not name.isidentifier():
+            continue
+        yield f"{path}{name}", name, body, inside
+        if isinstance(value, Mapping):
+            yield from _members(value, f"{path}{name}.", name)
+
+
+def _has_another_way(subject: Subject, door: Door) -> bool:
+    return any(
+        name != _ENDPOINTS or _is_approved(item)
+        for body in (subject.before, subject.written_body)
+        for name in door.other_ways
+        for item in _listed(_wire.pick(_wire.pick(body, "properties"), name))
+    )
+
+
+def _listed(found: Any) -> Iterable[Any]:
+    return found if isinstance(found, (list, tuple)) else ()
+
+
+def _is_approved(connection: Any) -> bool:
+    state = _wire.pick(_wire.pick(connection, "properties"), "privateLinkServiceConnectionState")
+    return _wire.text(state, "status").casefold() == "approved"

@@ -1,0 +1,80 @@
+"""Management locks: on the target, or on anything above it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import attrs
+
+from defender_remediate.models import _wire
+from defender_remediate.models.finding import Check, Finding, Verdict
+from defender_remediate.planning.preflight.places import covers, scope_of
+from defender_remediate.planning.preflight.subject import Subject
+
+_CAN_NOT_DELETE = "cannotdelete"
+
+
+@attrs.frozen(kw_only=True)
+class Lock:
+    """A lock, and where it is."""
+
+    id: str
+    level: str
+    notes: str = ""
+
+    @classmethod
+    def from_rest(cls, item: Any) -> Lock:
+        """Read one item of a list."""
+        properties = _wire.pick(item, "properties")
+        return cls(
+            id=_wire.text(item, "id"), level=_wire.text(properties, "level"), notes=_wire.text(properties, "notes")
+        )
+
+    @property
+    def scope(self) -> str:
+        """What it is on."""
+        return scope_of(self.id)
+
+    @property
+    def forbids_writes(self) -> bool:
+        """Whether it is ReadOnly. A level that is not known counts as that."""
+        return self.level.casefold() != _CAN_NOT_DELETE
+
+
+def judge(subject: Subject, locks: Iterable[Lock]) -> tuple[Finding, ...]:
+    """What the locks at the target and above it mean for a step.
+
+    ReadOnly forbids every write. CanNotDelete forbids removals, and keeps Azure from cleaning up the history of
+    deployments.
+    """
+    step = subject.step
+    places = (step.target_id, step.request.path)
+    above = [lock for lock in locks if any(covers(lock.scope, place) for place in places)]
+    stopping = tuple(lock for lock in above if lock.forbids_writes or step.is_removal)
+    if stopping:
+        words = ", ".join(sorted({lock.level or "of unknown level" for lock in stopping}))
+        return (
+            Finding(
+                check=Check.LOCK,
+                verdict=Verdict.BLOCKS,
+                message=f"a lock ({words}) forbids {'removals' if step.is_removal else 'writes'}",
+                evidence=_evidence(stopping),
+                advice="whoever owns the lock can take it away for the change; nothing else gets past it",
+            ),
+        )
+    if above and subject.deploys:
+        return (
+            Finding(
+                check=Check.LOCK,
+                verdict=Verdict.WARNS,
+                message="a CanNotDelete lock keeps Azure from cleaning up the history of deployments",
+                evidence=_evidence(above),
+                advice="a scope holds 800 deployments: delete old ones before that number is reached",
+            ),
+        )
+    return ()
+
+
+def _evidence(locks: Iterable[Lock]) -> tuple[str, ...]:
+    return tuple(sorted(f"{lock.id} ({lock.notes})" if lock.notes else lock.id for lock in locks))

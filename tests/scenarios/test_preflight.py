@@ -1,0 +1,299 @@
+"""What is found before a change, what it means for the plan, and how one call goes past it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from defender_remediate import (
+    Check,
+    FileJournal,
+    Finding,
+    MemoryJournal,
+    Outcome,
+    RemediationClient,
+    RemediationPlan,
+    SkipReason,
+    Verdict,
+)
+from defender_remediate.errors import InvalidInputError, RemediationFailedError
+from defender_remediate.journal import fold
+from defender_remediate.reports import to_html, to_markdown
+from defender_remediate.testing import ArmSimulator
+
+SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
+FIREWALL = "45d313c3-3fca-5040-035f-d61928366d31"
+KEY_VAULT_LOGS = "88bbc99c-e5af-ddd7-6105-6150b2bfa519"
+WRITE = "Microsoft.Storage/storageAccounts/write"
+
+
+def group_of(resource: str) -> str:
+    return resource.partition("/providers/")[0]
+
+
+def found_in(plan: RemediationPlan, resource: str) -> list[tuple[Check, Verdict]]:
+    """What the checks found about a resource."""
+    return [(finding.check, finding.verdict) for at, finding in plan.findings if at == resource]
+
+
+def only(plan: RemediationPlan) -> Finding:
+    """The one thing that was found."""
+    ((_, finding),) = plan.findings
+    return finding
+
+
+Obstacle = Callable[[ArmSimulator, str], object]
+OBSTACLES: dict[str, tuple[Obstacle, Check, Verdict]] = {
+    "lock": (lambda sim, at: sim.lock(group_of(at)), Check.LOCK, Verdict.BLOCKS),
+    "role": (lambda sim, at: sim.deny(WRITE, group_of(at)), Check.PERMISSION, Verdict.BLOCKS),
+    "deny assignment": (
+        lambda sim, at: sim.deny_assignment(("*/write",), group_of(at)),
+        Check.DENY_ASSIGNMENT,
+        Verdict.BLOCKS,
+    ),
+    "policy": (
+        lambda sim, at: sim.deny_policy(group_of(at), path="properties.supportsHttpsTrafficOnly", equals=True),
+        Check.POLICY,
+        Verdict.BLOCKS,
+    ),
+    "exemption": (lambda sim, at: sim.exempt_policy(at), Check.EXEMPTION, Verdict.BLOCKS),
+    "disabled": (lambda sim, at: sim.disable_subscription(at), Check.SUBSCRIPTION, Verdict.BLOCKS),
+    "past due": (lambda sim, at: sim.set_subscription_state(at, "PastDue"), Check.SUBSCRIPTION, Verdict.WARNS),
+    "unregistered": (lambda sim, at: sim.unregister(at, "Microsoft.Storage"), Check.PROVIDER, Verdict.BLOCKS),
+    "owned": (
+        lambda sim, at: sim.edit(at, lambda body: body.setdefault("tags", {}).update({"managed-by": "terraform"})),
+        Check.OWNERSHIP,
+        Verdict.WARNS,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OBSTACLES)
+def test_each_obstacle_is_found_before_anything_is_sent(
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str], name: str
+) -> None:
+    """What blocks is left alone with its evidence and what to do; a warning stays on the step; nothing is written."""
+    put_up, check, verdict = OBSTACLES[name]
+    put_up(sim, accounts[0])
+    plan = client.plan([SECURE_TRANSFER], resources=accounts[:1])
+    assert found_in(plan, accounts[0]) == [(check, verdict)]
+    finding = only(plan)
+    assert finding.evidence
+    assert finding.advice
+    if verdict is Verdict.BLOCKS:
+        assert plan.steps == ()
+        assert plan.skipped[0].reason is SkipReason.BLOCKED
+        assert finding.advice in plan.skipped[0].message
+    else:
+        assert plan.steps[0].findings == (finding,)
+        assert plan.skipped == ()
+    assert not sim.writes
+
+
+@pytest.mark.parametrize("name", ["lock", "role", "deny assignment", "policy", "disabled", "unregistered"])
+def test_what_blocks_is_what_azure_would_have_refused(
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str], name: str
+) -> None:
+    """Waived, the same change is sent, and Azure blocks it for the same reason."""
+    OBSTACLES[name][0](sim, accounts[0])
+    check = OBSTACLES[name][1]
+    plan = client.plan([SECURE_TRANSFER], resources=accounts[:1], waive={check.value: "let us see"})
+    (result,) = client.apply(plan, approve=plan.digest).results
+    assert result.outcome is Outcome.BLOCKED
+    assert not sim.writes
+
+
+def test_a_lock_stops_what_is_below_it_and_nothing_else(
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str]
+) -> None:
+    """The rest of the plan goes on."""
+    sim.lock(group_of(accounts[0]))
+    below = {account for account in accounts if account.startswith(f"{group_of(accounts[0])}/")}
+    plan = client.plan([SECURE_TRANSFER])
+    assert {skip.resource_id for skip in plan.skipped} == below
+    assert {step.resource_id for step in plan.steps} == set(accounts) - below
+
+
+def test_an_exemption_that_has_ended_is_none(sim: ArmSimulator, client: RemediationClient, accounts: list[str]) -> None:
+    """And one that was taken away is none either."""
+    exemption = sim.exempt_policy(accounts[0])
+    sim.end_exemption(exemption)
+    assert client.plan([SECURE_TRANSFER], resources=accounts[:1]).findings == ()
+
+
+def test_a_deny_policy_that_does_not_look_at_the_change_is_asked_and_passes(
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str]
+) -> None:
+    """Equal accounts are asked about once, audits not at all."""
+    sim.deny_policy(group_of(accounts[0]), path="properties.supportsHttpsTrafficOnly", equals=False)
+    sim.requests.clear()
+    plan = client.plan([SECURE_TRANSFER], resources=accounts[:1])
+    assert len(plan.steps) == 1
+    assert sum("checkPolicyRestrictions" in request.path for request in sim.requests) == 1
+
+
+def test_the_last_door_stays_open_until_there_is_another_one(
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str]
+) -> None:
+    """A firewall that lets nobody in blocks; with an approved private endpoint it is planned."""
+    blocked = client.plan([FIREWALL], resources=accounts[:1])
+    assert found_in(blocked, accounts[0]) == [(Check.PRIVATE_ENDPOINT, Verdict.BLOCKS)]
+    sim.add_private_endpoint(accounts[0], status="Pending")
+    assert client.plan([FIREWALL], resources=accounts[:1]).steps == ()
+    sim.add_private_endpoint(accounts[0], name="approved")
+    assert len(client.plan([FIREWALL], resources=accounts[:1]).steps) == 1
+
+
+def test_a_function_app_is_not_cut_off_from_its_storage(
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str]
+) -> None:
+    """Its containers show that it is there; a change that leaves network and keys alone is none of its business."""
+    sim.add_function_app(f"{group_of(accounts[0])}/providers/Microsoft.Web/sites/func-orders", accounts[0])
+    sim.add_private_endpoint(accounts[0])
+    plan = client.plan([FIREWALL], resources=accounts[:1])
+    assert found_in(plan, accounts[0]) == [(Check.FUNCTION_APP, Verdict.BLOCKS)]
+    assert "container azure-webjobs-hosts" in str(plan)
+    assert client.plan([SECURE_TRANSFER], resources=accounts[:1]).findings == ()
+
+
+def test_a_check_that_could_not_be_made_stops_the_step(
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str]
+) -> None:
+    """It is told as what it is, and can be waived like anything else."""
+    sim.fail("GET", "/locks", status=403, code="AuthorizationFailed", times=None)
+    plan = client.plan([SECURE_TRANSFER], resources=accounts[:1])
+    assert [skip.reason for skip in plan.skipped] == [SkipReason.UNCHECKED]
+    assert "locks could not be read: 403 AuthorizationFailed" in str(plan)
+    waived = client.plan([SECURE_TRANSFER], resources=accounts[:1], waive={"lock": "we have none"})
+    assert [finding.verdict for finding in waived.steps[0].findings] == [Verdict.WAIVED]
+    assert (
+        waived.digest == client.plan([SECURE_TRANSFER], resources=accounts[:1], waive={"lock": "we have none"}).digest
+    )
+
+
+def test_a_place_without_the_feature_cannot_block_by_it(
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str]
+) -> None:
+    """The step stays in the plan, and says what nobody looked at."""
+    sim.fail("GET", "/denyAssignments", status=404, code="", times=None)
+    plan = client.plan([SECURE_TRANSFER], resources=accounts)
+    assert {step.resource_id for step in plan.steps} == set(accounts)
+    assert {(finding.check, finding.verdict) for _, finding in plan.findings} == {
+        (Check.DENY_ASSIGNMENT, Verdict.WARNS)
+    }
+    assert str(plan).count("this endpoint does not offer deny assignments") == 2, "once for each subscription"
+
+
+def test_a_waiver_is_in_the_plan_its_digest_and_the_journal(
+    sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str], tmp_path: Any
+) -> None:
+    """Whoever approves sees the reason, and so does whoever reads the journal later."""
+    journal = FileJournal(tmp_path)
+    client = connect(journal=journal)
+    waive = {"private endpoint": "CHG-4711: nobody uses it"}
+    plan = client.plan([FIREWALL], resources=accounts[:1], waive=waive)
+    (finding,) = plan.steps[0].findings
+    assert (finding.verdict, finding.waived_because) == (Verdict.WAIVED, "CHG-4711: nobody uses it")
+    assert "private endpoint waived" in str(plan)
+    assert "CHG-4711: nobody uses it" in str(plan)
+    other = client.plan([FIREWALL], resources=accounts[:1], waive={"private endpoint": "another reason"})
+    assert other.digest != plan.digest
+    assert RemediationPlan.from_json(plan.to_json()) == plan
+    report = client.apply(plan, approve=plan.digest)
+    report.raise_for_failures()
+    assert fold(journal.read(report.run_id)).opened.plan.steps[0].findings == (finding,)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"private-endpoint": "why"}, {"window": "why"}, {"lock": ""}, {"lock": None}, ["lock"]]
+)
+def test_a_wrong_waiver_is_refused_before_any_request(
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str], wrong: Any
+) -> None:
+    """For a plan, and for a plan of the way back: guards are waived when it is applied."""
+    sim.requests.clear()
+    with pytest.raises(InvalidInputError):
+        client.plan([SECURE_TRANSFER], waive=wrong)
+    with pytest.raises(InvalidInputError):
+        client.plan_rollback("run", waive=wrong)
+    assert sim.requests == []
+
+
+@pytest.mark.parametrize("wrong", [{"private-endpoint": "why"}, {"lock": ""}, {"window": " "}, ["lock"]])
+def test_a_wrong_waiver_of_the_button_is_refused_before_any_request(
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str], wrong: Any
+) -> None:
+    """Checks and guards are in one mapping there."""
+    sim.requests.clear()
+    with pytest.raises(InvalidInputError):
+        client.fix(FIREWALL, resources=accounts[:1], waive=wrong)
+    with pytest.raises(InvalidInputError):
+        client.rollback("run", waive=wrong)
+    assert sim.requests == []
+
+
+def test_the_button_takes_waivers_of_checks_and_guards(
+    sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str]
+) -> None:
+    """And what it left alone because of a check is no success."""
+    client = connect(journal=MemoryJournal())
+    blocked = client.fix(FIREWALL, resources=accounts[:1])
+    assert [result.outcome for result in blocked] == [Outcome.BLOCKED]
+    with pytest.raises(RemediationFailedError, match="1 of 1 steps"):
+        blocked.raise_for_failures()
+    waive = {"private endpoint": "it is a test", "max_changes": "one is not many"}
+    client.fix(FIREWALL, resources=accounts[:1], waive=waive).raise_for_failures()
+    assert len(sim.writes) == 1
+
+
+def test_the_way_back_is_checked_as_well(
+    sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str]
+) -> None:
+    """A lock put up since stops it; an exemption does not, because undoing is no fix."""
+    client = connect(journal=MemoryJournal())
+    run = client.fix(SECURE_TRANSFER, resources=accounts[:1]).run_id
+    sim.exempt_policy(accounts[0])
+    sim.lock(accounts[0])
+    plan = client.plan_rollback(run)
+    assert found_in(plan, accounts[0]) == [(Check.LOCK, Verdict.BLOCKS)]
+    assert plan.steps == ()
+    waived = client.plan_rollback(run, waive={"lock": "it goes away"})
+    assert waived.steps[0].findings[0].verdict is Verdict.WAIVED
+    sim.unlock(accounts[0])
+    client.rollback(run, waive={"lock": "it went away", "window": "now"}).raise_for_failures()
+    assert sim.resource(accounts[0])["properties"]["supportsHttpsTrafficOnly"] is False
+
+
+def test_a_deployment_needs_its_permissions_where_it_links_to(sim: ArmSimulator, client: RemediationClient) -> None:
+    """The workspace is somebody else's: what is missing there is said, with where."""
+    workspace = sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]
+    parameters = {"workspace_id": workspace}
+    assert {finding.verdict for _, finding in client.plan([KEY_VAULT_LOGS], parameters=parameters).findings} <= {
+        Verdict.WARNS
+    }
+    sim.lock(sim.scopes[0], level="CanNotDelete")
+    plan = client.plan([KEY_VAULT_LOGS], parameters=parameters)
+    assert any(finding.check is Check.LOCK for step in plan.steps for finding in step.findings)
+
+
+def test_what_many_share_is_told_once(sim: ArmSimulator, client: RemediationClient, accounts: list[str]) -> None:
+    """On paper, on a page, and in the terminal: the finding, and below it the resources."""
+    for account in accounts:
+        sim.edit(account, lambda body: body.setdefault("tags", {}).update(terraform="yes"))
+    plan = client.plan([SECURE_TRANSFER, FIREWALL], resources=accounts)
+    for text in (str(plan), to_markdown(plan), to_html(plan)):
+        assert text.count("change it in the Terraform code") == 1
+        assert text.count("first make a private endpoint and have it approved") >= 1
+
+
+def test_a_plan_costs_few_reads_more(sim: ArmSimulator, client: RemediationClient, accounts: list[str]) -> None:
+    """Per subscription six, and one for each resource group; the state and the tenant are one read."""
+    sim.requests.clear()
+    plan = client.plan([SECURE_TRANSFER])
+    subscriptions = {account.split("/")[2] for account in accounts}
+    groups = {group_of(account) for account in accounts}
+    assessments = len(sim.scopes)
+    assert len(plan.steps) == len(accounts)
+    assert len(sim.requests) == assessments + len(accounts) + 6 * len(subscriptions) + len(groups)
