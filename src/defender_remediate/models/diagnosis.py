@@ -1,0 +1,90 @@
+"""How far a change was proven, and why a recommendation is not healthy although somebody acted on it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import attrs
+
+from defender_remediate.models._enums import Word
+from defender_remediate.models._notebook import notebook
+
+_ALMOST_A_MINUTE = timedelta(seconds=59, microseconds=999999)
+
+
+class Verification(Word):
+    """How far a result is proven. Each stage includes those before it.
+
+    NOT_VERIFIED: nothing was read after the write, or there was none. READ_BACK: the target was read, and the fix's
+    condition does not hold. COMPLIANT: it holds. CONFIRMED: it holds, and Defender for Cloud says Healthy.
+    """
+
+    NOT_VERIFIED = "not verified"
+    READ_BACK = "read back"
+    COMPLIANT = "compliant"
+    CONFIRMED = "confirmed by Defender"
+
+
+class Cause(Word):
+    """Why a recommendation is not healthy on a resource.
+
+    TOO_SOON, STALE and PREVIEW end by themselves. EXEMPT, OFF_BY_POLICY, NOT_APPLICABLE and NOT_ASSESSED: Defender does
+    not judge it. SLOT_OR_CHILD, ANOTHER_INITIATIVE and NOT_OUR_PROPERTY: Defender looked again, and something that the
+    fix does not write is wrong. DELETED and REVERTED: the resource is not as the run left it. NOT_FIXED and ROLLED_BACK:
+    the run left it unhealthy. UNREADABLE: Azure did not let us look.
+    """
+
+    TOO_SOON = "not enough time"
+    STALE = "stale"
+    PREVIEW = "preview"
+    EXEMPT = "exempt"
+    OFF_BY_POLICY = "off by policy"
+    NOT_APPLICABLE = "not applicable"
+    NOT_ASSESSED = "not assessed"
+    SLOT_OR_CHILD = "slot or child resource"
+    ANOTHER_INITIATIVE = "another initiative"
+    NOT_OUR_PROPERTY = "not our property"
+    DELETED = "deleted"
+    REVERTED = "reverted"
+    NOT_FIXED = "not fixed"
+    ROLLED_BACK = "rolled back"
+    UNREADABLE = "unreadable"
+
+    @property
+    def ends_by_itself(self) -> bool:
+        """Whether waiting is all there is to do."""
+        return self in (Cause.TOO_SOON, Cause.STALE, Cause.PREVIEW)
+
+
+@notebook
+@attrs.frozen(kw_only=True, str=False)
+class Diagnosis:
+    """Why a recommendation is not healthy, on what evidence, and what to do.
+
+    Attributes:
+        message: What is known, in a sentence that is the same for all resources with this cause.
+        evidence: What was read, such as Defender's own status and description. Nothing in it looks like a secret.
+        advice: What the caller can do.
+        look_again: When to verify again, in UTC; None when time alone changes nothing.
+    """
+
+    cause: Cause = attrs.field(converter=Cause)
+    message: str
+    evidence: tuple[str, ...] = ()
+    advice: str = ""
+    look_again: datetime | None = None
+
+    def __str__(self) -> str:
+        """Two lines at most: the cause, and what to do."""
+        todo = [self.advice] if self.advice else []
+        if self.look_again is not None:
+            todo.append(f"look again at {moment(self.look_again)}")
+        return "\n-> ".join(filter(None, (f"{self.cause}: {self.message}", "; ".join(todo))))
+
+
+def moment(when: datetime) -> str:
+    """A time for people, to the minute and never too early."""
+    return f"{(when + _ALMOST_A_MINUTE).astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
+
+
+__all__ = ["Cause", "Diagnosis", "Verification", "moment"]

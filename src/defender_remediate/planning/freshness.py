@@ -1,0 +1,80 @@
+"""When Defender for Cloud looks at a resource again, and when it is worth asking whether it has."""
+
+from __future__ import annotations
+
+import attrs
+
+from defender_remediate.models.recommendation import RecommendationMetadata
+
+MINUTE, HOUR = 60.0, 3600.0
+_SECURE_TRANSFER = ("1c5de8e1-f68d-6a17-e0d2-ec259c42768c", "404c3081-a854-4457-ae30-26a93ef643f9")
+_IDENTITY = "identityandaccess"
+# Seconds after the write. The portal speaks of several minutes, each recommendation of its freshness interval, and none
+# of more than a day: so soon, at half an hour, each hour of the first day, and now and then of the second.
+_MARKS = (
+    *(n * MINUTE for n in (2, 5, 15, 30)),
+    *(n * HOUR for n in range(1, 25)),
+    *(n * HOUR for n in (30, 36, 42)),
+)
+
+
+@attrs.frozen(kw_only=True)
+class Freshness:
+    """How old Defender's word on a resource may be, in seconds.
+
+    Azure documents these intervals and promises none of them.
+
+    Attributes:
+        usual: What is documented for such a recommendation: before it is over, nothing can be concluded.
+        latest: After this Defender should have looked again, whatever the recommendation.
+    """
+
+    usual: float = 30 * MINUTE
+    latest: float = 24 * HOUR
+
+    @property
+    def over(self) -> float:
+        """After this it has looked again as far as anybody can tell.
+
+        Azure tells when Defender last changed its word, not when it last looked. So where a word never changes, only
+        time can say; another interval is given for whatever is late.
+        """
+        return 2 * self.latest
+
+    def __str__(self) -> str:
+        usual = f"{self.usual / HOUR:.0f}" if self.usual >= HOUR else f"{self.usual / MINUTE:.0f} minutes"
+        return f"{usual} to {self.latest / HOUR:.0f} hours"
+
+
+def freshness_of(key: str, about: RecommendationMetadata | None) -> Freshness:
+    """How fresh Defender's word on a recommendation is.
+
+    Args:
+        key: The assessment key.
+        about: Its metadata; None when it could not be read.
+    """
+    policy = about.policy_definition_id.rpartition("/")[2] if about else ""
+    # Its interval is documented by itself: half an hour.
+    if key.casefold() == _SECURE_TRANSFER[0] or policy.casefold() == _SECURE_TRANSFER[1]:
+        return Freshness()
+    # Policies are evaluated every 12 to 24 hours; identity recommendations every 12 since they no longer take 24.
+    if policy or (about and _IDENTITY in (category.casefold() for category in about.categories)):
+        return Freshness(usual=12 * HOUR)
+    return Freshness()
+
+
+def moments(*, elapsed: float, timeout: float, freshness: Freshness) -> tuple[float, ...]:
+    """When to ask Defender again, in seconds from now: rising, never beyond the timeout, and some thirty at most.
+
+    The last one is the timeout itself, or the moment from which asking again tells nothing new.
+
+    Args:
+        elapsed: Seconds since the write.
+        timeout: Seconds that the caller is willing to wait; infinity is fine.
+        freshness: Of the recommendation that takes longest.
+    """
+    # A minute more, so that nobody stands at the door a microsecond before it opens.
+    end = min(timeout, freshness.over + MINUTE - elapsed)
+    if end <= 0:
+        return ()
+    return (*sorted({mark - elapsed for mark in _MARKS if 0 < mark - elapsed < end}), end)

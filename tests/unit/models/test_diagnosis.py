@@ -1,0 +1,118 @@
+"""How far a change was proven, and why it is not healthy."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from defender_remediate.models.diagnosis import Cause, Diagnosis, Verification, moment
+from defender_remediate.models.result import RemediationReport
+from defender_remediate.reports import to_csv, to_html, to_markdown
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
+STALE = Diagnosis(
+    cause="stale",
+    message="Defender has not looked again",
+    evidence=("Secure transfer: Unhealthy", "<b>since</b> 2026"),
+    advice="wait",
+    look_again=NOON,
+)
+
+
+@pytest.mark.parametrize(
+    ("diagnosis", "text"),
+    [
+        (STALE, "stale: Defender has not looked again\n-> wait; look again at 2026-11-23 12:00 UTC"),
+        (Diagnosis(cause="exempt", message="m"), "exempt: m"),
+        (Diagnosis(cause="exempt", message="m", advice="a"), "exempt: m\n-> a"),
+        (Diagnosis(cause="stale", message="m", look_again=NOON), "stale: m\n-> look again at 2026-11-23 12:00 UTC"),
+    ],
+)
+def test_a_diagnosis_prints_in_two_lines_at_most(diagnosis: Diagnosis, text: str) -> None:
+    """The cause, then what to do and when."""
+    assert str(diagnosis) == text
+
+
+def test_a_time_for_people_is_never_too_early() -> None:
+    """Whoever looks again at the minute printed is not turned away."""
+    assert moment(NOON) == "2026-11-23 12:00 UTC"
+    assert moment(NOON + timedelta(microseconds=1)) == "2026-11-23 12:01 UTC"
+    assert moment(NOON.astimezone(timezone(timedelta(hours=2)))) == "2026-11-23 12:00 UTC"
+
+
+def test_a_diagnosis_looks_like_a_table_in_a_notebook() -> None:
+    """With its evidence, and nothing in it is markup."""
+    shown = STALE._repr_html_()  # type: ignore[attr-defined]
+    assert "Secure transfer: Unhealthy, &lt;b&gt;since" in shown
+
+
+def test_a_diagnosis_survives_json_and_pickle(make_report: Callable[..., Any], make_result: Callable[..., Any]) -> None:
+    """A stored report is explained as the one that was written."""
+    report = make_report(results=(make_result(diagnosis=STALE), make_result(diagnosis=None)))
+    assert RemediationReport.from_json(report.to_json()) == report
+    assert pickle.loads(pickle.dumps(report)) == report
+
+
+def test_three_causes_end_by_themselves() -> None:
+    """All others need somebody."""
+    assert {cause for cause in Cause if cause.ends_by_itself} == {Cause.TOO_SOON, Cause.STALE, Cause.PREVIEW}
+
+
+@pytest.mark.parametrize(
+    ("changes", "stage"),
+    [
+        ({"compliant": None, "after": None, "health": "unknown"}, Verification.NOT_VERIFIED),
+        ({"compliant": None, "after": None, "health": "healthy"}, Verification.NOT_VERIFIED),
+        ({"compliant": None}, Verification.READ_BACK),
+        ({"compliant": False, "after": None}, Verification.READ_BACK),
+        ({"compliant": False, "health": "healthy"}, Verification.READ_BACK),
+        ({"compliant": True}, Verification.COMPLIANT),
+        ({"compliant": True, "health": "unhealthy"}, Verification.COMPLIANT),
+        ({"compliant": True, "health": "healthy"}, Verification.CONFIRMED),
+        ({"compliant": True, "health": "healthy", "outcome": "rolled back"}, Verification.COMPLIANT),
+    ],
+)
+def test_each_stage_stands_on_those_before(
+    make_result: Callable[..., Any], changes: dict[str, Any], stage: Verification
+) -> None:
+    """Defender's Healthy alone proves nothing of a resource that was not read, or is not compliant."""
+    assert make_result(**changes).verified is stage
+
+
+def test_a_report_prints_its_diagnoses(make_report: Callable[..., Any], make_result: Callable[..., Any]) -> None:
+    """Under the outcome, once for all resources that share it; what was not fixed has said why in its error."""
+    not_fixed = Diagnosis(cause="not fixed", message="no")
+    report = make_report(
+        results=(
+            make_result(diagnosis=STALE),
+            make_result(diagnosis=STALE, resource_id="/b"),
+            make_result(diagnosis=not_fixed, resource_id="/c", outcome="skipped", health="unhealthy"),
+        )
+    )
+    assert str(report).splitlines()[2:] == [
+        "! skipped (Defender for Cloud: unhealthy)",
+        "    /c",
+        "+ applied (Defender for Cloud: pending)",
+        "  stale: Defender has not looked again",
+        "  -> wait; look again at 2026-11-23 12:00 UTC",
+        f"    {report.results[0].resource_id}",
+        "    /b",
+    ]
+
+
+def test_a_report_for_people_has_the_diagnosis(
+    make_report: Callable[..., Any], make_result: Callable[..., Any]
+) -> None:
+    """Markdown and HTML with the evidence, as text; a spreadsheet in two columns."""
+    report = make_report(results=(make_result(diagnosis=STALE), make_result(resource_id="/b")))
+    assert "| stale: Defender has not looked again<br>" in to_markdown(report)
+    for shown in (to_markdown(report), to_html(report)):
+        assert "Secure transfer: Unhealthy<br>&lt;b&gt;since" in shown
+    head, one, other = (line.split(",") for line in to_csv(report).splitlines())
+    place = head.index("diagnosis")
+    assert one[place : place + 2] == ["stale: Defender has not looked again", "2026-11-23T12:00:00+00:00"]
+    assert other[place : place + 2] == ["", ""]
