@@ -14,18 +14,19 @@ SOURCE = Path(__file__).parent.parent / "src" / PACKAGE
 PURE = {"errors", "models", "_version"}
 DECIDING = PURE | {"catalog", "planning", "journal"}
 READING = DECIDING | {"arm"}
-ACTING = READING | {"discovery", "activity", "executors"}
+ACTING = READING | {"discovery", "activity", "executors", "preflight"}
 MAY_IMPORT = {
     "_version": set(),
     "errors": set(),
     "models": {"errors"},
-    "catalog": PURE,
     "planning": PURE,
+    "catalog": PURE | {"planning"},
     "journal": PURE,
     "arm": DECIDING,
     "discovery": READING,
     "activity": READING,
     "executors": READING,
+    "preflight": READING,
     "engine": ACTING,
     "hooks": PURE,
     "reports": PURE,

@@ -59,7 +59,8 @@ def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel):
     assert package == {name.removeprefix("src/") for name in _tracked("src")}
     assert "defender_remediate/py.typed" in package
     assert any(name.startswith("defender_remediate/catalog/data/") and name.endswith(".toml") for name in package)
-    assert any(name.startswith("defender_remediate/catalog/data/templates/") for name in package)
+    for folder in ("templates", "schemas"):
+        assert any(name.startswith(f"defender_remediate/catalog/data/{folder}/") for name in package)
 
 
 def test_the_wheel_carries_its_licence(wheel):

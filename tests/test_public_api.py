@@ -128,7 +128,7 @@ def test_making_a_client_loads_no_credential_and_no_simulator():
     assert not [name for name in loaded for lazy in late if name == lazy or name.startswith(f"{lazy}.")]
 
 
-@pytest.mark.parametrize("name", ["Catalog", "FileJournal", "FixExecutor", "PatchExecutor", "Waves"])
+@pytest.mark.parametrize("name", ["Catalog", "CatalogProblem", "FileJournal", "FixExecutor", "PatchExecutor", "Waves"])
 def test_late_names_are_the_real_ones(name):
     """A name that is loaded late is the class of its module, and stays."""
     found = getattr(defender_remediate, name)

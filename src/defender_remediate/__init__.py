@@ -23,10 +23,14 @@ from defender_remediate.models._json import ABSENT
 from defender_remediate.models.activity import ActivityEvent, ActivityStatus
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.control import SecureScore, SecurityControl
+from defender_remediate.models.diagnosis import Cause, Diagnosis, Verification
+from defender_remediate.models.finding import Check, Finding, Verdict
 from defender_remediate.models.fix import FixAction, FixKind, FixParameter, Impact, Reversibility
 from defender_remediate.models.guards import Guards, MaintenanceWindow
+from defender_remediate.models.guidance import Guidance, GuidanceReason
 from defender_remediate.models.ids import ResourceId, Scope
 from defender_remediate.models.plan import (
+    CreatedResource,
     PlannedRequest,
     PropertyChange,
     RemediationPlan,
@@ -45,7 +49,7 @@ from defender_remediate.models.recommendation import (
 from defender_remediate.models.result import Health, Outcome, RemediationReport, RemediationResult, StepError
 
 if TYPE_CHECKING:
-    from defender_remediate.catalog import Catalog
+    from defender_remediate.catalog import Catalog, CatalogProblem, Law, ProblemSeverity
     from defender_remediate.executors import FixExecutor, PatchExecutor, TemplateExecutor
     from defender_remediate.journal import FileJournal, Journal, MemoryJournal
     from defender_remediate.models.waves import WaveFinished, Waves
@@ -53,11 +57,14 @@ if TYPE_CHECKING:
 # Loaded when first used: a runbook that only lists should not pay for deploying.
 _LATER = {
     "Catalog": "defender_remediate.catalog",
+    "CatalogProblem": "defender_remediate.catalog",
     "FileJournal": "defender_remediate.journal",
     "FixExecutor": "defender_remediate.executors",
     "Journal": "defender_remediate.journal",
+    "Law": "defender_remediate.catalog",
     "MemoryJournal": "defender_remediate.journal",
     "PatchExecutor": "defender_remediate.executors",
+    "ProblemSeverity": "defender_remediate.catalog",
     "TemplateExecutor": "defender_remediate.executors",
     "WaveFinished": "defender_remediate.models.waves",
     "Waves": "defender_remediate.models.waves",
@@ -70,23 +77,33 @@ __all__ = [
     "Assessment",
     "AssessmentStatus",
     "Catalog",
+    "CatalogProblem",
+    "Cause",
+    "Check",
     "Condition",
+    "CreatedResource",
     "DefenderRemediateError",
+    "Diagnosis",
     "FileJournal",
+    "Finding",
     "FixAction",
     "FixExecutor",
     "FixKind",
     "FixParameter",
     "Guards",
+    "Guidance",
+    "GuidanceReason",
     "Health",
     "Impact",
     "Journal",
+    "Law",
     "MaintenanceWindow",
     "MemoryJournal",
     "Outcome",
     "PatchExecutor",
     "PlannedRequest",
     "Priority",
+    "ProblemSeverity",
     "PropertyChange",
     "Recommendation",
     "RemediationClient",
@@ -105,6 +122,8 @@ __all__ = [
     "SkippedResource",
     "StepError",
     "TemplateExecutor",
+    "Verdict",
+    "Verification",
     "WaveFinished",
     "Waves",
     "__version__",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from defender_remediate.executors import FixExecutor
     from defender_remediate.hooks import RemediationHook
     from defender_remediate.journal import Journal
+    from defender_remediate.models.fix import FixParameter
     from defender_remediate.models.waves import Waves
 
 
@@ -206,22 +207,33 @@ class RemediationClient:
         """
         return self._discovery.list_assessments(key, status=status)
 
+    def list_candidates(self, parameter: FixParameter, *, location: str | None = None) -> Iterator[str]:
+        """The ids of what a parameter could be given, such as the workspaces in ``location``; one listing each.
+
+        Raises:
+            ParameterError: It does not take the id of a resource of one type.
+        """
+        return self._discovery.list_candidates(parameter, location=location)
+
     def plan(
         self,
         recommendations: Recommendation | str | Iterable[Recommendation | str] | None = None,
         *,
         resources: Iterable[str] | None = None,
         parameters: Mapping[str, object] | None = None,
+        waive: Mapping[str, str] | None = None,
     ) -> RemediationPlan:
         """What would be sent, and what is left out and why. Reads only: planning is the dry run.
 
-        Reads the assessments, and every resource that would change. A template is previewed by Azure's what-if. The
+        Reads the assessments, and every resource that would change. A template is previewed by Azure's what-if. What
+        stands in the way of a step is looked for as well: roles, locks, policies, hazards; see ``plan.findings``. The
         steps come in the order of the recommendations: as they were named, else as they are ranked.
 
         Args:
             recommendations: Recommendations or their keys; None for everything the catalog can fix.
             resources: Only these resource ids; each of them is in the plan, as a step or as a skip.
-            parameters: Values by parameter name, for every fix that takes a parameter of that name.
+            parameters: Values by parameter name: one for all resources, or one for each as ``{resource id: value}``.
+            waive: Checks to go past: names of ``Check``, each with a reason that the plan and the journal keep.
 
         Raises:
             ParameterError: A parameter is missing, unknown or wrong; nothing was sent. When no recommendations are
@@ -230,7 +242,7 @@ class RemediationClient:
             RequestError, ConnectionFailedError: The assessments could not be read. A single resource that cannot be
                 read is skipped.
         """
-        return self._cycle.plan(recommendations, resources, parameters)
+        return self._cycle.plan(recommendations, resources, parameters, waive)
 
     def apply(
         self,
@@ -259,39 +271,54 @@ class RemediationClient:
         """
         return self._cycle.apply(plan, approve, waves=waves, waive=waive or {})
 
-    def resume(self, run_id: str, *, waves: Waves | None = None) -> RemediationReport:
+    def resume(
+        self, run_id: str, *, waves: Waves | None = None, waive: Mapping[str, str] | None = None
+    ) -> RemediationReport:
         """Go on with a run that was interrupted, on this machine or another, or that was stopped between waves.
 
         What the journal says has ended is not done again. A write whose end is unknown is settled by reading its
-        target, or by asking for the operation that Azure had begun. A run that is over is only reported.
+        target, or by asking for the operation that Azure had begun. A run that is over is only reported. The guards
+        are looked at again for what is left; what was waived stays waived, and the plan may be of any age.
 
         Args:
             run_id: ``report.run_id``; after a crash, the newest of ``journal.runs()``.
             waves: As for ``apply``, for what is left.
+            waive: As for ``apply``, for what is left.
 
         Raises:
             UnknownRunError: The journal has no such run.
             JournalLockedError: Another process is at it.
             JournalTamperedError: The journal was edited.
             PlanError: The run was for another endpoint, scope or tenant.
+            GuardError: What is left goes beyond a guard; nothing was sent.
         """
-        return self._cycle.resume(run_id, waves=waves)
+        return self._cycle.resume(run_id, waves=waves, waive=waive or {})
 
-    def plan_rollback(self, run_id: str, *, steps: Iterable[str] | None = None) -> RemediationPlan:
+    def plan_rollback(
+        self,
+        run_id: str,
+        *,
+        steps: Iterable[str] | None = None,
+        remove: Iterable[str] = (),
+        waive: Mapping[str, str] | None = None,
+    ) -> RemediationPlan:
         """Plan the way back of a run, newest step first. Reads only; apply it like any plan.
 
         Every member is compared three ways: as it was, as the run left it, as it is now. What somebody changed since
-        stays as it is, and is named. What a template or a PUT created is not removed.
+        stays as it is, and is named. What the run created stays as well; ``plan.removable`` names it.
 
         Args:
             run_id: ``report.run_id``.
             steps: Only these step ids.
+            remove: Ids of resources that the run created, to be deleted with all that is below them, while they are
+                as the run left them. Applying such a plan needs ``waive={"removal": "why"}``.
+            waive: Checks to go past, as for ``plan``.
 
         Raises:
             UnknownRunError: The journal has no such run.
-            InvalidInputError: The run has no such step.
+            InvalidInputError: The run has no such step, or did not create what is to be removed.
         """
-        return self._cycle.plan_rollback(run_id, steps)
+        return self._cycle.plan_rollback(run_id, steps, remove, waive)
 
     def rollback(
         self, run_id: str, *, steps: Iterable[str] | None = None, waive: Mapping[str, str] | None = None
@@ -300,13 +327,16 @@ class RemediationClient:
 
         Takes and raises what those two do. The guards hold for the way back as well: GuardError says which.
         """
-        plan = self.plan_rollback(run_id, steps=steps)
-        return self.apply(plan, approve=plan.digest, waive=waive)
+        return self._cycle.rollback(run_id, steps, waive)
 
     def verify(self, report: RemediationReport, *, timeout: float = 0.0) -> RemediationReport:
-        """Look again: each result says whether the resource is ``compliant``, and Defender's own ``health``.
+        """Look again: each result says how far it is ``verified``, Defender's own ``health``, and why it is not healthy.
 
-        Defender looks at a resource again after 30 minutes to 24 hours, so PENDING is what to expect at first.
+        Defender looks at a resource again after 30 minutes to 24 hours, so PENDING is what to expect at first;
+        ``diagnosis`` says when to look again. Nothing raises for one resource: what cannot be read is a diagnosis, too.
+
+        Makes one request per target and one per recommendation and resource, or one listing when these are many; those
+        that are pending are asked about some thirty times in two days at most, whatever the timeout.
 
         Args:
             report: What ``apply`` gave, or ``RemediationReport.from_json`` read back.
@@ -321,6 +351,7 @@ class RemediationClient:
         resources: Iterable[str],
         parameters: Mapping[str, object] | None = None,
         timeout: float = 0.0,
+        waive: Mapping[str, str] | None = None,
     ) -> RemediationReport:
         """The Fix button: plan, apply and verify one recommendation on the resources named.
 
@@ -331,8 +362,9 @@ class RemediationClient:
             resources: The ids of the resources to fix. There is no "all".
             parameters: Values by parameter name.
             timeout: Seconds to wait for Defender's own word; 0 looks once.
+            waive: Checks and guards to go past: their names, each with a reason.
         """
-        return self._cycle.fix(recommendation, resources, parameters, timeout)
+        return self._cycle.fix(recommendation, resources, parameters, timeout, waive)
 
     @cached_property
     def _discovery(self) -> Discovery:
@@ -345,11 +377,8 @@ class RemediationClient:
         from defender_remediate.engine.cycle import Cycle
         from defender_remediate.executors import PatchExecutor, TemplateExecutor
 
-        bundled: dict[str, FixExecutor] = {
-            "patch": PatchExecutor(),
-            "put": PatchExecutor(),
-            "template": TemplateExecutor(),
-        }
+        write = PatchExecutor()
+        bundled: dict[str, FixExecutor] = {"patch": write, "put": write, "template": TemplateExecutor()}
         return Cycle(
             session=self._session,
             scopes=self._scopes,

@@ -20,6 +20,7 @@ import attrs
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models import _table
 from defender_remediate.models._json import ABSENT
+from defender_remediate.models.finding import Finding
 from defender_remediate.models.plan import PropertyChange, RemediationPlan, RemediationStep
 from defender_remediate.models.result import Health, RemediationReport, RemediationResult
 
@@ -109,6 +110,8 @@ _CSV_COLUMNS = (
     "outcome",
     "compliant",
     "health",
+    "diagnosis",
+    "look_again",
     "attempts",
     "error_code",
     "error_message",
@@ -122,7 +125,7 @@ _CSV_COLUMNS = (
 def _csv_row(
     report: RemediationReport, result: RemediationResult, titles: Mapping[str, tuple[str, ...]]
 ) -> Iterable[str]:
-    error = result.error
+    error, diagnosis = result.error, result.diagnosis
     return (
         report.run_id,
         report.correlation_id,
@@ -132,6 +135,8 @@ def _csv_row(
         str(result.outcome),
         "" if result.compliant is None else str(result.compliant).lower(),
         str(result.health),
+        f"{diagnosis.cause}: {diagnosis.message}" if diagnosis else "",
+        _moment(diagnosis.look_again) if diagnosis else "",
         str(result.attempts),
         error.code if error else "",
         error.message if error else "",
@@ -160,6 +165,11 @@ def _plan(plan: RemediationPlan) -> _Document:
             for skip in plan.skipped
         ),
     )
+    found = _Table(
+        title="Findings",
+        columns=("Finding", "Evidence", "What to do", "Resources"),
+        rows=_finding_rows(plan),
+    )
     facts = (
         *((("Undoes run", plan.rolls_back),) if plan.rolls_back else ()),
         ("Digest", plan.digest),
@@ -169,7 +179,18 @@ def _plan(plan: RemediationPlan) -> _Document:
         ("Planned", _moment(plan.created_at)),
     )
     title = f"Remediation plan: {_table.counted(len(plan.steps), 'change')}, {len(plan.skipped)} left alone"
-    return _Document(title=title, facts=facts, tables=tuple(table for table in (changes, skipped) if table.rows))
+    return _Document(title=title, facts=facts, tables=tuple(table for table in (changes, found, skipped) if table.rows))
+
+
+def _finding_rows(plan: RemediationPlan) -> tuple[tuple[str, ...], ...]:
+    """Each finding once, with all resources that share it."""
+    shared: dict[Finding, list[str]] = {}
+    for resource, finding in plan.findings:
+        shared.setdefault(finding, []).append(resource)
+    return tuple(
+        (str(finding), "\n".join(finding.evidence), finding.advice, "\n".join(dict.fromkeys(resources)))
+        for finding, resources in shared.items()
+    )
 
 
 def _step_row(step: RemediationStep) -> tuple[str, ...]:
@@ -179,7 +200,7 @@ def _step_row(step: RemediationStep) -> tuple[str, ...]:
         f"{step.request.method}, api-version {step.request.api_version}",
         "\n".join([*map(str, step.changes), *(f"{path}: {_table.KEPT}" for path in step.left_alone)]),
         f"{step.impact}: {step.impact_reason}" if step.impact_reason else str(step.impact),
-        str(step.reversibility),
+        _table.way_back_text(step),
     )
 
 
@@ -196,7 +217,15 @@ def _report(report: RemediationReport) -> _Document:
     )
     results = _Table(
         title="Results",
-        columns=("Resource", "Recommendations", "Outcome", "Before and after", "Defender for Cloud", "Error"),
+        columns=(
+            "Resource",
+            "Recommendations",
+            "Outcome",
+            "Before and after",
+            "Defender for Cloud",
+            "Diagnosis",
+            "Error",
+        ),
         rows=tuple(_result_row(result, titles) for result in report.results),
     )
     warnings = _Table(title="Warnings", columns=("Warning",), rows=tuple((warning,) for warning in report.warnings))
@@ -211,6 +240,7 @@ def _result_row(result: RemediationResult, titles: Mapping[str, tuple[str, ...]]
         str(result.outcome),
         "\n".join(_differences(result)),
         "" if result.health is Health.UNKNOWN else str(result.health),
+        "\n".join((str(result.diagnosis), *result.diagnosis.evidence)) if result.diagnosis else "",
         str(result.error or ""),
     )
 

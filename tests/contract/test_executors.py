@@ -69,10 +69,21 @@ class Impatient(PatchExecutor):
 
 
 class Forgetful(PatchExecutor):
-    """Undoes nothing."""
+    """Does again what it is to undo."""
 
     def undo(self, context: StepContext, /) -> Submission:
-        return Submission(response=context.session.send(context.step.request))
+        assert context.step.way_back is not None
+        return Submission(response=context.session.send(context.step.way_back))
+
+
+class Tidy(TemplateExecutor):
+    """Removes the deployment, and leaves what it created."""
+
+    def undo(self, context: StepContext, /) -> Submission:
+        resource = context.step.target_id.partition("/providers/Microsoft.KeyVault")[0]
+        path = f"{resource}/providers/Microsoft.Resources/deployments/x"
+        elsewhere = attrs.evolve(context.step.request, path=path, api_version="2021-04-01")
+        return Submission(response=context.session.delete(elsewhere))
 
 
 class Restless(PatchExecutor):
@@ -122,6 +133,13 @@ def test_a_broken_executor_is_caught(executor: Any, broken: str) -> None:
         rule(broken).check(executor, fix(SECURE_TRANSFER))
 
 
+def test_an_executor_that_removes_something_else_is_caught() -> None:
+    """What a run created is what goes, and nothing else."""
+    workspace = ArmSimulator.demo().resource_ids("Microsoft.OperationalInsights/workspaces")[0]
+    with pytest.raises(AssertionError, match="removal"):
+        rule("undo removes").check(Tidy(), fix(KEY_VAULT_LOGS), parameters={"workspace_id": workspace})
+
+
 def test_a_fix_without_a_finding_cannot_be_tried() -> None:
     """The contract says so instead of passing on nothing."""
     nothing = attrs.evolve(fix(SECURE_TRANSFER), key=MFA_FOR_OWNERS, resource_type="Microsoft.Batch/batchAccounts")
@@ -130,16 +148,18 @@ def test_a_fix_without_a_finding_cannot_be_tried() -> None:
 
 
 def test_executors_refuse_what_cannot_be_done() -> None:
-    """No submission, or no way back: an error, not a request."""
+    """No submission, no way back, or the removal of something else than the target: an error, not a request."""
     sim = ArmSimulator.demo()
     from defender_remediate import RemediationClient
 
     with RemediationClient(sim.credential, sim.scopes, transport=sim, clock=sim.clock) as client:
         step = client.plan([SECURE_TRANSFER]).steps[0]
-    context = StepContext(step=attrs.evolve(step, way_back=None), session=None)  # type: ignore[arg-type]
+    context = StepContext(step=step, session=None)  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match="no submission"):
         PatchExecutor().wait(context)
-    with pytest.raises(InvalidInputError, match="no way back"):
-        PatchExecutor().undo(context)
+    elsewhere = attrs.evolve(step, request=attrs.evolve(step.request, method="DELETE", path=f"{step.target_id}2"))
+    for executor in (PatchExecutor(), TemplateExecutor()):
+        with pytest.raises(InvalidInputError, match="would remove"):
+            executor.undo(attrs.evolve(context, step=elsewhere))
     with pytest.raises(InvalidInputError, match="no way back"):
         TemplateExecutor().undo(context)

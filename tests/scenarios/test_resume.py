@@ -14,6 +14,7 @@ from defender_remediate import (
     Condition,
     MemoryJournal,
     RemediationClient,
+    RemediationPlan,
     RemediationReport,
     RemediationResult,
 )
@@ -119,7 +120,8 @@ def told(report: RemediationReport) -> list[tuple[Any, ...]]:
     """What a report says, without times, ids of requests and numbers of attempts."""
 
     def key(result: RemediationResult) -> tuple[Any, ...]:
-        return (result.step_id, result.resource_id, result.keys, result.outcome, result.before, result.after)
+        made = result.created
+        return (result.step_id, result.resource_id, result.keys, result.outcome, result.before, result.after, made)
 
     return [key(result) for result in report]
 
@@ -167,6 +169,48 @@ def test_a_run_killed_at_any_moment_is_resumed(kind: str) -> None:
         assert {target: sim.resource(target) for target in bodies} == bodies, f"killed at {moment}"
         _no_known_write_is_repeated(sim, report, moment)
     assert killed > 20 // STRIDE
+
+
+@pytest.mark.parametrize("kind", ["patch", "put", "template"])
+def test_a_rollback_killed_at_any_moment_is_resumed(kind: str) -> None:
+    """By a PATCH, by a PUT, and by the removal of what a template created: as an undisturbed one."""
+    sim, journal, back = _on_the_way_back(kind)
+    with connect(sim, journal) as client:
+        expected = client.apply(back, approve=back.digest, waive=WHY)
+    assert expected.count("rolled back") == len(back.steps) == 2
+    bodies = {found: sim.resource(found) for found in sim.resource_ids()}
+    killed = 0
+    for moment in range(1 + ["patch", "put", "template"].index(kind) % STRIDE, 400, STRIDE):
+        sim, journal, back = _on_the_way_back(kind)
+        writes, runs, fuse = len(sim.writes), set(journal.runs()), Fuse(moment)
+        with connect(sim, KillingJournal(journal, fuse), fuse) as client:
+            try:
+                client.apply(back, approve=back.digest, waive=WHY)
+                break
+            except Killed:
+                killed += 1
+        begun = set(journal.runs()) - runs
+        with connect(sim, journal) as client:
+            if not begun:
+                assert len(sim.writes) == writes, f"killed at {moment}: written before the journal was open"
+                continue
+            report = client.resume(begun.pop())
+        assert told(report) == told(expected), f"killed at {moment}"
+        assert {found: sim.resource(found) for found in sim.resource_ids()} == bodies, f"killed at {moment}"
+    assert killed > 20 // STRIDE
+
+
+WHY = {"removal": "the trial is over"}
+
+
+def _on_the_way_back(kind: str) -> tuple[ArmSimulator, MemoryJournal, RemediationPlan]:
+    sim, parameters = arrange(kind)
+    journal = MemoryJournal()
+    with connect(sim, journal) as client:
+        plan = client.plan([KINDS[kind]], parameters=parameters).limit(2)
+        report = client.apply(plan, approve=plan.digest)
+        created = [one.resource_id for result in report for one in result.created]
+        return sim, journal, client.plan_rollback(report.run_id, remove=created)
 
 
 def _no_known_write_is_repeated(sim: ArmSimulator, report: RemediationReport, moment: int) -> None:

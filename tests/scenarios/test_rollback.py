@@ -19,7 +19,9 @@ MINIMUM_TLS = "54bb9d74-fb09-c933-8249-91d5b36310c3"
 FIREWALL = "45d313c3-3fca-5040-035f-d61928366d31"
 FTP_BASIC_AUTH = "56d42cec-3359-c1a2-f3f2-fea2232edc64"
 KEY_VAULT_LOGS = "88bbc99c-e5af-ddd7-6105-6150b2bfa519"
+CORS = "df4d1739-47f0-60c7-1706-3731fea6ab03"
 PURGE_PROTECTION = "4ed62ae4-5072-f9e7-8d94-51c76c48159a"
+UNUSED = {"private endpoint": "nobody uses this tenant"}
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def client(connect: Callable[..., RemediationClient]) -> RemediationClient:
 @pytest.mark.parametrize("key", [SECURE_TRANSFER, PUBLIC_ACCESS, MINIMUM_TLS, FIREWALL, FTP_BASIC_AUTH])
 def test_a_run_is_undone_exactly(sim: ArmSimulator, client: RemediationClient, key: str) -> None:
     """By PATCH and by PUT: every target is what it was."""
-    plan = client.plan([key])
+    plan = client.plan([key], waive=UNUSED)
     before = {step.target_id: sim.resource(step.target_id) for step in plan.steps}
     report = client.apply(plan, approve=plan.digest)
     report.raise_for_failures()
@@ -49,7 +51,7 @@ def test_everything_with_a_way_back_goes_back(sim: ArmSimulator, client: Remedia
         "allowed_origins": ["https://shop.contoso.example"],
         "authorized_ip_ranges": ["203.0.113.0/24"],
     }
-    plan = client.plan(parameters=parameters)
+    plan = client.plan(parameters=parameters, waive=UNUSED)
     exact = [step for step in plan.steps if step.way_back is not None]
     before = {step.target_id: sim.resource(step.target_id) for step in exact}
     report = client.apply(plan, approve=plan.digest)
@@ -58,7 +60,10 @@ def test_everything_with_a_way_back_goes_back(sim: ArmSimulator, client: Remedia
     assert {step.target_id for step in undo.steps} == set(before)
     assert {skip.reason for skip in undo.skipped} == {SkipReason.NO_WAY_BACK}
     assert len(undo.skipped) == len(plan.steps) - len(exact)
-    assert {skip.message for skip in undo.skipped} == {"what it created is not removed", "its fix is irreversible"}
+    assert {skip.message for skip in undo.skipped} == {
+        "what it created is removed only when you name it in remove=[...]",
+        "its fix is irreversible",
+    }
     assert f"to undo run {report.run_id}" in str(undo)
     assert f"- **Undoes run**: {report.run_id}" in to_markdown(undo)
     client.apply(undo, approve=undo.digest).raise_for_failures()
@@ -189,3 +194,87 @@ def test_a_text_with_a_secret_in_it_is_never_put_back_without_the_secret(
     client.apply(undo, approve=undo.digest).raise_for_failures()
     body = sim.resource(accounts[0])
     assert (body["properties"]["supportsHttpsTrafficOnly"], body["tags"]["note"]) == (False, "none")
+
+
+def with_lists(**more: Any) -> Catalog:
+    """A catalog whose fix of an account adds to an array, to an object that may be missing, and to the tags."""
+    fix = Catalog.bundled().get(SECURE_TRANSFER)
+    assert fix is not None
+    body = {
+        "properties": {
+            "supportsHttpsTrafficOnly": True,
+            "networkAcls": {"ipRules": [{"value": "203.0.113.1", "action": "Allow"}]},
+        },
+        "tags": {"reviewed": "yes"},
+    }
+    return Catalog.bundled().with_fixes(attrs.evolve(fix, body=body, **more))
+
+
+RULES = [{"value": "198.51.100.7", "action": "Allow"}, {"value": "192.0.2.1", "action": "Allow"}]
+
+
+def test_arrays_and_tags_go_back_to_the_last_element(
+    sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str]
+) -> None:
+    """In their order; what the fix found in them was kept, and what it added goes."""
+    sim.edit(accounts[0], lambda body: body["properties"].update(networkAcls={"ipRules": RULES}))
+    sim.edit(accounts[1], lambda body: body["properties"].pop("networkAcls", None))
+    before = [sim.resource(account) for account in accounts[:2]]
+    client = connect(journal=MemoryJournal(), catalog=with_lists())
+    report = client.fix(SECURE_TRANSFER, resources=accounts[:2])
+    assert len(sim.resource(accounts[0])["properties"]["networkAcls"]["ipRules"]) == 3
+    client.rollback(report.run_id).raise_for_failures()
+    assert [sim.resource(account) for account in accounts[:2]] == before
+
+
+def test_an_array_that_somebody_added_to_is_theirs_and_so_is_their_tag(
+    sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str]
+) -> None:
+    """An array counts as one value; a tag of ours goes, one of theirs stays, although Azure takes tags whole."""
+
+    def edit(body: dict[str, Any]) -> None:
+        body["properties"]["networkAcls"]["ipRules"].append({"value": "192.0.2.99", "action": "Allow"})
+        body["tags"]["owner"] = "them"
+
+    sim.edit(accounts[0], lambda body: body["properties"].update(networkAcls={"ipRules": RULES}))
+    tags = sim.resource(accounts[0])["tags"]
+    client = connect(journal=MemoryJournal(), catalog=with_lists())
+    report = client.fix(SECURE_TRANSFER, resources=accounts[:1])
+    sim.edit(accounts[0], edit)
+    undo = client.plan_rollback(report.run_id)
+    assert undo.steps[0].left_alone == ("properties.networkAcls.ipRules",)
+    client.apply(undo, approve=undo.digest).raise_for_failures()
+    body = sim.resource(accounts[0])
+    assert [rule["value"][-2:] for rule in body["properties"]["networkAcls"]["ipRules"]] == [".7", ".1", ".1", "99"]
+    assert (body["tags"], body["properties"]["supportsHttpsTrafficOnly"]) == ({**tags, "owner": "them"}, False)
+
+
+def test_child_configuration_goes_back_where_it_was_read(
+    sim: ArmSimulator, connect: Callable[..., RemediationClient]
+) -> None:
+    """Site configuration is not on the site: the child is compared and restored, and the rest of it stays theirs."""
+    client = connect(journal=MemoryJournal())
+    plan = client.plan([CORS], parameters={"allowed_origins": ["https://shop.contoso.example"]})
+    before = {step.target_id: sim.resource(step.target_id) for step in plan.steps}
+    assert all(target.endswith("/config/web") for target in before)
+    report = client.apply(plan, approve=plan.digest)
+    report.raise_for_failures()
+    for target in before:
+        sim.edit(target, lambda body: body["properties"].update(http20Enabled="theirs"))
+    back = client.rollback(report.run_id)
+    assert back.count(Outcome.ROLLED_BACK) == len(before) > 0
+    for target, body in before.items():
+        body["properties"]["http20Enabled"] = "theirs"
+        assert sim.resource(target) == body
+
+
+def test_a_conditional_way_back_says_what_it_depends_on(
+    connect: Callable[..., RemediationClient], accounts: list[str]
+) -> None:
+    """In the plan, before anything is done, and again in the plan of the way back."""
+    client = connect(journal=MemoryJournal(), catalog=with_lists(reversibility="conditional"))
+    plan = client.plan([SECURE_TRANSFER], resources=accounts[:1])
+    report = client.apply(plan, approve=plan.digest)
+    for told in (plan, client.plan_rollback(report.run_id)):
+        assert "way back: conditional (what it sets goes back, what came of it meanwhile may not)" in str(told)
+        assert "conditional (what it sets goes back" in to_markdown(told)

@@ -210,3 +210,17 @@ def test_a_subscription_that_says_no_tenant_is_bound_by_its_id(sim: ArmSimulator
     """An odd answer about the tenant is no tenant."""
     sim.fail("GET", "^[^?]*/subscriptions/[^/?]+[?]", status=200, body={"id": "/subscriptions/x"}, times=None)
     assert client.plan([SECURE_TRANSFER]).tenants == ()
+
+
+def test_what_needs_an_if_match_gets_one_there_and_back(connect: Callable[..., RemediationClient]) -> None:
+    """A type that gives no etag takes the header as a star: in the plan, in its way back, and in a rollback."""
+    catalog = Catalog.bundled().with_fixes(attrs.evolve(fix(SECURE_TRANSFER), if_match="*"))
+    client = connect(catalog=catalog)
+    plan = client.plan([SECURE_TRANSFER]).limit(1)
+    (step,) = plan.steps
+    assert step.way_back is not None
+    assert (step.request.if_match, step.way_back.if_match) == ("*", "*")
+    report = client.apply(plan, approve=plan.digest)
+    assert report.count("applied") == 1
+    assert [step.request.if_match for step in client.plan_rollback(report.run_id).steps] == ["*"]
+    assert client.rollback(report.run_id).count("rolled back") == 1

@@ -8,6 +8,7 @@ import pytest
 
 from defender_remediate import Guards, MemoryJournal, Outcome, RemediationClient
 from defender_remediate.errors import GuardError
+from defender_remediate.journal import fold
 from defender_remediate.models.waves import WaveFinished, Waves
 from defender_remediate.testing import ArmSimulator
 
@@ -100,6 +101,13 @@ def test_what_somebody_puts_back_while_the_wave_is_watched_counts_as_failed(
     assert report.results[0].error is not None
     assert report.results[0].error.code == "Reverted"
     assert len(sim.writes) == 1
+    state = fold(client.journal.read(report.run_id))
+    told = state.steps[plan.steps[0].id].result
+    assert told is not None
+    assert (told.outcome, told.error) == (Outcome.FAILED, report.results[0].error)
+    resumed = client.resume(report.run_id)
+    assert resumed.results[0].outcome is Outcome.FAILED
+    assert client.plan_rollback(report.run_id, steps=[plan.steps[0].id]).steps == ()
 
 
 def test_a_wave_that_cannot_be_looked_at_again_is_in_doubt(sim: ArmSimulator, client: RemediationClient) -> None:
@@ -110,6 +118,9 @@ def test_a_wave_that_cannot_be_looked_at_again_is_in_doubt(sim: ArmSimulator, cl
     report = client.apply(plan, approve=plan.digest, waves=Waves())
     assert report.results[0].outcome is Outcome.IN_DOUBT
     assert len(sim.writes) == 1
+    kept = fold(client.journal.read(report.run_id)).steps[plan.steps[0].id].result
+    assert kept is not None
+    assert kept.outcome is Outcome.IN_DOUBT
 
 
 def test_guards_are_waived_one_by_one_with_a_reason(connect: Callable[..., RemediationClient]) -> None:
@@ -138,3 +149,11 @@ def test_protected_resources_are_not_planned(
     protected = {skip.resource_id for skip in plan.skipped if skip.reason == "protected"}
     assert protected == {account for account in accounts if sim.resource(account)["tags"].get("env") == "prod"}
     assert protected
+
+
+def test_a_wave_that_holds_is_written_down_once(client: RemediationClient) -> None:
+    """A second look that shows the same is no news."""
+    plan = client.plan([SECURE_TRANSFER]).limit(3)
+    report = client.apply(plan, approve=plan.digest, waves=Waves(pause=60))
+    kinds = [type(record).__name__ for record in client.journal.read(report.run_id)]
+    assert (kinds.count("StepEnded"), kinds.count("StepReviewed")) == (3, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 from azure.core import AzureClouds
 from azure.core.credentials import AccessToken
@@ -13,12 +14,21 @@ from defender_remediate import (
     ActivityEvent,
     Assessment,
     Catalog,
+    CatalogProblem,
+    Cause,
+    Check,
     Condition,
+    CreatedResource,
+    Diagnosis,
+    Finding,
     FixAction,
     Guards,
+    Guidance,
     Health,
+    Law,
     Outcome,
     Priority,
+    ProblemSeverity,
     Recommendation,
     RemediationClient,
     RemediationPlan,
@@ -32,6 +42,8 @@ from defender_remediate import (
     Severity,
     SkippedResource,
     StepError,
+    Verdict,
+    Verification,
 )
 from defender_remediate.errors import DefenderRemediateError, RequestError
 from defender_remediate.executors import FixExecutor, PatchExecutor, TemplateExecutor
@@ -89,14 +101,31 @@ def reads(client: RemediationClient) -> None:
     assert_type(recommendation.potential_increase, float)
     assert_type(client.list_assessments("key", status="Unhealthy"), Iterator[Assessment])
     assert_type(client.catalog, Catalog)
+    assert_type(client.catalog.all_for("key", "policy"), tuple[FixAction, ...])
+    assert_type(client.catalog.without("key"), Catalog)
+    assert_type(client.catalog.guidance("key"), Guidance | None)
+    assert_type(client.catalog.role_definition([*client.catalog, "key"], name="x", scopes="/a")["actions"], Any)
+    for parameter in client.catalog.all_for("key")[0].parameters:
+        assert_type(client.list_candidates(parameter, location="westeurope"), Iterator[str])
+    assert_type(recommendation.guidance, Guidance | None)
+    for problem in client.catalog.check(fixes=["my.toml"]):
+        assert_type(problem, CatalogProblem)
+        assert_type(problem.law, Law)
+        assert_type(problem.severity, ProblemSeverity)
 
 
 def cycles(client: RemediationClient, recommendation: Recommendation) -> RemediationReport:
-    plan = client.plan([recommendation, "key"], resources=["/a"], parameters={"workspace_id": "/b"})
+    plan = client.plan([recommendation, "key"], resources=["/a"], parameters={"workspace_id": {"/a": "/b"}})
     assert_type(plan, RemediationPlan)
     assert_type(plan.steps, tuple[RemediationStep, ...])
     assert_type(plan.skipped, tuple[SkippedResource, ...])
     assert_type(plan.digest, str)
+    for resource_id, finding in client.plan(waive={Check.LOCK: "why", "private endpoint": "why"}).findings:
+        assert_type(resource_id, str)
+        assert_type(finding, Finding)
+        assert_type(finding.verdict, Verdict)
+        assert_type(finding.stops, bool)
+        assert_type(finding.evidence, tuple[str, ...])
     assert_type(plan.only(keys=["key"]).limit(3), RemediationPlan)
     assert_type(RemediationPlan.from_json(plan.to_json()), RemediationPlan)
     report = client.apply(plan, approve=plan.digest)
@@ -107,6 +136,17 @@ def cycles(client: RemediationClient, recommendation: Recommendation) -> Remedia
         assert_type(result.health, Health)
         assert_type(result.error, StepError | None)
         assert_type(report.step(result), RemediationStep | None)
+        assert_type(result.verified, Verification)
+        assert_type(result.diagnosis, Diagnosis | None)
+        if result.diagnosis:
+            assert_type(result.diagnosis.cause, Cause)
+            assert_type(result.diagnosis.look_again, datetime | None)
+        assert_type(result.created, tuple[CreatedResource, ...])
+    undo = client.plan_rollback(report.run_id, steps=["id"], remove=["/a"])
+    assert_type(undo.removable, tuple[str, ...])
+    assert_type([step.is_removal for step in undo.steps], list[bool])
+    assert_type(client.apply(undo, approve=undo.digest, waive={"removal": "why"}), RemediationReport)
+    assert_type(client.resume(report.run_id, waive={"window": "why"}), RemediationReport)
     report.raise_for_failures()
     assert_type(client.verify(report, timeout=3600), RemediationReport)
     return client.fix(recommendation, resources=["/a"], parameters={"workspace_id": "/b"})

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from defender_remediate.models.diagnosis import Diagnosis
 from defender_remediate.models.plan import PropertyChange, SkippedResource
 from defender_remediate.models.result import StepError
 from defender_remediate.reports import to_csv, to_html, to_markdown
@@ -63,7 +64,7 @@ def test_a_report_as_markdown(make_report, make_result):
     assert (
         f"| {account} | Secure transfer to storage accounts should be enabled | applied "
         "| properties.supportsHttpsTrafficOnly: false -&gt; true<br>"
-        'properties.minimumTlsVersion: (absent) -&gt; "TLS1\\_2" | pending |  |'
+        'properties.minimumTlsVersion: (absent) -&gt; "TLS1\\_2" | pending |  |  |'
     ) in lines
     assert lines[-5:] == ["", "## Warnings", "", "| Warning |", "| --- |", "| hook 1 raised |"][-5:]
     assert any("ScopeLocked: locked (remove it)" in line and "1c5de8e1-" in line for line in lines)
@@ -116,9 +117,10 @@ class _Page(HTMLParser):
 def test_no_text_breaks_out_of_the_page(make_plan, make_report, make_result, name):
     """Whatever a title or an error says, the page has the tags of this library and no others."""
     error = StepError(code="X", message=name)
+    why = Diagnosis(cause="stale", message=name, evidence=(name,), advice=name)
     for document in (
         make_plan(skipped=(SkippedResource(resource_id=name, keys=(name,), reason="no fix", message=name),)),
-        make_report(run_id=name, results=(make_result(error=error),), warnings=(name,)),
+        make_report(run_id=name, results=(make_result(error=error, diagnosis=why),), warnings=(name,)),
     ):
         page = _Page()
         page.feed(to_html(document))
@@ -156,6 +158,8 @@ def test_rows_for_a_spreadsheet(make_report, make_result):
         "outcome": "applied",
         "compliant": "true",
         "health": "pending",
+        "diagnosis": "",
+        "look_again": "",
         "attempts": "1",
         "error_code": "",
         "error_message": "",
@@ -173,9 +177,10 @@ def test_rows_for_a_spreadsheet(make_report, make_result):
 def test_no_cell_is_a_formula(make_report, make_result, name):
     """A spreadsheet takes every cell for text, and the table keeps its shape."""
     error = StepError(code=name, message=name, hint=name)
-    report = make_report(results=(make_result(resource_id=name, error=error), make_result()))
+    why = Diagnosis(cause="stale", message=name)
+    report = make_report(results=(make_result(resource_id=name, error=error, diagnosis=why), make_result()))
     rows = list(csv.reader(io.StringIO(to_csv(report))))
-    assert [len(row) for row in rows] == [15, 15, 15]
+    assert [len(row) for row in rows] == [17, 17, 17]
     assert not any(cell.lstrip()[:1] in ("=", "+", "-", "@") for row in rows for cell in row if cell.strip())
 
 

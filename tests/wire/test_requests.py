@@ -27,7 +27,7 @@ from defender_remediate.errors import (
 )
 from defender_remediate.models.plan import PlannedRequest
 from defender_remediate.testing.clock import VirtualClock
-from defender_remediate.testing.credential import SimulatedCredential
+from defender_remediate.testing.credential import TOKEN, SimulatedCredential
 
 BASE = "https://management.azure.com"
 ACCOUNT = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/a"
@@ -44,7 +44,7 @@ def test_a_write_as_it_goes_out(session: ArmSession, wire: responses.RequestsMoc
             matchers.json_params_matcher({"properties": {"a": True}}),
             matchers.header_matcher(
                 {
-                    "Authorization": "Bearer simulated",
+                    "Authorization": f"Bearer {TOKEN}",
                     "Content-Type": "application/json",
                     "Accept": "application/json",
                     "x-ms-correlation-request-id": "run-1",
@@ -243,7 +243,7 @@ def test_plain_http_works_on_this_machine(clock: VirtualClock) -> None:
 
     with server(serve) as base, loopback(base, clock) as session:
         assert session.get("/x", api_version="1").body == {"id": "x"}
-    assert b"Authorization: Bearer simulated" in seen[0]
+    assert f"Authorization: Bearer {TOKEN}".encode() in seen[0]
     assert seen[0].startswith(b"GET /x?api-version=1 HTTP/1.1")
 
 

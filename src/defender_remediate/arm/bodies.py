@@ -15,6 +15,7 @@ from defender_remediate.errors import MalformedResponseError
 from defender_remediate.models import _wire
 from defender_remediate.models._json import freeze
 from defender_remediate.models._prose import plain_text
+from defender_remediate.models._redact import redact_text
 
 _SHORT = 300
 _DEEP = 12
@@ -47,10 +48,12 @@ def json_of(content: bytes, where: str) -> Any:
     """
     if not content.strip():
         return None
+    text = _decoded(content)
+    if isinstance(text, UnicodeDecodeError):
+        # Not chained: it carries all that was received, and shows it.
+        raise MalformedResponseError(f"{where}: the answer is not UTF-8 ({text.reason} at {text.start})")
     try:
-        return json.loads(content.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise MalformedResponseError(f"{where}: the answer is not UTF-8 ({error.reason} at {error.start})") from error
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         seen = summary(content)
         raise MalformedResponseError(
@@ -59,10 +62,18 @@ def json_of(content: bytes, where: str) -> Any:
         ) from error
 
 
+def _decoded(content: bytes) -> str | UnicodeDecodeError:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return error
+
+
 def summary(content: bytes) -> str:
-    """The first words of a body that is not JSON, without its markup."""
+    """The first words of a body that is not JSON, without its markup and the secrets in it."""
     found = content[:20_000].decode("utf-8", errors="replace")
     text = " ".join(plain_text(_STYLE.sub(" ", found)).split()) if "<" in found else " ".join(found.split())
+    text = redact_text(text)
     return text if len(text) <= _SHORT else f"{text[: _SHORT - 1]}…"
 
 

@@ -13,6 +13,7 @@ from defender_remediate.arm.errors import body_of, error_from_operation, transla
 from defender_remediate.arm.operations import wait_for
 from defender_remediate.arm.reader import Reader
 from defender_remediate.arm.session import ArmResponse, ArmSession
+from defender_remediate.arm.urls import shown
 from defender_remediate.errors import MalformedResponseError
 from defender_remediate.models._json import thaw
 from defender_remediate.models.plan import PlannedRequest
@@ -74,9 +75,13 @@ def deploy(session: ArmSession, deployment: PlannedRequest) -> ArmResponse:
         policies=[],
     )
     with translate("PUT", url):
-        answer = client.deployments.begin_create_or_update_at_scope(
-            scope.strip("/"), name, thaw(deployment.body), polling=False, cls=_raw
-        ).result()
+        try:
+            answer = client.deployments.begin_create_or_update_at_scope(
+                scope.strip("/"), name, thaw(deployment.body), polling=False, cls=_raw
+            ).result()
+        except ValueError as error:
+            # The client reads the answer before it hands it on, and lets what json raises through.
+            raise MalformedResponseError(f"PUT {shown(url)}: the answer is not JSON, or was cut: {error}") from error
         received = body_of(answer)
     return ArmResponse.of(answer, received, method="PUT", url=url)
 

@@ -137,7 +137,23 @@ def translate(method: str, url: str) -> Iterator[None]:
     except DefenderRemediateError:
         raise
     except AzureError as error:
-        raise _translated(error, method, url) from error
+        translated = _translated(error, method, url)
+        _hide_secrets(error)
+        raise translated from error
+
+
+def _hide_secrets(error: AzureError) -> None:
+    """Take the secrets out of the texts of an error that stays on as a cause: a traceback prints them all."""
+    for link in _chain(error):
+        if all(redact_text(text) == text for text in (str(link), repr(link))):
+            continue
+        link.args = tuple(item if isinstance(item, BaseException) else redact_text(str(item)) for item in link.args)
+        for name, text in list(vars(link).items()):
+            if isinstance(text, str):
+                setattr(link, name, redact_text(text))
+        if isinstance(link, HttpResponseError):
+            # It prints the body of its answer.
+            link.response = link.error = link.model = None
 
 
 def _translated(error: AzureError, method: str, url: str) -> DefenderRemediateError:

@@ -6,7 +6,7 @@ First answer                            What is asked until it ends
 with ``Azure-AsyncOperation``           that URL: always 200, and only ``status`` in the body counts
 202 with ``Location``                   that URL: 202 while it runs, then the final answer
 200, 201 with a ``provisioningState``   the resource, until the state is Succeeded, Failed or Canceled
-202 with neither header                 the same
+202 with neither header                 the same; a resource that is to be removed has ended when it is gone
 ======================================  ==================================================================
 
 The newest link and the newest ``Retry-After`` count at every step; without ``Retry-After`` 30 seconds pass between two
@@ -27,9 +27,11 @@ from defender_remediate.arm.reader import Reader
 from defender_remediate.arm.session import ArmResponse
 from defender_remediate.errors import (
     DefenderRemediateError,
+    NotFoundError,
     OperationFailedError,
     OperationTimeoutError,
     PolicyViolationError,
+    ProviderNotRegisteredError,
     RequestError,
 )
 from defender_remediate.models import _wire
@@ -176,6 +178,8 @@ def _ask(watch: _Watch, read: Callable[[], ArmResponse], delay: float, link: _Li
         answer = _answer_of(read)
         if isinstance(answer, ArmResponse):
             return answer
+        if watch.method == "DELETE" and link is None and _is_gone(answer):
+            return ArmResponse(status=204, headers={}, body=None, request_id="", url=watch.path, method="DELETE")
         failed = answer
         if link is not None and link.refusal_is_answer and isinstance(answer, RequestError) and _is_answer(answer):
             raise _failure_from(watch, answer) from answer
@@ -220,6 +224,10 @@ def _refuse_failure(watch: _Watch, answer: ArmResponse, state: str) -> None:
         raise error_from_operation(
             answer.body, answer.headers, status=answer.status, state=state, method=watch.method, url=watch.path
         )
+
+
+def _is_gone(error: DefenderRemediateError) -> bool:
+    return isinstance(error, NotFoundError) and not isinstance(error, ProviderNotRegisteredError)
 
 
 def _is_answer(error: RequestError) -> bool:

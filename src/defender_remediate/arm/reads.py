@@ -46,7 +46,8 @@ def is_worth_retrying(error: BaseException | None, unauthorized: int) -> bool:
             return False
         if isinstance(error, UnauthorizedError):
             return unauthorized <= 1
-        return isinstance(error, (ThrottledError, ServiceError)) or (
+        # Who does not offer something (501) will not offer it in a second either.
+        return (isinstance(error, (ThrottledError, ServiceError)) and error.status != 501) or (
             isinstance(error, BusyError) and error.status == 429
         )
     return isinstance(error, (ConnectionFailedError, MalformedResponseError))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from defender_remediate.errors import GuardError, PlanError, PlanNotApprovedError
 from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.models.guards import Guards
-from defender_remediate.models.plan import RemediationPlan
+from defender_remediate.models.plan import RemediationPlan, RemediationStep
 from defender_remediate.planning.guards import protection, violations
 
 
@@ -57,23 +57,49 @@ def _check_same(name: str, planned: Sequence[str], here: Sequence[str]) -> None:
         raise PlanError(f"the plan was made for another {name}: {places}", hint="plan again here")
 
 
-def check_guards(plan: RemediationPlan, guards: Guards, *, now: datetime, waive: Mapping[str, str]) -> None:
+def check_guards(
+    plan: RemediationPlan,
+    guards: Guards,
+    *,
+    now: datetime,
+    waive: Collection[str],
+    left: Collection[str] | None = None,
+) -> None:
     """Refuse a plan that goes beyond a guard which was not waived.
+
+    Args:
+        plan: The plan.
+        guards: The guards.
+        now: The time.
+        waive: The names of the guards that were waived.
+        left: The ids of the steps that a resume goes on with; None for a plan that begins.
 
     Raises:
         GuardError: Names the guard.
     """
-    for found in violations(guards, plan, now):
+    for found in violations(guards, plan, now, left=left):
         if found.guard not in waive:
             raise GuardError(found.message, guard=found.guard, hint=found.hint)
     for step in plan.steps:
-        reason = protection(guards, step.resource_id, None)
-        if reason:
-            raise GuardError(f"{step.target_id}: {reason}", guard="protected", hint="leave it out with plan.only(...)")
-        for key in step.irreversible_keys:
-            if not guards.allows(key):
-                raise GuardError(
-                    f"the change of {step.target_id} cannot be undone and was not consented to",
-                    guard="allow_irreversible",
-                    hint=f'pass guards=Guards(allow_irreversible=["{key}"])',
-                )
+        if left is None or step.id in left:
+            _check_step(step, guards)
+
+
+def _check_step(step: RemediationStep, guards: Guards) -> None:
+    for reason in filter(None, (protection(guards, one, None) for one in _written(step))):
+        raise GuardError(f"{step.target_id}: {reason}", guard="protected", hint="leave it out with plan.only(...)")
+    for key in step.irreversible_keys:
+        if not guards.allows(key):
+            raise GuardError(
+                f"the change of {step.target_id} cannot be undone and was not consented to",
+                guard="allow_irreversible",
+                hint=f'pass guards=Guards(allow_irreversible=["{key}"])',
+            )
+
+
+def _written(step: RemediationStep) -> Iterator[str]:
+    """The resource of a step, and its target where that is none of the resource's own parts."""
+    yield step.resource_id
+    is_inside = f"{step.target_id.casefold()}/".startswith(f"{step.resource_id.casefold()}/")
+    if step.is_removal or not is_inside:
+        yield step.target_id

@@ -9,10 +9,18 @@ from typing import Any
 import attrs
 
 from defender_remediate.arm.session import ArmResponse, ArmSession
-from defender_remediate.engine.endings import ended, moved, not_in_effect, planned_before
+from defender_remediate.engine.creations import left_behind
+from defender_remediate.engine.endings import ended, moved, not_in_effect, not_read, planned_before, protected
 from defender_remediate.engine.reactions import Next, Reaction, reaction_to, step_error
-from defender_remediate.engine.reading import read, read_back
-from defender_remediate.errors import ConnectionCutError, DefenderRemediateError, JournalError
+from defender_remediate.engine.reading import is_moving, read, read_back
+from defender_remediate.engine.tags import TagWatch
+from defender_remediate.errors import (
+    ConnectionCutError,
+    DefenderRemediateError,
+    JournalError,
+    NotFoundError,
+    ProviderNotRegisteredError,
+)
 from defender_remediate.executors.protocol import FixExecutor, StepContext, Submission
 from defender_remediate.journal import RunLog, StepAccepted, StepIntended, StepState
 from defender_remediate.journal.redaction import HIDDEN_POLL
@@ -29,6 +37,11 @@ _WITHHELD = StepError(
     code="Withheld",
     message="the request had a secret in it, which the journal does not keep, so it cannot be sent from there",
     hint="plan again and approve the new plan",
+)
+_STILL_MOVING = StepError(
+    code="StillChanging",
+    message="Azure answered success, but the target says that it is still being changed",
+    hint="client.verify(report) looks at it again",
 )
 _LINKS = ("azure-asyncoperation", "location")
 
@@ -54,6 +67,11 @@ class Attempts:
         before: The target as it was read last.
         withheld: Whether the journal did not keep the request, because it had a secret in it: it cannot be sent again.
         sent: How many times the write was sent.
+        unsettled: Whether one of them may have taken effect, late or unseen: then nothing that comes after it is the
+            last word before the target was read.
+        deadline: When the attempt that is under way has taken too long, on the session's clock.
+        watch: Looks for protected tags before each attempt.
+        undoes: Whether the step belongs to a plan that rolls back.
     """
 
     session: ArmSession
@@ -65,21 +83,37 @@ class Attempts:
     before: Any = None
     withheld: bool = False
     sent: int = 0
+    unsettled: bool = False
+    deadline: float = 0.0
     request_id: str = ""
+    watch: TagWatch
+    undoes: bool = False
 
     def result(self) -> RemediationResult:
         """Send, until it is clear what became of it."""
         if self.withheld:
             return self._end(Outcome.FAILED, error=_WITHHELD)
         while True:
+            kept_off = self._kept_off()
+            if kept_off is not None:
+                return kept_off
             failure = self._try()
             ending = self._proven() if failure is None else self._after(failure)
             if ending is not None:
                 return ending
 
+    def _kept_off(self) -> RemediationResult | None:
+        """The result when the resource is protected by now, or when nobody can tell; None when it may be written."""
+        try:
+            why = self.watch.why_not(self.step, self.before)
+        except DefenderRemediateError as error:
+            return self._counted(not_read(self.step, error))
+        return self._counted(protected(self.step, why, self.before)) if why else None
+
     def go_on(self, known: StepState) -> RemediationResult:
         """Find out what became of the last attempt of an interrupted run, and go on from there."""
-        self.sent = known.attempts
+        self.sent, self.deadline = known.attempts, self._deadline()
+        self.unsettled = known.accepted is None or known.attempts > 1
         if known.accepted is not None and known.accepted.poll_kind != HIDDEN_POLL:
             failure = self._wait_for(Submission(response=_as_response(self.step, known.accepted)))
             ending = self._proven() if failure is None else self._after(failure)
@@ -91,13 +125,17 @@ class Attempts:
     def _after(self, failure: _Failure) -> RemediationResult | None:
         reaction = reaction_to(failure.error, attempt=self.sent)
         error = step_error(failure.error)
-        if reaction.next is Next.GIVE_UP:
-            return self._end(reaction.outcome, error=error)
-        if failure.accepted or reaction.next is Next.LOOK:
-            seen = self._look(error, resend=not failure.accepted)
+        over = self.sent >= MAX_ATTEMPTS or (reaction.wait or 0.0) > MAX_WAIT
+        self.unsettled = self.unsettled or reaction.next is Next.LOOK
+        refused = reaction.next is Next.GIVE_UP
+        if (failure.accepted and not refused) or (self.unsettled and (over or reaction.next is not Next.RETRY)):
+            # Also when it was refused: what was sent before may be the reason.
+            seen = self._look(error, resend=refused or not failure.accepted)
             if seen is not None:
                 return seen
-        if self.sent >= MAX_ATTEMPTS or (reaction.wait or 0.0) > MAX_WAIT:
+        if refused:
+            return self._end(reaction.outcome, error=error)
+        if over:
             return self._end(Outcome.FAILED, error=error)
         self._wait(reaction)
         return self._look_again(reaction, error)
@@ -117,10 +155,15 @@ class Attempts:
             # What cannot be written down is not done.
             return _Failure(error=error, accepted=False)
         self.sent += 1
+        self.deadline = self._deadline()
         try:
-            submission = self.executor.submit(self._context())
+            send = self.executor.undo if self.undoes else self.executor.submit
+            submission = send(self._context())
         except DefenderRemediateError as error:
             self.request_id = getattr(error, "request_id", "") or self.request_id
+            if self.step.is_removal and _says_gone(error):
+                # Whoever removed it: it is gone, and that is looked at next.
+                return None
             return _Failure(error=error, accepted=False)
         except Exception as error:  # noqa: BLE001 - an executor that breaks its contract must not stop the other steps
             return self._broken(error)
@@ -148,13 +191,16 @@ class Attempts:
         text = f"the executor {self.step.executor!r} raised {type(error).__name__}: {error}"
         return _Failure(error=ConnectionCutError(redact_text(text)), accepted=True)
 
+    def _deadline(self) -> float:
+        return self.session.clock.monotonic() + self.timeout
+
     def _context(self) -> StepContext:
         return StepContext(step=self.step, before=self.before, session=self.session, timeout=self.timeout)
 
     def _look(self, error: StepError, *, resend: bool) -> RemediationResult | None:
         """Read the target after an answer that leaves it open; None when the write may be sent again."""
         try:
-            self.before = read_back(self.session, self.step)
+            self.before = read_back(self.session, self.step, deadline=self.deadline)
         except DefenderRemediateError as unread:
             return self._end(Outcome.IN_DOUBT, error=_unread(error, unread))
         return self._seen(error, resend=resend)
@@ -164,8 +210,9 @@ class Attempts:
         try:
             self.before = read(self.session, self.step)
         except DefenderRemediateError as unread:
-            return self._end(reaction.outcome, error=_unread(error, unread))
-        if reaction.next is Next.LOOK:
+            outcome = Outcome.IN_DOUBT if self.unsettled else reaction.outcome
+            return self._end(outcome, error=_unread(error, unread))
+        if self.unsettled:
             # What changed may be our own write, late.
             return self._seen(error, resend=True)
         if fingerprint(self.before) == self.step.fingerprint:
@@ -175,18 +222,20 @@ class Attempts:
     def _seen(self, error: StepError, *, resend: bool) -> RemediationResult | None:
         if holds(self.step.compliant_when, self.before):
             return self._end(Outcome.APPLIED, body=self.before)
-        if resend and fingerprint(self.before) == self.step.fingerprint:
+        if resend and fingerprint(self.before) == self.step.fingerprint and not is_moving(self.before):
             return None
         return self._end(Outcome.IN_DOUBT, body=self.before, error=error)
 
     def _proven(self) -> RemediationResult:
         """The result of a write that Azure says has succeeded: success only when the target shows it."""
         try:
-            body = read_back(self.session, self.step)
+            body = read_back(self.session, self.step, deadline=self.deadline)
         except DefenderRemediateError as error:
             return self._end(Outcome.IN_DOUBT, error=step_error(error))
         if holds(self.step.compliant_when, body):
             return self._end(Outcome.APPLIED, body=body)
+        if is_moving(body):
+            return self._end(Outcome.IN_DOUBT, body=body, error=_STILL_MOVING)
         return self._end(Outcome.FAILED, body=body, error=not_in_effect(self.step, body))
 
     def _wait(self, reaction: Reaction) -> None:
@@ -194,10 +243,17 @@ class Attempts:
         self.session.clock.sleep(backoff if reaction.wait is None else reaction.wait)
 
     def _end(self, outcome: Outcome, *, body: Any = ABSENT, error: StepError | None = None) -> RemediationResult:
-        return self._counted(ended(self.step, outcome, error=error, body=body))
+        result = ended(self.step, outcome, error=error, body=body)
+        if outcome is Outcome.APPLIED:
+            result = attrs.evolve(result, created=left_behind(self.session, self.step, body))
+        return self._counted(result)
 
     def _counted(self, result: RemediationResult) -> RemediationResult:
         return attrs.evolve(result, attempts=self.sent, request_id=self.request_id)
+
+
+def _says_gone(error: DefenderRemediateError) -> bool:
+    return isinstance(error, NotFoundError) and not isinstance(error, ProviderNotRegisteredError)
 
 
 def _unread(error: StepError, unread: DefenderRemediateError) -> StepError:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import attrs
 
 from defender_remediate.engine.parallel import in_parallel
 from defender_remediate.engine.prepare import Prepared
+from defender_remediate.engine.removal import covers, created_by, removals, to_remove
 from defender_remediate.engine.step import StepRunner
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError
 from defender_remediate.journal import RunState, StepState
@@ -17,23 +18,27 @@ from defender_remediate.models.fix import Reversibility
 from defender_remediate.models.plan import PlannedRequest, PropertyChange, RemediationStep, SkippedResource, SkipReason
 from defender_remediate.planning.changes import changes, fingerprint, settled
 from defender_remediate.planning.merge import difference, merge_patch
+from defender_remediate.planning.preflight.subject import Subject
 from defender_remediate.planning.restore import Restoration, is_restored, restoration
 
 _UNDOES = "undoes: "
-_WITHOUT_WAY_BACK = {True: "its fix is irreversible", False: "what it created is not removed"}
+_STAYS = "what it created is removed only when you name it in remove=[...]"
 
 
-def backward(run: RunState, *, only: Iterable[str] | None, runner: StepRunner, workers: int) -> Prepared:
+def backward(
+    run: RunState, *, only: Iterable[str] | None, remove: Iterable[str] = (), runner: StepRunner, workers: int
+) -> Prepared:
     """Plan the undoing of a run, newest step first; reads each target once and writes nothing.
 
     Args:
         run: What the journal says of the run.
         only: Ids of the steps to undo; None for all that were sent.
+        remove: Ids of resources that the run created, to be removed. Nothing is removed that is not named.
         runner: Reads the targets.
         workers: Threads at most.
 
     Raises:
-        InvalidInputError: A step id that the run does not have.
+        InvalidInputError: A step id that the run does not have, or a resource that it did not create.
     """
     wanted = None if only is None else set(only)
     unknown = sorted((wanted or set()) - set(run.steps))
@@ -42,19 +47,22 @@ def backward(run: RunState, *, only: Iterable[str] | None, runner: StepRunner, w
             f"run {run.opened.run_id} has no step {unknown[0]!r}", hint="report.plan.steps has the steps and their ids"
         )
     states = [state for state in reversed(list(run.steps.values())) if wanted is None or state.step.id in wanted]
-    done = in_parallel(lambda state: _one(state, runner), states, workers=workers)
+    removed = to_remove(remove, states, run_id=run.opened.run_id)
+    done = in_parallel(lambda state: _one(state, removed, runner), states, workers=workers)
     return Prepared(
+        removable=tuple(one for prepared in done for one in prepared.removable),
         steps=tuple(step for prepared in done for step in prepared.steps),
         skipped=tuple(skip for prepared in done for skip in prepared.skipped),
+        subjects=tuple(subject for prepared in done for subject in prepared.subjects),
     )
 
 
-def _one(state: StepState, runner: StepRunner) -> Prepared:
+def _one(state: StepState, removed: Collection[str], runner: StepRunner) -> Prepared:
     step = state.step
     if state.attempts == 0:
         return _skipped(step, SkipReason.NOT_APPLIED, "nothing of it was sent")
     if step.way_back is None:
-        return _skipped(step, SkipReason.NO_WAY_BACK, _WITHOUT_WAY_BACK[step.reversibility is Reversibility.NONE])
+        return _without_way_back(state, removals(state, removed, reader=runner.session))
     try:
         current = runner.read(step)
     except DefenderRemediateError as error:
@@ -67,7 +75,29 @@ def _one(state: StepState, runner: StepRunner) -> Prepared:
     found = attrs.evolve(found, left_alone=(*moved, *lost))
     if not found.restored:
         return _skipped(step, SkipReason.NOTHING_TO_RESTORE, _why_nothing(moved, lost))
-    return Prepared(steps=(_step(step, current, found),))
+    planned = _step(step, current, found)
+    return Prepared(steps=(planned,), subjects=(Subject(step=planned, before=settled(current), after=found.body),))
+
+
+def _without_way_back(state: StepState, going: Prepared) -> Prepared:
+    """What a step created goes as it was asked for; what else it did stays, and the plan says so."""
+    step = state.step
+    gone = {one.target_id.casefold() for one in going.steps}
+    created = created_by([state])
+    if gone and covers({key: created[key] for key in gone}, step):
+        return going
+    if created and not going.removable and not going.steps and not going.skipped and covers(created, step):
+        return _skipped(step, SkipReason.NOTHING_TO_RESTORE, "what it created is gone, or not as the run left it")
+    rest = _skipped(step, SkipReason.NO_WAY_BACK, _why_not(step, is_removable=bool(going.removable)))
+    return attrs.evolve(going, skipped=(*going.skipped, *rest.skipped))
+
+
+def _why_not(step: RemediationStep, *, is_removable: bool) -> str:
+    if step.is_removal:
+        return "what it removed is not made again"
+    if step.reversibility is Reversibility.NONE:
+        return "its fix is irreversible"
+    return _STAYS if is_removable else "what it changed is not put back"
 
 
 def _why_nothing(moved: Iterable[str], lost: Iterable[str]) -> str:
@@ -99,6 +129,8 @@ def _step(step: RemediationStep, current: object, found: Restoration) -> Remedia
         impact_reason=_undone(step.impact_reason),
         left_alone=found.left_alone,
         irreversible_keys=(),
+        creates=(),
+        findings=(),
     )
 
 
@@ -110,7 +142,8 @@ def _undone(reason: str) -> str:
 
 def _request(step: RemediationStep, before: dict[str, object], after: dict[str, object]) -> PlannedRequest:
     body = difference(before, after) if step.request.lays_over else merge_patch(before, after)
-    return attrs.evolve(step.request, body=body, if_match="")
+    # The etag of then is none of now; a type that asks for any takes any.
+    return attrs.evolve(step.request, body=body, if_match="*" if step.request.if_match == "*" else "")
 
 
 def _told(value: object) -> object:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from defender_remediate.engine.reactions import reaction_to, step_error
+from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.models._json import ABSENT, FrozenMap
 from defender_remediate.models.condition import Test
 from defender_remediate.models.plan import RemediationStep, SkippedResource, SkipReason
@@ -11,7 +13,12 @@ from defender_remediate.models.result import Outcome, RemediationResult, StepErr
 from defender_remediate.planning.compliance import holds
 from defender_remediate.planning.paths import look_up
 
-_NOTHING_TO_DO = {SkipReason.ALREADY_COMPLIANT: Outcome.ALREADY_COMPLIANT}
+# A check before the change that stops it says what Azure would have said.
+_LEFT_ALONE = {
+    SkipReason.ALREADY_COMPLIANT: Outcome.ALREADY_COMPLIANT,
+    SkipReason.BLOCKED: Outcome.BLOCKED,
+    SkipReason.UNCHECKED: Outcome.BLOCKED,
+}
 
 
 def planned_before(step: RemediationStep) -> FrozenMap:
@@ -48,6 +55,32 @@ def moved(step: RemediationStep, body: Any) -> RemediationResult:
     return ended(step, Outcome.SKIPPED, body=body, error=drifted)
 
 
+def protected(step: RemediationStep, why: str, body: Any) -> RemediationResult:
+    """The result of a step whose resource got a protected tag since it was planned: nothing was sent."""
+    error = StepError(
+        code="Protected",
+        message=why,
+        hint="a plan made now leaves it out; take the tag off, or change protected_tags of the Guards",
+    )
+    return ended(step, Outcome.SKIPPED, body=body, error=error)
+
+
+def there_already(step: RemediationStep, resource_id: str, body: Any) -> RemediationResult:
+    """The result of a step that was to create what somebody has created since: nothing was sent."""
+    error = StepError(
+        code="Drifted",
+        message=f"{resource_id} was to be created, and exists by now",
+        hint="plan again and approve the new plan",
+    )
+    return ended(step, Outcome.SKIPPED, body=body, error=error)
+
+
+def not_read(step: RemediationStep, error: DefenderRemediateError) -> RemediationResult:
+    """The result of a step whose target could not be looked at. Nothing was sent, so nothing is in doubt."""
+    blocked = reaction_to(error).outcome is Outcome.BLOCKED
+    return ended(step, Outcome.BLOCKED if blocked else Outcome.FAILED, error=step_error(error))
+
+
 def not_in_effect(step: RemediationStep, body: Any) -> StepError:
     """Why a success that the target does not show is none."""
     condition = step.compliant_when
@@ -72,7 +105,7 @@ def not_tried(step: RemediationStep, stopped: str) -> RemediationResult:
 
 def left_alone(skip: SkippedResource) -> RemediationResult:
     """The result of a resource that the plan had left out."""
-    outcome = _NOTHING_TO_DO.get(skip.reason, Outcome.SKIPPED)
+    outcome = _LEFT_ALONE.get(skip.reason, Outcome.SKIPPED)
     why = StepError(code=str(skip.reason), message=skip.message or str(skip.reason))
     return RemediationResult(
         resource_id=skip.resource_id,

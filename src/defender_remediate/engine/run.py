@@ -16,7 +16,7 @@ from defender_remediate.engine.reactions import step_error
 from defender_remediate.engine.step import StepRunner
 from defender_remediate.errors import DefenderRemediateError, JournalError
 from defender_remediate.executors.protocol import FixExecutor
-from defender_remediate.journal import Noted, RunEnded, RunLog, StepEnded, StepState
+from defender_remediate.journal import Noted, RunEnded, RunLog, StepEnded, StepReviewed, StepState
 from defender_remediate.models._json import FrozenMap
 from defender_remediate.models._redact import redact_text
 from defender_remediate.models.events import RemediationEvent, RunFinished, RunStarted, StepFinished, StepStarted
@@ -100,7 +100,10 @@ class Run:
     def _judge(self, waves: Waves, wave: Sequence[RemediationStep], number: int, count: int, remaining: int) -> str:
         self.runner.session.clock.sleep(waves.pause)
         results = tuple(in_parallel(self._seen_again, wave, workers=self.workers))
-        self._results.update((result.step_id, result) for result in results)
+        for result in results:
+            if result != self._results[result.step_id]:
+                self._results[result.step_id] = result
+                self._write(StepReviewed(at=self.runner.session.clock.now(), result=result))
         failed = sum(not result.outcome.is_good for result in self._results.values())
         stop = waves.must_stop(failed, len(self._results))
         if stop or waves.gate is None or not remaining:
@@ -162,7 +165,7 @@ class Run:
                 result = attrs.evolve(result, outcome=Outcome.ROLLED_BACK)
             tell(StepFinished(run_id=self.run_id, step=step, result=result, done=0, total=0))
 
-    def _write(self, record: StepEnded | RunEnded | Noted) -> None:
+    def _write(self, record: StepEnded | StepReviewed | RunEnded | Noted) -> None:
         try:
             self.log.append(record)
         except JournalError as error:

@@ -9,9 +9,10 @@ import attrs
 
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.engine.attempts import Attempts
-from defender_remediate.engine.endings import ended, moved
-from defender_remediate.engine.reactions import reaction_to, step_error
+from defender_remediate.engine.creations import already_there
+from defender_remediate.engine.endings import ended, moved, not_read, protected, there_already
 from defender_remediate.engine.reading import read
+from defender_remediate.engine.tags import TagWatch
 from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.journal import Phase, RunLog, StepState
@@ -28,11 +29,15 @@ class StepRunner:
     Attributes:
         timeout: Seconds that one long-running operation may take.
         jitter: Gives a number from 0 to 1, to spread retries.
+        watch: Looks for protected tags before anything is sent.
+        undoes: Whether the steps belong to a plan that rolls back.
     """
 
     session: ArmSession
     timeout: float
     jitter: Callable[[], float]
+    watch: TagWatch
+    undoes: bool = False
 
     def run(
         self,
@@ -61,6 +66,8 @@ class StepRunner:
             timeout=self.timeout,
             jitter=self.jitter,
             withheld=withheld,
+            watch=self.watch,
+            undoes=self.undoes,
         )
         try:
             begun = known is not None and known.phase is not Phase.NEW
@@ -73,13 +80,18 @@ class StepRunner:
     def _begin(self, step: RemediationStep, attempts: Attempts) -> RemediationResult:
         try:
             attempts.before = self.read(step)
+            if fingerprint(attempts.before) != step.fingerprint:
+                return self._moved(step, attempts.before)
+            found = already_there(self.session, step)
         except DefenderRemediateError as error:
-            # Nothing was sent, so nothing is in doubt.
-            blocked = reaction_to(error).outcome is Outcome.BLOCKED
-            return ended(step, Outcome.BLOCKED if blocked else Outcome.FAILED, error=step_error(error))
-        if fingerprint(attempts.before) != step.fingerprint:
-            return moved(step, attempts.before)
-        return attempts.result()
+            return not_read(step, error)
+        return there_already(step, found, attempts.before) if found else attempts.result()
+
+    def _moved(self, step: RemediationStep, body: Any) -> RemediationResult:
+        """The result of a step whose target moved. What moved may be that it is protected now."""
+        result = moved(step, body)
+        why = "" if result.outcome is Outcome.ALREADY_COMPLIANT else self.watch.why_not(step, body)
+        return protected(step, why, body) if why else result
 
     def read(self, step: RemediationStep) -> Any:
         """The target's body now; None when it does not exist."""

@@ -12,7 +12,7 @@ from defender_remediate.arm.session import ArmResponse
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.executors.protocol import Preview, PreviewContext, StepContext, Submission
 from defender_remediate.models.fix import FixKind
-from defender_remediate.models.plan import PlannedRequest
+from defender_remediate.models.plan import CreatedResource, PlannedRequest
 from defender_remediate.planning.changes import changes, settled
 from defender_remediate.planning.merge import difference, merge_patch, patched
 
@@ -26,11 +26,13 @@ class PatchExecutor:
     def preview(self, context: PreviewContext, /) -> Preview:
         """Say what would be sent; makes no request."""
         before, after = settled(context.before) or {}, settled(context.after)
-        reversible = context.before is not None and not any(fix.is_irreversible for fix in context.fixes)
+        is_new = context.before is None
+        reversible = not is_new and not any(fix.is_irreversible for fix in context.fixes)
         return Preview(
             changes=changes(before, after),
-            request=_request(context, before, after, if_match=context.etag),
-            way_back=_request(context, after, before) if reversible else None,
+            request=_request(context, before, after, if_match=context.etag or _required(context)),
+            way_back=_request(context, after, before, if_match=_required(context)) if reversible else None,
+            creates=(_created(context),) if is_new and context.kind is FixKind.PUT else (),
         )
 
     def submit(self, context: StepContext, /) -> Submission:
@@ -42,10 +44,20 @@ class PatchExecutor:
         return finish(context)
 
     def undo(self, context: StepContext, /) -> Submission:
-        """Send the way back, exactly once."""
-        if context.step.way_back is None:
-            raise InvalidInputError(f"{context.step.target_id}: this step has no way back")
-        return Submission(response=context.session.send(_outgoing(context, context.step.way_back)))
+        """Send what restores the target, or remove what the run created; exactly once."""
+        return remove(context) if context.step.is_removal else self.submit(context)
+
+
+def remove(context: StepContext) -> Submission:
+    """Send the DELETE of a step that removes what the run created, exactly once.
+
+    Raises:
+        InvalidInputError: The step removes something other than its own target.
+    """
+    request, target = context.step.request, context.step.target_id
+    if request.path.casefold() != target.casefold():
+        raise InvalidInputError(f"{target}: the step would remove {request.path} in its place")
+    return Submission(response=context.session.delete(request))
 
 
 def finish(context: StepContext) -> ArmResponse:
@@ -67,7 +79,7 @@ def finish(context: StepContext) -> ArmResponse:
 
 
 def _request(
-    context: PreviewContext, before: Mapping[str, Any], after: Mapping[str, Any], *, if_match: str = ""
+    context: PreviewContext, before: Mapping[str, Any], after: Mapping[str, Any], *, if_match: str
 ) -> PlannedRequest:
     puts = context.kind is FixKind.PUT
     return PlannedRequest(
@@ -78,6 +90,14 @@ def _request(
         lays_over=puts,
         if_match=if_match,
     )
+
+
+def _created(context: PreviewContext) -> CreatedResource:
+    return CreatedResource(resource_id=context.target_id, api_version=context.fixes[0].api_version)
+
+
+def _required(context: PreviewContext) -> str:
+    return next((fix.if_match for fix in context.fixes if fix.if_match), "")
 
 
 def _outgoing(context: StepContext, request: PlannedRequest) -> PlannedRequest:

@@ -10,7 +10,7 @@ import attrs
 from defender_remediate.arm.reader import Reader
 from defender_remediate.arm.session import ArmResponse, ArmSession
 from defender_remediate.models.fix import FixAction, FixKind
-from defender_remediate.models.plan import PlannedRequest, PropertyChange, RemediationStep
+from defender_remediate.models.plan import CreatedResource, PlannedRequest, PropertyChange, RemediationStep
 
 
 @attrs.frozen(kw_only=True)
@@ -45,11 +45,13 @@ class Preview:
 
     Attributes:
         way_back: None when this executor cannot undo it.
+        creates: The resources that do not exist and would by then. A rollback can be asked to remove them.
     """
 
     changes: tuple[PropertyChange, ...]
     request: PlannedRequest
     way_back: PlannedRequest | None = None
+    creates: tuple[CreatedResource, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -82,8 +84,8 @@ class StepContext:
 class FixExecutor(Protocol):
     """How one kind of fix is written.
 
-    The engine calls ``preview`` while planning, ``submit`` and ``wait`` while applying, from several threads at once:
-    an executor holds no state. Each method raises this library's typed errors only. ``defender_remediate.testing`` has
+    The engine calls ``preview`` while planning, ``submit`` for each step of a plan of fixes, ``undo`` for each step of
+    a plan that rolls back, and ``wait`` after either, from several threads at once: an executor holds no state. Each method raises this library's typed errors only. ``defender_remediate.testing`` has
     the contract test that an executor has to pass before it is trusted.
     """
 
@@ -102,8 +104,12 @@ class FixExecutor(Protocol):
         """
 
     def undo(self, context: StepContext, /) -> Submission:
-        """Send the step's way back, exactly once.
+        """Send the request of a step that takes another one back, exactly once.
 
-        For a caller who has the step at hand. A rollback compares first and so plans requests of its own, which it
-        gives to ``submit``.
+        A rollback compares first and so plans steps of its own: ``context.step.request`` is what undoes, not the way
+        back of that step, which would do it again. It is a PATCH or PUT that restores, sent as ``submit`` sends one, or
+        the DELETE of something that the run created: see ``context.step.is_removal``. ``submit`` never sends a DELETE.
+
+        Raises:
+            InvalidInputError: This executor cannot undo that.
         """

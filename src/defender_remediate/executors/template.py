@@ -10,11 +10,11 @@ import attrs
 from defender_remediate.arm.deployments import API_VERSION, deploy, what_if
 from defender_remediate.arm.session import ArmResponse
 from defender_remediate.errors import InvalidInputError, ParameterError
-from defender_remediate.executors.patch import finish
+from defender_remediate.executors.patch import finish, remove
 from defender_remediate.executors.protocol import Preview, PreviewContext, StepContext, Submission
 from defender_remediate.models._json import sha256, thaw
 from defender_remediate.models.ids import ResourceId
-from defender_remediate.models.plan import PlannedRequest, PropertyChange
+from defender_remediate.models.plan import CreatedResource, PlannedRequest, PropertyChange
 from defender_remediate.planning.changes import changes, spelled_out
 from defender_remediate.planning.parameters import fill
 
@@ -29,7 +29,9 @@ class TemplateExecutor:
         """Ask Azure what the deployment would change: its what-if, which needs the permissions of the deployment."""
         request = _deployment(context)
         found = what_if(context.reader, request)
-        return Preview(changes=tuple(_changes(found, context.resource_id)), request=request)
+        return Preview(
+            changes=tuple(_changes(found, context.resource_id)), request=request, creates=tuple(_created(found))
+        )
 
     def submit(self, context: StepContext, /) -> Submission:
         """Send the deployment, exactly once."""
@@ -40,8 +42,10 @@ class TemplateExecutor:
         return finish(context)
 
     def undo(self, context: StepContext, /) -> Submission:
-        """Refuse: what a template created is not removed by another deployment."""
-        raise InvalidInputError(f"{context.step.target_id}: a template deployment has no way back")
+        """Remove something that a deployment created, exactly once. What it changed cannot be put back by another."""
+        if not context.step.is_removal:
+            raise InvalidInputError(f"{context.step.target_id}: a template deployment has no way back")
+        return remove(context)
 
 
 def _deployment(context: PreviewContext) -> PlannedRequest:
@@ -92,6 +96,15 @@ def _changes(found: Iterable[Mapping[str, Any]], resource_id: str) -> Iterator[P
             yield PropertyChange(path=where, after=told)
         for part in parts:
             yield from (attrs.evolve(one, path=f"{where} {one.path}") for one in spelled_out(part))
+
+
+def _created(found: Iterable[Mapping[str, Any]]) -> Iterator[CreatedResource]:
+    """What the deployment would create. Without an api-version nobody could look at it again, so it is left out."""
+    for change in found:
+        resource_id, after = str(change.get("resourceId", "")), change.get("after")
+        version = after.get("apiVersion") if isinstance(after, Mapping) else None
+        if str(change.get("changeType", "")).casefold() == "create" and isinstance(version, str) and resource_id:
+            yield CreatedResource(resource_id=resource_id, api_version=version)
 
 
 def _body(found: Any) -> dict[str, Any]:

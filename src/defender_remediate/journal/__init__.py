@@ -10,6 +10,7 @@ from defender_remediate.journal.chain import Verified, verify
 from defender_remediate.journal.file import FileJournal
 from defender_remediate.journal.memory import MemoryJournal, MemoryStorage
 from defender_remediate.journal.records import (
+    GuardsWaived,
     Noted,
     Record,
     RunEnded,
@@ -18,12 +19,14 @@ from defender_remediate.journal.records import (
     StepAccepted,
     StepEnded,
     StepIntended,
+    StepReviewed,
 )
 from defender_remediate.journal.state import Phase, RunState, StepState, fold
 from defender_remediate.journal.store import Journal, RunLog
 
 __all__ = [
     "FileJournal",
+    "GuardsWaived",
     "Journal",
     "MemoryJournal",
     "MemoryStorage",
@@ -38,6 +41,7 @@ __all__ = [
     "StepAccepted",
     "StepEnded",
     "StepIntended",
+    "StepReviewed",
     "StepState",
     "Verified",
     "fold",

@@ -102,10 +102,33 @@ class StepAccepted:
 
 @attrs.frozen(kw_only=True)
 class StepEnded:
-    """What became of one step. Nothing more happens to it."""
+    """What became of one step. Nothing more is sent for it."""
 
     at: datetime = attrs.field(validator=_aware)
     result: RemediationResult
+
+
+@attrs.frozen(kw_only=True)
+class StepReviewed:
+    """What a later look at a step that had ended has shown: its result takes the place of the one before.
+
+    Such as a change that somebody put back during the pause of a wave.
+    """
+
+    at: datetime = attrs.field(validator=_aware)
+    result: RemediationResult
+
+
+@attrs.frozen(kw_only=True)
+class GuardsWaived:
+    """A resume goes beyond guards that the run had kept to so far.
+
+    Attributes:
+        waivers: The guards that were waived, and why.
+    """
+
+    at: datetime = attrs.field(validator=_aware)
+    waivers: tuple[str, ...]
 
 
 @attrs.frozen(kw_only=True)
@@ -128,11 +151,12 @@ class Noted:
     message: str
 
 
-Record = Union[RunOpened, StepIntended, StepAccepted, StepEnded, RunEnded, Noted]
+Record = Union[RunOpened, StepIntended, StepAccepted, StepEnded, StepReviewed, GuardsWaived, RunEnded, Noted]
 """Anything that a journal records."""
 
 _KINDS: dict[str, type[Record]] = {
-    cls.__name__: cls for cls in (RunOpened, StepIntended, StepAccepted, StepEnded, RunEnded, Noted)
+    cls.__name__: cls
+    for cls in (RunOpened, StepIntended, StepAccepted, StepEnded, StepReviewed, GuardsWaived, RunEnded, Noted)
 }
 
 

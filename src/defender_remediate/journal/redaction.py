@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import attrs
@@ -11,22 +9,13 @@ import attrs
 from defender_remediate.journal.records import Record, RunOpened, StepAccepted, StepIntended
 from defender_remediate.models import _codec
 from defender_remediate.models._json import ABSENT
-from defender_remediate.models._redact import redact_text
-from defender_remediate.models._table import HIDDEN, is_secret
+from defender_remediate.models._secrets import cleaned
 from defender_remediate.models.plan import RemediationStep
 
 HIDDEN_POLL = "hidden"
 """The ``poll_kind`` of an operation whose URL is not in the journal as Azure gave it."""
 
 _T = TypeVar("_T", bound=Record)
-# What says of a secret that there is one, and not what it is.
-_ABOUT = frozenset({"type", "metadata", "name", "path", "reference"})
-_LABELS = ("name", "path")
-_LABELLED = frozenset({"value", "before", "after"})
-_VERBS = "permissions"
-_INDEX = re.compile(r"(\[\d+\])+\Z")
-# These say where a secret is kept; whoever reads them has to be let in there.
-_REFERENCE = re.compile(r"\[parameters\('[\w-]+'\)\]|@Microsoft\.KeyVault\([^()]*\)")
 
 
 def scrub(record: _T) -> _T:
@@ -38,10 +27,10 @@ def scrub(record: _T) -> _T:
     Scrubbing twice gives what scrubbing once gives. A record without secrets is returned as it is.
     """
     document = _codec.encode(record)
-    cleaned = _clean(document)
-    if cleaned == document:
+    clean = cleaned(document)
+    if clean == document:
         return record
-    scrubbed = _codec.decode(type(record), cleaned)
+    scrubbed = _codec.decode(type(record), clean)
     return _marked(record, scrubbed)
 
 
@@ -65,30 +54,3 @@ def _sent(step: RemediationStep) -> tuple[Any, ...]:
 
 def _joined(known: tuple[str, ...], more: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*known, *more)))
-
-
-def _clean(found: Any, *, secret: bool = False) -> Any:
-    """JSON values, cleaned. ``secret`` is whether a member above is named like a secret."""
-    if isinstance(found, Mapping):
-        labelled = any(_names_a_secret(found.get(label)) for label in _LABELS)
-        return {
-            redact_text(name): _member(name, item, labelled=labelled, secret=secret) for name, item in found.items()
-        }
-    if isinstance(found, list):
-        return [_clean(item, secret=secret) for item in found]
-    if isinstance(found, str):
-        return HIDDEN if secret and found and not _REFERENCE.fullmatch(found) else redact_text(found)
-    return HIDDEN if secret and isinstance(found, (int, float)) and not isinstance(found, bool) else found
-
-
-def _member(name: str, item: Any, *, labelled: bool, secret: bool) -> Any:
-    if name == _VERBS and isinstance(item, Mapping):
-        # An access policy of Key Vault: its lists say what may be done to secrets.
-        return {redact_text(kind): _clean(verbs) for kind, verbs in item.items()}
-    inherited = (secret and name not in _ABOUT) or (labelled and name in _LABELLED)
-    return _clean(item, secret=inherited or _names_a_secret(name))
-
-
-def _names_a_secret(name: Any) -> bool:
-    """Whether a member, a path or the name of an app setting says that a secret is there."""
-    return isinstance(name, str) and is_secret(_INDEX.sub("", name).replace("_", "").replace("-", ""))

@@ -2,18 +2,21 @@
 
 A step goes ``NEW`` → ``INTENDED`` → ``ACCEPTED`` → ``ENDED`` and never back. It may end from any of them: a step that is
 skipped was never intended, a refused one never accepted. While it is ``INTENDED`` it may be intended again, which is the
-next attempt; once Azure has accepted it, it may not.
+next attempt; once Azure has accepted it, it may not. One that has ended may be reviewed: it stays ended, with another
+result.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
+from typing import Union
 
 import attrs
 
 from defender_remediate.errors import JournalError
 from defender_remediate.journal.records import (
+    GuardsWaived,
     Noted,
     Record,
     RunEnded,
@@ -21,10 +24,13 @@ from defender_remediate.journal.records import (
     StepAccepted,
     StepEnded,
     StepIntended,
+    StepReviewed,
 )
 from defender_remediate.models._json import FrozenMap
 from defender_remediate.models.plan import RemediationStep
 from defender_remediate.models.result import RemediationResult
+
+_StepRecord = Union[StepIntended, StepAccepted, StepEnded, StepReviewed]
 
 
 class Phase(IntEnum):
@@ -49,7 +55,7 @@ class StepState:
         fingerprint: Of the target before the first attempt; empty when there was none.
         irrestorable: The paths in ``before`` whose values the journal does not hold.
         accepted: Azure's word; None when it never came.
-        result: What became of it; None until it ended.
+        result: What became of it, as it was seen last; None until it ended.
     """
 
     step: RemediationStep
@@ -71,12 +77,14 @@ class RunState:
         steps: Every step of the plan by its id, in the order of the plan.
         ended: Its last record; None for a run that was cut off.
         notes: The remarks, in order.
+        waivers: The guards that were waived, and why: when it began, and when it was gone on with.
     """
 
     opened: RunOpened
     steps: Mapping[str, StepState] = attrs.field(converter=FrozenMap)
     ended: RunEnded | None = None
     notes: tuple[Noted, ...] = ()
+    waivers: tuple[str, ...] = ()
 
     @property
     def unfinished(self) -> tuple[StepState, ...]:
@@ -100,9 +108,12 @@ def fold(records: Iterable[Record], *, source: str = "") -> RunState:
     steps = {step.id: StepState(step=step) for step in found[0].plan.steps}
     ended: RunEnded | None = None
     notes: list[Noted] = []
+    waivers = [*found[0].waivers]
     for line, record in enumerate(found[1:], start=2):
         if isinstance(record, Noted):
             notes.append(record)
+        elif isinstance(record, GuardsWaived):
+            waivers.extend(record.waivers)
         elif ended is not None or isinstance(record, RunOpened):
             where = "after RunEnded" if ended is not None else "in the middle of a run"
             raise JournalError(f"a {type(record).__name__} {where}", source=source, line=line)
@@ -111,13 +122,11 @@ def fold(records: Iterable[Record], *, source: str = "") -> RunState:
         else:
             state = _advanced(steps, record, source=source, line=line)
             steps[state.step.id] = state
-    return RunState(opened=found[0], steps=steps, ended=ended, notes=tuple(notes))
+    return RunState(opened=found[0], steps=steps, ended=ended, notes=tuple(notes), waivers=tuple(waivers))
 
 
-def _advanced(
-    steps: Mapping[str, StepState], record: StepIntended | StepAccepted | StepEnded, *, source: str, line: int
-) -> StepState:
-    step_id = record.result.step_id if isinstance(record, StepEnded) else record.step_id
+def _advanced(steps: Mapping[str, StepState], record: _StepRecord, *, source: str, line: int) -> StepState:
+    step_id = record.result.step_id if isinstance(record, (StepEnded, StepReviewed)) else record.step_id
     state = steps.get(step_id)
     if state is None:
         raise JournalError(f"the plan has no step {step_id!r}", source=source, line=line)
@@ -125,6 +134,8 @@ def _advanced(
         wrong = _why_not_intended(state, record)
     elif isinstance(record, StepAccepted):
         wrong = "" if state.phase is Phase.INTENDED else f"is {state.phase.name}, so nothing is there to accept"
+    elif isinstance(record, StepReviewed):
+        wrong = "" if state.phase is Phase.ENDED else f"is {state.phase.name}, so there is no result to replace"
     else:
         wrong = "" if state.phase < Phase.ENDED else "had ended before"
     if wrong:
@@ -140,8 +151,8 @@ def _why_not_intended(state: StepState, record: StepIntended) -> str:
     return ""
 
 
-def _next(state: StepState, record: StepIntended | StepAccepted | StepEnded) -> StepState:
-    if isinstance(record, StepEnded):
+def _next(state: StepState, record: _StepRecord) -> StepState:
+    if isinstance(record, (StepEnded, StepReviewed)):
         return attrs.evolve(state, phase=Phase.ENDED, result=record.result)
     if isinstance(record, StepAccepted):
         return attrs.evolve(state, phase=Phase.ACCEPTED, accepted=record)

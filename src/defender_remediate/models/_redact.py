@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 
-from defender_remediate.models._table import HIDDEN
-
+HIDDEN = "(hidden)"
+_SECRET = re.compile(
+    r"(password|passwd|secret|connectionstring|credential|sastoken|accesstoken|clienttoken|accesskey|accountkey|"
+    r"primarykey|secondarykey|sharedkey|privatekey|apikey|licensekey)s?\Z",
+    re.IGNORECASE,
+)
 # What somebody calls a secret, at the end of a name: adminPassword, DB_PWD, client_secret, AccountKey, sig.
 _NAME = (
     r"(?:passw(?:or)?d|pwd|passphrase|secret(?:[_-]?(?:text|value|key))?"
@@ -37,6 +41,11 @@ _CLIENT_SECRET = re.compile(r"[\w.~-]{3}\dQ~[\w.~-]{31,34}")
 _DOTTED = re.compile(r"[\w.-]{33,}")
 # The least that a header and what follows it take, in base64.
 _JWT_PART = 16
+
+
+def is_secret(path: str) -> bool:
+    """Whether a member's name looks as if its value were a secret."""
+    return bool(_SECRET.search(path.rstrip("]'")))
 
 
 def redact_text(text: str) -> str:

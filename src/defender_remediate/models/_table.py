@@ -1,48 +1,38 @@
-"""Plans and reports as text for a terminal: what ``print`` shows. Values at secret-looking paths are hidden."""
+"""Plans and reports as text for a terminal: what ``print`` shows. Secrets are hidden."""
 
 from __future__ import annotations
 
 import html
 import json
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from defender_remediate.models._json import ABSENT, thaw
+from defender_remediate.models._redact import HIDDEN as HIDDEN
+from defender_remediate.models._redact import is_secret as is_secret
+from defender_remediate.models._secrets import cleaned, names_a_secret
 
 if TYPE_CHECKING:
-    from defender_remediate.models.plan import RemediationPlan, RemediationStep
+    from defender_remediate.models.finding import Finding
+    from defender_remediate.models.plan import RemediationPlan, RemediationStep, SkippedResource
     from defender_remediate.models.result import RemediationReport, RemediationResult
 
-_SECRET = re.compile(
-    r"(password|passwd|secret|connectionstring|credential|sastoken|accesstoken|clienttoken|accesskey|accountkey|"
-    r"primarykey|secondarykey|sharedkey|privatekey|apikey|licensekey)s?\Z",
-    re.IGNORECASE,
-)
-HIDDEN = "(hidden)"
 KEPT = "stays as it is: somebody changed it since, or its value is secret"
+REMOVABLE = "Created by the run and left there; plan_rollback(run_id, remove=[...]) removes those you name:"
+NO_WAY_BACK = "what it creates is removed when you ask for it, what it changes stays"
 _BELOW_SCOPE = "\n        "
 
 
-def is_secret(path: str) -> bool:
-    """Whether a member's name looks as if its value were a secret."""
-    return bool(_SECRET.search(path.rstrip("]'")))
-
-
 def redact(path: str, found: Any) -> Any:
-    """The value with every text at a secret-looking member, or inside one, replaced."""
-    if isinstance(found, Mapping):
-        return {key: redact(path if is_secret(path) else key, item) for key, item in found.items()}
-    if isinstance(found, (list, tuple)):
-        return [redact(path, item) for item in found]
-    return HIDDEN if isinstance(found, str) and found and is_secret(path) else found
+    """The value without the secrets in it; all of it is one when the path says so."""
+    return cleaned(found, secret=names_a_secret(path))
 
 
 def value(path: str, found: Any) -> str:
-    """A JSON value as it is shown in a change: all of it, because it is what gets approved."""
+    """A JSON value as it is shown in a change: all of it but the secrets, because it is what gets approved."""
     return str(found) if found is ABSENT else json.dumps(thaw(redact(path, found)), ensure_ascii=False)
 
 
@@ -57,9 +47,24 @@ def html_pre(shown: str) -> str:
 
 
 def step_text(step: RemediationStep) -> str:
-    """One step: where, what for, the request, and each change."""
+    """One step: where, what for, the request, each change, and what was found before it."""
+    findings = "\n".join(finding_text(finding) for finding in step.findings)
+    return _change_text(step) + (f"\n{_indented(findings, 4)}" if findings else "")
+
+
+def finding_text(finding: Finding) -> str:
+    """A finding with its evidence and what to do about it, a line each."""
+    seen = f"\n  seen: {'; '.join(finding.evidence)}" if finding.evidence else ""
+    return f"{finding}{seen}" + (f"\n  -> {finding.advice}" if finding.advice else "")
+
+
+def _indented(text: str, width: int) -> str:
+    return "\n".join(f"{' ' * width}{line}" for line in text.split("\n"))
+
+
+def _change_text(step: RemediationStep) -> str:
     lines = [
-        f"~ {step.target_id}",
+        f"{'-' if step.is_removal else '~'} {step.target_id}",
         *(f"    {title}" for title in step.titles),
         f"    {_request_text(step)}, api-version {step.request.api_version}",
     ]
@@ -69,8 +74,16 @@ def step_text(step: RemediationStep) -> str:
         lines.append(f"      {change.path:<{width}}  {before} -> {after}")
     lines += [f"      {path}  {KEPT}" for path in step.left_alone]
     reason = f" ({step.impact_reason})" if step.impact_reason else ""
-    lines.append(f"    impact: {step.impact}{reason}; way back: {step.reversibility}")
+    lines.append(f"    impact: {step.impact}{reason}; way back: {way_back_text(step)}")
     return "\n".join(lines)
+
+
+def way_back_text(step: RemediationStep) -> str:
+    """How good the way back is and, where that depends, on what."""
+    if step.reversibility.value != "conditional":
+        return str(step.reversibility)
+    why = "what it sets goes back, what came of it meanwhile may not" if step.way_back else NO_WAY_BACK
+    return f"{step.reversibility} ({why})"
 
 
 def _request_text(step: RemediationStep) -> str:
@@ -84,11 +97,22 @@ def plan_text(plan: RemediationPlan) -> str:
     purpose = f"Plan to undo run {plan.rolls_back}" if plan.rolls_back else "Plan"
     head = f"{purpose}: {counted(len(plan.steps), 'change')}, {len(plan.skipped)} left alone"
     scope = _BELOW_SCOPE.join(plan.scope)
-    blocks = [f"{head}\ndigest: {plan.digest}\nscope:  {scope}", *map(step_text, plan.steps)]
+    blocks = [f"{head}\ndigest: {plan.digest}\nscope:  {scope}", *map(_change_text, plan.steps)]
+    found = [(finding_text(finding), step.resource_id) for step in plan.steps for finding in step.findings]
+    if found:
+        blocks.append("\n".join(["To know before you approve:", *_grouped("!", found)]))
     if plan.skipped:
-        reasons = ((_because(skip.reason, skip.message), skip.resource_id) for skip in plan.skipped)
+        reasons = ((_left_alone(skip), skip.resource_id) for skip in plan.skipped)
         blocks.append("\n".join(["Left alone:", *_grouped("-", reasons)]))
+    if plan.removable:
+        blocks.append("\n".join([REMOVABLE, *(f"    {resource}" for resource in plan.removable)]))
     return "\n\n".join(blocks)
+
+
+def _left_alone(skip: SkippedResource) -> str:
+    if not skip.findings:
+        return _because(skip.reason, skip.message)
+    return "\n".join([str(skip.reason), *(_indented(finding_text(finding), 2) for finding in skip.findings)])
 
 
 def result_text(result: RemediationResult) -> str:
@@ -99,8 +123,15 @@ def result_text(result: RemediationResult) -> str:
 def _told(result: RemediationResult) -> str:
     # What to do about it stands on a line of its own: Azure's messages are long enough.
     if result.error is None or not result.error.hint:
-        return _ending(result, str(result.error or ""))
-    return f"{_ending(result, str(attrs.evolve(result.error, hint='')))}\n  -> {result.error.hint}"
+        return _ending(result, str(result.error or "")) + _explained(result)
+    return f"{_ending(result, str(attrs.evolve(result.error, hint='')))}\n  -> {result.error.hint}{_explained(result)}"
+
+
+def _explained(result: RemediationResult) -> str:
+    # Of what was not fixed the outcome and the error have said why.
+    if result.diagnosis is None or result.diagnosis.cause == "not fixed":
+        return ""
+    return "".join(f"\n  {line}" for line in str(result.diagnosis).split("\n"))
 
 
 def _ending(result: RemediationResult, error: str) -> str:
@@ -131,6 +162,7 @@ def report_text(report: RemediationReport) -> str:
     for mark, good in (("!", False), ("+", True)):
         found = (result for result in report.results if result.outcome.is_good is good)
         lines += _grouped(mark, ((_told(result), result.resource_id) for result in found))
+    lines += [f"created: {created.resource_id}" for result in report.results for created in result.created]
     lines += [f"warning: {warning}" for warning in report.warnings]
     return "\n".join(lines)
 

@@ -11,8 +11,8 @@ from defender_remediate.models._arguments import several
 from defender_remediate.models._notebook import notebook
 from defender_remediate.models.fix import Impact
 
-WAIVABLE = ("max_changes", "max_plan_age", "allowed_impacts", "window")
-"""The guards that one call may waive, by name and with a reason."""
+WAIVABLE = ("max_changes", "max_share", "max_plan_age", "allowed_impacts", "window", "removal")
+"""The guards that one call may waive, by name and with a reason. ``removal`` holds whatever ``Guards`` say."""
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -62,6 +62,10 @@ class Guards:
 
     Attributes:
         max_changes: The most steps that one ``apply`` takes; 25 unless told otherwise.
+        max_share: The largest share of the resources of one type that one run may change, above 0 and up to 1; any
+            share by default. Counted against those in scope that the planned recommendations judge healthy or
+            unhealthy. One resource of a type may always change. A plan that was made without this guard has nothing
+            to count against and is refused.
         allow_irreversible: The keys of the fixes without a way back that may be planned; none unless named.
         protected_groups, protected_names: Patterns (``*`` and ``?``, any case) of resource groups and resources that
             are never planned.
@@ -72,6 +76,7 @@ class Guards:
     """
 
     max_changes: int = 25
+    max_share: float | None = None
     allow_irreversible: tuple[str, ...] = attrs.field(default=(), converter=several)
     protected_groups: tuple[str, ...] = attrs.field(default=(), converter=several)
     protected_names: tuple[str, ...] = attrs.field(default=(), converter=several)
@@ -83,6 +88,8 @@ class Guards:
     def __attrs_post_init__(self) -> None:
         if isinstance(self.max_changes, bool) or not isinstance(self.max_changes, int) or self.max_changes < 1:
             raise InvalidInputError(f"max_changes must be a whole number of at least 1, got {self.max_changes!r}")
+        if self.max_share is not None and not _is_share(self.max_share):
+            raise InvalidInputError(f"max_share must be a number above 0 and up to 1, got {self.max_share!r}")
         unknown = [impact for impact in self.allowed_impacts if impact not in tuple(Impact)]
         if unknown:
             raise InvalidInputError(f"allowed_impacts are some of {', '.join(Impact)}, got {self.allowed_impacts!r}")
@@ -90,3 +97,7 @@ class Guards:
     def allows(self, key: str) -> bool:
         """Whether this irreversible fix was consented to."""
         return key.casefold() in {allowed.casefold() for allowed in self.allow_irreversible}
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= 1

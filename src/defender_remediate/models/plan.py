@@ -14,6 +14,7 @@ from defender_remediate.models._arguments import several
 from defender_remediate.models._enums import Word
 from defender_remediate.models._json import ABSENT, Absent, FrozenMap, freeze, sha256
 from defender_remediate.models.condition import Condition
+from defender_remediate.models.finding import Finding
 from defender_remediate.models.fix import Impact, Reversibility
 
 
@@ -35,6 +36,9 @@ class SkipReason(Word):
     NOT_APPLIED = "not applied"
     NO_WAY_BACK = "no way back"
     NOTHING_TO_RESTORE = "nothing to restore"
+    CHANGED_SINCE = "changed since"
+    BLOCKED = "blocked"
+    UNCHECKED = "could not be checked"
 
 
 @attrs.frozen(kw_only=True, repr=False, str=False)
@@ -63,7 +67,7 @@ class PlannedRequest:
     """One request to Azure Resource Manager, as it will be sent.
 
     Attributes:
-        method: ``PATCH`` or ``PUT``.
+        method: ``PATCH`` or ``PUT``; ``DELETE`` in a rollback, for what the run created.
         path: A resource id with one leading slash, or the id of a deployment.
         body: The JSON body; for GET-merge-PUT the difference that is laid over the target as it is read right before.
         lays_over: Whether the body is such a difference. So no plan or journal holds what a fix does not touch.
@@ -76,6 +80,20 @@ class PlannedRequest:
     body: FrozenMap = attrs.field(converter=freeze, repr=False)
     lays_over: bool = False
     if_match: str = ""
+
+
+@attrs.frozen(kw_only=True)
+class CreatedResource:
+    """A resource that a step brings into being.
+
+    Attributes:
+        api_version: The version that it is read and removed with.
+        fingerprint: SHA-256 of it as the step left it; empty in a plan, and when it could not be read afterwards.
+    """
+
+    resource_id: str
+    api_version: str
+    fingerprint: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -95,6 +113,10 @@ class RemediationStep:
         compliant_when: The condition that proves the change.
         irreversible_keys: The fixes in it that nothing can put back; each of them needs its own consent.
         left_alone: When this undoes a change: the members that somebody changed since, which stay as they are.
+        permissions: The Azure actions that the caller needs for it.
+        findings: What the checks before the change found and do not stop it for: warnings, and what was waived.
+        creates: The resources that do not exist and that this brings into being; each of them has to be missing still
+            when the step is carried out.
     """
 
     id: str
@@ -115,6 +137,14 @@ class RemediationStep:
     reversibility: Reversibility = attrs.field(default=Reversibility.EXACT, converter=Reversibility)
     irreversible_keys: tuple[str, ...] = ()
     left_alone: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    creates: tuple[CreatedResource, ...] = ()
+
+    @property
+    def is_removal(self) -> bool:
+        """Whether this removes its target, with everything below it; only a plan that rolls back has such steps."""
+        return self.request.method == "DELETE"
 
     def __str__(self) -> str:
         return _table.step_text(self)
@@ -122,12 +152,17 @@ class RemediationStep:
 
 @attrs.frozen(kw_only=True, str=False)
 class SkippedResource:
-    """A resource that a plan leaves alone, and why."""
+    """A resource that a plan leaves alone, and why.
+
+    Attributes:
+        findings: When a check stopped it: everything that the checks found.
+    """
 
     resource_id: str
     keys: tuple[str, ...]
     reason: SkipReason = attrs.field(converter=SkipReason)
     message: str = ""
+    findings: tuple[Finding, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.resource_id}: {self.reason}" + (f" ({self.message})" if self.message else "")
@@ -149,6 +184,10 @@ class RemediationPlan:
         tenants: The tenant ids of the subscriptions involved, as far as they could be read.
         created_at: UTC.
         rolls_back: The run that this plan undoes; empty for a plan of fixes.
+        assessed: How many resources of each type in lower case the recommendations judge, when that was counted: see
+            ``Guards.max_share``.
+        removable: When this undoes a run: what the run created and this plan leaves there, as it is. Name some of it
+            in ``plan_rollback(run_id, remove=[...])``.
     """
 
     steps: tuple[RemediationStep, ...]
@@ -159,12 +198,20 @@ class RemediationPlan:
     catalog_version: str
     created_at: datetime
     rolls_back: str = ""
+    assessed: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze)
+    removable: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
         """SHA-256 in hexadecimal over everything that is shown of a step and everything that will be sent."""
-        bound = [self.endpoint, self.tenants, self.scope, self.catalog_version, self.rolls_back]
+        bound = [self.endpoint, self.tenants, self.scope, self.catalog_version, self.rolls_back, self.assessed]
         return sha256([*bound, _codec.encode(self.steps)])
+
+    @property
+    def findings(self) -> tuple[tuple[str, Finding], ...]:
+        """What the checks found, with the id of the resource: on the steps first, then on what is left alone."""
+        items: tuple[RemediationStep | SkippedResource, ...] = (*self.steps, *self.skipped)
+        return tuple((item.resource_id, found) for item in items for found in item.findings)
 
     def only(self, *, keys: Iterable[str] | None = None, resources: Iterable[str] | None = None) -> RemediationPlan:
         """A plan with just the steps that close one of these recommendations and touch one of these resources.
@@ -199,7 +246,11 @@ class RemediationPlan:
         return attrs.evolve(self, steps=steps, skipped=self.skipped + dropped)
 
     def to_json(self) -> str:
-        """The whole plan as JSON text. It holds request bodies: treat it like the configuration it describes."""
+        """The whole plan as JSON text, with nothing hidden: it is what is sent once it is approved.
+
+        So a secret that a fix writes is in it, and one that the fix replaces; none that the target holds besides. Treat
+        it like the configuration it describes.
+        """
         return _codec.dumps({"kind": "RemediationPlan", "digest": self.digest, **_codec.encode(self)})
 
     @classmethod
@@ -230,6 +281,7 @@ class RemediationPlan:
 __all__ = [
     "ABSENT",
     "Absent",
+    "CreatedResource",
     "PlannedRequest",
     "PropertyChange",
     "RemediationPlan",

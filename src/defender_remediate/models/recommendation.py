@@ -14,6 +14,7 @@ from defender_remediate.models._json import FrozenMap, freeze
 from defender_remediate.models._notebook import notebook
 from defender_remediate.models._prose import plain_text
 from defender_remediate.models.fix import FixAction
+from defender_remediate.models.guidance import Guidance
 from defender_remediate.models.ids import resource_of_assessment
 from defender_remediate.models.priority import Priority
 
@@ -217,6 +218,7 @@ class Recommendation:
         controls: Display names of the security controls it belongs to.
         unhealthy_count, healthy_count, not_applicable_count: Resources in the client's scope.
         fix: How this library fixes it; None when there are only the manual steps.
+        guidance: Why there is no fix and what can be done instead, where that is known; None when there is a fix.
         potential_increase: Points that the secure score gains when this recommendation alone is fixed everywhere. It is
             often 0: a control pays for a resource only when its last unhealthy recommendation is fixed.
         priority: Where it stands in the ranking; ``str(priority)`` says why.
@@ -241,6 +243,7 @@ class Recommendation:
     healthy_count: int = 0
     not_applicable_count: int = 0
     fix: FixAction | None = attrs.field(default=None, repr=False)
+    guidance: Guidance | None = attrs.field(default=None, repr=False)
     priority: Priority = attrs.field(factory=Priority, repr=False)
 
     @property
@@ -254,5 +257,5 @@ class Recommendation:
         return self.priority.points
 
     def __str__(self) -> str:
-        fix = self.fix.kind if self.fix else "manual"
+        fix = self.fix.kind if self.fix else f"manual: {self.guidance.reason}" if self.guidance else "manual"
         return f"{self.display_name} [{self.severity or 'no severity'}, {self.unhealthy_count} unhealthy, {fix}]"

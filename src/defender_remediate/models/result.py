@@ -12,7 +12,9 @@ from defender_remediate.errors import RemediationFailedError
 from defender_remediate.models import _codec, _table
 from defender_remediate.models._enums import Word
 from defender_remediate.models._json import ABSENT, freeze
-from defender_remediate.models.plan import RemediationPlan, RemediationStep
+from defender_remediate.models._secrets import cleaned
+from defender_remediate.models.diagnosis import Diagnosis, Verification
+from defender_remediate.models.plan import CreatedResource, RemediationPlan, RemediationStep
 
 
 class Outcome(Word):
@@ -35,7 +37,8 @@ class Outcome(Word):
 class Health(Word):
     """Defender for Cloud's own word on the recommendation, which may lag the resource by hours.
 
-    PENDING: the resource is compliant, Defender has not looked again yet. UNKNOWN: nobody asked, or no answer came.
+    PENDING: the resource is compliant, Defender has not looked again yet. UNKNOWN: nobody asked, no answer came, or Defender
+    does not judge the resource.
     """
 
     HEALTHY = "healthy"
@@ -77,6 +80,8 @@ class RemediationResult:
         request_id: Azure's id of the last write, for a support case.
         compliant: Whether the last read of the target met the fix's own condition; None when it was not read.
         health: Defender's own word.
+        created: What did not exist before the step and was there after it.
+        diagnosis: Why it is not healthy, as ``verify`` found; None when it is, or when nobody asked.
     """
 
     step_id: str = ""
@@ -92,6 +97,17 @@ class RemediationResult:
     finished: datetime | None = None
     compliant: bool | None = None
     health: Health = attrs.field(default=Health.UNKNOWN, converter=Health)
+    created: tuple[CreatedResource, ...] = ()
+    diagnosis: Diagnosis | None = None
+
+    @property
+    def verified(self) -> Verification:
+        """How far it is proven. Defender's Healthy counts only on top of a resource that was read and is compliant."""
+        if self.compliant:
+            healthy = self.health is Health.HEALTHY and self.outcome is not Outcome.ROLLED_BACK
+            return Verification.CONFIRMED if healthy else Verification.COMPLIANT
+        was_read = self.compliant is not None or self.after is not None
+        return Verification.READ_BACK if was_read else Verification.NOT_VERIFIED
 
     def __str__(self) -> str:
         return _table.result_text(self)
@@ -130,15 +146,19 @@ class RemediationReport:
 
     @property
     def failures(self) -> tuple[RemediationResult, ...]:
-        """The results of planned steps that did not end well: skipped as drifted, blocked, failed or in doubt."""
-        return tuple(result for result in self.results if result.step_id and not result.outcome.is_good)
+        """The results of planned steps that did not end well, and of those that a check kept out of the plan.
+
+        Skipped as drifted, blocked, failed or in doubt. What the plan left alone for another reason is not among them.
+        """
+        asked = (result for result in self.results if result.step_id or result.outcome is Outcome.BLOCKED)
+        return tuple(result for result in asked if not result.outcome.is_good)
 
     def step(self, result: RemediationResult) -> RemediationStep | None:
         """The planned step behind a result; None for a resource that the plan had left out."""
         return next((step for step in self.plan.steps if step.id == result.step_id), None)
 
     def raise_for_failures(self) -> None:
-        """Raise when any planned step did not end well; a call that applied a plan never raises for one step.
+        """Raise when ``failures`` has any; a call that applied a plan never raises for one step.
 
         Raises:
             RemediationFailedError: Names how many, and the first of them.
@@ -146,14 +166,15 @@ class RemediationReport:
         failures = self.failures
         if failures:
             first = failures[0]
+            asked = len(self.plan.steps) + sum(not result.step_id for result in failures)
             raise RemediationFailedError(
-                f"{len(failures)} of {len(self.plan.steps)} steps did not end well; the first: {first}",
+                f"{len(failures)} of {asked} steps did not end well; the first: {first}",
                 hint="see report.failures for each of them",
             )
 
     def to_json(self) -> str:
-        """The whole report, with its plan, as JSON text."""
-        return _codec.dumps({"kind": "RemediationReport", **_codec.encode(self)})
+        """The whole report, with its plan, as JSON text. Secrets are hidden, also in the requests of the plan."""
+        return _codec.dumps({"kind": "RemediationReport", **cleaned(_codec.encode(self))})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> RemediationReport:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -41,6 +42,11 @@ def protection(guards: Guards, resource_id: str, resource: Any) -> str:
     for own in dict.fromkeys((parsed.resource.name, parsed.name)):
         if _any(guards.protected_names, own):
             return f"its name {own!r} is protected"
+    return protecting_tag(guards, resource)
+
+
+def protecting_tag(guards: Guards, resource: Any) -> str:
+    """Why a resource must not be changed for one of its tags; empty when it may."""
     for name, value in _wire.mapping(_wire.pick(resource, "tags")).items():
         for protected in guards.protected_tags:
             wanted, has_value, pattern = protected.partition("=")
@@ -49,11 +55,28 @@ def protection(guards: Guards, resource_id: str, resource: Any) -> str:
     return ""
 
 
-def violations(guards: Guards, plan: RemediationPlan, now: datetime) -> tuple[Violation, ...]:
-    """Every guard that applying the plan now would go beyond."""
-    return tuple(
-        filter(None, (_changes(guards, plan), _impacts(guards, plan), _window(guards, now), _age(guards, plan, now)))
+def violations(
+    guards: Guards, plan: RemediationPlan, now: datetime, *, left: Collection[str] | None = None
+) -> tuple[Violation, ...]:
+    """Every guard that applying the plan now would go beyond.
+
+    Args:
+        guards: The guards.
+        plan: The whole plan: a share is that of the run.
+        now: The time.
+        left: The ids of the steps that a resume goes on with; None for a plan that begins. What was approved in time
+            stays approved, so the age of the plan does not count then.
+    """
+    ahead = plan if left is None else attrs.evolve(plan, steps=tuple(step for step in plan.steps if step.id in left))
+    found = (
+        _changes(guards, ahead),
+        _share(guards, plan),
+        _impacts(guards, ahead),
+        _window(guards, now),
+        _age(guards, plan, now) if left is None else None,
+        _removal(ahead),
     )
+    return tuple(filter(None, found))
 
 
 def check_waivers(waive: Mapping[str, str]) -> tuple[str, ...]:
@@ -80,6 +103,43 @@ def _changes(guards: Guards, plan: RemediationPlan) -> Violation | None:
         guard="max_changes",
         message=f"the plan has {count} changes, the guard max_changes allows {guards.max_changes}",
         hint=f"apply plan.limit({guards.max_changes}), or pass guards=Guards(max_changes={count})",
+    )
+
+
+def _share(guards: Guards, plan: RemediationPlan) -> Violation | None:
+    if guards.max_share is None:
+        return None
+    changed: dict[str, set[str]] = defaultdict(set)
+    for step in plan.steps:
+        changed[step.resource_type.casefold()].add(step.resource_id.casefold())
+    for kind, resources in changed.items():
+        message = _beyond_share(guards.max_share, len(resources), plan.assessed.get(kind))
+        if message:
+            hint = _waiver("max_share", "leave some out with plan.only(...), or plan with the same guards")
+            return Violation(guard="max_share", message=f"{kind}: {message}", hint=hint)
+    return None
+
+
+def _beyond_share(share: float, changed: int, assessed: Any) -> str:
+    # Without one of each type no plan for a few resources could ever begin.
+    if changed <= 1:
+        return ""
+    if not isinstance(assessed, int) or assessed < 1:
+        return "the plan does not say how many were assessed, so the guard max_share cannot be checked"
+    if changed / assessed <= share:
+        return ""
+    return f"the plan changes {changed} of {assessed} that were assessed, the guard max_share allows {share:.0%}"
+
+
+def _removal(plan: RemediationPlan) -> Violation | None:
+    removed = [step.target_id for step in plan.steps if step.is_removal]
+    if not removed:
+        return None
+    more = f" and {len(removed) - 1} more" if len(removed) > 1 else ""
+    return Violation(
+        guard="removal",
+        message=f"the plan removes {removed[0]}{more}, which cannot be undone",
+        hint=_waiver("removal", "plan the rollback without remove=[...]"),
     )
 
 

@@ -7,11 +7,20 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.errors import InvalidResourceIdError
 from defender_remediate.models._json import ABSENT
 from defender_remediate.models.condition import Condition, Test
+from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.plan import PropertyChange
 from defender_remediate.planning.compliance import same
 from defender_remediate.planning.paths import assign, join, look_up, member, split
+
+GONE = Condition(test=Test.EXISTS, path="", value=False)
+"""The condition that proves a removal: the target does not exist."""
+
+_IDENTITY = frozenset({"id", "name", "type"})
+# Removing one of these removes whatever anybody put into it.
+_NEVER_REMOVED = "microsoft.resources/"
 
 
 @attrs.frozen(kw_only=True)
@@ -45,10 +54,12 @@ def _undone(found: Restoration, change: PropertyChange) -> Restoration:
     now = look_up(found.body, change.path)
     if _equal(now, change.before):
         return found
-    if _equal(now, change.after) and _has_room(found.body, change.path):
+    # Providers show a member that was taken out as null or not at all.
+    is_ours = _equal(now, change.after) or (now is None and change.after is ABSENT)
+    if is_ours and _has_room(found.body, change.path):
         body = assign(found.body, change.path, change.before)
         return attrs.evolve(found, body=body, restored=(*found.restored, change.path))
-    if isinstance(now, Mapping) and isinstance(change.after, Mapping) and change.before is ABSENT:
+    if isinstance(now, Mapping) and isinstance(change.after, Mapping) and change.before in (ABSENT, None):
         # Somebody added to an object that the change had brought: what came with it goes, what was added stays.
         for part in _members(change, now):
             found = _undone(found, part)
@@ -83,3 +94,19 @@ def _as(path: str, value: Any) -> Condition:
     if value is ABSENT or value is None:
         return Condition(test=Test.EXISTS, path=path, value=False)
     return Condition(test=Test.EQUALS, path=path, value=value)
+
+
+def what_goes(body: Any) -> tuple[PropertyChange, ...]:
+    """Every member of a resource that is removed, for people to read; who it is stands in its id already."""
+    members = body.items() if isinstance(body, Mapping) else ()
+    told = ((name, value) for name, value in members if name not in _IDENTITY and value is not None)
+    return tuple(PropertyChange(path=join((name,)), before=value) for name, value in told)
+
+
+def may_be_removed(resource_id: str) -> bool:
+    """Whether a resource that a run created is one that a rollback may remove: never a group or a subscription."""
+    try:
+        kind = ResourceId.parse(resource_id).type
+    except InvalidResourceIdError:
+        return False
+    return not kind.casefold().startswith(_NEVER_REMOVED)

@@ -21,6 +21,8 @@ READ = f"GET {PATH}?api-version=9"
 
 
 def write(session: ArmSession, method: str = "PATCH") -> ArmResponse:
+    if method == "DELETE":
+        return session.delete(PlannedRequest(method=method, path=PATH, api_version="9", body={}))
     return session.send(PlannedRequest(method=method, path=PATH, api_version="9", body={"a": 1}))
 
 
@@ -102,6 +104,24 @@ def test_a_location_may_end_without_a_body(session: ArmSession, azure: Any) -> N
     azure.then(202, None, LOCATION).then(204)
     assert wait(session, write(session, "DELETE")).status == 204
     assert azure.paths[1:] == [LOC]
+
+
+def test_a_removal_that_names_no_url_has_ended_when_the_resource_is_gone(session: ArmSession, azure: Any) -> None:
+    """While it says that it is being deleted, it is there."""
+    going = {"id": PATH, "properties": {"provisioningState": "Deleting"}}
+    gone = {"error": {"code": "ResourceNotFound", "message": "m"}}
+    azure.then(202).then(200, going).then(404, gone)
+    assert wait(session, write(session, "DELETE")).status == 204
+    assert azure.paths[1:] == [READ, READ]
+
+
+def test_a_provider_that_is_not_registered_does_not_say_that_a_resource_is_gone(
+    session: ArmSession, azure: Any
+) -> None:
+    """Nothing is known then."""
+    azure.then(202).then(404, {"error": {"code": "Subscription Not Registered", "message": "m"}})
+    with pytest.raises(OperationTimeoutError, match="unknown"):
+        wait(session, write(session, "DELETE"))
 
 
 def test_a_location_may_say_its_state_in_words(session: ArmSession, azure: Any) -> None:

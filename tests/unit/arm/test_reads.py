@@ -103,6 +103,12 @@ def test_a_token_is_renewed_once() -> None:
     assert caught.value is second
 
 
+def test_what_is_not_implemented_is_not_asked_for_again() -> None:
+    """A 501 is an answer; any other 5xx may be gone in a moment."""
+    assert not is_worth_retrying(ServiceError("", status=501), 0)
+    assert is_worth_retrying(ServiceError("", status=500), 0)
+
+
 @given(st.integers(1, 40), st.floats(0, 1))
 def test_the_backoff_doubles_up_to_a_limit_and_half_of_it_is_chance(attempt: int, random: float) -> None:
     """So that many clients do not come back at once."""

@@ -201,15 +201,27 @@ def test_a_write_is_what_was_planned(session: ArmSession, azure: Any) -> None:
     azure.then(200, {})
     session.send(PATCH)
     session.send(PlannedRequest(method="PUT", path=ACCOUNT, api_version="1", body={"n": "ü"}, if_match='"e"'))
-    session.send(PlannedRequest(method="DELETE", path=ACCOUNT, api_version="1", body={}))
+    session.delete(PlannedRequest(method="DELETE", path=ACCOUNT, api_version="1", body={}))
     session.send(PlannedRequest(method="PUT", path=ACCOUNT, api_version="1", body={}))
-    first, second, third, fourth = azure.requests
+    session.delete(PlannedRequest(method="DELETE", path=ACCOUNT, api_version="1", body={}, if_match='"e"'))
+    first, second, third, fourth, fifth = azure.requests
     assert json.loads(first.content) == {"properties": {"x": [1]}}
     assert first.headers["Content-Type"] == "application/json"
     assert "If-Match" not in first.headers
     assert (json.loads(second.content), second.headers["If-Match"]) == ({"n": "ü"}, '"e"')
     assert third.content is None
     assert fourth.content == b"{}"
+    assert (third.method, fifth.method, fifth.headers["If-Match"]) == ("DELETE", "DELETE", '"e"')
+    assert "If-Match" not in third.headers
+
+
+def test_a_removal_and_a_write_are_not_mistaken_for_each_other(session: ArmSession, azure: Any) -> None:
+    """Each has its own verb here as well."""
+    with pytest.raises(InvalidInputError, match="'DELETE' is no write"):
+        session.send(PlannedRequest(method="DELETE", path=ACCOUNT, api_version="1", body={}))
+    with pytest.raises(InvalidInputError, match="'PUT' removes nothing"):
+        session.delete(PlannedRequest(method="PUT", path=ACCOUNT, api_version="1", body={}))
+    assert azure.requests == []
 
 
 def test_a_body_goes_back_as_it_came(session: ArmSession, azure: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import attrs
@@ -132,3 +132,50 @@ def test_subscriptions_take_turns_and_one_resource_is_one_lane() -> None:
     site = f"{TWO}/resourceGroups/rg/providers/Microsoft.Web/sites/app"
     steps = [step(1), step(2), step(3, site), step(4, f"{site.upper()}/config/web")]
     assert [[one.id for one in lane] for lane in lanes(steps)] == [["step1"], ["step3", "step4"], ["step2"]]
+
+
+def test_a_lane_is_shared_by_all_that_write_to_one_resource() -> None:
+    """Also when the steps are about different resources, and when a step joins two lanes that had begun apart."""
+    group = f"{TWO}/resourceGroups/rg/providers"
+    first, second, nic = (f"{group}/A.B/c/{name}" for name in ("one", "two", "nic"))
+    steps = [
+        step(1, first),
+        step(2, second),
+        attrs.evolve(step(3, second), target_id=f"{nic.upper()}/sub/x"),
+        step(4, f"{group}/A.B/c/alone"),
+        attrs.evolve(step(5, first), target_id=nic),
+    ]
+    assert [[one.id for one in lane] for lane in lanes(steps)] == [["step1", "step2", "step3", "step5"], ["step4"]]
+
+
+def test_what_is_written_is_protected_as_well() -> None:
+    """A step about one resource may write to another, whose group or name is protected."""
+    elsewhere = f"{TWO}/resourceGroups/production/providers/A.B/c/nic"
+    with pytest.raises(GuardError, match="'production' is protected") as caught:
+        check(plan(attrs.evolve(step(1), target_id=elsewhere)), Guards(protected_groups=["prod*"]))
+    assert caught.value.guard == "protected"
+
+
+def test_a_resume_is_held_to_the_guards_for_what_is_left() -> None:
+    """What has ended counts no more, and the plan may be of any age; what is protected by now is not gone on with."""
+    made = plan(step(1), step(2), step(3))
+    guards = Guards(max_changes=2, max_plan_age=timedelta(hours=1))
+    later = made.created_at + timedelta(days=1)
+    check_guards(made, guards, now=later, waive=(), left={"step2", "step3"})
+    with pytest.raises(GuardError, match="3 changes"):
+        check_guards(made, guards, now=later, waive=(), left={"step1", "step2", "step3"})
+    protecting = Guards(protected_names=["st1"])
+    check_guards(made, protecting, now=later, waive=(), left={"step2"})
+    with pytest.raises(GuardError, match="'st1' is protected"):
+        check_guards(made, protecting, now=later, waive=(), left={"step1"})
+
+
+def test_what_is_removed_is_protected_by_its_own_name_and_group() -> None:
+    """It is not the resource that the recommendation was about; a part that is only changed goes by the resource."""
+    made = step(1)
+    setting = f"{made.resource_id}/providers/Microsoft.Insights/diagnosticSettings/audit"
+    guards = Guards(protected_names=["audit"])
+    check(plan(attrs.evolve(made, target_id=setting)), guards)
+    delete = PlannedRequest(method="DELETE", path=setting, api_version="1", body={})
+    with pytest.raises(GuardError, match="'audit' is protected"):
+        check(plan(attrs.evolve(made, target_id=setting, request=delete)), guards, removal="why")

@@ -19,6 +19,7 @@ from defender_remediate import (
     SkipReason,
 )
 from defender_remediate.engine.wanted import (
+    asked_for,
     check_given,
     check_parameters,
     choose,
@@ -201,3 +202,59 @@ def test_recommendations_and_parameters_have_a_form() -> None:
     assert given_values(None) == {}
     with pytest.raises(ParameterError, match="values by name"):
         given_values(["level"])  # type: ignore[arg-type]
+
+
+def test_parameters_may_be_given_for_each_resource() -> None:
+    """Each gets its own; one without is left out; the fix for a resource that nobody assessed is a mistake."""
+    given = given_values({"level": {ACCOUNT.upper(): "high", f"{ACCOUNT}9": "low"}})
+    check_parameters(choose([KEY], CATALOG), given)
+    assessments = [assessment(), assessment(OTHER), assessment(f"{ACCOUNT}9", status="Healthy")]
+    found = wanted(*assessments, **given)
+    assert [(candidate.resource_id, candidate.values["level"]) for candidate in found.candidates] == [(ACCOUNT, "high")]
+    assert [skip.reason for skip in found.skipped] == [SkipReason.PARAMETER_MISSING, SkipReason.ALREADY_COMPLIANT]
+    with pytest.raises(ParameterError, match=f"given for {ACCOUNT.casefold()}9"):
+        wanted(*assessments[:2], **given)
+    only = resource_filter([ACCOUNT, f"{ACCOUNT}9"])
+    assert wanted(assessments[0], only=dict(only or {}), **given).skipped[0].reason is SkipReason.NOT_APPLICABLE
+
+
+def test_a_wrong_value_for_one_resource_is_refused() -> None:
+    """Before any request, with recommendations named or without."""
+    given = given_values({"level": {ACCOUNT: 3}})
+    for check in (lambda: check_parameters(choose([KEY], CATALOG), given), lambda: check_given(CATALOG, given)):
+        with pytest.raises(ParameterError, match="text that is not empty"):
+            check()
+    with pytest.raises(ParameterError, match="is not a resource id"):
+        given_values({"level": {"st1": "high"}})
+
+
+def test_who_is_named_in_a_parameter_is_asked_for() -> None:
+    """Also when nothing is wrong with it: the plan says so."""
+    healthy = assessment(status="Healthy")
+    assert asked_for(assessment(), ())
+    assert not asked_for(healthy, ())
+    assert asked_for(healthy, {ACCOUNT.casefold()})
+
+
+def test_variants_are_candidates_side_by_side() -> None:
+    """Which of them applies is not known yet; what stands in the way of one is kept for then."""
+    when = Condition(test="exists", path="kind", value=True)
+    easy = attrs.evolve(FIX, variant="easy", applies_when=when, parameters=(), body={"properties": {"a": 1}})
+    hard = attrs.evolve(FIX, variant="hard", applies_when=when)
+    final = attrs.evolve(easy, variant="final", reversibility="none")
+    choices = choose([KEY], Catalog([easy, hard, final]))
+    found = collect(choices, [assessment()], only=None, covers=COVERS, given={}, guards=Guards()).candidates
+    assert [candidate.fix.variant for candidate in found] == ["easy", "hard", "final"]
+    reasons = [candidate.obstacle.reason if candidate.obstacle else None for candidate in found]
+    assert reasons == [None, SkipReason.PARAMETER_MISSING, SkipReason.CONSENT_MISSING]
+
+
+def test_what_only_one_variant_needs_may_be_missing() -> None:
+    """It is missed where that variant applies; what all of them need is missed at once, and a wrong value always."""
+    when = Condition(test="exists", path="kind", value=True)
+    hard, harder = (attrs.evolve(FIX, variant=name, applies_when=when) for name in ("hard", "harder"))
+    easy = attrs.evolve(hard, variant="easy", parameters=(), body={"properties": {"a": 1}})
+    check_parameters(choose([KEY], Catalog([easy, hard])), {})
+    for catalog, given in ((Catalog([hard, harder]), {}), (Catalog([easy, hard]), {"level": 3})):
+        with pytest.raises(ParameterError):
+            check_parameters(choose([KEY], catalog), given)

@@ -74,3 +74,27 @@ def test_a_change_is_named_from_the_resource_on(changed: str, path: str) -> None
 def test_a_context_shows_no_body() -> None:
     """An executor that logs what it was given gives nothing away."""
     assert "planted" not in repr(preview(VAULT)[0])
+
+
+@pytest.mark.parametrize(
+    ("kind", "after", "version"),
+    [
+        ("Create", {"apiVersion": "2021-05-01-preview", "a": 2}, "2021-05-01-preview"),
+        ("create", {"apiVersion": "1"}, "1"),
+        ("Create", {"a": 2}, None),
+        ("Create", None, None),
+        ("Modify", {"apiVersion": "1", "a": 2}, None),
+        ("Deploy", {"apiVersion": "1", "a": 2}, None),
+    ],
+)
+def test_only_what_azure_says_it_creates_counts_as_created(kind: str, after: Any, version: str | None) -> None:
+    """And only with the version that it can be looked at with again."""
+    context, _ = preview(f"{VAULT}/keys/one")
+    context.reader.change = {  # type: ignore[attr-defined]
+        "resourceId": f"{VAULT}/keys/one",
+        "changeType": kind,
+        "after": after,
+    }
+    found = TemplateExecutor().preview(context).creates
+    expected = [(f"{VAULT}/keys/one", version)] if version else []
+    assert [(one.resource_id, one.api_version) for one in found] == expected

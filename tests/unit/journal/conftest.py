@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 from defender_remediate.journal import (
+    GuardsWaived,
     Noted,
     Record,
     RunEnded,
@@ -17,6 +18,7 @@ from defender_remediate.journal import (
     StepAccepted,
     StepEnded,
     StepIntended,
+    StepReviewed,
 )
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
@@ -50,6 +52,12 @@ class Records:
     def ended(self, step_id: str = "step-1", **changes: Any) -> StepEnded:
         return StepEnded(at=NOON, result=attrs.evolve(self.result, step_id=step_id, **changes))
 
+    def reviewed(self, step_id: str = "step-1", **changes: Any) -> StepReviewed:
+        return StepReviewed(at=NOON, result=attrs.evolve(self.result, step_id=step_id, outcome="failed", **changes))
+
+    def waived(self, *waivers: str) -> GuardsWaived:
+        return GuardsWaived(at=NOON, waivers=waivers or ("window: CHG-2",))
+
     def over(self) -> RunEnded:
         return RunEnded(at=NOON, counts={"applied": 2})
 
@@ -59,7 +67,8 @@ class Records:
     def whole(self) -> tuple[Record, ...]:
         both = ("step-1", "step-2")
         steps = [record for one in both for record in (self.intended(one), self.accepted(one), self.ended(one))]
-        return (self.opened(), *steps, self.noted("Größe \u2028 \ud800\n"), self.over())
+        later = (self.reviewed(), self.waived(), self.noted("Größe \u2028 \ud800\n"))
+        return (self.opened(), *steps, *later, self.over())
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ def test_a_line_is_checked_with_plain_tools(lines):
     [
         (lambda lines: [*lines[:2], lines[2].replace(b"202", b"200"), *lines[3:]], 3),
         (lambda lines: [*lines[:2], lines[2].replace(b'"n":3', b'"n": 3'), *lines[3:]], 3),
-        (lambda lines: [*lines[:-1], lines[-1].replace(b'"applied":2', b'"applied":9')], 9),
+        (lambda lines: [*lines[:-1], lines[-1].replace(b'"applied":2', b'"applied":9')], 11),
         (lambda lines: [*lines[:2], *lines[3:]], 3),
         (lambda lines: lines[1:], 1),
         (lambda lines: [*lines[:2], lines[3], lines[2], *lines[4:]], 3),
@@ -61,7 +61,7 @@ def test_a_line_is_checked_with_plain_tools(lines):
         (lambda lines: [*lines[:2], b"[" * 100_000 + b"\n", *lines[2:]], 3),
         (lambda lines: [*lines[:2], b"\xff\xfe\n", *lines[2:]], 3),
         (lambda lines: [*lines[:2], lines[2][:40] + b"\n", *lines[3:]], 3),
-        (lambda lines: [*lines, b"{}\n"], 10),
+        (lambda lines: [*lines, b"{}\n"], 12),
     ],
 )
 def test_tampering_shows_and_is_named(lines, spoil, line):
@@ -89,9 +89,9 @@ def test_a_whole_record_without_its_line_end_is_torn(records, lines):
 def test_a_record_of_another_version_is_not_called_tampered(records, lines, monkeypatch):
     """It is sound; this library does not read it."""
     monkeypatch.setattr("defender_remediate.journal.records.VERSION", 2)
-    newer = link(records.noted(), n=10, prev=sha256(lines[-1]))
+    newer = link(records.noted(), n=12, prev=sha256(lines[-1]))
     monkeypatch.undo()
-    with pytest.raises(JournalError, match=r"line 10: the record has format version 2") as caught:
+    with pytest.raises(JournalError, match=r"line 12: the record has format version 2") as caught:
         verify([*lines, newer])
     assert not isinstance(caught.value, JournalTamperedError)
 

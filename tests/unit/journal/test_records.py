@@ -25,6 +25,16 @@ def test_an_opened_run_remembers_what_was_approved(records):
     assert records.opened(kind="rollback", of_run="run-0").kind is RunKind.ROLLBACK
 
 
+def test_a_journal_of_an_earlier_version_is_still_read(records):
+    """What later versions added was not there, which says that nothing of it happened."""
+    opened, ended = (json.loads(json.dumps(encode(one))) for one in (records.opened(), records.ended()))
+    for member in ("assessed", "removable"):
+        del opened["plan"][member]
+    del opened["plan"]["steps"][0]["creates"], ended["result"]["created"]
+    assert decode(opened) == records.opened()
+    assert decode(ended) == records.ended()
+
+
 def test_what_was_absent_is_left_out(records):
     """What was absent is not what was null."""
     assert records.intended(before={"a": ABSENT, "b": None}).before == {"b": None}

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from defender_remediate import Catalog
 from defender_remediate.journal.records import decode, encode
-from defender_remediate.journal.redaction import _clean, scrub
+from defender_remediate.journal.redaction import scrub
 from defender_remediate.models import _codec
+from defender_remediate.models._secrets import cleaned as _clean
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.plan import PlannedRequest, PropertyChange
 from defender_remediate.models.result import StepError

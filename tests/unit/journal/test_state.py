@@ -19,7 +19,9 @@ def test_a_whole_run_folds_to_its_end(records):
     assert [note.message for note in state.notes] == [whole[-2].message]
     assert state.unfinished == ()
     step = state.steps["step-1"]
-    assert (step.phase, step.attempts, step.accepted, step.result) == (Phase.ENDED, 1, whole[2], whole[3].result)
+    assert (step.phase, step.attempts, step.accepted, step.result) == (Phase.ENDED, 1, whole[2], whole[7].result)
+    assert state.steps["step-2"].result == whole[6].result
+    assert state.waivers == ("window: CHG-2",)
     assert pickle.loads(pickle.dumps(state)) == state
 
 
@@ -60,6 +62,9 @@ def test_the_first_image_counts(records):
         (["opened", "intended", "accepted", "intended"], "line 4: .* is ACCEPTED, so it must not be sent again"),
         (["opened", "ended", "ended"], "line 3: StepEnded: the step step-1 had ended before"),
         (["opened", "ended", "accepted"], "line 3: .* is ENDED"),
+        (["opened", "reviewed"], "line 2: StepReviewed: the step step-1 is NEW, so there is no result"),
+        (["opened", "intended", "reviewed"], "line 3: .* is INTENDED, so there is no result"),
+        (["opened", "ended", "over", "reviewed"], "line 4: a StepReviewed after RunEnded"),
         (["opened", "intended", "ended", "intended"], "line 4: .* is ENDED"),
         (["opened", "intended", "intended"], "line 3: .* has had 1 attempts, so this is not attempt 1"),
     ],
@@ -70,7 +75,21 @@ def test_an_impossible_order_is_refused_by_its_place(records, order, message):
         fold([getattr(records, name)() for name in order], source="x.jsonl")
 
 
-@pytest.mark.parametrize("name", ["intended", "accepted", "ended"])
+def test_the_last_look_counts(records):
+    """A change that was put back is no success, however often it is looked at."""
+    whole = [records.opened(), records.intended(), records.ended(), records.reviewed(), records.reviewed(attempts=7)]
+    step = fold(whole).steps["step-1"]
+    assert (step.phase, step.result.outcome, step.result.attempts) == (Phase.ENDED, "failed", 7)
+
+
+def test_waivers_add_up(records):
+    """Those that the run began with, and those of every resume; also of one that finds nothing left to do."""
+    opened = records.opened(waivers=("max_changes: CHG-1",))
+    found = [opened, records.waived(), records.over(), records.waived("max_share: a", "removal: b")]
+    assert fold(found).waivers == ("max_changes: CHG-1", "window: CHG-2", "max_share: a", "removal: b")
+
+
+@pytest.mark.parametrize("name", ["intended", "accepted", "ended", "reviewed"])
 def test_a_step_that_the_plan_does_not_have_is_refused(records, name):
     """The journal and its plan belong together."""
     with pytest.raises(JournalError, match="line 2: the plan has no step 'step-9'"):
@@ -91,12 +110,13 @@ def legal():
                 kinds = ["noted"] + (["ended"] if phase[step] < 3 else [])
                 kinds += ["intended"] if phase[step] < 2 else []
                 kinds += ["accepted"] if phase[step] == 1 else []
-                kind = draw(st.sampled_from(kinds))
-                if kind == "noted":
-                    found.append(records.noted())
+                kinds += ["reviewed"] if phase[step] == 3 else []
+                kind = draw(st.sampled_from(["waived", *kinds]))
+                if kind in ("noted", "waived"):
+                    found.append(getattr(records, kind)())
                     continue
                 attempts[step] += kind == "intended"
-                phase[step] = {"intended": 1, "accepted": 2, "ended": 3}[kind]
+                phase[step] = {"intended": 1, "accepted": 2, "ended": 3, "reviewed": 3}[kind]
                 found.append(getattr(records, kind)(step, *([attempts[step]] if kind == "intended" else [])))
             return [*found, *([records.over()] if draw(st.booleans()) else []), records.noted()]
 

@@ -8,7 +8,15 @@ import pytest
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.condition import Condition, Test
 from defender_remediate.models.events import RunFinished, RunStarted, StepFinished, StepStarted
-from defender_remediate.models.fix import FixAction, FixKind, FixParameter, Impact, ParameterType, Reversibility
+from defender_remediate.models.fix import (
+    FixAction,
+    FixKind,
+    FixParameter,
+    Impact,
+    ListMerge,
+    ParameterType,
+    Reversibility,
+)
 from defender_remediate.models.guards import Guards
 
 FIX = FixAction(
@@ -36,6 +44,38 @@ def test_a_fix_prints_what_it_writes():
     assert str(FIX) == f'{title}: PATCH {where} {{"properties":{{"supportsHttpsTrafficOnly":true}}}}'
     template = attrs.evolve(FIX, kind="template", body=None, target="blobServices/default", template_name="logs.json")
     assert str(template) == f"{title}: TEMPLATE {where}/blobServices/default logs.json"
+
+
+def test_a_fix_prints_where_it_writes():
+    """Its variant, what it takes out, the type that is linked to, or the whole id."""
+    gone = attrs.evolve(FIX, variant="old", remove=("properties.a", "tags"))
+    assert str(gone).startswith(f"{FIX.title} (old): PATCH Microsoft.Storage/storageAccounts {{")
+    assert str(gone).endswith("}} without properties.a without tags")
+    assert str(attrs.evolve(gone, body=None)).endswith("storageAccounts without properties.a without tags")
+    linked = attrs.evolve(FIX, linked="a[*].id", linked_type="A.B/c", target="d/e")
+    assert ": PATCH A.B/c/d/e {" in str(linked)
+    assert ": PATCH /subscriptions/x {" in str(attrs.evolve(FIX, target="/subscriptions/x"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("union", (ListMerge.UNION, "")),
+        ("replace", (ListMerge.REPLACE, "")),
+        ("each", (ListMerge.EACH, "")),
+        ("by:sourceType", (ListMerge.BY, "sourceType")),
+    ],
+)
+def test_what_happens_to_an_array(text, expected):
+    """Four ways, one of which names a member."""
+    assert ListMerge.parse(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "mix", "by", "by:", "by:a.b", "each:a", "union:", "BY:a"])
+def test_what_no_array_knows(text):
+    """The error lists the four."""
+    with pytest.raises(ValueError, match="is not one of union, replace, each, by:<member>"):
+        ListMerge.parse(text)
 
 
 def test_a_fix_is_a_value():

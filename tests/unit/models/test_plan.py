@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from defender_remediate.errors import InvalidInputError, PlanAlteredError
 from defender_remediate.models.condition import Condition
+from defender_remediate.models.finding import Check, Finding, Verdict
 from defender_remediate.models.plan import (
     ABSENT,
+    CreatedResource,
     PlannedRequest,
     PropertyChange,
     RemediationPlan,
@@ -30,6 +32,18 @@ CONDITIONS = st.builds(Condition, test=st.just("equals"), path=TEXTS, value=TEXT
 REQUESTS = st.builds(
     PlannedRequest, method=st.sampled_from(["PATCH", "PUT"]), path=TEXTS, api_version=TEXTS, body=BODIES
 )
+FINDINGS = st.lists(
+    st.builds(
+        Finding,
+        check=st.sampled_from(Check),
+        verdict=st.sampled_from(Verdict),
+        message=TEXTS,
+        evidence=st.tuples(TEXTS),
+        advice=TEXTS,
+        waived_because=TEXTS,
+    ),
+    max_size=2,
+).map(tuple)
 STEPS = st.builds(
     RemediationStep,
     id=TEXTS,
@@ -46,13 +60,21 @@ STEPS = st.builds(
     request=REQUESTS,
     way_back=st.none() | REQUESTS,
     fingerprint=TEXTS,
+    permissions=st.tuples(TEXTS),
+    findings=FINDINGS,
     compliant_when=CONDITIONS | CONDITIONS.map(lambda inner: Condition(test="not", of=(inner,))),
 )
 PLANS = st.builds(
     RemediationPlan,
     steps=st.lists(STEPS, max_size=3).map(tuple),
     skipped=st.lists(
-        st.builds(SkippedResource, resource_id=TEXTS, keys=st.tuples(TEXTS), reason=st.sampled_from(SkipReason)),
+        st.builds(
+            SkippedResource,
+            resource_id=TEXTS,
+            keys=st.tuples(TEXTS),
+            reason=st.sampled_from(SkipReason),
+            findings=FINDINGS,
+        ),
         max_size=2,
     ).map(tuple),
     scope=st.tuples(TEXTS),
@@ -89,8 +111,11 @@ EDITS = {
     "impact": "restart",
     "irreversible_keys": ("other",),
     "left_alone": ("properties.x",),
+    "permissions": ("Microsoft.Web/sites/write",),
+    "findings": (Finding(check="lock", verdict="warns", message="other"),),
     "impact_reason": "other",
     "reversibility": "none",
+    "creates": (CreatedResource(resource_id="/x", api_version="1"),),
 }
 
 
@@ -112,6 +137,7 @@ def test_any_edit_of_a_step_gives_another_digest(make_plan, make_step, member):
         {"endpoint": "https://management.usgovcloudapi.net"},
         {"tenants": ()},
         {"catalog_version": "2027.01"},
+        {"assessed": {"microsoft.storage/storageaccounts": 7}},
         {"steps": ()},
     ],
 )

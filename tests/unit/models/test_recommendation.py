@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defender_remediate.models.fix import FixAction
+from defender_remediate.models.guidance import Guidance
 from defender_remediate.models.priority import Priority
 from defender_remediate.models.recommendation import (
     Assessment,
@@ -209,6 +210,10 @@ def test_a_recommendation_says_what_it_is():
     manual = attrs.evolve(recommendation, fix=None, severity=None)
     assert str(manual) == "Secure transfer [no severity, 3 unhealthy, manual]"
     assert not manual.is_fixable
+    advice = Guidance(key=manual.key, title="Secure transfer", reason="create time only", action="Make a new one.")
+    advised = attrs.evolve(manual, guidance=advice)
+    assert str(advised) == "Secure transfer [no severity, 3 unhealthy, manual: create time only]"
+    assert not advised.is_fixable
 
 
 def test_a_recommendation_is_worth_its_points():

@@ -6,6 +6,7 @@ import pytest
 from defender_remediate.models import _table
 from defender_remediate.models._json import ABSENT
 from defender_remediate.models._notebook import notebook
+from defender_remediate.models.plan import CreatedResource, PlannedRequest
 from defender_remediate.models.result import StepError
 
 
@@ -160,3 +161,48 @@ def test_a_plan_and_a_report_show_in_a_notebook(make_plan, make_report):
     """As the text that print shows, escaped."""
     assert "-&gt; true" in make_plan()._repr_html_()
     assert make_report()._repr_html_().startswith("<pre>Run run-1")
+
+
+@pytest.mark.parametrize(
+    ("changes", "shown"),
+    [
+        ({}, "exact"),
+        ({"reversibility": "none"}, "none"),
+        (
+            {
+                "reversibility": "conditional",
+                "way_back": PlannedRequest(method="PUT", path="/x", api_version="1", body={}),
+            },
+            "conditional (what it sets goes back, what came of it meanwhile may not)",
+        ),
+        (
+            {"reversibility": "conditional"},
+            "conditional (what it creates is removed when you ask for it, what it changes stays)",
+        ),
+    ],
+)
+def test_a_way_back_says_what_it_depends_on(make_step, changes, shown):
+    """Who approves a conditional way back knows the condition."""
+    assert str(make_step(**changes)).endswith(f"way back: {shown}")
+
+
+def test_what_a_run_created_is_named(make_plan, make_report, make_result):
+    """In its report, and in the plan of its way back that leaves it there."""
+    created = CreatedResource(resource_id="/a/setting", api_version="1", fingerprint="f")
+    report = make_report(results=(make_result(created=(created,)),), warnings=("w",))
+    assert str(report).splitlines()[-2:] == ["created: /a/setting", "warning: w"]
+    assert type(report).from_json(report.to_json()) == report
+    back = make_plan(rolls_back="run-1", removable=("/a/setting",))
+    assert str(back).splitlines()[-2:] == [
+        "Created by the run and left there; plan_rollback(run_id, remove=[...]) removes those you name:",
+        "    /a/setting",
+    ]
+
+
+def test_a_removal_looks_like_one(make_step):
+    """It goes whole, so it begins with another mark than a change."""
+    step = make_step(
+        target_id="/a/b/c", request=PlannedRequest(method="DELETE", path="/a/b/c", api_version="1", body={})
+    )
+    assert str(step).startswith("- /a/b/c\n")
+    assert "    DELETE b/c, api-version 1" in str(step).splitlines()

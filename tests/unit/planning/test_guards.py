@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, time, timedelta, timezone
 from typing import Any
 
+import attrs
 import pytest
 
 from defender_remediate import Guards, RemediationPlan, RemediationStep
@@ -95,6 +96,12 @@ def test_a_window_opens_on_its_days(window: MaintenanceWindow, moment: datetime,
         lambda: MaintenanceWindow(start=time(1), end=time(2), days="mon"),
         lambda: Guards(protected_names="st*"),
         lambda: Guards(allowed_impacts=("some",)),
+        lambda: Guards(max_share=0),
+        lambda: Guards(max_share=1.01),
+        lambda: Guards(max_share=-0.5),
+        lambda: Guards(max_share=float("nan")),
+        lambda: Guards(max_share=True),
+        lambda: Guards(max_share="50%"),  # type: ignore[arg-type]
         lambda: Guards(allowed_impacts="none"),
         lambda: check_waivers({"max_changes": " "}),
         lambda: check_waivers({"max_changes": 7}),  # type: ignore[dict-item]
@@ -119,3 +126,79 @@ def test_a_waiver_is_recorded_with_its_reason() -> None:
 def test_impacts_may_come_from_anywhere() -> None:
     """What is looked through once is still there when it is needed."""
     assert Guards(allowed_impacts=iter(["none", "cost"])).allowed_impacts == ("none", "cost")
+
+
+def accounts(make_step: Callable[..., RemediationStep], count: int) -> tuple[RemediationStep, ...]:
+    return tuple(make_step(id=f"s{n}", resource_id=f"{ACCOUNT}{n}", target_id=f"{ACCOUNT}{n}") for n in range(count))
+
+
+@pytest.mark.parametrize(
+    ("share", "changed", "assessed", "message"),
+    [
+        (0.5, 3, 6, ""),
+        (0.5, 4, 6, "4 of 6 that were assessed, the guard max_share allows 50%"),
+        (0.29, 29, 100, ""),
+        (0.29, 30, 100, "30 of 100"),
+        (1, 6, 6, ""),
+        (1, 7, 6, "7 of 6"),
+        (0.01, 1, 6, ""),
+        (0.01, 1, None, ""),
+        (0.01, 2, 6, "2 of 6"),
+        (0.5, 2, None, "does not say how many were assessed"),
+        (0.5, 2, "(hidden)", "does not say how many were assessed"),
+        (0.5, 2, 0, "does not say how many were assessed"),
+        (None, 7, None, ""),
+    ],
+)
+def test_no_more_than_a_share_of_a_type_may_change(
+    make_plan: Callable[..., RemediationPlan],
+    make_step: Callable[..., RemediationStep],
+    share: float | None,
+    changed: int,
+    assessed: Any,
+    message: str,
+) -> None:
+    """One may always, so that a canary can; and a share of nobody knows what is too much."""
+    counts = {} if assessed is None else {"microsoft.storage/storageaccounts": assessed}
+    plan = make_plan(steps=accounts(make_step, changed), assessed=counts)
+    found = violations(Guards(max_share=share, max_changes=200), plan, MONDAY)
+    assert [one.guard for one in found] == (["max_share"] if message else [])
+    assert all(message in one.message and 'waive={"max_share": "why"}' in one.hint for one in found)
+
+
+def test_each_type_has_its_share_and_a_resource_counts_once(
+    make_plan: Callable[..., RemediationPlan], make_step: Callable[..., RemediationStep]
+) -> None:
+    """Two steps of one resource are one change to it; few of one type do not make up for many of another."""
+    twice = (make_step(), make_step(id="again", target_id=f"{ACCOUNT}/blobServices/default"))
+    assessed = {"microsoft.storage/storageaccounts": 2, "microsoft.web/sites": 100}
+    assert violations(Guards(max_share=0.5), make_plan(steps=twice, assessed=assessed), MONDAY) == ()
+    sites = tuple(attrs.evolve(one, id=f"w{one.id}", resource_type="Microsoft.Web/Sites") for one in twice)
+    assert violations(Guards(max_share=0.5), make_plan(steps=(*sites, *twice), assessed=assessed), MONDAY) == ()
+    more = (*sites, *accounts(make_step, 2))
+    (found,) = violations(Guards(max_share=0.5), make_plan(steps=more, assessed=assessed), MONDAY)
+    assert found.message.startswith("microsoft.storage/storageaccounts: the plan changes 2 of 2")
+
+
+def test_the_share_of_a_run_does_not_shrink_while_it_goes_on(
+    make_plan: Callable[..., RemediationPlan], make_step: Callable[..., RemediationStep]
+) -> None:
+    """A resume counts what the run has changed already; the number of changes counts what is left."""
+    plan = make_plan(steps=accounts(make_step, 3), assessed={"microsoft.storage/storageaccounts": 4})
+    guards = Guards(max_share=0.5, max_changes=1, max_plan_age=timedelta(seconds=1))
+    (found,) = violations(guards, plan, plan.created_at + timedelta(days=1), left={"s2"})
+    assert found.guard == "max_share"
+
+
+def test_a_removal_is_beyond_any_guards(
+    make_plan: Callable[..., RemediationPlan], make_step: Callable[..., RemediationStep]
+) -> None:
+    """It has to be waived by its name, whatever else is allowed; one that is over needs nothing any more."""
+    delete = attrs.evolve(make_step().request, method="DELETE", body={})
+    one, two = make_step(request=delete), make_step(id="two", request=delete)
+    (found,) = violations(Guards(), make_plan(steps=(make_step(id="other"), one)), MONDAY)
+    assert found.guard == "removal"
+    assert found.message == f"the plan removes {one.target_id}, which cannot be undone"
+    (both,) = violations(Guards(), make_plan(steps=(one, two)), MONDAY)
+    assert f"{one.target_id} and 1 more," in both.message
+    assert violations(Guards(), make_plan(steps=(one, two)), MONDAY, left=()) == ()

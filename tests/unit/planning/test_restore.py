@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from defender_remediate import ABSENT, PropertyChange
 from defender_remediate.models._json import canonical
 from defender_remediate.planning.changes import changes
 from defender_remediate.planning.compliance import holds
-from defender_remediate.planning.restore import is_restored, restoration
+from defender_remediate.planning.restore import GONE, is_restored, may_be_removed, restoration, what_goes
 
 NAMES = st.sampled_from(["a", "b", "c"])
 VALUES = st.recursive(
@@ -76,6 +77,15 @@ def test_what_is_back_already_needs_nothing() -> None:
     assert restoration([change], {"a": 1}).left_alone == ()
 
 
+def test_what_was_taken_out_comes_back_whether_it_is_shown_as_null_or_not_at_all() -> None:
+    """Providers differ in how they show that a member is gone; null where something else was is an edit."""
+    removed = changes({"a": {"b": 1, "c": 2}}, {"a": {"c": 2}})
+    for now in ({"a": {"c": 2}}, {"a": {"b": None, "c": 2}}):
+        assert restoration(removed, now).body == {"a": {"b": 1, "c": 2}}
+    changed = changes({"a": {"b": 1}}, {"a": {"b": 2}})
+    assert restoration(changed, {"a": {"b": None}}).left_alone == ("a.b",)
+
+
 def test_azures_casing_is_not_an_edit() -> None:
     """A provider that answers "enabled" for "Enabled" did not change anything."""
     change = PropertyChange(path="state", before="Disabled", after="Enabled")
@@ -89,3 +99,41 @@ def test_absent_null_and_a_value_are_proven_apart() -> None:
     both = is_restored({"a": 1}, ["a", "gone"])
     assert holds(both, {"a": 1})
     assert not holds(both, {"a": 1, "gone": 2})
+
+
+@pytest.mark.parametrize("body", [{}, {"id": "/x"}, {"id": None}, {"value": []}])
+def test_only_what_does_not_exist_is_gone(body: dict[str, Any]) -> None:
+    """An empty body is a body."""
+    assert holds(GONE, None)
+    assert not holds(GONE, body)
+    assert str(GONE) == "the resource is absent"
+
+
+def test_a_removal_shows_all_that_goes() -> None:
+    """Member by member; what is null is not there to go, and who it is stands in its id."""
+    body = {"id": "/x", "name": "x", "type": "t", "tags": None, "properties": {"logs": [1]}, "kind": ""}
+    assert what_goes(body) == (
+        PropertyChange(path="properties", before={"logs": [1]}),
+        PropertyChange(path="kind", before=""),
+    )
+    assert what_goes(None) == ()
+
+
+GROUP = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg"
+
+
+@pytest.mark.parametrize(
+    ("resource_id", "may"),
+    [
+        (f"{GROUP}/providers/Microsoft.Network/privateEndpoints/pe", True),
+        (f"{GROUP}/providers/A.B/c/d/providers/Microsoft.Insights/diagnosticSettings/e", True),
+        (GROUP, False),
+        (GROUP.partition("/resourceGroups")[0], False),
+        (f"{GROUP}/providers/microsoft.resources/deployments/d", False),
+        (f"{GROUP}/providers/Microsoft.Insights/diagnosticSettings", False),
+        ("", False),
+    ],
+)
+def test_what_others_put_things_into_is_never_removed(resource_id: str, may: bool) -> None:
+    """A group that a deployment created may hold anything by now."""
+    assert may_be_removed(resource_id) is may
