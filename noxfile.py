@@ -127,6 +127,14 @@ def coverage(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def bundle(session: nox.Session) -> None:
+    """Parse the catalog's TOML files into the bundle that is loaded, and count them; run it after every change."""
+    session.install("-e", ".")
+    session.run("python", "tools/bundle_catalog.py")
+    session.run("python", "tools/readme_figures.py")
+
+
+@nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Import time and listing, as ratios. Never fails on a time."""
     session.install(".")

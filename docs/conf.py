@@ -20,7 +20,7 @@ exclude_patterns = ["_build", "_ext"]
 html_theme = "furo"
 html_title = f"defender-remediate {version}"
 
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 
 add_module_names = False

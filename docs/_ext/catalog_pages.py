@@ -1,102 +1,81 @@
-"""Fills the pages of the catalog and of the permissions from the catalog itself, each time they are built."""
+"""Fills the pages about the catalog from the catalog itself, each time the documentation is built.
+
+Pages that have words of their own hold a comment where the generated part goes. The pages of the resource providers have
+none: they are written beside them before the sources are looked for, and are not kept under version control.
+"""
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sphinx.application import Sphinx
+import reference_pages
 
-from defender_remediate import Catalog, FixAction
+from defender_remediate import Catalog
+from defender_remediate.catalog.guidance import bundled_guidance
 
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
 
-def catalog_page(fixes: Iterable[FixAction]) -> str:
-    """One table per resource provider, and below it what each fix writes."""
-    sections = []
-    for provider, of_provider in sorted(_by_provider(fixes).items()):
-        rows = [_row(fix) for fix in of_provider]
-        head = ["| Recommendation | Resource type | Kind | Impact | Way back | Parameters |", "|" + " --- |" * 6]
-        details = [_details(fix) for fix in of_provider]
-        sections.append("\n".join([f"## {provider}", "", *head, *rows, "", *details]))
-    return "\n\n".join(sections)
-
-
-def permission_page(fixes: Iterable[FixAction]) -> str:
-    """What each fix needs, by resource provider."""
-    sections = []
-    for provider, of_provider in sorted(_by_provider(fixes).items()):
-        head = ["| Recommendation | Azure actions |", "|" + " --- |" * 2]
-        rows = [
-            f"| {_cell(fix.title)} | {_lines(f'`{action}`' for action in fix.permissions)} |" for fix in of_provider
-        ]
-        sections.append("\n".join([f"## {provider}", "", *head, *rows]))
-    return "\n\n".join(sections)
-
-
-PAGES: dict[str, tuple[str, Callable[[Iterable[FixAction]], str]]] = {
-    "reference/catalog": ("<!-- every fix -->", catalog_page),
-    "reference/permissions": ("<!-- every permission -->", permission_page),
+PAGES: dict[str, tuple[str, Callable[[], str]]] = {
+    "reference/catalog": ("<!-- every provider -->", lambda: reference_pages.overview(Catalog.bundled())),
+    "reference/controls": ("<!-- every control -->", lambda: reference_pages.control_page(Catalog.bundled())),
+    "reference/permissions": ("<!-- every permission -->", lambda: reference_pages.permission_page(Catalog.bundled())),
+    "reference/guidance": ("<!-- every guidance -->", lambda: reference_pages.guidance_page(bundled_guidance())),
+    "reference/coverage": (
+        "<!-- every figure -->",
+        lambda: reference_pages.coverage_page(Catalog.bundled(), bundled_guidance()),
+    ),
 }
 
 
-def _by_provider(fixes: Iterable[FixAction]) -> dict[str, list[FixAction]]:
-    found: dict[str, list[FixAction]] = defaultdict(list)
-    for fix in sorted(fixes, key=lambda fix: (fix.resource_type.casefold(), fix.title)):
-        found[fix.resource_type.partition("/")[0]].append(fix)
-    return found
+def write(folder: Path, pages: dict[str, str]) -> None:
+    """Make a folder hold these pages and no others; a page that stays as it is keeps its time."""
+    folder.mkdir(exist_ok=True)
+    for stale in folder.glob("*.md"):
+        if stale.name not in pages:
+            stale.unlink()
+    for name, content in pages.items():
+        file = folder / name
+        if not file.exists() or file.read_text(encoding="utf-8") != content:
+            file.write_text(content, encoding="utf-8")
 
 
-def _row(fix: FixAction) -> str:
-    cells = (
-        fix.title,
-        fix.resource_type.partition("/")[2],
-        str(fix.kind),
-        str(fix.impact),
-        str(fix.reversibility),
-        ", ".join(parameter.name for parameter in fix.parameters),
-    )
-    return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
+def write_provider_pages(app: Sphinx) -> None:
+    """Put the pages of the resource providers where Sphinx finds them."""
+    folder = Path(app.srcdir) / "reference" / reference_pages.FOLDER
+    write(folder, reference_pages.provider_pages(Catalog.bundled()))
 
 
-def _details(fix: FixAction) -> str:
-    lines = [f"**{_cell(fix.title)}**", "", f"- Key: `{fix.key}`", f"- Compliant when `{fix.compliant_when}`"]
-    if fix.body is not None:
-        lines.append(f"- Writes `{json.dumps(fix.body, default=dict)}` to `{fix.target or 'the resource'}`")
-    if fix.template_name:
-        lines.append(f"- Deploys the template `{fix.template_name}`")
-    if fix.impact_reason:
-        lines.append(f"- Impact: {_cell(fix.impact_reason)}")
-    if fix.applies_when is not None:
-        lines.append(f"- Applies when `{fix.applies_when}`")
-    for parameter in fix.parameters:
-        allowed = f"; one of {', '.join(map(str, parameter.allowed))}" if parameter.allowed else ""
-        default = "" if parameter.is_required else f"; by default `{json.dumps(parameter.default)}`"
-        kind = str(parameter.type).replace("_", " ")
-        lines.append(f"- Parameter `{parameter.name}` ({kind}{allowed}{default}): {_cell(parameter.description)}")
-    return "\n".join([*lines, ""])
+def filled(docname: str, source: str) -> str:
+    """A page with its generated part.
 
-
-def _lines(cells: Iterable[str]) -> str:
-    return "<br>".join(cells)
-
-
-def _cell(text: str) -> str:
-    for mark in "\\`*_[]|<>":
-        text = text.replace(mark, f"\\{mark}")
-    return text
+    Raises:
+        ValueError: The page has no place for it.
+    """
+    if docname not in PAGES:
+        return source
+    marker, page = PAGES[docname]
+    if marker not in source:
+        raise ValueError(f"{docname} has no place for its generated part: {marker}")
+    return source.replace(marker, page())
 
 
 def fill(app: Sphinx, docname: str, source: list[str]) -> None:
     """Put the generated part into its page."""
-    if docname in PAGES:
-        marker, page = PAGES[docname]
-        if marker not in source[0]:
-            raise ValueError(f"{docname} has no place for its generated part: {marker}")
-        source[0] = source[0].replace(marker, page(Catalog.bundled()))
+    source[0] = filled(docname, source[0])
+
+
+def always(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
+    """Read generated pages anew each time: their files do not change when the catalog does."""
+    return [docname for docname in PAGES if docname in env.all_docs]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Tell Sphinx when to call."""
+    app.connect("builder-inited", write_provider_pages)
+    app.connect("env-get-outdated", always)
     app.connect("source-read", fill)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,118 @@
+"""One fix as a section of a page."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from defender_remediate import FixAction, FixKind, FixParameter
+from defender_remediate.models._json import thaw
+
+_KINDS = {
+    FixKind.PATCH: "PATCH with what differs",
+    FixKind.PUT: "GET, merge and PUT",
+    FixKind.TEMPLATE: "deployment of a template",
+}
+_QUICK_FIXES = {True: "documented", False: "documented to have none", None: ""}
+
+
+def anchor(fix: FixAction) -> str:
+    """The name by which other pages link to a fix: as stable as its key, its type and its variant."""
+    return slug("fix", fix.key, fix.resource_type, fix.variant)
+
+
+def slug(*parts: str) -> str:
+    """Words joined into a name for a link."""
+    return re.sub(r"[^a-z0-9]+", "-", " ".join(filter(None, parts)).casefold()).strip("-")
+
+
+def title(fix: FixAction) -> str:
+    """The title with the variant, ready to be shown."""
+    return text(f"{fix.title} ({fix.variant})" if fix.variant else fix.title)
+
+
+def link(fix: FixAction) -> str:
+    """A link to the section of a fix."""
+    return f"[{title(fix)}](#{anchor(fix)})"
+
+
+def text(plain: str) -> str:
+    """Plain text as Markdown that shows it as it is, also in a table."""
+    return re.sub(r"([\\`*_\[\]|<>{}#$~])", r"\\\1", plain)
+
+
+def code(plain: str) -> str:
+    """A text as it is written in code."""
+    return f"`{plain}`"
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A table in Markdown; the cells are Markdown already."""
+    names = list(head)
+    lines = [names, ["---"] * len(names), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def section(fix: FixAction) -> str:
+    """All there is to know about a fix, under a heading with an anchor."""
+    fields = [f":{name}: {value}" for name, value in _fields(fix) if value]
+    blocks = [
+        json_block(shown) for shown in (fix.body, fix.template_parameters if fix.template_name else None) if shown
+    ]
+    return "\n".join([f"({anchor(fix)})=", f"### {title(fix)}", "", *fields, "", *blocks])
+
+
+def _fields(fix: FixAction) -> Iterator[tuple[str, str]]:
+    yield "Recommendation", code(fix.key)
+    yield "Policy definitions", _codes(fix.policy_definition_ids)
+    yield "Security control", f"[{text(fix.control)}](#{slug('control', fix.control)})" if fix.control else ""
+    yield "Fix in the portal", _QUICK_FIXES[fix.quick_fix]
+    yield "Variant", text(fix.variant)
+    yield "Applies when", code(str(fix.applies_when)) if fix.applies_when is not None else ""
+    yield "Kind", _KINDS[fix.kind]
+    yield "Target", f"{_target(fix)}, api-version {fix.api_version}"
+    yield "Compliant when", code(str(fix.compliant_when))
+    yield "Impact", f"{fix.impact}: {text(fix.impact_reason)}"
+    yield "Way back", str(fix.reversibility)
+    yield from (("Parameter", _parameter(parameter)) for parameter in fix.parameters)
+    yield "Permissions", _codes(fix.permissions)
+    yield "Sources", "; ".join(map(text, fix.sources))
+    yield "Takes out", _codes(fix.remove)
+    yield "Arrays", ", ".join(f"{code(path)} ({text(how)})" for path, how in fix.lists.items())
+    if fix.template_name:
+        yield "Template", f"[{text(fix.template_name)}](#{slug('template', fix.template_name)}), given this:"
+    elif fix.body:
+        yield "Writes", "this, where it differs:"
+
+
+def _target(fix: FixAction) -> str:
+    if fix.linked:
+        below = f", there {code(fix.target)}" if fix.target else ""
+        return f"each {code(fix.linked_type)} named at {code(fix.linked)}{below}"
+    if fix.is_elsewhere:
+        return code(fix.target)
+    return code("/".join(filter(None, (fix.resource_type, fix.target))))
+
+
+def _parameter(parameter: FixParameter) -> str:
+    kind = str(parameter.type).replace("_", " ")
+    if parameter.resource_type:
+        kind = f"{kind} of {code(parameter.resource_type)}"
+    notes = [
+        kind,
+        f"one of {_codes(map(str, parameter.allowed))}" if parameter.allowed else "",
+        "in the location of the resource" if parameter.same_location else "",
+        "" if parameter.is_required else f"by default {code(json.dumps(thaw(parameter.default)))}",
+    ]
+    return f"{code(parameter.name)} ({', '.join(filter(None, notes))}): {text(parameter.description)}"
+
+
+def _codes(names: Iterable[str]) -> str:
+    return ", ".join(map(code, names))
+
+
+def json_block(shown: Mapping[str, Any]) -> str:
+    """A block of JSON."""
+    return f"```json\n{json.dumps(thaw(shown), indent=2)}\n```\n"

@@ -1,0 +1,228 @@
+"""The generated pages of the reference, as Markdown."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from importlib import resources
+
+from catalog_figures import UNKNOWN_CONTROL, Figures, by_provider, figures, laws_of, points, provider_of
+from fix_sections import code, json_block, link, section, slug, table, text
+
+from defender_remediate import Catalog, CatalogProblem, FixAction, FixKind, Impact, Law, Reversibility
+from defender_remediate.models.guidance import Guidance, GuidanceReason
+
+SOMEWHERE = "/subscriptions/00000000-0000-0000-0000-000000000000"
+FOLDER = "catalog"
+
+
+def provider_pages(catalog: Catalog) -> dict[str, str]:
+    """A page for each resource provider and one for the templates, by file name."""
+    pages = {
+        f"{provider.casefold()}.md": _provider_page(catalog, provider, fixes)
+        for provider, fixes in by_provider(catalog).items()
+    }
+    return {**pages, "templates.md": _template_page(catalog)}
+
+
+def overview(catalog: Catalog) -> str:
+    """The resource providers, each with a link to its page."""
+    rows = []
+    for provider, fixes in by_provider(catalog).items():
+        kinds = Counter(fix.kind for fix in fixes)
+        silent = sum(fix.impact is Impact.NONE for fix in fixes)
+        page = f"[{provider}]({FOLDER}/{provider.casefold()}.md)"
+        rows.append((page, len(fixes), *(kinds[kind] or "" for kind in FixKind), silent or ""))
+    return table(["Resource provider", "Fixes", *map(str, FixKind), "Nobody notices"], rows)
+
+
+def control_page(catalog: Catalog) -> str:
+    """The fixes of each security control, the one that is worth most first."""
+    worth = points()
+    groups: dict[str, list[FixAction]] = defaultdict(list)
+    for fixes in by_provider(catalog).values():
+        for fix in fixes:
+            groups[fix.control or UNKNOWN_CONTROL].append(fix)
+    names = [*worth, *sorted(groups.keys() - worth.keys() - {UNKNOWN_CONTROL}), UNKNOWN_CONTROL]
+    return "\n\n".join(_control(name, worth.get(name), groups[name]) for name in names)
+
+
+def permission_page(catalog: Catalog) -> str:
+    """What each fix needs, by resource provider, and the role for all of them."""
+    parts = []
+    for provider, fixes in by_provider(catalog).items():
+        rows = [(link(fix), "<br>".join(map(code, fix.permissions))) for fix in fixes]
+        parts += [f"## {provider}", table(["Fix", "Azure actions"], rows)]
+    return "\n\n".join([*parts, "## A role for all fixes", _role(catalog, catalog, "Defender remediation")])
+
+
+def guidance_page(guidance: Iterable[Guidance]) -> str:
+    """What has no fix, by resource provider, with the reason and what can be done."""
+    groups: dict[str, list[Guidance]] = defaultdict(list)
+    for each in sorted(guidance, key=lambda each: (each.resource_type.casefold(), each.title)):
+        groups[provider_of(each.resource_type) or "Not about a resource"].append(each)
+    return "\n\n".join(
+        f"## {provider}\n\n"
+        + table(
+            ["Recommendation", "Why there is no fix", "What can be done"],
+            [(f"{text(each.title)}<br>{code(each.key)}", str(each.reason), text(each.action)) for each in found],
+        )
+        for provider, found in groups.items()
+    )
+
+
+def coverage_page(catalog: Catalog, guidance: Iterable[Guidance]) -> str:
+    """The figures of the catalog; runs the proofs, so that what is said of them is what was seen."""
+    given = tuple(guidance)
+    known = figures(catalog, given)
+    return "\n\n".join(
+        [
+            "## Recommendations",
+            _recommendations(known, given),
+            "## Fixes",
+            _fixes(known),
+            "## Impact and way back",
+            _impacts(catalog),
+            "## Proofs",
+            _proofs(catalog, catalog.check()),
+            "## By resource provider",
+            _providers(catalog, given),
+            "## By security control",
+            table(["Security control", "Fixes"], [(text(name), many) for name, many in known.controls.most_common()]),
+        ]
+    )
+
+
+def _provider_page(catalog: Catalog, provider: str, fixes: list[FixAction]) -> str:
+    of_type: dict[str, list[FixAction]] = defaultdict(list)
+    for fix in fixes:
+        of_type[fix.resource_type].append(fix)
+    sections = [
+        part for type_, found in of_type.items() for part in (f"## {text(type_)}", *(section(fix) for fix in found))
+    ]
+    role = ["## A role for these fixes", _role(catalog, fixes, f"Defender remediation of {provider}")]
+    return "\n\n".join([f"# {provider}", _count(fixes), *sections, *role]) + "\n"
+
+
+def _template_page(catalog: Catalog) -> str:
+    users: dict[str, list[FixAction]] = defaultdict(list)
+    for fixes in by_provider(catalog).values():
+        for fix in fixes:
+            if fix.template_name:
+                users[fix.template_name].append(fix)
+    parts = [
+        "# Templates",
+        "What the fixes of the kind *template* deploy, each as `az deployment group create` takes it.",
+    ]
+    for name in sorted(users):
+        file = resources.files("defender_remediate.catalog").joinpath("data").joinpath("templates").joinpath(name)
+        parts += [
+            f"({slug('template', name)})=\n## {name}",
+            "Deployed by " + ", ".join(map(link, users[name])) + ".",
+            json_block(json.loads(file.read_text(encoding="utf-8"))),
+        ]
+    return "\n\n".join(parts)
+
+
+def _count(fixes: list[FixAction]) -> str:
+    return f"{len(fixes)} {'fix' if len(fixes) == 1 else 'fixes'}."
+
+
+def _role(catalog: Catalog, fixes: Iterable[FixAction], name: str) -> str:
+    role = catalog.role_definition(fixes, name=name, scopes=SOMEWHERE)
+    # Azure's own CLI reads the outer members, the REST API the inner ones: they say the same.
+    return json_block({member: value for member, value in role.items() if member != "properties"})
+
+
+def _control(name: str, worth: int | None, fixes: list[FixAction]) -> str:
+    head = f"({slug('control', name)})=\n## {text(name)}"
+    if not fixes:
+        return f"{head}\n\n{_worth(worth)}No fix."
+    rows = [(link(fix), code(fix.resource_type), str(fix.impact), str(fix.reversibility)) for fix in fixes]
+    return f"{head}\n\n{_worth(worth)}{_count(fixes)}\n\n" + table(["Fix", "Resource type", "Impact", "Way back"], rows)
+
+
+def _worth(points_: int | None) -> str:
+    if points_ is None:
+        return ""
+    return f"Worth {points_} {'point' if points_ == 1 else 'points'} at most. "
+
+
+def _recommendations(known: Figures, guidance: tuple[Guidance, ...]) -> str:
+    reasons = Counter(each.reason for each in guidance)
+    rows: list[tuple[str, int]] = [
+        ("known", known.known),
+        ("with a fix", known.fixed),
+        ("without a fix, and with what can be done instead", known.guided),
+    ]
+    rows += [(f"... because: {reason}", reasons[reason]) for reason in GuidanceReason if reasons[reason]]
+    return table(["Recommendations", "Number"], rows)
+
+
+def _fixes(known: Figures) -> str:
+    rows: list[tuple[str, int]] = [("all", known.fixes)]
+    rows += [(f"of the kind {kind}", known.kinds[kind]) for kind in FixKind]
+    rows += [
+        ("that are variants of one another", known.variants),
+        ("resource types", known.types),
+        ("resource providers", known.providers),
+        ("whose recommendation has a Fix button in the portal, as Azure documents", known.quick_fixes),
+        ("whose recommendation is documented to have none", known.no_quick_fixes),
+    ]
+    return table(["Fixes", "Number"], rows)
+
+
+def _impacts(fixes: Iterable[FixAction]) -> str:
+    found = Counter((fix.impact, fix.reversibility) for fix in fixes)
+    rows = [
+        (str(impact), *(found[impact, way] for way in Reversibility), sum(found[impact, way] for way in Reversibility))
+        for impact in Impact
+    ]
+    totals = [sum(found[impact, way] for impact in Impact) for way in Reversibility]
+    return table(
+        ["Impact", *(f"way back: {way}" for way in Reversibility), "all"], [*rows, ("all", *totals, sum(totals))]
+    )
+
+
+def _proofs(catalog: Catalog, problems: tuple[CatalogProblem, ...]) -> str:
+    asked = Counter(law for fix in catalog for law in laws_of(fix))
+    seen = Counter((problem.law, problem.is_error) for problem in problems)
+    rows: list[tuple[object, ...]] = [(code(law), asked[law], seen[law, True], seen[law, False]) for law in Law]
+    errors = sum(problem.is_error for problem in problems)
+    rows.append(("all", asked.total(), errors, len(problems) - errors))
+    head = ["Law", "Fixes that it is asked of", "broken", "warnings"]
+    return "\n\n".join([table(head, rows), *_warnings(catalog, problems)])
+
+
+def _warnings(catalog: Catalog, problems: tuple[CatalogProblem, ...]) -> list[str]:
+    if not problems:
+        return []
+    fixes = {(fix.key, fix.resource_type, fix.variant): fix for fix in catalog}
+    rows = [
+        (
+            link(fixes[each.key, each.resource_type, each.variant]),
+            code(each.law),
+            str(each.severity),
+            text(each.message),
+        )
+        for each in problems
+    ]
+    return ["A warning wants a look, and may well be right:", table(["Fix", "Law", "", "What was found"], rows)]
+
+
+def _providers(catalog: Catalog, guidance: tuple[Guidance, ...]) -> str:
+    guided = Counter(provider_of(each.resource_type).casefold() for each in guidance)
+    return table(
+        ["Resource provider", "Fixes", *map(str, FixKind), "variants", "guidance"],
+        _provider_rows(by_provider(catalog), guided),
+    )
+
+
+def _provider_rows(groups: dict[str, list[FixAction]], guided: Counter[str]) -> Iterator[tuple[object, ...]]:
+    for provider, fixes in groups.items():
+        kinds = Counter(fix.kind for fix in fixes)
+        variants = sum(bool(fix.variant) for fix in fixes)
+        yield provider, len(fixes), *(kinds[kind] for kind in FixKind), variants, guided.pop(provider.casefold(), 0)
+    for folded, many in sorted(guided.items()):
+        yield folded or "not about a resource", 0, *(0 for _ in FixKind), 0, many
