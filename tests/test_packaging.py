@@ -91,7 +91,7 @@ def test_the_wheel_says_what_it_needs(metadata):
 
 def test_the_source_archive_can_build_test_and_document(sdist):
     """Sources, tests, documentation, examples and the task runner's file are all there."""
-    for folder in ("src", "tests", "docs", "examples", "benchmarks"):
+    for folder in ("src", "tests", "docs", "examples", "benchmarks", "tools"):
         assert _tracked(folder) <= sdist
     assert {"pyproject.toml", "noxfile.py", "conftest.py", "README.md", "CHANGELOG.md", "LICENSE", ".ci/run"} <= sdist
 

@@ -110,9 +110,12 @@ class Catalog:
     ) -> tuple[FixAction, ...]:
         """Every fix of a recommendation, of all resource types or one, with all variants; empty when there is none.
 
-        For a resource type that the key has no fix for, the policy definition that its metadata names is asked.
+        For a resource type that the key has no fix for, the policy definition that its metadata names is asked; not so
+        when there is guidance for the key: one policy can stand behind a finding and behind the scanner that finds it.
         """
         by_key = self._by_key.get(key.casefold(), {})
+        if not by_key and find_guidance(key, "") is not None:
+            return ()
         found = by_key | {
             of_type: fixes
             for of_type, fixes in self._by_policy.get(_bare(policy_definition_id), {}).items()

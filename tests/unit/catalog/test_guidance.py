@@ -107,3 +107,15 @@ def test_the_files_hold_what_people_need() -> None:
     folder = Path(reading.__file__).parent / "data" / "guidance"
     assert {file.suffix for file in folder.iterdir()} == {".toml"}
     assert all(each.sources for each in bundled_guidance())
+
+
+def test_guidance_by_key_beats_a_fix_that_only_shares_its_policy() -> None:
+    """Resolving what a scanner found is not done by installing another scanner, though one policy stands behind both."""
+    catalog = Catalog.bundled()
+    scanner, findings = "ffff0522-1e88-47fc-8382-2a80ba848f5d", "1195afff-c881-495e-9bc5-1486211ae03f"
+    fix = catalog.get(scanner)
+    assert fix is not None
+    assert catalog.for_recommendation(findings, fix.policy_definition_ids[0]) is None
+    assert catalog.guidance(findings) is not None
+    unknown = "11111111-2222-4333-8444-555555555555"
+    assert catalog.for_recommendation(unknown, fix.policy_definition_ids[0]) is fix
