@@ -99,6 +99,27 @@ def test_a_cut_that_cannot_be_settled_stays_in_doubt(
     assert "could not be read either" in result.error.hint
 
 
+@pytest.mark.parametrize("answer", [{"status": 404, "body": "<html>Not Found</html>"}, {"status": 204}])
+def test_an_answer_that_proves_nothing_leaves_it_open(
+    sim: ArmSimulator, apply: Callable[[], RemediationResult], in_effect: Callable[[], bool], answer: dict[str, Any]
+) -> None:
+    """A page of a gateway, or a success without a body, is no word of Azure's that the target is gone."""
+    sim.fail("GET", "storageAccounts/[^/]+[?]", times=None, skip=1, **answer)
+    result = apply()
+    assert (result.outcome, in_effect()) == (Outcome.IN_DOUBT, True)
+
+
+def test_a_target_that_is_gone_after_the_write_says_so(
+    sim: ArmSimulator, apply: Callable[[], RemediationResult]
+) -> None:
+    """Azure's own word for it."""
+    sim.fail("GET", "storageAccounts/[^/]+[?]", times=None, skip=1, status=404, code="ResourceNotFound")
+    result = apply()
+    assert result.outcome is Outcome.FAILED
+    assert result.error is not None
+    assert "does not exist any more" in result.error.message
+
+
 def test_a_cut_and_a_third_partys_change_stay_in_doubt(
     sim: ArmSimulator, apply: Callable[[], RemediationResult], plan: RemediationPlan
 ) -> None:

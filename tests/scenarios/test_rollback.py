@@ -86,7 +86,7 @@ def test_a_third_partys_edit_survives_and_is_named(
     sim.edit(accounts[-1], lambda body: body["properties"].update(supportsHttpsTrafficOnly="theirs"))
     undo = client.plan_rollback(report.run_id)
     left = {skip.resource_id: skip for skip in undo.skipped}
-    assert left[accounts[-1]].reason is SkipReason.NOTHING_TO_RESTORE
+    assert left[accounts[-1]].reason is SkipReason.CHANGED_SINCE
     assert "properties.supportsHttpsTrafficOnly" in left[accounts[-1]].message
     client.apply(undo, approve=undo.digest).raise_for_failures()
     body = sim.resource(shared)
