@@ -199,7 +199,7 @@ class RemediationClient:
         return self._discovery.get_recommendation(key)
 
     def list_assessments(self, key: str | None = None, *, status: str | None = None) -> Iterator[Assessment]:
-        """What was found on each resource, as a stream: no more than a page is held.
+        """What was found on each resource, as a stream: no more is held than a page of each of four subscriptions.
 
         Args:
             key: One recommendation's assessment key; None for all.
@@ -369,8 +369,9 @@ class RemediationClient:
     @cached_property
     def _discovery(self) -> Discovery:
         from defender_remediate.discovery import Discovery
+        from defender_remediate.engine.interleave import interleave
 
-        return Discovery(self._session, self._scopes, self.catalog, self._source)
+        return Discovery(self._session, self._scopes, self.catalog, self._source, interleave)
 
     @cached_property
     def _cycle(self) -> Cycle:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
@@ -216,7 +217,7 @@ class ArmSession:
         Raises:
             MalformedResponseError: A page has no ``value``, or the next links go round in a circle.
         """
-        return self._pages_from(self.get(path, api_version=api_version, params=params))
+        return chain.from_iterable(self._pages_from(self.get(path, api_version=api_version, params=params)))
 
     def pages_newest(
         self, path: str, *, api_versions: Sequence[str], params: Mapping[str, str] | None = None
@@ -225,6 +226,12 @@ class ArmSession:
 
         The versions come newest first; the one that worked is used from then on.
         """
+        return chain.from_iterable(self.whole_pages_newest(path, api_versions=api_versions, params=params))
+
+    def whole_pages_newest(
+        self, path: str, *, api_versions: Sequence[str], params: Mapping[str, str] | None = None
+    ) -> Iterator[list[dict[str, Any]]]:
+        """The same, a page at a time, for a caller who reads several listings side by side."""
         return self._pages_from(self.get_newest(path, api_versions=api_versions, params=params))
 
     def get_newest(
@@ -262,10 +269,10 @@ class ArmSession:
                 return response
         raise InvalidInputError(f"{path}: no api-version was named")
 
-    def _pages_from(self, first: ArmResponse) -> Iterator[dict[str, Any]]:
+    def _pages_from(self, first: ArmResponse) -> Iterator[list[dict[str, Any]]]:
         page, seen = first, set[bytes]()
         while True:
-            yield from _items(page)
+            yield _items(page)
             link = page.body.get("nextLink")
             if not link:
                 return
@@ -309,13 +316,13 @@ def _unless_refused(ask: Callable[[str], ArmResponse], version: str, *, is_last:
         return None
 
 
-def _items(page: ArmResponse) -> Iterator[dict[str, Any]]:
+def _items(page: ArmResponse) -> list[dict[str, Any]]:
     value = page.body.get("value") if isinstance(page.body, Mapping) else None
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise MalformedResponseError(
             f"GET {page.url}: the answer is no page of a list: it has no array 'value' of objects"
         )
-    yield from value
+    return value
 
 
 def _type_in(path: str) -> str:

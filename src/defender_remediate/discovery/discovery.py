@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 from defender_remediate.arm.session import ArmSession
@@ -12,7 +13,7 @@ from defender_remediate.discovery.candidates import candidates, wanted_type
 from defender_remediate.discovery.findings import Finding, count, recommendations
 from defender_remediate.discovery.scopes import Scopes
 from defender_remediate.discovery.scoring import by_potential, merge_controls, official, overall, with_keys
-from defender_remediate.discovery.sources import ASSESSMENTS, SCORES, GraphSource, RestSource, Source
+from defender_remediate.discovery.sources import ASSESSMENTS, SCORES, GraphSource, Interleave, RestSource, Source
 from defender_remediate.errors import (
     InvalidInputError,
     MalformedResponseError,
@@ -36,8 +37,6 @@ from defender_remediate.planning.priority import Tally, rank
 if TYPE_CHECKING:
     from defender_remediate.catalog import Catalog
 
-_SOURCES: dict[str, Callable[[ArmSession, Scopes], Source]] = {"rest": RestSource, "graph": GraphSource}
-
 
 class Discovery:
     """Reads assessments, recommendations, controls and scores of some scopes. Safe to share between threads.
@@ -52,6 +51,7 @@ class Discovery:
         catalog: Where the fixes of recommendations are looked up.
         source: ``rest`` reads every assessment and is up to date; ``graph`` lets Resource Graph filter, which is less to
             read and follows changes with a delay. Both give equal objects. Metadata comes from REST either way.
+        interleave: How the listings of several subscriptions are read; one after the other unless told otherwise.
     """
 
     def __init__(
@@ -60,13 +60,16 @@ class Discovery:
         scopes: tuple[Scope, ...],
         catalog: Catalog,
         source: Literal["rest", "graph"] = "rest",
+        interleave: Interleave = chain.from_iterable,
     ) -> None:
-        if source not in _SOURCES:
+        if source not in ("rest", "graph"):
             raise InvalidInputError(f"source={source!r} is not known", hint="use 'rest' or 'graph'")
         self._session = session
         self._scopes = Scopes(session, scopes)
         self._catalog = catalog
-        self._source = _SOURCES[source](session, self._scopes)
+        self._source: Source = (
+            GraphSource(session, self._scopes) if source == "graph" else RestSource(session, self._scopes, interleave)
+        )
 
     def subscriptions(self) -> tuple[str, ...]:
         """The ids of all subscriptions that the scopes touch, each once.

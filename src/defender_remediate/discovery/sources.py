@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, Protocol
 
 from defender_remediate.arm.session import ArmSession
@@ -31,17 +32,29 @@ class Source(Protocol):
         """The secure scores of each subscription, with its id."""
 
 
+Pages = Iterator[tuple[Root, list[dict[str, Any]]]]
+"""The pages of one root's listing."""
+
+
+class Interleave(Protocol):
+    """How several listings are read: one after the other, or side by side."""
+
+    def __call__(self, listings: Iterable[Pages], /) -> Pages:
+        """The pages of all of them, those of each in their order."""
+
+
 class RestSource:
     """Microsoft.Security over Azure Resource Manager. It filters nothing itself, so everything is read."""
 
-    def __init__(self, session: ArmSession, scopes: Scopes) -> None:
+    def __init__(self, session: ArmSession, scopes: Scopes, interleave: Interleave = chain.from_iterable) -> None:
         self._session = session
         self._scopes = scopes
+        self._interleave = interleave
 
     def assessments(self, *, key: str | None, status: AssessmentStatus | None) -> Iterator[Assessment]:
         """Read all assessments of each root, and give those that are wanted."""
         wanted = key.casefold() if key else None
-        for root, items in self._listings():
+        for root, items in self._interleave(map(self._listing, self._scopes.roots())):
             for item in items:
                 found = Assessment.from_rest(item)
                 if (
@@ -51,13 +64,9 @@ class RestSource:
                 ):
                     yield found
 
-    def _listings(self) -> Iterator[tuple[Root, Iterator[dict[str, Any]]]]:
-        for root in self._scopes.roots():
-            yield from self._listing(root)
-
-    def _listing(self, root: Root) -> Iterator[tuple[Root, Iterator[dict[str, Any]]]]:
+    def _listing(self, root: Root) -> Pages:
         try:
-            items = self._listed(root)
+            pages = self._listed(root)
         except ProviderNotRegisteredError:
             raise
         except NotFoundError:
@@ -65,12 +74,12 @@ class RestSource:
             if root in subscriptions:
                 raise
             # Not every cloud lists at a management group; if there is none, looking into it said so just now.
-            yield from ((part, self._listed(part)) for part in subscriptions)
+            yield from self._interleave(map(self._listing, subscriptions))
         else:
-            yield root, items
+            yield from ((root, page) for page in pages)
 
-    def _listed(self, root: Root) -> Iterator[dict[str, Any]]:
-        return self._session.pages_newest(f"{root.path}/{_SECURITY}/assessments", api_versions=ASSESSMENTS)
+    def _listed(self, root: Root) -> Iterator[list[dict[str, Any]]]:
+        return self._session.whole_pages_newest(f"{root.path}/{_SECURITY}/assessments", api_versions=ASSESSMENTS)
 
     def controls(self) -> Iterator[SecurityControl]:
         """Read the controls of each subscription, with their definitions."""
