@@ -81,6 +81,7 @@ def test_every_template_is_used() -> None:
 def test_irreversible_ones_are_known() -> None:
     """Which fixes cannot be undone is a decision: a new one is added here by hand."""
     assert {fix.title for fix in CATALOG if fix.reversibility is Reversibility.NONE} == {
+        "App Configuration should use a SKU that supports private link",
         "Azure Kubernetes Service Clusters should enable Microsoft Entra ID integration",
         "Immutability must be enabled for Recovery Services vaults",
         "Immutability must be enabled for backup vaults",
@@ -88,6 +89,7 @@ def test_irreversible_ones_are_known() -> None:
         "Key vaults should have soft delete enabled",
         "Soft delete should be enabled for Backup Vaults",
         "Virtual machines should encrypt temp disks, caches, and data flows between Compute and Storage resources",
+        "Web Application Firewall (WAF) should be enabled for Application Gateway",
     }
 
 

@@ -10,6 +10,7 @@ from defender_remediate.catalog.proof.bodies import Subject
 from defender_remediate.catalog.proof.problem import Objection, ProblemSeverity, warning
 from defender_remediate.catalog.proof.rendering import OPAQUE, deployed, has_own_scope, nested, resources_of
 from defender_remediate.catalog.proof.schemas import IS_FOR_CREATION, IS_SPELT, facts_of, misfits
+from defender_remediate.catalog.proof.target import Target
 from defender_remediate.models._json import canonical, thaw
 from defender_remediate.models.fix import FixKind
 from defender_remediate.planning.compliance import holds
@@ -27,6 +28,7 @@ _TYPES: Mapping[str, type | tuple[type, ...]] = {
     "object": Mapping,
 }
 _ENDPOINT = "microsoft.network/privateendpoints"
+_CONNECTIONS = "/privateendpointconnections"
 
 
 def is_sound(subject: Subject) -> Iterator[Objection]:
@@ -131,11 +133,29 @@ def _shown(subject: Subject) -> Iterator[Any]:
     for resource in _rendered(subject):
         kind = resource["type"].casefold()
         if kind == _ENDPOINT and subject.target.type.casefold() != _ENDPOINT:
-            approved = {"privateLinkServiceConnectionState": {"status": "Approved"}, "provisioningState": "Succeeded"}
-            yield {"properties": {"privateEndpointConnections": [{"properties": approved}]}}
+            yield _connected(resource, subject.target)
         if kind == subject.target.type.casefold():
             shown = {**resource, "properties": {**resource.get("properties", {}), "provisioningState": "Succeeded"}}
             yield {"value": [shown]} if subject.target.is_collection else shown
+
+
+def _connected(endpoint: Mapping[str, Any], target: Target) -> dict[str, Any]:
+    """The approved connections, as Azure shows them: on the resource, or as the list below it that the fix reads."""
+    asked = endpoint.get("properties", {}).get("privateLinkServiceConnections", ())
+    connections = [
+        {
+            "properties": {
+                "privateEndpoint": {"id": endpoint.get("name", "")},
+                "groupIds": each.get("properties", {}).get("groupIds", []),
+                "privateLinkServiceConnectionState": {"status": "Approved"},
+                "provisioningState": "Succeeded",
+            }
+        }
+        for each in asked
+    ]
+    if target.is_collection and target.type.casefold().endswith(_CONNECTIONS):
+        return {"value": connections}
+    return {"properties": {"privateEndpointConnections": connections}}
 
 
 def _rendered(subject: Subject) -> Iterator[Mapping[str, Any]]:

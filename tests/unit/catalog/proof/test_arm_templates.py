@@ -199,6 +199,26 @@ def test_private_endpoints_are_seen_on_the_resource() -> None:
     )
 
 
+def test_private_endpoints_are_seen_in_the_list_that_a_fix_reads() -> None:
+    """Where the resource does not show its connections, the list below it does, and no other body closes the condition."""
+    fixes = [fix for fix in Catalog.bundled() if fix.target == "privateEndpointConnections"]
+    assert fixes
+    for fix in fixes:
+        assert all(law is not Law.CLOSES for law, _ in problems(fix))
+        on_the_resource = attrs.evolve(fix, target="")
+        assert (Law.CLOSES, "what the template deploys does not meet the condition") in problems(on_the_resource)
+
+
+def test_private_endpoints_lead_to_the_part_that_is_asked_for() -> None:
+    """A condition that names a part is closed by an endpoint of that part only."""
+    fixes = [fix for fix in Catalog.bundled() if fix.template_parameters.get("groupId") == "topicspace"]
+    assert fixes
+    for fix in fixes:
+        assert all(law is not Law.CLOSES for law, _ in problems(fix))
+        other = attrs.evolve(fix, template_parameters={**fix.template_parameters, "groupId": "topic"})
+        assert (Law.CLOSES, "what the template deploys does not meet the condition") in problems(other)
+
+
 SCOPE = {("parameters", "a"): "x", ("parameters", "n"): 3, ("variables", "v"): ["x"]}
 
 
