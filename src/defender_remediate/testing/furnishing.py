@@ -9,12 +9,12 @@ from typing import Any
 from defender_remediate.testing import ids
 from defender_remediate.testing.assessing import SUBSCRIPTION, UNHEALTHY, Assessment, Finding
 from defender_remediate.testing.audit import begin, end
+from defender_remediate.testing.connections import CONNECTIONS, shows_connections
 from defender_remediate.testing.exchange import Call
 from defender_remediate.testing.holding import Holding
 from defender_remediate.testing.resources import store as put_away
 from defender_remediate.testing.store import Resource, Subscription
 
-_CONNECTIONS = "privateEndpointConnections"
 _SOMEBODY_ELSE = "somebody.else@contoso.example"
 
 
@@ -143,28 +143,13 @@ class Furnishing(Holding):
         """
         with self._core.lock:
             found = self._found(resource_id)
-            if found.kind.known is not None and _CONNECTIONS not in found.kind.known:
-                raise ValueError(f"{found.kind.name} has no {_CONNECTIONS}")
+            if not shows_connections(found):
+                raise ValueError(f"{found.kind.name} has no {CONNECTIONS}")
             group = f"/subscriptions/{ids.subscription_of(found.id)}/resourceGroups/{ids.group_of(found.id)}"
-            connection = {
-                "id": f"{found.id}/{_CONNECTIONS}/{name}",
-                "name": name,
-                "type": f"{found.kind.name}/{_CONNECTIONS}",
-                "properties": {
-                    "provisioningState": "Succeeded",
-                    "privateEndpoint": {"id": f"{group}/providers/Microsoft.Network/privateEndpoints/{name}"},
-                    "privateLinkServiceConnectionState": {
-                        "status": status,
-                        "description": "",
-                    },
-                },
-            }
-            body = found.render()
-            shown = _as_shown(connection, (found.kind.known or {}).get(_CONNECTIONS))
-            body["properties"].setdefault(_CONNECTIONS, []).append(shown)
-            self._world.store.write(found.id, found.kind, body)
+            endpoint = f"{group}/providers/Microsoft.Network/privateEndpoints/{name}"
+            made = self._world.connections.connect(found, endpoint, status)
             self._world.assessor.look_at(found.id)
-            return str(connection["id"])
+            return made
 
     def add_finding(
         self,
@@ -282,10 +267,3 @@ class Furnishing(Holding):
         call = Call.of(method, self.endpoint + resource_id, {}, b"")
         operation = begin(self._world, call, action, resource_id, caller=_SOMEBODY_ELSE)
         end(self._world, operation, "Succeeded", "OK")
-
-
-def _as_shown(value: Any, known: Any) -> Any:
-    """The value with the members that its type knows: some show the name of a connection, some only its id."""
-    if not isinstance(value, Mapping) or not isinstance(known, Mapping):
-        return value
-    return {name: _as_shown(item, known[name]) for name, item in value.items() if name in known}

@@ -11,6 +11,7 @@ from defender_remediate.testing.access import Access
 from defender_remediate.testing.activity import ActivityLog
 from defender_remediate.testing.assessing import Assessor
 from defender_remediate.testing.clock import VirtualClock
+from defender_remediate.testing.connections import Connections
 from defender_remediate.testing.exchange import Answer, Call
 from defender_remediate.testing.kinds import Kind, Kinds
 from defender_remediate.testing.operations import Operations, Slow
@@ -36,6 +37,7 @@ class World:
         self.clock = VirtualClock()
         self.kinds = Kinds()
         self.store = Store(self.kinds)
+        self.connections = Connections(self.store)
         self.access = Access(self.store)
         self.activity = ActivityLog(self.clock, ingestion)
         self.operations = Operations(self.clock)

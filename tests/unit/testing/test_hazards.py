@@ -85,3 +85,29 @@ def test_what_has_no_private_endpoints_gets_none(sim: ArmSimulator, account: str
     own = account.split("/providers/")[0] + "/providers/Contoso.Things/things/one"
     sim.add_resource({"id": own, "location": "westeurope", "properties": {}}, api_versions=("2024-01-01",))
     assert sim.add_private_endpoint(own).startswith(own)
+
+
+def test_an_endpoint_shows_on_what_it_leads_to(sim: ArmSimulator, call: Any, account: str) -> None:
+    """Made over the API it is approved, or pending when it was only asked for; with the endpoint it goes."""
+    group = account.split("/providers/")[0]
+    vnet = f"{group}/providers/Microsoft.Network/virtualNetworks/vnet/subnets/default"
+
+    def made(name: str, member: str, target: str) -> str:
+        endpoint = f"{group}/providers/Microsoft.Network/privateEndpoints/{name}"
+        link = {"name": name, "properties": {"privateLinkServiceId": target, "groupIds": ["blob"]}}
+        body = {"location": "westeurope", "properties": {"subnet": {"id": vnet}, member: [link]}}
+        assert call("PUT", f"{endpoint}?api-version=2024-05-01", json=body).status_code in (200, 201)
+        return endpoint
+
+    def shown() -> dict[str, str]:
+        found = sim.resource(account)["properties"].get("privateEndpointConnections", [])
+        states = ((each["name"], each["properties"]["privateLinkServiceConnectionState"]["status"]) for each in found)
+        return dict(states)
+
+    approved = made("pe-a", "privateLinkServiceConnections", account)
+    made("pe-a", "privateLinkServiceConnections", account.upper().replace("/SUBSCRIPTIONS", "/subscriptions"))
+    made("pe-b", "manualPrivateLinkServiceConnections", account)
+    made("pe-c", "privateLinkServiceConnections", account + "gone")
+    assert shown() == {"pe-a": "Approved", "pe-b": "Pending"}
+    sim.remove(approved)
+    assert shown() == {"pe-b": "Pending"}
