@@ -135,7 +135,8 @@ def _explained(result: RemediationResult) -> str:
 
 
 def _ending(result: RemediationResult, error: str) -> str:
-    notes = [error] if error else []
+    # What stopped a resource while it was planned is the outcome as well: once is enough.
+    notes = [error.removeprefix(f"{result.outcome}: ")] if error else []
     if result.health.value != "unknown":
         notes.append(f"Defender for Cloud: {result.health}")
     return _because(result.outcome, "; ".join(notes))

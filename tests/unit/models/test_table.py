@@ -206,3 +206,9 @@ def test_a_removal_looks_like_one(make_step):
     )
     assert str(step).startswith("- /a/b/c\n")
     assert "    DELETE b/c, api-version 1" in str(step).splitlines()
+
+
+def test_what_stopped_a_resource_is_said_once(make_result):
+    """The outcome of a resource that a check stopped says what the error's code says."""
+    error = StepError(code="blocked", message="a lock (ReadOnly) forbids writes")
+    assert "blocked (a lock (ReadOnly) forbids writes)" in str(make_result(outcome="blocked", error=error))
