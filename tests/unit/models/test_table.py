@@ -211,4 +211,4 @@ def test_a_removal_looks_like_one(make_step):
 def test_what_stopped_a_resource_is_said_once(make_result):
     """The outcome of a resource that a check stopped says what the error's code says."""
     error = StepError(code="blocked", message="a lock (ReadOnly) forbids writes")
-    assert "blocked (a lock (ReadOnly) forbids writes)" in str(make_result(outcome="blocked", error=error))
+    assert ": blocked (a lock (ReadOnly) forbids writes; Defender" in str(make_result(outcome="blocked", error=error))

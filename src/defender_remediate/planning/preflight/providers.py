@@ -68,7 +68,7 @@ def _version(body: Any, kind: str, subject: Subject) -> Iterable[Finding]:
             check=Check.PROVIDER,
             verdict=Verdict.WARNS,
             message=f"the provider does not list the type {subject.target_type} here",
-            advice="Azure hides some types; the target was read in this api-version, so it may be written as well",
+            advice="Azure hides some types; should it refuse this one, the step fails and nothing is changed",
         )
 
 
