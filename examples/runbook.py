@@ -5,7 +5,8 @@
 
 Keep the JSON between the jobs wherever your approval happens, and pass DIGEST from the approved ticket: a plan that was
 edited after it was approved has another digest and is refused. The identity needs Security Reader to plan, and what
-``fix.permissions`` lists to apply. The report is printed as JSON; the exit status is 1 when a step did not end well.
+``fix.permissions`` lists to apply. The report is printed as JSON; the exit status is 1 when a step did not end well, or
+did not last until it was verified.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def apply(digest: str, text: str, connect: Connect) -> int:
         report = client.verify(client.apply(approved, approve=digest))
     print(report, file=sys.stderr)
     print(report.to_json())
-    return 1 if report.failures else 0
+    undone = [result for result in report if result.compliant is False]
+    return 1 if report.failures or undone else 0
 
 
 def main(arguments: Sequence[str], connect: Connect = connect) -> int:

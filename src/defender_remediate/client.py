@@ -265,7 +265,7 @@ class RemediationClient:
 
         Raises:
             PlanNotApprovedError: ``approve`` is not this plan's digest; nothing was sent.
-            PlanError: The plan was made for another endpoint, scope or tenant.
+            PlanError: The plan was made for another endpoint, scope or tenant, or has a step twice.
             GuardError: The plan goes beyond a guard; nothing was sent.
             JournalError: The run could not be written down; nothing was sent.
         """
@@ -305,7 +305,8 @@ class RemediationClient:
         """Plan the way back of a run, newest step first. Reads only; apply it like any plan.
 
         Every member is compared three ways: as it was, as the run left it, as it is now. What somebody changed since
-        stays as it is, and is named. What the run created stays as well; ``plan.removable`` names it.
+        stays as it is, and is named; so does a resource that was deleted and made anew, where Azure tells its age. What
+        the run created stays as well; ``plan.removable`` names it.
 
         Args:
             run_id: ``report.run_id``.
@@ -316,6 +317,7 @@ class RemediationClient:
 
         Raises:
             UnknownRunError: The journal has no such run.
+            JournalLockedError: The run is under way.
             InvalidInputError: The run has no such step, or did not create what is to be removed.
         """
         return self._cycle.plan_rollback(run_id, steps, remove, waive)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
@@ -23,6 +24,18 @@ def check_approved(plan: RemediationPlan, approve: str) -> None:
             f"the plan's digest is {plan.digest[:12]}…, but {str(approve)[:12]!r} was approved",
             hint="look at the plan, then pass all 64 characters of its digest: approve=plan.digest",
         )
+
+
+def check_distinct(plan: RemediationPlan) -> None:
+    """Refuse a plan that was put together of others and has a step twice: results and records are kept by step.
+
+    Raises:
+        PlanError: Names the step.
+    """
+    counted = Counter(step.id for step in plan.steps)
+    for step in plan.steps:
+        if counted[step.id] > 1:
+            raise PlanError(f"the plan has the step {step.id} twice, on {step.target_id}", hint="plan again")
 
 
 def check_place(

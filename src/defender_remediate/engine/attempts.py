@@ -9,10 +9,18 @@ from typing import Any
 import attrs
 
 from defender_remediate.arm.session import ArmResponse, ArmSession
-from defender_remediate.engine.creations import left_behind
-from defender_remediate.engine.endings import ended, moved, not_in_effect, not_read, planned_before, protected
+from defender_remediate.engine.creations import already_there, left_behind
+from defender_remediate.engine.endings import (
+    ended,
+    moved,
+    not_in_effect,
+    not_read,
+    planned_before,
+    protected,
+    there_already,
+)
 from defender_remediate.engine.reactions import Next, Reaction, reaction_to, step_error
-from defender_remediate.engine.reading import is_moving, read, read_back
+from defender_remediate.engine.reading import at_rest, has_failed, is_moving, read, read_back
 from defender_remediate.engine.tags import TagWatch
 from defender_remediate.errors import (
     ConnectionCutError,
@@ -200,7 +208,9 @@ class Attempts:
     def _look(self, error: StepError, *, resend: bool) -> RemediationResult | None:
         """Read the target after an answer that leaves it open; None when the write may be sent again."""
         try:
-            self.before = read_back(self.session, self.step, deadline=self.deadline)
+            body = read_back(self.session, self.step, deadline=self.deadline)
+            # One that shows the change may be moving yet, and fail.
+            self.before = at_rest(self.session, self.step, body, deadline=self.deadline)
         except DefenderRemediateError as unread:
             return self._end(Outcome.IN_DOUBT, error=_unread(error, unread))
         return self._seen(error, resend=resend)
@@ -209,18 +219,20 @@ class Attempts:
         """Read the target after a pause, in which others may have changed it; None when the write may be sent again."""
         try:
             self.before = read(self.session, self.step)
+            if self.unsettled:
+                # What changed may be our own write, late, and under way still.
+                self.before = at_rest(self.session, self.step, self.before, deadline=self.deadline)
+                return self._seen(error, resend=True)
+            found = already_there(self.session, self.step)
         except DefenderRemediateError as unread:
             outcome = Outcome.IN_DOUBT if self.unsettled else reaction.outcome
             return self._end(outcome, error=_unread(error, unread))
-        if self.unsettled:
-            # What changed may be our own write, late.
-            return self._seen(error, resend=True)
-        if fingerprint(self.before) == self.step.fingerprint:
-            return None
-        return self._counted(moved(self.step, self.before))
+        if fingerprint(self.before) != self.step.fingerprint:
+            return self._counted(moved(self.step, self.before))
+        return self._counted(there_already(self.step, found, self.before)) if found else None
 
     def _seen(self, error: StepError, *, resend: bool) -> RemediationResult | None:
-        if holds(self.step.compliant_when, self.before):
+        if holds(self.step.compliant_when, self.before) and not (is_moving(self.before) or has_failed(self.before)):
             return self._end(Outcome.APPLIED, body=self.before)
         if resend and fingerprint(self.before) == self.step.fingerprint and not is_moving(self.before):
             return None
@@ -261,7 +273,9 @@ def _unread(error: StepError, unread: DefenderRemediateError) -> StepError:
 
 
 def _accepted(step: RemediationStep, response: ArmResponse, session: ArmSession) -> StepAccepted:
-    kind = next((name for name in _LINKS if response.headers.get(name)), "")
+    # On 200 and 201 a Location is where the resource is: following it would pass over the state that the body tells.
+    links = _LINKS if response.status == 202 else _LINKS[:1]
+    kind = next((name for name in links if response.headers.get(name)), "")
     return StepAccepted(
         at=session.clock.now(),
         step_id=step.id,

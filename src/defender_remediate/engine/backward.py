@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from datetime import datetime
 
 import attrs
 
@@ -12,16 +13,21 @@ from defender_remediate.engine.removal import covers, created_by, removals, to_r
 from defender_remediate.engine.step import StepRunner
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError
 from defender_remediate.journal import RunState, StepState
+from defender_remediate.models import _wire
 from defender_remediate.models._json import ABSENT, canonical, sha256
 from defender_remediate.models._table import HIDDEN
 from defender_remediate.models.fix import Reversibility
 from defender_remediate.models.plan import PlannedRequest, PropertyChange, RemediationStep, SkippedResource, SkipReason
+from defender_remediate.models.result import Outcome
 from defender_remediate.planning.changes import changes, fingerprint, settled
 from defender_remediate.planning.merge import difference, merge_patch
 from defender_remediate.planning.preflight.subject import Subject
 from defender_remediate.planning.restore import Restoration, is_restored, restoration
 
 _UNDOES = "undoes: "
+# A step that ended so has left its target alone, also when it had been sent and refused before.
+_LEFT_ALONE = (Outcome.BLOCKED, Outcome.SKIPPED, Outcome.ALREADY_COMPLIANT)
+_TIMEOUT = 408
 _STAYS = "what it created is removed only when you name it in remove=[...]"
 
 
@@ -48,7 +54,7 @@ def backward(
         )
     states = [state for state in reversed(list(run.steps.values())) if wanted is None or state.step.id in wanted]
     removed = to_remove(remove, states, run_id=run.opened.run_id)
-    done = in_parallel(lambda state: _one(state, removed, runner), states, workers=workers)
+    done = in_parallel(lambda state: _one(state, removed, runner, run.opened.at), states, workers=workers)
     return Prepared(
         removable=tuple(one for prepared in done for one in prepared.removable),
         steps=tuple(step for prepared in done for step in prepared.steps),
@@ -57,10 +63,12 @@ def backward(
     )
 
 
-def _one(state: StepState, removed: Collection[str], runner: StepRunner) -> Prepared:
+def _one(state: StepState, removed: Collection[str], runner: StepRunner, began: datetime) -> Prepared:
     step = state.step
     if state.attempts == 0:
         return _skipped(step, SkipReason.NOT_APPLIED, "nothing of it was sent")
+    if _was_refused(state):
+        return _skipped(step, SkipReason.NOT_APPLIED, "Azure took nothing of it")
     if step.way_back is None:
         return _without_way_back(state, removals(state, removed, reader=runner.session))
     try:
@@ -69,14 +77,33 @@ def _one(state: StepState, removed: Collection[str], runner: StepRunner) -> Prep
         return _skipped(step, SkipReason.NOT_READABLE, str(error))
     if current is None:
         return _skipped(step, SkipReason.NOT_FOUND, "it does not exist any more")
+    if _is_another(current, began):
+        return _skipped(step, SkipReason.CHANGED_SINCE, "it was deleted and made anew since, so it is somebody else's")
     kept, lost = _held(state)
     found = restoration(kept, settled(current))
     moved = found.left_alone
     found = attrs.evolve(found, left_alone=(*moved, *lost))
     if not found.restored:
-        return _skipped(step, SkipReason.NOTHING_TO_RESTORE, _why_nothing(moved, lost))
+        reason = SkipReason.CHANGED_SINCE if moved else SkipReason.NOTHING_TO_RESTORE
+        return _skipped(step, reason, _why_nothing(moved, lost))
     planned = _step(step, current, found)
     return Prepared(steps=(planned,), subjects=(Subject(step=planned, before=settled(current), after=found.body),))
+
+
+def _was_refused(state: StepState) -> bool:
+    """Whether a write that was sent surely had no effect: then what the target shows now is somebody else's doing."""
+    result = state.result
+    if result is None or state.accepted is not None:
+        return False
+    status = 0 if result.error is None else result.error.status
+    is_refusal = 400 <= status < 500 and status != _TIMEOUT
+    return result.outcome in _LEFT_ALONE or (result.outcome is Outcome.FAILED and is_refusal)
+
+
+def _is_another(current: object, began: datetime) -> bool:
+    """Whether a target that the run has changed is a later one of the same name, where Azure tells its age."""
+    made = _wire.timestamp(_wire.pick(current, "systemData"), "createdAt")
+    return made is not None and made > began
 
 
 def _without_way_back(state: StepState, going: Prepared) -> Prepared:

@@ -35,7 +35,10 @@ def left_behind(reader: Reader, step: RemediationStep, body: Any) -> tuple[Creat
         step: A step that was applied.
         body: The target as it was read back.
     """
-    return tuple(filter(None, (_left(reader, step, created, body) for created in step.creates)))
+    # Whatever a preview says of it, a target that was there before the step is none that it created.
+    was_there = step.fingerprint != fingerprint(None)
+    new = [created for created in step.creates if not (was_there and _is_target(step, created))]
+    return tuple(filter(None, (_left(reader, step, created, body) for created in new)))
 
 
 def _left(reader: Reader, step: RemediationStep, created: CreatedResource, body: Any) -> CreatedResource | None:

@@ -11,8 +11,15 @@ from defender_remediate.arm.providers import offered_api_versions
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.catalog import Catalog
 from defender_remediate.discovery import Discovery
-from defender_remediate.engine.approval import check_approved, check_guards, check_place, check_tenants
+from defender_remediate.engine.approval import (
+    check_approved,
+    check_distinct,
+    check_guards,
+    check_place,
+    check_tenants,
+)
 from defender_remediate.engine.backward import backward
+from defender_remediate.engine.inquiry import FEW_PAIRS
 from defender_remediate.engine.inspection import inspect
 from defender_remediate.engine.prepare import Prepared, prepare
 from defender_remediate.engine.removal import check_removals
@@ -61,9 +68,6 @@ from defender_remediate.planning.parameters import named_resources
 from defender_remediate.planning.preflight.waivers import check_waivers as preflight_waivers
 from defender_remediate.planning.preflight.waivers import split
 from defender_remediate.preflight import Preflight, Subscriptions
-
-# Beyond so many pairs of a recommendation and a resource, one listing costs less than a request each.
-_FEW = 20
 
 
 @attrs.frozen(kw_only=True)
@@ -150,6 +154,7 @@ class Cycle:
         maybe("waves", waves, Waves)
         waivers = check_waivers(waive)
         check_approved(plan, approve)
+        check_distinct(plan)
         self._check_place(plan)
         check_guards(plan, self.guards, now=self.session.clock.now(), waive=waive)
         check_tenants(plan.tenants, self._tenants(plan.steps))
@@ -204,7 +209,7 @@ class Cycle:
     ) -> RemediationPlan:
         """Plan the way back of a run, and check it like any plan."""
         waived = preflight_waivers(waive)
-        state = fold(self.journal.read(run_id))
+        state = self._idle(run_id)
         self._check_place(state.opened.plan)
         runner = self._runner(self.session)
         prepared = backward(state, only=steps, remove=remove, runner=runner, workers=self.workers)
@@ -218,6 +223,15 @@ class Cycle:
             rolls_back=run_id,
             removable=prepared.removable,
         )
+
+    def _idle(self, run_id: str) -> RunState:
+        """The state of a run that nobody is at."""
+        state = fold(self.journal.read(run_id))
+        if state.ended is not None:
+            return state
+        # Whoever is at it has the journal locked: what is in flight would be missed.
+        with self.journal.open(run_id) as log:
+            return fold(log.records)
 
     def rollback(self, run_id: str, steps: Iterable[str] | None, waive: Mapping[str, str] | None) -> RemediationReport:
         """Plan the way back and apply it."""
@@ -304,7 +318,7 @@ class Cycle:
         keys = [choice.key for choice in choices]
         if not keys:
             return iter(())
-        if only is not None and len(only) * len(keys) <= _FEW:
+        if only is not None and len(only) * len(keys) <= FEW_PAIRS:
             # A listing looks at the client's scope only, and so does this.
             return self._one_by_one(filter(self.discovery.covers, only.values()), keys)
         status = None if only is not None or named else AssessmentStatus.UNHEALTHY

@@ -83,6 +83,12 @@ def not_read(step: RemediationStep, error: DefenderRemediateError) -> Remediatio
 
 def not_in_effect(step: RemediationStep, body: Any) -> StepError:
     """Why a success that the target does not show is none."""
+    if body is None:
+        return StepError(
+            code="NotInEffect",
+            message="Azure answered success, and the target does not exist any more",
+            hint="something deleted it; see the activity log",
+        )
     condition = step.compliant_when
     parts = condition.of if condition.test is Test.ALL else (condition,)
     unmet = ", or that ".join(str(part) for part in parts if not holds(part, body))

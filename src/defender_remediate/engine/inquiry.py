@@ -14,8 +14,9 @@ from defender_remediate.models._redact import redact_text
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus, RecommendationMetadata
 from defender_remediate.planning.verifying import Answer, Known
 
-# Beyond so many pairs of a resource and a recommendation, one listing costs less than a request each.
-_FEW = 20
+FEW_PAIRS = 20
+"""Beyond so many pairs of a resource and a recommendation, one listing costs less than a request each."""
+
 _FEW_KEYS = 5
 
 Pair = tuple[str, str]
@@ -53,7 +54,7 @@ class Inquiry:
         """
         asked = {folded(pair): pair for pair in pairs}
         found: dict[Pair, Answer] = {}
-        if len(asked) > _FEW:
+        if len(asked) > FEW_PAIRS:
             keys = {key for _, key in asked}
             try:
                 for item in self.reader.list_assessments(next(iter(keys)) if len(keys) == 1 else None):

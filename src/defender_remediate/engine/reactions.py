@@ -22,6 +22,7 @@ from defender_remediate.errors import (
     UnauthorizedError,
 )
 from defender_remediate.models._enums import Word
+from defender_remediate.models._redact import redact_text
 from defender_remediate.models.result import Outcome, StepError
 
 _BLOCKING_CODES = frozenset(
@@ -90,8 +91,10 @@ def _is_blocking(error: DefenderRemediateError) -> bool:
     return isinstance(error, ConflictError) and error.code.casefold() in _BLOCKING_CODES
 
 
-def step_error(error: DefenderRemediateError) -> StepError:
+def step_error(error: Exception) -> StepError:
     """An error as it stands in a result."""
+    if not isinstance(error, DefenderRemediateError):
+        return StepError(code=type(error).__name__, message=redact_text(str(error)), hint="please report this")
     if isinstance(error, RequestError):
         details = "".join(f"; {detail}" for detail in error.details)
         return StepError(

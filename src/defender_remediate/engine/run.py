@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import queue
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 
 import attrs
 
@@ -14,7 +16,7 @@ from defender_remediate.engine.lanes import lanes
 from defender_remediate.engine.parallel import in_parallel
 from defender_remediate.engine.reactions import step_error
 from defender_remediate.engine.step import StepRunner
-from defender_remediate.errors import DefenderRemediateError, JournalError
+from defender_remediate.errors import JournalError
 from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.journal import Noted, RunEnded, RunLog, StepEnded, StepReviewed, StepState
 from defender_remediate.models._json import FrozenMap
@@ -51,6 +53,7 @@ class Run:
     withheld: frozenset[str] = frozenset()
     _results: dict[str, RemediationResult] = attrs.field(factory=dict, init=False)
     _warnings: list[str] = attrs.field(factory=list, init=False)
+    _halted: threading.Event = attrs.field(factory=threading.Event, init=False)
 
     def carry_out(self) -> RemediationReport:
         """Apply every step that has no result yet; never raises for one of them."""
@@ -91,11 +94,12 @@ class Run:
         return ""
 
     def _one_wave(self, wave: Sequence[RemediationStep]) -> None:
-        for event in self._events(wave):
-            if isinstance(event, StepFinished):
-                self._results[event.step.id] = event.result
-                self._write(StepEnded(at=self.runner.session.clock.now(), result=event.result))
-            self._tell(event)
+        with closing(self._events(wave)) as events:
+            for event in events:
+                if isinstance(event, StepFinished):
+                    self._results[event.step.id] = event.result
+                    self._write(StepEnded(at=self.runner.session.clock.now(), result=event.result))
+                self._tell(event)
 
     def _judge(self, waves: Waves, wave: Sequence[RemediationStep], number: int, count: int, remaining: int) -> str:
         self.runner.session.clock.sleep(waves.pause)
@@ -123,14 +127,14 @@ class Run:
             return result
         try:
             body = self.runner.read(step)
-        except DefenderRemediateError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the results there are must not be lost
             return attrs.evolve(result, outcome=Outcome.IN_DOUBT, error=step_error(error))
         if holds(step.compliant_when, body):
             return result
         undone = StepError(code="Reverted", message="somebody put it back while the wave was being watched")
         return attrs.evolve(result, outcome=Outcome.FAILED, error=undone, compliant=False)
 
-    def _events(self, steps: Sequence[RemediationStep]) -> Iterator[RemediationEvent]:
+    def _events(self, steps: Sequence[RemediationStep]) -> Generator[RemediationEvent, None, None]:
         waiting = lanes(steps)
         if not waiting:
             return
@@ -148,11 +152,15 @@ class Run:
                         item = attrs.evolve(item, done=len(self._results) + 1, total=len(self.plan.steps))
                     yield item
             except BaseException:
+                # Whoever interrupts a run waits for what is under way, and for nothing else.
+                self._halted.set()
                 pool.shutdown(cancel_futures=True)
                 raise
 
     def _lane(self, steps: Sequence[RemediationStep], tell: Callable[[RemediationEvent], None]) -> None:
         for step in steps:
+            if self._halted.is_set():
+                return
             tell(StepStarted(run_id=self.run_id, step=step))
             result = self.runner.run(
                 step,
@@ -168,9 +176,10 @@ class Run:
     def _write(self, record: StepEnded | StepReviewed | RunEnded | Noted) -> None:
         try:
             self.log.append(record)
-        except JournalError as error:
+        except Exception as error:  # noqa: BLE001 - a store that breaks its contract must not lose the results
             # What it tells has happened already, and its intent is on record: a resume finds out by looking.
-            self._warnings.append(f"the journal could not be written: {error.message}")
+            why = error.message if isinstance(error, JournalError) else _told(error)
+            self._warnings.append(f"the journal could not be written: {why}")
 
     def _tell(self, event: RemediationEvent) -> None:
         self._warnings.extend(filter(None, (_tell(hook, event) for hook in self.hooks)))

@@ -11,14 +11,14 @@ from defender_remediate.arm.session import ArmSession
 from defender_remediate.engine.attempts import Attempts
 from defender_remediate.engine.creations import already_there
 from defender_remediate.engine.endings import ended, moved, not_read, protected, there_already
+from defender_remediate.engine.reactions import step_error
 from defender_remediate.engine.reading import read
 from defender_remediate.engine.tags import TagWatch
 from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.journal import Phase, RunLog, StepState
-from defender_remediate.models._redact import redact_text
 from defender_remediate.models.plan import RemediationStep
-from defender_remediate.models.result import Outcome, RemediationResult, StepError
+from defender_remediate.models.result import Outcome, RemediationResult
 from defender_remediate.planning.changes import fingerprint
 
 
@@ -73,8 +73,8 @@ class StepRunner:
             begun = known is not None and known.phase is not Phase.NEW
             result = attempts.go_on(known) if known is not None and begun else self._begin(step, attempts)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other steps and their results must not be lost
-            why = StepError(code=type(error).__name__, message=redact_text(str(error)), hint="please report this")
-            result = ended(step, Outcome.IN_DOUBT if attempts.sent else Outcome.FAILED, error=why)
+            outcome = Outcome.IN_DOUBT if attempts.sent else Outcome.FAILED
+            result = ended(step, outcome, error=step_error(error))
         return attrs.evolve(result, started=started, finished=self.session.clock.now())
 
     def _begin(self, step: RemediationStep, attempts: Attempts) -> RemediationResult:

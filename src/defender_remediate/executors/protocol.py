@@ -85,8 +85,9 @@ class FixExecutor(Protocol):
     """How one kind of fix is written.
 
     The engine calls ``preview`` while planning, ``submit`` for each step of a plan of fixes, ``undo`` for each step of
-    a plan that rolls back, and ``wait`` after either, from several threads at once: an executor holds no state. Each method raises this library's typed errors only. ``defender_remediate.testing`` has
-    the contract test that an executor has to pass before it is trusted.
+    a plan that rolls back, and ``wait`` after either, from several threads at once: an executor holds no state. Each
+    method raises this library's typed errors only. ``defender_remediate.testing`` has the contract test that an
+    executor has to pass before it is trusted.
     """
 
     def preview(self, context: PreviewContext, /) -> Preview:

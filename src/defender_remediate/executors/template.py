@@ -9,7 +9,7 @@ import attrs
 
 from defender_remediate.arm.deployments import API_VERSION, deploy, what_if
 from defender_remediate.arm.session import ArmResponse
-from defender_remediate.errors import InvalidInputError, ParameterError
+from defender_remediate.errors import InvalidInputError, InvalidResourceIdError, ParameterError
 from defender_remediate.executors.patch import finish, remove
 from defender_remediate.executors.protocol import Preview, PreviewContext, StepContext, Submission
 from defender_remediate.models._json import sha256, thaw
@@ -30,7 +30,9 @@ class TemplateExecutor:
         request = _deployment(context)
         found = what_if(context.reader, request)
         return Preview(
-            changes=tuple(_changes(found, context.resource_id)), request=request, creates=tuple(_created(found))
+            changes=tuple(_changes(found, context.resource_id)),
+            request=request,
+            creates=tuple(_created(found, dict(_versions(context.fixes[0].template)))),
         )
 
     def submit(self, context: StepContext, /) -> Submission:
@@ -98,13 +100,34 @@ def _changes(found: Iterable[Mapping[str, Any]], resource_id: str) -> Iterator[P
             yield from (attrs.evolve(one, path=f"{where} {one.path}") for one in spelled_out(part))
 
 
-def _created(found: Iterable[Mapping[str, Any]]) -> Iterator[CreatedResource]:
+def _created(found: Iterable[Mapping[str, Any]], versions: Mapping[str, str]) -> Iterator[CreatedResource]:
     """What the deployment would create. Without an api-version nobody could look at it again, so it is left out."""
     for change in found:
         resource_id, after = str(change.get("resourceId", "")), change.get("after")
+        if str(change.get("changeType", "")).casefold() != "create":
+            continue
         version = after.get("apiVersion") if isinstance(after, Mapping) else None
-        if str(change.get("changeType", "")).casefold() == "create" and isinstance(version, str) and resource_id:
+        # Azure tells it in its payloads; what does not tell it is written in the version of the template.
+        version = version if isinstance(version, str) else versions.get(_type(resource_id))
+        if version:
             yield CreatedResource(resource_id=resource_id, api_version=version)
+
+
+def _type(resource_id: str) -> str:
+    try:
+        return ResourceId.parse(resource_id).type.casefold()
+    except InvalidResourceIdError:
+        return ""
+
+
+def _versions(template: Any) -> Iterator[tuple[str, str]]:
+    """The api-versions in which a template writes, by type in lower case; nested ones as well."""
+    resources = template.get("resources") if isinstance(template, Mapping) else ()
+    for one in resources.values() if isinstance(resources, Mapping) else resources or ():
+        if isinstance(one, Mapping):
+            yield str(one.get("type", "")).casefold(), str(one.get("apiVersion", ""))
+            properties = one.get("properties")
+            yield from _versions(properties.get("template") if isinstance(properties, Mapping) else None)
 
 
 def _body(found: Any) -> dict[str, Any]:

@@ -7,7 +7,8 @@ import re
 HIDDEN = "(hidden)"
 _SECRET = re.compile(
     r"(password|passwd|secret|connectionstring|credential|sastoken|accesstoken|clienttoken|accesskey|accountkey|"
-    r"primarykey|secondarykey|sharedkey|privatekey|apikey|licensekey)s?\Z",
+    # AI Search calls it aadOrApiKey how its callers may sign in.
+    r"primarykey|secondarykey|sharedkey|privatekey|(?<!(?-i:Or))apikey|licensekey)s?\Z",
     re.IGNORECASE,
 )
 # What somebody calls a secret, at the end of a name: adminPassword, DB_PWD, client_secret, AccountKey, sig.
@@ -25,6 +26,14 @@ _ASSIGNED = re.compile(
     rf"""(?P<name>{_NAME}\\*["']?\s*[=:]\s*)(?:(?P<nested>{_NESTED})|(?P<quoted>{_QUOTED})|{_BARE})""",
     re.IGNORECASE | re.DOTALL,
 )
+# In a sentence only what is in quotes: "the password 'x' is too short", "the value 'x' of adminPassword". What follows the
+# word secret is as a rule the name of one.
+_SAID = re.compile(
+    rf"""(?P<name>(?!secret\s){_NAME}\s+(?:(?:value|of|is|was)\s+){{0,2}})(?P<open>)(?P<quoted>{_QUOTED})""",
+    re.IGNORECASE,
+)
+_OF = rf"""(?=\s+(?:of|for|in)\s+(?:\w+\s+){{0,3}}["']?[\w.]{{0,100}}?{_NAME}(?!\w))"""
+_VALUE = re.compile(rf"""(?P<name>\bvalue\s+)(?P<open>)(?P<quoted>"[^"]*"|'[^']*'){_OF}""", re.IGNORECASE)
 _AUTHORIZATION = re.compile(
     r"""((?:(?:bearer|basic)(?:\s|%20)+(?=[\w.~+/-]{16})"""
     r"""|sharedkey(?:lite)?\s+(?=[\w-]+:)))[^\s"'\\,;]+""",
@@ -52,8 +61,8 @@ def redact_text(text: str) -> str:
     """The text with every part that looks like a secret replaced by ``(hidden)``.
 
     Hidden are bearer and basic credentials, JSON web tokens, keys of 64 bytes in base64, application secrets of Entra
-    ID, private keys in PEM, passwords in URLs, and whatever stands after a name such as ``password=``, ``AccountKey=``,
-    ``sig=`` or ``"client_secret":``. What does not look like a secret cannot be told from other text and stays.
+    ID, private keys in PEM, passwords in URLs, whatever stands after a name such as ``password=``, ``AccountKey=``,
+    ``sig=`` or ``"client_secret":``, and what a sentence quotes as one (``the password 'x' is too short``). What does not look like a secret cannot be told from other text and stays.
 
     Redacting twice gives what redacting once gives.
     """
@@ -63,7 +72,9 @@ def redact_text(text: str) -> str:
     text = _CLIENT_SECRET.sub(HIDDEN, text)
     text = _AUTHORIZATION.sub(rf"\1{HIDDEN}", text)
     text = _USER_INFO.sub(rf"\1{HIDDEN}", text)
-    return _ASSIGNED.sub(_without_value, text)
+    for pattern in (_ASSIGNED, _SAID, _VALUE):
+        text = pattern.sub(_without_value, text)
+    return text
 
 
 def _without_token(match: re.Match[str]) -> str:

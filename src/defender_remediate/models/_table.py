@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 KEPT = "stays as it is: somebody changed it since, or its value is secret"
 REMOVABLE = "Created by the run and left there; plan_rollback(run_id, remove=[...]) removes those you name:"
 NO_WAY_BACK = "what it creates is removed when you ask for it, what it changes stays"
+_SHOWN = 4
 _BELOW_SCOPE = "\n        "
 
 
@@ -98,21 +99,43 @@ def plan_text(plan: RemediationPlan) -> str:
     head = f"{purpose}: {counted(len(plan.steps), 'change')}, {len(plan.skipped)} left alone"
     scope = _BELOW_SCOPE.join(plan.scope)
     blocks = [f"{head}\ndigest: {plan.digest}\nscope:  {scope}", *map(_change_text, plan.steps)]
-    found = [(finding_text(finding), step.resource_id) for step in plan.steps for finding in step.findings]
+    found = _told_once(("", (finding,), step.resource_id) for step in plan.steps for finding in step.findings)
     if found:
         blocks.append("\n".join(["To know before you approve:", *_grouped("!", found)]))
     if plan.skipped:
-        reasons = ((_left_alone(skip), skip.resource_id) for skip in plan.skipped)
-        blocks.append("\n".join(["Left alone:", *_grouped("-", reasons)]))
+        left = _told_once((_left_alone(skip), skip.findings, skip.resource_id) for skip in plan.skipped)
+        blocks.append("\n".join(["Left alone:", *_grouped("-", left)]))
     if plan.removable:
         blocks.append("\n".join([REMOVABLE, *(f"    {resource}" for resource in plan.removable)]))
     return "\n\n".join(blocks)
 
 
 def _left_alone(skip: SkippedResource) -> str:
-    if not skip.findings:
-        return _because(skip.reason, skip.message)
-    return "\n".join([str(skip.reason), *(_indented(finding_text(finding), 2) for finding in skip.findings)])
+    return str(skip.reason) if skip.findings else _because(skip.reason, skip.message)
+
+
+def _told_once(items: Iterable[tuple[str, tuple[Finding, ...], str]]) -> list[tuple[str, str]]:
+    """What is said of each resource, by what comes before its findings; those that differ in evidence only share it."""
+    groups: dict[tuple[object, ...], list[tuple[str, tuple[Finding, ...], str]]] = {}
+    for item in items:
+        said = ((each.check, each.verdict, each.message, each.advice, each.waived_because) for each in item[1])
+        groups.setdefault((item[0], *said), []).append(item)
+    return [(text, resource) for group in groups.values() for text in [_together(group)] for _, _, resource in group]
+
+
+def _together(group: list[tuple[str, tuple[Finding, ...], str]]) -> str:
+    head = group[0][0]
+    texts = []
+    for at, finding in enumerate(group[0][1]):
+        seen = tuple(dict.fromkeys(one for _, findings, _ in group for one in findings[at].evidence))
+        texts.append(finding_text(attrs.evolve(finding, evidence=_few(seen, len(finding.evidence)))))
+    return "\n".join([head, *(_indented(text, 2) for text in texts)]) if head else "\n".join(texts)
+
+
+def _few(seen: tuple[str, ...], own: int) -> tuple[str, ...]:
+    """All evidence of the first resource, and as much of the others as fits on a screen."""
+    shown = max(own, _SHOWN)
+    return seen if len(seen) <= shown else (*seen[:shown], f"and {len(seen) - shown} more")
 
 
 def result_text(result: RemediationResult) -> str:

@@ -93,6 +93,18 @@ class Guards:
         unknown = [impact for impact in self.allowed_impacts if impact not in tuple(Impact)]
         if unknown:
             raise InvalidInputError(f"allowed_impacts are some of {', '.join(Impact)}, got {self.allowed_impacts!r}")
+        self._check_kinds()
+
+    def _check_kinds(self) -> None:
+        # A guard of another kind would not fail before it is needed, in the middle of a run.
+        for name in ("allow_irreversible", "protected_groups", "protected_names", "protected_tags"):
+            if not all(isinstance(value, str) and value.strip() for value in getattr(self, name)):
+                raise InvalidInputError(f"{name} are texts, got {getattr(self, name)!r}")
+        if self.window is not None and not isinstance(self.window, MaintenanceWindow):
+            raise InvalidInputError(f"window must be a MaintenanceWindow, got {self.window!r}")
+        age = self.max_plan_age
+        if age is not None and not (isinstance(age, timedelta) and age > timedelta()):
+            raise InvalidInputError(f"max_plan_age must be a timedelta above 0, got {age!r}")
 
     def allows(self, key: str) -> bool:
         """Whether this irreversible fix was consented to."""

@@ -65,6 +65,10 @@ class Waves:
     gate: Gate | None = attrs.field(default=None, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
+        for name in ("canary", "growth", "pause", "max_failures", "max_failure_share"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise InvalidInputError(f"{name} of Waves must be a number, got {value!r}")
         good = (
             ("canary", "at least 1", self.canary >= 1),
             ("growth", "at least 1", self.growth >= 1 and math.isfinite(self.growth)),

@@ -39,10 +39,18 @@ def protection(guards: Guards, resource_id: str, resource: Any) -> str:
     if group and _any(guards.protected_groups, group):
         return f"its resource group {group!r} is protected"
     # A database is protected by its own name, and by that of its server.
-    for own in dict.fromkeys((parsed.resource.name, parsed.name)):
+    for own in _names(parsed):
         if _any(guards.protected_names, own):
             return f"its name {own!r} is protected"
     return protecting_tag(guards, resource)
+
+
+def _names(parsed: ResourceId) -> tuple[str, ...]:
+    """The names of a resource and of everything that it is a part of, up to its group."""
+    segments = parsed.text.strip("/").split("/")
+    above = 4 if parsed.resource_group else 2 if parsed.subscription_id else 0
+    pairs = zip(segments[above::2], segments[above + 1 :: 2], strict=True)
+    return tuple(name for kind, name in pairs if kind.casefold() != "providers") or (parsed.name,)
 
 
 def protecting_tag(guards: Guards, resource: Any) -> str:

@@ -13,6 +13,9 @@ from defender_remediate.models.fix import ListMerge
 from defender_remediate.planning.compliance import holds, same
 from defender_remediate.planning.paths import assign, join, look_up, member, split
 
+NO_IDENTITY = "None"
+"""The type of an identity that is none: how one is taken away, and how some providers show it then."""
+
 _Path = tuple[str, ...]
 _Asked = Mapping[str, tuple[Condition, ...]]
 
@@ -165,7 +168,7 @@ def merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str
     """The smallest PATCH body that turns one body into the other, by the rules of Azure Resource Manager.
 
     It is the ``difference``, but ``tags`` are sent whole, and a change of ``identity`` names every user-assigned
-    identity there is, because both are replaced whole.
+    identity there is, because both are replaced whole. An identity is taken away by a type of its own, not by null.
     """
     patch = difference(before, after)
     tags, identity = member(patch, "tags"), member(patch, "identity")
@@ -175,6 +178,8 @@ def merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str
         assigned = after[identity].get(member(after[identity], "userAssignedIdentities"))
         if isinstance(assigned, Mapping) and assigned:
             patch[identity]["userAssignedIdentities"] = {name: {} for name in assigned}
+    if identity in patch and not after.get(identity):
+        patch[identity] = {"type": NO_IDENTITY}
     return patch
 
 

@@ -13,12 +13,15 @@ from defender_remediate.models.condition import Condition, Test
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.plan import PropertyChange
 from defender_remediate.planning.compliance import same
+from defender_remediate.planning.merge import NO_IDENTITY
 from defender_remediate.planning.paths import assign, join, look_up, member, split
 
 GONE = Condition(test=Test.EXISTS, path="", value=False)
 """The condition that proves a removal: the target does not exist."""
 
 _IDENTITY = frozenset({"id", "name", "type"})
+# The provider gives an identity these when it comes, and other ones when it comes again.
+_GIVEN = frozenset({"principalid", "tenantid"})
 # Removing one of these removes whatever anybody put into it.
 _NEVER_REMOVED = "microsoft.resources/"
 
@@ -51,20 +54,31 @@ def restoration(changes: Iterable[PropertyChange], current: Any) -> Restoration:
 
 
 def _undone(found: Restoration, change: PropertyChange) -> Restoration:
-    now = look_up(found.body, change.path)
-    if _equal(now, change.before):
+    now = _told(change.path, look_up(found.body, change.path))
+    before, after = _told(change.path, change.before), _told(change.path, change.after)
+    if _equal(now, before):
         return found
     # Providers show a member that was taken out as null or not at all.
-    is_ours = _equal(now, change.after) or (now is None and change.after is ABSENT)
+    is_ours = _equal(now, after) or (now is None and after is ABSENT)
     if is_ours and _has_room(found.body, change.path):
-        body = assign(found.body, change.path, change.before)
+        body = assign(found.body, change.path, change.before if before is ABSENT else before)
         return attrs.evolve(found, body=body, restored=(*found.restored, change.path))
-    if isinstance(now, Mapping) and isinstance(change.after, Mapping) and change.before in (ABSENT, None):
+    if isinstance(now, Mapping) and isinstance(after, Mapping) and before in (ABSENT, None):
         # Somebody added to an object that the change had brought: what came with it goes, what was added stays.
         for part in _members(change, now):
             found = _undone(found, part)
         return found
     return attrs.evolve(found, left_alone=(*found.left_alone, change.path))
+
+
+def _told(path: str, value: Any) -> Any:
+    """A value without what says nothing of who changed it: an identity is its type and what was assigned to it."""
+    if path.casefold() == "identity.type" and isinstance(value, str) and same(value, NO_IDENTITY):
+        return ABSENT
+    if path.casefold() != "identity" or not isinstance(value, Mapping):
+        return value
+    own = {name: item for name, item in value.items() if name.casefold() not in _GIVEN}
+    return ABSENT if same(own.get(member(own, "type"), NO_IDENTITY), NO_IDENTITY) and len(own) < 2 else own
 
 
 def _has_room(body: Any, path: str) -> bool:
@@ -91,9 +105,14 @@ def is_restored(body: Any, paths: Iterable[str]) -> Condition:
 
 
 def _as(path: str, value: Any) -> Condition:
-    if value is ABSENT or value is None:
-        return Condition(test=Test.EXISTS, path=path, value=False)
-    return Condition(test=Test.EQUALS, path=path, value=value)
+    if path.casefold() == "identity":
+        return _as(f"{path}.type", look_up(value, "type"))
+    if _told(path, value) not in (ABSENT, None):
+        return Condition(test=Test.EQUALS, path=path, value=value)
+    gone = Condition(test=Test.EXISTS, path=path, value=False)
+    if path.casefold() != "identity.type":
+        return gone
+    return Condition(test=Test.ANY, of=(gone, Condition(test=Test.EQUALS, path=path, value=NO_IDENTITY)))
 
 
 def what_goes(body: Any) -> tuple[PropertyChange, ...]:

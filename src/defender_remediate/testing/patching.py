@@ -66,7 +66,7 @@ def patched(kind: Kind, current: Mapping[str, Any], body: Mapping[str, Any]) -> 
         elif name not in _READ_ONLY_TOP:
             _replace(result, name, value if name == "tags" else merge_patch(current.get(name), value))
     _check_irreversible(kind, current, result)
-    return result
+    return _without_identity(result)
 
 
 def put(kind: Kind, current: Mapping[str, Any] | None, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,6 +94,13 @@ def put(kind: Kind, current: Mapping[str, Any] | None, body: Mapping[str, Any]) 
     written = merge_patch(merge_patch(kind.defaults, kept), {**sticky, **properties})
     result["properties"] = written
     _check_irreversible(kind, current or {}, result)
+    return _without_identity(result)
+
+
+def _without_identity(result: dict[str, Any]) -> dict[str, Any]:
+    """The same without an identity that was written with the type None: that is how one is taken away."""
+    if (result.get("identity") or {}).get("type") == "None":
+        del result["identity"]
     return result
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
 import pytest
 
 from defender_remediate import Condition, FixAction, FixKind, TemplateExecutor
@@ -98,3 +99,18 @@ def test_only_what_azure_says_it_creates_counts_as_created(kind: str, after: Any
     found = TemplateExecutor().preview(context).creates
     expected = [(f"{VAULT}/keys/one", version)] if version else []
     assert [(one.resource_id, one.api_version) for one in found] == expected
+
+
+@pytest.mark.parametrize("as_mapping", [False, True])
+def test_what_azure_does_not_give_the_version_of_is_known_by_the_template(as_mapping: bool) -> None:
+    """Also in a nested template, and where resources have symbolic names; an id that is none has no version."""
+    key = {"type": "Microsoft.KeyVault/vaults/keys", "apiVersion": "2023-07-01"}
+    nested = {"type": "Microsoft.Resources/deployments", "properties": {"template": {"resources": [key]}}}
+    template = {"resources": {"key": key, "odd": "x"} if as_mapping else [nested, {"properties": None}]}
+    context, _ = preview(VAULT)
+    context = attrs.evolve(context, fixes=(attrs.evolve(FIX, template=template),))
+    created = []
+    for resource_id in (f"{VAULT}/KEYS/one", f"{VAULT}/secrets/one", "odd"):
+        context.reader.change = {"resourceId": resource_id, "changeType": "Create"}  # type: ignore[attr-defined]
+        created += [(one.resource_id, one.api_version) for one in TemplateExecutor().preview(context).creates]
+    assert created == [(f"{VAULT}/KEYS/one", "2023-07-01")]

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pickle
+from datetime import timedelta
+from typing import Any
 
 import attrs
 import pytest
@@ -141,6 +143,22 @@ def test_a_consent_is_a_list_of_keys():
     """One text in place of several would be taken letter by letter."""
     with pytest.raises(InvalidInputError, match="expected several texts"):
         Guards(allow_irreversible="1c5de8e1-f68d-6a17-e0d2-ec259c42768c")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"window": "22:00"},
+        {"max_plan_age": 3600},
+        {"max_plan_age": timedelta()},
+        {"protected_tags": ["env=prod", 5]},
+        {"protected_groups": [""]},
+    ],
+)
+def test_a_guard_of_another_kind_is_refused_when_it_is_made(wrong: dict[str, Any]) -> None:
+    """And not in the middle of a run."""
+    with pytest.raises(InvalidInputError, match=next(iter(wrong))):
+        Guards(**wrong)
 
 
 def test_guards_limit_a_run_unless_told_otherwise():

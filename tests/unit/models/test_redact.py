@@ -39,6 +39,8 @@ FORMS = [
     "clientSecret={}",
     '"password": "{}"',
     "'client_secret': '{}'",
+    "the password '{}' is too short",
+    'the value "{}" of adminPassword is wrong',
     '{{\\"adminPassword\\":\\"{}\\"}}',
     'password="{}',
 ]
@@ -108,3 +110,33 @@ def test_what_is_no_secret_stays(text):
 def test_only_the_secret_is_hidden(text, shown):
     """What is around it stays readable."""
     assert redact_text(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The password 'S3CR3T; x' is too short.",
+        'adminPassword is "S3CR3T"',
+        "The value 'S3CR3T' of parameter adminPassword is not allowed",
+        "Invalid value \"S3CR3T\" for the property 'administratorLogin.password'",
+        "the accountKey 'S3CR3T' is wrong",
+    ],
+)
+def test_what_a_sentence_quotes_as_a_secret_is_hidden(text):
+    """Azure repeats in its errors what it refuses."""
+    assert "S3CR3T" not in redact_text(text)
+    assert redact_text(redact_text(text)) == redact_text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the secret 'web-cert' was not found in the vault",
+        "The value 'TLS1_0' of minimumTlsVersion is not allowed",
+        "the password is too short",
+        "the client's password isn't long enough; it's short",
+    ],
+)
+def test_other_sentences_stay(text):
+    """Names of secrets and other values are needed to mend the error."""
+    assert redact_text(text) == text

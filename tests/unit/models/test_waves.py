@@ -44,6 +44,9 @@ def test_the_run_stops_by_count_or_by_share() -> None:
         {"pause": float("nan")},
         {"max_failures": -1},
         {"max_failure_share": 1.5},
+        {"canary": "1"},
+        {"max_failures": True},
+        {"pause": None},
     ],
 )
 def test_waves_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:

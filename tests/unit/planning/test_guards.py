@@ -44,6 +44,16 @@ def test_a_protected_resource_is_never_planned(guards: Guards, resource: Any, wh
     assert found == (f"its {why}" if why else "")
 
 
+@pytest.mark.parametrize("name", ["sql01", "orders", "current", "extra"])
+def test_whatever_a_resource_is_a_part_of_protects_it(name: str) -> None:
+    """A server, its database, and what is on that; types, providers and groups are no names."""
+    below = "providers/Microsoft.Sql/servers/sql01/databases/orders/transparentDataEncryption/current"
+    resource = f"{GROUP}/{below}/providers/Microsoft.Insights/diagnosticSettings/extra"
+    assert protection(Guards(protected_names=[name.upper()]), resource, None) == f"its name {name!r} is protected"
+    others = Guards(protected_names=["databases", "shop-prod", "Microsoft.*", "providers", "11111111-*"])
+    assert protection(others, resource, None) == ""
+
+
 def test_a_group_and_a_subscription_are_protected_by_name() -> None:
     """What is not in a group is not protected by one."""
     assert "'shop-prod'" in protection(Guards(protected_groups=["shop-prod"]), GROUP, None)

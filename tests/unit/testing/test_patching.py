@@ -242,3 +242,11 @@ def test_every_shipped_type_is_consistent(kind: Kind) -> None:
         for properties in kind.always.values():
             check_names(kind, {"properties": properties}, {})
         check_names(kind, {"properties": kind.defaults}, {})
+
+
+def test_an_identity_is_taken_away_by_its_type() -> None:
+    """As Azure documents it, by PATCH and by PUT."""
+    mine = {**THING, "identity": {"type": "SystemAssigned"}}
+    assert "identity" not in patched(KIND, mine, {"identity": {"type": "None"}})
+    assert "identity" not in put(KIND, mine, {**mine, "sku": {"name": "s"}, "identity": {"type": "None"}})
+    assert patched(KIND, mine, {"tags": {}})["identity"] == {"type": "SystemAssigned"}

@@ -16,7 +16,7 @@ from defender_remediate.models.fix import FixAction, FixKind, ListMerge
 from defender_remediate.models.plan import PropertyChange, SkipReason
 from defender_remediate.planning.changes import changes, settled, spelled_out
 from defender_remediate.planning.compliance import same
-from defender_remediate.planning.merge import difference, merge_patch, patched
+from defender_remediate.planning.merge import NO_IDENTITY, difference, merge_patch, patched
 from defender_remediate.planning.paths import join, look_up, split
 from defender_remediate.planning.restore import restoration
 from defender_remediate.planning.targets import judge
@@ -88,9 +88,10 @@ def _restored(after: Mapping[str, Any], wanted: Mapping[str, Any], kind: FixKind
 
 
 def _without_null(value: Any) -> Any:
-    """The body without null members: to Azure, null and absent are one."""
+    """The body without null members: to Azure, null and absent are one, and so is an identity of the type None."""
     if isinstance(value, Mapping):
-        return {name: _without_null(item) for name, item in value.items() if item is not None}
+        told = {name: _without_null(item) for name, item in value.items() if item is not None}
+        return {name: item for name, item in told.items() if name != "identity" or look_up(item, "type") != NO_IDENTITY}
     return [_without_null(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
