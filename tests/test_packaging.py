@@ -45,11 +45,12 @@ def sdist():
 
 
 def _tracked(folder: str) -> set[str]:
-    """Every file below a folder of the project that is no by-product."""
+    """Every file below a folder of the project that is no by-product, as the pages are that the documentation makes."""
+    files = (path for path in (ROOT / folder).rglob("*") if path.is_file())
     return {
         path.relative_to(ROOT).as_posix()
-        for path in (ROOT / folder).rglob("*")
-        if path.is_file() and not {"__pycache__", "_build"} & set(path.parts)
+        for path in files
+        if not {"__pycache__", "_build"} & set(path.parts) and path.parent != ROOT / "docs" / "reference" / "catalog"
     }
 
 

@@ -268,6 +268,8 @@ def test_what_others_do_is_real_and_is_logged_under_their_name(
 def test_locations_are_always_there(call: Any, scope: str, account: str) -> None:
     """Nobody makes a location of a provider: what is in it can be made at once."""
     assert account
-    path = f"{scope}/resourceGroups/rg/providers/Microsoft.Security/locations/westeurope/jitNetworkAccessPolicies/default"
+    path = (
+        f"{scope}/resourceGroups/rg/providers/Microsoft.Security/locations/westeurope/jitNetworkAccessPolicies/default"
+    )
     machines = {"kind": "Basic", "properties": {"virtualMachines": []}}
     assert call("PUT", f"{path}?api-version=2020-01-01", json=machines).status_code in (200, 201)
