@@ -66,7 +66,7 @@ def patched(kind: Kind, current: Mapping[str, Any], body: Mapping[str, Any]) -> 
         elif name not in _READ_ONLY_TOP:
             _replace(result, name, value if name == "tags" else merge_patch(current.get(name), value))
     _check_irreversible(kind, current, result)
-    return _without_identity(result)
+    return _without_identity(current, result)
 
 
 def put(kind: Kind, current: Mapping[str, Any] | None, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,14 +94,19 @@ def put(kind: Kind, current: Mapping[str, Any] | None, body: Mapping[str, Any]) 
     written = merge_patch(merge_patch(kind.defaults, kept), {**sticky, **properties})
     result["properties"] = written
     _check_irreversible(kind, current or {}, result)
-    return _without_identity(result)
+    return _without_identity(current or {}, result)
 
 
-def _without_identity(result: dict[str, Any]) -> dict[str, Any]:
+def _without_identity(current: Mapping[str, Any], result: dict[str, Any]) -> dict[str, Any]:
     """The same without an identity that was written with the type None: that is how one is taken away."""
-    if (result.get("identity") or {}).get("type") == "None":
+    # Some bodies show the type None where there is none: what was so stays so.
+    if _has_no_identity(result) and not _has_no_identity(current):
         del result["identity"]
     return result
+
+
+def _has_no_identity(body: Mapping[str, Any]) -> bool:
+    return (body.get("identity") or {}).get("type") == "None"
 
 
 def _location(kind: Kind, current: Mapping[str, Any] | None, body: Mapping[str, Any]) -> str:

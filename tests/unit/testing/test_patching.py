@@ -250,3 +250,9 @@ def test_an_identity_is_taken_away_by_its_type() -> None:
     assert "identity" not in patched(KIND, mine, {"identity": {"type": "None"}})
     assert "identity" not in put(KIND, mine, {**mine, "sku": {"name": "s"}, "identity": {"type": "None"}})
     assert patched(KIND, mine, {"tags": {}})["identity"] == {"type": "SystemAssigned"}
+
+
+def test_an_identity_that_is_shown_as_none_stays_so() -> None:
+    """Some bodies name the type None where there is no identity: a change of something else leaves that."""
+    none = {**THING, "identity": {"type": "None"}}
+    assert patched(KIND, none, {"tags": {}})["identity"] == {"type": "None"}
