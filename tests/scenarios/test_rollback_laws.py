@@ -298,6 +298,12 @@ def seeded(fix: FixAction, body: dict[str, Any]) -> tuple[ArmSimulator, str]:
         # A resource without its provider's defaults does not exist: the first PUT would bring them.
         given = without_read_only(kind, _without_nulls(members.get("properties") or {}))
         members["properties"] = merge_patch(_usual(target, fix), given)
+    if not members.get("identity"):
+        # There is no identity without a type; Azure shows none.
+        members.pop("identity", None)
+    if "provisioningState" in (members.get("properties") or {}):
+        # Some bodies were recorded while the resource was being made.
+        members["properties"] = {**members["properties"], "provisioningState": "Succeeded"}
     members.setdefault("location", "westeurope")
     if kind is not None and not kind.tracked:
         del members["location"]

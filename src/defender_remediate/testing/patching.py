@@ -106,7 +106,8 @@ def _without_identity(current: Mapping[str, Any], result: dict[str, Any]) -> dic
 
 
 def _has_no_identity(body: Mapping[str, Any]) -> bool:
-    return (body.get("identity") or {}).get("type") == "None"
+    identity = body.get("identity")
+    return isinstance(identity, Mapping) and identity.get("type") == "None"
 
 
 def _location(kind: Kind, current: Mapping[str, Any] | None, body: Mapping[str, Any]) -> str:
