@@ -339,3 +339,19 @@ def test_a_recommendation_without_a_fix_says_what_can_be_done(judged: ArmSimulat
     assert str(found[other]) == "In a network [Low, 1 unhealthy, manual: create time only]"
     assert found[KEY].guidance is None
     assert all(each.guidance is None for each in found.values() if each.is_fixable)
+
+
+def test_what_is_not_there_is_not_patched(judged: ArmSimulator, plans: Plans) -> None:
+    """A PUT to the same target could make it; where that one does not apply, a PATCH alone finds nothing."""
+    other = f"{KEY[:-1]}2"
+    metadata = {"displayName": "Also", "severity": "Low", "assessmentType": "BuiltIn"}
+    judged.add_finding(metadata, key=other, resource_type="A.B/none", rule={"path": "no", "equals": 1})
+    judged.add_assessment(other, JUMP)
+    patch = attrs.evolve(FIX, target="extensions/guard")
+    put = attrs.evolve(patch, key=other, kind="put", applies_when=is_at("kind", "x"), compliant_when=is_at("kind", "x"))
+    client, _ = plans(patch, put)
+    plan = client.plan([KEY, other], resources=[JUMP])
+    assert plan.steps == ()
+    assert sorted(told(plan)) == [
+        ("vm-contoso-jump", reason) for reason in (SkipReason.NOT_APPLICABLE, SkipReason.NOT_FOUND)
+    ]

@@ -183,7 +183,10 @@ def test_a_place_without_the_feature_cannot_block_by_it(
     assert {(finding.check, finding.verdict) for _, finding in plan.findings} == {
         (Check.DENY_ASSIGNMENT, Verdict.WARNS)
     }
-    assert str(plan).count("this endpoint does not offer deny assignments") == 2, "once for each subscription"
+    text = str(plan)
+    assert text.count("this endpoint does not offer deny assignments") == 1
+    seen = next(line for line in text.splitlines() if line.strip().startswith("seen: "))
+    assert seen.count("GET ") == 2, "one for each subscription"
 
 
 def test_a_waiver_is_in_the_plan_its_digest_and_the_journal(
@@ -297,3 +300,19 @@ def test_a_plan_costs_few_reads_more(sim: ArmSimulator, client: RemediationClien
     assessments = len(sim.scopes)
     assert len(plan.steps) == len(accounts)
     assert len(sim.requests) == assessments + len(accounts) + 6 * len(subscriptions) + len(groups)
+
+
+def test_many_that_one_thing_stops_are_told_together(
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str]
+) -> None:
+    """Each lock is evidence of one account only, and a screen shows a few of them; the plan has them all."""
+    for account in accounts:
+        sim.lock(account)
+    plan = client.plan([SECURE_TRANSFER])
+    text = str(plan)
+    assert len(accounts) > 5
+    assert text.count("a lock (ReadOnly) forbids writes") == 1
+    assert f"and {len(accounts) - 4} more" in text
+    assert text.count("/locks/") == 4
+    assert all(f"    {account}" in text.splitlines() for account in accounts)
+    assert len({finding.evidence for _, finding in plan.findings}) == len(accounts)

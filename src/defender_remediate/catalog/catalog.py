@@ -162,7 +162,8 @@ class Catalog:
         create --role-definition`` takes; for the REST API or a template, take its ``properties``.
 
         Args:
-            fixes: Fixes, or keys of recommendations for all their fixes; none for a role that can only plan.
+            fixes: Fixes, or keys of recommendations for all their fixes. The role reads the resources of these and of no
+                others, so with none it lists recommendations and cannot plan.
             name: What the role is called.
             scopes: The subscriptions, resource groups or the management group that it can be assigned at.
 

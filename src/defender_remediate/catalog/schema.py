@@ -118,7 +118,7 @@ def _fix(table: Table, read_template: ReadTemplate) -> FixAction:
         linked_type=table.text("linked_type", "", shape=RESOURCE_TYPE, like="Microsoft.Network/networkInterfaces"),
         body=_json(body) if body else None,
         remove=table.texts("remove", shape=_REMOVE, like="a path such as properties.authOptions"),
-        lists={path: lists.text(path) for path in lists.values} if lists else {},
+        lists=_lists(lists) if lists else {},
         template=_template(table, template_name, read_template) if template_name else None,
         template_name=template_name,
         template_parameters=_json(given) if given else {},
@@ -136,6 +136,13 @@ def _fix(table: Table, read_template: ReadTemplate) -> FixAction:
     )
     check(fix, source=table.source, path=table.path)
     return fix
+
+
+def _lists(table: Table) -> dict[str, str]:
+    for path, how in table.values.items():
+        if isinstance(how, dict):
+            raise table.error("must be a text: put the whole path in quotes, else TOML splits it at its dots", path)
+    return {path: table.text(path) for path in table.values}
 
 
 def _template(table: Table, name: str, read_template: ReadTemplate) -> Mapping[str, Any]:

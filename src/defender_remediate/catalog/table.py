@@ -10,6 +10,7 @@ from defender_remediate.models._enums import Word
 
 _W = TypeVar("_W", bound=Word)
 _REQUIRED: Any = object()
+_INDEX = re.compile(r"\[\d+\]")
 _NAMES = {
     str: "a text",
     bool: "true or false",
@@ -100,8 +101,10 @@ class Table:
 
     def tables(self, name: str) -> tuple[Table, ...]:
         """An array of tables; empty when the key is missing."""
-        values = self._get(name, list, ())
         place = self.at(name)
+        if isinstance(self.values.get(name), dict):
+            raise self.error(f"must be an array of tables, so write [[{re.sub(_INDEX, '', place)}]]", name)
+        values = self._get(name, list, ())
         return tuple(Table(each, source=self.source, path=f"{place}[{number}]") for number, each in enumerate(values))
 
     def _get(self, name: str, kind: type[Any], default: Any) -> Any:

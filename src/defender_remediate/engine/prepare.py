@@ -14,7 +14,7 @@ from defender_remediate.engine.wanted import Wanted
 from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.executors.protocol import FixExecutor, Preview, PreviewContext
 from defender_remediate.models._json import sha256
-from defender_remediate.models.fix import Reversibility
+from defender_remediate.models.fix import FixKind, Reversibility
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.plan import RemediationStep, SkippedResource, SkipReason
 from defender_remediate.planning.changes import fingerprint
@@ -120,6 +120,11 @@ def _target(
     skipped = (*far, *map(_refused, verdict.refused))
     if not verdict.accepted:
         return Prepared(skipped=skipped)
+    if reading.before is None and verdict.kind is FixKind.PATCH:
+        # A fix that could have made it was among them, and was refused.
+        message = "what it changes does not exist, and a PATCH makes nothing"
+        gone = tuple(_skip(candidate, SkipReason.NOT_FOUND, message) for candidate in verdict.accepted)
+        return Prepared(skipped=skipped + gone)
     try:
         step = _step(verdict, reading, executors, reader)
     except DefenderRemediateError as error:

@@ -195,7 +195,12 @@ def fill(template: Any, values: Mapping[str, Any]) -> Any:
     whole = PLACEHOLDER.fullmatch(template)
     if whole and whole[1] in values:
         return values[whole[1]]
-    return PLACEHOLDER.sub(lambda match: str(values.get(match[1], match[0])), template)
+    return PLACEHOLDER.sub(lambda match: _worded(values.get(match[1], match[0])), template)
+
+
+def _worded(value: Any) -> str:
+    # As JSON writes it, not as Python does.
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def fill_condition(condition: Condition, values: Mapping[str, Any]) -> Condition:

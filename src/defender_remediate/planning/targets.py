@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,13 +10,15 @@ import attrs
 
 from defender_remediate.errors import InvalidResourceIdError
 from defender_remediate.models.condition import Condition, Test
-from defender_remediate.models.fix import FixAction, FixKind, Impact, Reversibility
+from defender_remediate.models.fix import FixAction, FixKind, Impact, ParameterType, Reversibility
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.plan import SkipReason
 from defender_remediate.planning.compliance import holds
 from defender_remediate.planning.merge import lay_over
 from defender_remediate.planning.parameters import fill, fill_condition, names_in
 
+_ODD = re.compile(r"[?#%\\]|(?:^|/)\.{1,2}(?:/|$)")
+_NO_NAME = re.compile(rf"/|{_ODD.pattern}")
 _IMPACTS = tuple(Impact)
 _REVERSIBILITIES = tuple(Reversibility)
 
@@ -135,10 +138,15 @@ def has_own_version(fix: FixAction) -> bool:
 
 
 def misplaced(candidate: Candidate) -> str:
-    """Why the target of a fix that writes elsewhere is none; empty when it is one, or is on the resource.
+    """Why the target of a fix is none; empty when it is one, or is the resource itself.
 
-    A fix never leaves the subscription of the resource that was assessed.
+    A fix never leaves the subscription of the resource that was assessed, nor the path that its author wrote down.
     """
+    for parameter in candidate.fix.parameters:
+        value = candidate.values.get(parameter.name)
+        is_id = parameter.type is ParameterType.RESOURCE_ID
+        if parameter.name in names_in(candidate.fix.target) and (_ODD if is_id else _NO_NAME).search(str(value)):
+            return f"{parameter.name!r} is part of the target, and {value!r} would make another path of it"
     if not candidate.fix.is_elsewhere:
         return ""
     try:

@@ -6,18 +6,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from defender_remediate.arm.session import ArmSession
-from defender_remediate.errors import DefenderRemediateError
+from defender_remediate.errors import DefenderRemediateError, NotFoundError
 from defender_remediate.models._json import canonical
 from defender_remediate.models.finding import Finding
 from defender_remediate.planning.preflight import exemptions as exempting
 from defender_remediate.planning.preflight.places import group_of, name_of, parts, scope_of, subscription_of
-from defender_remediate.planning.preflight.policies import Assignment, content, could_refuse, judge, members
+from defender_remediate.planning.preflight.policies import (
+    Assignment,
+    content,
+    could_look_at_names,
+    could_refuse,
+    judge,
+    members,
+)
 from defender_remediate.planning.preflight.subject import Subject
 from defender_remediate.preflight.lists import exemptions, policy_assignments
 from defender_remediate.preflight.once import Offering, Once
 
 _DEFINITIONS = ("2023-04-01", "2021-06-01")
 _RESTRICTIONS = "2023-03-01"
+_GONE = "policyassignmentnotfound"
 
 
 class Policies:
@@ -31,7 +39,7 @@ class Policies:
         self._session = session
         self.assignments = policy_assignments(session)
         self.exemptions = exemptions(session)
-        self._assigned: Once[Assignment] = Once()
+        self._assigned: Once[Assignment | None] = Once()
         self._definitions: Once[Any] = Once()
         self._answers: Once[Any] = Once()
         self._offering = Offering()
@@ -46,11 +54,13 @@ class Policies:
             return ()
         place = subject.step.target_id
         holding = [one for one in self.assignments.at(place) if one.holds_at(place)]
-        # What needs no read of its own decides first.
-        holding.sort(key=lambda one: not one.is_initiative)
-        if not any(could_refuse(one, self._single(one)) for one in holding):
+        # Initiatives first: they are not read, so one of them that could refuse saves the reads of all others.
+        initiatives = [one for one in holding if one.is_initiative and could_refuse(one, None)]
+        refusing = initiatives or [one for one in holding if could_refuse(one, self._single(one))]
+        if not refusing:
             return ()
-        return judge(self._answer(subject), subject)
+        is_named = any(could_look_at_names(self._single(one)) for one in refusing)
+        return judge(self._answer(subject, self._content(subject, is_named=is_named)), subject)
 
     def judge_exemptions(self, subject: Subject) -> tuple[Finding, ...]:
         """Which exemptions in force are for the policies behind a step.
@@ -69,14 +79,25 @@ class Policies:
         for exemption in found:
             own = exemption.assignment_id
             assignment = known.get(own.casefold()) or self._assignment(own)
-            definition = self._definition(assignment.definition_id) if assignment.is_initiative else None
-            made_of[own.casefold()] = members(assignment, definition)
+            made_of[own.casefold()] = self._members(assignment)
         return exempting.judge(subject.policies, found, made_of)
 
-    def _assignment(self, assignment_id: str) -> Assignment:
-        def read() -> Assignment:
+    def _members(self, assignment: Assignment | None) -> tuple[tuple[str, str], ...]:
+        if assignment is None:
+            return ()
+        return members(assignment, self._definition(assignment.definition_id) if assignment.is_initiative else None)
+
+    def _assignment(self, assignment_id: str) -> Assignment | None:
+        """An assignment that is not listed; None when it is gone: an exemption can outlive it, and then says nothing."""
+
+        def read() -> Assignment | None:
             versions = ("2023-04-01", "2022-06-01", "2021-06-01")
-            return Assignment.from_rest(self._session.get_newest(assignment_id, api_versions=versions).body)
+            try:
+                return Assignment.from_rest(self._session.get_newest(assignment_id, api_versions=versions).body)
+            except NotFoundError as error:
+                if error.code.casefold() != _GONE:
+                    raise
+                return None
 
         return self._assigned.get(assignment_id.casefold(), read)
 
@@ -96,18 +117,18 @@ class Policies:
 
         return self._definitions.get(definition_id.casefold(), read)
 
-    def _content(self, subject: Subject) -> dict[str, Any]:
-        """The content to ask about: with its name where it matters, else without, so that equal ones are asked once."""
+    def _content(self, subject: Subject, *, is_named: bool) -> dict[str, Any]:
+        """The content to ask about: with its name where it may matter, else without, so that equal ones are asked once."""
         place = subject.step.target_id
         now = self._session.clock.now()
         exempted = exempting.in_force(self.exemptions.at(place), place, now)
         depth = len(parts(group_of(place)))
         is_own = any(len(parts(scope_of(one.id))) > depth for one in exempted)
-        return {**content(subject), **({"name": name_of(place)} if is_own else {})}
+        return {**content(subject), **({"name": name_of(place)} if is_own or is_named else {})}
 
-    def _answer(self, subject: Subject) -> Any:
+    def _answer(self, subject: Subject, asked: Mapping[str, Any]) -> Any:
         step, scope = subject.step, group_of(subject.step.target_id)
-        details = {"resourceContent": self._content(subject), "apiVersion": step.api_version}
+        details = {"resourceContent": asked, "apiVersion": step.api_version}
         path = f"{scope}/providers/Microsoft.PolicyInsights/checkPolicyRestrictions"
 
         def read() -> Any:

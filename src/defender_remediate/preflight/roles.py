@@ -32,8 +32,9 @@ class Roles:
         Raises:
             RequestError, ConnectionFailedError, MalformedResponseError: They cannot be read.
         """
-        subscription = subscription_of(scope)
-        return self._once.get(scope.casefold(), lambda: self._offering.ask(subscription, lambda: self._read(scope)))
+        # What is refused at a subscription, where it is not promised, may be there for its groups.
+        gate = f"{subscription_of(scope)} {len(parts(group_of(scope)))}"
+        return self._once.get(scope.casefold(), lambda: self._offering.ask(gate, lambda: self._read(scope)))
 
     def judge(self, demand: Demand) -> tuple[Finding, ...]:
         """What the caller lacks of a demand.

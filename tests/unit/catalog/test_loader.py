@@ -303,6 +303,17 @@ def test_every_kind_of_condition(tmp_path: Path, text: str, expected: Condition)
             "fix[0].lists.properties.safe",
             "names no array and no text of the body",
         ),
+        (
+            WHOLE + '[fix.lists]\nproperties.safe = "union"',
+            "fix[0].lists.properties",
+            "put the whole path in quotes",
+        ),
+        (WHOLE.replace("[[fix]]", "[fix]"), "fix", "must be an array of tables, so write [[fix]]"),
+        (
+            WHOLE + '[fix.parameters]\nname = "a"',
+            "fix[0].parameters",
+            "must be an array of tables, so write [[fix.parameters]]",
+        ),
     ],
 )
 def test_a_fix_of_another_form(tmp_path: Path, text: str, path: str, message: str) -> None:

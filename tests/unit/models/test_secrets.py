@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from defender_remediate.models._secrets import cleaned
+from defender_remediate.models._secrets import cleaned, names_a_secret
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.plan import PropertyChange
 
@@ -80,3 +80,12 @@ def test_a_condition_does_not_tell_the_secret_that_proves_it() -> None:
     assert repr(Condition(test="exists", path="a", value=True)) == (
         "Condition(test=<Test.EXISTS: 'exists'>, path='a', value=True, of=())"
     )
+
+
+def test_how_callers_may_sign_in_is_no_secret() -> None:
+    """AI Search calls it aadOrApiKey, and a rollback has to put it back; nothing else that ends in apiKey is spared."""
+    found = {"authOptions": {"aadOrApiKey": {"aadAuthFailureMode": "http403"}}}
+    assert cleaned(found) == found
+    assert names_a_secret("vendorApiKey")
+    assert names_a_secret("properties.apiKey")
+    assert not names_a_secret("properties.authOptions.aadOrApiKey")

@@ -112,6 +112,7 @@ def test_texts_are_filled_in() -> None:
     template = {"whole": "${n}", "part": "diag-${resource.name}-${n}", "list": ["${other}"], "number": 7}
     assert fill(template, values) == {"whole": 3, "part": "diag-st1-3", "list": ["${other}"], "number": 7}
     assert names_in(template) == {"n", "resource.name", "other"}
+    assert fill(["${on}", "is-${on}"], {"on": True}) == [True, "is-true"]
 
 
 def test_a_resource_describes_itself() -> None:

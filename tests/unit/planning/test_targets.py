@@ -199,6 +199,18 @@ def test_a_fix_stays_in_the_subscription_of_its_resource() -> None:
     assert misplaced(candidate(fix("a"))) == ""
 
 
+@pytest.mark.parametrize("value", ["..", "../../b", "a/b", "a?b=c", "a#b", "a%2Fb", "a\\b", "."])
+def test_a_value_cannot_lead_the_target_astray(value: str) -> None:
+    """A name stays one name below the resource; an id may have slashes, and nothing else that changes the path."""
+    name = FixParameter(name="name", type="string", description="?")
+    by_name = fix("a", target="rules/${name}", parameters=(name,))
+    assert "would make another path of it" in misplaced(candidate(by_name, name=value))
+    assert misplaced(candidate(by_name, name="NetworkWatcher west.1")) == ""
+    assert misplaced(candidate(fix("a", body={"a": "${name}"}, parameters=(name,)), name=value)) == ""
+    by_id = fix("a", target="${nsg}/rules/x", parameters=(NSG,))
+    assert "would make another path of it" in misplaced(candidate(by_id, nsg=f"{GROUP}/../{NIC}"))
+
+
 def test_a_condition_knows_the_values() -> None:
     """What is compared with may name the resource, for targets that several resources share."""
     mine = Condition(test="equals", path="id", value="${resource.id}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,13 @@ import attrs
 import pytest
 
 from defender_remediate.arm.session import ArmSession
-from defender_remediate.errors import ForbiddenError, MalformedResponseError, NotFoundError, ServiceError
+from defender_remediate.errors import (
+    ForbiddenError,
+    MalformedResponseError,
+    NotFoundError,
+    RequestError,
+    ServiceError,
+)
 from defender_remediate.models.finding import Check, Verdict
 from defender_remediate.models.plan import PlannedRequest
 from defender_remediate.planning.preflight.subject import Demand, Subject
@@ -109,6 +116,19 @@ def test_a_resource_without_a_list_of_its_own_leaves_the_groups_word(
         assert [found.verdict for found in Roles(session).judge(demand)] == [Verdict.BLOCKS]
 
 
+def test_what_a_subscription_does_not_offer_its_groups_may(
+    sim: ArmSimulator, session: ArmSession, account: str
+) -> None:
+    """Azure promises the list for groups and resources only, so a refusal above says nothing of them."""
+    sim.deny(WRITE, account)
+    sim.fail("GET", "^[^?]*/subscriptions/[^/]+/providers/Microsoft.Authorization/permissions", status=405, times=None)
+    roles = Roles(session)
+    plan = f"{sim.scopes[0]}/providers/Microsoft.Security/pricings/StorageAccounts"
+    with pytest.raises(RequestError):
+        roles.judge(Demand(place=plan, actions=("Microsoft.Security/pricings/write",)))
+    assert [found.verdict for found in roles.judge(Demand(place=account, actions=(WRITE,)))] == [Verdict.BLOCKS]
+
+
 def test_a_page_without_actions_is_no_answer(sim: ArmSimulator, session: ArmSession, group: str) -> None:
     """It does not say what the caller may do."""
     sim.fail("GET", "/permissions", status=200, body={"value": [{}]}, times=None)
@@ -178,6 +198,26 @@ def test_equal_content_is_asked_about_once(
     assert asked(sim) == 2
 
 
+@pytest.mark.parametrize("kind", ["a rule about names", "an initiative", "a definition that cannot be read"])
+def test_what_may_judge_by_the_name_is_told_it(
+    sim: ArmSimulator, session: ArmSession, make_subject: Callable[..., Subject], account: str, group: str, kind: str
+) -> None:
+    """A naming rule would judge a content without a name as one of a wrong name."""
+    policy = sim.deny_policy(group, path="properties.minimumTlsVersion", equals="TLS1_2")
+    if kind.startswith("an initiative"):
+        definition = f"{sim.scopes[0]}/providers/Microsoft.Authorization/policySetDefinitions/own"
+        item = {"id": policy, "properties": {"policyDefinitionId": definition, "scope": group}}
+        sim.fail("GET", "/policyAssignments[?]", status=200, body={"value": [item]}, times=None)
+    elif kind.startswith("a rule"):
+        rule = {"if": {"field": "name", "notLike": "st*"}, "then": {"effect": "deny"}}
+        sim.fail("GET", "/policyDefinitions/", status=200, body={"properties": {"policyRule": rule}}, times=None)
+    else:
+        sim.fail("GET", "/policyDefinitions/", **DENIED)
+    Policies(session).judge(make_subject())
+    (request,) = [request for request in sim.requests if request.method == "POST"]
+    assert json.loads(request.body)["resourceDetails"]["resourceContent"]["name"] == account.rpartition("/")[2]
+
+
 def test_a_resource_that_is_exempt_by_its_own_id_is_asked_about_by_name(
     sim: ArmSimulator, session: ArmSession, make_subject: Callable[..., Subject], account: str, group: str
 ) -> None:
@@ -243,6 +283,23 @@ def test_the_assignment_of_an_exemption_may_be_in_no_list(
     sent = len(sim.requests)
     assert len(policies.judge_exemptions(make_subject(policies=("single",)))) == 1
     assert len(sim.requests) == sent
+
+
+def test_an_exemption_whose_assignment_is_gone_says_nothing(
+    sim: ArmSimulator, session: ArmSession, make_subject: Callable[..., Subject], group: str
+) -> None:
+    """Azure keeps such exemptions; any other refusal is not taken for that, and not asked for again."""
+    sim.exempt_policy(group, assignment=sim.deny_policy(group, effect="audit", name="single"))
+    sim.fail("GET", "/policyAssignments[?]", status=200, body={"value": []}, times=None)
+    subject = make_subject(policies=("single",))
+    for code in ("PolicyAssignmentNotFound", "ManagementGroupNotFound"):
+        sim.fail("GET", "/policyAssignments/single", status=404, code=code)
+        policies = Policies(session)
+        if code.startswith("Policy"):
+            assert policies.judge_exemptions(subject) == policies.judge_exemptions(subject) == ()
+        else:
+            with pytest.raises(NotFoundError):
+                policies.judge_exemptions(subject)
 
 
 def test_containers_are_read_only_for_what_would_cut_functions_off(

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from defender_remediate.catalog.proof.bodies import Subject
 from defender_remediate.catalog.proof.problem import Objection, warning
 from defender_remediate.catalog.proof.rendering import NESTED, deployed
-from defender_remediate.catalog.proof.target import Target
 from defender_remediate.models.fix import FixAction, FixKind
 from defender_remediate.planning.targets import needs_resource
 
@@ -33,18 +32,12 @@ def names_its_permissions(subject: Subject) -> Iterator[Objection]:
     fix = subject.fix
     named = [permission.casefold() for permission in fix.permissions]
     for action in dict.fromkeys(_needed(subject)):
-        if not {action.casefold(), _of_that_name(action, subject.target)} & set(named):
+        if action.casefold() not in named:
             yield Objection(f"{action} is missing")
     if len(set(named)) < len(named):
         yield Objection("one permission is named twice")
     if fix.kind is not FixKind.TEMPLATE and any(action.casefold() in named for action in DEPLOYMENT):
         yield warning("permissions of a deployment are named, and the fix deploys nothing")
-
-
-def _of_that_name(action: str, target: Target) -> str:
-    """The same action where Azure has one for each name, such as basicPublishingCredentialsPolicies/ftp/read."""
-    kind, _, verb = action.casefold().rpartition("/")
-    return f"{kind}/{target.name.casefold()}/{verb}" if target.name and kind == target.type.casefold() else action
 
 
 def _needed(subject: Subject) -> Iterator[str]:

@@ -15,6 +15,10 @@ from defender_remediate.planning.preflight.subject import Subject
 
 STORAGE = "microsoft.storage/storageaccounts"
 _ENDPOINTS = "privateEndpointConnections"
+_UNSHOWN = frozenset({"microsoft.datafactory/factories"})
+"""Types that keep their private endpoints out of their own body."""
+_OTHER_WAYS = dict.fromkeys(("microsoft.compute/disks", "microsoft.compute/snapshots"), ("diskAccessId",))
+"""Types that are reached another way than through a private endpoint of their own, and the members that name it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -59,7 +63,8 @@ DOORS = (
     ),
     Door(
         member="defaultaction",
-        inside=("networkacls", "networkruleset"),
+        # In "properties" itself where the rules are a child of their own, as with Event Hubs and Service Bus.
+        inside=("networkacls", "networkruleset", "networkrulesets", "accountaccess", "properties"),
         shut=("Deny",),
         other_ways=(_ENDPOINTS,),
         rules=("ipRules", "virtualNetworkRules", "resourceAccessRules", "ipSecurityRules"),
@@ -76,18 +81,42 @@ FUNCTION_CONTAINERS = {
 
 
 def judge(subject: Subject) -> tuple[Finding, ...]:
-    """Whether a step shuts the last door of its target."""
+    """Whether a step shuts the last door of its target, as far as can be seen."""
     return tuple(
-        Finding(
-            check=Check.PRIVATE_ENDPOINT,
-            verdict=Verdict.BLOCKS,
-            message=f"{path} becomes {after!r}: {door.why}",
-            evidence=tuple(f"{name}: none" for name in (*door.other_ways, *door.rules)),
-            advice="first make a private endpoint and have it approved, or add rules for those who need to get in",
-        )
+        _finding(subject, f"{path} becomes {after!r}", door)
         for path, after, door, around in _shut(subject)
         if not _has_another_way(subject, door) and not any(_wire.pick(around, rule) for rule in door.rules)
     )
+
+
+def _finding(subject: Subject, what: str, door: Door) -> Finding:
+    ways = _ways(subject, door)
+    if not _are_shown(subject):
+        return Finding(
+            check=Check.PRIVATE_ENDPOINT,
+            verdict=Verdict.UNCHECKED,
+            message=f"{what}, and what was read does not show whether there is another way in",
+            evidence=tuple(f"{name}: not shown" for name in ways),
+            advice='see that a private endpoint is approved; pass waive={"private endpoint": "why"} then',
+        )
+    return Finding(
+        check=Check.PRIVATE_ENDPOINT,
+        verdict=Verdict.BLOCKS,
+        message=f"{what}: {door.why}",
+        evidence=tuple(f"{name}: none" for name in (*ways, *door.rules)),
+        advice="first make a private endpoint and have it approved, or add rules for those who need to get in",
+    )
+
+
+def _ways(subject: Subject, door: Door) -> tuple[str, ...]:
+    return _OTHER_WAYS.get(subject.target_type.casefold(), door.other_ways)
+
+
+def _are_shown(subject: Subject) -> bool:
+    """Whether what is another way in can be seen: it is in the body of the resource, and not in that of a child."""
+    is_child = subject.step.target_id.casefold() != subject.written_id.casefold()
+    is_read = subject.resource is not None or not is_child
+    return is_read and subject.target_type.casefold() not in _UNSHOWN
 
 
 def cuts_off_functions(subject: Subject) -> bool:
@@ -149,12 +178,14 @@ def _has_another_way(subject: Subject, door: Door) -> bool:
     return any(
         name != _ENDPOINTS or _is_approved(item)
         for body in (subject.before, subject.written_body)
-        for name in door.other_ways
+        for name in _ways(subject, door)
         for item in _listed(_wire.pick(_wire.pick(body, "properties"), name))
     )
 
 
 def _listed(found: Any) -> Iterable[Any]:
+    if isinstance(found, str) and found:
+        return (found,)
     return found if isinstance(found, (list, tuple)) else ()
 
 

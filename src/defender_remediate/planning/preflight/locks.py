@@ -9,7 +9,8 @@ import attrs
 
 from defender_remediate.models import _wire
 from defender_remediate.models.finding import Check, Finding, Verdict
-from defender_remediate.planning.preflight.places import covers, scope_of
+from defender_remediate.models.plan import RemediationStep
+from defender_remediate.planning.preflight.places import covers, lies_in, scope_of
 from defender_remediate.planning.preflight.subject import Subject
 
 _CAN_NOT_DELETE = "cannotdelete"
@@ -43,14 +44,14 @@ class Lock:
 
 
 def judge(subject: Subject, locks: Iterable[Lock]) -> tuple[Finding, ...]:
-    """What the locks at the target and above it mean for a step.
+    """What the locks at the target and above it mean for a step, and for a removal those below it as well.
 
     ReadOnly forbids every write. CanNotDelete forbids removals, and keeps Azure from cleaning up the history of
     deployments.
     """
     step = subject.step
     places = (step.target_id, step.request.path)
-    above = [lock for lock in locks if any(covers(lock.scope, place) for place in places)]
+    above = [lock for lock in locks if any(covers(lock.scope, place) for place in places) or _is_taken(lock, step)]
     stopping = tuple(lock for lock in above if lock.forbids_writes or step.is_removal)
     if stopping:
         words = ", ".join(sorted({lock.level or "of unknown level" for lock in stopping}))
@@ -74,6 +75,11 @@ def judge(subject: Subject, locks: Iterable[Lock]) -> tuple[Finding, ...]:
             ),
         )
     return ()
+
+
+def _is_taken(lock: Lock, step: RemediationStep) -> bool:
+    """Whether a removal would take along what the lock is on."""
+    return step.is_removal and lies_in(lock.scope, step.target_id)
 
 
 def _evidence(locks: Iterable[Lock]) -> tuple[str, ...]:

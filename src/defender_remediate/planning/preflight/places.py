@@ -19,8 +19,13 @@ def covers(scope: str, place: str) -> bool:
     The tenant's root and management groups cover everything here: Azure lists what is attached to them only for the
     subscriptions below them.
     """
+    return parts(scope)[:3] == _MANAGEMENT_GROUP or lies_in(place, scope)
+
+
+def lies_in(place: str, scope: str) -> bool:
+    """Whether the ids alone say that a place is a scope or below it; what is in a management group they do not say."""
     outer = parts(scope)
-    return outer[:3] == _MANAGEMENT_GROUP or parts(place)[: len(outer)] == outer
+    return parts(place)[: len(outer)] == outer
 
 
 def scope_of(attached: str) -> str:

@@ -10,11 +10,11 @@ import attrs
 
 from defender_remediate.errors import MalformedResponseError
 from defender_remediate.models import _wire
-from defender_remediate.models._json import ABSENT, thaw
+from defender_remediate.models._json import ABSENT, canonical, thaw
 from defender_remediate.models.finding import Check, Finding, Verdict
 from defender_remediate.planning.changes import settled
 from defender_remediate.planning.paths import look_up
-from defender_remediate.planning.preflight.places import covers, scope_of
+from defender_remediate.planning.preflight.places import covers, lies_in, scope_of
 from defender_remediate.planning.preflight.subject import Subject
 
 BENCHMARK = "1f3afdf9-d0c9-4c3d-847f-89da613e70a8"
@@ -33,6 +33,7 @@ HARMLESS = {
 _CHANGING = frozenset({"append", "modify"})
 _STRICT = frozenset({"deny", *_CHANGING})
 _PARAMETER = re.compile(r"\[\s*parameters\(\s*'([^']+)'\s*\)\s*\]\Z", re.IGNORECASE)
+_NAMES = re.compile(r"""["'](?:full)?(?:name|id)["']""", re.IGNORECASE)
 _SET = "/policysetdefinitions/"
 _NOT_CONTENT = frozenset({"id", "name", "type", "etag", "systemdata"})
 _ADVICE = "change the policy or its parameters, or have the resource exempted from it"
@@ -79,7 +80,8 @@ class Assignment:
 
     def holds_at(self, place: str) -> bool:
         """Whether it is enforced at a place."""
-        left_out = any(covers(scope, place) for scope in self.not_scopes)
+        # A management group that is left out may be another one than the place is in: then Azure is asked.
+        left_out = any(lies_in(place, scope) for scope in self.not_scopes)
         return self.is_enforced and not left_out and covers(self.scope, place)
 
 
@@ -101,6 +103,15 @@ def could_refuse(assignment: Assignment, definition: Any) -> bool:
         return _effect(assignment, definition).casefold() not in HARMLESS
     is_benchmark = bare_name(assignment.definition_id).casefold() == BENCHMARK
     return not is_benchmark or any(_wire.text(value).casefold() in _STRICT for value in assignment.values.values())
+
+
+def could_look_at_names(definition: Any) -> bool:
+    """Whether a rule could judge by what a resource is called; one that was not read could.
+
+    Azure has to be told the name then: it would judge a content that has none.
+    """
+    rule = _wire.pick(_wire.pick(definition, "properties"), "policyRule")
+    return rule is None or _NAMES.search(canonical(rule)) is not None
 
 
 def _effect(assignment: Assignment, definition: Any) -> str:

@@ -85,27 +85,29 @@ def demands(subject: Subject) -> tuple[Demand, ...]:
     linked = _links(step.request.body)
     found: dict[tuple[str, bool], list[str]] = {}
     for action in subject.actions:
-        place, is_certain = _place(subject, action, linked)
-        found.setdefault((place, is_certain), []).append(action)
+        for place, is_certain in _places(subject, action, linked):
+            found.setdefault((place, is_certain), []).append(action)
     return tuple(
         Demand(place=place, actions=tuple(actions), is_certain=is_certain)
         for (place, is_certain), actions in found.items()
     )
 
 
-def _place(subject: Subject, action: str, linked: Mapping[str, str]) -> tuple[str, bool]:
+def _places(subject: Subject, action: str, linked: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, bool], ...]:
     step = subject.step
+    if _type_in(action) == subject.target_type.casefold() and not subject.deploys:
+        return ((step.target_id, True),)
     if subject.is_elsewhere and names_it(action, subject.target_type):
-        return subject.written_id, True
+        return ((subject.written_id, True),)
     is_own = names_it(action, step.resource_type) or names_it(action, subject.target_type)
-    link = linked.get(_type_in(action))
-    if link and not is_own:
-        return link, True
+    links = linked.get(_type_in(action), ())
+    if links and not is_own:
+        return tuple((link, True) for link in links)
     if subject.deploys and (action.casefold().startswith("microsoft.resources/deployments/") or not is_own):
-        return group_of(step.request.path), True
+        return ((group_of(step.request.path), True),)
     if not is_own and action.casefold().startswith(_ABOUT_THE_RESOURCE):
-        return subject.written_id, True
-    return step.resource_id, is_own
+        return ((subject.written_id, True),)
+    return ((step.resource_id, is_own),)
 
 
 def _type_in(action: str) -> str:
@@ -113,9 +115,13 @@ def _type_in(action: str) -> str:
     return "/".join(segments[: -2 if segments[-1] == "action" else -1])
 
 
-def _links(body: Any) -> dict[str, str]:
-    """The resource ids in a request, by the type of what they name, in lower case."""
-    return {type_of(text).casefold(): text for text in _texts(body) if text.casefold().startswith("/subscriptions/")}
+def _links(body: Any) -> dict[str, tuple[str, ...]]:
+    """The resource ids in a request, each once, by the type of what they name, in lower case."""
+    found: dict[str, dict[str, str]] = {}
+    for text in _texts(body):
+        if text.casefold().startswith("/subscriptions/"):
+            found.setdefault(type_of(text).casefold(), {}).setdefault(text.casefold(), text)
+    return {kind: tuple(named.values()) for kind, named in found.items()}
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -51,6 +51,9 @@ SHUTTING = {
         body(publicNetworkAccess="Disabled", networkAcls={"ipRules": [{"value": "1.2.3.4"}]}),
     ),
     "telemetry": (body(), body(publicNetworkAccessForIngestion="Disabled")),
+    "a hub's rules": (body(), body(networkRuleSets={"defaultAction": "Deny", "ipRules": []})),
+    "an account's access": (body(), body(networkProfile={"accountAccess": {"defaultAction": "Deny"}})),
+    "rules that are a child": (body(defaultAction="Allow"), body(defaultAction="Deny", ipRules=[])),
 }
 
 
@@ -128,3 +131,30 @@ def test_the_containers_of_the_runtime_are_the_evidence() -> None:
         "container azure-webjobs-hosts",
         "container azure-webjobs-secrets",
     ]
+
+
+def test_what_a_type_does_not_show_is_not_said_to_be_missing(make_subject: Callable[..., Subject]) -> None:
+    """A data factory keeps its endpoints elsewhere, and so does the parent of a child that alone was read."""
+    factory = f"{GROUP}/providers/Microsoft.DataFactory/factories/f"
+    space = f"{GROUP}/providers/Microsoft.EventHub/namespaces/n"
+    rules = f"{space}/networkRuleSets/default"
+    change = body(publicNetworkAccess="Enabled"), body(publicNetworkAccess="Disabled")
+    for about, target in ((factory, factory), (space, rules)):
+        (found,) = judge(make_subject(*change, resource_id=about, target_id=target))
+        assert (found.check, found.verdict) == (Check.PRIVATE_ENDPOINT, Verdict.UNCHECKED)
+        assert found.evidence == ("privateEndpointConnections: not shown",)
+        assert "waive" in found.advice
+    (found,) = judge(make_subject(*change, resource=body(), resource_id=space, target_id=rules))
+    assert found.verdict is Verdict.BLOCKS
+    parent = body(privateEndpointConnections=[endpoint()])
+    assert judge(make_subject(*change, resource=parent, resource_id=space, target_id=rules)) == ()
+
+
+def test_a_disk_is_reached_by_a_disk_access(make_subject: Callable[..., Subject]) -> None:
+    """It has no private endpoint of its own; without a disk access its exports end."""
+    disk = f"{GROUP}/providers/Microsoft.Compute/disks/d"
+    at = {"resource_id": disk, "target_id": disk}
+    after = {"publicNetworkAccess": "Disabled"}
+    (found,) = judge(make_subject(body(diskAccessId=""), body(**after), **at))
+    assert (found.verdict, found.evidence) == (Verdict.BLOCKS, ("diskAccessId: none",))
+    assert judge(make_subject(body(diskAccessId="/x"), body(diskAccessId="/x", **after), **at)) == ()

@@ -73,3 +73,13 @@ def test_the_order_of_the_list_does_not_count(make_subject: Callable[..., Subjec
     (one,), (two,) = judge(make_subject(), several), judge(make_subject(), several[::-1])
     assert one == two
     assert one.message == "a lock (ReadOnly, of unknown level) forbids writes"
+
+
+@pytest.mark.parametrize("level", ["ReadOnly", "CanNotDelete"])
+def test_a_lock_below_stops_a_removal(make_subject: Callable[..., Subject], level: str) -> None:
+    """What is removed goes with all that is below it; a lock on a neighbour of a longer name is none."""
+    request = PlannedRequest(method="DELETE", path=ACCOUNT, api_version="1", body={})
+    subject = make_subject(request=request)
+    (found,) = judge(subject, [lock(f"{ACCOUNT}/blobServices/default", level)])
+    assert (found.verdict, len(found.evidence)) == (Verdict.BLOCKS, 1)
+    assert judge(subject, [lock(f"{ACCOUNT}2/blobServices/default", level)]) == ()

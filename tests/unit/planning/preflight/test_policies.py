@@ -52,12 +52,16 @@ def definition(effect: Any, /, **parameters: Any) -> dict[str, Any]:
         ({"scope": "/providers/Microsoft.Management/managementGroups/m"}, True),
         ({"notScopes": [GROUP]}, False),
         ({"notScopes": [f"{GROUP}2"]}, True),
+        ({"notScopes": ["/providers/Microsoft.Management/managementGroups/sandbox"]}, True),
         ({"enforcementMode": "DoNotEnforce"}, False),
         ({"enforcementMode": None}, True),
     ],
 )
 def test_where_an_assignment_holds(properties: dict[str, Any], holds: bool) -> None:
-    """At its scope and below, where it is not left out, and when it is enforced."""
+    """At its scope and below, where it is not left out, and when it is enforced.
+
+    What management group a place is in no id says: one that is left out may be another one.
+    """
     assert assignment(**properties).holds_at(ACCOUNT) is holds
 
 

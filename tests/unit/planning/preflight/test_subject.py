@@ -65,6 +65,7 @@ def test_a_target_elsewhere_is_where_the_write_is_needed(make_subject: Callable[
         target_id=SUBNET,
         permissions=(
             "Microsoft.Network/virtualNetworks/subnets/write",
+            "Microsoft.Network/virtualNetworks/read",
             "Microsoft.Storage/storageAccounts/read",
             "Microsoft.Authorization/locks/read",
         ),
@@ -74,7 +75,11 @@ def test_a_target_elsewhere_is_where_the_write_is_needed(make_subject: Callable[
     assert demands(subject) == (
         Demand(
             place=SUBNET,
-            actions=("Microsoft.Network/virtualNetworks/subnets/write", "Microsoft.Authorization/locks/read"),
+            actions=(
+                "Microsoft.Network/virtualNetworks/subnets/write",
+                "Microsoft.Network/virtualNetworks/read",
+                "Microsoft.Authorization/locks/read",
+            ),
         ),
         Demand(place=ACCOUNT, actions=("Microsoft.Storage/storageAccounts/read",)),
     )
@@ -95,3 +100,24 @@ def test_a_target_without_a_provider_has_the_type_of_the_resource(
     request = PlannedRequest(method="PATCH", path=target, api_version="1", body={})
     subject = make_subject(resource_id=target, target_id=target, resource_type="Microsoft.Resources/x", request=request)
     assert (subject.target_type, subject.deploys) == ("Microsoft.Resources/x", False)
+
+
+def test_all_that_a_request_links_to_is_asked_for(make_subject: Callable[..., Subject]) -> None:
+    """Two subnets in two groups, each once whatever its case: the second may be the one that is forbidden."""
+    other = SUBNET.replace("net-rg", "far-rg")
+    join = ("Microsoft.Network/virtualNetworks/subnets/join/action",)
+    body = {"properties": {"subnets": [{"id": SUBNET}, {"id": other}, {"id": SUBNET.upper()}]}}
+    assert demands(make_subject({}, body, permissions=join)) == (
+        Demand(place=SUBNET, actions=join),
+        Demand(place=other, actions=join),
+    )
+
+
+def test_the_write_of_a_child_is_needed_at_the_child(make_subject: Callable[..., Subject]) -> None:
+    """A deny assignment may be on it alone."""
+    child = f"{ACCOUNT}/blobServices/default"
+    actions = ("Microsoft.Storage/storageAccounts/read", "Microsoft.Storage/storageAccounts/blobServices/write")
+    assert demands(make_subject(target_id=child, permissions=actions)) == (
+        Demand(place=ACCOUNT, actions=actions[:1]),
+        Demand(place=child, actions=actions[1:]),
+    )
