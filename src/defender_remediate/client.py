@@ -282,7 +282,7 @@ class RemediationClient:
 
         Args:
             run_id: ``report.run_id``; after a crash, the newest of ``journal.runs()``.
-            waves: As for ``apply``, for what is left.
+            waves: As for ``apply``, for what is left; without them all of that goes at once, however the run began.
             waive: As for ``apply``, for what is left.
 
         Raises:
