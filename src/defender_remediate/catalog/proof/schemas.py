@@ -65,13 +65,6 @@ def facts_of(resource_type: str, name: str = "") -> TypeFacts | None:
     return TypeFacts(name=f"{provider}/{rest}", **members)
 
 
-def known_types() -> Iterator[str]:
-    """Every type that something is known of, in lower case."""
-    for file in _DATA.iterdir():
-        provider = file.name.removesuffix(".json")
-        yield from (f"{provider}/{name}" for name in _provider(provider))
-
-
 @cache
 def _provider(provider: str) -> Mapping[str, Mapping[str, Any]]:
     file = _DATA / f"{provider}.json"
