@@ -89,3 +89,22 @@ def by_kind(executors: Mapping[str, _T]) -> dict[str, _T]:
         if name not in kinds:
             raise InvalidInputError(f"executors: no fix is of a kind {name!r}", hint=f"there are {', '.join(kinds)}")
     return dict(executors)
+
+
+def reasons(waive: Mapping[str, str], known: Iterable[str]) -> dict[str, str]:
+    """The reasons for going past something, by its name.
+
+    Raises:
+        InvalidInputError: Nothing of such a name can be waived, or a waiver has no reason.
+    """
+    names = [str(name) for name in known]
+    if not isinstance(waive, Mapping):
+        raise InvalidInputError(
+            f"waivers are reasons by name, got {waive!r}", hint=f'pass waive={{"{names[0]}": "why"}}'
+        )
+    for name, reason in waive.items():
+        if name not in names:
+            raise InvalidInputError(f"{name!r} cannot be waived", hint=f"these can: {', '.join(names)}")
+        if not isinstance(reason, str) or not reason.strip():
+            raise InvalidInputError(f"waiving {name!r} needs a reason", hint=f'waive={{"{name}": "why"}}')
+    return {str(name): reason.strip() for name, reason in waive.items()}

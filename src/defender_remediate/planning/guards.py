@@ -10,8 +10,8 @@ from typing import Any
 
 import attrs
 
-from defender_remediate.errors import InvalidInputError
 from defender_remediate.models import _wire
+from defender_remediate.models._arguments import reasons
 from defender_remediate.models.guards import WAIVABLE, Guards
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.plan import RemediationPlan
@@ -93,14 +93,7 @@ def check_waivers(waive: Mapping[str, str]) -> tuple[str, ...]:
     Raises:
         InvalidInputError: There is no such guard, or a waiver has no reason.
     """
-    if not isinstance(waive, Mapping):
-        raise InvalidInputError(f"waivers are reasons by name, got {waive!r}", hint='pass waive={"window": "why"}')
-    for name, reason in waive.items():
-        if name not in WAIVABLE:
-            raise InvalidInputError(f"{name!r} cannot be waived", hint=f"these can: {', '.join(WAIVABLE)}")
-        if not isinstance(reason, str) or not reason.strip():
-            raise InvalidInputError(f"waiving {name!r} needs a reason", hint=f'waive={{"{name}": "why"}}')
-    return tuple(f"{name}: {reason.strip()}" for name, reason in waive.items())
+    return tuple(f"{name}: {reason}" for name, reason in reasons(waive, WAIVABLE).items())
 
 
 def _changes(guards: Guards, plan: RemediationPlan) -> Violation | None:
