@@ -1,202 +1,271 @@
-"""The house rules, read from the syntax trees of ``src``."""
+"""The architecture rules, read from the syntax trees of ``src``. Each test reports every offender at once."""
 
 from __future__ import annotations
 
 import ast
+from collections import defaultdict
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 PACKAGE = "defender_remediate"
-SOURCE = Path(__file__).parent.parent / "src" / PACKAGE
-# Each room with the rooms it may import from: those in the rows above its own.
-PURE = {"errors", "models", "_version"}
-DECIDING = PURE | {"catalog", "planning", "journal"}
-READING = DECIDING | {"arm"}
-ACTING = READING | {"discovery", "activity", "executors", "preflight"}
-MAY_IMPORT = {
-    "_version": set(),
-    "errors": set(),
-    "models": {"errors"},
-    "planning": PURE,
-    "catalog": PURE | {"planning"},
-    "journal": PURE,
-    "arm": DECIDING,
-    "discovery": READING,
-    "activity": READING,
-    "executors": READING,
-    "preflight": READING,
-    "engine": ACTING,
-    "hooks": PURE,
-    "reports": PURE,
-    "client": ACTING | {"engine", "hooks", "reports"},
-    "__init__": ACTING | {"engine", "hooks", "reports", "client"},
-    "testing": ACTING | {"engine", "hooks", "reports", "client", "__init__"},
-}
-PASSED_IN = {
-    "time.sleep",
-    "time.time",
-    "time.monotonic",
-    "time.perf_counter",
-    "datetime.now",
-    "datetime.utcnow",
-    "date.today",
-    "uuid.uuid1",
-    "uuid.uuid4",
-    "os.urandom",
-}
-# The only places that know where time, ids and chance come from when nobody says.
-SOURCES_OF_CHANCE = {"arm/clock.py", "client.py"}
+TESTS = Path(__file__).parent
+SOURCE = TESTS.parent / "src" / PACKAGE
 FILES = sorted(SOURCE.rglob("*.py"))
-NAMES = [path.relative_to(SOURCE).as_posix() for path in FILES]
-every_file = pytest.mark.parametrize("path", FILES, ids=NAMES)
+# From the bottom to the top: a package imports only from the rows before its own.
+ROWS: tuple[frozenset[str], ...] = (
+    frozenset({"_version", "errors", "enums", "html_text", "json_values", "redaction", "serialization", "threads"})
+    | {"validation", "wire"},
+    frozenset({"models"}),
+    frozenset({"fixes", "journal", "hooks", "reports"}),
+    frozenset({"catalog"}),
+    frozenset({"arm"}),
+    frozenset({"activity", "discovery", "executors"}),
+    frozenset({"preflight"}),
+    frozenset({"planning"}),
+    frozenset({"execution"}),
+    frozenset({"verification", "rollback"}),
+    frozenset({"workflow"}),
+    frozenset({"client"}),
+    frozenset({"__init__"}),
+    frozenset({"testing"}),
+)
+ROW_OF = {name: number for number, row in enumerate(ROWS) for name in row}
+NO_NETWORK = frozenset({"azure", "requests", "urllib3", "http", "socket", "ssl", "tenacity", "subprocess"})
+PURE = ROWS[0] | ROWS[1] | ROWS[2] | ROWS[3]
+AZURE_NAMES_THAT_ARE_PASSED_ON = frozenset(
+    {
+        "azure.core.AzureClouds",
+        "azure.core.credentials.TokenCredential",
+        "azure.core.pipeline.transport.HttpTransport",
+    }
+)
+PASSED_IN = frozenset(
+    {
+        "time.sleep",
+        "time.time",
+        "time.monotonic",
+        "time.perf_counter",
+        "datetime.now",
+        "datetime.utcnow",
+        "date.today",
+        "uuid.uuid1",
+        "uuid.uuid4",
+        "os.urandom",
+    }
+)
+# The modules that supply the real time, ids and randomness by default.
+DEFAULT_SOURCES = frozenset({"arm/clock.py", "client.py"})
 
 
-def _name(path: Path) -> str:
+def name_of(path: Path) -> str:
+    """The file's path below the package, such as ``arm/session.py``."""
     return path.relative_to(SOURCE).as_posix()
 
 
-def _room(path: Path) -> str:
+def package_of(path: Path) -> str:
+    """The package or top-level module that a file belongs to."""
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
 
 
 @cache
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    """Every node of a file's syntax tree."""
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
 
 
 @cache
-def _nodes(path: Path) -> tuple[ast.AST, ...]:
-    return tuple(ast.walk(_tree(path)))
-
-
-@cache
-def _imports(path: Path) -> frozenset[str]:
+def imports_of(path: Path) -> frozenset[str]:
     """The dotted name of everything that a file imports, wherever in it."""
     found: set[str] = set()
-    for node in _nodes(path):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{_name(path)}:{node.lineno} imports relatively"
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+            found.update(f"{'.' * node.level}{node.module}.{alias.name}" for alias in node.names)
     return frozenset(found)
 
 
-def _room_of_import(dotted: str) -> str:
+def own_imports(path: Path) -> set[str]:
+    """What a file imports from this package."""
+    return {name for name in imports_of(path) if name.startswith(f"{PACKAGE}.")}
+
+
+def package_of_import(dotted: str) -> str:
+    """The package or top-level module that an imported name belongs to."""
     first = dotted.split(".")[1]
-    is_room = (SOURCE / first).is_dir() or (SOURCE / f"{first}.py").is_file()
-    return first if is_room else "__init__"
+    is_package = (SOURCE / first).is_dir() or (SOURCE / f"{first}.py").is_file()
+    return first if is_package else "__init__"
 
 
-def _dotted(node: ast.expr) -> str:
+def dotted_name(node: ast.AST) -> str:
+    """A name or attribute as it is written, such as ``time.sleep``; empty for any other expression."""
     if isinstance(node, ast.Attribute):
-        return f"{_dotted(node.value)}.{node.attr}"
+        return f"{dotted_name(node.value)}.{node.attr}"
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def test_there_is_something_to_look_at():
-    """Every room that is written has its rule."""
-    assert {_room(path) for path in FILES} <= MAY_IMPORT.keys()
-    assert {"models", "catalog", "planning", "arm", "engine", "client"} <= {_room(path) for path in FILES}
+def calls_of(path: Path) -> Iterator[tuple[int, str]]:
+    """The line and dotted name of every call in a file."""
+    for node in nodes_of(path):
+        if isinstance(node, ast.Call):
+            yield node.lineno, dotted_name(node.func)
 
 
-@every_file
-def test_a_room_imports_only_from_rows_above_its_own(path):
+def test_every_package_has_a_row():
+    """A new package states where it belongs."""
+    assert not {package_of(path) for path in FILES} - ROW_OF.keys()
+
+
+def test_no_module_imports_upwards():
     """Data flows one way, so a reader can follow it."""
-    room = _room(path)
-    used = {_room_of_import(name) for name in _imports(path) if name.split(".")[0] == PACKAGE and name != PACKAGE}
-    assert used - {room} <= MAY_IMPORT[room]
+    offenders = []
+    for path in FILES:
+        own = package_of(path)
+        for name in sorted(own_imports(path)):
+            used = package_of_import(name)
+            is_small_mechanism = ROW_OF[used] == ROW_OF[own] == 0
+            if used != own and ROW_OF[used] >= ROW_OF[own] and not is_small_mechanism:
+                offenders.append(f"{name_of(path)} imports {name}")
+    assert not offenders
 
 
-@every_file
-def test_what_decides_does_not_know_azure(path):
-    """Models, planning, the catalog and the renderers work without azure-core, and speak to nobody."""
-    speaking = {"azure", "requests", "urllib3", "http", "socket", "ssl", "tenacity", "subprocess"}
-    if _room(path) in {"models", "errors", "catalog", "planning", "hooks", "reports", "journal"}:
-        assert not {name.split(".")[0] for name in _imports(path)} & speaking
+def test_imports_are_absolute():
+    """A moved file keeps working, and a search finds every use."""
+    assert not [f"{name_of(path)}: {name}" for path in FILES for name in imports_of(path) if name.startswith(".")]
 
 
-@every_file
-def test_only_one_room_speaks_http(path):
-    """Requests are made in ``arm`` (and answered in ``testing``); others pass azure-core's types on at most."""
-    if _room(path) not in {"arm", "testing"}:
-        names = _imports(path)
-        assert not {name for name in names if name.split(".")[0] in {"requests", "urllib3", "http", "socket"}}
-        assert not {name for name in names if name.startswith("azure.")} - {
-            "azure.core.AzureClouds",
-            "azure.core.credentials.TokenCredential",
-            "azure.core.pipeline.transport.HttpTransport",
-        }
+def module_graph() -> dict[str, set[str]]:
+    """Each module with the modules of this package that it imports."""
+    modules = {}
+    for path in FILES:
+        parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+        modules[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    graph: dict[str, set[str]] = {}
+    for name, path in modules.items():
+        imported = {target for target in own_imports(path) if target in modules}
+        imported |= {target.rpartition(".")[0] for target in own_imports(path)} & modules.keys()
+        # A package's own __init__ is loaded before its modules anyway.
+        graph[name] = {target for target in imported if target != name and not name.startswith(f"{target}.")}
+    return graph
 
 
-@every_file
-def test_only_the_engine_starts_threads(path):
-    """What is not the engine may be called from threads, and starts none."""
-    if _room(path) not in {"engine", "testing"}:
-        names = _imports(path)
-        assert not {name for name in names if name.split(".")[0] in {"concurrent", "multiprocessing", "asyncio"}}
-        calls = {_dotted(node.func) for node in _nodes(path) if isinstance(node, ast.Call)}
-        assert not calls & {"threading.Thread", "threading.Timer", "Thread", "Timer"}
+def test_there_is_no_import_cycle():
+    """Two modules that need each other are one subject in two places. Imports for type checkers count too."""
+    graph = module_graph()
+    while True:
+        # A module without imports, or that nothing imports, is on no cycle.
+        imported = set().union(*graph.values()) if graph else set()
+        on_no_cycle = {name for name, targets in graph.items() if not targets or name not in imported}
+        if not on_no_cycle:
+            break
+        graph = {name: targets - on_no_cycle for name, targets in graph.items() if name not in on_no_cycle}
+    assert not graph
 
 
-@every_file
-def test_time_ids_and_chance_are_passed_in(path):
-    """No code reads a clock, waits, or makes an id by itself, so a test may be any moment."""
-    if _name(path) not in SOURCES_OF_CHANCE:
-        used = {_dotted(node) for node in _nodes(path) if isinstance(node, ast.Attribute)}
-        assert not {name for name in used if ".".join(name.split(".")[-2:]) in PASSED_IN}
-        assert not {name for name in _imports(path) if name.split(".")[0] in {"random", "secrets"}}
-        assert not {name for name in _imports(path) if name in PASSED_IN}
+def test_no_two_classes_share_a_name():
+    """Every concept has one word and one class."""
+    places = defaultdict(list)
+    for path in FILES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                places[node.name.lstrip("_")].append(name_of(path))
+    assert not {name: where for name, where in places.items() if len(where) > 1}
 
 
-@every_file
-def test_nothing_knows_that_it_is_under_test(path):
-    """The library does not import its simulator, and asks nobody whether a test runs it."""
-    if _room(path) != "testing":
-        assert not {name for name in _imports(path) if name.startswith(f"{PACKAGE}.testing")}
-    assert not {"pytest", "unittest"} & {name.split(".")[0] for name in _imports(path)}
-    assert "PYTEST" not in path.read_text(encoding="utf-8")
+def test_what_decides_does_not_know_azure():
+    """Models, fixes, the catalog and the renderers work without a network. Only the error tree knows azure-core's."""
+    offenders = []
+    for path in FILES:
+        if package_of(path) in PURE:
+            for name in imports_of(path):
+                is_error_base = name_of(path) == "errors.py" and name.startswith("azure.core.exceptions.")
+                if name.split(".")[0] in NO_NETWORK and not is_error_base:
+                    offenders.append(f"{name_of(path)} imports {name}")
+    assert not offenders
 
 
-@every_file
-def test_nothing_prints(path):
+def test_only_arm_speaks_http():
+    """Requests are made in ``arm`` and answered in ``testing``; other packages pass azure-core's types on at most."""
+    offenders = []
+    for path in FILES:
+        if package_of(path) not in {"arm", "testing", "errors"}:
+            for name in imports_of(path):
+                is_http = name.split(".")[0] in {"requests", "urllib3", "http", "socket"}
+                is_azure = name.startswith("azure.") and name not in AZURE_NAMES_THAT_ARE_PASSED_ON
+                if is_http or is_azure:
+                    offenders.append(f"{name_of(path)} imports {name}")
+    assert not offenders
+
+
+def test_threads_are_started_in_one_module():
+    """Everything else may be called from threads, and starts none."""
+    offenders = []
+    for path in FILES:
+        if package_of(path) not in {"threads", "testing"}:
+            offenders += [
+                f"{name_of(path)} imports {name}"
+                for name in imports_of(path)
+                if name.split(".")[0] in {"concurrent", "multiprocessing", "asyncio"}
+            ]
+            offenders += [
+                f"{name_of(path)}:{line} calls {name}"
+                for line, name in calls_of(path)
+                if name in {"threading.Thread", "threading.Timer", "Thread", "Timer"}
+            ]
+    assert not offenders
+
+
+def test_time_ids_and_randomness_are_passed_in():
+    """No code reads a clock, waits, or makes an id by itself, so a test can be at any moment."""
+    offenders = []
+    for path in FILES:
+        if name_of(path) in DEFAULT_SOURCES:
+            continue
+        for node in nodes_of(path):
+            if isinstance(node, ast.Attribute) and ".".join(dotted_name(node).split(".")[-2:]) in PASSED_IN:
+                offenders.append(f"{name_of(path)}:{node.lineno} uses {dotted_name(node)}")
+        for name in imports_of(path):
+            if name.split(".")[0] in {"random", "secrets"} or name in PASSED_IN:
+                offenders.append(f"{name_of(path)} imports {name}")
+    assert not offenders
+
+
+def test_no_code_knows_that_it_is_under_test():
+    """The library imports neither its simulator nor a test framework."""
+    offenders = []
+    for path in FILES:
+        if package_of(path) != "testing":
+            offenders += [
+                f"{name_of(path)} imports {name}" for name in own_imports(path) if name.startswith(f"{PACKAGE}.testing")
+            ]
+        offenders += [
+            f"{name_of(path)} imports {name}"
+            for name in imports_of(path)
+            if name.split(".")[0] in {"pytest", "unittest"}
+        ]
+        if "PYTEST" in path.read_text(encoding="utf-8"):
+            offenders.append(f"{name_of(path)} reads pytest's environment")
+    assert not offenders
+
+
+def test_nothing_prints():
     """A library returns or logs; only hooks write to a stream that they are given."""
-    calls = [node for node in _nodes(path) if isinstance(node, ast.Call)]
-    assert not [node.lineno for node in calls if _dotted(node.func) == "print"]
+    assert not [f"{name_of(path)}:{line}" for path in FILES for line, name in calls_of(path) if name == "print"]
 
 
-@every_file
-def test_files_and_functions_are_short(path):
-    """A file over 400 lines or a function over 40 is a missing idea."""
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
-    functions = [node for node in _nodes(path) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
-    assert not {node.name: _code_lines(node) for node in functions if _code_lines(node) > 40}
-
-
-def _code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """The lines of a function without its docstring: a full description is no complexity."""
-    first = function.body[0]
-    is_docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
-    described = (first.end_lineno or 0) - first.lineno + 1 if is_docstring else 0
-    return (function.end_lineno or 0) - function.lineno + 1 - described
-
-
-@every_file
-def test_names_say_what(path):
-    """No drawer for things that have no name."""
-    assert not {"utils", "util", "helpers", "helper", "manager", "common", "misc"} & set(
-        path.relative_to(SOURCE).with_suffix("").parts
-    )
+def test_names_say_what():
+    """No module is a collection of things that have no name."""
+    vague = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
+    assert not [name_of(path) for path in FILES if vague & set(path.relative_to(SOURCE).with_suffix("").parts)]
 
 
 def test_every_test_says_what_it_protects():
-    """A test without its sentence is a riddle for whoever breaks it."""
+    """A test without a sentence does not say what its failure means."""
     silent = [
-        f"{path.name}:{node.lineno}"
-        for path in Path(__file__).parent.rglob("test_*.py")
-        for node in _nodes(path)
+        f"{path.relative_to(TESTS)}:{node.lineno}"
+        for path in TESTS.rglob("test_*.py")
+        for node in nodes_of(path)
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and not ast.get_docstring(node)
     ]
     assert not silent

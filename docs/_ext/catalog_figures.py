@@ -10,7 +10,7 @@ from json import loads
 import attrs
 
 from defender_remediate import FixAction, FixKind, Impact, Law, Reversibility
-from defender_remediate.catalog.proof.check import ON_EACH_BODY, ON_THE_FIX
+from defender_remediate.catalog.lint.check import ON_EACH_BODY, ON_THE_FIX
 from defender_remediate.models.guidance import Guidance
 
 UNKNOWN_CONTROL = "Control not known"
@@ -102,7 +102,7 @@ def provider_of(resource_type: str) -> str:
 
 def points() -> dict[str, int]:
     """The maximum score of each security control, as the simulator's tenant has it; worth most first."""
-    folder = resources.files("defender_remediate.testing").joinpath("data")
+    folder = resources.files("defender_remediate.testing.simulator").joinpath("data")
     controls = loads(folder.joinpath("controls.json").read_text(encoding="utf-8"))
     known = {control["display_name"]: control["max_score"] for control in controls}
     return dict(sorted(known.items(), key=lambda item: (-item[1], item[0])))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from defender_remediate import FixAction, FixKind, FixParameter
-from defender_remediate.models._json import thaw
+from defender_remediate.json_values import thaw
 
 _KINDS = {
     FixKind.PATCH: "PATCH with what differs",

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from defender_remediate._version import __version__
 from defender_remediate.client import RemediationClient
 from defender_remediate.errors import DefenderRemediateError
-from defender_remediate.models._json import ABSENT
+from defender_remediate.json_values import ABSENT
 from defender_remediate.models.activity import ActivityEvent, ActivityStatus
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.control import SecureScore, SecurityControl

@@ -8,9 +8,9 @@ from typing import Any
 
 import attrs
 
+from defender_remediate import wire
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.errors import InvalidInputError
-from defender_remediate.models import _wire
 from defender_remediate.models.activity import ActivityEvent
 from defender_remediate.models.ids import ResourceId
 
@@ -120,7 +120,7 @@ def _joined(records: Iterator[Mapping[str, Any]], search: _Search) -> Iterator[A
             continue
         for key in [key for key, held in complete.items() if _is_older(event, held)]:
             yield complete.pop(key)
-        name = _wire.text(_wire.pick(record, "eventName"), "value").casefold()
+        name = wire.text(wire.pick(record, "eventName"), "value").casefold()
         if name not in ("beginrequest", "endrequest") or not event.operation_id:
             yield event
             continue

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from defender_remediate.arm.clock import Clock, SystemClock
 from defender_remediate.arm.cloud import resolve_endpoint
 from defender_remediate.arm.session import ArmSession
-from defender_remediate.models._arguments import by_kind, callables, maybe, one_of, positive, whole
 from defender_remediate.models.control import SecureScore, SecurityControl
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import parse_scopes
 from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.recommendation import Assessment, Recommendation
 from defender_remediate.models.result import RemediationReport
+from defender_remediate.validation import by_kind, callables, maybe, one_of, positive, whole
 
 if TYPE_CHECKING:
     from azure.core import AzureClouds
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from defender_remediate.activity import ActivityLog
     from defender_remediate.catalog import Catalog
     from defender_remediate.discovery import Discovery
-    from defender_remediate.engine.cycle import Cycle
     from defender_remediate.executors import FixExecutor
     from defender_remediate.hooks import RemediationHook
     from defender_remediate.journal import Journal
     from defender_remediate.models.fix import FixParameter
     from defender_remediate.models.waves import Waves
+    from defender_remediate.workflow import Cycle
 
 
 class RemediationClient:
@@ -371,14 +371,14 @@ class RemediationClient:
     @cached_property
     def _discovery(self) -> Discovery:
         from defender_remediate.discovery import Discovery
-        from defender_remediate.engine.interleave import interleave
+        from defender_remediate.threads import interleave
 
         return Discovery(self._session, self._scopes, self.catalog, self._source, interleave)
 
     @cached_property
     def _cycle(self) -> Cycle:
-        from defender_remediate.engine.cycle import Cycle
         from defender_remediate.executors import PatchExecutor, TemplateExecutor
+        from defender_remediate.workflow import Cycle
 
         write = PatchExecutor()
         bundled: dict[str, FixExecutor] = {"patch": write, "put": write, "template": TemplateExecutor()}

@@ -18,8 +18,8 @@ from typing import Any
 import attrs
 
 from defender_remediate.errors import InvalidInputError
-from defender_remediate.models import _table
-from defender_remediate.models._json import ABSENT
+from defender_remediate.json_values import ABSENT
+from defender_remediate.models import text as rendering
 from defender_remediate.models.finding import Finding
 from defender_remediate.models.plan import PropertyChange, RemediationPlan, RemediationStep
 from defender_remediate.models.result import Health, RemediationReport, RemediationResult
@@ -178,7 +178,7 @@ def _plan(plan: RemediationPlan) -> _Document:
         ("Catalog", plan.catalog_version),
         ("Planned", _moment(plan.created_at)),
     )
-    title = f"Remediation plan: {_table.counted(len(plan.steps), 'change')}, {len(plan.skipped)} left alone"
+    title = f"Remediation plan: {rendering.counted(len(plan.steps), 'change')}, {len(plan.skipped)} left alone"
     return _Document(title=title, facts=facts, tables=tuple(table for table in (changes, found, skipped) if table.rows))
 
 
@@ -198,9 +198,9 @@ def _step_row(step: RemediationStep) -> tuple[str, ...]:
         step.target_id,
         "\n".join(step.titles),
         f"{step.request.method}, api-version {step.request.api_version}",
-        "\n".join([*map(str, step.changes), *(f"{path}: {_table.KEPT}" for path in step.left_alone)]),
+        "\n".join([*map(str, step.changes), *(f"{path}: {rendering.KEPT}" for path in step.left_alone)]),
         f"{step.impact}: {step.impact_reason}" if step.impact_reason else str(step.impact),
-        _table.way_back_text(step),
+        rendering.way_back_text(step),
     )
 
 
@@ -252,7 +252,7 @@ def _differences(result: RemediationResult) -> Iterable[str]:
     for path in dict.fromkeys([*before, *after]):
         change = PropertyChange(path=path, before=before.get(path, ABSENT), after=after.get(path, ABSENT))
         # A target that was not read again may look any way by now.
-        yield str(change) if was_read else f"{path}: {_table.value(path, change.before)} -> (not read)"
+        yield str(change) if was_read else f"{path}: {rendering.value(path, change.before)} -> (not read)"
 
 
 def _titles(report: RemediationReport) -> dict[str, tuple[str, ...]]:

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 
 from defender_remediate.catalog import Catalog
 from defender_remediate.catalog.checks import leaves
-from defender_remediate.catalog.proof.answers import placed
-from defender_remediate.catalog.proof.bodies import Subject, Trial, plausible, subject, tried_on
-from defender_remediate.catalog.proof.check import ON_EACH_BODY, problems_of
-from defender_remediate.catalog.proof.problem import CatalogProblem, Law
-from defender_remediate.models._json import ABSENT, thaw
+from defender_remediate.catalog.lint.answers import placed
+from defender_remediate.catalog.lint.bodies import Subject, Trial, plausible, subject, tried_on
+from defender_remediate.catalog.lint.check import ON_EACH_BODY, problems_of
+from defender_remediate.catalog.lint.problem import CatalogProblem, Law
+from defender_remediate.fixes.paths import split
+from defender_remediate.fixes.placeholders import names_in
+from defender_remediate.json_values import ABSENT, thaw
 from defender_remediate.models.condition import Condition, Test
 from defender_remediate.models.fix import FixAction, FixKind
-from defender_remediate.planning.parameters import names_in
-from defender_remediate.planning.paths import split
 
 CATALOG = Catalog.bundled()
 WRITES = [fix for fix in CATALOG if fix.kind is not FixKind.TEMPLATE]

@@ -11,7 +11,7 @@ from defender_remediate import Catalog, FixAction, PatchExecutor, TemplateExecut
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.executors import Preview, PreviewContext, StepContext, Submission
 from defender_remediate.testing import EXECUTOR_CONTRACT, ArmSimulator
-from defender_remediate.testing.contract import Rule
+from defender_remediate.testing.contracts.executor import Rule
 
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
 FTP_BASIC_AUTH = "56d42cec-3359-c1a2-f3f2-fea2232edc64"

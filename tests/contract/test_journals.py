@@ -11,7 +11,7 @@ import pytest
 from defender_remediate.errors import JournalError
 from defender_remediate.journal import FileJournal, MemoryJournal, MemoryStorage
 from defender_remediate.journal.log import ChainedLog
-from defender_remediate.testing.journal_contract import JOURNAL_CONTRACT, Rule
+from defender_remediate.testing.contracts.journal import JOURNAL_CONTRACT, Rule
 
 _HALF = b'{"n":9,"version":1,"record":"Noted","mess'
 

@@ -24,7 +24,7 @@ from reference_pages import (
 
 from defender_remediate import Catalog, Condition, FixAction, FixParameter, Law
 from defender_remediate.catalog.guidance import bundled_guidance
-from defender_remediate.models._json import thaw
+from defender_remediate.json_values import thaw
 from defender_remediate.models.guidance import Guidance, GuidanceReason
 
 ROOT = Path(__file__).parents[2]

@@ -17,16 +17,16 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from defender_remediate import Catalog, FixAction, FixKind, MemoryJournal, Outcome, RemediationClient, SkipReason
-from defender_remediate.models._json import ABSENT, canonical, thaw
+from defender_remediate.fixes.candidates import Candidate, judge
+from defender_remediate.fixes.diff import changes, settled
+from defender_remediate.fixes.paths import split
+from defender_remediate.fixes.placeholders import fill
+from defender_remediate.fixes.restore import restoration
+from defender_remediate.json_values import ABSENT, canonical, thaw
 from defender_remediate.models.plan import PropertyChange, RemediationStep
-from defender_remediate.planning.changes import changes, settled
-from defender_remediate.planning.parameters import fill
-from defender_remediate.planning.paths import split
-from defender_remediate.planning.restore import restoration
-from defender_remediate.planning.targets import Candidate, judge
 from defender_remediate.testing import ArmSimulator
-from defender_remediate.testing.kinds import shipped_kinds
-from defender_remediate.testing.patching import merge_patch, without_read_only
+from defender_remediate.testing.simulator.arm.writes import merge_patch, without_read_only
+from defender_remediate.testing.simulator.state.types import shipped_kinds
 
 RECORDED = Path(__file__).resolve().parents[3] / "shared/data/recorded-resources.json"
 SUBSCRIPTION = "/subscriptions/11111111-2222-4333-8444-555555555555"

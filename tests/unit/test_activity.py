@@ -19,8 +19,8 @@ from defender_remediate.arm.session import ArmSession
 from defender_remediate.errors import InvalidInputError, InvalidResourceIdError
 from defender_remediate.models.plan import PlannedRequest
 from defender_remediate.testing import ArmSimulator
-from defender_remediate.testing.clock import VirtualClock
-from defender_remediate.testing.credential import SimulatedCredential
+from defender_remediate.testing.simulator.state.clock import VirtualClock
+from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
 
 ONE = "11111111-0000-0000-0000-000000000000"
 TWO = "22222222-0000-0000-0000-000000000000"

@@ -10,8 +10,8 @@ import responses
 
 from defender_remediate.arm.cloud import resolve_endpoint
 from defender_remediate.arm.session import ArmSession
-from defender_remediate.testing.clock import VirtualClock
-from defender_remediate.testing.credential import SimulatedCredential
+from defender_remediate.testing.simulator.state.clock import VirtualClock
+from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from responses import matchers
 
 from defender_remediate.activity import ActivityLog
 from defender_remediate.arm.session import ArmSession
-from defender_remediate.testing.clock import VirtualClock
+from defender_remediate.testing.simulator.state.clock import VirtualClock
 
 ONE = "089bd33f-d4ec-47fe-8ba5-0753aa5c5b33"
 URL = f"https://management.azure.com/subscriptions/{ONE}/providers/Microsoft.Insights/eventtypes/management/values"

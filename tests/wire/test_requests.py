@@ -26,8 +26,8 @@ from defender_remediate.errors import (
     UnauthorizedError,
 )
 from defender_remediate.models.plan import PlannedRequest
-from defender_remediate.testing.clock import VirtualClock
-from defender_remediate.testing.credential import TOKEN, SimulatedCredential
+from defender_remediate.testing.simulator.state.clock import VirtualClock
+from defender_remediate.testing.simulator.transport.credential import TOKEN, SimulatedCredential
 
 BASE = "https://management.azure.com"
 ACCOUNT = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/a"

@@ -11,11 +11,11 @@ from typing import Any
 
 import attrs
 
+from defender_remediate import wire
 from defender_remediate.errors import MalformedResponseError
-from defender_remediate.models import _wire
-from defender_remediate.models._json import freeze
-from defender_remediate.models._prose import plain_text
-from defender_remediate.models._redact import redact_text
+from defender_remediate.html_text import plain_text
+from defender_remediate.json_values import freeze
+from defender_remediate.redaction import redact_text
 
 _SHORT = 300
 _DEEP = 12
@@ -94,16 +94,16 @@ def _walk(node: Any, depth: int) -> Iterator[Fault]:
         return
     if not isinstance(node, Mapping):
         return
-    inner = _wire.pick(node, "error")
-    code, message = _wire.text(node, "code"), _wire.text(node, "message")
+    inner = wire.pick(node, "error")
+    code, message = wire.text(node, "code"), wire.text(node, "message")
     if isinstance(inner, str) and not code:
         # The shape that OAuth uses.
-        code, message = inner, message or _wire.text(node, "error_description")
+        code, message = inner, message or wire.text(node, "error_description")
     embedded = _embedded(message)
     if code or message:
         shown = "" if embedded is not None else " ".join(message.split())
-        yield Fault(code=code, message=shown, depth=depth, info=_objects(_wire.pick(node, "additionalInfo")))
-    for part in (inner, embedded, _wire.pick(node, "details"), _wire.pick(node, "innererror")):
+        yield Fault(code=code, message=shown, depth=depth, info=_objects(wire.pick(node, "additionalInfo")))
+    for part in (inner, embedded, wire.pick(node, "details"), wire.pick(node, "innererror")):
         if isinstance(part, str):
             part = _embedded(part)
         yield from _walk(part, depth + 1)

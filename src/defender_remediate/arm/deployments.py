@@ -15,7 +15,7 @@ from defender_remediate.arm.reader import Reader
 from defender_remediate.arm.session import ArmResponse, ArmSession
 from defender_remediate.arm.urls import shown
 from defender_remediate.errors import MalformedResponseError
-from defender_remediate.models._json import thaw
+from defender_remediate.json_values import thaw
 from defender_remediate.models.plan import PlannedRequest
 
 API_VERSION = "2021-04-01"

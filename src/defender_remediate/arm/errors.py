@@ -29,7 +29,7 @@ from defender_remediate.errors import (
     OperationFailedError,
     RequestError,
 )
-from defender_remediate.models._redact import redact_text
+from defender_remediate.redaction import redact_text
 
 VERSION_REFUSALS = frozenset({"invalidapiversionparameter", "noregisteredproviderfound", "invalidresourcetype"})
 """The codes, in lower case, with which a cloud says that it does not serve an api-version."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from defender_remediate import wire
 from defender_remediate.errors import MalformedResponseError
-from defender_remediate.models import _wire
 
 if TYPE_CHECKING:
     from defender_remediate.arm.session import ArmResponse
@@ -48,9 +48,9 @@ def _chain(ask: Query, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     while True:
         options = {"$top": _PAGE, "resultFormat": "objectArray", **({"$skipToken": token} if token else {})}
         response = ask(PATH, api_versions=API_VERSIONS, body={**request, "options": options})
-        body = _wire.mapping(response.body)
+        body = wire.mapping(response.body)
         found = decoded(body.get("data"))
-        token = _wire.text(body, "$skipToken", "skipToken")
+        token = wire.text(body, "$skipToken", "skipToken")
         _refuse_loss(response, body, len(found), is_whole=not seen and not token, has_more=bool(token))
         yield from found
         if not token:
@@ -69,7 +69,7 @@ def decoded(data: Any) -> list[dict[str, Any]]:
     if isinstance(data, Mapping):
         columns, table = data.get("columns"), data.get("rows")
         if isinstance(columns, list) and isinstance(table, list) and all(isinstance(row, list) for row in table):
-            names = [_wire.text(column, "name") for column in columns]
+            names = [wire.text(column, "name") for column in columns]
             return [dict(zip(names, row, strict=False)) for row in table]
     elif isinstance(data, list) and all(isinstance(row, dict) for row in data):
         return data
@@ -77,13 +77,13 @@ def decoded(data: Any) -> list[dict[str, Any]]:
 
 
 def _refuse_loss(response: ArmResponse, body: Mapping[str, Any], count: int, *, is_whole: bool, has_more: bool) -> None:
-    if _wire.flag(response.headers, "x-ms-tenant-subscription-limit-hit"):
+    if wire.flag(response.headers, "x-ms-tenant-subscription-limit-hit"):
         raise MalformedResponseError(
             f"{_WHERE}: this tenant has more than 10,000 subscriptions, and Azure looked at the first 10,000 only",
             hint="name subscriptions or management groups",
         )
-    total = _wire.count(body, "totalRecords")
-    if not has_more and (_wire.flag(body, "resultTruncated") or (is_whole and total > count)):
+    total = wire.count(body, "totalRecords")
+    if not has_more and (wire.flag(body, "resultTruncated") or (is_whole and total > count)):
         raise MalformedResponseError(
             f"{_WHERE}: Azure left rows out: {total} were found, and it gives no way to those after this page",
             hint="the query has to project id, and be ordered, without limit or take",

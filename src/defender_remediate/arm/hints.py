@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from defender_remediate import wire
 from defender_remediate.arm.bodies import Fault
-from defender_remediate.models import _wire
 
 _QUOTED = re.compile(r"'([^']+)'")
 _LOCKED = re.compile(r"locked:\s*(.+?)\.\s*Please", re.IGNORECASE | re.DOTALL)
@@ -77,7 +77,7 @@ def _locked(fault: Fault) -> str:
 
 def _denied_by_policy(fault: Fault) -> str:
     named = [
-        _wire.text(_wire.mapping(item.get("info")), name)
+        wire.text(wire.mapping(item.get("info")), name)
         for item in fault.info
         for name in ("policyAssignmentId", "policyDefinitionId")
     ]

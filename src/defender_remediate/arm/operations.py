@@ -21,6 +21,7 @@ from typing import Literal
 
 import attrs
 
+from defender_remediate import wire
 from defender_remediate.arm.bodies import retry_after
 from defender_remediate.arm.errors import error_from_operation
 from defender_remediate.arm.reader import Reader
@@ -34,7 +35,6 @@ from defender_remediate.errors import (
     ProviderNotRegisteredError,
     RequestError,
 )
-from defender_remediate.models import _wire
 
 FinalVia = Literal["resource", "location"]
 _OPERATION, _LOCATION = "azure-asyncoperation", "location"
@@ -142,7 +142,7 @@ def _until_ended(watch: _Watch, link: _Link, answer: ArmResponse) -> ArmResponse
 
 
 def _has_ended(watch: _Watch, link: _Link, answer: ArmResponse) -> bool:
-    state = _wire.text(answer.body, "status") if isinstance(answer.body, Mapping) else ""
+    state = wire.text(answer.body, "status") if isinstance(answer.body, Mapping) else ""
     _refuse_failure(watch, answer, state)
     if state or link.has_status:
         return state.casefold() in _ENDED
@@ -215,8 +215,8 @@ def _delay_after(watch: _Watch, answer: ArmResponse) -> float:
 
 
 def _provisioning_state(answer: ArmResponse) -> str:
-    properties = _wire.pick(answer.body, "properties")
-    return _wire.text(properties, "provisioningState") if isinstance(properties, Mapping) else ""
+    properties = wire.pick(answer.body, "properties")
+    return wire.text(properties, "provisioningState") if isinstance(properties, Mapping) else ""
 
 
 def _refuse_failure(watch: _Watch, answer: ArmResponse, state: str) -> None:

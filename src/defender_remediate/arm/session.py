@@ -25,7 +25,7 @@ from defender_remediate.arm.throttle import Gate
 from defender_remediate.arm.transport import PooledTransport
 from defender_remediate.arm.urls import absolute, shown, url_of
 from defender_remediate.errors import InvalidInputError, MalformedResponseError, RequestError
-from defender_remediate.models._json import thaw
+from defender_remediate.json_values import thaw
 from defender_remediate.models.plan import PlannedRequest
 
 if TYPE_CHECKING:

@@ -8,14 +8,14 @@ from functools import cache
 from itertools import chain
 from typing import Any
 
+from defender_remediate import serialization
 from defender_remediate.catalog.checks import check
 from defender_remediate.catalog.guidance import find_guidance
+from defender_remediate.catalog.lint.problem import CatalogProblem
 from defender_remediate.catalog.loader import bundled_fixes, read_fixes
-from defender_remediate.catalog.proof.problem import CatalogProblem
 from defender_remediate.catalog.roles import role_definition
 from defender_remediate.errors import CatalogError
-from defender_remediate.models import _codec
-from defender_remediate.models._json import sha256
+from defender_remediate.json_values import sha256
 from defender_remediate.models.fix import FixAction
 from defender_remediate.models.guidance import Guidance
 
@@ -87,7 +87,7 @@ class Catalog:
     def version(self) -> str:
         """Changes with every change of any fix, and with nothing else: ``1.`` and a digest of all fixes."""
         if not self._version:
-            content = sorted((*_identity(fix), fix.variant, sha256(_codec.encode(fix))) for fix in self._fixes)
+            content = sorted((*_identity(fix), fix.variant, sha256(serialization.encode(fix))) for fix in self._fixes)
             self._version = f"{_FORMAT}.{sha256(content)[:12]}"
         return self._version
 
@@ -147,7 +147,7 @@ class Catalog:
             fixes: Fixes, or the paths of catalog files, to check in place of those in this catalog.
         """
         # The schemas are large, and only who checks pays for them.
-        from defender_remediate.catalog.proof.check import check as prove
+        from defender_remediate.catalog.lint.check import check as prove
 
         if fixes is None:
             return prove(self._fixes)

@@ -14,7 +14,7 @@ from defender_remediate.catalog.bundle import NAME, documents
 from defender_remediate.catalog.schema import fixes
 from defender_remediate.catalog.toml import TOMLError, parse
 from defender_remediate.errors import CatalogError
-from defender_remediate.models._json import FrozenMap
+from defender_remediate.json_values import FrozenMap
 from defender_remediate.models.fix import FixAction
 
 _DATA = "defender_remediate.catalog"

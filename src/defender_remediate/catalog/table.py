@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, TypeVar
 
+from defender_remediate.enums import Word
 from defender_remediate.errors import CatalogError
-from defender_remediate.models._enums import Word
 
 _W = TypeVar("_W", bound=Word)
 _REQUIRED: Any = object()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from defender_remediate.enums import OpenEnum
 from defender_remediate.errors import InvalidInputError, UnknownRecommendationError
-from defender_remediate.models._enums import OpenEnum
 from defender_remediate.models.ids import is_guid
 
 _Word = TypeVar("_Word", bound=OpenEnum)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from defender_remediate import wire
 from defender_remediate.arm.providers import offered_api_versions
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.errors import MalformedResponseError, ParameterError
-from defender_remediate.models import _wire
+from defender_remediate.fixes.placeholders import same_place
 from defender_remediate.models.fix import FixParameter
-from defender_remediate.planning.parameters import same_place
 
 _RESOURCES = "2021-04-01"
 
@@ -53,4 +53,4 @@ def _version(session: ArmSession, subscription: str, resource_type: str) -> str:
 
 
 def _id(item: dict[str, Any]) -> str:
-    return "/" + _wire.text(item, "id").strip("/")
+    return "/" + wire.text(item, "id").strip("/")

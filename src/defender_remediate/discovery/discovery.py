@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
+from defender_remediate import wire
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.discovery import metadata
 from defender_remediate.discovery.arguments import checked_choice, checked_key, checked_text, checked_word
 from defender_remediate.discovery.candidates import candidates, wanted_type
 from defender_remediate.discovery.findings import Finding, count, recommendations
+from defender_remediate.discovery.ranking import Tally, rank
 from defender_remediate.discovery.scopes import Scopes
 from defender_remediate.discovery.scoring import by_potential, merge_controls, official, overall, with_keys
 from defender_remediate.discovery.sources import ASSESSMENTS, SCORES, GraphSource, Interleave, RestSource, Source
@@ -21,7 +23,6 @@ from defender_remediate.errors import (
     ProviderNotRegisteredError,
     UnknownRecommendationError,
 )
-from defender_remediate.models import _wire
 from defender_remediate.models.control import ControlDefinition, SecureScore, SecurityControl
 from defender_remediate.models.fix import FixParameter
 from defender_remediate.models.ids import Scope
@@ -32,7 +33,6 @@ from defender_remediate.models.recommendation import (
     RecommendationMetadata,
     Severity,
 )
-from defender_remediate.planning.priority import Tally, rank
 
 if TYPE_CHECKING:
     from defender_remediate.catalog import Catalog
@@ -116,7 +116,7 @@ class Discovery:
         """
         path = f"{resource_id.strip('/')}/providers/Microsoft.Security/assessments/{checked_key(key)}"
         response = self._session.get_newest(path, api_versions=ASSESSMENTS)
-        found = Assessment.from_rest(_wire.mapping(response.body))
+        found = Assessment.from_rest(wire.mapping(response.body))
         if found.id.casefold() != f"/{path}".casefold():
             raise MalformedResponseError(f"GET {response.url}: the answer is about {found.id}")
         return found

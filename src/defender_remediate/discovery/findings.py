@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from defender_remediate.discovery.ranking import Tally
 from defender_remediate.models.control import SecurityControl
 from defender_remediate.models.recommendation import (
     Assessment,
@@ -15,7 +16,6 @@ from defender_remediate.models.recommendation import (
     RecommendationMetadata,
     RiskLevel,
 )
-from defender_remediate.planning.priority import Tally
 
 if TYPE_CHECKING:
     from defender_remediate.catalog import Catalog

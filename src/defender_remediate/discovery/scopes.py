@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 import attrs
 
+from defender_remediate import wire
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.errors import InvalidInputError
-from defender_remediate.models import _wire
 from defender_remediate.models.ids import Scope, ScopeKind
 
 _DESCENDANTS = ("2023-04-01", "2021-04-01", "2020-05-01")
@@ -101,7 +101,7 @@ class Scopes:
             return (scope,)
         found = self._session.pages_newest(f"{scope.text}/descendants", api_versions=_DESCENDANTS)
         # The type of a subscription differs between versions; its id does not.
-        ids = (_wire.text(item, "id") for item in found)
+        ids = (wire.text(item, "id") for item in found)
         return [Scope.parse(text) for text in ids if text.casefold().startswith(_SUBSCRIPTION)]
 
 

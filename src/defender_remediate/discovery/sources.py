@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any, Protocol
 
+from defender_remediate import wire
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.discovery import kql
 from defender_remediate.discovery.scopes import Root, Scopes
 from defender_remediate.errors import NotFoundError, ProviderNotRegisteredError
-from defender_remediate.models import _wire
 from defender_remediate.models.control import SecureScore, SecurityControl
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus
 
@@ -128,5 +128,5 @@ class GraphSource:
 
 
 def _subscription_in(row: dict[str, Any]) -> str:
-    segments = _wire.text(row, "id").strip("/").split("/")
+    segments = wire.text(row, "id").strip("/").split("/")
     return segments[1] if len(segments) > 1 else ""

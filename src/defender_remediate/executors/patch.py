@@ -11,10 +11,10 @@ from defender_remediate.arm.operations import wait_for
 from defender_remediate.arm.session import ArmResponse
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.executors.protocol import Preview, PreviewContext, StepContext, Submission
+from defender_remediate.fixes.diff import changes, settled
+from defender_remediate.fixes.merge import difference, merge_patch, patched
 from defender_remediate.models.fix import FixKind
 from defender_remediate.models.plan import CreatedResource, PlannedRequest
-from defender_remediate.planning.changes import changes, settled
-from defender_remediate.planning.merge import difference, merge_patch, patched
 
 # Azure takes these from the URL.
 _IDENTITY = frozenset({"id", "name", "type"})

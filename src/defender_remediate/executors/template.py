@@ -12,11 +12,11 @@ from defender_remediate.arm.session import ArmResponse
 from defender_remediate.errors import InvalidInputError, InvalidResourceIdError, ParameterError
 from defender_remediate.executors.patch import finish, remove
 from defender_remediate.executors.protocol import Preview, PreviewContext, StepContext, Submission
-from defender_remediate.models._json import sha256, thaw
+from defender_remediate.fixes.diff import changes, spelled_out
+from defender_remediate.fixes.placeholders import fill
+from defender_remediate.json_values import sha256, thaw
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.plan import CreatedResource, PlannedRequest, PropertyChange
-from defender_remediate.planning.changes import changes, spelled_out
-from defender_remediate.planning.parameters import fill
 
 _UNTOUCHED = frozenset({"nochange", "ignore"})
 _IDENTITY = frozenset({"id", "name", "type", "apiVersion"})

@@ -8,10 +8,10 @@ from typing import Any, Union
 
 import attrs
 
+from defender_remediate import serialization
+from defender_remediate.enums import Word
 from defender_remediate.errors import InvalidInputError, JournalError
-from defender_remediate.models import _codec
-from defender_remediate.models._enums import Word
-from defender_remediate.models._json import ABSENT, FrozenMap, freeze
+from defender_remediate.json_values import ABSENT, FrozenMap, freeze
 from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.result import RemediationResult
 
@@ -162,7 +162,7 @@ _KINDS: dict[str, type[Record]] = {
 
 def encode(record: Record) -> dict[str, Any]:
     """A record as plain JSON values, with its kind and the version of the format."""
-    return {"version": VERSION, "record": type(record).__name__, **_codec.encode(record)}
+    return {"version": VERSION, "record": type(record).__name__, **serialization.encode(record)}
 
 
 def decode(document: Mapping[str, Any], *, source: str = "", line: int = 0) -> Record:
@@ -190,6 +190,6 @@ def decode(document: Mapping[str, Any], *, source: str = "", line: int = 0) -> R
     if cls is None:
         raise JournalError(f"{kind!r} is no kind of record", source=source, line=line)
     try:
-        return _codec.decode(cls, members)
+        return serialization.decode(cls, members)
     except InvalidInputError as error:
         raise JournalError(f"this is no {kind}: {error.message}", source=source, line=line) from error

@@ -6,11 +6,11 @@ from typing import Any, TypeVar
 
 import attrs
 
+from defender_remediate import serialization
 from defender_remediate.journal.records import Record, RunOpened, StepAccepted, StepIntended
-from defender_remediate.models import _codec
-from defender_remediate.models._json import ABSENT
-from defender_remediate.models._secrets import cleaned
+from defender_remediate.json_values import ABSENT
 from defender_remediate.models.plan import RemediationStep
+from defender_remediate.redaction import cleaned
 
 HIDDEN_POLL = "hidden"
 """The ``poll_kind`` of an operation whose URL is not in the journal as Azure gave it."""
@@ -26,11 +26,11 @@ def scrub(record: _T) -> _T:
 
     Scrubbing twice gives what scrubbing once gives. A record without secrets is returned as it is.
     """
-    document = _codec.encode(record)
+    document = serialization.encode(record)
     clean = cleaned(document)
     if clean == document:
         return record
-    scrubbed = _codec.decode(type(record), clean)
+    scrubbed = serialization.decode(type(record), clean)
     return _marked(record, scrubbed)
 
 

@@ -26,7 +26,7 @@ from defender_remediate.journal.records import (
     StepIntended,
     StepReviewed,
 )
-from defender_remediate.models._json import FrozenMap
+from defender_remediate.json_values import FrozenMap
 from defender_remediate.models.plan import RemediationStep
 from defender_remediate.models.result import RemediationResult
 

@@ -53,7 +53,7 @@ class RunLog(Protocol):
 class Journal(Protocol):
     """A place that keeps the journals of runs. Threads share it.
 
-    ``defender_remediate.testing.journal_contract`` has the contract that a store keeps.
+    ``defender_remediate.testing.contracts.journal`` has the contract that a store keeps.
     """
 
     def create(self, run_id: str, /) -> RunLog:

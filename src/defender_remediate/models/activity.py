@@ -8,9 +8,9 @@ from typing import Any
 
 import attrs
 
-from defender_remediate.models import _wire
-from defender_remediate.models._enums import OpenEnum
-from defender_remediate.models._notebook import notebook
+from defender_remediate import wire
+from defender_remediate.enums import OpenEnum
+from defender_remediate.models.notebook import notebook
 
 
 class ActivityStatus(OpenEnum):
@@ -62,24 +62,24 @@ class ActivityEvent:
     def from_rest(cls, json: Mapping[str, Any]) -> ActivityEvent:
         """Decode one record of ``eventtypes/management/values``; ``join`` puts the records of one operation together."""
         status = ActivityStatus(_value(json, "status"))
-        submitted = _wire.timestamp(json, "eventTimestamp")
-        properties = _wire.mapping(_wire.pick(json, "properties"))
+        submitted = wire.timestamp(json, "eventTimestamp")
+        properties = wire.mapping(wire.pick(json, "properties"))
         return cls(
             timestamp=submitted,
             finished=submitted if status.is_terminal else None,
             operation=_value(json, "operationName"),
-            operation_id=_wire.text(json, "operationId"),
+            operation_id=wire.text(json, "operationId"),
             status=status,
-            sub_status=_value(json, "subStatus") or _wire.text(properties, "statusCode"),
-            resource_id=_wire.text(json, "resourceId") or _wire.text(_wire.pick(json, "authorization"), "scope"),
-            resource_group=_wire.text(json, "resourceGroupName"),
-            caller=_wire.text(json, "caller"),
-            correlation_id=_wire.text(json, "correlationId"),
-            subscription_id=_wire.text(json, "subscriptionId"),
-            level=_wire.text(json, "level"),
-            http_method=_wire.text(_wire.pick(json, "httpRequest"), "method"),
-            message=_wire.text(properties, "statusMessage"),
-            record_ids=tuple(filter(None, (_wire.text(json, "eventDataId"),))),
+            sub_status=_value(json, "subStatus") or wire.text(properties, "statusCode"),
+            resource_id=wire.text(json, "resourceId") or wire.text(wire.pick(json, "authorization"), "scope"),
+            resource_group=wire.text(json, "resourceGroupName"),
+            caller=wire.text(json, "caller"),
+            correlation_id=wire.text(json, "correlationId"),
+            subscription_id=wire.text(json, "subscriptionId"),
+            level=wire.text(json, "level"),
+            http_method=wire.text(wire.pick(json, "httpRequest"), "method"),
+            message=wire.text(properties, "statusMessage"),
+            record_ids=tuple(filter(None, (wire.text(json, "eventDataId"),))),
         )
 
     def join(self, other: ActivityEvent) -> ActivityEvent:
@@ -108,5 +108,5 @@ def _moment(event: ActivityEvent) -> tuple[int, str]:
 
 def _value(json: Mapping[str, Any], name: str) -> str:
     # Localisable members are wrapped as {value, localizedValue}.
-    wrapped = _wire.pick(json, name)
-    return _wire.text(wrapped, "value") if isinstance(wrapped, Mapping) else _wire.text(wrapped)
+    wrapped = wire.pick(json, name)
+    return wire.text(wrapped, "value") if isinstance(wrapped, Mapping) else wire.text(wrapped)

@@ -7,9 +7,9 @@ from typing import Any
 
 import attrs
 
-from defender_remediate.models._enums import Word
-from defender_remediate.models._json import canonical, freeze
-from defender_remediate.models._secrets import cleaned, names_a_secret
+from defender_remediate.enums import Word
+from defender_remediate.json_values import canonical, freeze
+from defender_remediate.redaction import cleaned, names_a_secret
 
 
 class Test(Word):

@@ -7,8 +7,8 @@ from typing import Any
 
 import attrs
 
-from defender_remediate.models import _wire
-from defender_remediate.models._notebook import notebook
+from defender_remediate import wire
+from defender_remediate.models.notebook import notebook
 
 
 @notebook
@@ -32,15 +32,15 @@ class SecureScore:
     @classmethod
     def from_rest(cls, json: Mapping[str, Any]) -> SecureScore:
         """Decode one item of ``Microsoft.Security/secureScores``."""
-        properties = _wire.mapping(_wire.pick(json, "properties"))
-        score = _wire.mapping(properties.get("score"))
+        properties = wire.mapping(wire.pick(json, "properties"))
+        score = wire.mapping(properties.get("score"))
         return cls(
-            current=_wire.number(score, "current"),
-            max=_wire.number(score, "max"),
-            percentage=_wire.number(score, "percentage"),
-            weight=_wire.number(properties, "weight"),
-            name=_wire.name(json),
-            display_name=_wire.text(properties, "displayName"),
+            current=wire.number(score, "current"),
+            max=wire.number(score, "max"),
+            percentage=wire.number(score, "percentage"),
+            weight=wire.number(properties, "weight"),
+            name=wire.name(json),
+            display_name=wire.text(properties, "displayName"),
         )
 
     @classmethod
@@ -90,17 +90,17 @@ class SecurityControl:
     @classmethod
     def from_rest(cls, json: Mapping[str, Any]) -> SecurityControl:
         """Decode one item of ``Microsoft.Security/secureScoreControls``."""
-        properties = _wire.mapping(_wire.pick(json, "properties"))
-        score = _wire.mapping(properties.get("score"))
-        definition = _wire.mapping(_wire.mapping(properties.get("definition")).get("properties"))
+        properties = wire.mapping(wire.pick(json, "properties"))
+        score = wire.mapping(properties.get("score"))
+        definition = wire.mapping(wire.mapping(properties.get("definition")).get("properties"))
         return cls(
-            name=_wire.name(json),
-            display_name=_wire.text(properties, "displayName"),
-            max_score=_wire.number(score, "max"),
-            current_score=_wire.number(score, "current"),
-            healthy_count=_wire.count(properties, "healthyResourceCount"),
-            unhealthy_count=_wire.count(properties, "unhealthyResourceCount"),
-            not_applicable_count=_wire.count(properties, "notApplicableResourceCount"),
+            name=wire.name(json),
+            display_name=wire.text(properties, "displayName"),
+            max_score=wire.number(score, "max"),
+            current_score=wire.number(score, "current"),
+            healthy_count=wire.count(properties, "healthyResourceCount"),
+            unhealthy_count=wire.count(properties, "unhealthyResourceCount"),
+            not_applicable_count=wire.count(properties, "notApplicableResourceCount"),
             recommendation_keys=_keys(definition),
         )
 
@@ -135,18 +135,18 @@ class ControlDefinition:
     @classmethod
     def from_rest(cls, json: Mapping[str, Any]) -> ControlDefinition:
         """Decode one item of ``Microsoft.Security/secureScoreControlDefinitions``."""
-        properties = _wire.mapping(_wire.pick(json, "properties"))
+        properties = wire.mapping(wire.pick(json, "properties"))
         return cls(
-            name=_wire.name(json),
-            display_name=_wire.text(properties, "displayName"),
-            description=_wire.text(properties, "description"),
-            max_score=_wire.number(properties, "maxScore"),
-            source_type=_wire.text(_wire.mapping(properties.get("source")), "sourceType"),
+            name=wire.name(json),
+            display_name=wire.text(properties, "displayName"),
+            description=wire.text(properties, "description"),
+            max_score=wire.number(properties, "maxScore"),
+            source_type=wire.text(wire.mapping(properties.get("source")), "sourceType"),
             recommendation_keys=_keys(properties),
         )
 
 
 def _keys(definition: Mapping[str, Any]) -> tuple[str, ...]:
     listed = definition.get("assessmentDefinitions")
-    links = (_wire.text(item, "id") for item in listed) if isinstance(listed, (list, tuple)) else ()
+    links = (wire.text(item, "id") for item in listed) if isinstance(listed, (list, tuple)) else ()
     return tuple(link.rstrip("/").rpartition("/")[2] for link in links if link)

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta, timezone
 
 import attrs
 
-from defender_remediate.models._enums import Word
-from defender_remediate.models._notebook import notebook
+from defender_remediate.enums import Word
+from defender_remediate.models.notebook import notebook
 
 _ALMOST_A_MINUTE = timedelta(seconds=59, microseconds=999999)
 

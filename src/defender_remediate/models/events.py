@@ -6,9 +6,9 @@ from typing import Union
 
 import attrs
 
-from defender_remediate.models._table import counted
 from defender_remediate.models.plan import RemediationPlan, RemediationStep
 from defender_remediate.models.result import RemediationReport, RemediationResult
+from defender_remediate.models.text import counted
 
 
 @attrs.frozen(kw_only=True, str=False)

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import attrs
 
-from defender_remediate.models._enums import Word
-from defender_remediate.models._notebook import notebook
-from defender_remediate.models._redact import redact_text
+from defender_remediate.enums import Word
+from defender_remediate.models.notebook import notebook
+from defender_remediate.redaction import redact_text
 
 
 class Check(Word):

@@ -7,13 +7,13 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.enums import Word
 from defender_remediate.errors import InvalidResourceIdError
-from defender_remediate.models._enums import Word
-from defender_remediate.models._json import FrozenMap, canonical, freeze
-from defender_remediate.models._notebook import notebook
-from defender_remediate.models._secrets import cleaned
+from defender_remediate.json_values import FrozenMap, canonical, freeze
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.ids import ResourceId, is_guid
+from defender_remediate.models.notebook import notebook
+from defender_remediate.redaction import cleaned
 
 _MEMBER = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 

@@ -7,9 +7,9 @@ from datetime import datetime, time, timedelta, timezone, tzinfo
 import attrs
 
 from defender_remediate.errors import InvalidInputError
-from defender_remediate.models._arguments import several
-from defender_remediate.models._notebook import notebook
 from defender_remediate.models.fix import Impact
+from defender_remediate.models.notebook import notebook
+from defender_remediate.validation import several
 
 WAIVABLE = ("max_changes", "max_share", "max_plan_age", "allowed_impacts", "window", "removal")
 """The guards that one call may waive, by name and with a reason. ``removal`` holds whatever ``Guards`` say."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import attrs
 
-from defender_remediate.models._enums import Word
-from defender_remediate.models._notebook import notebook
+from defender_remediate.enums import Word
+from defender_remediate.models.notebook import notebook
 
 
 class GuidanceReason(Word):

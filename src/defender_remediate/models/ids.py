@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
+from defender_remediate.enums import Word
 from defender_remediate.errors import InvalidResourceIdError, InvalidScopeError
-from defender_remediate.models._enums import Word
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # ARM refuses control characters and these; a '?' or '#' would turn the rest of an id into a query or a fragment.

@@ -8,14 +8,15 @@ from typing import Any
 
 import attrs
 
+from defender_remediate import serialization
+from defender_remediate.enums import Word
 from defender_remediate.errors import PlanAlteredError
-from defender_remediate.models import _codec, _table
-from defender_remediate.models._arguments import several
-from defender_remediate.models._enums import Word
-from defender_remediate.models._json import ABSENT, Absent, FrozenMap, freeze, sha256
+from defender_remediate.json_values import ABSENT, Absent, FrozenMap, freeze, sha256
+from defender_remediate.models import text as rendering
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.finding import Finding
 from defender_remediate.models.fix import Impact, Reversibility
+from defender_remediate.validation import several
 
 
 class SkipReason(Word):
@@ -55,10 +56,10 @@ class PropertyChange:
     after: Any = attrs.field(default=ABSENT, converter=freeze)
 
     def __str__(self) -> str:
-        return f"{self.path}: {_table.value(self.path, self.before)} -> {_table.value(self.path, self.after)}"
+        return f"{self.path}: {rendering.value(self.path, self.before)} -> {rendering.value(self.path, self.after)}"
 
     def __repr__(self) -> str:
-        before, after = (_table.redact(self.path, found) for found in (self.before, self.after))
+        before, after = (rendering.redact(self.path, found) for found in (self.before, self.after))
         return f"PropertyChange(path={self.path!r}, before={before!r}, after={after!r})"
 
 
@@ -147,7 +148,7 @@ class RemediationStep:
         return self.request.method == "DELETE"
 
     def __str__(self) -> str:
-        return _table.step_text(self)
+        return rendering.step_text(self)
 
 
 @attrs.frozen(kw_only=True, str=False)
@@ -205,7 +206,7 @@ class RemediationPlan:
     def digest(self) -> str:
         """SHA-256 in hexadecimal over everything that is shown of a step and everything that will be sent."""
         bound = [self.endpoint, self.tenants, self.scope, self.catalog_version, self.rolls_back, self.assessed]
-        return sha256([*bound, _codec.encode(self.steps)])
+        return sha256([*bound, serialization.encode(self.steps)])
 
     @property
     def findings(self) -> tuple[tuple[str, Finding], ...]:
@@ -251,7 +252,7 @@ class RemediationPlan:
         So a secret that a fix writes is in it, and one that the fix replaces; none that the target holds besides. Treat
         it like the configuration it describes.
         """
-        return _codec.dumps({"kind": "RemediationPlan", "digest": self.digest, **_codec.encode(self)})
+        return serialization.dumps({"kind": "RemediationPlan", "digest": self.digest, **serialization.encode(self)})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> RemediationPlan:
@@ -261,9 +262,9 @@ class RemediationPlan:
             InvalidInputError: The text is no plan; the message names the member.
             PlanAlteredError: The content does not match the digest stored with it.
         """
-        document = _codec.loads(text, "RemediationPlan")
+        document = serialization.loads(text, "RemediationPlan")
         digest = document.pop("digest", None)
-        plan = _codec.decode(cls, document)
+        plan = serialization.decode(cls, document)
         if digest != plan.digest:
             raise PlanAlteredError(
                 f"the plan's content has digest {plan.digest[:12]}…, its text says {str(digest)[:12]}…",
@@ -272,10 +273,10 @@ class RemediationPlan:
         return plan
 
     def __str__(self) -> str:
-        return _table.plan_text(self)
+        return rendering.plan_text(self)
 
     def _repr_html_(self) -> str:
-        return _table.html_pre(str(self))
+        return rendering.html_pre(str(self))
 
 
 __all__ = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from defender_remediate.models._notebook import notebook
+from defender_remediate.models.notebook import notebook
 
 
 @notebook

@@ -8,14 +8,14 @@ from typing import Any
 
 import attrs
 
-from defender_remediate.models import _wire
-from defender_remediate.models._enums import OpenEnum
-from defender_remediate.models._json import FrozenMap, freeze
-from defender_remediate.models._notebook import notebook
-from defender_remediate.models._prose import plain_text
+from defender_remediate import wire
+from defender_remediate.enums import OpenEnum
+from defender_remediate.html_text import plain_text
+from defender_remediate.json_values import FrozenMap, freeze
 from defender_remediate.models.fix import FixAction
 from defender_remediate.models.guidance import Guidance
 from defender_remediate.models.ids import resource_of_assessment
+from defender_remediate.models.notebook import notebook
 from defender_remediate.models.priority import Priority
 
 
@@ -107,34 +107,34 @@ class Assessment:
 
 
 def _assessment(item: Mapping[str, Any]) -> Assessment:
-    properties = _wire.mapping(_wire.pick(item, "properties"))
-    status = _wire.mapping(properties.get("status"))
-    details = _wire.mapping(_wire.pick(properties, "resourceDetails"))
-    risk = _wire.mapping(properties.get("risk"))
-    links = _wire.mapping(properties.get("links"))
-    identifier = _wire.text(item, "id")
-    level = _wire.text(risk, "level")
+    properties = wire.mapping(wire.pick(item, "properties"))
+    status = wire.mapping(properties.get("status"))
+    details = wire.mapping(wire.pick(properties, "resourceDetails"))
+    risk = wire.mapping(properties.get("risk"))
+    links = wire.mapping(properties.get("links"))
+    identifier = wire.text(item, "id")
+    level = wire.text(risk, "level")
     return Assessment(
         id="/" + identifier.strip("/"),
-        key=_wire.name(item),
+        key=wire.name(item),
         resource_id=_resource_id(details, identifier),
-        display_name=_wire.text(properties, "displayName"),
-        status=AssessmentStatus(_wire.text(status, "code")),
-        cause=_wire.text(status, "cause"),
-        description=_wire.text(status, "description"),
-        source=_wire.text(details, "source") or "Azure",
+        display_name=wire.text(properties, "displayName"),
+        status=AssessmentStatus(wire.text(status, "code")),
+        cause=wire.text(status, "cause"),
+        description=wire.text(status, "description"),
+        source=wire.text(details, "source") or "Azure",
         risk_level=RiskLevel(level) if level else None,
-        risk_factors=_wire.texts(risk, "riskFactors"),
-        first_evaluated=_wire.timestamp(status, "firstEvaluationDate"),
-        changed=_wire.timestamp(status, "statusChangeDate"),
-        portal_url=_portal_url(_wire.text(links, "azurePortalUri", "azurePortal")),
-        additional_data=FrozenMap(_wire.mapping(properties.get("additionalData"))),
+        risk_factors=wire.texts(risk, "riskFactors"),
+        first_evaluated=wire.timestamp(status, "firstEvaluationDate"),
+        changed=wire.timestamp(status, "statusChangeDate"),
+        portal_url=_portal_url(wire.text(links, "azurePortalUri", "azurePortal")),
+        additional_data=FrozenMap(wire.mapping(properties.get("additionalData"))),
     )
 
 
 def _resource_id(details: Mapping[str, Any], assessment_id: str) -> str:
     # Aws and Gcp resources carry their Azure mirror apart; machines outside Azure carry no id at all.
-    named = _wire.text(details, "azureResourceId") or _wire.text(details, "id")
+    named = wire.text(details, "azureResourceId") or wire.text(details, "id")
     return "/" + named.strip("/") if named else resource_of_assessment(assessment_id)
 
 
@@ -172,37 +172,37 @@ class RecommendationMetadata:
     @classmethod
     def from_rest(cls, json: Mapping[str, Any]) -> RecommendationMetadata:
         """Decode one item of ``Microsoft.Security/assessmentMetadata``."""
-        return _metadata(_wire.name(json), _wire.mapping(_wire.pick(json, "properties")))
+        return _metadata(wire.name(json), wire.mapping(wire.pick(json, "properties")))
 
     @classmethod
     def from_graph(cls, row: Mapping[str, Any]) -> RecommendationMetadata:
         """Decode the metadata that Resource Graph puts inside each assessment row."""
-        properties = _wire.mapping(_wire.pick(row, "properties"))
-        inlined = _wire.mapping(properties.get("metadata"))
-        name = _wire.text(inlined, "displayName") or _wire.text(properties, "displayName")
-        return _metadata(_wire.name(row), {**inlined, "displayName": name})
+        properties = wire.mapping(wire.pick(row, "properties"))
+        inlined = wire.mapping(properties.get("metadata"))
+        name = wire.text(inlined, "displayName") or wire.text(properties, "displayName")
+        return _metadata(wire.name(row), {**inlined, "displayName": name})
 
 
 def _metadata(key: str, properties: Mapping[str, Any]) -> RecommendationMetadata:
     severity, impact, effort = (
-        _wire.text(properties, name) for name in ("severity", "userImpact", "implementationEffort")
+        wire.text(properties, name) for name in ("severity", "userImpact", "implementationEffort")
     )
     return RecommendationMetadata(
         key=key,
-        display_name=_wire.text(properties, "displayName"),
-        description=plain_text(_wire.text(properties, "description")),
-        remediation_steps=plain_text(_wire.text(properties, "remediationDescription")),
+        display_name=wire.text(properties, "displayName"),
+        description=plain_text(wire.text(properties, "description")),
+        remediation_steps=plain_text(wire.text(properties, "remediationDescription")),
         severity=Severity(severity) if severity else None,
-        assessment_type=_wire.text(properties, "assessmentType"),
-        categories=_wire.texts(properties, "categories"),
+        assessment_type=wire.text(properties, "assessmentType"),
+        categories=wire.texts(properties, "categories"),
         user_impact=Effort(impact) if impact else None,
         implementation_effort=Effort(effort) if effort else None,
-        threats=_wire.texts(properties, "threats"),
-        tactics=_wire.texts(properties, "tactics"),
-        techniques=_wire.texts(properties, "techniques"),
-        preview=_wire.flag(properties, "preview"),
-        policy_definition_id=_wire.text(properties, "policyDefinitionId"),
-        planned_deprecation=_wire.text(properties, "plannedDeprecationDate"),
+        threats=wire.texts(properties, "threats"),
+        tactics=wire.texts(properties, "tactics"),
+        techniques=wire.texts(properties, "techniques"),
+        preview=wire.flag(properties, "preview"),
+        policy_definition_id=wire.text(properties, "policyDefinitionId"),
+        planned_deprecation=wire.text(properties, "plannedDeprecationDate"),
     )
 
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import attrs
 
+from defender_remediate import serialization
+from defender_remediate.enums import Word
 from defender_remediate.errors import RemediationFailedError
-from defender_remediate.models import _codec, _table
-from defender_remediate.models._enums import Word
-from defender_remediate.models._json import ABSENT, freeze
-from defender_remediate.models._secrets import cleaned
+from defender_remediate.json_values import ABSENT, freeze
+from defender_remediate.models import text as rendering
 from defender_remediate.models.diagnosis import Diagnosis, Verification
 from defender_remediate.models.plan import CreatedResource, RemediationPlan, RemediationStep
+from defender_remediate.redaction import cleaned
 
 
 class Outcome(Word):
@@ -88,8 +89,8 @@ class RemediationResult:
     resource_id: str
     keys: tuple[str, ...]
     outcome: Outcome = attrs.field(converter=Outcome)
-    before: Any = attrs.field(default=None, converter=freeze, repr=_table.by_path)
-    after: Any = attrs.field(default=None, converter=freeze, repr=_table.by_path)
+    before: Any = attrs.field(default=None, converter=freeze, repr=rendering.by_path)
+    after: Any = attrs.field(default=None, converter=freeze, repr=rendering.by_path)
     error: StepError | None = None
     attempts: int = 0
     request_id: str = ""
@@ -110,7 +111,7 @@ class RemediationResult:
         return Verification.READ_BACK if was_read else Verification.NOT_VERIFIED
 
     def __str__(self) -> str:
-        return _table.result_text(self)
+        return rendering.result_text(self)
 
 
 @attrs.frozen(kw_only=True, str=False)
@@ -174,7 +175,7 @@ class RemediationReport:
 
     def to_json(self) -> str:
         """The whole report, with its plan, as JSON text. Secrets are hidden, also in the requests of the plan."""
-        return _codec.dumps({"kind": "RemediationReport", **cleaned(_codec.encode(self))})
+        return serialization.dumps({"kind": "RemediationReport", **cleaned(serialization.encode(self))})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> RemediationReport:
@@ -183,13 +184,13 @@ class RemediationReport:
         Raises:
             InvalidInputError: The text is no report; the message names the member.
         """
-        return _codec.decode(cls, _codec.loads(text, "RemediationReport"))
+        return serialization.decode(cls, serialization.loads(text, "RemediationReport"))
 
     def __str__(self) -> str:
-        return _table.report_text(self)
+        return rendering.report_text(self)
 
     def _repr_html_(self) -> str:
-        return _table.html_pre(str(self))
+        return rendering.html_pre(str(self))
 
 
 __all__ = ["ABSENT", "Health", "Outcome", "RemediationReport", "RemediationResult", "StepError"]

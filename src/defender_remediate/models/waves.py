@@ -8,9 +8,9 @@ from collections.abc import Callable
 import attrs
 
 from defender_remediate.errors import InvalidInputError
-from defender_remediate.models._notebook import notebook
-from defender_remediate.models._table import counted
+from defender_remediate.models.notebook import notebook
 from defender_remediate.models.result import RemediationResult
+from defender_remediate.models.text import counted
 
 
 @attrs.frozen(kw_only=True, str=False)

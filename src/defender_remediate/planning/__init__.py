@@ -1,1 +1,1 @@
-"""Pure decisions: what is compliant, what differs, what comes first. Nothing here reads or writes anything."""
+"""Builds a plan: selects resources, reads targets, builds steps and applies guards."""

@@ -10,11 +10,11 @@ from typing import Any
 
 import attrs
 
-from defender_remediate.models import _wire
-from defender_remediate.models._arguments import reasons
+from defender_remediate import wire
 from defender_remediate.models.guards import WAIVABLE, Guards
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.plan import RemediationPlan
+from defender_remediate.validation import reasons
 
 
 @attrs.frozen(kw_only=True)
@@ -55,7 +55,7 @@ def _names(parsed: ResourceId) -> tuple[str, ...]:
 
 def protecting_tag(guards: Guards, resource: Any) -> str:
     """Why a resource must not be changed for one of its tags; empty when it may."""
-    for name, value in _wire.mapping(_wire.pick(resource, "tags")).items():
+    for name, value in wire.mapping(wire.pick(resource, "tags")).items():
         for protected in guards.protected_tags:
             wanted, has_value, pattern = protected.partition("=")
             if wanted.casefold() == name.casefold() and (not has_value or _any((pattern,), str(value))):

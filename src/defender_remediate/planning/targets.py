@@ -1,216 +1,170 @@
-"""What several fixes do to one target, decided before anything is asked of Azure."""
+"""Reading what a fix is about: the resource, and the target below it."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 
-from defender_remediate.errors import InvalidResourceIdError
-from defender_remediate.models.condition import Condition, Test
-from defender_remediate.models.fix import FixAction, FixKind, Impact, ParameterType, Reversibility
+from defender_remediate.arm.reader import Reader
+from defender_remediate.errors import MalformedResponseError, NotFoundError, ProviderNotRegisteredError
+from defender_remediate.fixes.candidates import Candidate, Refusal, has_own_version, misplaced, needs_resource
+from defender_remediate.fixes.paths import look_up
+from defender_remediate.fixes.placeholders import resource_values, same_place
+from defender_remediate.fixes.variants import unfold
+from defender_remediate.models.fix import FixKind
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.plan import SkipReason
-from defender_remediate.planning.compliance import holds
-from defender_remediate.planning.merge import lay_over
-from defender_remediate.planning.parameters import fill, fill_condition, names_in
 
-_ODD = re.compile(r"[?#%\\]|(?:^|/)\.{1,2}(?:/|$)")
-_NO_NAME = re.compile(rf"/|{_ODD.pattern}")
-_IMPACTS = tuple(Impact)
-_REVERSIBILITIES = tuple(Reversibility)
+Versions = Callable[[str, str], tuple[str, ...]]
+"""The api-versions that Azure offers for a subscription and a resource type, the best first."""
 
 
 @attrs.frozen(kw_only=True)
-class Obstacle:
-    """Why a resource is left out."""
-
-    reason: SkipReason
-    message: str = ""
-
-
-@attrs.frozen(kw_only=True)
-class Candidate:
-    """A fix wanted for a resource.
+class Reading:
+    """What was found.
 
     Attributes:
-        values: What its placeholders stand for, by name.
-        linked_id: What the resource links to, when the fix is for that.
-        obstacle: Why it will be left out if it turns out to be the variant that applies; None when nothing is known.
+        resource: The resource's body; None when it did not have to be read.
+        before: The target's body; None when it does not exist.
+        missing: Why there is nothing to work on; empty when there is.
+        reason: The same as a word.
     """
 
-    fix: FixAction
-    key: str
-    resource_id: str
-    values: Mapping[str, Any] = attrs.field(repr=False)
-    linked_id: str = ""
-    obstacle: Obstacle | None = None
+    resource: Any = attrs.field(repr=False)
+    before: Any = attrs.field(repr=False)
+    missing: str = ""
+    reason: SkipReason = SkipReason.NOT_FOUND
 
     @property
-    def target_id(self) -> str:
-        """The id of what the fix reads and writes."""
-        target = str(fill(self.fix.target, self.values)).rstrip("/")
-        start = self.linked_id or self.resource_id
-        if target.startswith("/"):
-            return target
-        return f"{start}/{target}" if target else start
-
-    @property
-    def is_on_resource(self) -> bool:
-        """Whether what it reads and writes is the resource that was assessed."""
-        return not self.fix.target and not self.fix.linked
-
-    @property
-    def compliant_when(self) -> Condition:
-        """The condition that closes the recommendation on this target."""
-        return fill_condition(self.fix.compliant_when, self.values)
-
-    @property
-    def lane(self) -> tuple[str, str, str, str]:
-        """Candidates with equal lanes can become one request: a PUT carries what a PATCH would have."""
-        how = "deploy" if self.fix.kind is FixKind.TEMPLATE else "write"
-        return self.target_id.casefold(), how, self.fix.api_version, self.resource_id.casefold()
+    def etag(self) -> str:
+        """The target's etag; empty for types that have none."""
+        found = look_up(self.before, "etag")
+        return found if isinstance(found, str) else ""
 
 
-@attrs.frozen(kw_only=True)
-class Refusal:
-    """A candidate that will not become part of a step, and why."""
+class TargetReader:
+    """Reads targets, and remembers which api-version a resource type is read with. Shared between threads.
 
-    candidate: Candidate
-    reason: SkipReason
-    message: str = ""
-
-
-@attrs.frozen(kw_only=True)
-class Verdict:
-    """What is left to do on one target.
-
-    Attributes:
-        accepted: The candidates that one request will close together; empty when there is nothing to do.
-        after: The body that the request has to bring about; None for a template.
+    Args:
+        reader: What to read with.
+        versions: Where api-versions are looked up.
+        covers: Whether an id is in the client's scope.
+        tags_matter: Whether every resource has to be read, for its tags.
     """
 
-    accepted: tuple[Candidate, ...]
-    refused: tuple[Refusal, ...]
-    after: Any = attrs.field(default=None, repr=False)
+    def __init__(
+        self, reader: Reader, versions: Versions, *, covers: Callable[[str], bool], tags_matter: bool = False
+    ) -> None:
+        self._reader = reader
+        self._covers = covers
+        self._tags_matter = tags_matter
+        self._versions = versions
+        self._known: dict[tuple[str, str], str] = {}
+        self._kept: dict[tuple[str, str], tuple[Any, str]] = {}
+        self._lock = threading.Lock()
 
-    @property
-    def compliant_when(self) -> Condition:
-        """The condition that proves all of them."""
-        conditions = tuple(dict.fromkeys(candidate.compliant_when for candidate in self.accepted))
-        return conditions[0] if len(conditions) == 1 else Condition(test=Test.ALL, of=conditions)
+    def unfold(self, variants: tuple[Candidate, ...]) -> tuple[Candidate | Refusal, ...]:
+        """What the variants of one fix come to on their resource, which is read for it.
 
-    @property
-    def kind(self) -> FixKind:
-        """How they are written together: a PUT as soon as one of them cannot be a PATCH."""
-        kinds = {candidate.fix.kind for candidate in self.accepted}
-        return FixKind.PUT if FixKind.PUT in kinds else next(iter(kinds))
+        Raises:
+            RequestError, ConnectionFailedError, MalformedResponseError: Other than that the resource does not exist.
+        """
+        first = variants[0]
+        if len(variants) == 1 and not first.fix.linked:
+            return variants
+        resource, missing = self._resource(first, keep=True)
+        if missing:
+            return (Refusal(candidate=first, reason=SkipReason.NOT_FOUND, message=missing),)
+        return unfold(variants, resource)
 
-    @property
-    def impact(self) -> Impact:
-        """The worst of them."""
-        return max((candidate.fix.impact for candidate in self.accepted), key=_IMPACTS.index)
+    def read(self, group: tuple[Candidate, ...]) -> Reading:
+        """The bodies that the candidates of one target need; one request, or two when the target is not the resource.
 
-    @property
-    def reversibility(self) -> Reversibility:
-        """The worst of them."""
-        return max((candidate.fix.reversibility for candidate in self.accepted), key=_REVERSIBILITIES.index)
+        Raises:
+            RequestError, ConnectionFailedError, MalformedResponseError: Other than that the target does not exist.
+        """
+        first = group[0]
+        resource = None
+        if self._tags_matter or any(needs_resource(candidate.fix) for candidate in group):
+            resource, missing = self._resource(first)
+            if missing or first.is_on_resource:
+                return Reading(resource=resource, before=resource, missing=missing)
+        located = attrs.evolve(first, values=self.values(first, Reading(resource=resource, before=None)))
+        problem = self._misplaced(located)
+        if problem:
+            return Reading(resource=resource, before=None, missing=problem, reason=SkipReason.NOT_APPLICABLE)
+        before, missing = self._body(located.target_id, first.fix.api_version)
+        # A PUT or a deployment can create its target; a PATCH needs one to change.
+        creates = any(candidate.fix.kind is not FixKind.PATCH for candidate in group)
+        return Reading(resource=resource, before=before, missing="" if creates else missing)
 
+    def far_parameter(self, candidate: Candidate, resource: Any) -> str:
+        """Why a parameter is in the wrong place for the candidate's resource; empty when none is.
 
-def needs_resource(fix: FixAction) -> bool:
-    """Whether the resource itself has to be read besides the target, or in its place."""
-    if not fix.target or fix.linked or fix.applies_when is not None:
-        return True
-    if any(parameter.same_location for parameter in fix.parameters):
-        return True
-    compared = [part.value for part in fix.compliant_when.parts()]
-    return "resource.location" in names_in([fix.body, fix.template_parameters, fix.target, compared])
-
-
-def has_own_version(fix: FixAction) -> bool:
-    """Whether the fix's api-version is that of the resource's own provider, so that it reads the resource as well."""
-    target = fix.target.casefold()
-    if fix.is_elsewhere or target.startswith("providers/"):
-        return False
-    return fix.resource_type.casefold() != "microsoft.resources/subscriptions"
-
-
-def misplaced(candidate: Candidate) -> str:
-    """Why the target of a fix is none; empty when it is one, or is the resource itself.
-
-    A fix never leaves the subscription of the resource that was assessed, nor the path that its author wrote down.
-    """
-    for parameter in candidate.fix.parameters:
-        value = candidate.values.get(parameter.name)
-        is_id = parameter.type is ParameterType.RESOURCE_ID
-        if parameter.name in names_in(candidate.fix.target) and (_ODD if is_id else _NO_NAME).search(str(value)):
-            return f"{parameter.name!r} is part of the target, and {value!r} would make another path of it"
-    if not candidate.fix.is_elsewhere:
+        Raises:
+            RequestError, ConnectionFailedError, MalformedResponseError: The parameter's resource could not be read.
+        """
+        own = str(look_up(resource, "location") or "")
+        for parameter in candidate.fix.parameters:
+            if parameter.same_location:
+                named = ResourceId.parse(candidate.values[parameter.name]).resource
+                body, missing = self._named(named)
+                there = look_up(body, "location")
+                if missing:
+                    return f"{parameter.name!r}: {missing}"
+                if not same_place(there, own):
+                    return f"{parameter.name!r} is in {there}, and has to be in {own} as the resource is"
         return ""
-    try:
-        target = ResourceId.parse(candidate.target_id)
-    except InvalidResourceIdError as error:
-        return error.message
-    own = ResourceId.parse(candidate.resource_id).subscription_id or ""
-    if (target.subscription_id or "").casefold() != own.casefold():
-        return f"{target} is in another subscription than the resource, and no fix goes there"
-    return ""
 
+    def values(self, candidate: Candidate, reading: Reading) -> dict[str, Any]:
+        """What the candidate's placeholders stand for, now that the resource is known."""
+        return {**candidate.values, **resource_values(candidate.resource_id, reading.resource)}
 
-def judge(candidates: tuple[Candidate, ...], *, resource: Any, before: Any) -> Verdict:
-    """Decide what one request to one target will do. All candidates share a lane.
+    def _misplaced(self, located: Candidate) -> str:
+        problem = misplaced(located)
+        if problem or not located.fix.is_elsewhere or self._covers(located.target_id):
+            return problem
+        return f"{located.target_id} is outside the scope of this client, and no fix goes there"
 
-    A fix that does not apply, has nothing to do, would undo an earlier one, or would not meet its own condition is
-    refused; the others are laid over the body one after the other.
-    """
-    refused: list[Refusal] = []
-    accepted: list[Candidate] = []
-    after = before
-    for candidate in candidates:
-        fix = candidate.fix
-        if fix.applies_when is not None and not holds(fix.applies_when, resource):
-            refused.append(
-                Refusal(
-                    candidate=candidate, reason=SkipReason.NOT_APPLICABLE, message=f"applies when {fix.applies_when}"
-                )
-            )
-        elif holds(candidate.compliant_when, before):
-            refused.append(Refusal(candidate=candidate, reason=SkipReason.ALREADY_COMPLIANT))
-        elif fix.kind is FixKind.TEMPLATE and accepted:
-            message = "another template of this plan deploys to it; plan again afterwards"
-            refused.append(Refusal(candidate=candidate, reason=SkipReason.CONFLICTS, message=message))
-        elif fix.kind is FixKind.TEMPLATE:
-            accepted.append(candidate)
-        else:
-            trial = _laid(candidate, after)
-            problem = _problem(candidate, accepted, trial)
-            if problem is None:
-                accepted.append(candidate)
-                after = trial
-            else:
-                refused.append(problem)
-    return Verdict(accepted=tuple(accepted), refused=tuple(refused), after=after)
+    def _resource(self, candidate: Candidate, *, keep: bool = False) -> tuple[Any, str]:
+        version = self._resource_version(candidate)
+        place = (candidate.resource_id.casefold(), version)
+        if place in self._kept:
+            return self._kept[place]
+        found = self._body(candidate.resource_id, version)
+        if keep:
+            self._kept[place] = found
+        return found
 
+    def _named(self, resource: ResourceId) -> tuple[Any, str]:
+        place = (resource.text.casefold(), "")
+        if place not in self._kept:
+            self._kept[place] = self._body(resource.text, self._offered(resource))
+        return self._kept[place]
 
-def _laid(candidate: Candidate, body: Any) -> Any:
-    fix = candidate.fix
-    desired = fill(fix.body or {}, candidate.values)
-    return lay_over(body, desired, lists=fix.lists, compliant_when=candidate.compliant_when, remove=fix.remove)
+    def _body(self, resource_id: str, api_version: str) -> tuple[Any, str]:
+        try:
+            return self._reader.get(resource_id, api_version=api_version).body, ""
+        except ProviderNotRegisteredError:
+            raise
+        except NotFoundError as error:
+            return None, error.message
 
+    def _resource_version(self, candidate: Candidate) -> str:
+        if candidate.is_on_resource or has_own_version(candidate.fix):
+            return candidate.fix.api_version
+        return self._offered(ResourceId.parse(candidate.resource_id))
 
-def _problem(candidate: Candidate, accepted: list[Candidate], trial: Any) -> Refusal | None:
-    if not holds(candidate.compliant_when, trial):
-        message = f"its change would not bring about {candidate.compliant_when}"
-        return Refusal(candidate=candidate, reason=SkipReason.PREVIEW_FAILED, message=message)
-    for earlier in accepted:
-        if not holds(earlier.compliant_when, trial):
-            message = f"it would undo {earlier.fix.title!r}"
-            return Refusal(candidate=candidate, reason=SkipReason.CONFLICTS, message=message)
-    return None
-
-
-def lock_name(resource_id: str) -> str:
-    """What writes to one resource and to all its children have in common: they never run at the same time."""
-    return ResourceId.parse(resource_id).resource.text.casefold()
+    def _offered(self, resource: ResourceId) -> str:
+        subscription = resource.subscription_id or ""
+        place = (subscription, resource.type.casefold())
+        with self._lock:
+            if place not in self._known:
+                offered = self._versions(subscription, resource.type)
+                if not offered:
+                    raise MalformedResponseError(f"Azure offers no api-version to read a {resource.type} with")
+                self._known[place] = offered[0]
+            return self._known[place]

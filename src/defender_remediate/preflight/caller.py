@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import json
 
+from defender_remediate import wire
 from defender_remediate.arm.session import ArmSession
-from defender_remediate.models import _wire
 from defender_remediate.models.ids import is_guid
 
 
@@ -26,5 +26,5 @@ def object_id(session: ArmSession) -> str:
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     except (ValueError, RecursionError):
         return ""
-    found = _wire.text(claims, "oid")
+    found = wire.text(claims, "oid")
     return found.casefold() if is_guid(found) else ""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from defender_remediate import wire
 from defender_remediate.arm.session import ArmSession
-from defender_remediate.models import _wire
 from defender_remediate.models.finding import Finding
-from defender_remediate.planning.preflight.hazards import can_hold_functions, cuts_off_functions, judge_containers
-from defender_remediate.planning.preflight.places import subscription_of
-from defender_remediate.planning.preflight.subject import Subject
-from defender_remediate.preflight.once import Offering
+from defender_remediate.preflight.network_access import can_hold_functions, cuts_off_functions, judge_containers
+from defender_remediate.preflight.scopes import subscription_of
+from defender_remediate.preflight.single_flight import Offering
+from defender_remediate.preflight.subject import Subject
 
 _VERSIONS = ("2023-05-01", "2021-09-01")
 
@@ -37,4 +37,4 @@ class Containers:
         return judge_containers(names)
 
     def _names(self, path: str) -> tuple[str, ...]:
-        return tuple(map(_wire.name, self._session.pages_newest(path, api_versions=_VERSIONS)))
+        return tuple(map(wire.name, self._session.pages_newest(path, api_versions=_VERSIONS)))

@@ -9,19 +9,22 @@ from functools import partial
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.models.finding import Check, Finding
-from defender_remediate.planning.preflight import deny, hazards, locks, ownership, patchable, subscriptions
-from defender_remediate.planning.preflight.failures import failed
-from defender_remediate.planning.preflight.places import group_of, subscription_of
-from defender_remediate.planning.preflight.providers import namespaces
-from defender_remediate.planning.preflight.subject import Subject, demands
-from defender_remediate.preflight import lists
+from defender_remediate.preflight import attached as lists
+from defender_remediate.preflight import deny_assignments as deny
+from defender_remediate.preflight import locks, ownership, subscriptions
+from defender_remediate.preflight import network_access as hazards
+from defender_remediate.preflight import patch_support as patchable
 from defender_remediate.preflight.caller import object_id
 from defender_remediate.preflight.containers import Containers
-from defender_remediate.preflight.once import Once
-from defender_remediate.preflight.policies import Policies
-from defender_remediate.preflight.providers import Providers
+from defender_remediate.preflight.policy_reader import Policies
+from defender_remediate.preflight.provider_reader import Providers
+from defender_remediate.preflight.providers import namespaces
 from defender_remediate.preflight.roles import Roles
-from defender_remediate.preflight.subscriptions import Subscriptions
+from defender_remediate.preflight.scopes import group_of, subscription_of
+from defender_remediate.preflight.single_flight import Once
+from defender_remediate.preflight.subject import Subject, demands
+from defender_remediate.preflight.subscription_reader import Subscriptions
+from defender_remediate.preflight.unavailable import failed
 
 Judge = Callable[[Subject], Iterable[Finding]]
 

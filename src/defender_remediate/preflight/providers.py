@@ -1,55 +1,80 @@
-"""Resource providers as a subscription has them: registered or not, with their types and api-versions."""
+"""Whether a resource provider is registered, and lists the type and the api-version of a step."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from defender_remediate.arm.session import ArmSession
-from defender_remediate.models.finding import Finding
-from defender_remediate.planning.preflight.places import subscription_of
-from defender_remediate.planning.preflight.providers import judge, namespaces
-from defender_remediate.planning.preflight.subject import Subject
-from defender_remediate.preflight.once import Offering, Once
+from defender_remediate import wire
+from defender_remediate.errors import MalformedResponseError
+from defender_remediate.models.finding import Check, Finding, Verdict
+from defender_remediate.preflight.subject import Subject
 
-_VERSIONS = ("2025-04-01", "2021-04-01")
+# These are part of Azure Resource Manager itself, and registered everywhere.
+_BUILT_IN = frozenset({"microsoft.resources", "microsoft.authorization"})
 
 
-class Providers:
-    """Providers by subscription and namespace; one request for each. Nothing is ever registered.
+def namespaces(subject: Subject) -> tuple[str, ...]:
+    """The providers that a step writes through, each once."""
+    written = (action.partition("/")[0] for action in subject.actions if action.casefold().endswith("/write"))
+    found = {name.casefold(): name for name in (subject.target_type.partition("/")[0], *written)}
+    return tuple(name for folded, name in found.items() if folded and folded not in _BUILT_IN)
 
-    Permissions: ``Microsoft.Resources/subscriptions/providers/read``.
+
+def judge(body: Any, namespace: str, subject: Subject) -> tuple[Finding, ...]:
+    """What a provider's registration and versions stop.
+
+    Raises:
+        MalformedResponseError: The answer does not say whether it is registered.
     """
-
-    def __init__(self, session: ArmSession) -> None:
-        self._session = session
-        self._once: Once[Any] = Once()
-        self._offering = Offering()
-
-    def judge(self, subject: Subject) -> Iterable[Finding]:
-        """What registration and versions stop of a step.
-
-        Raises:
-            RequestError, ConnectionFailedError, MalformedResponseError: A provider cannot be read.
-        """
-        subscription = subscription_of(subject.step.target_id)
-        return [
-            finding
-            for namespace in namespaces(subject)
-            for finding in judge(self.body(subscription, namespace), namespace, subject)
-        ]
-
-    def body(self, subscription: str, namespace: str) -> Any:
-        """What Azure says of a provider.
-
-        Raises:
-            RequestError, ConnectionFailedError, MalformedResponseError: It cannot be read.
-        """
-        path = f"/subscriptions/{subscription}/providers/{namespace}"
-        return self._once.get(
-            path.casefold(),
-            lambda: self._offering.ask(
-                f"{subscription}/{namespace}".casefold(),
-                lambda: self._session.get_newest(path, api_versions=_VERSIONS).body,
-            ),
+    state = wire.text(body, "registrationState")
+    if not state:
+        raise MalformedResponseError(f"the provider {namespace} was read, and has no registrationState")
+    found = []
+    if state.casefold() != "registered":
+        found.append(
+            Finding(
+                check=Check.PROVIDER,
+                verdict=Verdict.BLOCKS,
+                message=f"the subscription is not registered with {namespace}: it is {state}",
+                evidence=(f"{namespace}: registrationState {state}",),
+                advice=f"register it (az provider register --namespace {namespace}); this library never does",
+            )
         )
+    own, _, kind = subject.target_type.partition("/")
+    if own.casefold() == namespace.casefold():
+        found += _version(body, kind, subject)
+    return tuple(found)
+
+
+def _version(body: Any, kind: str, subject: Subject) -> Iterable[Finding]:
+    wanted, listed = subject.step.api_version, _listed(body)
+    segments = kind.casefold().split("/")
+    if kind.casefold() in listed:
+        offered = listed[kind.casefold()]
+        if wanted.casefold() not in {version.casefold() for version in offered}:
+            newest = ", ".join(sorted(offered, reverse=True)[:3]) or "none"
+            # No block: a version that is not served is refused when the target is read, or when Azure is asked what-if.
+            yield Finding(
+                check=Check.PROVIDER,
+                verdict=Verdict.WARNS,
+                message=f"the provider does not list the api-version {wanted} of {subject.target_type} here",
+                evidence=(f"listed: {newest}",),
+                advice="Azure hides some versions; if it refuses this one, take a fix with a listed one (Catalog.with_fixes)",
+            )
+    elif not any("/".join(segments[:depth]) in listed for depth in range(1, len(segments))):
+        # Azure hides some child types below types that it lists; nothing is to be said about those.
+        yield Finding(
+            check=Check.PROVIDER,
+            verdict=Verdict.WARNS,
+            message=f"the provider does not list the type {subject.target_type} here",
+            advice="Azure hides some types; should it refuse this one, the step fails and nothing is changed",
+        )
+
+
+def _listed(body: Any) -> dict[str, tuple[str, ...]]:
+    types = wire.pick(body, "resourceTypes")
+    return {
+        wire.text(item, "resourceType").casefold(): wire.texts(item, "apiVersions")
+        for item in (types if isinstance(types, list) else ())
+    }

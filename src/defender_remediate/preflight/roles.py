@@ -6,11 +6,11 @@ from defender_remediate.arm.session import ArmSession
 from defender_remediate.errors import RequestError
 from defender_remediate.models.finding import Finding
 from defender_remediate.models.ids import ResourceId
-from defender_remediate.planning.preflight.failures import is_not_offered
-from defender_remediate.planning.preflight.permissions import Grant, judge, lacking
-from defender_remediate.planning.preflight.places import group_of, parts, subscription_of
-from defender_remediate.planning.preflight.subject import Demand
-from defender_remediate.preflight.once import Offering, Once
+from defender_remediate.preflight.permissions import Grant, judge, lacking
+from defender_remediate.preflight.scopes import group_of, parts, subscription_of
+from defender_remediate.preflight.single_flight import Offering, Once
+from defender_remediate.preflight.subject import Demand
+from defender_remediate.preflight.unavailable import is_not_offered
 
 _VERSIONS = ("2022-04-01", "2015-07-01")
 

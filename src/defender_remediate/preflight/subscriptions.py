@@ -1,41 +1,64 @@
-"""Each subscription's own description, read once: its state, and its tenant."""
+"""What the state of a subscription means for a write."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from defender_remediate.arm.session import ArmSession
-from defender_remediate.errors import RequestError
-from defender_remediate.models import _wire
-from defender_remediate.preflight.once import Once
+import attrs
 
-_VERSION = "2022-12-01"
+from defender_remediate import wire
+from defender_remediate.models.finding import Check, Finding, Verdict
+
+_ENABLE = "enable the subscription again: its owner or the billing administrator can"
 
 
-class Subscriptions:
-    """Subscriptions by their id. Shared between threads; makes one request for each."""
+@attrs.frozen(kw_only=True)
+class State:
+    """One state that Azure knows, and what it means."""
 
-    def __init__(self, session: ArmSession) -> None:
-        self._session = session
-        self._once: Once[Any] = Once()
+    name: str
+    verdict: Verdict
+    why: str
+    advice: str
 
-    def body(self, subscription_id: str) -> Any:
-        """What Azure says of a subscription.
 
-        Raises:
-            RequestError, ConnectionFailedError, MalformedResponseError: It cannot be read.
-        """
-        path = f"/subscriptions/{subscription_id}"
-        return self._once.get(path.casefold(), lambda: self._session.get(path, api_version=_VERSION).body)
+STATES = (
+    State(name="Disabled", verdict=Verdict.BLOCKS, why="resources can be read and not be changed", advice=_ENABLE),
+    State(name="Deleted", verdict=Verdict.BLOCKS, why="it is being removed with all that is in it", advice=_ENABLE),
+    State(name="Warned", verdict=Verdict.BLOCKS, why="it is about to be disabled, and is read-only", advice=_ENABLE),
+    State(
+        name="PastDue",
+        verdict=Verdict.WARNS,
+        why="a payment is overdue; writes still work",
+        advice="settle it, or the subscription will be disabled",
+    ),
+)
+"""Every state but Enabled."""
 
-    def tenant(self, subscription_id: str) -> str:
-        """The tenant's id, in lower case; empty when this caller is not told.
 
-        Raises:
-            ConnectionFailedError, MalformedResponseError: No answer, or a broken one.
-        """
-        try:
-            return _wire.text(self.body(subscription_id), "tenantId").casefold()
-        except RequestError:
-            # A caller with rights on a group only may not read the subscription; its id is bound by the steps.
-            return ""
+def judge(body: Any) -> tuple[Finding, ...]:
+    """What the state of a subscription stops."""
+    name = wire.text(body, "state")
+    if name.casefold() == "enabled":
+        return ()
+    for state in STATES:
+        if state.name.casefold() == name.casefold():
+            message = f"the subscription is {state.name}: {state.why}"
+            return (
+                Finding(
+                    check=Check.SUBSCRIPTION,
+                    verdict=state.verdict,
+                    message=message,
+                    evidence=(f"state: {name}",),
+                    advice=state.advice,
+                ),
+            )
+    return (
+        Finding(
+            check=Check.SUBSCRIPTION,
+            verdict=Verdict.UNCHECKED,
+            message=f"the subscription is in the state {name or '(none)'}, and what that allows is not known",
+            evidence=(f"state: {name}",),
+            advice="look at it in the portal",
+        ),
+    )

@@ -13,7 +13,7 @@ from azure.core.pipeline.transport import HttpTransport
 
 from defender_remediate.arm.cloud import Endpoint
 from defender_remediate.arm.session import ArmSession
-from defender_remediate.testing.clock import VirtualClock
+from defender_remediate.testing.simulator.state.clock import VirtualClock
 
 BASE = "https://management.azure.com"
 

@@ -12,7 +12,7 @@ from azure.core.exceptions import ClientAuthenticationError
 
 from defender_remediate.arm.credential import SharedCredential
 from defender_remediate.errors import CredentialError, InvalidInputError
-from defender_remediate.testing.clock import VirtualClock
+from defender_remediate.testing.simulator.state.clock import VirtualClock
 
 
 class Slow:

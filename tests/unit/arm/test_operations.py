@@ -10,7 +10,7 @@ from defender_remediate.arm.operations import FinalVia, wait_for
 from defender_remediate.arm.session import ArmResponse, ArmSession
 from defender_remediate.errors import OperationFailedError, OperationTimeoutError
 from defender_remediate.models.plan import PlannedRequest
-from defender_remediate.testing.clock import VirtualClock
+from defender_remediate.testing.simulator.state.clock import VirtualClock
 
 PATH = "/subscriptions/s/resourceGroups/g/providers/Microsoft.X/things/t"
 RESOURCE = {"id": PATH, "properties": {"provisioningState": "Succeeded"}}

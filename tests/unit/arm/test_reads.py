@@ -22,7 +22,7 @@ from defender_remediate.errors import (
     ThrottledError,
     UnauthorizedError,
 )
-from defender_remediate.testing.clock import VirtualClock
+from defender_remediate.testing.simulator.state.clock import VirtualClock
 
 
 def failing(*errors: DefenderRemediateError) -> Callable[[], str]:

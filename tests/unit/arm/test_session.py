@@ -26,7 +26,7 @@ from defender_remediate.errors import (
     UnauthorizedError,
 )
 from defender_remediate.models.plan import PlannedRequest
-from defender_remediate.testing.clock import VirtualClock
+from defender_remediate.testing.simulator.state.clock import VirtualClock
 
 ACCOUNT = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/a"
 PATCH = PlannedRequest(method="PATCH", path=ACCOUNT, api_version="1", body={"properties": {"x": [1]}})

@@ -23,7 +23,7 @@ from defender_remediate.arm.throttle import (
     wait_for_ticket,
 )
 from defender_remediate.errors import ThrottledError
-from defender_remediate.testing.clock import VirtualClock
+from defender_remediate.testing.simulator.state.clock import VirtualClock
 
 BUCKET = Limit(size=200, per_second=10.0)
 WINDOW = Limit(size=15, window=5.0)

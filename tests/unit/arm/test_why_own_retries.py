@@ -12,7 +12,7 @@ from azure.core.rest import HttpRequest
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.errors import RequestError, ThrottledError
 from defender_remediate.models.plan import PlannedRequest
-from defender_remediate.testing.clock import VirtualClock
+from defender_remediate.testing.simulator.state.clock import VirtualClock
 
 URL = "https://management.azure.com/x?api-version=1"
 

@@ -17,8 +17,8 @@ from defender_remediate.catalog import Catalog
 from defender_remediate.discovery import Discovery
 from defender_remediate.models.ids import Scope
 from defender_remediate.testing import ArmSimulator
-from defender_remediate.testing.clock import VirtualClock
-from defender_remediate.testing.credential import SimulatedCredential
+from defender_remediate.testing.simulator.state.clock import VirtualClock
+from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
 
 Discover = Callable[..., Discovery]
 

@@ -11,7 +11,7 @@ import pytest
 from defender_remediate import Condition, FixAction, FixKind, TemplateExecutor
 from defender_remediate.arm.session import ArmResponse
 from defender_remediate.executors import PreviewContext
-from defender_remediate.testing.clock import VirtualClock
+from defender_remediate.testing.simulator.state.clock import VirtualClock
 
 VAULT = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv1"
 FIX = FixAction(

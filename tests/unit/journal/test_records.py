@@ -7,7 +7,7 @@ import pytest
 
 from defender_remediate.errors import JournalError
 from defender_remediate.journal.records import Noted, RunKind, decode, encode
-from defender_remediate.models._json import ABSENT
+from defender_remediate.json_values import ABSENT
 
 
 def test_every_record_survives_json_and_pickle(records):

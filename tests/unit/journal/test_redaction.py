@@ -6,14 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defender_remediate import Catalog
+from defender_remediate import Catalog, serialization
 from defender_remediate.journal.records import decode, encode
 from defender_remediate.journal.redaction import scrub
-from defender_remediate.models import _codec
-from defender_remediate.models._secrets import cleaned as _clean
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.plan import PlannedRequest, PropertyChange
 from defender_remediate.models.result import StepError
+from defender_remediate.redaction import cleaned as _clean
 
 SECRET = "hunter2-hunter2"
 KEY = "A" * 86 + "=="
@@ -131,5 +130,5 @@ def test_cleaning_once_is_enough(body):
 def test_no_bundled_fix_looks_like_a_secret():
     """A run of the catalog's own fixes is whole in its journal."""
     for fix in Catalog.bundled():
-        document = _codec.encode(fix)
+        document = serialization.encode(fix)
         assert _clean(document) == document, fix.key

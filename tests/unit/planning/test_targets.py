@@ -1,244 +1,120 @@
-"""What several fixes do to one target."""
+"""Reading what a fix is about."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
 import pytest
 
-from defender_remediate import Condition, FixAction, FixKind, FixParameter, Impact, Reversibility, SkipReason
-from defender_remediate.models._json import thaw
-from defender_remediate.planning.targets import (
-    Candidate,
-    has_own_version,
-    judge,
-    lock_name,
-    misplaced,
-    needs_resource,
-)
+from defender_remediate import Condition, FixAction, FixKind, FixParameter, SkipReason
+from defender_remediate.arm.session import ArmResponse
+from defender_remediate.errors import MalformedResponseError, NotFoundError
+from defender_remediate.fixes.candidates import Candidate, Refusal
+from defender_remediate.planning.targets import Reading, TargetReader
+from defender_remediate.testing.simulator.state.clock import VirtualClock
 
-GROUP = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg"
-SITE = f"{GROUP}/providers/Microsoft.Web/sites/app"
-NIC = f"{GROUP}/providers/Microsoft.Network/networkInterfaces/nic"
-JIT = "/subscriptions/${resource.subscription}/resourceGroups/${resource.group}/providers/A.B/c/${resource.location}"
-NSG = FixParameter(name="nsg", type="resource_id", description="?", same_location=True)
+SITE = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg/providers/Microsoft.Web/sites/x"
 
 
-def fix(name: str, value: Any = True, **more: Any) -> FixAction:
-    return FixAction(
-        **{
-            "key": name,
-            "title": f"{name} should be {value}",
-            "kind": "patch",
-            "resource_type": "Microsoft.Web/sites",
-            "api_version": "2023-12-01",
-            "body": {"properties": {name: value}},
-            "compliant_when": Condition(test="equals", path=f"properties.{name}", value=value),
-            **more,
-        }
+class Bodies:
+    """Reads from a table of bodies."""
+
+    clock = VirtualClock()
+
+    def __init__(self, bodies: Mapping[str, Any]) -> None:
+        self.bodies = bodies
+        self.asked: list[str] = []
+
+    def get(self, path: str, *, api_version: str, params: Mapping[str, str] | None = None) -> ArmResponse:
+        self.asked.append(path)
+        if path not in self.bodies:
+            raise NotFoundError(f"{path} is not there", status=404)
+        return ArmResponse(status=200, headers={}, body=self.bodies[path], request_id="", url=path, method="GET")
+
+    def query(self, path: str, *, api_version: str, body: Any, params: Mapping[str, str] | None = None) -> ArmResponse:
+        raise NotImplementedError
+
+    def follow(self, url: str) -> ArmResponse:
+        raise NotImplementedError
+
+
+def candidate(kind: str, **more: Any) -> Candidate:
+    """A fix of a site's settings."""
+    fix = FixAction(
+        key="k",
+        title="T",
+        kind=kind,
+        resource_type="Microsoft.Web/sites",
+        api_version="2023-12-01",
+        compliant_when=Condition(test="exists", path="properties.a", value=True),
+        **{"target": "config/web", "body": {"properties": {"a": 1}}, **more},
     )
+    return Candidate(fix=fix, key="k", resource_id=SITE, values={})
 
 
-def candidate(of: FixAction, **values: Any) -> Candidate:
-    return Candidate(fix=of, key=of.key, resource_id=SITE, values=values)
+@pytest.mark.parametrize("kinds", [("patch", "put"), ("put", "patch")])
+def test_a_put_creates_its_target_for_a_patch_beside_it(kinds: tuple[str, str]) -> None:
+    """Whichever of them comes first: one PUT carries both."""
+    reader = TargetReader(Bodies({SITE: {}}), lambda *_: (), covers=lambda _: True)
+    reading = reader.read(tuple(map(candidate, kinds)))
+    assert (reading.before, reading.missing) == (None, "")
+    assert "is not there" in reader.read((candidate(FixKind.PATCH),)).missing
 
 
-def test_fixes_of_one_target_become_one_body() -> None:
-    """Each is laid over what the one before it left."""
-    verdict = judge((candidate(fix("a")), candidate(fix("b"))), resource={}, before={"properties": {"c": 1}})
-    assert thaw(verdict.after) == {"properties": {"a": True, "b": True, "c": 1}}
-    assert [accepted.key for accepted in verdict.accepted] == ["a", "b"]
-    assert str(verdict.compliant_when) == "(properties.a equals true and properties.b equals true)"
+def test_a_type_that_azure_offers_no_version_of_is_a_typed_error() -> None:
+    """So that its resource is left out, and the plan of the others is made."""
+    extension = candidate("put", target="providers/Microsoft.Insights/diagnosticSettings/d")
+    reader = TargetReader(Bodies({SITE: {}}), lambda *_: (), covers=lambda _: True, tags_matter=True)
+    with pytest.raises(MalformedResponseError, match="no api-version"):
+        reader.read((extension,))
 
 
-def test_a_put_carries_what_a_patch_would_have_sent() -> None:
-    """Fixes of both kinds on one target become one PUT; alone each keeps its kind."""
-    patch, put = fix("a"), fix("b", kind="put")
-    assert candidate(patch).lane == candidate(put).lane
-    assert judge((candidate(patch), candidate(put)), resource={}, before={}).kind is FixKind.PUT
-    assert judge((candidate(patch),), resource={}, before={}).kind is FixKind.PATCH
+def test_no_body_is_in_a_repr() -> None:
+    """It may hold anything."""
+    reading = Reading(resource={"a": "planted-S3CR3T"}, before={"a": "planted-S3CR3T"})
+    assert "planted" not in repr(reading) + repr(candidate("put"))
 
 
-def test_one_fix_keeps_its_own_condition() -> None:
-    """A single condition is not wrapped."""
-    verdict = judge((candidate(fix("a")),), resource={}, before={})
-    assert verdict.compliant_when == fix("a").compliant_when
-
-
-def test_the_worst_impact_and_the_worst_way_back_count() -> None:
-    """A request that carries several fixes is as risky as the riskiest of them."""
-    verdict = judge(
-        (candidate(fix("a", impact="restart")), candidate(fix("b", reversibility="conditional", impact="none"))),
-        resource={},
-        before={},
-    )
-    assert verdict.impact is Impact.RESTART
-    assert verdict.reversibility is Reversibility.CONDITIONAL
-
-
-def test_a_compliant_target_is_left_alone() -> None:
-    """Nothing to do is an answer, not a request."""
-    verdict = judge((candidate(fix("a")),), resource={}, before={"properties": {"a": True}})
-    assert not verdict.accepted
-    assert verdict.refused[0].reason is SkipReason.ALREADY_COMPLIANT
-
-
-def test_a_fix_is_refused_where_it_does_not_apply() -> None:
-    """The condition is asked of the resource, not of the target."""
-    applies = Condition(test="not", of=(Condition(test="matches", path="kind", value=".*functionapp.*"),))
-    group = (candidate(fix("a", applies_when=applies, target="config/web")),)
-    assert (
-        judge(group, resource={"kind": "functionapp,linux"}, before={}).refused[0].reason is SkipReason.NOT_APPLICABLE
-    )
-    assert judge(group, resource={"kind": "app"}, before={}).accepted
-
-
-def test_a_fix_that_would_undo_another_is_refused() -> None:
-    """The first one stays; the second is named as conflicting."""
-    verdict = judge((candidate(fix("a", True)), candidate(fix("a", False, key="b"))), resource={}, before={})
-    assert [accepted.key for accepted in verdict.accepted] == ["a"]
-    assert verdict.refused[0].reason is SkipReason.CONFLICTS
-    assert "it would undo 'a should be True'" in verdict.refused[0].message
-
-
-def test_a_fix_that_would_not_close_its_condition_is_refused() -> None:
-    """A change that leaves the recommendation open is not worth making."""
-    useless = fix("a", compliant_when=Condition(test="equals", path="properties.other", value=1))
-    verdict = judge((candidate(useless),), resource={}, before={})
-    assert verdict.refused[0].reason is SkipReason.PREVIEW_FAILED
-    assert "would not bring about properties.other equals 1" in verdict.refused[0].message
-
-
-def test_only_one_template_deploys_to_a_target() -> None:
-    """What a template leaves behind cannot be computed, so the second has to wait."""
-    template = fix("a", kind="template", body=None, template={"resources": []})
-    verdict = judge((candidate(template), candidate(attrs.evolve(template, key="b"))), resource={}, before=None)
-    assert [accepted.key for accepted in verdict.accepted] == ["a"]
-    assert verdict.refused[0].reason is SkipReason.CONFLICTS
+NEAR = FixParameter(name="log", type="resource_id", description="?", resource_type="A.B/c/d", same_location=True)
+LOG = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg/providers/A.B/c/x"
 
 
 @pytest.mark.parametrize(
-    ("of", "needed", "own"),
+    ("bodies", "problem"),
     [
-        (fix("a"), True, True),
-        (fix("a", target="config/web"), False, True),
-        (fix("a", target="config/web", applies_when=Condition(test="exists", path="kind", value=True)), True, True),
-        (fix("a", target="config/web", body={"location": "${resource.location}"}), True, True),
-        (fix("a", target="providers/Microsoft.Insights/diagnosticSettings"), False, False),
-        (fix("a", resource_type="Microsoft.Resources/subscriptions", target="x/y"), False, False),
-        (fix("a", target=JIT), True, False),
-        (fix("a", target="${nsg}/rules/x", parameters=(attrs.evolve(NSG, same_location=False),)), False, False),
-        (fix("a", target="providers/x/y/z", parameters=(NSG,)), True, False),
-        (fix("a", linked="x[*].id", linked_type="A.B/c"), True, False),
-        (fix("a", linked="x[*].id", linked_type="A.B/c", target="x/y"), True, False),
-        (
-            fix("a", target="x/y", compliant_when=Condition(test="equals", path="a", value="${resource.location}")),
-            True,
-            True,
-        ),
+        ({LOG: {"location": "West Europe"}}, ""),
+        ({LOG: {"location": "westus"}}, "'log' is in westus, and has to be in westeurope as the resource is"),
+        ({}, f"'log': {LOG} is not there"),
     ],
 )
-def test_the_resource_is_read_only_when_something_needs_it(of: FixAction, needed: bool, own: bool) -> None:
-    """A read that nobody looks at is a request too many."""
-    assert needs_resource(of) is needed
-    assert has_own_version(of) is own
+def test_a_parameter_has_to_be_where_the_resource_is(bodies: dict[str, Any], problem: str) -> None:
+    """The resource at the top is looked at, once."""
+    reads = Bodies(bodies)
+    reader = TargetReader(reads, lambda *_: ("2024-01-01",), covers=lambda _: True)
+    asking = attrs.evolve(candidate("put", parameters=(NEAR,)), values={"log": f"{LOG}/d/y"})
+    for _ in range(2):
+        assert reader.far_parameter(asking, {"location": "westeurope"}) == problem
+    assert reads.asked == [LOG]
+    other = attrs.evolve(NEAR, same_location=False)
+    assert reader.far_parameter(candidate("put", parameters=(other,)), {}) == ""
 
 
-def test_targets_are_filled_in_and_compared_without_case() -> None:
-    """Candidates for one target share a lane, however their ids are written."""
-    child = fix("a", target="slots/${slot}/config/web/")
-    one = candidate(child, slot="stage")
-    other = Candidate(fix=child, key="b", resource_id=SITE.upper(), values={"slot": "STAGE"})
-    assert one.target_id == f"{SITE}/slots/stage/config/web"
-    assert one.lane == other.lane
-    assert candidate(fix("a")).target_id == SITE
-
-
-def test_a_resource_and_its_children_share_a_lock() -> None:
-    """Two writes to one resource never run at the same time."""
-    assert lock_name(f"{SITE}/config/web") == lock_name(SITE.upper())
-    assert lock_name(GROUP) == GROUP.casefold()
-
-
-def test_a_target_may_be_a_whole_id() -> None:
-    """With a slash in front, from a parameter, or where a link led; then it is elsewhere."""
-    values = {"resource.subscription": "s", "resource.group": "g", "resource.location": "west", "nsg": NIC}
-    assert (
-        candidate(fix("a", target=JIT), **values).target_id == "/subscriptions/s/resourceGroups/g/providers/A.B/c/west"
+def test_variants_are_unfolded_by_one_read() -> None:
+    """The body is kept for what comes after; a fix that is alone needs no read, and one that is gone says so."""
+    some = attrs.evolve(candidate("put", target=""), resource_id=SITE)
+    when = Condition(test="equals", path="kind", value="b")
+    group = tuple(
+        attrs.evolve(some, fix=attrs.evolve(some.fix, variant=name, applies_when=attrs.evolve(when, value=name)))
+        for name in ("a", "b")
     )
-    by_parameter = fix("a", target="${nsg}/rules/x", parameters=(NSG,))
-    assert candidate(by_parameter, **values).target_id == f"{NIC}/rules/x"
-    linked = attrs.evolve(candidate(fix("a", linked="x", linked_type="y")), linked_id=NIC)
-    assert linked.target_id == NIC
-    below = attrs.evolve(linked, fix=attrs.evolve(linked.fix, target="rules/x"))
-    assert below.target_id == f"{NIC}/rules/x"
-    assert [each.fix.is_elsewhere for each in (candidate(fix("a", target=JIT)), candidate(by_parameter), linked)] == [
-        True,
-        True,
-        True,
-    ]
-    assert not fix(
-        "a", target="${x}/y", parameters=(FixParameter(name="x", type="string", description="?"),)
-    ).is_elsewhere
-
-
-def test_two_resources_never_share_a_request() -> None:
-    """A request is about one resource, so that its result is."""
-    one = candidate(fix("a", target="${nsg}/rules/x", parameters=(NSG,)), nsg=NIC)
-    assert one.lane != attrs.evolve(one, resource_id=f"{SITE}2").lane
-
-
-def test_a_fix_stays_in_the_subscription_of_its_resource() -> None:
-    """Also when a link or a parameter leads out of it, or to nothing at all."""
-    by_parameter = fix("a", target="${nsg}/rules/x", parameters=(NSG,))
-    assert misplaced(candidate(by_parameter, nsg=NIC.upper())) == ""
-    assert "in another subscription" in misplaced(candidate(by_parameter, nsg=NIC.replace("1111-", "2222-", 1)))
-    assert "in another subscription" in misplaced(candidate(by_parameter, nsg="/providers/A.B/c/d"))
-    assert "is not an Azure id" in misplaced(candidate(by_parameter, nsg=f"{GROUP}/"))
-    assert misplaced(candidate(fix("a"))) == ""
-
-
-@pytest.mark.parametrize("value", ["..", "../../b", "a/b", "a?b=c", "a#b", "a%2Fb", "a\\b", "."])
-def test_a_value_cannot_lead_the_target_astray(value: str) -> None:
-    """A name stays one name below the resource; an id may have slashes, and nothing else that changes the path."""
-    name = FixParameter(name="name", type="string", description="?")
-    by_name = fix("a", target="rules/${name}", parameters=(name,))
-    assert "would make another path of it" in misplaced(candidate(by_name, name=value))
-    assert misplaced(candidate(by_name, name="NetworkWatcher west.1")) == ""
-    assert misplaced(candidate(fix("a", body={"a": "${name}"}, parameters=(name,)), name=value)) == ""
-    by_id = fix("a", target="${nsg}/rules/x", parameters=(NSG,))
-    assert "would make another path of it" in misplaced(candidate(by_id, nsg=f"{GROUP}/../{NIC}"))
-
-
-def test_a_condition_knows_the_values() -> None:
-    """What is compared with may name the resource, for targets that several resources share."""
-    mine = Condition(test="equals", path="id", value="${resource.id}")
-    member = fix(
-        "a",
-        body={"members": [{"id": "${resource.id}", "on": True}]},
-        lists={"members": "by:id"},
-        compliant_when=Condition(test="some", path="members", of=(mine,)),
-    )
-    verdict = judge(
-        (candidate(member, **{"resource.id": SITE}),), resource={}, before={"members": [{"id": "x", "on": False}]}
-    )
-    assert thaw(verdict.after) == {"members": [{"id": "x", "on": False}, {"id": SITE, "on": True}]}
-    assert str(verdict.compliant_when) == f'some of members: id equals "{SITE}"'
-    again = judge((candidate(member, **{"resource.id": SITE}),), resource={}, before=verdict.after)
-    assert again.refused[0].reason is SkipReason.ALREADY_COMPLIANT
-
-
-def test_a_removal_is_a_change() -> None:
-    """What must not be there is taken out, and the second plan is empty."""
-    gone = fix(
-        "a",
-        body=None,
-        remove=("properties.key",),
-        compliant_when=Condition(test="exists", path="properties.key", value=False),
-    )
-    verdict = judge((candidate(gone),), resource={}, before={"properties": {"key": 1, "b": 2}})
-    assert thaw(verdict.after) == {"properties": {"b": 2}}
-    assert (
-        judge((candidate(gone),), resource={}, before=verdict.after).refused[0].reason is SkipReason.ALREADY_COMPLIANT
-    )
+    reads = Bodies({SITE: {"kind": "b"}})
+    reader = TargetReader(reads, lambda *_: (), covers=lambda _: True)
+    assert reader.unfold((some,)) == (some,)
+    assert reader.unfold(group) == (group[1],)
+    assert reader.read((group[1],)).before == {"kind": "b"}
+    assert reads.asked == [SITE]
+    (refused,) = TargetReader(Bodies({}), lambda *_: (), covers=lambda _: True).unfold(group)
+    assert isinstance(refused, Refusal)
+    assert refused.reason is SkipReason.NOT_FOUND

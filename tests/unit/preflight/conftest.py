@@ -11,9 +11,9 @@ import pytest
 
 from defender_remediate.arm.cloud import resolve_endpoint
 from defender_remediate.arm.session import ArmSession
+from defender_remediate.fixes.diff import changes
 from defender_remediate.models.plan import RemediationStep
-from defender_remediate.planning.changes import changes
-from defender_remediate.planning.preflight.subject import Subject
+from defender_remediate.preflight.subject import Subject
 from defender_remediate.testing import ArmSimulator
 
 

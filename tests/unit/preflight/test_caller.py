@@ -13,7 +13,7 @@ from defender_remediate.arm.cloud import resolve_endpoint
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.errors import CredentialError
 from defender_remediate.preflight.caller import object_id
-from defender_remediate.testing.clock import VirtualClock
+from defender_remediate.testing.simulator.state.clock import VirtualClock
 
 ME = "AAAAAAAA-0000-4000-8000-000000000001"
 

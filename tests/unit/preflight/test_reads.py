@@ -19,12 +19,13 @@ from defender_remediate.errors import (
 )
 from defender_remediate.models.finding import Check, Verdict
 from defender_remediate.models.plan import PlannedRequest
-from defender_remediate.planning.preflight.subject import Demand, Subject
-from defender_remediate.preflight import Preflight, Subscriptions, lists
+from defender_remediate.preflight import Preflight, Subscriptions
+from defender_remediate.preflight import attached as lists
 from defender_remediate.preflight.containers import Containers
-from defender_remediate.preflight.policies import Policies
-from defender_remediate.preflight.providers import Providers
+from defender_remediate.preflight.policy_reader import Policies
+from defender_remediate.preflight.provider_reader import Providers
 from defender_remediate.preflight.roles import Roles
+from defender_remediate.preflight.subject import Demand, Subject
 from defender_remediate.testing import ArmSimulator
 
 WRITE = "Microsoft.Storage/storageAccounts/write"

@@ -6,8 +6,8 @@ from collections import Counter
 from typing import Any
 
 from defender_remediate.testing import ArmSimulator
-from defender_remediate.testing.facts import facts
-from defender_remediate.testing.kinds import shipped_kinds
+from defender_remediate.testing.simulator.state.facts import facts
+from defender_remediate.testing.simulator.state.types import shipped_kinds
 
 
 def all_assessments(demo: ArmSimulator, ask: Any) -> list[Any]:

@@ -16,8 +16,8 @@ from azure.core.pipeline.transport import HttpRequest as OldRequest
 from azure.core.rest import HttpRequest
 
 from defender_remediate.testing import ArmSimulator
-from defender_remediate.testing.credential import TOKEN
-from defender_remediate.testing.simulator import content_of
+from defender_remediate.testing.simulator.simulator import content_of
+from defender_remediate.testing.simulator.transport.credential import TOKEN
 
 AUTH = {"Authorization": f"Bearer {TOKEN}"}
 URL = "https://management.azure.com/subscriptions?api-version=2022-12-01"

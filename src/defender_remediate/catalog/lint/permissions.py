@@ -1,0 +1,71 @@
+"""The Azure actions that a fix cannot do without, told from what it reads and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from defender_remediate.catalog.lint.bodies import Subject
+from defender_remediate.catalog.lint.problem import Objection, warning
+from defender_remediate.catalog.lint.rendering import NESTED, deployed
+from defender_remediate.fixes.candidates import needs_resource
+from defender_remediate.models.fix import FixAction, FixKind
+
+DEPLOYMENT = tuple(
+    f"Microsoft.Resources/deployments/{action}"
+    for action in ("read", "write", "validate/action", "whatIf/action", "operationstatuses/read")
+)
+# Naming a resource of these types in another one is a permission of its own.
+_JOINS: Mapping[str, str] = {
+    "microsoft.network/virtualnetworks/subnets": "Microsoft.Network/virtualNetworks/subnets/join/action",
+    "microsoft.network/networksecuritygroups": "Microsoft.Network/networkSecurityGroups/join/action",
+    "microsoft.network/ddosprotectionplans": "Microsoft.Network/ddosProtectionPlans/join/action",
+    "microsoft.network/applicationgatewaywebapplicationfirewallpolicies": (
+        "Microsoft.Network/ApplicationGatewayWebApplicationFirewallPolicies/join/action"
+    ),
+    "microsoft.managedidentity/userassignedidentities": "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",
+}
+_NO_ACTION = {"microsoft.resources/subscriptions"}
+
+
+def names_its_permissions(subject: Subject) -> Iterator[Objection]:
+    """The actions that read and write what the fix reads and writes are named, and those that it implies."""
+    fix = subject.fix
+    named = [permission.casefold() for permission in fix.permissions]
+    for action in dict.fromkeys(_needed(subject)):
+        if action.casefold() not in named:
+            yield Objection(f"{action} is missing")
+    if len(set(named)) < len(named):
+        yield Objection("one permission is named twice")
+    if fix.kind is not FixKind.TEMPLATE and any(action.casefold() in named for action in DEPLOYMENT):
+        yield warning("permissions of a deployment are named, and the fix deploys nothing")
+
+
+def _needed(subject: Subject) -> Iterator[str]:
+    fix, kind = subject.fix, subject.target.type
+    if kind.casefold() not in _NO_ACTION:
+        yield f"{kind}/read"
+    if needs_resource(fix) and fix.resource_type.casefold() not in _NO_ACTION:
+        yield f"{fix.resource_type}/read"
+    if fix.kind is FixKind.TEMPLATE:
+        yield from DEPLOYMENT
+        for resource in deployed(fix.template or {}):
+            if resource["type"].casefold() != NESTED:
+                yield f"{resource['type']}/write"
+    else:
+        yield f"{kind}/write"
+    yield from _joins(fix)
+
+
+def _joins(fix: FixAction) -> Iterator[str]:
+    for parameter in fix.parameters:
+        if parameter.resource_type.casefold() in _JOINS:
+            yield _JOINS[parameter.resource_type.casefold()]
+    types = [resource["type"].casefold() for resource in deployed(fix.template or {})]
+    if "microsoft.network/privateendpoints" in types:
+        yield f"{fix.resource_type}/privateEndpointConnectionsApproval/action"
+    if "microsoft.insights/diagnosticsettings" in types and _names_workspace(fix):
+        yield "Microsoft.OperationalInsights/workspaces/sharedKeys/action"
+
+
+def _names_workspace(fix: FixAction) -> bool:
+    return any(each.resource_type.casefold() == "microsoft.operationalinsights/workspaces" for each in fix.parameters)

@@ -1,0 +1,80 @@
+"""What a proof finds."""
+
+from __future__ import annotations
+
+import attrs
+
+from defender_remediate.enums import Word
+from defender_remediate.models.notebook import notebook
+
+
+class ProblemSeverity(Word):
+    """How bad a problem of a catalog is."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+class Law(Word):
+    """What is asked of every fix."""
+
+    FORM = "has-the-form"
+    CLOSES = "closes-its-condition"
+    LEAST_CHANGE = "changes-nothing-else"
+    IDEMPOTENT = "is-empty-the-second-time"
+    WAY_BACK = "has-a-way-back"
+    SCHEMA = "fits-the-schema"
+    STRICTER = "leaves-stricter-alone"
+    KIND = "is-written-the-right-way"
+    PERMISSIONS = "names-its-permissions"
+    PARAMETERS = "explains-its-parameters"
+    SECRETS = "holds-no-secret"
+    TEMPLATE = "has-a-sound-template"
+    AIM = "aims-at-its-condition"
+
+
+@notebook
+@attrs.frozen(kw_only=True, str=False)
+class CatalogProblem:
+    """A law that a fix does not keep.
+
+    Attributes:
+        key: The fix's assessment key; empty for a file that could not be read as a catalog.
+        resource_type, variant: Which of the fixes with this key it is.
+        law: What is asked of every fix.
+        message: What is wrong, and on which body.
+        severity: An error must be mended; a warning wants a reason.
+        source: The catalog file; empty for a fix that came from none.
+    """
+
+    key: str
+    resource_type: str = ""
+    variant: str = ""
+    law: Law = attrs.field(converter=Law)
+    message: str
+    severity: ProblemSeverity = attrs.field(default=ProblemSeverity.ERROR, converter=ProblemSeverity)
+    source: str = ""
+
+    @property
+    def is_error(self) -> bool:
+        """Whether it must be mended."""
+        return self.severity is ProblemSeverity.ERROR
+
+    def __str__(self) -> str:
+        variant = f" ({self.variant})" if self.variant else ""
+        place = f"{self.key} on {self.resource_type}{variant}" if self.resource_type else self.key
+        mark = "" if self.is_error else " (warning)"
+        return ": ".join(part for part in (self.source, place, f"{self.law}{mark}", self.message) if part)
+
+
+@attrs.frozen
+class Objection:
+    """What one proof says of the fix it was given; ``check`` adds which fix that is."""
+
+    message: str
+    severity: ProblemSeverity = ProblemSeverity.ERROR
+
+
+def warning(message: str) -> Objection:
+    """A finding that wants a reason and is no mistake for certain."""
+    return Objection(message, ProblemSeverity.WARNING)

@@ -1,0 +1,189 @@
+"""Values that answer one question with yes or with no, and values that are stricter than another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from defender_remediate.fixes.conditions import same, version
+from defender_remediate.json_values import ABSENT
+from defender_remediate.models.condition import Condition, Test
+
+STRANGER = "stranger"
+# Words of Azure of which each is stricter than the one before it, and where they mean that.
+LADDERS = (
+    ("immutab", ("Disabled", "Unlocked", "Locked")),
+    ("softdelete", ("Off", "On", "AlwaysOn")),
+    ("defaultaction", ("Allow", "Deny")),
+    ("ftpsstate", ("AllAllowed", "FtpsOnly", "Disabled")),
+    ("clientcertmode", ("Optional", "OptionalInteractiveUser", "Required")),
+    ("firewall", ("Detection", "Prevention")),
+    ("pricingtier", ("Free", "Standard")),
+)
+# Numbers with such names mean "for this long" or "this many": more of it is stricter.
+_AMOUNTS = re.compile(r"(days|retention|period|count)\w*\Z", re.IGNORECASE)
+_LAST_NUMBER = re.compile(r"(\d+)(?!.*\d)")
+
+
+def wrong(leaf: Condition, shape: Any = ABSENT) -> Iterator[Any]:
+    """Values that answer the question of a leaf with no, most of the time; the caller judges each of them."""
+    yield from _WRONG[leaf.test](leaf.value, shape)
+
+
+def right(leaf: Condition, shape: Any = ABSENT) -> Iterator[Any]:
+    """Values that answer the question of a leaf with yes, most of the time; the caller judges each of them."""
+    yield from _RIGHT[leaf.test](leaf.value, shape)
+
+
+def stricter(path: str, value: Any, shape: Any = ABSENT) -> Iterator[Any]:
+    """Values that ask for more than this one, where Azure's words, versions and amounts have an order.
+
+    Args:
+        path: Where it stands: what a number or a word means, only its name tells.
+        value: What is asked for.
+        shape: What is known of the values that Azure takes there.
+    """
+    words = _words(shape)
+    if is_versioned(path, value):
+        higher = [word for word in words if (version(word) or (0, 0)) > (version(value) or (0, 0))]
+        yield from higher or ([] if words else [_moved(str(value), 1)])
+    elif _is_number(value) and _AMOUNTS.search(path) and value > 0:
+        yield from (value + 1, value * 10)
+    elif isinstance(value, str):
+        for place, ladder in LADDERS:
+            folded = [word.casefold() for word in ladder]
+            if place in path.casefold() and value.casefold() in folded:
+                known = {word.casefold(): word for word in words or ladder}
+                yield from (known[word] for word in folded[folded.index(value.casefold()) + 1 :] if word in known)
+
+
+def is_versioned(path: str, value: Any) -> bool:
+    """Whether this is the version of a protocol, so that higher is stricter."""
+    return bool(re.search(r"(tls|ssl)\w*\Z|tlsversion", path, re.IGNORECASE)) and version(value) is not None
+
+
+def opposite(value: Any) -> Any:
+    """A value of the same form that says something else."""
+    if isinstance(value, Mapping):
+        return {name: opposite(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [STRANGER]
+    if isinstance(value, bool):
+        return not value
+    return STRANGER if isinstance(value, str) else value + 1 if _is_number(value) else STRANGER
+
+
+def example(pattern: str) -> str:
+    """A text that a plain regular expression matches as a whole, most of the time."""
+    text = re.sub(r"\(\?\w+\)|\A\^|\$\Z", "", pattern)
+    text = re.sub(r"\((?:\?:)?([^()|]*)[^()]*\)", r"\1", text)
+    text = re.sub(r"\[\^[^\]]*\][*+?]?|\[(\\?.)[^\]]*\][*+?]?", lambda found: (found[1] or "x")[-1], text)
+    text = re.sub(r"\.[*?]", "", text).replace(".+", "x")
+    text = re.sub(r"\\d[+*]?", "1", text)
+    text = re.sub(r"\\([.\-/])", r"\1", text)
+    return text.split("|")[0]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _moved(text: str, by: int) -> str:
+    """The same version, higher or lower in its last number; TLS 1.2 becomes 1.3 or 1.1."""
+    return _LAST_NUMBER.sub(lambda found: str(int(found[1]) + by), text)
+
+
+def _words(shape: Any) -> tuple[str, ...]:
+    return tuple(shape) if isinstance(shape, list) else ()
+
+
+def _other_than(values: tuple[Any, ...], shape: Any) -> Iterator[Any]:
+    yield from (word for word in _words(shape) if not any(same(word, value) for value in values))
+
+
+def _not_equal(value: Any, shape: Any) -> Iterator[Any]:
+    yield ABSENT
+    yield from _other_than((value,), shape)
+    if not _words(shape):
+        yield opposite(value)
+    if _is_number(value):
+        yield from (0, value + 1)
+    yield None
+
+
+def _below(value: Any, shape: Any) -> Iterator[Any]:
+    yield ABSENT
+    if _is_number(value):
+        yield from (value - 1, 0)
+        return
+    words = _words(shape)
+    yield from (word for word in words if (version(word) or (9, 9)) < (version(value) or (0, 0)))
+    yield from (() if words else (_moved(str(value), -1), "unreadable"))
+
+
+def _above(value: Any, shape: Any) -> Iterator[Any]:
+    yield value
+    yield from (value + 1, value * 10) if _is_number(value) else stricter("tls", value, shape)
+
+
+def _unlike(value: Any, shape: Any) -> Iterator[Any]:
+    yield from (ABSENT, opposite(value))
+    yield from _other_than((value,), shape)
+
+
+def _one_of(value: Any, _: Any) -> Iterator[Any]:
+    yield from value
+
+
+def _none_of(value: Any, shape: Any) -> Iterator[Any]:
+    yield ABSENT
+    yield from _other_than(value, shape)
+    yield from () if _words(shape) else (STRANGER,)
+
+
+def _existing(value: Any, shape: Any) -> Iterator[Any]:
+    words = _words(shape)
+    yield from (words[0] if words else STRANGER, {STRANGER: STRANGER}) if value else (ABSENT, None)
+
+
+def _missing(value: Any, shape: Any) -> Iterator[Any]:
+    yield from _existing(not value, shape)
+
+
+def _without(value: Any, shape: Any) -> Iterator[Any]:
+    yield from (ABSENT, [])
+    if isinstance(shape, Mapping):
+        yield [opposite(value)]
+    elif shape is not ABSENT:
+        yield from ("", "None", *(word for word in _words(shape) if str(value).casefold() not in word.casefold()))
+
+
+def _holding(value: Any, shape: Any) -> Iterator[Any]:
+    if not isinstance(shape, Mapping):
+        yield from (str(value), f"{STRANGER}, {value}")
+    if isinstance(shape, Mapping) or shape is ABSENT:
+        yield from ([value], [opposite(value), value])
+
+
+_Values = Mapping[Test, Callable[[Any, Any], Iterator[Any]]]
+_WRONG: _Values = {
+    Test.EQUALS: _not_equal,
+    Test.NOT_EQUALS: lambda value, _: iter((value,)),
+    Test.IN: _none_of,
+    Test.NOT_IN: _one_of,
+    Test.EXISTS: _missing,
+    Test.AT_LEAST: _below,
+    Test.CONTAINS: _without,
+    Test.MATCHES: lambda *_: iter((ABSENT, "", "~")),
+}
+_RIGHT: _Values = {
+    Test.EQUALS: lambda value, _: iter((value,)),
+    Test.NOT_EQUALS: _unlike,
+    Test.IN: _one_of,
+    Test.NOT_IN: _none_of,
+    Test.EXISTS: _existing,
+    Test.AT_LEAST: _above,
+    Test.CONTAINS: _holding,
+    Test.MATCHES: lambda value, _: iter((example(value), STRANGER, "1")),
+}

@@ -1,0 +1,94 @@
+"""Whether a body meets a condition."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from defender_remediate.fixes.paths import look_up
+from defender_remediate.json_values import ABSENT
+from defender_remediate.models.condition import Condition, Test
+
+_VERSION = re.compile(r"(?:(?:tls|ssl)\s*)?v?(\d+)(?:[._](\d+))?\Z")
+_PACKED = re.compile(r"(?:tls|ssl)v?(\d)(\d)\Z")
+
+
+def holds(condition: Condition, body: Any) -> bool:
+    """Whether the body meets the condition. A body that is not there (None) has no members."""
+    if condition.test in _JOINED:
+        return _JOINED[condition.test](condition, body)
+    return _LEAVES[condition.test](look_up(body, condition.path), condition.value)
+
+
+def same(left: Any, right: Any) -> bool:
+    """Whether two JSON values say the same to Azure: texts without regard to case, members in any order."""
+    if isinstance(left, str) and isinstance(right, str):
+        return left.casefold() == right.casefold()
+    if isinstance(left, bool) is not isinstance(right, bool):
+        return False
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, (tuple, list)) and isinstance(right, (tuple, list)):
+        return len(left) == len(right) and all(map(same, left, right))
+    return bool(left == right)
+
+
+def version(value: Any) -> tuple[int, int] | None:
+    """A protocol version as numbers: ``TLS1_2``, ``1.2``, ``TLSv1.2`` and ``Tls12`` are all (1, 2); else None."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    text = str(value).strip().casefold()
+    match = _PACKED.match(text) or _VERSION.match(text)
+    return (int(match[1]), int(match[2] or 0)) if match else None
+
+
+def _at_least(found: Any, floor: Any) -> bool:
+    if _is_number(found) and _is_number(floor):
+        return bool(found >= floor)
+    got, wanted = version(found), version(floor)
+    return got is not None and wanted is not None and got >= wanted
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _contains(found: Any, value: Any) -> bool:
+    if isinstance(found, str):
+        return isinstance(value, str) and value.casefold() in found.casefold()
+    return isinstance(found, (tuple, list)) and any(same(item, value) for item in found)
+
+
+def _matches(found: Any, value: Any) -> bool:
+    return isinstance(found, str) and re.fullmatch(value, found, re.IGNORECASE) is not None
+
+
+def _some(condition: Condition, body: Any) -> bool:
+    found = look_up(body, condition.path)
+    return isinstance(found, (tuple, list)) and any(holds(condition.of[0], item) for item in found)
+
+
+def _every(condition: Condition, body: Any) -> bool:
+    found = look_up(body, condition.path)
+    # An empty array proves nothing: no rule is not the same as every rule being right.
+    return isinstance(found, (tuple, list)) and bool(found) and all(holds(condition.of[0], item) for item in found)
+
+
+_LEAVES: Mapping[Test, Callable[[Any, Any], bool]] = {
+    Test.EQUALS: same,
+    Test.NOT_EQUALS: lambda found, value: not same(found, value),
+    Test.IN: lambda found, value: any(same(found, item) for item in value),
+    Test.NOT_IN: lambda found, value: not any(same(found, item) for item in value),
+    Test.EXISTS: lambda found, value: (found is not ABSENT and found is not None) is bool(value),
+    Test.AT_LEAST: _at_least,
+    Test.CONTAINS: _contains,
+    Test.MATCHES: _matches,
+}
+_JOINED: Mapping[Test, Callable[[Condition, Any], bool]] = {
+    Test.ALL: lambda condition, body: all(holds(part, body) for part in condition.of),
+    Test.ANY: lambda condition, body: any(holds(part, body) for part in condition.of),
+    Test.NOT: lambda condition, body: not holds(condition.of[0], body),
+    Test.SOME: _some,
+    Test.EVERY: _every,
+}

@@ -1,0 +1,208 @@
+"""What a body becomes when a fix is laid over it. Nothing that the fix does not name changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from defender_remediate.fixes.conditions import holds, same
+from defender_remediate.fixes.paths import assign, join, look_up, member, split
+from defender_remediate.json_values import ABSENT, FrozenMap, canonical, thaw
+from defender_remediate.models.condition import Condition, Test
+from defender_remediate.models.fix import ListMerge
+
+NO_IDENTITY = "None"
+"""The type of an identity that is none: how one is taken away, and how some providers show it then."""
+
+_Path = tuple[str, ...]
+_Asked = Mapping[str, tuple[Condition, ...]]
+
+
+def lay_over(
+    before: Any,
+    desired: Mapping[str, Any],
+    *,
+    lists: Mapping[str, Any],
+    compliant_when: Condition,
+    remove: Iterable[str] = (),
+) -> FrozenMap:
+    """The body after a fix: ``desired`` merged into ``before``, which may be None.
+
+    Objects are merged member by member, arrays as ``lists`` says: see ``ListMerge``. A comma-separated text is joined
+    when ``lists`` says ``union``. What ``remove`` names is taken out; null is left as it is, because it says the same.
+    A member that already satisfies the fix's own condition is left as it is, so a stricter value is never weakened;
+    the same holds for an element that ``some`` or ``every`` asks about.
+    """
+    merging = _Merging(
+        lists={join(split(path)).casefold(): ListMerge.parse(str(how)) for path, how in lists.items()},
+        kept=_satisfied(compliant_when, before),
+        asked=_asked_of_elements(compliant_when, ()),
+    )
+    start = before if isinstance(before, Mapping) else {}
+    after = merging.objects(start, desired, ())
+    for path in remove:
+        found = look_up(after, path)
+        if found is not ABSENT and found is not None and join(split(path)).casefold() not in merging.kept:
+            after = assign(after, path, ABSENT)
+    return FrozenMap(after)
+
+
+@attrs.frozen
+class _Merging:
+    """How one body is merged.
+
+    Attributes:
+        lists: What happens to an array, by path, with the member that its elements are known by.
+        kept: The paths of members that are left as they are.
+        asked: What the fix's condition asks of the elements of an array, by its path.
+    """
+
+    lists: Mapping[str, tuple[ListMerge, str]]
+    kept: frozenset[str]
+    asked: _Asked
+
+    def objects(self, before: Mapping[str, Any], desired: Mapping[str, Any], at: _Path) -> dict[str, Any]:
+        after = dict(before)
+        for name, value in desired.items():
+            key = member(before, name)
+            after[key] = self._value(before.get(key, ABSENT), value, (*at, name))
+        return {key: value for key, value in after.items() if value is not ABSENT}
+
+    def _value(self, before: Any, desired: Any, at: _Path) -> Any:
+        path = join(at).casefold()
+        if path in self.kept:
+            return before
+        if isinstance(desired, Mapping):
+            return self.objects(before if isinstance(before, Mapping) else {}, desired, at)
+        how, name = self.lists.get(path, (None, ""))
+        if isinstance(desired, (tuple, list)):
+            return self._array(before, desired, at, how=how or ListMerge.UNION, name=name)
+        if path == "identity.type" or how is ListMerge.UNION:
+            return _comma_union(before, desired)
+        return _unchanged(before, desired)
+
+    def _array(self, before: Any, desired: Sequence[Any], at: _Path, *, how: ListMerge, name: str) -> Any:
+        if not isinstance(before, (tuple, list)):
+            # There is no element to lay anything over.
+            return before if how is ListMerge.EACH else desired
+        if how is ListMerge.EACH:
+            return [self._element(item, desired[0], at, name) for item in before]
+        if how is ListMerge.BY:
+            return self._known_by(before, desired, at, name)
+        return _unchanged(before, desired) if how is ListMerge.REPLACE else _union(before, desired)
+
+    def _known_by(self, before: Sequence[Any], desired: Sequence[Any], at: _Path, name: str) -> list[Any]:
+        after = list(before)
+        for wanted in desired:
+            key = _named(wanted, name)
+            places = [place for place, item in enumerate(before) if key is not ABSENT and same(_named(item, name), key)]
+            for place in places:
+                after[place] = self._element(after[place], wanted, at, name)
+            if not places:
+                after.append(wanted)
+        return after
+
+    def _element(self, before: Any, desired: Mapping[str, Any], at: _Path, name: str) -> Any:
+        if not isinstance(before, Mapping):
+            return before
+        asked = [where for where in self.asked.get(join(at).casefold(), ()) if _is_about(where, name, before)]
+        if asked and all(holds(where, before) for where in asked):
+            return before
+        kept = {join((*at, *split(path))).casefold() for where in asked for path in _satisfied(where, before)}
+        inner = _asked_of_elements(Condition(test=Test.ALL, of=tuple(asked)), at)
+        return attrs.evolve(self, kept=self.kept | kept, asked=inner).objects(before, desired, at)
+
+
+def _named(element: Any, name: str) -> Any:
+    return element.get(member(element, name), ABSENT) if isinstance(element, Mapping) else ABSENT
+
+
+def _is_about(where: Condition, name: str, element: Mapping[str, Any]) -> bool:
+    """Whether a question can be about this element: not when it asks for one that is known by another name."""
+    if where.test is Test.ALL:
+        return all(_is_about(part, name, element) for part in where.of)
+    return not name or where.path.casefold() != name.casefold() or holds(where, element)
+
+
+def _asked_of_elements(condition: Condition, at: _Path) -> dict[str, tuple[Condition, ...]]:
+    if condition.test in (Test.SOME, Test.EVERY):
+        return {join((*at, *split(condition.path))).casefold(): condition.of}
+    found: dict[str, tuple[Condition, ...]] = {}
+    if condition.test in (Test.ALL, Test.ANY):
+        for part in condition.of:
+            for path, where in _asked_of_elements(part, at).items():
+                found[path] = (*found.get(path, ()), *where)
+    return found
+
+
+def _unchanged(before: Any, desired: Any) -> Any:
+    # Azure reads "enabled" and "Enabled" as one: a change of case alone is no change.
+    return before if before is not ABSENT and same(before, desired) else desired
+
+
+def _union(before: Any, desired: Any) -> Any:
+    missing = [item for item in desired if not any(same(item, there) for there in before)]
+    return [*before, *missing] if missing else before
+
+
+def _comma_union(before: Any, desired: Any) -> Any:
+    if not isinstance(before, str) or not isinstance(desired, str):
+        return desired
+    there = [word.strip() for word in before.split(",") if word.strip().casefold() not in ("", "none")]
+    words = _union(there, [word.strip() for word in desired.split(",")])
+    return before if len(words) == len(there) else ", ".join(words)
+
+
+def _satisfied(condition: Condition, before: Any) -> frozenset[str]:
+    """The paths whose present value already meets what the condition asks of that path."""
+    if condition.test in (Test.ALL, Test.ANY):
+        return frozenset().union(*(_satisfied(part, before) for part in condition.of))
+    if condition.test in (Test.NOT, Test.SOME, Test.EVERY, Test.EXISTS):
+        return frozenset()
+    return frozenset({join(split(condition.path)).casefold()}) if holds(condition, before) else frozenset()
+
+
+def merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The smallest PATCH body that turns one body into the other, by the rules of Azure Resource Manager.
+
+    It is the ``difference``, but ``tags`` are sent whole, and a change of ``identity`` names every user-assigned
+    identity there is, because both are replaced whole. An identity is taken away by a type of its own, not by null.
+    """
+    patch = difference(before, after)
+    tags, identity = member(patch, "tags"), member(patch, "identity")
+    if tags in patch and isinstance(after.get(tags), Mapping):
+        patch[tags] = thaw(after[tags])
+    if identity in patch and isinstance(after.get(identity), Mapping):
+        assigned = after[identity].get(member(after[identity], "userAssignedIdentities"))
+        if isinstance(assigned, Mapping) and assigned:
+            patch[identity]["userAssignedIdentities"] = {name: {} for name in assigned}
+    if identity in patch and not after.get(identity):
+        patch[identity] = {"type": NO_IDENTITY}
+    return patch
+
+
+def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON merge patch (RFC 7396) from one body to the other: null removes a member, arrays are whole."""
+    patch: dict[str, Any] = {name: None for name in before if name not in after}
+    for name, value in after.items():
+        old = before.get(name, ABSENT)
+        if old is not ABSENT and canonical(old) == canonical(value):
+            continue
+        nested = isinstance(old, Mapping) and isinstance(value, Mapping)
+        patch[name] = difference(old, value) if nested else thaw(value)
+    return patch
+
+
+def patched(body: Any, patch: Any) -> Any:
+    """The body after a JSON merge patch (RFC 7396)."""
+    if not isinstance(patch, Mapping):
+        return thaw(patch)
+    result = dict(body) if isinstance(body, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = patched(result.get(name), value)
+    return result

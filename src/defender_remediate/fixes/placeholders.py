@@ -1,0 +1,220 @@
+"""The values a fix is given, and the texts they fill in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import attrs
+
+from defender_remediate.errors import InvalidResourceIdError, ParameterError
+from defender_remediate.fixes.conditions import same
+from defender_remediate.json_values import freeze
+from defender_remediate.models.condition import Condition
+from defender_remediate.models.fix import FixAction, FixParameter, ParameterType
+from defender_remediate.models.ids import ResourceId
+from defender_remediate.redaction import cleaned, names_a_secret
+
+PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
+
+
+def check_names(fixes: Iterable[FixAction], given: Mapping[str, Any]) -> None:
+    """Refuse a value that no fix asks for: most often a name is misspelt.
+
+    Raises:
+        ParameterError: Names the value, and the names there are.
+    """
+    known = sorted({parameter.name for fix in fixes for parameter in fix.parameters})
+    for name in given:
+        if name not in known:
+            have = f"they take {', '.join(known)}" if known else "they take none"
+            raise ParameterError(f"no fix in this call takes a parameter {name!r}", hint=have)
+
+
+@attrs.frozen
+class PerResource:
+    """One value for each of some resources.
+
+    Attributes:
+        values: By resource id in lower case.
+    """
+
+    values: Mapping[str, Any]
+
+
+def per_resource(name: str, given: Mapping[Any, Any]) -> PerResource:
+    """What the caller gave as a mapping: one value for each resource.
+
+    Raises:
+        ParameterError: A key is no resource id, or two of them are the same one.
+    """
+    values: dict[str, Any] = {}
+    for key, value in given.items():
+        try:
+            folded = ResourceId.parse(key).text.casefold()
+        except InvalidResourceIdError as error:
+            hint = 'pass {"name": value}, or {"name": {resource id: value}}'
+            raise ParameterError(f"{name!r} is given for each resource: {error.message}", hint=hint) from error
+        if folded in values:
+            raise ParameterError(f"{name!r} is given twice for {key}")
+        values[folded] = value
+    return PerResource(values)
+
+
+def named_resources(given: Mapping[str, Any]) -> frozenset[str]:
+    """The ids, in lower case, of the resources that values of their own were given for."""
+    return frozenset(name for value in given.values() if isinstance(value, PerResource) for name in value.values)
+
+
+def check_values(fix: FixAction, given: Mapping[str, Any], *, variants: Iterable[FixAction] = ()) -> None:
+    """Refuse values that a fix does not take, whichever resources they are for.
+
+    Args:
+        fix: The fix.
+        given: The values by parameter name.
+        variants: All variants of the fix. What not every one of them needs may be missing: whether it is needed shows
+            when the resource is known.
+
+    Raises:
+        ParameterError: One is missing, or is not what the fix takes.
+    """
+    needed = [{parameter.name for parameter in each.parameters if parameter.is_required} for each in variants]
+    for parameter in fix.parameters:
+        value = given.get(parameter.name)
+        if value is None and any(parameter.name not in names for names in needed):
+            continue
+        for each in value.values.values() if isinstance(value, PerResource) else (value,):
+            _value(fix, parameter, each)
+
+
+def resolve(fix: FixAction, given: Mapping[str, Any], resource_id: str = "") -> dict[str, Any]:
+    """The values of a fix's parameters on one resource: what was given, else the defaults.
+
+    Raises:
+        ParameterError: One is missing, or is not what the fix takes.
+    """
+    return {
+        parameter.name: _value(fix, parameter, _given(fix, parameter, given, resource_id))
+        for parameter in fix.parameters
+    }
+
+
+def _given(fix: FixAction, parameter: FixParameter, given: Mapping[str, Any], resource_id: str) -> Any:
+    value = given.get(parameter.name)
+    if not isinstance(value, PerResource):
+        return value
+    found = value.values.get(resource_id.casefold())
+    if found is None:
+        # Not the default either: whoever chose for each resource has not chosen for this one.
+        raise ParameterError(f"{parameter.name!r} of {fix.title!r} was given for other resources, and not for this one")
+    return found
+
+
+def _value(fix: FixAction, parameter: FixParameter, given: Any) -> Any:
+    value = given
+    if value is None:
+        if parameter.is_required:
+            raise ParameterError(
+                f"{fix.title!r} needs the parameter {parameter.name!r}: {parameter.description}",
+                hint=_how_to_give(parameter),
+            )
+        value = parameter.default
+    problem = _problem(value, parameter)
+    if problem:
+        raise ParameterError(f"{parameter.name!r} of {fix.title!r} {problem}, got {_shown(parameter, value)}")
+    items = value if parameter.type is ParameterType.STRING_LIST else (value,)
+    if parameter.allowed and not all(any(same(item, allowed) for allowed in parameter.allowed) for item in items):
+        raise ParameterError(
+            f"{parameter.name!r} of {fix.title!r} may be {', '.join(map(repr, parameter.allowed))}, "
+            f"got {_shown(parameter, value)}"
+        )
+    return freeze(value)
+
+
+def _shown(parameter: FixParameter, value: Any) -> str:
+    # A password that has the wrong type is a password.
+    return repr(cleaned(value, secret=names_a_secret(parameter.name)))
+
+
+def _how_to_give(parameter: FixParameter) -> str:
+    hint = f'pass parameters={{"{parameter.name}": …}}'
+    return f"{hint}; client.list_candidates(…) shows what there is" if parameter.resource_type else hint
+
+
+def _problem(value: Any, parameter: FixParameter) -> str:
+    if not parameter.type.takes(value):
+        return _MUST_BE[parameter.type]
+    if parameter.type is ParameterType.RESOURCE_ID and parameter.resource_type:
+        found = ResourceId.parse(value).type
+        return (
+            ""
+            if found.casefold() == parameter.resource_type.casefold()
+            else f"must be the id of a {parameter.resource_type}"
+        )
+    return ""
+
+
+_MUST_BE: Mapping[ParameterType, str] = {
+    ParameterType.STRING: "must be a text that is not empty",
+    ParameterType.INTEGER: "must be a whole number",
+    ParameterType.BOOLEAN: "must be True or False",
+    ParameterType.STRING_LIST: "must be a list of texts",
+    ParameterType.RESOURCE_ID: "must be an Azure resource id",
+    ParameterType.GUID: "must be a GUID",
+}
+
+
+def same_place(one: Any, other: Any) -> bool:
+    """Whether two locations are one: Azure writes ``westeurope`` and ``West Europe``."""
+    names = [str(place).replace(" ", "").casefold() if isinstance(place, str) else "" for place in (one, other)]
+    return names[0] == names[1] != ""
+
+
+def resource_values(resource_id: str, resource: Any) -> dict[str, Any]:
+    """What ``${resource.…}`` stands for. The location is empty when the resource was not read."""
+    parsed = ResourceId.parse(resource_id)
+    location = resource.get("location", "") if isinstance(resource, Mapping) else ""
+    return {
+        "resource.id": parsed.text,
+        "resource.name": parsed.name,
+        "resource.group": parsed.resource_group or "",
+        "resource.subscription": parsed.subscription_id or "",
+        "resource.location": location,
+    }
+
+
+def fill(template: Any, values: Mapping[str, Any]) -> Any:
+    """The same JSON value with every ``${name}`` filled in. A text that is one placeholder takes the value's own type."""
+    if isinstance(template, Mapping):
+        return {key: fill(item, values) for key, item in template.items()}
+    if isinstance(template, (list, tuple)):
+        return [fill(item, values) for item in template]
+    if not isinstance(template, str):
+        return template
+    whole = PLACEHOLDER.fullmatch(template)
+    if whole and whole[1] in values:
+        return values[whole[1]]
+    return PLACEHOLDER.sub(lambda match: _worded(values.get(match[1], match[0])), template)
+
+
+def _worded(value: Any) -> str:
+    # As JSON writes it, not as Python does.
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def fill_condition(condition: Condition, values: Mapping[str, Any]) -> Condition:
+    """The same condition with every ``${name}`` in the values it compares with filled in."""
+    if not any(names_in(part.value) for part in condition.parts()):
+        return condition
+    of = tuple(fill_condition(part, values) for part in condition.of)
+    return attrs.evolve(condition, value=fill(condition.value, values), of=of)
+
+
+def names_in(template: Any) -> frozenset[str]:
+    """The names that a JSON value's texts ask for."""
+    if isinstance(template, Mapping):
+        return frozenset().union(*map(names_in, template.values()))
+    if isinstance(template, (list, tuple)):
+        return frozenset().union(*map(names_in, template))
+    return frozenset(PLACEHOLDER.findall(template)) if isinstance(template, str) else frozenset()

@@ -1,0 +1,182 @@
+"""Planning the way back of a run: what can be restored is compared three ways, and planned like any other change."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+
+import attrs
+
+from defender_remediate import wire
+from defender_remediate.errors import DefenderRemediateError, InvalidInputError
+from defender_remediate.execution.step import StepRunner
+from defender_remediate.fixes.diff import changes, fingerprint, settled
+from defender_remediate.fixes.merge import difference, merge_patch
+from defender_remediate.fixes.restore import Restoration, is_restored, restoration
+from defender_remediate.journal import RunState, StepState
+from defender_remediate.json_values import ABSENT, canonical, sha256
+from defender_remediate.models.fix import Reversibility
+from defender_remediate.models.plan import PlannedRequest, PropertyChange, RemediationStep, SkippedResource, SkipReason
+from defender_remediate.models.result import Outcome
+from defender_remediate.models.text import HIDDEN
+from defender_remediate.planning.builder import Prepared
+from defender_remediate.preflight.subject import Subject
+from defender_remediate.rollback.removal import covers, created_by, removals, to_remove
+from defender_remediate.threads import in_parallel
+
+_UNDOES = "undoes: "
+# A step that ended so has left its target alone, also when it had been sent and refused before.
+_LEFT_ALONE = (Outcome.BLOCKED, Outcome.SKIPPED, Outcome.ALREADY_COMPLIANT)
+_TIMEOUT = 408
+_STAYS = "what it created is removed only when you name it in remove=[...]"
+
+
+def backward(
+    run: RunState, *, only: Iterable[str] | None, remove: Iterable[str] = (), runner: StepRunner, workers: int
+) -> Prepared:
+    """Plan the undoing of a run, newest step first; reads each target once and writes nothing.
+
+    Args:
+        run: What the journal says of the run.
+        only: Ids of the steps to undo; None for all that were sent.
+        remove: Ids of resources that the run created, to be removed. Nothing is removed that is not named.
+        runner: Reads the targets.
+        workers: Threads at most.
+
+    Raises:
+        InvalidInputError: A step id that the run does not have, or a resource that it did not create.
+    """
+    wanted = None if only is None else set(only)
+    unknown = sorted((wanted or set()) - set(run.steps))
+    if unknown:
+        raise InvalidInputError(
+            f"run {run.opened.run_id} has no step {unknown[0]!r}", hint="report.plan.steps has the steps and their ids"
+        )
+    states = [state for state in reversed(list(run.steps.values())) if wanted is None or state.step.id in wanted]
+    removed = to_remove(remove, states, run_id=run.opened.run_id)
+    done = in_parallel(lambda state: _one(state, removed, runner, run.opened.at), states, workers=workers)
+    return Prepared(
+        removable=tuple(one for prepared in done for one in prepared.removable),
+        steps=tuple(step for prepared in done for step in prepared.steps),
+        skipped=tuple(skip for prepared in done for skip in prepared.skipped),
+        subjects=tuple(subject for prepared in done for subject in prepared.subjects),
+    )
+
+
+def _one(state: StepState, removed: Collection[str], runner: StepRunner, began: datetime) -> Prepared:
+    step = state.step
+    if state.attempts == 0:
+        return _skipped(step, SkipReason.NOT_APPLIED, "nothing of it was sent")
+    if _was_refused(state):
+        return _skipped(step, SkipReason.NOT_APPLIED, "Azure took nothing of it")
+    if step.way_back is None:
+        return _without_way_back(state, removals(state, removed, reader=runner.session))
+    try:
+        current = runner.read(step)
+    except DefenderRemediateError as error:
+        return _skipped(step, SkipReason.NOT_READABLE, str(error))
+    if current is None:
+        return _skipped(step, SkipReason.NOT_FOUND, "it does not exist any more")
+    if _is_another(current, began):
+        return _skipped(step, SkipReason.CHANGED_SINCE, "it was deleted and made anew since, so it is somebody else's")
+    kept, lost = _held(state)
+    found = restoration(kept, settled(current))
+    moved = found.left_alone
+    found = attrs.evolve(found, left_alone=(*moved, *lost))
+    if not found.restored:
+        reason = SkipReason.CHANGED_SINCE if moved else SkipReason.NOTHING_TO_RESTORE
+        return _skipped(step, reason, _why_nothing(moved, lost))
+    planned = _step(step, current, found)
+    return Prepared(steps=(planned,), subjects=(Subject(step=planned, before=settled(current), after=found.body),))
+
+
+def _was_refused(state: StepState) -> bool:
+    """Whether a write that was sent surely had no effect: then what the target shows now is somebody else's doing."""
+    result = state.result
+    if result is None or state.accepted is not None:
+        return False
+    status = 0 if result.error is None else result.error.status
+    is_refusal = 400 <= status < 500 and status != _TIMEOUT
+    return result.outcome in _LEFT_ALONE or (result.outcome is Outcome.FAILED and is_refusal)
+
+
+def _is_another(current: object, began: datetime) -> bool:
+    """Whether a target that the run has changed is a later one of the same name, where Azure tells its age."""
+    made = wire.timestamp(wire.pick(current, "systemData"), "createdAt")
+    return made is not None and made > began
+
+
+def _without_way_back(state: StepState, going: Prepared) -> Prepared:
+    """What a step created goes as it was asked for; what else it did stays, and the plan says so."""
+    step = state.step
+    gone = {one.target_id.casefold() for one in going.steps}
+    created = created_by([state])
+    if gone and covers({key: created[key] for key in gone}, step):
+        return going
+    if created and not going.removable and not going.steps and not going.skipped and covers(created, step):
+        return _skipped(step, SkipReason.NOTHING_TO_RESTORE, "what it created is gone, or not as the run left it")
+    rest = _skipped(step, SkipReason.NO_WAY_BACK, _why_not(step, is_removable=bool(going.removable)))
+    return attrs.evolve(going, skipped=(*going.skipped, *rest.skipped))
+
+
+def _why_not(step: RemediationStep, *, is_removable: bool) -> str:
+    if step.is_removal:
+        return "what it removed is not made again"
+    if step.reversibility is Reversibility.NONE:
+        return "its fix is irreversible"
+    return _STAYS if is_removable else "what it changed is not put back"
+
+
+def _why_nothing(moved: Iterable[str], lost: Iterable[str]) -> str:
+    reasons = [f"somebody changed {path} since" for path in moved]
+    reasons += [f"the journal does not keep {path}, it looks like a secret" for path in lost]
+    return "; ".join(reasons) or "it is as it was"
+
+
+def _held(state: StepState) -> tuple[tuple[PropertyChange, ...], tuple[str, ...]]:
+    """The changes whose values the journal holds, and the paths of the others: secrets, which it never keeps."""
+    # A secret may be a part of a longer text, so the mark is looked for anywhere in the values.
+    lost = tuple(
+        change.path for change in state.step.changes if HIDDEN in canonical([_told(change.before), _told(change.after)])
+    )
+    return tuple(change for change in state.step.changes if change.path not in lost), lost
+
+
+def _step(step: RemediationStep, current: object, found: Restoration) -> RemediationStep:
+    now = settled(current)
+    there, back = _request(step, now, found.body), _request(step, found.body, now)
+    return attrs.evolve(
+        step,
+        id=sha256(["rollback", step.id, there.path, there.body, fingerprint(current)])[:16],
+        changes=changes(now, found.body),
+        request=there,
+        way_back=back,
+        fingerprint=fingerprint(current),
+        compliant_when=is_restored(found.body, found.restored),
+        impact_reason=_undone(step.impact_reason),
+        left_alone=found.left_alone,
+        irreversible_keys=(),
+        creates=(),
+        findings=(),
+    )
+
+
+def _undone(reason: str) -> str:
+    # Undoing what was undone brings the impact of the fix itself.
+    again = reason.removeprefix(_UNDOES)
+    return f"{_UNDOES}{reason}" if reason and again == reason else again
+
+
+def _request(step: RemediationStep, before: dict[str, object], after: dict[str, object]) -> PlannedRequest:
+    body = difference(before, after) if step.request.lays_over else merge_patch(before, after)
+    # The etag of then is none of now; a type that asks for any takes any.
+    return attrs.evolve(step.request, body=body, if_match="*" if step.request.if_match == "*" else "")
+
+
+def _told(value: object) -> object:
+    return None if value is ABSENT else value
+
+
+def _skipped(step: RemediationStep, reason: SkipReason, message: str) -> Prepared:
+    skip = SkippedResource(resource_id=step.resource_id, keys=step.keys, reason=reason, message=message)
+    return Prepared(skipped=(skip,))

@@ -1,0 +1,133 @@
+"""Plans and reports as JSON and back, from the annotations of their classes."""
+
+from __future__ import annotations
+
+import json
+import types
+import typing
+from collections.abc import Hashable, Mapping
+from datetime import datetime
+from enum import Enum
+from functools import cache
+from typing import Any, TypeVar
+
+import attrs
+
+from defender_remediate.errors import InvalidInputError
+from defender_remediate.json_values import ABSENT, FrozenMap
+
+_T = TypeVar("_T")
+VERSION = 1
+
+
+def dumps(document: Mapping[str, Any]) -> str:
+    """JSON text for people: indented, in the order of the fields."""
+    return json.dumps({"version": VERSION, **document}, indent=2, ensure_ascii=False)
+
+
+def loads(text: str | bytes, kind: str) -> dict[str, Any]:
+    """The document in a JSON text of this kind, without its envelope.
+
+    Raises:
+        InvalidInputError: Not JSON, another kind, or written by a newer version.
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInputError(
+            f"this is no {kind}: not JSON ({error})", hint=f"pass what {kind}.to_json() gave"
+        ) from error
+    if not isinstance(document, dict) or document.pop("kind", None) != kind:
+        raise InvalidInputError(f"this is no {kind}", hint=f"pass what {kind}.to_json() gave")
+    version = document.pop("version", None)
+    if version != VERSION:
+        raise InvalidInputError(f"this {kind} has format version {version!r}; this library reads {VERSION}")
+    return document
+
+
+def encode(value: Any) -> Any:
+    """A value of ours as plain JSON values. Members that are ``ABSENT`` are left out, which is how they come back."""
+    if attrs.has(type(value)):
+        pairs = ((field.name, getattr(value, field.name)) for field in attrs.fields(type(value)))
+        return {name: encode(item) for name, item in pairs if item is not ABSENT}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, (tuple, list)):
+        return [encode(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: encode(item) for name, item in value.items() if item is not ABSENT}
+    return value
+
+
+def decode(cls: type[_T], document: Any, path: str = "") -> _T:
+    """Build an instance of an attrs class from plain JSON values.
+
+    Raises:
+        InvalidInputError: A member is missing, unknown or of the wrong type; the message gives its path.
+    """
+    if not isinstance(document, Mapping):
+        raise InvalidInputError(f"{path or cls.__name__}: expected an object, got {type(document).__name__}")
+    hints = _hints(typing.cast(Hashable, cls))  # mypy takes a class for unhashable
+    unknown = sorted(set(document) - set(hints))
+    if unknown:
+        raise InvalidInputError(f"{_join(path, unknown[0])}: {cls.__name__} has no such member")
+    missing = [name for name in _required(typing.cast(Hashable, cls)) if name not in document]
+    if missing:
+        raise InvalidInputError(f"{_join(path, missing[0])}: is missing")
+    values = {name: _member(hints[name], item, _join(path, name)) for name, item in document.items()}
+    try:
+        return cls(**values)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"{path or cls.__name__}: {error}") from error
+
+
+@cache
+def _hints(cls: type[Any]) -> dict[str, Any]:
+    fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(cls)
+    known = typing.get_type_hints(cls)
+    return {field.name: known[field.name] for field in fields}
+
+
+@cache
+def _required(cls: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in attrs.fields(cls) if field.default is attrs.NOTHING)
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _member(hint: Any, value: Any, path: str) -> Any:
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        choices = [choice for choice in typing.get_args(hint) if choice is not type(None)]
+        return None if value is None else _member(choices[0], value, path)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise InvalidInputError(f"{path}: expected an array, got {type(value).__name__}")
+        inner = typing.get_args(hint)[0]
+        return tuple(_member(inner, item, f"{path}[{index}]") for index, item in enumerate(value))
+    if hint is Any:
+        return value
+    if attrs.has(hint):
+        return decode(hint, value, path)
+    return _scalar(hint, value, path)
+
+
+def _scalar(hint: Any, value: Any, path: str) -> Any:
+    try:
+        if issubclass(hint, Enum):
+            return hint(value)
+        if hint is datetime:
+            return datetime.fromisoformat(value)
+        if hint is FrozenMap and isinstance(value, Mapping):
+            return FrozenMap(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"{path}: {error}") from error
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise InvalidInputError(f"{path}: expected {hint.__name__}, got {type(value).__name__}")
+    return value

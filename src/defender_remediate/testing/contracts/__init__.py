@@ -1,0 +1,1 @@
+"""Contract tests for executors and journals of your own."""

@@ -1,0 +1,1 @@
+"""Resources: routing, reads, writes, long-running operations."""

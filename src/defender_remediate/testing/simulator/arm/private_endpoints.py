@@ -1,0 +1,86 @@
+"""Private endpoints: whoever makes one sees it on the resource that it leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state.store import Resource, Store
+
+CONNECTIONS = "privateEndpointConnections"
+_ENDPOINTS = "/providers/microsoft.network/privateendpoints/"
+# A link is approved by whoever may approve it; one that is asked for waits for the owner of the resource.
+_STATUS = {"privateLinkServiceConnections": "Approved", "manualPrivateLinkServiceConnections": "Pending"}
+
+
+class Connections:
+    """Keeps the connections that resources show in step with the private endpoints there are."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        store.listen(self._changed)
+
+    def connect(self, resource: Resource, endpoint_id: str, status: str) -> str:
+        """Show a connection on a resource, in place of an earlier one of the same endpoint; its id."""
+        name = ids.segments(endpoint_id)[-1]
+        connection = {
+            "id": f"{resource.id}/{CONNECTIONS}/{name}",
+            "name": name,
+            "type": f"{resource.kind.name}/{CONNECTIONS}",
+            "properties": {
+                "provisioningState": "Succeeded",
+                "privateEndpoint": {"id": endpoint_id},
+                "privateLinkServiceConnectionState": {"status": status, "description": ""},
+            },
+        }
+        shown = _as_shown(connection, (resource.kind.known or {}).get(CONNECTIONS))
+        self._show(resource, [*self._others(resource, endpoint_id), shown])
+        return str(connection["id"])
+
+    def _changed(self, resource_id: str) -> None:
+        if _ENDPOINTS not in ids.key(resource_id):
+            return
+        endpoint = self._store.find(resource_id)
+        if endpoint is None:
+            self._forget(resource_id)
+            return
+        for member, status in _STATUS.items():
+            for link in endpoint.body["properties"].get(member) or ():
+                target = self._store.find(str(link["properties"].get("privateLinkServiceId", "")))
+                if target is not None and shows_connections(target):
+                    self.connect(target, endpoint.id, status)
+
+    def _forget(self, endpoint_id: str) -> None:
+        for resource in self._store.resources():
+            there = resource.body["properties"].get(CONNECTIONS) or ()
+            left = self._others(resource, endpoint_id)
+            if len(left) < len(there):
+                self._show(resource, left)
+
+    def _others(self, resource: Resource, endpoint_id: str) -> list[Any]:
+        there = resource.body["properties"].get(CONNECTIONS) or ()
+        return [each for each in there if ids.key(_endpoint_of(each)) != ids.key(endpoint_id)]
+
+    def _show(self, resource: Resource, connections: list[Any]) -> None:
+        body = resource.render()
+        body["properties"][CONNECTIONS] = connections
+        self._store.write(resource.id, resource.kind, body)
+
+
+def _endpoint_of(connection: Any) -> str:
+    # What a test brought along may be any connection, also one that names no endpoint.
+    properties = connection.get("properties") or {}
+    return str((properties.get("privateEndpoint") or {}).get("id", ""))
+
+
+def shows_connections(resource: Resource) -> bool:
+    """Whether the body of this type names its private endpoints; a type that a test brought along may have anything."""
+    return resource.kind.known is None or CONNECTIONS in resource.kind.known
+
+
+def _as_shown(value: Any, known: Any) -> Any:
+    """The value with the members that its type knows: some show the name of a connection, some only its id."""
+    if not isinstance(value, Mapping) or not isinstance(known, Mapping):
+        return value
+    return {name: _as_shown(item, known[name]) for name, item in value.items() if name in known}

@@ -1,0 +1,1 @@
+"""Roles, role assignments, locks and deny assignments."""

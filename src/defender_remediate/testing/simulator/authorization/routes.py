@@ -1,0 +1,214 @@
+"""The Microsoft.Authorization routes, all of which only read: permissions, deny assignments, locks, policies, exemptions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from defender_remediate.testing.simulator.arm.errors import refusal
+from defender_remediate.testing.simulator.arm.routing import Route
+from defender_remediate.testing.simulator.policy.state import AUTHORIZATION, BENCHMARK, definition_body, reference_of
+from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state.tenant import World
+from defender_remediate.testing.simulator.transport.exchange import Answer, Call
+
+_Item = TypeVar("_Item")
+_EQUALS = re.compile(r"\s*(\w+)\s+eq\s+'([^']*)'\s*\Z", re.IGNORECASE)
+_TYPE = "Microsoft.Authorization"
+
+
+def scope_of(world: World, holes: Mapping[str, str]) -> str:
+    """The scope of a call, once its subscription, group or management group is known to exist.
+
+    Raises:
+        ArmError: 404 SubscriptionNotFound, ResourceGroupNotFound or NotFound.
+    """
+    scope = "/" + "/".join(ids.segments(holes["scope"]))
+    target = ids.target_of(scope)
+    if target is not None and target.names and target.type.casefold() == "microsoft.management/managementgroups":
+        if target.name.casefold() not in world.store.management_groups:
+            raise refusal("ManagementGroupNotFound", group=target.name)
+        return scope
+    world.store.subscription(ids.subscription_of(scope))
+    if ids.group_of(scope):
+        world.store.group(ids.subscription_of(scope), ids.group_of(scope))
+    return scope
+
+
+def seen_from(
+    world: World, scope: str, text: str, items: Iterable[_Item], place: Callable[[_Item], str]
+) -> list[_Item]:
+    """What a list at a scope shows: what is inherited, and what lies below; ``atScope()`` leaves out what lies below.
+
+    Args:
+        world: The tenant.
+        scope: Where the list is asked for.
+        text: The ``$filter``; empty, ``atScope()`` or ``atExactScope()``.
+        items: Everything there is.
+        place: The scope of an item.
+
+    Raises:
+        ArmError: 400 for another filter.
+    """
+    word = text.replace(" ", "").casefold()
+    if word not in ("", "atscope()", "atexactscope()"):
+        raise refusal("InvalidFilter", filter=text)
+    if word == "atexactscope()":
+        return [item for item in items if ids.key(place(item)) == ids.key(scope)]
+    # A management group lists what is on it and above it only.
+    below = not word and bool(ids.subscription_of(scope))
+    store = world.store
+    return [i for i in items if store.covers(place(i), scope) or (below and store.covers(scope, place(i)))]
+
+
+def _clause(text: str, *names: str) -> tuple[str, str]:
+    """The name, in lower case, and the value of a filter ``name eq 'value'``; both empty for another filter."""
+    found = _EQUALS.match(text)
+    if found is None or found.group(1).casefold() not in names:
+        return "", ""
+    return found.group(1).casefold(), found.group(2).casefold()
+
+
+def _permissions(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
+    # Asking what one may do needs no right here; who has no role at the scope gets an empty list. Azure might say 403.
+    return world.page(call, world.access.permissions(scope_of(world, holes)))
+
+
+def _locks(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
+    scope = scope_of(world, holes)
+    world.access.check_read(f"{_TYPE}/locks/read", scope)
+    found = seen_from(world, scope, call.query.get("$filter", ""), world.access.locks, lambda lock: lock.scope)
+    return world.page(call, [lock.render() for lock in found])
+
+
+def _deny_assignments(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
+    scope = scope_of(world, holes)
+    world.access.check_read(f"{_TYPE}/denyAssignments/read", scope)
+    text = call.query.get("$filter", "")
+    name, value = _clause(text, "principalid", "denyassignmentname")
+    # One that does not hold below its scope is listed below all the same, and says so.
+    found = seen_from(world, scope, "" if name else text, world.access.deny_assignments, lambda one: one.scope)
+    if name == "principalid":
+        found = [one for one in found if one.concerns(value)]
+    elif name:
+        found = [one for one in found if one.display_name.casefold() == value]
+    return world.page(call, [one.render() for one in found])
+
+
+def _assignments(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
+    scope = scope_of(world, holes)
+    world.access.check_read(f"{_TYPE}/policyAssignments/read", scope)
+    text = call.query.get("$filter", "")
+    name, value = _clause(text, "policydefinitionid")
+    every = world.policies.assignments.values()
+    found = seen_from(world, scope, "" if name else text, every, lambda one: one.scope)
+    kept = [one for one in found if not name or one.definition_id.casefold() == value]
+    return world.page(call, [one.render() for one in kept])
+
+
+def _assignment(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
+    del call
+    scope = scope_of(world, holes)
+    world.access.check_read(f"{_TYPE}/policyAssignments/read", scope)
+    found = world.policies.assignments.get(ids.key(f"{scope}{AUTHORIZATION}/policyAssignments/{holes['name']}"))
+    if found is None:
+        raise refusal("PolicyAssignmentNotFound", name=holes["name"])
+    return Answer.json(found.render())
+
+
+def _exemptions(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
+    scope = scope_of(world, holes)
+    world.access.check_read(f"{_TYPE}/policyExemptions/read", scope)
+    text = call.query.get("$filter", "")
+    lasting = text.replace(" ", "").casefold() == "excludeexpired()"
+    name, value = _clause(text, "policyassignmentid")
+    found = seen_from(world, scope, "" if lasting or name else text, world.policies.exemptions, lambda one: one.scope)
+    if lasting:
+        found = [one for one in found if one.holds(world.clock.now())]
+    if name:
+        found = [one for one in found if one.assignment_id.casefold() == value]
+    return world.page(call, [one.render() for one in found])
+
+
+def _definition(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
+    """A policy of Azure's own at the tenant; somebody's own where it was made, and nowhere else."""
+    del call
+    wanted = f"{_above(world, holes)}{AUTHORIZATION}/policyDefinitions/{holes['name']}"
+    for restriction in world.policies.restrictions:
+        if ids.key(restriction.assignment.definition_id) == ids.key(wanted):
+            return Answer.json(restriction.definition())
+    for finding in world.assessor.findings.values():
+        if ids.key(str(finding.metadata.get("policyDefinitionId") or "-")) == ids.key(wanted):
+            return Answer.json(_audit(wanted, finding.metadata, finding.resource_type))
+    raise refusal("PolicyDefinitionNotFound", name=holes["name"])
+
+
+def _audit(definition_id: str, metadata: Mapping[str, Any], resource_type: str) -> dict[str, Any]:
+    # Only the frame of the rule is here: what makes a resource healthy is in the simulator's own findings.
+    effect = {"type": "String", "allowedValues": ["Audit", "Disabled"], "defaultValue": "Audit"}
+    return definition_body(
+        definition_id,
+        {
+            "displayName": metadata["displayName"],
+            "policyType": "BuiltIn",
+            "mode": "All",
+            "metadata": {"version": "1.0.0", "category": "Security Center"},
+            "parameters": {"effect": effect},
+            "policyRule": {
+                "if": {"field": "type", "equals": resource_type},
+                "then": {"effect": "[parameters('effect')]"},
+            },
+        },
+    )
+
+
+def _set_definition(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
+    del call
+    wanted = f"{_above(world, holes)}{AUTHORIZATION}/policySetDefinitions/{holes['name']}"
+    if ids.key(wanted) != ids.key(BENCHMARK):
+        raise refusal("PolicySetDefinitionNotFound", name=holes["name"])
+    members = [
+        {
+            "policyDefinitionReferenceId": reference_of(finding.metadata),
+            "policyDefinitionId": finding.metadata["policyDefinitionId"],
+            "parameters": {},
+            "groupNames": [],
+        }
+        for finding in world.assessor.findings.values()
+        if reference_of(finding.metadata) and not finding.subscriptions
+    ]
+    properties = {
+        "displayName": "Microsoft cloud security benchmark",
+        "policyType": "BuiltIn",
+        "metadata": {"version": "57.0.0", "category": "Security Center"},
+        "parameters": {},
+        "policyDefinitions": members,
+    }
+    return Answer.json(definition_body(BENCHMARK, properties))
+
+
+def _above(world: World, holes: Mapping[str, str]) -> str:
+    """The scope that a definition is asked for at; empty at the tenant, where anybody may ask."""
+    if "scope" not in holes:
+        return ""
+    scope = scope_of(world, holes)
+    world.access.check_read(f"{_TYPE}/policyDefinitions/read", scope)
+    return scope
+
+
+ROUTES = tuple(
+    Route(methods=("GET",), pattern=f"{scope}{AUTHORIZATION}/{tail}", type=f"{_TYPE}/{kind}", handler=handler)
+    for scope, tail, kind, handler in (
+        ("/{scope*}", "permissions", "permissions", _permissions),
+        ("/{scope*}", "denyAssignments", "denyAssignments", _deny_assignments),
+        ("/{scope*}", "locks", "locks", _locks),
+        ("/{scope*}", "policyAssignments", "policyAssignments", _assignments),
+        ("/{scope*}", "policyAssignments/{name}", "policyAssignments", _assignment),
+        ("/{scope*}", "policyExemptions", "policyExemptions", _exemptions),
+        ("", "policyDefinitions/{name}", "policyDefinitions", _definition),
+        ("/{scope*}", "policyDefinitions/{name}", "policyDefinitions", _definition),
+        ("", "policySetDefinitions/{name}", "policySetDefinitions", _set_definition),
+        ("/{scope*}", "policySetDefinitions/{name}", "policySetDefinitions", _set_definition),
+    )
+)

@@ -1,0 +1,193 @@
+"""What stands between a caller and a write: roles, deny assignments, locks, and the state of the subscription."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from defender_remediate.testing.simulator.arm.errors import refusal
+from defender_remediate.testing.simulator.authorization.roles import CLIENT, DenyAssignment, Entry, any_matches
+from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state.store import Store
+
+READ_ONLY, CAN_NOT_DELETE = "ReadOnly", "CanNotDelete"
+_STOPPED = ("Disabled", "Warned")
+_UNREGISTERED = ("NotRegistered", "Unregistered", "Unregistering")
+
+
+@attrs.frozen(kw_only=True)
+class Lock:
+    """A management lock."""
+
+    scope: str
+    level: str
+    name: str
+
+    @property
+    def id(self) -> str:
+        """Its resource id."""
+        return f"{self.scope}/providers/Microsoft.Authorization/locks/{self.name}"
+
+    def render(self) -> dict[str, Any]:
+        """As the locks API shows it."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "type": "Microsoft.Authorization/locks",
+            "properties": {"level": self.level},
+        }
+
+
+class Access:
+    """What the caller may do, and what keeps everybody from doing it.
+
+    Attributes:
+        unlimited: Nobody has changed the caller's rights: an owner of every subscription.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._denied: list[tuple[str, str]] = []
+        self.locks: list[Lock] = []
+        self._entries: dict[str, list[Entry]] = {}
+        self.deny_assignments: list[DenyAssignment] = []
+        self.unlimited = True
+
+    def own(self, scope: str) -> None:
+        """Make the caller the owner of a new subscription, less what was denied before it was there."""
+        self._add(Entry(scope=scope, actions=("*",), cuts=tuple(self._denied)))
+
+    def grant(self, entry: Entry) -> None:
+        """Give the caller one more role."""
+        self.unlimited = False
+        self._add(entry)
+
+    def _add(self, entry: Entry) -> None:
+        # By subscription, as there may be thousands of them; what is assigned above is under the empty name.
+        self._entries.setdefault(ids.subscription_of(entry.scope).casefold(), []).append(entry)
+
+    def revoke(self, scope: str) -> int:
+        """Take every role away that is assigned at a scope; how many there were."""
+        self.unlimited = False
+        held = self._entries.get(ids.subscription_of(scope).casefold(), [])
+        kept = [entry for entry in held if ids.key(entry.scope) != ids.key(scope)]
+        gone = len(held) - len(kept)
+        held[:] = kept
+        return gone
+
+    def deny(self, action: str, scope: str) -> None:
+        """Take an action out of every role that the caller has."""
+        self.unlimited = False
+        self._denied.append((action, scope))
+        for held in self._entries.values():
+            held[:] = [attrs.evolve(entry, cuts=(*entry.cuts, (action, scope))) for entry in held]
+
+    def deny_assignment(self, assignment: DenyAssignment) -> None:
+        """Put a deny assignment up."""
+        self.unlimited = False
+        self.deny_assignments.append(assignment)
+
+    def permissions(self, scope: str) -> list[dict[str, Any]]:
+        """The caller's entries at a scope, as the permissions API shows them. Deny assignments are not in them."""
+        return [entry.render(scope, self._store) for entry in self._here(scope)]
+
+    def _here(self, scope: str) -> list[Entry]:
+        own = self._entries.get(ids.subscription_of(scope).casefold(), [])
+        return [entry for entry in (*self._entries.get("", []), *own) if self._store.covers(entry.scope, scope)]
+
+    def allows(self, action: str, scope: str) -> bool:
+        """Whether a role of the caller has the action: exactly what the permissions API says."""
+        if not ids.subscription_of(scope):
+            return self._allowed_at_tenant(action, scope)
+        return any(entry.allows(action, entry.missing_at(scope, self._store)) for entry in self._here(scope))
+
+    def may_look(self, action: str, scope: str) -> bool:
+        """Whether the caller may read: a list above what may not be read is answered without it."""
+        return self._reads(action, scope) and self._deny_of(action, scope) is None
+
+    def _reads(self, action: str, scope: str) -> bool:
+        if not ids.subscription_of(scope):
+            return self._allowed_at_tenant(action, scope)
+        return any(entry.allows(action, entry.missing_above(scope, self._store)) for entry in self._here(scope))
+
+    def _allowed_at_tenant(self, action: str, scope: str) -> bool:
+        # Roles are about subscriptions here; what is above them anybody may ask, unless a test says otherwise.
+        return not any_matches((a for a, at in self._denied if self._store.covers(at, scope)), action)
+
+    def _deny_of(self, action: str, scope: str) -> DenyAssignment | None:
+        found = (one for one in self.deny_assignments if one.refuses(CLIENT, action, scope, self._store))
+        return next(found, None)
+
+    def check_role(self, action: str, scope: str) -> None:
+        """Refuse what the caller's roles lack, or a deny assignment forbids.
+
+        Raises:
+            ArmError: 403 AuthorizationFailed or 403 DenyAssignmentAuthorizationFailed.
+        """
+        if not self.allows(action, scope):
+            raise refusal("AuthorizationFailed", client=CLIENT, action=action, scope=scope)
+        self._check_deny(action, scope)
+
+    def check_read(self, action: str, scope: str) -> None:
+        """Refuse a read, as ``check_role`` does; an action that is missing further below does not matter.
+
+        Raises:
+            ArmError: 403 AuthorizationFailed or 403 DenyAssignmentAuthorizationFailed.
+        """
+        if not self._reads(action, scope):
+            raise refusal("AuthorizationFailed", client=CLIENT, action=action, scope=scope)
+        self._check_deny(action, scope)
+
+    def _check_deny(self, action: str, scope: str) -> None:
+        denied = self._deny_of(action, scope)
+        if denied is not None:
+            # The code and the sentence are as callers quote them in public; Azure documents neither.
+            raise refusal(
+                "DenyAssignmentAuthorizationFailed",
+                client=CLIENT,
+                action=action,
+                scope=scope,
+                name=denied.display_name,
+                id=denied.name.replace("-", ""),
+                at=denied.scope,
+            )
+
+    def check_write(self, method: str, action: str, target_id: str) -> None:
+        """Refuse a write that the role, the subscription's state or a lock forbids, in the order Azure looks.
+
+        Raises:
+            ArmError: 403 AuthorizationFailed, 403 DenyAssignmentAuthorizationFailed, 409 ReadOnlyDisabledSubscription
+                or 409 ScopeLocked.
+        """
+        self.check_role(action, target_id)
+        self._check_state(method, ids.subscription_of(target_id))
+        stops = (READ_ONLY, CAN_NOT_DELETE) if method == "DELETE" else (READ_ONLY,)
+        locked = [lock.scope for lock in self.locks if lock.level in stops and ids.within(target_id, lock.scope)]
+        if locked:
+            verb = "delete" if method == "DELETE" else "write"
+            raise refusal("ScopeLocked", scope=target_id, verb=verb, locked="','".join(locked))
+
+    def _check_state(self, method: str, subscription_id: str) -> None:
+        # What is in a disabled or warned subscription can still be deleted; only PUT, PATCH and POST stop.
+        if subscription_id and method != "DELETE" and self._store.subscription(subscription_id).state in _STOPPED:
+            raise refusal("ReadOnlyDisabledSubscription", subscription=subscription_id)
+
+    def check_registered(self, subscription_id: str, namespace: str) -> None:
+        """Refuse a write to a resource provider that the subscription is not registered with.
+
+        Raises:
+            ArmError: 409 MissingSubscriptionRegistration; for Microsoft.Security 404 Subscription Not Registered.
+        """
+        if not subscription_id or is_registered(self._store.subscription(subscription_id).registration(namespace)):
+            return
+        if namespace.casefold() == "microsoft.security":
+            raise refusal("Subscription Not Registered")
+        refused = refusal("MissingSubscriptionRegistration", namespace=namespace)
+        detail = {**refused.answer.body["error"], "target": namespace}
+        raise refusal("MissingSubscriptionRegistration", namespace=namespace, more={"details": [detail]})
+
+
+def is_registered(state: str) -> bool:
+    """Whether a provider in this state of registration takes writes; one that is still registering does."""
+    return state not in _UNREGISTERED

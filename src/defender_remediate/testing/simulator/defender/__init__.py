@@ -1,0 +1,1 @@
+"""Microsoft Defender for Cloud: assessments, controls, scores and plans."""

@@ -1,0 +1,43 @@
+"""What is peculiar about Defender plans: a write may succeed while an extension of the plan does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state.types import Kind
+
+if TYPE_CHECKING:
+    from defender_remediate.testing.simulator.state.tenant import World
+
+PRICINGS = "Microsoft.Security/pricings"
+
+
+def extension_outcomes(world: World, kind: Kind, resource_id: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """The properties of a plan after a PUT, with an ``operationStatus`` per extension; of anything else unchanged."""
+    result = dict(properties)
+    if kind.name != PRICINGS:
+        return result
+    standard = str(result.get("pricingTier", "")).casefold() == "standard"
+    result["resourcesCoverageStatus"] = "FullyCovered" if standard else "NotCovered"
+    result.setdefault("freeTrialRemainingTime", "PT0S")
+    result.setdefault("enforce", "False")
+    if standard:
+        result.setdefault("enablementTime", world.timestamp())
+    else:
+        result.pop("enablementTime", None)
+    plan = ids.segments(resource_id)[-1]
+    extensions = [_outcome(world, plan, dict(item)) for item in result.get("extensions") or []]
+    if extensions:
+        result["extensions"] = extensions
+    return result
+
+
+def _outcome(world: World, plan: str, extension: dict[str, Any]) -> dict[str, Any]:
+    name = str(extension.get("name", ""))
+    if (plan.casefold(), name.casefold()) in world.plan_failures:
+        extension["operationStatus"] = {"code": "Failed", "message": f"Failed to assign roles for extension {name}"}
+    elif str(extension.get("isEnabled", "")).casefold() == "true":
+        extension["operationStatus"] = {"code": "Succeeded", "message": "Successfully enabled extension"}
+    return extension

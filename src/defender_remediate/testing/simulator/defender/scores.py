@@ -1,0 +1,142 @@
+"""The secure score, computed from the assessments as they are now, by the documented formula."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from defender_remediate.testing.simulator.defender.state import HEALTHY, UNHEALTHY, Assessment
+from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state.facts import facts
+from defender_remediate.testing.simulator.state.tenant import World
+
+
+@attrs.frozen(kw_only=True)
+class Control:
+    """A security control.
+
+    Attributes:
+        name: Its GUID.
+        max_score: What it is worth when it has a resource to judge.
+    """
+
+    name: str
+    display_name: str
+    description: str
+    max_score: int
+
+
+@attrs.frozen(kw_only=True)
+class Tally:
+    """The resources of one control in one subscription."""
+
+    control: Control
+    healthy: int
+    unhealthy: int
+    not_applicable: int
+
+    @property
+    def weight(self) -> int:
+        """Resources that count."""
+        return self.healthy + self.unhealthy
+
+    @property
+    def maximum(self) -> int:
+        """A control without a resource to judge is worth nothing."""
+        return self.control.max_score if self.weight else 0
+
+    @property
+    def current(self) -> float:
+        """The points it gives."""
+        return self.maximum * self.healthy / self.weight if self.weight else 0.0
+
+
+def controls() -> list[Control]:
+    """The security controls in ``data/controls.json``."""
+    return [Control(**raw) for raw in facts("controls")]
+
+
+def tallies(world: World, subscription: str) -> list[Tally]:
+    """Every control with its resources. A resource is healthy only when all its recommendations there are."""
+    by_control: dict[str, dict[str, list[Assessment]]] = {}
+    for assessment in world.assessor.current():
+        if ids.subscription_of(assessment.resource_id).casefold() != subscription.casefold():
+            continue
+        if assessment.finding.counts:
+            for name in assessment.finding.controls:
+                found = by_control.setdefault(name, {}).setdefault(ids.key(assessment.resource_id), [])
+                found.append(assessment)
+    return [_tally(control, by_control.get(control.display_name, {})) for control in controls()]
+
+
+def _tally(control: Control, resources: dict[str, list[Assessment]]) -> Tally:
+    codes = [{assessment.code for assessment in assessments} for assessments in resources.values()]
+    unhealthy = sum(UNHEALTHY in found for found in codes)
+    healthy = sum(HEALTHY in found and UNHEALTHY not in found for found in codes)
+    return Tally(control=control, healthy=healthy, unhealthy=unhealthy, not_applicable=len(codes) - healthy - unhealthy)
+
+
+def _score(maximum: float, current: float) -> dict[str, float]:
+    return {
+        "max": maximum,
+        "current": round(current, 2),
+        "percentage": round(current / maximum, 4) if maximum else 0,
+    }
+
+
+def overall(world: World, subscription: str) -> dict[str, Any]:
+    """The subscription's score as the API shows it."""
+    found = tallies(world, subscription)
+    score = _score(sum(tally.maximum for tally in found), sum(tally.current for tally in found))
+    return {
+        "id": f"/subscriptions/{subscription}/providers/Microsoft.Security/secureScores/ascScore",
+        "name": "ascScore",
+        "type": "Microsoft.Security/secureScores",
+        "properties": {"displayName": "ASC score", "score": score, "weight": sum(tally.weight for tally in found)},
+    }
+
+
+def control_scores(world: World, subscription: str, *, expand: bool) -> list[dict[str, Any]]:
+    """The controls with any resource, as the API shows them."""
+    prefix = f"/subscriptions/{subscription}/providers/Microsoft.Security/secureScores/ascScore/secureScoreControls"
+    shown = []
+    for tally in tallies(world, subscription):
+        if not tally.weight and not tally.not_applicable:
+            continue
+        properties: dict[str, Any] = {
+            "displayName": tally.control.display_name,
+            "healthyResourceCount": tally.healthy,
+            "unhealthyResourceCount": tally.unhealthy,
+            "notApplicableResourceCount": tally.not_applicable,
+            "score": _score(tally.maximum, tally.current),
+            "weight": tally.weight,
+        }
+        if expand:
+            properties["definition"] = definition_of(world, tally.control)
+        shown.append(
+            {
+                "id": f"{prefix}/{tally.control.name}",
+                "name": tally.control.name,
+                "type": "Microsoft.Security/secureScores/secureScoreControls",
+                "properties": properties,
+            }
+        )
+    return shown
+
+
+def definition_of(world: World, control: Control) -> dict[str, Any]:
+    """A control's definition as the API shows it."""
+    keys = [f.key for f in world.assessor.findings.values() if control.display_name in f.controls]
+    return {
+        "id": f"/providers/Microsoft.Security/secureScoreControlDefinitions/{control.name}",
+        "name": control.name,
+        "type": "Microsoft.Security/secureScoreControlDefinitions",
+        "properties": {
+            "source": {"sourceType": "BuiltIn"},
+            "displayName": control.display_name,
+            "description": control.description,
+            "maxScore": control.max_score,
+            "assessmentDefinitions": [{"id": f"/providers/Microsoft.Security/assessmentMetadata/{k}"} for k in keys],
+        },
+    }

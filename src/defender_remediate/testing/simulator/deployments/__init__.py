@@ -1,0 +1,1 @@
+"""Template deployments and their what-if."""

@@ -1,0 +1,199 @@
+"""ARM templates: what resources one describes, once its parameters are known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from defender_remediate.testing.simulator.deployments.expressions import Scope, TemplateError, evaluate, joined_id
+from defender_remediate.testing.simulator.state import ids
+
+_TOP = frozenset(
+    [
+        "$schema",
+        "contentVersion",
+        "languageVersion",
+        "metadata",
+        "parameters",
+        "variables",
+        "resources",
+        "outputs",
+        "apiProfile",
+    ]
+)
+_RESOURCE = frozenset(
+    [
+        "type",
+        "apiVersion",
+        "name",
+        "location",
+        "tags",
+        "properties",
+        "sku",
+        "kind",
+        "identity",
+        "zones",
+        "plan",
+        "scope",
+        "dependsOn",
+        "condition",
+        "comments",
+        "resources",
+        "metadata",
+        "resourceGroup",
+        "subscriptionId",
+        "extendedLocation",
+        "managedBy",
+    ]
+)
+_BODY = ("location", "tags", "properties", "sku", "kind", "identity", "zones", "plan", "extendedLocation", "managedBy")
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "securestring": (str,),
+    "int": (int,),
+    "bool": (bool,),
+    "object": (dict,),
+    "secureobject": (dict,),
+    "array": (list,),
+}
+NESTED = "microsoft.resources/deployments"
+
+
+@attrs.frozen(kw_only=True)
+class Described:
+    """A resource that a template describes."""
+
+    id: str
+    type: str
+    api_version: str
+    body: dict[str, Any]
+
+
+def outputs(template: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
+    """The outputs of a template.
+
+    Raises:
+        TemplateError: One of them cannot be worked out.
+    """
+    return {
+        name: {"type": str(raw.get("type", "string")).capitalize(), "value": evaluate(raw.get("value"), scope)}
+        for name, raw in (template.get("outputs") or {}).items()
+    }
+
+
+def opened(template: Any, given: Mapping[str, Any], scope: Scope) -> Scope:
+    """The scope with the template's parameters and variables.
+
+    Raises:
+        TemplateError: The template or a parameter is not what it should be.
+    """
+    if not isinstance(template, Mapping):
+        raise TemplateError("the template is not an object")
+    for name in ("$schema", "contentVersion", "resources"):
+        if name not in template:
+            raise TemplateError(f"required property '{name}' not found in JSON")
+    strangers = sorted(set(template) - _TOP)
+    if strangers:
+        raise TemplateError(f"could not find member '{strangers[0]}' on object of type 'Template'")
+    return attrs.evolve(
+        scope, parameters=_parameters(template, given, scope), variables=template.get("variables") or {}
+    )
+
+
+def _parameters(template: Mapping[str, Any], given: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
+    declared: Mapping[str, Any] = template.get("parameters") or {}
+    values = {name.casefold(): raw for name, raw in given.items()}
+    strangers = sorted(set(values) - {name.casefold() for name in declared})
+    if strangers:
+        raise TemplateError(
+            f"the following parameters were supplied, but do not correspond to any parameters defined in the template: "
+            f"'{strangers[0]}'"
+        )
+    found: dict[str, Any] = {}
+    for name, rules in declared.items():
+        raw = values.get(name.casefold())
+        if raw is not None and "value" not in raw:
+            raise TemplateError(f"the parameter '{name}' has no 'value': references are not simulated")
+        if raw is None and "defaultValue" not in rules:
+            raise TemplateError(f"the value for the template parameter '{name}' is not provided")
+        inner = attrs.evolve(scope, parameters=dict(found))
+        found[name] = raw["value"] if raw is not None else evaluate(rules["defaultValue"], inner)
+        _check_parameter(name, rules, found[name])
+    return found
+
+
+def _check_parameter(name: str, rules: Mapping[str, Any], value: Any) -> None:
+    kinds = _TYPES.get(str(rules.get("type", "")).casefold())
+    if kinds is None:
+        raise TemplateError(f"the parameter '{name}' has the unknown type '{rules.get('type')}'")
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        raise TemplateError(f"template parameter '{name}' was provided an invalid value: expected '{rules['type']}'")
+    if "allowedValues" in rules and value not in rules["allowedValues"]:
+        raise TemplateError(f"the provided value for the template parameter '{name}' is not valid")
+    if isinstance(value, (str, list)) and len(value) < int(rules.get("minLength", 0)):
+        raise TemplateError(f"the provided value for the template parameter '{name}' is too short")
+    if isinstance(value, (str, list)) and len(value) > int(rules.get("maxLength", len(value))):
+        raise TemplateError(f"the provided value for the template parameter '{name}' is too long")
+
+
+def described(template: Mapping[str, Any], scope: Scope) -> Iterator[Described]:
+    """The resources of a template, children and nested deployments included.
+
+    Raises:
+        TemplateError: One of them cannot be worked out.
+    """
+    listed = template["resources"]
+    for raw in listed.values() if isinstance(listed, Mapping) else listed:
+        yield from _resource(raw, scope, None)
+
+
+def _resource(raw: Mapping[str, Any], scope: Scope, parent: Described | None) -> Iterator[Described]:
+    strangers = sorted(set(raw) - _RESOURCE)
+    if strangers:
+        raise TemplateError(f"could not find member '{strangers[0]}' on object of type 'TemplateResource'")
+    for name in ("type", "name", "apiVersion"):
+        if name not in raw:
+            raise TemplateError(f"required property '{name}' not found in JSON of a resource")
+    if not evaluate(raw.get("condition", True), scope):
+        return
+    if str(raw["type"]).casefold() == NESTED:
+        yield from _nested(raw, scope)
+        return
+    type_name, names = str(raw["type"]), str(evaluate(raw["name"], scope)).split("/")
+    if parent is not None:
+        resource_id = f"{parent.id}/{type_name}/{names[0]}"
+    else:
+        resource_id = f"{_base(raw, scope)}/providers/{joined_id(type_name, names)}"
+    target = ids.target_of(resource_id)
+    if target is None or target.is_collection:
+        raise TemplateError(f"'{resource_id}' is not the id of a resource")
+    body = {name: evaluate(raw[name], scope) for name in _BODY if name in raw}
+    here = Described(id=resource_id, type=target.type, api_version=str(evaluate(raw["apiVersion"], scope)), body=body)
+    yield here
+    for child in raw.get("resources") or ():
+        yield from _resource(child, scope, here)
+
+
+def _base(raw: Mapping[str, Any], scope: Scope) -> str:
+    if "scope" not in raw:
+        return scope.base
+    owner = str(evaluate(raw["scope"], scope))
+    return owner if owner.startswith("/") else f"{scope.base}/providers/{owner}"
+
+
+def _nested(raw: Mapping[str, Any], scope: Scope) -> Iterator[Described]:
+    subscription = str(evaluate(raw.get("subscriptionId", ids.subscription_of(scope.base)), scope))
+    group = evaluate(raw.get("resourceGroup", ids.group_of(scope.base)), scope)
+    base = f"/subscriptions/{subscription}" + (f"/resourceGroups/{group}" if group else "")
+    properties = raw.get("properties") or {}
+    template: Any = properties.get("template")
+    options = properties.get("expressionEvaluationOptions") or {}
+    within = attrs.evolve(scope, base=base, deployment=str(evaluate(raw["name"], scope)))
+    if str(options.get("scope", "outer")).casefold() == "inner":
+        given = evaluate(properties.get("parameters") or {}, scope)
+        within = opened(template, given, attrs.evolve(within, parameters={}, variables={}))
+    elif not isinstance(template, Mapping) or "resources" not in template:
+        raise TemplateError("a nested deployment has no template")
+    yield from described(template, within)

@@ -1,0 +1,127 @@
+"""The tables: the tenant's state in Resource Graph's own shapes, which are not those of the REST APIs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from defender_remediate.testing.simulator.defender.plans import PRICINGS
+from defender_remediate.testing.simulator.defender.routes import is_on, portal_link
+from defender_remediate.testing.simulator.defender.scores import control_scores, overall
+from defender_remediate.testing.simulator.defender.state import Assessment
+from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state.store import DELETED, TENANT
+from defender_remediate.testing.simulator.state.tenant import World
+
+COLUMNS = frozenset(
+    [
+        "id",
+        "name",
+        "type",
+        "tenantId",
+        "kind",
+        "location",
+        "resourceGroup",
+        "subscriptionId",
+        "managedBy",
+        "sku",
+        "plan",
+        "properties",
+        "tags",
+        "identity",
+        "zones",
+        "extendedLocation",
+    ]
+)
+TABLES = ("resources", "securityresources")
+
+
+def rows(world: World, table: str, subscriptions: frozenset[str]) -> list[dict[str, Any]]:
+    """The rows of a table that the subscriptions hold and the caller may read."""
+    every = world.store.subscriptions
+    subscriptions = frozenset(s for s in subscriptions if every[s].state != DELETED)
+    if table == "resources":
+        found = _resources(world)
+    else:
+        subscriptions = frozenset(s for s in subscriptions if is_on(world, s))
+        found = _security(world, subscriptions)
+    shown = [row for row in found if str(row["subscriptionId"]).casefold() in subscriptions]
+    if world.access.unlimited:
+        return shown
+    return [row for row in shown if world.access.may_look(f"{row['type']}/read", row["id"])]
+
+
+def _row(resource_id: str, name: str, type_name: str, properties: Any, **more: Any) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(sorted(COLUMNS))
+    row.update(
+        id=resource_id,
+        name=name,
+        type=type_name.lower(),
+        tenantId=TENANT,
+        kind="",
+        location="",
+        resourceGroup=ids.group_of(resource_id).lower(),
+        subscriptionId=ids.subscription_of(resource_id),
+        managedBy="",
+        properties=properties,
+    )
+    row.update({name: item for name, item in more.items() if item is not None})
+    return row
+
+
+def _resources(world: World) -> Iterator[dict[str, Any]]:
+    for resource in world.store.resources():
+        if resource.kind.tracked and ids.group_of(resource.id):
+            shown = resource.render()
+            more = {name: shown.get(name) for name in ("kind", "location", "sku", "plan", "tags", "identity", "zones")}
+            yield _row(resource.id, resource.name, resource.kind.name, shown["properties"], **more)
+
+
+def _security(world: World, subscriptions: frozenset[str]) -> Iterator[dict[str, Any]]:
+    for assessment in world.assessor.current():
+        name = assessment.finding.key
+        yield _row(assessment.id, name, "microsoft.security/assessments", assessment_properties(world, assessment))
+    for resource in world.store.resources():
+        if resource.kind.name == PRICINGS:
+            yield _row(resource.id, resource.name, PRICINGS, resource.render()["properties"])
+    for subscription in world.store.subscriptions:
+        if subscription not in subscriptions:
+            continue
+        score = overall(world, subscription)
+        properties = {**score["properties"], "environment": "Azure"}
+        yield _row(score["id"], score["name"], score["type"], properties)
+        for control in control_scores(world, subscription, expand=True):
+            yield _row(control["id"], control["name"], control["type"], control["properties"])
+
+
+def assessment_properties(world: World, assessment: Assessment) -> dict[str, Any]:
+    """An assessment in the casing of this table: PascalCase details, metadata inside, a link without a scheme."""
+    status: dict[str, Any] = {
+        "code": assessment.code,
+        "firstEvaluationDate": world.timestamp(assessment.first),
+        "statusChangeDate": world.timestamp(assessment.changed),
+    }
+    if assessment.cause:
+        status["cause"] = assessment.cause
+    if assessment.description:
+        status["description"] = assessment.description
+    details = {name[:1].upper() + name[1:]: item for name, item in assessment.details.items()}
+    target = ids.target_of(assessment.resource_id)
+    if details["Source"] == "Azure":
+        details["ResourceType"] = (target.types[-1] if target else "subscription").lower()
+        details["ResourceProvider"] = (target.namespace if target else "microsoft.resources").lower()
+        details["ResourceName"] = ids.segments(assessment.resource_id)[-1]
+    elif details["Source"] in ("Aws", "Gcp"):
+        details["AzureResourceId"] = assessment.resource_id
+        details["ConnectorId"] = assessment.resource_id.partition("/securityEntityData/")[0]
+    properties: dict[str, Any] = {
+        "displayName": assessment.finding.metadata["displayName"],
+        "resourceDetails": details,
+        "status": status,
+        "links": {"azurePortal": portal_link(assessment)},
+        "metadata": dict(assessment.finding.metadata),
+        "additionalData": dict(assessment.additional),
+    }
+    if assessment.risk is not None:
+        properties["risk"] = dict(assessment.risk)
+    return properties

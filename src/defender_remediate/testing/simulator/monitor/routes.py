@@ -1,0 +1,126 @@
+"""The activity log's one operation, with the one filter grammar it takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+import attrs
+
+from defender_remediate.testing.simulator.arm.errors import refusal
+from defender_remediate.testing.simulator.arm.routing import Route
+from defender_remediate.testing.simulator.monitor.state import RETENTION
+from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state.store import TENANT
+from defender_remediate.testing.simulator.state.tenant import World
+from defender_remediate.testing.simulator.transport.exchange import Answer, Call
+
+_PAGE = 200
+_CLAUSE = re.compile(r"(\w+)\s+(ge|le|eq)\s+'([^']*)'\Z", re.IGNORECASE)
+_SELECTABLE = frozenset(
+    [
+        "authorization",
+        "claims",
+        "correlationId",
+        "description",
+        "eventDataId",
+        "eventName",
+        "eventTimestamp",
+        "httpRequest",
+        "level",
+        "operationId",
+        "operationName",
+        "properties",
+        "resourceGroupName",
+        "resourceProviderName",
+        "resourceId",
+        "status",
+        "submissionTimestamp",
+        "subStatus",
+        "subscriptionId",
+        "caller",
+    ]
+)
+_TESTS: Mapping[str, Callable[[Mapping[str, Any], str], bool]] = {
+    "resourcegroupname": lambda event, value: event["resourceGroupName"].casefold() == value.casefold(),
+    "resourceuri": lambda event, value: ids.within(event["resourceId"], value),
+    "resourceprovider": lambda event, value: event["resourceProviderName"]["value"].casefold() == value.casefold(),
+    "correlationid": lambda event, value: event["correlationId"].casefold() == value.casefold(),
+}
+
+
+@attrs.frozen(kw_only=True)
+class _Filter:
+    since: datetime
+    until: datetime
+    name: str = ""
+    value: str = ""
+
+    def takes(self, event: Mapping[str, Any], moment: datetime) -> bool:
+        if not self.since <= moment <= self.until:
+            return False
+        return not self.name or _TESTS[self.name](event, self.value)
+
+
+def _list_events(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
+    world.store.subscription(holes["subscription"])
+    wanted = _filter(world, call.query.get("$filter", ""))
+    members = [name for name in call.query.get("$select", "").replace(" ", "").split(",") if name]
+    unknown = [name for name in members if name not in _SELECTABLE]
+    if unknown:
+        raise refusal("InvalidSelect", name=unknown[0])
+    found = []
+    for record in world.activity.visible():
+        event = world.activity.render(record, TENANT)
+        here = event["subscriptionId"].casefold() == holes["subscription"].casefold()
+        if here and wanted.takes(event, world.clock.at(record.moment)):
+            found.append({name: event[name] for name in members} if members else event)
+    return world.page(call, found, size=_PAGE)
+
+
+def _filter(world: World, text: str) -> _Filter:
+    if not text.strip():
+        raise refusal("ActivityFilter", problem="$filter is required")
+    bounds: dict[str, datetime] = {}
+    extra: tuple[str, str] | None = None
+    for clause in re.split(r"\s+and\s+", text.strip(), flags=re.IGNORECASE):
+        found = _CLAUSE.match(clause.strip())
+        if found is None:
+            raise refusal("ActivityFilter", problem=f"'{clause}' is not a clause")
+        name, operator, value = found.group(1).casefold(), found.group(2).casefold(), found.group(3)
+        if name == "eventtimestamp" and operator in ("ge", "le") and operator not in bounds:
+            bounds[operator] = _moment(value)
+        elif name in _TESTS and operator == "eq" and extra is None:
+            extra = (name, value)
+        else:
+            raise refusal("ActivityFilter", problem=f"'{clause}' is not allowed here")
+    if set(bounds) != {"ge", "le"}:
+        raise refusal("ActivityFilter", problem="eventTimestamp needs a start and an end")
+    if (world.clock.now() - bounds["ge"]).total_seconds() > RETENTION + 60:
+        raise refusal("ActivityFilter", problem="the start time can not be more than 90 days in the past")
+    name, value = extra or ("", "")
+    return _Filter(since=bounds["ge"], until=bounds["le"], name=name, value=value)
+
+
+def _moment(text: str) -> datetime:
+    match = re.match(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,7}))?(Z|[+-]\d\d:\d\d)?\Z", text)
+    if match is None:
+        raise refusal("ActivityFilter", problem=f"'{text}' is not a timestamp")
+    zone = "+00:00" if match.group(3) in (None, "Z") else match.group(3)
+    fraction = (match.group(2) or "0")[:6].ljust(6, "0")
+    try:
+        return datetime.fromisoformat(f"{match.group(1)}.{fraction}{zone}").astimezone(timezone.utc)
+    except ValueError:
+        raise refusal("ActivityFilter", problem=f"'{text}' is not a timestamp") from None
+
+
+ROUTES = (
+    Route(
+        methods=("GET",),
+        pattern="/subscriptions/{subscription}/providers/Microsoft.Insights/eventtypes/management/values",
+        type="Microsoft.Insights/eventtypes",
+        handler=_list_events,
+    ),
+)

@@ -1,0 +1,1 @@
+"""Azure Policy: assignments, exemptions and restrictions."""

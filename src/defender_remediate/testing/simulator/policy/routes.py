@@ -1,0 +1,113 @@
+"""What policies would say to a resource that is not written yet: POST checkPolicyRestrictions. Nothing changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from defender_remediate.testing.simulator.arm.errors import refusal
+from defender_remediate.testing.simulator.arm.routing import Route, json_body, unknown_route
+from defender_remediate.testing.simulator.authorization.routes import scope_of
+from defender_remediate.testing.simulator.policy.state import Restriction
+from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state.tenant import World
+from defender_remediate.testing.simulator.transport.exchange import Answer, Call
+
+_TYPE = "Microsoft.PolicyInsights/checkPolicyRestrictions"
+_MEMBERS = frozenset({"resourceDetails", "pendingFields", "includeAuditEffect"})
+_WORDS = {"deny": "Deny", "audit": "Audit"}
+
+
+def _check(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
+    scope = scope_of(world, holes)
+    if not ids.subscription_of(scope) or ids.target_of(scope) is not None:
+        # Azure takes a subscription or a group; at a management group it takes other bodies, which are not here.
+        raise unknown_route(call)
+    # The action is a read, so that locks and disabled subscriptions do not matter; the POST costs a write token.
+    world.access.check_read(f"{_TYPE}/read", scope)
+    body = json_body(call)
+    strangers = sorted(set(body) - _MEMBERS)
+    details = body.get("resourceDetails")
+    if strangers or not isinstance(details, Mapping) or not isinstance(details.get("resourceContent"), Mapping):
+        problem = (
+            f"Could not find member '{strangers[0]}'" if strangers else "resourceDetails.resourceContent is missing"
+        )
+        raise refusal("InvalidRequestContent", problem=problem)
+    content = details["resourceContent"]
+    effects = ("deny", "audit") if body.get("includeAuditEffect") else ("deny",)
+    place = _place(str(details.get("scope") or scope), content)
+    return Answer.json(
+        {
+            "fieldRestrictions": _fields(world, place, content, body.get("pendingFields") or [], effects),
+            "contentEvaluationResult": {
+                "policyEvaluations": [
+                    _evaluation(found, content)
+                    for found in world.policies.objections(place, str(content.get("type", "")), content, effects)
+                ]
+            },
+        }
+    )
+
+
+def _place(scope: str, content: Mapping[str, Any]) -> str:
+    """The id of the resource, as far as the content tells; policies and exemptions of it look there."""
+    namespace, _, rest = str(content.get("type", "")).partition("/")
+    types, names = rest.split("/"), str(content.get("name", "")).split("/")
+    if not namespace or len(types) != len(names) or not all(names):
+        return scope
+    return f"{scope}/providers/{namespace}/" + "/".join(f"{t}/{n}" for t, n in zip(types, names, strict=True))
+
+
+def _evaluation(found: Restriction, content: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "policyInfo": _info(found),
+        "evaluationResult": "NonCompliant",
+        "evaluationDetails": {"evaluatedExpressions": [found.expression(content)]},
+        "effectDetails": {"policyEffect": _WORDS[found.effect]},
+    }
+
+
+def _info(found: Restriction) -> dict[str, str]:
+    return {"policyDefinitionId": found.assignment.definition_id, "policyAssignmentId": found.assignment.id}
+
+
+def _fields(
+    world: World, place: str, content: Mapping[str, Any], pending: list[Any], effects: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """What policies say to the values that are still open; only those fields that were asked about."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for restriction in world.policies.restrictions:
+        if restriction.effect not in effects or not world.policies.in_force(restriction.assignment, place):
+            continue
+        wanted = restriction.resource_type.casefold()
+        if not restriction.path or (wanted and wanted != str(content.get("type", "")).casefold()):
+            continue
+        for field in pending:
+            values = _against(restriction, field)
+            if values:
+                word = _WORDS[restriction.effect]
+                reason = f"{restriction.field} must not be {restriction.equals}"
+                entry = {"result": word, "values": values, "policy": _info(restriction)}
+                found.setdefault(restriction.field, []).append({**entry, "policyEffect": word, "reason": reason})
+    return [{"field": name, "restrictions": entries} for name, entries in found.items()]
+
+
+def _against(restriction: Restriction, field: Mapping[str, Any]) -> list[str]:
+    """The values of a pending field that a policy is against; one that has no values could take any."""
+    name, asked = restriction.field.casefold(), str(field.get("field", "")).casefold()
+    if name != asked and not name.startswith(f"{asked}."):
+        return []
+    refused = str(restriction.equals)
+    values = field.get("values")
+    return [refused] if values is None or refused in map(str, values) else []
+
+
+ROUTES = (
+    Route(
+        methods=("POST",),
+        pattern="/{scope*}/providers/Microsoft.PolicyInsights/checkPolicyRestrictions",
+        type=_TYPE,
+        handler=_check,
+        reads=False,
+    ),
+)

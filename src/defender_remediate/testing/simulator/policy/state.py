@@ -1,0 +1,313 @@
+"""Azure Policy: what is assigned where, what it denies, and what was exempted from it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+import attrs
+
+from defender_remediate.testing.simulator.arm.errors import refusal
+from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state.clock import VirtualClock
+from defender_remediate.testing.simulator.state.store import Store
+from defender_remediate.testing.simulator.transport.exchange import ArmError
+
+AUTHORIZATION = "/providers/Microsoft.Authorization"
+BENCHMARK = f"{AUTHORIZATION}/policySetDefinitions/1f3afdf9-d0c9-4c3d-847f-89da613e70a8"
+"""The id of the initiative behind Defender's recommendations: the Microsoft cloud security benchmark."""
+DEFAULT = "Default"
+_FIELDS = ("name", "fullname", "kind", "type", "location", "id", "tags", "identity")
+
+
+@attrs.frozen(kw_only=True)
+class Assignment:
+    """A policy, or an initiative, assigned to a scope."""
+
+    scope: str
+    name: str
+    definition_id: str
+    display_name: str = ""
+    not_scopes: tuple[str, ...] = ()
+    parameters: Mapping[str, Any] = attrs.field(factory=dict)
+    enforcement: str = DEFAULT
+
+    @property
+    def id(self) -> str:
+        """Its resource id."""
+        return f"{self.scope}{AUTHORIZATION}/policyAssignments/{self.name}"
+
+    @property
+    def is_initiative(self) -> bool:
+        """Whether it assigns a set of policies."""
+        return "/policysetdefinitions/" in self.definition_id.casefold()
+
+    def covers(self, resource_id: str, store: Store) -> bool:
+        """Whether it looks at a resource."""
+        left_out = any(store.covers(scope, resource_id) for scope in self.not_scopes)
+        return store.covers(self.scope, resource_id) and not left_out
+
+    def render(self) -> dict[str, Any]:
+        """As the policy assignments API shows it."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "type": "Microsoft.Authorization/policyAssignments",
+            "properties": {
+                "displayName": self.display_name,
+                "policyDefinitionId": self.definition_id,
+                "scope": self.scope,
+                "notScopes": list(self.not_scopes),
+                "parameters": dict(self.parameters),
+                "enforcementMode": self.enforcement,
+                "metadata": {},
+            },
+        }
+
+
+@attrs.frozen(kw_only=True)
+class Restriction:
+    """An assigned policy of somebody's own that looks at one value.
+
+    Attributes:
+        resource_type: The type it looks at; empty for every type.
+        path: The dotted path it looks at; empty for every body.
+        equals: The value that it is against.
+        effect: ``deny`` or ``audit``.
+    """
+
+    assignment: Assignment
+    resource_type: str = ""
+    path: str = ""
+    equals: Any = None
+    effect: str = "deny"
+
+    @property
+    def field(self) -> str:
+        """What a policy calls the value: an alias of the type, or a name that every resource has."""
+        if not self.path or not self.resource_type or self.path.split(".")[0].casefold() in _FIELDS:
+            return self.path or "type"
+        return f"{self.resource_type}/{self.path.removeprefix('properties.')}"
+
+    def objects(self, kind: str, body: Mapping[str, Any]) -> bool:
+        """Whether it is against a body of a type."""
+        if self.resource_type and self.resource_type.casefold() != kind.casefold():
+            return False
+        return not self.path or _same(value_at(body, self.path), self.equals)
+
+    def expression(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """What it found, as policies report it."""
+        return {
+            "result": "True",
+            "expressionKind": "Field",
+            "expression": self.field,
+            "path": self.path or "type",
+            "expressionValue": value_at(body, self.path) if self.path else self.resource_type,
+            "targetValue": self.equals if self.path else self.resource_type,
+            "operator": "Equals",
+        }
+
+    def definition(self) -> dict[str, Any]:
+        """Its definition, as the policy definitions API shows it."""
+        clauses: list[dict[str, Any]] = []
+        if self.resource_type or not self.path:
+            wanted = {"equals": self.resource_type} if self.resource_type else {"exists": "true"}
+            clauses.append({"field": "type", **wanted})
+        if self.path:
+            clauses.append({"field": self.field, "equals": self.equals})
+        return definition_body(
+            self.assignment.definition_id,
+            {
+                "displayName": self.assignment.name,
+                "policyType": "Custom",
+                "mode": "All",
+                "parameters": {},
+                "policyRule": {"if": {"allOf": clauses}, "then": {"effect": self.effect}},
+            },
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Exemption:
+    """A scope that is exempted from an assigned policy.
+
+    Attributes:
+        assignment_id: What it is exempted from.
+        references: The policies of the initiative; empty for all.
+        expires: When it ends; None for never.
+    """
+
+    scope: str
+    name: str
+    assignment_id: str
+    references: tuple[str, ...] = ()
+    expires: datetime | None = None
+    category: str = "Waiver"
+    description: str = ""
+
+    @property
+    def id(self) -> str:
+        """Its resource id."""
+        return f"{self.scope}{AUTHORIZATION}/policyExemptions/{self.name}"
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it has not ended."""
+        return self.expires is None or now < self.expires
+
+    def render(self) -> dict[str, Any]:
+        """As the policy exemptions API shows it."""
+        properties: dict[str, Any] = {
+            "policyAssignmentId": self.assignment_id,
+            "policyDefinitionReferenceIds": list(self.references),
+            "exemptionCategory": self.category,
+            "displayName": self.name,
+            "description": self.description,
+            "assignmentScopeValidation": "Default",
+        }
+        if self.expires is not None:
+            properties["expiresOn"] = self.expires.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+        return {
+            "id": self.id,
+            "name": self.name,
+            "type": "Microsoft.Authorization/policyExemptions",
+            "properties": properties,
+        }
+
+
+def _same(value: Any, wanted: Any) -> bool:
+    # Policies compare text without regard to case.
+    both = isinstance(value, str) and isinstance(wanted, str)
+    return bool(value.casefold() == wanted.casefold() if both else value == wanted)
+
+
+def value_at(body: Any, path: str) -> Any:
+    """The value at a dotted path; None when there is none."""
+    for name in path.split("."):
+        body = body.get(name) if isinstance(body, Mapping) else None
+    return body
+
+
+def definition_body(definition_id: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+    """A definition as its API shows it."""
+    _, kind, name = definition_id.rsplit("/", 2)
+    return {
+        "id": definition_id,
+        "name": name,
+        "type": f"Microsoft.Authorization/{kind}",
+        "properties": dict(properties),
+    }
+
+
+def reference_of(metadata: Mapping[str, Any]) -> str:
+    """What the benchmark calls the policy behind a recommendation; empty when there is none.
+
+    The names are the simulator's own: in Azure they are what the authors of an initiative like.
+    """
+    if not metadata.get("policyDefinitionId"):
+        return ""
+    words = re.findall(r"[A-Za-z0-9]+", str(metadata["displayName"]))
+    name = "".join(word[:1].upper() + word[1:] for word in words)
+    return name[:1].lower() + name[1:]
+
+
+class Policies:
+    """Everything that is assigned in a tenant.
+
+    Attributes:
+        assignments: By their id in lower case.
+    """
+
+    def __init__(self, store: Store, clock: VirtualClock) -> None:
+        self._store = store
+        self._clock = clock
+        self.assignments: dict[str, Assignment] = {}
+        self.restrictions: list[Restriction] = []
+        self.exemptions: list[Exemption] = []
+
+    def assign(self, assignment: Assignment) -> None:
+        """Put an assignment in place."""
+        self.assignments[ids.key(assignment.id)] = assignment
+
+    def assign_benchmark(self, scope: str) -> None:
+        """Assign the benchmark to a subscription, as Defender for Cloud does."""
+        name = f"ASC Default (subscription: {ids.subscription_of(scope)})"
+        self.assign(Assignment(scope=scope, name="SecurityCenterBuiltIn", definition_id=BENCHMARK, display_name=name))
+
+    def restrict(self, restriction: Restriction) -> None:
+        """Assign a policy of somebody's own."""
+        self.assign(restriction.assignment)
+        self.restrictions.append(restriction)
+
+    def objections(
+        self, resource_id: str, kind: str, body: Mapping[str, Any], effects: Iterable[str]
+    ) -> list[Restriction]:
+        """The policies that are in force, with one of the effects, and against a body."""
+        wanted = tuple(effects)
+        return [
+            found
+            for found in self.restrictions
+            if found.effect in wanted and self.in_force(found.assignment, resource_id) and found.objects(kind, body)
+        ]
+
+    def in_force(self, assignment: Assignment, resource_id: str) -> bool:
+        """Whether an assignment of one policy is enforced on a resource."""
+        if assignment.enforcement != DEFAULT or not assignment.covers(resource_id, self._store):
+            return False
+        now = self._clock.now()
+        return not any(
+            ids.key(exemption.assignment_id) == ids.key(assignment.id)
+            and exemption.holds(now)
+            and self._store.covers(exemption.scope, resource_id)
+            for exemption in self.exemptions
+        )
+
+    def exemption_of(self, reference: str, resource_id: str, now: datetime) -> Exemption | None:
+        """What exempts a resource from a policy of the benchmark; None when nothing does."""
+        if not reference:
+            return None
+        for exemption in self.exemptions:
+            assignment = self.assignments[ids.key(exemption.assignment_id)]
+            meant = assignment.definition_id == BENCHMARK and reference in (exemption.references or (reference,))
+            if meant and exemption.holds(now) and self._store.covers(exemption.scope, resource_id):
+                return exemption
+        return None
+
+    def ended(self, since: datetime, until: datetime) -> list[tuple[datetime, Exemption]]:
+        """The exemptions that ended in a span of time, in the order in which they did, each with when."""
+        found = [(one.expires, one) for one in self.exemptions if one.expires is not None]
+        return sorted(((end, one) for end, one in found if since < end <= until), key=lambda pair: pair[0])
+
+    def check(self, resource_id: str, kind: str, body: Mapping[str, Any]) -> None:
+        """Refuse a body that a deny policy forbids.
+
+        Raises:
+            ArmError: 403 RequestDisallowedByPolicy.
+        """
+        for found in self.objections(resource_id, kind, body, ("deny",)):
+            raise _disallowed(found, resource_id, body)
+
+
+def _disallowed(policy: Restriction, resource_id: str, body: Mapping[str, Any]) -> ArmError:
+    name = ids.segments(resource_id)[-1]
+    assigned = policy.assignment
+    definition_name = assigned.definition_id.rpartition("/")[2]
+    identifiers = [
+        {
+            "policyAssignment": {"name": assigned.name, "id": assigned.id},
+            "policyDefinition": {"name": definition_name, "id": assigned.definition_id, "version": "1.0.0"},
+        }
+    ]
+    info = {
+        "evaluationDetails": {"evaluatedExpressions": [policy.expression(body)]},
+        "policyDefinitionId": assigned.definition_id,
+        "policyAssignmentId": assigned.id,
+    }
+    return refusal(
+        "RequestDisallowedByPolicy",
+        name=name,
+        identifiers=json.dumps(identifiers, separators=(",", ":")),
+        more={"target": name, "additionalInfo": [{"type": "PolicyViolation", "info": info}]},
+    )

@@ -1,0 +1,1 @@
+"""What a simulated tenant consists of."""

@@ -1,0 +1,202 @@
+"""The tenant's state: subscriptions, resource groups and resources. Everything the simulator answers comes from here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
+from typing import Any
+
+import attrs
+
+from defender_remediate.testing.simulator.arm.errors import refusal
+from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state.types import Kind, Kinds
+
+TENANT = "99999999-0000-4000-8000-000000000000"
+ENABLED, DELETED = "Enabled", "Deleted"
+REGISTERED = "Registered"
+_MANAGEMENT_GROUPS = "/providers/microsoft.management/managementgroups/"
+
+
+@attrs.define(kw_only=True)
+class Subscription:
+    """A subscription.
+
+    Attributes:
+        state: ``Enabled``, ``Warned``, ``PastDue``, ``Disabled`` or ``Deleted``.
+        registrations: The state of resource providers that are not simply registered, names in lower case.
+        groups: Resource groups by their name in lower case.
+    """
+
+    id: str
+    name: str
+    state: str = ENABLED
+    registrations: dict[str, str] = attrs.field(factory=dict)
+    groups: dict[str, dict[str, Any]] = attrs.field(factory=dict)
+
+    def registration(self, namespace: str) -> str:
+        """The state of registration of a resource provider."""
+        return self.registrations.get(namespace.casefold(), REGISTERED)
+
+
+@attrs.define(kw_only=True)
+class Resource:
+    """A resource.
+
+    Attributes:
+        id: As it was created; what is echoed depends on the type.
+        body: All but id, name and type.
+        revision: Goes up with each change; the etag comes from it.
+        busy: A long-running write is under way.
+    """
+
+    id: str
+    kind: Kind
+    body: dict[str, Any]
+    revision: int = 1
+    busy: bool = False
+
+    @property
+    def name(self) -> str:
+        """The last segment of the id."""
+        return ids.segments(self.id)[-1]
+
+    @property
+    def etag(self) -> str:
+        """Changes with every write."""
+        digest = hashlib.sha256(f"{ids.key(self.id)}:{self.revision}".encode()).hexdigest()
+        return f'W/"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}"'
+
+    def render(self) -> dict[str, Any]:
+        """The body as GET shows it."""
+        shown: dict[str, Any] = {"id": self._echoed_id(), "name": self.name, "type": self.kind.type}
+        # A body is JSON; this copy of it is several times faster than deepcopy, and rendering is what a tenant does most.
+        shown.update(json.loads(json.dumps(self.body, default=dict)))
+        for name in self.kind.null_members:
+            shown.setdefault(name, None)
+        if self.kind.etag:
+            shown["etag"] = self.etag
+        for name in self.kind.projects:
+            shown["properties"][name] = None
+        return shown
+
+    def _echoed_id(self) -> str:
+        if self.kind.echo == "lower":
+            scope, mark, last = self.id.rpartition("/providers/")
+            return scope.lower() + mark.lower() + last
+        return self.id.replace("/resourceGroups/", f"/{self.kind.echo_groups}/")
+
+
+Listener = Callable[[str], None]
+
+
+class Store:
+    """Holds the tenant, and tells its listeners the id of every resource that changed."""
+
+    def __init__(self, kinds: Kinds) -> None:
+        self.kinds = kinds
+        self.subscriptions: dict[str, Subscription] = {}
+        self.management_groups: dict[str, dict[str, Any]] = {}
+        self._resources: dict[str, Resource] = {}
+        self._children: dict[str, dict[str, None]] = {}
+        self._listeners: list[Listener] = []
+
+    def listen(self, listener: Listener) -> None:
+        """Call this with the id after every change."""
+        self._listeners.append(listener)
+
+    def subscription(self, subscription_id: str) -> Subscription:
+        """The subscription.
+
+        Raises:
+            ArmError: 404 SubscriptionNotFound, or 400 InvalidSubscriptionId when the text is no GUID.
+        """
+        if not ids.is_guid(subscription_id):
+            raise refusal("InvalidSubscriptionId", subscription=subscription_id)
+        found = self.subscriptions.get(subscription_id.casefold())
+        if found is None or found.state == DELETED:
+            raise refusal("SubscriptionNotFound", subscription=subscription_id)
+        return found
+
+    def covers(self, scope: str, resource_id: str) -> bool:
+        """Whether an id is a scope or below it; a management group has its subscriptions below it."""
+        if ids.within(resource_id, scope):
+            return True
+        if not ids.key(scope).startswith(_MANAGEMENT_GROUPS):
+            return False
+        group = self.management_groups.get(ids.segments(scope)[-1].casefold())
+        return group is not None and ids.subscription_of(resource_id).casefold() in group["subscriptions"]
+
+    def group(self, subscription_id: str, name: str) -> dict[str, Any]:
+        """The resource group.
+
+        Raises:
+            ArmError: 404 ResourceGroupNotFound.
+        """
+        found = self.subscription(subscription_id).groups.get(name.casefold())
+        if found is None:
+            raise refusal("ResourceGroupNotFound", group=name)
+        return found
+
+    def find(self, resource_id: str) -> Resource | None:
+        """The resource with this id, whatever its case."""
+        return self._resources.get(ids.key(resource_id))
+
+    def resources(self, scope: str = "") -> Iterator[Resource]:
+        """The resources at a scope or below it, in the order they were made."""
+        prefix = ids.key(scope).rstrip("/") + "/"
+        return (resource for key, resource in list(self._resources.items()) if (key + "/").startswith(prefix))
+
+    def children(self, parent_id: str, kind_name: str = "") -> Iterator[Resource]:
+        """The resources right below another (or on it, for extensions), of one type when it is given."""
+        for key in list(self._children.get(ids.key(parent_id), ())):
+            resource = self._resources[key]
+            if not kind_name or resource.kind.name.casefold() == kind_name.casefold():
+                yield resource
+
+    def write(self, resource_id: str, kind: Kind, body: Mapping[str, Any]) -> Resource:
+        """Create or replace."""
+        key = ids.key(resource_id)
+        content = {name: deepcopy(value) for name, value in body.items() if name not in ("id", "name", "type", "etag")}
+        content.setdefault("properties", {})
+        if kind.state is not None:
+            content["properties"].setdefault("provisioningState", kind.state)
+        found = self._resources.get(key)
+        if found is None:
+            found = self._resources[key] = Resource(id=resource_id, kind=kind, body=content)
+            self._children.setdefault(ids.key(_owner(resource_id)), {})[key] = None
+            self.furnish(resource_id, kind.name)
+        else:
+            found.body = content
+            found.revision += 1
+        self._tell(resource_id)
+        return found
+
+    def furnish(self, resource_id: str, kind_name: str) -> None:
+        """Give a new resource (or subscription) the children that every one of its type has."""
+        for kind in self.kinds.always_below(kind_name):
+            middle = "providers/" + kind.name if kind.at else kind.last_type
+            for name, properties in kind.always.items():
+                owner = self.find(resource_id)
+                place = {"location": owner.body["location"]} if owner and kind.tracked else {}
+                self.write(f"{resource_id}/{middle}/{name}", kind, {**place, "properties": properties})
+
+    def remove(self, resource_id: str) -> None:
+        """Delete a resource and everything below it."""
+        for resource in list(self.resources(resource_id)):
+            key = ids.key(resource.id)
+            del self._resources[key]
+            self._children[ids.key(_owner(resource.id))].pop(key, None)
+        self._tell(resource_id)
+
+    def _tell(self, resource_id: str) -> None:
+        for listener in self._listeners:
+            listener(resource_id)
+
+
+def _owner(resource_id: str) -> str:
+    target = ids.target_of(resource_id)
+    assert target is not None  # only ids of resources are ever stored
+    return target.parent

@@ -1,0 +1,1 @@
+"""The ways in: an azure-core transport, responses, an HTTP server."""

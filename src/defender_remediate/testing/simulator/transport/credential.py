@@ -1,0 +1,63 @@
+"""A credential that needs no sign-in."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from azure.core.credentials import AccessToken, AccessTokenInfo
+
+from defender_remediate.testing.simulator.authorization.roles import CLIENT
+from defender_remediate.testing.simulator.state.store import TENANT
+
+
+def _part(content: dict[str, str]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
+
+
+# As in Azure the token says whose it is, for those who look although it is meant to be opaque.
+TOKEN = f"{_part({'alg': 'none', 'typ': 'JWT'})}.{_part({'oid': CLIENT, 'tid': TENANT, 'idtyp': 'app'})}.simulated"
+_FOR_EVER = 4102444800
+
+
+class SimulatedCredential:
+    """Gives the fixed token that the simulator accepts. Counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.token = TOKEN
+        self.calls = 0
+        self._expired: list[str] = []
+
+    def expire(self) -> None:
+        """Give another token from now on; the one before is known as expired."""
+        self._expired.append(self.token)
+        self.token = f"{TOKEN}-{len(self._expired) + 1}"
+
+    def has_issued(self, header: str) -> bool:
+        """Whether an Authorization header carries a token that has expired."""
+        return header.removeprefix("Bearer ") in self._expired
+
+    def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken:
+        """The token, whatever the scope."""
+        del scopes, kwargs
+        self.calls += 1
+        return AccessToken(self.token, _FOR_EVER)
+
+    def get_token_info(self, *scopes: str, options: Any = None) -> AccessTokenInfo:
+        """The token, whatever the scope."""
+        del scopes, options
+        self.calls += 1
+        return AccessTokenInfo(self.token, _FOR_EVER)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def __enter__(self) -> SimulatedCredential:
+        return self
+
+    def __exit__(self, *exc_details: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return "SimulatedCredential()"

@@ -1,0 +1,68 @@
+"""The simulator over HTTP, on the loopback interface only, for tools that speak nothing else."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import attrs
+
+from defender_remediate.testing.simulator.arm.pipeline import Core
+from defender_remediate.testing.simulator.transport.exchange import Call, ConnectionFault
+
+
+@attrs.frozen
+class Server:
+    """A running server.
+
+    Attributes:
+        endpoint: Its base URL, such as ``http://127.0.0.1:40123``.
+    """
+
+    endpoint: str
+
+
+def _handler(core: Core) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            content = self.rfile.read(length)
+            url = f"http://{self.headers.get('Host', '127.0.0.1')}{self.path}"
+            try:
+                answer = core.exchange(Call.of(self.command, url, dict(self.headers.items()), content))
+            except ConnectionFault:
+                self.close_connection = True
+                return
+            self.send_response_only(answer.status)
+            for name, value in answer.headers.items():
+                self.send_header(name, value)
+            if answer.status != 204:
+                self.send_header("Content-Length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        do_GET = do_HEAD = do_PATCH = do_PUT = do_POST = do_DELETE = answer  # noqa: N815 (the base class names them)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Stay silent: the simulator keeps its own log."""
+
+    return Handler
+
+
+@contextmanager
+def serving(core: Core, port: int) -> Iterator[Server]:
+    """Serve a core until the block ends."""
+    server = ThreadingHTTPServer(("127.0.0.1", port), _handler(core))
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield Server(f"http://127.0.0.1:{server.server_address[1]}")
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,1 +1,0 @@
-"""Tenants that come furnished."""

@@ -1,0 +1,144 @@
+"""Bodies that meet a condition or miss it, in each way there is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from defender_remediate.catalog.lint.answers import meeting, missing, placed
+from defender_remediate.catalog.lint.values import example, stricter
+from defender_remediate.fixes.conditions import holds
+from defender_remediate.json_values import ABSENT
+from defender_remediate.models.condition import Condition, Test
+
+SHAPE = {
+    "mode": ["Off", "On", "Strict"],
+    "tls": ["TLS1_0", "TLS1_2", "TLS1_3"],
+    "days": "i",
+    "words": {"[]": "s"},
+    "bypass": ["None", "Logging", "AzureServices"],
+    "rules": {"[]": {"name": "s", "port": "i"}},
+}
+
+
+def leaf(path: str, value: Any, test: Test = Test.EQUALS) -> Condition:
+    """A condition about one member."""
+    return Condition(test=test, path=path, value=value)
+
+
+def joined(test: Test, *parts: Condition, path: str = "") -> Condition:
+    """A condition of several, or about elements."""
+    return Condition(test=test, path=path, of=parts)
+
+
+OPEN_PORT = joined(Test.ALL, leaf("name", "in"), leaf("port", 22))
+CONDITIONS = [
+    leaf("mode", "On"),
+    leaf("free", "x"),
+    leaf("flag", True),
+    leaf("days", 30),
+    leaf("object", {"a": 1}),
+    leaf("list", [1]),
+    leaf("null", None),
+    leaf("mode", "Off", Test.NOT_EQUALS),
+    leaf("mode", ["On", "Strict"], Test.IN),
+    leaf("free", ["x"], Test.IN),
+    leaf("mode", ["Off"], Test.NOT_IN),
+    leaf("free", True, Test.EXISTS),
+    leaf("free", False, Test.EXISTS),
+    leaf("tls", "TLS1_2", Test.AT_LEAST),
+    leaf("version", "1.2", Test.AT_LEAST),
+    leaf("days", 90, Test.AT_LEAST),
+    leaf("words", "a", Test.CONTAINS),
+    leaf("bypass", "AzureServices", Test.CONTAINS),
+    leaf("unknown", "a", Test.CONTAINS),
+    leaf("free", "(a|b).*", Test.MATCHES),
+    leaf("words[1]", "x"),
+    joined(Test.NOT, leaf("mode", "Off")),
+    joined(Test.ALL, leaf("mode", "On"), leaf("days", 30)),
+    joined(Test.ANY, leaf("mode", "On"), leaf("days", 30)),
+    joined(Test.NOT, joined(Test.ALL, leaf("mode", "On"), leaf("days", 30))),
+    joined(Test.SOME, OPEN_PORT, path="rules"),
+    joined(Test.EVERY, leaf("port", 22, Test.NOT_EQUALS), path="rules"),
+    joined(Test.NOT, joined(Test.SOME, OPEN_PORT, path="rules")),
+    joined(Test.SOME, leaf("", ".+", Test.MATCHES), path="words"),
+]
+
+
+@pytest.mark.parametrize("condition", CONDITIONS, ids=str)
+@pytest.mark.parametrize("shape", [SHAPE, {}, ABSENT], ids=["known", "empty", "unknown"])
+def test_both_answers(condition: Condition, shape: Any) -> None:
+    """There are bodies of both kinds, none among the wrong ones, and what the condition does not ask about stays."""
+    before = {"kept": {"as": "it is"}, "rules": [{"name": "first", "kept": 1}]}
+    met, missed = list(meeting(condition, before, shape)), list(missing(condition, before, shape))
+    assert met
+    assert missed
+    assert all(holds(condition, each.body) for each in met)
+    assert not any(holds(condition, each.body) for each in missed)
+    assert all(each.body["kept"] == {"as": "it is"} for each in (*met, *missed))
+    assert all(each.note for each in missed)
+
+
+def test_each_part_is_missed_alone() -> None:
+    """Of several parts each is missed while the others are met, and all are missed together."""
+    condition = joined(Test.ALL, leaf("mode", "On"), leaf("tls", "TLS1_2", Test.AT_LEAST))
+    found = {(each.body.get("mode"), each.body.get("tls")) for each in missing(condition, {}, SHAPE)}
+    assert {("Off", "TLS1_2"), ("On", "TLS1_0"), (None, None)} <= found
+
+
+def test_stricter_bodies_are_met() -> None:
+    """A condition is also met by more than it asks."""
+    found = [each.body["tls"] for each in meeting(leaf("tls", "TLS1_2", Test.AT_LEAST), {}, SHAPE)]
+    assert found == ["TLS1_2", "TLS1_3"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "shape", "found"),
+    [
+        ("properties.minimumTlsVersion", "TLS1_2", ["TLS1_2", "TLS1_3"], ["TLS1_3"]),
+        ("properties.minTlsVersion", "1.2", ABSENT, ["1.3"]),
+        ("properties.minTlsVersion", "1.2", ["1.0", "1.2"], []),
+        ("properties.retention.days", 30, "i", [31, 300]),
+        ("properties.retention.days", 0, "i", []),
+        ("properties.port", 30, "i", []),
+        ("properties.immutability.state", "Unlocked", ["Disabled", "Unlocked", "Locked"], ["Locked"]),
+        ("properties.softDelete.state", "On", ["Off", "On", "AlwaysON"], ["AlwaysON"]),
+        ("properties.state", "On", ABSENT, []),
+        ("properties.enabled", True, "b", []),
+    ],
+)
+def test_what_is_stricter(path: str, value: Any, shape: Any, found: list[Any]) -> None:
+    """Versions, amounts and some words have an order; where Azure's words are known, only they count."""
+    assert list(stricter(path, value, shape)) == found
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (".+", "x"),
+        (".*/aro-[^/]*/.*", "/aro-x/"),
+        ("(a|b).*", "a"),
+        (r"(?i)v\d+\.[a-z]", "v1.a"),
+        ("^x|y$", "x"),
+    ],
+)
+def test_examples_of_a_pattern(pattern: str, text: str) -> None:
+    """A plain pattern has a text that it matches."""
+    assert example(pattern) == text
+
+
+@pytest.mark.parametrize(
+    ("body", "parts", "value", "found"),
+    [
+        ({"A": 1}, ("a",), 2, {"A": 2}),
+        ({"a": {"b": 1}}, ("a", "b"), ABSENT, {"a": {}}),
+        ({}, ("a", "b"), ABSENT, {}),
+        (None, ("a", 1), 5, {"a": [{}, 5]}),
+        ({"a": [1]}, ("a", 0), 5, {"a": [5]}),
+        (1, (), 2, 2),
+    ],
+)
+def test_placing_a_value(body: Any, parts: tuple[str | int, ...], value: Any, found: Any) -> None:
+    """Objects and elements are made on the way; the body that was given stays as it was."""
+    assert placed(body, parts, value) == found

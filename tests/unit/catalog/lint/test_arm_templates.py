@@ -1,0 +1,265 @@
+"""ARM templates: what they come to, and what is wrong with one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+
+from defender_remediate.catalog import Catalog, Law
+from defender_remediate.catalog.lint.rendering import OPAQUE, rendered, resources_of
+from defender_remediate.json_values import thaw
+from defender_remediate.models.condition import Condition, Test
+from defender_remediate.models.fix import FixAction
+
+SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
+DEPLOYMENT = tuple(
+    f"Microsoft.Resources/deployments/{each}"
+    for each in ("read", "write", "validate/action", "whatIf/action", "operationstatuses/read")
+)
+SETTING = "Microsoft.Insights/diagnosticSettings"
+
+
+def template(**members: Any) -> dict[str, Any]:
+    """A template that is sound, with something else in it."""
+    return {
+        "$schema": SCHEMA,
+        "contentVersion": "1.0.0.0",
+        "parameters": {"name": {"type": "string", "metadata": {"description": "The name."}}},
+        "resources": [resource()],
+        **members,
+    }
+
+
+def resource(**members: Any) -> dict[str, Any]:
+    """A resource of a template."""
+    logs = [{"categoryGroup": "audit", "enabled": True}]
+    return {
+        "type": SETTING,
+        "apiVersion": "2021-05-01-preview",
+        "name": "[parameters('name')]",
+        "properties": {"logs": logs},
+        **members,
+    }
+
+
+LOGGED = Condition(test=Test.EQUALS, path="enabled", value=True)
+RIGHT = FixAction(
+    key="k",
+    title="Logs should be kept",
+    kind="template",
+    resource_type="Microsoft.KeyVault/vaults",
+    api_version="2021-05-01-preview",
+    target="providers/Microsoft.Insights/diagnosticSettings",
+    template=template(),
+    template_name="mine.json",
+    template_parameters={"name": "mine"},
+    compliant_when=Condition(
+        test=Test.SOME, path="value", of=(Condition(test=Test.SOME, path="properties.logs", of=(LOGGED,)),)
+    ),
+    impact_reason="the workspace bills",
+    reversibility="conditional",
+    permissions=("Microsoft.KeyVault/vaults/read", f"{SETTING}/read", f"{SETTING}/write", *DEPLOYMENT),
+)
+
+
+def with_template(**members: Any) -> FixAction:
+    """The right fix with something else in its template."""
+    return attrs.evolve(RIGHT, template=template(**members))
+
+
+def nested(**options: Any) -> dict[str, Any]:
+    """A deployment within a template."""
+    inner = template(parameters={"inner": {"type": "string", "metadata": {"description": "d"}}})
+    inner["resources"] = [resource(name="[parameters('inner')]")]
+    properties = {"mode": "Incremental", "template": inner, "parameters": {"inner": {"value": "[parameters('name')]"}}}
+    return {
+        "type": "Microsoft.Resources/deployments",
+        "apiVersion": "2022-09-01",
+        "name": "nested",
+        "properties": {**properties, **options},
+    }
+
+
+INNER = {"expressionEvaluationOptions": {"scope": "inner"}}
+
+
+def problems(fix: FixAction) -> list[tuple[Law, str]]:
+    """What is wrong with a fix."""
+    return [(each.law, each.message) for each in Catalog().check(fixes=fix)]
+
+
+def test_a_template_that_is_sound() -> None:
+    """Nothing is said of it, nor of one that nests another with a scope of its own."""
+    assert problems(RIGHT) == []
+    assert problems(with_template(resources=[nested(**INNER)])) == []
+
+
+@pytest.mark.parametrize(
+    ("fix", "law", "message"),
+    [
+        (with_template(**{"$schema": "x"}), Law.TEMPLATE, "$schema is not that of a deployment template"),
+        (with_template(contentVersion="1"), Law.TEMPLATE, "contentVersion is not like 1.0.0.0"),
+        (
+            with_template(resources=[nested(mode="Complete", **INNER)]),
+            Law.TEMPLATE,
+            "a nested mode is not Incremental: only that leaves alone what it does not name",
+        ),
+        (with_template(resources=[resource(name="x")]), Law.TEMPLATE, "parameters.name is declared and not used"),
+        (
+            with_template(resources=[resource(name="[concat(variables('a'), parameters('name'))]")]),
+            Law.TEMPLATE,
+            "variables.a is used and not declared",
+        ),
+        (
+            with_template(parameters={"name": {"type": "securestring", "metadata": {"description": "d"}}}),
+            Law.TEMPLATE,
+            "parameters.name has no type that may be given in the open",
+        ),
+        (with_template(parameters={"name": {"type": "string"}}), Law.TEMPLATE, "parameters.name has no description"),
+        (with_template(resources=[resource(), {"name": "x"}]), Law.TEMPLATE, "resources[1] has no type"),
+        (with_template(resources=[resource(), "x"]), Law.TEMPLATE, "resources[1] has no type"),
+        (with_template(resources=[resource(apiVersion="new")]), Law.TEMPLATE, "resources[0].apiVersion 'new' is none"),
+        (
+            attrs.evolve(RIGHT, template_parameters={"name": 5}),
+            Law.TEMPLATE,
+            "template_parameters.name must be of type string, got 5",
+        ),
+        (
+            attrs.evolve(
+                with_template(parameters={"name": {"type": "int", "metadata": {"description": "d"}}}),
+                template_parameters={"name": True},
+            ),
+            Law.TEMPLATE,
+            "template_parameters.name must be of type int, got True",
+        ),
+        (
+            with_template(
+                parameters={"name": {"type": "string", "allowedValues": ["x"], "metadata": {"description": "d"}}}
+            ),
+            Law.TEMPLATE,
+            "template_parameters.name: the template does not allow 'mine'",
+        ),
+        (
+            with_template(resources=[resource(properties={"logs": [{"on": True, "enabled": True}]})]),
+            Law.SCHEMA,
+            f"{SETTING} properties.logs[0].on is not known to Azure, says azure-mgmt-monitor 6.0.2 (2021-05-01-preview)",
+        ),
+        (
+            with_template(resources=[resource(), resource(type="Contoso.Own/things")]),
+            Law.SCHEMA,
+            "no schema is known of Contoso.Own/things",
+        ),
+        (
+            with_template(resources=[resource(type="Microsoft.Insights/components", properties={})]),
+            Law.CLOSES,
+            f"the template deploys nothing of type {SETTING}, so nothing proves that it closes",
+        ),
+        (
+            with_template(resources=[resource(properties={"logs": []})]),
+            Law.CLOSES,
+            "what the template deploys does not meet the condition",
+        ),
+        (attrs.evolve(RIGHT, permissions=()), Law.PERMISSIONS, "Microsoft.Resources/deployments/validate/action is missing"),
+        (attrs.evolve(RIGHT, permissions=()), Law.PERMISSIONS, f"{SETTING}/write is missing"),
+    ],
+)  # fmt: skip
+def test_a_template_that_is_not(fix: FixAction, law: Law, message: str) -> None:
+    """What is wrong is named where it stands."""
+    assert (law, message) in problems(fix)
+
+
+def test_what_only_azure_works_out() -> None:
+    """A value that is not worked out is no reason to call a template wrong."""
+    fix = with_template(resources=[resource(properties={"workspaceId": "[reference('x').y]", "logs": [
+        {"enabled": True, "category": "[if(contains('a', 'b'), 'c', 'd')]"}], "eventHubName": "[uri('a')]"})],
+        parameters={"name": {"type": "string", "metadata": {"description": "d"}}})  # fmt: skip
+    assert all("category" not in message for _, message in problems(fix))
+    number = with_template(
+        resources=[resource(properties={"logs": "[variables('logs')]"})], variables={"logs": "[json('[]')]"}
+    )
+    assert all(law is not Law.SCHEMA for law, _ in problems(number))
+
+
+def test_private_endpoints_are_seen_on_the_resource() -> None:
+    """What closes the recommendation is on the resource that the endpoint leads to, once it is approved."""
+    fixes = [fix for fix in Catalog.bundled() if fix.template_name == "private-endpoint.json"]
+    assert fixes
+    unapproved = Condition(
+        test=Test.SOME,
+        path="properties.privateEndpointConnections",
+        of=(Condition(test=Test.EQUALS, path="properties.privateLinkServiceConnectionState.status", value="Pending"),),
+    )
+    found = problems(attrs.evolve(fixes[0], compliant_when=unapproved))
+    assert (Law.CLOSES, "what the template deploys does not meet the condition") in found
+    without = tuple(each for each in fixes[0].permissions if "rivateEndpointConnectionsApproval" not in each)
+    assert any(
+        "Approval/action is missing" in text for _, text in problems(attrs.evolve(fixes[0], permissions=without))
+    )
+
+
+def test_private_endpoints_are_seen_in_the_list_that_a_fix_reads() -> None:
+    """Where the resource does not show its connections, the list below it does, and no other body closes the condition."""
+    fixes = [fix for fix in Catalog.bundled() if fix.target == "privateEndpointConnections"]
+    assert fixes
+    for fix in fixes:
+        assert all(law is not Law.CLOSES for law, _ in problems(fix))
+        on_the_resource = attrs.evolve(fix, target="")
+        assert (Law.CLOSES, "what the template deploys does not meet the condition") in problems(on_the_resource)
+
+
+def test_private_endpoints_lead_to_the_part_that_is_asked_for() -> None:
+    """A condition that names a part is closed by an endpoint of that part only."""
+    fixes = [fix for fix in Catalog.bundled() if fix.template_parameters.get("groupId") == "topicspace"]
+    assert fixes
+    for fix in fixes:
+        assert all(law is not Law.CLOSES for law, _ in problems(fix))
+        other = attrs.evolve(fix, template_parameters={**fix.template_parameters, "groupId": "topic"})
+        assert (Law.CLOSES, "what the template deploys does not meet the condition") in problems(other)
+
+
+SCOPE = {("parameters", "a"): "x", ("parameters", "n"): 3, ("variables", "v"): ["x"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("plain", "plain"),
+        ("[[no expression]", "[[no expression]"),
+        ("[parameters('a')]", "x"),
+        ("[Parameters( 'n' )]", 3),
+        ("[variables('v')]", ["x"]),
+        ("[concat('a''b', parameters('a'), 1)]", "a'bx1"),
+        ("[format('{0}/{1}', parameters('a'), 'b')]", "x/b"),
+        ("[take('abc', 2)]", "ab"),
+        ("[toLower('AbC')]", "abc"),
+        ("[if(equals(parameters('n'), 3), 'yes', 'no')]", "yes"),
+        ("[createArray(string(1))]", ["1"]),
+        ("[parameters('b')]", OPAQUE),
+        ("[reference('x')]", OPAQUE),
+        ("[reference('x').y]", OPAQUE),
+        ("[concat(reference('x'))]", OPAQUE),
+        ("[concat(parameters('o'))]", OPAQUE),
+        ("[concat('a'", "[concat('a'"),
+        ("[concat('a']", OPAQUE),
+        ("[concat]", OPAQUE),
+        ("[]", OPAQUE),
+        ("['a' 'b']", OPAQUE),
+        ("[#]", OPAQUE),
+    ],
+)
+def test_expressions(text: str, value: Any) -> None:
+    """The plain ones are worked out; what is not is marked, and never guessed."""
+    assert rendered({"m": [text]}, {**SCOPE, ("parameters", "o"): OPAQUE}) == {"m": [value]}
+
+
+def test_defaults_variables_and_nested_templates() -> None:
+    """Parameters come from what is given or their default; a nested template sees what its scope lets it see."""
+    whole = template(
+        parameters={"name": {"type": "string", "defaultValue": "d"}},
+        variables={"v": "[concat(parameters('name'), '!')]"},
+        resources=[resource(name="[variables('v')]"), nested(**INNER), nested()],
+    )
+    assert [each["name"] for each in thaw(list(resources_of(whole, {})))] == ["d!", "d", OPAQUE]
+    assert [each["name"] for each in resources_of(whole, {"name": "g"})] == ["g!", "g", OPAQUE]

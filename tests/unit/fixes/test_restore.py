@@ -1,0 +1,139 @@
+"""Going back, three ways."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from defender_remediate import ABSENT, PropertyChange
+from defender_remediate.fixes.conditions import holds
+from defender_remediate.fixes.diff import changes
+from defender_remediate.fixes.restore import GONE, is_restored, may_be_removed, restoration, what_goes
+from defender_remediate.json_values import canonical
+
+NAMES = st.sampled_from(["a", "b", "c"])
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-2, 2), st.sampled_from(["x", "y"])),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=8,
+)
+BODIES = st.dictionaries(NAMES, VALUES, max_size=3)
+
+
+@given(BODIES, BODIES)
+def test_undisturbed_everything_goes_back(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """The body is what it was, to the last null and the last absent member."""
+    found = restoration(changes(before, after), after)
+    assert canonical(found.body) == canonical(before)
+    assert found.left_alone == ()
+
+
+@given(BODIES, BODIES, VALUES)
+def test_a_third_partys_edit_survives(before: dict[str, Any], after: dict[str, Any], edit: Any) -> None:
+    """Whatever somebody put under another name since is still there."""
+    now = deepcopy(after) | {"theirs": edit}
+    found = restoration(changes(before, after), now)
+    assert canonical(found.body) == canonical(before | {"theirs": edit})
+
+
+@given(BODIES, BODIES, NAMES)
+def test_a_member_that_was_changed_since_is_left_alone_and_named(
+    before: dict[str, Any], after: dict[str, Any], name: str
+) -> None:
+    """It is never overwritten."""
+    now = deepcopy(after) | {name: "theirs"}
+    found = restoration(changes(before, after), now)
+    assert found.body[name] == "theirs"
+    undone = [change.path for change in changes(before, after) if change.before is not ABSENT]
+    assert {path for path in undone if path.partition(".")[0] == name} <= set(found.left_alone)
+
+
+@given(BODIES, BODIES)
+def test_the_condition_proves_the_restoration(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """It is true of the restored body."""
+    found = restoration(changes(before, after), after)
+    if found.restored:
+        assert holds(is_restored(found.body, found.restored), found.body)
+
+
+def test_an_object_that_the_change_brought_goes_without_what_was_added_to_it() -> None:
+    """Ours goes, theirs stays, and what they changed of ours is named."""
+    change = PropertyChange(path="properties.acls", before=ABSENT, after={"action": "Deny", "bypass": "None", "x": 1})
+    now = {"properties": {"acls": {"Action": "Deny", "bypass": "Logging", "rules": [1]}}}
+    found = restoration([change], now)
+    assert found.body == {"properties": {"acls": {"bypass": "Logging", "rules": [1]}}}
+    assert found.restored == ("properties.acls.Action",)
+    assert found.left_alone == ("properties.acls.bypass",)
+
+
+def test_what_is_back_already_needs_nothing() -> None:
+    """Somebody undid it before us."""
+    change = PropertyChange(path="a", before=1, after=2)
+    assert restoration([change], {"a": 1}).restored == ()
+    assert restoration([change], {"a": 1}).left_alone == ()
+
+
+def test_what_was_taken_out_comes_back_whether_it_is_shown_as_null_or_not_at_all() -> None:
+    """Providers differ in how they show that a member is gone; null where something else was is an edit."""
+    removed = changes({"a": {"b": 1, "c": 2}}, {"a": {"c": 2}})
+    for now in ({"a": {"c": 2}}, {"a": {"b": None, "c": 2}}):
+        assert restoration(removed, now).body == {"a": {"b": 1, "c": 2}}
+    changed = changes({"a": {"b": 1}}, {"a": {"b": 2}})
+    assert restoration(changed, {"a": {"b": None}}).left_alone == ("a.b",)
+
+
+def test_azures_casing_is_not_an_edit() -> None:
+    """A provider that answers "enabled" for "Enabled" did not change anything."""
+    change = PropertyChange(path="state", before="Disabled", after="Enabled")
+    assert restoration([change], {"state": "enabled"}).body == {"state": "Disabled"}
+
+
+def test_absent_null_and_a_value_are_proven_apart() -> None:
+    """One path or several."""
+    assert holds(is_restored({"a": 1}, ["a"]), {"a": 1})
+    assert not holds(is_restored({"a": 1}, ["a"]), {"a": 2})
+    both = is_restored({"a": 1}, ["a", "gone"])
+    assert holds(both, {"a": 1})
+    assert not holds(both, {"a": 1, "gone": 2})
+
+
+@pytest.mark.parametrize("body", [{}, {"id": "/x"}, {"id": None}, {"value": []}])
+def test_only_what_does_not_exist_is_gone(body: dict[str, Any]) -> None:
+    """An empty body is a body."""
+    assert holds(GONE, None)
+    assert not holds(GONE, body)
+    assert str(GONE) == "the resource is absent"
+
+
+def test_a_removal_shows_all_that_goes() -> None:
+    """Member by member; what is null is not there to go, and who it is stands in its id."""
+    body = {"id": "/x", "name": "x", "type": "t", "tags": None, "properties": {"logs": [1]}, "kind": ""}
+    assert what_goes(body) == (
+        PropertyChange(path="properties", before={"logs": [1]}),
+        PropertyChange(path="kind", before=""),
+    )
+    assert what_goes(None) == ()
+
+
+GROUP = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg"
+
+
+@pytest.mark.parametrize(
+    ("resource_id", "may"),
+    [
+        (f"{GROUP}/providers/Microsoft.Network/privateEndpoints/pe", True),
+        (f"{GROUP}/providers/A.B/c/d/providers/Microsoft.Insights/diagnosticSettings/e", True),
+        (GROUP, False),
+        (GROUP.partition("/resourceGroups")[0], False),
+        (f"{GROUP}/providers/microsoft.resources/deployments/d", False),
+        (f"{GROUP}/providers/Microsoft.Insights/diagnosticSettings", False),
+        ("", False),
+    ],
+)
+def test_what_others_put_things_into_is_never_removed(resource_id: str, may: bool) -> None:
+    """A group that a deployment created may hold anything by now."""
+    assert may_be_removed(resource_id) is may

@@ -1,0 +1,85 @@
+"""Locks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import pytest
+
+from defender_remediate.models.finding import Check, Verdict
+from defender_remediate.models.plan import PlannedRequest
+from defender_remediate.preflight.locks import Lock, judge
+from defender_remediate.preflight.subject import Subject
+
+SUBSCRIPTION = "/subscriptions/11111111-2222-3333-4444-555555555555"
+GROUP = f"{SUBSCRIPTION}/resourceGroups/shop-rg"
+ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/shopdata"
+
+
+def lock(scope: str, level: str = "ReadOnly", **properties: Any) -> Lock:
+    """A lock as Azure lists it."""
+    item = {"id": f"{scope}/providers/Microsoft.Authorization/locks/l", "properties": {"level": level, **properties}}
+    return Lock.from_rest(item)
+
+
+@pytest.mark.parametrize("scope", [SUBSCRIPTION, GROUP.upper(), ACCOUNT])
+def test_a_read_only_lock_blocks_from_wherever_it_is_inherited(
+    make_subject: Callable[..., Subject], scope: str
+) -> None:
+    """Its notes say whom to ask."""
+    (found,) = judge(make_subject(), [lock(scope, notes="ask Kim")])
+    assert (found.check, found.verdict) == (Check.LOCK, Verdict.BLOCKS)
+    assert found.message == "a lock (ReadOnly) forbids writes"
+    assert found.evidence == (f"{scope}/providers/Microsoft.Authorization/locks/l (ask Kim)",)
+
+
+@pytest.mark.parametrize("scope", [f"{ACCOUNT}/blobServices/default", f"{ACCOUNT}2", GROUP.replace("shop", "other")])
+def test_a_lock_elsewhere_is_none(make_subject: Callable[..., Subject], scope: str) -> None:
+    """Below the target or beside it; a list at a subscription has those as well."""
+    assert judge(make_subject(), [lock(scope)]) == ()
+
+
+@pytest.mark.parametrize("level", ["NotSpecified", "", "Novelty"])
+def test_a_level_that_is_not_known_counts_as_read_only(make_subject: Callable[..., Subject], level: str) -> None:
+    """A lock nobody understands is respected."""
+    assert judge(make_subject(), [lock(GROUP, level)])[0].verdict is Verdict.BLOCKS
+
+
+def test_can_not_delete_lets_a_patch_through(make_subject: Callable[..., Subject]) -> None:
+    """Whatever its case."""
+    assert judge(make_subject(), [lock(GROUP, "canNotDelete")]) == ()
+
+
+def test_can_not_delete_keeps_the_history_of_deployments(deployment: Subject) -> None:
+    """Worth knowing, and no reason to stop; a ReadOnly lock beside it is."""
+    (found,) = judge(deployment, [lock(GROUP, "CanNotDelete")])
+    assert (found.verdict, "800" in found.advice) == (Verdict.WARNS, True)
+    (stopping,) = judge(deployment, [lock(GROUP, "CanNotDelete"), lock(SUBSCRIPTION)])
+    assert (stopping.verdict, len(stopping.evidence)) == (Verdict.BLOCKS, 1)
+
+
+def test_can_not_delete_blocks_a_removal(make_subject: Callable[..., Subject]) -> None:
+    """That is what it is for."""
+    request = PlannedRequest(method="DELETE", path=ACCOUNT, api_version="1", body={})
+    (found,) = judge(make_subject(request=request), [lock(GROUP, "CanNotDelete")])
+    assert (found.verdict, found.message) == (Verdict.BLOCKS, "a lock (CanNotDelete) forbids removals")
+
+
+def test_the_order_of_the_list_does_not_count(make_subject: Callable[..., Subject]) -> None:
+    """A digest covers what is found."""
+    several = [lock(ACCOUNT), lock(SUBSCRIPTION), attrs.evolve(lock(GROUP), level="")]
+    (one,), (two,) = judge(make_subject(), several), judge(make_subject(), several[::-1])
+    assert one == two
+    assert one.message == "a lock (ReadOnly, of unknown level) forbids writes"
+
+
+@pytest.mark.parametrize("level", ["ReadOnly", "CanNotDelete"])
+def test_a_lock_below_stops_a_removal(make_subject: Callable[..., Subject], level: str) -> None:
+    """What is removed goes with all that is below it; a lock on a neighbour of a longer name is none."""
+    request = PlannedRequest(method="DELETE", path=ACCOUNT, api_version="1", body={})
+    subject = make_subject(request=request)
+    (found,) = judge(subject, [lock(f"{ACCOUNT}/blobServices/default", level)])
+    assert (found.verdict, len(found.evidence)) == (Verdict.BLOCKS, 1)
+    assert judge(subject, [lock(f"{ACCOUNT}2/blobServices/default", level)]) == ()

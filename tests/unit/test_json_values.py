@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from defender_remediate.json_values import ABSENT, FrozenMap, canonical, freeze, sha256, thaw
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4), max_leaves=12
+)
+OBJECTS = st.dictionaries(st.text(), VALUES, max_size=5)
+
+
+@given(VALUES)
+def test_freezing_and_thawing_gives_the_value_back(value):
+    """What comes out of a frozen value is what went in."""
+    assert thaw(freeze(value)) == value
+    assert json.loads(canonical(value)) == value
+
+
+@given(VALUES)
+def test_a_frozen_value_freezes_to_itself_and_is_hashable(value):
+    """Freezing twice is freezing once, and a frozen value may be a key."""
+    frozen = freeze(value)
+    assert freeze(frozen) == frozen
+    assert hash(frozen) == hash(freeze(value))
+
+
+@given(OBJECTS)
+def test_a_map_equals_any_mapping_with_its_content(value):
+    """Equality is by content, in both directions and against a plain dict."""
+    frozen = FrozenMap(value)
+    backwards = FrozenMap(dict(reversed(list(value.items()))))
+    assert frozen == value
+    assert value == frozen
+    assert frozen == backwards
+    assert hash(frozen) == hash(backwards)
+    assert dict(frozen) == {key: freeze(item) for key, item in value.items()}
+    assert len(frozen) == len(value)
+
+
+@given(OBJECTS)
+def test_a_map_survives_pickle_and_copy(value):
+    """A frozen map crosses process borders."""
+    frozen = FrozenMap(value)
+    assert pickle.loads(pickle.dumps(frozen)) == frozen
+    assert copy.deepcopy(frozen) == frozen
+
+
+@given(VALUES, VALUES)
+def test_equal_texts_are_equal_values(one, other):
+    """Two documents with one canonical text are the same document, and then their digests agree."""
+    if canonical(one) == canonical(other):
+        assert freeze(one) == freeze(other)
+    assert (canonical(one) == canonical(other)) == (sha256(one) == sha256(other))
+
+
+@given(OBJECTS)
+def test_the_order_of_members_does_not_matter(value):
+    """A digest does not depend on how a server ordered its members."""
+    assert sha256(value) == sha256(dict(reversed(list(value.items()))))
+
+
+def test_true_one_and_one_point_zero_are_three_documents():
+    """Python calls them equal; a request body that says one is not approved by a digest over another."""
+    assert len({sha256({"a": value}) for value in (True, 1, 1.0)}) == 3
+
+
+def test_a_map_cannot_be_changed_from_outside():
+    """Neither the source of a map nor what thaw gives is tied to it."""
+    source = {"a": {"b": [1]}}
+    frozen = FrozenMap(source)
+    source["a"]["b"].append(2)
+    thaw(frozen)["a"]["b"].append(3)
+    assert frozen == {"a": {"b": [1]}}
+    with pytest.raises(TypeError):
+        frozen["a"] = 1
+
+
+def test_a_map_says_what_it_holds():
+    """The repr is the plain value; an empty map needs no argument."""
+    assert repr(FrozenMap({"a": [1, {"b": None}]})) == "{'a': [1, {'b': None}]}"
+    assert FrozenMap() == {}
+    assert FrozenMap() != 3
+
+
+def test_absent_is_one_value_that_is_not_null():
+    """Was absent is not was null, and it stays one value through pickle."""
+    assert pickle.loads(pickle.dumps(ABSENT)) is ABSENT
+    assert ABSENT is not None
+    assert (repr(ABSENT), str(ABSENT)) == ("ABSENT", "(absent)")

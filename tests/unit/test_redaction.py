@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from defender_remediate.redaction import redact_text
+
+WEB = string.ascii_letters + string.digits + "-_"
+BASE64 = string.ascii_letters + string.digits + "+/"
+UNSPACED = string.ascii_letters + string.digits + "!#$%()*+,-./:<=>?@[]^_`{|}~"
+
+
+def text_of(alphabet: str, least: int, most: int | None = None) -> st.SearchStrategy[str]:
+    return st.text(alphabet, min_size=least, max_size=most or least + 20)
+
+
+JWT = st.builds(lambda a, b, c: f"eyJ{a}.eyJ{b}.{c}", text_of(WEB, 17), text_of(WEB, 17), text_of(WEB, 0))
+ACCOUNT_KEY = text_of(BASE64, 86, 86).map(lambda key: f"{key}==")
+BEARER = text_of(WEB + ".~+/", 20)
+VALUE = text_of(UNSPACED, 8).filter(lambda value: "hidden" not in value)
+PEM = st.builds(
+    lambda kind, body: (f"-----BEGIN {kind}PRIVATE KEY-----\n{body}\n-----END {kind}PRIVATE KEY-----", body),
+    st.sampled_from(["", "RSA ", "EC ", "ENCRYPTED "]),
+    text_of(BASE64, 40),
+)
+FORMS = [
+    "AccountKey={};",
+    "SharedAccessKey={}",
+    "SharedAccessSignature={}",
+    "?sig={}&se=1",
+    "password={}",
+    "Pwd={};",
+    "adminPassword: {}",
+    "secret={}",
+    "client_secret={}&",
+    "clientSecret={}",
+    '"password": "{}"',
+    "'client_secret': '{}'",
+    "the password '{}' is too short",
+    'the value "{}" of adminPassword is wrong',
+    '{{\\"adminPassword\\":\\"{}\\"}}',
+    'password="{}',
+]
+SECRETS = st.one_of(
+    JWT.map(lambda token: (token, token)),
+    ACCOUNT_KEY.map(lambda key: (key, key)),
+    BEARER.map(lambda token: (f"Bearer {token}", token)),
+    PEM,
+    st.builds(lambda form, value: (form.format(value), value), st.sampled_from(FORMS), VALUE),
+)
+
+
+@given(st.text(), SECRETS, st.text())
+@example("a/b/", ("A" * 86 + "==", "A" * 86 + "=="), "")
+@example("x.", (f"eyJ{'a' * 17}.eyJ{'b' * 17}.", f"eyJ{'a' * 17}.eyJ{'b' * 17}."), "")
+def test_no_planted_secret_survives(before, planted, after):
+    """Whatever stands around it, and redacting twice changes nothing more."""
+    shown, secret = planted
+    assume(secret not in before and secret not in after)
+    redacted = redact_text(f"{before}{shown}{after}")
+    assert secret not in redacted
+    assert redact_text(redacted) == redacted
+
+
+@given(st.text())
+def test_redacting_once_is_enough(text):
+    """What is left is left."""
+    assert redact_text(redact_text(text)) == redact_text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/v",
+        "AuthorizationFailed: the client has no permission for 'Microsoft.Authorization/locks/read'",
+        "Bearer authentication should be used",
+        "Secrets should expire; see https://vault.azure.net/secrets/name/" + "0" * 32,
+        "f" * 64,
+        "@Microsoft.KeyVault(SecretUri=https://vault.azure.net/secrets/name)",
+        "https://management.azure.com/operations/1?api-version=2023-01-01&t=6388&c=MIIHpTCC&s=Mva4&h=x_y",
+        "keyJar.properties.something.long.enough.to.look.at",
+        "https://example.org:8443/path@here",
+    ],
+)
+def test_what_is_no_secret_stays(text):
+    """Ids, codes, links and prose are left as they are."""
+    assert redact_text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('{"password": "a\\"b c", "x": 1}', '{"password": "(hidden)", "x": 1}'),
+        ('"{\\"password\\": \\"a\\\\\\"b c\\", \\"x\\": 1}"', '"{\\"password\\": \\"(hidden)\\", \\"x\\": 1}"'),
+        ("Server=s;Password=p,w;Database=d", "Server=s;Password=(hidden);Database=d"),
+        ("https://user:pass@host/x", "https://user:(hidden)@host/x"),
+        ("Authorization: Basic dXNlcjpwYXNzd29yZA==, next", "Authorization: Basic (hidden), next"),
+        ("Authorization: SharedKey account:c2ln, next", "Authorization: SharedKey (hidden), next"),
+        ("the secret Ab1" + "8Q~" + "x" * 34 + " leaked", "the secret (hidden) leaked"),
+        ("-----BEGIN PRIVATE KEY-----\ncut off", "(hidden)"),
+        ("key " + "A" * 40 + "%2B" + "B" * 45 + "%3D%3D.", "key (hidden)."),
+        ('password="not closed and more', 'password="(hidden)"'),
+        ('password="ends in \\', 'password="(hidden)"'),
+    ],
+)
+def test_only_the_secret_is_hidden(text, shown):
+    """What is around it stays readable."""
+    assert redact_text(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The password 'S3CR3T; x' is too short.",
+        'adminPassword is "S3CR3T"',
+        "The value 'S3CR3T' of parameter adminPassword is not allowed",
+        "Invalid value \"S3CR3T\" for the property 'administratorLogin.password'",
+        "the accountKey 'S3CR3T' is wrong",
+    ],
+)
+def test_what_a_sentence_quotes_as_a_secret_is_hidden(text):
+    """Azure repeats in its errors what it refuses."""
+    assert "S3CR3T" not in redact_text(text)
+    assert redact_text(redact_text(text)) == redact_text(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "the secret 'web-cert' was not found in the vault",
+        "The value 'TLS1_0' of minimumTlsVersion is not allowed",
+        "the password is too short",
+        "the client's password isn't long enough; it's short",
+    ],
+)
+def test_other_sentences_stay(text):
+    """Names of secrets and other values are needed to mend the error."""
+    assert redact_text(text) == text
