@@ -56,7 +56,7 @@ _STEP = RemediationStep(
 )
 _PLAN = RemediationPlan(
     steps=(_STEP,),
-    skipped=(SkippedResource(resource_id=f"{ACCOUNT}2", keys=(KEY,), reason="already compliant"),),
+    skipped=(SkippedResource(resource_id=f"{ACCOUNT}2", keys=(KEY,), reason="already_compliant"),),
     scope=(SUBSCRIPTION,),
     endpoint="https://management.azure.com",
     tenants=("99999999-8888-7777-6666-555555555555",),

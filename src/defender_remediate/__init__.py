@@ -21,10 +21,10 @@ from defender_remediate.client import RemediationClient
 from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.json_values import ABSENT
 from defender_remediate.models.activity import ActivityEvent, ActivityStatus
+from defender_remediate.models.check import Check, CheckResult, CheckStatus
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.control import SecureScore, SecurityControl
 from defender_remediate.models.diagnosis import Cause, Diagnosis, Verification
-from defender_remediate.models.finding import Check, Finding, Verdict
 from defender_remediate.models.fix import FixAction, FixKind, FixParameter, Impact, Reversibility
 from defender_remediate.models.guards import Guards, MaintenanceWindow
 from defender_remediate.models.guidance import Guidance, GuidanceReason
@@ -80,12 +80,13 @@ __all__ = [
     "CatalogProblem",
     "Cause",
     "Check",
+    "CheckResult",
+    "CheckStatus",
     "Condition",
     "CreatedResource",
     "DefenderRemediateError",
     "Diagnosis",
     "FileJournal",
-    "Finding",
     "FixAction",
     "FixExecutor",
     "FixKind",
@@ -122,7 +123,6 @@ __all__ = [
     "SkippedResource",
     "StepError",
     "TemplateExecutor",
-    "Verdict",
     "Verification",
     "WaveFinished",
     "Waves",

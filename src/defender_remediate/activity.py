@@ -10,6 +10,7 @@ import attrs
 
 from defender_remediate import wire
 from defender_remediate.arm.session import ArmSession
+from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.activity import ActivityEvent
 from defender_remediate.models.ids import ResourceId
@@ -47,9 +48,9 @@ class _Search:
     def wants(self, event: ActivityEvent) -> bool:
         """Whether a record is one of those asked for; the log was asked by one clause only."""
         return (
-            (not self.correlation_id or event.correlation_id.casefold() == self.correlation_id.casefold())
+            (not self.correlation_id or fold(event.correlation_id) == fold(self.correlation_id))
             and (self.resource is None or _is_at_or_below(event.resource_id, self.resource))
-            and (not self.resource_group or _group_of(event).casefold() == self.resource_group.casefold())
+            and (not self.resource_group or fold(_group_of(event)) == fold(self.resource_group))
         )
 
 
@@ -120,11 +121,11 @@ def _joined(records: Iterator[Mapping[str, Any]], search: _Search) -> Iterator[A
             continue
         for key in [key for key, held in complete.items() if _is_older(event, held)]:
             yield complete.pop(key)
-        name = wire.text(wire.pick(record, "eventName"), "value").casefold()
+        name = fold(wire.text(wire.pick(record, "eventName"), "value"))
         if name not in ("beginrequest", "endrequest") or not event.operation_id:
             yield event
             continue
-        key = (event.operation_id.casefold(), event.resource_id.casefold())
+        key = (fold(event.operation_id), fold(event.resource_id))
         held = complete.pop(key, None)
         is_complete = held is not None or name == "beginrequest"
         held = held or open_ones.pop(key, None)
@@ -141,7 +142,7 @@ def _moment(event: ActivityEvent) -> datetime:
 
 
 def _is_at_or_below(resource_id: str, resource: ResourceId) -> bool:
-    inner, outer = (text.strip("/").casefold().split("/") for text in (resource_id, resource.text))
+    inner, outer = (fold(text.strip("/")).split("/") for text in (resource_id, resource.text))
     return inner[: len(outer)] == outer
 
 
@@ -149,7 +150,7 @@ def _group_of(event: ActivityEvent) -> str:
     if event.resource_group:
         return event.resource_group
     segments = event.resource_id.strip("/").split("/")
-    return segments[3] if len(segments) > 3 and segments[2].casefold() == "resourcegroups" else ""
+    return segments[3] if len(segments) > 3 and fold(segments[2]) == "resourcegroups" else ""
 
 
 def _range(

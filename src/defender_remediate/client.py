@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from defender_remediate.journal import Journal
     from defender_remediate.models.fix import FixParameter
     from defender_remediate.models.waves import Waves
-    from defender_remediate.workflow import Cycle
+    from defender_remediate.workflow import Workflow
 
 
 class RemediationClient:
@@ -207,13 +207,13 @@ class RemediationClient:
         """
         return self._discovery.list_assessments(key, status=status)
 
-    def list_candidates(self, parameter: FixParameter, *, location: str | None = None) -> Iterator[str]:
+    def list_parameter_choices(self, parameter: FixParameter, *, location: str | None = None) -> Iterator[str]:
         """The ids of what a parameter could be given, such as the workspaces in ``location``; one listing each.
 
         Raises:
             ParameterError: It does not take the id of a resource of one type.
         """
-        return self._discovery.list_candidates(parameter, location=location)
+        return self._discovery.list_parameter_choices(parameter, location=location)
 
     def plan(
         self,
@@ -226,7 +226,7 @@ class RemediationClient:
         """What would be sent, and what is left out and why. Reads only: planning is the dry run.
 
         Reads the assessments, and every resource that would change. A template is previewed by Azure's what-if. What
-        stands in the way of a step is looked for as well: roles, locks, policies, hazards; see ``plan.findings``. The
+        stands in the way of a step is looked for as well: roles, locks, policies, hazards; see ``plan.check_results``. The
         steps come in the order of the recommendations: as they were named, else as they are ranked.
 
         Args:
@@ -376,13 +376,13 @@ class RemediationClient:
         return Discovery(self._session, self._scopes, self.catalog, self._source, interleave)
 
     @cached_property
-    def _cycle(self) -> Cycle:
+    def _cycle(self) -> Workflow:
         from defender_remediate.executors import PatchExecutor, TemplateExecutor
-        from defender_remediate.workflow import Cycle
+        from defender_remediate.workflow import Workflow
 
         write = PatchExecutor()
         bundled: dict[str, FixExecutor] = {"patch": write, "put": write, "template": TemplateExecutor()}
-        return Cycle(
+        return Workflow(
             session=self._session,
             scopes=self._scopes,
             discovery=self._discovery,

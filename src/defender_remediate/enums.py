@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Any
 
+from defender_remediate.casing import fold
+
 
 class OpenEnum(str, Enum):
     """A string enumeration that takes words it does not know.
@@ -17,9 +19,9 @@ class OpenEnum(str, Enum):
     def _missing_(cls, value: object) -> Any:
         if not isinstance(value, str):
             return None
-        folded = value.casefold()
+        folded = fold(value)
         for member in cls:
-            if member.value.casefold() == folded:
+            if fold(member.value) == folded:
                 return member
         unknown = str.__new__(cls, value)
         unknown._name_ = value
@@ -43,8 +45,13 @@ class OpenEnum(str, Enum):
     __hash__ = str.__hash__
 
 
-class Word(str, Enum):
-    """A string enumeration of this library's own words: an unknown one is an error."""
+class StrEnum(str, Enum):
+    """A string enumeration of this library's own words, in snake_case: an unknown one is an error."""
+
+    @property
+    def label(self) -> str:
+        """The word as text for people, such as ``already compliant``."""
+        return str(self.value).replace("_", " ")
 
     def __str__(self) -> str:
         return str(self.value)

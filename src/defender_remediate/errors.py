@@ -25,7 +25,7 @@
     │   ├── ForbiddenError                 403
     │   │   └── PolicyViolationError       a deny policy refused the change
     │   ├── NotFoundError                  404
-    │   │   └── ProviderNotRegisteredError Microsoft.Security is not registered: not "no findings"
+    │   ├── ProviderNotRegisteredError     Microsoft.Security is not registered: not "no findings"
     │   ├── ConflictError                  409
     │   │   ├── ScopeLockedError           a lock forbids writes
     │   │   └── BusyError                  another operation holds the resource; it ends by itself
@@ -263,7 +263,7 @@ class NotFoundError(RequestError):
     """404: it does not exist, or the caller may not see it."""
 
 
-class ProviderNotRegisteredError(NotFoundError):
+class ProviderNotRegisteredError(RequestError):
     """The subscription is not registered with the resource provider: nothing is known, which is not "no findings"."""
 
 

@@ -55,7 +55,7 @@ def print_progress(stream: TextIO | None = None) -> RemediationHook:
 
 
 def _level(event: RemediationEvent) -> int:
-    ended_badly = (isinstance(event, StepFinished) and not event.result.outcome.is_good) or (
+    ended_badly = (isinstance(event, StepFinished) and not event.result.outcome.succeeded) or (
         isinstance(event, RunFinished) and bool(event.report.failures)
     )
     return logging.WARNING if ended_badly else logging.INFO

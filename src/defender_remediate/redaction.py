@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from defender_remediate.casing import fold
+
 HIDDEN = "(hidden)"
 _SECRET = re.compile(
     r"(password|passwd|secret|connectionstring|credential|sastoken|accesstoken|clienttoken|accesskey|accountkey|"
@@ -136,10 +138,10 @@ def _deployed(found: Mapping[str, Any], *, secret: bool) -> dict[str, Any]:
     given = found.get("parameters")
     if not isinstance(declared, Mapping) or not isinstance(given, Mapping):
         return {}
-    secure = {name.casefold() for name, declaration in declared.items() if _is_secure(declaration)}
+    secure = {fold(name) for name, declaration in declared.items() if _is_secure(declaration)}
     return {
         "parameters": {
-            redact_text(name): cleaned(item, secret=secret or name.casefold() in secure or names_a_secret(name))
+            redact_text(name): cleaned(item, secret=secret or fold(name) in secure or names_a_secret(name))
             for name, item in given.items()
         }
     }
@@ -147,7 +149,7 @@ def _deployed(found: Mapping[str, Any], *, secret: bool) -> dict[str, Any]:
 
 def _is_secure(declaration: Any) -> bool:
     kind = declaration.get("type") if isinstance(declaration, Mapping) else None
-    return isinstance(kind, str) and kind.casefold() in _SECURE
+    return isinstance(kind, str) and fold(kind) in _SECURE
 
 
 def _member(name: str, item: Any, *, secret: bool) -> Any:

@@ -20,7 +20,7 @@ import attrs
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.json_values import ABSENT
 from defender_remediate.models import text as rendering
-from defender_remediate.models.finding import Finding
+from defender_remediate.models.check import CheckResult
 from defender_remediate.models.plan import PropertyChange, RemediationPlan, RemediationStep
 from defender_remediate.models.result import Health, RemediationReport, RemediationResult
 
@@ -111,7 +111,7 @@ _CSV_COLUMNS = (
     "compliant",
     "health",
     "diagnosis",
-    "look_again",
+    "recheck_at",
     "attempts",
     "error_code",
     "error_message",
@@ -132,11 +132,11 @@ def _csv_row(
         result.resource_id,
         "; ".join(result.keys),
         "; ".join(titles.get(result.step_id, ())),
-        str(result.outcome),
+        result.outcome.label,
         "" if result.compliant is None else str(result.compliant).lower(),
         str(result.health),
-        f"{diagnosis.cause}: {diagnosis.message}" if diagnosis else "",
-        _moment(diagnosis.look_again) if diagnosis else "",
+        f"{diagnosis.cause.label}: {diagnosis.message}" if diagnosis else "",
+        _moment(diagnosis.recheck_at) if diagnosis else "",
         str(result.attempts),
         error.code if error else "",
         error.message if error else "",
@@ -161,13 +161,13 @@ def _plan(plan: RemediationPlan) -> _Document:
         title="Left alone",
         columns=("Resource", "Why", "Recommendations"),
         rows=tuple(
-            (skip.resource_id, ": ".join(filter(None, (str(skip.reason), skip.message))), "\n".join(skip.keys))
+            (skip.resource_id, ": ".join(filter(None, (skip.reason.label, skip.message))), "\n".join(skip.keys))
             for skip in plan.skipped
         ),
     )
     found = _Table(
         title="Findings",
-        columns=("Finding", "Evidence", "What to do", "Resources"),
+        columns=("CheckResult", "Evidence", "What to do", "Resources"),
         rows=_finding_rows(plan),
     )
     facts = (
@@ -184,8 +184,8 @@ def _plan(plan: RemediationPlan) -> _Document:
 
 def _finding_rows(plan: RemediationPlan) -> tuple[tuple[str, ...], ...]:
     """Each finding once, with all resources that share it."""
-    shared: dict[Finding, list[str]] = {}
-    for resource, finding in plan.findings:
+    shared: dict[CheckResult, list[str]] = {}
+    for resource, finding in plan.check_results:
         shared.setdefault(finding, []).append(resource)
     return tuple(
         (str(finding), "\n".join(finding.evidence), finding.advice, "\n".join(dict.fromkeys(resources)))
@@ -198,7 +198,7 @@ def _step_row(step: RemediationStep) -> tuple[str, ...]:
         step.target_id,
         "\n".join(step.titles),
         f"{step.request.method}, api-version {step.request.api_version}",
-        "\n".join([*map(str, step.changes), *(f"{path}: {rendering.KEPT}" for path in step.left_alone)]),
+        "\n".join([*map(str, step.changes), *(f"{path}: {rendering.KEPT}" for path in step.preserved)]),
         f"{step.impact}: {step.impact_reason}" if step.impact_reason else str(step.impact),
         rendering.way_back_text(step),
     )
@@ -206,7 +206,7 @@ def _step_row(step: RemediationStep) -> tuple[str, ...]:
 
 def _report(report: RemediationReport) -> _Document:
     titles = _titles(report)
-    counts = Counter(str(result.outcome) for result in report.results)
+    counts = Counter(result.outcome.label for result in report.results)
     facts = (
         ("Results", ", ".join(f"{n} {outcome}" for outcome, n in sorted(counts.items())) or "nothing to do"),
         ("Correlation id", report.correlation_id),
@@ -237,7 +237,7 @@ def _result_row(result: RemediationResult, titles: Mapping[str, tuple[str, ...]]
     return (
         result.resource_id,
         "\n".join(titles.get(result.step_id, result.keys)),
-        str(result.outcome),
+        result.outcome.label,
         "\n".join(_differences(result)),
         "" if result.health is Health.UNKNOWN else str(result.health),
         "\n".join((str(result.diagnosis), *result.diagnosis.evidence)) if result.diagnosis else "",

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from defender_remediate.casing import fold
+
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?\s*(Z|[+-]\d\d:?\d\d)?\Z", re.IGNORECASE)
 
 
@@ -28,9 +30,9 @@ def pick(value: Any, *names: str) -> Any:
         if found is not None:
             return found
     for name in names:
-        wanted = name.casefold()
+        wanted = fold(name)
         for key, item in members.items():
-            if item is not None and str(key).casefold() == wanted:
+            if item is not None and fold(str(key)) == wanted:
                 return item
     return None
 
@@ -76,7 +78,7 @@ def count(value: Any, *names: str) -> int:
 def flag(value: Any, *names: str) -> bool:
     """A member as a boolean; Azure writes booleans as text in places."""
     found = pick(value, *names)
-    return found.casefold() == "true" if isinstance(found, str) else bool(found)
+    return fold(found) == "true" if isinstance(found, str) else bool(found)
 
 
 def timestamp(value: Any, *names: str) -> datetime | None:

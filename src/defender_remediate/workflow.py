@@ -9,6 +9,7 @@ import attrs
 
 from defender_remediate.arm.providers import offered_api_versions
 from defender_remediate.arm.session import ArmSession
+from defender_remediate.casing import fold
 from defender_remediate.catalog import Catalog
 from defender_remediate.discovery import Discovery
 from defender_remediate.errors import (
@@ -16,7 +17,6 @@ from defender_remediate.errors import (
     InvalidResourceIdError,
     MalformedResponseError,
     NotFoundError,
-    ProviderNotRegisteredError,
 )
 from defender_remediate.execution.admission import (
     check_approved,
@@ -30,9 +30,9 @@ from defender_remediate.execution.run import Hook, Run
 from defender_remediate.execution.step import StepRunner
 from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.fixes.placeholders import named_resources
-from defender_remediate.journal import GuardsWaived, Journal, RunKind, RunLog, RunOpened, RunState, fold
+from defender_remediate.journal import GuardsWaived, Journal, RunKind, RunLog, RunOpened, RunState, replay
 from defender_remediate.json_values import FrozenMap
-from defender_remediate.models.finding import Check
+from defender_remediate.models.check import Check
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId, Scope
 from defender_remediate.models.plan import RemediationPlan, RemediationStep
@@ -71,7 +71,7 @@ from defender_remediate.verification.verifier import Verifier
 
 
 @attrs.frozen(kw_only=True)
-class Cycle:
+class Workflow:
     """What the client's verbs do.
 
     Attributes:
@@ -166,7 +166,7 @@ class Cycle:
             kind=RunKind.ROLLBACK if plan.rolls_back else RunKind.APPLY,
             correlation_id=correlation_id,
             plan=plan,
-            of_run=plan.rolls_back,
+            rolls_back=plan.rolls_back,
             waivers=waivers,
         )
         with self.journal.create(run_id) as log:
@@ -176,7 +176,7 @@ class Cycle:
     def _check_removals(self, plan: RemediationPlan) -> None:
         # Whatever the plan says of itself: what may go stands in the journal of the run that it undoes.
         if any(step.is_removal for step in plan.steps):
-            undone = fold(self.journal.read(plan.rolls_back)).steps.values() if plan.rolls_back else ()
+            undone = replay(self.journal.read(plan.rolls_back)).steps.values() if plan.rolls_back else ()
             check_removals(plan, undone)
 
     def resume(self, run_id: str, *, waves: Waves | None, waive: Mapping[str, str]) -> RemediationReport:
@@ -184,7 +184,7 @@ class Cycle:
         maybe("waves", waves, Waves)
         waivers = check_waivers(waive)
         with self.journal.open(run_id) as log:
-            state = fold(log.records)
+            state = replay(log.records)
             self._check_place(state.opened.plan)
             check_tenants(state.opened.plan.tenants, self._tenants(state.opened.plan.steps))
             if state.unfinished:
@@ -192,8 +192,10 @@ class Cycle:
                 if waivers:
                     log.append(GuardsWaived(at=self.session.clock.now(), waivers=waivers))
             run = self._run(log, state.opened, waves=waves)
-            withheld = frozenset(state.opened.withheld)
-            return attrs.evolve(run, known=state.steps, over=state.ended is not None, withheld=withheld).carry_out()
+            redacted_steps = frozenset(state.opened.redacted_steps)
+            return attrs.evolve(
+                run, known=state.steps, over=state.ended is not None, redacted_steps=redacted_steps
+            ).carry_out()
 
     def _check_what_is_left(self, state: RunState, waive: Mapping[str, str]) -> None:
         left = frozenset(one.step.id for one in state.unfinished)
@@ -226,12 +228,12 @@ class Cycle:
 
     def _idle(self, run_id: str) -> RunState:
         """The state of a run that nobody is at."""
-        state = fold(self.journal.read(run_id))
+        state = replay(self.journal.read(run_id))
         if state.ended is not None:
             return state
         # Whoever is at it has the journal locked: what is in flight would be missed.
         with self.journal.open(run_id) as log:
-            return fold(log.records)
+            return replay(log.records)
 
     def rollback(self, run_id: str, steps: Iterable[str] | None, waive: Mapping[str, str] | None) -> RemediationReport:
         """Plan the way back and apply it."""
@@ -330,20 +332,18 @@ class Cycle:
         for resource, key in itertools.product(resources, keys):
             found = self._assessment(resource, key)
             if found is None:
-                missing.add((resource.casefold(), key.casefold()))
+                missing.add((fold(resource), fold(key)))
             else:
                 yield found
         if missing:
             # An assessment made a moment ago is in the listing before it can be read by its id, and the other way round.
             for assessment in self.discovery.list_assessments(keys[0] if len(keys) == 1 else None):
-                if (assessment.resource_id.casefold(), assessment.key.casefold()) in missing:
+                if (fold(assessment.resource_id), fold(assessment.key)) in missing:
                     yield assessment
 
     def _assessment(self, resource: str, key: str) -> Assessment | None:
         try:
             return self.discovery.get_assessment(resource, key)
-        except ProviderNotRegisteredError:
-            raise
         except (NotFoundError, MalformedResponseError):
             return None
 
@@ -353,7 +353,7 @@ class Cycle:
     def _tenants(self, steps: Iterable[RemediationStep], subscriptions: Subscriptions | None = None) -> tuple[str, ...]:
         """The tenants that the steps' subscriptions belong to, as far as Azure tells this caller."""
         known = subscriptions or Subscriptions(self.session)
-        ids = {(ResourceId.parse(step.resource_id).subscription_id or "").casefold() for step in steps}
+        ids = {fold(ResourceId.parse(step.resource_id).subscription_id or "") for step in steps}
         return tuple(sorted(set(filter(None, map(known.tenant, sorted(ids))))))
 
 

@@ -72,8 +72,8 @@ class Forgetful(PatchExecutor):
     """Does again what it is to undo."""
 
     def undo(self, context: StepContext, /) -> Submission:
-        assert context.step.way_back is not None
-        return Submission(response=context.session.send(context.step.way_back))
+        assert context.step.undo_request is not None
+        return Submission(response=context.session.send(context.step.undo_request))
 
 
 class Tidy(TemplateExecutor):

@@ -222,8 +222,8 @@ def test_the_coverage_page() -> None:
     assert "| A.B | 1 | 1 | 0 | 0 | 1 | 0 |" in page
     assert "| x.y | 0 | 0 | 0 | 0 | 0 | 1 |" in page
     assert f"| all | {len(laws_of(ONE)) + len(laws_of(TEMPLATE))} | " in page
-    assert "| `changes-nothing-else` | 1 | 0 | " in page
-    assert f"(#{anchor(ONE)}) | `names-its-permissions` | error | A.B/c" in page
+    assert "| `changes_nothing_else` | 1 | 0 | " in page
+    assert f"(#{anchor(ONE)}) | `names_its_permissions` | error | A.B/c" in page
 
 
 def test_a_catalog_without_a_warning() -> None:

@@ -92,7 +92,7 @@ def test_everything_that_can_be_fixed_is_fixed_and_stays_fixed(
         "authorized_ip_ranges": ["203.0.113.0/24"],
         "emails": "security@contoso.example",
     }
-    plan = client.plan(parameters=parameters, waive={"private endpoint": "nobody uses this tenant"})
+    plan = client.plan(parameters=parameters, waive={"private_endpoint": "nobody uses this tenant"})
     report = client.verify(client.apply(plan, approve=plan.digest), timeout=2 * 86400)
     report.raise_for_failures()
     assert report.count("applied") == len(plan.steps) > 25
@@ -157,7 +157,7 @@ def test_the_irreversible_needs_its_own_consent(sim: ArmSimulator, connect: Call
     client = connect(guards=Guards(allow_irreversible=[PURGE_PROTECTION]))
     plan = client.plan([PURGE_PROTECTION])
     assert plan.steps
-    assert {(step.reversibility, step.way_back) for step in plan.steps} == {("none", None)}
+    assert {(step.reversibility, step.undo_request) for step in plan.steps} == {("none", None)}
     with pytest.raises(GuardError, match="cannot be undone"):
         connect().apply(plan, approve=plan.digest)
     report = client.apply(plan, approve=plan.digest)

@@ -21,7 +21,7 @@ import attrs
 import pytest
 
 from defender_remediate import Guards, MemoryJournal, Outcome, RemediationClient, RemediationPlan, RemediationReport
-from defender_remediate.journal import fold
+from defender_remediate.journal import replay
 from defender_remediate.testing import ArmSimulator
 
 SEED = 4
@@ -272,7 +272,7 @@ def problems(faults: Mapping[Site, Kind]) -> list[str]:
         again = client.resume(report.run_id)
     if told(again) != told(report) or state(sim) != now:
         found.append("the resume tells or does something else")
-    if fold(journal.read(report.run_id)).unfinished:
+    if replay(journal.read(report.run_id)).unfinished:
         found.append("the journal is not at its end")
     return found + [f"{step} took effect {times} times" for step, times in wire.effects.items() if times > 1]
 

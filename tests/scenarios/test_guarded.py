@@ -10,7 +10,7 @@ import pytest
 
 from defender_remediate import Guards, MaintenanceWindow, MemoryJournal, RemediationClient, RemediationPlan, Waves
 from defender_remediate.errors import GuardError, InvalidInputError
-from defender_remediate.journal import fold
+from defender_remediate.journal import replay
 from defender_remediate.testing import ArmSimulator
 
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
@@ -83,7 +83,7 @@ def test_a_plan_made_without_the_guard_cannot_be_checked(
     report = free.apply(rest, approve=rest.digest)
     with pytest.raises(GuardError, match="cannot be checked"):
         careful.rollback(report.run_id)
-    assert careful.rollback(report.run_id, waive={"max_share": "it broke"}).count("rolled back") == len(rest.steps)
+    assert careful.rollback(report.run_id, waive={"max_share": "it broke"}).count("rolled_back") == len(rest.steps)
 
 
 def tagged(sim: ArmSimulator, resource_id: str) -> None:
@@ -115,7 +115,7 @@ def test_what_is_compliant_by_now_is_so_also_with_a_tag(
     plan = careful.plan([SECURE_TRANSFER], resources=accounts[:1])
     tagged(sim, accounts[0])
     sim.edit(accounts[0], lambda body: body["properties"].update(supportsHttpsTrafficOnly=True))
-    assert careful.apply(plan, approve=plan.digest).count("already compliant") == 1
+    assert careful.apply(plan, approve=plan.digest).count("already_compliant") == 1
 
 
 @pytest.mark.parametrize("key", [FTP_BASIC_AUTH, KEY_VAULT_LOGS], ids=["child", "extension"])
@@ -238,11 +238,11 @@ def test_a_waiver_of_a_run_holds_until_its_end(connect: Callable[..., Remediatio
     with pytest.raises(InvalidInputError, match="needs a reason"):
         careful.resume(run_id, waive={"max_changes": ""})
     careful.resume(run_id, waves=STOP, waive={"max_changes": "CHG-2"})
-    assert fold(journal.read(run_id)).waivers == ("allowed_impacts: CHG-1", "max_changes: CHG-2")
+    assert replay(journal.read(run_id)).waivers == ("allowed_impacts: CHG-1", "max_changes: CHG-2")
     assert careful.resume(run_id).count("applied") == len(plan.steps)
     over = careful.resume(run_id, waive={"window": "not needed"})
     assert over.count("applied") == len(plan.steps)
-    assert fold(journal.read(run_id)).waivers == ("allowed_impacts: CHG-1", "max_changes: CHG-2")
+    assert replay(journal.read(run_id)).waivers == ("allowed_impacts: CHG-1", "max_changes: CHG-2")
 
 
 def test_a_resume_looks_for_tags_as_well(sim: ArmSimulator, connect: Callable[..., RemediationClient]) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from defender_remediate import FileJournal, MemoryJournal, RemediationClient
 from defender_remediate.errors import JournalError, JournalLockedError, JournalUnwritableError
-from defender_remediate.journal import Record, RunLog, fold
+from defender_remediate.journal import Record, RunLog, replay
 from defender_remediate.testing import ArmSimulator
 
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
@@ -131,7 +131,7 @@ def test_the_default_journal_is_a_file(connect: Callable[..., RemediationClient]
     report = client.apply(plan, approve=plan.digest)
     assert isinstance(client.journal, FileJournal)
     assert report.run_id in set(connect().journal.runs())
-    assert connect().rollback(report.run_id).count("rolled back") == 1
+    assert connect().rollback(report.run_id).count("rolled_back") == 1
 
 
 CHILD = """
@@ -184,4 +184,4 @@ def test_a_process_that_is_killed_is_resumed_by_another(tmp_path: Path, seed: in
     assert all(sim.resource(step.target_id)["properties"]["supportsHttpsTrafficOnly"] for step in report.plan.steps)
     sent = [request.path for request in sim.requests if request.method == "PATCH"]
     assert all(sent.count(path) <= 2 for path in sent)
-    assert fold(journal.read(runs[0])).unfinished == ()
+    assert replay(journal.read(runs[0])).unfinished == ()

@@ -30,7 +30,7 @@ from defender_remediate import (
     RemediationPlan,
     RemediationReport,
 )
-from defender_remediate.journal import Phase, RunState, fold, verify
+from defender_remediate.journal import Phase, RunState, replay, verify
 from defender_remediate.testing import ArmSimulator
 
 KILLS = int(os.environ.get("DEFENDER_REMEDIATE_KILLS", "2"))
@@ -249,7 +249,7 @@ def test_a_process_that_is_killed_is_resumed_by_another(tmp_path: Path, seed: in
 
 
 def _state(journal: FileJournal, run_id: str) -> RunState:
-    return fold(journal.read(run_id))
+    return replay(journal.read(run_id))
 
 
 def _settled(journal: FileJournal, run_id: str) -> set[str]:

@@ -311,10 +311,10 @@ def test_a_parameter_in_another_place(
     asking = attrs.evolve(FIX, body={"properties": {"licenseType": "${log}"}}, parameters=(log,))
     asking = attrs.evolve(asking, compliant_when=Condition(test="exists", path="properties.licenseType", value=True))
     client = connect()
-    (far,) = client.list_candidates(log)
+    (far,) = client.list_parameter_choices(log)
     near = far.replace("log-contoso-central", "near").replace(far.split("/")[2], SUBSCRIPTION.rpartition("/")[2])
     judged.add_resource({**judged.resource(far), "id": near, "location": "Germany West Central"})
-    assert list(client.list_candidates(log, location=judged.resource(JUMP)["location"])) == [near]
+    assert list(client.list_parameter_choices(log, location=judged.resource(JUMP)["location"])) == [near]
     _, plan = plans(asking, parameters={"log": {JUMP: far, BUILD: near}})
     assert [step.resource_id for step in plan.steps] == [BUILD]
     assert told(plan) == [("vm-contoso-jump", SkipReason.PARAMETER_MISSING)]

@@ -14,7 +14,7 @@ CHOSEN = {
     "authorized_ip_ranges": ["203.0.113.0/24"],
     "emails": "team@example.com",
 }
-GOING_ON = {"private endpoint": "a test", "function app": "a test"}
+GOING_ON = {"private_endpoint": "a test", "function_app": "a test"}
 
 
 def judged_in_the_demo() -> Iterator[tuple[str, tuple[FixAction, ...]]]:
@@ -28,7 +28,7 @@ def judged_in_the_demo() -> Iterator[tuple[str, tuple[FixAction, ...]]]:
 def chosen(client: RemediationClient, parameter: FixParameter) -> object:
     """A value for a parameter."""
     if parameter.resource_type:
-        return next(client.list_candidates(parameter))
+        return next(client.list_parameter_choices(parameter))
     return parameter.allowed[0] if parameter.allowed else CHOSEN[parameter.name]
 
 
@@ -54,7 +54,7 @@ def test_its_own_role_is_all_that_a_fix_needs(sim: ArmSimulator, key: str) -> No
         plan = client.plan([key], parameters=values or None, waive=GOING_ON)
         report = client.verify(client.apply(plan, approve=plan.digest))
     assert [request.url for request in sim.requests if request.status == 403] == []
-    assert [str(found) for _, found in plan.findings if found.check == "permission"] == []
+    assert [str(found) for _, found in plan.check_results if found.check == "permission"] == []
     assert plan.steps
     assert {result.outcome for result in report.results if result.step_id in {step.id for step in plan.steps}} == {
         Outcome.APPLIED

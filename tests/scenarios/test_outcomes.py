@@ -251,7 +251,7 @@ def test_an_executor_that_breaks_its_contract_stops_nothing(
 
     client = connect(executors={"patch": Broken()})
     report = client.fix(SECURE_TRANSFER, resources=accounts[:2])
-    assert report.count("in doubt") == 2
+    assert report.count("in_doubt") == 2
     assert "RuntimeError: oops" in str(report.results[0].error)
     assert not sim.writes
 
@@ -264,7 +264,7 @@ def test_what_nobody_thought_of_is_a_result_too(
     jitters = iter([0.5])
     sim.fail("PATCH", status=409, code="AnotherOperationInProgress", times=2)
     report = connect(jitter=lambda: next(jitters), workers=1).apply(plan, approve=plan.digest)
-    assert [str(result.outcome) for result in report] == ["in doubt", "applied"]
+    assert [str(result.outcome) for result in report] == ["in_doubt", "applied"]
     assert "StopIteration" in str(report.results[0].error)
 
 
@@ -301,7 +301,7 @@ def test_what_somebody_changed_while_a_put_had_to_wait_is_not_overwritten(
     sim: ArmSimulator, client: RemediationClient
 ) -> None:
     """The body of a PUT is the target as it was read: after a pause it has to be read again."""
-    waive = {"private endpoint": "it is not in use yet"}
+    waive = {"private_endpoint": "it is not in use yet"}
     plan = client.plan(["45d313c3-3fca-5040-035f-d61928366d31"], waive=waive).limit(1)
     target = plan.steps[0].target_id
     sim.fail("PUT", status=429, code="SubscriptionRequestsThrottled", headers={"Retry-After": "7"})

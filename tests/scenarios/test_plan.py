@@ -24,7 +24,7 @@ CORS = "df4d1739-47f0-60c7-1706-3731fea6ab03"
 MFA_FOR_OWNERS = "6240402e-f77c-46fa-9060-a7ce53997754"
 KEY_VAULT_LOGS = "88bbc99c-e5af-ddd7-6105-6150b2bfa519"
 FTP_BASIC_AUTH = "56d42cec-3359-c1a2-f3f2-fea2232edc64"
-UNUSED = {"private endpoint": "nobody uses this tenant"}
+UNUSED = {"private_endpoint": "nobody uses this tenant"}
 
 
 def test_planning_twice_gives_the_same_digest(client: RemediationClient) -> None:
@@ -151,7 +151,7 @@ def test_a_template_shows_what_azure_says_it_will_create(sim: ArmSimulator, clie
     assert step.request.body["properties"]["mode"] == "Incremental"
     assert "diagnosticSettings" in step.changes[0].path
     assert workspace.casefold() in str(step).casefold()
-    assert step.way_back is None
+    assert step.undo_request is None
     assert step.reversibility == "conditional"
 
 

@@ -9,17 +9,17 @@ import pytest
 
 from defender_remediate import (
     Check,
+    CheckResult,
+    CheckStatus,
     FileJournal,
-    Finding,
     MemoryJournal,
     Outcome,
     RemediationClient,
     RemediationPlan,
     SkipReason,
-    Verdict,
 )
 from defender_remediate.errors import InvalidInputError, RemediationFailedError
-from defender_remediate.journal import fold
+from defender_remediate.journal import replay
 from defender_remediate.reports import to_html, to_markdown
 from defender_remediate.testing import ArmSimulator
 
@@ -33,39 +33,39 @@ def group_of(resource: str) -> str:
     return resource.partition("/providers/")[0]
 
 
-def found_in(plan: RemediationPlan, resource: str) -> list[tuple[Check, Verdict]]:
+def found_in(plan: RemediationPlan, resource: str) -> list[tuple[Check, CheckStatus]]:
     """What the checks found about a resource."""
-    return [(finding.check, finding.verdict) for at, finding in plan.findings if at == resource]
+    return [(finding.check, finding.status) for at, finding in plan.check_results if at == resource]
 
 
-def only(plan: RemediationPlan) -> Finding:
+def only(plan: RemediationPlan) -> CheckResult:
     """The one thing that was found."""
-    ((_, finding),) = plan.findings
+    ((_, finding),) = plan.check_results
     return finding
 
 
 Obstacle = Callable[[ArmSimulator, str], object]
-OBSTACLES: dict[str, tuple[Obstacle, Check, Verdict]] = {
-    "lock": (lambda sim, at: sim.lock(group_of(at)), Check.LOCK, Verdict.BLOCKS),
-    "role": (lambda sim, at: sim.deny(WRITE, group_of(at)), Check.PERMISSION, Verdict.BLOCKS),
-    "deny assignment": (
+OBSTACLES: dict[str, tuple[Obstacle, Check, CheckStatus]] = {
+    "lock": (lambda sim, at: sim.lock(group_of(at)), Check.LOCK, CheckStatus.BLOCKED),
+    "role": (lambda sim, at: sim.deny(WRITE, group_of(at)), Check.PERMISSION, CheckStatus.BLOCKED),
+    "deny_assignment": (
         lambda sim, at: sim.deny_assignment(("*/write",), group_of(at)),
         Check.DENY_ASSIGNMENT,
-        Verdict.BLOCKS,
+        CheckStatus.BLOCKED,
     ),
     "policy": (
         lambda sim, at: sim.deny_policy(group_of(at), path="properties.supportsHttpsTrafficOnly", equals=True),
         Check.POLICY,
-        Verdict.BLOCKS,
+        CheckStatus.BLOCKED,
     ),
-    "exemption": (lambda sim, at: sim.exempt_policy(at), Check.EXEMPTION, Verdict.BLOCKS),
-    "disabled": (lambda sim, at: sim.disable_subscription(at), Check.SUBSCRIPTION, Verdict.BLOCKS),
-    "past due": (lambda sim, at: sim.set_subscription_state(at, "PastDue"), Check.SUBSCRIPTION, Verdict.WARNS),
-    "unregistered": (lambda sim, at: sim.unregister(at, "Microsoft.Storage"), Check.PROVIDER, Verdict.BLOCKS),
+    "exemption": (lambda sim, at: sim.exempt_policy(at), Check.EXEMPTION, CheckStatus.BLOCKED),
+    "disabled": (lambda sim, at: sim.disable_subscription(at), Check.SUBSCRIPTION, CheckStatus.BLOCKED),
+    "past due": (lambda sim, at: sim.set_subscription_state(at, "PastDue"), Check.SUBSCRIPTION, CheckStatus.WARNING),
+    "unregistered": (lambda sim, at: sim.unregister(at, "Microsoft.Storage"), Check.PROVIDER, CheckStatus.BLOCKED),
     "owned": (
         lambda sim, at: sim.edit(at, lambda body: body.setdefault("tags", {}).update({"managed-by": "terraform"})),
         Check.OWNERSHIP,
-        Verdict.WARNS,
+        CheckStatus.WARNING,
     ),
 }
 
@@ -82,17 +82,17 @@ def test_each_obstacle_is_found_before_anything_is_sent(
     finding = only(plan)
     assert finding.evidence
     assert finding.advice
-    if verdict is Verdict.BLOCKS:
+    if verdict is CheckStatus.BLOCKED:
         assert plan.steps == ()
         assert plan.skipped[0].reason is SkipReason.BLOCKED
         assert finding.advice in plan.skipped[0].message
     else:
-        assert plan.steps[0].findings == (finding,)
+        assert plan.steps[0].check_results == (finding,)
         assert plan.skipped == ()
     assert not sim.writes
 
 
-@pytest.mark.parametrize("name", ["lock", "role", "deny assignment", "policy", "disabled", "unregistered"])
+@pytest.mark.parametrize("name", ["lock", "role", "deny_assignment", "policy", "disabled", "unregistered"])
 def test_what_blocks_is_what_azure_would_have_refused(
     sim: ArmSimulator, client: RemediationClient, accounts: list[str], name: str
 ) -> None:
@@ -120,7 +120,7 @@ def test_an_exemption_that_has_ended_is_none(sim: ArmSimulator, client: Remediat
     """And one that was taken away is none either."""
     exemption = sim.exempt_policy(accounts[0])
     sim.end_exemption(exemption)
-    assert client.plan([SECURE_TRANSFER], resources=accounts[:1]).findings == ()
+    assert client.plan([SECURE_TRANSFER], resources=accounts[:1]).check_results == ()
 
 
 def test_a_deny_policy_that_does_not_look_at_the_change_is_asked_and_passes(
@@ -139,7 +139,7 @@ def test_the_last_door_stays_open_until_there_is_another_one(
 ) -> None:
     """A firewall that lets nobody in blocks; with an approved private endpoint it is planned."""
     blocked = client.plan([FIREWALL], resources=accounts[:1])
-    assert found_in(blocked, accounts[0]) == [(Check.PRIVATE_ENDPOINT, Verdict.BLOCKS)]
+    assert found_in(blocked, accounts[0]) == [(Check.PRIVATE_ENDPOINT, CheckStatus.BLOCKED)]
     sim.add_private_endpoint(accounts[0], status="Pending")
     assert client.plan([FIREWALL], resources=accounts[:1]).steps == ()
     sim.add_private_endpoint(accounts[0], name="approved")
@@ -153,9 +153,9 @@ def test_a_function_app_is_not_cut_off_from_its_storage(
     sim.add_function_app(f"{group_of(accounts[0])}/providers/Microsoft.Web/sites/func-orders", accounts[0])
     sim.add_private_endpoint(accounts[0])
     plan = client.plan([FIREWALL], resources=accounts[:1])
-    assert found_in(plan, accounts[0]) == [(Check.FUNCTION_APP, Verdict.BLOCKS)]
+    assert found_in(plan, accounts[0]) == [(Check.FUNCTION_APP, CheckStatus.BLOCKED)]
     assert "container azure-webjobs-hosts" in str(plan)
-    assert client.plan([SECURE_TRANSFER], resources=accounts[:1]).findings == ()
+    assert client.plan([SECURE_TRANSFER], resources=accounts[:1]).check_results == ()
 
 
 def test_a_check_that_could_not_be_made_stops_the_step(
@@ -167,7 +167,7 @@ def test_a_check_that_could_not_be_made_stops_the_step(
     assert [skip.reason for skip in plan.skipped] == [SkipReason.UNCHECKED]
     assert "locks could not be read: 403 AuthorizationFailed" in str(plan)
     waived = client.plan([SECURE_TRANSFER], resources=accounts[:1], waive={"lock": "we have none"})
-    assert [finding.verdict for finding in waived.steps[0].findings] == [Verdict.WAIVED]
+    assert [finding.status for finding in waived.steps[0].check_results] == [CheckStatus.WAIVED]
     assert (
         waived.digest == client.plan([SECURE_TRANSFER], resources=accounts[:1], waive={"lock": "we have none"}).digest
     )
@@ -180,8 +180,8 @@ def test_a_place_without_the_feature_cannot_block_by_it(
     sim.fail("GET", "/denyAssignments", status=404, code="", times=None)
     plan = client.plan([SECURE_TRANSFER], resources=accounts)
     assert {step.resource_id for step in plan.steps} == set(accounts)
-    assert {(finding.check, finding.verdict) for _, finding in plan.findings} == {
-        (Check.DENY_ASSIGNMENT, Verdict.WARNS)
+    assert {(finding.check, finding.status) for _, finding in plan.check_results} == {
+        (Check.DENY_ASSIGNMENT, CheckStatus.WARNING)
     }
     text = str(plan)
     assert text.count("this endpoint does not offer deny assignments") == 1
@@ -195,18 +195,18 @@ def test_a_waiver_is_in_the_plan_its_digest_and_the_journal(
     """Whoever approves sees the reason, and so does whoever reads the journal later."""
     journal = FileJournal(tmp_path)
     client = connect(journal=journal)
-    waive = {"private endpoint": "CHG-4711: nobody uses it"}
+    waive = {"private_endpoint": "CHG-4711: nobody uses it"}
     plan = client.plan([FIREWALL], resources=accounts[:1], waive=waive)
-    (finding,) = plan.steps[0].findings
-    assert (finding.verdict, finding.waived_because) == (Verdict.WAIVED, "CHG-4711: nobody uses it")
+    (finding,) = plan.steps[0].check_results
+    assert (finding.status, finding.waived_because) == (CheckStatus.WAIVED, "CHG-4711: nobody uses it")
     assert "private endpoint waived" in str(plan)
     assert "CHG-4711: nobody uses it" in str(plan)
-    other = client.plan([FIREWALL], resources=accounts[:1], waive={"private endpoint": "another reason"})
+    other = client.plan([FIREWALL], resources=accounts[:1], waive={"private_endpoint": "another reason"})
     assert other.digest != plan.digest
     assert RemediationPlan.from_json(plan.to_json()) == plan
     report = client.apply(plan, approve=plan.digest)
     report.raise_for_failures()
-    assert fold(journal.read(report.run_id)).opened.plan.steps[0].findings == (finding,)
+    assert replay(journal.read(report.run_id)).opened.plan.steps[0].check_results == (finding,)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_the_button_takes_waivers_of_checks_and_guards(
     assert [result.outcome for result in blocked] == [Outcome.BLOCKED]
     with pytest.raises(RemediationFailedError, match="1 of 1 steps"):
         blocked.raise_for_failures()
-    waive = {"private endpoint": "it is a test", "max_changes": "one is not many"}
+    waive = {"private_endpoint": "it is a test", "max_changes": "one is not many"}
     client.fix(FIREWALL, resources=accounts[:1], waive=waive).raise_for_failures()
     assert len(sim.writes) == 1
 
@@ -260,10 +260,10 @@ def test_the_way_back_is_checked_as_well(
     sim.exempt_policy(accounts[0])
     sim.lock(accounts[0])
     plan = client.plan_rollback(run)
-    assert found_in(plan, accounts[0]) == [(Check.LOCK, Verdict.BLOCKS)]
+    assert found_in(plan, accounts[0]) == [(Check.LOCK, CheckStatus.BLOCKED)]
     assert plan.steps == ()
     waived = client.plan_rollback(run, waive={"lock": "it goes away"})
-    assert waived.steps[0].findings[0].verdict is Verdict.WAIVED
+    assert waived.steps[0].check_results[0].status is CheckStatus.WAIVED
     sim.unlock(accounts[0])
     client.rollback(run, waive={"lock": "it went away", "window": "now"}).raise_for_failures()
     assert sim.resource(accounts[0])["properties"]["supportsHttpsTrafficOnly"] is False
@@ -273,12 +273,12 @@ def test_a_deployment_needs_its_permissions_where_it_links_to(sim: ArmSimulator,
     """The workspace is somebody else's: what is missing there is said, with where."""
     workspace = sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]
     parameters = {"workspace_id": workspace}
-    assert {finding.verdict for _, finding in client.plan([KEY_VAULT_LOGS], parameters=parameters).findings} <= {
-        Verdict.WARNS
+    assert {finding.status for _, finding in client.plan([KEY_VAULT_LOGS], parameters=parameters).check_results} <= {
+        CheckStatus.WARNING
     }
     sim.lock(sim.scopes[0], level="CanNotDelete")
     plan = client.plan([KEY_VAULT_LOGS], parameters=parameters)
-    assert any(finding.check is Check.LOCK for step in plan.steps for finding in step.findings)
+    assert any(finding.check is Check.LOCK for step in plan.steps for finding in step.check_results)
 
 
 def test_what_many_share_is_told_once(sim: ArmSimulator, client: RemediationClient, accounts: list[str]) -> None:
@@ -315,4 +315,4 @@ def test_many_that_one_thing_stops_are_told_together(
     assert f"and {len(accounts) - 4} more" in text
     assert text.count("/locks/") == 4
     assert all(f"    {account}" in text.splitlines() for account in accounts)
-    assert len({finding.evidence for _, finding in plan.findings}) == len(accounts)
+    assert len({finding.evidence for _, finding in plan.check_results}) == len(accounts)

@@ -91,7 +91,7 @@ def test_nothing_is_removed_that_is_not_named(
     undo = client.plan_rollback(report.run_id)
     assert undo.steps == ()
     assert list(undo.removable) == created(report)[::-1]
-    assert {skip.reason for skip in undo.skipped} == {SkipReason.NO_WAY_BACK}
+    assert {skip.reason for skip in undo.skipped} == {SkipReason.NO_UNDO}
     assert all("remove=[...]" in skip.message for skip in undo.skipped)
     assert RemediationPlan.from_json(undo.to_json()) == undo
     client.apply(undo, approve=undo.digest)
@@ -106,7 +106,7 @@ def test_what_is_named_is_removed_and_nothing_else(
     undo = client.plan_rollback(report.run_id, remove=[gone.upper()])
     (step,) = undo.steps
     assert (step.request.method, step.request.path, step.target_id) == ("DELETE", gone, gone)
-    assert (step.way_back, str(step.reversibility), step.is_removal) == (None, "none", True)
+    assert (step.undo_request, str(step.reversibility), step.is_removal) == (None, "none", True)
     assert step.changes[0].path == "properties"
     assert step.permissions == (
         "Microsoft.Insights/diagnosticSettings/read",
@@ -193,7 +193,7 @@ def test_what_somebody_changes_after_planning_stays_as_well(
     back = client.apply(undo, approve=undo.digest, waive=WHY)
     assert {result.error.code if result.error else "": str(result.outcome) for result in back if result.step_id} == {
         "Drifted": "skipped",
-        "": "already compliant",
+        "": "already_compliant",
     }
     assert len(sim.writes) == writes
 
@@ -209,7 +209,7 @@ def test_a_removal_that_finds_nothing_is_done(
     back = client.apply(undo, approve=undo.digest, waive=WHY)
     outcomes = {result.step_id: str(result.outcome) for result in back if result.step_id}
     by_target = {step.target_id: outcomes[step.id] for step in undo.steps}
-    assert by_target == {one: "rolled back", two: "failed"}
+    assert by_target == {one: "rolled_back", two: "failed"}
     assert not there(sim, one)
 
 

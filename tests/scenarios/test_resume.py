@@ -177,7 +177,7 @@ def test_a_rollback_killed_at_any_moment_is_resumed(kind: str) -> None:
     sim, journal, back = _on_the_way_back(kind)
     with connect(sim, journal) as client:
         expected = client.apply(back, approve=back.digest, waive=WHY)
-    assert expected.count("rolled back") == len(back.steps) == 2
+    assert expected.count("rolled_back") == len(back.steps) == 2
     bodies = {found: sim.resource(found) for found in sim.resource_ids()}
     killed = 0
     for moment in range(1 + ["patch", "put", "template"].index(kind) % STRIDE, 400, STRIDE):

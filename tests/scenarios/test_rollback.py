@@ -21,7 +21,7 @@ FTP_BASIC_AUTH = "56d42cec-3359-c1a2-f3f2-fea2232edc64"
 KEY_VAULT_LOGS = "88bbc99c-e5af-ddd7-6105-6150b2bfa519"
 CORS = "df4d1739-47f0-60c7-1706-3731fea6ab03"
 PURGE_PROTECTION = "4ed62ae4-5072-f9e7-8d94-51c76c48159a"
-UNUSED = {"private endpoint": "nobody uses this tenant"}
+UNUSED = {"private_endpoint": "nobody uses this tenant"}
 
 
 @pytest.fixture
@@ -52,13 +52,13 @@ def test_everything_with_a_way_back_goes_back(sim: ArmSimulator, client: Remedia
         "authorized_ip_ranges": ["203.0.113.0/24"],
     }
     plan = client.plan(parameters=parameters, waive=UNUSED)
-    exact = [step for step in plan.steps if step.way_back is not None]
+    exact = [step for step in plan.steps if step.undo_request is not None]
     before = {step.target_id: sim.resource(step.target_id) for step in exact}
     report = client.apply(plan, approve=plan.digest)
     report.raise_for_failures()
     undo = client.plan_rollback(report.run_id)
     assert {step.target_id for step in undo.steps} == set(before)
-    assert {skip.reason for skip in undo.skipped} == {SkipReason.NO_WAY_BACK}
+    assert {skip.reason for skip in undo.skipped} == {SkipReason.NO_UNDO}
     assert len(undo.skipped) == len(plan.steps) - len(exact)
     assert {skip.message for skip in undo.skipped} == {
         "what it created is removed only when you name it in remove=[...]",
@@ -105,7 +105,7 @@ def test_part_of_a_step_goes_back_when_somebody_changed_the_rest(
     report = client.apply(plan, approve=plan.digest)
     sim.edit(shared, lambda body: body["properties"].update(allowBlobPublicAccess="theirs"))
     undo = client.plan_rollback(report.run_id)
-    assert undo.steps[0].left_alone == ("properties.allowBlobPublicAccess",)
+    assert undo.steps[0].preserved == ("properties.allowBlobPublicAccess",)
     assert "stays as it is" in str(undo)
     assert "properties.allowBlobPublicAccess: stays as it is" in to_markdown(undo)
     client.apply(undo, approve=undo.digest).raise_for_failures()
@@ -174,7 +174,7 @@ def test_a_rollback_keeps_to_the_guards(sim: ArmSimulator, connect: Callable[...
     assert back.count(Outcome.ROLLED_BACK) == len(plan.steps)
     opened: Any = journal.read(back.run_id)[0]
     assert opened.waivers == ("max_changes: CHG-77: all of it has to go back",)
-    assert (opened.kind, opened.of_run) == ("rollback", report.run_id)
+    assert (opened.kind, opened.rolls_back) == ("rollback", report.run_id)
 
 
 def test_a_text_with_a_secret_in_it_is_never_put_back_without_the_secret(
@@ -190,7 +190,7 @@ def test_a_text_with_a_secret_in_it_is_never_put_back_without_the_secret(
     report = client.apply(plan, approve=plan.digest)
     report.raise_for_failures()
     undo = client.plan_rollback(report.run_id)
-    assert undo.steps[0].left_alone == ("tags.note",)
+    assert undo.steps[0].preserved == ("tags.note",)
     client.apply(undo, approve=undo.digest).raise_for_failures()
     body = sim.resource(accounts[0])
     assert (body["properties"]["supportsHttpsTrafficOnly"], body["tags"]["note"]) == (False, "none")
@@ -242,7 +242,7 @@ def test_an_array_that_somebody_added_to_is_theirs_and_so_is_their_tag(
     report = client.fix(SECURE_TRANSFER, resources=accounts[:1])
     sim.edit(accounts[0], edit)
     undo = client.plan_rollback(report.run_id)
-    assert undo.steps[0].left_alone == ("properties.networkAcls.ipRules",)
+    assert undo.steps[0].preserved == ("properties.networkAcls.ipRules",)
     client.apply(undo, approve=undo.digest).raise_for_failures()
     body = sim.resource(accounts[0])
     assert [rule["value"][-2:] for rule in body["properties"]["networkAcls"]["ipRules"]] == [".7", ".1", ".1", "99"]

@@ -182,7 +182,7 @@ def test_what_was_changed_goes_back(case: tuple[FixAction, dict[str, Any]]) -> N
     planned = changes(settled(before), settled(after))
     found = restoration(planned, settled(after))
     assert canonical(found.body) == canonical(settled(before))
-    assert not found.left_alone
+    assert not found.preserved
     assert {change.path for change in planned} == set(found.restored)
 
 
@@ -253,13 +253,13 @@ def test_what_somebody_else_did_since_survives(case: tuple[FixAction, dict[str, 
         if not any(overlap(_path(other), change.path) for change in touched):
             assert same(at(back, other), at(wanted, other)), f"{kind}: {_path(other)}"
     for change in touched:
-        _check_touched(change, way, back, before, found.left_alone)
+        _check_touched(change, way, back, before, found.preserved)
     if not same(value, at(before, way)):
         assert same(at(back, way), value), f"{kind} of {path}: {at(back, way)!r} in place of {value!r}"
 
 
 def _check_touched(
-    change: PropertyChange, way: tuple[str, ...], back: Any, before: Any, left_alone: tuple[str, ...]
+    change: PropertyChange, way: tuple[str, ...], back: Any, before: Any, preserved: tuple[str, ...]
 ) -> None:
     """What the edit touched is as before, or named; of an object that the fix brought, all that is not theirs goes."""
     ours = tuple(map(str, split(change.path)))
@@ -269,7 +269,7 @@ def _check_touched(
             if inner != way[: len(inner)]:
                 assert same(at(back, inner), ABSENT), f"{_path(inner)} was ours and is still there"
     elif not same(at(back, ours), at(before, ours)):
-        assert any(overlap(change.path, path) for path in left_alone), f"{change.path} is not named"
+        assert any(overlap(change.path, path) for path in preserved), f"{change.path} is not named"
 
 
 def _path(way: tuple[str, ...]) -> str:

@@ -218,9 +218,9 @@ def test_what_needs_an_if_match_gets_one_there_and_back(connect: Callable[..., R
     client = connect(catalog=catalog)
     plan = client.plan([SECURE_TRANSFER]).limit(1)
     (step,) = plan.steps
-    assert step.way_back is not None
-    assert (step.request.if_match, step.way_back.if_match) == ("*", "*")
+    assert step.undo_request is not None
+    assert (step.request.if_match, step.undo_request.if_match) == ("*", "*")
     report = client.apply(plan, approve=plan.digest)
     assert report.count("applied") == 1
     assert [step.request.if_match for step in client.plan_rollback(report.run_id).steps] == ["*"]
-    assert client.rollback(report.run_id).count("rolled back") == 1
+    assert client.rollback(report.run_id).count("rolled_back") == 1

@@ -320,7 +320,7 @@ def test_what_was_there_before_is_never_called_created(client: RemediationClient
     plan = client.plan([SECURE_TRANSFER], resources=accounts[:1])
     (step,) = plan.steps
     wrong = CreatedResource(resource_id=step.target_id.upper(), api_version=step.api_version)
-    plan = attrs.evolve(plan, steps=(attrs.evolve(step, creates=(wrong,), way_back=None),))
+    plan = attrs.evolve(plan, steps=(attrs.evolve(step, creates=(wrong,), undo_request=None),))
     report: RemediationReport = client.apply(plan, approve=plan.digest)
     assert [(result.outcome, result.created) for result in report] == [(Outcome.APPLIED, ())]
     with pytest.raises(InvalidInputError, match="did not create"):

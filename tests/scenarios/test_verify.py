@@ -59,7 +59,7 @@ def test_defender_lags_behind_the_resource(client: RemediationClient, report: Re
     assert {result.verified for result in looked} == {Verification.COMPLIANT}
     finished = first(report).finished
     assert finished is not None
-    assert (why(looked).cause, why(looked).look_again) == (Cause.TOO_SOON, finished + timedelta(minutes=30))
+    assert (why(looked).cause, why(looked).recheck_at) == (Cause.TOO_SOON, finished + timedelta(minutes=30))
 
 
 def test_defender_is_asked_until_it_has_looked(
@@ -149,9 +149,9 @@ def test_a_word_that_does_not_change_is_stale_for_two_days(
     sim.clock.advance(HOUR)
     looked = client.verify(report)
     assert (first(looked).health, why(looked).cause) == (Health.PENDING, Cause.STALE)
-    assert why(looked).look_again == finished + timedelta(days=1)
+    assert why(looked).recheck_at == finished + timedelta(days=1)
     sim.clock.advance(DAY)
-    assert why(client.verify(report)).look_again == finished + timedelta(days=2)
+    assert why(client.verify(report)).recheck_at == finished + timedelta(days=2)
     sim.clock.advance(DAY)
     assert why(client.verify(looked)).cause is Cause.NOT_OUR_PROPERTY
 
@@ -241,11 +241,11 @@ def test_a_deleted_resource_is_still_listed(
     sim.remove(first(report).resource_id)
     looked = client.verify(report)
     assert (first(looked).compliant, why(looked).cause) == (False, Cause.DELETED)
-    assert why(looked).look_again is not None
+    assert why(looked).recheck_at is not None
     sim.clock.advance(DAY)
     looked = client.verify(report)
     assert (first(looked).health, why(looked).cause) == (Health.UNKNOWN, Cause.DELETED)
-    assert why(looked).look_again is None
+    assert why(looked).recheck_at is None
 
 
 def test_a_target_below_its_resource_is_told_apart(sim: ArmSimulator, client: RemediationClient) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from defender_remediate import Guards, MemoryJournal, Outcome, RemediationClient
 from defender_remediate.errors import GuardError
-from defender_remediate.journal import fold
+from defender_remediate.journal import replay
 from defender_remediate.models.waves import WaveFinished, Waves
 from defender_remediate.testing import ArmSimulator
 
@@ -101,7 +101,7 @@ def test_what_somebody_puts_back_while_the_wave_is_watched_counts_as_failed(
     assert report.results[0].error is not None
     assert report.results[0].error.code == "Reverted"
     assert len(sim.writes) == 1
-    state = fold(client.journal.read(report.run_id))
+    state = replay(client.journal.read(report.run_id))
     told = state.steps[plan.steps[0].id].result
     assert told is not None
     assert (told.outcome, told.error) == (Outcome.FAILED, report.results[0].error)
@@ -118,7 +118,7 @@ def test_a_wave_that_cannot_be_looked_at_again_is_in_doubt(sim: ArmSimulator, cl
     report = client.apply(plan, approve=plan.digest, waves=Waves())
     assert report.results[0].outcome is Outcome.IN_DOUBT
     assert len(sim.writes) == 1
-    kept = fold(client.journal.read(report.run_id)).steps[plan.steps[0].id].result
+    kept = replay(client.journal.read(report.run_id)).steps[plan.steps[0].id].result
     assert kept is not None
     assert kept.outcome is Outcome.IN_DOUBT
 

@@ -17,10 +17,11 @@ from defender_remediate import (
     CatalogProblem,
     Cause,
     Check,
+    CheckResult,
+    CheckStatus,
     Condition,
     CreatedResource,
     Diagnosis,
-    Finding,
     FixAction,
     Guards,
     Guidance,
@@ -42,7 +43,6 @@ from defender_remediate import (
     Severity,
     SkippedResource,
     StepError,
-    Verdict,
     Verification,
 )
 from defender_remediate.errors import DefenderRemediateError, RequestError
@@ -106,7 +106,7 @@ def reads(client: RemediationClient) -> None:
     assert_type(client.catalog.guidance("key"), Guidance | None)
     assert_type(client.catalog.role_definition([*client.catalog, "key"], name="x", scopes="/a")["actions"], Any)
     for parameter in client.catalog.all_for("key")[0].parameters:
-        assert_type(client.list_candidates(parameter, location="westeurope"), Iterator[str])
+        assert_type(client.list_parameter_choices(parameter, location="westeurope"), Iterator[str])
     assert_type(recommendation.guidance, Guidance | None)
     for problem in client.catalog.check(fixes=["my.toml"]):
         assert_type(problem, CatalogProblem)
@@ -120,11 +120,11 @@ def cycles(client: RemediationClient, recommendation: Recommendation) -> Remedia
     assert_type(plan.steps, tuple[RemediationStep, ...])
     assert_type(plan.skipped, tuple[SkippedResource, ...])
     assert_type(plan.digest, str)
-    for resource_id, finding in client.plan(waive={Check.LOCK: "why", "private endpoint": "why"}).findings:
+    for resource_id, finding in client.plan(waive={Check.LOCK: "why", "private_endpoint": "why"}).check_results:
         assert_type(resource_id, str)
-        assert_type(finding, Finding)
-        assert_type(finding.verdict, Verdict)
-        assert_type(finding.stops, bool)
+        assert_type(finding, CheckResult)
+        assert_type(finding.status, CheckStatus)
+        assert_type(finding.is_blocking, bool)
         assert_type(finding.evidence, tuple[str, ...])
     assert_type(plan.only(keys=["key"]).limit(3), RemediationPlan)
     assert_type(RemediationPlan.from_json(plan.to_json()), RemediationPlan)
@@ -140,7 +140,7 @@ def cycles(client: RemediationClient, recommendation: Recommendation) -> Remedia
         assert_type(result.diagnosis, Diagnosis | None)
         if result.diagnosis:
             assert_type(result.diagnosis.cause, Cause)
-            assert_type(result.diagnosis.look_again, datetime | None)
+            assert_type(result.diagnosis.recheck_at, datetime | None)
         assert_type(result.created, tuple[CreatedResource, ...])
     undo = client.plan_rollback(report.run_id, steps=["id"], remove=["/a"])
     assert_type(undo.removable, tuple[str, ...])

@@ -119,7 +119,7 @@ def test_no_text_breaks_out_of_the_page(make_plan, make_report, make_result, nam
     error = StepError(code="X", message=name)
     why = Diagnosis(cause="stale", message=name, evidence=(name,), advice=name)
     for document in (
-        make_plan(skipped=(SkippedResource(resource_id=name, keys=(name,), reason="no fix", message=name),)),
+        make_plan(skipped=(SkippedResource(resource_id=name, keys=(name,), reason="no_fix", message=name),)),
         make_report(run_id=name, results=(make_result(error=error, diagnosis=why),), warnings=(name,)),
     ):
         page = _Page()
@@ -159,7 +159,7 @@ def test_rows_for_a_spreadsheet(make_report, make_result):
         "compliant": "true",
         "health": "pending",
         "diagnosis": "",
-        "look_again": "",
+        "recheck_at": "",
         "attempts": "1",
         "error_code": "",
         "error_message": "",

@@ -14,6 +14,7 @@ from defender_remediate.arm.operations import wait_for
 from defender_remediate.arm.reader import Reader
 from defender_remediate.arm.session import ArmResponse, ArmSession
 from defender_remediate.arm.urls import shown
+from defender_remediate.casing import fold
 from defender_remediate.errors import MalformedResponseError
 from defender_remediate.json_values import thaw
 from defender_remediate.models.plan import PlannedRequest
@@ -47,7 +48,7 @@ def what_if(reader: Reader, deployment: PlannedRequest) -> tuple[Mapping[str, An
         )
     found = answer.body if isinstance(answer.body, Mapping) else {}
     state = str(found.get("status", ""))
-    if state.casefold() != "succeeded":
+    if fold(state) != "succeeded":
         raise error_from_operation(
             found, answer.headers, status=answer.status, state=state or "without a status", method="POST", url=first.url
         )

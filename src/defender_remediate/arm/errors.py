@@ -20,6 +20,7 @@ from defender_remediate import errors
 from defender_remediate.arm.bodies import Fault, faults, json_of, retry_after, summary
 from defender_remediate.arm.hints import hint_for
 from defender_remediate.arm.urls import shown
+from defender_remediate.casing import fold
 from defender_remediate.errors import (
     ConnectionCutError,
     ConnectionFailedError,
@@ -80,7 +81,7 @@ def error_from_response(
     The body may be anything, also nothing. Of the URL only path and api-version are kept. ``now`` is for a Retry-After
     that is a date, in an answer without a date of its own.
     """
-    lowered = {name.casefold(): value for name, value in headers.items()}
+    lowered = {fold(name): value for name, value in headers.items()}
     try:
         found = faults(json_of(body, ""))
     except MalformedResponseError:
@@ -115,7 +116,7 @@ def error_from_operation(
         code=first.code or state,
         method=method,
         url=shown(url),
-        request_id={name.casefold(): value for name, value in headers.items()}.get("x-ms-request-id", ""),
+        request_id={fold(name): value for name, value in headers.items()}.get("x-ms-request-id", ""),
         details=tuple(redact_text(str(fault)) for fault in found[1:]),
         hint=hint_for(found),
     )
@@ -198,7 +199,7 @@ def body_of(response: Any) -> bytes:
 
 def _class_of(status: int, found: tuple[Fault, ...]) -> type[RequestError]:
     for fault in found:
-        code = fault.code.casefold()
+        code = fold(fault.code)
         if code in _BY_CODE:
             return _BY_CODE[code]
         if code and code not in _WRAPPERS:

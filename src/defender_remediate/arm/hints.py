@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from defender_remediate import wire
 from defender_remediate.arm.bodies import Fault
+from defender_remediate.casing import fold
 
 _QUOTED = re.compile(r"'([^']+)'")
 _LOCKED = re.compile(r"locked:\s*(.+?)\.\s*Please", re.IGNORECASE | re.DOTALL)
@@ -52,7 +53,7 @@ _PLAIN = {
 def hint_for(faults: Iterable[Fault]) -> str:
     """The advice for the innermost code that there is advice for; empty when there is none."""
     for fault in sorted(faults, key=lambda fault: -fault.depth):
-        code = fault.code.casefold()
+        code = fold(fault.code)
         made = _MAKERS.get(code)
         hint = made(fault) if made else _PLAIN.get(code, "")
         if hint:

@@ -26,13 +26,13 @@ from defender_remediate.arm.bodies import retry_after
 from defender_remediate.arm.errors import error_from_operation
 from defender_remediate.arm.reader import Reader
 from defender_remediate.arm.session import ArmResponse
+from defender_remediate.casing import fold
 from defender_remediate.errors import (
     DefenderRemediateError,
     NotFoundError,
     OperationFailedError,
     OperationTimeoutError,
     PolicyViolationError,
-    ProviderNotRegisteredError,
     RequestError,
 )
 
@@ -145,7 +145,7 @@ def _has_ended(watch: _Watch, link: _Link, answer: ArmResponse) -> bool:
     state = wire.text(answer.body, "status") if isinstance(answer.body, Mapping) else ""
     _refuse_failure(watch, answer, state)
     if state or link.has_status:
-        return state.casefold() in _ENDED
+        return fold(state) in _ENDED
     return answer.status != 202
 
 
@@ -166,7 +166,7 @@ def _until_settled(watch: _Watch, answer: ArmResponse) -> ArmResponse:
     while True:
         state = _provisioning_state(answer)
         _refuse_failure(watch, answer, state)
-        if not state or state.casefold() in _ENDED:
+        if not state or fold(state) in _ENDED:
             return answer
         answer = _ask(watch, watch.read_resource, _delay_after(watch, answer))
 
@@ -220,14 +220,14 @@ def _provisioning_state(answer: ArmResponse) -> str:
 
 
 def _refuse_failure(watch: _Watch, answer: ArmResponse, state: str) -> None:
-    if state.casefold() in _ENDED_BADLY:
+    if fold(state) in _ENDED_BADLY:
         raise error_from_operation(
             answer.body, answer.headers, status=answer.status, state=state, method=watch.method, url=watch.path
         )
 
 
 def _is_gone(error: DefenderRemediateError) -> bool:
-    return isinstance(error, NotFoundError) and not isinstance(error, ProviderNotRegisteredError)
+    return isinstance(error, NotFoundError)
 
 
 def _is_answer(error: RequestError) -> bool:

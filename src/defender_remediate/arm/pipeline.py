@@ -27,6 +27,7 @@ from defender_remediate.arm.credential import SharedCredential
 from defender_remediate.arm.errors import body_of
 from defender_remediate.arm.throttle import Gate, lane_of, seconds_of
 from defender_remediate.arm.urls import absolute, shown
+from defender_remediate.casing import fold
 from defender_remediate.errors import MalformedResponseError
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class ThrottlePolicy(HTTPPolicy[Any, Any]):
         ticket = self._gate.enter(lane)
         response: PipelineResponse[Any, Any] = self.next.send(request)
         answer = response.http_response
-        headers = {name.casefold(): value for name, value in answer.headers.items()}
+        headers = {fold(name): value for name, value in answer.headers.items()}
         self._gate.learn(lane, ticket, headers)
         if answer.status_code == 429:
             code = _code_of(answer)
@@ -156,4 +157,4 @@ def _code_of(answer: Any) -> str:
         found = faults(json_of(body_of(answer), ""))
     except MalformedResponseError:
         return ""
-    return found[0].code.casefold() if found else ""
+    return fold(found[0].code) if found else ""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from defender_remediate.arm.errors import translate
 from defender_remediate.arm.session import ArmSession
+from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidInputError, MalformedResponseError
 
 if TYPE_CHECKING:
@@ -31,12 +32,12 @@ def offered_api_versions(session: ArmSession, subscription_id: str, resource_typ
     offered = (
         version
         for item in provider.resource_types or ()
-        if str(item.resource_type).casefold() == kind.casefold()
+        if fold(str(item.resource_type)) == fold(kind)
         for version in item.api_versions or ()
     )
     # Two passes of a stable sort: by date, newest first, then the stable ones before the previews.
     newest_first = sorted(set(offered), reverse=True)
-    return tuple(sorted(newest_first, key=lambda version: "-preview" in version.casefold()))
+    return tuple(sorted(newest_first, key=lambda version: "-preview" in fold(version)))
 
 
 def _provider(session: ArmSession, subscription_id: str, namespace: str) -> Any:

@@ -24,6 +24,7 @@ from defender_remediate.arm.reads import read_patiently
 from defender_remediate.arm.throttle import Gate
 from defender_remediate.arm.transport import PooledTransport
 from defender_remediate.arm.urls import absolute, shown, url_of
+from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidInputError, MalformedResponseError, RequestError
 from defender_remediate.json_values import thaw
 from defender_remediate.models.plan import PlannedRequest
@@ -311,7 +312,7 @@ def _unless_refused(ask: Callable[[str], ArmResponse], version: str, *, is_last:
     try:
         return ask(version)
     except RequestError as error:
-        if is_last or error.code.casefold() not in VERSION_REFUSALS:
+        if is_last or fold(error.code) not in VERSION_REFUSALS:
             raise
         return None
 
@@ -326,7 +327,7 @@ def _items(page: ArmResponse) -> list[dict[str, Any]]:
 
 
 def _type_in(path: str) -> str:
-    segments = path.casefold().strip("/").split("/")
+    segments = fold(path).strip("/").split("/")
     last = len(segments) - 1 - segments[::-1].index("providers") if "providers" in segments else -1
     return "/".join(segments[last + 1 : last + 2] + segments[last + 2 :: 2])
 

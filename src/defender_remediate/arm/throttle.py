@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 import attrs
 
 from defender_remediate.arm.clock import Clock
+from defender_remediate.casing import fold
 from defender_remediate.errors import ThrottledError
 
 LONGEST_WAIT = 120.0
@@ -122,7 +123,7 @@ class Lane:
 
 def lane_of(method: str, url: str) -> Lane:
     """The lane of a request, from its method and URL."""
-    path = unquote(urlsplit(url).path).casefold().rstrip("/")
+    path = fold(unquote(urlsplit(url).path)).rstrip("/")
     if path.endswith(_GRAPH):
         return Lane("", Kind.GRAPH)
     found = _SUBSCRIPTION.search(path)

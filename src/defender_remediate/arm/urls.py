@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from defender_remediate.arm.cloud import Endpoint
+from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidInputError, MalformedResponseError
 
 # Slashes stay, and what RFC 3986 lets a path segment hold; everything else is encoded, a percent sign too.
@@ -55,7 +56,7 @@ def shown(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         return "(not a URL)"
-    version = next((value for name, value in parse_qsl(parts.query) if name.casefold() == "api-version"), "")
+    version = next((value for name, value in parse_qsl(parts.query) if fold(name) == "api-version"), "")
     return f"{parts.path}?api-version={version}" if version else parts.path
 
 

@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Any
 
 from defender_remediate import serialization
+from defender_remediate.casing import fold
 from defender_remediate.catalog.checks import check
 from defender_remediate.catalog.guidance import find_guidance
 from defender_remediate.catalog.lint.problem import CatalogProblem
@@ -69,8 +70,8 @@ class Catalog:
         unknown = [key for key in keys if key not in self]
         if unknown:
             raise CatalogError(f"there is no fix with the key {unknown[0]!r}, so none can be left out")
-        dropped = {key.casefold() for key in keys}
-        return Catalog(_Checked(fix for fix in self._fixes if fix.key.casefold() not in dropped))
+        dropped = {fold(key) for key in keys}
+        return Catalog(_Checked(fix for fix in self._fixes if fold(fix.key) not in dropped))
 
     def with_fixes(self, *fixes: FixAction | str | os.PathLike[str]) -> Catalog:
         """This catalog and more fixes; a later one takes the place of an earlier one for the same resource type.
@@ -113,7 +114,7 @@ class Catalog:
         For a resource type that the key has no fix for, the policy definition that its metadata names is asked; not so
         when there is guidance for the key: one policy can stand behind a finding and behind the scanner that finds it.
         """
-        by_key = self._by_key.get(key.casefold(), {})
+        by_key = self._by_key.get(fold(key), {})
         if not by_key and find_guidance(key, "") is not None:
             return ()
         found = by_key | {
@@ -125,7 +126,7 @@ class Catalog:
 
     def for_resource_type(self, resource_type: str) -> tuple[FixAction, ...]:
         """Every fix for resources of this type; empty when there is none."""
-        return self._by_type.get(resource_type.casefold(), ())
+        return self._by_type.get(fold(resource_type), ())
 
     def guidance(self, key: str, policy_definition_id: str = "") -> Guidance | None:
         """What can be done about a recommendation that no bundled fix is for; None when nothing is known.
@@ -188,7 +189,7 @@ class Catalog:
         return len(self._fixes)
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and key.casefold() in self._by_key
+        return isinstance(key, str) and fold(key) in self._by_key
 
     def __eq__(self, other: object) -> bool:
         return self.version == other.version if isinstance(other, Catalog) else NotImplemented
@@ -211,7 +212,7 @@ def _checked(fix: FixAction) -> FixAction:
 
 
 def _identity(fix: FixAction) -> tuple[str, str]:
-    return fix.key.casefold(), fix.resource_type.casefold()
+    return fold(fix.key), fold(fix.resource_type)
 
 
 def _indexes(fixes: tuple[FixAction, ...]) -> tuple[_Index, _Index, dict[str, tuple[FixAction, ...]]]:
@@ -223,14 +224,14 @@ def _indexes(fixes: tuple[FixAction, ...]) -> tuple[_Index, _Index, dict[str, tu
         _add(by_key, key, of_type, fix)
         by_type[of_type] = (*by_type.get(of_type, ()), fix)
         for policy in fix.policy_definition_ids:
-            _add(by_policy, policy.casefold(), of_type, fix)
+            _add(by_policy, fold(policy), of_type, fix)
     return by_key, by_policy, by_type
 
 
 def _add(index: _Index, name: str, of_type: str, fix: FixAction) -> None:
     there = index.setdefault(name, {}).get(of_type, ())
     # A policy definition may stand behind two recommendations: then the first has it.
-    if not there or there[0].key.casefold() == fix.key.casefold():
+    if not there or fold(there[0].key) == fold(fix.key):
         index[name][of_type] = (*there, fix)
 
 
@@ -243,11 +244,11 @@ def _fixes_of(given: FixAction | str | os.PathLike[str]) -> tuple[FixAction, ...
 
 
 def _bare(policy_definition_id: str) -> str:
-    return policy_definition_id.rstrip("/").rsplit("/", 1)[-1].casefold()
+    return fold(policy_definition_id.rstrip("/").rsplit("/", 1)[-1])
 
 
 def _pick(index: _Index, name: str, resource_type: str | None) -> tuple[FixAction, ...]:
-    of_types = index.get(name.casefold(), {})
+    of_types = index.get(fold(name), {})
     if resource_type is None:
         return tuple(chain.from_iterable(of_types.values()))
-    return of_types.get(resource_type.casefold(), ())
+    return of_types.get(fold(resource_type), ())

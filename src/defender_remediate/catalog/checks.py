@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any
 
+from defender_remediate.casing import fold
 from defender_remediate.errors import CatalogError
 from defender_remediate.models.condition import Test
 from defender_remediate.models.fix import FixAction, FixKind, FixParameter, ListMerge, ParameterType
@@ -122,9 +123,9 @@ def _has(value: Any, name: str) -> bool:
 
 
 def _removal_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
-    written = [path.casefold() for path, _ in leaves(fix.body or {})] if fix.remove else []
+    written = [fold(path) for path, _ in leaves(fix.body or {})] if fix.remove else []
     for number, path in enumerate(fix.remove):
-        folded = path.casefold()
+        folded = fold(path)
         if any(f"{each}.".startswith(f"{folded}.") or f"{folded}.".startswith(f"{each}.") for each in written):
             yield f"remove[{number}]", f"{path} is also in the body"
 

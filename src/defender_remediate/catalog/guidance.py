@@ -8,6 +8,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from defender_remediate.casing import fold
 from defender_remediate.catalog.schema import POLICY, RESOURCE_TYPE
 from defender_remediate.catalog.table import Table
 from defender_remediate.catalog.toml import parse
@@ -20,7 +21,7 @@ _SENTENCES = re.compile(r".+\.", re.DOTALL)
 def find_guidance(key: str, policy_definition_id: str = "") -> Guidance | None:
     """The guidance for a recommendation: by its key, else by the bare name of its policy definition."""
     by_key, by_policy = _bundled()
-    return by_key.get(key.casefold()) or by_policy.get(policy_definition_id.casefold())
+    return by_key.get(fold(key)) or by_policy.get(fold(policy_definition_id))
 
 
 def bundled_guidance() -> tuple[Guidance, ...]:
@@ -44,7 +45,7 @@ def guidance(document: Any, *, source: str) -> tuple[Guidance, ...]:
     found: dict[str, Guidance] = {}
     for entry in entries:
         made = _guidance(entry)
-        if found.setdefault(made.key.casefold(), made) is not made:
+        if found.setdefault(fold(made.key), made) is not made:
             raise entry.error("there is another [[guidance]] with this key", "key")
     return tuple(found.values())
 
@@ -71,7 +72,7 @@ def _indexes(found: Iterable[Guidance]) -> tuple[Mapping[str, Guidance], Mapping
     by_key: dict[str, Guidance] = {}
     by_policy: dict[str, Guidance] = {}
     for each in found:
-        by_key.setdefault(each.key.casefold(), each)
+        by_key.setdefault(fold(each.key), each)
         for policy in each.policy_definition_ids:
-            by_policy.setdefault(policy.casefold(), each)
+            by_policy.setdefault(fold(policy), each)
     return by_key, by_policy

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.fix import FixAction
 from defender_remediate.models.ids import ScopeKind, parse_scopes
@@ -78,7 +79,7 @@ def role_definition(fixes: Iterable[FixAction], *, name: str, scopes: Iterable[s
 def _asked_by(fixes: Iterable[FixAction]) -> Iterator[str]:
     for fix in fixes:
         yield from fix.permissions
-        if fix.resource_type.casefold().startswith(_STORAGE):
+        if fold(fix.resource_type).startswith(_STORAGE):
             yield _CONTAINERS
         for parameter in fix.parameters:
             if parameter.resource_type:
@@ -90,5 +91,5 @@ def _asked_by(fixes: Iterable[FixAction]) -> Iterator[str]:
 
 def _sorted(actions: Iterable[str]) -> list[str]:
     # Azure compares actions without regard to case.
-    once = {action.casefold(): action for action in actions}
+    once = {fold(action): action for action in actions}
     return [once[folded] for folded in sorted(once)]

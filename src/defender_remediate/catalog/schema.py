@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from defender_remediate.casing import fold
 from defender_remediate.catalog.checks import check
 from defender_remediate.catalog.conditions import condition
 from defender_remediate.catalog.table import Table, described
@@ -86,7 +87,7 @@ def fixes(document: Any, *, source: str, read_template: ReadTemplate) -> tuple[F
 def _distinct(found: tuple[FixAction, ...], entries: tuple[Table, ...]) -> None:
     seen: dict[tuple[str, str], dict[str, int]] = {}
     for number, fix in enumerate(found):
-        variants = seen.setdefault((fix.key.casefold(), fix.resource_type.casefold()), {})
+        variants = seen.setdefault((fold(fix.key), fold(fix.resource_type)), {})
         if fix.variant in variants:
             same = "key, resource type and variant" if fix.variant else "key and resource type"
             raise entries[number].error(f"fix[{variants[fix.variant]}] has the same {same}", "key")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any, TypeVar
 
-from defender_remediate.enums import Word
+from defender_remediate.enums import StrEnum
 from defender_remediate.errors import CatalogError
 
-_W = TypeVar("_W", bound=Word)
+_W = TypeVar("_W", bound=StrEnum)
 _REQUIRED: Any = object()
 _INDEX = re.compile(r"\[\d+\]")
 _NAMES = {

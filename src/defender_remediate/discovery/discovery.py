@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Literal
 
 from defender_remediate import wire
 from defender_remediate.arm.session import ArmSession
+from defender_remediate.casing import fold
 from defender_remediate.discovery import metadata
 from defender_remediate.discovery.arguments import checked_choice, checked_key, checked_text, checked_word
 from defender_remediate.discovery.candidates import candidates, wanted_type
-from defender_remediate.discovery.findings import Finding, count, recommendations
 from defender_remediate.discovery.ranking import Tally, rank
+from defender_remediate.discovery.recommendations import AssessmentCounts, count, recommendations
 from defender_remediate.discovery.scopes import Scopes
 from defender_remediate.discovery.scoring import by_potential, merge_controls, official, overall, with_keys
 from defender_remediate.discovery.sources import ASSESSMENTS, SCORES, GraphSource, Interleave, RestSource, Source
@@ -20,7 +21,6 @@ from defender_remediate.errors import (
     InvalidInputError,
     MalformedResponseError,
     NotFoundError,
-    ProviderNotRegisteredError,
     UnknownRecommendationError,
 )
 from defender_remediate.models.control import ControlDefinition, SecureScore, SecurityControl
@@ -117,11 +117,11 @@ class Discovery:
         path = f"{resource_id.strip('/')}/providers/Microsoft.Security/assessments/{checked_key(key)}"
         response = self._session.get_newest(path, api_versions=ASSESSMENTS)
         found = Assessment.from_rest(wire.mapping(response.body))
-        if found.id.casefold() != f"/{path}".casefold():
+        if fold(found.id) != fold(f"/{path}"):
             raise MalformedResponseError(f"GET {response.url}: the answer is about {found.id}")
         return found
 
-    def list_candidates(self, parameter: FixParameter, *, location: str | None = None) -> Iterator[str]:
+    def list_parameter_choices(self, parameter: FixParameter, *, location: str | None = None) -> Iterator[str]:
         """The ids of the resources that a parameter could be given, in the whole subscriptions that the scopes touch.
 
         Args:
@@ -223,12 +223,12 @@ class Discovery:
 
         Permissions: those of ``list_recommendations``, and as many requests: its place depends on the others.
         """
-        wanted = checked_key(key).casefold()
+        wanted = fold(checked_key(key))
         for found in self._ranked(None):
-            if found.key.casefold() == wanted:
+            if fold(found.key) == wanted:
                 return found
         about = self.get_metadata(key)
-        made = recommendations((Finding(about.key),), {wanted: about}, self._controls(), self._catalog)
+        made = recommendations((AssessmentCounts(about.key),), {wanted: about}, self._controls(), self._catalog)
         return rank(made, Tally(()))[0]
 
     def _listed(
@@ -252,7 +252,7 @@ class Discovery:
         findings = count(self._source.assessments(key=None, status=None), tally)
         about = metadata.metadata_of(self._session, self.subscriptions(), findings)
         ranked = rank(recommendations(findings.values(), about, controls, self._catalog), tally)
-        return [found for found in ranked if findings[found.key.casefold()].has(status)]
+        return [found for found in ranked if findings[fold(found.key)].has(status)]
 
     def _controls(self) -> tuple[SecurityControl, ...]:
         controls = tuple(merge_controls(self._source.controls()).values())
@@ -266,24 +266,22 @@ class Discovery:
         found: dict[str, tuple[str, ...]] = {}
         for subscription in self.subscriptions():
             for definition in self._definitions(subscription):
-                found.setdefault(definition.name.casefold(), definition.recommendation_keys)
+                found.setdefault(fold(definition.name), definition.recommendation_keys)
         return found
 
     def _definitions(self, subscription: str) -> Iterator[ControlDefinition]:
         path = f"subscriptions/{subscription}/providers/Microsoft.Security/secureScoreControlDefinitions"
         try:
             yield from map(ControlDefinition.from_rest, self._session.pages(path, api_version=SCORES))
-        except ProviderNotRegisteredError:
-            raise
         except NotFoundError:
             # A cloud without this listing still has controls; they only name no recommendations.
             return
 
 
 def _display_name(controls: tuple[SecurityControl, ...], wanted: str) -> str:
-    folded = wanted.casefold()
+    folded = fold(wanted)
     for control in controls:
-        if folded in (control.display_name.casefold(), control.name.casefold()):
+        if folded in (fold(control.display_name), fold(control.name)):
             return control.display_name
     known = ", ".join(sorted(control.display_name for control in controls)) or "none"
     raise InvalidInputError(f"no subscription in scope has a control {wanted!r}", hint=f"it has these: {known}")

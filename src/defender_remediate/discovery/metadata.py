@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from defender_remediate.arm.session import ArmSession
+from defender_remediate.casing import fold
 from defender_remediate.discovery.sources import ASSESSMENTS
-from defender_remediate.errors import MalformedResponseError, NotFoundError, ProviderNotRegisteredError
+from defender_remediate.errors import MalformedResponseError, NotFoundError
 from defender_remediate.models.recommendation import RecommendationMetadata
 
 _TYPE = "providers/Microsoft.Security/assessmentMetadata"
@@ -18,8 +19,8 @@ def list_metadata(session: ArmSession, subscriptions: Iterable[str]) -> Iterator
     for subscription in subscriptions:
         for item in session.pages_newest(f"subscriptions/{subscription}/{_TYPE}", api_versions=ASSESSMENTS):
             found = RecommendationMetadata.from_rest(item)
-            if found.key.casefold() not in seen:
-                seen.add(found.key.casefold())
+            if fold(found.key) not in seen:
+                seen.add(fold(found.key))
                 yield found
 
 
@@ -30,15 +31,15 @@ def metadata_of(
 
     The built-in types are the same in every subscription, so one listing is enough unless there are custom ones.
     """
-    missing = {key.casefold() for key in keys}
+    missing = {fold(key) for key in keys}
     found: dict[str, RecommendationMetadata] = {}
     for subscription in subscriptions:
         if not missing:
             break
         for item in list_metadata(session, (subscription,)):
-            if item.key.casefold() in missing:
-                missing.discard(item.key.casefold())
-                found[item.key.casefold()] = item
+            if fold(item.key) in missing:
+                missing.discard(fold(item.key))
+                found[fold(item.key)] = item
     return found
 
 
@@ -54,11 +55,9 @@ def get_metadata(session: ArmSession, subscriptions: Iterable[str], key: str) ->
 def _metadata_in(session: ArmSession, subscription: str, key: str) -> RecommendationMetadata | None:
     try:
         response = session.get_newest(f"subscriptions/{subscription}/{_TYPE}/{key}", api_versions=ASSESSMENTS)
-    except ProviderNotRegisteredError:
-        raise
     except NotFoundError:
         return None
     found = RecommendationMetadata.from_rest(response.body)
-    if found.key.casefold() != key.casefold():
+    if fold(found.key) != fold(key):
         raise MalformedResponseError(f"GET {response.url}: the answer is about {found.key or 'nothing'}")
     return found

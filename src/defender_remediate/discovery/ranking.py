@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.enums import OpenEnum
 from defender_remediate.models.control import SecurityControl
 from defender_remediate.models.priority import Priority
@@ -38,18 +39,18 @@ class Tally:
         self._together: dict[tuple[int, bytes], tuple[int, ...]] = {}
         self._controls_of: dict[str, list[int]] = {}
         for number, control in enumerate(self._controls):
-            for key in {key.casefold() for key in control.recommendation_keys} if control.max_score > 0 else ():
+            for key in {fold(key) for key in control.recommendation_keys} if control.max_score > 0 else ():
                 self._controls_of.setdefault(key, []).append(number)
 
     def add(self, key: str, resource_id: str) -> None:
         """Take in that a resource is unhealthy on a recommendation."""
-        folded = key.casefold()
+        folded = fold(key)
         numbers = self._controls_of.get(folded)
         if not numbers:
             return
         own = self._number(folded)
         # Ids are long and there may be a million of them.
-        resource = hashlib.blake2b(resource_id.casefold().encode(errors="surrogatepass"), digest_size=12).digest()
+        resource = hashlib.blake2b(fold(resource_id).encode(errors="surrogatepass"), digest_size=12).digest()
         for number in numbers:
             others = self._together.get((number, resource), ())
             if own not in others:
@@ -61,7 +62,7 @@ class Tally:
 
         Keys in ``ignored`` count as if they were healthy everywhere.
         """
-        out = {key.casefold() for key in ignored}
+        out = {fold(key) for key in ignored}
         found: Counter[tuple[int, frozenset[str]]] = Counter()
         for (number, _), together in self._together.items():
             keys = frozenset(self._keys[own] for own in together) - out
@@ -97,10 +98,10 @@ def rank(recommendations: Iterable[Recommendation], tally: Tally) -> list[Recomm
     Points that come at once first, then risk level, severity, effort (low first), display name and key.
     """
     found = list(recommendations)
-    names = {item.key.casefold(): item.display_name for item in found}
+    names = {fold(item.key): item.display_name for item in found}
     gains = _gains(tally, (item.key for item in found if item.preview))
     ranked = [
-        attrs.evolve(item, priority=_priority(item, tuple(gains.get(item.key.casefold(), {}).values()), names))
+        attrs.evolve(item, priority=_priority(item, tuple(gains.get(fold(item.key), {}).values()), names))
         for item in found
     ]
     return sorted(ranked, key=_order)
@@ -171,8 +172,8 @@ def _order(item: Recommendation) -> tuple[float, int, int, int, str, str]:
         _place(item.risk_level, _RISKS),
         _place(item.severity, _SEVERITIES),
         _place(item.implementation_effort, _EFFORTS),
-        item.display_name.casefold(),
-        item.key.casefold(),
+        fold(item.display_name),
+        fold(item.key),
     )
 
 

@@ -9,6 +9,7 @@ import attrs
 
 from defender_remediate import wire
 from defender_remediate.arm.session import ArmSession
+from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.ids import Scope, ScopeKind
 
@@ -52,7 +53,7 @@ class Scopes:
         found: dict[str, str] = {}
         for scope in self._without_groups():
             text = scope.subscription_id or ""
-            found.setdefault(text.casefold(), text)
+            found.setdefault(fold(text), text)
         return tuple(found.values())
 
     def management_groups(self) -> tuple[str, ...]:
@@ -74,11 +75,11 @@ class Scopes:
 
     def subscription_roots(self) -> tuple[Root, ...]:
         """The same, subscription by subscription."""
-        wanted: dict[str, list[Scope]] = {subscription.casefold(): [] for subscription in self.subscriptions()}
+        wanted: dict[str, list[Scope]] = {fold(subscription): [] for subscription in self.subscriptions()}
         for scope in self._without_groups():
-            wanted[(scope.subscription_id or "").casefold()].append(scope)
+            wanted[fold(scope.subscription_id or "")].append(scope)
         return tuple(
-            Root(path=f"subscriptions/{subscription}", within=_parts(wanted[subscription.casefold()]))
+            Root(path=f"subscriptions/{subscription}", within=_parts(wanted[fold(subscription)]))
             for subscription in self.subscriptions()
         )
 
@@ -102,7 +103,7 @@ class Scopes:
         found = self._session.pages_newest(f"{scope.text}/descendants", api_versions=_DESCENDANTS)
         # The type of a subscription differs between versions; its id does not.
         ids = (wire.text(item, "id") for item in found)
-        return [Scope.parse(text) for text in ids if text.casefold().startswith(_SUBSCRIPTION)]
+        return [Scope.parse(text) for text in ids if fold(text).startswith(_SUBSCRIPTION)]
 
 
 def _parts(inside: list[Scope]) -> tuple[Scope, ...]:
@@ -114,7 +115,7 @@ def outermost(scopes: Iterable[Scope]) -> tuple[Scope, ...]:
     # Not each with each: a management group may hold thousands.
     distinct: dict[tuple[str, ...], Scope] = {}
     for scope in scopes:
-        distinct.setdefault(tuple(scope.text.casefold().strip("/").split("/")), scope)
+        distinct.setdefault(tuple(fold(scope.text).strip("/").split("/")), scope)
     return tuple(
         scope
         for place, scope in distinct.items()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.models.control import SecureScore, SecurityControl
 
 _OFFICIAL = "ascscore"
@@ -18,8 +19,8 @@ def merge_controls(controls: Iterable[SecurityControl]) -> dict[str, SecurityCon
     """
     merged: dict[str, SecurityControl] = {}
     for control in controls:
-        known = merged.get(control.name.casefold())
-        merged[control.name.casefold()] = control if known is None else _joined(known, control)
+        known = merged.get(fold(control.name))
+        merged[fold(control.name)] = control if known is None else _joined(known, control)
     return merged
 
 
@@ -28,8 +29,8 @@ def _joined(first: SecurityControl, second: SecurityControl) -> SecurityControl:
     unhealthy = first.unhealthy_count + second.unhealthy_count
     # Where nothing counts the maximum is 0, so it says nothing about what the control is worth.
     best = max(first.max_score, second.max_score)
-    keys = {key.casefold(): key for key in (*second.recommendation_keys, *first.recommendation_keys)}
-    order = dict.fromkeys(key.casefold() for key in (*first.recommendation_keys, *second.recommendation_keys))
+    keys = {fold(key): key for key in (*second.recommendation_keys, *first.recommendation_keys)}
+    order = dict.fromkeys(fold(key) for key in (*first.recommendation_keys, *second.recommendation_keys))
     return attrs.evolve(
         first,
         display_name=first.display_name or second.display_name,
@@ -46,7 +47,7 @@ def with_keys(control: SecurityControl, keys: Mapping[str, tuple[str, ...]]) -> 
     """The control with the assessment keys of its definition, unless it has keys already."""
     if control.recommendation_keys:
         return control
-    return attrs.evolve(control, recommendation_keys=keys.get(control.name.casefold(), ()))
+    return attrs.evolve(control, recommendation_keys=keys.get(fold(control.name), ()))
 
 
 def by_potential(controls: Iterable[SecurityControl]) -> list[SecurityControl]:
@@ -55,8 +56,8 @@ def by_potential(controls: Iterable[SecurityControl]) -> list[SecurityControl]:
         controls,
         key=lambda control: (
             -round(control.potential_increase, 6),
-            control.display_name.casefold(),
-            control.name.casefold(),
+            fold(control.display_name),
+            fold(control.name),
         ),
     )
 
@@ -65,8 +66,8 @@ def official(scores: Iterable[tuple[str, SecureScore]]) -> list[SecureScore]:
     """Defender's own score of each subscription: a subscription may have other scores beside it."""
     chosen: dict[str, SecureScore] = {}
     for subscription, score in scores:
-        key = subscription.casefold()
-        if key not in chosen or score.name.casefold() == _OFFICIAL:
+        key = fold(subscription)
+        if key not in chosen or fold(score.name) == _OFFICIAL:
             chosen[key] = score
     return list(chosen.values())
 

@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 from defender_remediate import wire
 from defender_remediate.arm.session import ArmSession
+from defender_remediate.casing import fold
 from defender_remediate.discovery import kql
 from defender_remediate.discovery.scopes import Root, Scopes
-from defender_remediate.errors import NotFoundError, ProviderNotRegisteredError
+from defender_remediate.errors import NotFoundError
 from defender_remediate.models.control import SecureScore, SecurityControl
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus
 
@@ -53,12 +54,12 @@ class RestSource:
 
     def assessments(self, *, key: str | None, status: AssessmentStatus | None) -> Iterator[Assessment]:
         """Read all assessments of each root, and give those that are wanted."""
-        wanted = key.casefold() if key else None
+        wanted = fold(key) if key else None
         for root, items in self._interleave(map(self._listing, self._scopes.roots())):
             for item in items:
                 found = Assessment.from_rest(item)
                 if (
-                    (wanted is None or found.key.casefold() == wanted)
+                    (wanted is None or fold(found.key) == wanted)
                     and (status is None or found.status == status)
                     and (root.wants(found.resource_id) or root.wants(found.id))
                 ):
@@ -67,8 +68,6 @@ class RestSource:
     def _listing(self, root: Root) -> Pages:
         try:
             pages = self._listed(root)
-        except ProviderNotRegisteredError:
-            raise
         except NotFoundError:
             subscriptions = self._scopes.subscription_roots()
             if root in subscriptions:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
+from defender_remediate.casing import fold
 from defender_remediate.errors import GuardError, PlanError, PlanNotApprovedError
 from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.models.guards import Guards
@@ -19,7 +20,7 @@ def check_approved(plan: RemediationPlan, approve: str) -> None:
     Raises:
         PlanNotApprovedError: ``approve`` is not this plan's digest.
     """
-    if not isinstance(approve, str) or approve.strip().casefold() != plan.digest:
+    if not isinstance(approve, str) or fold(approve.strip()) != plan.digest:
         raise PlanNotApprovedError(
             f"the plan's digest is {plan.digest[:12]}…, but {str(approve)[:12]!r} was approved",
             hint="look at the plan, then pass all 64 characters of its digest: approve=plan.digest",
@@ -59,13 +60,13 @@ def check_tenants(planned: Sequence[str], here: Sequence[str]) -> None:
     Raises:
         PlanError: A subscription of the plan is in a tenant that the plan does not name.
     """
-    others = {tenant.casefold() for tenant in here} - {tenant.casefold() for tenant in planned}
+    others = {fold(tenant) for tenant in here} - {fold(tenant) for tenant in planned}
     if planned and others:
         _check_same("tenant", planned, here)
 
 
 def _check_same(name: str, planned: Sequence[str], here: Sequence[str]) -> None:
-    if sorted(text.casefold() for text in planned) != sorted(text.casefold() for text in here):
+    if sorted(fold(text) for text in planned) != sorted(fold(text) for text in here):
         places = f"{', '.join(planned)}, not {', '.join(here)}"
         raise PlanError(f"the plan was made for another {name}: {places}", hint="plan again here")
 
@@ -113,6 +114,6 @@ def _check_step(step: RemediationStep, guards: Guards) -> None:
 def _written(step: RemediationStep) -> Iterator[str]:
     """The resource of a step, and its target where that is none of the resource's own parts."""
     yield step.resource_id
-    is_inside = f"{step.target_id.casefold()}/".startswith(f"{step.resource_id.casefold()}/")
+    is_inside = f"{fold(step.target_id)}/".startswith(f"{fold(step.resource_id)}/")
     if step.is_removal or not is_inside:
         yield step.target_id

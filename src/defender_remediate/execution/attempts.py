@@ -14,7 +14,6 @@ from defender_remediate.errors import (
     DefenderRemediateError,
     JournalError,
     NotFoundError,
-    ProviderNotRegisteredError,
 )
 from defender_remediate.execution.created import already_there, left_behind
 from defender_remediate.execution.outcomes import (
@@ -73,7 +72,7 @@ class Attempts:
     Attributes:
         jitter: Gives a number from 0 to 1, to spread retries.
         before: The target as it was read last.
-        withheld: Whether the journal did not keep the request, because it had a secret in it: it cannot be sent again.
+        redacted_steps: Whether the journal did not keep the request, because it had a secret in it: it cannot be sent again.
         sent: How many times the write was sent.
         unsettled: Whether one of them may have taken effect, late or unseen: then nothing that comes after it is the
             last word before the target was read.
@@ -89,7 +88,7 @@ class Attempts:
     timeout: float
     jitter: Callable[[], float]
     before: Any = None
-    withheld: bool = False
+    redacted_steps: bool = False
     sent: int = 0
     unsettled: bool = False
     deadline: float = 0.0
@@ -99,7 +98,7 @@ class Attempts:
 
     def result(self) -> RemediationResult:
         """Send, until it is clear what became of it."""
-        if self.withheld:
+        if self.redacted_steps:
             return self._end(Outcome.FAILED, error=_WITHHELD)
         while True:
             kept_off = self._kept_off()
@@ -265,7 +264,7 @@ class Attempts:
 
 
 def _says_gone(error: DefenderRemediateError) -> bool:
-    return isinstance(error, NotFoundError) and not isinstance(error, ProviderNotRegisteredError)
+    return isinstance(error, NotFoundError)
 
 
 def _unread(error: StepError, unread: DefenderRemediateError) -> StepError:

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from defender_remediate.arm.reader import Reader
+from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.execution.target_state import read_at
 from defender_remediate.fixes.diff import fingerprint
@@ -52,4 +53,4 @@ def _left(reader: Reader, step: RemediationStep, created: CreatedResource, body:
 
 
 def _is_target(step: RemediationStep, created: CreatedResource) -> bool:
-    return created.resource_id.casefold() == step.target_id.casefold()
+    return fold(created.resource_id) == fold(step.target_id)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import zip_longest
 
+from defender_remediate.casing import fold
 from defender_remediate.fixes.candidates import lock_name
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.plan import RemediationStep
@@ -21,7 +22,7 @@ def lanes(steps: Sequence[RemediationStep]) -> list[tuple[RemediationStep, ...]]
     for step in steps:
         own = lock_name(step.resource_id)
         # What is below the resource may be a listing, whose id is that of no resource.
-        is_below = step.target_id.casefold().startswith(f"{step.resource_id.casefold()}/")
+        is_below = fold(step.target_id).startswith(f"{fold(step.resource_id)}/")
         target = own if is_below else lock_name(step.target_id)
         met.setdefault(own, own)
         met.setdefault(target, target)
@@ -31,7 +32,7 @@ def lanes(steps: Sequence[RemediationStep]) -> list[tuple[RemediationStep, ...]]
         by_lane[_first(met, lock_name(step.resource_id))].append(step)
     by_subscription: dict[str, list[tuple[RemediationStep, ...]]] = defaultdict(list)
     for lane in by_lane.values():
-        by_subscription[(ResourceId.parse(lane[0].resource_id).subscription_id or "").casefold()].append(tuple(lane))
+        by_subscription[fold(ResourceId.parse(lane[0].resource_id).subscription_id or "")].append(tuple(lane))
     rounds = zip_longest(*by_subscription.values())
     return [lane for turn in rounds for lane in turn if lane is not None]
 

@@ -109,10 +109,10 @@ def not_tried(step: RemediationStep, stopped: str) -> RemediationResult:
     return ended(step, Outcome.SKIPPED, error=why)
 
 
-def left_alone(skip: SkippedResource) -> RemediationResult:
+def preserved(skip: SkippedResource) -> RemediationResult:
     """The result of a resource that the plan had left out."""
     outcome = _LEFT_ALONE.get(skip.reason, Outcome.SKIPPED)
-    why = StepError(code=str(skip.reason), message=skip.message or str(skip.reason))
+    why = StepError(code=str(skip.reason), message=skip.message or skip.reason.label)
     return RemediationResult(
         resource_id=skip.resource_id,
         keys=skip.keys,

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 
 from defender_remediate.arm.reader import Reader
+from defender_remediate.casing import fold
 from defender_remediate.errors import MalformedResponseError
 from defender_remediate.execution.target_state import read_at
 from defender_remediate.models.guards import Guards
@@ -46,17 +47,17 @@ class TagWatch:
         if not self.guards.protected_tags:
             return ""
         own = protecting_tag(self.guards, body)
-        if own or step.target_id.casefold() == step.resource_id.casefold():
+        if own or fold(step.target_id) == fold(step.resource_id):
             return own
         return protecting_tag(self.guards, read_at(self.reader, step.resource_id, self._version(step)))
 
     def _version(self, step: RemediationStep) -> str:
-        below = step.target_id.casefold().removeprefix(f"{step.resource_id.casefold()}/")
-        is_of_its_provider = below != step.target_id.casefold() and not below.startswith("providers/")
-        if is_of_its_provider and step.resource_type.casefold() != _SUBSCRIPTIONS:
+        below = fold(step.target_id).removeprefix(f"{fold(step.resource_id)}/")
+        is_of_its_provider = below != fold(step.target_id) and not below.startswith("providers/")
+        if is_of_its_provider and fold(step.resource_type) != _SUBSCRIPTIONS:
             return step.api_version
         parsed = ResourceId.parse(step.resource_id)
-        place = (parsed.subscription_id or "", parsed.type.casefold())
+        place = (parsed.subscription_id or "", fold(parsed.type))
         if place not in self._known:
             # Two threads may ask at the same time, and get the same answer.
             offered = self.versions(place[0], parsed.type)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import attrs
 
-from defender_remediate.enums import Word
+from defender_remediate.casing import fold
+from defender_remediate.enums import StrEnum
 from defender_remediate.errors import (
     BusyError,
     ConflictError,
@@ -37,12 +38,12 @@ _BLOCKING_CODES = frozenset(
 )
 
 
-class Next(Word):
+class Next(StrEnum):
     """What to do about an error of a write."""
 
     RETRY = "retry"
     LOOK = "look"
-    GIVE_UP = "give up"
+    GIVE_UP = "give_up"
 
 
 @attrs.frozen(kw_only=True)
@@ -88,7 +89,7 @@ def reaction_to(error: DefenderRemediateError, *, attempt: int = 1) -> Reaction:
 def _is_blocking(error: DefenderRemediateError) -> bool:
     if isinstance(error, (ScopeLockedError, ForbiddenError, ProviderNotRegisteredError)):
         return True
-    return isinstance(error, ConflictError) and error.code.casefold() in _BLOCKING_CODES
+    return isinstance(error, ConflictError) and fold(error.code) in _BLOCKING_CODES
 
 
 def step_error(error: Exception) -> StepError:

@@ -13,7 +13,7 @@ import attrs
 
 from defender_remediate.errors import JournalError
 from defender_remediate.execution.lanes import lanes
-from defender_remediate.execution.outcomes import left_alone, not_tried
+from defender_remediate.execution.outcomes import not_tried, preserved
 from defender_remediate.execution.retry import step_error
 from defender_remediate.execution.step import StepRunner
 from defender_remediate.executors.protocol import FixExecutor
@@ -37,7 +37,7 @@ class Run:
     Attributes:
         known: What the journal of an earlier attempt says of the steps, by id; empty for a new run.
         over: Whether that journal says that the run had ended: then it is only reported.
-        withheld: The steps whose requests that journal does not have.
+        redacted_steps: The steps whose requests that journal does not have.
     """
 
     run_id: str
@@ -50,7 +50,7 @@ class Run:
     waves: Waves | None = None
     known: Mapping[str, StepState] = attrs.field(factory=dict)
     over: bool = False
-    withheld: frozenset[str] = frozenset()
+    redacted_steps: frozenset[str] = frozenset()
     _results: dict[str, RemediationResult] = attrs.field(factory=dict, init=False)
     _warnings: list[str] = attrs.field(factory=list, init=False)
     _halted: threading.Event = attrs.field(factory=threading.Event, init=False)
@@ -71,7 +71,7 @@ class Run:
             run_id=self.run_id,
             correlation_id=correlation_id,
             plan=self.plan,
-            results=(*(self._results[step.id] for step in self.plan.steps), *map(left_alone, self.plan.skipped)),
+            results=(*(self._results[step.id] for step in self.plan.steps), *map(preserved, self.plan.skipped)),
             warnings=tuple(self._warnings),
             started=started,
             finished=clock.now(),
@@ -108,7 +108,7 @@ class Run:
             if result != self._results[result.step_id]:
                 self._results[result.step_id] = result
                 self._write(StepReviewed(at=self.runner.session.clock.now(), result=result))
-        failed = sum(not result.outcome.is_good for result in self._results.values())
+        failed = sum(not result.outcome.succeeded for result in self._results.values())
         stop = waves.must_stop(failed, len(self._results))
         if stop or waves.gate is None or not remaining:
             return stop
@@ -167,7 +167,7 @@ class Run:
                 self.executors[step.executor],
                 log=self.log,
                 known=self.known.get(step.id),
-                withheld=step.id in self.withheld,
+                redacted_steps=step.id in self.redacted_steps,
             )
             if self.plan.rolls_back and result.outcome is Outcome.APPLIED:
                 result = attrs.evolve(result, outcome=Outcome.ROLLED_BACK)

@@ -46,7 +46,7 @@ class StepRunner:
         *,
         log: RunLog,
         known: StepState | None = None,
-        withheld: bool = False,
+        redacted_steps: bool = False,
     ) -> RemediationResult:
         """Carry out one step. Every way it can end is in the result, and nothing is raised for it.
 
@@ -55,7 +55,7 @@ class StepRunner:
             executor: How it is written.
             log: Where each intent is written down before it is acted upon.
             known: What the log of an earlier attempt says of it: it is gone on with from there.
-            withheld: Whether that log does not have the request.
+            redacted_steps: Whether that log does not have the request.
         """
         started = self.session.clock.now()
         attempts = Attempts(
@@ -65,7 +65,7 @@ class StepRunner:
             log=log,
             timeout=self.timeout,
             jitter=self.jitter,
-            withheld=withheld,
+            redacted_steps=redacted_steps,
             watch=self.watch,
             undoes=self.undoes,
         )

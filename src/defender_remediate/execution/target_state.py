@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from defender_remediate.arm.reader import Reader
-from defender_remediate.errors import MalformedResponseError, NotFoundError, ProviderNotRegisteredError
+from defender_remediate.casing import fold
+from defender_remediate.errors import MalformedResponseError, NotFoundError
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.diff import fingerprint
 from defender_remediate.fixes.paths import look_up
@@ -39,8 +40,6 @@ def read_at(reader: Reader, resource_id: str, api_version: str) -> Any:
     """The body of a resource now; None when it does not exist."""
     try:
         return _body(reader, resource_id, api_version)
-    except ProviderNotRegisteredError:
-        raise
     except NotFoundError:
         return None
 
@@ -51,7 +50,7 @@ def _read_again(reader: Reader, step: RemediationStep) -> Any:
         return _body(reader, step.target_id, step.api_version)
     except NotFoundError as error:
         may_be_missing = step.is_removal or step.fingerprint == fingerprint(None)
-        if isinstance(error, ProviderNotRegisteredError) or not (error.code or may_be_missing):
+        if not (error.code or may_be_missing):
             # Without a code it is not Azure's own word: a gateway that lost its way says 404 as well.
             raise
         return None
@@ -104,4 +103,4 @@ def has_failed(body: Any) -> bool:
 
 def _state(body: Any) -> str:
     state = look_up(body, "properties.provisioningState")
-    return state.casefold() if isinstance(state, str) else ""
+    return fold(state) if isinstance(state, str) else ""

@@ -9,6 +9,7 @@ import attrs
 
 from defender_remediate.arm.operations import wait_for
 from defender_remediate.arm.session import ArmResponse
+from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.executors.protocol import Preview, PreviewContext, StepContext, Submission
 from defender_remediate.fixes.diff import changes, settled
@@ -31,7 +32,7 @@ class PatchExecutor:
         return Preview(
             changes=changes(before, after),
             request=_request(context, before, after, if_match=context.etag or _required(context)),
-            way_back=_request(context, after, before, if_match=_required(context)) if reversible else None,
+            undo_request=_request(context, after, before, if_match=_required(context)) if reversible else None,
             creates=(_created(context),) if is_new and context.kind is FixKind.PUT else (),
         )
 
@@ -55,7 +56,7 @@ def remove(context: StepContext) -> Submission:
         InvalidInputError: The step removes something other than its own target.
     """
     request, target = context.step.request, context.step.target_id
-    if request.path.casefold() != target.casefold():
+    if fold(request.path) != fold(target):
         raise InvalidInputError(f"{target}: the step would remove {request.path} in its place")
     return Submission(response=context.session.delete(request))
 
@@ -87,7 +88,7 @@ def _request(
         path=context.target_id,
         api_version=context.fixes[0].api_version,
         body=difference(before, after) if puts else merge_patch(before, after),
-        lays_over=puts,
+        is_merge_patch=puts,
         if_match=if_match,
     )
 
@@ -102,7 +103,7 @@ def _required(context: PreviewContext) -> str:
 
 def _outgoing(context: StepContext, request: PlannedRequest) -> PlannedRequest:
     """The request with its whole body: the planned difference laid over the target as it is now."""
-    if not request.lays_over:
+    if not request.is_merge_patch:
         return request
     body = patched(settled(context.before), request.body)
     return attrs.evolve(request, body={name: value for name, value in body.items() if name not in _IDENTITY})

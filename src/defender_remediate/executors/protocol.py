@@ -44,13 +44,13 @@ class Preview:
     """What would be sent, what it would change, and how it would be undone.
 
     Attributes:
-        way_back: None when this executor cannot undo it.
+        undo_request: None when this executor cannot undo it.
         creates: The resources that do not exist and would by then. A rollback can be asked to remove them.
     """
 
     changes: tuple[PropertyChange, ...]
     request: PlannedRequest
-    way_back: PlannedRequest | None = None
+    undo_request: PlannedRequest | None = None
     creates: tuple[CreatedResource, ...] = ()
 
 

@@ -9,6 +9,7 @@ import attrs
 
 from defender_remediate.arm.deployments import API_VERSION, deploy, what_if
 from defender_remediate.arm.session import ArmResponse
+from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidInputError, InvalidResourceIdError, ParameterError
 from defender_remediate.executors.patch import finish, remove
 from defender_remediate.executors.protocol import Preview, PreviewContext, StepContext, Submission
@@ -61,7 +62,7 @@ def _deployment(context: PreviewContext) -> PlannedRequest:
     scope, extra = _scope(context, values)
     # The same deployment always has the same name: it is found again after a cut, and does not eat into the 800
     # entries of history that a scope may have.
-    name = f"defender-remediate-{sha256([context.target_id.casefold(), properties])[:16]}"
+    name = f"defender-remediate-{sha256([fold(context.target_id), properties])[:16]}"
     return PlannedRequest(
         method="PUT",
         path=f"{scope}/providers/Microsoft.Resources/deployments/{name}",
@@ -86,7 +87,7 @@ def _scope(context: PreviewContext, values: Mapping[str, Any]) -> tuple[str, dic
 
 def _changes(found: Iterable[Mapping[str, Any]], resource_id: str) -> Iterator[PropertyChange]:
     for change in found:
-        kind = str(change.get("changeType", "")).casefold()
+        kind = fold(str(change.get("changeType", "")))
         if kind in _UNTOUCHED:
             continue
         where = _relative(str(change.get("resourceId", "")), resource_id) or "(resource)"
@@ -104,7 +105,7 @@ def _created(found: Iterable[Mapping[str, Any]], versions: Mapping[str, str]) ->
     """What the deployment would create. Without an api-version nobody could look at it again, so it is left out."""
     for change in found:
         resource_id, after = str(change.get("resourceId", "")), change.get("after")
-        if str(change.get("changeType", "")).casefold() != "create":
+        if fold(str(change.get("changeType", ""))) != "create":
             continue
         version = after.get("apiVersion") if isinstance(after, Mapping) else None
         # Azure tells it in its payloads; what does not tell it is written in the version of the template.
@@ -115,7 +116,7 @@ def _created(found: Iterable[Mapping[str, Any]], versions: Mapping[str, str]) ->
 
 def _type(resource_id: str) -> str:
     try:
-        return ResourceId.parse(resource_id).type.casefold()
+        return fold(ResourceId.parse(resource_id).type)
     except InvalidResourceIdError:
         return ""
 
@@ -125,7 +126,7 @@ def _versions(template: Any) -> Iterator[tuple[str, str]]:
     resources = template.get("resources") if isinstance(template, Mapping) else ()
     for one in resources.values() if isinstance(resources, Mapping) else resources or ():
         if isinstance(one, Mapping):
-            yield str(one.get("type", "")).casefold(), str(one.get("apiVersion", ""))
+            yield fold(str(one.get("type", ""))), str(one.get("apiVersion", ""))
             properties = one.get("properties")
             yield from _versions(properties.get("template") if isinstance(properties, Mapping) else None)
 
@@ -137,5 +138,5 @@ def _body(found: Any) -> dict[str, Any]:
 
 def _relative(changed: str, resource_id: str) -> str:
     own, other = resource_id.strip("/").split("/"), changed.strip("/").split("/")
-    is_inside = [part.casefold() for part in other[: len(own)]] == [part.casefold() for part in own]
+    is_inside = [fold(part) for part in other[: len(own)]] == [fold(part) for part in own]
     return "/".join(other[len(own) :]) if is_inside else changed

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidResourceIdError
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.merge import lay_over
@@ -71,7 +72,7 @@ class Candidate:
     def lane(self) -> tuple[str, str, str, str]:
         """Candidates with equal lanes can become one request: a PUT carries what a PATCH would have."""
         how = "deploy" if self.fix.kind is FixKind.TEMPLATE else "write"
-        return self.target_id.casefold(), how, self.fix.api_version, self.resource_id.casefold()
+        return fold(self.target_id), how, self.fix.api_version, fold(self.resource_id)
 
 
 @attrs.frozen(kw_only=True)
@@ -131,10 +132,10 @@ def needs_resource(fix: FixAction) -> bool:
 
 def has_own_version(fix: FixAction) -> bool:
     """Whether the fix's api-version is that of the resource's own provider, so that it reads the resource as well."""
-    target = fix.target.casefold()
+    target = fold(fix.target)
     if fix.is_elsewhere or target.startswith("providers/"):
         return False
-    return fix.resource_type.casefold() != "microsoft.resources/subscriptions"
+    return fold(fix.resource_type) != "microsoft.resources/subscriptions"
 
 
 def misplaced(candidate: Candidate) -> str:
@@ -154,7 +155,7 @@ def misplaced(candidate: Candidate) -> str:
     except InvalidResourceIdError as error:
         return error.message
     own = ResourceId.parse(candidate.resource_id).subscription_id or ""
-    if (target.subscription_id or "").casefold() != own.casefold():
+    if fold(target.subscription_id or "") != fold(own):
         return f"{target} is in another subscription than the resource, and no fix goes there"
     return ""
 
@@ -213,4 +214,4 @@ def _problem(candidate: Candidate, accepted: list[Candidate], trial: Any) -> Ref
 
 def lock_name(resource_id: str) -> str:
     """What writes to one resource and to all its children have in common: they never run at the same time."""
-    return ResourceId.parse(resource_id).resource.text.casefold()
+    return fold(ResourceId.parse(resource_id).resource.text)

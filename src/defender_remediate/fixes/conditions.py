@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from defender_remediate.casing import fold
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.json_values import ABSENT
 from defender_remediate.models.condition import Condition, Test
@@ -24,7 +25,7 @@ def holds(condition: Condition, body: Any) -> bool:
 def same(left: Any, right: Any) -> bool:
     """Whether two JSON values say the same to Azure: texts without regard to case, members in any order."""
     if isinstance(left, str) and isinstance(right, str):
-        return left.casefold() == right.casefold()
+        return fold(left) == fold(right)
     if isinstance(left, bool) is not isinstance(right, bool):
         return False
     if isinstance(left, Mapping) and isinstance(right, Mapping):
@@ -38,7 +39,7 @@ def version(value: Any) -> tuple[int, int] | None:
     """A protocol version as numbers: ``TLS1_2``, ``1.2``, ``TLSv1.2`` and ``Tls12`` are all (1, 2); else None."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         return None
-    text = str(value).strip().casefold()
+    text = fold(str(value).strip())
     match = _PACKED.match(text) or _VERSION.match(text)
     return (int(match[1]), int(match[2] or 0)) if match else None
 
@@ -56,7 +57,7 @@ def _is_number(value: Any) -> bool:
 
 def _contains(found: Any, value: Any) -> bool:
     if isinstance(found, str):
-        return isinstance(value, str) and value.casefold() in found.casefold()
+        return isinstance(value, str) and fold(value) in fold(found)
     return isinstance(found, (tuple, list)) and any(same(item, value) for item in found)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.fixes.conditions import holds, same
 from defender_remediate.fixes.paths import assign, join, look_up, member, split
 from defender_remediate.json_values import ABSENT, FrozenMap, canonical, thaw
@@ -36,7 +37,7 @@ def lay_over(
     the same holds for an element that ``some`` or ``every`` asks about.
     """
     merging = _Merging(
-        lists={join(split(path)).casefold(): ListMerge.parse(str(how)) for path, how in lists.items()},
+        lists={fold(join(split(path))): ListMerge.parse(str(how)) for path, how in lists.items()},
         kept=_satisfied(compliant_when, before),
         asked=_asked_of_elements(compliant_when, ()),
     )
@@ -44,7 +45,7 @@ def lay_over(
     after = merging.objects(start, desired, ())
     for path in remove:
         found = look_up(after, path)
-        if found is not ABSENT and found is not None and join(split(path)).casefold() not in merging.kept:
+        if found is not ABSENT and found is not None and fold(join(split(path))) not in merging.kept:
             after = assign(after, path, ABSENT)
     return FrozenMap(after)
 
@@ -71,7 +72,7 @@ class _Merging:
         return {key: value for key, value in after.items() if value is not ABSENT}
 
     def _value(self, before: Any, desired: Any, at: _Path) -> Any:
-        path = join(at).casefold()
+        path = fold(join(at))
         if path in self.kept:
             return before
         if isinstance(desired, Mapping):
@@ -107,10 +108,10 @@ class _Merging:
     def _element(self, before: Any, desired: Mapping[str, Any], at: _Path, name: str) -> Any:
         if not isinstance(before, Mapping):
             return before
-        asked = [where for where in self.asked.get(join(at).casefold(), ()) if _is_about(where, name, before)]
+        asked = [where for where in self.asked.get(fold(join(at)), ()) if _is_about(where, name, before)]
         if asked and all(holds(where, before) for where in asked):
             return before
-        kept = {join((*at, *split(path))).casefold() for where in asked for path in _satisfied(where, before)}
+        kept = {fold(join((*at, *split(path)))) for where in asked for path in _satisfied(where, before)}
         inner = _asked_of_elements(Condition(test=Test.ALL, of=tuple(asked)), at)
         return attrs.evolve(self, kept=self.kept | kept, asked=inner).objects(before, desired, at)
 
@@ -123,12 +124,12 @@ def _is_about(where: Condition, name: str, element: Mapping[str, Any]) -> bool:
     """Whether a question can be about this element: not when it asks for one that is known by another name."""
     if where.test is Test.ALL:
         return all(_is_about(part, name, element) for part in where.of)
-    return not name or where.path.casefold() != name.casefold() or holds(where, element)
+    return not name or fold(where.path) != fold(name) or holds(where, element)
 
 
 def _asked_of_elements(condition: Condition, at: _Path) -> dict[str, tuple[Condition, ...]]:
     if condition.test in (Test.SOME, Test.EVERY):
-        return {join((*at, *split(condition.path))).casefold(): condition.of}
+        return {fold(join((*at, *split(condition.path)))): condition.of}
     found: dict[str, tuple[Condition, ...]] = {}
     if condition.test in (Test.ALL, Test.ANY):
         for part in condition.of:
@@ -150,7 +151,7 @@ def _union(before: Any, desired: Any) -> Any:
 def _comma_union(before: Any, desired: Any) -> Any:
     if not isinstance(before, str) or not isinstance(desired, str):
         return desired
-    there = [word.strip() for word in before.split(",") if word.strip().casefold() not in ("", "none")]
+    there = [word.strip() for word in before.split(",") if fold(word.strip()) not in ("", "none")]
     words = _union(there, [word.strip() for word in desired.split(",")])
     return before if len(words) == len(there) else ", ".join(words)
 
@@ -161,7 +162,7 @@ def _satisfied(condition: Condition, before: Any) -> frozenset[str]:
         return frozenset().union(*(_satisfied(part, before) for part in condition.of))
     if condition.test in (Test.NOT, Test.SOME, Test.EVERY, Test.EXISTS):
         return frozenset()
-    return frozenset({join(split(condition.path)).casefold()}) if holds(condition, before) else frozenset()
+    return frozenset({fold(join(split(condition.path)))}) if holds(condition, before) else frozenset()
 
 
 def merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from defender_remediate.casing import fold
 from defender_remediate.json_values import ABSENT
 
 _PART = re.compile(r"\[(?:'((?:[^']|'')*)'|(\d+))\]|([^.\[\]]+)")
@@ -54,8 +55,8 @@ def member(body: Mapping[str, Any], name: str) -> str:
     """
     if name in body:
         return name
-    folded = name.casefold()
-    return next((key for key in body if key.casefold() == folded), name)
+    folded = fold(name)
+    return next((key for key in body if fold(key) == folded), name)
 
 
 def look_up(body: Any, path: str) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidResourceIdError, ParameterError
 from defender_remediate.fixes.conditions import same
 from defender_remediate.json_values import freeze
@@ -52,7 +53,7 @@ def per_resource(name: str, given: Mapping[Any, Any]) -> PerResource:
     values: dict[str, Any] = {}
     for key, value in given.items():
         try:
-            folded = ResourceId.parse(key).text.casefold()
+            folded = fold(ResourceId.parse(key).text)
         except InvalidResourceIdError as error:
             hint = 'pass {"name": value}, or {"name": {resource id: value}}'
             raise ParameterError(f"{name!r} is given for each resource: {error.message}", hint=hint) from error
@@ -104,7 +105,7 @@ def _given(fix: FixAction, parameter: FixParameter, given: Mapping[str, Any], re
     value = given.get(parameter.name)
     if not isinstance(value, PerResource):
         return value
-    found = value.values.get(resource_id.casefold())
+    found = value.values.get(fold(resource_id))
     if found is None:
         # Not the default either: whoever chose for each resource has not chosen for this one.
         raise ParameterError(f"{parameter.name!r} of {fix.title!r} was given for other resources, and not for this one")
@@ -139,7 +140,7 @@ def _shown(parameter: FixParameter, value: Any) -> str:
 
 def _how_to_give(parameter: FixParameter) -> str:
     hint = f'pass parameters={{"{parameter.name}": …}}'
-    return f"{hint}; client.list_candidates(…) shows what there is" if parameter.resource_type else hint
+    return f"{hint}; client.list_parameter_choices(…) shows what there is" if parameter.resource_type else hint
 
 
 def _problem(value: Any, parameter: FixParameter) -> str:
@@ -147,11 +148,7 @@ def _problem(value: Any, parameter: FixParameter) -> str:
         return _MUST_BE[parameter.type]
     if parameter.type is ParameterType.RESOURCE_ID and parameter.resource_type:
         found = ResourceId.parse(value).type
-        return (
-            ""
-            if found.casefold() == parameter.resource_type.casefold()
-            else f"must be the id of a {parameter.resource_type}"
-        )
+        return "" if fold(found) == fold(parameter.resource_type) else f"must be the id of a {parameter.resource_type}"
     return ""
 
 
@@ -167,7 +164,7 @@ _MUST_BE: Mapping[ParameterType, str] = {
 
 def same_place(one: Any, other: Any) -> bool:
     """Whether two locations are one: Azure writes ``westeurope`` and ``West Europe``."""
-    names = [str(place).replace(" ", "").casefold() if isinstance(place, str) else "" for place in (one, other)]
+    names = [fold(str(place).replace(" ", "")) if isinstance(place, str) else "" for place in (one, other)]
     return names[0] == names[1] != ""
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidResourceIdError
 from defender_remediate.fixes.conditions import same
 from defender_remediate.fixes.merge import NO_IDENTITY
@@ -33,12 +34,12 @@ class Restoration:
     Attributes:
         body: The target with everything put back that can be.
         restored: The paths that this puts back.
-        left_alone: The paths that somebody else changed since; they stay as they are.
+        preserved: The paths that somebody else changed since; they stay as they are.
     """
 
     body: Any = attrs.field(repr=False)
     restored: tuple[str, ...] = ()
-    left_alone: tuple[str, ...] = ()
+    preserved: tuple[str, ...] = ()
 
 
 def restoration(changes: Iterable[PropertyChange], current: Any) -> Restoration:
@@ -68,16 +69,16 @@ def _undone(found: Restoration, change: PropertyChange) -> Restoration:
         for part in _members(change, now):
             found = _undone(found, part)
         return found
-    return attrs.evolve(found, left_alone=(*found.left_alone, change.path))
+    return attrs.evolve(found, preserved=(*found.preserved, change.path))
 
 
 def _told(path: str, value: Any) -> Any:
     """A value without what says nothing of who changed it: an identity is its type and what was assigned to it."""
-    if path.casefold() == "identity.type" and isinstance(value, str) and same(value, NO_IDENTITY):
+    if fold(path) == "identity.type" and isinstance(value, str) and same(value, NO_IDENTITY):
         return ABSENT
-    if path.casefold() != "identity" or not isinstance(value, Mapping):
+    if fold(path) != "identity" or not isinstance(value, Mapping):
         return value
-    own = {name: item for name, item in value.items() if name.casefold() not in _GIVEN}
+    own = {name: item for name, item in value.items() if fold(name) not in _GIVEN}
     return ABSENT if same(own.get(member(own, "type"), NO_IDENTITY), NO_IDENTITY) and len(own) < 2 else own
 
 
@@ -105,12 +106,12 @@ def is_restored(body: Any, paths: Iterable[str]) -> Condition:
 
 
 def _as(path: str, value: Any) -> Condition:
-    if path.casefold() == "identity":
+    if fold(path) == "identity":
         return _as(f"{path}.type", look_up(value, "type"))
     if _told(path, value) not in (ABSENT, None):
         return Condition(test=Test.EQUALS, path=path, value=value)
     gone = Condition(test=Test.EXISTS, path=path, value=False)
-    if path.casefold() != "identity.type":
+    if fold(path) != "identity.type":
         return gone
     return Condition(test=Test.ANY, of=(gone, Condition(test=Test.EQUALS, path=path, value=NO_IDENTITY)))
 
@@ -128,4 +129,4 @@ def may_be_removed(resource_id: str) -> bool:
         kind = ResourceId.parse(resource_id).type
     except InvalidResourceIdError:
         return False
-    return not kind.casefold().startswith(_NEVER_REMOVED)
+    return not fold(kind).startswith(_NEVER_REMOVED)

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidResourceIdError
 from defender_remediate.fixes.candidates import Candidate, Refusal
 from defender_remediate.fixes.conditions import holds
@@ -45,7 +46,7 @@ def _none_applies(variants: Sequence[Candidate]) -> str:
 
 
 def _linked(candidate: Candidate, resource: Any) -> tuple[Candidate | Refusal, ...]:
-    ids = {str(found).casefold(): found for found in look_up_all(resource, candidate.fix.linked) if found is not None}
+    ids = {fold(str(found)): found for found in look_up_all(resource, candidate.fix.linked) if found is not None}
     if not ids:
         message = f"it has nothing at {candidate.fix.linked}"
         return (Refusal(candidate=candidate, reason=SkipReason.NOT_APPLICABLE, message=message),)
@@ -58,7 +59,7 @@ def _one_linked(candidate: Candidate, found: Any) -> Candidate | Refusal:
         linked = ResourceId.parse(found)
     except InvalidResourceIdError as error:
         return Refusal(candidate=candidate, reason=SkipReason.NOT_APPLICABLE, message=error.message)
-    if linked.type.casefold() != wanted.casefold():
+    if fold(linked.type) != fold(wanted):
         message = f"{linked} is a {linked.type}, and the fix is for a {wanted}"
         return Refusal(candidate=candidate, reason=SkipReason.NOT_APPLICABLE, message=message)
     return attrs.evolve(candidate, linked_id=linked.text)

@@ -1,6 +1,6 @@
 """The write-ahead journal of a run: what was meant to be done is durable before it is done.
 
-A run is a list of records, each chained to the one before; ``fold`` reads them as the state of every step. Records are
+A run is a list of records, each chained to the one before; ``replay`` reads them as the state of every step. Records are
 kept by a ``Journal``: in files, in memory, or wherever an implementation of the protocol keeps them.
 """
 
@@ -21,7 +21,7 @@ from defender_remediate.journal.records import (
     StepIntended,
     StepReviewed,
 )
-from defender_remediate.journal.state import Phase, RunState, StepState, fold
+from defender_remediate.journal.state import Phase, RunState, StepState, replay
 from defender_remediate.journal.store import Journal, RunLog
 
 __all__ = [
@@ -44,6 +44,6 @@ __all__ = [
     "StepReviewed",
     "StepState",
     "Verified",
-    "fold",
+    "replay",
     "verify",
 ]

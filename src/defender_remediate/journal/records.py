@@ -9,7 +9,7 @@ from typing import Any, Union
 import attrs
 
 from defender_remediate import serialization
-from defender_remediate.enums import Word
+from defender_remediate.enums import StrEnum
 from defender_remediate.errors import InvalidInputError, JournalError
 from defender_remediate.json_values import ABSENT, FrozenMap, freeze
 from defender_remediate.models.plan import RemediationPlan
@@ -19,7 +19,7 @@ VERSION = 1
 """The format of a line. A journal of another version is refused, not guessed at."""
 
 
-class RunKind(Word):
+class RunKind(StrEnum):
     """What a run is for."""
 
     APPLY = "apply"
@@ -43,10 +43,10 @@ class RunOpened:
         kind: Whether the run applies a plan or takes one back.
         correlation_id: What the activity log calls the run.
         plan: What was approved. Secrets in it are hidden once it is in a journal.
-        of_run: The run that is rolled back; empty for an apply.
+        rolls_back: The run that is rolled back; empty for an apply.
         waivers: The guards that were waived, and why.
         digest: The digest of the plan as it was approved, which covers what is hidden here.
-        withheld: The ids of the steps whose request, way back or condition had a secret in it: the journal does not
+        redacted_steps: The ids of the steps whose request, way back or condition had a secret in it: the journal does not
             hold them whole, so they cannot be sent from it.
     """
 
@@ -55,10 +55,10 @@ class RunOpened:
     kind: RunKind = attrs.field(converter=RunKind)
     correlation_id: str
     plan: RemediationPlan = attrs.field(repr=False)
-    of_run: str = ""
+    rolls_back: str = ""
     waivers: tuple[str, ...] = ()
     digest: str = attrs.field(default=attrs.Factory(lambda self: self.plan.digest, takes_self=True))
-    withheld: tuple[str, ...] = ()
+    redacted_steps: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -69,7 +69,7 @@ class StepIntended:
         attempt: From 1, going on after a resume.
         before: The changed members as they were, by path; a member that was absent is left out.
         fingerprint: SHA-256 of the whole target as it was read for this attempt.
-        irrestorable: The paths whose values before had a secret in them, which no journal keeps.
+        redacted_paths: The paths whose values before had a secret in them, which no journal keeps.
     """
 
     at: datetime = attrs.field(validator=_aware)
@@ -77,7 +77,7 @@ class StepIntended:
     attempt: int
     before: FrozenMap = attrs.field(converter=_there, repr=False)
     fingerprint: str
-    irrestorable: tuple[str, ...] = ()
+    redacted_paths: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

@@ -53,7 +53,7 @@ class StepState:
         attempts: How many times its write was intended.
         before: The changed members as they were before the first attempt, by path; None when there was none.
         fingerprint: Of the target before the first attempt; empty when there was none.
-        irrestorable: The paths in ``before`` whose values the journal does not hold.
+        redacted_paths: The paths in ``before`` whose values the journal does not hold.
         accepted: Azure's word; None when it never came.
         result: What became of it, as it was seen last; None until it ended.
     """
@@ -63,7 +63,7 @@ class StepState:
     attempts: int = 0
     before: FrozenMap | None = attrs.field(default=None, repr=False)
     fingerprint: str = ""
-    irrestorable: tuple[str, ...] = ()
+    redacted_paths: tuple[str, ...] = ()
     accepted: StepAccepted | None = None
     result: RemediationResult | None = None
 
@@ -92,7 +92,7 @@ class RunState:
         return tuple(state for state in self.steps.values() if state.phase < Phase.ENDED)
 
 
-def fold(records: Iterable[Record], *, source: str = "") -> RunState:
+def replay(records: Iterable[Record], *, source: str = "") -> RunState:
     """The state that a run's records add up to.
 
     Args:
@@ -160,4 +160,6 @@ def _next(state: StepState, record: _StepRecord) -> StepState:
     if record.attempt > 1:
         # What was there before the first attempt is what a rollback goes back to.
         return state
-    return attrs.evolve(state, before=record.before, fingerprint=record.fingerprint, irrestorable=record.irrestorable)
+    return attrs.evolve(
+        state, before=record.before, fingerprint=record.fingerprint, redacted_paths=record.redacted_paths
+    )

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from defender_remediate import wire
+from defender_remediate.casing import fold
 from defender_remediate.enums import OpenEnum
 from defender_remediate.models.notebook import notebook
 
@@ -48,8 +49,8 @@ class ActivityEvent:
     operation_id: str = ""
     status: ActivityStatus
     sub_status: str = ""
-    resource_id: str = attrs.field(eq=str.casefold)
-    resource_group: str = attrs.field(default="", eq=str.casefold)
+    resource_id: str = attrs.field(eq=fold)
+    resource_group: str = attrs.field(default="", eq=fold)
     caller: str = ""
     correlation_id: str = ""
     subscription_id: str = ""

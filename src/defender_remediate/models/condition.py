@@ -7,12 +7,12 @@ from typing import Any
 
 import attrs
 
-from defender_remediate.enums import Word
+from defender_remediate.enums import StrEnum
 from defender_remediate.json_values import canonical, freeze
 from defender_remediate.redaction import cleaned, names_a_secret
 
 
-class Test(Word):
+class Test(StrEnum):
     """What a condition asks."""
 
     __test__ = False  # not a test class, whatever pytest thinks of the name

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from defender_remediate import wire
+from defender_remediate.casing import fold
 from defender_remediate.models.notebook import notebook
 
 
@@ -67,7 +68,7 @@ class SecurityControl:
         recommendation_keys: The assessment keys it groups; empty unless Azure was asked for the definition.
     """
 
-    name: str = attrs.field(eq=str.casefold)
+    name: str = attrs.field(eq=fold)
     display_name: str = ""
     max_score: float = 0.0
     current_score: float = 0.0
@@ -125,7 +126,7 @@ class ControlDefinition:
         max_score: Points in full; a subscription's own maximum is 0 while nothing in it counts.
     """
 
-    name: str = attrs.field(eq=str.casefold)
+    name: str = attrs.field(eq=fold)
     display_name: str = ""
     description: str = ""
     max_score: float = 0.0

@@ -6,26 +6,26 @@ from datetime import datetime, timedelta, timezone
 
 import attrs
 
-from defender_remediate.enums import Word
+from defender_remediate.enums import StrEnum
 from defender_remediate.models.notebook import notebook
 
 _ALMOST_A_MINUTE = timedelta(seconds=59, microseconds=999999)
 
 
-class Verification(Word):
+class Verification(StrEnum):
     """How far a result is proven. Each stage includes those before it.
 
     NOT_VERIFIED: nothing was read after the write, or there was none. READ_BACK: the target was read, and the fix's
     condition does not hold. COMPLIANT: it holds. CONFIRMED: it holds, and Defender for Cloud says Healthy.
     """
 
-    NOT_VERIFIED = "not verified"
-    READ_BACK = "read back"
+    NOT_VERIFIED = "not_verified"
+    READ_BACK = "read_back"
     COMPLIANT = "compliant"
-    CONFIRMED = "confirmed by Defender"
+    CONFIRMED = "confirmed_by_defender"
 
 
-class Cause(Word):
+class Cause(StrEnum):
     """Why a recommendation is not healthy on a resource.
 
     TOO_SOON, STALE and PREVIEW end by themselves. EXEMPT, OFF_BY_POLICY, NOT_APPLICABLE and NOT_ASSESSED: Defender does
@@ -34,20 +34,20 @@ class Cause(Word):
     the run left it unhealthy. UNREADABLE: Azure did not let us look.
     """
 
-    TOO_SOON = "not enough time"
+    TOO_SOON = "not_enough_time"
     STALE = "stale"
     PREVIEW = "preview"
     EXEMPT = "exempt"
-    OFF_BY_POLICY = "off by policy"
-    NOT_APPLICABLE = "not applicable"
-    NOT_ASSESSED = "not assessed"
-    SLOT_OR_CHILD = "slot or child resource"
-    ANOTHER_INITIATIVE = "another initiative"
-    NOT_OUR_PROPERTY = "not our property"
+    OFF_BY_POLICY = "off_by_policy"
+    NOT_APPLICABLE = "not_applicable"
+    NOT_ASSESSED = "not_assessed"
+    SLOT_OR_CHILD = "slot_or_child_resource"
+    ANOTHER_INITIATIVE = "another_initiative"
+    NOT_OUR_PROPERTY = "not_our_property"
     DELETED = "deleted"
     REVERTED = "reverted"
-    NOT_FIXED = "not fixed"
-    ROLLED_BACK = "rolled back"
+    NOT_FIXED = "not_fixed"
+    ROLLED_BACK = "rolled_back"
     UNREADABLE = "unreadable"
 
     @property
@@ -65,21 +65,21 @@ class Diagnosis:
         message: What is known, in a sentence that is the same for all resources with this cause.
         evidence: What was read, such as Defender's own status and description. Nothing in it looks like a secret.
         advice: What the caller can do.
-        look_again: When to verify again, in UTC; None when time alone changes nothing.
+        recheck_at: When to verify again, in UTC; None when time alone changes nothing.
     """
 
     cause: Cause = attrs.field(converter=Cause)
     message: str
     evidence: tuple[str, ...] = ()
     advice: str = ""
-    look_again: datetime | None = None
+    recheck_at: datetime | None = None
 
     def __str__(self) -> str:
         """Two lines at most: the cause, and what to do."""
         todo = [self.advice] if self.advice else []
-        if self.look_again is not None:
-            todo.append(f"look again at {moment(self.look_again)}")
-        return "\n-> ".join(filter(None, (f"{self.cause}: {self.message}", "; ".join(todo))))
+        if self.recheck_at is not None:
+            todo.append(f"look again at {moment(self.recheck_at)}")
+        return "\n-> ".join(filter(None, (f"{self.cause.label}: {self.message}", "; ".join(todo))))
 
 
 def moment(when: datetime) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 import attrs
 
-from defender_remediate.enums import Word
+from defender_remediate.casing import fold
+from defender_remediate.enums import StrEnum
 from defender_remediate.errors import InvalidResourceIdError
 from defender_remediate.json_values import FrozenMap, canonical, freeze
 from defender_remediate.models.condition import Condition
@@ -18,7 +19,7 @@ from defender_remediate.redaction import cleaned
 _MEMBER = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 
 
-class FixKind(Word):
+class FixKind(StrEnum):
     """How a fix is written to Azure."""
 
     PATCH = "patch"
@@ -26,7 +27,7 @@ class FixKind(Word):
     TEMPLATE = "template"
 
 
-class Impact(Word):
+class Impact(StrEnum):
     """What the people who use the resource may notice."""
 
     NONE = "none"
@@ -35,7 +36,7 @@ class Impact(Word):
     COST = "cost"
 
 
-class Reversibility(Word):
+class Reversibility(StrEnum):
     """How good the way back is."""
 
     EXACT = "exact"
@@ -43,7 +44,7 @@ class Reversibility(Word):
     NONE = "none"
 
 
-class ParameterType(Word):
+class ParameterType(StrEnum):
     """What a fix parameter takes."""
 
     STRING = "string"
@@ -76,7 +77,7 @@ def _is_resource_id(value: str) -> bool:
     return True
 
 
-class ListMerge(Word):
+class ListMerge(StrEnum):
     """What happens to the array that is there when a fix names one. The default is ``union``.
 
     ``union`` adds what is missing, ``replace`` replaces the whole. ``by:name`` takes the elements for objects that are
@@ -169,7 +170,7 @@ class FixAction:
         sources: Where the facts come from.
     """
 
-    key: str = attrs.field(eq=str.casefold)
+    key: str = attrs.field(eq=fold)
     title: str
     kind: FixKind = attrs.field(converter=FixKind)
     resource_type: str

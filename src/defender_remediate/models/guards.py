@@ -6,6 +6,7 @@ from datetime import datetime, time, timedelta, timezone, tzinfo
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.fix import Impact
 from defender_remediate.models.notebook import notebook
@@ -108,7 +109,7 @@ class Guards:
 
     def allows(self, key: str) -> bool:
         """Whether this irreversible fix was consented to."""
-        return key.casefold() in {allowed.casefold() for allowed in self.allow_irreversible}
+        return fold(key) in {fold(allowed) for allowed in self.allow_irreversible}
 
 
 def _is_share(value: object) -> bool:

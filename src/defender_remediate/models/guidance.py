@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import attrs
 
-from defender_remediate.enums import Word
+from defender_remediate.casing import fold
+from defender_remediate.enums import StrEnum
 from defender_remediate.models.notebook import notebook
 
 
-class GuidanceReason(Word):
+class GuidanceReason(StrEnum):
     """Why there is no fix."""
 
-    CREATE_TIME = "create time only"
-    DATA_PLANE = "data plane"
-    INSIDE_MACHINE = "inside the machine"
-    DECISION = "needs a decision"
-    NOT_A_RESOURCE = "not a resource"
-    OUTSIDE_AZURE = "outside Azure"
+    CREATE_TIME = "create_time_only"
+    DATA_PLANE = "data_plane"
+    INSIDE_MACHINE = "inside_the_machine"
+    DECISION = "needs_a_decision"
+    NOT_A_RESOURCE = "not_a_resource"
+    OUTSIDE_AZURE = "outside_azure"
     RETIRED = "retired"
-    NO_API = "no API"
-    EVALUATED_BY_DEFENDER = "evaluated by Defender"
+    NO_API = "no_api"
+    EVALUATED_BY_DEFENDER = "evaluated_by_defender"
 
 
 @notebook
@@ -37,7 +38,7 @@ class Guidance:
         sources: Where the facts come from.
     """
 
-    key: str = attrs.field(eq=str.casefold)
+    key: str = attrs.field(eq=fold)
     title: str
     resource_type: str = ""
     reason: GuidanceReason = attrs.field(converter=GuidanceReason)
@@ -46,4 +47,4 @@ class Guidance:
     sources: tuple[str, ...] = attrs.field(default=(), repr=False)
 
     def __str__(self) -> str:
-        return f"{self.title}: no fix ({self.reason}). {self.action}"
+        return f"{self.title}: no fix ({self.reason.label}). {self.action}"

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from defender_remediate.enums import Word
+from defender_remediate.casing import fold
+from defender_remediate.enums import StrEnum
 from defender_remediate.errors import InvalidResourceIdError, InvalidScopeError
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -47,7 +48,7 @@ class ResourceId:
         name: The last segment.
     """
 
-    text: str = attrs.field(eq=str.casefold)
+    text: str = attrs.field(eq=fold)
     subscription_id: str | None = attrs.field(eq=False)
     resource_group: str | None = attrs.field(eq=False)
     type: str = attrs.field(eq=False)
@@ -61,12 +62,12 @@ class ResourceId:
             InvalidResourceIdError: The text is not the id of a resource, resource group or subscription.
         """
         segments = _segments(text, InvalidResourceIdError)
-        if segments[0].casefold() not in ("subscriptions", "providers"):
+        if fold(segments[0]) not in ("subscriptions", "providers"):
             raise _not_a_resource(text, "it does not start with /subscriptions/ or /providers/")
         if len(segments) % 2:
             raise _not_a_resource(text, f"no name comes after {segments[-1]!r}")
         pairs = [(segments[i], segments[i + 1]) for i in range(0, len(segments), 2)]
-        heads = [head.casefold() for head, _ in pairs]
+        heads = [fold(head) for head, _ in pairs]
         subscription = group = None
         if heads[0] == "subscriptions":
             subscription = pairs[0][1]
@@ -86,7 +87,7 @@ class ResourceId:
     def resource(self) -> ResourceId:
         """The top-level resource this id belongs to; the id itself when it is one (or is above resources)."""
         segments = self.text.strip("/").split("/")
-        heads = [s.casefold() for s in segments[::2]]
+        heads = [fold(s) for s in segments[::2]]
         if "providers" not in heads:
             return self
         first = heads.index("providers") * 2
@@ -116,13 +117,13 @@ def _type_of(pairs: list[tuple[str, str]], heads: list[str], text: str) -> str:
     return "/".join([pairs[last][1], *types])
 
 
-class ScopeKind(Word):
+class ScopeKind(StrEnum):
     """What a scope is."""
 
     SUBSCRIPTION = "subscription"
-    RESOURCE_GROUP = "resource group"
+    RESOURCE_GROUP = "resource_group"
     RESOURCE = "resource"
-    MANAGEMENT_GROUP = "management group"
+    MANAGEMENT_GROUP = "management_group"
 
 
 @attrs.frozen(kw_only=True, str=False)
@@ -135,7 +136,7 @@ class Scope:
         subscription_id: The GUID, or None for a management group.
     """
 
-    text: str = attrs.field(eq=str.casefold)
+    text: str = attrs.field(eq=fold)
     kind: ScopeKind = attrs.field(eq=False)
     subscription_id: str | None = attrs.field(eq=False)
 
@@ -147,7 +148,7 @@ class Scope:
             InvalidScopeError: The text is none of the four; nothing was sent.
         """
         segments = _segments(text, InvalidScopeError)
-        if tuple(s.casefold() for s in segments[:3]) == _MANAGEMENT_GROUP and len(segments) == 4:
+        if tuple(fold(s) for s in segments[:3]) == _MANAGEMENT_GROUP and len(segments) == 4:
             return cls(text="/" + "/".join(segments), kind=ScopeKind.MANAGEMENT_GROUP, subscription_id=None)
         try:
             parsed = ResourceId.parse(text)
@@ -165,8 +166,8 @@ class Scope:
 
         A management group contains nothing by its id alone, so it answers False.
         """
-        inner = resource_id.strip("/").casefold().split("/")
-        outer = self.text.strip("/").casefold().split("/")
+        inner = fold(resource_id.strip("/")).split("/")
+        outer = fold(self.text.strip("/")).split("/")
         return inner[: len(outer)] == outer
 
     def __str__(self) -> str:
@@ -194,5 +195,5 @@ def parse_scopes(scope: str | Sequence[str]) -> tuple[Scope, ...]:
 def resource_of_assessment(assessment_id: str) -> str:
     """The id of what an assessment was made on: all before its own provider segment."""
     text = "/" + assessment_id.strip("/")
-    cut = text.casefold().rfind(_ASSESSMENT)
+    cut = fold(text).rfind(_ASSESSMENT)
     return text[:cut] if cut > 0 else text

@@ -9,37 +9,38 @@ from typing import Any
 import attrs
 
 from defender_remediate import serialization
-from defender_remediate.enums import Word
+from defender_remediate.casing import fold
+from defender_remediate.enums import StrEnum
 from defender_remediate.errors import PlanAlteredError
 from defender_remediate.json_values import ABSENT, Absent, FrozenMap, freeze, sha256
 from defender_remediate.models import text as rendering
+from defender_remediate.models.check import CheckResult
 from defender_remediate.models.condition import Condition
-from defender_remediate.models.finding import Finding
 from defender_remediate.models.fix import Impact, Reversibility
 from defender_remediate.validation import several
 
 
-class SkipReason(Word):
+class SkipReason(StrEnum):
     """Why a resource is not changed."""
 
-    ALREADY_COMPLIANT = "already compliant"
-    NO_FIX = "no fix"
-    NOT_APPLICABLE = "not applicable"
-    NOT_FOUND = "not found"
-    NOT_IN_AZURE = "not in Azure"
-    NOT_READABLE = "not readable"
-    NOT_SELECTED = "not selected"
-    PARAMETER_MISSING = "parameter missing"
-    PREVIEW_FAILED = "preview failed"
-    CONSENT_MISSING = "consent missing"
+    ALREADY_COMPLIANT = "already_compliant"
+    NO_FIX = "no_fix"
+    NOT_APPLICABLE = "not_applicable"
+    NOT_FOUND = "not_found"
+    NOT_IN_AZURE = "not_in_azure"
+    NOT_READABLE = "not_readable"
+    NOT_SELECTED = "not_selected"
+    PARAMETER_MISSING = "parameter_missing"
+    PREVIEW_FAILED = "preview_failed"
+    CONSENT_MISSING = "consent_missing"
     PROTECTED = "protected"
-    CONFLICTS = "conflicts with another fix"
-    NOT_APPLIED = "not applied"
-    NO_WAY_BACK = "no way back"
-    NOTHING_TO_RESTORE = "nothing to restore"
-    CHANGED_SINCE = "changed since"
+    CONFLICTS = "conflicts_with_another_fix"
+    NOT_APPLIED = "not_applied"
+    NO_UNDO = "no_undo"
+    NOTHING_TO_RESTORE = "nothing_to_restore"
+    CHANGED_SINCE = "changed_since"
     BLOCKED = "blocked"
-    UNCHECKED = "could not be checked"
+    UNCHECKED = "unchecked"
 
 
 @attrs.frozen(kw_only=True, repr=False, str=False)
@@ -71,7 +72,7 @@ class PlannedRequest:
         method: ``PATCH`` or ``PUT``; ``DELETE`` in a rollback, for what the run created.
         path: A resource id with one leading slash, or the id of a deployment.
         body: The JSON body; for GET-merge-PUT the difference that is laid over the target as it is read right before.
-        lays_over: Whether the body is such a difference. So no plan or journal holds what a fix does not touch.
+        is_merge_patch: Whether the body is such a difference. So no plan or journal holds what a fix does not touch.
         if_match: The etag that the target had, for types that have one; empty for none.
     """
 
@@ -79,7 +80,7 @@ class PlannedRequest:
     path: str
     api_version: str
     body: FrozenMap = attrs.field(converter=freeze, repr=False)
-    lays_over: bool = False
+    is_merge_patch: bool = False
     if_match: str = ""
 
 
@@ -109,13 +110,13 @@ class RemediationStep:
         target_id: What is read and written; the resource itself or something below it.
         changes: Every member that will differ.
         request: What will be sent.
-        way_back: The request that undoes it; None when there is none.
+        undo_request: The request that undoes it; None when there is none.
         fingerprint: SHA-256 of the target as it was planned; a target that moved since is skipped as drifted.
         compliant_when: The condition that proves the change.
         irreversible_keys: The fixes in it that nothing can put back; each of them needs its own consent.
-        left_alone: When this undoes a change: the members that somebody changed since, which stay as they are.
+        preserved: When this undoes a change: the members that somebody changed since, which stay as they are.
         permissions: The Azure actions that the caller needs for it.
-        findings: What the checks before the change found and do not stop it for: warnings, and what was waived.
+        check_results: What the checks before the change found and do not stop it for: warnings, and what was waived.
         creates: The resources that do not exist and that this brings into being; each of them has to be missing still
             when the step is carried out.
     """
@@ -130,16 +131,16 @@ class RemediationStep:
     api_version: str
     changes: tuple[PropertyChange, ...]
     request: PlannedRequest
-    way_back: PlannedRequest | None = None
+    undo_request: PlannedRequest | None = None
     fingerprint: str
     compliant_when: Condition
     impact: Impact = attrs.field(default=Impact.NONE, converter=Impact)
     impact_reason: str = ""
     reversibility: Reversibility = attrs.field(default=Reversibility.EXACT, converter=Reversibility)
     irreversible_keys: tuple[str, ...] = ()
-    left_alone: tuple[str, ...] = ()
+    preserved: tuple[str, ...] = ()
     permissions: tuple[str, ...] = ()
-    findings: tuple[Finding, ...] = ()
+    check_results: tuple[CheckResult, ...] = ()
     creates: tuple[CreatedResource, ...] = ()
 
     @property
@@ -156,17 +157,17 @@ class SkippedResource:
     """A resource that a plan leaves alone, and why.
 
     Attributes:
-        findings: When a check stopped it: everything that the checks found.
+        check_results: When a check stopped it: everything that the checks found.
     """
 
     resource_id: str
     keys: tuple[str, ...]
     reason: SkipReason = attrs.field(converter=SkipReason)
     message: str = ""
-    findings: tuple[Finding, ...] = ()
+    check_results: tuple[CheckResult, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.resource_id}: {self.reason}" + (f" ({self.message})" if self.message else "")
+        return f"{self.resource_id}: {self.reason.label}" + (f" ({self.message})" if self.message else "")
 
 
 @attrs.frozen(kw_only=True, str=False)
@@ -209,10 +210,10 @@ class RemediationPlan:
         return sha256([*bound, serialization.encode(self.steps)])
 
     @property
-    def findings(self) -> tuple[tuple[str, Finding], ...]:
+    def check_results(self) -> tuple[tuple[str, CheckResult], ...]:
         """What the checks found, with the id of the resource: on the steps first, then on what is left alone."""
         items: tuple[RemediationStep | SkippedResource, ...] = (*self.steps, *self.skipped)
-        return tuple((item.resource_id, found) for item in items for found in item.findings)
+        return tuple((item.resource_id, found) for item in items for found in item.check_results)
 
     def only(self, *, keys: Iterable[str] | None = None, resources: Iterable[str] | None = None) -> RemediationPlan:
         """A plan with just the steps that close one of these recommendations and touch one of these resources.
@@ -222,14 +223,14 @@ class RemediationPlan:
         Raises:
             InvalidInputError: A single text in place of several.
         """
-        wanted_keys = None if keys is None else {key.casefold() for key in several(keys)}
-        wanted = None if resources is None else {resource.casefold() for resource in several(resources)}
+        wanted_keys = None if keys is None else {fold(key) for key in several(keys)}
+        wanted = None if resources is None else {fold(resource) for resource in several(resources)}
         return self._select(
             tuple(
                 step
                 for step in self.steps
-                if (wanted_keys is None or wanted_keys & {key.casefold() for key in step.keys})
-                and (wanted is None or wanted & {step.resource_id.casefold(), step.target_id.casefold()})
+                if (wanted_keys is None or wanted_keys & {fold(key) for key in step.keys})
+                and (wanted is None or wanted & {fold(step.resource_id), fold(step.target_id)})
             )
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from defender_remediate import wire
+from defender_remediate.casing import fold
 from defender_remediate.enums import OpenEnum
 from defender_remediate.html_text import plain_text
 from defender_remediate.json_values import FrozenMap, freeze
@@ -75,9 +76,9 @@ class Assessment:
         additional_data: What this assessment type adds; free-form.
     """
 
-    id: str = attrs.field(eq=str.casefold)
-    key: str = attrs.field(eq=str.casefold)
-    resource_id: str = attrs.field(eq=str.casefold)
+    id: str = attrs.field(eq=fold)
+    key: str = attrs.field(eq=fold)
+    resource_id: str = attrs.field(eq=fold)
     display_name: str = ""
     status: AssessmentStatus
     cause: str = ""
@@ -93,7 +94,7 @@ class Assessment:
     @property
     def is_exempt(self) -> bool:
         """Whether the resource is exempt; Azure reports it as NotApplicable."""
-        return self.cause.casefold() == "exempt"
+        return fold(self.cause) == "exempt"
 
     @classmethod
     def from_rest(cls, json: Mapping[str, Any]) -> Assessment:
@@ -153,7 +154,7 @@ class RecommendationMetadata:
         policy_definition_id: The policy definition that it comes from; empty for those that are not policies.
     """
 
-    key: str = attrs.field(eq=str.casefold)
+    key: str = attrs.field(eq=fold)
     display_name: str = ""
     description: str = attrs.field(default="", repr=False)
     remediation_steps: str = attrs.field(default="", repr=False)
@@ -166,7 +167,7 @@ class RecommendationMetadata:
     tactics: tuple[str, ...] = ()
     techniques: tuple[str, ...] = ()
     preview: bool = False
-    policy_definition_id: str = attrs.field(default="", eq=str.casefold)
+    policy_definition_id: str = attrs.field(default="", eq=fold)
     planned_deprecation: str = ""
 
     @classmethod
@@ -224,7 +225,7 @@ class Recommendation:
         priority: Where it stands in the ranking; ``str(priority)`` says why.
     """
 
-    key: str = attrs.field(eq=str.casefold)
+    key: str = attrs.field(eq=fold)
     display_name: str
     description: str = attrs.field(default="", repr=False)
     remediation_steps: str = attrs.field(default="", repr=False)
@@ -237,7 +238,7 @@ class Recommendation:
     tactics: tuple[str, ...] = attrs.field(default=(), repr=False)
     techniques: tuple[str, ...] = attrs.field(default=(), repr=False)
     preview: bool = False
-    policy_definition_id: str = attrs.field(default="", eq=str.casefold)
+    policy_definition_id: str = attrs.field(default="", eq=fold)
     controls: tuple[str, ...] = ()
     unhealthy_count: int = 0
     healthy_count: int = 0
@@ -257,5 +258,5 @@ class Recommendation:
         return self.priority.points
 
     def __str__(self) -> str:
-        fix = self.fix.kind if self.fix else f"manual: {self.guidance.reason}" if self.guidance else "manual"
+        fix = self.fix.kind if self.fix else f"manual: {self.guidance.reason.label}" if self.guidance else "manual"
         return f"{self.display_name} [{self.severity or 'no severity'}, {self.unhealthy_count} unhealthy, {fix}]"

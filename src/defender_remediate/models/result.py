@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from defender_remediate import serialization
-from defender_remediate.enums import Word
+from defender_remediate.enums import StrEnum
 from defender_remediate.errors import RemediationFailedError
 from defender_remediate.json_values import ABSENT, freeze
 from defender_remediate.models import text as rendering
@@ -18,24 +18,24 @@ from defender_remediate.models.plan import CreatedResource, RemediationPlan, Rem
 from defender_remediate.redaction import cleaned
 
 
-class Outcome(Word):
+class Outcome(StrEnum):
     """What became of one step."""
 
     APPLIED = "applied"
-    ALREADY_COMPLIANT = "already compliant"
+    ALREADY_COMPLIANT = "already_compliant"
     SKIPPED = "skipped"
     BLOCKED = "blocked"
     FAILED = "failed"
-    IN_DOUBT = "in doubt"
-    ROLLED_BACK = "rolled back"
+    IN_DOUBT = "in_doubt"
+    ROLLED_BACK = "rolled_back"
 
     @property
-    def is_good(self) -> bool:
+    def succeeded(self) -> bool:
         """Whether the caller has nothing left to do about it."""
         return self in (Outcome.APPLIED, Outcome.ALREADY_COMPLIANT, Outcome.ROLLED_BACK)
 
 
-class Health(Word):
+class Health(StrEnum):
     """Defender for Cloud's own word on the recommendation, which may lag the resource by hours.
 
     PENDING: the resource is compliant, Defender has not looked again yet. UNKNOWN: nobody asked, no answer came, or Defender
@@ -152,7 +152,7 @@ class RemediationReport:
         Skipped as drifted, blocked, failed or in doubt. What the plan left alone for another reason is not among them.
         """
         asked = (result for result in self.results if result.step_id or result.outcome is Outcome.BLOCKED)
-        return tuple(result for result in asked if not result.outcome.is_good)
+        return tuple(result for result in asked if not result.outcome.succeeded)
 
     def step(self, result: RemediationResult) -> RemediationStep | None:
         """The planned step behind a result; None for a resource that the plan had left out."""

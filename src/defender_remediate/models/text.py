@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from defender_remediate.casing import fold
+from defender_remediate.enums import StrEnum
 from defender_remediate.json_values import ABSENT, thaw
 from defender_remediate.redaction import HIDDEN as HIDDEN
 from defender_remediate.redaction import cleaned, names_a_secret
 from defender_remediate.redaction import is_secret as is_secret
 
 if TYPE_CHECKING:
-    from defender_remediate.models.finding import Finding
+    from defender_remediate.models.check import CheckResult
     from defender_remediate.models.plan import RemediationPlan, RemediationStep, SkippedResource
     from defender_remediate.models.result import RemediationReport, RemediationResult
 
 KEPT = "stays as it is: somebody changed it since, or its value is secret"
 REMOVABLE = "Created by the run and left there; plan_rollback(run_id, remove=[...]) removes those you name:"
-NO_WAY_BACK = "what it creates is removed when you ask for it, what it changes stays"
+NO_UNDO = "what it creates is removed when you ask for it, what it changes stays"
 _SHOWN = 4
 _BELOW_SCOPE = "\n        "
 
@@ -49,11 +51,11 @@ def html_pre(shown: str) -> str:
 
 def step_text(step: RemediationStep) -> str:
     """One step: where, what for, the request, each change, and what was found before it."""
-    findings = "\n".join(finding_text(finding) for finding in step.findings)
+    findings = "\n".join(finding_text(finding) for finding in step.check_results)
     return _change_text(step) + (f"\n{_indented(findings, 4)}" if findings else "")
 
 
-def finding_text(finding: Finding) -> str:
+def finding_text(finding: CheckResult) -> str:
     """A finding with its evidence and what to do about it, a line each."""
     seen = f"\n  seen: {'; '.join(finding.evidence)}" if finding.evidence else ""
     return f"{finding}{seen}" + (f"\n  -> {finding.advice}" if finding.advice else "")
@@ -73,7 +75,7 @@ def _change_text(step: RemediationStep) -> str:
     for change in step.changes:
         before, after = value(change.path, change.before), value(change.path, change.after)
         lines.append(f"      {change.path:<{width}}  {before} -> {after}")
-    lines += [f"      {path}  {KEPT}" for path in step.left_alone]
+    lines += [f"      {path}  {KEPT}" for path in step.preserved]
     reason = f" ({step.impact_reason})" if step.impact_reason else ""
     lines.append(f"    impact: {step.impact}{reason}; way back: {way_back_text(step)}")
     return "\n".join(lines)
@@ -83,12 +85,12 @@ def way_back_text(step: RemediationStep) -> str:
     """How good the way back is and, where that depends, on what."""
     if step.reversibility.value != "conditional":
         return str(step.reversibility)
-    why = "what it sets goes back, what came of it meanwhile may not" if step.way_back else NO_WAY_BACK
+    why = "what it sets goes back, what came of it meanwhile may not" if step.undo_request else NO_UNDO
     return f"{step.reversibility} ({why})"
 
 
 def _request_text(step: RemediationStep) -> str:
-    if step.request.path.casefold() == step.resource_id.casefold():
+    if fold(step.request.path) == fold(step.resource_id):
         return f"{step.request.method} {step.resource_type}"
     return f"{step.request.method} {'/'.join(step.request.path.split('/')[-2:])}"
 
@@ -99,11 +101,11 @@ def plan_text(plan: RemediationPlan) -> str:
     head = f"{purpose}: {counted(len(plan.steps), 'change')}, {len(plan.skipped)} left alone"
     scope = _BELOW_SCOPE.join(plan.scope)
     blocks = [f"{head}\ndigest: {plan.digest}\nscope:  {scope}", *map(_change_text, plan.steps)]
-    found = _told_once(("", (finding,), step.resource_id) for step in plan.steps for finding in step.findings)
+    found = _told_once(("", (finding,), step.resource_id) for step in plan.steps for finding in step.check_results)
     if found:
         blocks.append("\n".join(["To know before you approve:", *_grouped("!", found)]))
     if plan.skipped:
-        left = _told_once((_left_alone(skip), skip.findings, skip.resource_id) for skip in plan.skipped)
+        left = _told_once((_left_alone(skip), skip.check_results, skip.resource_id) for skip in plan.skipped)
         blocks.append("\n".join(["Left alone:", *_grouped("-", left)]))
     if plan.removable:
         blocks.append("\n".join([REMOVABLE, *(f"    {resource}" for resource in plan.removable)]))
@@ -111,19 +113,19 @@ def plan_text(plan: RemediationPlan) -> str:
 
 
 def _left_alone(skip: SkippedResource) -> str:
-    return str(skip.reason) if skip.findings else _because(skip.reason, skip.message)
+    return skip.reason.label if skip.check_results else _because(skip.reason, skip.message)
 
 
-def _told_once(items: Iterable[tuple[str, tuple[Finding, ...], str]]) -> list[tuple[str, str]]:
+def _told_once(items: Iterable[tuple[str, tuple[CheckResult, ...], str]]) -> list[tuple[str, str]]:
     """What is said of each resource, by what comes before its findings; those that differ in evidence only share it."""
-    groups: dict[tuple[object, ...], list[tuple[str, tuple[Finding, ...], str]]] = {}
+    groups: dict[tuple[object, ...], list[tuple[str, tuple[CheckResult, ...], str]]] = {}
     for item in items:
-        said = ((each.check, each.verdict, each.message, each.advice, each.waived_because) for each in item[1])
+        said = ((each.check, each.status, each.message, each.advice, each.waived_because) for each in item[1])
         groups.setdefault((item[0], *said), []).append(item)
     return [(text, resource) for group in groups.values() for text in [_together(group)] for _, _, resource in group]
 
 
-def _together(group: list[tuple[str, tuple[Finding, ...], str]]) -> str:
+def _together(group: list[tuple[str, tuple[CheckResult, ...], str]]) -> str:
     head = group[0][0]
     texts = []
     for at, finding in enumerate(group[0][1]):
@@ -152,21 +154,21 @@ def _told(result: RemediationResult) -> str:
 
 def _explained(result: RemediationResult) -> str:
     # Of what was not fixed the outcome and the error have said why.
-    if result.diagnosis is None or result.diagnosis.cause == "not fixed":
+    if result.diagnosis is None or result.diagnosis.cause == "not_fixed":
         return ""
     return "".join(f"\n  {line}" for line in str(result.diagnosis).split("\n"))
 
 
 def _ending(result: RemediationResult, error: str) -> str:
     # What stopped a resource while it was planned is the outcome as well: once is enough.
-    notes = [error.removeprefix(f"{result.outcome}: ")] if error else []
+    notes = [error.removeprefix(f"{result.outcome.label}: ")] if error else []
     if result.health.value != "unknown":
         notes.append(f"Defender for Cloud: {result.health}")
     return _because(result.outcome, "; ".join(notes))
 
 
-def _because(word: str, reason: str) -> str:
-    return f"{word} ({reason})" if reason else str(word)
+def _because(word: StrEnum, reason: str) -> str:
+    return f"{word.label} ({reason})" if reason else word.label
 
 
 def _grouped(mark: str, items: Iterable[tuple[str, str]]) -> list[str]:
@@ -179,12 +181,12 @@ def _grouped(mark: str, items: Iterable[tuple[str, str]]) -> list[str]:
 
 def report_text(report: RemediationReport) -> str:
     """A whole report: the counts first, then what needs attention, then the rest."""
-    counts = Counter(str(result.outcome) for result in report.results)
+    counts = Counter(result.outcome.label for result in report.results)
     summary = ", ".join(f"{n} {outcome}" for outcome, n in sorted(counts.items())) or "nothing to do"
     seconds = (report.finished - report.started).total_seconds()
     lines = [f"Run {report.run_id}: {summary} ({seconds:.0f} s)", f"correlation id: {report.correlation_id}"]
     for mark, good in (("!", False), ("+", True)):
-        found = (result for result in report.results if result.outcome.is_good is good)
+        found = (result for result in report.results if result.outcome.succeeded is good)
         lines += _grouped(mark, ((_told(result), result.resource_id) for result in found))
     lines += [f"created: {created.resource_id}" for result in report.results for created in result.created]
     lines += [f"warning: {warning}" for warning in report.warnings]

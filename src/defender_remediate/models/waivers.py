@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from defender_remediate.models.finding import Check
+from defender_remediate.models.check import Check
 from defender_remediate.models.guards import WAIVABLE
 from defender_remediate.validation import reasons
 

@@ -32,7 +32,7 @@ class WaveFinished:
     @property
     def failures(self) -> tuple[RemediationResult, ...]:
         """The results of this wave that did not end well."""
-        return tuple(result for result in self.results if not result.outcome.is_good)
+        return tuple(result for result in self.results if not result.outcome.succeeded)
 
     def __str__(self) -> str:
         ended = f"{len(self.results) - len(self.failures)} of {counted(len(self.results), 'step')} ended well"
@@ -77,8 +77,8 @@ class Waves:
             ("max_failure_share", "from 0 to 1", 0 <= self.max_failure_share <= 1),
             ("gate", "something that can be called", self.gate is None or callable(self.gate)),
         )
-        for name, bounds, is_good in good:
-            if not is_good:
+        for name, bounds, succeeded in good:
+            if not succeeded:
                 raise InvalidInputError(f"{name} of Waves must be {bounds}, got {getattr(self, name)!r}")
 
     def sizes(self, steps: int) -> tuple[int, ...]:

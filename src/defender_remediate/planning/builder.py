@@ -8,6 +8,7 @@ from itertools import chain
 import attrs
 
 from defender_remediate.arm.reader import Reader
+from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.executors.protocol import FixExecutor, Preview, PreviewContext
 from defender_remediate.fixes.candidates import Candidate, Refusal, Verdict, judge
@@ -68,7 +69,7 @@ def _unfolded(candidates: Iterable[Candidate], targets: TargetReader, workers: i
     """The variants that apply, and what links lead to, in the same order."""
     variants: dict[tuple[str, str], list[Candidate]] = {}
     for candidate in candidates:
-        variants.setdefault((candidate.key.casefold(), candidate.resource_id.casefold()), []).append(candidate)
+        variants.setdefault((fold(candidate.key), fold(candidate.resource_id)), []).append(candidate)
 
     def unfold(group: tuple[Candidate, ...]) -> tuple[Candidate | Refusal, ...]:
         try:
@@ -86,9 +87,9 @@ def _unfolded(candidates: Iterable[Candidate], targets: TargetReader, workers: i
 def _without_repeats(
     steps: Iterable[RemediationStep], skipped: Iterable[SkippedResource]
 ) -> tuple[SkippedResource, ...]:
-    """Say "already compliant" of a resource once, and only when that is all there is to say of what it links to."""
-    told = {(key.casefold(), step.resource_id.casefold()) for step in steps for key in step.keys}
-    found = [({(key.casefold(), skip.resource_id.casefold()) for key in skip.keys}, skip) for skip in skipped]
+    """Say "already_compliant" of a resource once, and only when that is all there is to say of what it links to."""
+    told = {(fold(key), fold(step.resource_id)) for step in steps for key in step.keys}
+    found = [({(fold(key), fold(skip.resource_id)) for key in skip.keys}, skip) for skip in skipped]
     told.update(*(places for places, skip in found if skip.reason is not SkipReason.ALREADY_COMPLIANT))
     kept: list[SkippedResource] = []
     for places, skip in found:
@@ -190,7 +191,7 @@ def _step(verdict: Verdict, reading: Reading, executors: Mapping[str, FixExecuto
     mark = fingerprint(reading.before)
     request = preview.request
     return RemediationStep(
-        id=sha256([first.target_id.casefold(), verdict.kind, request.method, request.path, request.body, mark])[:16],
+        id=sha256([fold(first.target_id), verdict.kind, request.method, request.path, request.body, mark])[:16],
         executor=str(verdict.kind),
         keys=tuple(candidate.key for candidate in verdict.accepted),
         titles=tuple(fix.title for fix in fixes),
@@ -200,7 +201,7 @@ def _step(verdict: Verdict, reading: Reading, executors: Mapping[str, FixExecuto
         api_version=first.fix.api_version,
         changes=preview.changes,
         request=request,
-        way_back=preview.way_back,
+        undo_request=preview.undo_request,
         creates=preview.creates,
         fingerprint=mark,
         compliant_when=verdict.compliant_when,
@@ -213,7 +214,7 @@ def _step(verdict: Verdict, reading: Reading, executors: Mapping[str, FixExecuto
 
 
 def _reversibility(verdict: Verdict, preview: Preview) -> Reversibility:
-    if preview.way_back is None and verdict.reversibility is Reversibility.EXACT:
+    if preview.undo_request is None and verdict.reversibility is Reversibility.EXACT:
         # What did not exist before cannot be put back by writing; saying "exact" would promise too much.
         return Reversibility.CONDITIONAL
     return verdict.reversibility
@@ -225,7 +226,7 @@ def _without_clashes(prepared: Prepared) -> Prepared:
     kept: list[RemediationStep] = []
     clashing: list[SkippedResource] = []
     for step in prepared.steps:
-        if step.target_id.casefold() in taken:
+        if fold(step.target_id) in taken:
             message = f"another step of this plan writes {step.target_id}; plan again afterwards"
             clashing.append(
                 SkippedResource(
@@ -233,7 +234,7 @@ def _without_clashes(prepared: Prepared) -> Prepared:
                 )
             )
         else:
-            taken.add(step.target_id.casefold())
+            taken.add(fold(step.target_id))
             kept.append(step)
     return attrs.evolve(prepared, steps=tuple(kept), skipped=(*prepared.skipped, *clashing))
 

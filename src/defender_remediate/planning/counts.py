@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
+from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidResourceIdError
 from defender_remediate.json_values import FrozenMap
 from defender_remediate.models.ids import ResourceId
@@ -23,13 +24,13 @@ class Census:
     """
 
     def __init__(self, keys: Iterable[str]) -> None:
-        self._keys = frozenset(key.casefold() for key in keys)
+        self._keys = frozenset(fold(key) for key in keys)
         self._found: dict[str, set[str]] = defaultdict(set)
 
     def passing(self, assessments: Iterable[Assessment]) -> Iterator[Assessment]:
         """The same assessments, counted as they pass."""
         for assessment in assessments:
-            if assessment.status in _JUDGED and assessment.key.casefold() in self._keys:
+            if assessment.status in _JUDGED and fold(assessment.key) in self._keys:
                 self._add(assessment.resource_id)
             yield assessment
 
@@ -39,7 +40,7 @@ class Census:
         except InvalidResourceIdError:
             # What lives outside Azure is not changed either.
             return
-        self._found[kind.casefold()].add(resource_id.casefold())
+        self._found[fold(kind)].add(fold(resource_id))
 
     def counts(self) -> FrozenMap:
         """How many were counted, by their type in lower case."""

@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from defender_remediate import wire
+from defender_remediate.casing import fold
 from defender_remediate.models.guards import WAIVABLE, Guards
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.plan import RemediationPlan
@@ -35,7 +36,7 @@ def protection(guards: Guards, resource_id: str, resource: Any) -> str:
         resource: Its body, for the tags; None when it was not read.
     """
     parsed = ResourceId.parse(resource_id)
-    group = parsed.resource_group or (parsed.name if parsed.type.casefold().endswith("/resourcegroups") else "")
+    group = parsed.resource_group or (parsed.name if fold(parsed.type).endswith("/resourcegroups") else "")
     if group and _any(guards.protected_groups, group):
         return f"its resource group {group!r} is protected"
     # A database is protected by its own name, and by that of its server.
@@ -50,7 +51,7 @@ def _names(parsed: ResourceId) -> tuple[str, ...]:
     segments = parsed.text.strip("/").split("/")
     above = 4 if parsed.resource_group else 2 if parsed.subscription_id else 0
     pairs = zip(segments[above::2], segments[above + 1 :: 2], strict=True)
-    return tuple(name for kind, name in pairs if kind.casefold() != "providers") or (parsed.name,)
+    return tuple(name for kind, name in pairs if fold(kind) != "providers") or (parsed.name,)
 
 
 def protecting_tag(guards: Guards, resource: Any) -> str:
@@ -58,7 +59,7 @@ def protecting_tag(guards: Guards, resource: Any) -> str:
     for name, value in wire.mapping(wire.pick(resource, "tags")).items():
         for protected in guards.protected_tags:
             wanted, has_value, pattern = protected.partition("=")
-            if wanted.casefold() == name.casefold() and (not has_value or _any((pattern,), str(value))):
+            if fold(wanted) == fold(name) and (not has_value or _any((pattern,), str(value))):
                 return f"its tag {name}={value} is protected"
     return ""
 
@@ -112,7 +113,7 @@ def _share(guards: Guards, plan: RemediationPlan) -> Violation | None:
         return None
     changed: dict[str, set[str]] = defaultdict(set)
     for step in plan.steps:
-        changed[step.resource_type.casefold()].add(step.resource_id.casefold())
+        changed[fold(step.resource_type)].add(fold(step.resource_id))
     for kind, resources in changed.items():
         message = _beyond_share(guards.max_share, len(resources), plan.assessed.get(kind))
         if message:
@@ -180,4 +181,4 @@ def _age(guards: Guards, plan: RemediationPlan, now: datetime) -> Violation | No
 
 
 def _any(patterns: tuple[str, ...], text: str) -> bool:
-    return any(fnmatchcase(text.casefold(), pattern.casefold()) for pattern in patterns)
+    return any(fnmatchcase(fold(text), fold(pattern)) for pattern in patterns)

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.catalog import Catalog
 from defender_remediate.errors import InvalidInputError, InvalidResourceIdError, ParameterError
 from defender_remediate.fixes.candidates import Candidate, Obstacle
@@ -64,8 +65,8 @@ def choose(
         )
         fixes = catalog.all_for(key, policy)
         if own is not None and own not in fixes:
-            fixes = (own, *(fix for fix in fixes if fix.resource_type.casefold() != own.resource_type.casefold()))
-        chosen.setdefault(key.casefold(), Choice(key=key, policy_definition_id=policy, fixes=fixes))
+            fixes = (own, *(fix for fix in fixes if fold(fix.resource_type) != fold(own.resource_type)))
+        chosen.setdefault(fold(key), Choice(key=key, policy_definition_id=policy, fixes=fixes))
     return tuple(chosen.values())
 
 
@@ -96,8 +97,8 @@ def check_parameters(choices: Iterable[Choice], given: Mapping[str, Any]) -> Non
     check_names([fix for choice in chosen for fix in choice.fixes], given)
     for choice in chosen:
         for fix in choice.fixes:
-            kind = fix.resource_type.casefold()
-            check_values(fix, given, variants=[each for each in choice.fixes if each.resource_type.casefold() == kind])
+            kind = fold(fix.resource_type)
+            check_values(fix, given, variants=[each for each in choice.fixes if fold(each.resource_type) == kind])
 
 
 def check_given(catalog: Catalog, given: Mapping[str, Any]) -> None:
@@ -114,7 +115,7 @@ def check_given(catalog: Catalog, given: Mapping[str, Any]) -> None:
 
 def asked_for(assessment: Assessment, named: Collection[str]) -> bool:
     """Whether a plan for all resources is about this one: it is unhealthy, or the caller named it in a parameter."""
-    return assessment.status == AssessmentStatus.UNHEALTHY or assessment.resource_id.casefold() in named
+    return assessment.status == AssessmentStatus.UNHEALTHY or fold(assessment.resource_id) in named
 
 
 def resource_filter(resources: Iterable[str] | None) -> Mapping[str, str] | None:
@@ -128,7 +129,7 @@ def resource_filter(resources: Iterable[str] | None) -> Mapping[str, str] | None
     if isinstance(resources, str) or not isinstance(resources, Iterable):
         raise InvalidResourceIdError(f"resources must be a list of ids, got {resources!r}", hint="pass [resource_id]")
     ids = (ResourceId.parse(resource).text for resource in resources)
-    return {text.casefold(): text for text in ids}
+    return {fold(text): text for text in ids}
 
 
 def collect(
@@ -149,13 +150,13 @@ def collect(
     Raises:
         ParameterError: A value was given for a resource that nothing was found on: most often its id is misspelt.
     """
-    by_key = {choice.key.casefold(): choice for choice in choices}
+    by_key = {fold(choice.key): choice for choice in choices}
     candidates: list[Candidate] = []
     skipped: list[SkippedResource] = []
     seen: set[tuple[str, str]] = set()
     for assessment in assessments:
-        choice = by_key.get(assessment.key.casefold())
-        place = (assessment.key.casefold(), assessment.resource_id.casefold())
+        choice = by_key.get(fold(assessment.key))
+        place = (fold(assessment.key), fold(assessment.resource_id))
         if choice is None or place in seen or (only is not None and place[1] not in only):
             continue
         seen.add(place)
@@ -174,7 +175,7 @@ def collect(
         missing = [text for folded, text in only.items() if folded not in found_on]
         skipped.extend(_not_assessed(text, keys, is_covered=covers(text)) for text in missing)
     places = {folded: place for place, folded in enumerate(by_key)}
-    candidates.sort(key=lambda candidate: places[candidate.key.casefold()])
+    candidates.sort(key=lambda candidate: places[fold(candidate.key)])
     return Wanted(candidates=tuple(candidates), skipped=tuple(skipped))
 
 
@@ -195,9 +196,9 @@ def _pair(
         kind = ResourceId.parse(assessment.resource_id).type
     except InvalidResourceIdError as error:
         return skip(SkipReason.NOT_IN_AZURE, error.message)
-    if assessment.source.casefold() != "azure":
+    if fold(assessment.source) != "azure":
         return skip(SkipReason.NOT_IN_AZURE, f"the resource lives in {assessment.source}")
-    fixes = [fix for fix in choice.fixes if fix.resource_type.casefold() == kind.casefold()]
+    fixes = [fix for fix in choice.fixes if fold(fix.resource_type) == fold(kind)]
     if not fixes:
         return skip(SkipReason.NO_FIX, f"the catalog has no fix of this recommendation for {kind}")
     protected = protection(guards, assessment.resource_id, None)

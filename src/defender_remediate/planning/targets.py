@@ -9,7 +9,8 @@ from typing import Any
 import attrs
 
 from defender_remediate.arm.reader import Reader
-from defender_remediate.errors import MalformedResponseError, NotFoundError, ProviderNotRegisteredError
+from defender_remediate.casing import fold
+from defender_remediate.errors import MalformedResponseError, NotFoundError
 from defender_remediate.fixes.candidates import Candidate, Refusal, has_own_version, misplaced, needs_resource
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.fixes.placeholders import resource_values, same_place
@@ -131,7 +132,7 @@ class TargetReader:
 
     def _resource(self, candidate: Candidate, *, keep: bool = False) -> tuple[Any, str]:
         version = self._resource_version(candidate)
-        place = (candidate.resource_id.casefold(), version)
+        place = (fold(candidate.resource_id), version)
         if place in self._kept:
             return self._kept[place]
         found = self._body(candidate.resource_id, version)
@@ -140,7 +141,7 @@ class TargetReader:
         return found
 
     def _named(self, resource: ResourceId) -> tuple[Any, str]:
-        place = (resource.text.casefold(), "")
+        place = (fold(resource.text), "")
         if place not in self._kept:
             self._kept[place] = self._body(resource.text, self._offered(resource))
         return self._kept[place]
@@ -148,8 +149,6 @@ class TargetReader:
     def _body(self, resource_id: str, api_version: str) -> tuple[Any, str]:
         try:
             return self._reader.get(resource_id, api_version=api_version).body, ""
-        except ProviderNotRegisteredError:
-            raise
         except NotFoundError as error:
             return None, error.message
 
@@ -160,7 +159,7 @@ class TargetReader:
 
     def _offered(self, resource: ResourceId) -> str:
         subscription = resource.subscription_id or ""
-        place = (subscription, resource.type.casefold())
+        place = (subscription, fold(resource.type))
         with self._lock:
             if place not in self._known:
                 offered = self._versions(subscription, resource.type)

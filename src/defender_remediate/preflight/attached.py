@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from defender_remediate.arm.session import ArmSession
+from defender_remediate.casing import fold
 from defender_remediate.errors import ForbiddenError
 from defender_remediate.preflight.deny_assignments import DenyAssignment
 from defender_remediate.preflight.exemptions import Exemption
@@ -61,7 +62,7 @@ class Listing(Generic[_T]):
         except ForbiddenError:
             if parts(group) == parts(subscription):
                 raise
-            return self._once.get(group.casefold(), lambda: self._of_group(group))
+            return self._once.get(fold(group), lambda: self._of_group(group))
 
     def _of_group(self, group: str) -> tuple[_T, ...]:
         # Below the scope without the filter, above it with the filter: Azure's words on the former leave room.
@@ -74,7 +75,7 @@ class Listing(Generic[_T]):
 
 
 def _each_once(found: Iterable[_T]) -> tuple[_T, ...]:
-    return tuple({item.id.casefold(): item for item in found}.values())
+    return tuple({fold(item.id): item for item in found}.values())
 
 
 def locks(session: ArmSession) -> Listing[Lock]:

@@ -7,6 +7,7 @@ import json
 
 from defender_remediate import wire
 from defender_remediate.arm.session import ArmSession
+from defender_remediate.casing import fold
 from defender_remediate.models.ids import is_guid
 
 
@@ -27,4 +28,4 @@ def object_id(session: ArmSession) -> str:
     except (ValueError, RecursionError):
         return ""
     found = wire.text(claims, "oid")
-    return found.casefold() if is_guid(found) else ""
+    return fold(found) if is_guid(found) else ""

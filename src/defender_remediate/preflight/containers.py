@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from defender_remediate import wire
 from defender_remediate.arm.session import ArmSession
-from defender_remediate.models.finding import Finding
+from defender_remediate.models.check import CheckResult
 from defender_remediate.preflight.network_access import can_hold_functions, cuts_off_functions, judge_containers
 from defender_remediate.preflight.scopes import subscription_of
 from defender_remediate.preflight.single_flight import Offering
@@ -23,7 +23,7 @@ class Containers:
         self._session = session
         self._offering = Offering()
 
-    def judge(self, subject: Subject) -> tuple[Finding, ...]:
+    def judge(self, subject: Subject) -> tuple[CheckResult, ...]:
         """Whether a function app lives on an account that a step would cut it off from.
 
         Raises:

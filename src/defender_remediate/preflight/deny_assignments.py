@@ -8,8 +8,9 @@ from typing import Any
 import attrs
 
 from defender_remediate import wire
+from defender_remediate.casing import fold
 from defender_remediate.errors import MalformedResponseError
-from defender_remediate.models.finding import Check, Finding, Verdict
+from defender_remediate.models.check import Check, CheckResult, CheckStatus
 from defender_remediate.preflight.permissions import Grant
 from defender_remediate.preflight.scopes import covers, parts, scope_of
 from defender_remediate.preflight.subject import Demand
@@ -29,7 +30,7 @@ class Principal:
     @property
     def is_single(self) -> bool:
         """Whether nobody else can be meant by it."""
-        return self.kind.casefold() in _SINGLE
+        return fold(self.kind) in _SINGLE
 
 
 @attrs.frozen(kw_only=True)
@@ -72,7 +73,7 @@ class DenyAssignment:
             excluded=_principals(properties, "excludePrincipals"),
             only_there=wire.flag(properties, "doNotApplyToChildScopes"),
             condition=wire.text(properties, "condition"),
-            is_audited=wire.text(properties, "denyAssignmentEffect").casefold() == "audit",
+            is_audited=fold(wire.text(properties, "denyAssignmentEffect")) == "audit",
         )
 
     def holds_at(self, place: str) -> bool:
@@ -89,11 +90,11 @@ class DenyAssignment:
         Args:
             caller: The object id, in lower case; empty when it is not known.
         """
-        if caller and caller in (principal.id.casefold() for principal in self.excluded):
+        if caller and caller in (fold(principal.id) for principal in self.excluded):
             return False
         # A group, or any kind that is not known, may hold the caller; an unknown caller may be anyone of them.
         may_be_excluded = any(not (caller and principal.is_single) for principal in self.excluded)
-        if any(principal.id.casefold() in (EVERYONE, caller or EVERYONE) for principal in self.principals):
+        if any(fold(principal.id) in (EVERYONE, caller or EVERYONE) for principal in self.principals):
             return None if may_be_excluded else True
         may_be_meant = any(not (caller and principal.is_single) for principal in self.principals)
         return None if may_be_meant or not self.principals else False
@@ -105,7 +106,7 @@ def _principals(properties: Any, member: str) -> tuple[Principal, ...]:
     return tuple(Principal(id=wire.text(item, "id"), kind=wire.text(item, "type")) for item in items)
 
 
-def judge(demand: Demand, assignments: Iterable[DenyAssignment], caller: Callable[[], str]) -> tuple[Finding, ...]:
+def judge(demand: Demand, assignments: Iterable[DenyAssignment], caller: Callable[[], str]) -> tuple[CheckResult, ...]:
     """What deny assignments forbid of a demand.
 
     Args:
@@ -114,7 +115,7 @@ def judge(demand: Demand, assignments: Iterable[DenyAssignment], caller: Callabl
         caller: Gives the caller's object id, empty when it is not known; asked only when it matters.
     """
     found = []
-    for assignment in sorted(assignments, key=lambda one: one.id.casefold()):
+    for assignment in sorted(assignments, key=lambda one: fold(one.id)):
         denied = assignment.denied(demand.actions) if assignment.holds_at(demand.place) else ()
         if denied:
             finding = _finding(assignment, denied, caller)
@@ -122,23 +123,23 @@ def judge(demand: Demand, assignments: Iterable[DenyAssignment], caller: Callabl
     return tuple(found)
 
 
-def _finding(assignment: DenyAssignment, denied: tuple[str, ...], caller: Callable[[], str]) -> Finding | None:
+def _finding(assignment: DenyAssignment, denied: tuple[str, ...], caller: Callable[[], str]) -> CheckResult | None:
     is_for_all = {principal.id for principal in assignment.principals} == {EVERYONE} and not assignment.excluded
-    concerned = True if is_for_all else assignment.concerns(caller().casefold())
+    concerned = True if is_for_all else assignment.concerns(fold(caller()))
     if concerned is False:
         return None
     what = f"the deny assignment {assignment.name!r} forbids {', '.join(denied)}"
     if assignment.is_audited:
-        verdict, message = Verdict.WARNS, f"{what}; it only writes that down"
+        verdict, message = CheckStatus.WARNING, f"{what}; it only writes that down"
     elif concerned is None:
-        verdict, message = Verdict.UNCHECKED, f"{what}, and whether the caller is meant cannot be told"
+        verdict, message = CheckStatus.UNCHECKED, f"{what}, and whether the caller is meant cannot be told"
     elif assignment.condition:
-        verdict, message = Verdict.UNCHECKED, f"{what} under a condition that cannot be evaluated here"
+        verdict, message = CheckStatus.UNCHECKED, f"{what} under a condition that cannot be evaluated here"
     else:
-        verdict, message = Verdict.BLOCKS, what
-    return Finding(
+        verdict, message = CheckStatus.BLOCKED, what
+    return CheckResult(
         check=Check.DENY_ASSIGNMENT,
-        verdict=verdict,
+        status=verdict,
         message=message,
         evidence=(assignment.id, *((f"condition: {assignment.condition}",) if assignment.condition else ())),
         advice=_ADVICE,

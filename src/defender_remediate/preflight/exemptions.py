@@ -9,7 +9,8 @@ from typing import Any
 import attrs
 
 from defender_remediate import wire
-from defender_remediate.models.finding import Check, Finding, Verdict
+from defender_remediate.casing import fold
+from defender_remediate.models.check import Check, CheckResult, CheckStatus
 from defender_remediate.preflight.scopes import covers, scope_of
 
 
@@ -55,7 +56,7 @@ def in_force(exemptions: Iterable[Exemption], place: str, now: datetime) -> tupl
                 for exemption in exemptions
                 if covers(scope_of(exemption.id), place) and (exemption.expires is None or exemption.expires > now)
             ),
-            key=lambda exemption: exemption.id.casefold(),
+            key=lambda exemption: fold(exemption.id),
         )
     )
 
@@ -64,7 +65,7 @@ def judge(
     policies: Iterable[str],
     exemptions: Iterable[Exemption],
     members: Mapping[str, Sequence[tuple[str, str]]],
-) -> tuple[Finding, ...]:
+) -> tuple[CheckResult, ...]:
     """Which of the exemptions in force are for the policies behind a step.
 
     Args:
@@ -73,26 +74,26 @@ def judge(
         members: What each assignment, by its id in lower case, is made of: reference ids, with the bare names of the
             definitions they stand for.
     """
-    wanted = {policy.casefold() for policy in policies}
+    wanted = {fold(policy) for policy in policies}
     found = []
     for exemption in exemptions:
-        references = {reference.casefold() for reference in exemption.references}
+        references = {fold(reference) for reference in exemption.references}
         ours = (
-            reference.casefold()
-            for reference, definition in members[exemption.assignment_id.casefold()]
-            if definition.casefold() in wanted
+            fold(reference)
+            for reference, definition in members[fold(exemption.assignment_id)]
+            if fold(definition) in wanted
         )
         if any(not references or reference in references for reference in ours):
             found.append(_finding(exemption))
     return tuple(found)
 
 
-def _finding(exemption: Exemption) -> Finding:
+def _finding(exemption: Exemption) -> CheckResult:
     until = f"until {exemption.expires:%Y-%m-%d}" if exemption.expires else "without an end"
     limits = ("it has resource selectors, which were not looked at",) if exemption.is_selective else ()
-    return Finding(
+    return CheckResult(
         check=Check.EXEMPTION,
-        verdict=Verdict.BLOCKS,
+        status=CheckStatus.BLOCKED,
         message=f"the exemption {exemption.name!r} ({exemption.category or 'of no category'}) accepts this {until}",
         evidence=(exemption.id, *limits),
         advice="ask whoever made the exemption; remove it when the decision no longer holds",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from defender_remediate.models.finding import Check
+from defender_remediate.models.check import Check
 from defender_remediate.models.plan import RemediationStep, SkippedResource
 from defender_remediate.planning.builder import Prepared
 from defender_remediate.preflight import Preflight
@@ -30,7 +30,7 @@ def inspect(prepared: Prepared, *, preflight: Preflight, waive: Mapping[Check, s
     subjects = [known.get(step.id) or Subject(step=step) for step in prepared.steps]
     in_parallel(lambda read: read(), preflight.first_reads(subjects), workers=workers)
     found = in_parallel(
-        lambda subject: decided(subject.step, preflight.findings(subject), waive), subjects, workers=workers
+        lambda subject: decided(subject.step, preflight.check_results(subject), waive), subjects, workers=workers
     )
     return attrs.evolve(
         prepared,

@@ -8,7 +8,8 @@ from typing import Any
 import attrs
 
 from defender_remediate import wire
-from defender_remediate.models.finding import Check, Finding, Verdict
+from defender_remediate.casing import fold
+from defender_remediate.models.check import Check, CheckResult, CheckStatus
 from defender_remediate.models.plan import RemediationStep
 from defender_remediate.preflight.scopes import covers, lies_in, scope_of
 from defender_remediate.preflight.subject import Subject
@@ -38,10 +39,10 @@ class Lock:
     @property
     def forbids_writes(self) -> bool:
         """Whether it is ReadOnly. A level that is not known counts as that."""
-        return self.level.casefold() != _CAN_NOT_DELETE
+        return fold(self.level) != _CAN_NOT_DELETE
 
 
-def judge(subject: Subject, locks: Iterable[Lock]) -> tuple[Finding, ...]:
+def judge(subject: Subject, locks: Iterable[Lock]) -> tuple[CheckResult, ...]:
     """What the locks at the target and above it mean for a step, and for a removal those below it as well.
 
     ReadOnly forbids every write. CanNotDelete forbids removals, and keeps Azure from cleaning up the history of
@@ -54,9 +55,9 @@ def judge(subject: Subject, locks: Iterable[Lock]) -> tuple[Finding, ...]:
     if stopping:
         words = ", ".join(sorted({lock.level or "of unknown level" for lock in stopping}))
         return (
-            Finding(
+            CheckResult(
                 check=Check.LOCK,
-                verdict=Verdict.BLOCKS,
+                status=CheckStatus.BLOCKED,
                 message=f"a lock ({words}) forbids {'removals' if step.is_removal else 'writes'}",
                 evidence=_evidence(stopping),
                 advice="whoever owns the lock can take it away for the change; nothing else gets past it",
@@ -64,9 +65,9 @@ def judge(subject: Subject, locks: Iterable[Lock]) -> tuple[Finding, ...]:
         )
     if above and subject.deploys:
         return (
-            Finding(
+            CheckResult(
                 check=Check.LOCK,
-                verdict=Verdict.WARNS,
+                status=CheckStatus.WARNING,
                 message="a CanNotDelete lock keeps Azure from cleaning up the history of deployments",
                 evidence=_evidence(above),
                 advice="a scope holds 800 deployments: delete old ones before that number is reached",

@@ -8,9 +8,10 @@ from typing import Any
 import attrs
 
 from defender_remediate import wire
+from defender_remediate.casing import fold
 from defender_remediate.fixes.conditions import same
 from defender_remediate.fixes.paths import look_up
-from defender_remediate.models.finding import Check, Finding, Verdict
+from defender_remediate.models.check import Check, CheckResult, CheckStatus
 from defender_remediate.preflight.subject import Subject
 
 STORAGE = "microsoft.storage/storageaccounts"
@@ -80,7 +81,7 @@ FUNCTION_CONTAINERS = {
 """Blob containers that the Functions runtime makes in the account it lives on, and what is in them."""
 
 
-def judge(subject: Subject) -> tuple[Finding, ...]:
+def judge(subject: Subject) -> tuple[CheckResult, ...]:
     """Whether a step shuts the last door of its target, as far as can be seen."""
     return tuple(
         _finding(subject, f"{path} becomes {after!r}", door)
@@ -89,19 +90,19 @@ def judge(subject: Subject) -> tuple[Finding, ...]:
     )
 
 
-def _finding(subject: Subject, what: str, door: Door) -> Finding:
+def _finding(subject: Subject, what: str, door: Door) -> CheckResult:
     ways = _ways(subject, door)
     if not _are_shown(subject):
-        return Finding(
+        return CheckResult(
             check=Check.PRIVATE_ENDPOINT,
-            verdict=Verdict.UNCHECKED,
+            status=CheckStatus.UNCHECKED,
             message=f"{what}, and what was read does not show whether there is another way in",
             evidence=tuple(f"{name}: not shown" for name in ways),
-            advice='see that a private endpoint is approved; pass waive={"private endpoint": "why"} then',
+            advice='see that a private endpoint is approved; pass waive={"private_endpoint": "why"} then',
         )
-    return Finding(
+    return CheckResult(
         check=Check.PRIVATE_ENDPOINT,
-        verdict=Verdict.BLOCKS,
+        status=CheckStatus.BLOCKED,
         message=f"{what}: {door.why}",
         evidence=tuple(f"{name}: none" for name in (*ways, *door.rules)),
         advice="first make a private endpoint and have it approved, or add rules for those who need to get in",
@@ -109,19 +110,19 @@ def _finding(subject: Subject, what: str, door: Door) -> Finding:
 
 
 def _ways(subject: Subject, door: Door) -> tuple[str, ...]:
-    return _OTHER_WAYS.get(subject.target_type.casefold(), door.other_ways)
+    return _OTHER_WAYS.get(fold(subject.target_type), door.other_ways)
 
 
 def _are_shown(subject: Subject) -> bool:
     """Whether what is another way in can be seen: it is in the body of the resource, and not in that of a child."""
-    is_child = subject.step.target_id.casefold() != subject.written_id.casefold()
+    is_child = fold(subject.step.target_id) != fold(subject.written_id)
     is_read = subject.resource is not None or not is_child
-    return is_read and subject.target_type.casefold() not in _UNSHOWN
+    return is_read and fold(subject.target_type) not in _UNSHOWN
 
 
 def cuts_off_functions(subject: Subject) -> bool:
     """Whether a step shuts the network or the shared keys of a storage account, both of which a function app may use."""
-    if subject.target_type.casefold() != STORAGE or not isinstance(subject.after, Mapping):
+    if fold(subject.target_type) != STORAGE or not isinstance(subject.after, Mapping):
         return False
     key = "properties.allowSharedKeyAccess"
     loses_keys = look_up(subject.after, key) is False and look_up(subject.before, key) is not False
@@ -130,20 +131,20 @@ def cuts_off_functions(subject: Subject) -> bool:
 
 def can_hold_functions(subject: Subject) -> bool:
     """Whether a storage account has blobs at all: premium file shares have none."""
-    return wire.text(subject.before, "kind").casefold() != "filestorage"
+    return fold(wire.text(subject.before, "kind")) != "filestorage"
 
 
-def judge_containers(names: Iterable[str]) -> tuple[Finding, ...]:
+def judge_containers(names: Iterable[str]) -> tuple[CheckResult, ...]:
     """What the blob containers of a storage account say about function apps on it, when the step cuts them off."""
-    seen = sorted(name for name in names if name.casefold() in FUNCTION_CONTAINERS)
+    seen = sorted(name for name in names if fold(name) in FUNCTION_CONTAINERS)
     if not seen:
         return ()
     return (
-        Finding(
+        CheckResult(
             check=Check.FUNCTION_APP,
-            verdict=Verdict.BLOCKS,
+            status=CheckStatus.BLOCKED,
             message="a function app lives on this storage account, and does not start without it",
-            evidence=tuple(f"container {name}: {FUNCTION_CONTAINERS[name.casefold()]}" for name in seen),
+            evidence=tuple(f"container {name}: {FUNCTION_CONTAINERS[fold(name)]}" for name in seen),
             advice="first connect the app through a private endpoint, and with its identity in place of a key",
         ),
     )
@@ -156,7 +157,7 @@ def _shut(subject: Subject) -> Iterator[tuple[str, Any, Door, Any]]:
     for path, name, around, inside in _members(subject.after):
         value = around[name]
         for door in DOORS:
-            is_door = door.member == name.casefold() and (not door.inside or inside.casefold() in door.inside)
+            is_door = door.member == fold(name) and (not door.inside or fold(inside) in door.inside)
             if is_door and _is_shut(door, value) and not _is_shut(door, look_up(subject.before, path)):
                 yield path, value, door, around
 
@@ -191,4 +192,4 @@ def _listed(found: Any) -> Iterable[Any]:
 
 def _is_approved(connection: Any) -> bool:
     state = wire.pick(wire.pick(connection, "properties"), "privateLinkServiceConnectionState")
-    return wire.text(state, "status").casefold() == "approved"
+    return fold(wire.text(state, "status")) == "approved"

@@ -9,7 +9,8 @@ from typing import Any
 import attrs
 
 from defender_remediate import wire
-from defender_remediate.models.finding import Check, Finding, Verdict
+from defender_remediate.casing import fold
+from defender_remediate.models.check import Check, CheckResult, CheckStatus
 from defender_remediate.preflight.scopes import group_of, type_of
 
 
@@ -168,7 +169,7 @@ _NO = frozenset({"", "0", "false", "no", "none"})
 _NOT_OWNERS = ("microsoft.compute/",)
 
 
-def judge(resource_id: str, body: Any) -> tuple[Finding, ...]:
+def judge(resource_id: str, body: Any) -> tuple[CheckResult, ...]:
     """Who else seems to write to a resource, one warning for each. None of it is proof, so nothing of it stops a step.
 
     Args:
@@ -182,7 +183,7 @@ def judge(resource_id: str, body: Any) -> tuple[Finding, ...]:
     found = [_finding(known[name], evidence) for name, evidence in seen.items()]
     manager = wire.text(body, "managedBy")
     kind = type_of(manager)
-    if kind and not seen and not kind.casefold().startswith(_NOT_OWNERS):
+    if kind and not seen and not fold(kind).startswith(_NOT_OWNERS):
         unknown = Owner(name=f"a {kind}", reverts="it", instead="change that", why="managedBy names it")
         found.append(_finding(unknown, [f"managedBy: {manager}"]))
     return tuple(found)
@@ -190,7 +191,7 @@ def judge(resource_id: str, body: Any) -> tuple[Finding, ...]:
 
 def _by_tags(body: Any) -> Iterator[tuple[Owner, str]]:
     for name, value in sorted(wire.mapping(wire.pick(body, "tags")).items()):
-        folded, said = name.casefold(), wire.text(value).casefold().strip()
+        folded, said = fold(name), fold(wire.text(value)).strip()
         for owner in OWNERS:
             is_named = said not in _NO and any(fnmatchcase(folded, pattern) for pattern in owner.tag_names)
             is_told = _letters(folded) in _TELLING and any(fnmatchcase(said, pattern) for pattern in owner.tag_values)
@@ -205,21 +206,21 @@ def _letters(name: str) -> str:
 def _by_group(resource_id: str) -> Iterator[tuple[Owner, str]]:
     group = group_of(resource_id).rpartition("/")[2]
     for owner in OWNERS:
-        if any(fnmatchcase(group.casefold(), pattern) for pattern in owner.groups):
+        if any(fnmatchcase(fold(group), pattern) for pattern in owner.groups):
             yield owner, f"resource group {group}"
 
 
 def _by_manager(body: Any) -> Iterator[tuple[Owner, str]]:
     manager = wire.text(body, "managedBy")
     for owner in OWNERS:
-        if type_of(manager).casefold() in owner.managers:
+        if fold(type_of(manager)) in owner.managers:
             yield owner, f"managedBy: {manager}"
 
 
-def _finding(owner: Owner, evidence: list[str]) -> Finding:
-    return Finding(
+def _finding(owner: Owner, evidence: list[str]) -> CheckResult:
+    return CheckResult(
         check=Check.OWNERSHIP,
-        verdict=Verdict.WARNS,
+        status=CheckStatus.WARNING,
         message=f"it seems to be managed by {owner.name}: {owner.reverts} may undo the change",
         evidence=tuple(dict.fromkeys(evidence)),
         advice=owner.instead,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import attrs
 
-from defender_remediate.models.finding import Check, Finding, Verdict
+from defender_remediate.casing import fold
+from defender_remediate.models.check import Check, CheckResult, CheckStatus
 from defender_remediate.preflight.subject import Subject
 
 TAGS_ONLY = "its PATCH takes tags and nothing else"
@@ -60,21 +61,21 @@ UNPATCHABLE = tuple(
 )
 
 
-def judge(subject: Subject) -> tuple[Finding, ...]:
+def judge(subject: Subject) -> tuple[CheckResult, ...]:
     """Whether a step sends a PATCH of properties to a type that does not take one."""
     step = subject.step
-    written = [name for name in step.request.body if name.casefold() != _TAGS]
+    written = [name for name in step.request.body if fold(name) != _TAGS]
     if step.request.method.upper() != "PATCH" or not written:
         return ()
     kind = subject.target_type
     # Settings under config/ are kinds of their own, told apart by their names.
     named = f"{kind}/{step.target_id.rpartition('/')[2]}"
     for entry in UNPATCHABLE:
-        if entry.type in (kind.casefold(), named.casefold()):
+        if entry.type in (fold(kind), fold(named)):
             return (
-                Finding(
+                CheckResult(
                     check=Check.PATCH,
-                    verdict=Verdict.BLOCKS,
+                    status=CheckStatus.BLOCKED,
                     message=f"a PATCH does not change {', '.join(written)} of {kind}: {entry.why}",
                     evidence=(f"PATCH {kind}",),
                     advice='give the fix the kind "put", which sends the whole merged body, or "template"',

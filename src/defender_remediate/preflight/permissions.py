@@ -8,8 +8,9 @@ from typing import Any
 import attrs
 
 from defender_remediate import wire
+from defender_remediate.casing import fold
 from defender_remediate.errors import MalformedResponseError
-from defender_remediate.models.finding import Check, Finding, Verdict
+from defender_remediate.models.check import Check, CheckResult, CheckStatus
 from defender_remediate.preflight.subject import Demand
 
 _ADVICE = "have a role assigned there, or above, that contains them; it takes some minutes to count, so plan again then"
@@ -56,8 +57,8 @@ def matches(pattern: str, action: str) -> bool:
 
     Takes no longer for a pattern with many stars, as a regular expression would.
     """
-    first, *rest = pattern.casefold().split("*")
-    text = action.casefold()
+    first, *rest = fold(pattern).split("*")
+    text = fold(action)
     if not rest:
         return text == first
     *between, last = rest
@@ -77,7 +78,7 @@ def lacking(actions: Iterable[str], grants: Sequence[Grant]) -> tuple[str, ...]:
     return tuple(action for action in actions if not any(grant.names(action) for grant in grants))
 
 
-def judge(demand: Demand, grants: Sequence[Grant], looked_at: Sequence[str]) -> tuple[Finding, ...]:
+def judge(demand: Demand, grants: Sequence[Grant], looked_at: Sequence[str]) -> tuple[CheckResult, ...]:
     """What the caller's roles lack of a demand.
 
     Entries are a union: an action is allowed when one entry gives it, whatever another one leaves out. An entry with a
@@ -97,9 +98,9 @@ def judge(demand: Demand, grants: Sequence[Grant], looked_at: Sequence[str]) -> 
     if doubtful:
         conditions = {grant.condition for grant in grants if grant.condition and any(map(grant.names, doubtful))}
         found.append(
-            Finding(
+            CheckResult(
                 check=Check.PERMISSION,
-                verdict=Verdict.WARNS,
+                status=CheckStatus.WARNING,
                 message=f"only a role with a condition gives {', '.join(doubtful)}",
                 evidence=tuple(f"condition: {condition}" for condition in sorted(conditions)),
                 advice="see whether the condition lets this change through",
@@ -108,7 +109,7 @@ def judge(demand: Demand, grants: Sequence[Grant], looked_at: Sequence[str]) -> 
     return tuple(found)
 
 
-def _missing(demand: Demand, missing: Sequence[str], grants: Sequence[Grant], looked_at: Sequence[str]) -> Finding:
+def _missing(demand: Demand, missing: Sequence[str], grants: Sequence[Grant], looked_at: Sequence[str]) -> CheckResult:
     taken = {
         f"{action} is taken out again by the notAction {grant.excluding(action)!r} of its role"
         for action in missing
@@ -118,12 +119,12 @@ def _missing(demand: Demand, missing: Sequence[str], grants: Sequence[Grant], lo
     evidence = (*(f"no role gives it at {place}" for place in looked_at), *sorted(taken))
     if demand.is_certain:
         message = f"the caller lacks {', '.join(missing)}"
-        return Finding(
-            check=Check.PERMISSION, verdict=Verdict.BLOCKS, message=message, evidence=evidence, advice=_ADVICE
+        return CheckResult(
+            check=Check.PERMISSION, status=CheckStatus.BLOCKED, message=message, evidence=evidence, advice=_ADVICE
         )
-    return Finding(
+    return CheckResult(
         check=Check.PERMISSION,
-        verdict=Verdict.WARNS,
+        status=CheckStatus.WARNING,
         message=f"the caller may lack {', '.join(missing)}, which something that this change links to asks for",
         evidence=evidence,
         advice="see that the caller has it on what is linked",

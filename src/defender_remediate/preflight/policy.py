@@ -9,11 +9,12 @@ from typing import Any
 import attrs
 
 from defender_remediate import wire
+from defender_remediate.casing import fold
 from defender_remediate.errors import MalformedResponseError
 from defender_remediate.fixes.diff import settled
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.json_values import ABSENT, canonical, thaw
-from defender_remediate.models.finding import Check, Finding, Verdict
+from defender_remediate.models.check import Check, CheckResult, CheckStatus
 from defender_remediate.preflight.scopes import covers, lies_in, scope_of
 from defender_remediate.preflight.subject import Subject
 
@@ -68,7 +69,7 @@ class Assignment:
             scope=wire.text(properties, "scope") or scope_of(own),
             definition_id=wire.text(properties, "policyDefinitionId"),
             not_scopes=wire.texts(properties, "notScopes"),
-            is_enforced=wire.text(properties, "enforcementMode").casefold() != "donotenforce",
+            is_enforced=fold(wire.text(properties, "enforcementMode")) != "donotenforce",
             values={name: wire.pick(given, "value") for name, given in parameters.items()},
             overrides=tuple(wire.text(one, "value") for one in (overrides if isinstance(overrides, list) else ())),
         )
@@ -76,7 +77,7 @@ class Assignment:
     @property
     def is_initiative(self) -> bool:
         """Whether it assigns a set of policies."""
-        return _SET in self.definition_id.casefold()
+        return _SET in fold(self.definition_id)
 
     def holds_at(self, place: str) -> bool:
         """Whether it is enforced at a place."""
@@ -97,12 +98,12 @@ def could_refuse(assignment: Assignment, definition: Any) -> bool:
         assignment: The assignment.
         definition: The body of the single policy that it assigns; None when it was not read. What is not known could.
     """
-    if any(effect.casefold() not in HARMLESS for effect in assignment.overrides):
+    if any(fold(effect) not in HARMLESS for effect in assignment.overrides):
         return True
     if not assignment.is_initiative:
-        return _effect(assignment, definition).casefold() not in HARMLESS
-    is_benchmark = bare_name(assignment.definition_id).casefold() == BENCHMARK
-    return not is_benchmark or any(wire.text(value).casefold() in _STRICT for value in assignment.values.values())
+        return fold(_effect(assignment, definition)) not in HARMLESS
+    is_benchmark = fold(bare_name(assignment.definition_id)) == BENCHMARK
+    return not is_benchmark or any(fold(wire.text(value)) in _STRICT for value in assignment.values.values())
 
 
 def could_look_at_names(definition: Any) -> bool:
@@ -148,11 +149,11 @@ def members(assignment: Assignment, definition: Any) -> tuple[tuple[str, str], .
 def content(subject: Subject) -> dict[str, Any]:
     """The resource as it will be, without what tells it from others of its kind: the same content is asked about once."""
     body = settled(subject.after)
-    known = {name: thaw(value) for name, value in body.items() if name.casefold() not in _NOT_CONTENT}
+    known = {name: thaw(value) for name, value in body.items() if fold(name) not in _NOT_CONTENT}
     return {"type": subject.target_type, **known}
 
 
-def judge(answer: Any, subject: Subject) -> tuple[Finding, ...]:
+def judge(answer: Any, subject: Subject) -> tuple[CheckResult, ...]:
     """What ``checkPolicyRestrictions`` says about a step.
 
     A policy that denies the content blocks, and so does one that denies a value that the step sets, or requires a member
@@ -167,29 +168,31 @@ def judge(answer: Any, subject: Subject) -> tuple[Finding, ...]:
     if (evaluated is None and restricted is None) or not _are_lists(evaluations, restricted):
         raise MalformedResponseError("checkPolicyRestrictions: the answer has neither evaluations nor restrictions")
     found = [*_of_content(evaluations or []), *_of_fields(restricted or [], subject)]
-    return tuple(sorted(dict.fromkeys(found), key=lambda one: (one.verdict.value, one.message, one.evidence)))
+    return tuple(sorted(dict.fromkeys(found), key=lambda one: (one.status.value, one.message, one.evidence)))
 
 
 def _are_lists(*values: Any) -> bool:
     return all(value is None or isinstance(value, list) for value in values)
 
 
-def _of_content(evaluations: Iterable[Any]) -> Iterator[Finding]:
+def _of_content(evaluations: Iterable[Any]) -> Iterator[CheckResult]:
     for item in evaluations:
-        result = wire.text(item, "evaluationResult").casefold()
-        effect = wire.text(wire.pick(item, "effectDetails"), "policyEffect").casefold()
+        result = fold(wire.text(item, "evaluationResult"))
+        effect = fold(wire.text(wire.pick(item, "effectDetails"), "policyEffect"))
         policy = wire.pick(item, "policyInfo")
         if result == "compliant" or effect in HARMLESS:
             continue
         if effect in _CHANGING:
-            yield _finding(Verdict.WARNS, "a policy will change what is sent", policy)
+            yield _finding(CheckStatus.WARNING, "a policy will change what is sent", policy)
         elif result == "noncompliant":
-            yield _finding(Verdict.BLOCKS, "a deny policy refuses the resource as it would be", policy)
+            yield _finding(CheckStatus.BLOCKED, "a deny policy refuses the resource as it would be", policy)
         else:
-            yield _finding(Verdict.UNCHECKED, f"a deny policy could not be evaluated ({result or 'no result'})", policy)
+            yield _finding(
+                CheckStatus.UNCHECKED, f"a deny policy could not be evaluated ({result or 'no result'})", policy
+            )
 
 
-def _of_fields(restrictions: Iterable[Any], subject: Subject) -> Iterator[Finding]:
+def _of_fields(restrictions: Iterable[Any], subject: Subject) -> Iterator[CheckResult]:
     for item in restrictions:
         field = wire.text(item, "field")
         found = wire.pick(item, "restrictions")
@@ -197,26 +200,25 @@ def _of_fields(restrictions: Iterable[Any], subject: Subject) -> Iterator[Findin
             yield from _of_field(field, one, subject)
 
 
-def _of_field(field: str, restriction: Any, subject: Subject) -> Iterator[Finding]:
-    result = wire.text(restriction, "result").casefold()
-    effect = wire.text(restriction, "policyEffect").casefold()
+def _of_field(field: str, restriction: Any, subject: Subject) -> Iterator[CheckResult]:
+    result = fold(wire.text(restriction, "result"))
+    effect = fold(wire.text(restriction, "policyEffect"))
     reason = wire.text(restriction, "reason")
-    values = {value.casefold() for value in wire.texts(restriction, "values")}
+    values = {fold(value) for value in wire.texts(restriction, "values")}
     policy = wire.pick(restriction, "policy")
     path = _path(field, subject)
     told = (reason,) if reason else ()
     is_set = any(
-        change.path.casefold() == path or path.startswith(f"{change.path.casefold()}.")
-        for change in subject.step.changes
+        fold(change.path) == path or path.startswith(f"{fold(change.path)}.") for change in subject.step.changes
     )
     if result == "deny" and effect not in HARMLESS and is_set and (not values or _value(subject, path) in values):
-        yield _finding(Verdict.BLOCKS, f"a deny policy refuses the value of {field}", policy, *told)
+        yield _finding(CheckStatus.BLOCKED, f"a deny policy refuses the value of {field}", policy, *told)
     elif result == "required" and effect == "deny" and _is_plain(field):
         value = _value(subject, path)
         if not value or (values and value not in values):
-            yield _finding(Verdict.BLOCKS, f"a deny policy requires {field}", policy, *told)
+            yield _finding(CheckStatus.BLOCKED, f"a deny policy requires {field}", policy, *told)
     elif result == "removed" and is_set:
-        yield _finding(Verdict.WARNS, f"a policy takes {field} out of what is sent", policy, *told)
+        yield _finding(CheckStatus.WARNING, f"a policy takes {field} out of what is sent", policy, *told)
 
 
 def _is_plain(field: str) -> bool:
@@ -226,8 +228,8 @@ def _is_plain(field: str) -> bool:
 
 def _path(field: str, subject: Subject) -> str:
     """Where a field is in the body, in lower case. The alias of a property ends in its path below ``properties``."""
-    folded = field.casefold()
-    prefix = f"{subject.target_type.casefold()}/"
+    folded = fold(field)
+    prefix = f"{fold(subject.target_type)}/"
     return f"properties.{folded.removeprefix(prefix)}" if folded.startswith(prefix) else folded
 
 
@@ -237,10 +239,10 @@ def _value(subject: Subject, path: str) -> str:
     except ValueError:
         # An alias of an array, such as rules[*].value, is no path.
         return ""
-    return "" if found is ABSENT else wire.text(found).casefold()
+    return "" if found is ABSENT else fold(wire.text(found))
 
 
-def _finding(verdict: Verdict, message: str, policy: Any, *more: str) -> Finding:
+def _finding(verdict: CheckStatus, message: str, policy: Any, *more: str) -> CheckResult:
     ids = (wire.text(policy, name) for name in ("policyAssignmentId", "policyDefinitionId"))
     evidence = (*(text for text in ids if text), *more)
-    return Finding(check=Check.POLICY, verdict=verdict, message=message, evidence=evidence, advice=_ADVICE)
+    return CheckResult(check=Check.POLICY, status=verdict, message=message, evidence=evidence, advice=_ADVICE)

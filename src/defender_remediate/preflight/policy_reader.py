@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from defender_remediate.arm.session import ArmSession
+from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError, NotFoundError
 from defender_remediate.json_values import canonical
-from defender_remediate.models.finding import Finding
+from defender_remediate.models.check import CheckResult
 from defender_remediate.preflight import exemptions as exempting
 from defender_remediate.preflight.attached import exemptions, policy_assignments
 from defender_remediate.preflight.policy import (
@@ -44,7 +45,7 @@ class Policies:
         self._answers: Once[Any] = Once()
         self._offering = Offering()
 
-    def judge(self, subject: Subject) -> tuple[Finding, ...]:
+    def judge(self, subject: Subject) -> tuple[CheckResult, ...]:
         """What deny policies refuse of a step. A deployment is left to its own what-if, which evaluates policies.
 
         Raises:
@@ -62,7 +63,7 @@ class Policies:
         is_named = any(could_look_at_names(self._single(one)) for one in refusing)
         return judge(self._answer(subject, self._content(subject, is_named=is_named)), subject)
 
-    def judge_exemptions(self, subject: Subject) -> tuple[Finding, ...]:
+    def judge_exemptions(self, subject: Subject) -> tuple[CheckResult, ...]:
         """Which exemptions in force are for the policies behind a step.
 
         Raises:
@@ -74,12 +75,12 @@ class Policies:
         found = exempting.in_force(self.exemptions.at(place), place, self._session.clock.now())
         if not found:
             return ()
-        known = {one.id.casefold(): one for one in self.assignments.at(place)}
+        known = {fold(one.id): one for one in self.assignments.at(place)}
         made_of: dict[str, tuple[tuple[str, str], ...]] = {}
         for exemption in found:
             own = exemption.assignment_id
-            assignment = known.get(own.casefold()) or self._assignment(own)
-            made_of[own.casefold()] = self._members(assignment)
+            assignment = known.get(fold(own)) or self._assignment(own)
+            made_of[fold(own)] = self._members(assignment)
         return exempting.judge(subject.policies, found, made_of)
 
     def _members(self, assignment: Assignment | None) -> tuple[tuple[str, str], ...]:
@@ -95,11 +96,11 @@ class Policies:
             try:
                 return Assignment.from_rest(self._session.get_newest(assignment_id, api_versions=versions).body)
             except NotFoundError as error:
-                if error.code.casefold() != _GONE:
+                if fold(error.code) != _GONE:
                     raise
                 return None
 
-        return self._assigned.get(assignment_id.casefold(), read)
+        return self._assigned.get(fold(assignment_id), read)
 
     def _single(self, assignment: Assignment) -> Any:
         """The definition of a single policy; None for an initiative, and when it cannot be read."""
@@ -115,7 +116,7 @@ class Policies:
         def read() -> Any:
             return self._session.get_newest(definition_id, api_versions=_DEFINITIONS).body
 
-        return self._definitions.get(definition_id.casefold(), read)
+        return self._definitions.get(fold(definition_id), read)
 
     def _content(self, subject: Subject, *, is_named: bool) -> dict[str, Any]:
         """The content to ask about: with its name where it may matter, else without, so that equal ones are asked once."""
@@ -135,5 +136,5 @@ class Policies:
             body = {"resourceDetails": details}
             return self._session.query(path, api_version=_RESTRICTIONS, body=body).body
 
-        key = (path.casefold(), canonical(details))
+        key = (fold(path), canonical(details))
         return self._answers.get(key, lambda: self._offering.ask(subscription_of(scope), read))

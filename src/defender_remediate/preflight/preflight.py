@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from defender_remediate.arm.session import ArmSession
+from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError
-from defender_remediate.models.finding import Check, Finding
+from defender_remediate.models.check import Check, CheckResult
 from defender_remediate.preflight import attached as lists
 from defender_remediate.preflight import deny_assignments as deny
 from defender_remediate.preflight import locks, ownership, subscriptions
@@ -26,7 +27,7 @@ from defender_remediate.preflight.subject import Subject, demands
 from defender_remediate.preflight.subscription_reader import Subscriptions
 from defender_remediate.preflight.unavailable import failed
 
-Judge = Callable[[Subject], Iterable[Finding]]
+Judge = Callable[[Subject], Iterable[CheckResult]]
 
 
 class Preflight:
@@ -72,7 +73,7 @@ class Preflight:
                 reads.setdefault(key, _quiet(read))
         return tuple(reads.values())
 
-    def findings(self, subject: Subject) -> tuple[Finding, ...]:
+    def check_results(self, subject: Subject) -> tuple[CheckResult, ...]:
         """What all checks find about a step, in the same order each time."""
         return tuple(finding for check, what, judge in self._checks for finding in _made(check, what, judge, subject))
 
@@ -87,18 +88,18 @@ class Preflight:
         if subject.policies:
             yield ("exemptions", own), lambda: self._policies.exemptions.at(place)
         for namespace in namespaces(subject):
-            yield ("provider", own, namespace.casefold()), partial(self._providers.body, own, namespace)
+            yield ("provider", own, fold(namespace)), partial(self._providers.body, own, namespace)
         for demand in demands(subject):
             group = group_of(demand.place)
-            yield ("roles", group.casefold()), partial(self._roles.at, group)
+            yield ("roles", fold(group)), partial(self._roles.at, group)
 
-    def _of_subscription(self, subject: Subject) -> tuple[Finding, ...]:
+    def _of_subscription(self, subject: Subject) -> tuple[CheckResult, ...]:
         return subscriptions.judge(self._subscriptions.body(subscription_of(subject.step.target_id)))
 
-    def _of_roles(self, subject: Subject) -> Iterable[Finding]:
+    def _of_roles(self, subject: Subject) -> Iterable[CheckResult]:
         return [finding for demand in demands(subject) for finding in self._roles.judge(demand)]
 
-    def _of_denials(self, subject: Subject) -> Iterable[Finding]:
+    def _of_denials(self, subject: Subject) -> Iterable[CheckResult]:
         return [
             finding
             for demand in demands(subject)
@@ -109,14 +110,14 @@ class Preflight:
         return self._caller.get("caller", lambda: object_id(self._session))
 
 
-def _made(check: Check, what: str, judge: Judge, subject: Subject) -> tuple[Finding, ...]:
+def _made(check: Check, what: str, judge: Judge, subject: Subject) -> tuple[CheckResult, ...]:
     try:
         return tuple(judge(subject))
     except DefenderRemediateError as error:
         return (failed(check, what, error),)
 
 
-def _of_owners(subject: Subject) -> tuple[Finding, ...]:
+def _of_owners(subject: Subject) -> tuple[CheckResult, ...]:
     return ownership.judge(subject.written_id, subject.written_body)
 
 

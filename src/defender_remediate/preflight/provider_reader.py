@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from defender_remediate.arm.session import ArmSession
-from defender_remediate.models.finding import Finding
+from defender_remediate.casing import fold
+from defender_remediate.models.check import CheckResult
 from defender_remediate.preflight.providers import judge, namespaces
 from defender_remediate.preflight.scopes import subscription_of
 from defender_remediate.preflight.single_flight import Offering, Once
@@ -26,7 +27,7 @@ class Providers:
         self._once: Once[Any] = Once()
         self._offering = Offering()
 
-    def judge(self, subject: Subject) -> Iterable[Finding]:
+    def judge(self, subject: Subject) -> Iterable[CheckResult]:
         """What registration and versions stop of a step.
 
         Raises:
@@ -47,9 +48,9 @@ class Providers:
         """
         path = f"/subscriptions/{subscription}/providers/{namespace}"
         return self._once.get(
-            path.casefold(),
+            fold(path),
             lambda: self._offering.ask(
-                f"{subscription}/{namespace}".casefold(),
+                fold(f"{subscription}/{namespace}"),
                 lambda: self._session.get_newest(path, api_versions=_VERSIONS).body,
             ),
         )

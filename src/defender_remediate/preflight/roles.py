@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from defender_remediate.arm.session import ArmSession
+from defender_remediate.casing import fold
 from defender_remediate.errors import RequestError
-from defender_remediate.models.finding import Finding
+from defender_remediate.models.check import CheckResult
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.preflight.permissions import Grant, judge, lacking
 from defender_remediate.preflight.scopes import group_of, parts, subscription_of
@@ -34,9 +35,9 @@ class Roles:
         """
         # What is refused at a subscription, where it is not promised, may be there for its groups.
         gate = f"{subscription_of(scope)} {len(parts(group_of(scope)))}"
-        return self._once.get(scope.casefold(), lambda: self._offering.ask(gate, lambda: self._read(scope)))
+        return self._once.get(fold(scope), lambda: self._offering.ask(gate, lambda: self._read(scope)))
 
-    def judge(self, demand: Demand) -> tuple[Finding, ...]:
+    def judge(self, demand: Demand) -> tuple[CheckResult, ...]:
         """What the caller lacks of a demand.
 
         Raises:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 
+from defender_remediate.casing import fold
+
 _MANAGEMENT_GROUP = ("providers", "microsoft.management", "managementgroups")
 _ATTACHED = re.compile(r"/providers/Microsoft\.Authorization/", re.IGNORECASE)
 
 
 def parts(place: str) -> tuple[str, ...]:
     """The segments of an id, in lower case."""
-    return tuple(segment for segment in place.casefold().split("/") if segment)
+    return tuple(segment for segment in fold(place).split("/") if segment)
 
 
 def covers(scope: str, place: str) -> bool:
@@ -43,14 +45,14 @@ def subscription_of(place: str) -> str:
 def group_of(place: str) -> str:
     """The resource group that a place is in, or the subscription when it is in no group."""
     segments = [segment for segment in place.split("/") if segment]
-    is_grouped = len(segments) > 3 and segments[2].casefold() == "resourcegroups"
+    is_grouped = len(segments) > 3 and fold(segments[2]) == "resourcegroups"
     return "/" + "/".join(segments[: 4 if is_grouped else 2])
 
 
 def type_of(place: str) -> str:
     """The type of what an id names, in its own casing; of a collection the type of its members; empty for none."""
     segments = [segment for segment in place.split("/") if segment]
-    heads = [at for at, segment in enumerate(segments) if segment.casefold() == "providers"]
+    heads = [at for at, segment in enumerate(segments) if fold(segment) == "providers"]
     if not heads:
         return ""
     own = segments[heads[-1] + 1 :]
@@ -60,7 +62,7 @@ def type_of(place: str) -> str:
 def name_of(place: str) -> str:
     """The name of what an id names, as Azure writes it: of a child with those of its parents, ``server/database``."""
     segments = [segment for segment in place.split("/") if segment]
-    heads = [at for at, segment in enumerate(segments) if segment.casefold() == "providers"]
+    heads = [at for at, segment in enumerate(segments) if fold(segment) == "providers"]
     return "/".join(segments[heads[-1] + 3 :: 2]) if heads else ""
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.models.plan import RemediationStep
 from defender_remediate.preflight.scopes import covers, group_of, names_it, type_of
 
@@ -34,7 +35,7 @@ class Subject:
     @property
     def deploys(self) -> bool:
         """Whether it is an ARM template deployment."""
-        return type_of(self.step.request.path).casefold() == "microsoft.resources/deployments"
+        return fold(type_of(self.step.request.path)) == "microsoft.resources/deployments"
 
     @property
     def is_elsewhere(self) -> bool:
@@ -95,7 +96,7 @@ def demands(subject: Subject) -> tuple[Demand, ...]:
 
 def _places(subject: Subject, action: str, linked: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, bool], ...]:
     step = subject.step
-    if _type_in(action) == subject.target_type.casefold() and not subject.deploys:
+    if _type_in(action) == fold(subject.target_type) and not subject.deploys:
         return ((step.target_id, True),)
     if subject.is_elsewhere and names_it(action, subject.target_type):
         return ((subject.written_id, True),)
@@ -103,15 +104,15 @@ def _places(subject: Subject, action: str, linked: Mapping[str, tuple[str, ...]]
     links = linked.get(_type_in(action), ())
     if links and not is_own:
         return tuple((link, True) for link in links)
-    if subject.deploys and (action.casefold().startswith("microsoft.resources/deployments/") or not is_own):
+    if subject.deploys and (fold(action).startswith("microsoft.resources/deployments/") or not is_own):
         return ((group_of(step.request.path), True),)
-    if not is_own and action.casefold().startswith(_ABOUT_THE_RESOURCE):
+    if not is_own and fold(action).startswith(_ABOUT_THE_RESOURCE):
         return ((subject.written_id, True),)
     return ((step.resource_id, is_own),)
 
 
 def _type_in(action: str) -> str:
-    segments = action.casefold().split("/")
+    segments = fold(action).split("/")
     return "/".join(segments[: -2 if segments[-1] == "action" else -1])
 
 
@@ -119,8 +120,8 @@ def _links(body: Any) -> dict[str, tuple[str, ...]]:
     """The resource ids in a request, each once, by the type of what they name, in lower case."""
     found: dict[str, dict[str, str]] = {}
     for text in _texts(body):
-        if text.casefold().startswith("/subscriptions/"):
-            found.setdefault(type_of(text).casefold(), {}).setdefault(text.casefold(), text)
+        if fold(text).startswith("/subscriptions/"):
+            found.setdefault(fold(type_of(text)), {}).setdefault(fold(text), text)
     return {kind: tuple(named.values()) for kind, named in found.items()}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from defender_remediate import wire
 from defender_remediate.arm.session import ArmSession
+from defender_remediate.casing import fold
 from defender_remediate.errors import RequestError
 from defender_remediate.preflight.single_flight import Once
 
@@ -26,7 +27,7 @@ class Subscriptions:
             RequestError, ConnectionFailedError, MalformedResponseError: It cannot be read.
         """
         path = f"/subscriptions/{subscription_id}"
-        return self._once.get(path.casefold(), lambda: self._session.get(path, api_version=_VERSION).body)
+        return self._once.get(fold(path), lambda: self._session.get(path, api_version=_VERSION).body)
 
     def tenant(self, subscription_id: str) -> str:
         """The tenant's id, in lower case; empty when this caller is not told.
@@ -35,7 +36,7 @@ class Subscriptions:
             ConnectionFailedError, MalformedResponseError: No answer, or a broken one.
         """
         try:
-            return wire.text(self.body(subscription_id), "tenantId").casefold()
+            return fold(wire.text(self.body(subscription_id), "tenantId"))
         except RequestError:
             # A caller with rights on a group only may not read the subscription; its id is bound by the steps.
             return ""

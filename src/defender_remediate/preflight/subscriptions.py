@@ -7,7 +7,8 @@ from typing import Any
 import attrs
 
 from defender_remediate import wire
-from defender_remediate.models.finding import Check, Finding, Verdict
+from defender_remediate.casing import fold
+from defender_remediate.models.check import Check, CheckResult, CheckStatus
 
 _ENABLE = "enable the subscription again: its owner or the billing administrator can"
 
@@ -17,18 +18,20 @@ class State:
     """One state that Azure knows, and what it means."""
 
     name: str
-    verdict: Verdict
+    status: CheckStatus
     why: str
     advice: str
 
 
 STATES = (
-    State(name="Disabled", verdict=Verdict.BLOCKS, why="resources can be read and not be changed", advice=_ENABLE),
-    State(name="Deleted", verdict=Verdict.BLOCKS, why="it is being removed with all that is in it", advice=_ENABLE),
-    State(name="Warned", verdict=Verdict.BLOCKS, why="it is about to be disabled, and is read-only", advice=_ENABLE),
+    State(name="Disabled", status=CheckStatus.BLOCKED, why="resources can be read and not be changed", advice=_ENABLE),
+    State(name="Deleted", status=CheckStatus.BLOCKED, why="it is being removed with all that is in it", advice=_ENABLE),
+    State(
+        name="Warned", status=CheckStatus.BLOCKED, why="it is about to be disabled, and is read-only", advice=_ENABLE
+    ),
     State(
         name="PastDue",
-        verdict=Verdict.WARNS,
+        status=CheckStatus.WARNING,
         why="a payment is overdue; writes still work",
         advice="settle it, or the subscription will be disabled",
     ),
@@ -36,27 +39,27 @@ STATES = (
 """Every state but Enabled."""
 
 
-def judge(body: Any) -> tuple[Finding, ...]:
+def judge(body: Any) -> tuple[CheckResult, ...]:
     """What the state of a subscription stops."""
     name = wire.text(body, "state")
-    if name.casefold() == "enabled":
+    if fold(name) == "enabled":
         return ()
     for state in STATES:
-        if state.name.casefold() == name.casefold():
+        if fold(state.name) == fold(name):
             message = f"the subscription is {state.name}: {state.why}"
             return (
-                Finding(
+                CheckResult(
                     check=Check.SUBSCRIPTION,
-                    verdict=state.verdict,
+                    status=state.status,
                     message=message,
                     evidence=(f"state: {name}",),
                     advice=state.advice,
                 ),
             )
     return (
-        Finding(
+        CheckResult(
             check=Check.SUBSCRIPTION,
-            verdict=Verdict.UNCHECKED,
+            status=CheckStatus.UNCHECKED,
             message=f"the subscription is in the state {name or '(none)'}, and what that allows is not known",
             evidence=(f"state: {name}",),
             advice="look at it in the portal",

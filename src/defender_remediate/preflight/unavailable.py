@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from defender_remediate.casing import fold
 from defender_remediate.errors import (
     DefenderRemediateError,
     MalformedResponseError,
@@ -11,7 +12,7 @@ from defender_remediate.errors import (
     ProviderNotRegisteredError,
     RequestError,
 )
-from defender_remediate.models.finding import Check, Finding, Verdict
+from defender_remediate.models.check import Check, CheckResult, CheckStatus
 
 _NO_SUCH_VERSION = frozenset({"invalidresourcetype", "noregisteredproviderfound", "invalidapiversionparameter"})
 _NO_SUCH_METHOD = frozenset({405, 501})
@@ -30,7 +31,7 @@ def is_not_offered(error: DefenderRemediateError) -> bool:
     """
     if not isinstance(error, RequestError) or isinstance(error, ProviderNotRegisteredError):
         return False
-    code = error.code.casefold()
+    code = fold(error.code)
     if error.status == 400:
         return code in _NO_SUCH_VERSION
     if isinstance(error, NotFoundError):
@@ -40,7 +41,7 @@ def is_not_offered(error: DefenderRemediateError) -> bool:
     return error.status in _NO_SUCH_METHOD
 
 
-def failed(check: Check, what: str, error: DefenderRemediateError) -> Finding:
+def failed(check: Check, what: str, error: DefenderRemediateError) -> CheckResult:
     """The finding that a failed read is: could not be checked, or a warning that there is nothing to ask here.
 
     It says the same each time the same happens, because a plan's digest covers what is found.
@@ -52,16 +53,16 @@ def failed(check: Check, what: str, error: DefenderRemediateError) -> Finding:
     """
     seen = (f"{error.method} {error.url}",) if isinstance(error, RequestError) and error.url else ()
     if is_not_offered(error):
-        return Finding(
+        return CheckResult(
             check=check,
-            verdict=Verdict.WARNS,
+            status=CheckStatus.WARNING,
             message=f"this endpoint does not offer {what} ({_word(error)}), so that nothing of the kind was looked at",
             evidence=seen,
             advice="nothing to do where there are none; on Azure itself, look at them by hand",
         )
-    return Finding(
+    return CheckResult(
         check=check,
-        verdict=Verdict.UNCHECKED,
+        status=CheckStatus.UNCHECKED,
         message=f"{what} could not be read: {_word(error)}",
         evidence=seen or ((error.message,) if isinstance(error, MalformedResponseError) else ()),
         advice=f"{error.hint or _ADVICE}; {_WAIVER.format(check=check)}",

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from defender_remediate.arm.reader import Reader
+from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError, PlanError
 from defender_remediate.execution.target_state import read_at
 from defender_remediate.fixes.diff import fingerprint, settled
@@ -31,7 +32,7 @@ def created_by(states: Iterable[StepState]) -> dict[str, CreatedResource]:
     """What steps have created and a rollback may remove, by id in lower case: as the journal says they left it."""
     results = (state.result for state in states if state.result is not None)
     found = (created for result in results for created in result.created)
-    return {created.resource_id.casefold(): created for created in found if may_be_removed(created.resource_id)}
+    return {fold(created.resource_id): created for created in found if may_be_removed(created.resource_id)}
 
 
 def to_remove(remove: Iterable[str], states: Iterable[StepState], *, run_id: str) -> frozenset[str]:
@@ -42,12 +43,12 @@ def to_remove(remove: Iterable[str], states: Iterable[StepState], *, run_id: str
     """
     known = created_by(states)
     for wanted in several(remove):
-        if str(wanted).casefold() not in known:
+        if fold(str(wanted)) not in known:
             those = ", ".join(created.resource_id for created in known.values()) or "nothing"
             raise InvalidInputError(
                 f"run {run_id} did not create {wanted!r} in the steps to undo", hint=f"what it created: {those}"
             )
-    return frozenset(wanted.casefold() for wanted in several(remove))
+    return frozenset(fold(wanted) for wanted in several(remove))
 
 
 def check_removals(plan: RemediationPlan, states: Iterable[StepState]) -> None:
@@ -62,8 +63,8 @@ def check_removals(plan: RemediationPlan, states: Iterable[StepState]) -> None:
     """
     known = created_by(states)
     for step in plan.steps:
-        created = known.get(step.target_id.casefold())
-        is_sound = step.request.path.casefold() == step.target_id.casefold() and step.compliant_when == GONE
+        created = known.get(fold(step.target_id))
+        is_sound = fold(step.request.path) == fold(step.target_id) and step.compliant_when == GONE
         if step.is_removal and (created is None or created.fingerprint != step.fingerprint or not is_sound):
             raise PlanError(
                 f"the plan removes {step.target_id}, which the run that it undoes did not create so",
@@ -100,10 +101,10 @@ def removals(state: StepState, wanted: Collection[str], *, reader: Reader) -> Pr
 def covers(created: Mapping[str, CreatedResource], step: RemediationStep) -> bool:
     """Whether removing these undoes all of a step: everything that it shows is a part of one of them."""
     if step.executor != "template":
-        return step.target_id.casefold() in created
+        return fold(step.target_id) in created
     # The preview of a deployment names what changes by the end of its id.
     return all(
-        any(key.endswith(f"/{change.path.partition(' ')[0].strip('/').casefold()}") for key in created)
+        any(key.endswith(f"/{fold(change.path.partition(' ')[0].strip('/'))}") for key in created)
         for change in step.changes
     )
 
@@ -131,7 +132,7 @@ def _step(step: RemediationStep, created: CreatedResource, current: Any) -> Reme
     etag = look_up(current, "etag")
     kind = ResourceId.parse(created.resource_id).type
     return RemediationStep(
-        id=sha256(["removal", step.id, created.resource_id.casefold(), created.fingerprint])[:16],
+        id=sha256(["removal", step.id, fold(created.resource_id), created.fingerprint])[:16],
         executor=step.executor,
         keys=step.keys,
         titles=step.titles,

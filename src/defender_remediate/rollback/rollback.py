@@ -8,6 +8,7 @@ from datetime import datetime
 import attrs
 
 from defender_remediate import wire
+from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError
 from defender_remediate.execution.step import StepRunner
 from defender_remediate.fixes.diff import changes, fingerprint, settled
@@ -69,7 +70,7 @@ def _one(state: StepState, removed: Collection[str], runner: StepRunner, began: 
         return _skipped(step, SkipReason.NOT_APPLIED, "nothing of it was sent")
     if _was_refused(state):
         return _skipped(step, SkipReason.NOT_APPLIED, "Azure took nothing of it")
-    if step.way_back is None:
+    if step.undo_request is None:
         return _without_way_back(state, removals(state, removed, reader=runner.session))
     try:
         current = runner.read(step)
@@ -81,8 +82,8 @@ def _one(state: StepState, removed: Collection[str], runner: StepRunner, began: 
         return _skipped(step, SkipReason.CHANGED_SINCE, "it was deleted and made anew since, so it is somebody else's")
     kept, lost = _held(state)
     found = restoration(kept, settled(current))
-    moved = found.left_alone
-    found = attrs.evolve(found, left_alone=(*moved, *lost))
+    moved = found.preserved
+    found = attrs.evolve(found, preserved=(*moved, *lost))
     if not found.restored:
         reason = SkipReason.CHANGED_SINCE if moved else SkipReason.NOTHING_TO_RESTORE
         return _skipped(step, reason, _why_nothing(moved, lost))
@@ -109,13 +110,13 @@ def _is_another(current: object, began: datetime) -> bool:
 def _without_way_back(state: StepState, going: Prepared) -> Prepared:
     """What a step created goes as it was asked for; what else it did stays, and the plan says so."""
     step = state.step
-    gone = {one.target_id.casefold() for one in going.steps}
+    gone = {fold(one.target_id) for one in going.steps}
     created = created_by([state])
     if gone and covers({key: created[key] for key in gone}, step):
         return going
     if created and not going.removable and not going.steps and not going.skipped and covers(created, step):
         return _skipped(step, SkipReason.NOTHING_TO_RESTORE, "what it created is gone, or not as the run left it")
-    rest = _skipped(step, SkipReason.NO_WAY_BACK, _why_not(step, is_removable=bool(going.removable)))
+    rest = _skipped(step, SkipReason.NO_UNDO, _why_not(step, is_removable=bool(going.removable)))
     return attrs.evolve(going, skipped=(*going.skipped, *rest.skipped))
 
 
@@ -150,14 +151,14 @@ def _step(step: RemediationStep, current: object, found: Restoration) -> Remedia
         id=sha256(["rollback", step.id, there.path, there.body, fingerprint(current)])[:16],
         changes=changes(now, found.body),
         request=there,
-        way_back=back,
+        undo_request=back,
         fingerprint=fingerprint(current),
         compliant_when=is_restored(found.body, found.restored),
         impact_reason=_undone(step.impact_reason),
-        left_alone=found.left_alone,
+        preserved=found.preserved,
         irreversible_keys=(),
         creates=(),
-        findings=(),
+        check_results=(),
     )
 
 
@@ -168,7 +169,7 @@ def _undone(reason: str) -> str:
 
 
 def _request(step: RemediationStep, before: dict[str, object], after: dict[str, object]) -> PlannedRequest:
-    body = difference(before, after) if step.request.lays_over else merge_patch(before, after)
+    body = difference(before, after) if step.request.is_merge_patch else merge_patch(before, after)
     # The etag of then is none of now; a type that asks for any takes any.
     return attrs.evolve(step.request, body=body, if_match="*" if step.request.if_match == "*" else "")
 

@@ -7,7 +7,8 @@ from typing import Protocol
 
 import attrs
 
-from defender_remediate.errors import DefenderRemediateError, NotFoundError, ProviderNotRegisteredError
+from defender_remediate.casing import fold
+from defender_remediate.errors import DefenderRemediateError, NotFoundError
 from defender_remediate.execution.retry import step_error
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus, RecommendationMetadata
 from defender_remediate.redaction import redact_text
@@ -70,8 +71,6 @@ class Inquiry:
     def _answer(self, resource_id: str, key: str) -> Answer:
         try:
             return Answer(key=key, assessment=self.reader.get_assessment(resource_id, key))
-        except ProviderNotRegisteredError as error:
-            return Answer(key=key, error=_told(error))
         except NotFoundError:
             return Answer(key=key)
         except DefenderRemediateError as error:
@@ -79,7 +78,7 @@ class Inquiry:
 
     def learn_about(self, keys: Iterable[str], known: Known) -> Known:
         """What is known, with the metadata of these keys: one request each, or one listing when they are many."""
-        missing = sorted({key.casefold() for key in keys} - known.about.keys())
+        missing = sorted({fold(key) for key in keys} - known.about.keys())
         for few in ([key] for key in missing) if len(missing) <= _FEW_KEYS else (missing,):
             known = self._learned(few, known)
         return known
@@ -87,7 +86,7 @@ class Inquiry:
     def _learned(self, keys: Sequence[str], known: Known) -> Known:
         try:
             found = [self.reader.get_metadata(*keys)] if len(keys) == 1 else self.reader.list_metadata()
-            about = {item.key.casefold(): item for item in found}
+            about = {fold(item.key): item for item in found}
         except DefenderRemediateError as error:
             told = f"the metadata of the recommendation could not be read: {_told(error)}"
             return attrs.evolve(known, unread=(*known.unread, told))
@@ -96,7 +95,7 @@ class Inquiry:
 
     def learn_others(self, resource_ids: Iterable[str], known: Known) -> Known:
         """What is known, with everything that is unhealthy on these resources or below them. Makes one listing."""
-        places = frozenset(resource_id.strip("/").casefold() for resource_id in resource_ids)
+        places = frozenset(fold(resource_id.strip("/")) for resource_id in resource_ids)
         try:
             listed = self.reader.list_assessments(status=AssessmentStatus.UNHEALTHY)
             others = tuple(item for item in listed if not places.isdisjoint(_self_and_above(item.resource_id)))
@@ -109,16 +108,16 @@ class Inquiry:
 def folded(pair: Pair) -> Pair:
     """The same pair however Azure spells it."""
     resource_id, key = pair
-    return resource_id.strip("/").casefold(), key.casefold()
+    return fold(resource_id.strip("/")), fold(key)
 
 
 def _suspects(others: Iterable[Assessment], places: frozenset[str]) -> Iterator[str]:
     # Only what is on the resource itself can come from the same policy definition.
-    return (item.key for item in others if item.resource_id.strip("/").casefold() in places)
+    return (item.key for item in others if fold(item.resource_id.strip("/")) in places)
 
 
 def _self_and_above(resource_id: str) -> Iterator[str]:
-    segments = resource_id.strip("/").casefold().split("/")
+    segments = fold(resource_id.strip("/")).split("/")
     return ("/".join(segments[:count]) for count in range(len(segments), 0, -1))
 
 

@@ -12,6 +12,7 @@ from functools import partial
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.models.diagnosis import Cause, Diagnosis, moment
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus
 from defender_remediate.models.result import Health, Outcome
@@ -69,7 +70,7 @@ def _deleted(case: Case, answer: Answer, known: Known) -> Diagnosis | None:
         message="the resource does not exist any more, or the caller may not see it",
         evidence=_evidence(case, answer),
         advice="nothing to do: its assessment goes with time" if listed else "nothing to do",
-        look_again=_after(case.now, known.freshness(answer.key).latest) if listed else None,
+        recheck_at=_after(case.now, known.freshness(answer.key).latest) if listed else None,
     )
 
 
@@ -123,7 +124,7 @@ def _not_applicable(case: Case, answer: Answer, known: Known) -> Diagnosis | Non
             message="the resource is exempt from the recommendation",
             advice="nothing to do; to have it judged, remove the exemption, which takes effect within 24 hours",
         )
-    if found.cause.casefold() == "offbypolicy":
+    if fold(found.cause) == "offbypolicy":
         return told(
             cause=Cause.OFF_BY_POLICY,
             message="the policy behind the recommendation is switched off for the resource",
@@ -166,7 +167,7 @@ def _not_fixed(case: Case, answer: Answer, known: Known) -> Diagnosis | None:
         cause=Cause.NOT_FIXED,
         message="Defender for Cloud found it unhealthy after it was planned"
         if found_later
-        else f"the run did not make it compliant: {result.outcome}",
+        else f"the run did not make it compliant: {result.outcome.label}",
         evidence=(*((redact_text(str(error)),) if error else ()), *_evidence(case, answer)),
         advice=error.hint if error and error.hint else "plan it again",
     )
@@ -189,7 +190,7 @@ def _not_looked_again(case: Case, answer: Answer, known: Known) -> Diagnosis | N
     freshness = known.freshness(answer.key)
     if not answer.is_unhealthy or _looked_again(case, answer, freshness):
         return None
-    about = known.about.get(answer.key.casefold())
+    about = known.about.get(fold(answer.key))
     elapsed = case.elapsed.total_seconds()
     is_overdue = elapsed >= freshness.latest
     told = partial(Diagnosis, evidence=(*_evidence(case, answer), *known.unread))
@@ -199,14 +200,14 @@ def _not_looked_again(case: Case, answer: Answer, known: Known) -> Diagnosis | N
             cause=Cause.PREVIEW,
             message="the recommendation is in preview: it counts for nothing in the score and may be looked at late",
             advice="nothing to do for the score",
-            look_again=bound,
+            recheck_at=bound,
         )
     if elapsed < freshness.usual:
         return told(
             cause=Cause.TOO_SOON,
             message=f"Defender for Cloud looks again {freshness} after a change",
             advice="nothing to do: the resource is compliant",
-            look_again=_after(case.since, freshness.usual),
+            recheck_at=_after(case.since, freshness.usual),
         )
     late = "should have looked again by now, and nothing shows that it did"
     early = "has not looked again since the resource became compliant"
@@ -214,16 +215,16 @@ def _not_looked_again(case: Case, answer: Answer, known: Known) -> Diagnosis | N
         cause=Cause.STALE,
         message=f"Defender for Cloud {late if is_overdue else early}",
         advice="nothing to do: the resource is compliant",
-        look_again=bound,
+        recheck_at=bound,
     )
 
 
 def _part(case: Case, answer: Answer, known: Known) -> Diagnosis | None:
-    key, place = answer.key.casefold(), _path(case.result.resource_id)
+    key, place = fold(answer.key), _path(case.result.resource_id)
     parts = [
         found.resource_id
         for found in known.others
-        if found.key.casefold() == key and _path(found.resource_id).startswith(f"{place}/")
+        if fold(found.key) == key and _path(found.resource_id).startswith(f"{place}/")
     ]
     if not answer.is_unhealthy or not parts:
         return None
@@ -236,11 +237,11 @@ def _part(case: Case, answer: Answer, known: Known) -> Diagnosis | None:
 
 
 def _elsewhere(case: Case, answer: Answer, known: Known) -> Diagnosis | None:
-    about = known.about.get(answer.key.casefold())
+    about = known.about.get(fold(answer.key))
     if not answer.is_unhealthy:
         return None
     told = partial(Diagnosis, cause=Cause.ANOTHER_INITIATIVE)
-    kind = about.assessment_type.casefold() if about else ""
+    kind = fold(about.assessment_type) if about else ""
     if about is not None and kind in _CUSTOM | _REPORTED:
         is_custom = kind in _CUSTOM
         named = (f"assessment type {about.assessment_type}", *filter(None, (about.policy_definition_id,)))
@@ -267,14 +268,14 @@ def _elsewhere(case: Case, answer: Answer, known: Known) -> Diagnosis | None:
 
 
 def _is_same_demand(found: Assessment, case: Case, answer: Answer, known: Known) -> bool:
-    if found.key.casefold() == answer.key.casefold() or _path(found.resource_id) != _path(case.result.resource_id):
+    if fold(found.key) == fold(answer.key) or _path(found.resource_id) != _path(case.result.resource_id):
         return False
-    ours, theirs = (known.about.get(key.casefold()) for key in (answer.key, found.key))
-    policy = ours.policy_definition_id.casefold() if ours else ""
-    if policy and theirs and theirs.policy_definition_id.casefold() == policy:
+    ours, theirs = (known.about.get(fold(key)) for key in (answer.key, found.key))
+    policy = fold(ours.policy_definition_id) if ours else ""
+    if policy and theirs and fold(theirs.policy_definition_id) == policy:
         return True
     name = answer.assessment.display_name if answer.assessment else ""
-    return bool(name) and name.casefold() == found.display_name.casefold()
+    return bool(name) and fold(name) == fold(found.display_name)
 
 
 def _not_ours(case: Case, answer: Answer, known: Known) -> Diagnosis | None:
@@ -350,4 +351,4 @@ def _after(when: datetime, seconds: float) -> datetime:
 
 
 def _path(resource_id: str) -> str:
-    return "/" + resource_id.strip("/").casefold()
+    return "/" + fold(resource_id.strip("/"))

@@ -7,20 +7,21 @@ from datetime import datetime, timedelta
 
 import attrs
 
-from defender_remediate.enums import Word
+from defender_remediate.casing import fold
+from defender_remediate.enums import StrEnum
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus, RecommendationMetadata
 from defender_remediate.models.result import Outcome, RemediationResult
 from defender_remediate.verification.freshness import Freshness, freshness_of
 
 
-class TargetState(Word):
+class TargetState(StrEnum):
     """A step's target, as it was read to verify it."""
 
     COMPLIANT = "compliant"
-    NOT_COMPLIANT = "not compliant"
+    NOT_COMPLIANT = "not_compliant"
     GONE = "gone"
     UNREADABLE = "unreadable"
-    NOT_READ = "not read"
+    NOT_READ = "not_read"
 
 
 @attrs.frozen(kw_only=True)
@@ -95,4 +96,4 @@ class Known:
 
     def freshness(self, key: str) -> Freshness:
         """How fresh Defender's word on a recommendation is."""
-        return freshness_of(key, self.about.get(key.casefold()))
+        return freshness_of(key, self.about.get(fold(key)))

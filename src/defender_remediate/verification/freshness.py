@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.models.recommendation import RecommendationMetadata
 
 MINUTE, HOUR = 60.0, 3600.0
@@ -55,10 +56,10 @@ def freshness_of(key: str, about: RecommendationMetadata | None) -> Freshness:
     """
     policy = about.policy_definition_id.rpartition("/")[2] if about else ""
     # Its interval is documented by itself: half an hour.
-    if key.casefold() == _SECURE_TRANSFER[0] or policy.casefold() == _SECURE_TRANSFER[1]:
+    if fold(key) == _SECURE_TRANSFER[0] or fold(policy) == _SECURE_TRANSFER[1]:
         return Freshness()
     # Policies are evaluated every 12 to 24 hours; identity recommendations every 12 since they no longer take 24.
-    if policy or (about and _IDENTITY in (category.casefold() for category in about.categories)):
+    if policy or (about and _IDENTITY in (fold(category) for category in about.categories)):
         return Freshness(usual=12 * HOUR)
     return Freshness()
 

@@ -9,7 +9,8 @@ from datetime import timedelta
 
 import attrs
 
-from defender_remediate.errors import DefenderRemediateError, NotFoundError, ProviderNotRegisteredError
+from defender_remediate.casing import fold
+from defender_remediate.errors import DefenderRemediateError, NotFoundError
 from defender_remediate.execution.retry import step_error
 from defender_remediate.execution.step import StepRunner
 from defender_remediate.fixes.conditions import holds
@@ -129,7 +130,7 @@ class Verifier:
         try:
             body = session.get(step.target_id, api_version=step.api_version).body
         except NotFoundError as error:
-            if isinstance(error, ProviderNotRegisteredError) or error.code.casefold() in _NOT_ABOUT_THE_TARGET:
+            if fold(error.code) in _NOT_ABOUT_THE_TARGET:
                 return attrs.evolve(case, state=TargetState.UNREADABLE, error=str(step_error(error)))
             if _is_gone(error, step):
                 return attrs.evolve(case, state=TargetState.GONE, error=str(step_error(error)))
@@ -196,5 +197,5 @@ def _compliant(case: Case, step: RemediationStep) -> bool | None:
 
 
 def _is_gone(error: NotFoundError, step: RemediationStep) -> bool:
-    is_resource = step.target_id.casefold() == step.resource_id.casefold()
-    return is_resource or error.code.casefold() in _ABOVE_IS_GONE
+    is_resource = fold(step.target_id) == fold(step.resource_id)
+    return is_resource or fold(error.code) in _ABOVE_IS_GONE

@@ -22,7 +22,7 @@ key = "AAAA"
 title = "Caches should be elsewhere"
 policies = ["p-1"]
 resource_type = "Microsoft.Cache/redis"
-reason = "create time only"
+reason = "create_time_only"
 action = "Make a new one."
 sources = ["we looked"]
 """
@@ -52,9 +52,9 @@ def test_a_whole_entry() -> None:
         ("[[fix]]", "fix", "unknown key; there are guidance"),
         (WHOLE + WHOLE.replace("AAAA", "aaaa"), "guidance[1].key", "another [[guidance]] with this key"),
         (
-            WHOLE.replace("create time only", "hard"),
+            WHOLE.replace("create_time_only", "hard"),
             "guidance[0].reason",
-            "'hard' is not one of create time only, data",
+            "'hard' is not one of create_time_only, data",
         ),
         (WHOLE.replace("one.", "one"), "guidance[0].action", "must look like a sentence or two"),
         (WHOLE.replace("Microsoft.Cache/redis", "redis"), "guidance[0].resource_type", "must look like"),

@@ -20,14 +20,16 @@ def parameter(resource_type: str = "", kind: str = "resource_id") -> FixParamete
 
 def test_workspaces_of_all_subscriptions(discover: Any) -> None:
     """By one listing each, whatever the casing; the type need not be written as Azure writes it."""
-    found = list(discover().list_candidates(parameter("microsoft.operationalInsights/WORKSPACES")))
+    found = list(discover().list_parameter_choices(parameter("microsoft.operationalInsights/WORKSPACES")))
     assert [each.rpartition("/")[2] for each in found] == ["log-contoso-central"]
 
 
 @pytest.mark.parametrize(("location", "count"), [("westeurope", 1), ("West Europe", 1), ("northeurope", 0), (None, 1)])
 def test_only_those_in_a_location(discover: Any, location: str | None, count: int) -> None:
     """However the location is written."""
-    found = list(discover().list_candidates(parameter("Microsoft.OperationalInsights/workspaces"), location=location))
+    found = list(
+        discover().list_parameter_choices(parameter("Microsoft.OperationalInsights/workspaces"), location=location)
+    )
     assert len(found) == count
 
 
@@ -35,21 +37,21 @@ def test_children_are_looked_for_in_their_parents(sim: ArmSimulator, discover: A
     """A subnet is where its network is; the listing of a subscription does not show it."""
     made = [sim.add_resource({"id": f"{HUB}/subnets/{name}", "properties": {}}) for name in ("one", "two")]
     subnets = parameter("Microsoft.Network/virtualNetworks/subnets")
-    found = list(discover().list_candidates(subnets, location="Germany West Central"))
+    found = list(discover().list_parameter_choices(subnets, location="Germany West Central"))
     assert found == made
-    assert list(discover().list_candidates(subnets, location="westus")) == []
+    assert list(discover().list_parameter_choices(subnets, location="westus")) == []
 
 
 def test_a_child_type_that_azure_does_not_offer(discover: Any) -> None:
     """It is a typed error, and not an empty answer."""
     with pytest.raises(MalformedResponseError, match=r"no api-version to list .*/virtualNetworks/rooms"):
-        list(discover().list_candidates(parameter("Microsoft.Network/virtualNetworks/rooms")))
+        list(discover().list_parameter_choices(parameter("Microsoft.Network/virtualNetworks/rooms")))
 
 
 @pytest.mark.parametrize("wrong", [parameter(), parameter(kind="string"), "workspace_id", None])
 def test_what_takes_no_resource_has_no_candidates(discover: Any, wrong: Any) -> None:
     """Before any request."""
     with pytest.raises(ParameterError, match="no parameter that takes resources of one type"):
-        discover().list_candidates(wrong)
+        discover().list_parameter_choices(wrong)
     with pytest.raises(InvalidInputError):
-        discover().list_candidates(parameter("A.B/c"), location=5)
+        discover().list_parameter_choices(parameter("A.B/c"), location=5)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from defender_remediate.discovery import Discovery
-from defender_remediate.discovery.findings import Finding
+from defender_remediate.discovery.recommendations import AssessmentCounts
 from defender_remediate.errors import (
     InvalidInputError,
     MalformedResponseError,
@@ -283,7 +283,7 @@ def test_everything_is_read_only(discover: Discover, sim: ArmSimulator) -> None:
 )
 def test_the_highest_risk_wins(levels: tuple[str | None, ...], highest: str | None) -> None:
     """A word that is not known loses against any that is; healthy resources have no say."""
-    finding = Finding(KEY)
+    finding = AssessmentCounts(KEY)
     for number, level in enumerate(levels):
         more = {"risk": {"level": level}} if level else {}
         finding.add(Assessment.from_rest(assessed(KEY, str(number), **more)))
@@ -293,7 +293,7 @@ def test_the_highest_risk_wins(levels: tuple[str | None, ...], highest: str | No
 
 def test_a_status_that_is_not_known_is_counted_nowhere() -> None:
     """Azure may add words."""
-    finding = Finding(KEY)
+    finding = AssessmentCounts(KEY)
     finding.add(Assessment.from_rest(assessed(KEY, "a", "Pondering")))
     assert not any(finding.has(status) for status in AssessmentStatus)
     assert finding.has(None)

@@ -169,7 +169,7 @@ def test_the_hint_says_where_candidates_are() -> None:
     for declared, hinted in ((parameter("string"), False), (parameter("resource_id", resource_type="A.B/c"), True)):
         with pytest.raises(ParameterError) as caught:
             resolve(fix(declared), {})
-        assert ("list_candidates" in caught.value.hint) is hinted
+        assert ("list_parameter_choices" in caught.value.hint) is hinted
 
 
 def test_locations_are_compared_as_azure_writes_them() -> None:

@@ -29,7 +29,7 @@ def test_undisturbed_everything_goes_back(before: dict[str, Any], after: dict[st
     """The body is what it was, to the last null and the last absent member."""
     found = restoration(changes(before, after), after)
     assert canonical(found.body) == canonical(before)
-    assert found.left_alone == ()
+    assert found.preserved == ()
 
 
 @given(BODIES, BODIES, VALUES)
@@ -49,7 +49,7 @@ def test_a_member_that_was_changed_since_is_left_alone_and_named(
     found = restoration(changes(before, after), now)
     assert found.body[name] == "theirs"
     undone = [change.path for change in changes(before, after) if change.before is not ABSENT]
-    assert {path for path in undone if path.partition(".")[0] == name} <= set(found.left_alone)
+    assert {path for path in undone if path.partition(".")[0] == name} <= set(found.preserved)
 
 
 @given(BODIES, BODIES)
@@ -67,14 +67,14 @@ def test_an_object_that_the_change_brought_goes_without_what_was_added_to_it() -
     found = restoration([change], now)
     assert found.body == {"properties": {"acls": {"bypass": "Logging", "rules": [1]}}}
     assert found.restored == ("properties.acls.Action",)
-    assert found.left_alone == ("properties.acls.bypass",)
+    assert found.preserved == ("properties.acls.bypass",)
 
 
 def test_what_is_back_already_needs_nothing() -> None:
     """Somebody undid it before us."""
     change = PropertyChange(path="a", before=1, after=2)
     assert restoration([change], {"a": 1}).restored == ()
-    assert restoration([change], {"a": 1}).left_alone == ()
+    assert restoration([change], {"a": 1}).preserved == ()
 
 
 def test_what_was_taken_out_comes_back_whether_it_is_shown_as_null_or_not_at_all() -> None:
@@ -83,7 +83,7 @@ def test_what_was_taken_out_comes_back_whether_it_is_shown_as_null_or_not_at_all
     for now in ({"a": {"c": 2}}, {"a": {"b": None, "c": 2}}):
         assert restoration(removed, now).body == {"a": {"b": 1, "c": 2}}
     changed = changes({"a": {"b": 1}}, {"a": {"b": 2}})
-    assert restoration(changed, {"a": {"b": None}}).left_alone == ("a.b",)
+    assert restoration(changed, {"a": {"b": None}}).preserved == ("a.b",)
 
 
 def test_azures_casing_is_not_an_edit() -> None:

@@ -27,7 +27,7 @@ def test_an_identity_that_was_none_is_taken_away(before: dict[str, Any], shown: 
     after = {"identity": {**(before.get("identity") or {}), **MINE}}
     now = {"identity": {**MINE, **GIVEN}}
     found = restoration(changes(before, after), now)
-    assert (len(found.restored), found.left_alone) == (1, ())
+    assert (len(found.restored), found.preserved) == (1, ())
     assert merge_patch(now, found.body) == {"identity": NONE}
     proof = is_restored(found.body, found.restored)
     assert (holds(proof, now), holds(proof, shown)) == (False, True)
@@ -58,4 +58,4 @@ def test_an_identity_that_somebody_assigned_since_stays() -> None:
     """With the type that it needs."""
     now = {"identity": {"type": "SystemAssigned, UserAssigned", **ASSIGNED, **GIVEN}}
     found = restoration(changes({}, {"identity": MINE}), now)
-    assert (thaw(found.body), found.restored, found.left_alone) == (now, (), ("identity.type",))
+    assert (thaw(found.body), found.restored, found.preserved) == (now, (), ("identity.type",))

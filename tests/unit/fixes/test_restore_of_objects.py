@@ -13,4 +13,4 @@ def test_what_somebody_put_into_an_object_that_was_not_there_is_all_that_stays(b
     change = PropertyChange(path="identity", before=before, after={"type": "SystemAssigned"})
     found = restoration([change], {"identity": {"type": "SystemAssigned", "theirs": "x"}})
     assert thaw(found.body) == {"identity": {"theirs": "x"}}
-    assert not found.left_alone
+    assert not found.preserved

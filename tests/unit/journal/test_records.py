@@ -22,7 +22,7 @@ def test_an_opened_run_remembers_what_was_approved(records):
     opened = records.opened()
     assert opened.digest == opened.plan.digest
     assert records.opened(plan=opened.plan.limit(1)).digest == opened.digest
-    assert records.opened(kind="rollback", of_run="run-0").kind is RunKind.ROLLBACK
+    assert records.opened(kind="rollback", rolls_back="run-0").kind is RunKind.ROLLBACK
 
 
 def test_a_journal_of_an_earlier_version_is_still_read(records):

@@ -37,10 +37,10 @@ def test_an_image_says_what_cannot_be_restored(records):
         "properties.enabled": True,
         f"tags['{KEY}']": "(hidden)",
     }
-    scrubbed = scrub(records.intended(before=before, irrestorable=("earlier",)))
+    scrubbed = scrub(records.intended(before=before, redacted_paths=("earlier",)))
     assert SECRET not in shown(scrubbed)
     assert KEY not in shown(scrubbed)
-    assert scrubbed.irrestorable == (
+    assert scrubbed.redacted_paths == (
         "earlier",
         "properties.adminPassword",
         "properties.note",
@@ -51,7 +51,7 @@ def test_an_image_says_what_cannot_be_restored(records):
     assert scrub(scrubbed) == scrubbed
 
 
-@pytest.mark.parametrize("part", ["request", "way_back", "compliant_when"])
+@pytest.mark.parametrize("part", ["request", "undo_request", "compliant_when"])
 def test_a_plan_says_which_steps_it_does_not_hold(records, make_plan, make_step, part):
     """A step cannot be sent, proven or taken back from hidden values; the digest is still the approved one."""
     request = PlannedRequest(method="PATCH", path="/x", api_version="1", body={"properties": {"password": SECRET}})
@@ -60,7 +60,7 @@ def test_a_plan_says_which_steps_it_does_not_hold(records, make_plan, make_step,
     opened = records.opened(plan=make_plan(steps=(make_step(), step)), digest="d" * 64)
     scrubbed = scrub(opened)
     assert SECRET not in shown(scrubbed)
-    assert scrubbed.withheld == ("step-2",)
+    assert scrubbed.redacted_steps == ("step-2",)
     assert scrubbed.digest == "d" * 64
     assert scrub(scrubbed) == scrubbed
     assert decode(encode(scrubbed)) == scrubbed
@@ -71,7 +71,7 @@ def test_what_is_only_shown_does_not_withhold_a_step(records, make_plan, make_st
     step = make_step(changes=(PropertyChange(path="properties.password", before=SECRET, after="(hidden)"),))
     scrubbed = scrub(records.opened(plan=make_plan(steps=(step,))))
     assert SECRET not in shown(scrubbed)
-    assert scrubbed.withheld == ()
+    assert scrubbed.redacted_steps == ()
 
 
 def test_an_operation_with_a_secret_in_its_url_cannot_be_followed(records):

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defender_remediate.errors import JournalError
-from defender_remediate.journal import Phase, fold
+from defender_remediate.journal import Phase, replay
 
 
 def test_a_whole_run_folds_to_its_end(records):
     """Every step ended, with what came before."""
     whole = records.whole()
-    state = fold(whole)
+    state = replay(whole)
     assert state.opened == whole[0]
     assert state.ended == whole[-1]
     assert [note.message for note in state.notes] == [whole[-2].message]
@@ -27,7 +27,7 @@ def test_a_whole_run_folds_to_its_end(records):
 
 def test_a_run_that_was_cut_off_says_what_is_left(records):
     """In the order of the plan."""
-    state = fold([records.opened(), records.intended("step-2")])
+    state = replay([records.opened(), records.intended("step-2")])
     assert [(left.step.id, left.phase) for left in state.unfinished] == [
         ("step-1", Phase.NEW),
         ("step-2", Phase.INTENDED),
@@ -37,10 +37,10 @@ def test_a_run_that_was_cut_off_says_what_is_left(records):
 
 def test_the_first_image_counts(records):
     """A later attempt may have seen what an earlier one did."""
-    first = records.intended(before={"a": 1, "p": "(hidden)"}, fingerprint="x", irrestorable=("p",))
+    first = records.intended(before={"a": 1, "p": "(hidden)"}, fingerprint="x", redacted_paths=("p",))
     again = records.intended(attempt=2, before={"a": 2}, fingerprint="y")
-    step = fold([records.opened(), first, again]).steps["step-1"]
-    assert (step.attempts, step.before, step.fingerprint, step.irrestorable) == (
+    step = replay([records.opened(), first, again]).steps["step-1"]
+    assert (step.attempts, step.before, step.fingerprint, step.redacted_paths) == (
         2,
         {"a": 1, "p": "(hidden)"},
         "x",
@@ -72,13 +72,13 @@ def test_the_first_image_counts(records):
 def test_an_impossible_order_is_refused_by_its_place(records, order, message):
     """Something wrote it that does not keep the rules."""
     with pytest.raises(JournalError, match=rf"x\.jsonl, {message}"):
-        fold([getattr(records, name)() for name in order], source="x.jsonl")
+        replay([getattr(records, name)() for name in order], source="x.jsonl")
 
 
 def test_the_last_look_counts(records):
     """A change that was put back is no success, however often it is looked at."""
     whole = [records.opened(), records.intended(), records.ended(), records.reviewed(), records.reviewed(attempts=7)]
-    step = fold(whole).steps["step-1"]
+    step = replay(whole).steps["step-1"]
     assert (step.phase, step.result.outcome, step.result.attempts) == (Phase.ENDED, "failed", 7)
 
 
@@ -86,14 +86,14 @@ def test_waivers_add_up(records):
     """Those that the run began with, and those of every resume; also of one that finds nothing left to do."""
     opened = records.opened(waivers=("max_changes: CHG-1",))
     found = [opened, records.waived(), records.over(), records.waived("max_share: a", "removal: b")]
-    assert fold(found).waivers == ("max_changes: CHG-1", "window: CHG-2", "max_share: a", "removal: b")
+    assert replay(found).waivers == ("max_changes: CHG-1", "window: CHG-2", "max_share: a", "removal: b")
 
 
 @pytest.mark.parametrize("name", ["intended", "accepted", "ended", "reviewed"])
 def test_a_step_that_the_plan_does_not_have_is_refused(records, name):
     """The journal and its plan belong together."""
     with pytest.raises(JournalError, match="line 2: the plan has no step 'step-9'"):
-        fold([records.opened(), getattr(records, name)("step-9")])
+        replay([records.opened(), getattr(records, name)("step-9")])
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def test_any_beginning_of_a_legal_run_is_legal(legal_runs):
     def law(found):
         reached = {"step-1": (0, 0), "step-2": (0, 0)}
         for end in range(1, len(found) + 1):
-            state = fold(found[:end])
+            state = replay(found[:end])
             for name, step in state.steps.items():
                 assert (step.phase, step.attempts) >= reached[name]
                 assert (step.phase is Phase.ENDED) == (step.result is not None)

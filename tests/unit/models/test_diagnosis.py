@@ -19,7 +19,7 @@ STALE = Diagnosis(
     message="Defender has not looked again",
     evidence=("Secure transfer: Unhealthy", "<b>since</b> 2026"),
     advice="wait",
-    look_again=NOON,
+    recheck_at=NOON,
 )
 
 
@@ -29,7 +29,7 @@ STALE = Diagnosis(
         (STALE, "stale: Defender has not looked again\n-> wait; look again at 2026-11-23 12:00 UTC"),
         (Diagnosis(cause="exempt", message="m"), "exempt: m"),
         (Diagnosis(cause="exempt", message="m", advice="a"), "exempt: m\n-> a"),
-        (Diagnosis(cause="stale", message="m", look_again=NOON), "stale: m\n-> look again at 2026-11-23 12:00 UTC"),
+        (Diagnosis(cause="stale", message="m", recheck_at=NOON), "stale: m\n-> look again at 2026-11-23 12:00 UTC"),
     ],
 )
 def test_a_diagnosis_prints_in_two_lines_at_most(diagnosis: Diagnosis, text: str) -> None:
@@ -73,7 +73,7 @@ def test_three_causes_end_by_themselves() -> None:
         ({"compliant": True}, Verification.COMPLIANT),
         ({"compliant": True, "health": "unhealthy"}, Verification.COMPLIANT),
         ({"compliant": True, "health": "healthy"}, Verification.CONFIRMED),
-        ({"compliant": True, "health": "healthy", "outcome": "rolled back"}, Verification.COMPLIANT),
+        ({"compliant": True, "health": "healthy", "outcome": "rolled_back"}, Verification.COMPLIANT),
     ],
 )
 def test_each_stage_stands_on_those_before(
@@ -85,7 +85,7 @@ def test_each_stage_stands_on_those_before(
 
 def test_a_report_prints_its_diagnoses(make_report: Callable[..., Any], make_result: Callable[..., Any]) -> None:
     """Under the outcome, once for all resources that share it; what was not fixed has said why in its error."""
-    not_fixed = Diagnosis(cause="not fixed", message="no")
+    not_fixed = Diagnosis(cause="not_fixed", message="no")
     report = make_report(
         results=(
             make_result(diagnosis=STALE),

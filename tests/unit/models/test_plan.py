@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defender_remediate.errors import InvalidInputError, PlanAlteredError
+from defender_remediate.models.check import Check, CheckResult, CheckStatus
 from defender_remediate.models.condition import Condition
-from defender_remediate.models.finding import Check, Finding, Verdict
 from defender_remediate.models.plan import (
     ABSENT,
     CreatedResource,
@@ -34,9 +34,9 @@ REQUESTS = st.builds(
 )
 FINDINGS = st.lists(
     st.builds(
-        Finding,
+        CheckResult,
         check=st.sampled_from(Check),
-        verdict=st.sampled_from(Verdict),
+        status=st.sampled_from(CheckStatus),
         message=TEXTS,
         evidence=st.tuples(TEXTS),
         advice=TEXTS,
@@ -58,10 +58,10 @@ STEPS = st.builds(
         tuple
     ),
     request=REQUESTS,
-    way_back=st.none() | REQUESTS,
+    undo_request=st.none() | REQUESTS,
     fingerprint=TEXTS,
     permissions=st.tuples(TEXTS),
-    findings=FINDINGS,
+    check_results=FINDINGS,
     compliant_when=CONDITIONS | CONDITIONS.map(lambda inner: Condition(test="not", of=(inner,))),
 )
 PLANS = st.builds(
@@ -73,7 +73,7 @@ PLANS = st.builds(
             resource_id=TEXTS,
             keys=st.tuples(TEXTS),
             reason=st.sampled_from(SkipReason),
-            findings=FINDINGS,
+            check_results=FINDINGS,
         ),
         max_size=2,
     ).map(tuple),
@@ -105,14 +105,14 @@ EDITS = {
     "api_version": "2024-01-01",
     "changes": (),
     "request": PlannedRequest(method="PUT", path="/x", api_version="1", body={}),
-    "way_back": PlannedRequest(method="PUT", path="/x", api_version="1", body={}),
+    "undo_request": PlannedRequest(method="PUT", path="/x", api_version="1", body={}),
     "fingerprint": "0" * 64,
     "compliant_when": Condition(test="exists", path="x", value=True),
     "impact": "restart",
     "irreversible_keys": ("other",),
-    "left_alone": ("properties.x",),
+    "preserved": ("properties.x",),
     "permissions": ("Microsoft.Web/sites/write",),
-    "findings": (Finding(check="lock", verdict="warns", message="other"),),
+    "check_results": (CheckResult(check="lock", status="warning", message="other"),),
     "impact_reason": "other",
     "reversibility": "none",
     "creates": (CreatedResource(resource_id="/x", api_version="1"),),
@@ -225,7 +225,7 @@ def test_a_change_prints_before_and_after():
 
 def test_a_skip_says_why():
     """The reason and, when there is one, the message."""
-    skip = SkippedResource(resource_id="/x", keys=(), reason="no fix", message="manual steps only")
+    skip = SkippedResource(resource_id="/x", keys=(), reason="no_fix", message="manual steps only")
     assert str(skip) == "/x: no fix (manual steps only)"
 
 

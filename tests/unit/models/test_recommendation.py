@@ -210,7 +210,7 @@ def test_a_recommendation_says_what_it_is():
     manual = attrs.evolve(recommendation, fix=None, severity=None)
     assert str(manual) == "Secure transfer [no severity, 3 unhealthy, manual]"
     assert not manual.is_fixable
-    advice = Guidance(key=manual.key, title="Secure transfer", reason="create time only", action="Make a new one.")
+    advice = Guidance(key=manual.key, title="Secure transfer", reason="create_time_only", action="Make a new one.")
     advised = attrs.evolve(manual, guidance=advice)
     assert str(advised) == "Secure transfer [no severity, 3 unhealthy, manual: create time only]"
     assert not advised.is_fixable

@@ -31,7 +31,7 @@ def test_only_three_outcomes_leave_nothing_to_do(outcome, make_report, make_resu
     """Applied, already compliant and rolled back are good; every other planned step is a failure."""
     good = {Outcome.APPLIED, Outcome.ALREADY_COMPLIANT, Outcome.ROLLED_BACK}
     report = make_report(results=(make_result(outcome=outcome),))
-    assert outcome.is_good == (outcome in good)
+    assert outcome.succeeded == (outcome in good)
     assert bool(report.failures) == (outcome not in good)
     assert report.count(outcome) == report.count(outcome.value) == 1
     assert sum(report.count(other) for other in Outcome) == 1

@@ -173,7 +173,7 @@ def test_a_plan_and_a_report_show_in_a_notebook(make_plan, make_report):
         (
             {
                 "reversibility": "conditional",
-                "way_back": PlannedRequest(method="PUT", path="/x", api_version="1", body={}),
+                "undo_request": PlannedRequest(method="PUT", path="/x", api_version="1", body={}),
             },
             "conditional (what it sets goes back, what came of it meanwhile may not)",
         ),

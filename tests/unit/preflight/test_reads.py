@@ -17,7 +17,7 @@ from defender_remediate.errors import (
     RequestError,
     ServiceError,
 )
-from defender_remediate.models.finding import Check, Verdict
+from defender_remediate.models.check import Check, CheckStatus
 from defender_remediate.models.plan import PlannedRequest
 from defender_remediate.preflight import Preflight, Subscriptions
 from defender_remediate.preflight import attached as lists
@@ -95,7 +95,7 @@ def test_roles_are_read_at_the_group_and_at_the_resource_only_if_need_be(
     fresh = Roles(session)
     assert fresh.judge(Demand(place=account, actions=(WRITE,))) == ()
     (found,) = fresh.judge(Demand(place=f"{account}2", actions=(WRITE,)))
-    assert found.verdict is Verdict.BLOCKS
+    assert found.status is CheckStatus.BLOCKED
     assert [path.count("providers") for path in paths(sim)] == [1, 1, 2, 2]
     (above,) = fresh.judge(Demand(place=group, actions=(WRITE,)))
     assert above.evidence == (f"no role gives it at {group}",)
@@ -114,7 +114,7 @@ def test_a_resource_without_a_list_of_its_own_leaves_the_groups_word(
         with pytest.raises((ServiceError, ForbiddenError)):
             Roles(session).judge(demand)
     else:
-        assert [found.verdict for found in Roles(session).judge(demand)] == [Verdict.BLOCKS]
+        assert [found.status for found in Roles(session).judge(demand)] == [CheckStatus.BLOCKED]
 
 
 def test_what_a_subscription_does_not_offer_its_groups_may(
@@ -127,7 +127,7 @@ def test_what_a_subscription_does_not_offer_its_groups_may(
     plan = f"{sim.scopes[0]}/providers/Microsoft.Security/pricings/StorageAccounts"
     with pytest.raises(RequestError):
         roles.judge(Demand(place=plan, actions=("Microsoft.Security/pricings/write",)))
-    assert [found.verdict for found in roles.judge(Demand(place=account, actions=(WRITE,)))] == [Verdict.BLOCKS]
+    assert [found.status for found in roles.judge(Demand(place=account, actions=(WRITE,)))] == [CheckStatus.BLOCKED]
 
 
 def test_a_page_without_actions_is_no_answer(sim: ArmSimulator, session: ArmSession, group: str) -> None:
@@ -162,7 +162,7 @@ def test_a_provider_is_read_once(sim: ArmSimulator, session: ArmSession, make_su
     assert [*providers.judge(make_subject()), *providers.judge(make_subject())] == []
     sim.unregister(sim.scopes[0], "Microsoft.Storage")
     (found,) = Providers(session).judge(make_subject())
-    assert (found.check, found.verdict) == (Check.PROVIDER, Verdict.BLOCKS)
+    assert (found.check, found.status) == (Check.PROVIDER, CheckStatus.BLOCKED)
     assert len(sim.requests) == 2
 
 
@@ -192,7 +192,7 @@ def test_equal_content_is_asked_about_once(
         step=attrs.evolve(subject.step, target_id=f"{account}2", resource_id=f"{account}2"),
         after={**subject.after, "id": f"{account}2", "name": "x"},
     )
-    assert [one.verdict for one in policies.judge(subject)] == [Verdict.BLOCKS]
+    assert [one.status for one in policies.judge(subject)] == [CheckStatus.BLOCKED]
     assert policies.judge(twin) == policies.judge(subject)
     assert asked(sim) == 1
     assert policies.judge(make_subject(minimumTlsVersion="TLS1_3")) == ()
@@ -266,7 +266,7 @@ def test_an_exemption_is_for_the_policies_of_the_recommendation(
     assert sim.requests == []
     for _ in range(2):
         (found,) = policies.judge_exemptions(make_subject(policies=(TLS,)))
-        assert (found.check, found.verdict) == (Check.EXEMPTION, Verdict.BLOCKS)
+        assert (found.check, found.status) == (Check.EXEMPTION, CheckStatus.BLOCKED)
     assert policies.judge_exemptions(make_subject(policies=("00000000-0000-0000-0000-00000000000f",))) == ()
     assert len(sim.requests) == 3
 
@@ -315,7 +315,7 @@ def test_containers_are_read_only_for_what_would_cut_functions_off(
     assert containers.judge(files) == ()
     assert sim.requests == []
     (found,) = containers.judge(cutting)
-    assert (found.check, found.verdict) == (Check.FUNCTION_APP, Verdict.BLOCKS)
+    assert (found.check, found.status) == (Check.FUNCTION_APP, CheckStatus.BLOCKED)
 
 
 def preflight(session: ArmSession) -> Preflight:
@@ -335,7 +335,7 @@ def test_what_steps_share_is_read_once(
     for read in reads:
         read()
     assert len(sim.requests) == len(reads) == 6 + len(groups)
-    assert [found for subject in subjects for found in checks.findings(subject)] == []
+    assert [found for subject in subjects for found in checks.check_results(subject)] == []
     assert len(sim.requests) == len(reads)
 
 
@@ -364,17 +364,17 @@ ENDINGS = {
     "exemptions": ("/policyExemptions", Check.EXEMPTION),
     "containers": ("/containers", Check.FUNCTION_APP),
 }
-ANSWERS: dict[str, tuple[dict[str, Any], Verdict]] = {
-    "403": ({"status": 403, "code": "AuthorizationFailed"}, Verdict.UNCHECKED),
-    "500": ({"status": 500, "code": "InternalServerError"}, Verdict.UNCHECKED),
-    "cut": ({"when": "after"}, Verdict.UNCHECKED),
-    "broken": ({"status": 200, "body": b'{"value": ['}, Verdict.UNCHECKED),
-    "other": ({"status": 200, "body": {"value": "x"}}, Verdict.UNCHECKED),
-    "gone": ({"status": 404, "code": "ResourceGroupNotFound"}, Verdict.UNCHECKED),
-    "no route": ({"status": 404, "code": ""}, Verdict.WARNS),
-    "no method": ({"status": 405, "code": "MethodNotAllowed"}, Verdict.WARNS),
-    "not there": ({"status": 501, "code": "NotImplemented"}, Verdict.WARNS),
-    "version": ({"status": 400, "code": "NoRegisteredProviderFound"}, Verdict.WARNS),
+ANSWERS: dict[str, tuple[dict[str, Any], CheckStatus]] = {
+    "403": ({"status": 403, "code": "AuthorizationFailed"}, CheckStatus.UNCHECKED),
+    "500": ({"status": 500, "code": "InternalServerError"}, CheckStatus.UNCHECKED),
+    "cut": ({"when": "after"}, CheckStatus.UNCHECKED),
+    "broken": ({"status": 200, "body": b'{"value": ['}, CheckStatus.UNCHECKED),
+    "other": ({"status": 200, "body": {"value": "x"}}, CheckStatus.UNCHECKED),
+    "gone": ({"status": 404, "code": "ResourceGroupNotFound"}, CheckStatus.UNCHECKED),
+    "no route": ({"status": 404, "code": ""}, CheckStatus.WARNING),
+    "no method": ({"status": 405, "code": "MethodNotAllowed"}, CheckStatus.WARNING),
+    "not there": ({"status": 501, "code": "NotImplemented"}, CheckStatus.WARNING),
+    "version": ({"status": 400, "code": "NoRegisteredProviderFound"}, CheckStatus.WARNING),
 }
 
 
@@ -392,9 +392,9 @@ def test_a_check_that_cannot_be_made_is_a_finding(
     checks = preflight(session)
     for read in checks.first_reads([subject]):
         read()
-    found = [one for one in checks.findings(subject) if one.check is check]
-    assert [one.verdict for one in found] == [verdict]
-    assert all(one.check is check or one.check is Check.POLICY for one in checks.findings(subject))
+    found = [one for one in checks.check_results(subject) if one.check is check]
+    assert [one.status for one in found] == [verdict]
+    assert all(one.check is check or one.check is Check.POLICY for one in checks.check_results(subject))
 
 
 def test_what_an_endpoint_does_not_offer_is_not_asked_for_again(
@@ -404,8 +404,10 @@ def test_what_an_endpoint_does_not_offer_is_not_asked_for_again(
     sim.fail("GET", "/permissions|/containers", status=404, code="", times=None)
     here = sim.resource_ids("Microsoft.Storage/storageAccounts", sim.scopes[0])
     checks = preflight(session)
-    found = [finding for one in here for finding in checks.findings(make_subject(at=one, allowSharedKeyAccess=False))]
-    assert {finding.verdict for finding in found} == {Verdict.WARNS}
+    found = [
+        finding for one in here for finding in checks.check_results(make_subject(at=one, allowSharedKeyAccess=False))
+    ]
+    assert {finding.status for finding in found} == {CheckStatus.WARNING}
     counts = [sum(finding.check is check for finding in found) for check in (Check.PERMISSION, Check.FUNCTION_APP)]
     assert counts[0] == len(here)
     assert counts[1] > 1
@@ -419,9 +421,9 @@ def test_who_the_caller_is_is_asked_once(
     sim.deny_assignment((WRITE,), group, principals=(sim.caller,))
     checks = preflight(session)
     for _ in range(2):
-        (found,) = checks.findings(make_subject())
+        (found,) = checks.check_results(make_subject())
         assert found.check is Check.DENY_ASSIGNMENT
-    assert found.verdict in (Verdict.BLOCKS, Verdict.UNCHECKED)
+    assert found.status in (CheckStatus.BLOCKED, CheckStatus.UNCHECKED)
 
 
 def test_a_place_that_is_gone_is_said_so(
@@ -430,8 +432,8 @@ def test_a_place_that_is_gone_is_said_so(
     """404 with a name of what is missing is no missing feature."""
     subject = make_subject()
     sim.set_subscription_state(sim.scopes[0], "Deleted")
-    verdicts = {one.check: one.verdict for one in preflight(session).findings(subject)}
-    assert verdicts[Check.SUBSCRIPTION] is Verdict.BLOCKS
-    assert verdicts[Check.LOCK] is Verdict.UNCHECKED
+    verdicts = {one.check: one.status for one in preflight(session).check_results(subject)}
+    assert verdicts[Check.SUBSCRIPTION] is CheckStatus.BLOCKED
+    assert verdicts[Check.LOCK] is CheckStatus.UNCHECKED
     with pytest.raises(NotFoundError):
         lists.locks(session).at(subject.step.target_id)

@@ -73,7 +73,7 @@ def test_healthy_and_compliant_needs_no_diagnosis() -> None:
 def test_until_defender_had_its_time_waiting_is_all(after: float, facts: Known, cause: Cause, again: float) -> None:
     """It says when to look again, at the latest."""
     health, diagnosis = found(make_case(after), said(), facts)
-    assert (health, diagnosis.cause, diagnosis.look_again) == (Health.PENDING, cause, hours(again))
+    assert (health, diagnosis.cause, diagnosis.recheck_at) == (Health.PENDING, cause, hours(again))
     assert diagnosis.evidence == ("TLS: Unhealthy", "Defender for Cloud says so since 2026-11-22 12:00 UTC")
 
 
@@ -98,7 +98,7 @@ def test_what_nothing_explains_is_not_our_property(after: float, changed: dateti
     """Defender looked again, or had all the time it could need; its own words are quoted."""
     answer = said(changed=changed, cause="Weak", description="TLS 1.0 is on")
     health, diagnosis = found(make_case(after), answer)
-    assert (health, diagnosis.cause, diagnosis.look_again) == (Health.UNHEALTHY, Cause.NOT_OUR_PROPERTY, None)
+    assert (health, diagnosis.cause, diagnosis.recheck_at) == (Health.UNHEALTHY, Cause.NOT_OUR_PROPERTY, None)
     assert told in diagnosis.message
     assert "TLS: Unhealthy, cause Weak: TLS 1.0 is on" in diagnosis.evidence
 
@@ -153,7 +153,7 @@ def test_a_target_that_cannot_be_read_is_unreadable(status: str) -> None:
 def test_a_resource_that_is_gone_is_deleted(answer: Answer, again: datetime | None) -> None:
     """Its assessment lingers, or not; a second look is due only where it does."""
     diagnosis = found(make_case(state=TargetState.GONE), answer)[1]
-    assert (diagnosis.cause, diagnosis.look_again) == (Cause.DELETED, again)
+    assert (diagnosis.cause, diagnosis.recheck_at) == (Cause.DELETED, again)
 
 
 @pytest.mark.parametrize("outcome", [Outcome.APPLIED, Outcome.ALREADY_COMPLIANT])
@@ -180,7 +180,7 @@ def test_what_was_not_fixed_says_so(error: StepError | None, advice: str) -> Non
 
 def test_a_rollback_leads_to_unhealthy() -> None:
     """There is nothing to wait for, and nothing to mend."""
-    case = make_case(outcome="rolled back", rolls_back=True)
+    case = make_case(outcome="rolled_back", rolls_back=True)
     health, diagnosis = found(case, said())
     assert (health, diagnosis.cause) == (Health.UNHEALTHY, Cause.ROLLED_BACK)
     moved = attrs.evolve(case, state=TargetState.NOT_COMPLIANT)
@@ -191,7 +191,7 @@ def test_a_rollback_leads_to_unhealthy() -> None:
 
 def test_what_the_plan_found_compliant_is_waited_for() -> None:
     """It was not read again; that Defender found it unhealthy later is another matter."""
-    case = make_case(outcome="already compliant", state=TargetState.NOT_READ, target_id="")
+    case = make_case(outcome="already_compliant", state=TargetState.NOT_READ, target_id="")
     assert found(case, said())[0] is Health.PENDING
     assert found(case, said(changed=None))[0] is Health.PENDING
     health, diagnosis = found(case, said(changed=hours(0.1)))
@@ -309,7 +309,7 @@ def test_everything_that_is_not_healthy_is_explained(case: Case, answer: Answer,
     assert judgement.health is Health.HEALTHY or diagnosis is not None
     waits = diagnosis is not None and diagnosis.cause.ends_by_itself
     assert (judgement.health is Health.PENDING) is waits
-    again = diagnosis.look_again if diagnosis else None
+    again = diagnosis.recheck_at if diagnosis else None
     assert not waits or (again is not None and again > case.now)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from defender_remediate.casing import fold
 from defender_remediate.catalog.checks import leaves
 from defender_remediate.catalog.lint.bodies import Subject
 from defender_remediate.catalog.lint.problem import Objection, ProblemSeverity, warning
@@ -76,10 +77,10 @@ def _no_patch(subject: Subject) -> Iterator[Objection]:
         yield Objection(f"{kind} has no PATCH, says {facts.origin}; use put")
     elif facts is not None and facts.patch == "tags" and set(_heads(subject)) - {"tags", "identity"}:
         yield Objection(f"a PATCH of {kind} takes tags only, says {facts.origin}; use put")
-    elif kind.casefold() in _NO_PATCH:
+    elif fold(kind) in _NO_PATCH:
         yield Objection(f"{kind} has no PATCH of its properties; use put")
     for path in _written(subject):
-        if path.casefold().startswith(_REPLACED_WHOLE):
+        if fold(path).startswith(_REPLACED_WHOLE):
             yield Objection(f"a PATCH replaces the object around {path} whole; use put")
         if facts is not None and _is_below(path, facts.not_patched):
             # The packages describe the newest version; Azure often takes more than they say.
@@ -87,15 +88,15 @@ def _no_patch(subject: Subject) -> Iterator[Objection]:
 
 
 def _beside_config_web(subject: Subject) -> Iterator[Objection]:
-    if subject.target.type.casefold() in _SITES:
+    if fold(subject.target.type) in _SITES:
         for path in _written(subject):
-            name = path.casefold().removeprefix("properties.").split(".")[0]
+            name = fold(path).removeprefix("properties.").split(".")[0]
             if name == "siteconfig" or name in _ON_CONFIG_WEB:
                 yield Objection(f"{path} is part of config/web; the site itself answers null for it")
 
 
 def _heads(subject: Subject) -> Iterator[str]:
-    yield from (str(split(path)[0]).casefold() for path in _written(subject))
+    yield from (fold(str(split(path)[0])) for path in _written(subject))
 
 
 def _written(subject: Subject) -> tuple[str, ...]:
@@ -103,8 +104,8 @@ def _written(subject: Subject) -> tuple[str, ...]:
 
 
 def _is_below(path: str, others: tuple[str, ...]) -> bool:
-    folded = f"{path.casefold()}."
-    return any(folded.startswith((f"{each.casefold()}.", f"{each.casefold()}[")) for each in others)
+    folded = f"{fold(path)}."
+    return any(folded.startswith((f"{fold(each)}.", f"{fold(each)}[")) for each in others)
 
 
 def holds_no_secret(subject: Subject) -> Iterator[Objection]:
@@ -139,7 +140,7 @@ def aims_at_its_condition(subject: Subject) -> Iterator[Objection]:
 
 
 def _beside_the_point(subject: Subject) -> Iterator[Objection]:
-    asked = {join(split(path)).casefold() for path in _asked(subject.compliant_when)}
+    asked = {fold(join(split(path))) for path in _asked(subject.compliant_when)}
     constants = dict(leaves(subject.fix.body or {}))
     seen = [path for path in _written(subject) if _touches(path, asked)]
     if not seen:
@@ -147,7 +148,7 @@ def _beside_the_point(subject: Subject) -> Iterator[Objection]:
         return
     for path, value in constants.items():
         is_constant = not names_in(value) and "[" not in path
-        if is_constant and not _touches(path, asked) and path.casefold() not in _NEEDED:
+        if is_constant and not _touches(path, asked) and fold(path) not in _NEEDED:
             yield warning(f"{path} is overwritten, and the condition does not ask about it")
 
 
@@ -160,7 +161,7 @@ def _asked(condition: Condition) -> Iterator[str]:
 
 
 def _touches(path: str, asked: set[str]) -> bool:
-    folded = f"{join(split(path)).casefold()}."
+    folded = f"{fold(join(split(path)))}."
     return any(folded.startswith((f"{each}.", f"{each}[")) or f"{each}.".startswith(folded) for each in asked)
 
 

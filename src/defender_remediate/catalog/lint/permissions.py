@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from defender_remediate.casing import fold
 from defender_remediate.catalog.lint.bodies import Subject
 from defender_remediate.catalog.lint.problem import Objection, warning
 from defender_remediate.catalog.lint.rendering import NESTED, deployed
@@ -30,26 +31,26 @@ _NO_ACTION = {"microsoft.resources/subscriptions"}
 def names_its_permissions(subject: Subject) -> Iterator[Objection]:
     """The actions that read and write what the fix reads and writes are named, and those that it implies."""
     fix = subject.fix
-    named = [permission.casefold() for permission in fix.permissions]
+    named = [fold(permission) for permission in fix.permissions]
     for action in dict.fromkeys(_needed(subject)):
-        if action.casefold() not in named:
+        if fold(action) not in named:
             yield Objection(f"{action} is missing")
     if len(set(named)) < len(named):
         yield Objection("one permission is named twice")
-    if fix.kind is not FixKind.TEMPLATE and any(action.casefold() in named for action in DEPLOYMENT):
+    if fix.kind is not FixKind.TEMPLATE and any(fold(action) in named for action in DEPLOYMENT):
         yield warning("permissions of a deployment are named, and the fix deploys nothing")
 
 
 def _needed(subject: Subject) -> Iterator[str]:
     fix, kind = subject.fix, subject.target.type
-    if kind.casefold() not in _NO_ACTION:
+    if fold(kind) not in _NO_ACTION:
         yield f"{kind}/read"
-    if needs_resource(fix) and fix.resource_type.casefold() not in _NO_ACTION:
+    if needs_resource(fix) and fold(fix.resource_type) not in _NO_ACTION:
         yield f"{fix.resource_type}/read"
     if fix.kind is FixKind.TEMPLATE:
         yield from DEPLOYMENT
         for resource in deployed(fix.template or {}):
-            if resource["type"].casefold() != NESTED:
+            if fold(resource["type"]) != NESTED:
                 yield f"{resource['type']}/write"
     else:
         yield f"{kind}/write"
@@ -58,9 +59,9 @@ def _needed(subject: Subject) -> Iterator[str]:
 
 def _joins(fix: FixAction) -> Iterator[str]:
     for parameter in fix.parameters:
-        if parameter.resource_type.casefold() in _JOINS:
-            yield _JOINS[parameter.resource_type.casefold()]
-    types = [resource["type"].casefold() for resource in deployed(fix.template or {})]
+        if fold(parameter.resource_type) in _JOINS:
+            yield _JOINS[fold(parameter.resource_type)]
+    types = [fold(resource["type"]) for resource in deployed(fix.template or {})]
     if "microsoft.network/privateendpoints" in types:
         yield f"{fix.resource_type}/privateEndpointConnectionsApproval/action"
     if "microsoft.insights/diagnosticsettings" in types and _names_workspace(fix):
@@ -68,4 +69,4 @@ def _joins(fix: FixAction) -> Iterator[str]:
 
 
 def _names_workspace(fix: FixAction) -> bool:
-    return any(each.resource_type.casefold() == "microsoft.operationalinsights/workspaces" for each in fix.parameters)
+    return any(fold(each.resource_type) == "microsoft.operationalinsights/workspaces" for each in fix.parameters)

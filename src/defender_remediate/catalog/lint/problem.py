@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import attrs
 
-from defender_remediate.enums import Word
+from defender_remediate.enums import StrEnum
 from defender_remediate.models.notebook import notebook
 
 
-class ProblemSeverity(Word):
+class ProblemSeverity(StrEnum):
     """How bad a problem of a catalog is."""
 
     ERROR = "error"
     WARNING = "warning"
 
 
-class Law(Word):
+class Law(StrEnum):
     """What is asked of every fix."""
 
-    FORM = "has-the-form"
-    CLOSES = "closes-its-condition"
-    LEAST_CHANGE = "changes-nothing-else"
-    IDEMPOTENT = "is-empty-the-second-time"
-    WAY_BACK = "has-a-way-back"
-    SCHEMA = "fits-the-schema"
-    STRICTER = "leaves-stricter-alone"
-    KIND = "is-written-the-right-way"
-    PERMISSIONS = "names-its-permissions"
-    PARAMETERS = "explains-its-parameters"
-    SECRETS = "holds-no-secret"
-    TEMPLATE = "has-a-sound-template"
-    AIM = "aims-at-its-condition"
+    FORM = "has_the_form"
+    CLOSES = "closes_its_condition"
+    LEAST_CHANGE = "changes_nothing_else"
+    IDEMPOTENT = "is_empty_the_second_time"
+    WAY_BACK = "has_a_way_back"
+    SCHEMA = "fits_the_schema"
+    STRICTER = "leaves_stricter_alone"
+    KIND = "is_written_the_right_way"
+    PERMISSIONS = "names_its_permissions"
+    PARAMETERS = "explains_its_parameters"
+    SECRETS = "holds_no_secret"
+    TEMPLATE = "has_a_sound_template"
+    AIM = "aims_at_its_condition"
 
 
 @notebook

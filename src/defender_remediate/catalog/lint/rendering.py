@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from defender_remediate.casing import fold
+
 OPAQUE = "[…]"
 """Stands for what only Azure can work out."""
 
@@ -40,14 +42,14 @@ def _written(template: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def nested(resource: Mapping[str, Any]) -> Mapping[str, Any]:
     """The template within a resource that is a deployment itself; empty for any other."""
     inner = resource.get("properties", {})
-    found = inner.get("template", {}) if resource["type"].casefold() == NESTED else {}
+    found = inner.get("template", {}) if fold(resource["type"]) == NESTED else {}
     return found if isinstance(found, Mapping) else {}
 
 
 def has_own_scope(resource: Mapping[str, Any]) -> bool:
     """Whether the template within a deployment sees its own parameters, and not those around it."""
     options = resource.get("properties", {}).get("expressionEvaluationOptions", {})
-    return str(options.get("scope", "outer")).casefold() == "inner"
+    return fold(str(options.get("scope", "outer"))) == "inner"
 
 
 def _scope(template: Mapping[str, Any], given: Mapping[str, Any]) -> dict[tuple[str, str], Any]:
@@ -111,7 +113,7 @@ def _value(tokens: list[tuple[str, str]], scope: _Scope) -> Any:
     if kind != "name" or not tokens or tokens.pop(0) != ("mark", "("):
         raise _UnknownError
     arguments = list(_arguments(tokens, scope))
-    name = text.casefold()
+    name = fold(text)
     if name in ("parameters", "variables") and (name, *arguments) in scope:
         return scope[name, arguments[0]]
     if name not in _FUNCTIONS or OPAQUE in map(str, arguments):

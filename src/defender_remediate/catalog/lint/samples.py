@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from defender_remediate.casing import fold
 from defender_remediate.models.fix import FixAction, FixParameter, ParameterType
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
@@ -22,9 +23,9 @@ _SAMPLES: Mapping[ParameterType, Any] = {
 def resource_id(resource_type: str, name: str = "name") -> str:
     """The id of a resource of this type, as it could be."""
     provider, *types = resource_type.split("/")
-    if resource_type.casefold() == "microsoft.resources/subscriptions":
+    if fold(resource_type) == "microsoft.resources/subscriptions":
         return f"/subscriptions/{SUBSCRIPTION}"
-    if resource_type.casefold() == "microsoft.resources/resourcegroups":
+    if fold(resource_type) == "microsoft.resources/resourcegroups":
         return GROUP
     return f"{GROUP}/providers/{provider}/" + "/".join(f"{each}/{name}" for each in types)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.fixes.paths import member
 from defender_remediate.json_values import ABSENT
 
@@ -56,9 +57,9 @@ class TypeFacts:
 
 def facts_of(resource_type: str, name: str = "") -> TypeFacts | None:
     """What is known of a type; of the resource of this name where that makes a difference. None: nothing."""
-    provider, _, rest = resource_type.casefold().partition("/")
+    provider, _, rest = fold(resource_type).partition("/")
     known = _provider(provider)
-    raw = known.get(f"{rest}/{name.casefold()}", known.get(rest))
+    raw = known.get(f"{rest}/{fold(name)}", known.get(rest))
     if raw is None:
         return None
     members = {**raw, "not_patched": tuple(raw.get("not_patched", ()))}
@@ -70,7 +71,7 @@ def _provider(provider: str) -> Mapping[str, Mapping[str, Any]]:
     file = _DATA / f"{provider}.json"
     if not file.is_file():
         return {}
-    return {name.casefold(): raw for name, raw in json.loads(file.read_text(encoding="utf-8")).items()}
+    return {fold(name): raw for name, raw in json.loads(file.read_text(encoding="utf-8")).items()}
 
 
 def inner(shape: Any, part: str | int) -> Any:
@@ -120,7 +121,7 @@ def _not_among(value: Any, words: list[str], path: str) -> Iterator[tuple[str, s
     chosen = [word.strip() for word in value.split(",")] if isinstance(value, str) else [value]
     for each in chosen:
         if each not in words:
-            known = next((word for word in words if str(each).casefold() == word.casefold()), "")
+            known = next((word for word in words if fold(str(each)) == fold(word)), "")
             yield path, f"{each!r} {IS_SPELT} {known}" if known else f"{each!r} is not one of {', '.join(words)}"
 
 

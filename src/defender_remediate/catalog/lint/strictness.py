@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from defender_remediate.casing import fold
 from defender_remediate.catalog.checks import leaves
 from defender_remediate.catalog.lint.answers import placed
 from defender_remediate.catalog.lint.bodies import Subject, tried_on
@@ -50,7 +51,7 @@ def asks_for_a_minimum(subject: Subject) -> Iterator[Objection]:
 
 
 def _asks_for_least(part: Condition, path: str) -> bool:
-    return part.test is Test.AT_LEAST and part.path.casefold() == path.casefold()
+    return part.test is Test.AT_LEAST and fold(part.path) == fold(path)
 
 
 def replaces_no_array_unasked(subject: Subject) -> Iterator[Objection]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.models.fix import FixAction
 
 
@@ -32,7 +33,7 @@ def target_of(fix: FixAction) -> Target:
         if segments[0] == f"${{{parameter.name}}}" and parameter.resource_type:
             start, segments = parameter.resource_type, segments[1:]
             break
-    folded = [part.casefold() for part in segments]
+    folded = [fold(part) for part in segments]
     if "providers" in folded:
         last = len(folded) - 1 - folded[::-1].index("providers")
         start, segments = segments[last + 1], segments[last + 2 :]

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from defender_remediate.casing import fold
 from defender_remediate.catalog.lint.bodies import Subject
 from defender_remediate.catalog.lint.problem import Objection, ProblemSeverity, warning
 from defender_remediate.catalog.lint.rendering import OPAQUE, deployed, has_own_scope, nested, resources_of
@@ -41,7 +42,7 @@ def is_sound(subject: Subject) -> Iterator[Objection]:
     if not _VERSION.fullmatch(str(template.get("contentVersion"))):
         yield Objection("contentVersion is not like 1.0.0.0")
     modes = [resource["properties"].get("mode") for resource in deployed(template) if nested(resource)]
-    if {"incremental"} < {"incremental", *(str(mode).casefold() for mode in modes)}:
+    if {"incremental"} < {"incremental", *(fold(str(mode)) for mode in modes)}:
         yield Objection("a nested mode is not Incremental: only that leaves alone what it does not name")
     yield from _parts(template)
 
@@ -64,7 +65,7 @@ def _unused(template: Mapping[str, Any]) -> Iterator[Objection]:
                 f"{head}.{name} is " + ("declared and not used" if name in declared else "used and not declared")
             )
     for name, declaration in template.get("parameters", {}).items():
-        if str(declaration.get("type")).casefold() not in _TYPES:
+        if fold(str(declaration.get("type"))) not in _TYPES:
             yield Objection(f"parameters.{name} has no type that may be given in the open")
         if not declaration.get("metadata", {}).get("description"):
             yield warning(f"parameters.{name} has no description")
@@ -96,7 +97,7 @@ def is_given_what_it_takes(subject: Subject) -> Iterator[Objection]:
     declared = subject.fix.template.get("parameters", {})
     for name, value in _given(subject).items():
         declaration = declared[name]
-        kind = _TYPES.get(str(declaration.get("type")).casefold(), object)
+        kind = _TYPES.get(fold(str(declaration.get("type"))), object)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             yield Objection(f"template_parameters.{name} must be of type {declaration.get('type')}, got {value!r}")
         elif value not in declaration.get("allowedValues", [value]):
@@ -131,10 +132,10 @@ def closes(subject: Subject) -> Iterator[Objection]:
 
 def _shown(subject: Subject) -> Iterator[Any]:
     for resource in _rendered(subject):
-        kind = resource["type"].casefold()
-        if kind == _ENDPOINT and subject.target.type.casefold() != _ENDPOINT:
+        kind = fold(resource["type"])
+        if kind == _ENDPOINT and fold(subject.target.type) != _ENDPOINT:
             yield _connected(resource, subject.target)
-        if kind == subject.target.type.casefold():
+        if kind == fold(subject.target.type):
             shown = {**resource, "properties": {**resource.get("properties", {}), "provisioningState": "Succeeded"}}
             yield {"value": [shown]} if subject.target.is_collection else shown
 
@@ -153,7 +154,7 @@ def _connected(endpoint: Mapping[str, Any], target: Target) -> dict[str, Any]:
         }
         for each in asked
     ]
-    if target.is_collection and target.type.casefold().endswith(_CONNECTIONS):
+    if target.is_collection and fold(target.type).endswith(_CONNECTIONS):
         return {"value": connections}
     return {"properties": {"privateEndpointConnections": connections}}
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from defender_remediate.casing import fold
 from defender_remediate.fixes.conditions import same, version
 from defender_remediate.json_values import ABSENT
 from defender_remediate.models.condition import Condition, Test
@@ -52,10 +53,10 @@ def stricter(path: str, value: Any, shape: Any = ABSENT) -> Iterator[Any]:
         yield from (value + 1, value * 10)
     elif isinstance(value, str):
         for place, ladder in LADDERS:
-            folded = [word.casefold() for word in ladder]
-            if place in path.casefold() and value.casefold() in folded:
-                known = {word.casefold(): word for word in words or ladder}
-                yield from (known[word] for word in folded[folded.index(value.casefold()) + 1 :] if word in known)
+            folded = [fold(word) for word in ladder]
+            if place in fold(path) and fold(value) in folded:
+                known = {fold(word): word for word in words or ladder}
+                yield from (known[word] for word in folded[folded.index(fold(value)) + 1 :] if word in known)
 
 
 def is_versioned(path: str, value: Any) -> bool:
@@ -156,7 +157,7 @@ def _without(value: Any, shape: Any) -> Iterator[Any]:
     if isinstance(shape, Mapping):
         yield [opposite(value)]
     elif shape is not ABSENT:
-        yield from ("", "None", *(word for word in _words(shape) if str(value).casefold() not in word.casefold()))
+        yield from ("", "None", *(word for word in _words(shape) if fold(str(value)) not in fold(word)))
 
 
 def _holding(value: Any, shape: Any) -> Iterator[Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.catalog.checks import leaves
 from defender_remediate.catalog.lint.bodies import Subject, Trial
 from defender_remediate.catalog.lint.problem import Objection
@@ -72,8 +73,8 @@ def has_a_way_back(subject: Subject, trial: Trial) -> Iterator[Objection]:
     before, after = thaw(settled(trial.case.before)), thaw(settled(verdict.after))
     undone = restoration(trial.changes, after)
     there = _restored(after, undone.body, verdict.kind)
-    if undone.left_alone or _without_null(there) != _without_null(before):
-        left = ", ".join(undone.left_alone) or "the target"
+    if undone.preserved or _without_null(there) != _without_null(before):
+        left = ", ".join(undone.preserved) or "the target"
         yield Objection(f"where {trial.case.note}: a rollback leaves {left} changed")
 
 
@@ -82,7 +83,7 @@ def _restored(after: Mapping[str, Any], wanted: Mapping[str, Any], kind: FixKind
     if kind is FixKind.PUT:
         return patched(after, difference(after, wanted))
     back = merge_patch(after, wanted)
-    tags = {name: value for name, value in back.items() if name.casefold() == "tags"}
+    tags = {name: value for name, value in back.items() if fold(name) == "tags"}
     # Azure replaces tags whole, also in a PATCH.
     return {**patched(after, back), **{name: value for name, value in tags.items() if value is not None}}
 
@@ -98,18 +99,18 @@ def _without_null(value: Any) -> Any:
 def _named(desired: Mapping[str, Any], fix: FixAction) -> frozenset[str]:
     """The paths that a fix names, in one spelling; an array is one of them."""
     arrays = (path for path, _ in leaves(desired) if "[" not in path.replace("['", ""))
-    return frozenset(join(split(path)).casefold() for path in (*arrays, *fix.remove))
+    return frozenset(fold(join(split(path))) for path in (*arrays, *fix.remove))
 
 
 def _is_within(path: str, named: frozenset[str]) -> bool:
-    folded = path.casefold()
+    folded = fold(path)
     return any(f"{folded}.".startswith((f"{each}.", f"{each}[")) for each in named)
 
 
 def _loses(change: PropertyChange, subject: Subject) -> bool:
     """Whether something is gone that the fix had to keep: an element, a member of one, a word of a joined text."""
     before, after = change.before, change.after
-    said = next((how for path, how in subject.fix.lists.items() if path.casefold() == change.path.casefold()), "")
+    said = next((how for path, how in subject.fix.lists.items() if fold(path) == fold(change.path)), "")
     how = ListMerge.parse(str(said))[0] if said else None
     if isinstance(before, (list, tuple)) and isinstance(after, (list, tuple)) and how is not ListMerge.REPLACE:
         return _loses_elements(before, after, look_up(subject.desired, change.path))
@@ -123,7 +124,7 @@ def _loses(change: PropertyChange, subject: Subject) -> bool:
 
 
 def _loses_elements(before: Any, after: Any, desired: Any) -> bool:
-    named = frozenset(path.casefold() for item in desired for path, _ in leaves(item) if path)
+    named = frozenset(fold(path) for item in desired for path, _ in leaves(item) if path)
     for old, new in zip_longest(before, after, fillvalue=ABSENT):
         if old is ABSENT or same(old, new):
             continue
@@ -135,7 +136,7 @@ def _loses_elements(before: Any, after: Any, desired: Any) -> bool:
 
 
 def _words(text: str) -> set[str]:
-    return {word.strip().casefold() for word in text.split(",")}
+    return {fold(word.strip()) for word in text.split(",")}
 
 
 def says_how_good_its_way_back_is(subject: Subject) -> Iterator[Objection]:
@@ -145,9 +146,9 @@ def says_how_good_its_way_back_is(subject: Subject) -> Iterator[Objection]:
         yield Objection(f"reversibility is {fix.reversibility}, and impact_reason does not say why")
     if fix.kind is FixKind.TEMPLATE and fix.reversibility == "exact":
         yield Objection("a deployment has no exact way back: what it created stays; say conditional or none")
-    never = IRREVERSIBLE.get(subject.target.type.casefold(), {})
+    never = IRREVERSIBLE.get(fold(subject.target.type), {})
     for path, value in leaves(subject.desired):
-        words = never.get(path.casefold(), ())
+        words = never.get(fold(path), ())
         if any(same(value, word) for word in words) and not fix.is_irreversible:
             yield Objection(f"Azure never takes {path} = {value!r} back, so reversibility is none")
 

@@ -24,6 +24,7 @@ from defender_remediate import (
 )
 from defender_remediate.arm.clock import Clock
 from defender_remediate.arm.session import ArmResponse
+from defender_remediate.casing import fold
 from defender_remediate.executors import StepContext, Submission
 from defender_remediate.testing.simulator.simulator import ArmSimulator
 
@@ -114,7 +115,7 @@ class Bench:
     def sent(self) -> list[tuple[str, str]]:
         """The verb and the path of every write in the simulator's list of requests."""
         writes = (request for request in self.sim.requests if request.method not in ("GET", "HEAD"))
-        return [(request.method, request.path.casefold()) for request in writes]
+        return [(request.method, fold(request.path)) for request in writes]
 
 
 @attrs.frozen(kw_only=True)
@@ -162,14 +163,12 @@ def _sends_what_was_planned_once(bench: Bench) -> None:
     outcome = bench.outcome(plan)
     assert outcome is Outcome.APPLIED, f"a plan that nothing hinders was reported as {outcome}"
     planned, found = plan.steps[0].request, bench.sent()
-    assert found == [(planned.method, planned.path.casefold())], (
-        f"sent {found}, planned {planned.method} {planned.path}"
-    )
+    assert found == [(planned.method, fold(planned.path))], f"sent {found}, planned {planned.method} {planned.path}"
 
 
 def _changes_nothing_else(bench: Bench) -> None:
     plan = bench.plan()
-    resource = plan.steps[0].resource_id.casefold()
+    resource = fold(plan.steps[0].resource_id)
     others = {found: bench.sim.resource(found) for found in _others(bench.sim, resource)}
     bench.outcome(plan)
     for found, body in others.items():
@@ -177,7 +176,7 @@ def _changes_nothing_else(bench: Bench) -> None:
 
 
 def _others(sim: ArmSimulator, resource: str) -> list[str]:
-    return [found for found in sim.resource_ids() if not f"{found.casefold()}/".startswith(f"{resource}/")]
+    return [found for found in sim.resource_ids() if not f"{fold(found)}/".startswith(f"{resource}/")]
 
 
 def _waits_for_every_form(bench: Bench) -> None:
@@ -213,7 +212,7 @@ def _survives_a_cut(bench: Bench) -> None:
 def _undoes_what_it_did(bench: Bench) -> None:
     plan = bench.plan()
     step = plan.steps[0]
-    if step.way_back is None:
+    if step.undo_request is None:
         return
     before = bench.sim.resource(step.target_id)
     back, outcomes = bench.undone(plan)
@@ -229,18 +228,18 @@ def _removes_what_it_created(bench: Bench) -> None:
         return
     there = {found: bench.sim.resource(found) for found in bench.sim.resource_ids()}
     created = [one.resource_id for one in step.creates]
-    early = [one for one in created if one.casefold() in map(str.casefold, there)]
+    early = [one for one in created if fold(one) in map(fold, there)]
     assert not early, f"{early[0]} is to be created, and exists"
     back, outcomes = bench.undone(plan, remove=created)
     assert outcomes == (Outcome.ROLLED_BACK,) * len(created), f"the removal of {created} was reported as {outcomes}"
     _sent_what_was_planned(bench, back)
-    now = {found.casefold() for found in bench.sim.resource_ids()}
-    assert not now & {one.casefold() for one in created}, "undo did not remove what was created"
-    assert now >= {found.casefold() for found in there}, "undo removed something else as well"
+    now = {fold(found) for found in bench.sim.resource_ids()}
+    assert not now & {fold(one) for one in created}, "undo did not remove what was created"
+    assert now >= {fold(found) for found in there}, "undo removed something else as well"
 
 
 def _sent_what_was_planned(bench: Bench, plan: RemediationPlan) -> None:
-    planned = [(step.request.method, step.request.path.casefold()) for step in plan.steps]
+    planned = [(step.request.method, fold(step.request.path)) for step in plan.steps]
     assert bench.sent() == planned, f"sent {bench.sent()}, planned {planned}"
 
 

@@ -281,7 +281,7 @@ def _keeps_no_secret(place: JournalPlace) -> None:
     kept = place.journal().read(_RUN)
     assert all(secret not in repr(attrs.asdict(record)) for record in kept), "the journal holds a secret"
     assert isinstance(kept[2], StepIntended)
-    assert kept[2].irrestorable == ("properties.adminPassword",), "what cannot be restored is not named"
+    assert kept[2].redacted_paths == ("properties.adminPassword",), "what cannot be restored is not named"
 
 
 def _is_safe_between_threads(place: JournalPlace) -> None:

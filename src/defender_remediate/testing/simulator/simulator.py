@@ -9,6 +9,7 @@ from typing import Any
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import HttpTransport
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.pipeline import Core, RecordedRequest
 from defender_remediate.testing.simulator.controls.access import Governing
 from defender_remediate.testing.simulator.controls.faults import Obstacles
@@ -108,7 +109,7 @@ class ArmSimulator(Furnishing, Governing, Obstacles, HttpTransport):  # type: ig
             return tuple(
                 found.id
                 for found in self._world.store.resources(scope)
-                if not resource_type or found.kind.name.casefold() == resource_type.casefold()
+                if not resource_type or fold(found.kind.name) == fold(resource_type)
             )
 
     def send(self, request: Any, **kwargs: Any) -> Any:
@@ -119,9 +120,7 @@ class ArmSimulator(Furnishing, Governing, Obstacles, HttpTransport):  # type: ig
             ServiceResponseError: A fault broke the connection after the request had its effect.
         """
         del kwargs
-        if not (request.url.casefold() + "/").startswith(
-            (self.endpoint.casefold() + "/", self.endpoint.casefold() + "?")
-        ):
+        if not (fold(request.url) + "/").startswith((fold(self.endpoint) + "/", fold(self.endpoint) + "?")):
             raise ServiceRequestError(f"cannot reach {request.url}: the simulator is {self.endpoint}")
         call = Call.of(request.method, request.url, request.headers, content_of(request))
         try:

@@ -248,7 +248,7 @@ def test_a_file(my_file: Path) -> None:
     assert {each.law for each in problems} == {Law.STRICTER}
     assert str(problems[0]) == (
         f"{my_file}: 11111111-aaaa-4bbb-8ccc-222222222222 on Microsoft.Storage/storageAccounts: "
-        "leaves-stricter-alone: properties.minimumTlsVersion: TLS1_3 would be a finding; use at_least"
+        "leaves_stricter_alone: properties.minimumTlsVersion: TLS1_3 would be a finding; use at_least"
     )
 
 
@@ -258,17 +258,17 @@ def test_a_file_that_cannot_be_used(tmp_path: Path) -> None:
     file.write_text(TOML.replace("title", "titel"), encoding="utf-8")
     (problem,) = Catalog().check(fixes=str(file))
     assert (problem.law, problem.key, problem.source) == (Law.FORM, "fix[0].titel", str(file))
-    assert str(problem).startswith(f"{file}: fix[0].titel: has-the-form: unknown key")
+    assert str(problem).startswith(f"{file}: fix[0].titel: has_the_form: unknown key")
     (problem,) = Catalog().check(fixes=tmp_path / "none.toml")
-    assert str(problem) == f"{tmp_path / 'none.toml'}: has-the-form: cannot be read: No such file or directory"
+    assert str(problem) == f"{tmp_path / 'none.toml'}: has_the_form: cannot be read: No such file or directory"
 
 
 def test_the_line_of_a_problem() -> None:
     """A warning says that it is one, and a variant which one it is."""
     problem = CatalogProblem(
-        key="k", resource_type="A.B/c", variant="linux", law="has-a-way-back", message="no", severity="warning"
+        key="k", resource_type="A.B/c", variant="linux", law="has_a_way_back", message="no", severity="warning"
     )
-    assert str(problem) == "k on A.B/c (linux): has-a-way-back (warning): no"
+    assert str(problem) == "k on A.B/c (linux): has_a_way_back (warning): no"
     assert problem.severity is ProblemSeverity.WARNING
 
 

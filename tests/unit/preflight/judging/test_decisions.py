@@ -18,20 +18,20 @@ from defender_remediate.errors import (
     RequestError,
     ServiceError,
 )
-from defender_remediate.models.finding import Check, Finding, Verdict
+from defender_remediate.models.check import Check, CheckResult, CheckStatus
 from defender_remediate.models.plan import RemediationStep, SkippedResource, SkipReason
 from defender_remediate.models.waivers import check_waivers, split
 from defender_remediate.preflight.unavailable import failed, is_not_offered
 from defender_remediate.preflight.verdicts import decided
 
-LOCKED = Finding(check="lock", verdict="blocks", message="locked", evidence=("l",), advice="unlock it")
-UNREAD = Finding(check="policy", verdict="could not be checked", message="unread")
-OWNED = Finding(check="ownership", verdict="warns", message="owned")
+LOCKED = CheckResult(check="lock", status="blocked", message="locked", evidence=("l",), advice="unlock it")
+UNREAD = CheckResult(check="policy", status="unchecked", message="unread")
+OWNED = CheckResult(check="ownership", status="warning", message="owned")
 
 
 def test_a_step_keeps_its_warnings(make_step: Callable[..., RemediationStep]) -> None:
     """They are part of what is approved."""
-    assert decided(make_step(), [OWNED], {}) == make_step(findings=(OWNED,))
+    assert decided(make_step(), [OWNED], {}) == make_step(check_results=(OWNED,))
     assert decided(make_step(), [], {}) == make_step()
 
 
@@ -43,7 +43,7 @@ def test_what_stops_a_step_becomes_a_skip(make_step: Callable[..., RemediationSt
         keys=step.keys,
         reason=SkipReason.BLOCKED,
         message="unread; locked - unlock it",
-        findings=(OWNED, UNREAD, LOCKED),
+        check_results=(OWNED, UNREAD, LOCKED),
     )
     unchecked = decided(step, [UNREAD], {})
     assert isinstance(unchecked, SkippedResource)
@@ -55,9 +55,9 @@ def test_a_waiver_keeps_the_step_and_the_finding(make_step: Callable[..., Remedi
     waive = {Check.LOCK: "it goes away tonight", Check.OWNERSHIP: "unneeded"}
     step = decided(make_step(), [LOCKED, OWNED], waive)
     assert isinstance(step, RemediationStep)
-    assert [(one.verdict, one.waived_because) for one in step.findings] == [
-        (Verdict.WAIVED, "it goes away tonight"),
-        (Verdict.WARNS, ""),
+    assert [(one.status, one.waived_because) for one in step.check_results] == [
+        (CheckStatus.WAIVED, "it goes away tonight"),
+        (CheckStatus.WARNING, ""),
     ]
     assert isinstance(decided(make_step(), [LOCKED, UNREAD], waive), SkippedResource)
     assert isinstance(decided(make_step(), [UNREAD], {Check.POLICY: "known"}), RemediationStep)
@@ -65,21 +65,21 @@ def test_a_waiver_keeps_the_step_and_the_finding(make_step: Callable[..., Remedi
 
 def test_a_finding_says_itself_in_one_line() -> None:
     """And whether it stops."""
-    waived = Finding(check="private endpoint", verdict="waived", message="shut", waived_because="unused")
+    waived = CheckResult(check="private_endpoint", status="waived", message="shut", waived_because="unused")
     assert [str(one) for one in (LOCKED, UNREAD, OWNED, waived)] == [
-        "lock blocks: locked",
-        "policy could not be checked: unread",
-        "ownership warns: owned",
+        "lock blocked: locked",
+        "policy unchecked: unread",
+        "ownership warning: owned",
         "private endpoint waived: shut (waived: unused)",
     ]
-    assert [one.stops for one in (LOCKED, UNREAD, OWNED, waived)] == [True, True, False, False]
+    assert [one.is_blocking for one in (LOCKED, UNREAD, OWNED, waived)] == [True, True, False, False]
     assert "locked" in LOCKED._repr_html_()  # type: ignore[attr-defined]
 
 
 def test_a_finding_holds_no_secret() -> None:
     """Tags, notes of locks and reasons of policies are other people's texts."""
     secret = "AccountKey=planted-S3CR3T"
-    found = Finding(check="lock", verdict="blocks", message=f"a {secret}", evidence=(f"b {secret}",))
+    found = CheckResult(check="lock", status="blocked", message=f"a {secret}", evidence=(f"b {secret}",))
     assert "planted" not in repr(found) + str(found)
     assert found.evidence == ("b AccountKey=(hidden)",)
 
@@ -96,7 +96,7 @@ def test_a_wrong_waiver_of_a_check_is_refused(wrong: Any) -> None:
 def test_waivers_are_taken_by_their_names() -> None:
     """None waives nothing."""
     assert check_waivers(None) == check_waivers({}) == {}
-    assert check_waivers({"private endpoint": " why "}) == {Check.PRIVATE_ENDPOINT: "why"}
+    assert check_waivers({"private_endpoint": " why "}) == {Check.PRIVATE_ENDPOINT: "why"}
 
 
 def test_one_mapping_takes_checks_and_guards() -> None:
@@ -156,15 +156,15 @@ def test_an_endpoint_without_the_collection_is_told_from_a_failure(
 ) -> None:
     """The one way past a check that was not made."""
     assert is_not_offered(error) is expected
-    assert failed(Check.LOCK, "locks", error).verdict is (Verdict.WARNS if expected else Verdict.UNCHECKED)
+    assert failed(Check.LOCK, "locks", error).status is (CheckStatus.WARNING if expected else CheckStatus.UNCHECKED)
 
 
 def test_a_failure_names_the_error_and_reads_the_same_each_time() -> None:
     """What differs from time to time, such as a tracking id, is left out: a digest covers findings."""
     found = failed(Check.LOCK, "locks", answered(403, "AuthorizationFailed", ForbiddenError, hint="ask for it"))
-    assert found == Finding(
+    assert found == CheckResult(
         check="lock",
-        verdict="could not be checked",
+        status="unchecked",
         message="locks could not be read: 403 AuthorizationFailed",
         evidence=("GET /x/locks?api-version=1",),
         advice='ask for it; or pass waive={"lock": "why"}',

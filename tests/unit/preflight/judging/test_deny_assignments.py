@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from defender_remediate.errors import MalformedResponseError
-from defender_remediate.models.finding import Check, Finding, Verdict
+from defender_remediate.models.check import Check, CheckResult, CheckStatus
 from defender_remediate.preflight.deny_assignments import EVERYONE, DenyAssignment, judge
 from defender_remediate.preflight.subject import Demand
 
@@ -45,8 +45,8 @@ def assignment(**properties: Any) -> DenyAssignment:
     )
 
 
-def verdicts(found: DenyAssignment, caller: str = ME) -> list[Verdict]:
-    return [finding.verdict for finding in judge(DEMAND, [found], lambda: caller)]
+def verdicts(found: DenyAssignment, caller: str = ME) -> list[CheckStatus]:
+    return [finding.status for finding in judge(DEMAND, [found], lambda: caller)]
 
 
 def test_what_is_denied_to_everyone_blocks() -> None:
@@ -56,9 +56,9 @@ def test_what_is_denied_to_everyone_blocks() -> None:
         raise AssertionError
 
     (found,) = judge(DEMAND, [assignment()], unasked)
-    assert found == Finding(
+    assert found == CheckResult(
         check=Check.DENY_ASSIGNMENT,
-        verdict=Verdict.BLOCKS,
+        status=CheckStatus.BLOCKED,
         message="the deny assignment 'managed' forbids Microsoft.Storage/storageAccounts/write",
         evidence=(f"{GROUP}/providers/Microsoft.Authorization/denyAssignments/d",),
         advice=found.advice,
@@ -69,21 +69,21 @@ def test_what_is_denied_to_everyone_blocks() -> None:
     ("properties", "caller", "expected"),
     [
         ({"excludePrincipals": [principal(ME)]}, ME.lower(), []),
-        ({"excludePrincipals": [principal(YOU)]}, ME, [Verdict.BLOCKS]),
-        ({"excludePrincipals": [principal(YOU, "ServicePrincipal")]}, "", [Verdict.UNCHECKED]),
-        ({"excludePrincipals": [principal(YOU, "Group")]}, ME, [Verdict.UNCHECKED]),
-        ({"principals": [principal(ME)]}, ME, [Verdict.BLOCKS]),
+        ({"excludePrincipals": [principal(YOU)]}, ME, [CheckStatus.BLOCKED]),
+        ({"excludePrincipals": [principal(YOU, "ServicePrincipal")]}, "", [CheckStatus.UNCHECKED]),
+        ({"excludePrincipals": [principal(YOU, "Group")]}, ME, [CheckStatus.UNCHECKED]),
+        ({"principals": [principal(ME)]}, ME, [CheckStatus.BLOCKED]),
         ({"principals": [principal(ME)], "excludePrincipals": [principal(ME)]}, ME, []),
-        ({"principals": [principal(ME)], "excludePrincipals": [principal(YOU, "Group")]}, ME, [Verdict.UNCHECKED]),
+        ({"principals": [principal(ME)], "excludePrincipals": [principal(YOU, "Group")]}, ME, [CheckStatus.UNCHECKED]),
         ({"principals": [principal(YOU)]}, ME, []),
-        ({"principals": [principal(YOU)]}, "", [Verdict.UNCHECKED]),
-        ({"principals": [principal(YOU, "Group")]}, ME, [Verdict.UNCHECKED]),
-        ({"principals": [principal(YOU, "Novelty")]}, ME, [Verdict.UNCHECKED]),
-        ({"principals": []}, ME, [Verdict.UNCHECKED]),
-        ({"principals": None}, ME, [Verdict.UNCHECKED]),
+        ({"principals": [principal(YOU)]}, "", [CheckStatus.UNCHECKED]),
+        ({"principals": [principal(YOU, "Group")]}, ME, [CheckStatus.UNCHECKED]),
+        ({"principals": [principal(YOU, "Novelty")]}, ME, [CheckStatus.UNCHECKED]),
+        ({"principals": []}, ME, [CheckStatus.UNCHECKED]),
+        ({"principals": None}, ME, [CheckStatus.UNCHECKED]),
     ],
 )
-def test_whom_it_concerns(properties: dict[str, Any], caller: str, expected: list[Verdict]) -> None:
+def test_whom_it_concerns(properties: dict[str, Any], caller: str, expected: list[CheckStatus]) -> None:
     """A group may hold the caller, and a caller that is not known may be anyone: neither is passed in silence."""
     assert verdicts(assignment(**properties), caller) == expected
 
@@ -91,20 +91,20 @@ def test_whom_it_concerns(properties: dict[str, Any], caller: str, expected: lis
 @pytest.mark.parametrize(
     ("properties", "expected"),
     [
-        ({"scope": ACCOUNT, "doNotApplyToChildScopes": True}, [Verdict.BLOCKS]),
+        ({"scope": ACCOUNT, "doNotApplyToChildScopes": True}, [CheckStatus.BLOCKED]),
         ({"scope": GROUP, "doNotApplyToChildScopes": True}, []),
-        ({"scope": "/"}, [Verdict.BLOCKS]),
+        ({"scope": "/"}, [CheckStatus.BLOCKED]),
         ({"scope": f"{GROUP}2"}, []),
-        ({"scope": None}, [Verdict.BLOCKS]),
+        ({"scope": None}, [CheckStatus.BLOCKED]),
         ({"permissions": [{"actions": ["*/delete"]}]}, []),
         ({"permissions": [{"actions": ["*"], "notActions": ["Microsoft.Storage/*"]}]}, []),
         ({"permissions": []}, []),
-        ({"condition": "@Resource[x] Exists"}, [Verdict.UNCHECKED]),
-        ({"denyAssignmentEffect": "audit"}, [Verdict.WARNS]),
-        ({"denyAssignmentEffect": "enforced"}, [Verdict.BLOCKS]),
+        ({"condition": "@Resource[x] Exists"}, [CheckStatus.UNCHECKED]),
+        ({"denyAssignmentEffect": "audit"}, [CheckStatus.WARNING]),
+        ({"denyAssignmentEffect": "enforced"}, [CheckStatus.BLOCKED]),
     ],
 )
-def test_where_and_what_it_forbids(properties: dict[str, Any], expected: list[Verdict]) -> None:
+def test_where_and_what_it_forbids(properties: dict[str, Any], expected: list[CheckStatus]) -> None:
     """At its scope and below, unless it says otherwise; a condition cannot be evaluated here."""
     assert verdicts(assignment(**properties)) == expected
 

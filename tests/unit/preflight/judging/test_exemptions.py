@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from defender_remediate.models.finding import Check, Verdict
+from defender_remediate.models.check import Check, CheckStatus
 from defender_remediate.preflight.exemptions import Exemption, in_force, judge
 
 SUBSCRIPTION = "/subscriptions/11111111-2222-3333-4444-555555555555"
@@ -70,7 +70,7 @@ def test_it_has_to_be_for_the_policy_of_the_recommendation(
 ) -> None:
     """An exemption from something else accepts something else."""
     found = judge(policies, [exemption(policyDefinitionReferenceIds=list(references))], MEMBERS)
-    assert [one.verdict for one in found] == ([Verdict.BLOCKS] if blocks else [])
+    assert [one.status for one in found] == ([CheckStatus.BLOCKED] if blocks else [])
 
 
 def test_it_says_who_decided_what_until_when() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from defender_remediate.models.finding import Check, Verdict
+from defender_remediate.models.check import Check, CheckStatus
 from defender_remediate.models.plan import PlannedRequest
 from defender_remediate.preflight.locks import Lock, judge
 from defender_remediate.preflight.subject import Subject
@@ -30,7 +30,7 @@ def test_a_read_only_lock_blocks_from_wherever_it_is_inherited(
 ) -> None:
     """Its notes say whom to ask."""
     (found,) = judge(make_subject(), [lock(scope, notes="ask Kim")])
-    assert (found.check, found.verdict) == (Check.LOCK, Verdict.BLOCKS)
+    assert (found.check, found.status) == (Check.LOCK, CheckStatus.BLOCKED)
     assert found.message == "a lock (ReadOnly) forbids writes"
     assert found.evidence == (f"{scope}/providers/Microsoft.Authorization/locks/l (ask Kim)",)
 
@@ -44,7 +44,7 @@ def test_a_lock_elsewhere_is_none(make_subject: Callable[..., Subject], scope: s
 @pytest.mark.parametrize("level", ["NotSpecified", "", "Novelty"])
 def test_a_level_that_is_not_known_counts_as_read_only(make_subject: Callable[..., Subject], level: str) -> None:
     """A lock nobody understands is respected."""
-    assert judge(make_subject(), [lock(GROUP, level)])[0].verdict is Verdict.BLOCKS
+    assert judge(make_subject(), [lock(GROUP, level)])[0].status is CheckStatus.BLOCKED
 
 
 def test_can_not_delete_lets_a_patch_through(make_subject: Callable[..., Subject]) -> None:
@@ -55,16 +55,16 @@ def test_can_not_delete_lets_a_patch_through(make_subject: Callable[..., Subject
 def test_can_not_delete_keeps_the_history_of_deployments(deployment: Subject) -> None:
     """Worth knowing, and no reason to stop; a ReadOnly lock beside it is."""
     (found,) = judge(deployment, [lock(GROUP, "CanNotDelete")])
-    assert (found.verdict, "800" in found.advice) == (Verdict.WARNS, True)
+    assert (found.status, "800" in found.advice) == (CheckStatus.WARNING, True)
     (stopping,) = judge(deployment, [lock(GROUP, "CanNotDelete"), lock(SUBSCRIPTION)])
-    assert (stopping.verdict, len(stopping.evidence)) == (Verdict.BLOCKS, 1)
+    assert (stopping.status, len(stopping.evidence)) == (CheckStatus.BLOCKED, 1)
 
 
 def test_can_not_delete_blocks_a_removal(make_subject: Callable[..., Subject]) -> None:
     """That is what it is for."""
     request = PlannedRequest(method="DELETE", path=ACCOUNT, api_version="1", body={})
     (found,) = judge(make_subject(request=request), [lock(GROUP, "CanNotDelete")])
-    assert (found.verdict, found.message) == (Verdict.BLOCKS, "a lock (CanNotDelete) forbids removals")
+    assert (found.status, found.message) == (CheckStatus.BLOCKED, "a lock (CanNotDelete) forbids removals")
 
 
 def test_the_order_of_the_list_does_not_count(make_subject: Callable[..., Subject]) -> None:
@@ -81,5 +81,5 @@ def test_a_lock_below_stops_a_removal(make_subject: Callable[..., Subject], leve
     request = PlannedRequest(method="DELETE", path=ACCOUNT, api_version="1", body={})
     subject = make_subject(request=request)
     (found,) = judge(subject, [lock(f"{ACCOUNT}/blobServices/default", level)])
-    assert (found.verdict, len(found.evidence)) == (Verdict.BLOCKS, 1)
+    assert (found.status, len(found.evidence)) == (CheckStatus.BLOCKED, 1)
     assert judge(subject, [lock(f"{ACCOUNT}2/blobServices/default", level)]) == ()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defender_remediate.errors import MalformedResponseError
-from defender_remediate.models.finding import Check, Verdict
+from defender_remediate.models.check import Check, CheckStatus
 from defender_remediate.preflight.permissions import Grant, judge, lacking, matches
 from defender_remediate.preflight.subject import Demand
 
@@ -80,7 +80,7 @@ def test_everything_given_is_no_finding() -> None:
 def test_a_missing_action_blocks_and_says_where_it_was_looked_for() -> None:
     """And which notAction takes it out again, when one does."""
     (found,) = judge(DEMAND, [READER], [GROUP])
-    assert (found.check, found.verdict) == (Check.PERMISSION, Verdict.BLOCKS)
+    assert (found.check, found.status) == (Check.PERMISSION, CheckStatus.BLOCKED)
     assert found.message == f"the caller lacks {WRITE}"
     assert found.evidence == (f"no role gives it at {GROUP}",)
     (taken,) = judge(DEMAND, [Grant(actions=("*",), not_actions=("*/write",))], [GROUP, DEMAND.place])
@@ -91,7 +91,7 @@ def test_a_missing_action_blocks_and_says_where_it_was_looked_for() -> None:
 def test_an_action_that_is_needed_somewhere_else_is_a_warning() -> None:
     """Whoever linked the two may have the right where this cannot look."""
     (found,) = judge(Demand(place=DEMAND.place, actions=(WRITE,), is_certain=False), [READER], [GROUP])
-    assert found.verdict is Verdict.WARNS
+    assert found.status is CheckStatus.WARNING
     assert "links to" in found.message
 
 
@@ -99,10 +99,10 @@ def test_a_condition_makes_an_action_doubtful() -> None:
     """Only where no entry without one gives it; what is missing at all is said apart."""
     sometimes = Grant(actions=(WRITE,), condition="@Resource[x] StringEquals 'y'")
     (found,) = judge(DEMAND, [READER, sometimes], [GROUP])
-    assert (found.verdict, found.evidence) == (Verdict.WARNS, ("condition: @Resource[x] StringEquals 'y'",))
+    assert (found.status, found.evidence) == (CheckStatus.WARNING, ("condition: @Resource[x] StringEquals 'y'",))
     assert judge(DEMAND, [CONTRIBUTOR, sometimes], [GROUP]) == ()
     both = judge(DEMAND, [sometimes], [GROUP])
-    assert [one.verdict for one in both] == [Verdict.BLOCKS, Verdict.WARNS]
+    assert [one.status for one in both] == [CheckStatus.BLOCKED, CheckStatus.WARNING]
 
 
 def test_an_entry_is_read_as_azure_sends_it() -> None:

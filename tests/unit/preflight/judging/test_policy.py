@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from defender_remediate.errors import MalformedResponseError
-from defender_remediate.models.finding import Check, Finding, Verdict
+from defender_remediate.models.check import Check, CheckResult, CheckStatus
 from defender_remediate.preflight.policy import (
     BENCHMARK,
     Assignment,
@@ -154,30 +154,30 @@ def evaluated(result: str = "NonCompliant", effect: Any = "Deny") -> dict[str, A
 @pytest.mark.parametrize(
     ("answer", "verdicts"),
     [
-        (evaluated(), [Verdict.BLOCKS]),
-        (evaluated(effect=None), [Verdict.BLOCKS]),
+        (evaluated(), [CheckStatus.BLOCKED]),
+        (evaluated(effect=None), [CheckStatus.BLOCKED]),
         (evaluated(effect="Audit"), []),
         (evaluated("Compliant"), []),
-        (evaluated(effect="Modify"), [Verdict.WARNS]),
-        (evaluated("Error"), [Verdict.UNCHECKED]),
-        (evaluated(""), [Verdict.UNCHECKED]),
+        (evaluated(effect="Modify"), [CheckStatus.WARNING]),
+        (evaluated("Error"), [CheckStatus.UNCHECKED]),
+        (evaluated(""), [CheckStatus.UNCHECKED]),
         ({"contentEvaluationResult": {"policyEvaluations": None}}, []),
         ({"fieldRestrictions": []}, []),
     ],
 )
 def test_what_is_said_of_the_content(
-    make_subject: Callable[..., Subject], answer: dict[str, Any], verdicts: list[Verdict]
+    make_subject: Callable[..., Subject], answer: dict[str, Any], verdicts: list[CheckStatus]
 ) -> None:
     """Denied blocks, audited does not matter, and what was not evaluated is not passed."""
-    assert [found.verdict for found in judge(answer, make_subject({}, {"properties": {"a": 1}}))] == verdicts
+    assert [found.status for found in judge(answer, make_subject({}, {"properties": {"a": 1}}))] == verdicts
 
 
 def test_a_refusal_names_the_policy(make_subject: Callable[..., Subject]) -> None:
     """The assignment first: that is what can be exempted from."""
     assert judge(evaluated(), make_subject({}, {"a": 1})) == (
-        Finding(
+        CheckResult(
             check=Check.POLICY,
-            verdict=Verdict.BLOCKS,
+            status=CheckStatus.BLOCKED,
             message="a deny policy refuses the resource as it would be",
             evidence=("/a", "/d"),
             advice="change the policy or its parameters, or have the resource exempted from it",
@@ -195,14 +195,20 @@ def restricted(field: str, **restriction: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("answer", "verdicts"),
     [
-        (restricted(TLS, result="Deny", values=["TLS1_3", "tls1_2"], reason="no"), [Verdict.BLOCKS]),
-        (restricted(TLS, result="Deny"), [Verdict.BLOCKS]),
+        (restricted(TLS, result="Deny", values=["TLS1_3", "tls1_2"], reason="no"), [CheckStatus.BLOCKED]),
+        (restricted(TLS, result="Deny"), [CheckStatus.BLOCKED]),
         (restricted(TLS, result="Deny", values=["TLS1_0"]), []),
         (restricted(TLS, result="Deny", policyEffect="Audit"), []),
         (restricted(TLS, result="Audit", policyEffect="Audit"), []),
-        (restricted(TLS, result="Removed", policyEffect="Modify"), [Verdict.WARNS]),
-        (restricted("Microsoft.Storage/storageAccounts/networkAcls.defaultAction", result="Deny"), [Verdict.BLOCKS]),
-        (restricted("Microsoft.Storage/storageAccounts/networkAcls.ipRules[*].value", result="Deny"), [Verdict.BLOCKS]),
+        (restricted(TLS, result="Removed", policyEffect="Modify"), [CheckStatus.WARNING]),
+        (
+            restricted("Microsoft.Storage/storageAccounts/networkAcls.defaultAction", result="Deny"),
+            [CheckStatus.BLOCKED],
+        ),
+        (
+            restricted("Microsoft.Storage/storageAccounts/networkAcls.ipRules[*].value", result="Deny"),
+            [CheckStatus.BLOCKED],
+        ),
         (
             restricted("Microsoft.Storage/storageAccounts/networkAcls.ipRules[*].value", result="Deny", values=["x"]),
             [],
@@ -210,23 +216,23 @@ def restricted(field: str, **restriction: Any) -> dict[str, Any]:
         (restricted("Microsoft.Storage/storageAccounts/allowBlobPublicAccess", result="Deny"), []),
         (restricted("Microsoft.Web/sites/minimumTlsVersion", result="Deny"), []),
         (restricted("location", result="Deny", values=["westeurope"]), []),
-        (restricted("tags.owner", result="Required"), [Verdict.BLOCKS]),
+        (restricted("tags.owner", result="Required"), [CheckStatus.BLOCKED]),
         (restricted("tags.owner", result="Required", policyEffect="Modify"), []),
         (restricted("tags.team", result="Required"), []),
         (restricted("tags.team", result="Required", values=["Red"]), []),
-        (restricted("tags.team", result="Required", values=["blue"]), [Verdict.BLOCKS]),
+        (restricted("tags.team", result="Required", values=["blue"]), [CheckStatus.BLOCKED]),
         (restricted(TLS, result="Required"), []),
         (restricted("tags.owner"), []),
         ({"fieldRestrictions": [{"field": "tags.owner", "restrictions": None}]}, []),
     ],
 )
 def test_what_is_said_of_fields(
-    make_subject: Callable[..., Subject], answer: dict[str, Any], verdicts: list[Verdict]
+    make_subject: Callable[..., Subject], answer: dict[str, Any], verdicts: list[CheckStatus]
 ) -> None:
     """Of those that the step sets; of the others only what a deny policy cannot do without."""
     before = {"location": "westeurope", "tags": {"team": "red"}, "properties": {}}
     after = {**before, "properties": {"minimumTlsVersion": "TLS1_2", "networkAcls": {"defaultAction": "Deny"}}}
-    assert [found.verdict for found in judge(answer, make_subject(before, after))] == verdicts
+    assert [found.status for found in judge(answer, make_subject(before, after))] == verdicts
 
 
 def test_the_reason_is_evidence(make_subject: Callable[..., Subject]) -> None:
@@ -266,8 +272,8 @@ def test_the_official_example_is_understood(make_subject: Callable[..., Subject]
             {}, {"location": "westeurope"}, target_id=f"{GROUP}/providers/Microsoft.Compute/virtualMachines/v"
         ),
     )
-    assert {(one.verdict, one.message) for one in found} == {
-        (Verdict.BLOCKS, "a deny policy refuses the resource as it would be"),
-        (Verdict.BLOCKS, "a deny policy requires tags.newtag"),
-        (Verdict.BLOCKS, "a deny policy requires tags.environment"),
+    assert {(one.status, one.message) for one in found} == {
+        (CheckStatus.BLOCKED, "a deny policy refuses the resource as it would be"),
+        (CheckStatus.BLOCKED, "a deny policy requires tags.newtag"),
+        (CheckStatus.BLOCKED, "a deny policy requires tags.environment"),
     }

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from defender_remediate.errors import MalformedResponseError
-from defender_remediate.models.finding import Check, Verdict
+from defender_remediate.models.check import Check, CheckStatus
 from defender_remediate.preflight import providers, subscriptions
 from defender_remediate.preflight.subject import Subject
 
@@ -21,18 +21,18 @@ ACCOUNT = (
 @pytest.mark.parametrize(
     ("state", "verdict"),
     [
-        ("Disabled", Verdict.BLOCKS),
-        ("deleted", Verdict.BLOCKS),
-        ("Warned", Verdict.BLOCKS),
-        ("PastDue", Verdict.WARNS),
-        ("Novelty", Verdict.UNCHECKED),
-        (None, Verdict.UNCHECKED),
+        ("Disabled", CheckStatus.BLOCKED),
+        ("deleted", CheckStatus.BLOCKED),
+        ("Warned", CheckStatus.BLOCKED),
+        ("PastDue", CheckStatus.WARNING),
+        ("Novelty", CheckStatus.UNCHECKED),
+        (None, CheckStatus.UNCHECKED),
     ],
 )
-def test_a_subscription_that_is_not_enabled(state: str | None, verdict: Verdict) -> None:
+def test_a_subscription_that_is_not_enabled(state: str | None, verdict: CheckStatus) -> None:
     """Read-only ones block, an overdue payment is a warning, and what is not known is not passed."""
     (found,) = subscriptions.judge({"state": state})
-    assert (found.check, found.verdict) == (Check.SUBSCRIPTION, verdict)
+    assert (found.check, found.status) == (Check.SUBSCRIPTION, verdict)
     assert found.evidence == (f"state: {state or ''}",)
     assert found.advice
 
@@ -56,14 +56,14 @@ def test_a_registered_provider_with_the_version_is_fine(make_subject: Callable[.
 def test_any_other_registration_blocks(make_subject: Callable[..., Subject], state: str) -> None:
     """And nothing is registered by itself."""
     (found,) = providers.judge(provider(registrationState=state), "Microsoft.Storage", make_subject())
-    assert (found.check, found.verdict) == (Check.PROVIDER, Verdict.BLOCKS)
+    assert (found.check, found.status) == (Check.PROVIDER, CheckStatus.BLOCKED)
     assert "az provider register --namespace Microsoft.Storage" in found.advice
 
 
 def test_a_version_that_is_not_listed_is_a_warning(make_subject: Callable[..., Subject]) -> None:
     """The target was read in it, and Azure hides some; it says which are listed."""
     (found,) = providers.judge(provider(), "Microsoft.Storage", make_subject(api_version="2031-01-01"))
-    assert (found.verdict, found.evidence) == (Verdict.WARNS, ("listed: 2025-01-01, 2023-05-01, 2022-09-01",))
+    assert (found.status, found.evidence) == (CheckStatus.WARNING, ("listed: 2025-01-01, 2023-05-01, 2022-09-01",))
     types = [{"resourceType": "storageAccounts", "apiVersions": []}]
     (none,) = providers.judge(provider(resourceTypes=types), "Microsoft.Storage", make_subject())
     assert none.evidence == ("listed: none",)
@@ -79,7 +79,7 @@ def test_a_child_type_that_azure_hides_is_fine(make_subject: Callable[..., Subje
 def test_a_type_that_is_not_listed_at_all_is_a_warning(make_subject: Callable[..., Subject], types: Any) -> None:
     """There are hidden ones."""
     (found,) = providers.judge(provider(resourceTypes=types), "Microsoft.Storage", make_subject())
-    assert found.verdict is Verdict.WARNS
+    assert found.status is CheckStatus.WARNING
 
 
 def test_an_answer_without_a_state_is_none(make_subject: Callable[..., Subject]) -> None:

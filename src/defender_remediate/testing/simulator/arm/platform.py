@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import Route
 from defender_remediate.testing.simulator.state import ids
@@ -43,7 +44,7 @@ def _list_subscriptions(world: World, call: Call, holes: Mapping[str, str]) -> A
 def _get_subscription(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
     del call
     # A deleted one is still shown with its state; whatever else is asked about it is not found.
-    found = world.store.subscriptions.get(holes["subscription"].casefold())
+    found = world.store.subscriptions.get(fold(holes["subscription"]))
     return Answer.json(_subscription(found or world.store.subscription(holes["subscription"])))
 
 
@@ -54,7 +55,7 @@ def _list_groups(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
 def _get_group(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
     if call.method == "HEAD":
         groups = world.store.subscription(holes["subscription"]).groups
-        return Answer(status=204 if holes["group"].casefold() in groups else 404)
+        return Answer(status=204 if fold(holes["group"]) in groups else 404)
     return Answer.json(world.store.group(holes["subscription"], holes["group"]))
 
 
@@ -72,7 +73,7 @@ def _list_resources(world: World, call: Call, holes: Mapping[str, str]) -> Answe
         target = ids.target_of(resource.id)
         if not resource.kind.tracked or target is None or not target.group:
             continue
-        if wanted and resource.kind.name.casefold() != wanted.group(1).casefold():
+        if wanted and fold(resource.kind.name) != fold(wanted.group(1)):
             continue
         shown = resource.render()
         found.append({name: shown[name] for name in _LIST_MEMBERS if shown.get(name) is not None})
@@ -106,13 +107,13 @@ def _get_provider(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
     del call
     found = world.store.subscription(holes["subscription"]) if "subscription" in holes else None
     for namespace in world.kinds.namespaces():
-        if namespace.casefold() == holes["namespace"].casefold():
+        if fold(namespace) == fold(holes["namespace"]):
             return Answer.json(_provider(world, namespace, found))
     raise refusal("InvalidResourceNamespace", namespace=holes["namespace"])
 
 
 def _descendants(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
-    group = world.store.management_groups.get(holes["group"].casefold())
+    group = world.store.management_groups.get(fold(holes["group"]))
     if group is None:
         raise refusal("ManagementGroupNotFound", group=holes["group"])
     parent = {"id": f"/providers/Microsoft.Management/managementGroups/{group['name']}"}
@@ -138,9 +139,9 @@ def operation_status(world: World, call: Call) -> Answer | None:
     parts = ids.segments(call.path)
     if call.method != "GET" or len(parts) < 2:
         return None
-    if parts[-2].casefold() == "operationstatuses":
+    if fold(parts[-2]) == "operationstatuses":
         return world.operations.status(parts[-1])
-    if parts[-2].casefold() == "operationresults":
+    if fold(parts[-2]) == "operationresults":
         return world.operations.location(call, parts[-1])
     return None
 

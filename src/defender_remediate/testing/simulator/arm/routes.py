@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.operations import Running, Slow
 from defender_remediate.testing.simulator.arm.routing import find_kind, json_body, unknown_route
@@ -28,7 +29,7 @@ def handle(world: World, call: Call) -> Answer:
     if kind.routed or call.method not in _HANDLERS:
         raise unknown_route(call)
     check_scope(world, target)
-    if kind.namespace.casefold() == "microsoft.security":
+    if fold(kind.namespace) == "microsoft.security":
         world.access.check_registered(target.subscription, kind.namespace)
     if target.is_collection:
         if call.method != "GET":
@@ -49,7 +50,7 @@ def check_scope(world: World, target: ids.Target) -> None:
         world.store.group(target.subscription, target.group)
     owner = target.parent if target.is_nested else target.scope
     above = ids.target_of(owner)
-    if above is None or above.is_collection or above.type.casefold().endswith("/locations"):
+    if above is None or above.is_collection or fold(above.type).endswith("/locations"):
         # A provider's locations are always there, and nobody makes them.
         return
     if world.store.find(owner) is None:
@@ -138,7 +139,7 @@ def change(
         existing(world, target)
     if found is not None and found.busy:
         raise refusal(kind.busy)
-    if kind.fixed and target.name.casefold() not in (name.casefold() for name in kind.fixed):
+    if kind.fixed and fold(target.name) not in (fold(name) for name in kind.fixed):
         raise refusal("ResourceNotFound", type=target.type, name=target.name, group=target.group)
     current = found.render() if found else None
     result = patched(kind, current or {}, body) if call.method == "PATCH" else put(kind, current, body)

@@ -6,6 +6,7 @@ import math
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.authorization.roles import CLIENT
 from defender_remediate.testing.simulator.state import ids
@@ -52,7 +53,7 @@ class Throttle:
 
     def drain(self, scope: str, kind: str) -> None:
         """Empty a bucket, as other callers with the same identity would."""
-        self._bucket(ids.subscription_of(scope).casefold(), kind).level = 0.0
+        self._bucket(fold(ids.subscription_of(scope)), kind).level = 0.0
 
     def check(self, call: Call, *, reads: bool) -> dict[str, str]:
         """Take a token for a call; the headers that say how many are left.
@@ -64,12 +65,12 @@ class Throttle:
             return {}
         kind = READS if reads else DELETES if call.method == "DELETE" else WRITES
         subscription = ids.subscription_of(call.path)
-        bucket = self._bucket(subscription.casefold(), kind)
+        bucket = self._bucket(fold(subscription), kind)
         wait = bucket.take(self._clock.monotonic())
         word = "subscription" if subscription else "tenant"
         headers = {f"x-ms-ratelimit-remaining-{word}-{kind}": str(int(bucket.level))}
         if subscription:
-            total = self._bucket(subscription.casefold(), kind, _GLOBAL)
+            total = self._bucket(fold(subscription), kind, _GLOBAL)
             total.take(self._clock.monotonic())
             headers[f"x-ms-ratelimit-remaining-subscription-global-{kind}"] = str(int(total.level))
         if not wait:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.state.types import NONE, TAGS, Kind
 
@@ -58,7 +59,7 @@ def patched(kind: Kind, current: Mapping[str, Any], body: Mapping[str, Any]) -> 
     _check_state(kind, current, body)
     result = deepcopy(dict(current))
     for name in set(body) & {"location", "name", "type"}:
-        if str(body[name]).replace(" ", "").casefold() != str(current.get(name, "")).replace(" ", "").casefold():
+        if fold(str(body[name]).replace(" ", "")) != fold(str(current.get(name, "")).replace(" ", "")):
             raise refusal("PropertyChangeNotAllowed", property=name)
     for name, value in body.items():
         if name == "properties":
@@ -122,7 +123,7 @@ def _location(kind: Kind, current: Mapping[str, Any] | None, body: Mapping[str, 
 
 
 def _region(text: Any) -> str:
-    return str(text).replace(" ", "").casefold()
+    return fold(str(text).replace(" ", ""))
 
 
 def _replace(result: dict[str, Any], name: str, value: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import Store
 
@@ -109,7 +110,7 @@ class DenyAssignment:
 
     def concerns(self, principal: str) -> bool:
         """Whether its list of principals names one."""
-        return principal.casefold() in (name.casefold() for name in self.principals)
+        return fold(principal) in (fold(name) for name in self.principals)
 
     def render(self) -> dict[str, Any]:
         """As the deny assignments API shows it."""

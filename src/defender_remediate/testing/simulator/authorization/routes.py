@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import Route
 from defender_remediate.testing.simulator.policy.state import AUTHORIZATION, BENCHMARK, definition_body, reference_of
@@ -26,8 +27,8 @@ def scope_of(world: World, holes: Mapping[str, str]) -> str:
     """
     scope = "/" + "/".join(ids.segments(holes["scope"]))
     target = ids.target_of(scope)
-    if target is not None and target.names and target.type.casefold() == "microsoft.management/managementgroups":
-        if target.name.casefold() not in world.store.management_groups:
+    if target is not None and target.names and fold(target.type) == "microsoft.management/managementgroups":
+        if fold(target.name) not in world.store.management_groups:
             raise refusal("ManagementGroupNotFound", group=target.name)
         return scope
     world.store.subscription(ids.subscription_of(scope))
@@ -51,7 +52,7 @@ def seen_from(
     Raises:
         ArmError: 400 for another filter.
     """
-    word = text.replace(" ", "").casefold()
+    word = fold(text.replace(" ", ""))
     if word not in ("", "atscope()", "atexactscope()"):
         raise refusal("InvalidFilter", filter=text)
     if word == "atexactscope()":
@@ -65,9 +66,9 @@ def seen_from(
 def _clause(text: str, *names: str) -> tuple[str, str]:
     """The name, in lower case, and the value of a filter ``name eq 'value'``; both empty for another filter."""
     found = _EQUALS.match(text)
-    if found is None or found.group(1).casefold() not in names:
+    if found is None or fold(found.group(1)) not in names:
         return "", ""
-    return found.group(1).casefold(), found.group(2).casefold()
+    return fold(found.group(1)), fold(found.group(2))
 
 
 def _permissions(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
@@ -92,7 +93,7 @@ def _deny_assignments(world: World, call: Call, holes: Mapping[str, str]) -> Ans
     if name == "principalid":
         found = [one for one in found if one.concerns(value)]
     elif name:
-        found = [one for one in found if one.display_name.casefold() == value]
+        found = [one for one in found if fold(one.display_name) == value]
     return world.page(call, [one.render() for one in found])
 
 
@@ -103,7 +104,7 @@ def _assignments(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
     name, value = _clause(text, "policydefinitionid")
     every = world.policies.assignments.values()
     found = seen_from(world, scope, "" if name else text, every, lambda one: one.scope)
-    kept = [one for one in found if not name or one.definition_id.casefold() == value]
+    kept = [one for one in found if not name or fold(one.definition_id) == value]
     return world.page(call, [one.render() for one in kept])
 
 
@@ -121,13 +122,13 @@ def _exemptions(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
     scope = scope_of(world, holes)
     world.access.check_read(f"{_TYPE}/policyExemptions/read", scope)
     text = call.query.get("$filter", "")
-    lasting = text.replace(" ", "").casefold() == "excludeexpired()"
+    lasting = fold(text.replace(" ", "")) == "excludeexpired()"
     name, value = _clause(text, "policyassignmentid")
     found = seen_from(world, scope, "" if lasting or name else text, world.policies.exemptions, lambda one: one.scope)
     if lasting:
         found = [one for one in found if one.holds(world.clock.now())]
     if name:
-        found = [one for one in found if one.assignment_id.casefold() == value]
+        found = [one for one in found if fold(one.assignment_id) == value]
     return world.page(call, [one.render() for one in found])
 
 

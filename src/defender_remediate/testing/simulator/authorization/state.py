@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.authorization.roles import CLIENT, DenyAssignment, Entry, any_matches
 from defender_remediate.testing.simulator.state import ids
@@ -65,12 +66,12 @@ class Access:
 
     def _add(self, entry: Entry) -> None:
         # By subscription, as there may be thousands of them; what is assigned above is under the empty name.
-        self._entries.setdefault(ids.subscription_of(entry.scope).casefold(), []).append(entry)
+        self._entries.setdefault(fold(ids.subscription_of(entry.scope)), []).append(entry)
 
     def revoke(self, scope: str) -> int:
         """Take every role away that is assigned at a scope; how many there were."""
         self.unlimited = False
-        held = self._entries.get(ids.subscription_of(scope).casefold(), [])
+        held = self._entries.get(fold(ids.subscription_of(scope)), [])
         kept = [entry for entry in held if ids.key(entry.scope) != ids.key(scope)]
         gone = len(held) - len(kept)
         held[:] = kept
@@ -93,7 +94,7 @@ class Access:
         return [entry.render(scope, self._store) for entry in self._here(scope)]
 
     def _here(self, scope: str) -> list[Entry]:
-        own = self._entries.get(ids.subscription_of(scope).casefold(), [])
+        own = self._entries.get(fold(ids.subscription_of(scope)), [])
         return [entry for entry in (*self._entries.get("", []), *own) if self._store.covers(entry.scope, scope)]
 
     def allows(self, action: str, scope: str) -> bool:
@@ -181,7 +182,7 @@ class Access:
         """
         if not subscription_id or is_registered(self._store.subscription(subscription_id).registration(namespace)):
             return
-        if namespace.casefold() == "microsoft.security":
+        if fold(namespace) == "microsoft.security":
             raise refusal("Subscription Not Registered")
         refused = refusal("MissingSubscriptionRegistration", namespace=namespace)
         detail = {**refused.answer.body["error"], "target": namespace}

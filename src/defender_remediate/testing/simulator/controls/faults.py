@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.faults import BEFORE, Fault, answer_of
 from defender_remediate.testing.simulator.arm.operations import AZURE_ASYNC, SUCCEEDED, Slow
 from defender_remediate.testing.simulator.authorization.state import READ_ONLY, Lock
@@ -64,7 +65,7 @@ class Obstacles(Holding):
         """
         if state not in _REGISTRATIONS:
             raise ValueError(f"{state!r} is none of {', '.join(_REGISTRATIONS)}")
-        self._subscription(scope).registrations[namespace.casefold()] = state
+        self._subscription(scope).registrations[fold(namespace)] = state
 
     def register(self, scope: str, namespace: str) -> None:
         """Register a resource provider again.
@@ -72,10 +73,10 @@ class Obstacles(Holding):
         Raises:
             KeyError: There is no such subscription.
         """
-        self._subscription(scope).registrations.pop(namespace.casefold(), None)
+        self._subscription(scope).registrations.pop(fold(namespace), None)
 
     def _subscription(self, scope: str) -> Subscription:
-        return self._world.store.subscriptions[(ids.subscription_of(scope) or scope).casefold()]
+        return self._world.store.subscriptions[fold(ids.subscription_of(scope) or scope)]
 
     def retire(self, resource_type: str, *api_versions: str) -> None:
         """Let a type refuse api-versions that it knows, as a sovereign cloud does."""
@@ -83,7 +84,7 @@ class Obstacles(Holding):
 
     def fail_extension(self, plan: str, extension: str) -> None:
         """Let an extension of a Defender plan fail when it is switched on: the PUT answers 200 all the same."""
-        self._world.plan_failures.add((plan.casefold(), extension.casefold()))
+        self._world.plan_failures.add((fold(plan), fold(extension)))
 
     def expire_tokens(self) -> None:
         """Refuse the token given so far; the credential gives another one."""

@@ -6,10 +6,16 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.private_endpoints import CONNECTIONS, shows_connections
 from defender_remediate.testing.simulator.arm.routes import store as put_away
 from defender_remediate.testing.simulator.controls.base import Holding
-from defender_remediate.testing.simulator.defender.state import SUBSCRIPTION, UNHEALTHY, Assessment, Finding
+from defender_remediate.testing.simulator.defender.state import (
+    SUBSCRIPTION,
+    UNHEALTHY,
+    Assessment,
+    AssessmentDefinition,
+)
 from defender_remediate.testing.simulator.monitor.audit import begin, end
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import Resource, Subscription
@@ -34,11 +40,11 @@ class Furnishing(Holding):
         with self._core.lock:
             found = Subscription(id=subscription_id or self._world.new_id(), name=name or "Simulated")
             scope = f"/subscriptions/{found.id}"
-            self._world.store.subscriptions[found.id.casefold()] = found
+            self._world.store.subscriptions[fold(found.id)] = found
             if management_group:
                 groups = self._world.store.management_groups
-                group = groups.setdefault(management_group.casefold(), {"name": management_group, "subscriptions": []})
-                group["subscriptions"].append(found.id.casefold())
+                group = groups.setdefault(fold(management_group), {"name": management_group, "subscriptions": []})
+                group["subscriptions"].append(fold(found.id))
             self._world.access.own(scope)
             self._world.policies.assign_benchmark(scope)
             self._world.store.furnish(scope, SUBSCRIPTION)
@@ -49,7 +55,7 @@ class Furnishing(Holding):
         """Add a resource group to a subscription; its id."""
         with self._core.lock:
             group_id = f"/subscriptions/{ids.subscription_of(scope)}/resourceGroups/{name}"
-            self._world.store.subscription(ids.subscription_of(scope)).groups[name.casefold()] = {
+            self._world.store.subscription(ids.subscription_of(scope)).groups[fold(name)] = {
                 "id": group_id,
                 "name": name,
                 "type": "Microsoft.Resources/resourceGroups",
@@ -79,9 +85,9 @@ class Furnishing(Holding):
             kind = world.kinds.learn(target.type, api_versions) if api_versions else world.kinds.get(target.type)
             if kind is None:
                 raise ValueError(f"{target.type} is not a type the simulator knows: pass api_versions")
-            if target.subscription and target.subscription.casefold() not in world.store.subscriptions:
+            if target.subscription and fold(target.subscription) not in world.store.subscriptions:
                 self.add_subscription(target.subscription)
-            if target.group and target.group.casefold() not in world.store.subscription(target.subscription).groups:
+            if target.group and fold(target.group) not in world.store.subscription(target.subscription).groups:
                 self.add_group(target.id, target.group, str(body.get("location", "westeurope")))
             written = put_away(world, target.id, kind, body)
             world.assessor.look_at(written.id)
@@ -171,13 +177,13 @@ class Furnishing(Holding):
             controls: Names of the security controls it counts in.
             subscriptions: The subscriptions that define it; empty for a built-in one.
         """
-        finding = Finding(
-            key=key.casefold(),
+        finding = AssessmentDefinition(
+            key=fold(key),
             metadata=deepcopy(dict(metadata)),
             resource_type=resource_type,
             rule=deepcopy(dict(rule)),
             controls=controls,
-            subscriptions=tuple(ids.subscription_of(s).casefold() or s.casefold() for s in subscriptions),
+            subscriptions=tuple(fold(ids.subscription_of(s)) or fold(s) for s in subscriptions),
         )
         with self._core.lock:
             self._world.assessor.add_finding(finding)
@@ -209,7 +215,7 @@ class Furnishing(Holding):
         with self._core.lock:
             self._world.assessor.add(
                 Assessment(
-                    finding=self._world.assessor.findings[key.casefold()],
+                    finding=self._world.assessor.findings[fold(key)],
                     resource_id=resource_id,
                     details=dict(details or {"source": "Azure", "id": resource_id}),
                     code=code,

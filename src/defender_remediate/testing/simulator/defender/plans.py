@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.types import Kind
 
@@ -19,7 +20,7 @@ def extension_outcomes(world: World, kind: Kind, resource_id: str, properties: M
     result = dict(properties)
     if kind.name != PRICINGS:
         return result
-    standard = str(result.get("pricingTier", "")).casefold() == "standard"
+    standard = fold(str(result.get("pricingTier", ""))) == "standard"
     result["resourcesCoverageStatus"] = "FullyCovered" if standard else "NotCovered"
     result.setdefault("freeTrialRemainingTime", "PT0S")
     result.setdefault("enforce", "False")
@@ -36,8 +37,8 @@ def extension_outcomes(world: World, kind: Kind, resource_id: str, properties: M
 
 def _outcome(world: World, plan: str, extension: dict[str, Any]) -> dict[str, Any]:
     name = str(extension.get("name", ""))
-    if (plan.casefold(), name.casefold()) in world.plan_failures:
+    if (fold(plan), fold(name)) in world.plan_failures:
         extension["operationStatus"] = {"code": "Failed", "message": f"Failed to assign roles for extension {name}"}
-    elif str(extension.get("isEnabled", "")).casefold() == "true":
+    elif fold(str(extension.get("isEnabled", ""))) == "true":
         extension["operationStatus"] = {"code": "Succeeded", "message": "Successfully enabled extension"}
     return extension

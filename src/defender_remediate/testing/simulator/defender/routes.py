@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import Route
 from defender_remediate.testing.simulator.authorization.state import is_registered
 from defender_remediate.testing.simulator.defender.scores import control_scores, controls, definition_of, overall
-from defender_remediate.testing.simulator.defender.state import Assessment, Finding
+from defender_remediate.testing.simulator.defender.state import Assessment, AssessmentDefinition
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import DELETED
 from defender_remediate.testing.simulator.state.tenant import World
@@ -28,14 +29,14 @@ def subscriptions_below(world: World, scope: str) -> list[str]:
     """
     if ids.key(scope).startswith(_GROUP):
         name = ids.segments(scope)[-1]
-        group = world.store.management_groups.get(name.casefold())
+        group = world.store.management_groups.get(fold(name))
         if group is None:
             raise refusal("ManagementGroupNotFound", group=name)
         found: list[str] = group["subscriptions"]
         return [s for s in found if is_on(world, s)]
     world.store.subscription(ids.subscription_of(scope))
     world.access.check_registered(ids.subscription_of(scope), "Microsoft.Security")
-    return [ids.subscription_of(scope).casefold()]
+    return [fold(ids.subscription_of(scope))]
 
 
 def is_on(world: World, subscription: str) -> bool:
@@ -84,7 +85,7 @@ def _list_assessments(world: World, call: Call, holes: Mapping[str, str]) -> Ans
     found = [
         render(world, assessment, version=call.api_version)
         for assessment in world.assessor.current()
-        if ids.subscription_of(assessment.resource_id).casefold() in wanted
+        if fold(ids.subscription_of(assessment.resource_id)) in wanted
         and (ids.key(scope).startswith(_GROUP) or ids.within(assessment.resource_id, scope))
     ]
     return world.page(call, found)
@@ -96,13 +97,13 @@ def _get_assessment(world: World, call: Call, holes: Mapping[str, str]) -> Answe
     world.access.check_read(f"{_ASSESSMENTS}/read", scope)
     for assessment in world.assessor.current():
         same = ids.key(assessment.resource_id) == ids.key(scope)
-        if same and assessment.finding.key == holes["key"].casefold():
+        if same and assessment.finding.key == fold(holes["key"]):
             shown = render(world, assessment, version=call.api_version, expand=call.query.get("$expand", "").lower())
             return Answer.json(shown)
     raise refusal("AssessmentNotFound", key=holes["key"], scope=scope)
 
 
-def _metadata_of(finding: Finding, prefix: str) -> dict[str, Any]:
+def _metadata_of(finding: AssessmentDefinition, prefix: str) -> dict[str, Any]:
     return {
         "id": f"{prefix}/providers/Microsoft.Security/assessmentMetadata/{finding.key}",
         "name": finding.key,
@@ -111,7 +112,7 @@ def _metadata_of(finding: Finding, prefix: str) -> dict[str, Any]:
     }
 
 
-def _metadata(world: World, holes: Mapping[str, str]) -> Iterator[tuple[Finding, str]]:
+def _metadata(world: World, holes: Mapping[str, str]) -> Iterator[tuple[AssessmentDefinition, str]]:
     """What is defined here. The tenant has the built-in ones; a subscription adds its own, under its own id."""
     subscription = holes.get("subscription", "")
     if subscription:
@@ -120,7 +121,7 @@ def _metadata(world: World, holes: Mapping[str, str]) -> Iterator[tuple[Finding,
     for finding in world.assessor.findings.values():
         if not finding.subscriptions:
             yield finding, ""
-        elif subscription.casefold() in finding.subscriptions:
+        elif fold(subscription) in finding.subscriptions:
             yield finding, f"/subscriptions/{subscription}"
 
 
@@ -131,7 +132,7 @@ def _list_metadata(world: World, call: Call, holes: Mapping[str, str]) -> Answer
 def _get_metadata(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
     del call
     for finding, prefix in _metadata(world, holes):
-        if finding.key == holes["key"].casefold():
+        if finding.key == fold(holes["key"]):
             return Answer.json(_metadata_of(finding, prefix))
     raise refusal("MetadataNotFound", key=holes["key"])
 
@@ -144,16 +145,16 @@ def _list_scores(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
 def _get_score(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
     del call
     subscriptions_below(world, f"/subscriptions/{holes['subscription']}")
-    if holes["score"].casefold() != "ascscore":
+    if fold(holes["score"]) != "ascscore":
         raise refusal("ScoreNotFound", name=holes["score"])
     return Answer.json(overall(world, holes["subscription"]))
 
 
 def _list_controls(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
     subscriptions_below(world, f"/subscriptions/{holes['subscription']}")
-    if holes.get("score", "ascScore").casefold() != "ascscore":
+    if fold(holes.get("score", "ascScore")) != "ascscore":
         raise refusal("ScoreNotFound", name=holes["score"])
-    expand = call.query.get("$expand", "").casefold() == "definition"
+    expand = fold(call.query.get("$expand", "")) == "definition"
     return world.page(call, control_scores(world, holes["subscription"], expand=expand))
 
 

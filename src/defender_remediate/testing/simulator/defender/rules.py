@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import Store
 
@@ -45,7 +46,7 @@ def holds(condition: Condition, body: Mapping[str, Any], resource_id: str, store
 
 
 def _children(store: Store, resource_id: str, pattern: str) -> Iterator[Any]:
-    wanted = f"{ids.key(resource_id)}/{pattern.casefold()}"
+    wanted = f"{ids.key(resource_id)}/{fold(pattern)}"
     if "*" not in pattern:
         found = store.find(wanted)
         if found is not None:
@@ -66,7 +67,7 @@ def _compare(condition: Condition, values: list[Any]) -> bool:
     if "excludes" in condition:
         return not any(_same(value, condition["excludes"]) for value in values)
     if "contains" in condition:
-        return any(condition["contains"].casefold() in str(value).casefold() for value in values)
+        return any(fold(condition["contains"]) in fold(str(value)) for value in values)
     return any(bool(value) is not condition["empty"] for value in values)
 
 
@@ -82,7 +83,7 @@ def _values(body: Any, path: str) -> Iterator[Any]:
 
 def _same(value: Any, wanted: Any) -> bool:
     if isinstance(value, str) and isinstance(wanted, str):
-        return value.casefold() == wanted.casefold()
+        return fold(value) == fold(wanted)
     return type(value) is type(wanted) and bool(value == wanted)
 
 

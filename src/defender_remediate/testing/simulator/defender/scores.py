@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.defender.state import HEALTHY, UNHEALTHY, Assessment
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.facts import facts
@@ -61,7 +62,7 @@ def tallies(world: World, subscription: str) -> list[Tally]:
     """Every control with its resources. A resource is healthy only when all its recommendations there are."""
     by_control: dict[str, dict[str, list[Assessment]]] = {}
     for assessment in world.assessor.current():
-        if ids.subscription_of(assessment.resource_id).casefold() != subscription.casefold():
+        if fold(ids.subscription_of(assessment.resource_id)) != fold(subscription):
             continue
         if assessment.finding.counts:
             for name in assessment.finding.controls:

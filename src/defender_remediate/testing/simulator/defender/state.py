@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.defender.rules import holds
 from defender_remediate.testing.simulator.policy.state import Policies, reference_of
 from defender_remediate.testing.simulator.state import ids
@@ -40,7 +41,7 @@ _GOOD, _BAD = Verdict(code=HEALTHY), Verdict(code=UNHEALTHY)
 
 
 @attrs.frozen(kw_only=True)
-class Finding:
+class AssessmentDefinition:
     """A recommendation as Defender knows it.
 
     Attributes:
@@ -67,10 +68,10 @@ class Finding:
         return not self.metadata.get("preview") and not self.subscriptions
 
 
-def shipped_findings() -> list[Finding]:
+def shipped_findings() -> list[AssessmentDefinition]:
     """The recommendations in ``data/findings.json``."""
     return [
-        Finding(
+        AssessmentDefinition(
             key=raw["key"],
             metadata=raw["metadata"],
             resource_type=raw.get("resource_type", ""),
@@ -93,7 +94,7 @@ class Assessment:
         details: ``resourceDetails`` as the REST API shows them.
     """
 
-    finding: Finding
+    finding: AssessmentDefinition
     resource_id: str
     details: Mapping[str, Any]
     code: str = ""
@@ -140,11 +141,11 @@ class Assessor:
         self._policies = policies
         self._looked = clock.now()
         self.lag = lag
-        self.findings: dict[str, Finding] = {finding.key: finding for finding in shipped_findings()}
+        self.findings: dict[str, AssessmentDefinition] = {finding.key: finding for finding in shipped_findings()}
         self._assessments: dict[tuple[str, str], Assessment] = {}
         store.listen(self._changed)
 
-    def add_finding(self, finding: Finding) -> None:
+    def add_finding(self, finding: AssessmentDefinition) -> None:
         """Judge by one more recommendation from now on; what exists is judged at once."""
         self.findings[finding.key] = finding
         subjects = [resource.id for resource in self._store.resources()]
@@ -166,7 +167,7 @@ class Assessor:
         Raises:
             KeyError: There is none.
         """
-        return self._assessments[_place(finding_key.casefold(), resource_id)]
+        return self._assessments[_place(fold(finding_key), resource_id)]
 
     def look_at(self, resource_id: str) -> None:
         """Judge one resource (and what it is a part of) without any lag."""
@@ -236,18 +237,18 @@ class Assessor:
         findings = list(self.findings.values())
         return [place for subject in _subjects(resource_id) for place in self._judge(subject, findings)]
 
-    def _judge(self, subject: str, findings: list[Finding]) -> list[tuple[str, str]]:
+    def _judge(self, subject: str, findings: list[AssessmentDefinition]) -> list[tuple[str, str]]:
         resource = self._store.find(subject)
         kind = SUBSCRIPTION if _is_subscription(subject) else resource.kind.name if resource else ""
-        folded, key = kind.casefold(), ids.key(subject)
-        concerned = [f for f in findings if f.resource_type.casefold() == folded or (f.key, key) in self._assessments]
+        folded, key = fold(kind), ids.key(subject)
+        concerned = [f for f in findings if fold(f.resource_type) == folded or (f.key, key) in self._assessments]
         body = resource.render() if resource and concerned else {}
         touched = []
         for finding in concerned:
             place = (finding.key, key)
             verdict = None
-            here = not finding.subscriptions or ids.subscription_of(subject).casefold() in finding.subscriptions
-            if here and finding.resource_type.casefold() == folded:
+            here = not finding.subscriptions or fold(ids.subscription_of(subject)) in finding.subscriptions
+            if here and fold(finding.resource_type) == folded:
                 verdict = self._verdict(finding, body, subject)
             if verdict is None and place not in self._assessments:
                 continue
@@ -256,14 +257,14 @@ class Assessor:
             touched.append(place)
         return touched
 
-    def _verdict(self, finding: Finding, body: Mapping[str, Any], subject: str) -> Verdict | None:
+    def _verdict(self, finding: AssessmentDefinition, body: Mapping[str, Any], subject: str) -> Verdict | None:
         if finding.rule is None:
             return None
         if finding.applies is not None and not holds(finding.applies, body, subject, self._store):
             return None
         return _GOOD if holds(finding.rule, body, subject, self._store) else _BAD
 
-    def _fresh(self, finding: Finding, resource_id: str) -> Assessment:
+    def _fresh(self, finding: AssessmentDefinition, resource_id: str) -> Assessment:
         return Assessment(finding=finding, resource_id=resource_id, details={"source": "Azure", "id": resource_id})
 
     def _schedule(self, assessment: Assessment, verdict: Verdict | None, moment: _Moment, *, gone: bool) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.state import ids
 
 _TOKEN = re.compile(r"\s*(?:'((?:[^']|'')*)'|(-?\d+)|([A-Za-z_]\w*)|([(),.\[\]]))")
@@ -136,7 +137,7 @@ class _Expression:
 def _look(owner: Any, name: Any) -> Any:
     if isinstance(owner, Mapping):
         for key, value in owner.items():
-            if str(key).casefold() == str(name).casefold():
+            if fold(str(key)) == fold(str(name)):
                 return value
     elif isinstance(owner, list) and isinstance(name, int) and 0 <= name < len(owner):
         return owner[name]
@@ -144,7 +145,7 @@ def _look(owner: Any, name: Any) -> Any:
 
 
 def _apply(name: str, arguments: list[Callable[[], Any]], scope: Scope) -> Any:
-    folded = name.casefold()
+    folded = fold(name)
     if folded in _NOT_SIMULATED:
         raise TemplateError(f"the template function '{name}' is not simulated")
     if folded == "if":
@@ -162,14 +163,14 @@ def _apply(name: str, arguments: list[Callable[[], Any]], scope: Scope) -> Any:
 
 def _parameter(scope: Scope, name: str) -> Any:
     for known, value in scope.parameters.items():
-        if known.casefold() == name.casefold():
+        if fold(known) == fold(name):
             return value
     raise TemplateError(f"the template parameter '{name}' is not found")
 
 
 def _variable(scope: Scope, name: str) -> Any:
     for known, value in scope.variables.items():
-        if known.casefold() == name.casefold():
+        if fold(known) == fold(name):
             return evaluate(value, scope)
     raise TemplateError(f"the template variable '{name}' is not found")
 
@@ -241,7 +242,7 @@ def _guid(*words: str) -> str:
 
 
 def _contains(box: Any, item: Any) -> bool:
-    return str(item).casefold() in box.casefold() if isinstance(box, str) else item in box
+    return fold(str(item)) in fold(box) if isinstance(box, str) else item in box
 
 
 def _equals(left: Any, right: Any) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.operations import AZURE_ASYNC, LOCATION, SUCCEEDED, Running, Slow
 from defender_remediate.testing.simulator.arm.routing import Route, json_body
@@ -195,7 +196,7 @@ def _what_if(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
     world.access.check_role(f"{TYPE}/whatIf/action", base)
     body = json_body(call)
     settings = (body.get("properties") or {}).pop("whatIfSettings", None) or {}
-    ids_only = str(settings.get("resultFormat", "")).casefold() == "resourceidonly"
+    ids_only = fold(str(settings.get("resultFormat", ""))) == "resourceidonly"
     try:
         prepared = prepare(world, base, holes["name"], body)
         for resource, kind in prepared.resources:

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.deployments.expressions import Scope, TemplateError, evaluate, joined_id
 from defender_remediate.testing.simulator.state import ids
 
@@ -104,8 +105,8 @@ def opened(template: Any, given: Mapping[str, Any], scope: Scope) -> Scope:
 
 def _parameters(template: Mapping[str, Any], given: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
     declared: Mapping[str, Any] = template.get("parameters") or {}
-    values = {name.casefold(): raw for name, raw in given.items()}
-    strangers = sorted(set(values) - {name.casefold() for name in declared})
+    values = {fold(name): raw for name, raw in given.items()}
+    strangers = sorted(set(values) - {fold(name) for name in declared})
     if strangers:
         raise TemplateError(
             f"the following parameters were supplied, but do not correspond to any parameters defined in the template: "
@@ -113,7 +114,7 @@ def _parameters(template: Mapping[str, Any], given: Mapping[str, Any], scope: Sc
         )
     found: dict[str, Any] = {}
     for name, rules in declared.items():
-        raw = values.get(name.casefold())
+        raw = values.get(fold(name))
         if raw is not None and "value" not in raw:
             raise TemplateError(f"the parameter '{name}' has no 'value': references are not simulated")
         if raw is None and "defaultValue" not in rules:
@@ -125,7 +126,7 @@ def _parameters(template: Mapping[str, Any], given: Mapping[str, Any], scope: Sc
 
 
 def _check_parameter(name: str, rules: Mapping[str, Any], value: Any) -> None:
-    kinds = _TYPES.get(str(rules.get("type", "")).casefold())
+    kinds = _TYPES.get(fold(str(rules.get("type", ""))))
     if kinds is None:
         raise TemplateError(f"the parameter '{name}' has the unknown type '{rules.get('type')}'")
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
@@ -158,7 +159,7 @@ def _resource(raw: Mapping[str, Any], scope: Scope, parent: Described | None) ->
             raise TemplateError(f"required property '{name}' not found in JSON of a resource")
     if not evaluate(raw.get("condition", True), scope):
         return
-    if str(raw["type"]).casefold() == NESTED:
+    if fold(str(raw["type"])) == NESTED:
         yield from _nested(raw, scope)
         return
     type_name, names = str(raw["type"]), str(evaluate(raw["name"], scope)).split("/")
@@ -191,7 +192,7 @@ def _nested(raw: Mapping[str, Any], scope: Scope) -> Iterator[Described]:
     template: Any = properties.get("template")
     options = properties.get("expressionEvaluationOptions") or {}
     within = attrs.evolve(scope, base=base, deployment=str(evaluate(raw["name"], scope)))
-    if str(options.get("scope", "outer")).casefold() == "inner":
+    if fold(str(options.get("scope", "outer"))) == "inner":
         given = evaluate(properties.get("parameters") or {}, scope)
         within = opened(template, given, attrs.evolve(within, parameters={}, variables={}))
     elif not isinstance(template, Mapping) or "resources" not in template:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.graph.language import Apply, Literal, Path, Query, QueryError, Stage
 
 Row = dict[str, Any]
@@ -143,7 +144,7 @@ def _has(found: list[Any]) -> bool:
 
 
 def _fold(found: Any) -> str:
-    return text(found).casefold()
+    return fold(text(found))
 
 
 _FUNCTIONS: Mapping[str, Callable[[list[Any]], Any]] = {

@@ -14,6 +14,8 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.casing import fold
+
 _TOKEN = re.compile(
     r"\s*(?:(?P<string>@?'(?:[^'\\]|\\.)*'|@?\"(?:[^\"\\]|\\.)*\")|(?P<number>\d+(?:\.\d+)?)"
     r"|(?P<operator>!in~|!in\b|in~|==|!=|=~|!~|!contains\b|!has\b|[|()\[\],.=])|(?P<word>[A-Za-z_][\w-]*))"
@@ -133,14 +135,14 @@ class _Parser:
         table = self._word("a table")
         stages = []
         while self._take("|"):
-            verb = self._word("an operator").casefold()
+            verb = fold(self._word("an operator"))
             reader = self._stages().get(verb)
             if reader is None:
                 raise QueryError(f"the operator {verb!r} is not one of the supported ones", code="InvalidQuery")
             stages.append(reader())
         if self._peek() is not None:
             raise QueryError(f"unexpected {self._peek()!r}")
-        return Query(table.casefold(), tuple(stages))
+        return Query(fold(table), tuple(stages))
 
     def _stages(self) -> dict[str, Callable[[], Stage]]:
         return {
@@ -195,7 +197,7 @@ class _Parser:
             if self._peek(1) == "=":
                 name = self._word("a name")
                 self._need("=")
-            if self._word("count()").casefold() != "count":
+            if fold(self._word("count()")) != "count":
                 raise QueryError("only count() can be summarized", code="InvalidQuery")
             self._need("(")
             self._need(")")
@@ -215,7 +217,7 @@ class _Parser:
 
     def _comparison(self) -> Any:
         left = self._primary()
-        operator = (self._peek() or "").casefold()
+        operator = fold(self._peek() or "")
         if operator not in _COMPARISONS:
             return left
         self._next()
@@ -240,21 +242,21 @@ class _Parser:
             number = float(self._next())
             return Literal(int(number) if number.is_integer() else number)
         word = self._word("a value")
-        if word.casefold() in ("true", "false"):
-            return Literal(word.casefold() == "true")
+        if fold(word) in ("true", "false"):
+            return Literal(fold(word) == "true")
         if self._peek() == "(":
             return self._function(word)
         return Path((word, *self._members()))
 
     def _function(self, name: str) -> Apply:
-        if name.casefold() not in FUNCTIONS:
+        if fold(name) not in FUNCTIONS:
             raise QueryError(f"Unknown function: '{name}'.", code="UnknownFunction")
         self._need("(")
         arguments = [self._or()]
         while self._take(","):
             arguments.append(self._or())
         self._need(")")
-        return Apply(name.casefold(), tuple(arguments))
+        return Apply(fold(name), tuple(arguments))
 
     def _members(self) -> list[Any]:
         found: list[Any] = []
@@ -280,7 +282,7 @@ class _Parser:
         return token
 
     def _take(self, word: str) -> bool:
-        if (self._peek() or "").casefold() != word or self._kind() == "string":
+        if fold(self._peek() or "") != word or self._kind() == "string":
             return False
         self._at += 1
         return True

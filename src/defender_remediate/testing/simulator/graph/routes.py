@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import Route, json_body
 from defender_remediate.testing.simulator.graph.evaluate import run
@@ -84,9 +85,9 @@ def _subscriptions(world: World, body: Mapping[str, Any]) -> frozenset[str]:
     groups = body.get("managementGroups") or []
     if not named and not groups:
         return known
-    wanted = {str(name).casefold() for name in named}
+    wanted = {fold(str(name)) for name in named}
     for name in groups:
-        group = world.store.management_groups.get(str(name).casefold())
+        group = world.store.management_groups.get(fold(str(name)))
         wanted.update(group["subscriptions"] if group else ())
     if not wanted & known:
         raise bad_request(world, "NoValidSubscriptionsInQueryRequest", "No valid subscription in the request.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.defender.plans import PRICINGS
 from defender_remediate.testing.simulator.defender.routes import is_on, portal_link
 from defender_remediate.testing.simulator.defender.scores import control_scores, overall
@@ -45,7 +46,7 @@ def rows(world: World, table: str, subscriptions: frozenset[str]) -> list[dict[s
     else:
         subscriptions = frozenset(s for s in subscriptions if is_on(world, s))
         found = _security(world, subscriptions)
-    shown = [row for row in found if str(row["subscriptionId"]).casefold() in subscriptions]
+    shown = [row for row in found if fold(str(row["subscriptionId"])) in subscriptions]
     if world.access.unlimited:
         return shown
     return [row for row in shown if world.access.may_look(f"{row['type']}/read", row["id"])]

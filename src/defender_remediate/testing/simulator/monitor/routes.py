@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import Route
 from defender_remediate.testing.simulator.monitor.state import RETENTION
@@ -44,10 +45,10 @@ _SELECTABLE = frozenset(
     ]
 )
 _TESTS: Mapping[str, Callable[[Mapping[str, Any], str], bool]] = {
-    "resourcegroupname": lambda event, value: event["resourceGroupName"].casefold() == value.casefold(),
+    "resourcegroupname": lambda event, value: fold(event["resourceGroupName"]) == fold(value),
     "resourceuri": lambda event, value: ids.within(event["resourceId"], value),
-    "resourceprovider": lambda event, value: event["resourceProviderName"]["value"].casefold() == value.casefold(),
-    "correlationid": lambda event, value: event["correlationId"].casefold() == value.casefold(),
+    "resourceprovider": lambda event, value: fold(event["resourceProviderName"]["value"]) == fold(value),
+    "correlationid": lambda event, value: fold(event["correlationId"]) == fold(value),
 }
 
 
@@ -74,7 +75,7 @@ def _list_events(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
     found = []
     for record in world.activity.visible():
         event = world.activity.render(record, TENANT)
-        here = event["subscriptionId"].casefold() == holes["subscription"].casefold()
+        here = fold(event["subscriptionId"]) == fold(holes["subscription"])
         if here and wanted.takes(event, world.clock.at(record.moment)):
             found.append({name: event[name] for name in members} if members else event)
     return world.page(call, found, size=_PAGE)
@@ -89,7 +90,7 @@ def _filter(world: World, text: str) -> _Filter:
         found = _CLAUSE.match(clause.strip())
         if found is None:
             raise refusal("ActivityFilter", problem=f"'{clause}' is not a clause")
-        name, operator, value = found.group(1).casefold(), found.group(2).casefold(), found.group(3)
+        name, operator, value = fold(found.group(1)), fold(found.group(2)), found.group(3)
         if name == "eventtimestamp" and operator in ("ge", "le") and operator not in bounds:
             bounds[operator] = _moment(value)
         elif name in _TESTS and operator == "eq" and extra is None:

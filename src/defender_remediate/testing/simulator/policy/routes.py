@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import Route, json_body, unknown_route
 from defender_remediate.testing.simulator.authorization.routes import scope_of
@@ -79,8 +80,8 @@ def _fields(
     for restriction in world.policies.restrictions:
         if restriction.effect not in effects or not world.policies.in_force(restriction.assignment, place):
             continue
-        wanted = restriction.resource_type.casefold()
-        if not restriction.path or (wanted and wanted != str(content.get("type", "")).casefold()):
+        wanted = fold(restriction.resource_type)
+        if not restriction.path or (wanted and wanted != fold(str(content.get("type", "")))):
             continue
         for field in pending:
             values = _against(restriction, field)
@@ -94,7 +95,7 @@ def _fields(
 
 def _against(restriction: Restriction, field: Mapping[str, Any]) -> list[str]:
     """The values of a pending field that a policy is against; one that has no values could take any."""
-    name, asked = restriction.field.casefold(), str(field.get("field", "")).casefold()
+    name, asked = fold(restriction.field), fold(str(field.get("field", "")))
     if name != asked and not name.startswith(f"{asked}."):
         return []
     refused = str(restriction.equals)

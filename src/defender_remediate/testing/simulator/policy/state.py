@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.clock import VirtualClock
@@ -43,7 +44,7 @@ class Assignment:
     @property
     def is_initiative(self) -> bool:
         """Whether it assigns a set of policies."""
-        return "/policysetdefinitions/" in self.definition_id.casefold()
+        return "/policysetdefinitions/" in fold(self.definition_id)
 
     def covers(self, resource_id: str, store: Store) -> bool:
         """Whether it looks at a resource."""
@@ -88,13 +89,13 @@ class Restriction:
     @property
     def field(self) -> str:
         """What a policy calls the value: an alias of the type, or a name that every resource has."""
-        if not self.path or not self.resource_type or self.path.split(".")[0].casefold() in _FIELDS:
+        if not self.path or not self.resource_type or fold(self.path.split(".")[0]) in _FIELDS:
             return self.path or "type"
         return f"{self.resource_type}/{self.path.removeprefix('properties.')}"
 
     def objects(self, kind: str, body: Mapping[str, Any]) -> bool:
         """Whether it is against a body of a type."""
-        if self.resource_type and self.resource_type.casefold() != kind.casefold():
+        if self.resource_type and fold(self.resource_type) != fold(kind):
             return False
         return not self.path or _same(value_at(body, self.path), self.equals)
 
@@ -180,7 +181,7 @@ class Exemption:
 def _same(value: Any, wanted: Any) -> bool:
     # Policies compare text without regard to case.
     both = isinstance(value, str) and isinstance(wanted, str)
-    return bool(value.casefold() == wanted.casefold() if both else value == wanted)
+    return bool(fold(value) == fold(wanted) if both else value == wanted)
 
 
 def value_at(body: Any, path: str) -> Any:

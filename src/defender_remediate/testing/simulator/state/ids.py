@@ -7,6 +7,8 @@ from functools import lru_cache
 
 import attrs
 
+from defender_remediate.casing import fold
+
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.IGNORECASE)
 
 
@@ -72,7 +74,7 @@ def segments(path: str) -> list[str]:
 @lru_cache(maxsize=10_000)
 def key(resource_id: str) -> str:
     """The form in which ids are compared."""
-    return "/" + "/".join(segments(resource_id)).casefold()
+    return "/" + fold("/".join(segments(resource_id)))
 
 
 def is_guid(text: str) -> bool:
@@ -83,13 +85,13 @@ def is_guid(text: str) -> bool:
 def subscription_of(path: str) -> str:
     """The subscription in an id; empty when there is none."""
     parts = segments(path)
-    return parts[1] if len(parts) > 1 and parts[0].casefold() == "subscriptions" else ""
+    return parts[1] if len(parts) > 1 and fold(parts[0]) == "subscriptions" else ""
 
 
 def group_of(path: str) -> str:
     """The resource group in an id; empty when there is none."""
     parts = segments(path)
-    return parts[3] if len(parts) > 3 and parts[2].casefold() == "resourcegroups" else ""
+    return parts[3] if len(parts) > 3 and fold(parts[2]) == "resourcegroups" else ""
 
 
 def within(resource_id: str, scope: str) -> bool:
@@ -101,7 +103,7 @@ def within(resource_id: str, scope: str) -> bool:
 def target_of(path: str) -> Target | None:
     """Read a path that ends in ``/providers/{namespace}/{type}[/{name}...]``; None when it does not."""
     parts = segments(path)
-    heads = [i for i, part in enumerate(parts) if part.casefold() == "providers"]
+    heads = [i for i, part in enumerate(parts) if fold(part) == "providers"]
     if not heads or len(parts) < heads[-1] + 3:
         return None
     last = heads[-1]

@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.types import Kind, Kinds
@@ -38,7 +39,7 @@ class Subscription:
 
     def registration(self, namespace: str) -> str:
         """The state of registration of a resource provider."""
-        return self.registrations.get(namespace.casefold(), REGISTERED)
+        return self.registrations.get(fold(namespace), REGISTERED)
 
 
 @attrs.define(kw_only=True)
@@ -115,7 +116,7 @@ class Store:
         """
         if not ids.is_guid(subscription_id):
             raise refusal("InvalidSubscriptionId", subscription=subscription_id)
-        found = self.subscriptions.get(subscription_id.casefold())
+        found = self.subscriptions.get(fold(subscription_id))
         if found is None or found.state == DELETED:
             raise refusal("SubscriptionNotFound", subscription=subscription_id)
         return found
@@ -126,8 +127,8 @@ class Store:
             return True
         if not ids.key(scope).startswith(_MANAGEMENT_GROUPS):
             return False
-        group = self.management_groups.get(ids.segments(scope)[-1].casefold())
-        return group is not None and ids.subscription_of(resource_id).casefold() in group["subscriptions"]
+        group = self.management_groups.get(fold(ids.segments(scope)[-1]))
+        return group is not None and fold(ids.subscription_of(resource_id)) in group["subscriptions"]
 
     def group(self, subscription_id: str, name: str) -> dict[str, Any]:
         """The resource group.
@@ -135,7 +136,7 @@ class Store:
         Raises:
             ArmError: 404 ResourceGroupNotFound.
         """
-        found = self.subscription(subscription_id).groups.get(name.casefold())
+        found = self.subscription(subscription_id).groups.get(fold(name))
         if found is None:
             raise refusal("ResourceGroupNotFound", group=name)
         return found
@@ -153,7 +154,7 @@ class Store:
         """The resources right below another (or on it, for extensions), of one type when it is given."""
         for key in list(self._children.get(ids.key(parent_id), ())):
             resource = self._resources[key]
-            if not kind_name or resource.kind.name.casefold() == kind_name.casefold():
+            if not kind_name or fold(resource.kind.name) == fold(kind_name):
                 yield resource
 
     def write(self, resource_id: str, kind: Kind, body: Mapping[str, Any]) -> Resource:

@@ -10,6 +10,8 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.casing import fold
+
 PROPERTIES, TAGS, NONE = "properties", "tags", "none"
 
 
@@ -101,7 +103,7 @@ def shipped_kinds() -> Mapping[str, Kind]:
         namespace = entry.name.removesuffix(".json")
         for name, raw in json.loads(entry.read_text(encoding="utf-8")).items():
             kind = _kind(f"{namespace}/{name}", raw)
-            found[kind.name.casefold()] = kind
+            found[fold(kind.name)] = kind
     return found
 
 
@@ -120,20 +122,20 @@ class Kinds:
 
     def get(self, name: str) -> Kind | None:
         """The type of this name, whatever its case."""
-        return self._kinds.get(name.casefold())
+        return self._kinds.get(fold(name))
 
     def learn(self, name: str, versions: tuple[str, ...]) -> Kind:
         """A type, with these api-versions besides those it has; a new one takes any property and any PATCH."""
         known = self.get(name) or Kind(name=name, versions=())
         kind = attrs.evolve(known, versions=tuple(sorted({*known.versions, *versions})))
-        self._kinds[name.casefold()] = kind
+        self._kinds[fold(name)] = kind
         return kind
 
     def retire(self, name: str, versions: tuple[str, ...]) -> None:
         """Let a type refuse these api-versions from now on."""
-        kind = self._kinds[name.casefold()]
+        kind = self._kinds[fold(name)]
         kept = tuple(version for version in kind.versions if version not in versions)
-        self._kinds[name.casefold()] = attrs.evolve(kind, versions=kept)
+        self._kinds[fold(name)] = attrs.evolve(kind, versions=kept)
 
     def always_below(self, parent: str) -> Iterator[Kind]:
         """The types of which every resource of a type has some from its birth."""
@@ -141,7 +143,7 @@ class Kinds:
 
     def of_namespace(self, namespace: str) -> Iterator[Kind]:
         """The types of one resource provider."""
-        prefix = namespace.casefold() + "/"
+        prefix = fold(namespace) + "/"
         return (kind for name, kind in sorted(self._kinds.items()) if name.startswith(prefix))
 
     def namespaces(self) -> list[str]:

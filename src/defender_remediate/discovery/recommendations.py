@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.discovery.ranking import Tally
 from defender_remediate.models.control import SecurityControl
 from defender_remediate.models.recommendation import (
@@ -24,7 +25,7 @@ _RISKS = (RiskLevel.NONE, RiskLevel.LOW, RiskLevel.MEDIUM, RiskLevel.HIGH, RiskL
 
 
 @attrs.define
-class Finding:
+class AssessmentCounts:
     """What was counted for one key."""
 
     key: str
@@ -53,11 +54,11 @@ class Finding:
         return status is None or counts[status] > 0
 
 
-def count(assessments: Iterable[Assessment], tally: Tally) -> dict[str, Finding]:
+def count(assessments: Iterable[Assessment], tally: Tally) -> dict[str, AssessmentCounts]:
     """The findings per key in lower case; what is unhealthy together goes into the tally."""
-    findings: dict[str, Finding] = {}
+    findings: dict[str, AssessmentCounts] = {}
     for assessment in assessments:
-        finding = findings.setdefault(assessment.key.casefold(), Finding(assessment.key))
+        finding = findings.setdefault(fold(assessment.key), AssessmentCounts(assessment.key))
         finding.add(assessment)
         if assessment.status == AssessmentStatus.UNHEALTHY:
             tally.add(assessment.key, assessment.resource_id)
@@ -65,7 +66,7 @@ def count(assessments: Iterable[Assessment], tally: Tally) -> dict[str, Finding]
 
 
 def recommendations(
-    findings: Iterable[Finding],
+    findings: Iterable[AssessmentCounts],
     metadata: Mapping[str, RecommendationMetadata],
     controls: Iterable[SecurityControl],
     catalog: Catalog,
@@ -73,10 +74,10 @@ def recommendations(
     """The findings with what Azure says about their types, the controls they are in, and their fixes; not ranked yet."""
     names: dict[str, list[str]] = {}
     for control in controls:
-        for key in {key.casefold() for key in control.recommendation_keys}:
+        for key in {fold(key) for key in control.recommendation_keys}:
             names.setdefault(key, []).append(control.display_name)
     for finding in findings:
-        folded = finding.key.casefold()
+        folded = fold(finding.key)
         about = metadata.get(folded) or RecommendationMetadata(key=finding.key, display_name=finding.display_name)
         fix = catalog.for_recommendation(finding.key, about.policy_definition_id)
         yield Recommendation(
