@@ -25,7 +25,7 @@ from defender_remediate.arm.clock import Clock
 from defender_remediate.arm.cloud import Endpoint
 from defender_remediate.arm.credential import SharedCredential
 from defender_remediate.arm.errors import body_of
-from defender_remediate.arm.throttle import Gate, lane_of, seconds_of
+from defender_remediate.arm.throttle import Gate, lane_of, permitted, seconds_of
 from defender_remediate.arm.urls import absolute, shown
 from defender_remediate.casing import fold
 from defender_remediate.errors import MalformedResponseError
@@ -115,7 +115,7 @@ class ThrottlePolicy(HTTPPolicy[Any, Any]):
     def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
         """Wait, send, learn."""
         lane = lane_of(request.http_request.method, request.http_request.url)
-        ticket = self._gate.enter(lane)
+        ticket = permitted(self._gate, lane, request.http_request.method)
         response: PipelineResponse[Any, Any] = self.next.send(request)
         answer = response.http_response
         headers = {fold(name): value for name, value in answer.headers.items()}

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,7 +22,7 @@ from defender_remediate.arm.errors import VERSION_REFUSALS, body_of, error_from_
 from defender_remediate.arm.graph import rows
 from defender_remediate.arm.pipeline import Connection, build_pipeline
 from defender_remediate.arm.reads import read_patiently
-from defender_remediate.arm.throttle import Gate
+from defender_remediate.arm.throttle import Gate, write_permit
 from defender_remediate.arm.transport import PooledTransport
 from defender_remediate.arm.urls import absolute, shown, url_of
 from defender_remediate.casing import fold
@@ -178,6 +179,18 @@ class ArmSession:
             raise InvalidInputError(f"POST {path} may change something, so it cannot be sent as a query")
         url = url_of(self.endpoint, path, api_version, params)
         return self.retried(lambda: self._exchange("POST", url, body=body))
+
+    def write_permit(self, method: str, path: str) -> AbstractContextManager[None]:
+        """Wait at the rate limiter in advance, so that a write follows the read of its target without a pause.
+
+        ``with session.write_permit("PUT", path): read, check, send``. The wait happens on entering. The next write of
+        this thread with that method and to that subscription is sent at once; reads inside wait as always. A permit
+        that was not used is given back on leaving.
+
+        Raises:
+            ThrottledError: On entering: Azure asked to wait longer than is worth waiting; nothing was sent.
+        """
+        return write_permit(self._connection.gate, method, f"/{path.strip('/')}")
 
     def send(self, request: PlannedRequest) -> ArmResponse:
         """Send a write, exactly once, and give the first answer: a long-running operation may have begun.

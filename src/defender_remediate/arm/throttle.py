@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import Enum
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -135,6 +137,60 @@ def lane_of(method: str, url: str) -> Lane:
     return Lane(found.group(1) if found else "", kind, providers[-1] if providers else "")
 
 
+@attrs.define(kw_only=True)
+class Permit:
+    """One write that may leave without waiting: its rate limit was waited for in advance.
+
+    Attributes:
+        ticket: What the rate limiter gave for it.
+        is_used: Whether the write has been sent.
+    """
+
+    gate: Gate
+    lane: Lane
+    method: str
+    ticket: int
+    is_used: bool = False
+
+    def take(self, gate: Gate, lane: Lane, method: str) -> int | None:
+        """The ticket, once, for a request of the same kind; None for any other request."""
+        if self.is_used or self.gate is not gate or (self.lane, self.method) != (lane, method):
+            return None
+        self.is_used = True
+        return self.ticket
+
+
+_PERMIT: ContextVar[Permit | None] = ContextVar("defender_remediate_write_permit", default=None)
+
+
+@contextmanager
+def write_permit(gate: Gate, method: str, url: str) -> Iterator[None]:
+    """Wait now for what a write would wait for, so that nothing comes between the read of its target and the write.
+
+    The next request of this thread with the same method, subscription and kind leaves at once. Reads inside wait as
+    always. A permit that was not used is given back.
+
+    Raises:
+        ThrottledError: Azure asked to wait longer than is worth waiting; nothing was sent.
+    """
+    lane = lane_of(method, url)
+    permit = Permit(gate=gate, lane=lane, method=method, ticket=gate.enter(lane))
+    token = _PERMIT.set(permit)
+    try:
+        yield
+    finally:
+        _PERMIT.reset(token)
+        if not permit.is_used:
+            gate.give_back(lane)
+
+
+def permitted(gate: Gate, lane: Lane, method: str) -> int:
+    """The ticket of a request: of the permit that this thread holds for it, else a new one, which is waited for."""
+    permit = _PERMIT.get()
+    ticket = permit.take(gate, lane, method) if permit else None
+    return gate.enter(lane) if ticket is None else ticket
+
+
 class Gate:
     """Lets requests leave at the pace that Azure allows. Shared by all threads of a client."""
 
@@ -158,6 +214,13 @@ class Gate:
         while (seconds := self._wait(lane, ticket)) > 0:
             self._clock.sleep(max(seconds, _SHORTEST_SLEEP))
         return ticket
+
+    def give_back(self, lane: Lane) -> None:
+        """Let another request leave in place of one that was let through and was not sent."""
+        with self._lock:
+            allowance = self._at(lane, self._clock.monotonic())
+            most = min(float(allowance.issued), allowance.allowed) + self._limits[lane.kind].size
+            self._allowances[lane] = attrs.evolve(allowance, allowed=min(allowance.allowed + 1, most))
 
     def learn(self, lane: Lane, ticket: int, headers: Mapping[str, str]) -> None:
         """Take in what an answer says is left."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from defender_remediate.testing.simulator.graph.evaluate import run, text
-from defender_remediate.testing.simulator.graph.language import QueryError, parse
 
 from defender_remediate.testing import ArmSimulator
+from defender_remediate.testing.simulator.graph.evaluate import run, text
+from defender_remediate.testing.simulator.graph.language import QueryError, parse
 
 PATH = "/providers/Microsoft.ResourceGraph/resources?api-version=2024-04-01"
 ROWS: list[dict[str, Any]] = [
