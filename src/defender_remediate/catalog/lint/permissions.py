@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from defender_remediate.casing import fold
 from defender_remediate.catalog.lint.bodies import Subject
 from defender_remediate.catalog.lint.problem import Objection, warning
-from defender_remediate.catalog.lint.rendering import NESTED, deployed
+from defender_remediate.catalog.lint.template_resources import DEPLOYMENTS, declared_resources
 from defender_remediate.fixes.candidates import needs_resource
 from defender_remediate.models.fix import FixAction, FixKind
 
@@ -49,8 +49,8 @@ def _needed(subject: Subject) -> Iterator[str]:
         yield f"{fix.resource_type}/read"
     if fix.kind is FixKind.TEMPLATE:
         yield from DEPLOYMENT
-        for resource in deployed(fix.template or {}):
-            if fold(resource["type"]) != NESTED:
+        for resource in declared_resources(fix.template or {}):
+            if fold(resource["type"]) != DEPLOYMENTS:
                 yield f"{resource['type']}/write"
     else:
         yield f"{kind}/write"
@@ -61,7 +61,7 @@ def _joins(fix: FixAction) -> Iterator[str]:
     for parameter in fix.parameters:
         if fold(parameter.resource_type) in _JOINS:
             yield _JOINS[fold(parameter.resource_type)]
-    types = [fold(resource["type"]) for resource in deployed(fix.template or {})]
+    types = [fold(resource["type"]) for resource in declared_resources(fix.template or {})]
     if "microsoft.network/privateendpoints" in types:
         yield f"{fix.resource_type}/privateEndpointConnectionsApproval/action"
     if "microsoft.insights/diagnosticsettings" in types and _names_workspace(fix):

@@ -9,9 +9,15 @@ from typing import Any
 from defender_remediate.casing import fold
 from defender_remediate.catalog.lint.bodies import Subject
 from defender_remediate.catalog.lint.problem import Objection, ProblemSeverity, warning
-from defender_remediate.catalog.lint.rendering import OPAQUE, deployed, has_own_scope, nested, resources_of
 from defender_remediate.catalog.lint.schemas import IS_FOR_CREATION, IS_SPELT, facts_of, misfits
 from defender_remediate.catalog.lint.target import Target
+from defender_remediate.catalog.lint.template_resources import (
+    UNKNOWN,
+    declared_resources,
+    evaluated_resources,
+    has_own_scope,
+    nested_template,
+)
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.placeholders import fill
 from defender_remediate.json_values import canonical, thaw
@@ -41,7 +47,9 @@ def is_sound(subject: Subject) -> Iterator[Objection]:
         yield Objection("$schema is not that of a deployment template")
     if not _VERSION.fullmatch(str(template.get("contentVersion"))):
         yield Objection("contentVersion is not like 1.0.0.0")
-    modes = [resource["properties"].get("mode") for resource in deployed(template) if nested(resource)]
+    modes = [
+        resource["properties"].get("mode") for resource in declared_resources(template) if nested_template(resource)
+    ]
     if {"incremental"} < {"incremental", *(fold(str(mode)) for mode in modes)}:
         yield Objection("a nested mode is not Incremental: only that leaves alone what it does not name")
     yield from _parts(template)
@@ -51,9 +59,9 @@ def _parts(template: Mapping[str, Any]) -> Iterator[Objection]:
     yield from _unused(template)
     for number, resource in enumerate(template.get("resources", ())):
         yield from _resource(resource, f"resources[{number}]")
-    for resource in deployed({"resources": template.get("resources", ())}):
-        if nested(resource) and has_own_scope(resource):
-            yield from _unused(nested(resource))
+    for resource in declared_resources({"resources": template.get("resources", ())}):
+        if nested_template(resource) and has_own_scope(resource):
+            yield from _unused(nested_template(resource))
 
 
 def _unused(template: Mapping[str, Any]) -> Iterator[Objection]:
@@ -114,7 +122,7 @@ def fits_its_schemas(subject: Subject) -> Iterator[Objection]:
         newer = str(resource.get("apiVersion"))[:10] > facts.version[:10]
         severity = ProblemSeverity.WARNING if newer else ProblemSeverity.ERROR
         for path, why in misfits({"properties": resource.get("properties", {})}, facts.members):
-            if OPAQUE not in why and why != IS_FOR_CREATION:
+            if UNKNOWN not in why and why != IS_FOR_CREATION:
                 soft = ProblemSeverity.WARNING if IS_SPELT in why else severity
                 yield Objection(f"{resource['type']} {path} {why}, says {facts.origin}", soft)
 
@@ -160,7 +168,7 @@ def _connected(endpoint: Mapping[str, Any], target: Target) -> dict[str, Any]:
 
 
 def _rendered(subject: Subject) -> Iterator[Mapping[str, Any]]:
-    yield from resources_of(subject.fix.template or {}, _given(subject))
+    yield from evaluated_resources(subject.fix.template or {}, _given(subject))
 
 
 def _given(subject: Subject) -> dict[str, Any]:

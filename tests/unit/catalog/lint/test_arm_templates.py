@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from defender_remediate.catalog import Catalog, Law
-from defender_remediate.catalog.lint.rendering import OPAQUE, rendered, resources_of
+from defender_remediate.catalog.lint.template_resources import UNKNOWN, evaluated_resources
 from defender_remediate.json_values import thaw
 from defender_remediate.models.condition import Condition, Test
 from defender_remediate.models.fix import FixAction
@@ -219,41 +219,6 @@ def test_private_endpoints_lead_to_the_part_that_is_asked_for() -> None:
         assert (Law.CLOSES, "what the template deploys does not meet the condition") in problems(other)
 
 
-SCOPE = {("parameters", "a"): "x", ("parameters", "n"): 3, ("variables", "v"): ["x"]}
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("plain", "plain"),
-        ("[[no expression]", "[[no expression]"),
-        ("[parameters('a')]", "x"),
-        ("[Parameters( 'n' )]", 3),
-        ("[variables('v')]", ["x"]),
-        ("[concat('a''b', parameters('a'), 1)]", "a'bx1"),
-        ("[format('{0}/{1}', parameters('a'), 'b')]", "x/b"),
-        ("[take('abc', 2)]", "ab"),
-        ("[toLower('AbC')]", "abc"),
-        ("[if(equals(parameters('n'), 3), 'yes', 'no')]", "yes"),
-        ("[createArray(string(1))]", ["1"]),
-        ("[parameters('b')]", OPAQUE),
-        ("[reference('x')]", OPAQUE),
-        ("[reference('x').y]", OPAQUE),
-        ("[concat(reference('x'))]", OPAQUE),
-        ("[concat(parameters('o'))]", OPAQUE),
-        ("[concat('a'", "[concat('a'"),
-        ("[concat('a']", OPAQUE),
-        ("[concat]", OPAQUE),
-        ("[]", OPAQUE),
-        ("['a' 'b']", OPAQUE),
-        ("[#]", OPAQUE),
-    ],
-)
-def test_expressions(text: str, value: Any) -> None:
-    """The plain ones are worked out; what is not is marked, and never guessed."""
-    assert rendered({"m": [text]}, {**SCOPE, ("parameters", "o"): OPAQUE}) == {"m": [value]}
-
-
 def test_defaults_variables_and_nested_templates() -> None:
     """Parameters come from what is given or their default; a nested template sees what its scope lets it see."""
     whole = template(
@@ -261,5 +226,5 @@ def test_defaults_variables_and_nested_templates() -> None:
         variables={"v": "[concat(parameters('name'), '!')]"},
         resources=[resource(name="[variables('v')]"), nested(**INNER), nested()],
     )
-    assert [each["name"] for each in thaw(list(resources_of(whole, {})))] == ["d!", "d", OPAQUE]
-    assert [each["name"] for each in resources_of(whole, {"name": "g"})] == ["g!", "g", OPAQUE]
+    assert [each["name"] for each in thaw(list(evaluated_resources(whole, {})))] == ["d!", "d", UNKNOWN]
+    assert [each["name"] for each in evaluated_resources(whole, {"name": "g"})] == ["g!", "g", UNKNOWN]

@@ -9,12 +9,12 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.arm_template import TemplateError, TemplateScope
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.operations import SUCCEEDED, Running, deployment_error
 from defender_remediate.testing.simulator.arm.routes import check_scope, store
 from defender_remediate.testing.simulator.arm.routing import find_kind
 from defender_remediate.testing.simulator.arm.writes import put
-from defender_remediate.testing.simulator.deployments.expressions import Scope, TemplateError
 from defender_remediate.testing.simulator.deployments.template import Described, described, opened, outputs
 from defender_remediate.testing.simulator.monitor.audit import begin, end
 from defender_remediate.testing.simulator.monitor.state import Operation
@@ -123,7 +123,12 @@ def prepare(world: World, base: str, name: str, body: Mapping[str, Any]) -> Prep
     location, mode = _frame(base, body)
     properties = body["properties"]
     group = world.store.group(ids.subscription_of(base), ids.group_of(base)) if ids.group_of(base) else {}
-    scope = Scope(base=base, location=str(group.get("location", "")), deployment=name)
+    scope = TemplateScope(
+        subscription_id=ids.subscription_of(base),
+        resource_group=ids.group_of(base) or None,
+        location=group.get("location"),
+        deployment=name,
+    )
     template = properties.get("template")
     try:
         within = opened(template, properties.get("parameters") or {}, scope)

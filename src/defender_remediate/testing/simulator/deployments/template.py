@@ -7,8 +7,8 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.arm_template import TemplateError, TemplateScope, evaluate, join_resource_id
 from defender_remediate.casing import fold
-from defender_remediate.testing.simulator.deployments.expressions import Scope, TemplateError, evaluate, joined_id
 from defender_remediate.testing.simulator.state import ids
 
 _TOP = frozenset(
@@ -72,7 +72,7 @@ class Described:
     body: dict[str, Any]
 
 
-def outputs(template: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
+def outputs(template: Mapping[str, Any], scope: TemplateScope) -> dict[str, Any]:
     """The outputs of a template.
 
     Raises:
@@ -84,7 +84,7 @@ def outputs(template: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
     }
 
 
-def opened(template: Any, given: Mapping[str, Any], scope: Scope) -> Scope:
+def opened(template: Any, given: Mapping[str, Any], scope: TemplateScope) -> TemplateScope:
     """The scope with the template's parameters and variables.
 
     Raises:
@@ -103,7 +103,7 @@ def opened(template: Any, given: Mapping[str, Any], scope: Scope) -> Scope:
     )
 
 
-def _parameters(template: Mapping[str, Any], given: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
+def _parameters(template: Mapping[str, Any], given: Mapping[str, Any], scope: TemplateScope) -> dict[str, Any]:
     declared: Mapping[str, Any] = template.get("parameters") or {}
     values = {fold(name): raw for name, raw in given.items()}
     strangers = sorted(set(values) - {fold(name) for name in declared})
@@ -139,7 +139,7 @@ def _check_parameter(name: str, rules: Mapping[str, Any], value: Any) -> None:
         raise TemplateError(f"the provided value for the template parameter '{name}' is too long")
 
 
-def described(template: Mapping[str, Any], scope: Scope) -> Iterator[Described]:
+def described(template: Mapping[str, Any], scope: TemplateScope) -> Iterator[Described]:
     """The resources of a template, children and nested deployments included.
 
     Raises:
@@ -150,7 +150,7 @@ def described(template: Mapping[str, Any], scope: Scope) -> Iterator[Described]:
         yield from _resource(raw, scope, None)
 
 
-def _resource(raw: Mapping[str, Any], scope: Scope, parent: Described | None) -> Iterator[Described]:
+def _resource(raw: Mapping[str, Any], scope: TemplateScope, parent: Described | None) -> Iterator[Described]:
     strangers = sorted(set(raw) - _RESOURCE)
     if strangers:
         raise TemplateError(f"could not find member '{strangers[0]}' on object of type 'TemplateResource'")
@@ -166,7 +166,7 @@ def _resource(raw: Mapping[str, Any], scope: Scope, parent: Described | None) ->
     if parent is not None:
         resource_id = f"{parent.id}/{type_name}/{names[0]}"
     else:
-        resource_id = f"{_base(raw, scope)}/providers/{joined_id(type_name, names)}"
+        resource_id = f"{_base(raw, scope)}/providers/{join_resource_id(type_name, names)}"
     target = ids.target_of(resource_id)
     if target is None or target.is_collection:
         raise TemplateError(f"'{resource_id}' is not the id of a resource")
@@ -177,21 +177,22 @@ def _resource(raw: Mapping[str, Any], scope: Scope, parent: Described | None) ->
         yield from _resource(child, scope, here)
 
 
-def _base(raw: Mapping[str, Any], scope: Scope) -> str:
+def _base(raw: Mapping[str, Any], scope: TemplateScope) -> str:
     if "scope" not in raw:
-        return scope.base
+        return scope.id
     owner = str(evaluate(raw["scope"], scope))
-    return owner if owner.startswith("/") else f"{scope.base}/providers/{owner}"
+    return owner if owner.startswith("/") else f"{scope.id}/providers/{owner}"
 
 
-def _nested(raw: Mapping[str, Any], scope: Scope) -> Iterator[Described]:
-    subscription = str(evaluate(raw.get("subscriptionId", ids.subscription_of(scope.base)), scope))
-    group = evaluate(raw.get("resourceGroup", ids.group_of(scope.base)), scope)
-    base = f"/subscriptions/{subscription}" + (f"/resourceGroups/{group}" if group else "")
+def _nested(raw: Mapping[str, Any], scope: TemplateScope) -> Iterator[Described]:
+    subscription = str(evaluate(raw.get("subscriptionId", scope.subscription_id), scope))
+    group = evaluate(raw.get("resourceGroup", scope.resource_group), scope)
     properties = raw.get("properties") or {}
     template: Any = properties.get("template")
     options = properties.get("expressionEvaluationOptions") or {}
-    within = attrs.evolve(scope, base=base, deployment=str(evaluate(raw["name"], scope)))
+    within = attrs.evolve(
+        scope, subscription_id=subscription, resource_group=group, deployment=str(evaluate(raw["name"], scope))
+    )
     if fold(str(options.get("scope", "outer"))) == "inner":
         given = evaluate(properties.get("parameters") or {}, scope)
         within = opened(template, given, attrs.evolve(within, parameters={}, variables={}))

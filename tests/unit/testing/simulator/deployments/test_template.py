@@ -1,4 +1,4 @@
-"""Templates and their expressions."""
+"""Templates: the resources and outputs that they describe."""
 
 from __future__ import annotations
 
@@ -6,121 +6,20 @@ from typing import Any
 
 import pytest
 
-from defender_remediate.testing.simulator.deployments.expressions import Scope, TemplateError, evaluate
+from defender_remediate.arm_template import TemplateError, TemplateScope
 from defender_remediate.testing.simulator.deployments.template import described, opened, outputs
 
 SUB = "/subscriptions/44444444-4444-4444-8444-444444444444"
 OTHER = "55555555-5555-4555-8555-555555555555"
 GROUP = f"{SUB}/resourceGroups/rg"
-SCOPE = Scope(
-    base=GROUP,
+SCOPE = TemplateScope(
+    subscription_id="44444444-4444-4444-8444-444444444444",
+    resource_group="rg",
     location="westeurope",
     deployment="fix",
     parameters={"Name": "x", "list": [1, {"a": "b"}], "off": False},
     variables={"twice": "[concat(parameters('name'), parameters('name'))]"},
 )
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("plain", "plain"),
-        ("[[escaped]", "[escaped]"),
-        ("[parameters('NAME')]", "x"),
-        ("[variables('TWICE')]", "xx"),
-        ("[parameters('list')[1].A]", "b"),
-        ("[parameters('list')[0]]", 1),
-        ("[concat('a''b', 1, true())]", "a'b1True"),
-        ("[concat(createArray(1), createArray(2))]", [1, 2]),
-        ("[format('{1}-{0}-{0}', 'a', 2)]", "2-a-a"),
-        ("[resourceId('Microsoft.A/b', 'c')]", f"{GROUP}/providers/Microsoft.A/b/c"),
-        ("[resourceId('Microsoft.A/b/d', 'c', 'e')]", f"{GROUP}/providers/Microsoft.A/b/c/d/e"),
-        ("[resourceId('other', 'Microsoft.A/b', 'c')]", f"{SUB}/resourceGroups/other/providers/Microsoft.A/b/c"),
-        (f"[resourceId('{OTHER}', 'Microsoft.A/b', 'c')]", f"/subscriptions/{OTHER}/providers/Microsoft.A/b/c"),
-        (
-            f"[resourceId('{OTHER}', 'g', 'Microsoft.A/b', 'c')]",
-            f"/subscriptions/{OTHER}/resourceGroups/g/providers/Microsoft.A/b/c",
-        ),
-        ("[subscriptionResourceId('Microsoft.A/b', 'c')]", f"{SUB}/providers/Microsoft.A/b/c"),
-        (
-            f"[subscriptionResourceId('{OTHER}', 'Microsoft.A/b', 'c')]",
-            f"/subscriptions/{OTHER}/providers/Microsoft.A/b/c",
-        ),
-        ("[extensionResourceId('/s', 'Microsoft.A/b', 'c')]", "/s/providers/Microsoft.A/b/c"),
-        ("[subscription().subscriptionId]", SUB.rpartition("/")[2]),
-        ("[subscription().id]", SUB),
-        ("[concat(resourceGroup().name, resourceGroup().location)]", "rgwesteurope"),
-        ("[deployment().name]", "fix"),
-        ("[toLower(toUpper('aB'))]", "ab"),
-        ("[if(equals(parameters('off'), false()), 'yes', reference('x'))]", "yes"),
-        ("[if(parameters('off'), reference('x'), 'no')]", "no"),
-        ("[and(true(), not(false()), or(false(), true()))]", True),
-        ("[equals(1, '1')]", False),
-        ("[empty(createArray())]", True),
-        ("[string(int('-3'))]", "-3"),
-        ("[length(split('a,b', ','))]", 2),
-        ("[contains('Abc', 'B')]", True),
-        ("[contains(createArray('a'), 'A')]", False),
-        ("[first(take(createArray(3, 4), 1))]", 3),
-        ("[last('abc')]", "c"),
-        ("[replace(substring('abcd', 1, 2), 'b', 'x')]", "xc"),
-        ("[coalesce(null(), 'x')]", "x"),
-        ("[union(createObject('a', 1), createObject('b', 2))]", {"a": 1, "b": 2}),
-        ("[union(createArray(1), createArray(1, 2))]", [1, 2]),
-        ({"[parameters('name')]": ["[parameters('name')]", 5]}, {"x": ["x", 5]}),
-    ],
-)
-def test_expressions(text: Any, value: Any) -> None:
-    """Each function that is simulated; only the branch of an ``if`` that counts is worked out."""
-    assert evaluate(text, SCOPE) == value
-
-
-def test_unique_texts_are_unique_and_repeatable() -> None:
-    """Thirteen characters; a GUID."""
-    one, two = (evaluate(f"[uniqueString(resourceGroup().id, '{word}')]", SCOPE) for word in "ab")
-    assert len(one) == 13
-    assert one != two
-    assert one == evaluate("[uniqueString(resourceGroup().id, 'a')]", SCOPE)
-    assert len(evaluate("[guid('a')]", SCOPE)) == 36
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "[reference('x')]",
-        "[listKeys('x', 'y')]",
-        "[nonsense()]",
-        "[parameters('none')]",
-        "[variables('none')]",
-        "[parameters('list')[9]]",
-        "[parameters('name').x]",
-        "[if(true(), 1)]",
-        "[concat('a']",
-        "[concat('a') 'b']",
-        "[concat]",
-        "[,]",
-        "[]",
-        "[a # b]",
-        "[format('{3}', 'a')]",
-        "[length(5)]",
-        "[int('x')]",
-        "[resourceId('Microsoft.A/b')]",
-        "[resourceId('Microsoft.A/b', '')]",
-        "[parameters('list')['x'.y]]",
-        "[parameters('list')[0)]",
-        "[resourceGroup().tags]",
-    ],
-)
-def test_what_cannot_be_worked_out_is_loud(text: str) -> None:
-    """Never a guess."""
-    with pytest.raises(TemplateError):
-        evaluate(text, SCOPE)
-
-
-def test_a_subscription_has_no_group() -> None:
-    """Nor does its deployment."""
-    with pytest.raises(TemplateError):
-        evaluate("[resourceGroup().name]", Scope(base=SUB))
 
 
 def template(*resources: Any, **more: Any) -> dict[str, Any]:
@@ -130,7 +29,13 @@ def template(*resources: Any, **more: Any) -> dict[str, Any]:
 
 def found(content: dict[str, Any], given: Any = None, base: str = GROUP) -> list[Any]:
     """What a template describes."""
-    scope = opened(content, given or {}, Scope(base=base, location="westeurope"))
+    scope = opened(
+        content,
+        given or {},
+        TemplateScope(
+            subscription_id=SUB.rpartition("/")[2], resource_group=None if base == SUB else "rg", location="westeurope"
+        ),
+    )
     return list(described(content, scope))
 
 

@@ -1,0 +1,305 @@
+"""Evaluates the expressions of ARM templates, such as ``[concat(parameters('name'), '-x')]``.
+
+Knows the functions that depend on nothing but their arguments and the place of the deployment. An expression with any
+other function raises ``TemplateError``: a value that only Azure can know is never guessed.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from defender_remediate.casing import fold
+
+_TOKEN = re.compile(r"\s*(?:'(?P<string>(?:[^']|'')*)'|(?P<number>-?\d+)|(?P<name>[A-Za-z_]\w*)|(?P<mark>[(),.\[\]]))")
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+# What they return depends on the state of Azure.
+_ONLY_AZURE_KNOWS = frozenset(
+    ["reference", "list", "listkeys", "listsecrets", "pickzones", "environment", "managementgroup"]
+)
+
+
+class TemplateError(Exception):
+    """An expression or a template that is not valid, or that only Azure can evaluate."""
+
+
+@attrs.frozen(kw_only=True)
+class TemplateScope:
+    """What the expressions of a template can refer to.
+
+    Attributes:
+        subscription_id: The subscription that is deployed to.
+        resource_group: The name of the resource group that is deployed to; None for a deployment to a subscription.
+        location: The location of the resource group.
+        deployment: The name of the deployment.
+        parameters: The parameters' values by name.
+        variables: The variables as the template writes them; evaluated when an expression refers to them.
+    """
+
+    subscription_id: str
+    resource_group: str | None = None
+    location: str | None = None
+    deployment: str | None = None
+    parameters: Mapping[str, Any] = attrs.field(factory=dict)
+    variables: Mapping[str, Any] = attrs.field(factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The id of the resource group, or of the subscription, that is deployed to."""
+        if self.resource_group is None:
+            return f"/subscriptions/{self.subscription_id}"
+        return f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
+
+
+def evaluate(value: Any, scope: TemplateScope) -> Any:
+    """Return a part of a template with every expression in it replaced by its value.
+
+    Raises:
+        TemplateError: An expression is malformed, refers to something that does not exist, or only Azure can evaluate it.
+    """
+    if isinstance(value, Mapping):
+        return {evaluate(name, scope): evaluate(item, scope) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [evaluate(item, scope) for item in value]
+    if not is_expression(value):
+        return value[1:] if isinstance(value, str) and value.startswith("[[") else value
+    return _Parser(value[1:-1]).parse()(scope)
+
+
+def is_expression(value: Any) -> bool:
+    """Whether a value of a template is an expression; ``[[`` begins a plain string."""
+    return isinstance(value, str) and value.startswith("[") and value.endswith("]") and not value.startswith("[[")
+
+
+def join_resource_id(resource_type: str, names: list[str]) -> str:
+    """Return ``Microsoft.A/b/name1/c/name2`` for the type ``Microsoft.A/b/c`` and its two names.
+
+    Raises:
+        TemplateError: The type does not have one segment for each name.
+    """
+    namespace, *types = resource_type.split("/")
+    if len(types) != len(names) or not all(names):
+        message = f"the type '{resource_type}' does not have as many segments as the name '{'/'.join(names)}'"
+        raise TemplateError(message)
+    return "/".join((namespace, *(part for pair in zip(types, names, strict=True) for part in pair)))
+
+
+_Term = Callable[[TemplateScope], Any]
+
+
+class _Parser:
+    """Parses one expression into a function, so that ``if`` evaluates only the branch that counts."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens: list[tuple[str, str]] = []
+        position = 0
+        while position < len(text.rstrip()):
+            match = _TOKEN.match(text, position)
+            if match is None:
+                raise TemplateError(f"the expression '{text}' is not valid at position {position}")
+            kind = match.lastgroup or ""
+            self._tokens.append((kind, match[kind]))
+            position = match.end()
+        self._tokens.reverse()
+
+    def parse(self) -> _Term:
+        term = self._term()
+        if self._tokens:
+            raise TemplateError(f"the expression '{self._text}' goes on after its end")
+        return term
+
+    def _term(self) -> _Term:
+        kind, token = self._next()
+        value: Any = token
+        if kind == "string":
+            value = token.replace("''", "'")
+        elif kind == "number":
+            value = int(token)
+        elif kind != "name":
+            raise TemplateError(f"the expression '{self._text}' has an unexpected '{token}'")
+        term: _Term = self._call(token) if kind == "name" else lambda _: value
+        while self._next_is(".", "["):
+            term = self._member_of(term)
+        return term
+
+    def _call(self, name: str) -> _Term:
+        self._expect("(")
+        arguments: list[_Term] = []
+        while not self._next_is(")"):
+            arguments.append(self._term())
+            if self._next_is(","):
+                self._next()
+        self._expect(")")
+        return lambda scope: _call(name, arguments, scope)
+
+    def _member_of(self, owner: _Term) -> _Term:
+        if self._next() == ("mark", "."):
+            _, name = self._next()
+            return lambda scope: _get_member(owner(scope), name)
+        index = self._term()
+        self._expect("]")
+        return lambda scope: _get_member(owner(scope), index(scope))
+
+    def _next(self) -> tuple[str, str]:
+        if not self._tokens:
+            raise TemplateError(f"the expression '{self._text}' ends too early")
+        return self._tokens.pop()
+
+    def _next_is(self, *marks: str) -> bool:
+        return bool(self._tokens) and self._tokens[-1][0] == "mark" and self._tokens[-1][1] in marks
+
+    def _expect(self, mark: str) -> None:
+        if self._next() != ("mark", mark):
+            raise TemplateError(f"the expression '{self._text}' lacks a '{mark}'")
+
+
+def _get_member(owner: Any, name: Any) -> Any:
+    if isinstance(owner, Mapping):
+        for key, value in owner.items():
+            if fold(str(key)) == fold(str(name)):
+                return value
+    elif isinstance(owner, (list, tuple)) and isinstance(name, int) and 0 <= name < len(owner):
+        return owner[name]
+    raise TemplateError(f"the language expression property '{name}' doesn't exist")
+
+
+def _call(name: str, arguments: list[_Term], scope: TemplateScope) -> Any:
+    folded = fold(name)
+    if folded in _ONLY_AZURE_KNOWS:
+        raise TemplateError(f"the template function '{name}' cannot be evaluated outside Azure")
+    if folded == "if":
+        if len(arguments) != 3:
+            raise TemplateError("the template function 'if' takes three arguments")
+        return arguments[1](scope) if arguments[0](scope) else arguments[2](scope)
+    values = [argument(scope) for argument in arguments]
+    try:
+        if folded in _OF_SCOPE:
+            return _OF_SCOPE[folded](scope, *values)
+        if folded in _PURE:
+            return _PURE[folded](*values)
+    except (TypeError, IndexError, ValueError, AttributeError) as error:
+        raise TemplateError(f"the template function '{name}' cannot take these arguments: {error}") from None
+    raise TemplateError(f"the template function '{name}' is not valid")
+
+
+def _parameter(scope: TemplateScope, name: str) -> Any:
+    for known, value in scope.parameters.items():
+        if fold(known) == fold(name):
+            return value
+    raise TemplateError(f"the template parameter '{name}' is not found")
+
+
+def _variable(scope: TemplateScope, name: str) -> Any:
+    for known, value in scope.variables.items():
+        if fold(known) == fold(name):
+            return evaluate(value, scope)
+    raise TemplateError(f"the template variable '{name}' is not found")
+
+
+def _resource_id(scope: TemplateScope, *words: str) -> str:
+    at = next(index for index, word in enumerate(words) if "/" in word)
+    if at == 1 and _GUID.fullmatch(words[0]):
+        scope = TemplateScope(subscription_id=words[0])
+    elif at == 1:
+        scope = TemplateScope(subscription_id=scope.subscription_id, resource_group=words[0])
+    elif at == 2:
+        scope = TemplateScope(subscription_id=words[0], resource_group=words[1])
+    return f"{scope.id}/providers/{join_resource_id(words[at], list(words[at + 1 :]))}"
+
+
+def _subscription_resource_id(scope: TemplateScope, *words: str) -> str:
+    subscription_id = scope.subscription_id
+    if "/" not in words[0]:
+        subscription_id, *words = words  # type: ignore[assignment]
+    return f"/subscriptions/{subscription_id}/providers/{join_resource_id(words[0], list(words[1:]))}"
+
+
+def _resource_group(scope: TemplateScope) -> dict[str, Any]:
+    if scope.resource_group is None:
+        raise TemplateError("the template function 'resourceGroup' is not expected at this scope")
+    return {"id": scope.id, "name": scope.resource_group, "location": scope.location}
+
+
+def _subscription(scope: TemplateScope) -> dict[str, Any]:
+    return {"id": f"/subscriptions/{scope.subscription_id}", "subscriptionId": scope.subscription_id}
+
+
+def _string(value: Any) -> str:
+    return str(value).capitalize() if isinstance(value, bool) else str(value)
+
+
+def _concat(*values: Any) -> Any:
+    if values and all(isinstance(value, (list, tuple)) for value in values):
+        return [item for value in values for item in value]
+    return "".join(_string(value) for value in values)
+
+
+def _format(template: str, *values: Any) -> str:
+    return re.sub(r"\{(\d+)\}", lambda match: _string(values[int(match.group(1))]), template)
+
+
+def _unique_string(*words: str) -> str:
+    return base64.b32encode(hashlib.sha256("/".join(words).encode()).digest()).decode().lower()[:13]
+
+
+def _guid(*words: str) -> str:
+    digest = hashlib.sha256("/".join(words).encode()).hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-8{digest[17:20]}-{digest[20:32]}"
+
+
+def _contains(container: Any, item: Any) -> bool:
+    return fold(str(item)) in fold(container) if isinstance(container, str) else item in container
+
+
+def _union(*values: Any) -> Any:
+    if all(isinstance(value, (list, tuple)) for value in values):
+        return list(dict.fromkeys(item for value in values for item in value))
+    return {name: item for value in values for name, item in value.items()}
+
+
+_OF_SCOPE: Mapping[str, Callable[..., Any]] = {
+    "parameters": _parameter,
+    "variables": _variable,
+    "resourceid": _resource_id,
+    "subscriptionresourceid": _subscription_resource_id,
+    "subscription": _subscription,
+    "resourcegroup": _resource_group,
+    "deployment": lambda scope: {"name": scope.deployment},
+}
+_PURE: Mapping[str, Callable[..., Any]] = {
+    "and": lambda *values: all(values),
+    "coalesce": lambda *values: next((value for value in values if value is not None), None),
+    "concat": _concat,
+    "contains": _contains,
+    "createarray": lambda *values: list(values),
+    "createobject": lambda *values: dict(zip(values[::2], values[1::2], strict=True)),
+    "empty": lambda value: not value,
+    "equals": lambda left, right: type(left) is type(right) and bool(left == right),
+    "extensionresourceid": lambda owner, kind, *names: f"{owner}/providers/{join_resource_id(kind, list(names))}",
+    "false": lambda: False,
+    "first": lambda value: value[0],
+    "format": _format,
+    "guid": _guid,
+    "int": int,
+    "last": lambda value: value[-1],
+    "length": len,
+    "not": lambda value: not value,
+    "null": lambda: None,
+    "or": lambda *values: any(values),
+    "replace": lambda text, old, new: text.replace(old, new),
+    "split": lambda text, mark: text.split(mark),
+    "string": _string,
+    "substring": lambda text, start, count: text[start : start + count],
+    "take": lambda value, count: value[:count],
+    "tolower": lambda text: text.lower(),
+    "toupper": lambda text: text.upper(),
+    "true": lambda: True,
+    "union": _union,
+    "uniquestring": _unique_string,
+}
