@@ -19,6 +19,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "_version",
             "arm_template",
             "casing",
+            "display",
             "enums",
             "errors",
             "html_text",

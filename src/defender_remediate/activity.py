@@ -49,7 +49,7 @@ class _Search:
         """Whether a record is one of those asked for; the log was asked by one clause only."""
         return (
             (not self.correlation_id or fold(event.correlation_id) == fold(self.correlation_id))
-            and (self.resource is None or _is_at_or_below(event.resource_id, self.resource))
+            and (self.resource is None or self.resource.contains(event.resource_id))
             and (not self.resource_group or fold(_group_of(event)) == fold(self.resource_group))
         )
 
@@ -139,11 +139,6 @@ def _is_older(event: ActivityEvent, held: ActivityEvent) -> bool:
 
 def _moment(event: ActivityEvent) -> datetime:
     return event.timestamp or datetime.min.replace(tzinfo=timezone.utc)
-
-
-def _is_at_or_below(resource_id: str, resource: ResourceId) -> bool:
-    inner, outer = (fold(text.strip("/")).split("/") for text in (resource_id, resource.text))
-    return inner[: len(outer)] == outer
 
 
 def _group_of(event: ActivityEvent) -> str:

@@ -18,7 +18,7 @@ from defender_remediate.models.ids import parse_scopes
 from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.recommendation import Assessment, Recommendation
 from defender_remediate.models.result import RemediationReport
-from defender_remediate.validation import by_kind, callables, maybe, one_of, positive, whole
+from defender_remediate.validation import callables, maybe, one_of, positive, whole
 
 if TYPE_CHECKING:
     from azure.core import AzureClouds
@@ -96,7 +96,11 @@ class RemediationClient:
         self._guards = maybe("guards", guards, Guards) or Guards()
         self._journal = journal
         self._catalog = catalog
-        self._executors = by_kind(executors or {})
+        self._executors: Mapping[str, FixExecutor] = {}
+        if executors:
+            from defender_remediate.executors.protocol import executors_by_kind
+
+            self._executors = executors_by_kind(executors)
         self._hooks = callables("hooks", hooks)
         self._source: Literal["rest", "graph"] = one_of("source", source, ("rest", "graph"))
         self._new_id = new_id

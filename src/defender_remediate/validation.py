@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from defender_remediate.errors import InvalidInputError
-from defender_remediate.models.fix import FixKind
 
 _T = TypeVar("_T")
 
@@ -76,19 +75,6 @@ def one_of(name: str, given: _T, known: tuple[_T, ...]) -> _T:
     if given not in known:
         raise InvalidInputError(f"{name} is {' or '.join(map(repr, known))}, got {given!r}")
     return given
-
-
-def by_kind(executors: Mapping[str, _T]) -> dict[str, _T]:
-    """Executors by the kind of fix that each of them writes.
-
-    Raises:
-        InvalidInputError: No fix is of such a kind.
-    """
-    kinds = [kind.value for kind in FixKind]
-    for name in executors:
-        if name not in kinds:
-            raise InvalidInputError(f"executors: no fix is of a kind {name!r}", hint=f"there are {', '.join(kinds)}")
-    return dict(executors)
 
 
 def reasons(waive: Mapping[str, str], known: Iterable[str]) -> dict[str, str]:

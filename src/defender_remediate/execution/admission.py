@@ -10,6 +10,7 @@ from defender_remediate.casing import fold
 from defender_remediate.errors import GuardError, PlanError, PlanNotApprovedError
 from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.models.guards import Guards
+from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.plan import RemediationPlan, RemediationStep
 from defender_remediate.planning.guards import protection, violations
 
@@ -114,6 +115,5 @@ def _check_step(step: RemediationStep, guards: Guards) -> None:
 def _written(step: RemediationStep) -> Iterator[str]:
     """The resource of a step, and its target where that is none of the resource's own parts."""
     yield step.resource_id
-    is_inside = f"{fold(step.target_id)}/".startswith(f"{fold(step.resource_id)}/")
-    if step.is_removal or not is_inside:
+    if step.is_removal or not ResourceId.parse(step.resource_id).contains(step.target_id):
         yield step.target_id

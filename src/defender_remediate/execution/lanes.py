@@ -22,8 +22,8 @@ def lanes(steps: Sequence[RemediationStep]) -> list[tuple[RemediationStep, ...]]
     for step in steps:
         own = lock_name(step.resource_id)
         # What is below the resource may be a listing, whose id is that of no resource.
-        is_below = fold(step.target_id).startswith(f"{fold(step.resource_id)}/")
-        target = own if is_below else lock_name(step.target_id)
+        is_inside = ResourceId.parse(step.resource_id).contains(step.target_id)
+        target = own if is_inside else lock_name(step.target_id)
         met.setdefault(own, own)
         met.setdefault(target, target)
         met[_first(met, own)] = _first(met, target)

@@ -9,6 +9,8 @@ import attrs
 
 from defender_remediate.arm.reader import Reader
 from defender_remediate.arm.session import ArmResponse, ArmSession
+from defender_remediate.display import quoted
+from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.fix import FixAction, FixKind
 from defender_remediate.models.plan import CreatedResource, PlannedRequest, PropertyChange, RemediationStep
 
@@ -114,3 +116,20 @@ class FixExecutor(Protocol):
         Raises:
             InvalidInputError: This executor cannot undo that.
         """
+
+
+def executors_by_kind(executors: Mapping[str, FixExecutor]) -> dict[str, FixExecutor]:
+    """The executors that a caller passed, by the kind of fix that each of them writes.
+
+    Raises:
+        InvalidInputError: It is not a mapping, or one of its keys is not a kind of fix.
+    """
+    kinds = [kind.value for kind in FixKind]
+    if not isinstance(executors, Mapping):
+        raise InvalidInputError(
+            f"executors must be a mapping, got {quoted(executors)}", hint='pass {"patch": executor}'
+        )
+    for name in executors:
+        if name not in kinds:
+            raise InvalidInputError(f"{quoted(name)} is not a kind of fix", hint=f"use one of {', '.join(kinds)}")
+    return dict(executors)

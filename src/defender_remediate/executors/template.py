@@ -137,6 +137,5 @@ def _body(found: Any) -> dict[str, Any]:
 
 
 def _relative(changed: str, resource_id: str) -> str:
-    own, other = resource_id.strip("/").split("/"), changed.strip("/").split("/")
-    is_inside = [fold(part) for part in other[: len(own)]] == [fold(part) for part in own]
-    return "/".join(other[len(own) :]) if is_inside else changed
+    own = ResourceId.parse(resource_id)
+    return changed.strip("/")[len(own.text) :] if own.contains(changed) else changed

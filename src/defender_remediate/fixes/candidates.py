@@ -214,4 +214,4 @@ def _problem(candidate: Candidate, accepted: list[Candidate], trial: Any) -> Ref
 
 def lock_name(resource_id: str) -> str:
     """What writes to one resource and to all its children have in common: they never run at the same time."""
-    return fold(ResourceId.parse(resource_id).resource.text)
+    return fold(ResourceId.parse(resource_id).root.text)

@@ -1,13 +1,15 @@
-"""Resource ids and scopes. Azure compares them without regard to case and echoes them in any; so do we."""
+"""Resource ids and scopes. Azure compares them without regard to case and returns them in any casing; so do these."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Union
 
 import attrs
 
 from defender_remediate.casing import fold
+from defender_remediate.display import quoted
 from defender_remediate.enums import StrEnum
 from defender_remediate.errors import InvalidResourceIdError, InvalidScopeError
 
@@ -16,8 +18,12 @@ _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _FORBIDDEN = re.compile(r"[\x00-\x20<>%&\\?#\x7f\ud800-\udfff]")
 _ASSESSMENT = "/providers/microsoft.security/assessments/"
 _NOT_A_RESOURCE = " is not a resource id: "
-_ID_HINT = "one looks like /subscriptions/{guid}/resourceGroups/{name}/providers/{namespace}/{type}/{name}"
+_ID_HINT = "a resource id looks like /subscriptions/{guid}/resourceGroups/{name}/providers/{namespace}/{type}/{name}"
 _MANAGEMENT_GROUP = ("providers", "microsoft.management", "managementgroups")
+_SUBSCRIPTION_TYPE = "Microsoft.Resources/subscriptions"
+_GROUP_TYPE = "Microsoft.Resources/resourceGroups"
+
+AnyId = Union["ResourceId", "Scope", str]
 
 
 def is_guid(text: object) -> bool:
@@ -25,96 +31,158 @@ def is_guid(text: object) -> bool:
     return isinstance(text, str) and _GUID.fullmatch(text) is not None
 
 
+def id_key(given: AnyId) -> str:
+    """The folded form of an id with one leading slash: equal for all spellings that Azure takes for the same id.
+
+    A string need not be a valid resource id: the path of a listing has a key as well.
+    """
+    return "/" + fold(given.strip("/")) if isinstance(given, str) else given.key
+
+
+def contains(outer: AnyId, inner: AnyId) -> bool:
+    """Whether the inner id is the outer one or below it, segment by segment, where the outer need not be a valid id."""
+    return f"{id_key(inner)}/".startswith(f"{id_key(outer).rstrip('/')}/")
+
+
 def _segments(text: str, error: type[InvalidResourceIdError] | type[InvalidScopeError]) -> list[str]:
     if not isinstance(text, str) or not text.strip("/"):
-        raise error(f"expected an Azure id, got {text!r}", hint="an id starts with /subscriptions/ or /providers/")
+        raise error(
+            f"expected an Azure id, got {quoted(text)}", hint="an id starts with /subscriptions/ or /providers/"
+        )
     segments = text.strip("/").split("/")
-    # A space is legal in some names (and in resource groups never), so only control characters and URL marks go.
+    # A space is legal in some names, although never in the name of a resource group.
     bad = [s for s in segments if not s or s in (".", "..") or _FORBIDDEN.search(s.replace(" ", "_"))]
     if bad or text != text.strip():
-        raise error(f"{text!r} is not an Azure id: it has an empty segment or a character that ids do not have")
+        raise error(
+            f"{quoted(text)} is not an Azure id: it has an empty segment or a character that is not allowed in ids"
+        )
     return segments
+
+
+def _folded_key(value: ResourceId | Scope) -> str:
+    return fold(value.text)
 
 
 @attrs.frozen(kw_only=True, str=False)
 class ResourceId:
-    """An Azure resource id, taken apart.
+    """The id of an Azure resource, resource group or subscription, and what can be read from it.
+
+    Two ids are equal, and have the same hash, when Azure takes them for the same id, whatever their casing.
 
     Attributes:
-        text: The id as it was given, with one leading slash. Comparison ignores case.
+        text: The id as it was given, with one leading slash.
+        key: The folded id, for use as a dictionary key beside plain strings.
         subscription_id: The GUID, or None for a tenant-level id.
         resource_group: The name, or None for an id above resource groups.
         type: Such as ``Microsoft.Web/sites/config``; for an extension resource the type of the extension.
         name: The last segment.
     """
 
-    text: str = attrs.field(eq=fold)
+    text: str = attrs.field(eq=False)
     subscription_id: str | None = attrs.field(eq=False)
     resource_group: str | None = attrs.field(eq=False)
     type: str = attrs.field(eq=False)
     name: str = attrs.field(eq=False)
+    key: str = attrs.field(init=False, repr=False, default=attrs.Factory(_folded_key, takes_self=True))
 
     @classmethod
     def parse(cls, text: str) -> ResourceId:
-        """Take a resource id apart.
+        """Read a resource id.
 
         Raises:
             InvalidResourceIdError: The text is not the id of a resource, resource group or subscription.
         """
         segments = _segments(text, InvalidResourceIdError)
-        if fold(segments[0]) not in ("subscriptions", "providers"):
+        heads = [fold(segment) for segment in segments[::2]]
+        if heads[0] not in ("subscriptions", "providers"):
             raise _not_a_resource(text, "it does not start with /subscriptions/ or /providers/")
         if len(segments) % 2:
-            raise _not_a_resource(text, f"no name comes after {segments[-1]!r}")
-        pairs = [(segments[i], segments[i + 1]) for i in range(0, len(segments), 2)]
-        heads = [fold(head) for head, _ in pairs]
+            raise _not_a_resource(text, f"no name follows {quoted(segments[-1])}")
         subscription = group = None
         if heads[0] == "subscriptions":
-            subscription = pairs[0][1]
+            subscription = segments[1]
             if not is_guid(subscription):
                 raise _not_a_resource(text, "the subscription is not a GUID")
-            if len(pairs) > 1 and heads[1] == "resourcegroups":
-                group = pairs[1][1]
+            if heads[1:2] == ["resourcegroups"]:
+                group = segments[3]
         return cls(
             text="/" + "/".join(segments),
             subscription_id=subscription,
             resource_group=group,
-            type=_type_of(pairs, heads, text),
-            name=pairs[-1][1],
+            type=_type_of(segments, heads, text),
+            name=segments[-1],
         )
 
     @property
-    def resource(self) -> ResourceId:
-        """The top-level resource this id belongs to; the id itself when it is one (or is above resources)."""
-        segments = self.text.strip("/").split("/")
-        heads = [fold(s) for s in segments[::2]]
+    def parent(self) -> ResourceId | None:
+        """The id right above this one; None for a subscription or a tenant-level resource.
+
+        A child belongs to its parent resource, an extension resource to what it extends, a top-level resource to its
+        resource group or subscription.
+        """
+        segments = self.text.split("/")[1:]
+        above = segments[:-2]
+        if above and fold(above[-2]) == "providers":
+            above = above[:-2]
+        return ResourceId.parse("/" + "/".join(above)) if above else None
+
+    @property
+    def root(self) -> ResourceId:
+        """The top-level resource that this id belongs to; the id itself when it is one, or is above resources."""
+        segments = self.text.split("/")[1:]
+        heads = [fold(segment) for segment in segments[::2]]
         if "providers" not in heads:
             return self
         first = heads.index("providers") * 2
         return ResourceId.parse("/" + "/".join(segments[: first + 4]))
+
+    @property
+    def group(self) -> ResourceId | None:
+        """The id of its resource group; None for an id above resource groups."""
+        if self.resource_group is None:
+            return None
+        return ResourceId.parse(f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}")
+
+    @property
+    def subscription(self) -> ResourceId | None:
+        """The id of its subscription; None for a tenant-level id."""
+        return None if self.subscription_id is None else ResourceId.parse(f"/subscriptions/{self.subscription_id}")
+
+    def scopes(self) -> tuple[ResourceId, ...]:
+        """This id and every id above it, innermost first: what a lock or a role assignment that holds here can be on."""
+        found = [self]
+        while (above := found[-1].parent) is not None:
+            found.append(above)
+        return tuple(found)
+
+    def contains(self, other: AnyId) -> bool:
+        """Whether the other id is this one or below it, segment by segment. A string need not be a valid id."""
+        return contains(self, other)
+
+    def is_type(self, name: str) -> bool:
+        """Whether it is of this resource type, whatever the casing."""
+        return fold(self.type) == fold(name)
 
     def __str__(self) -> str:
         return self.text
 
 
 def _not_a_resource(text: str, why: str) -> InvalidResourceIdError:
-    return InvalidResourceIdError(f"{text!r}{_NOT_A_RESOURCE}{why}", hint=_ID_HINT)
+    return InvalidResourceIdError(f"{quoted(text)}{_NOT_A_RESOURCE}{why}", hint=_ID_HINT)
 
 
-def _type_of(pairs: list[tuple[str, str]], heads: list[str], text: str) -> str:
+def _type_of(segments: list[str], heads: list[str], text: str) -> str:
+    if heads == ["subscriptions"]:
+        return _SUBSCRIPTION_TYPE
+    if heads == ["subscriptions", "resourcegroups"]:
+        return _GROUP_TYPE
     if "providers" not in heads:
-        known = {
-            ("subscriptions",): "Microsoft.Resources/subscriptions",
-            ("subscriptions", "resourcegroups"): "Microsoft.Resources/resourceGroups",
-        }
-        if tuple(heads) not in known:
-            raise _not_a_resource(text, "it names no provider")
-        return known[tuple(heads)]
+        raise _not_a_resource(text, "it names no provider")
     last = len(heads) - 1 - heads[::-1].index("providers")
-    types = [head for head, _ in pairs[last + 1 :]]
+    types = segments[2 * last + 2 :: 2]
     if not types:
         raise _not_a_resource(text, "it names a provider and no type")
-    return "/".join([pairs[last][1], *types])
+    return "/".join([segments[2 * last + 1], *types])
 
 
 class ScopeKind(StrEnum):
@@ -130,22 +198,28 @@ class ScopeKind(StrEnum):
 class Scope:
     """Where to look: a subscription, a resource group, one resource, or a management group.
 
+    Two scopes are equal when Azure takes their ids for the same.
+
     Attributes:
-        text: The id as it was given, with one leading slash. Comparison ignores case.
+        text: The id as it was given, with one leading slash.
+        key: The folded id, for use as a dictionary key beside plain strings.
         kind: What it is.
         subscription_id: The GUID, or None for a management group.
+        resource_group: The name, or None for a scope above resource groups.
     """
 
-    text: str = attrs.field(eq=fold)
+    text: str = attrs.field(eq=False)
     kind: ScopeKind = attrs.field(eq=False)
     subscription_id: str | None = attrs.field(eq=False)
+    resource_group: str | None = attrs.field(default=None, eq=False)
+    key: str = attrs.field(init=False, repr=False, default=attrs.Factory(_folded_key, takes_self=True))
 
     @classmethod
     def parse(cls, text: str) -> Scope:
-        """Read a scope id.
+        """Read the id of a scope.
 
         Raises:
-            InvalidScopeError: The text is none of the four; nothing was sent.
+            InvalidScopeError: The text is not the id of one of the four kinds of scope; nothing was sent.
         """
         segments = _segments(text, InvalidScopeError)
         if tuple(fold(s) for s in segments[:3]) == _MANAGEMENT_GROUP and len(segments) == 4:
@@ -154,21 +228,23 @@ class Scope:
             parsed = ResourceId.parse(text)
         except InvalidResourceIdError as error:
             why = error.message.rpartition(_NOT_A_RESOURCE)[2]
-            raise InvalidScopeError(f"{text!r} is not a scope: {why}", hint=_SCOPE_HINT) from error
+            raise InvalidScopeError(f"{quoted(text)} is not a scope: {why}", hint=_SCOPE_HINT) from error
         if parsed.subscription_id is None:
-            raise InvalidScopeError(f"{text!r} is not a scope: it is outside any subscription", hint=_SCOPE_HINT)
-        kinds = {2: ScopeKind.SUBSCRIPTION, 4: ScopeKind.RESOURCE_GROUP}
-        kind = kinds.get(len(segments), ScopeKind.RESOURCE)
-        return cls(text=parsed.text, kind=kind, subscription_id=parsed.subscription_id)
+            raise InvalidScopeError(f"{quoted(text)} is not a scope: it is outside any subscription", hint=_SCOPE_HINT)
+        kinds = {_SUBSCRIPTION_TYPE: ScopeKind.SUBSCRIPTION, _GROUP_TYPE: ScopeKind.RESOURCE_GROUP}
+        return cls(
+            text=parsed.text,
+            kind=kinds.get(parsed.type, ScopeKind.RESOURCE),
+            subscription_id=parsed.subscription_id,
+            resource_group=parsed.resource_group,
+        )
 
-    def contains(self, resource_id: str) -> bool:
-        """Whether the id is this scope or below it, segment by segment and whatever the case.
+    def contains(self, other: AnyId) -> bool:
+        """Whether the id is this scope or below it, segment by segment. A string need not be a valid id.
 
-        A management group contains nothing by its id alone, so it answers False.
+        The ids do not say what a management group contains, so it answers False for everything but itself.
         """
-        inner = fold(resource_id.strip("/")).split("/")
-        outer = fold(self.text.strip("/")).split("/")
-        return inner[: len(outer)] == outer
+        return contains(self, other)
 
     def __str__(self) -> str:
         return self.text
@@ -180,20 +256,22 @@ _SCOPE_HINT = (
 )
 
 
-def parse_scopes(scope: str | Sequence[str]) -> tuple[Scope, ...]:
-    """Read one scope id or several; each comes once.
+def parse_scopes(scope: str | Scope | Sequence[str | Scope]) -> tuple[Scope, ...]:
+    """Read one scope or several; each comes once.
 
     Raises:
-        InvalidScopeError: There is none, or one is none of the four.
+        InvalidScopeError: There is none, or one of them is not a scope.
     """
-    texts = [scope] if isinstance(scope, str) else list(scope) if isinstance(scope, Iterable) else []
-    if not texts:
+    given = [scope] if isinstance(scope, (str, Scope)) else list(scope) if isinstance(scope, Iterable) else None
+    if given is None:
+        raise InvalidScopeError(f"expected a scope, got {quoted(scope)}", hint=_SCOPE_HINT)
+    if not given:
         raise InvalidScopeError("no scope was given", hint="pass a subscription id such as /subscriptions/{guid}")
-    return tuple(dict.fromkeys(Scope.parse(text) for text in texts))
+    return tuple(dict.fromkeys(one if isinstance(one, Scope) else Scope.parse(one) for one in given))
 
 
 def resource_of_assessment(assessment_id: str) -> str:
-    """The id of what an assessment was made on: all before its own provider segment."""
+    """The id of the assessed resource: everything before the assessment's own provider segment."""
     text = "/" + assessment_id.strip("/")
     cut = fold(text).rfind(_ASSESSMENT)
     return text[:cut] if cut > 0 else text

@@ -111,7 +111,7 @@ class TargetReader:
         own = str(look_up(resource, "location") or "")
         for parameter in candidate.fix.parameters:
             if parameter.same_location:
-                named = ResourceId.parse(candidate.values[parameter.name]).resource
+                named = ResourceId.parse(candidate.values[parameter.name]).root
                 body, missing = self._named(named)
                 there = look_up(body, "location")
                 if missing:

@@ -45,7 +45,7 @@ class Roles:
         """
         looked_at = [group_of(demand.place)]
         grants = self.at(looked_at[0])
-        resource = ResourceId.parse(demand.place).resource.text
+        resource = ResourceId.parse(demand.place).root.text
         if lacking(demand.actions, grants) and parts(resource) != parts(looked_at[0]):
             try:
                 grants = (*grants, *self.at(resource))

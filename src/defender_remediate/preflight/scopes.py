@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from defender_remediate.casing import fold
+from defender_remediate.models.ids import contains
 
 _MANAGEMENT_GROUP = ("providers", "microsoft.management", "managementgroups")
 _ATTACHED = re.compile(r"/providers/Microsoft\.Authorization/", re.IGNORECASE)
@@ -26,8 +27,7 @@ def covers(scope: str, place: str) -> bool:
 
 def lies_in(place: str, scope: str) -> bool:
     """Whether the ids alone say that a place is a scope or below it; what is in a management group they do not say."""
-    outer = parts(scope)
-    return parts(place)[: len(outer)] == outer
+    return contains(scope, place)
 
 
 def scope_of(attached: str) -> str:

@@ -14,6 +14,7 @@ import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.models.diagnosis import Cause, Diagnosis, moment
+from defender_remediate.models.ids import contains
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus
 from defender_remediate.models.result import Health, Outcome
 from defender_remediate.redaction import redact_text
@@ -224,7 +225,7 @@ def _part(case: Case, answer: Answer, known: Known) -> Diagnosis | None:
     parts = [
         found.resource_id
         for found in known.others
-        if fold(found.key) == key and _path(found.resource_id).startswith(f"{place}/")
+        if fold(found.key) == key and _path(found.resource_id) != place and contains(place, found.resource_id)
     ]
     if not answer.is_unhealthy or not parts:
         return None
@@ -322,10 +323,8 @@ def _changed_after(case: Case, answer: Answer, freshness: Freshness) -> bool:
 
 
 def _is_about(judged: str, case: Case) -> bool:
-    place = _path(judged)
-    wanted = [_path(text) for text in (case.result.resource_id, case.target_id) if text]
     # A fix may write a child of what is judged, and then it is the judged resource that counts.
-    return any(text == place or text.startswith(f"{place}/") for text in wanted)
+    return any(contains(judged, text) for text in (case.result.resource_id, case.target_id) if text)
 
 
 def _evidence(case: Case, answer: Answer) -> tuple[str, ...]:

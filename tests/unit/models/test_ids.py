@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidResourceIdError, InvalidScopeError
-from defender_remediate.models.ids import ResourceId, Scope, ScopeKind, resource_of_assessment
+from defender_remediate.models.ids import ResourceId, Scope, ScopeKind, contains, parse_scopes, resource_of_assessment
 
 GUID = "11111111-2222-3333-4444-555555555555"
 SUB = f"/subscriptions/{GUID}"
 GROUP = f"{SUB}/resourceGroups/shop-rg"
+MANAGEMENT_GROUP = "/providers/Microsoft.Management/managementGroups/root"
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/shop"
 NAMES = st.text(alphabet="abcXYZ019-_.", min_size=1, max_size=8).filter(lambda name: name not in (".", ".."))
 
@@ -84,7 +86,7 @@ def test_what_is_no_id_is_refused(text):
     """A malformed id is an error that quotes it, before anything is sent."""
     with pytest.raises(InvalidResourceIdError) as caught:
         ResourceId.parse(text)
-    assert repr(text) in str(caught.value)
+    assert quoted(text) in str(caught.value)
 
 
 def test_a_name_may_hold_a_space():
@@ -104,7 +106,101 @@ def test_a_name_may_hold_a_space():
 )
 def test_the_top_level_resource_of_an_id(text, resource):
     """A child or an extension belongs to a resource; what is above resources belongs to itself."""
-    assert ResourceId.parse(text).resource.text == resource
+    assert ResourceId.parse(text).root.text == resource
+
+
+@pytest.mark.parametrize(
+    ("text", "scopes"),
+    [
+        (f"{SITE}/config/web", [f"{SITE}/config/web", SITE, GROUP, SUB]),
+        (f"{SITE}/providers/Microsoft.Authorization/locks/keep", [SITE, GROUP, SUB]),
+        (f"{GROUP}/providers/Microsoft.Authorization/locks/keep", [GROUP, SUB]),
+        (f"{SUB}/providers/Microsoft.Authorization/locks/keep", [SUB]),
+        (f"{SUB}/providers/Microsoft.Security/pricings/Arm", [SUB]),
+        (SUB, [SUB]),
+        ("/providers/Microsoft.Management/managementGroups/root", []),
+        (f"{MANAGEMENT_GROUP}/providers/Microsoft.Authorization/policyAssignments/x", [MANAGEMENT_GROUP]),
+    ],
+)
+def test_the_scopes_of_an_id_are_itself_and_everything_above_it(text, scopes):
+    """Parents of children, of extension resources and of top-level resources, up to the subscription."""
+    parsed = ResourceId.parse(text)
+    assert [each.text for each in parsed.scopes()] == list(dict.fromkeys([text, *scopes]))
+    assert parsed.group == (ResourceId.parse(GROUP) if GROUP in text else None)
+    assert parsed.subscription == (ResourceId.parse(SUB) if SUB in text else None)
+
+
+@st.composite
+def ids(draw):
+    """A resource id: a subscription or group, then resources, children and extensions."""
+    text = SUB
+    if draw(st.booleans()):
+        text += f"/resourceGroups/{draw(NAMES)}"
+    for _ in range(draw(st.integers(0, 3))):
+        pairs = draw(st.lists(st.tuples(st.sampled_from(["sites", "Config", "locks"]), NAMES), min_size=1, max_size=3))
+        text += "/providers/Microsoft.Web/" + "/".join(f"{kind}/{name}" for kind, name in pairs)
+    return ResourceId.parse(text)
+
+
+@given(ids(), NAMES)
+def test_an_id_is_contained_in_all_its_scopes_and_contains_none_of_them(resource, name):
+    """Containment is a partial order that agrees with ``parent``, whatever the casing."""
+    assert resource.contains(resource)
+    assert resource.contains(resource.text.upper())
+    assert not resource.contains(resource.text + name)
+    for above in resource.scopes()[1:]:
+        assert above.contains(resource)
+        assert above.contains(resource.text.lower())
+        assert Scope.parse(above.text).contains(resource)
+        assert not resource.contains(above)
+    assert resource.parent is None or resource.scopes()[1] == resource.parent
+    assert resource.root.contains(resource)
+    assert resource.root.root == resource.root
+    assert resource.is_type(resource.type.upper())
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        ("É", "é", True),
+        ("ñandú", "ÑANDÚ", True),
+        ("straße", "strasse", False),
+        ("straße", "STRASSE", False),
+        ("\u212a", "k", False),
+        ("ı", "i", False),
+        ("ſ", "s", False),
+        ("ﬁ", "fi", False),
+        ("\u0130", "i", False),
+    ],
+)
+def test_ids_are_equal_where_azure_takes_them_for_equal(one, other, equal):
+    """Names compare by simple case mapping: no letter becomes two, and none outside ASCII becomes one inside."""
+    first, second = (ResourceId.parse(f"{SUB}/resourceGroups/{name}") for name in (one, other))
+    assert (first == second) is equal
+    assert (first.key == second.key) is equal
+    assert first.contains(f"{second}/providers/Microsoft.Web/sites/shop") is equal
+    assert Scope.parse(first.text).contains(second) is equal
+    assert (len({first, second}) == 1) is equal
+
+
+def test_what_is_not_a_resource_id_can_be_inside_one():
+    """A listing has no name, and a resource outside Azure has an id of another form; both have a place."""
+    assert ResourceId.parse(SITE).contains(f"{SITE}/slots")
+    assert contains("arn:aws:s3", "/arn:aws:S3/bucket")
+    assert contains("/", SITE)
+    assert not contains("arn:aws:s3", "arn:aws:s31")
+
+
+def test_scopes_are_taken_as_strings_or_values():
+    """Each comes once; what is neither is refused with what was given, at most 100 characters of it."""
+    assert parse_scopes(SUB) == parse_scopes(Scope.parse(SUB)) == parse_scopes([SUB, Scope.parse(SUB.upper())])
+    with pytest.raises(InvalidScopeError, match="expected a scope, got 5"):
+        parse_scopes(5)
+    with pytest.raises(InvalidScopeError, match="no scope was given"):
+        parse_scopes([])
+    with pytest.raises(InvalidScopeError) as caught:
+        parse_scopes("x" * 5000)
+    assert len(str(caught.value)) < 400
 
 
 @given(NAMES, NAMES)

@@ -1,0 +1,42 @@
+"""Text from outside made safe to show: no terminal sequence, no hidden direction mark, no line that was not there.
+
+Names, messages and tags come from Azure or from files. Written to a terminal as they are, they could move the cursor,
+reverse what is read, or add a line to what somebody approves.
+"""
+
+from __future__ import annotations
+
+import re
+
+_LONGEST = 100
+# Line and tab characters, which become a space where one line is wanted.
+_BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
+# C0 and C1 controls, direction marks and overrides, invisible characters, and surrogates that no encoding can write.
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
+    "\U000e0000-\U000e007f]"
+)
+
+
+def one_line(text: str) -> str:
+    r"""The text on one line: line ends and tabs become a space, other unsafe characters are written as ``\u202e``."""
+    return _UNSAFE.sub(_escaped, _BREAKS.sub(" ", text))
+
+
+def multi_line(text: str) -> str:
+    """The text with its line feeds kept; everything else as in ``one_line``."""
+    return "\n".join(map(one_line, text.replace("\r\n", "\n").split("\n")))
+
+
+def quoted(value: object) -> str:
+    """What a caller passed, for an error message: its ``repr``, cut to 100 characters."""
+    try:
+        shown = one_line(repr(value))
+    except (RecursionError, ValueError):  # nested too deeply, or an integer of thousands of digits
+        shown = f"a {type(value).__name__}"
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
