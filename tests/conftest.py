@@ -50,7 +50,7 @@ _STEP = RemediationStep(
         body={"properties": {"supportsHttpsTrafficOnly": True, "minimumTlsVersion": "TLS1_2"}},
     ),
     fingerprint="f" * 64,
-    compliant_when=Condition(test="equals", path="properties.supportsHttpsTrafficOnly", value=True),
+    compliant_when=Condition(operator="equals", path="properties.supportsHttpsTrafficOnly", value=True),
     impact="connectivity",
     impact_reason="plain-HTTP clients are refused",
 )

@@ -80,7 +80,7 @@ def _fields(fix: FixAction) -> Iterator[tuple[str, str]]:
     yield "Permissions", _codes(fix.permissions)
     yield "Sources", "; ".join(map(text, fix.sources))
     yield "Takes out", _codes(fix.remove)
-    yield "Arrays", ", ".join(f"{code(path)} ({text(how)})" for path, how in fix.lists.items())
+    yield "Arrays", ", ".join(f"{code(path)} ({text(how)})" for path, how in fix.array_strategies.items())
     if fix.template_name:
         yield "Template", f"[{text(fix.template_name)}](#{slug('template', fix.template_name)}), given this:"
     elif fix.body:

@@ -237,7 +237,7 @@ class RemediationClient:
             recommendations: Recommendations or their keys; None for everything the catalog can fix.
             resources: Only these resource ids; each of them is in the plan, as a step or as a skip.
             parameters: Values by parameter name: one for all resources, or one for each as ``{resource id: value}``.
-            waive: Checks to go past: names of ``Check``, each with a reason that the plan and the journal keep.
+            waive: Checks to go past: names of ``CheckName``, each with a reason that the plan and the journal keep.
 
         Raises:
             ParameterError: A parameter is missing, unknown or wrong; nothing was sent. When no recommendations are

@@ -32,7 +32,7 @@ from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.fixes.placeholders import named_resources
 from defender_remediate.journal import GuardsWaived, Journal, RunKind, RunLog, RunOpened, RunState, replay
 from defender_remediate.json_values import FrozenMap
-from defender_remediate.models.check import Check
+from defender_remediate.models.check import CheckName
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId, Scope
 from defender_remediate.models.plan import RemediationPlan, RemediationStep
@@ -241,7 +241,7 @@ class Workflow:
         plan = self.plan_rollback(run_id, steps, (), checks)
         return self.apply(plan, plan.digest, waves=None, waive=guards)
 
-    def _inspected(self, prepared: Prepared, waive: Mapping[Check, str]) -> tuple[Prepared, tuple[str, ...]]:
+    def _inspected(self, prepared: Prepared, waive: Mapping[CheckName, str]) -> tuple[Prepared, tuple[str, ...]]:
         """What is left after the checks, and its tenants: a subscription is read once for both."""
         subscriptions = Subscriptions(self.session)
         preflight = Preflight(self.session, subscriptions)

@@ -23,7 +23,7 @@ from defender_remediate.catalog.lint.problem import CatalogProblem, Law
 from defender_remediate.fixes.paths import split
 from defender_remediate.fixes.placeholders import names_in
 from defender_remediate.json_values import ABSENT, thaw
-from defender_remediate.models.condition import Condition, Test
+from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.fix import FixAction, FixKind
 
 CATALOG = Catalog.bundled()
@@ -76,7 +76,7 @@ def misspelt(fix: FixAction) -> FixAction:
     """The fix with one letter too many in the last member of the first path that it writes."""
     path, value = next(iter(leaves(fix.body or dict.fromkeys(fix.remove, ""))))
     body = placed(thaw(fix.body or {}), split(path), ABSENT)
-    return attrs.evolve(fix, body=placed(body, split(f"{path}s"), thaw(value)), lists={}, remove=())
+    return attrs.evolve(fix, body=placed(body, split(f"{path}s"), thaw(value)), array_strategies={}, remove=())
 
 
 def unpermitted(fix: FixAction) -> FixAction:
@@ -86,8 +86,8 @@ def unpermitted(fix: FixAction) -> FixAction:
 
 def hasty(fix: FixAction) -> FixAction:
     """The fix with a condition that nothing it writes can meet."""
-    never = Condition(test=Test.EQUALS, path="properties.somethingElse", value=True)
-    return attrs.evolve(fix, compliant_when=Condition(test=Test.ALL, of=(fix.compliant_when, never)))
+    never = Condition(operator=Operator.EQUALS, path="properties.somethingElse", value=True)
+    return attrs.evolve(fix, compliant_when=Condition(operator=Operator.ALL, of=(fix.compliant_when, never)))
 
 
 def test_mistakes_are_seen() -> None:

@@ -33,7 +33,7 @@ SEARCH = f"{GROUP}/providers/Microsoft.Search/searchServices/find"
 
 
 def is_at(path: str, value: Any) -> Condition:
-    return Condition(test="equals", path=path, value=value)
+    return Condition(operator="equals", path=path, value=value)
 
 
 FIX = FixAction(
@@ -61,8 +61,8 @@ ACCESS = attrs.evolve(
     target="/subscriptions/${resource.subscription}/resourceGroups/${resource.group}/providers/Microsoft.Security"
     "/locations/${resource.location}/jitNetworkAccessPolicies/default",
     body={"properties": {"virtualMachines": [{"id": "${resource.id}", "ports": [{"number": 22}]}]}},
-    lists={"properties.virtualMachines": "by:id"},
-    compliant_when=Condition(test="some", path="properties.virtualMachines", of=(is_at("id", "${resource.id}"),)),
+    array_strategies={"properties.virtualMachines": "by:id"},
+    compliant_when=Condition(operator="some", path="properties.virtualMachines", of=(is_at("id", "${resource.id}"),)),
 )
 JIT = f"{GROUP}/providers/Microsoft.Security/locations/germanywestcentral/jitNetworkAccessPolicies/default"
 
@@ -258,10 +258,10 @@ def test_a_member_is_removed_and_comes_back(judged: ArmSimulator, plans: Plans) 
         body={"properties": {"disableLocalAuth": True}},
         remove=("properties.authOptions",),
         compliant_when=Condition(
-            test="all",
+            operator="all",
             of=(
                 is_at("properties.disableLocalAuth", True),
-                Condition(test="exists", path="properties.authOptions", value=False),
+                Condition(operator="exists", path="properties.authOptions", value=False),
             ),
         ),
     )
@@ -282,7 +282,9 @@ def test_a_value_for_each_machine(judged: ArmSimulator, plans: Plans) -> None:
     """Each gets its own; one without is left out; one that is compliant already says so, and one that is not there."""
     level = FixParameter(name="level", type="string", description="How much.")
     asking = attrs.evolve(FIX, body={"properties": {"licenseType": "${level}"}}, parameters=(level,))
-    asking = attrs.evolve(asking, compliant_when=Condition(test="exists", path="properties.licenseType", value=True))
+    asking = attrs.evolve(
+        asking, compliant_when=Condition(operator="exists", path="properties.licenseType", value=True)
+    )
     client, plan = plans(asking, parameters={"level": {JUMP.upper(): "one"}})
     assert [(step.resource_id, step.changes[0].after) for step in plan.steps] == [(JUMP, "one")]
     assert told(plan) == [("vm-contoso-build01", SkipReason.PARAMETER_MISSING)]
@@ -309,7 +311,9 @@ def test_a_parameter_in_another_place(
         same_location=True,
     )
     asking = attrs.evolve(FIX, body={"properties": {"licenseType": "${log}"}}, parameters=(log,))
-    asking = attrs.evolve(asking, compliant_when=Condition(test="exists", path="properties.licenseType", value=True))
+    asking = attrs.evolve(
+        asking, compliant_when=Condition(operator="exists", path="properties.licenseType", value=True)
+    )
     client = connect()
     (far,) = client.list_parameter_choices(log)
     near = far.replace("log-contoso-central", "near").replace(far.split("/")[2], SUBSCRIPTION.rpartition("/")[2])

@@ -227,10 +227,14 @@ def own_fix(garden: Garden) -> FixAction:
         },
     }
     parameter = FixParameter(name="new_password", type="string", description="The new one.")
-    asked = Condition(test="equals", path="tags.adminPassword", value="${new_password}")
-    plain = Condition(test="equals", path="properties.supportsHttpsTrafficOnly", value=True)
+    asked = Condition(operator="equals", path="tags.adminPassword", value="${new_password}")
+    plain = Condition(operator="equals", path="properties.supportsHttpsTrafficOnly", value=True)
     return attrs.evolve(
-        fix, body=body, parameters=(parameter,), lists={}, compliant_when=Condition(test="all", of=(plain, asked))
+        fix,
+        body=body,
+        parameters=(parameter,),
+        array_strategies={},
+        compliant_when=Condition(operator="all", of=(plain, asked)),
     )
 
 

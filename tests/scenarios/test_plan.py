@@ -204,7 +204,7 @@ def test_fixes_of_the_callers_own_are_used(connect: Callable[..., RemediationCli
         resource_type="Microsoft.Storage/storageAccounts",
         api_version="2023-05-01",
         body={"properties": {"supportsHttpsTrafficOnly": True}, "tags": {"hardened": "yes"}},
-        compliant_when=Condition(test="equals", path="properties.supportsHttpsTrafficOnly", value=True),
+        compliant_when=Condition(operator="equals", path="properties.supportsHttpsTrafficOnly", value=True),
         permissions=("Microsoft.Storage/storageAccounts/read", "Microsoft.Storage/storageAccounts/write"),
     )
     client = connect(catalog=Catalog.bundled().with_fixes(own))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from defender_remediate import (
-    Check,
+    CheckName,
     CheckResult,
     CheckStatus,
     FileJournal,
@@ -33,7 +33,7 @@ def group_of(resource: str) -> str:
     return resource.partition("/providers/")[0]
 
 
-def found_in(plan: RemediationPlan, resource: str) -> list[tuple[Check, CheckStatus]]:
+def found_in(plan: RemediationPlan, resource: str) -> list[tuple[CheckName, CheckStatus]]:
     """What the checks found about a resource."""
     return [(finding.check, finding.status) for at, finding in plan.check_results if at == resource]
 
@@ -45,26 +45,30 @@ def only(plan: RemediationPlan) -> CheckResult:
 
 
 Obstacle = Callable[[ArmSimulator, str], object]
-OBSTACLES: dict[str, tuple[Obstacle, Check, CheckStatus]] = {
-    "lock": (lambda sim, at: sim.lock(group_of(at)), Check.LOCK, CheckStatus.BLOCKED),
-    "role": (lambda sim, at: sim.deny(WRITE, group_of(at)), Check.PERMISSION, CheckStatus.BLOCKED),
+OBSTACLES: dict[str, tuple[Obstacle, CheckName, CheckStatus]] = {
+    "lock": (lambda sim, at: sim.lock(group_of(at)), CheckName.LOCK, CheckStatus.BLOCKED),
+    "role": (lambda sim, at: sim.deny(WRITE, group_of(at)), CheckName.PERMISSION, CheckStatus.BLOCKED),
     "deny_assignment": (
         lambda sim, at: sim.deny_assignment(("*/write",), group_of(at)),
-        Check.DENY_ASSIGNMENT,
+        CheckName.DENY_ASSIGNMENT,
         CheckStatus.BLOCKED,
     ),
     "policy": (
         lambda sim, at: sim.deny_policy(group_of(at), path="properties.supportsHttpsTrafficOnly", equals=True),
-        Check.POLICY,
+        CheckName.POLICY,
         CheckStatus.BLOCKED,
     ),
-    "exemption": (lambda sim, at: sim.exempt_policy(at), Check.EXEMPTION, CheckStatus.BLOCKED),
-    "disabled": (lambda sim, at: sim.disable_subscription(at), Check.SUBSCRIPTION, CheckStatus.BLOCKED),
-    "past due": (lambda sim, at: sim.set_subscription_state(at, "PastDue"), Check.SUBSCRIPTION, CheckStatus.WARNING),
-    "unregistered": (lambda sim, at: sim.unregister(at, "Microsoft.Storage"), Check.PROVIDER, CheckStatus.BLOCKED),
+    "exemption": (lambda sim, at: sim.exempt_policy(at), CheckName.EXEMPTION, CheckStatus.BLOCKED),
+    "disabled": (lambda sim, at: sim.disable_subscription(at), CheckName.SUBSCRIPTION, CheckStatus.BLOCKED),
+    "past due": (
+        lambda sim, at: sim.set_subscription_state(at, "PastDue"),
+        CheckName.SUBSCRIPTION,
+        CheckStatus.WARNING,
+    ),
+    "unregistered": (lambda sim, at: sim.unregister(at, "Microsoft.Storage"), CheckName.PROVIDER, CheckStatus.BLOCKED),
     "owned": (
         lambda sim, at: sim.edit(at, lambda body: body.setdefault("tags", {}).update({"managed-by": "terraform"})),
-        Check.OWNERSHIP,
+        CheckName.OWNERSHIP,
         CheckStatus.WARNING,
     ),
 }
@@ -139,7 +143,7 @@ def test_the_last_door_stays_open_until_there_is_another_one(
 ) -> None:
     """A firewall that lets nobody in blocks; with an approved private endpoint it is planned."""
     blocked = client.plan([FIREWALL], resources=accounts[:1])
-    assert found_in(blocked, accounts[0]) == [(Check.PRIVATE_ENDPOINT, CheckStatus.BLOCKED)]
+    assert found_in(blocked, accounts[0]) == [(CheckName.PRIVATE_ENDPOINT, CheckStatus.BLOCKED)]
     sim.add_private_endpoint(accounts[0], status="Pending")
     assert client.plan([FIREWALL], resources=accounts[:1]).steps == ()
     sim.add_private_endpoint(accounts[0], name="approved")
@@ -153,7 +157,7 @@ def test_a_function_app_is_not_cut_off_from_its_storage(
     sim.add_function_app(f"{group_of(accounts[0])}/providers/Microsoft.Web/sites/func-orders", accounts[0])
     sim.add_private_endpoint(accounts[0])
     plan = client.plan([FIREWALL], resources=accounts[:1])
-    assert found_in(plan, accounts[0]) == [(Check.FUNCTION_APP, CheckStatus.BLOCKED)]
+    assert found_in(plan, accounts[0]) == [(CheckName.FUNCTION_APP, CheckStatus.BLOCKED)]
     assert "container azure-webjobs-hosts" in str(plan)
     assert client.plan([SECURE_TRANSFER], resources=accounts[:1]).check_results == ()
 
@@ -181,7 +185,7 @@ def test_a_place_without_the_feature_cannot_block_by_it(
     plan = client.plan([SECURE_TRANSFER], resources=accounts)
     assert {step.resource_id for step in plan.steps} == set(accounts)
     assert {(finding.check, finding.status) for _, finding in plan.check_results} == {
-        (Check.DENY_ASSIGNMENT, CheckStatus.WARNING)
+        (CheckName.DENY_ASSIGNMENT, CheckStatus.WARNING)
     }
     text = str(plan)
     assert text.count("this endpoint does not offer deny assignments") == 1
@@ -260,7 +264,7 @@ def test_the_way_back_is_checked_as_well(
     sim.exempt_policy(accounts[0])
     sim.lock(accounts[0])
     plan = client.plan_rollback(run)
-    assert found_in(plan, accounts[0]) == [(Check.LOCK, CheckStatus.BLOCKED)]
+    assert found_in(plan, accounts[0]) == [(CheckName.LOCK, CheckStatus.BLOCKED)]
     assert plan.steps == ()
     waived = client.plan_rollback(run, waive={"lock": "it goes away"})
     assert waived.steps[0].check_results[0].status is CheckStatus.WAIVED
@@ -278,7 +282,7 @@ def test_a_deployment_needs_its_permissions_where_it_links_to(sim: ArmSimulator,
     }
     sim.lock(sim.scopes[0], level="CanNotDelete")
     plan = client.plan([KEY_VAULT_LOGS], parameters=parameters)
-    assert any(finding.check is Check.LOCK for step in plan.steps for finding in step.check_results)
+    assert any(finding.check is CheckName.LOCK for step in plan.steps for finding in step.check_results)
 
 
 def test_what_many_share_is_told_once(sim: ArmSimulator, client: RemediationClient, accounts: list[str]) -> None:

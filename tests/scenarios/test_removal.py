@@ -70,7 +70,7 @@ def putting(workspace: str, **more: Any) -> FixAction:
         api_version=VERSION,
         target=SETTING.strip("/"),
         body={"properties": {"workspaceId": workspace, "logs": [{"categoryGroup": "audit", "enabled": True}]}},
-        compliant_when=Condition(test="equals", path="properties.workspaceId", value=workspace),
+        compliant_when=Condition(operator="equals", path="properties.workspaceId", value=workspace),
         **more,
     )
 

@@ -256,7 +256,7 @@ def test_a_secret_in_a_request_is_not_in_the_journal_and_not_sent_from_it(
     own = attrs.evolve(
         fix,
         body={"properties": {"supportsHttpsTrafficOnly": True}, "tags": {"adminPassword": "planted-S3CR3T"}},
-        compliant_when=Condition(test="equals", path="properties.supportsHttpsTrafficOnly", value=True),
+        compliant_when=Condition(operator="equals", path="properties.supportsHttpsTrafficOnly", value=True),
     )
     journal, fuse = MemoryJournal(), Fuse(10**9)
     catalog = Catalog.bundled().with_fixes(own)

@@ -183,7 +183,9 @@ def test_a_text_with_a_secret_in_it_is_never_put_back_without_the_secret(
     """The journal keeps the text around it, which is not what was there."""
     fix = Catalog.bundled().get(SECURE_TRANSFER)
     assert fix is not None
-    own = attrs.evolve(fix, body={"properties": {"supportsHttpsTrafficOnly": True}, "tags": {"note": "none"}}, lists={})
+    own = attrs.evolve(
+        fix, body={"properties": {"supportsHttpsTrafficOnly": True}, "tags": {"note": "none"}}, array_strategies={}
+    )
     sim.edit(accounts[0], lambda body: body["tags"].update(note="see Endpoint=x;AccountKey=planted-S3CR3T;y"))
     client = connect(journal=MemoryJournal(), catalog=Catalog.bundled().with_fixes(own))
     plan = client.plan([SECURE_TRANSFER], resources=accounts[:1])

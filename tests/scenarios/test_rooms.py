@@ -36,7 +36,7 @@ def test_a_resource_is_read_with_a_version_that_its_provider_offers(
     sim: ArmSimulator, connect: Callable[..., RemediationClient]
 ) -> None:
     """The target's api-version is not the resource's where another provider extends it; it is asked for once."""
-    applies = Condition(test="matches", path="location", value="westeurope")
+    applies = Condition(operator="matches", path="location", value="westeurope")
     client = connect(catalog=Catalog.bundled().with_fixes(attrs.evolve(fix(KEY_VAULT_LOGS), applies_when=applies)))
     workspace = sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]
     plan = client.plan([KEY_VAULT_LOGS], parameters={"workspace_id": workspace})
@@ -89,7 +89,7 @@ def _subscription_template(parameters: dict[str, Any]) -> FixAction:
     if "location" not in parameters:
         del template["parameters"]["location"]  # type: ignore[attr-defined]
     return attrs.evolve(
-        fix(CONTACT), kind="template", body=None, lists={}, template=template, template_parameters=parameters
+        fix(CONTACT), kind="template", body=None, array_strategies={}, template=template, template_parameters=parameters
     )
 
 

@@ -59,7 +59,7 @@ def making(workspace: str) -> Catalog:
         api_version=VERSION,
         target=f"providers/{SETTINGS}/defender-remediate",
         body={"properties": {"workspaceId": workspace, "logs": [{"categoryGroup": "audit", "enabled": True}]}},
-        compliant_when=Condition(test="equals", path="properties.workspaceId", value=workspace),
+        compliant_when=Condition(operator="equals", path="properties.workspaceId", value=workspace),
     )
     return Catalog([fix])
 

@@ -16,7 +16,7 @@ from defender_remediate import (
     Catalog,
     CatalogProblem,
     Cause,
-    Check,
+    CheckName,
     CheckResult,
     CheckStatus,
     Condition,
@@ -120,7 +120,7 @@ def cycles(client: RemediationClient, recommendation: Recommendation) -> Remedia
     assert_type(plan.steps, tuple[RemediationStep, ...])
     assert_type(plan.skipped, tuple[SkippedResource, ...])
     assert_type(plan.digest, str)
-    for resource_id, finding in client.plan(waive={Check.LOCK: "why", "private_endpoint": "why"}).check_results:
+    for resource_id, finding in client.plan(waive={CheckName.LOCK: "why", "private_endpoint": "why"}).check_results:
         assert_type(resource_id, str)
         assert_type(finding, CheckResult)
         assert_type(finding.status, CheckStatus)
@@ -170,7 +170,7 @@ def writes_a_fix() -> FixAction:
         resource_type="Microsoft.Storage/storageAccounts",
         api_version="2023-05-01",
         body={"properties": {"supportsHttpsTrafficOnly": True}},
-        compliant_when=Condition(test="equals", path="properties.supportsHttpsTrafficOnly", value=True),
+        compliant_when=Condition(operator="equals", path="properties.supportsHttpsTrafficOnly", value=True),
         impact="connectivity",
         reversibility="exact",
     )

@@ -72,13 +72,13 @@ def test_shapes_are_hidden_where_no_name_says_so() -> None:
 
 def test_a_condition_does_not_tell_the_secret_that_proves_it() -> None:
     """Neither by name nor by shape."""
-    named = Condition(test="equals", path="tags.adminPassword", value=SECRET)
-    shaped = Condition(test="in", path="tags.note", value=(f"AccountKey={SECRET}", "plain"))
-    both = Condition(test="all", of=(named, shaped))
+    named = Condition(operator="equals", path="tags.adminPassword", value=SECRET)
+    shaped = Condition(operator="in", path="tags.note", value=(f"AccountKey={SECRET}", "plain"))
+    both = Condition(operator="all", of=(named, shaped))
     assert SECRET not in f"{both} {both!r}"
     assert "plain" in repr(both)
-    assert repr(Condition(test="exists", path="a", value=True)) == (
-        "Condition(test=<Test.EXISTS: 'exists'>, path='a', value=True, of=())"
+    assert repr(Condition(operator="exists", path="a", value=True)) == (
+        "Condition(operator=<Operator.EXISTS: 'exists'>, path='a', value=True, of=())"
     )
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from defender_remediate.casing import fold
 from defender_remediate.errors import CatalogError
-from defender_remediate.models.condition import Test
-from defender_remediate.models.fix import FixAction, FixKind, FixParameter, ListMerge, ParameterType
+from defender_remediate.models.condition import Operator
+from defender_remediate.models.fix import ArrayStrategy, FixAction, FixKind, FixParameter, ParameterType
 
 RESOURCE_NAMES = frozenset(
     {"resource.group", "resource.id", "resource.location", "resource.name", "resource.subscription"}
@@ -18,7 +18,7 @@ RESOURCE_NAMES = frozenset(
 """What ``${…}`` may name beside the parameters of the fix."""
 
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}?")
-_COMPARES = frozenset({Test.EQUALS, Test.NOT_EQUALS, Test.IN, Test.NOT_IN, Test.CONTAINS})
+_COMPARES = frozenset({Operator.EQUALS, Operator.NOT_EQUALS, Operator.IN, Operator.NOT_IN, Operator.CONTAINS})
 _OWN_SUBSCRIPTION = "/subscriptions/${resource.subscription}/"
 _INDEX = re.compile(r"\[\d+\]")
 _PLAIN = re.compile(r"[^.\[\]']+")
@@ -95,10 +95,10 @@ def _place_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
 
 def _list_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
     there: dict[str, Any] = {}
-    for path, value in leaves(fix.body or {}) if fix.lists else ():
+    for path, value in leaves(fix.body or {}) if fix.array_strategies else ():
         # An array inside the elements of another is meant for all of them: its path has no index.
         there.setdefault(_INDEX.sub("", path), value)
-    for path, how in fix.lists.items():
+    for path, how in fix.array_strategies.items():
         problem = _list_problem(str(how), there.get(path))
         if problem:
             yield _join("lists", path), problem
@@ -106,14 +106,16 @@ def _list_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
 
 def _list_problem(given: str, value: Any) -> str:
     try:
-        how, name = ListMerge.parse(given)
+        how, name = ArrayStrategy.parse(given)
     except ValueError as error:
         return str(error)
     if not isinstance(value, (str, tuple)):
         return "names no array and no text of the body"
-    if how is ListMerge.EACH and not (isinstance(value, tuple) and len(value) == 1 and isinstance(value[0], Mapping)):
+    if how is ArrayStrategy.EACH and not (
+        isinstance(value, tuple) and len(value) == 1 and isinstance(value[0], Mapping)
+    ):
         return "is each, so the body has to have an array of one table there"
-    if how is ListMerge.BY and not (isinstance(value, tuple) and all(_has(item, name) for item in value)):
+    if how is ArrayStrategy.BY and not (isinstance(value, tuple) and all(_has(item, name) for item in value)):
         return f"is by:{name}, so the body has to have an array of tables with the key {name!r} there"
     return ""
 
@@ -164,7 +166,7 @@ def _filled_texts(fix: FixAction) -> Iterator[tuple[str, str]]:
 
 def _compared_texts(fix: FixAction) -> Iterator[tuple[str, str]]:
     for part in fix.compliant_when.parts():
-        if part.test in _COMPARES:
+        if part.operator in _COMPARES:
             yield from (("compliant_when", text) for _, text in leaves(part.value) if isinstance(text, str))
 
 
@@ -175,7 +177,7 @@ def _unfilled_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
         )
     for head, condition in (("applies_when", fix.applies_when), ("compliant_when", fix.compliant_when)):
         for part in condition.parts() if condition else ():
-            if head == "applies_when" or part.test not in _COMPARES:
+            if head == "applies_when" or part.operator not in _COMPARES:
                 texts = (text for _, text in leaves(part.value) if isinstance(text, str) and "${" in text)
                 yield from ((head, f"takes no placeholder, got {text!r}") for text in texts)
 

@@ -6,12 +6,12 @@ import re
 from typing import Any
 
 from defender_remediate.catalog.table import Table, described
-from defender_remediate.models.condition import Condition, Test
+from defender_remediate.models.condition import Condition, Operator
 
-_JOINED = {Test.ALL.value, Test.ANY.value}
-_ELEMENTS = {Test.SOME.value, Test.EVERY.value}
-_TESTS = {test.value: test for test in Test}
-_LEAF_TESTS = frozenset(_TESTS) - _JOINED - _ELEMENTS - {Test.NOT.value}
+_JOINED = {Operator.ALL.value, Operator.ANY.value}
+_ELEMENTS = {Operator.SOME.value, Operator.EVERY.value}
+_TESTS = {test.value: test for test in Operator}
+_LEAF_TESTS = frozenset(_TESTS) - _JOINED - _ELEMENTS - {Operator.NOT.value}
 _KEYS = frozenset({"path", *_TESTS})
 _ELEMENT_KEYS = frozenset({"path", "where"})
 _QUOTED = r"\['(?:[^']|'')*'\]"
@@ -38,26 +38,26 @@ def condition(table: Table, *, of_element: bool = False) -> Condition:
         path = (
             table.text("path", "", shape=PATH, like="a path such as properties.state") if of_element else _path(table)
         )
-        return Condition(test=_TESTS[name], path=path, value=_value(table, name))
+        return Condition(operator=_TESTS[name], path=path, value=_value(table, name))
     if "path" in table.values:
         raise table.error(f"goes inside {name!r}, not beside it", "path")
     if name in _JOINED:
         parts = table.tables(name)
         if not parts:
             raise table.error("must hold at least one condition", name)
-        return Condition(test=_TESTS[name], of=tuple(condition(part, of_element=of_element) for part in parts))
+        return Condition(operator=_TESTS[name], of=tuple(condition(part, of_element=of_element) for part in parts))
     inner = Table(table.values[name], source=table.source, path=table.at(name))
     if name in _ELEMENTS:
         return _elements(_TESTS[name], inner)
-    return Condition(test=Test.NOT, of=(condition(inner, of_element=of_element),))
+    return Condition(operator=Operator.NOT, of=(condition(inner, of_element=of_element),))
 
 
-def _elements(test: Test, table: Table) -> Condition:
+def _elements(test: Operator, table: Table) -> Condition:
     table.only(_ELEMENT_KEYS)
     where = table.table("where")
     if where is None:
         raise table.error("is missing", "where")
-    return Condition(test=test, path=_path(table), of=(condition(where, of_element=True),))
+    return Condition(operator=test, path=_path(table), of=(condition(where, of_element=True),))
 
 
 def _path(table: Table) -> str:

@@ -119,7 +119,7 @@ def _fix(table: Table, read_template: ReadTemplate) -> FixAction:
         linked_type=table.text("linked_type", "", shape=RESOURCE_TYPE, like="Microsoft.Network/networkInterfaces"),
         body=_json(body) if body else None,
         remove=table.texts("remove", shape=_REMOVE, like="a path such as properties.authOptions"),
-        lists=_lists(lists) if lists else {},
+        array_strategies=_lists(lists) if lists else {},
         template=_template(table, template_name, read_template) if template_name else None,
         template_name=template_name,
         template_parameters=_json(given) if given else {},
@@ -157,7 +157,7 @@ def _parameter(table: Table) -> FixParameter:
     table.only(_PARAMETER_KEYS)
     kind = table.word("type", ParameterType)
     allowed, default = _allowed(table, kind), table.values.get("default")
-    if default is not None and not kind.takes(default):
+    if default is not None and not kind.accepts(default):
         raise table.error(f"{default!r} is no {kind}", "default")
     for name in ("resource_type", "same_location"):
         if name in table.values and kind is not ParameterType.RESOURCE_ID:
@@ -180,7 +180,7 @@ def _allowed(table: Table, kind: ParameterType) -> tuple[Any, ...]:
     if not isinstance(values, list):
         raise table.error(f"must be an array, got {described(values)}", "allowed")
     for number, value in enumerate(values):
-        if not item.takes(value):
+        if not item.accepts(value):
             raise table.error(f"{value!r} is no {item}", f"allowed[{number}]")
     return tuple(values)
 

@@ -9,7 +9,7 @@ from defender_remediate.execution.retry import reaction_to, step_error
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.json_values import ABSENT, FrozenMap
-from defender_remediate.models.condition import Test
+from defender_remediate.models.condition import Operator
 from defender_remediate.models.plan import RemediationStep, SkippedResource, SkipReason
 from defender_remediate.models.result import Outcome, RemediationResult, StepError
 
@@ -90,7 +90,7 @@ def not_in_effect(step: RemediationStep, body: Any) -> StepError:
             hint="something deleted it; see the activity log",
         )
     condition = step.compliant_when
-    parts = condition.of if condition.test is Test.ALL else (condition,)
+    parts = condition.of if condition.operator is Operator.ALL else (condition,)
     unmet = ", or that ".join(str(part) for part in parts if not holds(part, body))
     return StepError(
         code="NotInEffect",

@@ -13,7 +13,7 @@ from defender_remediate.errors import InvalidResourceIdError
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.merge import lay_over
 from defender_remediate.fixes.placeholders import fill, fill_condition, names_in
-from defender_remediate.models.condition import Condition, Test
+from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.fix import FixAction, FixKind, Impact, ParameterType, Reversibility
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.plan import SkipReason
@@ -101,7 +101,7 @@ class Verdict:
     def compliant_when(self) -> Condition:
         """The condition that proves all of them."""
         conditions = tuple(dict.fromkeys(candidate.compliant_when for candidate in self.accepted))
-        return conditions[0] if len(conditions) == 1 else Condition(test=Test.ALL, of=conditions)
+        return conditions[0] if len(conditions) == 1 else Condition(operator=Operator.ALL, of=conditions)
 
     @property
     def kind(self) -> FixKind:
@@ -198,7 +198,9 @@ def judge(candidates: tuple[Candidate, ...], *, resource: Any, before: Any) -> V
 def _laid(candidate: Candidate, body: Any) -> Any:
     fix = candidate.fix
     desired = fill(fix.body or {}, candidate.values)
-    return lay_over(body, desired, lists=fix.lists, compliant_when=candidate.compliant_when, remove=fix.remove)
+    return lay_over(
+        body, desired, lists=fix.array_strategies, compliant_when=candidate.compliant_when, remove=fix.remove
+    )
 
 
 def _problem(candidate: Candidate, accepted: list[Candidate], trial: Any) -> Refusal | None:

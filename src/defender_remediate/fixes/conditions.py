@@ -9,7 +9,7 @@ from typing import Any
 from defender_remediate.casing import fold
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.json_values import ABSENT
-from defender_remediate.models.condition import Condition, Test
+from defender_remediate.models.condition import Condition, Operator
 
 _VERSION = re.compile(r"(?:(?:tls|ssl)\s*)?v?(\d+)(?:[._](\d+))?\Z")
 _PACKED = re.compile(r"(?:tls|ssl)v?(\d)(\d)\Z")
@@ -17,9 +17,9 @@ _PACKED = re.compile(r"(?:tls|ssl)v?(\d)(\d)\Z")
 
 def holds(condition: Condition, body: Any) -> bool:
     """Whether the body meets the condition. A body that is not there (None) has no members."""
-    if condition.test in _JOINED:
-        return _JOINED[condition.test](condition, body)
-    return _LEAVES[condition.test](look_up(body, condition.path), condition.value)
+    if condition.operator in _JOINED:
+        return _JOINED[condition.operator](condition, body)
+    return _LEAVES[condition.operator](look_up(body, condition.path), condition.value)
 
 
 def same(left: Any, right: Any) -> bool:
@@ -76,20 +76,20 @@ def _every(condition: Condition, body: Any) -> bool:
     return isinstance(found, (tuple, list)) and bool(found) and all(holds(condition.of[0], item) for item in found)
 
 
-_LEAVES: Mapping[Test, Callable[[Any, Any], bool]] = {
-    Test.EQUALS: same,
-    Test.NOT_EQUALS: lambda found, value: not same(found, value),
-    Test.IN: lambda found, value: any(same(found, item) for item in value),
-    Test.NOT_IN: lambda found, value: not any(same(found, item) for item in value),
-    Test.EXISTS: lambda found, value: (found is not ABSENT and found is not None) is bool(value),
-    Test.AT_LEAST: _at_least,
-    Test.CONTAINS: _contains,
-    Test.MATCHES: _matches,
+_LEAVES: Mapping[Operator, Callable[[Any, Any], bool]] = {
+    Operator.EQUALS: same,
+    Operator.NOT_EQUALS: lambda found, value: not same(found, value),
+    Operator.IN: lambda found, value: any(same(found, item) for item in value),
+    Operator.NOT_IN: lambda found, value: not any(same(found, item) for item in value),
+    Operator.EXISTS: lambda found, value: (found is not ABSENT and found is not None) is bool(value),
+    Operator.AT_LEAST: _at_least,
+    Operator.CONTAINS: _contains,
+    Operator.MATCHES: _matches,
 }
-_JOINED: Mapping[Test, Callable[[Condition, Any], bool]] = {
-    Test.ALL: lambda condition, body: all(holds(part, body) for part in condition.of),
-    Test.ANY: lambda condition, body: any(holds(part, body) for part in condition.of),
-    Test.NOT: lambda condition, body: not holds(condition.of[0], body),
-    Test.SOME: _some,
-    Test.EVERY: _every,
+_JOINED: Mapping[Operator, Callable[[Condition, Any], bool]] = {
+    Operator.ALL: lambda condition, body: all(holds(part, body) for part in condition.of),
+    Operator.ANY: lambda condition, body: any(holds(part, body) for part in condition.of),
+    Operator.NOT: lambda condition, body: not holds(condition.of[0], body),
+    Operator.SOME: _some,
+    Operator.EVERY: _every,
 }

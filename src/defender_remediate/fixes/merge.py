@@ -11,8 +11,8 @@ from defender_remediate.casing import fold
 from defender_remediate.fixes.conditions import holds, same
 from defender_remediate.fixes.paths import assign, join, look_up, member, split
 from defender_remediate.json_values import ABSENT, FrozenMap, canonical, thaw
-from defender_remediate.models.condition import Condition, Test
-from defender_remediate.models.fix import ListMerge
+from defender_remediate.models.condition import Condition, Operator
+from defender_remediate.models.fix import ArrayStrategy
 
 NO_IDENTITY = "None"
 """The type of an identity that is none: how one is taken away, and how some providers show it then."""
@@ -31,13 +31,13 @@ def lay_over(
 ) -> FrozenMap:
     """The body after a fix: ``desired`` merged into ``before``, which may be None.
 
-    Objects are merged member by member, arrays as ``lists`` says: see ``ListMerge``. A comma-separated text is joined
+    Objects are merged member by member, arrays as ``lists`` says: see ``ArrayStrategy``. A comma-separated text is joined
     when ``lists`` says ``union``. What ``remove`` names is taken out; null is left as it is, because it says the same.
     A member that already satisfies the fix's own condition is left as it is, so a stricter value is never weakened;
     the same holds for an element that ``some`` or ``every`` asks about.
     """
     merging = _Merging(
-        lists={fold(join(split(path))): ListMerge.parse(str(how)) for path, how in lists.items()},
+        lists={fold(join(split(path))): ArrayStrategy.parse(str(how)) for path, how in lists.items()},
         kept=_satisfied(compliant_when, before),
         asked=_asked_of_elements(compliant_when, ()),
     )
@@ -60,7 +60,7 @@ class _Merging:
         asked: What the fix's condition asks of the elements of an array, by its path.
     """
 
-    lists: Mapping[str, tuple[ListMerge, str]]
+    lists: Mapping[str, tuple[ArrayStrategy, str]]
     kept: frozenset[str]
     asked: _Asked
 
@@ -79,20 +79,20 @@ class _Merging:
             return self.objects(before if isinstance(before, Mapping) else {}, desired, at)
         how, name = self.lists.get(path, (None, ""))
         if isinstance(desired, (tuple, list)):
-            return self._array(before, desired, at, how=how or ListMerge.UNION, name=name)
-        if path == "identity.type" or how is ListMerge.UNION:
+            return self._array(before, desired, at, how=how or ArrayStrategy.UNION, name=name)
+        if path == "identity.type" or how is ArrayStrategy.UNION:
             return _comma_union(before, desired)
         return _unchanged(before, desired)
 
-    def _array(self, before: Any, desired: Sequence[Any], at: _Path, *, how: ListMerge, name: str) -> Any:
+    def _array(self, before: Any, desired: Sequence[Any], at: _Path, *, how: ArrayStrategy, name: str) -> Any:
         if not isinstance(before, (tuple, list)):
             # There is no element to lay anything over.
-            return before if how is ListMerge.EACH else desired
-        if how is ListMerge.EACH:
+            return before if how is ArrayStrategy.EACH else desired
+        if how is ArrayStrategy.EACH:
             return [self._element(item, desired[0], at, name) for item in before]
-        if how is ListMerge.BY:
+        if how is ArrayStrategy.BY:
             return self._known_by(before, desired, at, name)
-        return _unchanged(before, desired) if how is ListMerge.REPLACE else _union(before, desired)
+        return _unchanged(before, desired) if how is ArrayStrategy.REPLACE else _union(before, desired)
 
     def _known_by(self, before: Sequence[Any], desired: Sequence[Any], at: _Path, name: str) -> list[Any]:
         after = list(before)
@@ -112,7 +112,7 @@ class _Merging:
         if asked and all(holds(where, before) for where in asked):
             return before
         kept = {fold(join((*at, *split(path)))) for where in asked for path in _satisfied(where, before)}
-        inner = _asked_of_elements(Condition(test=Test.ALL, of=tuple(asked)), at)
+        inner = _asked_of_elements(Condition(operator=Operator.ALL, of=tuple(asked)), at)
         return attrs.evolve(self, kept=self.kept | kept, asked=inner).objects(before, desired, at)
 
 
@@ -122,16 +122,16 @@ def _named(element: Any, name: str) -> Any:
 
 def _is_about(where: Condition, name: str, element: Mapping[str, Any]) -> bool:
     """Whether a question can be about this element: not when it asks for one that is known by another name."""
-    if where.test is Test.ALL:
+    if where.operator is Operator.ALL:
         return all(_is_about(part, name, element) for part in where.of)
     return not name or fold(where.path) != fold(name) or holds(where, element)
 
 
 def _asked_of_elements(condition: Condition, at: _Path) -> dict[str, tuple[Condition, ...]]:
-    if condition.test in (Test.SOME, Test.EVERY):
+    if condition.operator in (Operator.SOME, Operator.EVERY):
         return {fold(join((*at, *split(condition.path)))): condition.of}
     found: dict[str, tuple[Condition, ...]] = {}
-    if condition.test in (Test.ALL, Test.ANY):
+    if condition.operator in (Operator.ALL, Operator.ANY):
         for part in condition.of:
             for path, where in _asked_of_elements(part, at).items():
                 found[path] = (*found.get(path, ()), *where)
@@ -158,9 +158,9 @@ def _comma_union(before: Any, desired: Any) -> Any:
 
 def _satisfied(condition: Condition, before: Any) -> frozenset[str]:
     """The paths whose present value already meets what the condition asks of that path."""
-    if condition.test in (Test.ALL, Test.ANY):
+    if condition.operator in (Operator.ALL, Operator.ANY):
         return frozenset().union(*(_satisfied(part, before) for part in condition.of))
-    if condition.test in (Test.NOT, Test.SOME, Test.EVERY, Test.EXISTS):
+    if condition.operator in (Operator.NOT, Operator.SOME, Operator.EVERY, Operator.EXISTS):
         return frozenset()
     return frozenset({fold(join(split(condition.path)))}) if holds(condition, before) else frozenset()
 

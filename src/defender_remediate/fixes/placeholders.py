@@ -144,7 +144,7 @@ def _how_to_give(parameter: FixParameter) -> str:
 
 
 def _problem(value: Any, parameter: FixParameter) -> str:
-    if not parameter.type.takes(value):
+    if not parameter.type.accepts(value):
         return _MUST_BE[parameter.type]
     if parameter.type is ParameterType.RESOURCE_ID and parameter.resource_type:
         found = ResourceId.parse(value).type

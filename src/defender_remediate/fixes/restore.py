@@ -13,11 +13,11 @@ from defender_remediate.fixes.conditions import same
 from defender_remediate.fixes.merge import NO_IDENTITY
 from defender_remediate.fixes.paths import assign, join, look_up, member, split
 from defender_remediate.json_values import ABSENT
-from defender_remediate.models.condition import Condition, Test
+from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.plan import PropertyChange
 
-GONE = Condition(test=Test.EXISTS, path="", value=False)
+GONE = Condition(operator=Operator.EXISTS, path="", value=False)
 """The condition that proves a removal: the target does not exist."""
 
 _IDENTITY = frozenset({"id", "name", "type"})
@@ -102,18 +102,20 @@ def _equal(left: Any, right: Any) -> bool:
 def is_restored(body: Any, paths: Iterable[str]) -> Condition:
     """The condition that proves a restoration: each path has the value that it has in the restored body."""
     parts = tuple(_as(path, look_up(body, path)) for path in paths)
-    return parts[0] if len(parts) == 1 else Condition(test=Test.ALL, of=parts)
+    return parts[0] if len(parts) == 1 else Condition(operator=Operator.ALL, of=parts)
 
 
 def _as(path: str, value: Any) -> Condition:
     if fold(path) == "identity":
         return _as(f"{path}.type", look_up(value, "type"))
     if _told(path, value) not in (ABSENT, None):
-        return Condition(test=Test.EQUALS, path=path, value=value)
-    gone = Condition(test=Test.EXISTS, path=path, value=False)
+        return Condition(operator=Operator.EQUALS, path=path, value=value)
+    gone = Condition(operator=Operator.EXISTS, path=path, value=False)
     if fold(path) != "identity.type":
         return gone
-    return Condition(test=Test.ANY, of=(gone, Condition(test=Test.EQUALS, path=path, value=NO_IDENTITY)))
+    return Condition(
+        operator=Operator.ANY, of=(gone, Condition(operator=Operator.EQUALS, path=path, value=NO_IDENTITY))
+    )
 
 
 def what_goes(body: Any) -> tuple[PropertyChange, ...]:

@@ -11,7 +11,7 @@ from defender_remediate.models.notebook import notebook
 from defender_remediate.redaction import redact_text
 
 
-class Check(StrEnum):
+class CheckName(StrEnum):
     """What is looked at before a change is planned. Each can be waived by this name."""
 
     PERMISSION = "permission"
@@ -55,7 +55,7 @@ class CheckResult:
         waived_because: The reason given for waiving it; empty unless ``status`` is ``waived``.
     """
 
-    check: Check = attrs.field(converter=Check)
+    check: CheckName = attrs.field(converter=CheckName)
     status: CheckStatus = attrs.field(converter=CheckStatus)
     message: str = attrs.field(converter=redact_text)
     evidence: tuple[str, ...] = attrs.field(default=(), converter=_redacted)

@@ -12,10 +12,8 @@ from defender_remediate.json_values import canonical, freeze
 from defender_remediate.redaction import cleaned, names_a_secret
 
 
-class Test(StrEnum):
+class Operator(StrEnum):
     """What a condition asks."""
-
-    __test__ = False  # not a test class, whatever pytest thinks of the name
 
     EQUALS = "equals"
     NOT_EQUALS = "not_equals"
@@ -39,7 +37,7 @@ class Condition:
     Strings compare without regard to case, as Azure Policy compares them.
 
     Attributes:
-        test: ``equals``, ``not_equals``, ``in``, ``not_in``, ``contains`` (an array holds the value, or a text the
+        operator: ``equals``, ``not_equals``, ``in``, ``not_in``, ``contains`` (an array holds the value, or a text the
             text) and ``matches`` (a regular expression for the whole text) compare what is at ``path`` with ``value``;
             ``exists`` asks whether something other than null is there, without a path whether the body itself is;
             ``at_least`` compares numbers and versions (``"TLS1_2"``, ``"1.2"``), and a version it cannot read is not
@@ -49,7 +47,7 @@ class Condition:
             is written in brackets: ``tags['a.b']``.
     """
 
-    test: Test = attrs.field(converter=Test)
+    operator: Operator = attrs.field(converter=Operator)
     path: str = ""
     value: Any = attrs.field(default=None, converter=freeze)
     of: tuple[Condition, ...] = ()
@@ -61,19 +59,19 @@ class Condition:
             yield from part.parts()
 
     def __str__(self) -> str:
-        if self.test in (Test.ALL, Test.ANY):
-            joint = " and " if self.test is Test.ALL else " or "
+        if self.operator in (Operator.ALL, Operator.ANY):
+            joint = " and " if self.operator is Operator.ALL else " or "
             return "(" + joint.join(map(str, self.of)) + ")"
-        if self.test is Test.NOT:
+        if self.operator is Operator.NOT:
             return f"not {self.of[0]}"
-        if self.test in (Test.SOME, Test.EVERY):
-            return f"{self.test} of {self.path}: {self.of[0]}"
-        if self.test is Test.EXISTS:
+        if self.operator in (Operator.SOME, Operator.EVERY):
+            return f"{self.operator} of {self.path}: {self.of[0]}"
+        if self.operator is Operator.EXISTS:
             return f"{self.path or 'the resource'} {'exists' if self.value else 'is absent'}"
-        return f"{self.path} {str(self.test).replace('_', ' ')} {canonical(self._shown())}"
+        return f"{self.path} {str(self.operator).replace('_', ' ')} {canonical(self._shown())}"
 
     def __repr__(self) -> str:
-        return f"Condition(test={self.test!r}, path={self.path!r}, value={self._shown()!r}, of={self.of!r})"
+        return f"Condition(operator={self.operator!r}, path={self.path!r}, value={self._shown()!r}, of={self.of!r})"
 
     def _shown(self) -> Any:
         # What a rollback proves itself by can be a secret that is put back.

@@ -54,14 +54,14 @@ class ParameterType(StrEnum):
     RESOURCE_ID = "resource_id"
     GUID = "guid"
 
-    def takes(self, value: Any) -> bool:
+    def accepts(self, value: Any) -> bool:
         """Whether a value is one of this type; texts that are blank are not."""
         if self is ParameterType.BOOLEAN:
             return isinstance(value, bool)
         if self is ParameterType.INTEGER:
             return isinstance(value, int) and not isinstance(value, bool)
         if self is ParameterType.STRING_LIST:
-            return isinstance(value, (list, tuple)) and all(map(ParameterType.STRING.takes, value))
+            return isinstance(value, (list, tuple)) and all(map(ParameterType.STRING.accepts, value))
         if not isinstance(value, str) or not value.strip():
             return False
         if self is ParameterType.GUID:
@@ -77,7 +77,7 @@ def _is_resource_id(value: str) -> bool:
     return True
 
 
-class ListMerge(StrEnum):
+class ArrayStrategy(StrEnum):
     """What happens to the array that is there when a fix names one. The default is ``union``.
 
     ``union`` adds what is missing, ``replace`` replaces the whole. ``by:name`` takes the elements for objects that are
@@ -91,7 +91,7 @@ class ListMerge(StrEnum):
     BY = "by"
 
     @classmethod
-    def parse(cls, text: str) -> tuple[ListMerge, str]:
+    def parse(cls, text: str) -> tuple[ArrayStrategy, str]:
         """What a fix says about an array, and for ``by`` the member that elements are known by.
 
         Raises:
@@ -154,7 +154,7 @@ class FixAction:
         if_match: ``*`` for a type that takes no write without the header If-Match and gives no etag in its body.
         body: The desired members; None for a template.
         remove: Paths of members that must not be there.
-        lists: For an array in ``body``, by path, what happens to what is there: see ``ListMerge``.
+        array_strategies: For an array in ``body``, by path, what happens to what is there: see ``ArrayStrategy``.
         template: The ARM template; None unless ``kind`` is ``template``.
         template_name: The template's file name, for people.
         template_parameters: What the template is given; texts may hold ``${name}``.
@@ -182,7 +182,7 @@ class FixAction:
     if_match: str = ""
     body: FrozenMap | None = attrs.field(default=None, converter=freeze, repr=False)
     remove: tuple[str, ...] = attrs.field(default=(), repr=False)
-    lists: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze, repr=False)
+    array_strategies: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze, repr=False)
     template: FrozenMap | None = attrs.field(default=None, converter=freeze, repr=False)
     template_name: str = ""
     template_parameters: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze, repr=False)

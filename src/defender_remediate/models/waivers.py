@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from defender_remediate.models.check import Check
+from defender_remediate.models.check import CheckName
 from defender_remediate.models.guards import WAIVABLE
 from defender_remediate.validation import reasons
 
 
-def check_waivers(waive: Mapping[str, str] | None) -> dict[Check, str]:
+def check_waivers(waive: Mapping[str, str] | None) -> dict[CheckName, str]:
     """The reasons by check; none for None.
 
     Raises:
         InvalidInputError: There is no such check, or a waiver has no reason.
     """
-    return {Check(name): reason for name, reason in reasons({} if waive is None else waive, Check).items()}
+    return {CheckName(name): reason for name, reason in reasons({} if waive is None else waive, CheckName).items()}
 
 
 def split(waive: Mapping[str, str] | None) -> tuple[dict[str, str], dict[str, str]]:
@@ -24,7 +24,7 @@ def split(waive: Mapping[str, str] | None) -> tuple[dict[str, str], dict[str, st
     Raises:
         InvalidInputError: There is no such check or guard, or a waiver has no reason.
     """
-    names = frozenset(check.value for check in Check)
-    given = reasons({} if waive is None else waive, (*Check, *WAIVABLE))
+    names = frozenset(check.value for check in CheckName)
+    given = reasons({} if waive is None else waive, (*CheckName, *WAIVABLE))
     checks = {name: reason for name, reason in given.items() if name in names}
     return checks, {name: reason for name, reason in given.items() if name not in names}

@@ -10,7 +10,7 @@ import attrs
 from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.errors import MalformedResponseError
-from defender_remediate.models.check import Check, CheckResult, CheckStatus
+from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
 from defender_remediate.preflight.permissions import Grant
 from defender_remediate.preflight.scopes import covers, parts, scope_of
 from defender_remediate.preflight.subject import Demand
@@ -138,7 +138,7 @@ def _finding(assignment: DenyAssignment, denied: tuple[str, ...], caller: Callab
     else:
         verdict, message = CheckStatus.BLOCKED, what
     return CheckResult(
-        check=Check.DENY_ASSIGNMENT,
+        check=CheckName.DENY_ASSIGNMENT,
         status=verdict,
         message=message,
         evidence=(assignment.id, *((f"condition: {assignment.condition}",) if assignment.condition else ())),

@@ -10,7 +10,7 @@ import attrs
 
 from defender_remediate import wire
 from defender_remediate.casing import fold
-from defender_remediate.models.check import Check, CheckResult, CheckStatus
+from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
 from defender_remediate.preflight.scopes import covers, scope_of
 
 
@@ -92,7 +92,7 @@ def _finding(exemption: Exemption) -> CheckResult:
     until = f"until {exemption.expires:%Y-%m-%d}" if exemption.expires else "without an end"
     limits = ("it has resource selectors, which were not looked at",) if exemption.is_selective else ()
     return CheckResult(
-        check=Check.EXEMPTION,
+        check=CheckName.EXEMPTION,
         status=CheckStatus.BLOCKED,
         message=f"the exemption {exemption.name!r} ({exemption.category or 'of no category'}) accepts this {until}",
         evidence=(exemption.id, *limits),

@@ -9,7 +9,7 @@ import attrs
 
 from defender_remediate import wire
 from defender_remediate.casing import fold
-from defender_remediate.models.check import Check, CheckResult, CheckStatus
+from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
 from defender_remediate.models.plan import RemediationStep
 from defender_remediate.preflight.scopes import covers, lies_in, scope_of
 from defender_remediate.preflight.subject import Subject
@@ -56,7 +56,7 @@ def judge(subject: Subject, locks: Iterable[Lock]) -> tuple[CheckResult, ...]:
         words = ", ".join(sorted({lock.level or "of unknown level" for lock in stopping}))
         return (
             CheckResult(
-                check=Check.LOCK,
+                check=CheckName.LOCK,
                 status=CheckStatus.BLOCKED,
                 message=f"a lock ({words}) forbids {'removals' if step.is_removal else 'writes'}",
                 evidence=_evidence(stopping),
@@ -66,7 +66,7 @@ def judge(subject: Subject, locks: Iterable[Lock]) -> tuple[CheckResult, ...]:
     if above and subject.deploys:
         return (
             CheckResult(
-                check=Check.LOCK,
+                check=CheckName.LOCK,
                 status=CheckStatus.WARNING,
                 message="a CanNotDelete lock keeps Azure from cleaning up the history of deployments",
                 evidence=_evidence(above),

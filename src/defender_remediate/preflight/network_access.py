@@ -11,7 +11,7 @@ from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.fixes.conditions import same
 from defender_remediate.fixes.paths import look_up
-from defender_remediate.models.check import Check, CheckResult, CheckStatus
+from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
 from defender_remediate.preflight.subject import Subject
 
 STORAGE = "microsoft.storage/storageaccounts"
@@ -94,14 +94,14 @@ def _finding(subject: Subject, what: str, door: Door) -> CheckResult:
     ways = _ways(subject, door)
     if not _are_shown(subject):
         return CheckResult(
-            check=Check.PRIVATE_ENDPOINT,
+            check=CheckName.PRIVATE_ENDPOINT,
             status=CheckStatus.UNCHECKED,
             message=f"{what}, and what was read does not show whether there is another way in",
             evidence=tuple(f"{name}: not shown" for name in ways),
             advice='see that a private endpoint is approved; pass waive={"private_endpoint": "why"} then',
         )
     return CheckResult(
-        check=Check.PRIVATE_ENDPOINT,
+        check=CheckName.PRIVATE_ENDPOINT,
         status=CheckStatus.BLOCKED,
         message=f"{what}: {door.why}",
         evidence=tuple(f"{name}: none" for name in (*ways, *door.rules)),
@@ -141,7 +141,7 @@ def judge_containers(names: Iterable[str]) -> tuple[CheckResult, ...]:
         return ()
     return (
         CheckResult(
-            check=Check.FUNCTION_APP,
+            check=CheckName.FUNCTION_APP,
             status=CheckStatus.BLOCKED,
             message="a function app lives on this storage account, and does not start without it",
             evidence=tuple(f"container {name}: {FUNCTION_CONTAINERS[fold(name)]}" for name in seen),

@@ -10,7 +10,7 @@ import attrs
 
 from defender_remediate import wire
 from defender_remediate.casing import fold
-from defender_remediate.models.check import Check, CheckResult, CheckStatus
+from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
 from defender_remediate.preflight.scopes import group_of, type_of
 
 
@@ -219,7 +219,7 @@ def _by_manager(body: Any) -> Iterator[tuple[Owner, str]]:
 
 def _finding(owner: Owner, evidence: list[str]) -> CheckResult:
     return CheckResult(
-        check=Check.OWNERSHIP,
+        check=CheckName.OWNERSHIP,
         status=CheckStatus.WARNING,
         message=f"it seems to be managed by {owner.name}: {owner.reverts} may undo the change",
         evidence=tuple(dict.fromkeys(evidence)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from defender_remediate.casing import fold
-from defender_remediate.models.check import Check, CheckResult, CheckStatus
+from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
 from defender_remediate.preflight.subject import Subject
 
 TAGS_ONLY = "its PATCH takes tags and nothing else"
@@ -74,7 +74,7 @@ def judge(subject: Subject) -> tuple[CheckResult, ...]:
         if entry.type in (fold(kind), fold(named)):
             return (
                 CheckResult(
-                    check=Check.PATCH,
+                    check=CheckName.PATCH,
                     status=CheckStatus.BLOCKED,
                     message=f"a PATCH does not change {', '.join(written)} of {kind}: {entry.why}",
                     evidence=(f"PATCH {kind}",),

@@ -10,7 +10,7 @@ import attrs
 from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.errors import MalformedResponseError
-from defender_remediate.models.check import Check, CheckResult, CheckStatus
+from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
 from defender_remediate.preflight.subject import Demand
 
 _ADVICE = "have a role assigned there, or above, that contains them; it takes some minutes to count, so plan again then"
@@ -99,7 +99,7 @@ def judge(demand: Demand, grants: Sequence[Grant], looked_at: Sequence[str]) -> 
         conditions = {grant.condition for grant in grants if grant.condition and any(map(grant.names, doubtful))}
         found.append(
             CheckResult(
-                check=Check.PERMISSION,
+                check=CheckName.PERMISSION,
                 status=CheckStatus.WARNING,
                 message=f"only a role with a condition gives {', '.join(doubtful)}",
                 evidence=tuple(f"condition: {condition}" for condition in sorted(conditions)),
@@ -120,10 +120,10 @@ def _missing(demand: Demand, missing: Sequence[str], grants: Sequence[Grant], lo
     if demand.is_certain:
         message = f"the caller lacks {', '.join(missing)}"
         return CheckResult(
-            check=Check.PERMISSION, status=CheckStatus.BLOCKED, message=message, evidence=evidence, advice=_ADVICE
+            check=CheckName.PERMISSION, status=CheckStatus.BLOCKED, message=message, evidence=evidence, advice=_ADVICE
         )
     return CheckResult(
-        check=Check.PERMISSION,
+        check=CheckName.PERMISSION,
         status=CheckStatus.WARNING,
         message=f"the caller may lack {', '.join(missing)}, which something that this change links to asks for",
         evidence=evidence,

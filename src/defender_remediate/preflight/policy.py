@@ -14,7 +14,7 @@ from defender_remediate.errors import MalformedResponseError
 from defender_remediate.fixes.diff import settled
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.json_values import ABSENT, canonical, thaw
-from defender_remediate.models.check import Check, CheckResult, CheckStatus
+from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
 from defender_remediate.preflight.scopes import covers, lies_in, scope_of
 from defender_remediate.preflight.subject import Subject
 
@@ -245,4 +245,4 @@ def _value(subject: Subject, path: str) -> str:
 def _finding(verdict: CheckStatus, message: str, policy: Any, *more: str) -> CheckResult:
     ids = (wire.text(policy, name) for name in ("policyAssignmentId", "policyDefinitionId"))
     evidence = (*(text for text in ids if text), *more)
-    return CheckResult(check=Check.POLICY, status=verdict, message=message, evidence=evidence, advice=_ADVICE)
+    return CheckResult(check=CheckName.POLICY, status=verdict, message=message, evidence=evidence, advice=_ADVICE)

@@ -9,7 +9,7 @@ from functools import partial
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError
-from defender_remediate.models.check import Check, CheckResult
+from defender_remediate.models.check import CheckName, CheckResult
 from defender_remediate.preflight import attached as lists
 from defender_remediate.preflight import deny_assignments as deny
 from defender_remediate.preflight import locks, ownership, subscriptions
@@ -51,18 +51,18 @@ class Preflight:
         self._providers = Providers(session)
         self._containers = Containers(session)
         self._caller: Once[str] = Once()
-        self._checks: tuple[tuple[Check, str, Judge], ...] = (
-            (Check.SUBSCRIPTION, "the subscription", self._of_subscription),
-            (Check.PROVIDER, "resource providers", self._providers.judge),
-            (Check.PERMISSION, "the caller's permissions", self._of_roles),
-            (Check.DENY_ASSIGNMENT, "deny assignments", self._of_denials),
-            (Check.LOCK, "locks", lambda subject: locks.judge(subject, self._locks.at(subject.step.target_id))),
-            (Check.POLICY, "policies", self._policies.judge),
-            (Check.EXEMPTION, "policy exemptions", self._policies.judge_exemptions),
-            (Check.PATCH, "the type", patchable.judge),
-            (Check.PRIVATE_ENDPOINT, "private endpoints", hazards.judge),
-            (Check.FUNCTION_APP, "blob containers", self._containers.judge),
-            (Check.OWNERSHIP, "owners", _of_owners),
+        self._checks: tuple[tuple[CheckName, str, Judge], ...] = (
+            (CheckName.SUBSCRIPTION, "the subscription", self._of_subscription),
+            (CheckName.PROVIDER, "resource providers", self._providers.judge),
+            (CheckName.PERMISSION, "the caller's permissions", self._of_roles),
+            (CheckName.DENY_ASSIGNMENT, "deny assignments", self._of_denials),
+            (CheckName.LOCK, "locks", lambda subject: locks.judge(subject, self._locks.at(subject.step.target_id))),
+            (CheckName.POLICY, "policies", self._policies.judge),
+            (CheckName.EXEMPTION, "policy exemptions", self._policies.judge_exemptions),
+            (CheckName.PATCH, "the type", patchable.judge),
+            (CheckName.PRIVATE_ENDPOINT, "private endpoints", hazards.judge),
+            (CheckName.FUNCTION_APP, "blob containers", self._containers.judge),
+            (CheckName.OWNERSHIP, "owners", _of_owners),
         )
 
     def first_reads(self, subjects: Sequence[Subject]) -> tuple[Callable[[], object], ...]:
@@ -110,7 +110,7 @@ class Preflight:
         return self._caller.get("caller", lambda: object_id(self._session))
 
 
-def _made(check: Check, what: str, judge: Judge, subject: Subject) -> tuple[CheckResult, ...]:
+def _made(check: CheckName, what: str, judge: Judge, subject: Subject) -> tuple[CheckResult, ...]:
     try:
         return tuple(judge(subject))
     except DefenderRemediateError as error:

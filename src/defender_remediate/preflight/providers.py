@@ -8,7 +8,7 @@ from typing import Any
 from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.errors import MalformedResponseError
-from defender_remediate.models.check import Check, CheckResult, CheckStatus
+from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
 from defender_remediate.preflight.subject import Subject
 
 # These are part of Azure Resource Manager itself, and registered everywhere.
@@ -35,7 +35,7 @@ def judge(body: Any, namespace: str, subject: Subject) -> tuple[CheckResult, ...
     if fold(state) != "registered":
         found.append(
             CheckResult(
-                check=Check.PROVIDER,
+                check=CheckName.PROVIDER,
                 status=CheckStatus.BLOCKED,
                 message=f"the subscription is not registered with {namespace}: it is {state}",
                 evidence=(f"{namespace}: registrationState {state}",),
@@ -57,7 +57,7 @@ def _version(body: Any, kind: str, subject: Subject) -> Iterable[CheckResult]:
             newest = ", ".join(sorted(offered, reverse=True)[:3]) or "none"
             # No block: a version that is not served is refused when the target is read, or when Azure is asked what-if.
             yield CheckResult(
-                check=Check.PROVIDER,
+                check=CheckName.PROVIDER,
                 status=CheckStatus.WARNING,
                 message=f"the provider does not list the api-version {wanted} of {subject.target_type} here",
                 evidence=(f"listed: {newest}",),
@@ -66,7 +66,7 @@ def _version(body: Any, kind: str, subject: Subject) -> Iterable[CheckResult]:
     elif not any("/".join(segments[:depth]) in listed for depth in range(1, len(segments))):
         # Azure hides some child types below types that it lists; nothing is to be said about those.
         yield CheckResult(
-            check=Check.PROVIDER,
+            check=CheckName.PROVIDER,
             status=CheckStatus.WARNING,
             message=f"the provider does not list the type {subject.target_type} here",
             advice="Azure hides some types; should it refuse this one, the step fails and nothing is changed",

@@ -8,7 +8,7 @@ import attrs
 
 from defender_remediate import wire
 from defender_remediate.casing import fold
-from defender_remediate.models.check import Check, CheckResult, CheckStatus
+from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
 
 _ENABLE = "enable the subscription again: its owner or the billing administrator can"
 
@@ -49,7 +49,7 @@ def judge(body: Any) -> tuple[CheckResult, ...]:
             message = f"the subscription is {state.name}: {state.why}"
             return (
                 CheckResult(
-                    check=Check.SUBSCRIPTION,
+                    check=CheckName.SUBSCRIPTION,
                     status=state.status,
                     message=message,
                     evidence=(f"state: {name}",),
@@ -58,7 +58,7 @@ def judge(body: Any) -> tuple[CheckResult, ...]:
             )
     return (
         CheckResult(
-            check=Check.SUBSCRIPTION,
+            check=CheckName.SUBSCRIPTION,
             status=CheckStatus.UNCHECKED,
             message=f"the subscription is in the state {name or '(none)'}, and what that allows is not known",
             evidence=(f"state: {name}",),

@@ -12,7 +12,7 @@ from defender_remediate.errors import (
     ProviderNotRegisteredError,
     RequestError,
 )
-from defender_remediate.models.check import Check, CheckResult, CheckStatus
+from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
 
 _NO_SUCH_VERSION = frozenset({"invalidresourcetype", "noregisteredproviderfound", "invalidapiversionparameter"})
 _NO_SUCH_METHOD = frozenset({405, 501})
@@ -41,7 +41,7 @@ def is_not_offered(error: DefenderRemediateError) -> bool:
     return error.status in _NO_SUCH_METHOD
 
 
-def failed(check: Check, what: str, error: DefenderRemediateError) -> CheckResult:
+def failed(check: CheckName, what: str, error: DefenderRemediateError) -> CheckResult:
     """The finding that a failed read is: could not be checked, or a warning that there is nothing to ask here.
 
     It says the same each time the same happens, because a plan's digest covers what is found.

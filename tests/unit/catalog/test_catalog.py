@@ -20,7 +20,7 @@ SITE = FixAction(
     resource_type="Microsoft.Web/sites",
     api_version="2025-03-01",
     body={"properties": {"safe": True}},
-    compliant_when=Condition(test="equals", path="properties.safe", value=True),
+    compliant_when=Condition(operator="equals", path="properties.safe", value=True),
     policy_definition_ids=("Policy-1",),
 )
 SLOT = attrs.evolve(SITE, resource_type="Microsoft.Web/sites/slots")
@@ -116,7 +116,7 @@ def test_what_is_no_fix() -> None:
         ({"body": {"a": "${b}"}}, "body.a"),
         ({"target": "x/${nothing}"}, "target"),
         ({"variant": "linux"}, "applies_when"),
-        ({"lists": {"properties.safe": "mix"}}, "lists.properties.safe"),
+        ({"array_strategies": {"properties.safe": "mix"}}, "lists.properties.safe"),
         ({"parameters": (FixParameter(name="b", type="string", description="?"),)}, "parameters[0].name"),
         (
             {
@@ -144,7 +144,7 @@ def test_version_follows_the_content() -> None:
     changes = [
         {"title": "Other"},
         {"body": {"properties": {"safe": 1}}},
-        {"compliant_when": Condition(test="equals", path="properties.safe", value=1)},
+        {"compliant_when": Condition(operator="equals", path="properties.safe", value=1)},
         {"permissions": ("A.B/c/read",)},
         {"key": "dddddddd-0000-0000-0000-000000000004"},
     ]
@@ -168,7 +168,7 @@ def test_bundled_is_read_once() -> None:
 
 
 LINUX, WINDOWS = (
-    attrs.evolve(OTHER, variant=name, applies_when=Condition(test="equals", path="kind", value=name))
+    attrs.evolve(OTHER, variant=name, applies_when=Condition(operator="equals", path="kind", value=name))
     for name in ("linux", "windows")
 )
 

@@ -9,7 +9,7 @@ import pytest
 
 from defender_remediate.catalog.loader import read_fixes
 from defender_remediate.errors import CatalogError
-from defender_remediate.models.condition import Condition, Test
+from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.fix import FixAction, FixKind, FixParameter, Impact, ParameterType, Reversibility
 
 HEAD = """
@@ -121,7 +121,7 @@ matches = "app.*"
                 "ends": [{"tls": "${workspace_id}"}],
             }
         },
-        lists={
+        array_strategies={
             "properties.origins": "replace",
             "properties['a.b']": "union",
             "properties.rules": "by:name",
@@ -143,8 +143,8 @@ matches = "app.*"
                 default=("a",),
             ),
         ),
-        applies_when=Condition(test=Test.MATCHES, path="kind", value="app.*"),
-        compliant_when=Condition(test=Test.EQUALS, path="properties.safe", value=True),
+        applies_when=Condition(operator=Operator.MATCHES, path="kind", value="app.*"),
+        compliant_when=Condition(operator=Operator.EQUALS, path="properties.safe", value=True),
         impact=Impact.RESTART,
         impact_reason="it starts again",
         reversibility=Reversibility.CONDITIONAL,
@@ -173,37 +173,40 @@ def test_a_template_needs_no_parameters(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('path = "a.b"\nnot_equals = 1', Condition(test=Test.NOT_EQUALS, path="a.b", value=1)),
-        ('path = "a"\nin = ["x"]', Condition(test=Test.IN, path="a", value=["x"])),
-        ('path = "a[0]"\nnot_in = [1]', Condition(test=Test.NOT_IN, path="a[0]", value=[1])),
-        ("path = \"tags['a.b']\"\nexists = false", Condition(test=Test.EXISTS, path="tags['a.b']", value=False)),
-        ('path = "a"\nat_least = "TLS1_2"', Condition(test=Test.AT_LEAST, path="a", value="TLS1_2")),
-        ('path = "a"\nat_least = 90', Condition(test=Test.AT_LEAST, path="a", value=90)),
-        ('path = "a"\ncontains = "*"', Condition(test=Test.CONTAINS, path="a", value="*")),
+        ('path = "a.b"\nnot_equals = 1', Condition(operator=Operator.NOT_EQUALS, path="a.b", value=1)),
+        ('path = "a"\nin = ["x"]', Condition(operator=Operator.IN, path="a", value=["x"])),
+        ('path = "a[0]"\nnot_in = [1]', Condition(operator=Operator.NOT_IN, path="a[0]", value=[1])),
+        (
+            "path = \"tags['a.b']\"\nexists = false",
+            Condition(operator=Operator.EXISTS, path="tags['a.b']", value=False),
+        ),
+        ('path = "a"\nat_least = "TLS1_2"', Condition(operator=Operator.AT_LEAST, path="a", value="TLS1_2")),
+        ('path = "a"\nat_least = 90', Condition(operator=Operator.AT_LEAST, path="a", value=90)),
+        ('path = "a"\ncontains = "*"', Condition(operator=Operator.CONTAINS, path="a", value="*")),
         (
             'not = { path = "a", equals = 1 }',
-            Condition(test=Test.NOT, of=(Condition(test=Test.EQUALS, path="a", value=1),)),
+            Condition(operator=Operator.NOT, of=(Condition(operator=Operator.EQUALS, path="a", value=1),)),
         ),
         (
             'all = [{ path = "a", equals = 1 }, { any = [{ path = "b", equals = 2 }] }]',
             Condition(
-                test=Test.ALL,
+                operator=Operator.ALL,
                 of=(
-                    Condition(test=Test.EQUALS, path="a", value=1),
-                    Condition(test=Test.ANY, of=(Condition(test=Test.EQUALS, path="b", value=2),)),
+                    Condition(operator=Operator.EQUALS, path="a", value=1),
+                    Condition(operator=Operator.ANY, of=(Condition(operator=Operator.EQUALS, path="b", value=2),)),
                 ),
             ),
         ),
         (
             'some = { path = "a", where = { matches = ".+" } }',
-            Condition(test=Test.SOME, path="a", of=(Condition(test=Test.MATCHES, value=".+"),)),
+            Condition(operator=Operator.SOME, path="a", of=(Condition(operator=Operator.MATCHES, value=".+"),)),
         ),
         (
             'every = { path = "a", where = { not = { path = "b", equals = 1 } } }',
             Condition(
-                test=Test.EVERY,
+                operator=Operator.EVERY,
                 path="a",
-                of=(Condition(test=Test.NOT, of=(Condition(test=Test.EQUALS, path="b", value=1),)),),
+                of=(Condition(operator=Operator.NOT, of=(Condition(operator=Operator.EQUALS, path="b", value=1),)),),
             ),
         ),
     ],

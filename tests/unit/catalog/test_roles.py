@@ -22,7 +22,7 @@ FIX = FixAction(
     resource_type="Microsoft.Web/sites",
     api_version="2024-01-01",
     body={"a": 1},
-    compliant_when=Condition(test="equals", path="a", value=1),
+    compliant_when=Condition(operator="equals", path="a", value=1),
     permissions=("Microsoft.Web/sites/write", "Microsoft.Web/sites/read"),
 )
 ACTION = re.compile(r"[A-Za-z.]+(/[A-Za-z]+)+/(read|write|action)")

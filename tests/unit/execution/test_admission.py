@@ -32,7 +32,7 @@ def step(number: int, resource: str = "", **more: Any) -> RemediationStep:
             "changes": (),
             "request": PlannedRequest(method="PATCH", path=resource, api_version="2023-05-01", body={"a": 1}),
             "fingerprint": "f",
-            "compliant_when": Condition(test="exists", path="a", value=True),
+            "compliant_when": Condition(operator="exists", path="a", value=True),
             **more,
         }
     )

@@ -21,7 +21,7 @@ FIX = FixAction(
     resource_type="Microsoft.KeyVault/vaults",
     api_version="2023-07-01",
     template={"$schema": "s", "contentVersion": "1.0.0.0", "resources": []},
-    compliant_when=Condition(test="exists", path="properties.a", value=True),
+    compliant_when=Condition(operator="exists", path="properties.a", value=True),
 )
 
 

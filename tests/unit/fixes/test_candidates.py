@@ -34,7 +34,7 @@ def fix(name: str, value: Any = True, **more: Any) -> FixAction:
             "resource_type": "Microsoft.Web/sites",
             "api_version": "2023-12-01",
             "body": {"properties": {name: value}},
-            "compliant_when": Condition(test="equals", path=f"properties.{name}", value=value),
+            "compliant_when": Condition(operator="equals", path=f"properties.{name}", value=value),
             **more,
         }
     )
@@ -86,7 +86,7 @@ def test_a_compliant_target_is_left_alone() -> None:
 
 def test_a_fix_is_refused_where_it_does_not_apply() -> None:
     """The condition is asked of the resource, not of the target."""
-    applies = Condition(test="not", of=(Condition(test="matches", path="kind", value=".*functionapp.*"),))
+    applies = Condition(operator="not", of=(Condition(operator="matches", path="kind", value=".*functionapp.*"),))
     group = (candidate(fix("a", applies_when=applies, target="config/web")),)
     assert (
         judge(group, resource={"kind": "functionapp,linux"}, before={}).refused[0].reason is SkipReason.NOT_APPLICABLE
@@ -104,7 +104,7 @@ def test_a_fix_that_would_undo_another_is_refused() -> None:
 
 def test_a_fix_that_would_not_close_its_condition_is_refused() -> None:
     """A change that leaves the recommendation open is not worth making."""
-    useless = fix("a", compliant_when=Condition(test="equals", path="properties.other", value=1))
+    useless = fix("a", compliant_when=Condition(operator="equals", path="properties.other", value=1))
     verdict = judge((candidate(useless),), resource={}, before={})
     assert verdict.refused[0].reason is SkipReason.PREVIEW_FAILED
     assert "would not bring about properties.other equals 1" in verdict.refused[0].message
@@ -123,7 +123,7 @@ def test_only_one_template_deploys_to_a_target() -> None:
     [
         (fix("a"), True, True),
         (fix("a", target="config/web"), False, True),
-        (fix("a", target="config/web", applies_when=Condition(test="exists", path="kind", value=True)), True, True),
+        (fix("a", target="config/web", applies_when=Condition(operator="exists", path="kind", value=True)), True, True),
         (fix("a", target="config/web", body={"location": "${resource.location}"}), True, True),
         (fix("a", target="providers/Microsoft.Insights/diagnosticSettings"), False, False),
         (fix("a", resource_type="Microsoft.Resources/subscriptions", target="x/y"), False, False),
@@ -133,7 +133,7 @@ def test_only_one_template_deploys_to_a_target() -> None:
         (fix("a", linked="x[*].id", linked_type="A.B/c"), True, False),
         (fix("a", linked="x[*].id", linked_type="A.B/c", target="x/y"), True, False),
         (
-            fix("a", target="x/y", compliant_when=Condition(test="equals", path="a", value="${resource.location}")),
+            fix("a", target="x/y", compliant_when=Condition(operator="equals", path="a", value="${resource.location}")),
             True,
             True,
         ),
@@ -213,12 +213,12 @@ def test_a_value_cannot_lead_the_target_astray(value: str) -> None:
 
 def test_a_condition_knows_the_values() -> None:
     """What is compared with may name the resource, for targets that several resources share."""
-    mine = Condition(test="equals", path="id", value="${resource.id}")
+    mine = Condition(operator="equals", path="id", value="${resource.id}")
     member = fix(
         "a",
         body={"members": [{"id": "${resource.id}", "on": True}]},
-        lists={"members": "by:id"},
-        compliant_when=Condition(test="some", path="members", of=(mine,)),
+        array_strategies={"members": "by:id"},
+        compliant_when=Condition(operator="some", path="members", of=(mine,)),
     )
     verdict = judge(
         (candidate(member, **{"resource.id": SITE}),), resource={}, before={"members": [{"id": "x", "on": False}]}
@@ -235,7 +235,7 @@ def test_a_removal_is_a_change() -> None:
         "a",
         body=None,
         remove=("properties.key",),
-        compliant_when=Condition(test="exists", path="properties.key", value=False),
+        compliant_when=Condition(operator="exists", path="properties.key", value=False),
     )
     verdict = judge((candidate(gone),), resource={}, before={"properties": {"key": 1, "b": 2}})
     assert thaw(verdict.after) == {"properties": {"b": 2}}

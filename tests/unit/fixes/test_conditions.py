@@ -8,7 +8,7 @@ import pytest
 
 from defender_remediate import Condition
 from defender_remediate.fixes.conditions import holds, same, version
-from defender_remediate.models.condition import Test
+from defender_remediate.models.condition import Operator
 
 BODY = {
     "kind": "app,linux",
@@ -26,7 +26,7 @@ BODY = {
 
 
 def leaf(test: str, path: str, value: Any = None) -> Condition:
-    return Condition(test=test, path=f"properties.{path}", value=value)
+    return Condition(operator=test, path=f"properties.{path}", value=value)
 
 
 @pytest.mark.parametrize(
@@ -61,24 +61,41 @@ def leaf(test: str, path: str, value: Any = None) -> Condition:
         (leaf("matches", "tls", r"tls1_[23]"), True),
         (leaf("matches", "tls", r"tls1"), False),
         (leaf("matches", "days", r"14"), False),
-        (Condition(test="matches", path="kind", value=r"(?!.*functionapp).*"), True),
-        (Condition(test="all", of=(leaf("equals", "on", True), leaf("equals", "days", 14))), True),
-        (Condition(test="all", of=(leaf("equals", "on", True), leaf("equals", "days", 1))), False),
-        (Condition(test="any", of=(leaf("equals", "on", False), leaf("equals", "days", 14))), True),
-        (Condition(test="not", of=(leaf("equals", "on", False),)), True),
-        (Condition(test="some", path="properties.rules", of=(Condition(test="equals", path="port", value=22),)), True),
+        (Condition(operator="matches", path="kind", value=r"(?!.*functionapp).*"), True),
+        (Condition(operator="all", of=(leaf("equals", "on", True), leaf("equals", "days", 14))), True),
+        (Condition(operator="all", of=(leaf("equals", "on", True), leaf("equals", "days", 1))), False),
+        (Condition(operator="any", of=(leaf("equals", "on", False), leaf("equals", "days", 14))), True),
+        (Condition(operator="not", of=(leaf("equals", "on", False),)), True),
         (
-            Condition(test="every", path="properties.rules", of=(Condition(test="equals", path="port", value=22),)),
+            Condition(
+                operator="some", path="properties.rules", of=(Condition(operator="equals", path="port", value=22),)
+            ),
+            True,
+        ),
+        (
+            Condition(
+                operator="every", path="properties.rules", of=(Condition(operator="equals", path="port", value=22),)
+            ),
             False,
         ),
         (
             Condition(
-                test="every", path="properties.rules", of=(Condition(test="equals", path="action", value="Deny"),)
+                operator="every",
+                path="properties.rules",
+                of=(Condition(operator="equals", path="action", value="Deny"),),
             ),
             True,
         ),
-        (Condition(test="every", path="properties.empty", of=(Condition(test="exists", path="x", value=True),)), False),
-        (Condition(test="some", path="properties.tls", of=(Condition(test="exists", path="x", value=True),)), False),
+        (
+            Condition(
+                operator="every", path="properties.empty", of=(Condition(operator="exists", path="x", value=True),)
+            ),
+            False,
+        ),
+        (
+            Condition(operator="some", path="properties.tls", of=(Condition(operator="exists", path="x", value=True),)),
+            False,
+        ),
     ],
     ids=str,
 )
@@ -90,14 +107,14 @@ def test_a_condition_is_judged(condition: Condition, expected: bool) -> None:
 def test_no_body_meets_no_positive_condition() -> None:
     """A target that does not exist has no members; every kind of question can be asked of it."""
     questions = {
-        Test.EXISTS: True,
-        Test.IN: ("x",),
-        Test.CONTAINS: "x",
-        Test.EQUALS: "x",
-        Test.AT_LEAST: 1,
-        Test.MATCHES: "x",
+        Operator.EXISTS: True,
+        Operator.IN: ("x",),
+        Operator.CONTAINS: "x",
+        Operator.EQUALS: "x",
+        Operator.AT_LEAST: 1,
+        Operator.MATCHES: "x",
     }
-    assert not any(holds(Condition(test=test, path="a", value=value), None) for test, value in questions.items())
+    assert not any(holds(Condition(operator=test, path="a", value=value), None) for test, value in questions.items())
 
 
 @pytest.mark.parametrize(
@@ -126,10 +143,10 @@ def test_same_compares_as_azure_does() -> None:
 def test_conditions_read_like_sentences() -> None:
     """A condition is shown in plans and errors."""
     joined = Condition(
-        test="any", of=(leaf("equals", "on", True), Condition(test="not", of=(leaf("exists", "x", True),)))
+        operator="any", of=(leaf("equals", "on", True), Condition(operator="not", of=(leaf("exists", "x", True),)))
     )
     assert str(joined) == "(properties.on equals true or not properties.x exists)"
     assert str(leaf("exists", "x", False)) == "properties.x is absent"
-    assert str(Condition(test="all", of=(leaf("at_least", "tls", "1.2"),))) == '(properties.tls at least "1.2")'
-    some = Condition(test="some", path="value", of=(Condition(test="equals", path="a", value=1),))
+    assert str(Condition(operator="all", of=(leaf("at_least", "tls", "1.2"),))) == '(properties.tls at least "1.2")'
+    some = Condition(operator="some", path="value", of=(Condition(operator="equals", path="a", value=1),))
     assert str(some) == "some of value: a equals 1"

@@ -11,7 +11,7 @@ from defender_remediate import Condition
 from defender_remediate.fixes.merge import difference, lay_over, merge_patch, patched
 from defender_remediate.json_values import thaw
 
-NEVER = Condition(test="equals", path="no.such.member", value=1)
+NEVER = Condition(operator="equals", path="no.such.member", value=1)
 NAMES = st.sampled_from(["a", "b", "c", "d"])
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from(["x", "y", "Z"]))
 VALUES = st.recursive(
@@ -33,12 +33,12 @@ def over(
 
 def asks(test: str, path: str, *parts: Condition) -> Condition:
     """``some`` or ``every`` of these conditions, all at once when there are several."""
-    return Condition(test=test, path=path, of=parts if len(parts) == 1 else (Condition(test="all", of=parts),))
+    return Condition(operator=test, path=path, of=parts if len(parts) == 1 else (Condition(operator="all", of=parts),))
 
 
 def is_at(path: str, *values: Any) -> Condition:
     """One of these values is at the path."""
-    return Condition(test="in", path=path, value=values)
+    return Condition(operator="in", path=path, value=values)
 
 
 def rfc7396(target: Any, patch: Any) -> Any:
@@ -169,10 +169,10 @@ def test_tags_are_sent_whole_because_azure_replaces_them() -> None:
 def test_a_stricter_value_is_never_weakened() -> None:
     """A member that already satisfies the condition stays, also when another member has to change."""
     when = Condition(
-        test="all",
+        operator="all",
         of=(
-            Condition(test="at_least", path="properties.tls", value="1.2"),
-            Condition(test="equals", path="properties.httpsOnly", value=True),
+            Condition(operator="at_least", path="properties.tls", value="1.2"),
+            Condition(operator="equals", path="properties.httpsOnly", value=True),
         ),
     )
     desired = {"properties": {"tls": "1.2", "httpsOnly": True}}
@@ -183,13 +183,13 @@ def test_a_stricter_value_is_never_weakened() -> None:
 
 def test_a_negative_condition_keeps_an_absent_member_absent() -> None:
     """What is rightly not there is not written."""
-    when = Condition(test="not_equals", path="properties.remote", value=True)
+    when = Condition(operator="not_equals", path="properties.remote", value=True)
     assert over({"properties": {}}, {"properties": {"remote": False}}, when=when) == {"properties": {}}
 
 
 def test_questions_about_elements_protect_nothing() -> None:
     """A condition on the elements of an array says nothing about one member."""
-    when = Condition(test="some", path="rules", of=(Condition(test="exists", path="x", value=True),))
+    when = Condition(operator="some", path="rules", of=(Condition(operator="exists", path="x", value=True),))
     assert over({"rules": [1]}, {"rules": [2]}, when=when) == {"rules": [1, 2]}
 
 
@@ -242,9 +242,9 @@ def test_one_element_is_laid_over_each() -> None:
 def test_a_stricter_element_stays() -> None:
     """What ``some`` or ``every`` asks is asked of the element, and of no element that is known by another name."""
     when = Condition(
-        test="all",
+        operator="all",
         of=(
-            Condition(test="equals", path="on", value=True),
+            Condition(operator="equals", path="on", value=True),
             asks("some", "sources", is_at("kind", "Alert"), is_at("level", "High", "Low")),
         ),
     )
@@ -258,8 +258,8 @@ def test_a_stricter_element_stays() -> None:
 
 def test_a_stricter_member_of_an_element_stays() -> None:
     """Also when another member of the same element has to change, and in arrays inside of elements."""
-    ports = asks("every", "ports", Condition(test="at_least", path="tls", value="1.2"))
-    when = asks("every", "ends", Condition(test="at_least", path="tls", value="1.2"), is_at("waf", "on"), ports)
+    ports = asks("every", "ports", Condition(operator="at_least", path="tls", value="1.2"))
+    when = asks("every", "ends", Condition(operator="at_least", path="tls", value="1.2"), is_at("waf", "on"), ports)
     desired = {"ends": [{"tls": "1.2", "waf": "on", "ports": [{"tls": "1.2"}]}]}
     before = {"ends": [{"tls": "1.3", "waf": "off", "ports": [{"tls": "1.3"}, {"tls": "1.0"}]}]}
     assert over(before, desired, lists={"ends": "each", "ends.ports": "each"}, when=when) == {
@@ -277,7 +277,7 @@ def test_what_must_not_be_there_is_removed() -> None:
         assert over(body, {}, remove=("properties.authOptions",)) == body
         assert over(body, {}, remove=("properties.authOptions.key",)) == body
     assert over(None, {}, remove=("a",)) == {}
-    fine = Condition(test="not_equals", path="properties.authOptions", value="bad")
+    fine = Condition(operator="not_equals", path="properties.authOptions", value="bad")
     assert over({"properties": {"authOptions": "good"}}, {}, when=fine, remove=("properties.authOptions",)) == {
         "properties": {"authOptions": "good"}
     }

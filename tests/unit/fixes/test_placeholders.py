@@ -35,7 +35,7 @@ def fix(*parameters: FixParameter) -> FixAction:
         api_version="2024-01-01",
         body={"properties": {}},
         parameters=parameters,
-        compliant_when=Condition(test="exists", path="x", value=True),
+        compliant_when=Condition(operator="exists", path="x", value=True),
     )
 
 
@@ -182,8 +182,8 @@ def test_locations_are_compared_as_azure_writes_them() -> None:
 
 def test_a_condition_is_filled_in() -> None:
     """In the values of its parts; one without placeholders stays the same object."""
-    inner = Condition(test="in", path="id", value=["x", "${resource.id}"])
-    outer = Condition(test="some", path="a", of=(inner,))
+    inner = Condition(operator="in", path="id", value=["x", "${resource.id}"])
+    outer = Condition(operator="some", path="a", of=(inner,))
     assert fill_condition(outer, {"resource.id": "/y"}).of[0].value == ("x", "/y")
-    plain = Condition(test="equals", path="a", value=1)
+    plain = Condition(operator="equals", path="a", value=1)
     assert fill_condition(plain, {}) is plain

@@ -25,8 +25,8 @@ def variant(name: str, system: str, **more: Any) -> Candidate:
         variant=name,
         api_version="2024-07-01",
         body={"a": 1},
-        applies_when=Condition(test="equals", path="os", value=system),
-        compliant_when=Condition(test="equals", path="a", value=1),
+        applies_when=Condition(operator="equals", path="os", value=system),
+        compliant_when=Condition(operator="equals", path="a", value=1),
         **more,
     )
     return Candidate(fix=fix, key="k", resource_id=MACHINE, values={})

@@ -55,7 +55,7 @@ def test_an_image_says_what_cannot_be_restored(records):
 def test_a_plan_says_which_steps_it_does_not_hold(records, make_plan, make_step, part):
     """A step cannot be sent, proven or taken back from hidden values; the digest is still the approved one."""
     request = PlannedRequest(method="PATCH", path="/x", api_version="1", body={"properties": {"password": SECRET}})
-    condition = Condition(test="equals", path="properties.password", value=SECRET)
+    condition = Condition(operator="equals", path="properties.password", value=SECRET)
     step = make_step(id="step-2", **{part: condition if part == "compliant_when" else request})
     opened = records.opened(plan=make_plan(steps=(make_step(), step)), digest="d" * 64)
     scrubbed = scrub(opened)

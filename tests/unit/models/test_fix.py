@@ -8,14 +8,14 @@ import attrs
 import pytest
 
 from defender_remediate.errors import InvalidInputError
-from defender_remediate.models.condition import Condition, Test
+from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.events import RunFinished, RunStarted, StepFinished, StepStarted
 from defender_remediate.models.fix import (
+    ArrayStrategy,
     FixAction,
     FixKind,
     FixParameter,
     Impact,
-    ListMerge,
     ParameterType,
     Reversibility,
 )
@@ -28,7 +28,7 @@ FIX = FixAction(
     resource_type="Microsoft.Storage/storageAccounts",
     api_version="2023-05-01",
     body={"properties": {"supportsHttpsTrafficOnly": True}},
-    compliant_when=Condition(test="equals", path="properties.supportsHttpsTrafficOnly", value=True),
+    compliant_when=Condition(operator="equals", path="properties.supportsHttpsTrafficOnly", value=True),
 )
 
 
@@ -62,22 +62,22 @@ def test_a_fix_prints_where_it_writes():
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("union", (ListMerge.UNION, "")),
-        ("replace", (ListMerge.REPLACE, "")),
-        ("each", (ListMerge.EACH, "")),
-        ("by:sourceType", (ListMerge.BY, "sourceType")),
+        ("union", (ArrayStrategy.UNION, "")),
+        ("replace", (ArrayStrategy.REPLACE, "")),
+        ("each", (ArrayStrategy.EACH, "")),
+        ("by:sourceType", (ArrayStrategy.BY, "sourceType")),
     ],
 )
 def test_what_happens_to_an_array(text, expected):
     """Four ways, one of which names a member."""
-    assert ListMerge.parse(text) == expected
+    assert ArrayStrategy.parse(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "mix", "by", "by:", "by:a.b", "each:a", "union:", "BY:a"])
 def test_what_no_array_knows(text):
     """The error lists the four."""
     with pytest.raises(ValueError, match="is not one of union, replace, each, by:<member>"):
-        ListMerge.parse(text)
+        ArrayStrategy.parse(text)
 
 
 def test_a_fix_is_a_value():
@@ -102,22 +102,22 @@ def test_an_unknown_word_in_a_fix_is_an_error():
         attrs.evolve(FIX, kind="delete")
 
 
-EQUALS = Condition(test="equals", path="a.b", value="x")
+EQUALS = Condition(operator="equals", path="a.b", value="x")
 
 
 @pytest.mark.parametrize(
     ("condition", "text"),
     [
         (EQUALS, 'a.b equals "x"'),
-        (Condition(test="not_in", path="a", value=[1, 2]), "a not in [1,2]"),
-        (Condition(test="at_least", path="a", value="1.2"), 'a at least "1.2"'),
-        (Condition(test="exists", path="a", value=True), "a exists"),
-        (Condition(test="exists", path="a", value=False), "a is absent"),
-        (Condition(test="not", of=(EQUALS,)), 'not a.b equals "x"'),
-        (Condition(test="all", of=(EQUALS, EQUALS)), '(a.b equals "x" and a.b equals "x")'),
-        (Condition(test="any", of=(EQUALS, EQUALS)), '(a.b equals "x" or a.b equals "x")'),
-        (Condition(test="every", path="rules", of=(EQUALS,)), 'every of rules: a.b equals "x"'),
-        (Condition(test="some", path="rules", of=(EQUALS,)), 'some of rules: a.b equals "x"'),
+        (Condition(operator="not_in", path="a", value=[1, 2]), "a not in [1,2]"),
+        (Condition(operator="at_least", path="a", value="1.2"), 'a at least "1.2"'),
+        (Condition(operator="exists", path="a", value=True), "a exists"),
+        (Condition(operator="exists", path="a", value=False), "a is absent"),
+        (Condition(operator="not", of=(EQUALS,)), 'not a.b equals "x"'),
+        (Condition(operator="all", of=(EQUALS, EQUALS)), '(a.b equals "x" and a.b equals "x")'),
+        (Condition(operator="any", of=(EQUALS, EQUALS)), '(a.b equals "x" or a.b equals "x")'),
+        (Condition(operator="every", path="rules", of=(EQUALS,)), 'every of rules: a.b equals "x"'),
+        (Condition(operator="some", path="rules", of=(EQUALS,)), 'some of rules: a.b equals "x"'),
     ],
 )
 def test_a_condition_reads_as_a_sentence(condition, text):
@@ -128,8 +128,8 @@ def test_a_condition_reads_as_a_sentence(condition, text):
 
 def test_every_test_of_a_condition_has_its_sentence():
     """No kind of condition prints its own repr."""
-    for test in Test:
-        assert "Condition(" not in str(Condition(test=test, path="a", value=1, of=(EQUALS,)))
+    for test in Operator:
+        assert "Condition(" not in str(Condition(operator=test, path="a", value=1, of=(EQUALS,)))
 
 
 @pytest.mark.parametrize("limit", [0, -1, True, 2.5, "25", None])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defender_remediate.errors import InvalidInputError, PlanAlteredError
-from defender_remediate.models.check import Check, CheckResult, CheckStatus
+from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.plan import (
     ABSENT,
@@ -28,14 +28,14 @@ TEXTS = st.text(max_size=12)
 BODIES = st.dictionaries(
     TEXTS, st.none() | st.booleans() | st.integers() | TEXTS | st.lists(TEXTS, max_size=2), max_size=3
 )
-CONDITIONS = st.builds(Condition, test=st.just("equals"), path=TEXTS, value=TEXTS | st.booleans() | st.none())
+CONDITIONS = st.builds(Condition, operator=st.just("equals"), path=TEXTS, value=TEXTS | st.booleans() | st.none())
 REQUESTS = st.builds(
     PlannedRequest, method=st.sampled_from(["PATCH", "PUT"]), path=TEXTS, api_version=TEXTS, body=BODIES
 )
 FINDINGS = st.lists(
     st.builds(
         CheckResult,
-        check=st.sampled_from(Check),
+        check=st.sampled_from(CheckName),
         status=st.sampled_from(CheckStatus),
         message=TEXTS,
         evidence=st.tuples(TEXTS),
@@ -62,7 +62,7 @@ STEPS = st.builds(
     fingerprint=TEXTS,
     permissions=st.tuples(TEXTS),
     check_results=FINDINGS,
-    compliant_when=CONDITIONS | CONDITIONS.map(lambda inner: Condition(test="not", of=(inner,))),
+    compliant_when=CONDITIONS | CONDITIONS.map(lambda inner: Condition(operator="not", of=(inner,))),
 )
 PLANS = st.builds(
     RemediationPlan,
@@ -107,7 +107,7 @@ EDITS = {
     "request": PlannedRequest(method="PUT", path="/x", api_version="1", body={}),
     "undo_request": PlannedRequest(method="PUT", path="/x", api_version="1", body={}),
     "fingerprint": "0" * 64,
-    "compliant_when": Condition(test="exists", path="x", value=True),
+    "compliant_when": Condition(operator="exists", path="x", value=True),
     "impact": "restart",
     "irreversible_keys": ("other",),
     "preserved": ("properties.x",),

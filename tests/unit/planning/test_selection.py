@@ -45,7 +45,7 @@ FIX = FixAction(
     parameters=(FixParameter(name="level", type="string", description="how much"),),
     policy_definition_ids=(POLICY,),
     permissions=("Microsoft.Storage/storageAccounts/write",),
-    compliant_when=Condition(test="exists", path="properties.a", value=True),
+    compliant_when=Condition(operator="exists", path="properties.a", value=True),
 )
 CATALOG = Catalog([FIX])
 COVERS = Scope.parse(GROUP).contains
@@ -238,7 +238,7 @@ def test_who_is_named_in_a_parameter_is_asked_for() -> None:
 
 def test_variants_are_candidates_side_by_side() -> None:
     """Which of them applies is not known yet; what stands in the way of one is kept for then."""
-    when = Condition(test="exists", path="kind", value=True)
+    when = Condition(operator="exists", path="kind", value=True)
     easy = attrs.evolve(FIX, variant="easy", applies_when=when, parameters=(), body={"properties": {"a": 1}})
     hard = attrs.evolve(FIX, variant="hard", applies_when=when)
     final = attrs.evolve(easy, variant="final", reversibility="none")
@@ -251,7 +251,7 @@ def test_variants_are_candidates_side_by_side() -> None:
 
 def test_what_only_one_variant_needs_may_be_missing() -> None:
     """It is missed where that variant applies; what all of them need is missed at once, and a wrong value always."""
-    when = Condition(test="exists", path="kind", value=True)
+    when = Condition(operator="exists", path="kind", value=True)
     hard, harder = (attrs.evolve(FIX, variant=name, applies_when=when) for name in ("hard", "harder"))
     easy = attrs.evolve(hard, variant="easy", parameters=(), body={"properties": {"a": 1}})
     check_parameters(choose([KEY], Catalog([easy, hard])), {})

@@ -48,7 +48,7 @@ def candidate(kind: str, **more: Any) -> Candidate:
         kind=kind,
         resource_type="Microsoft.Web/sites",
         api_version="2023-12-01",
-        compliant_when=Condition(test="exists", path="properties.a", value=True),
+        compliant_when=Condition(operator="exists", path="properties.a", value=True),
         **{"target": "config/web", "body": {"properties": {"a": 1}}, **more},
     )
     return Candidate(fix=fix, key="k", resource_id=SITE, values={})
@@ -104,7 +104,7 @@ def test_a_parameter_has_to_be_where_the_resource_is(bodies: dict[str, Any], pro
 def test_variants_are_unfolded_by_one_read() -> None:
     """The body is kept for what comes after; a fix that is alone needs no read, and one that is gone says so."""
     some = attrs.evolve(candidate("put", target=""), resource_id=SITE)
-    when = Condition(test="equals", path="kind", value="b")
+    when = Condition(operator="equals", path="kind", value="b")
     group = tuple(
         attrs.evolve(some, fix=attrs.evolve(some.fix, variant=name, applies_when=attrs.evolve(when, value=name)))
         for name in ("a", "b")

@@ -17,7 +17,7 @@ from defender_remediate.errors import (
     RequestError,
     ServiceError,
 )
-from defender_remediate.models.check import Check, CheckStatus
+from defender_remediate.models.check import CheckName, CheckStatus
 from defender_remediate.models.plan import PlannedRequest
 from defender_remediate.preflight import Preflight, Subscriptions
 from defender_remediate.preflight import attached as lists
@@ -162,7 +162,7 @@ def test_a_provider_is_read_once(sim: ArmSimulator, session: ArmSession, make_su
     assert [*providers.judge(make_subject()), *providers.judge(make_subject())] == []
     sim.unregister(sim.scopes[0], "Microsoft.Storage")
     (found,) = Providers(session).judge(make_subject())
-    assert (found.check, found.status) == (Check.PROVIDER, CheckStatus.BLOCKED)
+    assert (found.check, found.status) == (CheckName.PROVIDER, CheckStatus.BLOCKED)
     assert len(sim.requests) == 2
 
 
@@ -266,7 +266,7 @@ def test_an_exemption_is_for_the_policies_of_the_recommendation(
     assert sim.requests == []
     for _ in range(2):
         (found,) = policies.judge_exemptions(make_subject(policies=(TLS,)))
-        assert (found.check, found.status) == (Check.EXEMPTION, CheckStatus.BLOCKED)
+        assert (found.check, found.status) == (CheckName.EXEMPTION, CheckStatus.BLOCKED)
     assert policies.judge_exemptions(make_subject(policies=("00000000-0000-0000-0000-00000000000f",))) == ()
     assert len(sim.requests) == 3
 
@@ -315,7 +315,7 @@ def test_containers_are_read_only_for_what_would_cut_functions_off(
     assert containers.judge(files) == ()
     assert sim.requests == []
     (found,) = containers.judge(cutting)
-    assert (found.check, found.status) == (Check.FUNCTION_APP, CheckStatus.BLOCKED)
+    assert (found.check, found.status) == (CheckName.FUNCTION_APP, CheckStatus.BLOCKED)
 
 
 def preflight(session: ArmSession) -> Preflight:
@@ -355,14 +355,14 @@ def test_only_what_a_step_needs_is_read_first(
 
 
 ENDINGS = {
-    "subscription": ("^[^?]*/subscriptions/[^/?]+[?]", Check.SUBSCRIPTION),
-    "provider": ("/providers/Microsoft.Storage[?]", Check.PROVIDER),
-    "permissions": ("/permissions[?]", Check.PERMISSION),
-    "deny assignments": ("/denyAssignments", Check.DENY_ASSIGNMENT),
-    "locks": ("/locks", Check.LOCK),
-    "restrictions": ("/checkPolicyRestrictions", Check.POLICY),
-    "exemptions": ("/policyExemptions", Check.EXEMPTION),
-    "containers": ("/containers", Check.FUNCTION_APP),
+    "subscription": ("^[^?]*/subscriptions/[^/?]+[?]", CheckName.SUBSCRIPTION),
+    "provider": ("/providers/Microsoft.Storage[?]", CheckName.PROVIDER),
+    "permissions": ("/permissions[?]", CheckName.PERMISSION),
+    "deny assignments": ("/denyAssignments", CheckName.DENY_ASSIGNMENT),
+    "locks": ("/locks", CheckName.LOCK),
+    "restrictions": ("/checkPolicyRestrictions", CheckName.POLICY),
+    "exemptions": ("/policyExemptions", CheckName.EXEMPTION),
+    "containers": ("/containers", CheckName.FUNCTION_APP),
 }
 ANSWERS: dict[str, tuple[dict[str, Any], CheckStatus]] = {
     "403": ({"status": 403, "code": "AuthorizationFailed"}, CheckStatus.UNCHECKED),
@@ -394,7 +394,7 @@ def test_a_check_that_cannot_be_made_is_a_finding(
         read()
     found = [one for one in checks.check_results(subject) if one.check is check]
     assert [one.status for one in found] == [verdict]
-    assert all(one.check is check or one.check is Check.POLICY for one in checks.check_results(subject))
+    assert all(one.check is check or one.check is CheckName.POLICY for one in checks.check_results(subject))
 
 
 def test_what_an_endpoint_does_not_offer_is_not_asked_for_again(
@@ -408,7 +408,9 @@ def test_what_an_endpoint_does_not_offer_is_not_asked_for_again(
         finding for one in here for finding in checks.check_results(make_subject(at=one, allowSharedKeyAccess=False))
     ]
     assert {finding.status for finding in found} == {CheckStatus.WARNING}
-    counts = [sum(finding.check is check for finding in found) for check in (Check.PERMISSION, Check.FUNCTION_APP)]
+    counts = [
+        sum(finding.check is check for finding in found) for check in (CheckName.PERMISSION, CheckName.FUNCTION_APP)
+    ]
     assert counts[0] == len(here)
     assert counts[1] > 1
     assert len([path for path in paths(sim) if "permissions" in path or "containers" in path]) == 2
@@ -422,7 +424,7 @@ def test_who_the_caller_is_is_asked_once(
     checks = preflight(session)
     for _ in range(2):
         (found,) = checks.check_results(make_subject())
-        assert found.check is Check.DENY_ASSIGNMENT
+        assert found.check is CheckName.DENY_ASSIGNMENT
     assert found.status in (CheckStatus.BLOCKED, CheckStatus.UNCHECKED)
 
 
@@ -433,7 +435,7 @@ def test_a_place_that_is_gone_is_said_so(
     subject = make_subject()
     sim.set_subscription_state(sim.scopes[0], "Deleted")
     verdicts = {one.check: one.status for one in preflight(session).check_results(subject)}
-    assert verdicts[Check.SUBSCRIPTION] is CheckStatus.BLOCKED
-    assert verdicts[Check.LOCK] is CheckStatus.UNCHECKED
+    assert verdicts[CheckName.SUBSCRIPTION] is CheckStatus.BLOCKED
+    assert verdicts[CheckName.LOCK] is CheckStatus.UNCHECKED
     with pytest.raises(NotFoundError):
         lists.locks(session).at(subject.step.target_id)

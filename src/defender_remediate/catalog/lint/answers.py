@@ -13,7 +13,7 @@ from defender_remediate.catalog.lint.values import right, wrong
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.paths import look_up, member, split
 from defender_remediate.json_values import ABSENT
-from defender_remediate.models.condition import Condition, Test
+from defender_remediate.models.condition import Condition, Operator
 
 # Each part of a condition may be met or missed in many ways; so many of them are tried.
 _WAYS = 8
@@ -38,13 +38,13 @@ def missing(condition: Condition, body: Any, shape: Any) -> Iterator[Answer]:
 
 
 def _answers(condition: Condition, body: Any, shape: Any, *, wanted: bool) -> Iterator[Answer]:
-    if condition.test is Test.NOT:
+    if condition.operator is Operator.NOT:
         yield from _answers(condition.of[0], body, shape, wanted=not wanted)
-    elif condition.test in (Test.ALL, Test.ANY):
+    elif condition.operator in (Operator.ALL, Operator.ANY):
         # To meet all of several parts is as to miss any: every part has to give the same answer.
-        together = (condition.test is Test.ALL) is wanted
+        together = (condition.operator is Operator.ALL) is wanted
         yield from (_each_alike if together else _one_of_them)(condition, body, shape, wanted=wanted)
-    elif condition.test in (Test.SOME, Test.EVERY):
+    elif condition.operator in (Operator.SOME, Operator.EVERY):
         yield from _arrays(condition, body, shape, wanted=wanted)
     else:
         yield from _leaf(condition, body, shape, wanted=wanted)
@@ -94,7 +94,7 @@ def _arrays(condition: Condition, body: Any, shape: Any, *, wanted: bool) -> Ite
     where = condition.of[0]
     good = _elements(where, first, below, wanted=True)
     bad = _elements(where, first, below, wanted=False)
-    for elements, note in _of_elements(condition.test, good, bad, wanted=wanted):
+    for elements, note in _of_elements(condition.operator, good, bad, wanted=wanted):
         yield Answer(placed(body, parts, elements), f"{condition.path} {note}")
 
 
@@ -103,7 +103,7 @@ def _elements(where: Condition, first: Any, shape: Any, *, wanted: bool) -> list
     return [each for each in found if each.body is not ABSENT and holds(where, each.body) is wanted]
 
 
-def _of_elements(test: Test, good: list[Answer], bad: list[Answer], *, wanted: bool) -> Iterator[tuple[Any, str]]:
+def _of_elements(test: Operator, good: list[Answer], bad: list[Answer], *, wanted: bool) -> Iterator[tuple[Any, str]]:
     if not wanted:
         yield ABSENT, "is absent"
         yield [], "is empty"
@@ -111,7 +111,7 @@ def _of_elements(test: Test, good: list[Answer], bad: list[Answer], *, wanted: b
     for each in kept:
         yield [each.body], f"has an element where {each.note}"
     # One good element among bad ones is enough for some; one bad element among good ones is enough against every.
-    mixed = (test is Test.SOME) is wanted
+    mixed = (test is Operator.SOME) is wanted
     company = ({True: bad, False: good}[wanted] if mixed else kept)[:1]
     for each in kept[:2]:
         yield [*(other.body for other in company), each.body], f"has one more element, where {each.note}"

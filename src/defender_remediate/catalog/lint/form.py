@@ -14,7 +14,7 @@ from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.paths import join, split
 from defender_remediate.fixes.placeholders import names_in
 from defender_remediate.json_values import ABSENT
-from defender_remediate.models.condition import Condition, Test
+from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.fix import FixKind, ParameterType
 
 # Types without a PATCH of properties that no package describes.
@@ -155,7 +155,7 @@ def _beside_the_point(subject: Subject) -> Iterator[Objection]:
 def _asked(condition: Condition) -> Iterator[str]:
     if condition.path:
         yield condition.path
-    if condition.test not in (Test.SOME, Test.EVERY):
+    if condition.operator not in (Operator.SOME, Operator.EVERY):
         for part in condition.of:
             yield from _asked(part)
 
@@ -167,8 +167,8 @@ def _touches(path: str, asked: set[str]) -> bool:
 
 def _forbids(condition: Condition) -> bool:
     """Whether the condition says what must not be there, so that nothing at all meets it rightly."""
-    if condition.test in (Test.ALL, Test.ANY):
+    if condition.operator in (Operator.ALL, Operator.ANY):
         return any(_forbids(part) for part in condition.of)
-    return condition.test in (Test.NOT, Test.NOT_EQUALS, Test.NOT_IN) or (
-        condition.test is Test.EXISTS and not condition.value
+    return condition.operator in (Operator.NOT, Operator.NOT_EQUALS, Operator.NOT_IN) or (
+        condition.operator is Operator.EXISTS and not condition.value
     )

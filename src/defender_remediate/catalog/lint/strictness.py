@@ -14,8 +14,8 @@ from defender_remediate.catalog.lint.schemas import shape_at
 from defender_remediate.catalog.lint.values import is_versioned, stricter
 from defender_remediate.fixes.conditions import same
 from defender_remediate.fixes.paths import look_up, split
-from defender_remediate.models.condition import Condition, Test
-from defender_remediate.models.fix import ListMerge
+from defender_remediate.models.condition import Condition, Operator
+from defender_remediate.models.fix import ArrayStrategy
 
 
 def leaves_stricter_alone(subject: Subject) -> Iterator[Objection]:
@@ -41,8 +41,10 @@ def _is_lowered(subject: Subject, path: str, more: Any) -> bool:
 def asks_for_a_minimum(subject: Subject) -> Iterator[Objection]:
     """A version is compared as one: asked for exactly, a newer one would be a finding."""
     for part in subject.compliant_when.parts():
-        wanted = part.value if part.test is Test.IN else (part.value,)
-        if part.test not in (Test.EQUALS, Test.IN) or not all(is_versioned(part.path, value) for value in wanted):
+        wanted = part.value if part.operator is Operator.IN else (part.value,)
+        if part.operator not in (Operator.EQUALS, Operator.IN) or not all(
+            is_versioned(part.path, value) for value in wanted
+        ):
             continue
         shape = shape_at(subject.shape, split(part.path))
         above = {more for value in wanted for more in stricter(part.path, value, shape)} - set(wanted)
@@ -51,11 +53,11 @@ def asks_for_a_minimum(subject: Subject) -> Iterator[Objection]:
 
 
 def _asks_for_least(part: Condition, path: str) -> bool:
-    return part.test is Test.AT_LEAST and fold(part.path) == fold(path)
+    return part.operator is Operator.AT_LEAST and fold(part.path) == fold(path)
 
 
 def replaces_no_array_unasked(subject: Subject) -> Iterator[Objection]:
     """An array that is replaced loses what somebody put there."""
-    for path, how in subject.fix.lists.items():
-        if ListMerge.parse(str(how))[0] is ListMerge.REPLACE:
+    for path, how in subject.fix.array_strategies.items():
+        if ArrayStrategy.parse(str(how))[0] is ArrayStrategy.REPLACE:
             yield warning(f"replaces the array at {path}: what is there is lost")

@@ -9,7 +9,7 @@ from typing import Any
 from defender_remediate.casing import fold
 from defender_remediate.fixes.conditions import same, version
 from defender_remediate.json_values import ABSENT
-from defender_remediate.models.condition import Condition, Test
+from defender_remediate.models.condition import Condition, Operator
 
 STRANGER = "stranger"
 # Words of Azure of which each is stricter than the one before it, and where they mean that.
@@ -29,12 +29,12 @@ _LAST_NUMBER = re.compile(r"(\d+)(?!.*\d)")
 
 def wrong(leaf: Condition, shape: Any = ABSENT) -> Iterator[Any]:
     """Values that answer the question of a leaf with no, most of the time; the caller judges each of them."""
-    yield from _WRONG[leaf.test](leaf.value, shape)
+    yield from _WRONG[leaf.operator](leaf.value, shape)
 
 
 def right(leaf: Condition, shape: Any = ABSENT) -> Iterator[Any]:
     """Values that answer the question of a leaf with yes, most of the time; the caller judges each of them."""
-    yield from _RIGHT[leaf.test](leaf.value, shape)
+    yield from _RIGHT[leaf.operator](leaf.value, shape)
 
 
 def stricter(path: str, value: Any, shape: Any = ABSENT) -> Iterator[Any]:
@@ -167,24 +167,24 @@ def _holding(value: Any, shape: Any) -> Iterator[Any]:
         yield from ([value], [opposite(value), value])
 
 
-_Values = Mapping[Test, Callable[[Any, Any], Iterator[Any]]]
+_Values = Mapping[Operator, Callable[[Any, Any], Iterator[Any]]]
 _WRONG: _Values = {
-    Test.EQUALS: _not_equal,
-    Test.NOT_EQUALS: lambda value, _: iter((value,)),
-    Test.IN: _none_of,
-    Test.NOT_IN: _one_of,
-    Test.EXISTS: _missing,
-    Test.AT_LEAST: _below,
-    Test.CONTAINS: _without,
-    Test.MATCHES: lambda *_: iter((ABSENT, "", "~")),
+    Operator.EQUALS: _not_equal,
+    Operator.NOT_EQUALS: lambda value, _: iter((value,)),
+    Operator.IN: _none_of,
+    Operator.NOT_IN: _one_of,
+    Operator.EXISTS: _missing,
+    Operator.AT_LEAST: _below,
+    Operator.CONTAINS: _without,
+    Operator.MATCHES: lambda *_: iter((ABSENT, "", "~")),
 }
 _RIGHT: _Values = {
-    Test.EQUALS: lambda value, _: iter((value,)),
-    Test.NOT_EQUALS: _unlike,
-    Test.IN: _one_of,
-    Test.NOT_IN: _none_of,
-    Test.EXISTS: _existing,
-    Test.AT_LEAST: _above,
-    Test.CONTAINS: _holding,
-    Test.MATCHES: lambda value, _: iter((example(value), STRANGER, "1")),
+    Operator.EQUALS: lambda value, _: iter((value,)),
+    Operator.NOT_EQUALS: _unlike,
+    Operator.IN: _one_of,
+    Operator.NOT_IN: _none_of,
+    Operator.EXISTS: _existing,
+    Operator.AT_LEAST: _above,
+    Operator.CONTAINS: _holding,
+    Operator.MATCHES: lambda value, _: iter((example(value), STRANGER, "1")),
 }

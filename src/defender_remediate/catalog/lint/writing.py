@@ -19,7 +19,7 @@ from defender_remediate.fixes.merge import NO_IDENTITY, difference, merge_patch,
 from defender_remediate.fixes.paths import join, look_up, split
 from defender_remediate.fixes.restore import restoration
 from defender_remediate.json_values import ABSENT, thaw
-from defender_remediate.models.fix import FixAction, FixKind, ListMerge
+from defender_remediate.models.fix import ArrayStrategy, FixAction, FixKind
 from defender_remediate.models.plan import PropertyChange, SkipReason
 
 
@@ -33,7 +33,7 @@ def closes(subject: Subject, trial: Trial) -> Iterator[Objection]:
 
 def _has_nothing_to_lay_over(fix: FixAction, before: Any) -> bool:
     """Whether the fix is for each element of an array that has none: planning then says so, and writes nothing."""
-    arrays = (path for path, how in fix.lists.items() if how == ListMerge.EACH)
+    arrays = (path for path, how in fix.array_strategies.items() if how == ArrayStrategy.EACH)
     return any(look_up(before, path) in (ABSENT, None, ()) for path in arrays)
 
 
@@ -110,14 +110,14 @@ def _is_within(path: str, named: frozenset[str]) -> bool:
 def _loses(change: PropertyChange, subject: Subject) -> bool:
     """Whether something is gone that the fix had to keep: an element, a member of one, a word of a joined text."""
     before, after = change.before, change.after
-    said = next((how for path, how in subject.fix.lists.items() if fold(path) == fold(change.path)), "")
-    how = ListMerge.parse(str(said))[0] if said else None
-    if isinstance(before, (list, tuple)) and isinstance(after, (list, tuple)) and how is not ListMerge.REPLACE:
+    said = next((how for path, how in subject.fix.array_strategies.items() if fold(path) == fold(change.path)), "")
+    how = ArrayStrategy.parse(str(said))[0] if said else None
+    if isinstance(before, (list, tuple)) and isinstance(after, (list, tuple)) and how is not ArrayStrategy.REPLACE:
         return _loses_elements(before, after, look_up(subject.desired, change.path))
     if (
         isinstance(before, str)
         and isinstance(after, str)
-        and (how is ListMerge.UNION or change.path == "identity.type")
+        and (how is ArrayStrategy.UNION or change.path == "identity.type")
     ):
         return not _words(before) - {"none", ""} <= _words(after)
     return False

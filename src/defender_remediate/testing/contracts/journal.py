@@ -94,7 +94,7 @@ _STEP = RemediationStep(
         method="PATCH", path=_TARGET, api_version="2023-01-01", body={"properties": {"open": False}}
     ),
     fingerprint="f" * 64,
-    compliant_when=Condition(test="equals", path="properties.open", value=False),
+    compliant_when=Condition(operator="equals", path="properties.open", value=False),
 )
 
 

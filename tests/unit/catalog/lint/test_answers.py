@@ -10,7 +10,7 @@ from defender_remediate.catalog.lint.answers import meeting, missing, placed
 from defender_remediate.catalog.lint.values import example, stricter
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.json_values import ABSENT
-from defender_remediate.models.condition import Condition, Test
+from defender_remediate.models.condition import Condition, Operator
 
 SHAPE = {
     "mode": ["Off", "On", "Strict"],
@@ -22,17 +22,17 @@ SHAPE = {
 }
 
 
-def leaf(path: str, value: Any, test: Test = Test.EQUALS) -> Condition:
+def leaf(path: str, value: Any, test: Operator = Operator.EQUALS) -> Condition:
     """A condition about one member."""
-    return Condition(test=test, path=path, value=value)
+    return Condition(operator=test, path=path, value=value)
 
 
-def joined(test: Test, *parts: Condition, path: str = "") -> Condition:
+def joined(test: Operator, *parts: Condition, path: str = "") -> Condition:
     """A condition of several, or about elements."""
-    return Condition(test=test, path=path, of=parts)
+    return Condition(operator=test, path=path, of=parts)
 
 
-OPEN_PORT = joined(Test.ALL, leaf("name", "in"), leaf("port", 22))
+OPEN_PORT = joined(Operator.ALL, leaf("name", "in"), leaf("port", 22))
 CONDITIONS = [
     leaf("mode", "On"),
     leaf("free", "x"),
@@ -41,28 +41,28 @@ CONDITIONS = [
     leaf("object", {"a": 1}),
     leaf("list", [1]),
     leaf("null", None),
-    leaf("mode", "Off", Test.NOT_EQUALS),
-    leaf("mode", ["On", "Strict"], Test.IN),
-    leaf("free", ["x"], Test.IN),
-    leaf("mode", ["Off"], Test.NOT_IN),
-    leaf("free", True, Test.EXISTS),
-    leaf("free", False, Test.EXISTS),
-    leaf("tls", "TLS1_2", Test.AT_LEAST),
-    leaf("version", "1.2", Test.AT_LEAST),
-    leaf("days", 90, Test.AT_LEAST),
-    leaf("words", "a", Test.CONTAINS),
-    leaf("bypass", "AzureServices", Test.CONTAINS),
-    leaf("unknown", "a", Test.CONTAINS),
-    leaf("free", "(a|b).*", Test.MATCHES),
+    leaf("mode", "Off", Operator.NOT_EQUALS),
+    leaf("mode", ["On", "Strict"], Operator.IN),
+    leaf("free", ["x"], Operator.IN),
+    leaf("mode", ["Off"], Operator.NOT_IN),
+    leaf("free", True, Operator.EXISTS),
+    leaf("free", False, Operator.EXISTS),
+    leaf("tls", "TLS1_2", Operator.AT_LEAST),
+    leaf("version", "1.2", Operator.AT_LEAST),
+    leaf("days", 90, Operator.AT_LEAST),
+    leaf("words", "a", Operator.CONTAINS),
+    leaf("bypass", "AzureServices", Operator.CONTAINS),
+    leaf("unknown", "a", Operator.CONTAINS),
+    leaf("free", "(a|b).*", Operator.MATCHES),
     leaf("words[1]", "x"),
-    joined(Test.NOT, leaf("mode", "Off")),
-    joined(Test.ALL, leaf("mode", "On"), leaf("days", 30)),
-    joined(Test.ANY, leaf("mode", "On"), leaf("days", 30)),
-    joined(Test.NOT, joined(Test.ALL, leaf("mode", "On"), leaf("days", 30))),
-    joined(Test.SOME, OPEN_PORT, path="rules"),
-    joined(Test.EVERY, leaf("port", 22, Test.NOT_EQUALS), path="rules"),
-    joined(Test.NOT, joined(Test.SOME, OPEN_PORT, path="rules")),
-    joined(Test.SOME, leaf("", ".+", Test.MATCHES), path="words"),
+    joined(Operator.NOT, leaf("mode", "Off")),
+    joined(Operator.ALL, leaf("mode", "On"), leaf("days", 30)),
+    joined(Operator.ANY, leaf("mode", "On"), leaf("days", 30)),
+    joined(Operator.NOT, joined(Operator.ALL, leaf("mode", "On"), leaf("days", 30))),
+    joined(Operator.SOME, OPEN_PORT, path="rules"),
+    joined(Operator.EVERY, leaf("port", 22, Operator.NOT_EQUALS), path="rules"),
+    joined(Operator.NOT, joined(Operator.SOME, OPEN_PORT, path="rules")),
+    joined(Operator.SOME, leaf("", ".+", Operator.MATCHES), path="words"),
 ]
 
 
@@ -82,14 +82,14 @@ def test_both_answers(condition: Condition, shape: Any) -> None:
 
 def test_each_part_is_missed_alone() -> None:
     """Of several parts each is missed while the others are met, and all are missed together."""
-    condition = joined(Test.ALL, leaf("mode", "On"), leaf("tls", "TLS1_2", Test.AT_LEAST))
+    condition = joined(Operator.ALL, leaf("mode", "On"), leaf("tls", "TLS1_2", Operator.AT_LEAST))
     found = {(each.body.get("mode"), each.body.get("tls")) for each in missing(condition, {}, SHAPE)}
     assert {("Off", "TLS1_2"), ("On", "TLS1_0"), (None, None)} <= found
 
 
 def test_stricter_bodies_are_met() -> None:
     """A condition is also met by more than it asks."""
-    found = [each.body["tls"] for each in meeting(leaf("tls", "TLS1_2", Test.AT_LEAST), {}, SHAPE)]
+    found = [each.body["tls"] for each in meeting(leaf("tls", "TLS1_2", Operator.AT_LEAST), {}, SHAPE)]
     assert found == ["TLS1_2", "TLS1_3"]
 
 

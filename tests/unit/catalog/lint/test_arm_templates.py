@@ -10,7 +10,7 @@ import pytest
 from defender_remediate.catalog import Catalog, Law
 from defender_remediate.catalog.lint.template_resources import UNKNOWN, evaluated_resources
 from defender_remediate.json_values import thaw
-from defender_remediate.models.condition import Condition, Test
+from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.fix import FixAction
 
 SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
@@ -44,7 +44,7 @@ def resource(**members: Any) -> dict[str, Any]:
     }
 
 
-LOGGED = Condition(test=Test.EQUALS, path="enabled", value=True)
+LOGGED = Condition(operator=Operator.EQUALS, path="enabled", value=True)
 RIGHT = FixAction(
     key="k",
     title="Logs should be kept",
@@ -56,7 +56,9 @@ RIGHT = FixAction(
     template_name="mine.json",
     template_parameters={"name": "mine"},
     compliant_when=Condition(
-        test=Test.SOME, path="value", of=(Condition(test=Test.SOME, path="properties.logs", of=(LOGGED,)),)
+        operator=Operator.SOME,
+        path="value",
+        of=(Condition(operator=Operator.SOME, path="properties.logs", of=(LOGGED,)),),
     ),
     impact_reason="the workspace bills",
     reversibility="conditional",
@@ -187,9 +189,13 @@ def test_private_endpoints_are_seen_on_the_resource() -> None:
     fixes = [fix for fix in Catalog.bundled() if fix.template_name == "private-endpoint.json"]
     assert fixes
     unapproved = Condition(
-        test=Test.SOME,
+        operator=Operator.SOME,
         path="properties.privateEndpointConnections",
-        of=(Condition(test=Test.EQUALS, path="properties.privateLinkServiceConnectionState.status", value="Pending"),),
+        of=(
+            Condition(
+                operator=Operator.EQUALS, path="properties.privateLinkServiceConnectionState.status", value="Pending"
+            ),
+        ),
     )
     found = problems(attrs.evolve(fixes[0], compliant_when=unapproved))
     assert (Law.CLOSES, "what the template deploys does not meet the condition") in found

@@ -11,7 +11,7 @@ import pytest
 
 from defender_remediate.catalog import Catalog, CatalogProblem, Law, ProblemSeverity
 from defender_remediate.catalog.__main__ import main
-from defender_remediate.models.condition import Condition, Test
+from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.fix import FixAction, FixParameter
 
 STORAGE = "Microsoft.Storage/storageAccounts"
@@ -22,7 +22,7 @@ RIGHT = FixAction(
     resource_type=STORAGE,
     api_version="2025-08-01",
     body={"properties": {"minimumTlsVersion": "TLS1_2"}},
-    compliant_when=Condition(test=Test.AT_LEAST, path="properties.minimumTlsVersion", value="TLS1_2"),
+    compliant_when=Condition(operator=Operator.AT_LEAST, path="properties.minimumTlsVersion", value="TLS1_2"),
     permissions=(f"{STORAGE}/read", f"{STORAGE}/write"),
 )
 PARAMETER = FixParameter(name="level", type="string", description="How strict it is.")
@@ -34,9 +34,9 @@ BLOBS: dict[str, Any] = {
 }
 
 
-def leaf(path: str, value: Any, test: Test = Test.EQUALS) -> Condition:
+def leaf(path: str, value: Any, test: Operator = Operator.EQUALS) -> Condition:
     """A condition about one member."""
-    return Condition(test=test, path=path, value=value)
+    return Condition(operator=test, path=path, value=value)
 
 
 def changed(**members: Any) -> FixAction:
@@ -74,7 +74,7 @@ ERRORS = [
     (writing("allowBlobPublicAccess", True, compliant_when=leaf("properties.allowBlobPublicAccess", False)),
      Law.CLOSES, "where properties.allowBlobPublicAccess is absent: its change would not bring about"),
     (writing("allowSharedKeyAccess", False,
-             compliant_when=Condition(test=Test.ALL, of=(leaf("properties.allowSharedKeyAccess", False),
+             compliant_when=Condition(operator=Operator.ALL, of=(leaf("properties.allowSharedKeyAccess", False),
                                                          leaf("kind", "StorageV2")))),
      Law.CLOSES, "its change would not bring about"),
     # Its way back.
@@ -90,9 +90,9 @@ ERRORS = [
     (writing("encryption", {"services": []}, compliant_when=leaf("properties.encryption.services", [])),
      Law.SCHEMA, "must be an object"),
     (changed(body={"zones": "1"}, compliant_when=leaf("zones", "1")), Law.SCHEMA, "zones must be an array, got '1'"),
-    (changed(body={"zones": [1]}, lists={"zones": "replace"}, compliant_when=leaf("zones", 1, Test.CONTAINS)),
+    (changed(body={"zones": [1]}, array_strategies={"zones": "replace"}, compliant_when=leaf("zones", 1, Operator.CONTAINS)),
      Law.SCHEMA, "zones[0] must be a text, got 1"),
-    (changed(body=None, remove=("properties.nothing",), compliant_when=leaf("properties.nothing", False, Test.EXISTS)),
+    (changed(body=None, remove=("properties.nothing",), compliant_when=leaf("properties.nothing", False, Operator.EXISTS)),
      Law.SCHEMA, "knows no such member that may be set"),
     (changed(body={"properties": {"keyPolicy": {"keyExpirationPeriodInDays": True}}},
              compliant_when=leaf("properties.keyPolicy.keyExpirationPeriodInDays", True)),
@@ -100,7 +100,7 @@ ERRORS = [
     # What is stricter.
     (writing("minimumTlsVersion", "TLS1_2"), Law.STRICTER, "TLS1_3 would be a finding; use at_least"),
     (writing("minimumTlsVersion", "TLS1_2",
-             compliant_when=leaf("properties.minimumTlsVersion", ["TLS1_2"], Test.IN)),
+             compliant_when=leaf("properties.minimumTlsVersion", ["TLS1_2"], Operator.IN)),
      Law.STRICTER, "properties.minimumTlsVersion = 'TLS1_3' is stricter than 'TLS1_2', and would be replaced by it"),
     (changed(**BLOBS, body={"properties": {"deleteRetentionPolicy": {"days": 30}}}, compliant_when=leaf(DAYS, 30)),
      Law.STRICTER, f"{DAYS} = 31 is stricter than 30"),
@@ -156,7 +156,7 @@ WARNINGS = [
     (writing("isHnsEnabled", True), Law.KIND, "a PATCH does not take properties.isHnsEnabled"),
     (writing("isLocalUserEnabled", False, permissions=(*RIGHT.permissions, "Microsoft.Resources/deployments/read")),
      Law.PERMISSIONS, "permissions of a deployment are named"),
-    (changed(body={"zones": ["1"]}, lists={"zones": "replace"}, compliant_when=leaf("zones", "1", Test.CONTAINS)),
+    (changed(body={"zones": ["1"]}, array_strategies={"zones": "replace"}, compliant_when=leaf("zones", "1", Operator.CONTAINS)),
      Law.STRICTER, "replaces the array at zones"),
     (writing("minimumTlsVersion", "${level}", compliant_when=RIGHT.compliant_when,
              parameters=(attrs.evolve(PARAMETER, type="guid", default="11111111-1111-1111-1111-111111111111"),)),
@@ -177,14 +177,19 @@ def test_a_warning(fix: FixAction, law: Law, message: str) -> None:
 
 def test_a_target_that_would_count_though_it_is_not_there() -> None:
     """Where anything at all will do, nothing will do too; where something is forbidden, nothing is rightly enough."""
-    anything = Condition(test=Test.ANY, of=(RIGHT.compliant_when, Condition(test=Test.NOT, of=(RIGHT.compliant_when,))))
+    anything = Condition(
+        operator=Operator.ANY, of=(RIGHT.compliant_when, Condition(operator=Operator.NOT, of=(RIGHT.compliant_when,)))
+    )
     forbidden = Condition(
-        test=Test.ALL,
-        of=(Condition(test=Test.NOT, of=(leaf("properties.isSftpEnabled", True),)), leaf("x", 1, Test.NOT_EQUALS)),
+        operator=Operator.ALL,
+        of=(
+            Condition(operator=Operator.NOT, of=(leaf("properties.isSftpEnabled", True),)),
+            leaf("x", 1, Operator.NOT_EQUALS),
+        ),
     )
     messages = [each.message for each in Catalog().check(fixes=changed(compliant_when=anything))]
     assert "a target that does not exist would count as compliant" not in messages
-    always = attrs.evolve(anything, of=(RIGHT.compliant_when, Condition(test=Test.ALL, of=())))
+    always = attrs.evolve(anything, of=(RIGHT.compliant_when, Condition(operator=Operator.ALL, of=())))
     messages = [each.message for each in Catalog().check(fixes=changed(compliant_when=always))]
     assert "a target that does not exist would count as compliant" in messages
     messages = [
@@ -195,7 +200,7 @@ def test_a_target_that_would_count_though_it_is_not_there() -> None:
 
 def test_an_exact_version_beside_a_minimum() -> None:
     """Where a minimum is asked of the same member, an exact word beside it does no harm."""
-    either = Condition(test=Test.ANY, of=(leaf("properties.minimumTlsVersion", "TLS1_2"), RIGHT.compliant_when))
+    either = Condition(operator=Operator.ANY, of=(leaf("properties.minimumTlsVersion", "TLS1_2"), RIGHT.compliant_when))
     assert Catalog().check(fixes=changed(compliant_when=either)) == ()
 
 

@@ -12,14 +12,14 @@ from defender_remediate.catalog.lint.samples import resource_id, sample, values_
 from defender_remediate.catalog.lint.schemas import facts_of, inner, misfits, shape_at
 from defender_remediate.catalog.lint.target import Target, target_of
 from defender_remediate.json_values import ABSENT
-from defender_remediate.models.condition import Condition, Test
+from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.fix import FixAction, FixParameter
 
 
 def fix(**members: Any) -> FixAction:
     """A fix that writes to somewhere."""
     members = {"resource_type": "Microsoft.Web/sites", "kind": "put", "body": {"a": 1}, **members}
-    condition = Condition(test=Test.EQUALS, path="a", value=1)
+    condition = Condition(operator=Operator.EQUALS, path="a", value=1)
     return FixAction(key="k", title="t", api_version="2025-01-01", compliant_when=condition, **members)
 
 
@@ -151,7 +151,7 @@ def test_samples(parameter: FixParameter, value: Any) -> None:
     """A sample is what the parameter would take."""
     found = sample(parameter)
     assert found == value
-    assert parameter.type.takes(found)
+    assert parameter.type.accepts(found)
 
 
 def test_sample_ids() -> None:

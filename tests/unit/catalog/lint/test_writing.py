@@ -15,7 +15,7 @@ from defender_remediate.catalog.lint.writing import (
     is_empty_the_second_time,
     says_how_good_its_way_back_is,
 )
-from defender_remediate.models.condition import Condition, Test
+from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.fix import FixAction
 from defender_remediate.models.plan import PropertyChange
 
@@ -30,18 +30,18 @@ def fix(body: Any, condition: Condition, **members: Any) -> FixAction:
 
 HTTPS = fix(
     {"properties": {"supportsHttpsTrafficOnly": True}},
-    Condition(test=Test.EQUALS, path="properties.supportsHttpsTrafficOnly", value=True),
+    Condition(operator=Operator.EQUALS, path="properties.supportsHttpsTrafficOnly", value=True),
 )
 RULES = Condition(
-    test=Test.SOME,
+    operator=Operator.SOME,
     path="properties.networkAcls.ipRules",
-    of=(Condition(test=Test.EQUALS, path="value", value="10.0.0.0/8"),),
+    of=(Condition(operator=Operator.EQUALS, path="value", value="10.0.0.0/8"),),
 )
 ADDED = fix({"properties": {"networkAcls": {"ipRules": [{"value": "10.0.0.0/8"}]}}}, RULES)
 BYPASS = fix(
     {"properties": {"networkAcls": {"bypass": "AzureServices"}}},
-    Condition(test=Test.CONTAINS, path="properties.networkAcls.bypass", value="AzureServices"),
-    lists={"properties.networkAcls.bypass": "union"},
+    Condition(operator=Operator.CONTAINS, path="properties.networkAcls.bypass", value="AzureServices"),
+    array_strategies={"properties.networkAcls.bypass": "union"},
 )
 
 
@@ -113,7 +113,7 @@ def test_a_way_back_that_leads_elsewhere() -> None:
 
 def test_tags_come_back_whole() -> None:
     """Azure replaces tags whole, also in a PATCH: a tag that a fix added is gone after the way back."""
-    condition = Condition(test=Test.EQUALS, path="tags.state", value="fixed")
+    condition = Condition(operator=Operator.EQUALS, path="tags.state", value="fixed")
     about = subject(fix({"tags": {"state": "fixed"}}, condition, kind="patch"))
     assert about.trials
     assert not "".join(said(has_a_way_back(about, trial)) for trial in about.trials)
@@ -135,8 +135,12 @@ def test_nothing_is_asked_of_a_refusal() -> None:
 def test_an_array_without_elements() -> None:
     """A fix for each element writes nothing where there is none, and nobody calls that a mistake."""
     path = "properties.networkAcls.ipRules"
-    rule = Condition(test=Test.EVERY, path=path, of=(Condition(test=Test.EQUALS, path="action", value="Allow"),))
-    each = fix({"properties": {"networkAcls": {"ipRules": [{"action": "Allow"}]}}}, rule, lists={path: "each"})
+    rule = Condition(
+        operator=Operator.EVERY, path=path, of=(Condition(operator=Operator.EQUALS, path="action", value="Allow"),)
+    )
+    each = fix(
+        {"properties": {"networkAcls": {"ipRules": [{"action": "Allow"}]}}}, rule, array_strategies={path: "each"}
+    )
     about = subject(each)
     assert {trial.verdict.accepted == () for trial in about.trials} == {True, False}
     assert not "".join(said(closes(about, trial)) for trial in about.trials)
@@ -153,7 +157,9 @@ def test_what_has_no_exact_way_back() -> None:
 
 def test_other_bodies() -> None:
     """Any body of the type may be tried; one that is compliant, or that the fix does not apply to, is none."""
-    about = subject(attrs.evolve(HTTPS, applies_when=Condition(test=Test.EQUALS, path="kind", value="StorageV2")))
+    about = subject(
+        attrs.evolve(HTTPS, applies_when=Condition(operator=Operator.EQUALS, path="kind", value="StorageV2"))
+    )
     assert tried_on(about, {"kind": "StorageV2"}, "it is so") is not None
     assert tried_on(about, {"kind": "Storage"}, "it is so") is None
     assert tried_on(about, {"kind": "StorageV2", "properties": {"supportsHttpsTrafficOnly": True}}, "it is so") is None

@@ -18,7 +18,7 @@ from defender_remediate.errors import (
     RequestError,
     ServiceError,
 )
-from defender_remediate.models.check import Check, CheckResult, CheckStatus
+from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
 from defender_remediate.models.plan import RemediationStep, SkippedResource, SkipReason
 from defender_remediate.models.waivers import check_waivers, split
 from defender_remediate.preflight.unavailable import failed, is_not_offered
@@ -52,7 +52,7 @@ def test_what_stops_a_step_becomes_a_skip(make_step: Callable[..., RemediationSt
 
 def test_a_waiver_keeps_the_step_and_the_finding(make_step: Callable[..., RemediationStep]) -> None:
     """Of that check only; what does not stop anything needs none."""
-    waive = {Check.LOCK: "it goes away tonight", Check.OWNERSHIP: "unneeded"}
+    waive = {CheckName.LOCK: "it goes away tonight", CheckName.OWNERSHIP: "unneeded"}
     step = decided(make_step(), [LOCKED, OWNED], waive)
     assert isinstance(step, RemediationStep)
     assert [(one.status, one.waived_because) for one in step.check_results] == [
@@ -60,7 +60,7 @@ def test_a_waiver_keeps_the_step_and_the_finding(make_step: Callable[..., Remedi
         (CheckStatus.WARNING, ""),
     ]
     assert isinstance(decided(make_step(), [LOCKED, UNREAD], waive), SkippedResource)
-    assert isinstance(decided(make_step(), [UNREAD], {Check.POLICY: "known"}), RemediationStep)
+    assert isinstance(decided(make_step(), [UNREAD], {CheckName.POLICY: "known"}), RemediationStep)
 
 
 def test_a_finding_says_itself_in_one_line() -> None:
@@ -96,7 +96,7 @@ def test_a_wrong_waiver_of_a_check_is_refused(wrong: Any) -> None:
 def test_waivers_are_taken_by_their_names() -> None:
     """None waives nothing."""
     assert check_waivers(None) == check_waivers({}) == {}
-    assert check_waivers({"private_endpoint": " why "}) == {Check.PRIVATE_ENDPOINT: "why"}
+    assert check_waivers({"private_endpoint": " why "}) == {CheckName.PRIVATE_ENDPOINT: "why"}
 
 
 def test_one_mapping_takes_checks_and_guards() -> None:
@@ -156,12 +156,12 @@ def test_an_endpoint_without_the_collection_is_told_from_a_failure(
 ) -> None:
     """The one way past a check that was not made."""
     assert is_not_offered(error) is expected
-    assert failed(Check.LOCK, "locks", error).status is (CheckStatus.WARNING if expected else CheckStatus.UNCHECKED)
+    assert failed(CheckName.LOCK, "locks", error).status is (CheckStatus.WARNING if expected else CheckStatus.UNCHECKED)
 
 
 def test_a_failure_names_the_error_and_reads_the_same_each_time() -> None:
     """What differs from time to time, such as a tracking id, is left out: a digest covers findings."""
-    found = failed(Check.LOCK, "locks", answered(403, "AuthorizationFailed", ForbiddenError, hint="ask for it"))
+    found = failed(CheckName.LOCK, "locks", answered(403, "AuthorizationFailed", ForbiddenError, hint="ask for it"))
     assert found == CheckResult(
         check="lock",
         status="unchecked",
@@ -169,10 +169,10 @@ def test_a_failure_names_the_error_and_reads_the_same_each_time() -> None:
         evidence=("GET /x/locks?api-version=1",),
         advice='ask for it; or pass waive={"lock": "why"}',
     )
-    cut = failed(Check.LOCK, "locks", ConnectionCutError("at 0x7f3a"))
+    cut = failed(CheckName.LOCK, "locks", ConnectionCutError("at 0x7f3a"))
     assert (cut.message, cut.evidence) == ("locks could not be read: no answer came", ())
     assert 'waive={"lock": "why"}' in cut.advice
-    broken = failed(Check.LOCK, "locks", MalformedResponseError("GET /x: not JSON"))
+    broken = failed(CheckName.LOCK, "locks", MalformedResponseError("GET /x: not JSON"))
     assert (broken.message, broken.evidence) == ("locks could not be read: the answer is broken", ("GET /x: not JSON",))
-    absent = failed(Check.LOCK, "locks", answered(404, "", NotFoundError))
+    absent = failed(CheckName.LOCK, "locks", answered(404, "", NotFoundError))
     assert absent.message.startswith("this endpoint does not offer locks (404)")

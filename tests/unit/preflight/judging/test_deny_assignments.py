@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from defender_remediate.errors import MalformedResponseError
-from defender_remediate.models.check import Check, CheckResult, CheckStatus
+from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
 from defender_remediate.preflight.deny_assignments import EVERYONE, DenyAssignment, judge
 from defender_remediate.preflight.subject import Demand
 
@@ -57,7 +57,7 @@ def test_what_is_denied_to_everyone_blocks() -> None:
 
     (found,) = judge(DEMAND, [assignment()], unasked)
     assert found == CheckResult(
-        check=Check.DENY_ASSIGNMENT,
+        check=CheckName.DENY_ASSIGNMENT,
         status=CheckStatus.BLOCKED,
         message="the deny assignment 'managed' forbids Microsoft.Storage/storageAccounts/write",
         evidence=(f"{GROUP}/providers/Microsoft.Authorization/denyAssignments/d",),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from defender_remediate.models.check import Check, CheckStatus
+from defender_remediate.models.check import CheckName, CheckStatus
 from defender_remediate.preflight.exemptions import Exemption, in_force, judge
 
 SUBSCRIPTION = "/subscriptions/11111111-2222-3333-4444-555555555555"
@@ -77,7 +77,7 @@ def test_it_says_who_decided_what_until_when() -> None:
     """The category and the end are in the message, the id is the evidence."""
     own = exemption(displayName="Old clients", expiresOn=(NOW + timedelta(days=9)).isoformat())
     (found,) = judge(["p-1"], [own], MEMBERS)
-    assert found.check is Check.EXEMPTION
+    assert found.check is CheckName.EXEMPTION
     assert found.message == "the exemption 'Old clients' (Waiver) accepts this until 2026-12-02"
     assert found.evidence == (own.id,)
     (endless,) = judge(["p-1"], [exemption(exemptionCategory=None, resourceSelectors=[{"name": "s"}])], MEMBERS)

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from defender_remediate.models.check import Check, CheckStatus
+from defender_remediate.models.check import CheckName, CheckStatus
 from defender_remediate.models.plan import PlannedRequest
 from defender_remediate.preflight.locks import Lock, judge
 from defender_remediate.preflight.subject import Subject
@@ -30,7 +30,7 @@ def test_a_read_only_lock_blocks_from_wherever_it_is_inherited(
 ) -> None:
     """Its notes say whom to ask."""
     (found,) = judge(make_subject(), [lock(scope, notes="ask Kim")])
-    assert (found.check, found.status) == (Check.LOCK, CheckStatus.BLOCKED)
+    assert (found.check, found.status) == (CheckName.LOCK, CheckStatus.BLOCKED)
     assert found.message == "a lock (ReadOnly) forbids writes"
     assert found.evidence == (f"{scope}/providers/Microsoft.Authorization/locks/l (ask Kim)",)
 

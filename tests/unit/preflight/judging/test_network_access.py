@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from defender_remediate.models.check import Check, CheckStatus
+from defender_remediate.models.check import CheckName, CheckStatus
 from defender_remediate.preflight.network_access import (
     can_hold_functions,
     cuts_off_functions,
@@ -61,7 +61,7 @@ SHUTTING = {
 def test_the_last_door_is_not_shut(make_subject: Callable[..., Subject], case: str) -> None:
     """Whatever it is called on this type, and whatever it said before."""
     (found,) = judge(make_subject(*SHUTTING[case]))
-    assert (found.check, found.status) == (Check.PRIVATE_ENDPOINT, CheckStatus.BLOCKED)
+    assert (found.check, found.status) == (CheckName.PRIVATE_ENDPOINT, CheckStatus.BLOCKED)
     assert found.evidence
     assert "private endpoint" in found.advice
 
@@ -126,7 +126,7 @@ def test_the_containers_of_the_runtime_are_the_evidence() -> None:
     """Nothing else on the account names the app."""
     assert judge_containers(["images", "azure-webjobs-x"]) == ()
     (found,) = judge_containers(["images", "azure-webjobs-secrets", "azure-webjobs-hosts"])
-    assert (found.check, found.status) == (Check.FUNCTION_APP, CheckStatus.BLOCKED)
+    assert (found.check, found.status) == (CheckName.FUNCTION_APP, CheckStatus.BLOCKED)
     assert [text.partition(":")[0] for text in found.evidence] == [
         "container azure-webjobs-hosts",
         "container azure-webjobs-secrets",
@@ -141,7 +141,7 @@ def test_what_a_type_does_not_show_is_not_said_to_be_missing(make_subject: Calla
     change = body(publicNetworkAccess="Enabled"), body(publicNetworkAccess="Disabled")
     for about, target in ((factory, factory), (space, rules)):
         (found,) = judge(make_subject(*change, resource_id=about, target_id=target))
-        assert (found.check, found.status) == (Check.PRIVATE_ENDPOINT, CheckStatus.UNCHECKED)
+        assert (found.check, found.status) == (CheckName.PRIVATE_ENDPOINT, CheckStatus.UNCHECKED)
         assert found.evidence == ("privateEndpointConnections: not shown",)
         assert "waive" in found.advice
     (found,) = judge(make_subject(*change, resource=body(), resource_id=space, target_id=rules))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from defender_remediate.models.check import Check, CheckStatus
+from defender_remediate.models.check import CheckName, CheckStatus
 from defender_remediate.preflight.ownership import OWNERS, judge
 
 SUBSCRIPTION = "/subscriptions/11111111-2222-3333-4444-555555555555"
@@ -42,7 +42,7 @@ def test_a_tag_tells(tags: dict[str, str], owner: str) -> None:
     """By its name, or by what it says when its name asks for that."""
     (found,) = judge(PLAIN, {"tags": tags})
     ((name, value),) = tags.items()
-    assert (found.check, found.status, found.is_blocking) == (Check.OWNERSHIP, CheckStatus.WARNING, False)
+    assert (found.check, found.status, found.is_blocking) == (CheckName.OWNERSHIP, CheckStatus.WARNING, False)
     assert f"managed by {owner}:" in found.message
     assert found.evidence == (f"tag {name}={value}",)
     assert found.advice

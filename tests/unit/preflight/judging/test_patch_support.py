@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from defender_remediate import Catalog
-from defender_remediate.models.check import Check, CheckStatus
+from defender_remediate.models.check import CheckName, CheckStatus
 from defender_remediate.models.fix import FixKind
 from defender_remediate.models.plan import PlannedRequest
 from defender_remediate.preflight.patch_support import UNPATCHABLE, judge
@@ -28,7 +28,7 @@ def sending(make_subject: Callable[..., Subject], target: str, body: Any, method
 def test_a_patch_of_properties_blocks(make_subject: Callable[..., Subject], target: str) -> None:
     """Azure would answer success for some of them, and change nothing."""
     (found,) = judge(sending(make_subject, target, {"tags": {}, "properties": {"a": 1}}))
-    assert (found.check, found.status) == (Check.PATCH, CheckStatus.BLOCKED)
+    assert (found.check, found.status) == (CheckName.PATCH, CheckStatus.BLOCKED)
     assert "properties" in found.message
     assert '"put"' in found.advice
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defender_remediate.errors import MalformedResponseError
-from defender_remediate.models.check import Check, CheckStatus
+from defender_remediate.models.check import CheckName, CheckStatus
 from defender_remediate.preflight.permissions import Grant, judge, lacking, matches
 from defender_remediate.preflight.subject import Demand
 
@@ -80,7 +80,7 @@ def test_everything_given_is_no_finding() -> None:
 def test_a_missing_action_blocks_and_says_where_it_was_looked_for() -> None:
     """And which notAction takes it out again, when one does."""
     (found,) = judge(DEMAND, [READER], [GROUP])
-    assert (found.check, found.status) == (Check.PERMISSION, CheckStatus.BLOCKED)
+    assert (found.check, found.status) == (CheckName.PERMISSION, CheckStatus.BLOCKED)
     assert found.message == f"the caller lacks {WRITE}"
     assert found.evidence == (f"no role gives it at {GROUP}",)
     (taken,) = judge(DEMAND, [Grant(actions=("*",), not_actions=("*/write",))], [GROUP, DEMAND.place])

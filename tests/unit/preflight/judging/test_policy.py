@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from defender_remediate.errors import MalformedResponseError
-from defender_remediate.models.check import Check, CheckResult, CheckStatus
+from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
 from defender_remediate.preflight.policy import (
     BENCHMARK,
     Assignment,
@@ -176,7 +176,7 @@ def test_a_refusal_names_the_policy(make_subject: Callable[..., Subject]) -> Non
     """The assignment first: that is what can be exempted from."""
     assert judge(evaluated(), make_subject({}, {"a": 1})) == (
         CheckResult(
-            check=Check.POLICY,
+            check=CheckName.POLICY,
             status=CheckStatus.BLOCKED,
             message="a deny policy refuses the resource as it would be",
             evidence=("/a", "/d"),

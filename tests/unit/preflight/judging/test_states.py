@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from defender_remediate.errors import MalformedResponseError
-from defender_remediate.models.check import Check, CheckStatus
+from defender_remediate.models.check import CheckName, CheckStatus
 from defender_remediate.preflight import providers, subscriptions
 from defender_remediate.preflight.subject import Subject
 
@@ -32,7 +32,7 @@ ACCOUNT = (
 def test_a_subscription_that_is_not_enabled(state: str | None, verdict: CheckStatus) -> None:
     """Read-only ones block, an overdue payment is a warning, and what is not known is not passed."""
     (found,) = subscriptions.judge({"state": state})
-    assert (found.check, found.status) == (Check.SUBSCRIPTION, verdict)
+    assert (found.check, found.status) == (CheckName.SUBSCRIPTION, verdict)
     assert found.evidence == (f"state: {state or ''}",)
     assert found.advice
 
@@ -56,7 +56,7 @@ def test_a_registered_provider_with_the_version_is_fine(make_subject: Callable[.
 def test_any_other_registration_blocks(make_subject: Callable[..., Subject], state: str) -> None:
     """And nothing is registered by itself."""
     (found,) = providers.judge(provider(registrationState=state), "Microsoft.Storage", make_subject())
-    assert (found.check, found.status) == (Check.PROVIDER, CheckStatus.BLOCKED)
+    assert (found.check, found.status) == (CheckName.PROVIDER, CheckStatus.BLOCKED)
     assert "az provider register --namespace Microsoft.Storage" in found.advice
 
 
