@@ -56,6 +56,7 @@ def _problems(fix: FixAction) -> Iterator[tuple[str, str]]:
         yield "applies_when", "is missing: a variant says where it applies"
     yield from _kind_problems(fix)
     yield from _place_problems(fix)
+    yield from _applicability_problems(fix)
     yield from _list_problems(fix)
     yield from _removal_problems(fix)
     yield from _parameter_problems(fix.parameters)
@@ -91,6 +92,15 @@ def _place_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
         yield "target", "is a whole id, so the link leads nowhere"
     if fix.target.startswith("/") and not fix.target.startswith(_OWN_SUBSCRIPTION):
         yield "target", f"has to begin with {_OWN_SUBSCRIPTION}: no fix leaves the subscription of its resource"
+
+
+def _applicability_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
+    if fix.not_applicable_when is not None and not fix.not_applicable_reason:
+        yield "not_applicable_reason", "is missing: a fix with not_applicable_when says why it does not apply"
+    if fix.not_applicable_reason and fix.not_applicable_when is None:
+        yield "not_applicable_when", "is missing: the fix has a not_applicable_reason"
+    if fix.send_whole and fix.kind is not FixKind.PATCH:
+        yield "send_whole", f"is for a fix of kind patch; a fix of kind {fix.kind} sends everything"
 
 
 def _list_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
@@ -175,9 +185,14 @@ def _unfilled_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
         yield from (
             (_join(head, path), "a member's name takes no placeholder") for path, _ in leaves(value) if "${" in path
         )
-    for head, condition in (("applies_when", fix.applies_when), ("compliant_when", fix.compliant_when)):
+    conditions = {
+        "applies_when": fix.applies_when,
+        "not_applicable_when": fix.not_applicable_when,
+        "compliant_when": fix.compliant_when,
+    }
+    for head, condition in conditions.items():
         for part in condition.parts() if condition else ():
-            if head == "applies_when" or part.operator not in _COMPARES:
+            if head != "compliant_when" or part.operator not in _COMPARES:
                 texts = (text for _, text in leaves(part.value) if isinstance(text, str) and "${" in text)
                 yield from ((head, f"takes no placeholder, got {text!r}") for text in texts)
 

@@ -61,7 +61,10 @@ def _elements(test: Operator, table: Table) -> Condition:
 
 
 def _path(table: Table) -> str:
-    return table.text("path", shape=PATH, like="a path such as properties.networkAcls.defaultAction or tags['a.b']")
+    path: str = table.text(
+        "path", shape=PATH, like="a path such as properties.networkAcls.defaultAction or tags['a.b']"
+    )
+    return path
 
 
 def _value(table: Table, name: str) -> Any:

@@ -11,6 +11,7 @@ from defender_remediate.catalog.checks import check
 from defender_remediate.catalog.conditions import condition
 from defender_remediate.catalog.table import Table, described
 from defender_remediate.models.fix import (
+    Evidence,
     FixAction,
     FixKind,
     FixParameter,
@@ -29,6 +30,7 @@ _FIX_KEYS = frozenset(
         "body",
         "compliant_when",
         "control",
+        "evidence",
         "if_match",
         "impact",
         "impact_reason",
@@ -37,13 +39,17 @@ _FIX_KEYS = frozenset(
         "linked",
         "linked_type",
         "lists",
+        "not_applicable_reason",
+        "not_applicable_when",
         "parameters",
         "permissions",
         "policies",
+        "put_decision",
         "quick_fix",
         "remove",
         "resource_type",
         "reversibility",
+        "send_whole",
         "sources",
         "target",
         "template",
@@ -103,6 +109,7 @@ def _fix(table: Table, read_template: ReadTemplate) -> FixAction:
     kind = table.word("kind", FixKind)
     body, lists, given = table.table("body"), table.table("lists"), table.table("template_parameters")
     applies_when, compliant_when = table.table("applies_when"), table.table("compliant_when")
+    not_applicable_when = table.table("not_applicable_when")
     if compliant_when is None:
         raise table.error("is missing", "compliant_when")
     template_name = table.text("template", "")
@@ -124,7 +131,11 @@ def _fix(table: Table, read_template: ReadTemplate) -> FixAction:
         template_name=template_name,
         template_parameters=_json(given) if given else {},
         parameters=tuple(_parameter(each) for each in table.tables("parameters")),
+        send_whole=table.texts("send_whole", shape=_REMOVE, like="a path such as properties.networkAcls"),
         applies_when=condition(applies_when) if applies_when else None,
+        not_applicable_when=condition(not_applicable_when) if not_applicable_when else None,
+        not_applicable_reason=table.text("not_applicable_reason", None),
+        put_decision=table.text("put_decision", None),
         compliant_when=condition(compliant_when),
         impact=table.word("impact", Impact, Impact.NONE),
         impact_reason=table.text("impact_reason", ""),
@@ -134,6 +145,7 @@ def _fix(table: Table, read_template: ReadTemplate) -> FixAction:
         permissions=table.texts("permissions", shape=_PERMISSION, like="Microsoft.Storage/storageAccounts/write"),
         policy_definition_ids=table.texts("policies", shape=POLICY, like="the bare name of a policy definition"),
         sources=table.texts("sources"),
+        evidence=table.word("evidence", Evidence, None),
     )
     check(fix, source=table.source, path=table.path)
     return fix

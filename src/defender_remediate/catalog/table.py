@@ -58,9 +58,9 @@ class Table:
             if name not in known:
                 raise self.error(f"unknown key; there are {', '.join(sorted(known))}", name)
 
-    def text(self, name: str, default: str = _REQUIRED, *, shape: re.Pattern[str] | None = None, like: str = "") -> str:
+    def text(self, name: str, default: Any = _REQUIRED, *, shape: re.Pattern[str] | None = None, like: str = "") -> Any:
         """A text that is not blank, and that has the given shape as a whole when there is one."""
-        value: str = self._get(name, str, default)
+        value = self._get(name, str, default)
         if value is default:
             return value
         if not value.strip():
@@ -79,9 +79,11 @@ class Table:
                 raise self.error(f"{value!r} must look like {like}", f"{name}[{number}]")
         return tuple(values)
 
-    def word(self, name: str, words: type[_W], default: _W = _REQUIRED) -> _W:
+    def word(self, name: str, words: type[_W], default: Any = _REQUIRED) -> Any:
         """One of the words of an enumeration."""
         value = self._get(name, str, default)
+        if value is None:
+            return None
         try:
             return words(value)
         except ValueError:

@@ -83,13 +83,15 @@ def _request(
     context: PreviewContext, before: Mapping[str, Any], after: Mapping[str, Any], *, if_match: str
 ) -> PlannedRequest:
     puts = context.kind is FixKind.PUT
+    send_whole = () if puts else tuple(dict.fromkeys(path for fix in context.fixes for path in fix.send_whole))
     return PlannedRequest(
         method="PUT" if puts else "PATCH",
         path=context.target_id,
         api_version=context.fixes[0].api_version,
-        body=difference(before, after) if puts else merge_patch(before, after),
+        body=difference(before, after) if puts else merge_patch(before, after, send_whole=send_whole),
         is_merge_patch=puts,
         if_match=if_match,
+        send_whole=send_whole,
     )
 
 

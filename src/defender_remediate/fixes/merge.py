@@ -153,7 +153,10 @@ def _comma_union(before: Any, desired: Any) -> Any:
         return desired
     there = [word.strip() for word in before.split(",") if fold(word.strip()) not in ("", "none")]
     words = _union(there, [word.strip() for word in desired.split(",")])
-    return before if len(words) == len(there) else ", ".join(words)
+    if len(words) == len(there):
+        return before
+    # The enumerations of identity types list "SystemAssigned, UserAssigned", and no type lists the other order.
+    return ", ".join(sorted(words, key=lambda word: fold(word) != "systemassigned"))
 
 
 def _satisfied(condition: Condition, before: Any) -> frozenset[str]:
@@ -165,13 +168,20 @@ def _satisfied(condition: Condition, before: Any) -> frozenset[str]:
     return frozenset({fold(join(split(condition.path)))}) if holds(condition, before) else frozenset()
 
 
-def merge_patch(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+def merge_patch(
+    before: Mapping[str, Any], after: Mapping[str, Any], *, send_whole: Iterable[str] = ()
+) -> dict[str, Any]:
     """The smallest PATCH body that turns one body into the other, by the rules of Azure Resource Manager.
 
     It is the ``difference``, but ``tags`` are sent whole, and a change of ``identity`` names every user-assigned
     identity there is, because both are replaced whole. An identity is taken away by a type of its own, not by null.
+    An object named in ``send_whole`` is sent with all of its members when one of them differs.
     """
     patch = difference(before, after)
+    for path in send_whole:
+        whole = look_up(after, path)
+        if look_up(patch, path) is not ABSENT and isinstance(whole, Mapping):
+            patch = assign(patch, path, thaw(whole))
     tags, identity = member(patch, "tags"), member(patch, "identity")
     if tags in patch and isinstance(after.get(tags), Mapping):
         patch[tags] = thaw(after[tags])

@@ -44,6 +44,15 @@ class Reversibility(StrEnum):
     NONE = "none"
 
 
+class Evidence(StrEnum):
+    """How it is known that Azure accepts what a fix writes, strongest first."""
+
+    RECORDED = "recorded"
+    RECORDED_OTHER_VERB = "recorded_other_verb"
+    SPECIFICATION = "specification"
+    DERIVED = "derived"
+
+
 class ParameterType(StrEnum):
     """What a fix parameter takes."""
 
@@ -159,7 +168,12 @@ class FixAction:
         template_name: The template's file name, for people.
         template_parameters: What the template is given; texts may hold ``${name}``.
         parameters: What the caller has to choose.
+        send_whole: Paths of objects that Azure replaces whole, such as ``properties.networkAcls``: a PATCH that changes
+            a member of one carries all of it.
         applies_when: A condition on the resource itself; a resource that does not meet it is skipped as not applicable.
+        not_applicable_when, not_applicable_reason: A condition on the target, such as one that holds a key which Azure
+            does not return, and why the fix cannot be applied then. Such a target is skipped as not applicable.
+        put_decision: For a PUT to a type with members that a GET does not return: why none of them is lost.
         compliant_when: The condition on the target that closes the recommendation.
         impact, impact_reason: What its users may notice, and why.
         control: The security control that the recommendation counts for, where it is known; Azure says it at run time.
@@ -168,6 +182,7 @@ class FixAction:
         permissions: Azure actions that the caller needs.
         policy_definition_ids: The policy definitions behind the recommendation, as bare names.
         sources: Where the facts come from.
+        evidence: How it is known that Azure accepts this write; None when nothing is known.
     """
 
     key: str = attrs.field(eq=fold)
@@ -187,7 +202,11 @@ class FixAction:
     template_name: str = ""
     template_parameters: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze, repr=False)
     parameters: tuple[FixParameter, ...] = ()
+    send_whole: tuple[str, ...] = ()
     applies_when: Condition | None = None
+    not_applicable_when: Condition | None = None
+    not_applicable_reason: str | None = None
+    put_decision: str | None = None
     compliant_when: Condition
     impact: Impact = attrs.field(default=Impact.NONE, converter=Impact)
     impact_reason: str = ""
@@ -197,6 +216,7 @@ class FixAction:
     permissions: tuple[str, ...] = ()
     policy_definition_ids: tuple[str, ...] = ()
     sources: tuple[str, ...] = attrs.field(default=(), repr=False)
+    evidence: Evidence | None = attrs.field(default=None, converter=attrs.converters.optional(Evidence))
 
     @property
     def is_irreversible(self) -> bool:

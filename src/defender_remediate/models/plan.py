@@ -74,6 +74,7 @@ class PlannedRequest:
         body: The JSON body; for GET-merge-PUT the difference that is laid over the target as it is read right before.
         is_merge_patch: Whether the body is such a difference. So no plan or journal holds what a fix does not touch.
         if_match: The etag that the target had, for types that have one; empty for none.
+        send_whole: Paths of objects that Azure replaces whole: a PATCH that changes a member of one carries all of it.
     """
 
     method: str
@@ -82,6 +83,7 @@ class PlannedRequest:
     body: FrozenMap = attrs.field(converter=freeze, repr=False)
     is_merge_patch: bool = False
     if_match: str = ""
+    send_whole: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

@@ -169,7 +169,10 @@ def _undone(reason: str) -> str:
 
 
 def _request(step: RemediationStep, before: dict[str, object], after: dict[str, object]) -> PlannedRequest:
-    body = difference(before, after) if step.request.is_merge_patch else merge_patch(before, after)
+    if step.request.is_merge_patch:
+        body = difference(before, after)
+    else:
+        body = merge_patch(before, after, send_whole=step.request.send_whole)
     # The etag of then is none of now; a type that asks for any takes any.
     return attrs.evolve(step.request, body=body, if_match="*" if step.request.if_match == "*" else "")
 

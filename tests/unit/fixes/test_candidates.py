@@ -242,3 +242,18 @@ def test_a_removal_is_a_change() -> None:
     assert (
         judge((candidate(gone),), resource={}, before=verdict.after).refused[0].reason is SkipReason.ALREADY_COMPLIANT
     )
+
+
+def test_a_target_that_the_fix_cannot_be_applied_to_is_refused_with_the_reason() -> None:
+    """A fix names the targets, such as those with a key that no GET returns, that a write would harm."""
+    of_key = fix(
+        "a",
+        not_applicable_when=Condition(operator="exists", path="properties.endpoint", value=True),
+        not_applicable_reason="Azure does not return the key of the endpoint",
+    )
+    refused = judge((candidate(of_key),), resource={}, before={"properties": {"endpoint": "e"}})
+    assert refused.accepted == ()
+    assert [(each.reason, each.message) for each in refused.refused] == [
+        (SkipReason.NOT_APPLICABLE, "Azure does not return the key of the endpoint")
+    ]
+    assert judge((candidate(of_key),), resource={}, before={"properties": {}}).accepted

@@ -150,9 +150,9 @@ def test_an_identity_is_added_and_never_dropped() -> None:
     """``SystemAssigned`` alone would drop the user-assigned identities; a PATCH names them all."""
     before = {"identity": {"type": "UserAssigned", "userAssignedIdentities": {"/x/y": {"clientId": "1"}}}}
     after = over(before, {"identity": {"type": "SystemAssigned"}})
-    assert after["identity"]["type"] == "UserAssigned, SystemAssigned"
+    assert after["identity"]["type"] == "SystemAssigned, UserAssigned"
     assert merge_patch(before, after) == {
-        "identity": {"type": "UserAssigned, SystemAssigned", "userAssignedIdentities": {"/x/y": {}}}
+        "identity": {"type": "SystemAssigned, UserAssigned", "userAssignedIdentities": {"/x/y": {}}}
     }
     fresh = over({}, {"identity": {"type": "SystemAssigned"}})
     assert merge_patch({}, fresh) == {"identity": {"type": "SystemAssigned"}}
@@ -281,3 +281,15 @@ def test_what_must_not_be_there_is_removed() -> None:
     assert over({"properties": {"authOptions": "good"}}, {}, when=fine, remove=("properties.authOptions",)) == {
         "properties": {"authOptions": "good"}
     }
+
+
+def test_an_object_that_azure_replaces_whole_is_sent_whole() -> None:
+    """A PATCH of one member of such an object keeps the others; without a change in it, it is not sent."""
+    before = {"properties": {"acls": {"action": "Allow", "rules": [1]}, "a": 1}}
+    after = {"properties": {"acls": {"action": "Deny", "rules": [1]}, "a": 1}}
+    whole = {"properties": {"acls": {"action": "Deny", "rules": [1]}}}
+    assert merge_patch(before, after, send_whole=("properties.acls",)) == whole
+    other = {"properties": {"acls": {"action": "Allow", "rules": [1]}, "a": 2}}
+    assert merge_patch(before, other, send_whole=("properties.acls",)) == {"properties": {"a": 2}}
+    gone = {"properties": {"a": 1}}
+    assert merge_patch(before, gone, send_whole=("properties.acls",)) == {"properties": {"acls": None}}
