@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from defender_remediate.errors import InvalidInputError
@@ -75,22 +75,3 @@ def one_of(name: str, given: _T, known: tuple[_T, ...]) -> _T:
     if given not in known:
         raise InvalidInputError(f"{name} is {' or '.join(map(repr, known))}, got {given!r}")
     return given
-
-
-def reasons(waive: Mapping[str, str], known: Iterable[str]) -> dict[str, str]:
-    """The reasons for going past something, by its name.
-
-    Raises:
-        InvalidInputError: Nothing of such a name can be waived, or a waiver has no reason.
-    """
-    names = [str(name) for name in known]
-    if not isinstance(waive, Mapping):
-        raise InvalidInputError(
-            f"waivers are reasons by name, got {waive!r}", hint=f'pass waive={{"{names[0]}": "why"}}'
-        )
-    for name, reason in waive.items():
-        if name not in names:
-            raise InvalidInputError(f"{name!r} cannot be waived", hint=f"these can: {', '.join(names)}")
-        if not isinstance(reason, str) or not reason.strip():
-            raise InvalidInputError(f"waiving {name!r} needs a reason", hint=f'waive={{"{name}": "why"}}')
-    return {str(name): reason.strip() for name, reason in waive.items()}

@@ -32,7 +32,6 @@ from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.fixes.placeholders import named_resources
 from defender_remediate.journal import GuardsWaived, Journal, RunKind, RunLog, RunOpened, RunState, replay
 from defender_remediate.json_values import FrozenMap
-from defender_remediate.models.check import CheckName
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId, Scope
 from defender_remediate.models.plan import RemediationPlan, RemediationStep
@@ -43,12 +42,9 @@ from defender_remediate.models.recommendation import (
     RecommendationMetadata,
 )
 from defender_remediate.models.result import RemediationReport
-from defender_remediate.models.waivers import check_waivers as preflight_waivers
-from defender_remediate.models.waivers import split
 from defender_remediate.models.waves import Waves
 from defender_remediate.planning.builder import Prepared, prepare
 from defender_remediate.planning.counts import Census
-from defender_remediate.planning.guards import check_waivers
 from defender_remediate.planning.selection import (
     Choice,
     Wanted,
@@ -61,6 +57,7 @@ from defender_remediate.planning.selection import (
     resource_filter,
 )
 from defender_remediate.planning.targets import TargetReader
+from defender_remediate.planning.waivers import parse_waivers
 from defender_remediate.preflight import Preflight, Subscriptions
 from defender_remediate.preflight.inspection import inspect
 from defender_remediate.rollback.removal import check_removals
@@ -101,7 +98,7 @@ class Workflow:
         waive: Mapping[str, str] | None = None,
     ) -> RemediationPlan:
         """Read, compare, check and write down what would be sent."""
-        waived = preflight_waivers(waive)
+        waivers = parse_waivers(waive, guards=None)
         only = resource_filter(resources)
         given = given_values(parameters)
         if recommendations is None:
@@ -120,7 +117,7 @@ class Workflow:
             given=given,
             guards=self.guards,
         )
-        prepared, tenants = self._inspected(self._prepared(wanted), waived)
+        prepared, tenants = self._inspected(self._prepared(wanted), waivers.checks)
         return RemediationPlan(
             steps=prepared.steps,
             skipped=prepared.skipped,
@@ -152,11 +149,11 @@ class Workflow:
     ) -> RemediationReport:
         """Carry out an approved plan."""
         maybe("waves", waves, Waves)
-        waivers = check_waivers(waive)
+        waivers = parse_waivers(waive, checks=None)
         check_approved(plan, approve)
         check_distinct(plan)
         self._check_place(plan)
-        check_guards(plan, self.guards, now=self.session.clock.now(), waive=waive)
+        check_guards(plan, self.guards, now=self.session.clock.now(), waive=waivers.guards)
         check_tenants(plan.tenants, self._tenants(plan.steps))
         self._check_removals(plan)
         run_id, correlation_id = self.new_id(), self.new_id()
@@ -167,7 +164,7 @@ class Workflow:
             correlation_id=correlation_id,
             plan=plan,
             rolls_back=plan.rolls_back,
-            waivers=waivers,
+            waivers=waivers.recorded_guards,
         )
         with self.journal.create(run_id) as log:
             log.append(opened)
@@ -182,15 +179,15 @@ class Workflow:
     def resume(self, run_id: str, *, waves: Waves | None, waive: Mapping[str, str]) -> RemediationReport:
         """Go on with a run that was interrupted or stopped; nothing is sent for one that is over."""
         maybe("waves", waves, Waves)
-        waivers = check_waivers(waive)
+        waivers = parse_waivers(waive, checks=None)
         with self.journal.open(run_id) as log:
             state = replay(log.records)
             self._check_place(state.opened.plan)
             check_tenants(state.opened.plan.tenants, self._tenants(state.opened.plan.steps))
             if state.unfinished:
-                self._check_what_is_left(state, waive)
-                if waivers:
-                    log.append(GuardsWaived(at=self.session.clock.now(), waivers=waivers))
+                self._check_what_is_left(state, waivers.guards)
+                if waivers.guards:
+                    log.append(GuardsWaived(at=self.session.clock.now(), waivers=waivers.recorded_guards))
             run = self._run(log, state.opened, waves=waves)
             redacted_steps = frozenset(state.opened.redacted_steps)
             return attrs.evolve(
@@ -210,12 +207,12 @@ class Workflow:
         waive: Mapping[str, str] | None = None,
     ) -> RemediationPlan:
         """Plan the way back of a run, and check it like any plan."""
-        waived = preflight_waivers(waive)
+        waivers = parse_waivers(waive, guards=None)
         state = self._idle(run_id)
         self._check_place(state.opened.plan)
         runner = self._runner(self.session)
         prepared = backward(state, only=steps, remove=remove, runner=runner, workers=self.workers)
-        prepared, tenants = self._inspected(prepared, waived)
+        prepared, tenants = self._inspected(prepared, waivers.checks)
         return attrs.evolve(
             state.opened.plan,
             steps=prepared.steps,
@@ -237,11 +234,11 @@ class Workflow:
 
     def rollback(self, run_id: str, steps: Iterable[str] | None, waive: Mapping[str, str] | None) -> RemediationReport:
         """Plan the way back and apply it."""
-        checks, guards = split(waive)
-        plan = self.plan_rollback(run_id, steps, (), checks)
-        return self.apply(plan, plan.digest, waves=None, waive=guards)
+        waivers = parse_waivers(waive)
+        plan = self.plan_rollback(run_id, steps, (), waivers.checks)
+        return self.apply(plan, plan.digest, waves=None, waive=waivers.guards)
 
-    def _inspected(self, prepared: Prepared, waive: Mapping[CheckName, str]) -> tuple[Prepared, tuple[str, ...]]:
+    def _inspected(self, prepared: Prepared, waive: Mapping[str, str]) -> tuple[Prepared, tuple[str, ...]]:
         """What is left after the checks, and its tenants: a subscription is read once for both."""
         subscriptions = Subscriptions(self.session)
         preflight = Preflight(self.session, subscriptions)
@@ -278,9 +275,9 @@ class Workflow:
         _check_timeout(timeout)
         if resources is None:
             raise InvalidResourceIdError("fix takes the ids of the resources, got None", hint="there is no 'all'")
-        checks, guards = split(waive)
-        plan = self.plan([recommendation], resources, parameters, checks)
-        return self.verify(self.apply(plan, plan.digest, waves=None, waive=guards), timeout)
+        waivers = parse_waivers(waive)
+        plan = self.plan([recommendation], resources, parameters, waivers.checks)
+        return self.verify(self.apply(plan, plan.digest, waves=None, waive=waivers.guards), timeout)
 
     def verify(self, report: RemediationReport, timeout: float) -> RemediationReport:
         """Look again at what a run left behind."""

@@ -36,6 +36,10 @@ class CheckStatus(StrEnum):
     WAIVED = "waived"
 
 
+def _check_name(name: str) -> str:
+    return CheckName(name) if name in tuple(CheckName) else name
+
+
 def _redacted(texts: Iterable[str]) -> tuple[str, ...]:
     # Tags, notes and reasons are other people's texts.
     return tuple(map(redact_text, texts))
@@ -47,7 +51,7 @@ class CheckResult:
     """One thing that a check found about a step.
 
     Attributes:
-        check: Which check.
+        check: The name of the check: a ``CheckName``, or the name of a check of your own.
         status: ``blocked`` and ``unchecked`` keep the step out of the plan; ``warning`` and ``waived`` do not.
         message: What was found, without the resource's own name, so that it reads the same for all that share it.
         evidence: Where it was seen: ids of locks and policies, tags, what a role gives, what an answer said.
@@ -55,7 +59,7 @@ class CheckResult:
         waived_because: The reason given for waiving it; empty unless ``status`` is ``waived``.
     """
 
-    check: CheckName = attrs.field(converter=CheckName)
+    check: str = attrs.field(converter=_check_name)
     status: CheckStatus = attrs.field(converter=CheckStatus)
     message: str = attrs.field(converter=redact_text)
     evidence: tuple[str, ...] = attrs.field(default=(), converter=_redacted)
@@ -69,4 +73,4 @@ class CheckResult:
 
     def __str__(self) -> str:
         reason = f" (waived: {self.waived_because})" if self.waived_because else ""
-        return f"{self.check.label} {self.status}: {self.message}{reason}"
+        return f"{self.check.replace('_', ' ')} {self.status}: {self.message}{reason}"

@@ -7,13 +7,23 @@ from datetime import datetime, time, timedelta, timezone, tzinfo
 import attrs
 
 from defender_remediate.casing import fold
+from defender_remediate.enums import StrEnum
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.fix import Impact
 from defender_remediate.models.notebook import notebook
 from defender_remediate.validation import several
 
-WAIVABLE = ("max_changes", "max_share", "max_plan_age", "allowed_impacts", "window", "removal")
-"""The guards that one call may waive, by name and with a reason. ``removal`` holds whatever ``Guards`` say."""
+
+class GuardName(StrEnum):
+    """The guards that one call may waive. ``removal`` applies whatever the ``Guards`` are: removals need a waiver."""
+
+    MAX_CHANGES = "max_changes"
+    MAX_SHARE = "max_share"
+    MAX_PLAN_AGE = "max_plan_age"
+    ALLOWED_IMPACTS = "allowed_impacts"
+    WINDOW = "window"
+    REMOVAL = "removal"
+
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -12,10 +12,9 @@ import attrs
 
 from defender_remediate import wire
 from defender_remediate.casing import fold
-from defender_remediate.models.guards import WAIVABLE, Guards
+from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.plan import RemediationPlan
-from defender_remediate.validation import reasons
 
 
 @attrs.frozen(kw_only=True)
@@ -86,15 +85,6 @@ def violations(
         _removal(ahead),
     )
     return tuple(filter(None, found))
-
-
-def check_waivers(waive: Mapping[str, str]) -> tuple[str, ...]:
-    """The waivers as they are recorded.
-
-    Raises:
-        InvalidInputError: There is no such guard, or a waiver has no reason.
-    """
-    return tuple(f"{name}: {reason}" for name, reason in reasons(waive, WAIVABLE).items())
 
 
 def _changes(guards: Guards, plan: RemediationPlan) -> Violation | None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import attrs
 
-from defender_remediate.models.check import CheckName
 from defender_remediate.models.plan import RemediationStep, SkippedResource
 from defender_remediate.planning.builder import Prepared
 from defender_remediate.preflight import Preflight
@@ -15,7 +14,7 @@ from defender_remediate.preflight.verdicts import decided
 from defender_remediate.threads import in_parallel
 
 
-def inspect(prepared: Prepared, *, preflight: Preflight, waive: Mapping[CheckName, str], workers: int) -> Prepared:
+def inspect(prepared: Prepared, *, preflight: Preflight, waive: Mapping[str, str], workers: int) -> Prepared:
     """Keep the steps that nothing stops, each with what was found; the others become skips that say why.
 
     What the steps share is read first, in parallel and once.

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
-from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
+from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.models.plan import RemediationStep, SkippedResource, SkipReason
 
 
 def decided(
-    step: RemediationStep, findings: Iterable[CheckResult], waive: Mapping[CheckName, str]
+    step: RemediationStep, findings: Iterable[CheckResult], waive: Mapping[str, str]
 ) -> RemediationStep | SkippedResource:
     """The step with its findings, or the skip that it becomes when one of them stops it and was not waived."""
     found = tuple(_waived(finding, waive) for finding in findings)
@@ -28,7 +28,7 @@ def decided(
     )
 
 
-def _waived(finding: CheckResult, waive: Mapping[CheckName, str]) -> CheckResult:
+def _waived(finding: CheckResult, waive: Mapping[str, str]) -> CheckResult:
     if not finding.is_blocking or finding.check not in waive:
         return finding
     return attrs.evolve(finding, status=CheckStatus.WAIVED, waived_because=waive[finding.check])

@@ -12,7 +12,7 @@ import pytest
 from defender_remediate import Guards, RemediationPlan, RemediationStep
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.guards import MaintenanceWindow
-from defender_remediate.planning.guards import check_waivers, protection, violations
+from defender_remediate.planning.guards import protection, violations
 
 GROUP = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/shop-prod"
 ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/stshop01"
@@ -113,10 +113,6 @@ def test_a_window_opens_on_its_days(window: MaintenanceWindow, moment: datetime,
         lambda: Guards(max_share=True),
         lambda: Guards(max_share="50%"),  # type: ignore[arg-type]
         lambda: Guards(allowed_impacts="none"),
-        lambda: check_waivers({"max_changes": " "}),
-        lambda: check_waivers({"max_changes": 7}),  # type: ignore[dict-item]
-        lambda: check_waivers({"everything": "because"}),
-        lambda: check_waivers(["max_changes"]),  # type: ignore[arg-type]
         lambda: Guards(allowed_impacts=None),
         lambda: MaintenanceWindow(start=time(1, tzinfo=timezone.utc), end=time(2)),
         lambda: MaintenanceWindow(start=time(1), end=time(2, tzinfo=timezone.utc)),
@@ -126,11 +122,6 @@ def test_a_guard_that_means_nothing_is_refused(make: Callable[[], object]) -> No
     """Before anything is planned by it."""
     with pytest.raises(InvalidInputError):
         make()
-
-
-def test_a_waiver_is_recorded_with_its_reason() -> None:
-    """One guard at a time, by name."""
-    assert check_waivers({"max_changes": " CHG-1 ", "window": "incident"}) == ("max_changes: CHG-1", "window: incident")
 
 
 def test_impacts_may_come_from_anywhere() -> None:

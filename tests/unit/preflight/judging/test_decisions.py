@@ -11,7 +11,6 @@ from defender_remediate.errors import (
     ConnectionCutError,
     DefenderRemediateError,
     ForbiddenError,
-    InvalidInputError,
     MalformedResponseError,
     NotFoundError,
     ProviderNotRegisteredError,
@@ -20,7 +19,6 @@ from defender_remediate.errors import (
 )
 from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
 from defender_remediate.models.plan import RemediationStep, SkippedResource, SkipReason
-from defender_remediate.models.waivers import check_waivers, split
 from defender_remediate.preflight.unavailable import failed, is_not_offered
 from defender_remediate.preflight.verdicts import decided
 
@@ -82,34 +80,6 @@ def test_a_finding_holds_no_secret() -> None:
     found = CheckResult(check="lock", status="blocked", message=f"a {secret}", evidence=(f"b {secret}",))
     assert "planted" not in repr(found) + str(found)
     assert found.evidence == ("b AccountKey=(hidden)",)
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"lok": "why"}, {"max_changes": "why"}, {"lock": " "}, {"lock": 1}, ["lock"], "lock"]
-)
-def test_a_wrong_waiver_of_a_check_is_refused(wrong: Any) -> None:
-    """A name that no check has, a reason that says nothing, or no mapping."""
-    with pytest.raises(InvalidInputError):
-        check_waivers(wrong)
-
-
-def test_waivers_are_taken_by_their_names() -> None:
-    """None waives nothing."""
-    assert check_waivers(None) == check_waivers({}) == {}
-    assert check_waivers({"private_endpoint": " why "}) == {CheckName.PRIVATE_ENDPOINT: "why"}
-
-
-def test_one_mapping_takes_checks_and_guards() -> None:
-    """Where a call plans and applies; a name that neither has is refused before anything is done."""
-    assert split({"lock": "a", "window": "b"}) == ({"lock": "a"}, {"window": "b"})
-    assert split(None) == ({}, {})
-    for wrong in ({"lok": "why"}, {"window": ""}, "lock"):
-        with pytest.raises(InvalidInputError) as caught:
-            split(wrong)  # type: ignore[arg-type]
-    with pytest.raises(InvalidInputError) as caught:
-        split({"lok": "why"})
-    assert "lock" in caught.value.hint
-    assert "max_changes" in caught.value.hint
 
 
 def answered(
