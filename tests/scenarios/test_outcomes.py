@@ -129,7 +129,7 @@ def test_a_cut_and_a_third_partys_change_stay_in_doubt(
     original = sim.clock.sleep
 
     def somebody_acts(seconds: float) -> None:
-        sim.edit(target, lambda body: body["tags"].update(touched="yes"))
+        sim.edit(target, lambda body: body["properties"].update(supportsHttpsTrafficOnly=None))
         sim.clock.sleep = original  # type: ignore[method-assign]
         original(seconds)
 
@@ -143,7 +143,7 @@ def test_a_target_that_moved_is_skipped_as_drifted(
     sim: ArmSimulator, apply: Callable[[], RemediationResult], plan: RemediationPlan
 ) -> None:
     """What was previewed is what is executed, or nothing is."""
-    sim.edit(plan.steps[0].target_id, lambda body: body["tags"].update(owner="somebody"))
+    sim.edit(plan.steps[0].target_id, lambda body: body["properties"].update(supportsHttpsTrafficOnly=None))
     result = apply()
     assert result.outcome is Outcome.SKIPPED
     assert result.error is not None

@@ -147,7 +147,7 @@ def test_what_was_not_sent_or_is_gone_is_left_out(
 ) -> None:
     """Each with its reason."""
     plan = client.plan([SECURE_TRANSFER], resources=accounts[:4])
-    sim.edit(accounts[0], lambda body: body["tags"].update(moved="yes"))
+    sim.edit(accounts[0], lambda body: body["properties"].update(supportsHttpsTrafficOnly=None))
     report = client.apply(plan, approve=plan.digest)
     sim.remove(accounts[1])
     sim.fail("GET", f"{accounts[2].rpartition('/')[2]}[?]", status=403, code="AuthorizationFailed", times=None)

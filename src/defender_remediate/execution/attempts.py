@@ -30,7 +30,7 @@ from defender_remediate.execution.retry import Next, Reaction, reaction_to, step
 from defender_remediate.execution.target_state import at_rest, has_failed, is_moving, read, read_back
 from defender_remediate.executors.protocol import FixExecutor, StepContext, Submission
 from defender_remediate.fixes.conditions import holds
-from defender_remediate.fixes.diff import fingerprint
+from defender_remediate.fixes.drift import fingerprint
 from defender_remediate.journal import RunLog, StepAccepted, StepIntended, StepState
 from defender_remediate.journal.redaction import HIDDEN_POLL
 from defender_remediate.json_values import ABSENT
@@ -155,7 +155,7 @@ class Attempts:
                     step_id=self.step.id,
                     attempt=self.sent + 1,
                     before=planned_before(self.step),
-                    fingerprint=fingerprint(self.before),
+                    fingerprint=fingerprint(self.before, self.step.dependencies),
                 )
             )
         except DefenderRemediateError as error:
@@ -226,14 +226,18 @@ class Attempts:
         except DefenderRemediateError as unread:
             outcome = Outcome.IN_DOUBT if self.unsettled else reaction.outcome
             return self._end(outcome, error=_unread(error, unread))
-        if fingerprint(self.before) != self.step.fingerprint:
+        if fingerprint(self.before, self.step.dependencies) != self.step.fingerprint:
             return self._counted(moved(self.step, self.before))
         return self._counted(there_already(self.step, found, self.before)) if found else None
 
     def _seen(self, error: StepError, *, resend: bool) -> RemediationResult | None:
         if holds(self.step.compliant_when, self.before) and not (is_moving(self.before) or has_failed(self.before)):
             return self._end(Outcome.APPLIED, body=self.before)
-        if resend and fingerprint(self.before) == self.step.fingerprint and not is_moving(self.before):
+        if (
+            resend
+            and fingerprint(self.before, self.step.dependencies) == self.step.fingerprint
+            and not is_moving(self.before)
+        ):
             return None
         return self._end(Outcome.IN_DOUBT, body=self.before, error=error)
 

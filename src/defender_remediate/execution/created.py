@@ -10,7 +10,7 @@ from defender_remediate.arm.reader import Reader
 from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.execution.target_state import read_at
-from defender_remediate.fixes.diff import fingerprint
+from defender_remediate.fixes.drift import fingerprint
 from defender_remediate.models.plan import CreatedResource, RemediationStep
 
 
@@ -37,7 +37,7 @@ def left_behind(reader: Reader, step: RemediationStep, body: Any) -> tuple[Creat
         body: The target as it was read back.
     """
     # Whatever a preview says of it, a target that was there before the step is none that it created.
-    was_there = step.fingerprint != fingerprint(None)
+    was_there = step.fingerprint != fingerprint(None, step.dependencies)
     new = [created for created in step.creates if not (was_there and _is_target(step, created))]
     return tuple(filter(None, (_left(reader, step, created, body) for created in new)))
 
@@ -49,7 +49,7 @@ def _left(reader: Reader, step: RemediationStep, created: CreatedResource, body:
     except DefenderRemediateError:
         # It is named all the same; without a fingerprint nothing removes it.
         return created
-    return None if now is None else attrs.evolve(created, fingerprint=fingerprint(now))
+    return None if now is None else attrs.evolve(created, fingerprint=fingerprint(now, created.dependencies))
 
 
 def _is_target(step: RemediationStep, created: CreatedResource) -> bool:

@@ -16,7 +16,7 @@ from defender_remediate.execution.protected_tags import TagWatch
 from defender_remediate.execution.retry import step_error
 from defender_remediate.execution.target_state import read
 from defender_remediate.executors.protocol import FixExecutor
-from defender_remediate.fixes.diff import fingerprint
+from defender_remediate.fixes.drift import fingerprint
 from defender_remediate.journal import Phase, RunLog, StepState
 from defender_remediate.models.plan import RemediationStep
 from defender_remediate.models.result import Outcome, RemediationResult
@@ -80,7 +80,7 @@ class StepRunner:
     def _begin(self, step: RemediationStep, attempts: Attempts) -> RemediationResult:
         try:
             attempts.before = self.read(step)
-            if fingerprint(attempts.before) != step.fingerprint:
+            if fingerprint(attempts.before, step.dependencies) != step.fingerprint:
                 return self._moved(step, attempts.before)
             found = already_there(self.session, step)
         except DefenderRemediateError as error:

@@ -8,7 +8,7 @@ from defender_remediate.arm.reader import Reader
 from defender_remediate.casing import fold
 from defender_remediate.errors import MalformedResponseError, NotFoundError
 from defender_remediate.fixes.conditions import holds
-from defender_remediate.fixes.diff import fingerprint
+from defender_remediate.fixes.drift import fingerprint
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.models.plan import RemediationStep
 
@@ -49,7 +49,7 @@ def _read_again(reader: Reader, step: RemediationStep) -> Any:
     try:
         return _body(reader, step.target_id, step.api_version)
     except NotFoundError as error:
-        may_be_missing = step.is_removal or step.fingerprint == fingerprint(None)
+        may_be_missing = step.is_removal or step.fingerprint == fingerprint(None, step.dependencies)
         if not (error.code or may_be_missing):
             # Without a code it is not Azure's own word: a gateway that lost its way says 404 as well.
             raise

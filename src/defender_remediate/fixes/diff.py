@@ -1,4 +1,4 @@
-"""The difference between two bodies, for people, and the mark by which a body is known again."""
+"""The difference between two bodies, for people to read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from defender_remediate.fixes.paths import join, member, split
-from defender_remediate.json_values import ABSENT, canonical, sha256
+from defender_remediate.json_values import ABSENT, canonical
 from defender_remediate.models.plan import PropertyChange
 
 # Members that move without anyone having changed the resource.
@@ -37,11 +37,6 @@ def spelled_out(change: PropertyChange) -> Iterator[PropertyChange]:
     for name, value in change.after.items():
         path = join((*split(change.path), name))
         yield from spelled_out(PropertyChange(path=path, after=value))
-
-
-def fingerprint(body: Any) -> str:
-    """SHA-256 of a body without what moves by itself: ``etag``, ``systemData``, ``provisioningState``."""
-    return sha256(settled(body))
 
 
 def settled(body: Any) -> Any:

@@ -11,6 +11,10 @@ from defender_remediate.json_values import ABSENT
 
 _PART = re.compile(r"\[(?:'((?:[^']|'')*)'|(\d+))\]|([^.\[\]]+)")
 _PLAIN = re.compile(r"[^.\[\]']+\Z")
+_WILDCARD = re.compile(r"(\[\*\]|\[\?[^\]]+\])")
+
+EACH = "[*]"
+"""In a pattern: every element of an array, or every member of an object."""
 
 
 def split(path: str) -> tuple[str | int, ...]:
@@ -30,6 +34,18 @@ def split(path: str) -> tuple[str | int, ...]:
         quoted, index, plain = match.groups()
         parts.append(int(index) if index is not None else quoted.replace("''", "'") if quoted is not None else plain)
         position = match.end()
+    return tuple(parts)
+
+
+def pattern(path: str) -> tuple[str | int, ...]:
+    """The members of a path that may have wildcards: ``[*]`` for each element, ``[?name]`` for each where it is true.
+
+    Raises:
+        ValueError: The text is not a path.
+    """
+    parts: list[str | int] = []
+    for place, piece in enumerate(_WILDCARD.split(path)):
+        parts.extend([piece] if place % 2 else split(piece.removeprefix(".")))
     return tuple(parts)
 
 

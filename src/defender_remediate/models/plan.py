@@ -16,6 +16,7 @@ from defender_remediate.json_values import ABSENT, Absent, FrozenMap, freeze, sh
 from defender_remediate.models import text as rendering
 from defender_remediate.models.check import CheckResult
 from defender_remediate.models.condition import Condition
+from defender_remediate.models.dependencies import EVERYTHING, Dependencies
 from defender_remediate.models.fix import Impact, Reversibility
 from defender_remediate.validation import several
 
@@ -93,11 +94,13 @@ class CreatedResource:
     Attributes:
         api_version: The version that it is read and removed with.
         fingerprint: SHA-256 of it as the step left it; empty in a plan, and when it could not be read afterwards.
+        dependencies: Which of its members the fingerprint covers.
     """
 
     resource_id: str
     api_version: str
     fingerprint: str = ""
+    dependencies: Dependencies = EVERYTHING
 
 
 @attrs.frozen(kw_only=True)
@@ -113,7 +116,9 @@ class RemediationStep:
         changes: Every member that will differ.
         request: What will be sent.
         undo_request: The request that undoes it; None when there is none.
-        fingerprint: SHA-256 of the target as it was planned; a target that moved since is skipped as drifted.
+        fingerprint: SHA-256 of what the step depends on in its target, as it was planned. A target with another
+            fingerprint is skipped as drifted.
+        dependencies: What the step depends on: see ``Dependencies``.
         compliant_when: The condition that proves the change.
         irreversible_keys: The fixes in it that nothing can put back; each of them needs its own consent.
         preserved: When this undoes a change: the members that somebody changed since, which stay as they are.
@@ -135,6 +140,7 @@ class RemediationStep:
     request: PlannedRequest
     undo_request: PlannedRequest | None = None
     fingerprint: str
+    dependencies: Dependencies = EVERYTHING
     compliant_when: Condition
     impact: Impact = attrs.field(default=Impact.NONE, converter=Impact)
     impact_reason: str = ""

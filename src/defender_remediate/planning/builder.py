@@ -9,14 +9,17 @@ import attrs
 
 from defender_remediate.arm.reader import Reader
 from defender_remediate.casing import fold
-from defender_remediate.errors import DefenderRemediateError
+from defender_remediate.catalog.read_only import unsettable_members
+from defender_remediate.errors import DefenderRemediateError, InvalidResourceIdError
 from defender_remediate.executors.protocol import FixExecutor, Preview, PreviewContext
 from defender_remediate.fixes.candidates import Candidate, Refusal, Verdict, judge
-from defender_remediate.fixes.diff import fingerprint
+from defender_remediate.fixes.drift import depends_on, fingerprint
 from defender_remediate.json_values import sha256
+from defender_remediate.models.dependencies import Dependencies
 from defender_remediate.models.fix import FixKind, Reversibility
 from defender_remediate.models.guards import Guards
-from defender_remediate.models.plan import RemediationStep, SkippedResource, SkipReason
+from defender_remediate.models.ids import ResourceId
+from defender_remediate.models.plan import CreatedResource, RemediationStep, SkippedResource, SkipReason
 from defender_remediate.planning.guards import protection
 from defender_remediate.planning.selection import Wanted
 from defender_remediate.planning.targets import Reading, TargetReader
@@ -188,7 +191,8 @@ def _step(verdict: Verdict, reading: Reading, executors: Mapping[str, FixExecuto
             reader=reader,
         )
     )
-    mark = fingerprint(reading.before)
+    dependencies = _dependencies(verdict, preview)
+    mark = fingerprint(reading.before, dependencies)
     request = preview.request
     return RemediationStep(
         id=sha256([fold(first.target_id), verdict.kind, request.method, request.path, request.body, mark])[:16],
@@ -202,8 +206,9 @@ def _step(verdict: Verdict, reading: Reading, executors: Mapping[str, FixExecuto
         changes=preview.changes,
         request=request,
         undo_request=preview.undo_request,
-        creates=preview.creates,
+        creates=tuple(map(_with_dependencies, preview.creates)),
         fingerprint=mark,
+        dependencies=dependencies,
         compliant_when=verdict.compliant_when,
         impact=verdict.impact,
         impact_reason="; ".join(dict.fromkeys(fix.impact_reason for fix in fixes if fix.impact_reason)),
@@ -211,6 +216,39 @@ def _step(verdict: Verdict, reading: Reading, executors: Mapping[str, FixExecuto
         irreversible_keys=tuple(fix.key for fix in fixes if fix.is_irreversible),
         permissions=tuple(dict.fromkeys(action for fix in fixes for action in fix.permissions)),
     )
+
+
+def _dependencies(verdict: Verdict, preview: Preview) -> Dependencies:
+    """What the step depends on in its target; the resource's own conditions count where it is the target."""
+    first = verdict.accepted[0]
+    conditions = [verdict.compliant_when]
+    if first.is_on_resource:
+        conditions += [candidate.fix.applies_when for candidate in verdict.accepted if candidate.fix.applies_when]
+    changed = [change.path for change in preview.changes]
+    if verdict.kind is FixKind.TEMPLATE:
+        # A what-if names what changes by the end of its resource's id: "(resource) properties.x", "config/web properties.x".
+        below = first.target_id[len(first.resource_id) :].strip("/") or "(resource)"
+        changed = [path.removeprefix(f"{below} ") for path in changed if path.startswith(f"{below} ")]
+    return depends_on(
+        changed=changed,
+        conditions=conditions,
+        is_whole=verdict.kind is FixKind.PUT,
+        ignored=_unsettable(first.target_id),
+    )
+
+
+def _unsettable(resource_id: str) -> tuple[str, ...]:
+    try:
+        target = ResourceId.parse(resource_id)
+    except InvalidResourceIdError:
+        # A collection, such as the extensions of a machine: its conditions say which members count.
+        return ()
+    return unsettable_members(target.type, target.name)
+
+
+def _with_dependencies(created: CreatedResource) -> CreatedResource:
+    dependencies = depends_on(is_whole=True, ignored=_unsettable(created.resource_id))
+    return attrs.evolve(created, dependencies=dependencies)
 
 
 def _reversibility(verdict: Verdict, preview: Preview) -> Reversibility:

@@ -9,7 +9,8 @@ from defender_remediate.arm.reader import Reader
 from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError, PlanError
 from defender_remediate.execution.target_state import read_at
-from defender_remediate.fixes.diff import fingerprint, settled
+from defender_remediate.fixes.diff import settled
+from defender_remediate.fixes.drift import fingerprint
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.fixes.restore import GONE, may_be_removed, what_goes
 from defender_remediate.journal import StepState
@@ -118,7 +119,7 @@ def _removal(state: StepState, created: CreatedResource, reader: Reader) -> Reme
         return _stays(state, created, SkipReason.NOT_FOUND, "it does not exist any more")
     if not created.fingerprint:
         return _stays(state, created, SkipReason.NOT_READABLE, "the run could not read it, so nobody knows how it was")
-    if fingerprint(current) != created.fingerprint:
+    if fingerprint(current, created.dependencies) != created.fingerprint:
         return _stays(state, created, SkipReason.CHANGED_SINCE, "it is not as the run left it, so it is not removed")
     return _step(state.step, created, current)
 
@@ -149,6 +150,7 @@ def _step(step: RemediationStep, created: CreatedResource, current: Any) -> Reme
             if_match=etag if isinstance(etag, str) else "",
         ),
         fingerprint=created.fingerprint,
+        dependencies=created.dependencies,
         compliant_when=GONE,
         impact=step.impact,
         impact_reason=f"undoes: {step.impact_reason}" if step.impact_reason else "",

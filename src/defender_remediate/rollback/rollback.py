@@ -11,7 +11,8 @@ from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError
 from defender_remediate.execution.step import StepRunner
-from defender_remediate.fixes.diff import changes, fingerprint, settled
+from defender_remediate.fixes.diff import changes, settled
+from defender_remediate.fixes.drift import depends_on, fingerprint
 from defender_remediate.fixes.merge import difference, merge_patch
 from defender_remediate.fixes.restore import Restoration, is_restored, restoration
 from defender_remediate.journal import RunState, StepState
@@ -145,15 +146,24 @@ def _held(state: StepState) -> tuple[tuple[PropertyChange, ...], tuple[str, ...]
 
 def _step(step: RemediationStep, current: object, found: Restoration) -> RemediationStep:
     now = settled(current)
+    proof = is_restored(found.body, found.restored)
+    dependencies = depends_on(
+        changed=found.restored,
+        conditions=[proof],
+        is_whole=step.request.is_merge_patch,
+        ignored=step.dependencies.ignored,
+    )
+    mark = fingerprint(current, dependencies)
     there, back = _request(step, now, found.body), _request(step, found.body, now)
     return attrs.evolve(
         step,
-        id=sha256(["rollback", step.id, there.path, there.body, fingerprint(current)])[:16],
+        id=sha256(["rollback", step.id, there.path, there.body, mark])[:16],
         changes=changes(now, found.body),
         request=there,
         undo_request=back,
-        fingerprint=fingerprint(current),
-        compliant_when=is_restored(found.body, found.restored),
+        fingerprint=mark,
+        dependencies=dependencies,
+        compliant_when=proof,
         impact_reason=_undone(step.impact_reason),
         preserved=found.preserved,
         irreversible_keys=(),

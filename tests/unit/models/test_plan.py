@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from defender_remediate.errors import InvalidInputError, PlanAlteredError
 from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
 from defender_remediate.models.condition import Condition
+from defender_remediate.models.dependencies import Dependencies
 from defender_remediate.models.plan import (
     ABSENT,
     CreatedResource,
@@ -60,6 +61,7 @@ STEPS = st.builds(
     request=REQUESTS,
     undo_request=st.none() | REQUESTS,
     fingerprint=TEXTS,
+    dependencies=st.builds(Dependencies, members=st.tuples(TEXTS), is_whole=st.booleans()),
     permissions=st.tuples(TEXTS),
     check_results=FINDINGS,
     compliant_when=CONDITIONS | CONDITIONS.map(lambda inner: Condition(operator="not", of=(inner,))),
@@ -107,6 +109,7 @@ EDITS = {
     "request": PlannedRequest(method="PUT", path="/x", api_version="1", body={}),
     "undo_request": PlannedRequest(method="PUT", path="/x", api_version="1", body={}),
     "fingerprint": "0" * 64,
+    "dependencies": Dependencies(members=("properties.x",), is_whole=True, ignored=("properties.y",)),
     "compliant_when": Condition(operator="exists", path="x", value=True),
     "impact": "restart",
     "irreversible_keys": ("other",),

@@ -1,0 +1,54 @@
+"""Which members of a resource no request can set, and which ones Azure changes by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from defender_remediate.casing import fold
+from defender_remediate.catalog.lint.schemas import ANY_NAME, ELEMENT, READ_ONLY, facts_of
+from defender_remediate.fixes.paths import EACH, join
+
+MOVED_BY_AZURE: Mapping[str, tuple[str, ...]] = {
+    # The cluster autoscaler sets the node count, and automatic upgrades set the image
+    # (learn.microsoft.com/azure/aks/cluster-autoscaler, .../auto-upgrade-node-os-image).
+    "microsoft.containerservice/managedclusters": (
+        "properties.agentPoolProfiles[?enableAutoScaling].count",
+        "properties.agentPoolProfiles[*].nodeImageVersion",
+    ),
+    # Autoscale sets the capacity (learn.microsoft.com/azure/azure-monitor/autoscale/autoscale-overview).
+    "microsoft.compute/virtualmachinescalesets": ("sku.capacity",),
+    # Auto-inflate raises the throughput units (learn.microsoft.com/azure/event-hubs/event-hubs-auto-inflate).
+    "microsoft.eventhub/namespaces": ("sku.capacity",),
+    # Access that was requested and that expires (Defender for Servers, just-in-time access).
+    "microsoft.security/locations/jitnetworkaccesspolicies": ("properties.requests",),
+    # Recorded bodies show these; the packages do not know them, and no request sets them.
+    "microsoft.operationalinsights/workspaces": ("properties.sku.lastSkuUpdate",),
+    "microsoft.storage/storageaccounts": ("properties.lastKeyRotationTimestamp",),
+}
+"""Members by resource type, in lower case, that Azure changes although they are not marked as read-only."""
+
+
+@cache
+def unsettable_members(resource_type: str, name: str = "") -> tuple[str, ...]:
+    """The paths that are not a change by a person when they change, with ``[*]`` for each element.
+
+    Args:
+        resource_type: The type of the resource.
+        name: Its name, for the types whose members depend on it, such as ``Microsoft.Web/sites/config``.
+
+    Returns:
+        Nothing but the members that Azure is known to change by itself when nothing else is known of the type.
+    """
+    facts = facts_of(resource_type, name)
+    read_only = () if facts is None else tuple(_read_only(facts.members, ()))
+    return (*read_only, *MOVED_BY_AZURE.get(fold(resource_type), ()))
+
+
+def _read_only(shape: Any, at: tuple[str, ...]) -> Iterator[str]:
+    if isinstance(shape, str) and shape.startswith(READ_ONLY):
+        yield "".join(part if part == EACH else f".{join((part,))}" for part in at).removeprefix(".")
+    elif isinstance(shape, Mapping):
+        for name, inner in shape.items():
+            yield from _read_only(inner, (*at, EACH if name in (ELEMENT, ANY_NAME) else name))

@@ -1,0 +1,150 @@
+"""Drift: whether something that a step depends on changed. What Azure changes by itself is not drift."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from defender_remediate.casing import fold
+from defender_remediate.fixes.paths import EACH, join, member, pattern
+from defender_remediate.json_values import canonical, sha256
+from defender_remediate.models.condition import Condition, Operator
+from defender_remediate.models.dependencies import Dependencies
+
+NEVER_SET = frozenset({"etag", "systemdata", "provisioningstate"})
+"""Members that no request can set, wherever they stand, in lower case. Tags and settings may have these names."""
+
+_FREE_NAMES = frozenset({"tags", "appsettings"})
+"""Objects whose member names a person chooses, in lower case."""
+
+_IDENTITY_IDS = (
+    "identity.principalId",
+    "identity.tenantId",
+    "identity.userAssignedIdentities[*].principalId",
+    "identity.userAssignedIdentities[*].clientId",
+)
+
+_NETWORK_SETTINGS = frozenset(
+    {"publicnetworkaccess", "publicnetworkaccessforingestion", "publicnetworkaccessforquery", "defaultaction"}
+)
+_READ_BY_NETWORK_CHECK = (
+    "properties.privateEndpointConnections[*].properties.privateLinkServiceConnectionState.status",
+    "properties.privateLinkScopedResources",
+)
+
+
+def depends_on(
+    *,
+    changed: Iterable[str] = (),
+    conditions: Iterable[Condition] = (),
+    is_whole: bool = False,
+    ignored: Iterable[str] = (),
+) -> Dependencies:
+    """What a step depends on.
+
+    Args:
+        changed: The paths that its request changes. Tags and identities are replaced whole, so all of them count.
+        conditions: The conditions that are evaluated on the target's body.
+        is_whole: Whether the request is a PUT or a DELETE, so that every member counts that is not ignored.
+        ignored: The members that no request can set, and those that Azure changes by itself.
+    """
+    paths = {_replaced_whole(path) for path in changed if path}
+    if any(fold(str(pattern(path)[-1])) in _NETWORK_SETTINGS for path in paths):
+        paths.update(_READ_BY_NETWORK_CHECK)
+    for condition in conditions:
+        paths.update(_read_by(condition))
+    never = {path for path in (*ignored, *_IDENTITY_IDS) if is_whole or any(_is_below(path, outer) for outer in paths)}
+    return Dependencies(
+        members=tuple(sorted(paths, key=fold)), is_whole=is_whole, ignored=tuple(sorted(never, key=fold))
+    )
+
+
+def fingerprint(body: Any, dependencies: Dependencies) -> str:
+    """SHA-256 of what a step depends on in its target's body; None is a target that does not exist.
+
+    The order and the case of member names, the case of resource ids, and ``1`` or ``1.0`` make no difference.
+    """
+    if body is None:
+        return sha256(None)
+    ignored = tuple(_folded(path) for path in dependencies.ignored)
+    selected = [[fold(path), _selected(body, _folded(path), ignored)] for path in dependencies.members]
+    whole = _comparable(body, ignored) if dependencies.is_whole else None
+    return sha256({"members": selected, "whole": whole})
+
+
+def _replaced_whole(path: str) -> str:
+    outermost = str(pattern(path)[0])
+    return outermost if fold(outermost) in ("tags", "identity") else path
+
+
+def _is_below(path: str, outer: str) -> bool:
+    return fold(path).startswith((f"{fold(outer)}.", f"{fold(outer)}["))
+
+
+def _read_by(condition: Condition) -> set[str]:
+    """The paths that a condition reads. A place in an array is the whole array: elements shift when one is removed."""
+    inner: set[str] = set().union(*(_read_by(part) for part in condition.of))
+    if condition.operator in (Operator.SOME, Operator.EVERY):
+        return {f"{condition.path}{EACH}{path if path.startswith('[') else f'.{path}'}" for path in inner}
+    parts = pattern(condition.path)
+    index = next((place for place, part in enumerate(parts) if isinstance(part, int)), len(parts))
+    return inner | ({join(parts[:index])} if parts[:index] else set())
+
+
+_Parts = tuple[str | int, ...]
+
+
+def _folded(path: str) -> _Parts:
+    return tuple(fold(part) if isinstance(part, str) else part for part in pattern(path))
+
+
+def _selected(value: Any, parts: _Parts, ignored: tuple[_Parts, ...], *, free_names: bool = False) -> Any:
+    """What a path leads to; with ``[*]`` one value for each element of an array or member of an object."""
+    if not parts:
+        return {"found": _comparable(value, ignored, free_names=free_names)}
+    head, rest = parts[0], parts[1:]
+    if isinstance(value, (list, tuple)) and head == EACH:
+        return [_selected(item, rest, _inside(ignored, None, item)) for item in value]
+    if isinstance(value, Mapping) and head == EACH:
+        return {fold(name): _selected(item, rest, _inside(ignored, name, item)) for name, item in value.items()}
+    if not isinstance(value, Mapping):
+        return {"another_kind": _comparable(value, ignored)}
+    name = member(value, str(head))
+    if name not in value:
+        return "absent"
+    inside = _inside(ignored, name, value[name])
+    return _selected(value[name], rest, inside, free_names=fold(name) in _FREE_NAMES)
+
+
+def _comparable(value: Any, ignored: tuple[_Parts, ...], *, free_names: bool = False) -> Any:
+    """The value in the one form in which equal values are equal texts, without what is ignored."""
+    if isinstance(value, Mapping):
+        members = []
+        for name, item in value.items():
+            folded, inside = fold(name), _inside(ignored, name, item)
+            if () not in inside and (free_names or folded not in NEVER_SET):
+                members.append([folded, _comparable(item, inside, free_names=folded in _FREE_NAMES)])
+        return {"members": sorted(members, key=canonical)}
+    if isinstance(value, (list, tuple)):
+        elements = [(item, _inside(ignored, None, item)) for item in value]
+        return [_comparable(item, inside) for item, inside in elements if () not in inside]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and fold(value).startswith(("/subscriptions/", "/providers/")):
+        return fold(value)
+    return value
+
+
+def _inside(ignored: tuple[_Parts, ...], name: str | None, item: Any) -> tuple[_Parts, ...]:
+    """What is ignored inside a member of this name, or inside an element of an array; ``()`` is the item itself."""
+    return tuple(parts[1:] for parts in ignored if parts and _is_meant(parts[0], name, item))
+
+
+def _is_meant(part: str | int, name: str | None, item: Any) -> bool:
+    if part == EACH:
+        return True
+    if name is not None:
+        return part == fold(name)
+    # "[?enableAutoScaling]": the elements in which this member is true.
+    is_filter = isinstance(part, str) and part.startswith("[?") and isinstance(item, Mapping)
+    return is_filter and item.get(member(item, str(part)[2:-1])) is True
