@@ -1,59 +1,119 @@
-"""Azure's HTML as plain text."""
+"""Turns Azure's HTML into plain text.
+
+The parser of the standard library is not used: it asserts on sections that Office writes and takes quadratic time for markup
+that is never closed. This one reads each character once, and broken markup gives some text.
+"""
 
 from __future__ import annotations
 
+import html
 import re
-from html.parser import HTMLParser
+
+import attrs
 
 _BLOCKS = frozenset({"br", "p", "div", "li", "ul", "ol", "tr", "table", "h1", "h2", "h3", "h4", "pre"})
-_MARKUP = re.compile(r"[<&]")
-# Office writes sections for old browsers, such as <![if !mso]>; the parser of the standard library asserts on odd ones.
-_SECTIONS = re.compile(r"<!--.*?-->|<!\[(?!CDATA\[)[^>]*>?", re.IGNORECASE | re.DOTALL)
-
-
-class _Text(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self._links: list[str] = []
-        self._lists: list[int | None] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _BLOCKS:
-            self.parts.append("\n")
-        if tag in ("ul", "ol"):
-            self._lists.append(0 if tag == "ol" else None)
-        elif tag == "li":
-            self.parts.append(self._bullet())
-        elif tag == "a":
-            self._links.append(dict(attrs).get("href") or "")
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "a" and self._links:
-            link = self._links.pop()
-            self.parts.append(f" ({link})" if link else "")
-        elif tag in ("ul", "ol") and self._lists:
-            self._lists.pop()
-        if tag in _BLOCKS:
-            self.parts.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        self.parts.append(re.sub(r"[ \t\r\f\v]+", " ", data))
-
-    def _bullet(self) -> str:
-        if not self._lists or self._lists[-1] is None:
-            return "- "
-        self._lists[-1] += 1
-        return f"{self._lists[-1]}. "
+_INVISIBLE = ("head", "script", "style")
+_TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*)")
+_TAG_END = re.compile(r"[>\"']")
+_LINK = re.compile(r"""\shref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+))""", re.IGNORECASE)
+_SPACES = re.compile(r"[ \t\r\f\v]+")
+# More digits than any character has; Python refuses to read 5,000 of them.
+_HUGE_REFERENCE = re.compile(r"&#\d{8,};?")
 
 
 def plain_text(markup: str) -> str:
-    """The text of a piece of HTML: one line per block, list items marked, link targets in parentheses."""
-    if not _MARKUP.search(markup):
+    """Return the text of a piece of HTML: one line per block, list items marked, link targets in parentheses."""
+    if "<" not in markup and "&" not in markup:
         return markup.strip()
-    parser = _Text()
-    # A space each, so that what stood around them does not become markup.
-    parser.feed(_SECTIONS.sub(" ", markup))
-    parser.close()
-    lines = (line.strip() for line in "".join(parser.parts).split("\n"))
+    parts = _Renderer(markup).render()
+    lines = (line.strip() for line in "".join(parts).split("\n"))
     return "\n".join(line for line in lines if line)
+
+
+@attrs.define
+class _Renderer:
+    markup: str
+    parts: list[str] = attrs.field(factory=list)
+    links: list[str] = attrs.field(factory=list)
+    lists: list[int | None] = attrs.field(factory=list)  # the number of the last item; None for a list without numbers
+    quotes_close: bool = True
+    unclosed: set[str] = attrs.field(factory=set)
+
+    def render(self) -> list[str]:
+        """Read the markup from its beginning to its end."""
+        markup, position = self.markup, 0
+        while (start := markup.find("<", position)) >= 0:
+            self.add_text(markup[position:start])
+            tag = _TAG.match(markup, start)
+            if markup.startswith("<!--", start):
+                end = markup.find("-->", start + 4)
+                position = end + 3 if end >= 0 else len(markup)
+            elif markup.startswith(("<!", "<?"), start):
+                end = markup.find(">", start)
+                position = end + 1 if end >= 0 else len(markup)
+            elif tag is None:
+                self.parts.append("<")
+                position = start + 1
+            else:
+                position = self.add_tag(tag)
+        self.add_text(markup[position:])
+        return self.parts
+
+    def add_text(self, text: str) -> None:
+        text = html.unescape(_HUGE_REFERENCE.sub("\ufffd", text))
+        self.parts.append(_SPACES.sub(" ", text))
+
+    def add_tag(self, tag: re.Match[str]) -> int:
+        """Add what a tag stands for and return where the text goes on."""
+        end = self.end_of_tag(tag.end())
+        name = tag[2].lower()
+        if tag[1]:
+            self.close(name)
+        else:
+            self.open(name, self.markup[tag.end() : end])
+        if name in _INVISIBLE and not tag[1] and name not in self.unclosed:
+            closing = re.compile(rf"</{name}\b", re.IGNORECASE).search(self.markup, end)
+            if closing:
+                return closing.start()
+            self.unclosed.add(name)
+        return end
+
+    def end_of_tag(self, start: int) -> int:
+        """The position after the ">" that ends a tag; one inside quotes does not, unless a quote is never closed."""
+        quote = None
+        for found in _TAG_END.finditer(self.markup, start) if self.quotes_close else ():
+            if found[0] == ">" and quote is None:
+                return found.end()
+            if found[0] == quote:
+                quote = None
+            elif quote is None:
+                quote = found[0]
+        self.quotes_close = False
+        end = self.markup.find(">", start)
+        return end + 1 if end >= 0 else len(self.markup)
+
+    def open(self, name: str, attributes: str) -> None:
+        if name in _BLOCKS:
+            self.parts.append("\n")
+        if name in ("ul", "ol"):
+            self.lists.append(0 if name == "ol" else None)
+        elif name == "li":
+            number = self.lists[-1] if self.lists else None
+            if number is None:
+                self.parts.append("- ")
+            else:
+                self.lists[-1] = number + 1
+                self.parts.append(f"{number + 1}. ")
+        elif name == "a":
+            link = _LINK.search(attributes)
+            target = (link[1] or link[2] or link[3] or "") if link else ""
+            self.links.append(html.unescape(_HUGE_REFERENCE.sub("\ufffd", target)))
+
+    def close(self, name: str) -> None:
+        if name == "a" and self.links:
+            link = self.links.pop()
+            self.parts.append(f" ({link})" if link else "")
+        elif name in ("ul", "ol") and self.lists:
+            self.lists.pop()
+        if name in _BLOCKS:
+            self.parts.append("\n")

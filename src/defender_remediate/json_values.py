@@ -1,12 +1,23 @@
-"""JSON that cannot change: values that are compared, hashed and pickled, and the digest of a value."""
+"""JSON values: reading and writing them as text, freezing them so that they can be compared and hashed, and their digest."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any
+
+MAX_DEPTH = 100
+"""Levels of objects and arrays that ``parse_json`` accepts. Azure's own limits are far below."""
+
+# What changes how a terminal shows a text without being seen: control, format, bidirectional and line characters, and halves
+# of surrogate pairs, which no encoding takes.
+_UNPRINTABLE = re.compile(
+    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]"
+)
 
 
 class Absent(Enum):
@@ -89,3 +100,55 @@ def canonical(value: Any) -> str:
 def sha256(value: Any) -> str:
     """The SHA-256 of the canonical text, in hexadecimal."""
     return hashlib.sha256(canonical(value).encode("ascii")).hexdigest()
+
+
+def parse_json(text: str | bytes, *, unique_names: bool = False) -> Any:
+    """Read a JSON text from outside.
+
+    Args:
+        text: A string, or bytes in UTF-8.
+        unique_names: Whether an object that has a name twice is refused. Readers disagree on which of the two counts.
+
+    Raises:
+        ValueError: It is not JSON, has a number that is not finite or has thousands of digits, is nested more than ``MAX_DEPTH``
+            levels deep, or has a name twice.
+    """
+    try:
+        document = json.loads(
+            text,
+            parse_float=_finite,
+            parse_constant=_finite,
+            object_pairs_hook=_with_unique_names if unique_names else None,
+        )
+    except RecursionError:
+        raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep") from None
+    level = [document]
+    for _ in range(MAX_DEPTH + 1):
+        containers = [node for node in level if isinstance(node, (dict, list))]
+        if not containers:
+            return document
+        level = [item for node in containers for item in (node.values() if isinstance(node, dict) else node)]
+    raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is not a finite number")
+    return number
+
+
+def _with_unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {twice[:100]!r} occurs twice in one object")
+    return members
+
+
+def format_json(value: Any, *, indent: int | None = None) -> str:
+    """Return JSON text in the order of the members. Characters that a terminal would not show are escaped."""
+    separators = (",", ":") if indent is None else None
+    text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators)
+    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -1,4 +1,9 @@
-"""Texts without the secrets in them: what may go into a journal, a report, a log or an error message."""
+"""Hides secrets in everything that a journal, a report, a log, an error message or a ``repr`` shows.
+
+A secret is found in one of two ways. ``redact_text`` knows what secrets look like: tokens, keys, connection strings, signed
+URLs. ``redact_json`` also knows what members are called that hold one. What has neither the name nor the shape of a secret
+cannot be told from other text and stays.
+"""
 
 from __future__ import annotations
 
@@ -9,25 +14,64 @@ from typing import Any
 from defender_remediate.casing import fold
 
 HIDDEN = "(hidden)"
-_SECRET = re.compile(
-    r"(password|passwd|secret|connectionstring|credential|sastoken|accesstoken|clienttoken|accesskey|accountkey|"
-    # AI Search calls it aadOrApiKey how its callers may sign in.
-    r"primarykey|secondarykey|sharedkey|privatekey|(?<!(?-i:Or))apikey|licensekey)s?\Z",
+
+# Shapes. Each pattern reads a text in linear time: no repetition can give back what an other one then takes.
+
+_PRIVATE_KEY = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL
+)
+# 64 bytes in base64: the keys of storage accounts, Cosmos DB, Batch and others; also as they look inside a URL.
+_ACCOUNT_KEY = re.compile(r"(?:[A-Za-z0-9+/]|%2[BbFf]){86}(?:==|%3[Dd]%3[Dd])")
+# Providers put a fixed mark into the tokens that they issue, so that scanners find them.
+_APPLICATION_SECRET = re.compile(r"[\w.~-]{3}\dQ~[\w.~-]{31,34}")  # Entra ID
+_AZURE_KEY = re.compile(
+    r"(?<![\w+/-])[\w+/-]{33,76}(?:AzFu|AzSe|AzCa|AIoT|ACDb|\+(?:ASb|AEh|ARm|ACR|ABa|ASt))[\w+/-]{4,12}={0,2}(?![\w+/-])"
+)
+_TOKEN = re.compile(
+    r"\b(?:gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_\w{22,255}"
+    r"|gl(?:pat|dt|ft|soat|rt|cbt|imt|ptt|agent)-[\w-]{16,100}"  # GitLab
+    r"|xox[abeoprs]-[\w-]{10,200}|hooks\.slack\.com/services/[\w/]{20,100}"
+    r"|(?:A3T[A-Z0-9]|ABIA|ACCA|AKIA|ASIA)[A-Z0-9]{16}\b"  # AWS
+    r"|[A-Za-z0-9]{76}AZDO[A-Za-z0-9]{4}\b"  # Azure DevOps
+    r"|AKC[A-Za-z0-9]{10,100}"  # Artifactory
+    r"|[MNO][\w-]{23,25}\.[\w-]{6}\.[\w-]{27,38}"  # Discord
+    r"|[0-9a-z]{32}-us\d{1,2}\b"  # Mailchimp
+    r"|npm_[A-Za-z0-9]{36}"
+    r"|sk-[\w-]{32,200}"  # OpenAI
+    r"|pypi-AgE[\w-]{50,250}"
+    r"|SG\.[\w-]{22}\.[\w-]{43}"  # SendGrid
+    r"|sq0[a-z]{3}-[\w-]{22,60}"  # Square
+    r"|[rs]k_(?:live|test)_[A-Za-z0-9]{10,100}"  # Stripe
+    r"|\d{8,10}:[\w-]{35}\b"  # Telegram
+    r"|(?:AC|SK)[a-z0-9]{32}\b)"  # Twilio
+)
+_DOTTED = re.compile(r"[\w.-]{33,}")
+_JWT_PART = 16  # the shortest header and the shortest payload of a JSON web token, in base64
+_AUTHORIZATION = re.compile(
+    r"""((?:(?:bearer|basic)(?:\s|%20)+(?=[\w.~+/-]{16})"""
+    r"""|sharedkey(?:lite)?\s+(?=[\w-]+:)))[^\s"'\\,;]+""",
     re.IGNORECASE,
 )
-# What somebody calls a secret, at the end of a name: adminPassword, DB_PWD, client_secret, AccountKey, sig.
+_USER_INFO = re.compile(r"(://[^/\s:@]{0,100}:)[^/\s]+(?=@)")
+# Azure signs the URLs of its operations (t, c, s, h), of storage (sig) and of functions (code).
+_SIGNED_URL = re.compile(
+    r"((?:[?&]|&amp;)(?:[csh]|sig|signature|code|[\w$-]{0,50}token)=)[^&\s\"'<>\\]+", re.IGNORECASE
+)
+
+# Names in a text: what stands after them is the secret.
+
 _NAME = (
     r"(?:passw(?:or)?d|pwd|passphrase|secret(?:[_-]?(?:text|value|key))?"
-    r"|(?:account|access|primary|secondary|shared|sharedaccess|storage|api|private|master|function|license)[_-]?key"
-    r"|sharedaccesssignature|(?:access|refresh|sas|auth|client|bearer)[_-]?token|sig)\d*"
+    r"|(?:account|access|primary|secondary|shared|sharedaccess|storage|api|private|master|functions?|license|host"
+    r"|subscription|signing)[_-]?key"
+    r"|sharedaccesssignature|(?:access|refresh|sas|auth|client|bearer|id|session|security|registration)[_-]?token|sig)\d*"
 )
 # In quotes, in quotes that are escaped because the text is JSON inside JSON, or up to a space, ";" or "&". A quote that
 # is never closed reaches to the end: the text was cut off.
 _QUOTED = r'"(?:[^"\\]|\\.|\\\Z)*(?:"|\Z)' + r"|'[^']*(?:'|\Z)"
 _NESTED = r"""(?P<open>\\+["']).*?(?:(?<!\\)(?P=open)|\Z)"""
-_BARE = r"[^\s;&]+"
 _ASSIGNED = re.compile(
-    rf"""(?P<name>{_NAME}\\*["']?\s*[=:]\s*)(?:(?P<nested>{_NESTED})|(?P<quoted>{_QUOTED})|{_BARE})""",
+    rf"""(?P<name>{_NAME}\\*["']?\s*[=:]\s*)(?:(?P<nested>{_NESTED})|(?P<quoted>{_QUOTED})|[^\s;&]+)""",
     re.IGNORECASE | re.DOTALL,
 )
 # In a sentence only what is in quotes: "the password 'x' is too short", "the value 'x' of adminPassword". What follows the
@@ -38,127 +82,126 @@ _SAID = re.compile(
 )
 _OF = rf"""(?=\s+(?:of|for|in)\s+(?:\w+\s+){{0,3}}["']?[\w.]{{0,100}}?{_NAME}(?!\w))"""
 _VALUE = re.compile(rf"""(?P<name>\bvalue\s+)(?P<open>)(?P<quoted>"[^"]*"|'[^']*'){_OF}""", re.IGNORECASE)
-_AUTHORIZATION = re.compile(
-    r"""((?:(?:bearer|basic)(?:\s|%20)+(?=[\w.~+/-]{16})"""
-    r"""|sharedkey(?:lite)?\s+(?=[\w-]+:)))[^\s"'\\,;]+""",
-    re.IGNORECASE,
-)
-_USER_INFO = re.compile(r"(://[^/\s:@]{0,100}:)[^/\s@]+(?=@)")
-_PRIVATE_KEY = re.compile(
-    r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL
-)
-# 64 bytes in base64: the keys of storage accounts, Cosmos DB, Batch and others; also as they look inside a URL.
-_ACCOUNT_KEY = re.compile(r"(?:[A-Za-z0-9+/]|%2[BbFf]){86}(?:==|%3[Dd]%3[Dd])")
-# Entra ID marks the secrets of applications so that scanners find them.
-_CLIENT_SECRET = re.compile(r"[\w.~-]{3}\dQ~[\w.~-]{31,34}")
-_DOTTED = re.compile(r"[\w.-]{33,}")
-# The least that a header and what follows it take, in base64.
-_JWT_PART = 16
-
-
-def is_secret(path: str) -> bool:
-    """Whether a member's name looks as if its value were a secret."""
-    return bool(_SECRET.search(path.rstrip("]'")))
 
 
 def redact_text(text: str) -> str:
-    """The text with every part that looks like a secret replaced by ``(hidden)``.
+    """Return the text with ``(hidden)`` for every part that looks like a secret.
 
-    Hidden are bearer and basic credentials, JSON web tokens, keys of 64 bytes in base64, application secrets of Entra
-    ID, private keys in PEM, passwords in URLs, whatever stands after a name such as ``password=``, ``AccountKey=``,
-    ``sig=`` or ``"client_secret":``, and what a sentence quotes as one (``the password 'x' is too short``). What does not look like a secret cannot be told from other text and stays.
+    Hidden are bearer and basic credentials, JSON web tokens, keys of 64 bytes in base64, tokens with a provider's mark,
+    private keys in PEM, passwords and signatures in URLs, what stands after a name such as ``password=``, ``AccountKey=`` or
+    ``"client_secret":``, and what a sentence quotes as a secret (``the password 'x' is too short``).
 
-    Redacting twice gives what redacting once gives.
+    Redacting twice gives what redacting once gives. The time it takes grows with the length of the text.
     """
     text = _PRIVATE_KEY.sub(HIDDEN, text)
-    text = _DOTTED.sub(_without_token, text)
+    text = _DOTTED.sub(_without_web_token, text)
     text = _ACCOUNT_KEY.sub(HIDDEN, text)
-    text = _CLIENT_SECRET.sub(HIDDEN, text)
+    text = _APPLICATION_SECRET.sub(HIDDEN, text)
+    text = _AZURE_KEY.sub(HIDDEN, text)
+    text = _TOKEN.sub(HIDDEN, text)
     text = _AUTHORIZATION.sub(rf"\1{HIDDEN}", text)
     text = _USER_INFO.sub(rf"\1{HIDDEN}", text)
+    text = _SIGNED_URL.sub(rf"\1{HIDDEN}", text)
     for pattern in (_ASSIGNED, _SAID, _VALUE):
         text = pattern.sub(_without_value, text)
     return text
 
 
-def _without_token(match: re.Match[str]) -> str:
-    """A run of letters, digits and dots up to the JSON web token in it."""
+def _without_web_token(match: re.Match[str]) -> str:
+    """Cut a run of letters, digits and dots off where a JSON web token begins in it."""
     run = match[0]
-    at = 0
+    part_start = 0
     for part in run.split("."):
-        start = part.find("eyJ")
-        rest = len(run) - at - len(part) - 1
-        if start >= 0 and len(part) - start >= _JWT_PART and rest >= _JWT_PART:
-            return run[: at + start] + HIDDEN
-        at += len(part) + 1
+        header = part.find("eyJ")
+        payload_length = len(run) - part_start - len(part) - 1
+        if header >= 0 and len(part) - header >= _JWT_PART and payload_length >= _JWT_PART:
+            return run[: part_start + header] + HIDDEN
+        part_start += len(part) + 1
     return run
 
 
 def _without_value(match: re.Match[str]) -> str:
+    """Keep the name and the quotes, hide what is between them."""
     quote = match["open"] or (match["quoted"] or "")[:1]
     return f"{match['name']}{quote}{HIDDEN}{quote}"
 
 
-# What says of a secret that there is one, and not what it is.
-_ABOUT = frozenset({"type", "metadata", "name", "path", "reference"})
-_LABELS = ("name", "path")
-_LABELLED = frozenset({"value", "before", "after"})
-_DEFAULT = frozenset({"defaultValue"})
-_SECURE = frozenset({"securestring", "secureobject"})
-_VERBS = "permissions"
-_INDEX = re.compile(r"(\[\d+\])+\Z")
-# These say where a secret is kept; whoever reads them has to be let in there.
+# Names of members.
+
+_SECRET_NAME = re.compile(
+    r"(password|passwd|passphrase|pwd|secret|connectionstring|credential|accesskey|accountkey|primarykey|secondarykey"
+    r"|sharedkey|privatekey|masterkey|functionkey|licensekey|(access|auth|bearer|client|refresh|sas|session|registration)token"
+    # Except aadOrApiKey of AI Search, which says how callers may sign in.
+    r"|(?<!(?-i:Or))apikey)s?\Z",
+    re.IGNORECASE,
+)
+_INDEXES = re.compile(r"(\[\d+\])+\Z")
+# Under a member with a secret's name these say something about the secret, not what it is.
+_DESCRIPTIVE = frozenset({"type", "metadata", "name", "path", "reference"})
+# A value that says where a secret is kept: readers need access there.
 _REFERENCE = re.compile(r"\[parameters\('[\w-]+'\)\]|@Microsoft\.KeyVault\([^()]*\)")
 
 
-def cleaned(found: Any, *, secret: bool = False) -> Any:
-    """The same JSON value with ``(hidden)`` for every secret. What is neither named nor shaped like one stays.
+def is_secret_name(name: Any) -> bool:
+    """Return whether a member, a path or an app setting of this name holds a secret, such as ``adminPassword``."""
+    if not isinstance(name, str):
+        return False
+    last = _INDEXES.sub("", name).rstrip("]'")
+    return bool(_SECRET_NAME.search(last.replace("_", "").replace("-", "")))
+
+
+def redact_json(value: Any, *, is_secret: bool = False) -> Any:
+    """Return the same JSON value with ``(hidden)`` for every secret in it, by its name or by its shape.
 
     Args:
-        found: JSON values; tuples count as arrays. Anything else stays as it is.
-        secret: Whether a member around it is named like a secret.
+        value: JSON values; tuples count as arrays. Values of other types are returned as they are.
+        is_secret: Whether the value belongs to a member with a secret's name. Then every string and number in it is hidden.
     """
-    if isinstance(found, Mapping):
-        labels = any(names_a_secret(found.get(label)) for label in _LABELS)
-        labelled = _LABELLED if labels else _DEFAULT if _is_secure(found) else frozenset()
-        clean = {
-            redact_text(name): _member(name, item, secret=secret or name in labelled) for name, item in found.items()
-        }
-        return {**clean, **_deployed(found, secret=secret)}
-    if isinstance(found, (list, tuple)):
-        return [cleaned(item, secret=secret) for item in found]
-    if isinstance(found, str):
-        return HIDDEN if secret and found and not _REFERENCE.fullmatch(found) else redact_text(found)
-    return HIDDEN if secret and isinstance(found, (int, float)) and not isinstance(found, bool) else found
+    if isinstance(value, Mapping):
+        return _redact_object(value, is_secret=is_secret)
+    if isinstance(value, (list, tuple)):
+        return [redact_json(item, is_secret=is_secret) for item in value]
+    if isinstance(value, str):
+        if not is_secret or not value or _REFERENCE.fullmatch(value):
+            return redact_text(value)
+        return HIDDEN
+    if is_secret and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return HIDDEN
+    return value
 
 
-def _deployed(found: Mapping[str, Any], *, secret: bool) -> dict[str, Any]:
-    """The parameters of a template that is deployed: what it declares as secure is secret, whatever it is called."""
-    declared = found["template"].get("parameters") if isinstance(found.get("template"), Mapping) else None
-    given = found.get("parameters")
-    if not isinstance(declared, Mapping) or not isinstance(given, Mapping):
-        return {}
-    secure = {fold(name) for name, declaration in declared.items() if _is_secure(declaration)}
-    return {
-        "parameters": {
-            redact_text(name): cleaned(item, secret=secret or fold(name) in secure or names_a_secret(name))
-            for name, item in given.items()
-        }
-    }
+def _redact_object(members: Mapping[str, Any], *, is_secret: bool) -> dict[str, Any]:
+    # {"name": "DB_PASSWORD", "value": ...}: an app setting, a parameter or a change that says its name beside its value.
+    is_labelled = is_secret_name(members.get("name")) or is_secret_name(members.get("path"))
+    secure_parameters = _secure_parameters(members)
+    clean = {}
+    for name, item in members.items():
+        if name == "permissions" and isinstance(item, Mapping):
+            # An access policy of Key Vault: its lists say what may be done to secrets.
+            redacted: Any = {redact_text(kind): redact_json(verbs) for kind, verbs in item.items()}
+        elif name == "parameters" and secure_parameters and isinstance(item, Mapping):
+            redacted = {}
+            for parameter, given in item.items():
+                is_secure = fold(parameter) in secure_parameters or is_secret_name(parameter)
+                redacted[redact_text(parameter)] = redact_json(given, is_secret=is_secret or is_secure)
+        else:
+            named = is_secret_name(name) or (is_labelled and name in ("value", "before", "after"))
+            default = name == "defaultValue" and _is_secure(members)
+            inherited = is_secret and name not in _DESCRIPTIVE
+            redacted = redact_json(item, is_secret=named or default or inherited)
+        clean[redact_text(name)] = redacted
+    return clean
+
+
+def _secure_parameters(deployment: Mapping[str, Any]) -> frozenset[str]:
+    """The parameters that the template of a deployment declares as secure, whatever they are called."""
+    template = deployment.get("template")
+    declared = template.get("parameters") if isinstance(template, Mapping) else None
+    if not isinstance(declared, Mapping):
+        return frozenset()
+    return frozenset(fold(name) for name, declaration in declared.items() if _is_secure(declaration))
 
 
 def _is_secure(declaration: Any) -> bool:
     kind = declaration.get("type") if isinstance(declaration, Mapping) else None
-    return isinstance(kind, str) and fold(kind) in _SECURE
-
-
-def _member(name: str, item: Any, *, secret: bool) -> Any:
-    if name == _VERBS and isinstance(item, Mapping):
-        # An access policy of Key Vault: its lists say what may be done to secrets.
-        return {redact_text(kind): cleaned(verbs) for kind, verbs in item.items()}
-    return cleaned(item, secret=(secret and name not in _ABOUT) or names_a_secret(name))
-
-
-def names_a_secret(name: Any) -> bool:
-    """Whether a member, a path or the name of an app setting says that a secret is there."""
-    return isinstance(name, str) and is_secret(_INDEX.sub("", name).replace("_", "").replace("-", ""))
+    return isinstance(kind, str) and fold(kind) in ("securestring", "secureobject")

@@ -1,8 +1,7 @@
-"""Plans and reports as JSON and back, from the annotations of their classes."""
+"""Writes plans, reports and journal records as JSON and reads them back, by the annotations of their classes."""
 
 from __future__ import annotations
 
-import json
 import types
 import typing
 from collections.abc import Hashable, Mapping
@@ -14,42 +13,40 @@ from typing import Any, TypeVar
 import attrs
 
 from defender_remediate.errors import InvalidInputError
-from defender_remediate.json_values import ABSENT, FrozenMap
+from defender_remediate.json_values import ABSENT, FrozenMap, format_json, parse_json
 
 _T = TypeVar("_T")
 VERSION = 1
 
 
 def dumps(document: Mapping[str, Any]) -> str:
-    """JSON text for people: indented, in the order of the fields."""
-    return json.dumps({"version": VERSION, **document}, indent=2, ensure_ascii=False)
+    """Return indented JSON text, in the order of the fields, that shows no character which a terminal would not."""
+    return format_json({"version": VERSION, **document}, indent=2)
 
 
 def loads(text: str | bytes, kind: str) -> dict[str, Any]:
-    """The document in a JSON text of this kind, without its envelope.
+    """Return the document in a JSON text of this kind, without its envelope.
 
     Raises:
-        InvalidInputError: Not JSON, another kind, or written by a newer version.
+        InvalidInputError: The text is not JSON, has a name twice, is of another kind, or was written by a newer version.
     """
+    hint = f"Pass the text that {kind}.to_json() returned."
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidInputError(
-            f"this is no {kind}: not JSON ({error})", hint=f"pass what {kind}.to_json() gave"
-        ) from error
+        document = parse_json(text, unique_names=True)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"the text is not the JSON of a {kind}: {error}", hint=hint) from error
     if not isinstance(document, dict) or document.pop("kind", None) != kind:
-        raise InvalidInputError(f"this is no {kind}", hint=f"pass what {kind}.to_json() gave")
+        raise InvalidInputError(f"the text is JSON, but not of a {kind}", hint=hint)
     version = document.pop("version", None)
     if version != VERSION:
-        raise InvalidInputError(f"this {kind} has format version {version!r}; this library reads {VERSION}")
+        raise InvalidInputError(f"this {kind} has format version {version!r}; this library reads version {VERSION}")
     return document
 
 
 def encode(value: Any) -> Any:
-    """A value of ours as plain JSON values. Members that are ``ABSENT`` are left out, which is how they come back."""
+    """Return a value of this library as plain JSON values. ``ABSENT`` is written by leaving the member out."""
     if attrs.has(type(value)):
-        pairs = ((field.name, getattr(value, field.name)) for field in attrs.fields(type(value)))
-        return {name: encode(item) for name, item in pairs if item is not ABSENT}
+        value = {field.name: getattr(value, field.name) for field in attrs.fields(type(value))}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):
@@ -62,7 +59,7 @@ def encode(value: Any) -> Any:
 
 
 def decode(cls: type[_T], document: Any, path: str = "") -> _T:
-    """Build an instance of an attrs class from plain JSON values.
+    """Build an instance of an attrs class from plain JSON values, converting nothing but enumerations and times.
 
     Raises:
         InvalidInputError: A member is missing, unknown or of the wrong type; the message gives its path.
@@ -72,10 +69,10 @@ def decode(cls: type[_T], document: Any, path: str = "") -> _T:
     hints = _hints(typing.cast(Hashable, cls))  # mypy takes a class for unhashable
     unknown = sorted(set(document) - set(hints))
     if unknown:
-        raise InvalidInputError(f"{_join(path, unknown[0])}: {cls.__name__} has no such member")
+        raise InvalidInputError(f"{_join(path, unknown[0])}: {cls.__name__} has no member of this name")
     missing = [name for name in _required(typing.cast(Hashable, cls)) if name not in document]
     if missing:
-        raise InvalidInputError(f"{_join(path, missing[0])}: is missing")
+        raise InvalidInputError(f"{_join(path, missing[0])} is missing")
     values = {name: _member(hints[name], item, _join(path, name)) for name, item in document.items()}
     try:
         return cls(**values)

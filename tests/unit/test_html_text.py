@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +23,13 @@ from defender_remediate.html_text import plain_text
         ("<b>many \t spaces</b>", "many spaces"),
         ("a < b", "a < b"),
         ("<!--[if mso]>old<![endif]-->new<![if !mso]> too<![endif]>", "new too"),
-        ("one<![odd]>two", "one two"),
+        ("one<![odd]>two", "onetwo"),
+        ("one<?xml odd?>two<!-- never closed", "onetwo"),
+        ("<p>one</p><style>p { x: y }</style><SCRIPT src='>'>1 < 2</Script >two<head>three", "one\ntwothree"),
+        ("<a title='1 > 2' href=https://aka.ms/x>docs</a>", "docs (https://aka.ms/x)"),
+        ("<a title='never closed>one<b>two", "onetwo"),
+        ("<p never closed", ""),
+        ("one&#" + "9" * 5000 + ";two", "one\ufffdtwo"),
         ("one<![", "one"),
     ],
 )
@@ -35,3 +43,21 @@ def test_no_markup_breaks_it(markup):
     """Broken markup gives some text and no empty line."""
     lines = plain_text(f"<p>{markup}").split("\n")
     assert lines == [""] or all(line.strip() for line in lines)
+
+
+@pytest.mark.parametrize(
+    "attack", ["<!--", "<![", "<head ", "<a '", "<p>", "<", "&#9", "<li>", '<a href="', "</a ", "<a '>'"]
+)
+def test_time_grows_with_the_length_only(attack):
+    """Eight times the text takes about eight times as long, whatever somebody repeats in it; quadratic would be 64 times."""
+
+    def seconds(length: int) -> float:
+        markup = attack * (length // len(attack))
+        best = 1e9
+        for _ in range(3):
+            start = time.process_time()
+            plain_text(markup)
+            best = min(best, time.process_time() - start)
+        return best
+
+    assert seconds(240_000) < 30 * max(seconds(30_000), 0.001)

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defender_remediate.json_values import ABSENT, FrozenMap, canonical, freeze, sha256, thaw
+from defender_remediate.json_values import (
+    ABSENT,
+    MAX_DEPTH,
+    FrozenMap,
+    canonical,
+    format_json,
+    freeze,
+    parse_json,
+    sha256,
+    thaw,
+)
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 VALUES = st.recursive(
@@ -95,3 +105,53 @@ def test_absent_is_one_value_that_is_not_null():
     assert pickle.loads(pickle.dumps(ABSENT)) is ABSENT
     assert ABSENT is not None
     assert (repr(ABSENT), str(ABSENT)) == ("ABSENT", "(absent)")
+
+
+@given(VALUES)
+def test_what_is_formatted_is_parsed(value):
+    """A text and its value are the same thing, whatever characters are in it."""
+    for indent in (None, 2):
+        text = format_json(value, indent=indent)
+        assert parse_json(text, unique_names=True) == value
+        assert text.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "Expecting value"),
+        ("{", "Expecting"),
+        (b"\xff\xff", "codec can't decode"),
+        ("[" * 200_000, "nested more than 100 levels"),
+        ('{"a":' * (MAX_DEPTH + 1) + "1" + "}" * (MAX_DEPTH + 1), "nested more than 100 levels"),
+        ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), "nested more than 100 levels"),
+        ("9" * 5000, "limit"),
+        ("[NaN]", "NaN is not a finite number"),
+        ("-Infinity", "-Infinity is not a finite number"),
+        ("1e999", "1e999 is not a finite number"),
+    ],
+)
+def test_hostile_text_is_a_value_error(text, message):
+    """Depth, huge numbers and broken text never become another exception."""
+    with pytest.raises(ValueError, match=message):
+        parse_json(text)
+
+
+def test_deep_text_within_the_limit_is_read():
+    """Nothing that Azure sends comes near it."""
+    assert canonical(parse_json("[" * MAX_DEPTH + "]" * MAX_DEPTH)) == "[" * MAX_DEPTH + "]" * MAX_DEPTH
+
+
+def test_a_name_that_occurs_twice_is_refused_where_it_matters():
+    """Two readers would see two documents."""
+    assert parse_json('{"a": 1, "a": 2}') == {"a": 2}
+    with pytest.raises(ValueError, match="the name 'b' occurs twice"):
+        parse_json('[{"a": 1, "b": {}, "b": 2}]', unique_names=True)
+
+
+def test_formatted_text_is_safe_to_show():
+    """A terminal gets no escape sequence, no bidirectional mark and no line end from a value."""
+    hostile = "\x1b[31m \x9b \u202e \u2028 \ud800 \ufeff \n é 漢"
+    text = format_json({hostile: hostile})
+    assert all(character.isprintable() for character in text)
+    assert "é 漢" in text

@@ -80,7 +80,7 @@ def test_an_integer_passes_for_a_float():
     ("document", "message"),
     [
         ([], "Outer: expected an object, got list"),
-        ({"texture": 1}, "texture: Outer has no such member"),
+        ({"texture": 1}, "texture: Outer has no member of this name"),
         ({"text": 1}, "text: expected str, got int"),
         ({"count": True}, "count: expected int, got bool"),
         ({"count": "1"}, "count: expected int, got str"),
@@ -92,8 +92,8 @@ def test_an_integer_passes_for_a_float():
         ({"body": []}, "body: expected FrozenMap, got list"),
         ({"many": {}}, "many: expected an array, got dict"),
         ({"many": [{"name": "x"}, {"name": None}]}, "many[1].name: expected str, got NoneType"),
-        ({"inner": {}}, "inner.name: is missing"),
-        ({"inner": {"nam": "x"}}, "inner.nam: Inner has no such member"),
+        ({"inner": {}}, "inner.name is missing"),
+        ({"inner": {"nam": "x"}}, "inner.nam: Inner has no member of this name"),
     ],
 )
 def test_a_wrong_member_is_named(document, message):
@@ -112,13 +112,18 @@ def test_a_value_its_class_refuses_is_an_input_error():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{", "this is no Thing: not JSON"),
-        (b"\xff\xfe\xff", "this is no Thing: not JSON"),
-        ("[]", "this is no Thing"),
-        ("[" * 200_000, "this is no Thing: not JSON"),
-        ('{"kind": "Other", "version": 1}', "this is no Thing"),
+        ("{", "the text is not the JSON of a Thing: "),
+        (b"\xff\xfe\xff", "the text is not the JSON of a Thing: "),
+        (None, "the text is not the JSON of a Thing: "),
+        ("[]", "the text is JSON, but not of a Thing"),
+        ("[" * 200_000, "the text is not the JSON of a Thing: it is nested more than 100 levels deep"),
+        (
+            '{"kind": "Thing", "version": 1, "version": 1}',
+            "the text is not the JSON of a Thing: the name 'version' occurs",
+        ),
+        ('{"kind": "Other", "version": 1}', "the text is JSON, but not of a Thing"),
         ('{"kind": "Thing"}', "this Thing has format version None"),
-        ('{"kind": "Thing", "version": 2}', "this Thing has format version 2; this library reads 1"),
+        ('{"kind": "Thing", "version": 2}', "this Thing has format version 2; this library reads version 1"),
     ],
 )
 def test_a_text_of_another_kind_is_refused(text, message):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -14,12 +13,11 @@ import attrs
 from defender_remediate import wire
 from defender_remediate.errors import MalformedResponseError
 from defender_remediate.html_text import plain_text
-from defender_remediate.json_values import freeze
+from defender_remediate.json_values import freeze, parse_json
 from defender_remediate.redaction import redact_text
 
 _SHORT = 300
 _DEEP = 12
-_STYLE = re.compile(r"<(style|script|head)\b.*?</\1>", re.IGNORECASE | re.DOTALL)
 
 
 @attrs.frozen(kw_only=True)
@@ -53,8 +51,8 @@ def json_of(content: bytes, where: str) -> Any:
         # Not chained: it carries all that was received, and shows it.
         raise MalformedResponseError(f"{where}: the answer is not UTF-8 ({text.reason} at {text.start})")
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return parse_json(text)
+    except ValueError as error:
         seen = summary(content)
         raise MalformedResponseError(
             f"{where}: the answer is not JSON, or was cut: {seen!r}",
@@ -72,7 +70,7 @@ def _decoded(content: bytes) -> str | UnicodeDecodeError:
 def summary(content: bytes) -> str:
     """The first words of a body that is not JSON, without its markup and the secrets in it."""
     found = content[:20_000].decode("utf-8", errors="replace")
-    text = " ".join(plain_text(_STYLE.sub(" ", found)).split()) if "<" in found else " ".join(found.split())
+    text = " ".join(plain_text(found).split()) if "<" in found else " ".join(found.split())
     text = redact_text(text)
     return text if len(text) <= _SHORT else f"{text[: _SHORT - 1]}…"
 
@@ -113,8 +111,8 @@ def _embedded(text: str) -> Any:
     if not text.lstrip().startswith(("{", "[")):
         return None
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        found = parse_json(text)
+    except ValueError:
         return None
     return found if isinstance(found, (Mapping, list)) else None
 

@@ -15,7 +15,7 @@ from defender_remediate.json_values import freeze
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.fix import FixAction, FixParameter, ParameterType
 from defender_remediate.models.ids import ResourceId
-from defender_remediate.redaction import cleaned, names_a_secret
+from defender_remediate.redaction import is_secret_name, redact_json
 
 PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
 
@@ -135,7 +135,7 @@ def _value(fix: FixAction, parameter: FixParameter, given: Any) -> Any:
 
 def _shown(parameter: FixParameter, value: Any) -> str:
     # A password that has the wrong type is a password.
-    return repr(cleaned(value, secret=names_a_secret(parameter.name)))
+    return repr(redact_json(value, is_secret=is_secret_name(parameter.name)))
 
 
 def _how_to_give(parameter: FixParameter) -> str:

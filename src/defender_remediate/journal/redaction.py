@@ -10,7 +10,7 @@ from defender_remediate import serialization
 from defender_remediate.journal.records import Record, RunOpened, StepAccepted, StepIntended
 from defender_remediate.json_values import ABSENT
 from defender_remediate.models.plan import RemediationStep
-from defender_remediate.redaction import cleaned
+from defender_remediate.redaction import redact_json
 
 HIDDEN_POLL = "hidden"
 """The ``poll_kind`` of an operation whose URL is not in the journal as Azure gave it."""
@@ -27,7 +27,7 @@ def scrub(record: _T) -> _T:
     Scrubbing twice gives what scrubbing once gives. A record without secrets is returned as it is.
     """
     document = serialization.encode(record)
-    clean = cleaned(document)
+    clean = redact_json(document)
     if clean == document:
         return record
     scrubbed = serialization.decode(type(record), clean)

@@ -9,7 +9,7 @@ import attrs
 
 from defender_remediate.enums import StrEnum
 from defender_remediate.json_values import canonical, freeze
-from defender_remediate.redaction import cleaned, names_a_secret
+from defender_remediate.redaction import is_secret_name, redact_json
 
 
 class Operator(StrEnum):
@@ -75,4 +75,4 @@ class Condition:
 
     def _shown(self) -> Any:
         # What a rollback proves itself by can be a secret that is put back.
-        return freeze(cleaned(self.value, secret=names_a_secret(self.path)))
+        return freeze(redact_json(self.value, is_secret=is_secret_name(self.path)))

@@ -14,7 +14,7 @@ from defender_remediate.json_values import FrozenMap, canonical, freeze
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.ids import ResourceId, is_guid
 from defender_remediate.models.notebook import notebook
-from defender_remediate.redaction import cleaned
+from defender_remediate.redaction import redact_json
 
 _MEMBER = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 
@@ -239,5 +239,5 @@ class FixAction:
         return f"{title}: {str(self.kind).upper()} {where} {what}"
 
     def _written(self) -> str:
-        parts = [canonical(cleaned(self.body))] if self.body else []
+        parts = [canonical(redact_json(self.body))] if self.body else []
         return " ".join([*parts, *(f"without {path}" for path in self.remove)])

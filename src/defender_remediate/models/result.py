@@ -15,7 +15,7 @@ from defender_remediate.json_values import ABSENT, freeze
 from defender_remediate.models import text as rendering
 from defender_remediate.models.diagnosis import Diagnosis, Verification
 from defender_remediate.models.plan import CreatedResource, RemediationPlan, RemediationStep
-from defender_remediate.redaction import cleaned
+from defender_remediate.redaction import redact_json
 
 
 class Outcome(StrEnum):
@@ -175,7 +175,7 @@ class RemediationReport:
 
     def to_json(self) -> str:
         """The whole report, with its plan, as JSON text. Secrets are hidden, also in the requests of the plan."""
-        return serialization.dumps({"kind": "RemediationReport", **cleaned(serialization.encode(self))})
+        return serialization.dumps({"kind": "RemediationReport", **redact_json(serialization.encode(self))})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> RemediationReport:

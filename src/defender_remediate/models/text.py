@@ -14,8 +14,7 @@ from defender_remediate.casing import fold
 from defender_remediate.enums import StrEnum
 from defender_remediate.json_values import ABSENT, thaw
 from defender_remediate.redaction import HIDDEN as HIDDEN
-from defender_remediate.redaction import cleaned, names_a_secret
-from defender_remediate.redaction import is_secret as is_secret
+from defender_remediate.redaction import is_secret_name, redact_json
 
 if TYPE_CHECKING:
     from defender_remediate.models.check import CheckResult
@@ -31,7 +30,7 @@ _BELOW_SCOPE = "\n        "
 
 def redact(path: str, found: Any) -> Any:
     """The value without the secrets in it; all of it is one when the path says so."""
-    return cleaned(found, secret=names_a_secret(path))
+    return redact_json(found, is_secret=is_secret_name(path))
 
 
 def value(path: str, found: Any) -> str:

@@ -12,7 +12,7 @@ from defender_remediate.journal.redaction import scrub
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.plan import PlannedRequest, PropertyChange
 from defender_remediate.models.result import StepError
-from defender_remediate.redaction import cleaned as _clean
+from defender_remediate.redaction import redact_json as _clean
 
 SECRET = "hunter2-hunter2"
 KEY = "A" * 86 + "=="

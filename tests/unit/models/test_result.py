@@ -22,7 +22,7 @@ def test_a_report_survives_json_and_pickle(make_report, make_result):
 
 def test_a_plan_is_no_report(make_plan):
     """Mixing the two up is told apart by name."""
-    with pytest.raises(InvalidInputError, match="this is no RemediationReport"):
+    with pytest.raises(InvalidInputError, match="not of a RemediationReport"):
         RemediationReport.from_json(make_plan().to_json())
 
 
