@@ -101,6 +101,8 @@ def _applicability_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
         yield "not_applicable_when", "is missing: the fix has a not_applicable_reason"
     if fix.send_whole and fix.kind is not FixKind.PATCH:
         yield "send_whole", f"is for a fix of kind patch; a fix of kind {fix.kind} sends everything"
+    if fix.leave_out and fix.kind is not FixKind.PUT:
+        yield "leave_out", f"is for a fix of kind put; a fix of kind {fix.kind} sends what it names only"
 
 
 def _list_problems(fix: FixAction) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,7 @@ from defender_remediate.models.fix import (
     FixKind,
     FixParameter,
     Impact,
+    LeftOutMember,
     ParameterType,
     Reversibility,
 )
@@ -38,6 +39,7 @@ _FIX_KEYS = frozenset(
         "kind",
         "linked",
         "linked_type",
+        "leave_out",
         "lists",
         "not_applicable_reason",
         "not_applicable_when",
@@ -132,6 +134,7 @@ def _fix(table: Table, read_template: ReadTemplate) -> FixAction:
         template_parameters=_json(given) if given else {},
         parameters=tuple(_parameter(each) for each in table.tables("parameters")),
         send_whole=table.texts("send_whole", shape=_REMOVE, like="a path such as properties.networkAcls"),
+        leave_out=tuple(_left_out(each) for each in table.tables("leave_out")),
         applies_when=condition(applies_when) if applies_when else None,
         not_applicable_when=condition(not_applicable_when) if not_applicable_when else None,
         not_applicable_reason=table.text("not_applicable_reason", None),
@@ -149,6 +152,15 @@ def _fix(table: Table, read_template: ReadTemplate) -> FixAction:
     )
     check(fix, source=table.source, path=table.path)
     return fix
+
+
+def _left_out(table: Table) -> LeftOutMember:
+    table.only(frozenset({"path", "when"}))
+    when = table.table("when")
+    return LeftOutMember(
+        path=table.text("path", shape=_LINKED, like="a path such as properties.extensions[*].operationStatus"),
+        when=condition(when) if when else None,
+    )
 
 
 def _lists(table: Table) -> dict[str, str]:

@@ -12,8 +12,9 @@ from defender_remediate.arm.session import ArmResponse
 from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.executors.protocol import Preview, PreviewContext, StepContext, Submission
+from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.diff import changes, settled
-from defender_remediate.fixes.merge import difference, merge_patch, patched
+from defender_remediate.fixes.merge import difference, merge_patch, patched, without
 from defender_remediate.models.fix import FixKind
 from defender_remediate.models.plan import CreatedResource, PlannedRequest
 
@@ -84,6 +85,8 @@ def _request(
 ) -> PlannedRequest:
     puts = context.kind is FixKind.PUT
     send_whole = () if puts else tuple(dict.fromkeys(path for fix in context.fixes for path in fix.send_whole))
+    left_out = [member for fix in context.fixes for member in fix.leave_out] if puts else []
+    leave_out = tuple(dict.fromkeys(each.path for each in left_out if each.when is None or holds(each.when, after)))
     return PlannedRequest(
         method="PUT" if puts else "PATCH",
         path=context.target_id,
@@ -92,6 +95,7 @@ def _request(
         is_merge_patch=puts,
         if_match=if_match,
         send_whole=send_whole,
+        leave_out=leave_out,
     )
 
 
@@ -107,5 +111,5 @@ def _outgoing(context: StepContext, request: PlannedRequest) -> PlannedRequest:
     """The request with its whole body: the planned difference laid over the target as it is now."""
     if not request.is_merge_patch:
         return request
-    body = patched(settled(context.before), request.body)
+    body = without(patched(settled(context.before), request.body), request.leave_out)
     return attrs.evolve(request, body={name: value for name, value in body.items() if name not in _IDENTITY})

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from defender_remediate.casing import fold
-from defender_remediate.fixes.paths import EACH, join, member, pattern
-from defender_remediate.json_values import canonical, sha256
+from defender_remediate.fixes.paths import EACH, join, look_up, member, pattern
+from defender_remediate.json_values import ABSENT, canonical, sha256
 from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.dependencies import Dependencies
+from defender_remediate.models.plan import PlannedRequest
 
 NEVER_SET = frozenset({"etag", "systemdata", "provisioningstate"})
 """Members that no request can set, wherever they stand, in lower case. Tags and settings may have these names."""
@@ -57,6 +58,11 @@ def depends_on(
     return Dependencies(
         members=tuple(sorted(paths, key=fold)), is_whole=is_whole, ignored=tuple(sorted(never, key=fold))
     )
+
+
+def sent_whole(request: PlannedRequest) -> tuple[str, ...]:
+    """The objects that a PATCH carries with all of their members, so that it depends on all of them."""
+    return tuple(path for path in request.send_whole if look_up(request.body, path) is not ABSENT)
 
 
 def fingerprint(body: Any, dependencies: Dependencies) -> str:

@@ -194,6 +194,23 @@ def merge_patch(
     return patch
 
 
+def without(body: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:
+    """The body without the members at these paths; ``[*]`` stands for every element of an array."""
+    result = dict(body)
+    for path in paths:
+        outer, mark, inner = path.partition("[*]")
+        found = look_up(result, outer)
+        if found is ABSENT:
+            continue
+        if not mark:
+            result = assign(result, path, ABSENT)
+        elif isinstance(found, (list, tuple)):
+            inner = inner.removeprefix(".")
+            rest = [without(item, (inner,)) if isinstance(item, Mapping) else item for item in found]
+            result = assign(result, outer, rest)
+    return result
+
+
 def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
     """The JSON merge patch (RFC 7396) from one body to the other: null removes a member, arrays are whole."""
     patch: dict[str, Any] = {name: None for name in before if name not in after}

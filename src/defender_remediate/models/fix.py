@@ -140,6 +140,20 @@ class FixParameter:
 
 @notebook
 @attrs.frozen(kw_only=True)
+class LeftOutMember:
+    """A member that a PUT does not carry, although the target has it.
+
+    Attributes:
+        path: Where it is; ``[*]`` stands for every element of an array.
+        when: A condition on the body that the PUT brings about; None for every PUT.
+    """
+
+    path: str
+    when: Condition | None = None
+
+
+@notebook
+@attrs.frozen(kw_only=True)
 class FixAction:
     """How one recommendation is remediated on one resource type.
 
@@ -170,6 +184,7 @@ class FixAction:
         parameters: What the caller has to choose.
         send_whole: Paths of objects that Azure replaces whole, such as ``properties.networkAcls``: a PATCH that changes
             a member of one carries all of it.
+        leave_out: Members that a PUT does not carry, because Azure keeps them or refuses them in the state that is wanted.
         applies_when: A condition on the resource itself; a resource that does not meet it is skipped as not applicable.
         not_applicable_when, not_applicable_reason: A condition on the target, such as one that holds a key which Azure
             does not return, and why the fix cannot be applied then. Such a target is skipped as not applicable.
@@ -203,6 +218,7 @@ class FixAction:
     template_parameters: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze, repr=False)
     parameters: tuple[FixParameter, ...] = ()
     send_whole: tuple[str, ...] = ()
+    leave_out: tuple[LeftOutMember, ...] = ()
     applies_when: Condition | None = None
     not_applicable_when: Condition | None = None
     not_applicable_reason: str | None = None

@@ -76,6 +76,7 @@ class PlannedRequest:
         is_merge_patch: Whether the body is such a difference. So no plan or journal holds what a fix does not touch.
         if_match: The etag that the target had, for types that have one; empty for none.
         send_whole: Paths of objects that Azure replaces whole: a PATCH that changes a member of one carries all of it.
+        leave_out: Paths of members that a PUT does not carry; ``[*]`` stands for every element of an array.
     """
 
     method: str
@@ -85,6 +86,7 @@ class PlannedRequest:
     is_merge_patch: bool = False
     if_match: str = ""
     send_whole: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)

@@ -13,7 +13,7 @@ from defender_remediate.catalog.read_only import unsettable_members
 from defender_remediate.errors import DefenderRemediateError, InvalidResourceIdError
 from defender_remediate.executors.protocol import FixExecutor, Preview, PreviewContext
 from defender_remediate.fixes.candidates import Candidate, Refusal, Verdict, judge
-from defender_remediate.fixes.drift import depends_on, fingerprint
+from defender_remediate.fixes.drift import depends_on, fingerprint, sent_whole
 from defender_remediate.json_values import sha256
 from defender_remediate.models.dependencies import Dependencies
 from defender_remediate.models.fix import FixKind, Reversibility
@@ -221,10 +221,11 @@ def _step(verdict: Verdict, reading: Reading, executors: Mapping[str, FixExecuto
 def _dependencies(verdict: Verdict, preview: Preview) -> Dependencies:
     """What the step depends on in its target; the resource's own conditions count where it is the target."""
     first = verdict.accepted[0]
-    conditions = [verdict.compliant_when]
+    fixes = [candidate.fix for candidate in verdict.accepted]
+    conditions = [verdict.compliant_when, *(fix.not_applicable_when for fix in fixes if fix.not_applicable_when)]
     if first.is_on_resource:
-        conditions += [candidate.fix.applies_when for candidate in verdict.accepted if candidate.fix.applies_when]
-    changed = [change.path for change in preview.changes]
+        conditions += [fix.applies_when for fix in fixes if fix.applies_when]
+    changed = [*(change.path for change in preview.changes), *sent_whole(preview.request)]
     if verdict.kind is FixKind.TEMPLATE:
         # A what-if names what changes by the end of its resource's id: "(resource) properties.x", "config/web properties.x".
         below = first.target_id[len(first.resource_id) :].strip("/") or "(resource)"

@@ -12,7 +12,7 @@ from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError
 from defender_remediate.execution.step import StepRunner
 from defender_remediate.fixes.diff import changes, settled
-from defender_remediate.fixes.drift import depends_on, fingerprint
+from defender_remediate.fixes.drift import depends_on, fingerprint, sent_whole
 from defender_remediate.fixes.merge import difference, merge_patch
 from defender_remediate.fixes.restore import Restoration, is_restored, restoration
 from defender_remediate.journal import RunState, StepState
@@ -146,15 +146,15 @@ def _held(state: StepState) -> tuple[tuple[PropertyChange, ...], tuple[str, ...]
 
 def _step(step: RemediationStep, current: object, found: Restoration) -> RemediationStep:
     now = settled(current)
+    there, back = _request(step.undo_request or step.request, now, found.body), _request(step.request, found.body, now)
     proof = is_restored(found.body, found.restored)
     dependencies = depends_on(
-        changed=found.restored,
+        changed=(*found.restored, *sent_whole(there)),
         conditions=[proof],
         is_whole=step.request.is_merge_patch,
         ignored=step.dependencies.ignored,
     )
     mark = fingerprint(current, dependencies)
-    there, back = _request(step, now, found.body), _request(step, found.body, now)
     return attrs.evolve(
         step,
         id=sha256(["rollback", step.id, there.path, there.body, mark])[:16],
@@ -178,13 +178,13 @@ def _undone(reason: str) -> str:
     return f"{_UNDOES}{reason}" if reason and again == reason else again
 
 
-def _request(step: RemediationStep, before: dict[str, object], after: dict[str, object]) -> PlannedRequest:
-    if step.request.is_merge_patch:
+def _request(planned: PlannedRequest, before: dict[str, object], after: dict[str, object]) -> PlannedRequest:
+    if planned.is_merge_patch:
         body = difference(before, after)
     else:
-        body = merge_patch(before, after, send_whole=step.request.send_whole)
+        body = merge_patch(before, after, send_whole=planned.send_whole)
     # The etag of then is none of now; a type that asks for any takes any.
-    return attrs.evolve(step.request, body=body, if_match="*" if step.request.if_match == "*" else "")
+    return attrs.evolve(planned, body=body, if_match="*" if planned.if_match == "*" else "")
 
 
 def _told(value: object) -> object:

@@ -306,6 +306,16 @@ def test_every_kind_of_condition(tmp_path: Path, text: str, expected: Condition)
             "fix[0].send_whole",
             "is for a fix of kind patch; a fix of kind put sends everything",
         ),
+        (
+            PATCH + 'leave_out = [{ path = "properties.x" }]\n' + BODY + WHEN,
+            "fix[0].leave_out",
+            "is for a fix of kind put; a fix of kind patch sends what it names only",
+        ),
+        (
+            PATCH + 'leave_out = [{ path = "a..b" }]\n' + BODY + WHEN,
+            "fix[0].leave_out[0].path",
+            "must look like a path",
+        ),
         (TEMPLATE + WHEN, "fix[0].template_parameters.site", "is missing: the template needs it"),
         (TEMPLATE + GIVEN + "more = 1\n" + WHEN, "fix[0].template_parameters.more", "no such parameter"),
         (

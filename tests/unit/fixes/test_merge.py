@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defender_remediate import Condition
-from defender_remediate.fixes.merge import difference, lay_over, merge_patch, patched
+from defender_remediate.fixes.merge import difference, lay_over, merge_patch, patched, without
 from defender_remediate.json_values import thaw
 
 NEVER = Condition(operator="equals", path="no.such.member", value=1)
@@ -293,3 +293,10 @@ def test_an_object_that_azure_replaces_whole_is_sent_whole() -> None:
     assert merge_patch(before, other, send_whole=("properties.acls",)) == {"properties": {"a": 2}}
     gone = {"properties": {"a": 1}}
     assert merge_patch(before, gone, send_whole=("properties.acls",)) == {"properties": {"acls": None}}
+
+
+def test_a_body_without_members_keeps_the_rest() -> None:
+    """Members of objects and of every element of an array are left out; what is not there needs nothing."""
+    body = {"properties": {"tier": "Free", "plan": "P1", "extensions": [{"name": "a", "status": "on"}, "b"]}}
+    paths = ("properties.plan", "properties.extensions[*].status", "properties.other", "properties.tier[*].x")
+    assert without(body, paths) == {"properties": {"tier": "Free", "extensions": [{"name": "a"}, "b"]}}
