@@ -56,7 +56,7 @@ def _problems(fix: FixAction) -> Iterator[tuple[str, str]]:
         yield "applies_when", "is missing: a variant says where it applies"
     yield from _kind_problems(fix)
     yield from _place_problems(fix)
-    yield from _applicability_problems(fix)
+    yield from _request_problems(fix)
     yield from _list_problems(fix)
     yield from _removal_problems(fix)
     yield from _parameter_problems(fix.parameters)
@@ -94,11 +94,7 @@ def _place_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
         yield "target", f"has to begin with {_OWN_SUBSCRIPTION}: no fix leaves the subscription of its resource"
 
 
-def _applicability_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
-    if fix.not_applicable_when is not None and not fix.not_applicable_reason:
-        yield "not_applicable_reason", "is missing: a fix with not_applicable_when says why it does not apply"
-    if fix.not_applicable_reason and fix.not_applicable_when is None:
-        yield "not_applicable_when", "is missing: the fix has a not_applicable_reason"
+def _request_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
     if fix.send_whole and fix.kind is not FixKind.PATCH:
         yield "send_whole", f"is for a fix of kind patch; a fix of kind {fix.kind} sends everything"
     if fix.leave_out and fix.kind is not FixKind.PUT:
@@ -187,12 +183,9 @@ def _unfilled_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
         yield from (
             (_join(head, path), "a member's name takes no placeholder") for path, _ in leaves(value) if "${" in path
         )
-    conditions = {
-        "applies_when": fix.applies_when,
-        "not_applicable_when": fix.not_applicable_when,
-        "compliant_when": fix.compliant_when,
-    }
-    for head, condition in conditions.items():
+    conditions = [("applies_when", fix.applies_when), ("compliant_when", fix.compliant_when)]
+    conditions += [(f"not_applicable[{number}].when", each.when) for number, each in enumerate(fix.not_applicable)]
+    for head, condition in conditions:
         for part in condition.parts() if condition else ():
             if head != "compliant_when" or part.operator not in _COMPARES:
                 texts = (text for _, text in leaves(part.value) if isinstance(text, str) and "${" in text)

@@ -17,6 +17,7 @@ from defender_remediate.models.fix import (
     FixParameter,
     Impact,
     LeftOutMember,
+    NotApplicable,
     ParameterType,
     Reversibility,
 )
@@ -41,8 +42,7 @@ _FIX_KEYS = frozenset(
         "linked_type",
         "leave_out",
         "lists",
-        "not_applicable_reason",
-        "not_applicable_when",
+        "not_applicable",
         "parameters",
         "permissions",
         "policies",
@@ -111,7 +111,6 @@ def _fix(table: Table, read_template: ReadTemplate) -> FixAction:
     kind = table.word("kind", FixKind)
     body, lists, given = table.table("body"), table.table("lists"), table.table("template_parameters")
     applies_when, compliant_when = table.table("applies_when"), table.table("compliant_when")
-    not_applicable_when = table.table("not_applicable_when")
     if compliant_when is None:
         raise table.error("is missing", "compliant_when")
     template_name = table.text("template", "")
@@ -136,8 +135,7 @@ def _fix(table: Table, read_template: ReadTemplate) -> FixAction:
         send_whole=table.texts("send_whole", shape=_REMOVE, like="a path such as properties.networkAcls"),
         leave_out=tuple(_left_out(each) for each in table.tables("leave_out")),
         applies_when=condition(applies_when) if applies_when else None,
-        not_applicable_when=condition(not_applicable_when) if not_applicable_when else None,
-        not_applicable_reason=table.text("not_applicable_reason", None),
+        not_applicable=tuple(_not_applicable(each) for each in table.tables("not_applicable")),
         put_decision=table.text("put_decision", None),
         compliant_when=condition(compliant_when),
         impact=table.word("impact", Impact, Impact.NONE),
@@ -161,6 +159,14 @@ def _left_out(table: Table) -> LeftOutMember:
         path=table.text("path", shape=_LINKED, like="a path such as properties.extensions[*].operationStatus"),
         when=condition(when) if when else None,
     )
+
+
+def _not_applicable(table: Table) -> NotApplicable:
+    table.only(frozenset({"reason", "when"}))
+    when = table.table("when")
+    if when is None:
+        raise table.error("is missing", "when")
+    return NotApplicable(when=condition(when), reason=table.text("reason"))
 
 
 def _lists(table: Table) -> dict[str, str]:

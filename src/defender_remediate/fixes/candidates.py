@@ -179,9 +179,8 @@ def judge(candidates: tuple[Candidate, ...], *, resource: Any, before: Any) -> V
             )
         elif holds(candidate.compliant_when, before):
             refused.append(Refusal(candidate=candidate, reason=SkipReason.ALREADY_COMPLIANT))
-        elif fix.not_applicable_when is not None and holds(fix.not_applicable_when, before):
-            message = fix.not_applicable_reason or ""
-            refused.append(Refusal(candidate=candidate, reason=SkipReason.NOT_APPLICABLE, message=message))
+        elif obstacle := next((each for each in fix.not_applicable if holds(each.when, before)), None):
+            refused.append(Refusal(candidate=candidate, reason=SkipReason.NOT_APPLICABLE, message=obstacle.reason))
         elif fix.kind is FixKind.TEMPLATE and accepted:
             message = "another template of this plan deploys to it; plan again afterwards"
             refused.append(Refusal(candidate=candidate, reason=SkipReason.CONFLICTS, message=message))

@@ -154,6 +154,20 @@ class LeftOutMember:
 
 @notebook
 @attrs.frozen(kw_only=True)
+class NotApplicable:
+    """A kind of target that a fix cannot be applied to.
+
+    Attributes:
+        when: A condition on the target.
+        reason: Why the fix cannot be applied then, and what a person can do instead.
+    """
+
+    when: Condition
+    reason: str
+
+
+@notebook
+@attrs.frozen(kw_only=True)
 class FixAction:
     """How one recommendation is remediated on one resource type.
 
@@ -186,8 +200,8 @@ class FixAction:
             a member of one carries all of it.
         leave_out: Members that a PUT does not carry, because Azure keeps them or refuses them in the state that is wanted.
         applies_when: A condition on the resource itself; a resource that does not meet it is skipped as not applicable.
-        not_applicable_when, not_applicable_reason: A condition on the target, such as one that holds a key which Azure
-            does not return, and why the fix cannot be applied then. Such a target is skipped as not applicable.
+        not_applicable: Targets that the fix cannot be applied to, such as one with a key that Azure does not return.
+            Such a target is skipped as not applicable, with the reason.
         put_decision: For a PUT to a type with members that a GET does not return: why none of them is lost.
         compliant_when: The condition on the target that closes the recommendation.
         impact, impact_reason: What its users may notice, and why.
@@ -220,8 +234,7 @@ class FixAction:
     send_whole: tuple[str, ...] = ()
     leave_out: tuple[LeftOutMember, ...] = ()
     applies_when: Condition | None = None
-    not_applicable_when: Condition | None = None
-    not_applicable_reason: str | None = None
+    not_applicable: tuple[NotApplicable, ...] = ()
     put_decision: str | None = None
     compliant_when: Condition
     impact: Impact = attrs.field(default=Impact.NONE, converter=Impact)

@@ -222,7 +222,7 @@ def _dependencies(verdict: Verdict, preview: Preview) -> Dependencies:
     """What the step depends on in its target; the resource's own conditions count where it is the target."""
     first = verdict.accepted[0]
     fixes = [candidate.fix for candidate in verdict.accepted]
-    conditions = [verdict.compliant_when, *(fix.not_applicable_when for fix in fixes if fix.not_applicable_when)]
+    conditions = [verdict.compliant_when, *(each.when for fix in fixes for each in fix.not_applicable)]
     if first.is_on_resource:
         conditions += [fix.applies_when for fix in fixes if fix.applies_when]
     changed = [*(change.path for change in preview.changes), *sent_whole(preview.request)]

@@ -23,7 +23,7 @@ PATCH = HEAD + 'kind = "patch"\n'
 BODY = "[fix.body.properties]\nsafe = true\n"
 WHEN = '[fix.compliant_when]\npath = "properties.safe"\nequals = true\n'
 WHOLE = PATCH + BODY + WHEN
-NOT_APPLICABLE = '[fix.not_applicable_when]\npath = "properties.endpoint"\nexists = true\n'
+NOT_APPLICABLE = '[[fix.not_applicable]]\n[fix.not_applicable.when]\npath = "properties.endpoint"\nexists = true\n'
 LINUX = PATCH + 'variant = "linux"\n' + BODY + WHEN + '[fix.applies_when]\npath = "kind"\nequals = "linux"\n'
 TEMPLATE = HEAD + 'kind = "template"\ntemplate = "site.json"\n'
 ARM = {"$schema": "s", "contentVersion": "1.0.0.0", "parameters": {"site": {"type": "string"}}, "resources": []}
@@ -295,12 +295,8 @@ def test_every_kind_of_condition(tmp_path: Path, text: str, expected: Condition)
         (HEAD + 'kind = "template"\n' + WHEN, "fix[0].template", "is missing: a fix of kind template deploys one"),
         (PATCH + 'template = "site.json"\n' + BODY + GIVEN + WHEN, "fix[0].template", "a fix of kind patch has none"),
         (PATCH + BODY + GIVEN + WHEN, "fix[0].template_parameters", "a fix of kind patch has none"),
-        (WHOLE + NOT_APPLICABLE, "fix[0].not_applicable_reason", "is missing: a fix with not_applicable_when says why"),
-        (
-            PATCH + 'not_applicable_reason = "r"\n' + BODY + WHEN,
-            "fix[0].not_applicable_when",
-            "is missing: the fix has a not_applicable_reason",
-        ),
+        (WHOLE + "[[fix.not_applicable]]\nreason = 'r'\n", "fix[0].not_applicable[0].when", "is missing"),
+        (WHOLE + NOT_APPLICABLE, "fix[0].not_applicable[0].reason", "is missing"),
         (
             HEAD + 'kind = "put"\nsend_whole = ["properties"]\n' + BODY + WHEN,
             "fix[0].send_whole",

@@ -17,6 +17,7 @@ from defender_remediate.fixes.candidates import (
     needs_resource,
 )
 from defender_remediate.json_values import thaw
+from defender_remediate.models.fix import NotApplicable
 
 GROUP = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg"
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/app"
@@ -248,8 +249,12 @@ def test_a_target_that_the_fix_cannot_be_applied_to_is_refused_with_the_reason()
     """A fix names the targets, such as those with a key that no GET returns, that a write would harm."""
     of_key = fix(
         "a",
-        not_applicable_when=Condition(operator="exists", path="properties.endpoint", value=True),
-        not_applicable_reason="Azure does not return the key of the endpoint",
+        not_applicable=(
+            NotApplicable(
+                when=Condition(operator="exists", path="properties.endpoint", value=True),
+                reason="Azure does not return the key of the endpoint",
+            ),
+        ),
     )
     refused = judge((candidate(of_key),), resource={}, before={"properties": {"endpoint": "e"}})
     assert refused.accepted == ()
