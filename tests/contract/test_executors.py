@@ -11,7 +11,7 @@ from defender_remediate import Catalog, FixAction, PatchExecutor, TemplateExecut
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.executors import Preview, PreviewContext, StepContext, Submission
 from defender_remediate.testing import EXECUTOR_CONTRACT, ArmSimulator
-from defender_remediate.testing.contracts.executor import Rule
+from defender_remediate.testing.contracts.executor import ExecutorRule
 
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
 FTP_BASIC_AUTH = "56d42cec-3359-c1a2-f3f2-fea2232edc64"
@@ -25,21 +25,21 @@ def fix(key: str) -> FixAction:
     return found
 
 
-def rule(name: str) -> Rule:
+def rule(name: str) -> ExecutorRule:
     return next(found for found in EXECUTOR_CONTRACT if name in str(found))
 
 
 @pytest.mark.parametrize("rule", EXECUTOR_CONTRACT, ids=str)
 @pytest.mark.parametrize("key", [SECURE_TRANSFER, FTP_BASIC_AUTH])
-def test_the_patch_executor_keeps_the_contract(rule: Rule, key: str) -> None:
+def test_the_patch_executor_keeps_the_contract(rule: ExecutorRule, key: str) -> None:
     """By PATCH and by GET-merge-PUT."""
     rule.check(PatchExecutor(), fix(key))
 
 
 @pytest.mark.parametrize("rule", EXECUTOR_CONTRACT, ids=str)
-def test_the_template_executor_keeps_the_contract(rule: Rule) -> None:
+def test_the_template_executor_keeps_the_contract(rule: ExecutorRule) -> None:
     """By a deployment."""
-    workspace = ArmSimulator.demo().resource_ids("Microsoft.OperationalInsights/workspaces")[0]
+    workspace = ArmSimulator.demo().resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
     rule.check(TemplateExecutor(), fix(KEY_VAULT_LOGS), parameters={"workspace_id": workspace})
 
 
@@ -135,7 +135,7 @@ def test_a_broken_executor_is_caught(executor: Any, broken: str) -> None:
 
 def test_an_executor_that_removes_something_else_is_caught() -> None:
     """What a run created is what goes, and nothing else."""
-    workspace = ArmSimulator.demo().resource_ids("Microsoft.OperationalInsights/workspaces")[0]
+    workspace = ArmSimulator.demo().resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
     with pytest.raises(AssertionError, match="removal"):
         rule("undo removes").check(Tidy(), fix(KEY_VAULT_LOGS), parameters={"workspace_id": workspace})
 

@@ -11,7 +11,7 @@ import pytest
 from defender_remediate.errors import JournalError
 from defender_remediate.journal import FileJournal, MemoryJournal, MemoryStorage
 from defender_remediate.journal.log import ChainedLog
-from defender_remediate.testing.contracts.journal import JOURNAL_CONTRACT, Rule
+from defender_remediate.testing.contracts.journal import JOURNAL_CONTRACT, JournalRule
 
 _HALF = b'{"n":9,"version":1,"record":"Noted","mess'
 
@@ -48,13 +48,13 @@ class MemoryPlace:
 
 
 @pytest.mark.parametrize("rule", JOURNAL_CONTRACT, ids=str)
-def test_the_file_journal_keeps_the_contract(rule: Rule, tmp_path: Path) -> None:
+def test_the_file_journal_keeps_the_contract(rule: JournalRule, tmp_path: Path) -> None:
     """On a real disk."""
     rule.check(FilePlace(tmp_path / "state" / "runs"))
 
 
 @pytest.mark.parametrize("rule", JOURNAL_CONTRACT, ids=str)
-def test_the_memory_journal_keeps_the_contract(rule: Rule) -> None:
+def test_the_memory_journal_keeps_the_contract(rule: JournalRule) -> None:
     """With the same bytes in memory."""
     rule.check(MemoryPlace())
 

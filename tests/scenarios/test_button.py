@@ -30,16 +30,16 @@ PURGE_PROTECTION = "4ed62ae4-5072-f9e7-8d94-51c76c48159a"
 
 def test_the_button_fixes_and_proves(sim: ArmSimulator, client: RemediationClient, accounts: list[str]) -> None:
     """Plan, apply and verify in one call; the resources changed, and nothing else did."""
-    before = {resource: sim.resource(resource) for resource in sim.resource_ids()}
+    before = {resource: sim.resources.get(resource) for resource in sim.resources.list_ids()}
     report = client.fix(SECURE_TRANSFER, resources=accounts, timeout=3600)
     report.raise_for_failures()
     assert report.count("applied") == len(accounts) > 3
     assert all(result.compliant and result.health is Health.HEALTHY for result in report)
-    for resource in sim.resource_ids():
+    for resource in sim.resources.list_ids():
         expected = before[resource]
         if resource in accounts:
             expected["properties"]["supportsHttpsTrafficOnly"] = True
-        assert sim.resource(resource) == expected
+        assert sim.resources.get(resource) == expected
 
 
 def test_each_write_is_one_patch_of_what_differs(
@@ -70,7 +70,7 @@ def test_planning_only_reads(sim: ArmSimulator, client: RemediationClient) -> No
     client.get_secure_score()
     list(client.list_controls())
     assert list(client.list_recommendations())
-    workspace = sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]
+    workspace = sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
     plan = client.plan(parameters={"workspace_id": workspace, "allowed_origins": ["https://shop.contoso.example"]})
     assert str(plan)
     assert {step.executor for step in plan.steps} == {"patch", "put", "template"}
@@ -87,7 +87,7 @@ def test_everything_that_can_be_fixed_is_fixed_and_stays_fixed(
     """PATCH, PUT and templates together; afterwards there is nothing left to plan."""
     client = connect(guards=Guards(max_changes=200, allow_irreversible=[PURGE_PROTECTION]))
     parameters = {
-        "workspace_id": sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0],
+        "workspace_id": sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0],
         "allowed_origins": ["https://shop.contoso.example"],
         "authorized_ip_ranges": ["203.0.113.0/24"],
         "emails": "security@contoso.example",
@@ -162,7 +162,7 @@ def test_the_irreversible_needs_its_own_consent(sim: ArmSimulator, connect: Call
         connect().apply(plan, approve=plan.digest)
     report = client.apply(plan, approve=plan.digest)
     assert report.count("applied") == len(plan.steps)
-    assert all(sim.resource(step.resource_id)["properties"]["enablePurgeProtection"] for step in plan.steps)
+    assert all(sim.resources.get(step.resource_id)["properties"]["enablePurgeProtection"] for step in plan.steps)
 
 
 def test_hooks_hear_everything_on_the_callers_thread(
@@ -191,7 +191,7 @@ def test_hooks_hear_everything_on_the_callers_thread(
 
 def test_raise_for_failures_names_the_first(sim: ArmSimulator, client: RemediationClient, accounts: list[str]) -> None:
     """A partial success is no success for a caller who asks for one, also when a check before the change stopped it."""
-    sim.lock(accounts[0])
+    sim.access.lock(accounts[0])
     report = client.fix(SECURE_TRANSFER, resources=accounts)
     assert report.count("blocked") == 1
     assert report.count("applied") == len(accounts) - 1

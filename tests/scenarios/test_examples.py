@@ -64,7 +64,7 @@ def test_one_recommendation_reports_a_step_that_failed(
 ) -> None:
     """The exit status says so."""
     digest = client.plan([SECURE_TRANSFER]).digest
-    sim.lock(accounts[0])
+    sim.access.lock(accounts[0])
     assert example("fix_one_recommendation").fix_one(client, SECURE_TRANSFER, {}, ask=lambda _: digest[:6]) == 1
 
 
@@ -122,7 +122,7 @@ def test_a_runbook_says_what_is_wrong(
     text = capsys.readouterr().out
     plan = RemediationPlan.from_json(text)
     assert len(plan.steps) <= 25
-    sim.lock(sim.scopes[0])
+    sim.access.lock(sim.scopes[0])
     monkeypatch.setattr("sys.stdin", io.StringIO(text))
     assert main(["apply", plan.digest], connect) == 1
 

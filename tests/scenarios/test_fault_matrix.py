@@ -79,9 +79,9 @@ class Kind:
 
     def arm(self, sim: ArmSimulator, path: str) -> None:
         if self.operation:
-            sim.slow(f"{re.escape(path)}$", **self.operation)
+            sim.faults.slow(f"{re.escape(path)}$", **self.operation)
         else:
-            sim.fail(**self.exchange)
+            sim.faults.fail(**self.exchange)
 
 
 @attrs.frozen(kw_only=True, order=True)
@@ -145,13 +145,13 @@ def tenant() -> ArmSimulator:
     """The demo tenant with as many resources as fifty steps need, and operations of every form."""
     sim = ArmSimulator.demo()
     for end, (count, children) in MORE.items():
-        model = next(each for each in sim.resource_ids() if each.endswith(end))
+        model = next(each for each in sim.resources.list_ids() if each.endswith(end))
         for number, below in itertools.product(range(count), ("", *children)):
             copied = f"{model}{number}/{below}".rstrip("/")
-            sim.add_resource({**sim.resource(f"{model}/{below}".rstrip("/")), "id": copied})
-    sim.slow("Microsoft.Cache/redis", form="azure-async", seconds=95, retry_after=60)
-    sim.slow("Microsoft.Web/sites", form="body", seconds=25)
-    sim.slow("Microsoft.ContainerService/managedClusters", form="azure-async", seconds=70, retry_after=30)
+            sim.resources.add({**sim.resources.get(f"{model}/{below}".rstrip("/")), "id": copied})
+    sim.faults.slow("Microsoft.Cache/redis", form="azure-async", seconds=95, retry_after=60)
+    sim.faults.slow("Microsoft.Web/sites", form="body", seconds=25)
+    sim.faults.slow("Microsoft.ContainerService/managedClusters", form="azure-async", seconds=70, retry_after=30)
     return sim
 
 
@@ -180,7 +180,7 @@ class Wire:
         try:
             return self.sim.send(request, **options)
         finally:
-            self.sim.clear_faults()
+            self.sim.faults.clear()
             reached = kind is None or kind.is_late
             if site.writes and reached and (kind is not None or self.sim.requests[before].status < 300):
                 self.effects[self.paths[path]] += 1
@@ -202,7 +202,7 @@ class Wire:
 def plan() -> RemediationPlan:
     """The fifty steps; planned once, because every tenant is the same."""
     sim = tenant()
-    workspace = sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]
+    workspace = sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
     with connect(sim, sim, MemoryJournal()) as client:
         found = client.plan(
             list(KEYS.values()), parameters={"workspace_id": workspace, "authorized_ip_ranges": ["203.0.113.0/24"]}
@@ -227,9 +227,9 @@ def state(sim: ArmSimulator) -> dict[str, Any]:
         ids = (
             [step.target_id]
             if step.executor != "template"
-            else sim.resource_ids("", scope=step.target_id.rpartition("/providers/")[0])
+            else sim.resources.list_ids(scope=step.target_id.rpartition("/providers/")[0])
         )
-        found[step.id] = {each: _settled(sim.resource(each)) for each in ids}
+        found[step.id] = {each: _settled(sim.resources.get(each)) for each in ids}
     return found
 
 

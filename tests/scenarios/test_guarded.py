@@ -87,7 +87,7 @@ def test_a_plan_made_without_the_guard_cannot_be_checked(
 
 
 def tagged(sim: ArmSimulator, resource_id: str) -> None:
-    sim.edit(resource_id, lambda body: body["tags"].update(freeze="quarter end"))
+    sim.resources.edit(resource_id, lambda body: body["tags"].update(freeze="quarter end"))
 
 
 def test_a_tag_since_planning_keeps_hands_off(
@@ -114,7 +114,7 @@ def test_what_is_compliant_by_now_is_so_also_with_a_tag(
     careful = connect(journal=MemoryJournal(), guards=Guards(protected_tags=["freeze"]))
     plan = careful.plan([SECURE_TRANSFER], resources=accounts[:1])
     tagged(sim, accounts[0])
-    sim.edit(accounts[0], lambda body: body["properties"].update(supportsHttpsTrafficOnly=True))
+    sim.resources.edit(accounts[0], lambda body: body["properties"].update(supportsHttpsTrafficOnly=True))
     assert careful.apply(plan, approve=plan.digest).count("already_compliant") == 1
 
 
@@ -123,7 +123,7 @@ def test_a_tag_is_looked_for_on_the_resource_when_the_target_has_none(
     sim: ArmSimulator, connect: Callable[..., RemediationClient], key: str
 ) -> None:
     """A child and an extension have no tags of their own; also a plan made without the guard is kept off."""
-    parameters = {"workspace_id": sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]}
+    parameters = {"workspace_id": sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]}
     plan = connect().plan([key], parameters=parameters if key == KEY_VAULT_LOGS else None)
     first = plan.steps[0].resource_id
     tagged(sim, first)
@@ -142,7 +142,7 @@ def test_tags_that_cannot_be_read_are_no_permission(
     careful = connect(journal=MemoryJournal(), guards=Guards(protected_tags=["freeze"]))
     plan = careful.plan([FTP_BASIC_AUTH]).limit(1)
     name = plan.steps[0].resource_id.rpartition("/")[2]
-    sim.fail("GET", f"sites/{name}[?]", status=status, code="AuthorizationFailed", times=None)
+    sim.faults.fail("GET", f"sites/{name}[?]", status=status, code="AuthorizationFailed", times=None)
     report = careful.apply(plan, approve=plan.digest)
     assert report.count(outcome) == 1
     assert not sim.writes
@@ -152,10 +152,10 @@ def test_a_tag_that_no_version_can_read_is_no_permission(
     sim: ArmSimulator, connect: Callable[..., RemediationClient]
 ) -> None:
     """The provider may offer none of the resource's type any more."""
-    parameters = {"workspace_id": sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]}
+    parameters = {"workspace_id": sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]}
     careful = connect(journal=MemoryJournal(), guards=Guards(protected_tags=["freeze"]))
     plan = careful.plan([KEY_VAULT_LOGS], parameters=parameters).limit(2)
-    sim.fail("GET", "providers/Microsoft.KeyVault[?]", status=200, body={"resourceTypes": []}, times=None)
+    sim.faults.fail("GET", "providers/Microsoft.KeyVault[?]", status=200, body={"resourceTypes": []}, times=None)
     report = careful.apply(plan, approve=plan.digest)
     assert report.count("failed") == 2
     assert "offers no api-version" in str(report.results[0].error)
@@ -169,7 +169,7 @@ def test_a_tag_that_comes_between_two_attempts_keeps_hands_off(
     careful = connect(journal=MemoryJournal(), guards=Guards(protected_tags=["freeze"]))
     plan = careful.plan([FTP_BASIC_AUTH]).limit(1)
     target = plan.steps[0].request.path.rpartition("/")[2]
-    sim.fail("PUT", target, status=429, code="TooManyRequests", headers={"Retry-After": "99"})
+    sim.faults.fail("PUT", target, status=429, code="TooManyRequests", headers={"Retry-After": "99"})
     original = sim.clock.sleep
 
     def meanwhile(seconds: float) -> None:

@@ -67,7 +67,7 @@ def test_a_second_process_is_refused_and_its_death_lets_go(
     sim: ArmSimulator, client: RemediationClient, plan: RemediationPlan, journal: FileJournal
 ) -> None:
     """Who comes second is told which run it is and what to do; a lock does not outlive its process."""
-    sim.lock(plan.steps[0].resource_id)
+    sim.access.lock(plan.steps[0].resource_id)
     report = client.apply(plan, approve=plan.digest)
     content = (journal.directory / f"{report.run_id}.jsonl").read_bytes()
     before = len(sim.requests)

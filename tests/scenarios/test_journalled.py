@@ -181,7 +181,9 @@ def test_a_process_that_is_killed_is_resumed_by_another(tmp_path: Path, seed: in
                 return
             report = client.resume(runs[0])
     report.raise_for_failures()
-    assert all(sim.resource(step.target_id)["properties"]["supportsHttpsTrafficOnly"] for step in report.plan.steps)
+    assert all(
+        sim.resources.get(step.target_id)["properties"]["supportsHttpsTrafficOnly"] for step in report.plan.steps
+    )
     sent = [request.path for request in sim.requests if request.method == "PATCH"]
     assert all(sent.count(path) <= 2 for path in sent)
     assert replay(journal.read(runs[0])).unfinished == ()

@@ -89,8 +89,8 @@ with RemediationClient(
 def tenant() -> ArmSimulator:
     """The demo tenant, with a long-running PATCH and a PUT that has to be looked at."""
     sim = ArmSimulator.demo()
-    sim.slow("Microsoft.Cache/redis", form="azure-async", seconds=40, retry_after=5)
-    sim.slow("Microsoft.Web/sites/basicPublishingCredentialsPolicies", form="body", seconds=12)
+    sim.faults.slow("Microsoft.Cache/redis", form="azure-async", seconds=40, retry_after=5)
+    sim.faults.slow("Microsoft.Web/sites/basicPublishingCredentialsPolicies", form="body", seconds=12)
     return sim
 
 
@@ -103,7 +103,7 @@ def connect(sim: ArmSimulator, journal: Any, *, endpoint: str | None = None) -> 
 
 def planned(sim: ArmSimulator, client: RemediationClient) -> RemediationPlan:
     """Two steps of each kind; one of the templates and of the rest where there is only one."""
-    workspace = sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]
+    workspace = sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
     plan = client.plan(list(KEYS.values()), parameters={"workspace_id": workspace})
     kept = [step for key in KEYS.values() for step in [step for step in plan.steps if key in step.keys][:2]]
     return plan.only(resources=[step.target_id for step in kept])
@@ -112,8 +112,8 @@ def planned(sim: ArmSimulator, client: RemediationClient) -> RemediationPlan:
 def in_effect(sim: ArmSimulator, plan: RemediationPlan) -> dict[str, Any]:
     """Every target, and what templates made below their resources; without what moves by itself."""
     scopes = {step.resource_id if step.executor == "template" else step.target_id for step in plan.steps}
-    ids = {each for scope in scopes for each in sim.resource_ids(scope=scope)}
-    return {each: {name: value for name, value in sim.resource(each).items() if name != "etag"} for each in ids}
+    ids = {each for scope in scopes for each in sim.resources.list_ids(scope=scope)}
+    return {each: {name: value for name, value in sim.resources.get(each).items() if name != "etag"} for each in ids}
 
 
 def told(report: RemediationReport) -> list[Any]:

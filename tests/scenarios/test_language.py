@@ -71,9 +71,9 @@ JIT = f"{GROUP}/providers/Microsoft.Security/locations/germanywestcentral/jitNet
 def judged(sim: ArmSimulator) -> ArmSimulator:
     """The tenant, with a recommendation of its own that two machines do not meet."""
     metadata = {"displayName": "Machines should be safe", "severity": "Low", "assessmentType": "BuiltIn"}
-    sim.add_finding(metadata, key=KEY, resource_type="A.B/none", rule={"path": "no", "equals": 1})
+    sim.defender.add_recommendation(metadata, key=KEY, resource_type="A.B/none", rule={"path": "no", "equals": 1})
     for machine in (JUMP, BUILD):
-        sim.add_assessment(KEY, machine)
+        sim.defender.add_assessment(KEY, machine)
     return sim
 
 
@@ -98,22 +98,22 @@ def told(plan: RemediationPlan) -> list[tuple[str, SkipReason]]:
 
 def forward(sim: ArmSimulator, nic: str, *, on: bool = True, **more: Any) -> None:
     """Let an interface forward, and make it when it is not there."""
-    like = sim.resource(NIC)
-    sim.add_resource({**like, "id": nic, "properties": {**like["properties"], "enableIPForwarding": on}, **more})
+    like = sim.resources.get(NIC)
+    sim.resources.add({**like, "id": nic, "properties": {**like["properties"], "enableIPForwarding": on}, **more})
 
 
 def link(sim: ArmSimulator, machine: str, *nics: str) -> None:
     """Give a machine these interfaces."""
-    body = sim.resource(machine)
+    body = sim.resources.get(machine)
     body["properties"]["networkProfile"] = {"networkInterfaces": [{"id": nic} for nic in nics]}
-    sim.add_resource(body)
+    sim.resources.add(body)
 
 
 def test_a_machine_gets_the_variant_that_applies(judged: ArmSimulator, plans: Plans) -> None:
     """The others leave no trace; the resource is read once."""
-    body = judged.resource(BUILD)
+    body = judged.resources.get(BUILD)
     body["properties"]["storageProfile"]["osDisk"]["osType"] = "Windows"
-    judged.add_resource(body)
+    judged.resources.add(body)
     system = "properties.storageProfile.osDisk.osType"
     linux, windows = (
         attrs.evolve(
@@ -149,9 +149,9 @@ def test_a_variant_that_cannot_be_planned_holds_up_no_other(judged: ArmSimulator
     """A parameter is missed only where its variant applies; everything fixable is planned."""
     name = FixParameter(name="level", type="string", description="How much.")
     system = "properties.storageProfile.osDisk.osType"
-    body = judged.resource(BUILD)
+    body = judged.resources.get(BUILD)
     body["properties"]["storageProfile"]["osDisk"]["osType"] = "Windows"
-    judged.add_resource(body)
+    judged.resources.add(body)
     asking = attrs.evolve(
         FIX,
         variant="linux",
@@ -170,11 +170,11 @@ def test_a_variant_that_cannot_be_planned_holds_up_no_other(judged: ArmSimulator
 def test_a_resource_that_is_gone_has_no_variant(judged: ArmSimulator, plans: Plans) -> None:
     """It is left out as any other that is not there, and so is one that cannot be read."""
     gone = f"{JUMP}-gone"
-    judged.add_assessment(KEY, gone)
+    judged.defender.add_assessment(KEY, gone)
     some = [attrs.evolve(FIX, variant=name, applies_when=is_at("kind", name)) for name in ("a", "b")]
     client, plan = plans(*some, resources=[gone])
     assert told(plan) == [("vm-contoso-jump-gone", SkipReason.NOT_FOUND)]
-    judged.fail("GET", "/vm-contoso-jump[?]", status=403, code="AuthorizationFailed", times=None)
+    judged.faults.fail("GET", "/vm-contoso-jump[?]", status=403, code="AuthorizationFailed", times=None)
     assert told(client.plan([KEY], resources=[JUMP])) == [("vm-contoso-jump", SkipReason.NOT_READABLE)]
 
 
@@ -187,11 +187,11 @@ def test_what_a_machine_links_to_is_written_and_put_back(judged: ArmSimulator, p
     assert [(step.resource_id, step.target_id) for step in plan.steps] == [(JUMP, NIC), (JUMP, SECOND)]
     report = client.apply(plan, approve=plan.digest)
     assert [(result.resource_id, result.outcome) for result in report.results] == [(JUMP, Outcome.APPLIED)] * 2
-    assert all(judged.resource(nic)["properties"]["enableIPForwarding"] is False for nic in (NIC, SECOND))
+    assert all(judged.resources.get(nic)["properties"]["enableIPForwarding"] is False for nic in (NIC, SECOND))
     assert all(result.compliant for result in client.verify(report).results)
     assert told(client.plan([KEY], resources=[JUMP])) == [("vm-contoso-jump", SkipReason.ALREADY_COMPLIANT)]
     client.rollback(report.run_id)
-    assert all(judged.resource(nic)["properties"]["enableIPForwarding"] is True for nic in (NIC, SECOND))
+    assert all(judged.resources.get(nic)["properties"]["enableIPForwarding"] is True for nic in (NIC, SECOND))
 
 
 def test_a_machine_is_compliant_when_all_it_links_to_is(judged: ArmSimulator, plans: Plans) -> None:
@@ -240,17 +240,17 @@ def test_a_target_outside_the_resource(judged: ArmSimulator, plans: Plans) -> No
     plan = client.plan([KEY])
     assert told(plan) == [("vm-contoso-jump", SkipReason.ALREADY_COMPLIANT)]
     assert client.apply(plan, approve=plan.digest).count(Outcome.APPLIED) == 1
-    there = judged.resource(JIT)["properties"]["virtualMachines"]
+    there = judged.resources.get(JIT)["properties"]["virtualMachines"]
     assert [machine["id"] for machine in there] == [JUMP, BUILD]
 
 
 def test_a_member_is_removed_and_comes_back(judged: ArmSimulator, plans: Plans) -> None:
     """As null in the PATCH; the undo brings back what was there."""
     options = {"apiKeyOnly": {}}
-    judged.add_resource(
+    judged.resources.add(
         {"id": SEARCH, "location": "westeurope", "sku": {"name": "basic"}, "properties": {"authOptions": options}}
     )
-    judged.add_assessment(KEY, SEARCH)
+    judged.defender.add_assessment(KEY, SEARCH)
     gone = attrs.evolve(
         FIX,
         resource_type="Microsoft.Search/searchServices",
@@ -268,14 +268,14 @@ def test_a_member_is_removed_and_comes_back(judged: ArmSimulator, plans: Plans) 
     client, plan = plans(gone, resources=[SEARCH])
     assert plan.steps[0].request.body == {"properties": {"disableLocalAuth": True, "authOptions": None}}
     report = client.apply(plan, approve=plan.digest)
-    assert "authOptions" not in judged.resource(SEARCH)["properties"]
+    assert "authOptions" not in judged.resources.get(SEARCH)["properties"]
     assert client.rollback(report.run_id).count(Outcome.ROLLED_BACK) == 1
-    assert judged.resource(SEARCH)["properties"]["authOptions"] == options
+    assert judged.resources.get(SEARCH)["properties"]["authOptions"] == options
     put = attrs.evolve(gone, kind="put")
     client, plan = plans(put, resources=[SEARCH])
     client.apply(plan, approve=plan.digest)
-    assert "authOptions" not in judged.resource(SEARCH)["properties"]
-    assert judged.resource(SEARCH)["sku"] == {"name": "basic"}
+    assert "authOptions" not in judged.resources.get(SEARCH)["properties"]
+    assert judged.resources.get(SEARCH)["sku"] == {"name": "basic"}
 
 
 def test_a_value_for_each_machine(judged: ArmSimulator, plans: Plans) -> None:
@@ -288,7 +288,7 @@ def test_a_value_for_each_machine(judged: ArmSimulator, plans: Plans) -> None:
     client, plan = plans(asking, parameters={"level": {JUMP.upper(): "one"}})
     assert [(step.resource_id, step.changes[0].after) for step in plan.steps] == [(JUMP, "one")]
     assert told(plan) == [("vm-contoso-build01", SkipReason.PARAMETER_MISSING)]
-    judged.add_assessment(KEY, BUILD, code="Healthy")
+    judged.defender.add_assessment(KEY, BUILD, code="Healthy")
     for guards in (Guards(), Guards(max_share=1.0)):
         client, plan = plans(asking, parameters={"level": {JUMP: "one", BUILD: "two"}}, guards=guards)
         assert [step.resource_id for step in plan.steps] == [JUMP]
@@ -317,13 +317,13 @@ def test_a_parameter_in_another_place(
     client = connect()
     (far,) = client.list_parameter_choices(log)
     near = far.replace("log-contoso-central", "near").replace(far.split("/")[2], SUBSCRIPTION.rpartition("/")[2])
-    judged.add_resource({**judged.resource(far), "id": near, "location": "Germany West Central"})
-    assert list(client.list_parameter_choices(log, location=judged.resource(JUMP)["location"])) == [near]
+    judged.resources.add({**judged.resources.get(far), "id": near, "location": "Germany West Central"})
+    assert list(client.list_parameter_choices(log, location=judged.resources.get(JUMP)["location"])) == [near]
     _, plan = plans(asking, parameters={"log": {JUMP: far, BUILD: near}})
     assert [step.resource_id for step in plan.steps] == [BUILD]
     assert told(plan) == [("vm-contoso-jump", SkipReason.PARAMETER_MISSING)]
     assert "'log' is in westeurope, and has to be in germanywestcentral" in plan.skipped[0].message
-    judged.fail("GET", "/workspaces/near", status=403, code="AuthorizationFailed", times=None)
+    judged.faults.fail("GET", "/workspaces/near", status=403, code="AuthorizationFailed", times=None)
     _, plan = plans(asking, parameters={"log": near})
     assert {reason for _, reason in told(plan)} == {SkipReason.NOT_READABLE}
 
@@ -336,8 +336,8 @@ def test_a_recommendation_without_a_fix_says_what_can_be_done(judged: ArmSimulat
     metadata = {"displayName": "In a network", "severity": "Low", "policyDefinitionId": policy}
     other = KEY.replace("0001", "0002")
     for key, about in ((advice.key, {**metadata, "policyDefinitionId": ""}), (other, metadata)):
-        judged.add_finding(about, key=key, resource_type="A.B/none", rule={"path": "no", "equals": 1})
-        judged.add_assessment(key, JUMP)
+        judged.defender.add_recommendation(about, key=key, resource_type="A.B/none", rule={"path": "no", "equals": 1})
+        judged.defender.add_assessment(key, JUMP)
     found = {each.key: each for each in client.list_recommendations()}
     assert found[advice.key].guidance is found[other].guidance is advice
     assert str(found[other]) == "In a network [Low, 1 unhealthy, manual: create time only]"
@@ -349,8 +349,8 @@ def test_what_is_not_there_is_not_patched(judged: ArmSimulator, plans: Plans) ->
     """A PUT to the same target could make it; where that one does not apply, a PATCH alone finds nothing."""
     other = f"{KEY[:-1]}2"
     metadata = {"displayName": "Also", "severity": "Low", "assessmentType": "BuiltIn"}
-    judged.add_finding(metadata, key=other, resource_type="A.B/none", rule={"path": "no", "equals": 1})
-    judged.add_assessment(other, JUMP)
+    judged.defender.add_recommendation(metadata, key=other, resource_type="A.B/none", rule={"path": "no", "equals": 1})
+    judged.defender.add_assessment(other, JUMP)
     patch = attrs.evolve(FIX, target="extensions/guard")
     put = attrs.evolve(patch, key=other, kind="put", applies_when=is_at("kind", "x"), compliant_when=is_at("kind", "x"))
     client, _ = plans(patch, put)

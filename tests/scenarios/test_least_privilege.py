@@ -44,8 +44,8 @@ def test_its_own_role_is_all_that_a_fix_needs(sim: ArmSimulator, key: str) -> No
     values = {name: chosen(owner, each) for name, each in asked.items()}
     role = Catalog.bundled().role_definition(fixes, name="Fixer", scopes=sim.scopes)
     for scope in sim.scopes:
-        sim.revoke(scope)
-        sim.grant(tuple(role["actions"]), scope)
+        sim.access.revoke(scope)
+        sim.access.grant(tuple(role["actions"]), scope)
     guards = Guards(allow_irreversible=[fix.key for fix in fixes], max_share=1.0)
     with RemediationClient(
         sim.credential, sim.scopes, transport=sim, clock=sim.clock, journal=MemoryJournal(), guards=guards

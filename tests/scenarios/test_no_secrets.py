@@ -250,7 +250,7 @@ def test_a_whole_cycle_tells_no_secret(
     """In the body, the fix, its parameters, the token, the errors, the events and the warnings of a run and its undoing."""
     planted = garden.everything("body")
     for account in accounts:
-        sim.edit(account, lambda body: body["tags"].update(planted))
+        sim.resources.edit(account, lambda body: body["tags"].update(planted))
     garden.planted[sim.credential.token] = "the token"
     seen: list[Any] = []
 
@@ -268,10 +268,10 @@ def test_a_whole_cycle_tells_no_secret(
     plan = client.plan([SECURE_TRANSFER], resources=accounts, parameters=given)
     message, headers = garden.text("error"), {"x-ms-secret": garden.named("headers")["apiKey"]}
     name = accounts[1].rpartition("/")[2]
-    sim.fail("PUT|PATCH", name, status=400, code="Bad", message=message, headers=headers, times=None)
+    sim.faults.fail("PUT|PATCH", name, status=400, code="Bad", message=message, headers=headers, times=None)
     body = garden.text("broken body")
-    sim.fail("PUT|PATCH", accounts[2].rpartition("/")[2], status=200, body=body, times=None)
-    sim.slow(f"{accounts[3]}$", ends="Failed", code="Oops", message=garden.text("poll"))
+    sim.faults.fail("PUT|PATCH", accounts[2].rpartition("/")[2], status=200, body=body, times=None)
+    sim.faults.slow(f"{accounts[3]}$", ends="Failed", code="Oops", message=garden.text("poll"))
     report = client.apply(plan, approve=plan.digest, waves=Waves(canary=4, gate=gate))
     assert report.count("applied") >= 1
     assert report.count("failed") >= 2
@@ -299,7 +299,7 @@ def test_a_plan_as_json_holds_what_has_to_be_sent(
     own_fix: FixAction,
 ) -> None:
     """The new password is in it, because it is sent; what the body holds besides is not."""
-    sim.edit(accounts[0], lambda body: body.update(sku={"name": "Standard_LRS", **garden.everything("body")}))
+    sim.resources.edit(accounts[0], lambda body: body.update(sku={"name": "Standard_LRS", **garden.everything("body")}))
     tags = {"adminPassword": "${new_password}"}
     own = attrs.evolve(own_fix, body={"properties": {"supportsHttpsTrafficOnly": True}, "tags": tags}, kind="put")
     client = connect(journal=MemoryJournal(), catalog=Catalog.bundled().with_fixes(own))
@@ -335,7 +335,7 @@ def test_template_parameters_tell_no_secret(
     )
     catalog = Catalog.bundled().with_fixes(own)
     client = connect(journal=journal, catalog=catalog)
-    workspace = sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]
+    workspace = sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
     given = {"workspace_id": workspace, "anything": values["anything"]}
     plan = client.plan([KEY_VAULT_LOGS], parameters=given).limit(2)
     assert plan.steps
@@ -366,9 +366,9 @@ def test_the_url_of_an_operation_tells_no_secret(
     garden.planted[secret] = "the URL"
     subscription = "/".join(accounts[0].split("/")[:3])
     url = f"{sim.endpoint}{subscription}/providers/Microsoft.Storage/locations/x/operationStatuses/1?api-version=2023-05-01&sig={secret}"
-    sim.fail("PATCH", status=202, headers={kind: url, "Retry-After": "5"}, when="after")
+    sim.faults.fail("PATCH", status=202, headers={kind: url, "Retry-After": "5"}, when="after")
     told = garden.text("poll body")
-    sim.fail(
+    sim.faults.fail(
         "GET",
         "operationStatuses/1",
         status=200,
@@ -385,7 +385,7 @@ def test_nothing_is_warned_about_and_no_secret_is_left_open(
     sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str], garden: Garden
 ) -> None:
     """A warning would print its text: there is none."""
-    sim.edit(accounts[0], lambda body: body["tags"].update(garden.each("body")))
+    sim.resources.edit(accounts[0], lambda body: body["tags"].update(garden.each("body")))
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         connect(journal=MemoryJournal()).fix(SECURE_TRANSFER, resources=accounts[:1])

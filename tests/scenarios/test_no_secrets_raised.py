@@ -70,7 +70,7 @@ def test_no_error_that_is_raised_tells_a_secret(
         "broken JSON": {"status": 200, "body": json.dumps({"value": told})[:-2]},
         "no text": {"status": 200, "body": told.encode() + b"\xff"},
     }
-    sim.fail(times=None, **answers[fault])
+    sim.faults.fail(times=None, **answers[fault])
     client = connect()
     with pytest.raises(DefenderRemediateError) as caught:
         list(client.list_recommendations())
@@ -119,10 +119,10 @@ def test_no_refused_deployment_tells_a_secret(
     sim: ArmSimulator, connect: Callable[..., RemediationClient], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Azure's own client raises errors that print the whole answer."""
-    workspace = sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]
+    workspace = sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
     client = connect(journal=MemoryJournal())
     plan = client.plan([KEY_VAULT_LOGS], parameters={"workspace_id": workspace}).limit(1)
-    sim.fail("PUT", status=400, code="InvalidTemplate", message=TEXT)
+    sim.faults.fail("PUT", status=400, code="InvalidTemplate", message=TEXT)
     report = client.apply(plan, approve=plan.digest)
     with pytest.raises(DefenderRemediateError) as caught:
         report.raise_for_failures()

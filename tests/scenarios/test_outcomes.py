@@ -30,7 +30,7 @@ def apply(client: RemediationClient, plan: RemediationPlan) -> Callable[[], Reme
 @pytest.fixture
 def in_effect(sim: ArmSimulator, plan: RemediationPlan) -> Callable[[], bool]:
     """Whether the account takes encrypted connections only."""
-    return lambda: sim.resource(plan.steps[0].target_id)["properties"]["supportsHttpsTrafficOnly"] is True
+    return lambda: sim.resources.get(plan.steps[0].target_id)["properties"]["supportsHttpsTrafficOnly"] is True
 
 
 FAULTS: list[tuple[str, dict[str, Any], Outcome, int]] = [
@@ -78,7 +78,7 @@ def test_a_fault_of_the_write(
     attempts: int,
 ) -> None:
     """Never a false success, never a lost failure, and no more writes than needed."""
-    sim.fail("PATCH", **fault)
+    sim.faults.fail("PATCH", **fault)
     result = apply()
     assert result.outcome is outcome, result
     assert result.attempts == attempts
@@ -90,8 +90,8 @@ def test_a_cut_that_cannot_be_settled_stays_in_doubt(
     sim: ArmSimulator, apply: Callable[[], RemediationResult], in_effect: Callable[[], bool]
 ) -> None:
     """When the target cannot be read after a cut, nobody knows; the report says exactly that."""
-    sim.fail("PATCH", when="after")
-    sim.fail("GET", "storageAccounts/[^/]+[?]", times=None, skip=1)
+    sim.faults.fail("PATCH", when="after")
+    sim.faults.fail("GET", "storageAccounts/[^/]+[?]", times=None, skip=1)
     result = apply()
     assert result.outcome is Outcome.IN_DOUBT
     assert in_effect()
@@ -104,7 +104,7 @@ def test_an_answer_that_proves_nothing_leaves_it_open(
     sim: ArmSimulator, apply: Callable[[], RemediationResult], in_effect: Callable[[], bool], answer: dict[str, Any]
 ) -> None:
     """A page of a gateway, or a success without a body, is no word of Azure's that the target is gone."""
-    sim.fail("GET", "storageAccounts/[^/]+[?]", times=None, skip=1, **answer)
+    sim.faults.fail("GET", "storageAccounts/[^/]+[?]", times=None, skip=1, **answer)
     result = apply()
     assert (result.outcome, in_effect()) == (Outcome.IN_DOUBT, True)
 
@@ -113,7 +113,7 @@ def test_a_target_that_is_gone_after_the_write_says_so(
     sim: ArmSimulator, apply: Callable[[], RemediationResult]
 ) -> None:
     """Azure's own word for it."""
-    sim.fail("GET", "storageAccounts/[^/]+[?]", times=None, skip=1, status=404, code="ResourceNotFound")
+    sim.faults.fail("GET", "storageAccounts/[^/]+[?]", times=None, skip=1, status=404, code="ResourceNotFound")
     result = apply()
     assert result.outcome is Outcome.FAILED
     assert result.error is not None
@@ -125,11 +125,11 @@ def test_a_cut_and_a_third_partys_change_stay_in_doubt(
 ) -> None:
     """A target that is neither as before nor as planned is not written again."""
     target = plan.steps[0].target_id
-    sim.fail("PATCH", status=503, code="ServiceUnavailable")
+    sim.faults.fail("PATCH", status=503, code="ServiceUnavailable")
     original = sim.clock.sleep
 
     def somebody_acts(seconds: float) -> None:
-        sim.edit(target, lambda body: body["properties"].update(supportsHttpsTrafficOnly=None))
+        sim.resources.edit(target, lambda body: body["properties"].update(supportsHttpsTrafficOnly=None))
         sim.clock.sleep = original  # type: ignore[method-assign]
         original(seconds)
 
@@ -143,7 +143,7 @@ def test_a_target_that_moved_is_skipped_as_drifted(
     sim: ArmSimulator, apply: Callable[[], RemediationResult], plan: RemediationPlan
 ) -> None:
     """What was previewed is what is executed, or nothing is."""
-    sim.edit(plan.steps[0].target_id, lambda body: body["properties"].update(supportsHttpsTrafficOnly=None))
+    sim.resources.edit(plan.steps[0].target_id, lambda body: body["properties"].update(supportsHttpsTrafficOnly=None))
     result = apply()
     assert result.outcome is Outcome.SKIPPED
     assert result.error is not None
@@ -155,7 +155,7 @@ def test_a_target_that_was_fixed_meanwhile_is_already_compliant(
     sim: ArmSimulator, apply: Callable[[], RemediationResult], plan: RemediationPlan
 ) -> None:
     """Somebody was quicker: there is nothing to send."""
-    sim.edit(plan.steps[0].target_id, lambda body: body["properties"].update(supportsHttpsTrafficOnly=True))
+    sim.resources.edit(plan.steps[0].target_id, lambda body: body["properties"].update(supportsHttpsTrafficOnly=True))
     result = apply()
     assert result.outcome is Outcome.ALREADY_COMPLIANT
     assert result.attempts == 0
@@ -165,17 +165,17 @@ def test_a_target_that_was_deleted_meanwhile_is_skipped(
     sim: ArmSimulator, apply: Callable[[], RemediationResult], plan: RemediationPlan
 ) -> None:
     """A resource that is gone has moved."""
-    sim.remove(plan.steps[0].target_id)
+    sim.resources.remove(plan.steps[0].target_id)
     assert apply().outcome is Outcome.SKIPPED
 
 
 def test_a_target_that_cannot_be_read_is_not_written(sim: ArmSimulator, apply: Callable[[], RemediationResult]) -> None:
     """Without the state before there is no change; refused by a permission it is blocked."""
-    sim.fail("GET", "storageAccounts/[^/]+[?]", status=500, code="InternalServerError", times=None)
+    sim.faults.fail("GET", "storageAccounts/[^/]+[?]", status=500, code="InternalServerError", times=None)
     result = apply()
     assert (result.outcome, result.attempts) == (Outcome.FAILED, 0)
-    sim.clear_faults()
-    sim.fail("GET", "storageAccounts/[^/]+[?]", status=403, code="AuthorizationFailed", times=None)
+    sim.faults.clear()
+    sim.faults.fail("GET", "storageAccounts/[^/]+[?]", status=403, code="AuthorizationFailed", times=None)
     assert apply().outcome is Outcome.BLOCKED
 
 
@@ -183,7 +183,7 @@ def test_success_that_cannot_be_read_back_is_in_doubt(
     sim: ArmSimulator, apply: Callable[[], RemediationResult]
 ) -> None:
     """Azure's word alone is no proof."""
-    sim.fail("GET", "storageAccounts/[^/]+[?]", status=500, code="InternalServerError", times=None, skip=1)
+    sim.faults.fail("GET", "storageAccounts/[^/]+[?]", status=500, code="InternalServerError", times=None, skip=1)
     result = apply()
     assert result.outcome is Outcome.IN_DOUBT
     assert result.error is not None
@@ -197,7 +197,7 @@ def test_a_long_running_write_ends_as_it_ended(
     sim: ArmSimulator, apply: Callable[[], RemediationResult], form: str, ends: str, outcome: Outcome
 ) -> None:
     """In every form that Azure has for it; Failed under HTTP 200 is a failure."""
-    sim.slow("Microsoft.Storage/storageAccounts", form=form, seconds=45, ends=ends)
+    sim.faults.slow("Microsoft.Storage/storageAccounts", form=form, seconds=45, ends=ends)
     result = apply()
     assert result.outcome is outcome, result
     assert result.attempts == 1
@@ -207,7 +207,7 @@ def test_a_first_answer_that_says_failed_is_a_failure(
     sim: ArmSimulator, apply: Callable[[], RemediationResult]
 ) -> None:
     """200 with provisioningState Failed is not a success."""
-    sim.slow("Microsoft.Storage/storageAccounts", form="body", ends="Failed", at_once=True)
+    sim.faults.slow("Microsoft.Storage/storageAccounts", form="body", ends="Failed", at_once=True)
     assert apply().outcome is Outcome.FAILED
 
 
@@ -215,7 +215,7 @@ def test_an_operation_that_takes_too_long_is_in_doubt_and_not_sent_again(
     sim: ArmSimulator, connect: Callable[..., RemediationClient], plan: RemediationPlan
 ) -> None:
     """It goes on in Azure: a second write would be sent into the first."""
-    sim.slow("Microsoft.Storage/storageAccounts", form="azure-async", seconds=7200)
+    sim.faults.slow("Microsoft.Storage/storageAccounts", form="azure-async", seconds=7200)
     result = connect(operation_timeout=600).apply(plan, approve=plan.digest).results[0]
     assert result.outcome is Outcome.IN_DOUBT
     assert result.attempts == 1
@@ -227,14 +227,14 @@ def test_a_status_that_cannot_be_read_does_not_fail_the_operation(
     sim: ArmSimulator, apply: Callable[[], RemediationResult]
 ) -> None:
     """A 500 while asking says nothing about the answer."""
-    sim.slow("Microsoft.Storage/storageAccounts", form="azure-async", seconds=45)
-    sim.fail("GET", "operation", status=500, code="InternalServerError", times=2)
+    sim.faults.slow("Microsoft.Storage/storageAccounts", form="azure-async", seconds=45)
+    sim.faults.fail("GET", "operation", status=500, code="InternalServerError", times=2)
     assert apply().outcome is Outcome.APPLIED
 
 
 def test_an_expired_token_is_renewed_once(sim: ArmSimulator, apply: Callable[[], RemediationResult]) -> None:
     """A token that expires between plan and apply is no failure."""
-    sim.expire_tokens()
+    sim.faults.expire_tokens()
     assert apply().outcome is Outcome.APPLIED
 
 
@@ -262,7 +262,7 @@ def test_what_nobody_thought_of_is_a_result_too(
     """An error that is not ours ends its own step only."""
     plan = connect().plan([SECURE_TRANSFER], resources=accounts[:2])
     jitters = iter([0.5])
-    sim.fail("PATCH", status=409, code="AnotherOperationInProgress", times=2)
+    sim.faults.fail("PATCH", status=409, code="AnotherOperationInProgress", times=2)
     report = connect(jitter=lambda: next(jitters), workers=1).apply(plan, approve=plan.digest)
     assert [str(result.outcome) for result in report] == ["in_doubt", "applied"]
     assert "StopIteration" in str(report.results[0].error)
@@ -304,10 +304,10 @@ def test_what_somebody_changed_while_a_put_had_to_wait_is_not_overwritten(
     waive = {"private_endpoint": "it is not in use yet"}
     plan = client.plan(["45d313c3-3fca-5040-035f-d61928366d31"], waive=waive).limit(1)
     target = plan.steps[0].target_id
-    sim.fail("PUT", status=429, code="SubscriptionRequestsThrottled", headers={"Retry-After": "7"})
-    _while_it_sleeps(sim, lambda: sim.edit(target, lambda body: body["tags"].update(owner="them")))
+    sim.faults.fail("PUT", status=429, code="SubscriptionRequestsThrottled", headers={"Retry-After": "7"})
+    _while_it_sleeps(sim, lambda: sim.resources.edit(target, lambda body: body["tags"].update(owner="them")))
     result = client.apply(plan, approve=plan.digest).results[0]
-    assert sim.resource(target)["tags"]["owner"] == "them"
+    assert sim.resources.get(target)["tags"]["owner"] == "them"
     assert (result.outcome, result.attempts) == (Outcome.SKIPPED, 1)
     assert result.error is not None
     assert result.error.code == "Drifted"
@@ -320,10 +320,10 @@ def test_a_target_that_became_compliant_in_a_pause_is_not_written_again(
     sim: ArmSimulator, apply: Callable[[], RemediationResult], plan: RemediationPlan, status: int, outcome: Outcome
 ) -> None:
     """After a refusal it was somebody else; after a 503 it may be our own write, late."""
-    sim.fail("PATCH", status=status, headers={"Retry-After": "7"})
+    sim.faults.fail("PATCH", status=status, headers={"Retry-After": "7"})
     target = plan.steps[0].target_id
     _while_it_sleeps(
-        sim, lambda: sim.edit(target, lambda body: body["properties"].update(supportsHttpsTrafficOnly=True))
+        sim, lambda: sim.resources.edit(target, lambda body: body["properties"].update(supportsHttpsTrafficOnly=True))
     )
     result = apply()
     assert (result.outcome, result.attempts) == (outcome, 1)
@@ -334,9 +334,10 @@ def test_a_target_that_cannot_be_read_after_a_pause_is_not_written_again(
     sim: ArmSimulator, apply: Callable[[], RemediationResult], status: int, outcome: Outcome
 ) -> None:
     """The error that came first is the one that is told."""
-    sim.fail("PATCH", status=status, headers={"Retry-After": "7"})
+    sim.faults.fail("PATCH", status=status, headers={"Retry-After": "7"})
     _while_it_sleeps(
-        sim, lambda: sim.fail("GET", "storageAccounts/[^/]+[?]", status=403, code="AuthorizationFailed", times=None)
+        sim,
+        lambda: sim.faults.fail("GET", "storageAccounts/[^/]+[?]", status=403, code="AuthorizationFailed", times=None),
     )
     result = apply()
     assert (result.outcome, result.attempts) == (outcome, 1)

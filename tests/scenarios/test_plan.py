@@ -54,13 +54,13 @@ def test_each_scope_plans_its_own(
     assert {step.resource_id for step in connect(group.upper()).plan([SECURE_TRANSFER]).steps} == {
         account for account in accounts if account.casefold().startswith(f"{group.casefold()}/")
     }
-    sim.add_subscription(sim.scopes[0].rpartition("/")[2], management_group="contoso")
+    sim.resources.add_subscription(sim.scopes[0].rpartition("/")[2], management_group="contoso")
 
 
 def test_every_named_resource_is_answered(client: RemediationClient, accounts: list[str], sim: ArmSimulator) -> None:
     """Compliant, of another type, or unknown: each is in the plan with its reason."""
     healthy = next(found.resource_id for found in client.list_assessments(SECURE_TRANSFER, status="Healthy"))
-    vault = sim.resource_ids("Microsoft.KeyVault/vaults")[0]
+    vault = sim.resources.list_ids("Microsoft.KeyVault/vaults")[0]
     nowhere = f"{accounts[0]}x"
     plan = client.plan([SECURE_TRANSFER], resources=[accounts[0], healthy, vault, nowhere])
     assert [step.resource_id for step in plan.steps] == [accounts[0]]
@@ -73,7 +73,7 @@ def test_every_named_resource_is_answered(client: RemediationClient, accounts: l
 
 def test_many_named_resources_cost_one_listing(client: RemediationClient, sim: ArmSimulator) -> None:
     """Beyond a few, the assessments are listed instead of asked for one by one."""
-    resources = sim.resource_ids()[:30]
+    resources = sim.resources.list_ids()[:30]
     sim.requests.clear()
     plan = client.plan([SECURE_TRANSFER], resources=resources)
     assert len(plan.steps) + len(plan.skipped) == len(resources)
@@ -121,8 +121,8 @@ def test_a_resource_that_cannot_be_read_is_left_out(
     sim: ArmSimulator, client: RemediationClient, accounts: list[str]
 ) -> None:
     """One forbidden resource does not spoil the plan of the others; one that is gone is named as such."""
-    sim.fail("GET", f"{accounts[0].rpartition('/')[2]}[?]", status=403, code="AuthorizationFailed", times=None)
-    sim.fail("GET", f"{accounts[1].rpartition('/')[2]}[?]", status=404, code="ResourceNotFound", times=None)
+    sim.faults.fail("GET", f"{accounts[0].rpartition('/')[2]}[?]", status=403, code="AuthorizationFailed", times=None)
+    sim.faults.fail("GET", f"{accounts[1].rpartition('/')[2]}[?]", status=404, code="ResourceNotFound", times=None)
     plan = client.plan([SECURE_TRANSFER])
     assert {skip.resource_id: skip.reason for skip in plan.skipped} == {
         accounts[0]: SkipReason.NOT_READABLE,
@@ -133,8 +133,8 @@ def test_a_resource_that_cannot_be_read_is_left_out(
 
 def test_a_failing_what_if_leaves_the_resource_out(sim: ArmSimulator, client: RemediationClient) -> None:
     """What cannot be previewed is not planned."""
-    workspace = sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]
-    sim.fail(
+    workspace = sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
+    sim.faults.fail(
         "POST", "/whatIf", status=200, body={"status": "Failed", "error": {"code": "Boom", "message": "no"}}, times=None
     )
     plan = client.plan([KEY_VAULT_LOGS], parameters={"workspace_id": workspace})
@@ -145,7 +145,7 @@ def test_a_failing_what_if_leaves_the_resource_out(sim: ArmSimulator, client: Re
 
 def test_a_template_shows_what_azure_says_it_will_create(sim: ArmSimulator, client: RemediationClient) -> None:
     """The preview of a deployment is Azure's own what-if."""
-    workspace = sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]
+    workspace = sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
     step = client.plan([KEY_VAULT_LOGS], parameters={"workspace_id": workspace}).steps[0]
     assert (step.executor, step.request.method) == ("template", "PUT")
     assert step.request.body["properties"]["mode"] == "Incremental"
@@ -165,7 +165,7 @@ def test_a_patch_and_a_put_of_one_resource_become_one_put(sim: ArmSimulator, cli
     report = client.apply(plan, approve=plan.digest)
     assert report.count("applied") == 1
     assert [request.method for request in sim.writes] == ["PUT"]
-    properties = sim.resource(shared)["properties"]
+    properties = sim.resources.get(shared)["properties"]
     assert properties["supportsHttpsTrafficOnly"] is True
     assert properties["networkAcls"]["defaultAction"] == "Deny"
 
@@ -174,21 +174,21 @@ def test_a_put_keeps_everything_else(sim: ArmSimulator, client: RemediationClien
     """GET-merge-PUT sends the whole body back with one difference."""
     plan = client.plan([FTP_BASIC_AUTH])
     assert {step.executor for step in plan.steps} == {"put"}
-    before = {step.target_id: sim.resource(step.target_id) for step in plan.steps}
+    before = {step.target_id: sim.resources.get(step.target_id) for step in plan.steps}
     client.apply(plan, approve=plan.digest).raise_for_failures()
     for target, body in before.items():
         body["properties"]["allow"] = False
-        assert sim.resource(target) == body
+        assert sim.resources.get(target) == body
 
 
 def test_a_plan_holds_nothing_of_what_it_does_not_touch(sim: ArmSimulator, client: RemediationClient) -> None:
     """The whole body of a PUT is put together when it is sent: no plan and no report carries other people's values."""
     target = client.plan([FIREWALL], waive=UNUSED).steps[0].target_id
-    sim.edit(target, lambda body: body["tags"].update(note="planted-S3CR3T"))
+    sim.resources.edit(target, lambda body: body["tags"].update(note="planted-S3CR3T"))
     plan = client.plan([FIREWALL], resources=[target], waive=UNUSED)
     report = client.verify(client.apply(plan, approve=plan.digest))
     report.raise_for_failures()
-    assert sim.resource(target)["tags"]["note"] == "planted-S3CR3T"
+    assert sim.resources.get(target)["tags"]["note"] == "planted-S3CR3T"
     assert b"planted-S3CR3T" in sim.writes[-1].body
     assert "planted-S3CR3T" not in plan.to_json() + report.to_json() + repr(plan) + repr(report) + str(plan) + str(
         report
@@ -260,19 +260,19 @@ def test_a_plan_begins_with_what_is_worth_most(client: RemediationClient) -> Non
 
 def test_an_unregistered_subscription_is_not_an_empty_one(sim: ArmSimulator, client: RemediationClient) -> None:
     """Nothing known is not nothing found."""
-    sim.unregister(sim.scopes[0], "Microsoft.Security")
+    sim.resources.unregister_provider(sim.scopes[0], "Microsoft.Security")
     with pytest.raises(ProviderNotRegisteredError):
         list(client.list_assessments())
     with pytest.raises(ProviderNotRegisteredError):
         client.plan([SECURE_TRANSFER])
-    account = sim.resource_ids("Microsoft.Storage/storageAccounts", sim.scopes[0])[0]
+    account = sim.resources.list_ids("Microsoft.Storage/storageAccounts", sim.scopes[0])[0]
     with pytest.raises(ProviderNotRegisteredError):
         client.plan([SECURE_TRANSFER], resources=[account])
 
 
 def test_a_listing_that_fails_fails_the_plan(sim: ArmSimulator, client: RemediationClient) -> None:
     """Without the findings there is no plan."""
-    sim.fail("GET", "/assessments[?]", status=403, code="AuthorizationFailed", times=None)
+    sim.faults.fail("GET", "/assessments[?]", status=403, code="AuthorizationFailed", times=None)
     with pytest.raises(RequestError):
         client.plan([SECURE_TRANSFER])
 
@@ -281,7 +281,7 @@ def test_a_caller_without_rights_on_the_subscription_can_still_plan(
     sim: ArmSimulator, client: RemediationClient
 ) -> None:
     """Once they say why its state need not be known. The tenant is bound where it can be read, the id in any case."""
-    sim.fail("GET", "^[^?]*/subscriptions/[^/?]+[?]", status=403, code="AuthorizationFailed", times=None)
+    sim.faults.fail("GET", "^[^?]*/subscriptions/[^/?]+[?]", status=403, code="AuthorizationFailed", times=None)
     assert {skip.reason for skip in client.plan([SECURE_TRANSFER]).skipped} == {SkipReason.UNCHECKED}
     plan = client.plan([SECURE_TRANSFER], waive={"subscription": "we pay our bills"})
     assert plan.tenants == ()

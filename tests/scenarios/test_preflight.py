@@ -46,28 +46,38 @@ def only(plan: RemediationPlan) -> CheckResult:
 
 Obstacle = Callable[[ArmSimulator, str], object]
 OBSTACLES: dict[str, tuple[Obstacle, CheckName, CheckStatus]] = {
-    "lock": (lambda sim, at: sim.lock(group_of(at)), CheckName.LOCK, CheckStatus.BLOCKED),
-    "role": (lambda sim, at: sim.deny(WRITE, group_of(at)), CheckName.PERMISSION, CheckStatus.BLOCKED),
+    "lock": (lambda sim, at: sim.access.lock(group_of(at)), CheckName.LOCK, CheckStatus.BLOCKED),
+    "role": (lambda sim, at: sim.access.deny(WRITE, group_of(at)), CheckName.PERMISSION, CheckStatus.BLOCKED),
     "deny_assignment": (
-        lambda sim, at: sim.deny_assignment(("*/write",), group_of(at)),
+        lambda sim, at: sim.access.add_deny_assignment(("*/write",), group_of(at)),
         CheckName.DENY_ASSIGNMENT,
         CheckStatus.BLOCKED,
     ),
     "policy": (
-        lambda sim, at: sim.deny_policy(group_of(at), path="properties.supportsHttpsTrafficOnly", equals=True),
+        lambda sim, at: sim.access.assign_policy(group_of(at), path="properties.supportsHttpsTrafficOnly", equals=True),
         CheckName.POLICY,
         CheckStatus.BLOCKED,
     ),
-    "exemption": (lambda sim, at: sim.exempt_policy(at), CheckName.EXEMPTION, CheckStatus.BLOCKED),
-    "disabled": (lambda sim, at: sim.disable_subscription(at), CheckName.SUBSCRIPTION, CheckStatus.BLOCKED),
+    "exemption": (lambda sim, at: sim.access.exempt(at), CheckName.EXEMPTION, CheckStatus.BLOCKED),
+    "disabled": (
+        lambda sim, at: sim.resources.set_subscription_state(at, "Disabled"),
+        CheckName.SUBSCRIPTION,
+        CheckStatus.BLOCKED,
+    ),
     "past due": (
-        lambda sim, at: sim.set_subscription_state(at, "PastDue"),
+        lambda sim, at: sim.resources.set_subscription_state(at, "PastDue"),
         CheckName.SUBSCRIPTION,
         CheckStatus.WARNING,
     ),
-    "unregistered": (lambda sim, at: sim.unregister(at, "Microsoft.Storage"), CheckName.PROVIDER, CheckStatus.BLOCKED),
+    "unregistered": (
+        lambda sim, at: sim.resources.unregister_provider(at, "Microsoft.Storage"),
+        CheckName.PROVIDER,
+        CheckStatus.BLOCKED,
+    ),
     "owned": (
-        lambda sim, at: sim.edit(at, lambda body: body.setdefault("tags", {}).update({"managed-by": "terraform"})),
+        lambda sim, at: sim.resources.edit(
+            at, lambda body: body.setdefault("tags", {}).update({"managed-by": "terraform"})
+        ),
         CheckName.OWNERSHIP,
         CheckStatus.WARNING,
     ),
@@ -113,7 +123,7 @@ def test_a_lock_stops_what_is_below_it_and_nothing_else(
     sim: ArmSimulator, client: RemediationClient, accounts: list[str]
 ) -> None:
     """The rest of the plan goes on."""
-    sim.lock(group_of(accounts[0]))
+    sim.access.lock(group_of(accounts[0]))
     below = {account for account in accounts if account.startswith(f"{group_of(accounts[0])}/")}
     plan = client.plan([SECURE_TRANSFER])
     assert {skip.resource_id for skip in plan.skipped} == below
@@ -122,8 +132,8 @@ def test_a_lock_stops_what_is_below_it_and_nothing_else(
 
 def test_an_exemption_that_has_ended_is_none(sim: ArmSimulator, client: RemediationClient, accounts: list[str]) -> None:
     """And one that was taken away is none either."""
-    exemption = sim.exempt_policy(accounts[0])
-    sim.end_exemption(exemption)
+    exemption = sim.access.exempt(accounts[0])
+    sim.access.end_exemption(exemption)
     assert client.plan([SECURE_TRANSFER], resources=accounts[:1]).check_results == ()
 
 
@@ -131,7 +141,7 @@ def test_a_deny_policy_that_does_not_look_at_the_change_is_asked_and_passes(
     sim: ArmSimulator, client: RemediationClient, accounts: list[str]
 ) -> None:
     """Equal accounts are asked about once, audits not at all."""
-    sim.deny_policy(group_of(accounts[0]), path="properties.supportsHttpsTrafficOnly", equals=False)
+    sim.access.assign_policy(group_of(accounts[0]), path="properties.supportsHttpsTrafficOnly", equals=False)
     sim.requests.clear()
     plan = client.plan([SECURE_TRANSFER], resources=accounts[:1])
     assert len(plan.steps) == 1
@@ -144,9 +154,9 @@ def test_the_last_door_stays_open_until_there_is_another_one(
     """A firewall that lets nobody in blocks; with an approved private endpoint it is planned."""
     blocked = client.plan([FIREWALL], resources=accounts[:1])
     assert found_in(blocked, accounts[0]) == [(CheckName.PRIVATE_ENDPOINT, CheckStatus.BLOCKED)]
-    sim.add_private_endpoint(accounts[0], status="Pending")
+    sim.resources.add_private_endpoint(accounts[0], status="Pending")
     assert client.plan([FIREWALL], resources=accounts[:1]).steps == ()
-    sim.add_private_endpoint(accounts[0], name="approved")
+    sim.resources.add_private_endpoint(accounts[0], name="approved")
     assert len(client.plan([FIREWALL], resources=accounts[:1]).steps) == 1
 
 
@@ -154,8 +164,8 @@ def test_a_function_app_is_not_cut_off_from_its_storage(
     sim: ArmSimulator, client: RemediationClient, accounts: list[str]
 ) -> None:
     """Its containers show that it is there; a change that leaves network and keys alone is none of its business."""
-    sim.add_function_app(f"{group_of(accounts[0])}/providers/Microsoft.Web/sites/func-orders", accounts[0])
-    sim.add_private_endpoint(accounts[0])
+    sim.resources.add_function_app(f"{group_of(accounts[0])}/providers/Microsoft.Web/sites/func-orders", accounts[0])
+    sim.resources.add_private_endpoint(accounts[0])
     plan = client.plan([FIREWALL], resources=accounts[:1])
     assert found_in(plan, accounts[0]) == [(CheckName.FUNCTION_APP, CheckStatus.BLOCKED)]
     assert "container azure-webjobs-hosts" in str(plan)
@@ -166,7 +176,7 @@ def test_a_check_that_could_not_be_made_stops_the_step(
     sim: ArmSimulator, client: RemediationClient, accounts: list[str]
 ) -> None:
     """It is told as what it is, and can be waived like anything else."""
-    sim.fail("GET", "/locks", status=403, code="AuthorizationFailed", times=None)
+    sim.faults.fail("GET", "/locks", status=403, code="AuthorizationFailed", times=None)
     plan = client.plan([SECURE_TRANSFER], resources=accounts[:1])
     assert [skip.reason for skip in plan.skipped] == [SkipReason.UNCHECKED]
     assert "locks could not be read: 403 AuthorizationFailed" in str(plan)
@@ -181,7 +191,7 @@ def test_a_place_without_the_feature_cannot_block_by_it(
     sim: ArmSimulator, client: RemediationClient, accounts: list[str]
 ) -> None:
     """The step stays in the plan, and says what nobody looked at."""
-    sim.fail("GET", "/denyAssignments", status=404, code="", times=None)
+    sim.faults.fail("GET", "/denyAssignments", status=404, code="", times=None)
     plan = client.plan([SECURE_TRANSFER], resources=accounts)
     assert {step.resource_id for step in plan.steps} == set(accounts)
     assert {(finding.check, finding.status) for _, finding in plan.check_results} == {
@@ -261,26 +271,26 @@ def test_the_way_back_is_checked_as_well(
     """A lock put up since stops it; an exemption does not, because undoing is no fix."""
     client = connect(journal=MemoryJournal())
     run = client.fix(SECURE_TRANSFER, resources=accounts[:1]).run_id
-    sim.exempt_policy(accounts[0])
-    sim.lock(accounts[0])
+    sim.access.exempt(accounts[0])
+    sim.access.lock(accounts[0])
     plan = client.plan_rollback(run)
     assert found_in(plan, accounts[0]) == [(CheckName.LOCK, CheckStatus.BLOCKED)]
     assert plan.steps == ()
     waived = client.plan_rollback(run, waive={"lock": "it goes away"})
     assert waived.steps[0].check_results[0].status is CheckStatus.WAIVED
-    sim.unlock(accounts[0])
+    sim.access.unlock(accounts[0])
     client.rollback(run, waive={"lock": "it went away", "window": "now"}).raise_for_failures()
-    assert sim.resource(accounts[0])["properties"]["supportsHttpsTrafficOnly"] is False
+    assert sim.resources.get(accounts[0])["properties"]["supportsHttpsTrafficOnly"] is False
 
 
 def test_a_deployment_needs_its_permissions_where_it_links_to(sim: ArmSimulator, client: RemediationClient) -> None:
     """The workspace is somebody else's: what is missing there is said, with where."""
-    workspace = sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]
+    workspace = sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
     parameters = {"workspace_id": workspace}
     assert {finding.status for _, finding in client.plan([KEY_VAULT_LOGS], parameters=parameters).check_results} <= {
         CheckStatus.WARNING
     }
-    sim.lock(sim.scopes[0], level="CanNotDelete")
+    sim.access.lock(sim.scopes[0], level="CanNotDelete")
     plan = client.plan([KEY_VAULT_LOGS], parameters=parameters)
     assert any(finding.check is CheckName.LOCK for step in plan.steps for finding in step.check_results)
 
@@ -288,7 +298,7 @@ def test_a_deployment_needs_its_permissions_where_it_links_to(sim: ArmSimulator,
 def test_what_many_share_is_told_once(sim: ArmSimulator, client: RemediationClient, accounts: list[str]) -> None:
     """On paper, on a page, and in the terminal: the finding, and below it the resources."""
     for account in accounts:
-        sim.edit(account, lambda body: body.setdefault("tags", {}).update(terraform="yes"))
+        sim.resources.edit(account, lambda body: body.setdefault("tags", {}).update(terraform="yes"))
     plan = client.plan([SECURE_TRANSFER, FIREWALL], resources=accounts)
     for text in (str(plan), to_markdown(plan), to_html(plan)):
         assert text.count("change it in the Terraform code") == 1
@@ -311,7 +321,7 @@ def test_many_that_one_thing_stops_are_told_together(
 ) -> None:
     """Each lock is evidence of one account only, and a screen shows a few of them; the plan has them all."""
     for account in accounts:
-        sim.lock(account)
+        sim.access.lock(account)
     plan = client.plan([SECURE_TRANSFER])
     text = str(plan)
     assert len(accounts) > 5

@@ -40,7 +40,7 @@ def client(connect: Callable[..., RemediationClient]) -> RemediationClient:
 @pytest.fixture
 def workspace(sim: ArmSimulator) -> str:
     """Where logs go."""
-    return sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]
+    return sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def created(report: RemediationReport) -> list[str]:
 
 
 def there(sim: ArmSimulator, resource_id: str) -> bool:
-    return resource_id.casefold() in map(str.casefold, sim.resource_ids())
+    return resource_id.casefold() in map(str.casefold, sim.resources.list_ids())
 
 
 def putting(workspace: str, **more: Any) -> FixAction:
@@ -113,14 +113,14 @@ def test_what_is_named_is_removed_and_nothing_else(
         "Microsoft.Insights/diagnosticSettings/delete",
     )
     assert undo.removable == (kept,)
-    others = {found: sim.resource(found) for found in sim.resource_ids() if found != gone}
+    others = {found: sim.resources.get(found) for found in sim.resources.list_ids() if found != gone}
     before = len(sim.writes)
     back = client.apply(undo, approve=undo.digest, waive=WHY)
     assert [(result.outcome, result.compliant, result.after) for result in back if result.step_id] == [
         (Outcome.ROLLED_BACK, True, {})
     ]
     assert [(write.method, write.path) for write in sim.writes[before:]] == [("DELETE", gone)]
-    assert {found: sim.resource(found) for found in sim.resource_ids()} == others
+    assert {found: sim.resources.get(found) for found in sim.resources.list_ids()} == others
     opened: Any = client.journal.read(back.run_id)[0]
     assert opened.waivers == ("removal: CHG-9: the trial is over",)
 
@@ -168,15 +168,15 @@ def test_what_somebody_changed_since_stays(
 ) -> None:
     """It is theirs by now, and named; what is gone or cannot be read is named too."""
     one, two = created(report)
-    sim.edit(one, lambda body: body["properties"].update(storageAccountId="theirs"))
-    sim.remove(two)
+    sim.resources.edit(one, lambda body: body["properties"].update(storageAccountId="theirs"))
+    sim.resources.remove(two)
     undo = client.plan_rollback(report.run_id, remove=[one, two])
     assert (undo.steps, undo.removable) == ((), ())
     reasons = {skip.message.partition(": ")[0]: skip.reason for skip in undo.skipped if ": " in skip.message}
     assert reasons == {one: SkipReason.CHANGED_SINCE, two: SkipReason.NOT_FOUND}
     unasked = client.plan_rollback(report.run_id)
     assert {skip.reason for skip in unasked.skipped} == {SkipReason.NOTHING_TO_RESTORE}
-    sim.fail("GET", "diagnosticSettings/defender-remediate", status=403, code="AuthorizationFailed", times=None)
+    sim.faults.fail("GET", "diagnosticSettings/defender-remediate", status=403, code="AuthorizationFailed", times=None)
     unread = client.plan_rollback(report.run_id, remove=[one])
     assert SkipReason.NOT_READABLE in {skip.reason for skip in unread.skipped}
 
@@ -187,8 +187,8 @@ def test_what_somebody_changes_after_planning_stays_as_well(
     """It is looked at once more right before; what is gone by itself is done."""
     one, two = created(report)
     undo = client.plan_rollback(report.run_id, remove=[one, two])
-    sim.edit(one, lambda body: body["properties"].update(storageAccountId="theirs"))
-    sim.remove(two)
+    sim.resources.edit(one, lambda body: body["properties"].update(storageAccountId="theirs"))
+    sim.resources.remove(two)
     writes = len(sim.writes)
     back = client.apply(undo, approve=undo.digest, waive=WHY)
     assert {result.error.code if result.error else "": str(result.outcome) for result in back if result.step_id} == {
@@ -204,8 +204,8 @@ def test_a_removal_that_finds_nothing_is_done(
     """Somebody was faster: 404 says that it is gone, unless the target is still there."""
     one, two = created(report)
     undo = client.plan_rollback(report.run_id, remove=[one, two])
-    sim.fail("DELETE", "kv-contoso-web", status=404, code="ResourceNotFound", when="after")
-    sim.fail("DELETE", "kv-contoso-pipeline", status=404, code="ResourceNotFound")
+    sim.faults.fail("DELETE", "kv-contoso-web", status=404, code="ResourceNotFound", when="after")
+    sim.faults.fail("DELETE", "kv-contoso-pipeline", status=404, code="ResourceNotFound")
     back = client.apply(undo, approve=undo.digest, waive=WHY)
     outcomes = {result.step_id: str(result.outcome) for result in back if result.step_id}
     by_target = {step.target_id: outcomes[step.id] for step in undo.steps}
@@ -220,9 +220,9 @@ def test_a_removal_that_is_refused_says_so(
     """As any other step."""
     undo = client.plan_rollback(report.run_id, remove=created(report)[:1])
     if code == "ScopeLocked":
-        sim.lock(created(report)[0].partition("/providers/Microsoft.Insights")[0], level="CanNotDelete")
+        sim.access.lock(created(report)[0].partition("/providers/Microsoft.Insights")[0], level="CanNotDelete")
     else:
-        sim.fail("DELETE", "", status=403, code=code)
+        sim.faults.fail("DELETE", "", status=403, code=code)
     back = client.apply(undo, approve=undo.digest, waive=WHY)
     assert back.count(Outcome.BLOCKED) == 1
     assert there(sim, created(report)[0])
@@ -233,10 +233,10 @@ def test_a_removal_may_take_its_time(sim: ArmSimulator, client: RemediationClien
     one, two = created(report)
     undo = client.plan_rollback(report.run_id, remove=[one, two])
     link = {"Location": f"{sim.endpoint}/operations/1?api-version=1", "Retry-After": "7"}
-    sim.fail("DELETE", "kv-contoso-web", when="after", status=202, headers=link)
-    sim.fail("DELETE", "kv-contoso-pipeline", when="after", status=202, headers={"Retry-After": "7"})
-    sim.fail("GET", "/operations/1", status=202)
-    sim.fail("GET", "/operations/1", status=204)
+    sim.faults.fail("DELETE", "kv-contoso-web", when="after", status=202, headers=link)
+    sim.faults.fail("DELETE", "kv-contoso-pipeline", when="after", status=202, headers={"Retry-After": "7"})
+    sim.faults.fail("GET", "/operations/1", status=202)
+    sim.faults.fail("GET", "/operations/1", status=204)
     back = client.apply(undo, approve=undo.digest, waive=WHY)
     assert back.count(Outcome.ROLLED_BACK) == 2
     accepted = [record for record in client.journal.read(back.run_id) if type(record).__name__ == "StepAccepted"]
@@ -276,7 +276,7 @@ def test_what_a_put_created_is_removed(
     """The target did not exist before; one that did is restored, and cannot be removed."""
     catalog = Catalog.bundled().with_fixes(putting(workspace))
     client = connect(journal=MemoryJournal(), catalog=catalog)
-    sim.add_resource({"id": f"{accounts[1]}{SETTING}", "properties": {"workspaceId": "/old", "logs": []}})
+    sim.resources.add({"id": f"{accounts[1]}{SETTING}", "properties": {"workspaceId": "/old", "logs": []}})
     plan = client.plan([SECURE_TRANSFER], resources=accounts[:2])
     assert [len(step.creates) for step in plan.steps] == [
         1 if step.resource_id == accounts[0] else 0 for step in plan.steps
@@ -291,7 +291,7 @@ def test_what_a_put_created_is_removed(
     back = client.apply(undo, approve=undo.digest, waive=WHY)
     assert back.count(Outcome.ROLLED_BACK) == 2
     assert not there(sim, created(report)[0])
-    assert sim.resource(f"{accounts[1]}{SETTING}")["properties"]["workspaceId"] == "/old"
+    assert sim.resources.get(f"{accounts[1]}{SETTING}")["properties"]["workspaceId"] == "/old"
 
 
 def test_resources_beside_the_target_go_as_well(
@@ -357,9 +357,9 @@ def test_what_somebody_else_created_meanwhile_is_not_taken_over(
     report = client.apply(made, approve=made.digest)
     assert report.count("applied") == 1
     assert created(report) == []
-    sim.remove(theirs)
-    sim.add_resource({"id": elsewhere.resource_id, "properties": {}})
-    sim.fail("GET", "diagnosticSettings[?]", status=200, body={"value": []}, times=1)
+    sim.resources.remove(theirs)
+    sim.resources.add({"id": elsewhere.resource_id, "properties": {}})
+    sim.faults.fail("GET", "diagnosticSettings[?]", status=200, body={"value": []}, times=1)
     again = client.apply(made, approve=made.digest)
     assert again.results[0].error is not None
     assert (str(again.results[0].outcome), again.results[0].error.code) == ("skipped", "Drifted")
@@ -371,7 +371,7 @@ def test_what_could_not_be_read_afterwards_is_not_removed(
 ) -> None:
     """The report names it; without knowing how the run left it nobody can tell whose it is."""
     plan = client.plan([KEY_VAULT_LOGS], parameters={"workspace_id": workspace}).limit(1)
-    sim.fail("GET", "diagnosticSettings/defender-remediate", status=403, code="AuthorizationFailed", skip=1)
+    sim.faults.fail("GET", "diagnosticSettings/defender-remediate", status=403, code="AuthorizationFailed", skip=1)
     report = client.apply(plan, approve=plan.digest)
     assert report.count("applied") == 1
     assert [one.fingerprint for result in report for one in result.created] == [""]

@@ -31,7 +31,7 @@ def test_a_plan_made_by_hand_removes_nothing_else(
 ) -> None:
     """Whoever approves it: the journal of the run says what may go."""
     client = connect(journal=MemoryJournal())
-    workspace = sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]
+    workspace = sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
     plan = client.plan([KEY_VAULT_LOGS], parameters={"workspace_id": workspace}).limit(1)
     report = client.apply(plan, approve=plan.digest)
     undo = client.plan_rollback(report.run_id, remove=client.plan_rollback(report.run_id).removable)

@@ -128,7 +128,7 @@ def told(report: RemediationReport) -> list[tuple[Any, ...]]:
 
 def arrange(kind: str) -> tuple[ArmSimulator, dict[str, object]]:
     sim = ArmSimulator.demo()
-    workspace = sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]
+    workspace = sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
     return sim, {"workspace_id": workspace} if kind == "template" else {}
 
 
@@ -146,7 +146,7 @@ def test_a_run_killed_at_any_moment_is_resumed(kind: str) -> None:
     with connect(sim, MemoryJournal()) as client:
         plan = client.plan([KINDS[kind]], parameters=parameters).limit(2)
         expected = client.apply(plan, approve=plan.digest)
-    bodies = {step.target_id: sim.resource(step.target_id) for step in plan.steps if kind != "template"}
+    bodies = {step.target_id: sim.resources.get(step.target_id) for step in plan.steps if kind != "template"}
     killed = 0
     for moment in range(1 + list(KINDS).index(kind) % STRIDE, 400, STRIDE):
         sim, parameters = arrange(kind)
@@ -166,7 +166,7 @@ def test_a_run_killed_at_any_moment_is_resumed(kind: str) -> None:
                 continue
             report = client.resume(runs[0])
         assert told(report) == told(expected), f"killed at {moment}"
-        assert {target: sim.resource(target) for target in bodies} == bodies, f"killed at {moment}"
+        assert {target: sim.resources.get(target) for target in bodies} == bodies, f"killed at {moment}"
         _no_known_write_is_repeated(sim, report, moment)
     assert killed > 20 // STRIDE
 
@@ -178,7 +178,7 @@ def test_a_rollback_killed_at_any_moment_is_resumed(kind: str) -> None:
     with connect(sim, journal) as client:
         expected = client.apply(back, approve=back.digest, waive=WHY)
     assert expected.count("rolled_back") == len(back.steps) == 2
-    bodies = {found: sim.resource(found) for found in sim.resource_ids()}
+    bodies = {found: sim.resources.get(found) for found in sim.resources.list_ids()}
     killed = 0
     for moment in range(1 + ["patch", "put", "template"].index(kind) % STRIDE, 400, STRIDE):
         sim, journal, back = _on_the_way_back(kind)
@@ -196,7 +196,7 @@ def test_a_rollback_killed_at_any_moment_is_resumed(kind: str) -> None:
                 continue
             report = client.resume(begun.pop())
         assert told(report) == told(expected), f"killed at {moment}"
-        assert {found: sim.resource(found) for found in sim.resource_ids()} == bodies, f"killed at {moment}"
+        assert {found: sim.resources.get(found) for found in sim.resources.list_ids()} == bodies, f"killed at {moment}"
     assert killed > 20 // STRIDE
 
 

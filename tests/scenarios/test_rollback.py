@@ -35,25 +35,25 @@ def client(connect: Callable[..., RemediationClient]) -> RemediationClient:
 def test_a_run_is_undone_exactly(sim: ArmSimulator, client: RemediationClient, key: str) -> None:
     """By PATCH and by PUT: every target is what it was."""
     plan = client.plan([key], waive=UNUSED)
-    before = {step.target_id: sim.resource(step.target_id) for step in plan.steps}
+    before = {step.target_id: sim.resources.get(step.target_id) for step in plan.steps}
     report = client.apply(plan, approve=plan.digest)
     report.raise_for_failures()
     back = client.rollback(report.run_id)
     back.raise_for_failures()
     assert back.count(Outcome.ROLLED_BACK) == len(plan.steps) > 0
-    assert {target: sim.resource(target) for target in before} == before
+    assert {target: sim.resources.get(target) for target in before} == before
 
 
 def test_everything_with_a_way_back_goes_back(sim: ArmSimulator, client: RemediationClient) -> None:
     """And what has none says so: templates and the irreversible are left as they are, by name."""
     parameters = {
-        "workspace_id": sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0],
+        "workspace_id": sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0],
         "allowed_origins": ["https://shop.contoso.example"],
         "authorized_ip_ranges": ["203.0.113.0/24"],
     }
     plan = client.plan(parameters=parameters, waive=UNUSED)
     exact = [step for step in plan.steps if step.undo_request is not None]
-    before = {step.target_id: sim.resource(step.target_id) for step in exact}
+    before = {step.target_id: sim.resources.get(step.target_id) for step in exact}
     report = client.apply(plan, approve=plan.digest)
     report.raise_for_failures()
     undo = client.plan_rollback(report.run_id)
@@ -67,7 +67,7 @@ def test_everything_with_a_way_back_goes_back(sim: ArmSimulator, client: Remedia
     assert f"to undo run {report.run_id}" in str(undo)
     assert f"- **Undoes run**: {report.run_id}" in to_markdown(undo)
     client.apply(undo, approve=undo.digest).raise_for_failures()
-    now = {target: sim.resource(target) for target in before}
+    now = {target: sim.resources.get(target) for target in before}
     for body in (*before.values(), *now.values()):
         body.pop("etag", None)
     assert now == before
@@ -82,14 +82,14 @@ def test_a_third_partys_edit_survives_and_is_named(
     report = client.fix(SECURE_TRANSFER, resources=accounts)
     both = client.fix(PUBLIC_ACCESS, resources=[shared])
     assert both.count("applied") == 1
-    sim.edit(shared, lambda body: body["tags"].update(owner="them"))
-    sim.edit(accounts[-1], lambda body: body["properties"].update(supportsHttpsTrafficOnly="theirs"))
+    sim.resources.edit(shared, lambda body: body["tags"].update(owner="them"))
+    sim.resources.edit(accounts[-1], lambda body: body["properties"].update(supportsHttpsTrafficOnly="theirs"))
     undo = client.plan_rollback(report.run_id)
     left = {skip.resource_id: skip for skip in undo.skipped}
     assert left[accounts[-1]].reason is SkipReason.CHANGED_SINCE
     assert "properties.supportsHttpsTrafficOnly" in left[accounts[-1]].message
     client.apply(undo, approve=undo.digest).raise_for_failures()
-    body = sim.resource(shared)
+    body = sim.resources.get(shared)
     assert body["properties"]["supportsHttpsTrafficOnly"] is False
     assert body["properties"]["allowBlobPublicAccess"] is False
     assert body["tags"]["owner"] == "them"
@@ -103,13 +103,13 @@ def test_part_of_a_step_goes_back_when_somebody_changed_the_rest(
     shared = min(one & set(accounts))
     plan = client.plan([SECURE_TRANSFER, PUBLIC_ACCESS], resources=[shared])
     report = client.apply(plan, approve=plan.digest)
-    sim.edit(shared, lambda body: body["properties"].update(allowBlobPublicAccess="theirs"))
+    sim.resources.edit(shared, lambda body: body["properties"].update(allowBlobPublicAccess="theirs"))
     undo = client.plan_rollback(report.run_id)
     assert undo.steps[0].preserved == ("properties.allowBlobPublicAccess",)
     assert "stays as it is" in str(undo)
     assert "properties.allowBlobPublicAccess: stays as it is" in to_markdown(undo)
     client.apply(undo, approve=undo.digest).raise_for_failures()
-    properties = sim.resource(shared)["properties"]
+    properties = sim.resources.get(shared)["properties"]
     assert properties["supportsHttpsTrafficOnly"] is False
     assert properties["allowBlobPublicAccess"] == "theirs"
 
@@ -120,8 +120,8 @@ def test_single_steps_go_back(sim: ArmSimulator, client: RemediationClient, acco
     chosen = report.results[2]
     back = client.rollback(report.run_id, steps=[chosen.step_id])
     assert [result.resource_id for result in back] == [chosen.resource_id]
-    assert sim.resource(chosen.resource_id)["properties"]["supportsHttpsTrafficOnly"] is False
-    assert sim.resource(report.results[0].resource_id)["properties"]["supportsHttpsTrafficOnly"] is True
+    assert sim.resources.get(chosen.resource_id)["properties"]["supportsHttpsTrafficOnly"] is False
+    assert sim.resources.get(report.results[0].resource_id)["properties"]["supportsHttpsTrafficOnly"] is True
     with pytest.raises(InvalidInputError, match="no step 'x'"):
         client.plan_rollback(report.run_id, steps=["x"])
     with pytest.raises(UnknownRunError):
@@ -139,7 +139,7 @@ def test_a_rollback_is_a_run_like_any_other(sim: ArmSimulator, client: Remediati
     impacts = [run.plan.steps[0].impact_reason for run in (report, back, forth)]
     assert impacts == [impacts[0], f"undoes: {impacts[0]}", impacts[0]]
     assert forth.count(Outcome.ROLLED_BACK) == 2
-    assert all(sim.resource(account)["properties"]["supportsHttpsTrafficOnly"] for account in accounts[:2])
+    assert all(sim.resources.get(account)["properties"]["supportsHttpsTrafficOnly"] for account in accounts[:2])
 
 
 def test_what_was_not_sent_or_is_gone_is_left_out(
@@ -147,10 +147,10 @@ def test_what_was_not_sent_or_is_gone_is_left_out(
 ) -> None:
     """Each with its reason."""
     plan = client.plan([SECURE_TRANSFER], resources=accounts[:4])
-    sim.edit(accounts[0], lambda body: body["properties"].update(supportsHttpsTrafficOnly=None))
+    sim.resources.edit(accounts[0], lambda body: body["properties"].update(supportsHttpsTrafficOnly=None))
     report = client.apply(plan, approve=plan.digest)
-    sim.remove(accounts[1])
-    sim.fail("GET", f"{accounts[2].rpartition('/')[2]}[?]", status=403, code="AuthorizationFailed", times=None)
+    sim.resources.remove(accounts[1])
+    sim.faults.fail("GET", f"{accounts[2].rpartition('/')[2]}[?]", status=403, code="AuthorizationFailed", times=None)
     undo = client.plan_rollback(report.run_id)
     assert {skip.resource_id: skip.reason for skip in undo.skipped} == {
         accounts[0]: SkipReason.NOT_APPLIED,
@@ -186,7 +186,7 @@ def test_a_text_with_a_secret_in_it_is_never_put_back_without_the_secret(
     own = attrs.evolve(
         fix, body={"properties": {"supportsHttpsTrafficOnly": True}, "tags": {"note": "none"}}, array_strategies={}
     )
-    sim.edit(accounts[0], lambda body: body["tags"].update(note="see Endpoint=x;AccountKey=planted-S3CR3T;y"))
+    sim.resources.edit(accounts[0], lambda body: body["tags"].update(note="see Endpoint=x;AccountKey=planted-S3CR3T;y"))
     client = connect(journal=MemoryJournal(), catalog=Catalog.bundled().with_fixes(own))
     plan = client.plan([SECURE_TRANSFER], resources=accounts[:1])
     report = client.apply(plan, approve=plan.digest)
@@ -194,7 +194,7 @@ def test_a_text_with_a_secret_in_it_is_never_put_back_without_the_secret(
     undo = client.plan_rollback(report.run_id)
     assert undo.steps[0].preserved == ("tags.note",)
     client.apply(undo, approve=undo.digest).raise_for_failures()
-    body = sim.resource(accounts[0])
+    body = sim.resources.get(accounts[0])
     assert (body["properties"]["supportsHttpsTrafficOnly"], body["tags"]["note"]) == (False, "none")
 
 
@@ -219,14 +219,14 @@ def test_arrays_and_tags_go_back_to_the_last_element(
     sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str]
 ) -> None:
     """In their order; what the fix found in them was kept, and what it added goes."""
-    sim.edit(accounts[0], lambda body: body["properties"].update(networkAcls={"ipRules": RULES}))
-    sim.edit(accounts[1], lambda body: body["properties"].pop("networkAcls", None))
-    before = [sim.resource(account) for account in accounts[:2]]
+    sim.resources.edit(accounts[0], lambda body: body["properties"].update(networkAcls={"ipRules": RULES}))
+    sim.resources.edit(accounts[1], lambda body: body["properties"].pop("networkAcls", None))
+    before = [sim.resources.get(account) for account in accounts[:2]]
     client = connect(journal=MemoryJournal(), catalog=with_lists())
     report = client.fix(SECURE_TRANSFER, resources=accounts[:2])
-    assert len(sim.resource(accounts[0])["properties"]["networkAcls"]["ipRules"]) == 3
+    assert len(sim.resources.get(accounts[0])["properties"]["networkAcls"]["ipRules"]) == 3
     client.rollback(report.run_id).raise_for_failures()
-    assert [sim.resource(account) for account in accounts[:2]] == before
+    assert [sim.resources.get(account) for account in accounts[:2]] == before
 
 
 def test_an_array_that_somebody_added_to_is_theirs_and_so_is_their_tag(
@@ -238,15 +238,15 @@ def test_an_array_that_somebody_added_to_is_theirs_and_so_is_their_tag(
         body["properties"]["networkAcls"]["ipRules"].append({"value": "192.0.2.99", "action": "Allow"})
         body["tags"]["owner"] = "them"
 
-    sim.edit(accounts[0], lambda body: body["properties"].update(networkAcls={"ipRules": RULES}))
-    tags = sim.resource(accounts[0])["tags"]
+    sim.resources.edit(accounts[0], lambda body: body["properties"].update(networkAcls={"ipRules": RULES}))
+    tags = sim.resources.get(accounts[0])["tags"]
     client = connect(journal=MemoryJournal(), catalog=with_lists())
     report = client.fix(SECURE_TRANSFER, resources=accounts[:1])
-    sim.edit(accounts[0], edit)
+    sim.resources.edit(accounts[0], edit)
     undo = client.plan_rollback(report.run_id)
     assert undo.steps[0].preserved == ("properties.networkAcls.ipRules",)
     client.apply(undo, approve=undo.digest).raise_for_failures()
-    body = sim.resource(accounts[0])
+    body = sim.resources.get(accounts[0])
     assert [rule["value"][-2:] for rule in body["properties"]["networkAcls"]["ipRules"]] == [".7", ".1", ".1", "99"]
     assert (body["tags"], body["properties"]["supportsHttpsTrafficOnly"]) == ({**tags, "owner": "them"}, False)
 
@@ -257,17 +257,17 @@ def test_child_configuration_goes_back_where_it_was_read(
     """Site configuration is not on the site: the child is compared and restored, and the rest of it stays theirs."""
     client = connect(journal=MemoryJournal())
     plan = client.plan([CORS], parameters={"allowed_origins": ["https://shop.contoso.example"]})
-    before = {step.target_id: sim.resource(step.target_id) for step in plan.steps}
+    before = {step.target_id: sim.resources.get(step.target_id) for step in plan.steps}
     assert all(target.endswith("/config/web") for target in before)
     report = client.apply(plan, approve=plan.digest)
     report.raise_for_failures()
     for target in before:
-        sim.edit(target, lambda body: body["properties"].update(http20Enabled="theirs"))
+        sim.resources.edit(target, lambda body: body["properties"].update(http20Enabled="theirs"))
     back = client.rollback(report.run_id)
     assert back.count(Outcome.ROLLED_BACK) == len(before) > 0
     for target, body in before.items():
         body["properties"]["http20Enabled"] = "theirs"
-        assert sim.resource(target) == body
+        assert sim.resources.get(target) == body
 
 
 def test_a_conditional_way_back_says_what_it_depends_on(

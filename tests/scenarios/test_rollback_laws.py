@@ -26,7 +26,7 @@ from defender_remediate.json_values import ABSENT, canonical, thaw
 from defender_remediate.models.plan import PropertyChange, RemediationStep
 from defender_remediate.testing import ArmSimulator
 from defender_remediate.testing.simulator.arm.writes import merge_patch, without_read_only
-from defender_remediate.testing.simulator.state.types import shipped_kinds
+from defender_remediate.testing.simulator.state.types import shipped_types
 
 RECORDED = Path(__file__).resolve().parents[3] / "shared/data/recorded-resources.json"
 SUBSCRIPTION = "/subscriptions/11111111-2222-4333-8444-555555555555"
@@ -190,7 +190,7 @@ def _other_members(after: dict[str, Any], planned: tuple[PropertyChange, ...]) -
     ours = [tuple(map(str, split(change.path))) for change in planned]
     # What a provider says of a resource is nobody's to edit.
     ours += [(name,) for name in ("id", "name", "type", "location")]
-    kind = shipped_kinds().get(str(after.get("type", "")).casefold())
+    kind = shipped_types().get(str(after.get("type", "")).casefold())
     ours += [("properties", *path.split(".")) for path in (kind.read_only if kind else ())]
     return [way for way in leaves(after) if not any(way[: len(own)] == own or own[: len(way)] == way for own in ours)]
 
@@ -279,11 +279,11 @@ def _path(way: tuple[str, ...]) -> str:
 def seeded(fix: FixAction, body: dict[str, Any]) -> tuple[ArmSimulator, str]:
     """A tenant with this one target, and what it is below; the id of the target."""
     sim = ArmSimulator()
-    sim.add_subscription(SUBSCRIPTION.rpartition("/")[2])
+    sim.resources.add_subscription(SUBSCRIPTION.rpartition("/")[2])
     own = resource_id(fix)
     place = fill(fix.target, values_for(fix)).strip("/")
     target = f"{own}/{place}" if place else own
-    sim.add_finding(
+    sim.defender.add_recommendation(
         {"displayName": fix.title, "severity": "High"},
         key=fix.key,
         resource_type=fix.resource_type,
@@ -291,9 +291,9 @@ def seeded(fix: FixAction, body: dict[str, Any]) -> tuple[ArmSimulator, str]:
     )
     for above in _ancestors(target):
         known = {"location": "westeurope", "properties": {}}
-        sim.add_resource({**known, "id": above}, api_versions=(fix.api_version,))
+        sim.resources.add({**known, "id": above}, api_versions=(fix.api_version,))
     members = {name: value for name, value in body.items() if name not in ("id", "name", "type", "etag", "systemData")}
-    kind = shipped_kinds().get(target_type(fix))
+    kind = shipped_types().get(target_type(fix))
     if kind is not None:
         # A resource without its provider's defaults does not exist: the first PUT would bring them.
         given = without_read_only(kind, _without_nulls(members.get("properties") or {}))
@@ -307,14 +307,14 @@ def seeded(fix: FixAction, body: dict[str, Any]) -> tuple[ArmSimulator, str]:
     members.setdefault("location", "westeurope")
     if kind is not None and not kind.tracked:
         del members["location"]
-    sim.add_resource({**members, "id": target}, api_versions=(fix.api_version,))
+    sim.resources.add({**members, "id": target}, api_versions=(fix.api_version,))
     return sim, target
 
 
 def _usual(target: str, fix: FixAction) -> dict[str, Any]:
     """The properties that a provider fills in."""
-    kind = shipped_kinds().get(target_type(fix))
-    return dict(merge_patch(kind.defaults, kind.always.get(target.rpartition("/")[2], {}))) if kind else {}
+    kind = shipped_types().get(target_type(fix))
+    return dict(merge_patch(kind.defaults, kind.built_in.get(target.rpartition("/")[2], {}))) if kind else {}
 
 
 def _ancestors(target: str) -> Iterator[str]:
@@ -329,7 +329,7 @@ def _ancestors(target: str) -> Iterator[str]:
 
 def shown(sim: ArmSimulator, target: str) -> str:
     """The target in canonical form. A merge patch cannot say null, and Azure does not tell it from absent there."""
-    return canonical(_without_nulls(settled(sim.resource(target))))
+    return canonical(_without_nulls(settled(sim.resources.get(target))))
 
 
 def _without_nulls(body: Any) -> Any:
@@ -386,15 +386,15 @@ def test_a_rollback_leaves_what_somebody_else_did(case: tuple[FixAction, dict[st
     done: list[tuple[tuple[str, ...], Any, Any]] = []
 
     def edit(sim: ArmSimulator, step: RemediationStep) -> None:
-        after = thaw(settled(sim.resource(step.target_id)))
+        after = thaw(settled(sim.resources.get(step.target_id)))
         _, way, value = data.draw(edits(after, step.changes))
-        sim.edit(step.target_id, lambda there: put_at(there, way, value))
+        sim.resources.edit(step.target_id, lambda there: put_at(there, way, value))
         planned = next((each.before for each in step.changes if split(each.path) == way), at(after, way))
         done.append((way, value, planned))
 
     sim, target, _ = tried(fix, body, edit)
     way, value, original = done[0]
-    now = _null_is_absent(at(sim.resource(target), way))
+    now = _null_is_absent(at(sim.resources.get(target), way))
     if value is ABSENT and same(now, at({"properties": _usual(target, fix)}, way)):
         # What a PUT does not name gets the provider's default.
         return

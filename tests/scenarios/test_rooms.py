@@ -38,11 +38,11 @@ def test_a_resource_is_read_with_a_version_that_its_provider_offers(
     """The target's api-version is not the resource's where another provider extends it; it is asked for once."""
     applies = Condition(operator="matches", path="location", value="westeurope")
     client = connect(catalog=Catalog.bundled().with_fixes(attrs.evolve(fix(KEY_VAULT_LOGS), applies_when=applies)))
-    workspace = sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]
+    workspace = sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
     plan = client.plan([KEY_VAULT_LOGS], parameters={"workspace_id": workspace})
-    assert {sim.resource(step.resource_id)["location"] for step in plan.steps} == {"westeurope"}
+    assert {sim.resources.get(step.resource_id)["location"] for step in plan.steps} == {"westeurope"}
     elsewhere = [skip for skip in plan.skipped if skip.reason is SkipReason.NOT_APPLICABLE]
-    assert {sim.resource(skip.resource_id)["location"] for skip in elsewhere}.isdisjoint({"westeurope"})
+    assert {sim.resources.get(skip.resource_id)["location"] for skip in elsewhere}.isdisjoint({"westeurope"})
     asked = [request.path for request in sim.requests if request.path.endswith("/providers/Microsoft.KeyVault")]
     assert len(asked) == len(set(asked))
 
@@ -51,8 +51,8 @@ def test_an_unregistered_provider_of_the_target_is_not_an_absent_target(
     sim: ArmSimulator, client: RemediationClient
 ) -> None:
     """Nothing is created because a read answered 404 for another reason."""
-    workspace = sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]
-    sim.fail("GET", "diagnosticSettings", status=404, code="Subscription Not Registered", times=None)
+    workspace = sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
+    sim.faults.fail("GET", "diagnosticSettings", status=404, code="Subscription Not Registered", times=None)
     plan = client.plan([KEY_VAULT_LOGS], parameters={"workspace_id": workspace})
     assert {skip.reason for skip in plan.skipped} == {SkipReason.NOT_READABLE}
     assert plan.steps == ()
@@ -63,7 +63,7 @@ def test_an_unregistered_provider_while_applying_blocks(
 ) -> None:
     """Read again before the write, the target is not taken for deleted."""
     plan = client.plan([SECURE_TRANSFER], resources=accounts[:1])
-    sim.fail("GET", "storageAccounts/[^/]+[?]", status=404, code="Subscription Not Registered", times=None)
+    sim.faults.fail("GET", "storageAccounts/[^/]+[?]", status=404, code="Subscription Not Registered", times=None)
     assert client.apply(plan, approve=plan.digest).results[0].outcome is Outcome.BLOCKED
 
 
@@ -102,7 +102,7 @@ def test_a_template_deploys_to_a_subscription(sim: ArmSimulator, connect: Callab
     assert step.request.path.startswith(f"{step.resource_id}/providers/Microsoft.Resources/deployments/")
     assert step.request.body["location"] == "westeurope"
     client.apply(plan, approve=plan.digest).raise_for_failures()
-    assert sim.resource(step.target_id)["properties"]["emails"] == "security@contoso.example"
+    assert sim.resources.get(step.target_id)["properties"]["emails"] == "security@contoso.example"
 
 
 def test_a_subscriptions_template_needs_a_location(connect: Callable[..., RemediationClient]) -> None:
@@ -131,10 +131,10 @@ def test_each_kind_of_what_if_is_shown(
     sim: ArmSimulator, client: RemediationClient, change: dict[str, Any], shown: list[tuple[str, Any]]
 ) -> None:
     """What Azure says, member by member; what it cannot tell is said to be unknown."""
-    workspace = sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]
+    workspace = sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
     vault = client.plan([KEY_VAULT_LOGS], parameters={"workspace_id": workspace}).steps[0].resource_id
     answer = {"status": "Succeeded", "properties": {"changes": [{"resourceId": f"{vault}/x/y", **change}]}}
-    sim.fail("POST", "/whatIf", status=200, body=answer, times=None)
+    sim.faults.fail("POST", "/whatIf", status=200, body=answer, times=None)
     step = client.plan([KEY_VAULT_LOGS], resources=[vault], parameters={"workspace_id": workspace}).steps[0]
     told = [
         (found.path, None if found.after == "(absent)" or str(found.after) == "(absent)" else found.after)
@@ -145,13 +145,13 @@ def test_each_kind_of_what_if_is_shown(
 
 def test_a_what_if_elsewhere_names_the_whole_resource(sim: ArmSimulator, client: RemediationClient) -> None:
     """A template may touch another resource than the one it is about; the resource itself is called so."""
-    workspace = sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]
+    workspace = sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
     vault = client.plan([KEY_VAULT_LOGS], parameters={"workspace_id": workspace}).steps[0].resource_id
     changes = [
         {"resourceId": workspace, "changeType": "Create", "after": {"location": "westeurope"}},
         {"resourceId": vault, "changeType": "Create", "after": {"location": "westeurope"}},
     ]
-    sim.fail(
+    sim.faults.fail(
         "POST", "/whatIf", status=200, body={"status": "Succeeded", "properties": {"changes": changes}}, times=None
     )
     step = client.plan([KEY_VAULT_LOGS], resources=[vault], parameters={"workspace_id": workspace}).steps[0]
@@ -160,10 +160,10 @@ def test_a_what_if_elsewhere_names_the_whole_resource(sim: ArmSimulator, client:
 
 def test_what_a_template_changes_need_not_be_a_path(sim: ArmSimulator, client: RemediationClient) -> None:
     """The what-if names resources; one whose name reads like a broken path spoils nothing."""
-    workspace = sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]
+    workspace = sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
     vault = client.plan([KEY_VAULT_LOGS], parameters={"workspace_id": workspace}).steps[0].resource_id
     change = {"resourceId": f"{vault}/x/odd..name[", "changeType": "Create", "after": {"location": "westeurope"}}
-    sim.fail(
+    sim.faults.fail(
         "POST", "/whatIf", status=200, body={"status": "Succeeded", "properties": {"changes": [change]}}, times=None
     )
     report = client.fix(KEY_VAULT_LOGS, resources=[vault], parameters={"workspace_id": workspace})
@@ -172,8 +172,8 @@ def test_what_a_template_changes_need_not_be_a_path(sim: ArmSimulator, client: R
 
 def test_a_what_if_without_changes_is_no_preview(sim: ArmSimulator, client: RemediationClient) -> None:
     """An answer that does not say what changes is not an empty change."""
-    workspace = sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]
-    sim.fail("POST", "/whatIf", status=200, body={"status": "Succeeded", "properties": {}}, times=None)
+    workspace = sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
+    sim.faults.fail("POST", "/whatIf", status=200, body={"status": "Succeeded", "properties": {}}, times=None)
     plan = client.plan([KEY_VAULT_LOGS], parameters={"workspace_id": workspace})
     assert {skip.reason for skip in plan.skipped} == {SkipReason.PREVIEW_FAILED}
 
@@ -191,7 +191,7 @@ def test_an_interrupt_stops_the_run(connect: Callable[..., RemediationClient], a
 
 def test_a_forbidden_assessment_is_an_error(sim: ArmSimulator, client: RemediationClient, accounts: list[str]) -> None:
     """Only a missing one is looked for in the listing."""
-    sim.fail("GET", "/assessments/", status=403, code="AuthorizationFailed", times=None)
+    sim.faults.fail("GET", "/assessments/", status=403, code="AuthorizationFailed", times=None)
     with pytest.raises(ForbiddenError):
         client.plan([SECURE_TRANSFER], resources=accounts[:1])
 
@@ -200,15 +200,15 @@ def test_an_assessment_that_is_listed_only_is_found(
     sim: ArmSimulator, client: RemediationClient, accounts: list[str]
 ) -> None:
     """A read by id that answers 404, or about something else, falls back to the listing."""
-    sim.fail("GET", "/assessments/", status=404, code="ResourceNotFound")
+    sim.faults.fail("GET", "/assessments/", status=404, code="ResourceNotFound")
     assert len(client.plan([SECURE_TRANSFER], resources=accounts[:1]).steps) == 1
-    sim.fail("GET", "/assessments/", status=200, body={"id": "/x", "name": "y", "properties": {}})
+    sim.faults.fail("GET", "/assessments/", status=200, body={"id": "/x", "name": "y", "properties": {}})
     assert len(client.plan([SECURE_TRANSFER], resources=accounts[:1]).steps) == 1
 
 
 def test_a_subscription_that_says_no_tenant_is_bound_by_its_id(sim: ArmSimulator, client: RemediationClient) -> None:
     """An odd answer about the tenant is no tenant."""
-    sim.fail("GET", "^[^?]*/subscriptions/[^/?]+[?]", status=200, body={"id": "/subscriptions/x"}, times=None)
+    sim.faults.fail("GET", "^[^?]*/subscriptions/[^/?]+[?]", status=200, body={"id": "/subscriptions/x"}, times=None)
     assert client.plan([SECURE_TRANSFER]).tenants == ()
 
 

@@ -42,11 +42,11 @@ def client(connect: Callable[..., RemediationClient]) -> RemediationClient:
 @pytest.fixture
 def workspace(sim: ArmSimulator) -> str:
     """Where logs go."""
-    return sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]
+    return sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
 
 
 def secured(sim: ArmSimulator, account: str) -> bool:
-    return bool(sim.resource(account)["properties"]["supportsHttpsTrafficOnly"])
+    return bool(sim.resources.get(account)["properties"]["supportsHttpsTrafficOnly"])
 
 
 def making(workspace: str) -> Catalog:
@@ -77,8 +77,8 @@ def test_a_resource_that_shows_the_change_while_it_is_made_is_no_success_yet(
 ) -> None:
     """The answer was lost, and Azure shows what it was asked for before it has ended well."""
     client = connect(journal=MemoryJournal(), catalog=making(workspace))
-    sim.slow(SETTINGS, form=form, seconds=120, ends=ends)
-    sim.fail("PUT", "diagnosticSettings", when="after")
+    sim.faults.slow(SETTINGS, form=form, seconds=120, ends=ends)
+    sim.faults.fail("PUT", "diagnosticSettings", when="after")
     plan = client.plan([SECURE_TRANSFER], resources=accounts[:1])
     report = client.apply(plan, approve=plan.digest)
     assert [result.outcome for result in report] == [outcome]
@@ -88,10 +88,10 @@ def test_a_resource_that_shows_the_change_while_it_is_made_is_no_success_yet(
 def test_our_own_late_write_is_waited_for(sim: ArmSimulator, client: RemediationClient, accounts: list[str]) -> None:
     """It was not seen after the cut, holds up the second one, and is under way at the next look."""
     plan = client.plan([SECURE_TRANSFER], resources=accounts[:1])
-    sim.slow("Microsoft.Storage/storageAccounts", form="azure-async", seconds=300)
-    sim.fail("PATCH", "storageAccounts", when="after")
+    sim.faults.slow("Microsoft.Storage/storageAccounts", form="azure-async", seconds=300)
+    sim.faults.fail("PATCH", "storageAccounts", when="after")
     # The read before the write, then four looks and one more at a replica that does not know of it yet.
-    sim.fail("GET", "storageAccounts/[^/]+[?]", status=200, body=sim.resource(accounts[0]), skip=1, times=5)
+    sim.faults.fail("GET", "storageAccounts/[^/]+[?]", status=200, body=sim.resources.get(accounts[0]), skip=1, times=5)
     report = client.apply(plan, approve=plan.digest)
     assert [(result.outcome, result.attempts) for result in report] == [(Outcome.APPLIED, 2)]
     assert secured(sim, accounts[0])
@@ -172,7 +172,7 @@ def test_the_place_of_a_resource_is_no_operation_to_follow(
     """A run that was killed after a 201 with a Location waits for the resource's state, as it would have."""
     journal = MemoryJournal()
     how: dict[str, Any] = {"transport": Located(sim), "catalog": making(workspace), "workers": 1}
-    sim.slow(SETTINGS, form="body", seconds=120, ends="Failed")
+    sim.faults.slow(SETTINGS, form="body", seconds=120, ends="Failed")
     client = connect(journal=Wrapping(journal, KilledWhenAccepted), **how)
     plan = client.plan([SECURE_TRANSFER], resources=accounts[:1])
     with pytest.raises(Killed):
@@ -188,14 +188,14 @@ def test_what_azure_refused_and_somebody_else_did_is_not_undone(
     sim: ArmSimulator, client: RemediationClient, accounts: list[str]
 ) -> None:
     """The change that is there now is not the run's."""
-    sim.lock(accounts[0])
-    sim.fail("PATCH", f"{accounts[1]}[?]", status=409, code="Conflict")
-    sim.fail("PATCH", f"{accounts[2]}[?]", status=500, code="ServerError", when="after")
+    sim.access.lock(accounts[0])
+    sim.faults.fail("PATCH", f"{accounts[1]}[?]", status=409, code="Conflict")
+    sim.faults.fail("PATCH", f"{accounts[2]}[?]", status=500, code="ServerError", when="after")
     plan = client.plan([SECURE_TRANSFER], resources=accounts[:3], waive={"lock": "it goes in time"})
     report = client.apply(plan, approve=plan.digest)
     outcomes = {result.resource_id: result.outcome for result in report if result.step_id}
     assert [outcomes[account] for account in accounts[:3]] == [Outcome.BLOCKED, Outcome.FAILED, Outcome.APPLIED]
-    sim.unlock(accounts[0])
+    sim.access.unlock(accounts[0])
     client.fix(SECURE_TRANSFER, resources=accounts[:2]).raise_for_failures()
     undo = client.plan_rollback(report.run_id)
     assert [step.resource_id for step in undo.steps] == accounts[2:3]
@@ -209,12 +209,12 @@ def test_a_resource_that_was_made_anew_is_not_put_back(
 ) -> None:
     """It has the name of the one that the run changed, and was never otherwise than it is."""
     for account, made in ((accounts[0], "2020-01-01T00:00:00Z"), (accounts[1], "2020-01-01T00:00:00Z")):
-        sim.edit(account, lambda body, made=made: body.update(systemData={"createdAt": made}))  # type: ignore[misc]
+        sim.resources.edit(account, lambda body, made=made: body.update(systemData={"createdAt": made}))  # type: ignore[misc]
     report = client.fix(SECURE_TRANSFER, resources=accounts[:2])
-    body = sim.resource(accounts[0])
-    sim.remove(accounts[0])
+    body = sim.resources.get(accounts[0])
+    sim.resources.remove(accounts[0])
     sim.clock.advance(60)
-    sim.add_resource({**body, "systemData": {"createdAt": sim.clock.now().isoformat()}})
+    sim.resources.add({**body, "systemData": {"createdAt": sim.clock.now().isoformat()}})
     undo = client.plan_rollback(report.run_id)
     assert [step.resource_id for step in undo.steps] == accounts[1:2]
     assert [(skip.resource_id, skip.reason) for skip in undo.skipped] == [(accounts[0], SkipReason.CHANGED_SINCE)]
@@ -299,12 +299,12 @@ def test_what_somebody_creates_while_a_step_has_to_wait_is_not_taken_over(
     (step,) = plan.steps
     theirs = CreatedResource(resource_id=f"{workspace}-of-theirs", api_version="2023-09-01")
     plan = attrs.evolve(plan, steps=(attrs.evolve(step, creates=(theirs,)),))
-    sim.fail("PUT", "deployments", status=429, code="TooManyRequests", headers={"Retry-After": "9"})
+    sim.faults.fail("PUT", "deployments", status=429, code="TooManyRequests", headers={"Retry-After": "9"})
     original = sim.clock.sleep
 
     def meanwhile(seconds: float) -> None:
         if seconds >= 9:
-            sim.add_resource({**sim.resource(workspace), "id": theirs.resource_id})
+            sim.resources.add({**sim.resources.get(workspace), "id": theirs.resource_id})
         original(seconds)
 
     sim.clock.sleep = meanwhile  # type: ignore[method-assign]

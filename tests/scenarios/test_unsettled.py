@@ -40,8 +40,8 @@ def test_an_operation_whose_answer_was_lost_is_waited_for(
     sim: ArmSimulator, apply: Callable[[], RemediationResult], fault: dict[str, Any]
 ) -> None:
     """The target says that it is being changed: it is neither sent again nor called a failure."""
-    sim.slow(ACCOUNT, seconds=400)
-    sim.fail("PATCH", when="after", **fault)
+    sim.faults.slow(ACCOUNT, seconds=400)
+    sim.faults.fail("PATCH", when="after", **fault)
     result = apply()
     assert (result.outcome, result.attempts) == (Outcome.APPLIED, 1)
 
@@ -51,8 +51,8 @@ def test_what_is_still_being_changed_when_the_time_is_over_is_in_doubt(
     sim: ArmSimulator, connect: Callable[..., RemediationClient], plan: RemediationPlan, fault: dict[str, Any]
 ) -> None:
     """Nobody knows how it will end."""
-    sim.slow(ACCOUNT, seconds=4000)
-    sim.fail("PATCH", when="after", **fault)
+    sim.faults.slow(ACCOUNT, seconds=4000)
+    sim.faults.fail("PATCH", when="after", **fault)
     result = connect(operation_timeout=120).apply(plan, approve=plan.digest).results[0]
     assert (result.outcome, result.attempts) == (Outcome.IN_DOUBT, 1)
     assert result.error is not None
@@ -61,10 +61,10 @@ def test_what_is_still_being_changed_when_the_time_is_over_is_in_doubt(
 
 def test_a_deployment_whose_answer_was_lost_is_ours_when_it_ends(sim: ArmSimulator, client: RemediationClient) -> None:
     """Its target shows nothing until then, and Azure refuses a second one of the same name meanwhile."""
-    workspace = sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]
+    workspace = sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
     plan = client.plan([KEY_VAULT_LOGS], parameters={"workspace_id": workspace}).limit(1)
-    sim.slow("Microsoft.Resources/deployments", methods=("PUT",), seconds=95)
-    sim.fail("PUT", when="after", status=504, code="GatewayTimeout")
+    sim.faults.slow("Microsoft.Resources/deployments", methods=("PUT",), seconds=95)
+    sim.faults.fail("PUT", when="after", status=504, code="GatewayTimeout")
     result = client.apply(plan, approve=plan.digest).results[0]
     assert result.outcome is Outcome.APPLIED
     assert set(sent(sim, "PUT")) == {504, 409}
@@ -76,9 +76,9 @@ def test_an_answer_to_a_deployment_that_cannot_be_read_is_looked_behind(
     sim: ArmSimulator, client: RemediationClient, body: str | bytes, when: str
 ) -> None:
     """Azure's own client raises whatever json raises; that must not be mistaken for a broken executor."""
-    workspace = sim.resource_ids("Microsoft.OperationalInsights/workspaces")[0]
+    workspace = sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
     plan = client.plan([KEY_VAULT_LOGS], parameters={"workspace_id": workspace}).limit(1)
-    sim.fail("PUT", when=when, status=200, body=body)
+    sim.faults.fail("PUT", when=when, status=200, body=body)
     result = client.apply(plan, approve=plan.digest).results[0]
     assert (result.outcome, result.attempts) == (Outcome.APPLIED, 2 if when == "before" else 1)
 
@@ -87,15 +87,15 @@ def test_a_condition_that_our_own_write_broke_is_no_drift(sim: ArmSimulator, cli
     """The first PUT took effect unseen; the second is refused because of it."""
     plan = client.plan([AUTHORISED_RANGES], parameters={"authorized_ip_ranges": ["203.0.113.0/24"]}).limit(1)
     step = plan.steps[0]
-    sim.slow("Microsoft.ContainerService/managedClusters", seconds=0)
-    stale = sim.resource(step.target_id)
-    sim.fail("PUT", when="after", status=503, code="ServiceUnavailable")
+    sim.faults.slow("Microsoft.ContainerService/managedClusters", seconds=0)
+    stale = sim.resources.get(step.target_id)
+    sim.faults.fail("PUT", when="after", status=503, code="ServiceUnavailable")
     # The first read before the write, then four and one more from a replica that does not know of it yet.
-    sim.fail("GET", "managedClusters/[^/]+[?]", status=200, body=stale, skip=1, times=5)
-    sim.fail("PUT", skip=1, status=412, code="PreconditionFailed")
+    sim.faults.fail("GET", "managedClusters/[^/]+[?]", status=200, body=stale, skip=1, times=5)
+    sim.faults.fail("PUT", skip=1, status=412, code="PreconditionFailed")
     result = client.apply(plan, approve=plan.digest).results[0]
     assert (result.outcome, result.attempts) == (Outcome.APPLIED, 2)
-    assert sim.resource(step.target_id) != stale
+    assert sim.resources.get(step.target_id) != stale
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_a_refusal_after_a_cut_without_effect_is_a_refusal(
     sim: ArmSimulator, apply: Callable[[], RemediationResult], second: dict[str, Any], outcome: Outcome
 ) -> None:
     """The target was read again and is as before: nothing is in doubt."""
-    sim.fail("PATCH", status=503, code="ServiceUnavailable")
-    sim.fail("PATCH", skip=1, times=None, **second)
+    sim.faults.fail("PATCH", status=503, code="ServiceUnavailable")
+    sim.faults.fail("PATCH", skip=1, times=None, **second)
     result = apply()
     assert (result.outcome, result.attempts) == (outcome, 2)
     assert not sim.writes
@@ -123,14 +123,14 @@ def test_a_late_effect_counts_also_when_the_second_write_is_refused(
 ) -> None:
     """What took effect while the second write was refused is the first one."""
     target = plan.steps[0].target_id
-    sim.fail("PATCH", status=503, code="ServiceUnavailable")
-    sim.fail("PATCH", skip=1, times=None, status=status, code="Whatever", headers={"Retry-After": "7"})
+    sim.faults.fail("PATCH", status=503, code="ServiceUnavailable")
+    sim.faults.fail("PATCH", skip=1, times=None, status=status, code="Whatever", headers={"Retry-After": "7"})
     original = sim.send
 
     def late(request: Any, **options: Any) -> Any:
         response = original(request, **options)
         if response.status_code == status:
-            sim.edit(target, lambda body: body["properties"].update(supportsHttpsTrafficOnly=True))
+            sim.resources.edit(target, lambda body: body["properties"].update(supportsHttpsTrafficOnly=True))
         return response
 
     sim.send = late  # type: ignore[method-assign]
@@ -142,10 +142,10 @@ def test_a_late_effect_that_cannot_be_read_is_in_doubt(
     sim: ArmSimulator, apply: Callable[[], RemediationResult]
 ) -> None:
     """The refusal of the second write says nothing about the first."""
-    sim.fail("PATCH", status=503, code="ServiceUnavailable")
-    sim.fail("PATCH", skip=1, times=None, status=429, code="TooManyRequests", headers={"Retry-After": "7"})
+    sim.faults.fail("PATCH", status=503, code="ServiceUnavailable")
+    sim.faults.fail("PATCH", skip=1, times=None, status=429, code="TooManyRequests", headers={"Retry-After": "7"})
     # Before the first write, four looks after it, and one after the pause.
-    sim.fail("GET", READ, skip=6, times=None, status=403, code="AuthorizationFailed")
+    sim.faults.fail("GET", READ, skip=6, times=None, status=403, code="AuthorizationFailed")
     result = apply()
     assert (result.outcome, result.attempts) == (Outcome.IN_DOUBT, 2)
     assert result.error is not None

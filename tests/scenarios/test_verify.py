@@ -49,7 +49,7 @@ def why(report: RemediationReport) -> Diagnosis:
 
 def unmoved(sim: ArmSimulator, report: RemediationReport, **facts: Any) -> None:
     """Let Defender say Unhealthy of the first resource from now on, whatever becomes of it."""
-    sim.add_assessment(first(report).keys[0], first(report).resource_id, **facts)
+    sim.defender.add_assessment(first(report).keys[0], first(report).resource_id, **facts)
 
 
 def test_defender_lags_behind_the_resource(client: RemediationClient, report: RemediationReport) -> None:
@@ -87,7 +87,7 @@ def test_a_change_that_was_undone_is_unhealthy(
 ) -> None:
     """The resource says so at once, before Defender notices."""
     target = report.results[0].resource_id
-    sim.edit(target, lambda body: body["properties"].update(supportsHttpsTrafficOnly=False))
+    sim.resources.edit(target, lambda body: body["properties"].update(supportsHttpsTrafficOnly=False))
     looked = {result.resource_id: result for result in client.verify(report)}
     assert looked[target].compliant is False
     assert looked[target].health is Health.UNHEALTHY
@@ -101,7 +101,7 @@ def test_what_cannot_be_read_is_unknown(
     sim: ArmSimulator, client: RemediationClient, report: RemediationReport
 ) -> None:
     """A failing look is no verdict."""
-    sim.fail("GET", times=None, status=403, code="AuthorizationFailed")
+    sim.faults.fail("GET", times=None, status=403, code="AuthorizationFailed")
     looked = client.verify(report)
     assert {(result.compliant, result.health) for result in looked} == {(None, Health.UNKNOWN)}
     assert why(looked).cause is Cause.UNREADABLE
@@ -111,7 +111,7 @@ def test_what_cannot_be_read_is_unknown(
 def test_an_exemption_is_no_health(sim: ArmSimulator, client: RemediationClient, report: RemediationReport) -> None:
     """NotApplicable is neither healthy nor unhealthy."""
     target = report.results[0].resource_id
-    sim.add_assessment(SECURE_TRANSFER, target, code="NotApplicable", cause="Exempt")
+    sim.defender.add_assessment(SECURE_TRANSFER, target, code="NotApplicable", cause="Exempt")
     looked = {result.resource_id: result for result in client.verify(report)}
     assert looked[target].health is Health.UNKNOWN
     diagnosis = looked[target].diagnosis
@@ -177,7 +177,7 @@ def test_what_is_put_back_while_waiting_is_noticed(
     target = first(report).resource_id
 
     def put_back() -> None:
-        sim.edit(target, lambda body: body["properties"].update(supportsHttpsTrafficOnly=False))
+        sim.resources.edit(target, lambda body: body["properties"].update(supportsHttpsTrafficOnly=False))
 
     looked = connect_and_interrupt(sim, report, at=4 * HOUR, act=put_back)
     assert (first(looked).compliant, why(looked).cause) == (False, Cause.REVERTED)
@@ -238,7 +238,7 @@ def test_a_deleted_resource_is_still_listed(
     sim: ArmSimulator, client: RemediationClient, report: RemediationReport
 ) -> None:
     """First the resource goes, then its assessment."""
-    sim.remove(first(report).resource_id)
+    sim.resources.remove(first(report).resource_id)
     looked = client.verify(report)
     assert (first(looked).compliant, why(looked).cause) == (False, Cause.DELETED)
     assert why(looked).recheck_at is not None
@@ -253,9 +253,9 @@ def test_a_target_below_its_resource_is_told_apart(sim: ArmSimulator, client: Re
     plan = client.plan([REMOTE_DEBUGGING]).limit(1)
     report = client.apply(plan, approve=plan.digest)
     assert plan.steps[0].target_id != plan.steps[0].resource_id
-    sim.fail("GET", "/config/web", status=404, code="ResourceNotFound")
+    sim.faults.fail("GET", "/config/web", status=404, code="ResourceNotFound")
     assert why(client.verify(report)).cause is Cause.REVERTED
-    sim.fail("GET", "/config/web", status=404, code="ParentResourceNotFound")
+    sim.faults.fail("GET", "/config/web", status=404, code="ParentResourceNotFound")
     assert why(client.verify(report)).cause is Cause.DELETED
 
 
@@ -263,7 +263,7 @@ def test_a_404_about_the_version_says_nothing_of_the_resource(
     sim: ArmSimulator, client: RemediationClient, report: RemediationReport
 ) -> None:
     """The resource may well exist."""
-    sim.fail("GET", "storageAccounts/[^/]+(\\?|$)", times=None, status=404, code="InvalidResourceType")
+    sim.faults.fail("GET", "storageAccounts/[^/]+(\\?|$)", times=None, status=404, code="InvalidResourceType")
     looked = client.verify(report)
     assert (first(looked).compliant, why(looked).cause) == (None, Cause.UNREADABLE)
 
@@ -272,11 +272,11 @@ def test_what_defender_does_not_assess_is_told(
     sim: ArmSimulator, client: RemediationClient, report: RemediationReport
 ) -> None:
     """A 404 on the assessment is neither healthy nor an error; an unregistered provider is an error."""
-    sim.fail("GET", "/assessments/", times=None, status=404, code="NotFound")
+    sim.faults.fail("GET", "/assessments/", times=None, status=404, code="NotFound")
     assert why(client.verify(report)).cause is Cause.NOT_ASSESSED
-    sim.clear_faults()
+    sim.faults.clear()
     for scope in sim.scopes:
-        sim.unregister(scope, "Microsoft.Security")
+        sim.resources.unregister_provider(scope, "Microsoft.Security")
     looked = client.verify(report)
     assert (first(looked).compliant, why(looked).cause) == (True, Cause.UNREADABLE)
     assert "Subscription Not Registered" in " ".join(why(looked).evidence)
@@ -304,8 +304,8 @@ def test_a_listing_that_fails_is_told_with_the_diagnosis(
     """What could not be looked at is evidence, and no exception."""
     sim.clock.advance(2 * HOUR)
     unmoved(sim, report)
-    sim.fail("GET", r"Microsoft\.Security/assessments\?", times=None, status=403, code="AuthorizationFailed")
-    sim.fail("GET", "assessmentMetadata", times=None, status=403, code="AuthorizationFailed")
+    sim.faults.fail("GET", r"Microsoft\.Security/assessments\?", times=None, status=403, code="AuthorizationFailed")
+    sim.faults.fail("GET", "assessmentMetadata", times=None, status=403, code="AuthorizationFailed")
     looked = client.verify(report)
     assert why(looked).cause is Cause.NOT_OUR_PROPERTY
     assert sum("AuthorizationFailed" in line for line in why(looked).evidence) == 2
@@ -318,7 +318,7 @@ def test_a_slot_is_unhealthy_by_itself(sim: ArmSimulator, client: RemediationCli
     sim.clock.advance(13 * HOUR)
     unmoved(sim, report)
     slot = f"{first(report).resource_id}/slots/staging"
-    sim.add_assessment(HTTPS_ONLY, slot)
+    sim.defender.add_assessment(HTTPS_ONLY, slot)
     looked = client.verify(report)
     assert (why(looked).cause, why(looked).evidence[0]) == (Cause.SLOT_OR_CHILD, f"unhealthy: {slot}")
 
@@ -352,7 +352,7 @@ def test_another_initiative_may_judge_the_same(
     rule = {"path": "properties.nothing", "equals": 1}
     sim.clock.advance(2 * HOUR)
     unmoved(sim, report)
-    sim.add_finding(
+    sim.defender.add_recommendation(
         {"severity": "High", "assessmentType": "CustomPolicy", **metadata},
         key=OTHER,
         resource_type="Microsoft.Storage/storageAccounts",
@@ -367,7 +367,7 @@ def test_another_initiative_may_judge_the_same(
 def custom(sim: ArmSimulator, **metadata: Any) -> None:
     """A recommendation of one's own, by the policy that secure transfer has: so it has its fix."""
     policy = "/providers/Microsoft.Authorization/policyDefinitions/404c3081-a854-4457-ae30-26a93ef643f9"
-    sim.add_finding(
+    sim.defender.add_recommendation(
         {"displayName": "Ours", "severity": "High", "policyDefinitionId": policy, **metadata},
         key=OTHER,
         resource_type="Microsoft.Storage/storageAccounts",
@@ -405,18 +405,20 @@ def test_what_somebody_else_fixed_is_compliant(
 ) -> None:
     """A step that was blocked, and a resource that is right all the same: the wait begins now."""
     plan = client.plan([SECURE_TRANSFER], resources=accounts[:1])
-    sim.lock(accounts[0])
+    sim.access.lock(accounts[0])
     report = client.apply(plan, approve=plan.digest)
-    sim.unlock(accounts[0])
-    sim.edit(accounts[0], lambda body: body["properties"].update(supportsHttpsTrafficOnly=True))
+    sim.access.unlock(accounts[0])
+    sim.resources.edit(accounts[0], lambda body: body["properties"].update(supportsHttpsTrafficOnly=True))
     looked = client.verify(report)
     assert (first(looked).compliant, first(looked).health, why(looked).cause) == (True, Health.PENDING, Cause.TOO_SOON)
 
 
 def many(sim: ArmSimulator, accounts: list[str], count: int) -> list[str]:
     """So many storage accounts that take plain HTTP."""
-    like = sim.resource(accounts[0])
-    return [sim.add_resource({**like, "id": f"{accounts[0]}x{n}", "name": f"{like['name']}x{n}"}) for n in range(count)]
+    like = sim.resources.get(accounts[0])
+    return [
+        sim.resources.add({**like, "id": f"{accounts[0]}x{n}", "name": f"{like['name']}x{n}"}) for n in range(count)
+    ]
 
 
 @pytest.mark.parametrize("outside", [0, 2])
@@ -448,9 +450,9 @@ def test_many_that_cannot_be_listed_are_unreadable(
     sim: ArmSimulator, client: RemediationClient, accounts: list[str]
 ) -> None:
     """One error for all of them, and no request for each."""
-    sites = sim.resource_ids("Microsoft.Web/sites")
+    sites = sim.resources.list_ids("Microsoft.Web/sites")
     plan = client.plan([SECURE_TRANSFER, HTTPS_ONLY], resources=[*many(sim, accounts, 25), *sites])
-    sim.fail("GET", r"Microsoft\.Security/assessments\?", times=None, status=403, code="AuthorizationFailed")
+    sim.faults.fail("GET", r"Microsoft\.Security/assessments\?", times=None, status=403, code="AuthorizationFailed")
     report = client.apply(plan.limit(22), approve=plan.limit(22).digest)
     looked = client.verify(report)
     assert {result.diagnosis.cause for result in looked if result.diagnosis} == {Cause.UNREADABLE}

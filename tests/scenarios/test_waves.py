@@ -40,14 +40,14 @@ def test_waves_follow_one_another(sim: ArmSimulator, client: RemediationClient, 
 def test_a_failed_canary_stops_the_run_and_the_rest_was_not_tried(sim: ArmSimulator, client: RemediationClient) -> None:
     """The report says what was not tried and why; a resume goes on with it."""
     plan = client.plan([SECURE_TRANSFER])
-    sim.lock(plan.steps[0].resource_id)
+    sim.access.lock(plan.steps[0].resource_id)
     report = client.apply(plan, approve=plan.digest, waves=Waves())
     assert report.count("blocked") == 1
     left = [result for result in report if result.error and result.error.code == "NotTried"]
     assert len(left) == len(plan.steps) - 1
     assert "1 of 1 steps did not end well" in str(left[0].error)
     assert not sim.writes
-    sim.unlock(plan.steps[0].resource_id)
+    sim.access.unlock(plan.steps[0].resource_id)
     resumed = client.resume(report.run_id)
     assert (resumed.count("blocked"), resumed.count("applied")) == (1, len(plan.steps) - 1)
 
@@ -55,7 +55,7 @@ def test_a_failed_canary_stops_the_run_and_the_rest_was_not_tried(sim: ArmSimula
 def test_a_share_of_failures_is_borne(sim: ArmSimulator, client: RemediationClient) -> None:
     """One in seven may fail where two in five may not."""
     plan = client.plan([SECURE_TRANSFER])
-    sim.lock(plan.steps[3].resource_id)
+    sim.access.lock(plan.steps[3].resource_id)
     waves = Waves(canary=2, growth=2, max_failures=7, max_failure_share=0.4)
     report = client.apply(plan, approve=plan.digest, waves=waves)
     assert (report.count("blocked"), report.count("applied")) == (1, len(plan.steps) - 1)
@@ -92,7 +92,7 @@ def test_what_somebody_puts_back_while_the_wave_is_watched_counts_as_failed(
 
     def meanwhile(seconds: float) -> None:
         if seconds == 600:
-            sim.edit(canary, lambda body: body["properties"].update(supportsHttpsTrafficOnly=False))
+            sim.resources.edit(canary, lambda body: body["properties"].update(supportsHttpsTrafficOnly=False))
         original(seconds)
 
     sim.clock.sleep = meanwhile  # type: ignore[method-assign]
@@ -114,7 +114,7 @@ def test_a_wave_that_cannot_be_looked_at_again_is_in_doubt(sim: ArmSimulator, cl
     """And the run stops."""
     plan = client.plan([SECURE_TRANSFER])
     name = plan.steps[0].resource_id.rpartition("/")[2]
-    sim.fail("GET", f"{name}[?]", status=403, code="AuthorizationFailed", times=None, skip=2)
+    sim.faults.fail("GET", f"{name}[?]", status=403, code="AuthorizationFailed", times=None, skip=2)
     report = client.apply(plan, approve=plan.digest, waves=Waves())
     assert report.results[0].outcome is Outcome.IN_DOUBT
     assert len(sim.writes) == 1
@@ -147,7 +147,7 @@ def test_protected_resources_are_not_planned(
     tags = connect(journal=MemoryJournal(), guards=Guards(protected_tags=["env=prod"]))
     plan = tags.plan([SECURE_TRANSFER])
     protected = {skip.resource_id for skip in plan.skipped if skip.reason == "protected"}
-    assert protected == {account for account in accounts if sim.resource(account)["tags"].get("env") == "prod"}
+    assert protected == {account for account in accounts if sim.resources.get(account)["tags"].get("env") == "prod"}
     assert protected
 
 

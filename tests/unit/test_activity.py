@@ -314,7 +314,7 @@ def test_a_resource_is_looked_for_in_its_own_subscription(azure: Log) -> None:
 def test_a_run_is_found_by_its_correlation_id() -> None:
     """On the simulator, whose log is as strict and as late as Azure's."""
     sim = ArmSimulator.demo()
-    account = sim.resource_ids("Microsoft.Storage/storageAccounts")[0]
+    account = sim.resources.list_ids("Microsoft.Storage/storageAccounts")[0]
     run = "aaaaaaaa-0000-4000-8000-000000000000"
     numbers = count(1)
     new_id: Callable[[], str] = lambda: f"00000000-0000-4000-8000-{next(numbers):012}"  # noqa: E731

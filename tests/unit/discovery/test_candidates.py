@@ -35,7 +35,7 @@ def test_only_those_in_a_location(discover: Any, location: str | None, count: in
 
 def test_children_are_looked_for_in_their_parents(sim: ArmSimulator, discover: Any) -> None:
     """A subnet is where its network is; the listing of a subscription does not show it."""
-    made = [sim.add_resource({"id": f"{HUB}/subnets/{name}", "properties": {}}) for name in ("one", "two")]
+    made = [sim.resources.add({"id": f"{HUB}/subnets/{name}", "properties": {}}) for name in ("one", "two")]
     subnets = parameter("Microsoft.Network/virtualNetworks/subnets")
     found = list(discover().list_parameter_choices(subnets, location="Germany West Central"))
     assert found == made

@@ -21,7 +21,7 @@ def in_order(found: Any) -> list[Assessment]:
 @pytest.fixture(params=["subscriptions", "one", "group", "resource", "mixed"])
 def scopes(request: pytest.FixtureRequest, sim: ArmSimulator) -> tuple[str, ...]:
     first = sim.scopes[0]
-    account = sim.resource_ids("Microsoft.Storage/storageAccounts", first)[0]
+    account = sim.resources.list_ids("Microsoft.Storage/storageAccounts", first)[0]
     group = account.partition("/providers/")[0]
     return {
         "subscriptions": sim.scopes,

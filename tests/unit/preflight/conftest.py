@@ -39,7 +39,7 @@ def session(sim: ArmSimulator) -> ArmSession:
 @pytest.fixture
 def account(sim: ArmSimulator) -> str:
     """The id of a storage account."""
-    return sim.resource_ids("Microsoft.Storage/storageAccounts", sim.scopes[0])[0]
+    return sim.resources.list_ids("Microsoft.Storage/storageAccounts", sim.scopes[0])[0]
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def make_subject(sim: ArmSimulator, account: str, make_step: Callable[..., Remed
     """A change of some properties of the account, with whatever the test wants different in its step."""
 
     def make(*, policies: tuple[str, ...] = (), at: str = account, **properties: Any) -> Subject:
-        before = sim.resource(at)
+        before = sim.resources.get(at)
         after = {**before, "properties": {**before["properties"], **(properties or {"minimumTlsVersion": "TLS1_2"})}}
         step = make_step(
             resource_id=at,

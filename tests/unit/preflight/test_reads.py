@@ -40,9 +40,9 @@ def paths(sim: ArmSimulator) -> list[str]:
 
 def test_a_list_is_read_once_for_a_subscription(sim: ArmSimulator, session: ArmSession, account: str) -> None:
     """Also one of a second resource in another group."""
-    sim.lock(account)
+    sim.access.lock(account)
     listing = lists.locks(session)
-    other = sim.resource_ids(scope=sim.scopes[0])[-1]
+    other = sim.resources.list_ids(scope=sim.scopes[0])[-1]
     assert [lock.level for lock in listing.at(account)] == ["ReadOnly"]
     assert listing.at(other) == listing.at(account)
     assert paths(sim) == ["GET providers/Microsoft.Authorization/locks"]
@@ -52,9 +52,9 @@ def test_who_may_not_list_a_subscription_lists_the_group(
     sim: ArmSimulator, session: ArmSession, account: str, group: str
 ) -> None:
     """Twice: what is below, and what is inherited; each lock comes once."""
-    sim.lock(account, name="own")
-    sim.lock(sim.scopes[0], name="above")
-    sim.fail("GET", "^[^?]*/subscriptions/[^/]+/providers/Microsoft.Authorization/locks", **DENIED)
+    sim.access.lock(account, name="own")
+    sim.access.lock(sim.scopes[0], name="above")
+    sim.faults.fail("GET", "^[^?]*/subscriptions/[^/]+/providers/Microsoft.Authorization/locks", **DENIED)
     listing = lists.locks(session)
     assert sorted(lock.id.rpartition("/")[2] for lock in listing.at(account)) == ["above", "own"]
     listing.at(account)
@@ -65,7 +65,7 @@ def test_who_may_not_list_a_subscription_lists_the_group(
 
 def test_what_is_in_no_group_has_no_other_list(sim: ArmSimulator, session: ArmSession) -> None:
     """The refusal stands."""
-    sim.fail("GET", "/locks", **DENIED)
+    sim.faults.fail("GET", "/locks", **DENIED)
     with pytest.raises(ForbiddenError):
         lists.locks(session).at(f"{sim.scopes[0]}/providers/Microsoft.Security/pricings/Arm")
     assert len(sim.requests) == 1
@@ -75,8 +75,8 @@ def test_each_collection_is_read_as_what_it_is(
     sim: ArmSimulator, session: ArmSession, account: str, group: str
 ) -> None:
     """Deny assignments, policy assignments and exemptions."""
-    sim.deny_assignment(("*/write",), group, name="managed")
-    exemption = sim.exempt_policy(group)
+    sim.access.add_deny_assignment(("*/write",), group, name="managed")
+    exemption = sim.access.exempt(group)
     assert [one.name for one in lists.deny_assignments(session).at(account)] == ["managed"]
     assert {one.is_initiative for one in lists.policy_assignments(session).at(account)} == {True}
     assert [one.id for one in lists.exemptions(session).at(account)] == [exemption]
@@ -89,9 +89,9 @@ def test_roles_are_read_at_the_group_and_at_the_resource_only_if_need_be(
     roles = Roles(session)
     assert roles.judge(Demand(place=account, actions=(WRITE,))) == ()
     assert len(sim.requests) == 1
-    sim.revoke(sim.scopes[0])
-    sim.grant(("*/read",), sim.scopes[0])
-    sim.grant((WRITE,), account)
+    sim.access.revoke(sim.scopes[0])
+    sim.access.grant(("*/read",), sim.scopes[0])
+    sim.access.grant((WRITE,), account)
     fresh = Roles(session)
     assert fresh.judge(Demand(place=account, actions=(WRITE,))) == ()
     (found,) = fresh.judge(Demand(place=f"{account}2", actions=(WRITE,)))
@@ -107,8 +107,8 @@ def test_a_resource_without_a_list_of_its_own_leaves_the_groups_word(
     sim: ArmSimulator, session: ArmSession, account: str, status: int, code: str, raises: bool
 ) -> None:
     """Any other refusal is one, and not a "no"."""
-    sim.deny(WRITE, account)
-    sim.fail("GET", "storageAccounts/.*/permissions", status=status, code=code, times=None)
+    sim.access.deny(WRITE, account)
+    sim.faults.fail("GET", "storageAccounts/.*/permissions", status=status, code=code, times=None)
     demand = Demand(place=account, actions=(WRITE,))
     if raises:
         with pytest.raises((ServiceError, ForbiddenError)):
@@ -121,8 +121,10 @@ def test_what_a_subscription_does_not_offer_its_groups_may(
     sim: ArmSimulator, session: ArmSession, account: str
 ) -> None:
     """Azure promises the list for groups and resources only, so a refusal above says nothing of them."""
-    sim.deny(WRITE, account)
-    sim.fail("GET", "^[^?]*/subscriptions/[^/]+/providers/Microsoft.Authorization/permissions", status=405, times=None)
+    sim.access.deny(WRITE, account)
+    sim.faults.fail(
+        "GET", "^[^?]*/subscriptions/[^/]+/providers/Microsoft.Authorization/permissions", status=405, times=None
+    )
     roles = Roles(session)
     plan = f"{sim.scopes[0]}/providers/Microsoft.Security/pricings/StorageAccounts"
     with pytest.raises(RequestError):
@@ -132,7 +134,7 @@ def test_what_a_subscription_does_not_offer_its_groups_may(
 
 def test_a_page_without_actions_is_no_answer(sim: ArmSimulator, session: ArmSession, group: str) -> None:
     """It does not say what the caller may do."""
-    sim.fail("GET", "/permissions", status=200, body={"value": [{}]}, times=None)
+    sim.faults.fail("GET", "/permissions", status=200, body={"value": [{}]}, times=None)
     with pytest.raises(MalformedResponseError):
         Roles(session).at(group)
 
@@ -148,10 +150,10 @@ def test_a_subscription_is_read_once_for_its_state_and_its_tenant(sim: ArmSimula
 
 def test_a_tenant_that_is_not_told_is_empty(sim: ArmSimulator, session: ArmSession) -> None:
     """But a connection that was cut told nothing."""
-    sim.fail("GET", status=403, code="AuthorizationFailed", times=None)
+    sim.faults.fail("GET", status=403, code="AuthorizationFailed", times=None)
     assert Subscriptions(session).tenant(sim.scopes[0].rpartition("/")[2]) == ""
-    sim.clear_faults()
-    sim.fail("GET", status=200, body=b"{", times=None)
+    sim.faults.clear()
+    sim.faults.fail("GET", status=200, body=b"{", times=None)
     with pytest.raises(MalformedResponseError):
         Subscriptions(session).tenant(sim.scopes[0].rpartition("/")[2])
 
@@ -160,7 +162,7 @@ def test_a_provider_is_read_once(sim: ArmSimulator, session: ArmSession, make_su
     """And judged for each step."""
     providers = Providers(session)
     assert [*providers.judge(make_subject()), *providers.judge(make_subject())] == []
-    sim.unregister(sim.scopes[0], "Microsoft.Storage")
+    sim.resources.unregister_provider(sim.scopes[0], "Microsoft.Storage")
     (found,) = Providers(session).judge(make_subject())
     assert (found.check, found.status) == (CheckName.PROVIDER, CheckStatus.BLOCKED)
     assert len(sim.requests) == 2
@@ -175,8 +177,10 @@ def test_policies_are_not_asked_where_nothing_could_refuse(
     sim: ArmSimulator, session: ArmSession, make_subject: Callable[..., Subject]
 ) -> None:
     """The benchmark audits, and so does a policy that says so; one elsewhere does not matter."""
-    sim.deny_policy(sim.scopes[0], path="properties.minimumTlsVersion", equals="TLS1_2", effect="audit", name="a")
-    sim.deny_policy(sim.scopes[0], path="tags", name="off", enforcement="DoNotEnforce")
+    sim.access.assign_policy(
+        sim.scopes[0], path="properties.minimumTlsVersion", equals="TLS1_2", effect="audit", name="a"
+    )
+    sim.access.assign_policy(sim.scopes[0], path="tags", name="off", enforcement="DoNotEnforce")
     assert Policies(session).judge(make_subject()) == ()
     assert asked(sim) == 0
 
@@ -185,7 +189,7 @@ def test_equal_content_is_asked_about_once(
     sim: ArmSimulator, session: ArmSession, make_subject: Callable[..., Subject], account: str, group: str
 ) -> None:
     """The names do not count; what differs does."""
-    sim.deny_policy(group, path="properties.minimumTlsVersion", equals="TLS1_2")
+    sim.access.assign_policy(group, path="properties.minimumTlsVersion", equals="TLS1_2")
     subject, policies = make_subject(), Policies(session)
     twin = attrs.evolve(
         subject,
@@ -204,16 +208,16 @@ def test_what_may_judge_by_the_name_is_told_it(
     sim: ArmSimulator, session: ArmSession, make_subject: Callable[..., Subject], account: str, group: str, kind: str
 ) -> None:
     """A naming rule would judge a content without a name as one of a wrong name."""
-    policy = sim.deny_policy(group, path="properties.minimumTlsVersion", equals="TLS1_2")
+    policy = sim.access.assign_policy(group, path="properties.minimumTlsVersion", equals="TLS1_2")
     if kind.startswith("an initiative"):
         definition = f"{sim.scopes[0]}/providers/Microsoft.Authorization/policySetDefinitions/own"
         item = {"id": policy, "properties": {"policyDefinitionId": definition, "scope": group}}
-        sim.fail("GET", "/policyAssignments[?]", status=200, body={"value": [item]}, times=None)
+        sim.faults.fail("GET", "/policyAssignments[?]", status=200, body={"value": [item]}, times=None)
     elif kind.startswith("a rule"):
         rule = {"if": {"field": "name", "notLike": "st*"}, "then": {"effect": "deny"}}
-        sim.fail("GET", "/policyDefinitions/", status=200, body={"properties": {"policyRule": rule}}, times=None)
+        sim.faults.fail("GET", "/policyDefinitions/", status=200, body={"properties": {"policyRule": rule}}, times=None)
     else:
-        sim.fail("GET", "/policyDefinitions/", **DENIED)
+        sim.faults.fail("GET", "/policyDefinitions/", **DENIED)
     Policies(session).judge(make_subject())
     (request,) = [request for request in sim.requests if request.method == "POST"]
     assert json.loads(request.body)["resourceDetails"]["resourceContent"]["name"] == account.rpartition("/")[2]
@@ -223,8 +227,8 @@ def test_a_resource_that_is_exempt_by_its_own_id_is_asked_about_by_name(
     sim: ArmSimulator, session: ArmSession, make_subject: Callable[..., Subject], account: str, group: str
 ) -> None:
     """Azure can only take the exemption into account when it is told which resource it is."""
-    policy = sim.deny_policy(group, path="properties.minimumTlsVersion", equals="TLS1_2")
-    sim.exempt_policy(account, assignment=policy)
+    policy = sim.access.assign_policy(group, path="properties.minimumTlsVersion", equals="TLS1_2")
+    sim.access.exempt(account, assignment=policy)
     assert Policies(session).judge(make_subject()) == ()
     assert asked(sim) == 1
 
@@ -233,8 +237,8 @@ def test_a_definition_that_cannot_be_read_could_refuse(
     sim: ArmSimulator, session: ArmSession, make_subject: Callable[..., Subject], group: str
 ) -> None:
     """So Azure is asked."""
-    sim.deny_policy(group, path="tags", effect="audit")
-    sim.fail("GET", "/policyDefinitions/", **DENIED)
+    sim.access.assign_policy(group, path="tags", effect="audit")
+    sim.faults.fail("GET", "/policyDefinitions/", **DENIED)
     assert Policies(session).judge(make_subject()) == ()
     assert asked(sim) == 1
 
@@ -243,7 +247,7 @@ def test_a_deployment_is_left_to_its_what_if(
     sim: ArmSimulator, session: ArmSession, make_subject: Callable[..., Subject], group: str
 ) -> None:
     """And so is what has no body."""
-    sim.deny_policy(group)
+    sim.access.assign_policy(group)
     subject = make_subject()
     request = PlannedRequest(
         method="PUT", path=f"{group}/providers/Microsoft.Resources/deployments/d", api_version="1", body={}
@@ -259,7 +263,7 @@ def test_an_exemption_is_for_the_policies_of_the_recommendation(
 ) -> None:
     """The whole benchmark, and the initiative is read once; no policies, no request."""
     assert Policies(session).judge_exemptions(make_subject(policies=(TLS,))) == ()
-    sim.exempt_policy(group)
+    sim.access.exempt(group)
     sim.requests.clear()
     policies = Policies(session)
     assert policies.judge_exemptions(make_subject()) == ()
@@ -275,9 +279,9 @@ def test_the_assignment_of_an_exemption_may_be_in_no_list(
     sim: ArmSimulator, session: ArmSession, make_subject: Callable[..., Subject], group: str
 ) -> None:
     """Then it is read by its id; a single policy has no initiative to read."""
-    policy = sim.deny_policy(group, effect="audit", name="single")
-    sim.exempt_policy(group, assignment=policy)
-    sim.fail("GET", "/policyAssignments[?]", status=200, body={"value": []}, times=None)
+    policy = sim.access.assign_policy(group, effect="audit", name="single")
+    sim.access.exempt(group, assignment=policy)
+    sim.faults.fail("GET", "/policyAssignments[?]", status=200, body={"value": []}, times=None)
     policies = Policies(session)
     assert len(policies.judge_exemptions(make_subject(policies=("single",)))) == 1
     assert paths(sim)[-1].endswith("/policyAssignments/single")
@@ -290,11 +294,11 @@ def test_an_exemption_whose_assignment_is_gone_says_nothing(
     sim: ArmSimulator, session: ArmSession, make_subject: Callable[..., Subject], group: str
 ) -> None:
     """Azure keeps such exemptions; any other refusal is not taken for that, and not asked for again."""
-    sim.exempt_policy(group, assignment=sim.deny_policy(group, effect="audit", name="single"))
-    sim.fail("GET", "/policyAssignments[?]", status=200, body={"value": []}, times=None)
+    sim.access.exempt(group, assignment=sim.access.assign_policy(group, effect="audit", name="single"))
+    sim.faults.fail("GET", "/policyAssignments[?]", status=200, body={"value": []}, times=None)
     subject = make_subject(policies=("single",))
     for code in ("PolicyAssignmentNotFound", "ManagementGroupNotFound"):
-        sim.fail("GET", "/policyAssignments/single", status=404, code=code)
+        sim.faults.fail("GET", "/policyAssignments/single", status=404, code=code)
         policies = Policies(session)
         if code.startswith("Policy"):
             assert policies.judge_exemptions(subject) == policies.judge_exemptions(subject) == ()
@@ -307,7 +311,7 @@ def test_containers_are_read_only_for_what_would_cut_functions_off(
     sim: ArmSimulator, session: ArmSession, make_subject: Callable[..., Subject], account: str, group: str
 ) -> None:
     """And not of an account that has no blobs."""
-    sim.add_function_app(f"{group}/providers/Microsoft.Web/sites/func-orders", account)
+    sim.resources.add_function_app(f"{group}/providers/Microsoft.Web/sites/func-orders", account)
     containers = Containers(session)
     assert containers.judge(make_subject()) == ()
     cutting = make_subject(allowSharedKeyAccess=False)
@@ -326,7 +330,7 @@ def test_what_steps_share_is_read_once(
     sim: ArmSimulator, session: ArmSession, make_subject: Callable[..., Subject]
 ) -> None:
     """However many steps there are: one read of each kind for the subscription, and one for each group."""
-    here = sim.resource_ids("Microsoft.Storage/storageAccounts", sim.scopes[0])
+    here = sim.resources.list_ids("Microsoft.Storage/storageAccounts", sim.scopes[0])
     subjects = [make_subject(policies=(TLS,), at=one) for one in here]
     checks = preflight(session)
     reads = checks.first_reads(subjects)
@@ -386,9 +390,9 @@ def test_a_check_that_cannot_be_made_is_a_finding(
     """It stops the step, unless the place has nothing of the kind; it is that check and no other."""
     path, check = ENDINGS[ending]
     fault, verdict = ANSWERS[answer]
-    sim.deny_policy(group, path="tags.x", equals="y")
+    sim.access.assign_policy(group, path="tags.x", equals="y")
     subject = make_subject(policies=(TLS,), allowSharedKeyAccess=False)
-    sim.fail("GET|POST", path, times=None, **fault)
+    sim.faults.fail("GET|POST", path, times=None, **fault)
     checks = preflight(session)
     for read in checks.first_reads([subject]):
         read()
@@ -401,8 +405,8 @@ def test_what_an_endpoint_does_not_offer_is_not_asked_for_again(
     sim: ArmSimulator, session: ArmSession, make_subject: Callable[..., Subject]
 ) -> None:
     """One question per subscription, whatever the number of groups and accounts."""
-    sim.fail("GET", "/permissions|/containers", status=404, code="", times=None)
-    here = sim.resource_ids("Microsoft.Storage/storageAccounts", sim.scopes[0])
+    sim.faults.fail("GET", "/permissions|/containers", status=404, code="", times=None)
+    here = sim.resources.list_ids("Microsoft.Storage/storageAccounts", sim.scopes[0])
     checks = preflight(session)
     found = [
         finding for one in here for finding in checks.check_results(make_subject(at=one, allowSharedKeyAccess=False))
@@ -420,7 +424,7 @@ def test_who_the_caller_is_is_asked_once(
     sim: ArmSimulator, session: ArmSession, make_subject: Callable[..., Subject], group: str
 ) -> None:
     """Only when a deny assignment names somebody."""
-    sim.deny_assignment((WRITE,), group, principals=(sim.caller,))
+    sim.access.add_deny_assignment((WRITE,), group, principals=(sim.access.caller,))
     checks = preflight(session)
     for _ in range(2):
         (found,) = checks.check_results(make_subject())
@@ -433,7 +437,7 @@ def test_a_place_that_is_gone_is_said_so(
 ) -> None:
     """404 with a name of what is missing is no missing feature."""
     subject = make_subject()
-    sim.set_subscription_state(sim.scopes[0], "Deleted")
+    sim.resources.set_subscription_state(sim.scopes[0], "Deleted")
     verdicts = {one.check: one.status for one in preflight(session).check_results(subject)}
     assert verdicts[CheckName.SUBSCRIPTION] is CheckStatus.BLOCKED
     assert verdicts[CheckName.LOCK] is CheckStatus.UNCHECKED

@@ -45,7 +45,7 @@ def caller_of(sim: ArmSimulator) -> Caller:
 def sim() -> ArmSimulator:
     """One subscription and nothing in it."""
     made = ArmSimulator()
-    made.add_subscription(SUB.rpartition("/")[2], "Four", management_group="top")
+    made.resources.add_subscription(SUB.rpartition("/")[2], "Four", management_group="top")
     return made
 
 
@@ -53,6 +53,12 @@ def sim() -> ArmSimulator:
 def call(sim: ArmSimulator) -> Caller:
     """Talks to the empty tenant."""
     return caller_of(sim)
+
+
+@pytest.fixture
+def connect() -> Any:
+    """Makes a caller for another tenant."""
+    return caller_of
 
 
 @pytest.fixture
@@ -70,7 +76,7 @@ def ask(demo: ArmSimulator) -> Caller:
 @pytest.fixture
 def account(sim: ArmSimulator) -> str:
     """A storage account that takes plain HTTP; its id."""
-    return sim.add_resource(
+    return sim.resources.add(
         {
             "id": f"{SUB}/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/stfour",
             "location": "westeurope",
@@ -89,7 +95,7 @@ def account(sim: ArmSimulator) -> str:
 @pytest.fixture
 def site(sim: ArmSimulator) -> str:
     """A web app; its id."""
-    return sim.add_resource(
+    return sim.resources.add(
         {
             "id": f"{SUB}/resourceGroups/rg/providers/Microsoft.Web/sites/app-four",
             "location": "westeurope",
@@ -102,7 +108,7 @@ def site(sim: ArmSimulator) -> str:
 @pytest.fixture
 def vault(sim: ArmSimulator) -> str:
     """A key vault without purge protection; its id."""
-    return sim.add_resource(
+    return sim.resources.add(
         {
             "id": f"{SUB}/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv-four",
             "location": "westeurope",
@@ -114,7 +120,7 @@ def vault(sim: ArmSimulator) -> str:
 @pytest.fixture
 def cluster(sim: ArmSimulator) -> str:
     """A Kubernetes cluster; its id."""
-    return sim.add_resource(
+    return sim.resources.add(
         {
             "id": f"{SUB}/resourceGroups/rg/providers/Microsoft.ContainerService/managedClusters/aks-four",
             "location": "westeurope",

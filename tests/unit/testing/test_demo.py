@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from defender_remediate.casing import fold
 from defender_remediate.testing import ArmSimulator
 from defender_remediate.testing.simulator.state.facts import facts
-from defender_remediate.testing.simulator.state.types import shipped_kinds
+from defender_remediate.testing.simulator.state.ids import path_of
+from defender_remediate.testing.simulator.state.types import shipped_types
 
 
 def all_assessments(demo: ArmSimulator, ask: Any) -> list[Any]:
@@ -19,7 +21,7 @@ def all_assessments(demo: ArmSimulator, ask: Any) -> list[Any]:
 def test_its_size(demo: ArmSimulator, ask: Any) -> None:
     """Three subscriptions with fixed ids, sixty resources, twelve kinds of finding that are unhealthy somewhere."""
     assert [scope[15:24] for scope in demo.scopes] == ["11111111-", "22222222-", "33333333-"]
-    assert len([found for found in demo.resource_ids() if "/providers/Microsoft.Security/" not in found]) >= 60
+    assert len([found for found in demo.resources.list_ids() if "/providers/Microsoft.Security/" not in found]) >= 60
     unhealthy = {
         item["name"] for item in all_assessments(demo, ask) if item["properties"]["status"]["code"] == "Unhealthy"
     }
@@ -47,7 +49,7 @@ def test_nothing_is_locked_and_nothing_was_asked(demo: ArmSimulator) -> None:
 def test_the_facts_fit_together() -> None:
     """Findings look at types that exist and count in controls that exist; bodies are of types that exist."""
     controls = {control["display_name"] for control in facts("controls")}
-    kinds = {kind.name for kind in shipped_kinds().values()} | {"Microsoft.Resources/subscriptions", ""}
+    kinds = {kind.name for kind in shipped_types().values()} | {"Microsoft.Resources/subscriptions", ""}
     for finding in facts("findings"):
         assert set(finding["controls"]) <= controls
         assert finding.get("resource_type", "") in kinds
@@ -61,11 +63,9 @@ def test_the_facts_fit_together() -> None:
 
 def test_every_resource_of_the_demo_reads_with_the_newest_version(demo: ArmSimulator, ask: Any) -> None:
     """Its own type answers for it."""
-    demo.throttle(enabled=False)
-    for resource_id in demo.resource_ids():
-        found = demo._world.store.find(resource_id)
-        assert found is not None
-        assert (
-            ask.get(resource_id, found.kind.versions[-1])["name"].casefold()
-            == resource_id.rpartition("/")[2].casefold()
-        )
+    demo.faults.throttle(enabled=False)
+    for resource_id in demo.resources.list_ids():
+        path = path_of(resource_id)
+        assert path is not None
+        versions = shipped_types()[fold(path.type)].versions
+        assert ask.get(resource_id, versions[-1])["name"].casefold() == resource_id.rpartition("/")[2].casefold()

@@ -44,7 +44,7 @@ def test_an_exempt_resource_turns_not_applicable_after_the_lag(
 ) -> None:
     """Only the finding that is named; the list shows the exemption, and its end turns the assessment back."""
     assert status(account) == ("Unhealthy", "")
-    made = sim.exempt_policy(account, references=(TRANSFER_REFERENCE,), description="Legacy.", category="Mitigated")
+    made = sim.access.exempt(account, references=(TRANSFER_REFERENCE,), description="Legacy.", category="Mitigated")
     assert status(account) == ("Unhealthy", "")
     sim.clock.advance(600)
     assert status(account) == ("NotApplicable", "Exempt")
@@ -55,28 +55,30 @@ def test_an_exempt_resource_turns_not_applicable_after_the_lag(
     assert shown["properties"]["policyDefinitionReferenceIds"] == [TRANSFER_REFERENCE]
     assert shown["properties"]["exemptionCategory"] == "Mitigated"
     assert "expiresOn" not in shown["properties"]
-    sim.end_exemption(made.upper())
+    sim.access.end_exemption(made.upper())
     assert status(account) == ("NotApplicable", "Exempt")
     sim.clock.advance(600)
     assert status(account) == ("Unhealthy", "")
     with pytest.raises(KeyError):
-        sim.end_exemption(made)
+        sim.access.end_exemption(made)
 
 
 def test_an_exemption_covers_what_is_below_and_what_comes_later(
     sim: ArmSimulator, status: Any, account: str, site: str, group: str, scope: str
 ) -> None:
     """Every finding of the benchmark, on every resource of the group, and on no other."""
-    sim.exempt_policy(group, at_once=True)
-    later = sim.add_resource({**sim.resource(account), "id": f"{group}/providers/{TYPE}/stlater"})
-    other = sim.add_resource({**sim.resource(account), "id": f"{scope}/resourceGroups/xx/providers/{TYPE}/stother"})
+    sim.access.exempt(group, already_assessed=True)
+    later = sim.resources.add({**sim.resources.get(account), "id": f"{group}/providers/{TYPE}/stlater"})
+    other = sim.resources.add(
+        {**sim.resources.get(account), "id": f"{scope}/resourceGroups/xx/providers/{TYPE}/stother"}
+    )
     https = "1b351b29-41ca-6df5-946c-c190a56be5fe"
     assert status(account) == status(later) == status(site, https) == ("NotApplicable", "Exempt")
     assert status(other) == ("Unhealthy", "")
-    sim.edit(account, lambda body: body["properties"].update(supportsHttpsTrafficOnly=True))
+    sim.resources.edit(account, lambda body: body["properties"].update(supportsHttpsTrafficOnly=True))
     sim.clock.advance(600)
     assert status(account) == ("NotApplicable", "Exempt")
-    sim.remove(account)
+    sim.resources.remove(account)
     sim.clock.advance(600)
     assert status(account) is None
 
@@ -84,8 +86,8 @@ def test_an_exemption_covers_what_is_below_and_what_comes_later(
 def test_an_exemption_ends_by_itself(sim: ArmSimulator, call: Any, status: Any, account: str, scope: str) -> None:
     """The assessment follows after the lag, also when the resource changed in between; ``excludeExpired()`` knows."""
     ends = sim.clock.now() + timedelta(hours=1)
-    sim.exempt_policy(account, expires=ends)
-    sim.exempt_policy(account, expires=sim.clock.now() - timedelta(hours=1), name="past")
+    sim.access.exempt(account, expires=ends)
+    sim.access.exempt(account, expires=sim.clock.now() - timedelta(hours=1), name="past")
     sim.clock.advance(600)
     assert status(account) == ("NotApplicable", "Exempt")
     assert names(call, account, "excludeExpired()") == ["exemption"]
@@ -103,16 +105,16 @@ def test_an_exemption_ends_by_itself(sim: ArmSimulator, call: Any, status: Any, 
 
 def test_an_exemption_nobody_looked_at_ends_all_the_same(sim: ArmSimulator, status: Any, account: str) -> None:
     """Days later it is as if somebody had looked."""
-    sim.exempt_policy(account, expires=sim.clock.now() + timedelta(hours=1))
+    sim.access.exempt(account, expires=sim.clock.now() + timedelta(hours=1))
     sim.clock.advance(86400)
     assert status(account) == ("Unhealthy", "")
 
 
 def test_an_exemption_of_what_is_gone_changes_nothing(sim: ArmSimulator, status: Any, account: str) -> None:
     """Its assessment lingers as it was, and goes when it would have gone."""
-    sim.remove(account)
+    sim.resources.remove(account)
     sim.clock.advance(300)
-    sim.exempt_policy(account)
+    sim.access.exempt(account)
     assert status(account) == ("Unhealthy", "")
     sim.clock.advance(300)
     assert status(account) is None
@@ -124,15 +126,15 @@ def test_assessments_set_by_hand_can_be_exempt(sim: ArmSimulator, status: Any, a
     arc = f"{scope}/resourceGroups/rg/providers/Microsoft.OperationalInsights/workspaces/w/onPremiseMachines/m"
     ports = "bc303248-3d14-44c2-96a0-55f5c326b5fe"
     plan = "b1af52e4-e968-4e2b-b6d0-6736c9651f0a"
-    sim.add_assessment(mfa, scope)
-    sim.add_assessment(ports, arc, details={"source": "OnPremise"})
-    made = sim.exempt_policy(scope, at_once=True)
+    sim.defender.add_assessment(mfa, scope)
+    sim.defender.add_assessment(ports, arc, details={"source": "OnPremise"})
+    made = sim.access.exempt(scope, already_assessed=True)
     assert {status(scope, mfa), status(arc, ports), status(scope, plan)} == {("NotApplicable", "Exempt")}
-    sim.add_assessment(SECURE_TRANSFER, account, cause="By hand")
+    sim.defender.add_assessment(SECURE_TRANSFER, account, cause="By hand")
     assert status(account) == ("Unhealthy", "By hand")
     sim.clock.advance(600)
     assert status(account) == ("NotApplicable", "Exempt")
-    sim.end_exemption(made)
+    sim.access.end_exemption(made)
     sim.clock.advance(600)
     assert status(account) == ("Unhealthy", "By hand")
     assert status(scope, mfa) == status(arc, ports) == status(scope, plan) == ("Unhealthy", "")
@@ -142,9 +144,11 @@ def test_recommendations_outside_the_benchmark_are_not_exempt(sim: ArmSimulator,
     """Neither those of a subscription of its own nor those without a policy."""
     rule = {"path": HTTPS, "equals": True}
     metadata = {"displayName": "Mine", "severity": "Low", "policyDefinitionId": "/x/policyDefinitions/1"}
-    sim.add_finding(metadata, key="custom", resource_type=TYPE, rule=rule, subscriptions=sim.scopes)
-    sim.add_finding({"displayName": "Bare", "severity": "Low"}, key="bare", resource_type=TYPE, rule=rule)
-    sim.exempt_policy(account, at_once=True)
+    sim.defender.add_recommendation(metadata, key="custom", resource_type=TYPE, rule=rule, subscriptions=sim.scopes)
+    sim.defender.add_recommendation(
+        {"displayName": "Bare", "severity": "Low"}, key="bare", resource_type=TYPE, rule=rule
+    )
+    sim.access.exempt(account, already_assessed=True)
     assert status(account, "custom") == status(account, "bare") == ("Unhealthy", "")
     assert status(account) == ("NotApplicable", "Exempt")
 
@@ -153,8 +157,8 @@ def test_exemptions_are_listed_as_azure_does(
     sim: ArmSimulator, call: Any, word: Any, account: str, group: str, scope: str
 ) -> None:
     """Inherited ones always, those below without ``atScope()``."""
-    sim.exempt_policy(scope, name="above")
-    sim.exempt_policy(account, name="below")
+    sim.access.exempt(scope, name="above")
+    sim.access.exempt(account, name="below")
     assert names(call, group) == ["above", "below"]
     assert names(call, group, "atScope()") == ["above"]
     assert names(call, account, "atExactScope()") == ["below"]
@@ -165,12 +169,12 @@ def test_exemptions_are_listed_as_azure_does(
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"assignment": "/nowhere"}, "no policy assignment"),
+        ({"assignment": "/nowhere"}, "does not exist"),
         ({"assignment": "{elsewhere}"}, "is not assigned at"),
-        ({"assignment": "{single}", "references": ("x",)}, "has no references"),
-        ({"references": ("typo",)}, "no reference id"),
-        ({"references": "text"}, "one text"),
-        ({"category": "Whim"}, "Waiver, Mitigated"),
+        ({"assignment": "{single}", "references": ("x",)}, "no reference ids"),
+        ({"references": ("typo",)}, "not a reference id"),
+        ({"references": "text"}, "the string"),
+        ({"category": "Whim"}, "Waiver or Mitigated"),
         ({"expires": datetime(2027, 1, 1)}, "time zone"),
     ],
 )
@@ -178,8 +182,10 @@ def test_an_exemption_that_cannot_be_meant_is_refused(
     sim: ArmSimulator, account: str, scope: str, options: dict[str, Any], problem: str
 ) -> None:
     """It would exempt nothing, and a test would pass for the wrong reason."""
-    words = {"single": sim.deny_policy(scope, name="single"), "elsewhere": sim.deny_policy(account + "x")}
+    words = {
+        "single": sim.access.assign_policy(scope, name="single"),
+        "elsewhere": sim.access.assign_policy(account + "x"),
+    }
     filled = {k: v.format(**words) if isinstance(v, str) else v for k, v in options.items()}
     with pytest.raises(ValueError, match=problem):
-        sim.exempt_policy(account, **filled)
-    assert sim._world.policies.exemptions == []
+        sim.access.exempt(account, **filled)

@@ -20,9 +20,9 @@ def containers(call: Any, account: str) -> dict[str, Any]:
 def test_containers_are_listed_by_the_control_plane(sim: ArmSimulator, call: Any, account: str) -> None:
     """Each with its properties; other accounts have others."""
     assert containers(call, account) == {}
-    other = sim.add_resource({**sim.resource(account), "id": account + "x"})
-    made = sim.add_container(account.upper(), "logs", {"publicAccess": "Blob"})
-    sim.add_container(other, "elsewhere")
+    other = sim.resources.add({**sim.resources.get(account), "id": account + "x"})
+    made = sim.resources.add_container(account.upper(), "logs", {"publicAccess": "Blob"})
+    sim.resources.add_container(other, "elsewhere")
     assert made == f"{account}/blobServices/default/containers/logs"
     assert {name: found["publicAccess"] for name, found in containers(call, account).items()} == {"logs": "Blob"}
     assert call.get(made, STORAGE)["type"] == "Microsoft.Storage/storageAccounts/blobServices/containers"
@@ -39,17 +39,17 @@ def test_the_list_of_containers_needs_a_right_and_can_fail(
 ) -> None:
     """As every other read."""
     path = f"{account}/blobServices/default/containers?api-version={STORAGE}"
-    sim.fail("GET", "/containers", status=503, code="ServerBusy")
+    sim.faults.fail("GET", "/containers", status=503, code="ServerBusy")
     assert call("GET", path).status_code == 503
-    sim.deny("Microsoft.Storage/storageAccounts/blobServices/containers/read", account)
+    sim.access.deny("Microsoft.Storage/storageAccounts/blobServices/containers/read", account)
     assert word(call("GET", path)) == "AuthorizationFailed"
 
 
 def test_a_function_app_lives_on_an_account(sim: ArmSimulator, call: Any, account: str) -> None:
     """All that the account shows of it are the containers of its host."""
     app = account.split("/providers/")[0] + "/providers/Microsoft.Web/sites/func-four"
-    assert sim.add_function_app(app, account, {"httpsOnly": True}) == app
-    shown = sim.resource(app)
+    assert sim.resources.add_function_app(app, account, {"httpsOnly": True}) == app
+    shown = sim.resources.get(app)
     assert (shown["kind"], shown["location"], shown["properties"]["httpsOnly"]) == (
         "functionapp,linux",
         "westeurope",
@@ -57,13 +57,13 @@ def test_a_function_app_lives_on_an_account(sim: ArmSimulator, call: Any, accoun
     )
     assert set(containers(call, account)) == {"azure-webjobs-hosts", "azure-webjobs-secrets"}
     with pytest.raises(KeyError):
-        sim.add_function_app(app, account + "-no")
+        sim.resources.add_function_app(app, account + "-no")
 
 
 def test_a_private_endpoint_shows_in_the_body(sim: ArmSimulator, call: Any, account: str, site: str) -> None:
     """Whoever writes the body afterwards cannot take it away; the status is that of the connection."""
     for name, status in (("pe-one", "Approved"), ("pe-two", "Pending")):
-        made = sim.add_private_endpoint(account, name, status=status)
+        made = sim.resources.add_private_endpoint(account, name, status=status)
         assert made == f"{account}/privateEndpointConnections/{name}"
     body = {"properties": {"publicNetworkAccess": "Disabled", "privateEndpointConnections": []}}
     assert call("PATCH", f"{account}?api-version={STORAGE}", json=body).status_code == 200
@@ -74,17 +74,17 @@ def test_a_private_endpoint_shows_in_the_body(sim: ArmSimulator, call: Any, acco
     ]
     assert found == [("pe-one", "Approved"), ("pe-two", "Pending")]
     assert properties["publicNetworkAccess"] == "Disabled"
-    sim.add_private_endpoint(site)
-    assert len(sim.resource(site)["properties"]["privateEndpointConnections"]) == 1
+    sim.resources.add_private_endpoint(site)
+    assert len(sim.resources.get(site)["properties"]["privateEndpointConnections"]) == 1
 
 
 def test_what_has_no_private_endpoints_gets_none(sim: ArmSimulator, account: str, cluster: str) -> None:
     """The type of the body has to know them; one that a test brought along may have anything."""
     with pytest.raises(ValueError, match="managedClusters has no"):
-        sim.add_private_endpoint(cluster)
+        sim.resources.add_private_endpoint(cluster)
     own = account.split("/providers/")[0] + "/providers/Contoso.Things/things/one"
-    sim.add_resource({"id": own, "location": "westeurope", "properties": {}}, api_versions=("2024-01-01",))
-    assert sim.add_private_endpoint(own).startswith(own)
+    sim.resources.add({"id": own, "location": "westeurope", "properties": {}}, api_versions=("2024-01-01",))
+    assert sim.resources.add_private_endpoint(own).startswith(own)
 
 
 def test_an_endpoint_shows_on_what_it_leads_to(sim: ArmSimulator, call: Any, account: str) -> None:
@@ -100,7 +100,7 @@ def test_an_endpoint_shows_on_what_it_leads_to(sim: ArmSimulator, call: Any, acc
         return endpoint
 
     def shown() -> dict[str, str]:
-        found = sim.resource(account)["properties"].get("privateEndpointConnections", [])
+        found = sim.resources.get(account)["properties"].get("privateEndpointConnections", [])
         states = ((each["name"], each["properties"]["privateLinkServiceConnectionState"]["status"]) for each in found)
         return dict(states)
 
@@ -109,5 +109,5 @@ def test_an_endpoint_shows_on_what_it_leads_to(sim: ArmSimulator, call: Any, acc
     made("pe-b", "manualPrivateLinkServiceConnections", account)
     made("pe-c", "privateLinkServiceConnections", account + "gone")
     assert shown() == {"pe-a": "Approved", "pe-b": "Pending"}
-    sim.remove(approved)
+    sim.resources.remove(approved)
     assert shown() == {"pe-b": "Pending"}

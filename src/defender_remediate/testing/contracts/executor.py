@@ -119,7 +119,7 @@ class Bench:
 
 
 @attrs.frozen(kw_only=True)
-class Rule:
+class ExecutorRule:
     """One rule of the contract."""
 
     name: str
@@ -169,14 +169,14 @@ def _sends_what_was_planned_once(bench: Bench) -> None:
 def _changes_nothing_else(bench: Bench) -> None:
     plan = bench.plan()
     resource = fold(plan.steps[0].resource_id)
-    others = {found: bench.sim.resource(found) for found in _others(bench.sim, resource)}
+    others = {found: bench.sim.resources.get(found) for found in _others(bench.sim, resource)}
     bench.outcome(plan)
     for found, body in others.items():
-        assert bench.sim.resource(found) == body, f"{found} changed as well"
+        assert bench.sim.resources.get(found) == body, f"{found} changed as well"
 
 
 def _others(sim: ArmSimulator, resource: str) -> list[str]:
-    return [found for found in sim.resource_ids() if not f"{fold(found)}/".startswith(f"{resource}/")]
+    return [found for found in sim.resources.list_ids() if not f"{fold(found)}/".startswith(f"{resource}/")]
 
 
 def _waits_for_every_form(bench: Bench) -> None:
@@ -186,7 +186,7 @@ def _waits_for_every_form(bench: Bench) -> None:
             stopwatch = _Stopwatch(bench.executor, sim.clock)
             fresh = attrs.evolve(bench, sim=sim, executor=stopwatch.watched())
             plan = fresh.plan()
-            sim.slow(".*", form=form, seconds=_SLOW, ends=ends)
+            sim.faults.slow(".*", form=form, seconds=_SLOW, ends=ends)
             outcome = fresh.outcome(plan)
             assert stopwatch.waited >= _SLOW, f"wait returned before an operation of the form {form} had ended"
             assert outcome is expected, f"an operation of the form {form} that ended {ends} was reported as {outcome}"
@@ -195,7 +195,7 @@ def _waits_for_every_form(bench: Bench) -> None:
 def _reports_what_is_forbidden(bench: Bench) -> None:
     plan = bench.plan()
     for scope in bench.sim.scopes:
-        bench.sim.lock(scope)
+        bench.sim.access.lock(scope)
     outcome = bench.outcome(plan)
     assert outcome in (Outcome.BLOCKED, Outcome.FAILED), f"a locked resource was reported as {outcome}"
     assert not bench.sim.writes, "a locked resource changed"
@@ -204,7 +204,7 @@ def _reports_what_is_forbidden(bench: Bench) -> None:
 def _survives_a_cut(bench: Bench) -> None:
     plan = bench.plan()
     path = plan.steps[0].request.path.rpartition("/")[2]
-    bench.sim.fail("PUT|PATCH|POST", path, when="after")
+    bench.sim.faults.fail("PUT|PATCH|POST", path, when="after")
     outcome = bench.outcome(plan)
     assert outcome in (Outcome.APPLIED, Outcome.IN_DOUBT), f"a cut after the effect was reported as {outcome}"
 
@@ -214,11 +214,11 @@ def _undoes_what_it_did(bench: Bench) -> None:
     step = plan.steps[0]
     if step.undo_request is None:
         return
-    before = bench.sim.resource(step.target_id)
+    before = bench.sim.resources.get(step.target_id)
     back, outcomes = bench.undone(plan)
     assert outcomes == (Outcome.ROLLED_BACK,), f"a rollback that nothing hinders was reported as {outcomes}"
     _sent_what_was_planned(bench, back)
-    assert _still(bench.sim.resource(step.target_id)) == _still(before), "undo left the target other than it was"
+    assert _still(bench.sim.resources.get(step.target_id)) == _still(before), "undo left the target other than it was"
 
 
 def _removes_what_it_created(bench: Bench) -> None:
@@ -226,14 +226,14 @@ def _removes_what_it_created(bench: Bench) -> None:
     step = plan.steps[0]
     if not step.creates:
         return
-    there = {found: bench.sim.resource(found) for found in bench.sim.resource_ids()}
+    there = {found: bench.sim.resources.get(found) for found in bench.sim.resources.list_ids()}
     created = [one.resource_id for one in step.creates]
     early = [one for one in created if fold(one) in map(fold, there)]
     assert not early, f"{early[0]} is to be created, and exists"
     back, outcomes = bench.undone(plan, remove=created)
     assert outcomes == (Outcome.ROLLED_BACK,) * len(created), f"the removal of {created} was reported as {outcomes}"
     _sent_what_was_planned(bench, back)
-    now = {fold(found) for found in bench.sim.resource_ids()}
+    now = {fold(found) for found in bench.sim.resources.list_ids()}
     assert not now & {fold(one) for one in created}, "undo did not remove what was created"
     assert now >= {fold(found) for found in there}, "undo removed something else as well"
 
@@ -248,15 +248,15 @@ def _still(body: dict[str, Any]) -> dict[str, Any]:
 
 
 EXECUTOR_CONTRACT = (
-    Rule(name="has the methods of the protocol", body=_has_the_methods),
-    Rule(name="preview writes nothing", body=_previews_without_writing),
-    Rule(name="preview is repeatable", body=_previews_the_same_again),
-    Rule(name="submit sends what was planned, once", body=_sends_what_was_planned_once),
-    Rule(name="nothing else changes", body=_changes_nothing_else),
-    Rule(name="wait follows every form of long-running operation", body=_waits_for_every_form),
-    Rule(name="what is forbidden is reported", body=_reports_what_is_forbidden),
-    Rule(name="a cut connection is survived", body=_survives_a_cut),
-    Rule(name="undo restores the target", body=_undoes_what_it_did),
-    Rule(name="undo removes what was created", body=_removes_what_it_created),
+    ExecutorRule(name="has the methods of the protocol", body=_has_the_methods),
+    ExecutorRule(name="preview writes nothing", body=_previews_without_writing),
+    ExecutorRule(name="preview is repeatable", body=_previews_the_same_again),
+    ExecutorRule(name="submit sends what was planned, once", body=_sends_what_was_planned_once),
+    ExecutorRule(name="nothing else changes", body=_changes_nothing_else),
+    ExecutorRule(name="wait follows every form of long-running operation", body=_waits_for_every_form),
+    ExecutorRule(name="what is forbidden is reported", body=_reports_what_is_forbidden),
+    ExecutorRule(name="a cut connection is survived", body=_survives_a_cut),
+    ExecutorRule(name="undo restores the target", body=_undoes_what_it_did),
+    ExecutorRule(name="undo removes what was created", body=_removes_what_it_created),
 )
 """What every executor has to do."""

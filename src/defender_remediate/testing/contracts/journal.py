@@ -59,7 +59,7 @@ class JournalPlace(Protocol):
 
 
 @attrs.frozen(kw_only=True)
-class Rule:
+class JournalRule:
     """One rule of the contract."""
 
     name: str
@@ -307,19 +307,19 @@ def _is_safe_between_threads(place: JournalPlace) -> None:
 
 
 JOURNAL_CONTRACT = (
-    Rule(name="has the methods of the protocols", body=_has_the_methods),
-    Rule(name="what was appended is read", body=_reads_what_was_appended),
-    Rule(name="records outlive the instance", body=_outlives_its_instance),
-    Rule(name="a run is open once", body=_opens_once),
-    Rule(name="a run begins once", body=_begins_once),
-    Rule(name="a journal begins with its own run", body=_begins_with_its_own_run),
-    Rule(name="a closed log takes nothing", body=_takes_nothing_when_closed),
-    Rule(name="a torn record is survived", body=_survives_a_torn_record),
-    Rule(name="tampering shows", body=_shows_tampering),
-    Rule(name="unknown runs are told", body=_knows_what_it_does_not_know),
-    Rule(name="unfit run ids are refused", body=_refuses_unfit_ids),
-    Rule(name="runs are listed newest first", body=_lists_newest_first),
-    Rule(name="no secret is kept", body=_keeps_no_secret),
-    Rule(name="threads share a log", body=_is_safe_between_threads),
+    JournalRule(name="has the methods of the protocols", body=_has_the_methods),
+    JournalRule(name="what was appended is read", body=_reads_what_was_appended),
+    JournalRule(name="records outlive the instance", body=_outlives_its_instance),
+    JournalRule(name="a run is open once", body=_opens_once),
+    JournalRule(name="a run begins once", body=_begins_once),
+    JournalRule(name="a journal begins with its own run", body=_begins_with_its_own_run),
+    JournalRule(name="a closed log takes nothing", body=_takes_nothing_when_closed),
+    JournalRule(name="a torn record is survived", body=_survives_a_torn_record),
+    JournalRule(name="tampering shows", body=_shows_tampering),
+    JournalRule(name="unknown runs are told", body=_knows_what_it_does_not_know),
+    JournalRule(name="unfit run ids are refused", body=_refuses_unfit_ids),
+    JournalRule(name="runs are listed newest first", body=_lists_newest_first),
+    JournalRule(name="no secret is kept", body=_keeps_no_secret),
+    JournalRule(name="threads share a log", body=_is_safe_between_threads),
 )
 """What every journal has to do."""

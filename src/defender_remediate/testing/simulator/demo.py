@@ -3,92 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from defender_remediate.testing.simulator.arm.writes import merge_patch
+from defender_remediate.testing.simulator.controls.access import AccessControls
+from defender_remediate.testing.simulator.controls.defender import DefenderControls
+from defender_remediate.testing.simulator.controls.resources import ResourceControls
 from defender_remediate.testing.simulator.state.facts import facts
 
-if TYPE_CHECKING:
-    from defender_remediate.testing.simulator.simulator import ArmSimulator
 
-
-def furnish(sim: ArmSimulator) -> ArmSimulator:
-    """Put the demo tenant into an empty simulator; the same simulator."""
+def add_demo_resources(resources: ResourceControls, access: AccessControls, defender: DefenderControls) -> None:
+    """Fills an empty tenant with the demo resources."""
     demo = facts("demo")
-    bodies = facts("bodies")
+    usual_bodies = facts("bodies")
     scopes = {
-        name: sim.add_subscription(raw["id"], raw["name"], management_group=demo["management_group"])
+        name: resources.add_subscription(raw["id"], raw["name"], management_group=demo["management_group"])
         for name, raw in demo["subscriptions"].items()
     }
     workspace = ""
     for entry in demo["resources"]:
-        resource_id = _id_of(entry, scopes)
-        words = {
+        group = f"{scopes[entry['subscription']]}/resourceGroups/{entry['group']}"
+        resource_id = _id_of(entry, group)
+        placeholders = {
             "name": entry["name"].rsplit("/", 1)[-1],
             "location": entry["location"],
-            "group": f"{scopes[entry['subscription']]}/resourceGroups/{entry['group']}",
+            "group": group,
             "workspace": workspace,
         }
-        sim.add_resource(_body(entry, resource_id, bodies, words, _present(sim, resource_id)))
-        workspace = resource_id if entry["type"].endswith("/workspaces") else workspace
-    _settings(sim, demo, scopes)
-    _assessments(sim, demo, scopes)
-    return sim
-
-
-def _id_of(entry: Mapping[str, Any], scopes: Mapping[str, str]) -> str:
-    scope = f"{scopes[entry['subscription']]}/resourceGroups/{entry['group']}"
-    names = entry["name"].split("/")
-    if "on" in entry:
-        return f"{scope}/providers/{entry['on']}/{names[0]}/providers/{entry['type']}/{names[1]}"
-    namespace, *types = entry["type"].split("/")
-    return f"{scope}/providers/{namespace}/" + "/".join(f"{t}/{n}" for t, n in zip(types, names, strict=True))
-
-
-def _present(sim: ArmSimulator, resource_id: str) -> dict[str, Any]:
-    """What every resource of its type has from birth; a child that is spelled out differs from it only in parts."""
-    try:
-        return sim.resource(resource_id)
-    except KeyError:
-        return {}
-
-
-def _body(
-    entry: Mapping[str, Any],
-    resource_id: str,
-    bodies: Mapping[str, Any],
-    words: Mapping[str, str],
-    present: Mapping[str, Any],
-) -> dict[str, Any]:
-    usual = _filled(bodies.get(entry["type"], {}), words)
-    own = {name: entry[name] for name in ("properties", "tags", "kind", "identity") if name in entry}
-    body: dict[str, Any] = merge_patch(merge_patch(present, usual), own)
-    body["id"] = resource_id
-    if not present and "on" not in entry:
-        body["location"] = entry["location"]
-    return body
-
-
-def _filled(value: Any, words: Mapping[str, str]) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _filled(item, words) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_filled(item, words) for item in value]
-    return value.format(**words) if isinstance(value, str) and "{" in value else value
-
-
-def _settings(sim: ArmSimulator, demo: Mapping[str, Any], scopes: Mapping[str, str]) -> None:
+        body: dict[str, Any]
+        try:
+            # A child that every resource of its type has; the entry says in what it differs.
+            body = resources.get(resource_id)
+        except KeyError:
+            body = {} if "on" in entry else {"location": entry["location"]}
+        own = {name: entry[name] for name in ("properties", "tags", "kind", "identity") if name in entry}
+        usual = _filled(usual_bodies.get(entry["type"], {}), placeholders)
+        resources.add({**merge_patch(merge_patch(body, usual), own), "id": resource_id})
+        if entry["type"].endswith("/workspaces"):
+            workspace = resource_id
     for entry in demo["pricings"]:
         plan = f"{scopes[entry['subscription']]}/providers/Microsoft.Security/pricings/{entry['plan']}"
-        sim.add_resource(merge_patch(sim.resource(plan), {"properties": entry["properties"]}))
+        resources.add(merge_patch(resources.get(plan), {"properties": entry["properties"]}))
     for entry in demo["contacts"]:
         contact = f"{scopes[entry['subscription']]}/providers/Microsoft.Security/securityContacts/default"
-        sim.add_resource({"id": contact, "properties": entry["properties"]})
+        resources.add({"id": contact, "properties": entry["properties"]})
+    _add_assessments(demo, scopes, access, defender)
 
 
-def _assessments(sim: ArmSimulator, demo: Mapping[str, Any], scopes: Mapping[str, str]) -> None:
+def _id_of(entry: Mapping[str, Any], group: str) -> str:
+    names = entry["name"].split("/")
+    if "on" in entry:
+        return f"{group}/providers/{entry['on']}/{names[0]}/providers/{entry['type']}/{names[1]}"
+    namespace, *types = entry["type"].split("/")
+    return f"{group}/providers/{namespace}/" + "/".join(f"{t}/{n}" for t, n in zip(types, names, strict=True))
+
+
+def _filled(value: Any, placeholders: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _filled(item, placeholders) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, placeholders) for item in value]
+    return value.format(**placeholders) if isinstance(value, str) and "{" in value else value
+
+
+def _add_assessments(
+    demo: Mapping[str, Any], scopes: Mapping[str, str], access: AccessControls, defender: DefenderControls
+) -> None:
     custom = demo["custom"]
-    sim.add_finding(
+    defender.add_recommendation(
         custom["metadata"],
         key=custom["key"],
         resource_type=custom["resource_type"],
@@ -96,22 +78,22 @@ def _assessments(sim: ArmSimulator, demo: Mapping[str, Any], scopes: Mapping[str
         subscriptions=(scopes[custom["subscription"]],),
     )
     for entry in _filled(demo["assessments"], scopes):
-        sim.add_assessment(
+        defender.add_assessment(
             entry["key"],
             entry["on"],
             code=entry["code"],
-            cause=entry.get("cause", ""),
-            description=entry.get("description", ""),
+            cause=entry.get("cause"),
+            description=entry.get("description"),
             details=entry.get("details"),
             additional=entry.get("additional"),
         )
     for entry in _filled(demo["exemptions"], scopes):
-        sim.exempt_policy(
+        access.exempt(
             entry["on"],
             references=(entry["policy"],),
             name=entry["name"],
             description=entry["description"],
-            at_once=True,
+            already_assessed=True,
         )
     for entry in _filled(demo["risks"], scopes):
-        sim.set_risk(entry["key"], entry["on"], entry["risk"])
+        defender.set_risk(entry["key"], entry["on"], entry["risk"])

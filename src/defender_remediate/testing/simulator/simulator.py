@@ -1,4 +1,4 @@
-"""ARM in a box: a transport for azure-core behind which a whole Azure tenant lives in memory."""
+"""A transport for azure-core behind which a whole Azure tenant lives in memory."""
 
 from __future__ import annotations
 
@@ -10,134 +10,120 @@ from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import HttpTransport
 
 from defender_remediate.casing import fold
-from defender_remediate.testing.simulator.arm.pipeline import Core, RecordedRequest
-from defender_remediate.testing.simulator.controls.access import Governing
-from defender_remediate.testing.simulator.controls.faults import Obstacles
-from defender_remediate.testing.simulator.controls.resources import Furnishing
+from defender_remediate.testing.simulator.arm.service import RecordedRequest, Service
+from defender_remediate.testing.simulator.controls.access import AccessControls
+from defender_remediate.testing.simulator.controls.defender import DefenderControls
+from defender_remediate.testing.simulator.controls.faults import FaultControls
+from defender_remediate.testing.simulator.controls.resources import ResourceControls
+from defender_remediate.testing.simulator.demo import add_demo_resources
 from defender_remediate.testing.simulator.state.clock import VirtualClock
-from defender_remediate.testing.simulator.state.tenant import World
+from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
 from defender_remediate.testing.simulator.transport.exchange import Call, ConnectionFault
 from defender_remediate.testing.simulator.transport.response import SimulatedResponse
 from defender_remediate.testing.simulator.transport.server import Server, serving
 
 ENDPOINT = "https://management.azure.com"
-DEFAULT_LAG = 600.0
-DEFAULT_INGESTION = 30.0
 
 
-class ArmSimulator(Furnishing, Governing, Obstacles, HttpTransport):  # type: ignore[type-arg]
-    """A simulated Azure Resource Manager that is as strict as the real one, and whose state is real.
+class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
+    """A simulated Azure Resource Manager that is as strict as the real one and keeps its state.
 
-    It is a transport: hand it to ``RemediationClient(sim.credential, sim.scopes, transport=sim, clock=sim.clock)``, to
-    an azure-core ``PipelineClient`` or to any generated management client. An unknown path, api-version or property is
-    refused; a write changes the resource, and after a lag the assessments of it and the score. Time is virtual: a
-    sleeping caller moves the clock. Shared between threads.
+    It is a transport: pass it to ``RemediationClient(sim.credential, sim.scopes, transport=sim, clock=sim.clock)``, to
+    an azure-core ``PipelineClient`` or to any generated management client. It refuses unknown paths, api-versions and
+    properties. A write changes the resource and, after a delay, its assessments and the score. Time is virtual: a
+    caller that sleeps moves the clock. Several threads may share one simulator.
 
     Args:
-        endpoint: The host whose URLs it answers to; other hosts cannot be reached.
+        endpoint: The URL that it answers to; other hosts cannot be reached.
         assessment_lag: Seconds from a change of a resource to the change of its assessments.
         activity_delay: Seconds from an event to its appearance in the activity log.
         page_size: Items per page of a listing.
         graph_page_size: Rows per page of Resource Graph, unless a query asks for fewer.
 
     Attributes:
-        clock: The virtual clock; starts at ``clock.STARTS_AT``.
+        resources: Adds, shows, changes and removes subscriptions and resources.
+        access: Roles, deny assignments, locks, policies and exemptions.
+        defender: Recommendations and assessments.
+        faults: Errors, broken connections, throttling and slow operations.
+        clock: The virtual clock; starts at ``STARTS_AT``.
         credential: The credential whose token is accepted.
-        requests: Every request so far, the broken ones too.
+        requests: Every request so far, including those whose connection broke.
     """
 
     def __init__(
         self,
         *,
         endpoint: str = ENDPOINT,
-        assessment_lag: float = DEFAULT_LAG,
-        activity_delay: float = DEFAULT_INGESTION,
+        assessment_lag: float = 600.0,
+        activity_delay: float = 30.0,
         page_size: int = 100,
         graph_page_size: int = 1000,
     ) -> None:
         self.endpoint = endpoint.rstrip("/")
         self.credential = SimulatedCredential()
-        self._world = World(
-            lag=assessment_lag,
-            ingestion=activity_delay,
+        tenant = Tenant(
+            assessment_lag=assessment_lag,
+            activity_delay=activity_delay,
             page_size=page_size,
             graph_page_size=graph_page_size,
         )
-        self._core = Core(self._world, self.credential)
-        self.requests: list[RecordedRequest] = self._core.requests
-        self.clock: VirtualClock = self._world.clock
+        self._subscriptions = tenant.store.subscriptions
+        self._service = Service(tenant, self.credential)
+        self.resources = ResourceControls(tenant, self.endpoint)
+        self.access = AccessControls(tenant)
+        self.defender = DefenderControls(tenant)
+        self.faults = FaultControls(self._service, self.credential)
+        self.clock: VirtualClock = tenant.clock
+        self.requests: list[RecordedRequest] = self._service.requests
 
     @classmethod
     def demo(cls, **arguments: Any) -> ArmSimulator:
-        """A tenant with three subscriptions, some seventy resources, findings of many kinds, controls and scores.
+        """Returns a tenant with three subscriptions, about seventy resources, recommendations, controls and scores.
 
         Args:
-            arguments: As for the class.
+            arguments: The arguments of the class.
         """
-        from defender_remediate.testing.simulator.demo import furnish
-
-        return furnish(cls(**arguments))
+        made = cls(**arguments)
+        add_demo_resources(made.resources, made.access, made.defender)
+        return made
 
     @property
     def scopes(self) -> tuple[str, ...]:
         """The ids of the subscriptions."""
-        return tuple(f"/subscriptions/{found.id}" for found in self._world.store.subscriptions.values())
+        return tuple(f"/subscriptions/{found.id}" for found in self._subscriptions.values())
 
     @property
     def writes(self) -> list[RecordedRequest]:
         """The requests that changed a resource."""
         return [request for request in self.requests if request.changed]
 
-    def resource(self, resource_id: str) -> dict[str, Any]:
-        """A copy of a resource as GET would show it.
-
-        Raises:
-            KeyError: There is none with this id.
-        """
-        with self._core.lock:
-            self._world.operations.settle()
-            found = self._world.store.find(resource_id)
-            if found is None:
-                raise KeyError(resource_id)
-            return found.render()
-
-    def resource_ids(self, resource_type: str = "", scope: str = "") -> tuple[str, ...]:
-        """The ids of the resources of a type, or of all, at a scope or below it."""
-        with self._core.lock:
-            self._world.operations.settle()
-            return tuple(
-                found.id
-                for found in self._world.store.resources(scope)
-                if not resource_type or fold(found.kind.name) == fold(resource_type)
-            )
-
     def send(self, request: Any, **kwargs: Any) -> Any:
-        """Answer a request of azure-core, old style or new.
+        """Answers a request of azure-core.
 
         Raises:
-            ServiceRequestError: The host is another one, or a fault broke the connection before the request left.
-            ServiceResponseError: A fault broke the connection after the request had its effect.
+            ServiceRequestError: The host is another one, or a fault broke the connection before the request was sent.
+            ServiceResponseError: A fault broke the connection after the request was processed.
         """
         del kwargs
         if not (fold(request.url) + "/").startswith((fold(self.endpoint) + "/", fold(self.endpoint) + "?")):
-            raise ServiceRequestError(f"cannot reach {request.url}: the simulator is {self.endpoint}")
+            raise ServiceRequestError(f"Cannot reach {request.url}: the simulator answers to {self.endpoint}.")
         call = Call.of(request.method, request.url, request.headers, content_of(request))
         try:
-            return SimulatedResponse(request, self._core.exchange(call))
+            return SimulatedResponse(request, self._service.exchange(call))
         except ConnectionFault as fault:
             if fault.sent:
                 raise ServiceResponseError(str(fault), error=fault) from fault
             raise ServiceRequestError(str(fault), error=fault) from fault
 
     def open(self) -> None:
-        """Nothing to open."""
+        """Does nothing: there is no connection to open."""
 
     def close(self) -> None:
-        """Nothing to close: the tenant goes on."""
+        """Does nothing: the tenant remains usable."""
 
     def sleep(self, duration: float) -> None:
-        """Let virtual time pass; azure-core waits in this way."""
+        """Lets virtual time pass; azure-core waits in this way."""
         self.clock.sleep(duration)
 
     def __enter__(self) -> ArmSimulator:
@@ -148,15 +134,15 @@ class ArmSimulator(Furnishing, Governing, Obstacles, HttpTransport):  # type: ig
 
     @contextmanager
     def serve(self, port: int = 0) -> Iterator[Server]:
-        """Serve the same tenant over HTTP on the loopback interface.
+        """Serves the same tenant over HTTP on the loopback interface.
 
         Args:
-            port: Where; 0 for any that is free.
+            port: The port; 0 for any that is free.
 
         Yields:
-            The server: ``server.endpoint`` is the URL to give to a tool, and the links in answers carry it.
+            The server: ``server.endpoint`` is the URL to give to a tool, and the links in answers contain it.
         """
-        with serving(self._core, port) as server:
+        with serving(self._service, port) as server:
             yield server
 
     def __repr__(self) -> str:
@@ -164,7 +150,7 @@ class ArmSimulator(Furnishing, Governing, Obstacles, HttpTransport):  # type: ig
 
 
 def content_of(request: Any) -> bytes:
-    """The bytes of a request's body, whichever of azure-core's two request classes it is."""
+    """Returns the body of a request as bytes, for both of azure-core's request classes."""
     content = getattr(request, "content", None)
     if content is None:
         content = getattr(request, "data", None)

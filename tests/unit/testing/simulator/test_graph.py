@@ -212,7 +212,7 @@ def test_scopes(demo: ArmSimulator, query: Any) -> None:
     assert [row["subscriptionId"] for row in query(count, subscriptions=[scope.upper()]).json()["data"]] == [scope]
     assert query(count, managementGroups=["CONTOSO"]).json()["count"] == 3
     assert query(count, managementGroups=["none"]).status_code == 400
-    demo.unregister(demo.scopes[0], "Microsoft.Security")
+    demo.resources.unregister_provider(demo.scopes[0], "Microsoft.Security")
     mine = f"{ASSESSMENTS} | summarize count() by subscriptionId"
     assert len(query(mine).json()["data"]) == 2
     assert query(mine, subscriptions=[scope]).json()["data"] == []

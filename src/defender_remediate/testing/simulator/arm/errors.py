@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from defender_remediate.testing.simulator.state.facts import facts
-from defender_remediate.testing.simulator.transport.exchange import Answer, ArmError
+from defender_remediate.testing.simulator.transport.exchange import ArmError, Reply
 
 
 @cache
@@ -46,7 +46,7 @@ def refusal(
     body["error"].update(more or {})
     failure = {"x-ms-failure-cause": known.get("cause", "gateway")}
     return ArmError(
-        Answer.json(
+        Reply.json(
             body, status=status or known["status"], headers={**failure, **known.get("headers", {}), **(headers or {})}
         )
     )

@@ -8,20 +8,20 @@ from typing import Any
 
 import attrs
 
-from defender_remediate.testing.simulator.transport.exchange import Answer, Call
+from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
 BEFORE, AFTER = "before", "after"
 
 
 @attrs.frozen(kw_only=True)
-class Fault:
+class InjectedFault:
     """What happens instead of an answer.
 
     Attributes:
         methods: The verbs it hits; empty for all.
         path: A regular expression searched in path and query.
         when: ``before``: the request never gets to Azure. ``after``: it has had its effect.
-        answer: What comes back; None breaks the connection.
+        reply: What comes back; None breaks the connection.
         times: How often; None for ever.
         skip: How many matching requests pass first.
     """
@@ -29,7 +29,7 @@ class Fault:
     methods: tuple[str, ...] = ()
     path: re.Pattern[str]
     when: str = BEFORE
-    answer: Answer | None = None
+    reply: Reply | None = None
     times: int | None = 1
     skip: int = 0
 
@@ -42,7 +42,7 @@ class Fault:
 
 @attrs.define
 class _Armed:
-    fault: Fault
+    fault: InjectedFault
     seen: int = 0
 
 
@@ -52,7 +52,7 @@ class Faults:
     def __init__(self) -> None:
         self._armed: list[_Armed] = []
 
-    def arm(self, fault: Fault) -> None:
+    def add(self, fault: InjectedFault) -> None:
         """Let a fault wait."""
         self._armed.append(_Armed(fault))
 
@@ -60,7 +60,7 @@ class Faults:
         """Take back every fault."""
         self._armed.clear()
 
-    def strike(self, call: Call) -> Fault | None:
+    def hit(self, call: Call) -> InjectedFault | None:
         """The fault that hits a call; each matching fault counts it."""
         struck = None
         for armed in self._armed:
@@ -74,21 +74,21 @@ class Faults:
         return struck
 
 
-def answer_of(status: int, code: str, message: str, body: Any, headers: Mapping[str, str]) -> Answer:
+def reply_of(status: int, code: str | None, message: str, body: Any, headers: Mapping[str, str]) -> Reply:
     """The answer of a fault.
 
     Args:
         status: The HTTP status.
-        code: Azure's word; makes an error body unless ``body`` is given.
+        code: Azure's error code; makes an error body unless ``body`` is given.
         message: What that body says.
         body: Bytes or text as they are, anything else as JSON.
         headers: Headers; they win over those that the body brings.
     """
     if isinstance(body, (bytes, str)):
         content = body.encode() if isinstance(body, str) else body
-        return Answer(status=status, headers={"Content-Type": "application/json", **headers}, content=content)
-    if body is None and code:
+        return Reply(status=status, headers={"Content-Type": "application/json", **headers}, content=content)
+    if body is None and code is not None:
         body = {"error": {"code": code, "message": message}}
     if body is None:
-        return Answer(status=status, headers=dict(headers))
-    return Answer.json(body, status=status, headers=headers)
+        return Reply(status=status, headers=dict(headers))
+    return Reply.json(body, status=status, headers=headers)

@@ -10,14 +10,14 @@ import attrs
 from defender_remediate.testing.simulator.arm.errors import error_body, refusal
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.clock import VirtualClock
-from defender_remediate.testing.simulator.transport.exchange import Answer, Call
+from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
 AZURE_ASYNC, LOCATION, BODY, BARE = "azure-async", "location", "body", "bare"
 SUCCEEDED, FAILED, CANCELED = "Succeeded", "Failed", "Canceled"
 
 
 @attrs.frozen(kw_only=True)
-class Slow:
+class OperationForm:
     """How a write takes its time.
 
     Attributes:
@@ -46,7 +46,7 @@ class Slow:
 
 
 @attrs.define(kw_only=True)
-class Running:
+class RunningOperation:
     """One long-running write.
 
     Attributes:
@@ -56,11 +56,11 @@ class Running:
     """
 
     id: str
-    slow: Slow
+    slow: OperationForm
     resource_id: str
     started: float
     due: float
-    result: Callable[[], Answer]
+    result: Callable[[], Reply]
     finish: Callable[[str, float], None]
     outcome: str = ""
     error: Mapping[str, Any] | None = None
@@ -68,7 +68,7 @@ class Running:
 
     def status_path(self, page: str) -> str:
         """Where a client polls: ``operationStatuses`` or ``operationResults``."""
-        target = ids.target_of(self.resource_id)
+        target = ids.path_of(self.resource_id)
         namespace = target.namespace if target else "Microsoft.Resources"
         return f"/subscriptions/{ids.subscription_of(self.resource_id)}/providers/{namespace}/locations/global/{page}/{self.id}"
 
@@ -78,9 +78,9 @@ class Operations:
 
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
-        self._running: dict[str, Running] = {}
+        self._running: dict[str, RunningOperation] = {}
 
-    def start(self, running: Running) -> None:
+    def start(self, running: RunningOperation) -> None:
         """Let a write begin."""
         self._running[running.id] = running
 
@@ -94,7 +94,7 @@ class Operations:
                     running.error = running.slow.error
                 running.finish(running.outcome, running.due)
 
-    def cancel(self, running: Running) -> None:
+    def cancel(self, running: RunningOperation) -> None:
         """Let a write end Canceled, now."""
         running.slow = attrs.evolve(
             running.slow, ends=CANCELED, code="OperationCanceled", message="The operation was canceled."
@@ -102,7 +102,7 @@ class Operations:
         running.due = self._clock.monotonic()
         self.settle()
 
-    def status(self, operation_id: str) -> Answer:
+    def status(self, operation_id: str) -> Reply:
         """The Azure-AsyncOperation page: always 200, whatever came of it."""
         running = self._find(operation_id)
         body: dict[str, Any] = {"id": running.status_path("operationStatuses"), "name": running.id}
@@ -112,29 +112,29 @@ class Operations:
             body["endTime"] = self._clock.at(running.due).strftime("%Y-%m-%dT%H:%M:%SZ")
         if running.error is not None:
             body["error"] = running.error
-        return Answer.json(body, headers={} if running.outcome else _retry(running.slow))
+        return Reply.json(body, headers={} if running.outcome else _retry(running.slow))
 
-    def location(self, call: Call, operation_id: str) -> Answer:
+    def location(self, call: Call, operation_id: str) -> Reply:
         """The Location page: 202 with a newer Location while it runs, then the answer itself."""
         running = self._find(operation_id)
         if not running.outcome or int(call.query.get("step", "0")) < running.step:
             running.step += 0 if running.outcome else 1
-            return Answer(status=202, headers={**self.location_header(call, running), **_retry(running.slow)})
+            return Reply(status=202, headers={**self.location_header(call, running), **_retry(running.slow)})
         if running.outcome == SUCCEEDED:
             return running.result()
-        return Answer.json({"error": running.error}, status=409)
+        return Reply.json({"error": running.error}, status=409)
 
-    def location_header(self, call: Call, running: Running) -> dict[str, str]:
+    def location_header(self, call: Call, running: RunningOperation) -> dict[str, str]:
         """The newest Location of an operation."""
         path = running.status_path("operationResults")
         return {"Location": f"{call.base}{path}?api-version={call.api_version}&step={running.step}"}
 
-    def async_header(self, call: Call, running: Running) -> dict[str, str]:
+    def async_header(self, call: Call, running: RunningOperation) -> dict[str, str]:
         """The Azure-AsyncOperation header of an operation."""
         path = running.status_path("operationStatuses")
         return {"Azure-AsyncOperation": f"{call.base}{path}?api-version={call.api_version}"}
 
-    def first_answer(self, call: Call, running: Running, shown: Answer) -> Answer:
+    def first_reply(self, call: Call, running: RunningOperation, shown: Reply) -> Reply:
         """What the write itself answers, in the form it was asked to take.
 
         Args:
@@ -147,21 +147,21 @@ class Operations:
         if form == BODY:
             return shown.plus(**headers)
         if form == BARE:
-            return Answer(status=202)
+            return Reply(status=202)
         if form == AZURE_ASYNC:
             headers = {**headers, **self.async_header(call, running)}
             if call.method == "PUT":
                 return attrs.evolve(shown, headers={**shown.headers, **headers})
-        return Answer(status=202, headers={**headers, **self.location_header(call, running)})
+        return Reply(status=202, headers={**headers, **self.location_header(call, running)})
 
-    def _find(self, operation_id: str) -> Running:
+    def _find(self, operation_id: str) -> RunningOperation:
         running = self._running.get(operation_id)
         if running is None:
             raise refusal("OperationNotFound", operation=operation_id)
         return running
 
 
-def _retry(slow: Slow) -> dict[str, str]:
+def _retry(slow: OperationForm) -> dict[str, str]:
     return {} if slow.retry_after is None else {"Retry-After": str(slow.retry_after)}
 
 

@@ -10,9 +10,9 @@ from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import Route
 from defender_remediate.testing.simulator.state import ids
-from defender_remediate.testing.simulator.state.store import TENANT, Subscription
-from defender_remediate.testing.simulator.state.tenant import World
-from defender_remediate.testing.simulator.transport.exchange import Answer, Call
+from defender_remediate.testing.simulator.state.store import TENANT_ID, Subscription
+from defender_remediate.testing.simulator.state.tenant import Tenant
+from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
 _TYPE_FILTER = re.compile(r"\s*resourceType\s+eq\s+'([^']+)'\s*\Z", re.IGNORECASE)
 _LIST_MEMBERS = ("id", "name", "type", "location", "tags", "sku", "kind", "identity", "managedBy", "plan", "zones")
@@ -23,7 +23,7 @@ def _subscription(found: Subscription) -> dict[str, Any]:
     return {
         "id": f"/subscriptions/{found.id}",
         "subscriptionId": found.id,
-        "tenantId": TENANT,
+        "tenantId": TENANT_ID,
         "displayName": found.name,
         "state": found.state,
         "subscriptionPolicies": {
@@ -36,51 +36,51 @@ def _subscription(found: Subscription) -> dict[str, Any]:
     }
 
 
-def _list_subscriptions(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
+def _list_subscriptions(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     del holes
-    return world.page(call, [_subscription(found) for found in world.store.subscriptions.values()])
+    return tenant.page(call, [_subscription(found) for found in tenant.store.subscriptions.values()])
 
 
-def _get_subscription(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
+def _get_subscription(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     del call
     # A deleted one is still shown with its state; whatever else is asked about it is not found.
-    found = world.store.subscriptions.get(fold(holes["subscription"]))
-    return Answer.json(_subscription(found or world.store.subscription(holes["subscription"])))
+    found = tenant.store.subscriptions.get(fold(holes["subscription"]))
+    return Reply.json(_subscription(found or tenant.store.subscription(holes["subscription"])))
 
 
-def _list_groups(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
-    return world.page(call, list(world.store.subscription(holes["subscription"]).groups.values()))
+def _list_groups(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    return tenant.page(call, list(tenant.store.subscription(holes["subscription"]).groups.values()))
 
 
-def _get_group(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
+def _get_group(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     if call.method == "HEAD":
-        groups = world.store.subscription(holes["subscription"]).groups
-        return Answer(status=204 if fold(holes["group"]) in groups else 404)
-    return Answer.json(world.store.group(holes["subscription"], holes["group"]))
+        groups = tenant.store.subscription(holes["subscription"]).groups
+        return Reply(status=204 if fold(holes["group"]) in groups else 404)
+    return Reply.json(tenant.store.group(holes["subscription"], holes["group"]))
 
 
-def _list_resources(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
+def _list_resources(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     scope = f"/subscriptions/{holes['subscription']}"
-    world.store.subscription(holes["subscription"])
+    tenant.store.subscription(holes["subscription"])
     if "group" in holes:
-        scope = str(world.store.group(holes["subscription"], holes["group"])["id"])
+        scope = str(tenant.store.group(holes["subscription"], holes["group"])["id"])
     text = call.query.get("$filter", "")
     wanted = _TYPE_FILTER.match(text)
     if text and not wanted:
         raise refusal("InvalidFilter", filter=text)
     found = []
-    for resource in world.store.resources(scope):
-        target = ids.target_of(resource.id)
-        if not resource.kind.tracked or target is None or not target.group:
+    for resource in tenant.store.resources(scope):
+        target = ids.path_of(resource.id)
+        if not resource.type.tracked or target is None or not target.group:
             continue
-        if wanted and fold(resource.kind.name) != fold(wanted.group(1)):
+        if wanted and fold(resource.type.name) != fold(wanted.group(1)):
             continue
         shown = resource.render()
         found.append({name: shown[name] for name in _LIST_MEMBERS if shown.get(name) is not None})
-    return world.page(call, found, size=int(call.query["$top"]) if "$top" in call.query else None)
+    return tenant.page(call, found, size=int(call.query["$top"]) if "$top" in call.query else None)
 
 
-def _provider(world: World, namespace: str, subscription: Subscription | None) -> dict[str, Any]:
+def _provider(tenant: Tenant, namespace: str, subscription: Subscription | None) -> dict[str, Any]:
     types = [
         {
             "resourceType": kind.name.partition("/")[2],
@@ -88,7 +88,7 @@ def _provider(world: World, namespace: str, subscription: Subscription | None) -
             "apiVersions": sorted(kind.versions, reverse=True),
             "capabilities": "SupportsTags, SupportsLocation" if kind.tracked else "None",
         }
-        for kind in world.kinds.of_namespace(namespace)
+        for kind in tenant.types.of_namespace(namespace)
     ]
     shown: dict[str, Any] = {"namespace": namespace, "resourceTypes": types}
     if subscription is not None:
@@ -98,26 +98,26 @@ def _provider(world: World, namespace: str, subscription: Subscription | None) -
     return shown
 
 
-def _list_providers(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
-    found = world.store.subscription(holes["subscription"]) if "subscription" in holes else None
-    return world.page(call, [_provider(world, namespace, found) for namespace in world.kinds.namespaces()])
+def _list_providers(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    found = tenant.store.subscription(holes["subscription"]) if "subscription" in holes else None
+    return tenant.page(call, [_provider(tenant, namespace, found) for namespace in tenant.types.namespaces()])
 
 
-def _get_provider(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
+def _get_provider(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     del call
-    found = world.store.subscription(holes["subscription"]) if "subscription" in holes else None
-    for namespace in world.kinds.namespaces():
+    found = tenant.store.subscription(holes["subscription"]) if "subscription" in holes else None
+    for namespace in tenant.types.namespaces():
         if fold(namespace) == fold(holes["namespace"]):
-            return Answer.json(_provider(world, namespace, found))
+            return Reply.json(_provider(tenant, namespace, found))
     raise refusal("InvalidResourceNamespace", namespace=holes["namespace"])
 
 
-def _descendants(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
-    group = world.store.management_groups.get(fold(holes["group"]))
+def _descendants(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    group = tenant.store.management_groups.get(fold(holes["group"]))
     if group is None:
         raise refusal("ManagementGroupNotFound", group=holes["group"])
     parent = {"id": f"/providers/Microsoft.Management/managementGroups/{group['name']}"}
-    return world.page(
+    return tenant.page(
         call,
         [
             {
@@ -125,7 +125,7 @@ def _descendants(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
                 "type": "Microsoft.Management/managementGroups/subscriptions",
                 "name": subscription_id,
                 "properties": {
-                    "displayName": world.store.subscriptions[subscription_id].name,
+                    "displayName": tenant.store.subscriptions[subscription_id].name,
                     "parent": parent,
                 },
             }
@@ -134,15 +134,15 @@ def _descendants(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
     )
 
 
-def operation_status(world: World, call: Call) -> Answer | None:
+def operation_status(tenant: Tenant, call: Call) -> Reply | None:
     """The answer of a status page; None when the path is not one. These pages exist in every namespace."""
     parts = ids.segments(call.path)
     if call.method != "GET" or len(parts) < 2:
         return None
     if fold(parts[-2]) == "operationstatuses":
-        return world.operations.status(parts[-1])
+        return tenant.operations.status(parts[-1])
     if fold(parts[-2]) == "operationresults":
-        return world.operations.location(call, parts[-1])
+        return tenant.operations.location(call, parts[-1])
     return None
 
 

@@ -27,14 +27,14 @@ class Connections:
         connection = {
             "id": f"{resource.id}/{CONNECTIONS}/{name}",
             "name": name,
-            "type": f"{resource.kind.name}/{CONNECTIONS}",
+            "type": f"{resource.type.name}/{CONNECTIONS}",
             "properties": {
                 "provisioningState": "Succeeded",
                 "privateEndpoint": {"id": endpoint_id},
                 "privateLinkServiceConnectionState": {"status": status, "description": ""},
             },
         }
-        shown = _as_shown(connection, (resource.kind.known or {}).get(CONNECTIONS))
+        shown = _as_shown(connection, (resource.type.known or {}).get(CONNECTIONS))
         self._show(resource, [*self._others(resource, endpoint_id), shown])
         return str(connection["id"])
 
@@ -65,7 +65,7 @@ class Connections:
     def _show(self, resource: Resource, connections: list[Any]) -> None:
         body = resource.render()
         body["properties"][CONNECTIONS] = connections
-        self._store.write(resource.id, resource.kind, body)
+        self._store.write(resource.id, resource.type, body)
 
 
 def _endpoint_of(connection: Any) -> str:
@@ -76,7 +76,7 @@ def _endpoint_of(connection: Any) -> str:
 
 def shows_connections(resource: Resource) -> bool:
     """Whether the body of this type names its private endpoints; a type that a test brought along may have anything."""
-    return resource.kind.known is None or CONNECTIONS in resource.kind.known
+    return resource.type.known is None or CONNECTIONS in resource.type.known
 
 
 def _as_shown(value: Any, known: Any) -> Any:

@@ -10,11 +10,11 @@ from typing import Any
 import attrs
 
 from defender_remediate.testing.simulator.arm.errors import refusal
-from defender_remediate.testing.simulator.state.tenant import World
-from defender_remediate.testing.simulator.state.types import Kind
-from defender_remediate.testing.simulator.transport.exchange import Answer, Call
+from defender_remediate.testing.simulator.state.tenant import Tenant
+from defender_remediate.testing.simulator.state.types import ResourceType
+from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
-Handler = Callable[[World, Call, Mapping[str, str]], Answer]
+Handler = Callable[[Tenant, Call, Mapping[str, str]], Reply]
 
 _HOLE = re.compile(r"\{(\w+)(\*?)\}")
 _VERSION = re.compile(r"\d{4}-\d\d-\d\d(-\w+)?\Z")
@@ -61,7 +61,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(text + re.escape(pattern[position:]) + r"/?\Z", re.IGNORECASE)
 
 
-def find_kind(world: World, call: Call, type_name: str) -> Kind:
+def find_type(tenant: Tenant, call: Call, type_name: str) -> ResourceType:
     """The type, once the api-version of the call suits it.
 
     Raises:
@@ -70,18 +70,18 @@ def find_kind(world: World, call: Call, type_name: str) -> Kind:
     """
     if not call.api_version:
         raise refusal("MissingApiVersionParameter")
-    kind = world.kinds.get(type_name)
+    resource_type = tenant.types.get(type_name)
     namespace, _, rest = type_name.partition("/")
-    if kind is None:
-        if not list(world.kinds.of_namespace(namespace)):
+    if resource_type is None:
+        if not list(tenant.types.of_namespace(namespace)):
             raise refusal("InvalidResourceNamespace", namespace=namespace)
         raise refusal("InvalidResourceType", namespace=namespace, version=call.api_version)
-    if call.api_version not in kind.versions:
-        supported = ", ".join(kind.versions)
+    if call.api_version not in resource_type.versions:
+        supported = ", ".join(resource_type.versions)
         if not _VERSION.match(call.api_version):
             raise refusal("InvalidApiVersionParameter", version=call.api_version, supported=supported)
         raise refusal("NoRegisteredProviderFound", version=call.api_version, type=rest, supported=supported)
-    return kind
+    return resource_type
 
 
 def json_body(call: Call) -> dict[str, Any]:

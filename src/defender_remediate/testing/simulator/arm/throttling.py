@@ -8,7 +8,7 @@ import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
-from defender_remediate.testing.simulator.authorization.roles import CLIENT
+from defender_remediate.testing.simulator.authorization.roles import CALLER_ID
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 from defender_remediate.testing.simulator.transport.exchange import Call
@@ -81,7 +81,7 @@ class Throttle:
             headers={**headers, "Retry-After": seconds},
             kind=_SINGULAR[kind],
             subscription=subscription,
-            client=CLIENT,
+            client=CALLER_ID,
             seconds=seconds,
         )
 

@@ -13,7 +13,7 @@ from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import Store
 
-CLIENT = "aaaaaaaa-0000-4000-8000-000000000001"
+CALLER_ID = "aaaaaaaa-0000-4000-8000-000000000001"
 """The object id of the caller."""
 EVERYONE = "everyone"
 _ALL_PRINCIPALS = "00000000-0000-0000-0000-000000000000"
@@ -30,7 +30,7 @@ def any_matches(patterns: Iterable[str], action: str) -> bool:
 
 
 @attrs.frozen(kw_only=True)
-class Entry:
+class RoleGrant:
     """A role that the caller has at a scope and below it.
 
     Attributes:
@@ -43,7 +43,7 @@ class Entry:
     actions: tuple[str, ...]
     not_actions: tuple[str, ...] = ()
     data_actions: tuple[str, ...] = ()
-    condition: str = ""
+    condition: str | None = None
     cuts: tuple[tuple[str, str], ...] = ()
 
     def allows(self, action: str, missing: Iterable[str]) -> bool:
@@ -70,13 +70,13 @@ class Entry:
             "dataActions": list(self.data_actions),
             "notDataActions": [],
         }
-        if self.condition:
+        if self.condition is not None:
             shown.update(condition=self.condition, conditionVersion="2.0")
         return shown
 
 
 @attrs.frozen(kw_only=True)
-class DenyAssignment:
+class DenyRule:
     """Actions that are refused to principals, whatever their roles.
 
     Attributes:

@@ -11,39 +11,39 @@ from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import Route
 from defender_remediate.testing.simulator.policy.state import AUTHORIZATION, BENCHMARK, definition_body, reference_of
 from defender_remediate.testing.simulator.state import ids
-from defender_remediate.testing.simulator.state.tenant import World
-from defender_remediate.testing.simulator.transport.exchange import Answer, Call
+from defender_remediate.testing.simulator.state.tenant import Tenant
+from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
 _Item = TypeVar("_Item")
 _EQUALS = re.compile(r"\s*(\w+)\s+eq\s+'([^']*)'\s*\Z", re.IGNORECASE)
 _TYPE = "Microsoft.Authorization"
 
 
-def scope_of(world: World, holes: Mapping[str, str]) -> str:
+def scope_of(tenant: Tenant, holes: Mapping[str, str]) -> str:
     """The scope of a call, once its subscription, group or management group is known to exist.
 
     Raises:
         ArmError: 404 SubscriptionNotFound, ResourceGroupNotFound or NotFound.
     """
     scope = "/" + "/".join(ids.segments(holes["scope"]))
-    target = ids.target_of(scope)
+    target = ids.path_of(scope)
     if target is not None and target.names and fold(target.type) == "microsoft.management/managementgroups":
-        if fold(target.name) not in world.store.management_groups:
+        if fold(target.name) not in tenant.store.management_groups:
             raise refusal("ManagementGroupNotFound", group=target.name)
         return scope
-    world.store.subscription(ids.subscription_of(scope))
+    tenant.store.subscription(ids.subscription_of(scope))
     if ids.group_of(scope):
-        world.store.group(ids.subscription_of(scope), ids.group_of(scope))
+        tenant.store.group(ids.subscription_of(scope), ids.group_of(scope))
     return scope
 
 
 def seen_from(
-    world: World, scope: str, text: str, items: Iterable[_Item], place: Callable[[_Item], str]
+    tenant: Tenant, scope: str, text: str, items: Iterable[_Item], place: Callable[[_Item], str]
 ) -> list[_Item]:
     """What a list at a scope shows: what is inherited, and what lies below; ``atScope()`` leaves out what lies below.
 
     Args:
-        world: The tenant.
+        tenant: The tenant.
         scope: Where the list is asked for.
         text: The ``$filter``; empty, ``atScope()`` or ``atExactScope()``.
         items: Everything there is.
@@ -59,7 +59,7 @@ def seen_from(
         return [item for item in items if ids.key(place(item)) == ids.key(scope)]
     # A management group lists what is on it and above it only.
     below = not word and bool(ids.subscription_of(scope))
-    store = world.store
+    store = tenant.store
     return [i for i in items if store.covers(place(i), scope) or (below and store.covers(scope, place(i)))]
 
 
@@ -71,81 +71,81 @@ def _clause(text: str, *names: str) -> tuple[str, str]:
     return fold(found.group(1)), fold(found.group(2))
 
 
-def _permissions(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
+def _permissions(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     # Asking what one may do needs no right here; who has no role at the scope gets an empty list. Azure might say 403.
-    return world.page(call, world.access.permissions(scope_of(world, holes)))
+    return tenant.page(call, tenant.access.permissions(scope_of(tenant, holes)))
 
 
-def _locks(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
-    scope = scope_of(world, holes)
-    world.access.check_read(f"{_TYPE}/locks/read", scope)
-    found = seen_from(world, scope, call.query.get("$filter", ""), world.access.locks, lambda lock: lock.scope)
-    return world.page(call, [lock.render() for lock in found])
+def _locks(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    scope = scope_of(tenant, holes)
+    tenant.access.check_read(f"{_TYPE}/locks/read", scope)
+    found = seen_from(tenant, scope, call.query.get("$filter", ""), tenant.access.locks, lambda lock: lock.scope)
+    return tenant.page(call, [lock.render() for lock in found])
 
 
-def _deny_assignments(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
-    scope = scope_of(world, holes)
-    world.access.check_read(f"{_TYPE}/denyAssignments/read", scope)
+def _deny_assignments(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    scope = scope_of(tenant, holes)
+    tenant.access.check_read(f"{_TYPE}/denyAssignments/read", scope)
     text = call.query.get("$filter", "")
     name, value = _clause(text, "principalid", "denyassignmentname")
     # One that does not hold below its scope is listed below all the same, and says so.
-    found = seen_from(world, scope, "" if name else text, world.access.deny_assignments, lambda one: one.scope)
+    found = seen_from(tenant, scope, "" if name else text, tenant.access.deny_assignments, lambda one: one.scope)
     if name == "principalid":
         found = [one for one in found if one.concerns(value)]
     elif name:
         found = [one for one in found if fold(one.display_name) == value]
-    return world.page(call, [one.render() for one in found])
+    return tenant.page(call, [one.render() for one in found])
 
 
-def _assignments(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
-    scope = scope_of(world, holes)
-    world.access.check_read(f"{_TYPE}/policyAssignments/read", scope)
+def _assignments(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    scope = scope_of(tenant, holes)
+    tenant.access.check_read(f"{_TYPE}/policyAssignments/read", scope)
     text = call.query.get("$filter", "")
     name, value = _clause(text, "policydefinitionid")
-    every = world.policies.assignments.values()
-    found = seen_from(world, scope, "" if name else text, every, lambda one: one.scope)
+    every = tenant.policies.assignments.values()
+    found = seen_from(tenant, scope, "" if name else text, every, lambda one: one.scope)
     kept = [one for one in found if not name or fold(one.definition_id) == value]
-    return world.page(call, [one.render() for one in kept])
+    return tenant.page(call, [one.render() for one in kept])
 
 
-def _assignment(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
+def _assignment(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     del call
-    scope = scope_of(world, holes)
-    world.access.check_read(f"{_TYPE}/policyAssignments/read", scope)
-    found = world.policies.assignments.get(ids.key(f"{scope}{AUTHORIZATION}/policyAssignments/{holes['name']}"))
+    scope = scope_of(tenant, holes)
+    tenant.access.check_read(f"{_TYPE}/policyAssignments/read", scope)
+    found = tenant.policies.assignments.get(ids.key(f"{scope}{AUTHORIZATION}/policyAssignments/{holes['name']}"))
     if found is None:
         raise refusal("PolicyAssignmentNotFound", name=holes["name"])
-    return Answer.json(found.render())
+    return Reply.json(found.render())
 
 
-def _exemptions(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
-    scope = scope_of(world, holes)
-    world.access.check_read(f"{_TYPE}/policyExemptions/read", scope)
+def _exemptions(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    scope = scope_of(tenant, holes)
+    tenant.access.check_read(f"{_TYPE}/policyExemptions/read", scope)
     text = call.query.get("$filter", "")
     lasting = fold(text.replace(" ", "")) == "excludeexpired()"
     name, value = _clause(text, "policyassignmentid")
-    found = seen_from(world, scope, "" if lasting or name else text, world.policies.exemptions, lambda one: one.scope)
+    found = seen_from(tenant, scope, "" if lasting or name else text, tenant.policies.exemptions, lambda one: one.scope)
     if lasting:
-        found = [one for one in found if one.holds(world.clock.now())]
+        found = [one for one in found if one.holds(tenant.clock.now())]
     if name:
         found = [one for one in found if fold(one.assignment_id) == value]
-    return world.page(call, [one.render() for one in found])
+    return tenant.page(call, [one.render() for one in found])
 
 
-def _definition(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
+def _definition(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     """A policy of Azure's own at the tenant; somebody's own where it was made, and nowhere else."""
     del call
-    wanted = f"{_above(world, holes)}{AUTHORIZATION}/policyDefinitions/{holes['name']}"
-    for restriction in world.policies.restrictions:
+    wanted = f"{_above(tenant, holes)}{AUTHORIZATION}/policyDefinitions/{holes['name']}"
+    for restriction in tenant.policies.deny_policies:
         if ids.key(restriction.assignment.definition_id) == ids.key(wanted):
-            return Answer.json(restriction.definition())
-    for finding in world.assessor.findings.values():
-        if ids.key(str(finding.metadata.get("policyDefinitionId") or "-")) == ids.key(wanted):
-            return Answer.json(_audit(wanted, finding.metadata, finding.resource_type))
+            return Reply.json(restriction.definition())
+    for definition in tenant.assessor.definitions.values():
+        if ids.key(str(definition.metadata.get("policyDefinitionId") or "-")) == ids.key(wanted):
+            return Reply.json(_audit(wanted, definition.metadata, definition.resource_type))
     raise refusal("PolicyDefinitionNotFound", name=holes["name"])
 
 
-def _audit(definition_id: str, metadata: Mapping[str, Any], resource_type: str) -> dict[str, Any]:
+def _audit(definition_id: str, metadata: Mapping[str, Any], resource_type: str | None) -> dict[str, Any]:
     # Only the frame of the rule is here: what makes a resource healthy is in the simulator's own findings.
     effect = {"type": "String", "allowedValues": ["Audit", "Disabled"], "defaultValue": "Audit"}
     return definition_body(
@@ -164,20 +164,20 @@ def _audit(definition_id: str, metadata: Mapping[str, Any], resource_type: str) 
     )
 
 
-def _set_definition(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
+def _set_definition(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     del call
-    wanted = f"{_above(world, holes)}{AUTHORIZATION}/policySetDefinitions/{holes['name']}"
+    wanted = f"{_above(tenant, holes)}{AUTHORIZATION}/policySetDefinitions/{holes['name']}"
     if ids.key(wanted) != ids.key(BENCHMARK):
         raise refusal("PolicySetDefinitionNotFound", name=holes["name"])
     members = [
         {
-            "policyDefinitionReferenceId": reference_of(finding.metadata),
-            "policyDefinitionId": finding.metadata["policyDefinitionId"],
+            "policyDefinitionReferenceId": reference_of(definition.metadata),
+            "policyDefinitionId": definition.metadata["policyDefinitionId"],
             "parameters": {},
             "groupNames": [],
         }
-        for finding in world.assessor.findings.values()
-        if reference_of(finding.metadata) and not finding.subscriptions
+        for definition in tenant.assessor.definitions.values()
+        if reference_of(definition.metadata) and not definition.subscriptions
     ]
     properties = {
         "displayName": "Microsoft cloud security benchmark",
@@ -186,15 +186,15 @@ def _set_definition(world: World, call: Call, holes: Mapping[str, str]) -> Answe
         "parameters": {},
         "policyDefinitions": members,
     }
-    return Answer.json(definition_body(BENCHMARK, properties))
+    return Reply.json(definition_body(BENCHMARK, properties))
 
 
-def _above(world: World, holes: Mapping[str, str]) -> str:
+def _above(tenant: Tenant, holes: Mapping[str, str]) -> str:
     """The scope that a definition is asked for at; empty at the tenant, where anybody may ask."""
     if "scope" not in holes:
         return ""
-    scope = scope_of(world, holes)
-    world.access.check_read(f"{_TYPE}/policyDefinitions/read", scope)
+    scope = scope_of(tenant, holes)
+    tenant.access.check_read(f"{_TYPE}/policyDefinitions/read", scope)
     return scope
 
 

@@ -8,7 +8,7 @@ import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
-from defender_remediate.testing.simulator.authorization.roles import CLIENT, DenyAssignment, Entry, any_matches
+from defender_remediate.testing.simulator.authorization.roles import CALLER_ID, DenyRule, RoleGrant, any_matches
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import Store
 
@@ -18,7 +18,7 @@ _UNREGISTERED = ("NotRegistered", "Unregistered", "Unregistering")
 
 
 @attrs.frozen(kw_only=True)
-class Lock:
+class ManagementLock:
     """A management lock."""
 
     scope: str
@@ -50,21 +50,21 @@ class Access:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._denied: list[tuple[str, str]] = []
-        self.locks: list[Lock] = []
-        self._entries: dict[str, list[Entry]] = {}
-        self.deny_assignments: list[DenyAssignment] = []
+        self.locks: list[ManagementLock] = []
+        self._entries: dict[str, list[RoleGrant]] = {}
+        self.deny_assignments: list[DenyRule] = []
         self.unlimited = True
 
     def own(self, scope: str) -> None:
         """Make the caller the owner of a new subscription, less what was denied before it was there."""
-        self._add(Entry(scope=scope, actions=("*",), cuts=tuple(self._denied)))
+        self._add(RoleGrant(scope=scope, actions=("*",), cuts=tuple(self._denied)))
 
-    def grant(self, entry: Entry) -> None:
+    def grant(self, entry: RoleGrant) -> None:
         """Give the caller one more role."""
         self.unlimited = False
         self._add(entry)
 
-    def _add(self, entry: Entry) -> None:
+    def _add(self, entry: RoleGrant) -> None:
         # By subscription, as there may be thousands of them; what is assigned above is under the empty name.
         self._entries.setdefault(fold(ids.subscription_of(entry.scope)), []).append(entry)
 
@@ -84,8 +84,8 @@ class Access:
         for held in self._entries.values():
             held[:] = [attrs.evolve(entry, cuts=(*entry.cuts, (action, scope))) for entry in held]
 
-    def deny_assignment(self, assignment: DenyAssignment) -> None:
-        """Put a deny assignment up."""
+    def add_deny_assignment(self, assignment: DenyRule) -> None:
+        """Adds a deny assignment."""
         self.unlimited = False
         self.deny_assignments.append(assignment)
 
@@ -93,7 +93,7 @@ class Access:
         """The caller's entries at a scope, as the permissions API shows them. Deny assignments are not in them."""
         return [entry.render(scope, self._store) for entry in self._here(scope)]
 
-    def _here(self, scope: str) -> list[Entry]:
+    def _here(self, scope: str) -> list[RoleGrant]:
         own = self._entries.get(fold(ids.subscription_of(scope)), [])
         return [entry for entry in (*self._entries.get("", []), *own) if self._store.covers(entry.scope, scope)]
 
@@ -116,8 +116,8 @@ class Access:
         # Roles are about subscriptions here; what is above them anybody may ask, unless a test says otherwise.
         return not any_matches((a for a, at in self._denied if self._store.covers(at, scope)), action)
 
-    def _deny_of(self, action: str, scope: str) -> DenyAssignment | None:
-        found = (one for one in self.deny_assignments if one.refuses(CLIENT, action, scope, self._store))
+    def _deny_of(self, action: str, scope: str) -> DenyRule | None:
+        found = (one for one in self.deny_assignments if one.refuses(CALLER_ID, action, scope, self._store))
         return next(found, None)
 
     def check_role(self, action: str, scope: str) -> None:
@@ -127,7 +127,7 @@ class Access:
             ArmError: 403 AuthorizationFailed or 403 DenyAssignmentAuthorizationFailed.
         """
         if not self.allows(action, scope):
-            raise refusal("AuthorizationFailed", client=CLIENT, action=action, scope=scope)
+            raise refusal("AuthorizationFailed", client=CALLER_ID, action=action, scope=scope)
         self._check_deny(action, scope)
 
     def check_read(self, action: str, scope: str) -> None:
@@ -137,7 +137,7 @@ class Access:
             ArmError: 403 AuthorizationFailed or 403 DenyAssignmentAuthorizationFailed.
         """
         if not self._reads(action, scope):
-            raise refusal("AuthorizationFailed", client=CLIENT, action=action, scope=scope)
+            raise refusal("AuthorizationFailed", client=CALLER_ID, action=action, scope=scope)
         self._check_deny(action, scope)
 
     def _check_deny(self, action: str, scope: str) -> None:
@@ -146,7 +146,7 @@ class Access:
             # The code and the sentence are as callers quote them in public; Azure documents neither.
             raise refusal(
                 "DenyAssignmentAuthorizationFailed",
-                client=CLIENT,
+                client=CALLER_ID,
                 action=action,
                 scope=scope,
                 name=denied.display_name,
@@ -185,7 +185,7 @@ class Access:
         if fold(namespace) == "microsoft.security":
             raise refusal("Subscription Not Registered")
         refused = refusal("MissingSubscriptionRegistration", namespace=namespace)
-        detail = {**refused.answer.body["error"], "target": namespace}
+        detail = {**refused.reply.body["error"], "target": namespace}
         raise refusal("MissingSubscriptionRegistration", namespace=namespace, more={"details": [detail]})
 
 

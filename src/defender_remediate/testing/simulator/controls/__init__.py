@@ -1,1 +1,1 @@
-"""What a test sets up and changes."""
+"""The controls that a test uses, one module per attribute of the simulator."""

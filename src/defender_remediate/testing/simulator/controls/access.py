@@ -1,33 +1,37 @@
-"""The simulator's controls that say what the caller may do, and what policies say to everybody."""
+"""``sim.access``: what the caller may do, and what locks and policies forbid everyone."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
-from defender_remediate.testing.simulator.authorization.roles import CLIENT, EVERYONE, DenyAssignment, Entry
-from defender_remediate.testing.simulator.controls.base import Holding
+from defender_remediate.testing.simulator.authorization.roles import CALLER_ID, EVERYONE, DenyRule, RoleGrant
+from defender_remediate.testing.simulator.authorization.state import READ_ONLY, ManagementLock
 from defender_remediate.testing.simulator.policy.state import (
     AUTHORIZATION,
-    DEFAULT,
-    Assignment,
-    Exemption,
-    Restriction,
+    ENFORCED,
+    DenyPolicy,
+    PolicyAssignment,
+    PolicyExemption,
     reference_of,
 )
 from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state.tenant import Tenant
 
 _EFFECTS = ("deny", "audit")
 _CATEGORIES = ("Waiver", "Mitigated")
 
 
-class Governing(Holding):
-    """Grants and takes away; assigns policies and exempts from them."""
+class AccessControls:
+    """Grants and revokes roles; adds deny assignments, locks, policies and exemptions."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        self._tenant = tenant
 
     @property
     def caller(self) -> str:
-        """The object id of the principal whose token the credential gives: an owner of every subscription at first."""
-        return CLIENT
+        """The object id of the principal that the credential belongs to: at first an owner of every subscription."""
+        return CALLER_ID
 
     def grant(
         self,
@@ -36,59 +40,59 @@ class Governing(Holding):
         *,
         not_actions: tuple[str, ...] = (),
         data_actions: tuple[str, ...] = (),
-        condition: str = "",
+        condition: str | None = None,
     ) -> None:
-        """Give the caller one more role. Roles add up: what one of them lacks another can have.
+        """Gives the caller one more role. Roles add up: another role can have what this one lacks.
 
         Args:
-            actions: What it allows; ``*`` stands for anything.
-            scope: Where, and everywhere below; the id of a management group, too.
-            not_actions: What is left out of the actions of this role; no other role loses it.
-            data_actions: What the permissions API shows beside them; the simulator has no data plane.
-            condition: Shown by the permissions API, and taken for true.
+            actions: The allowed actions; ``*`` matches anything.
+            scope: Where the role is assigned; it also applies below. A management group is a scope, too.
+            not_actions: Actions that this role excludes; other roles keep them.
+            data_actions: Shown by the permissions API; the simulator has no data plane.
+            condition: Shown by the permissions API, and assumed to be met.
 
         Raises:
-            ValueError: The actions are a text, or the scope is no id.
+            ValueError: The actions are a string, or the scope is not an id.
         """
-        entry = Entry(
+        role = RoleGrant(
             scope=_scope(scope),
             actions=_several(actions),
             not_actions=_several(not_actions),
             data_actions=_several(data_actions),
             condition=condition,
         )
-        with self._core.lock:
-            self._world.access.grant(entry)
+        with self._tenant.lock:
+            self._tenant.access.grant(role)
 
     def revoke(self, scope: str) -> None:
-        """Take away every role that the caller has at exactly this scope: of a subscription, the owner's to begin with.
+        """Removes every role of the caller that is assigned at exactly this scope.
+
+        At first the caller is the owner of each subscription by a role at the subscription.
 
         Raises:
-            ValueError: There is none.
+            ValueError: The caller has no role assigned at this scope.
         """
-        with self._core.lock:
-            if not self._world.access.revoke(scope):
-                raise ValueError(f"the caller has no role that is assigned at {scope!r}")
+        with self._tenant.lock:
+            if not self._tenant.access.revoke(scope):
+                raise ValueError(f"The caller has no role that is assigned at {scope!r}.")
 
     def deny(self, action: str, scope: str) -> None:
-        """Take an action (``*`` stands for anything) out of the roles that the caller has: 403 AuthorizationFailed.
+        """Removes an action (``*`` matches anything) from the roles that the caller has: 403 AuthorizationFailed.
 
-        The permissions API shows it among the ``notActions``, at the scope, below it and above it: a right held at a
-        scope is held everywhere below, so what is missing somewhere is not held above. A role granted later has it.
+        The permissions API shows it among the ``notActions``, at the scope, below it and above it: a permission held at
+        a scope is held everywhere below, so one that is missing somewhere is not held above. A role granted later has it.
 
         Args:
             action: Such as ``Microsoft.Storage/storageAccounts/write``.
-            scope: Where; the id begins with a slash.
+            scope: Where it is removed.
 
         Raises:
-            ValueError: The scope is no id.
+            ValueError: The scope is not an id.
         """
-        if not scope.startswith("/"):
-            raise ValueError(f"{scope!r} is no scope: pass the action first, then the id of the scope")
-        with self._core.lock:
-            self._world.access.deny(action, scope)
+        with self._tenant.lock:
+            self._tenant.access.deny(action, _scope(scope))
 
-    def deny_assignment(
+    def add_deny_assignment(
         self,
         actions: tuple[str, ...],
         scope: str,
@@ -99,24 +103,24 @@ class Governing(Holding):
         apply_to_children: bool = True,
         name: str = "deny",
     ) -> str:
-        """Refuse actions whatever the roles, as a managed application does: 403; the id of the deny assignment.
+        """Refuses actions regardless of roles, as a managed application does (403); returns the deny assignment's id.
 
         Args:
-            actions: What is refused; ``*`` stands for anything.
-            scope: Where; the id of a management group, too.
-            not_actions: What is not refused after all.
-            principals: Object ids, or ``everyone``; ``sim.caller`` is the caller's.
-            exclude_principals: Object ids of those whom it does not concern.
-            apply_to_children: Whether it holds below the scope, too.
-            name: What people call it.
+            actions: The refused actions; ``*`` matches anything.
+            scope: Where it is assigned. A management group is a scope, too.
+            not_actions: Actions that are not refused.
+            principals: Object ids, or ``everyone``; ``sim.access.caller`` is the caller's.
+            exclude_principals: Object ids of principals that it does not apply to.
+            apply_to_children: Whether it also applies below the scope.
+            name: Its display name.
 
         Raises:
-            ValueError: The actions are a text, or the scope is no id.
+            ValueError: The actions are a string, or the scope is not an id.
         """
-        with self._core.lock:
-            assignment = DenyAssignment(
+        with self._tenant.lock:
+            rule = DenyRule(
                 scope=_scope(scope),
-                name=self._world.new_id(),
+                name=self._tenant.new_id(),
                 display_name=name,
                 actions=_several(actions),
                 not_actions=_several(not_actions),
@@ -124,42 +128,51 @@ class Governing(Holding):
                 exclude_principals=_several(exclude_principals),
                 inherited=apply_to_children,
             )
-            self._world.access.deny_assignment(assignment)
-            return assignment.id
+            self._tenant.access.add_deny_assignment(rule)
+            return rule.id
 
-    def deny_policy(
+    def lock(self, scope: str, level: str = READ_ONLY, name: str = "lock") -> None:
+        """Adds a management lock (``ReadOnly`` or ``CanNotDelete``)."""
+        self._tenant.access.locks.append(ManagementLock(scope=scope, level=level, name=name))
+
+    def unlock(self, scope: str) -> None:
+        """Removes the locks at exactly this scope."""
+        locks = self._tenant.access.locks
+        locks[:] = [lock for lock in locks if ids.key(lock.scope) != ids.key(scope)]
+
+    def assign_policy(
         self,
         scope: str,
         *,
-        resource_type: str = "",
-        path: str = "",
+        resource_type: str | None = None,
+        path: str | None = None,
         equals: Any = None,
         name: str = "deny",
         effect: str = "deny",
-        enforcement: str = DEFAULT,
+        enforcement: str = ENFORCED,
         not_scopes: tuple[str, ...] = (),
     ) -> str:
-        """Assign a policy that denies bodies with a value at a dotted path: 403 RequestDisallowedByPolicy; its id.
+        """Assigns a policy that denies one value: 403 RequestDisallowedByPolicy; returns the assignment's id.
 
         Args:
             scope: Where it is assigned.
-            resource_type: The type it looks at; empty for every type.
-            path: Where it looks; empty to deny every write.
-            equals: The value it denies.
-            name: What the assignment is called.
-            effect: ``deny``, or ``audit``, which refuses nothing and shows in checkPolicyRestrictions only.
-            enforcement: ``Default``; with ``DoNotEnforce`` it refuses nothing.
-            not_scopes: Where it does not look.
+            resource_type: The type that it evaluates; None for every type.
+            path: The dotted path of the value; None to deny every write.
+            equals: The value to deny.
+            name: The name of the assignment and of the definition.
+            effect: ``deny``, or ``audit``, which only checkPolicyRestrictions shows.
+            enforcement: ``Default``, or ``DoNotEnforce``, which refuses nothing.
+            not_scopes: Scopes that it does not apply to.
 
         Raises:
-            ValueError: There is no such effect.
+            ValueError: The effect does not exist.
         """
         if effect not in _EFFECTS:
-            raise ValueError(f"{effect!r} is none of {', '.join(_EFFECTS)}")
+            raise ValueError(f"Invalid policy effect {effect!r}: use {' or '.join(_EFFECTS)}.")
         # Definitions live at a subscription or a management group, whatever they are assigned to.
         subscription = ids.subscription_of(scope)
         base = f"/subscriptions/{subscription}" if subscription else scope
-        assignment = Assignment(
+        assignment = PolicyAssignment(
             scope=scope,
             name=name,
             definition_id=f"{base}{AUTHORIZATION}/policyDefinitions/{name}",
@@ -167,48 +180,63 @@ class Governing(Holding):
             not_scopes=_several(not_scopes),
             enforcement=enforcement,
         )
-        with self._core.lock:
-            self._world.policies.restrict(
-                Restriction(assignment=assignment, resource_type=resource_type, path=path, equals=equals, effect=effect)
-            )
+        policy = DenyPolicy(assignment=assignment, resource_type=resource_type, path=path, equals=equals, effect=effect)
+        with self._tenant.lock:
+            self._tenant.policies.add_policy(policy)
         return assignment.id
 
-    def exempt_policy(
+    def exempt(
         self,
         scope: str,
         *,
-        assignment: str = "",
+        assignment: str | None = None,
         references: tuple[str, ...] = (),
         expires: datetime | None = None,
         category: str = "Waiver",
         description: str = "",
         name: str = "exemption",
-        at_once: bool = False,
+        already_assessed: bool = False,
     ) -> str:
-        """Exempt a scope from an assigned policy; the id of the exemption.
+        """Exempts a scope from an assigned policy; returns the id of the exemption.
 
-        From Defender's benchmark, assessments turn NotApplicable with the cause ``Exempt`` after the usual lag, and
-        back when the exemption ends. From a policy of one's own, its denial ends at once.
+        With an exemption from Defender's benchmark, assessments turn NotApplicable with the cause ``Exempt`` after the
+        usual delay, and back when it ends. An exemption from another policy takes effect at once.
 
         Args:
-            scope: What is exempted, with all below it.
-            assignment: The id of the assignment; when empty, that of the benchmark in the subscription.
-            references: The policies of the initiative, by the reference ids in its definition; empty for all.
-            expires: When it ends, aware of its time zone; None for never.
+            scope: The exempted scope.
+            assignment: The id of the policy assignment; None for the benchmark's in the subscription.
+            references: Policies of the initiative, by the reference ids in its definition; empty for all.
+            expires: When it ends, with a time zone; None for never.
             category: ``Waiver`` or ``Mitigated``.
-            description: Why.
-            name: What it is called.
-            at_once: Defender knows it already, as if it had always been there.
+            description: The reason.
+            name: The name of the exemption.
+            already_assessed: Whether Defender's assessments show it without delay.
 
         Raises:
-            ValueError: There is no such assignment or category, the assignment is not at the scope or above it,
-                a reference is none of it, or the time has no zone.
+            ValueError: The assignment or category does not exist, the assignment does not apply to the scope, a
+                reference is unknown, or the time has no time zone.
         """
-        with self._core.lock:
-            found = self._assignment(scope, assignment)
-            _check_exemption(expires, category)
-            self._check_references(found, _several(references))
-            exemption = Exemption(
+        tenant = self._tenant
+        if category not in _CATEGORIES:
+            raise ValueError(f"Invalid exemption category {category!r}: use {' or '.join(_CATEGORIES)}.")
+        if expires is not None and expires.tzinfo is None:
+            raise ValueError(f"expires needs a time zone, got {expires}.")
+        with tenant.lock:
+            benchmark = (
+                f"/subscriptions/{ids.subscription_of(scope)}{AUTHORIZATION}/policyAssignments/SecurityCenterBuiltIn"
+            )
+            found = tenant.policies.assignments.get(ids.key(assignment or benchmark))
+            if found is None:
+                raise ValueError(f"The policy assignment {assignment or benchmark!r} does not exist.")
+            if not tenant.store.covers(found.scope, scope):
+                raise ValueError(f"{found.id!r} is not assigned at {scope!r} or above it.")
+            if references and not found.is_initiative:
+                raise ValueError(f"{found.id!r} assigns a single policy, which has no reference ids.")
+            known = {reference_of(each.metadata) for each in tenant.assessor.definitions.values()}
+            for reference in _several(references):
+                if reference not in known:
+                    raise ValueError(f"{reference!r} is not a reference id in the initiative of {found.id!r}.")
+            exemption = PolicyExemption(
                 scope=scope,
                 name=name,
                 assignment_id=found.id,
@@ -217,58 +245,32 @@ class Governing(Holding):
                 category=category,
                 description=description,
             )
-            self._world.policies.exemptions.append(exemption)
-            assessor = self._world.assessor
-            (assessor.reconsider_now if at_once else assessor.reconsider)(scope)
+            tenant.policies.exemptions.append(exemption)
+            tenant.assessor.reassess(scope, at_once=already_assessed)
             return exemption.id
 
     def end_exemption(self, exemption_id: str) -> None:
-        """Delete an exemption. The assessments that it covered are judged again after the usual lag.
+        """Deletes an exemption. The assessments that it covered change after the usual delay.
 
         Raises:
-            KeyError: There is none with this id.
+            KeyError: The exemption does not exist.
         """
-        with self._core.lock:
-            exemptions = self._world.policies.exemptions
-            gone = [one for one in exemptions if ids.key(one.id) == ids.key(exemption_id)]
-            if not gone:
+        with self._tenant.lock:
+            exemptions = self._tenant.policies.exemptions
+            ended = [one for one in exemptions if ids.key(one.id) == ids.key(exemption_id)]
+            if not ended:
                 raise KeyError(exemption_id)
-            exemptions[:] = [one for one in exemptions if one not in gone]
-            self._world.assessor.reconsider(gone[0].scope)
-
-    def _assignment(self, scope: str, assignment_id: str) -> Assignment:
-        subscription = f"/subscriptions/{ids.subscription_of(scope)}"
-        wanted = assignment_id or f"{subscription}{AUTHORIZATION}/policyAssignments/SecurityCenterBuiltIn"
-        found = self._world.policies.assignments.get(ids.key(wanted))
-        if found is None:
-            raise ValueError(f"there is no policy assignment {wanted!r}")
-        if not self._world.store.covers(found.scope, scope):
-            raise ValueError(f"{found.id!r} is not assigned at {scope!r} or above it")
-        return found
-
-    def _check_references(self, assignment: Assignment, references: tuple[str, ...]) -> None:
-        known = {reference_of(finding.metadata) for finding in self._world.assessor.findings.values()}
-        if references and not assignment.is_initiative:
-            raise ValueError(f"{assignment.id!r} assigns one policy: it has no references")
-        for reference in references:
-            if reference not in known or not reference:
-                raise ValueError(f"{reference!r} is no reference id in the initiative of {assignment.id!r}")
-
-
-def _check_exemption(expires: datetime | None, category: str) -> None:
-    if category not in _CATEGORIES:
-        raise ValueError(f"{category!r} is none of {', '.join(_CATEGORIES)}")
-    if expires is not None and expires.tzinfo is None:
-        raise ValueError("expires needs a time zone")
+            exemptions[:] = [one for one in exemptions if one not in ended]
+            self._tenant.assessor.reassess(ended[0].scope)
 
 
 def _scope(scope: str) -> str:
     if not scope.startswith("/"):
-        raise ValueError(f"{scope!r} is no scope: it begins with a slash")
+        raise ValueError(f"Invalid scope {scope!r}: it starts with a slash.")
     return scope.rstrip("/")
 
 
 def _several(names: tuple[str, ...]) -> tuple[str, ...]:
     if isinstance(names, str):
-        raise ValueError(f"{names!r} is one text: pass a tuple or a list")
+        raise ValueError(f"Expected several strings, got the string {names!r}: pass a tuple or a list.")
     return tuple(names)

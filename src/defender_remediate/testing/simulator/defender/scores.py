@@ -7,10 +7,10 @@ from typing import Any
 import attrs
 
 from defender_remediate.casing import fold
-from defender_remediate.testing.simulator.defender.state import HEALTHY, UNHEALTHY, Assessment
+from defender_remediate.testing.simulator.defender.state import HEALTHY, UNHEALTHY, SimulatedAssessment
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.facts import facts
-from defender_remediate.testing.simulator.state.tenant import World
+from defender_remediate.testing.simulator.state.tenant import Tenant
 
 
 @attrs.frozen(kw_only=True)
@@ -29,7 +29,7 @@ class Control:
 
 
 @attrs.frozen(kw_only=True)
-class Tally:
+class ControlCount:
     """The resources of one control in one subscription."""
 
     control: Control
@@ -58,24 +58,29 @@ def controls() -> list[Control]:
     return [Control(**raw) for raw in facts("controls")]
 
 
-def tallies(world: World, subscription: str) -> list[Tally]:
+def control_counts(tenant: Tenant, subscription: str) -> list[ControlCount]:
     """Every control with its resources. A resource is healthy only when all its recommendations there are."""
-    by_control: dict[str, dict[str, list[Assessment]]] = {}
-    for assessment in world.assessor.current():
+    by_control: dict[str, dict[str, list[SimulatedAssessment]]] = {}
+    for assessment in tenant.assessor.current():
         if fold(ids.subscription_of(assessment.resource_id)) != fold(subscription):
             continue
-        if assessment.finding.counts:
-            for name in assessment.finding.controls:
+        if assessment.definition.counts:
+            for name in assessment.definition.controls:
                 found = by_control.setdefault(name, {}).setdefault(ids.key(assessment.resource_id), [])
                 found.append(assessment)
     return [_tally(control, by_control.get(control.display_name, {})) for control in controls()]
 
 
-def _tally(control: Control, resources: dict[str, list[Assessment]]) -> Tally:
-    codes = [{assessment.code for assessment in assessments} for assessments in resources.values()]
+def _tally(control: Control, resources: dict[str, list[SimulatedAssessment]]) -> ControlCount:
+    codes = [
+        {assessment.status.code for assessment in assessments if assessment.status}
+        for assessments in resources.values()
+    ]
     unhealthy = sum(UNHEALTHY in found for found in codes)
     healthy = sum(HEALTHY in found and UNHEALTHY not in found for found in codes)
-    return Tally(control=control, healthy=healthy, unhealthy=unhealthy, not_applicable=len(codes) - healthy - unhealthy)
+    return ControlCount(
+        control=control, healthy=healthy, unhealthy=unhealthy, not_applicable=len(codes) - healthy - unhealthy
+    )
 
 
 def _score(maximum: float, current: float) -> dict[str, float]:
@@ -86,9 +91,9 @@ def _score(maximum: float, current: float) -> dict[str, float]:
     }
 
 
-def overall(world: World, subscription: str) -> dict[str, Any]:
+def overall(tenant: Tenant, subscription: str) -> dict[str, Any]:
     """The subscription's score as the API shows it."""
-    found = tallies(world, subscription)
+    found = control_counts(tenant, subscription)
     score = _score(sum(tally.maximum for tally in found), sum(tally.current for tally in found))
     return {
         "id": f"/subscriptions/{subscription}/providers/Microsoft.Security/secureScores/ascScore",
@@ -98,11 +103,11 @@ def overall(world: World, subscription: str) -> dict[str, Any]:
     }
 
 
-def control_scores(world: World, subscription: str, *, expand: bool) -> list[dict[str, Any]]:
+def control_scores(tenant: Tenant, subscription: str, *, expand: bool) -> list[dict[str, Any]]:
     """The controls with any resource, as the API shows them."""
     prefix = f"/subscriptions/{subscription}/providers/Microsoft.Security/secureScores/ascScore/secureScoreControls"
     shown = []
-    for tally in tallies(world, subscription):
+    for tally in control_counts(tenant, subscription):
         if not tally.weight and not tally.not_applicable:
             continue
         properties: dict[str, Any] = {
@@ -114,7 +119,7 @@ def control_scores(world: World, subscription: str, *, expand: bool) -> list[dic
             "weight": tally.weight,
         }
         if expand:
-            properties["definition"] = definition_of(world, tally.control)
+            properties["definition"] = definition_of(tenant, tally.control)
         shown.append(
             {
                 "id": f"{prefix}/{tally.control.name}",
@@ -126,9 +131,9 @@ def control_scores(world: World, subscription: str, *, expand: bool) -> list[dic
     return shown
 
 
-def definition_of(world: World, control: Control) -> dict[str, Any]:
+def definition_of(tenant: Tenant, control: Control) -> dict[str, Any]:
     """A control's definition as the API shows it."""
-    keys = [f.key for f in world.assessor.findings.values() if control.display_name in f.controls]
+    keys = [f.key for f in tenant.assessor.definitions.values() if control.display_name in f.controls]
     return {
         "id": f"/providers/Microsoft.Security/secureScoreControlDefinitions/{control.name}",
         "name": control.name,

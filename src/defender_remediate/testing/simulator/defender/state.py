@@ -1,8 +1,8 @@
-"""Defender for Cloud's judgement: it looks at the resources, and it is slow to notice that one changed."""
+"""Defender for Cloud's assessments: one per recommendation and resource. They follow a change only after a delay."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.defender.rules import holds
-from defender_remediate.testing.simulator.policy.state import Policies, reference_of
+from defender_remediate.testing.simulator.policy.state import PolicyState, reference_of
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 from defender_remediate.testing.simulator.state.facts import facts
@@ -21,288 +21,264 @@ HEALTHY, UNHEALTHY, NOT_APPLICABLE = "Healthy", "Unhealthy", "NotApplicable"
 
 
 @attrs.frozen(kw_only=True)
-class Verdict:
-    """A judgement."""
+class SimulatedStatus:
+    """The status of an assessment."""
 
     code: str
-    cause: str = ""
-    description: str = ""
-
-
-@attrs.frozen(kw_only=True)
-class _Moment:
-    """An instant, on the clock's face and in its seconds: neither can be had from the other without loss."""
-
-    seconds: float
-    time: datetime
-
-
-_GOOD, _BAD = Verdict(code=HEALTHY), Verdict(code=UNHEALTHY)
+    cause: str | None = None
+    description: str | None = None
 
 
 @attrs.frozen(kw_only=True)
 class AssessmentDefinition:
-    """A recommendation as Defender knows it.
+    """A recommendation and the rule that decides its assessments.
 
     Attributes:
         key: The assessment key.
         metadata: The ``properties`` of its assessmentMetadata.
-        resource_type: What it looks at; empty when only ``add_assessment`` makes assessments of it.
-        applies: The resources it is about; all of the type when None.
-        rule: When such a resource is healthy; None when nothing that a caller can write decides it.
-        controls: Names of the security controls that it counts in.
-        subscriptions: Where it is defined; empty for a built-in one.
+        resource_type: The type that it assesses; None if only ``add_assessment`` makes its assessments.
+        applies: The condition for a resource to be assessed; None for every resource of the type.
+        rule: The condition for a resource to be healthy; None if no writable property decides it.
+        controls: The names of its security controls.
+        subscriptions: The subscriptions that define it; empty for a built-in recommendation.
     """
 
     key: str
     metadata: Mapping[str, Any]
-    resource_type: str = ""
+    resource_type: str | None = None
     applies: Mapping[str, Any] | None = None
     rule: Mapping[str, Any] | None = None
-    controls: tuple[str, ...] = ()
+    controls: Sequence[str] = ()
     subscriptions: tuple[str, ...] = ()
 
     @property
     def counts(self) -> bool:
-        """Whether it moves the secure score."""
+        """Whether it affects the secure score."""
         return not self.metadata.get("preview") and not self.subscriptions
 
-
-def shipped_findings() -> list[AssessmentDefinition]:
-    """The recommendations in ``data/findings.json``."""
-    return [
-        AssessmentDefinition(
-            key=raw["key"],
-            metadata=raw["metadata"],
-            resource_type=raw.get("resource_type", ""),
-            applies=raw.get("applies"),
-            rule=raw.get("rule"),
-            controls=tuple(raw.get("controls", ())),
-        )
-        for raw in facts("findings")
-    ]
+    def assesses(self, type_name: str | None) -> bool:
+        """Whether it assesses resources of a type."""
+        return type_name is not None and self.resource_type is not None and fold(self.resource_type) == fold(type_name)
 
 
 @attrs.define(kw_only=True)
-class Assessment:
-    """One finding on one resource.
+class SimulatedAssessment:
+    """One recommendation assessed on one resource.
 
     Attributes:
-        due: When the judgement changes to ``coming``; None when nothing is coming.
-        coming: The next judgement; None when the assessment is about to vanish.
-        pinned: The judgement that was set by hand, when it follows no rule.
         details: ``resourceDetails`` as the REST API shows them.
+        status: What Defender shows now; None before the first evaluation.
+        first: When it was first evaluated.
+        changed: When the status last changed.
+        due: When the status becomes ``coming``; None if no change is pending.
+        coming: The next status; None if the assessment is about to be removed.
+        pinned: The status that a test set by hand; it follows no rule.
     """
 
-    finding: AssessmentDefinition
+    definition: AssessmentDefinition
     resource_id: str
     details: Mapping[str, Any]
-    code: str = ""
-    cause: str = ""
-    description: str = ""
+    status: SimulatedStatus | None = None
     first: float = 0.0
     changed: float = 0.0
     due: float | None = None
-    coming: Verdict | None = None
-    pinned: Verdict | None = None
+    coming: SimulatedStatus | None = None
+    pinned: SimulatedStatus | None = None
     additional: Mapping[str, str] = attrs.field(factory=dict)
     risk: Mapping[str, Any] | None = None
 
     @property
     def id(self) -> str:
         """Its resource id."""
-        return f"{self.resource_id}/providers/Microsoft.Security/assessments/{self.finding.key}"
+        return f"{self.resource_id}/providers/Microsoft.Security/assessments/{self.definition.key}"
 
-    @property
-    def verdict(self) -> Verdict:
-        """What is shown now; its code is empty before the first judgement."""
-        return Verdict(code=self.code, cause=self.cause, description=self.description)
+    def render_status(self, clock: VirtualClock) -> dict[str, Any]:
+        """Returns the status as the REST API and Resource Graph show it, once there is one."""
+        shown = {} if self.status is None else attrs.asdict(self.status, filter=lambda _, value: value is not None)
+        shown["firstEvaluationDate"] = clock.timestamp(self.first)
+        shown["statusChangeDate"] = clock.timestamp(self.changed)
+        return shown
 
     def settle(self, now: float) -> bool:
-        """Let a coming judgement take effect when it is due. False when the assessment is gone."""
+        """Applies a pending change that is due; returns False if the assessment is removed by it."""
         if self.due is None or self.due > now:
             return True
         if self.coming is None:
             return False
-        first_time = not self.code
-        self.code, self.cause, self.description = self.coming.code, self.coming.cause, self.coming.description
+        self.first = self.due if self.status is None else self.first
         self.changed = self.due
-        self.first = self.due if first_time else self.first
+        self.status = self.coming
         self.due = self.coming = None
         return True
 
 
 class Assessor:
-    """Keeps an assessment for every finding on every resource."""
+    """Keeps the assessments of the tenant in step with its resources.
 
-    def __init__(self, store: Store, clock: VirtualClock, policies: Policies, lag: float) -> None:
+    Attributes:
+        definitions: The recommendations by assessment key.
+    """
+
+    def __init__(self, store: Store, clock: VirtualClock, policies: PolicyState, assessment_lag: float) -> None:
         self._store = store
         self._clock = clock
         self._policies = policies
-        self._looked = clock.now()
-        self.lag = lag
-        self.findings: dict[str, AssessmentDefinition] = {finding.key: finding for finding in shipped_findings()}
-        self._assessments: dict[tuple[str, str], Assessment] = {}
-        store.listen(self._changed)
+        self._assessment_lag = assessment_lag
+        self._exemptions_checked_at = clock.now()
+        self.definitions = {raw["key"]: AssessmentDefinition(**raw) for raw in facts("findings")}
+        self._assessments: dict[tuple[str, str], SimulatedAssessment] = {}
+        store.listen(self._on_change)
 
-    def add_finding(self, finding: AssessmentDefinition) -> None:
-        """Judge by one more recommendation from now on; what exists is judged at once."""
-        self.findings[finding.key] = finding
+    def add_definition(self, definition: AssessmentDefinition) -> None:
+        """Adds a recommendation and assesses every resource for it without delay."""
+        self.definitions[definition.key] = definition
         subjects = [resource.id for resource in self._store.resources()]
         subjects += [f"/subscriptions/{subscription_id}" for subscription_id in self._store.subscriptions]
         for subject in subjects:
-            self._settle_now(self._judge(subject, [finding]))
+            self._settle_now(self._assess(subject, [definition]))
 
-    def add(self, assessment: Assessment) -> None:
-        """Put an assessment there by hand."""
-        moment = self._clock.monotonic()
-        assessment.first = assessment.changed = moment
-        assessment.pinned = assessment.verdict
-        self._assessments[_place(assessment.finding.key, assessment.resource_id)] = assessment
-        self._schedule(assessment, assessment.pinned, self._now(), gone=False)
+    def add(self, assessment: SimulatedAssessment) -> None:
+        """Adds an assessment that a test sets by hand."""
+        assessment.first = assessment.changed = self._clock.monotonic()
+        assessment.pinned = assessment.status
+        self._assessments[_key(assessment.definition.key, assessment.resource_id)] = assessment
+        self._schedule(assessment, assessment.pinned, self._clock.now())
 
-    def find(self, finding_key: str, resource_id: str) -> Assessment:
-        """The assessment of a finding on a resource.
+    def find(self, key: str, resource_id: str) -> SimulatedAssessment:
+        """Returns the assessment of a recommendation on a resource.
 
         Raises:
-            KeyError: There is none.
+            KeyError: It does not exist.
         """
-        return self._assessments[_place(fold(finding_key), resource_id)]
+        return self._assessments[_key(fold(key), resource_id)]
 
-    def look_at(self, resource_id: str) -> None:
-        """Judge one resource (and what it is a part of) without any lag."""
-        self._settle_now(self._judge_all(resource_id))
+    def current(self) -> Iterator[SimulatedAssessment]:
+        """Yields every assessment that Defender shows now."""
+        self._end_exemptions()
+        now = self._clock.monotonic()
+        for key, assessment in list(self._assessments.items()):
+            if not assessment.settle(now):
+                del self._assessments[key]
+            elif assessment.status is not None:
+                yield assessment
 
-    def reconsider(self, scope: str) -> None:
-        """Judge again what an exemption at a scope may concern: it has just begun, or was taken back."""
-        self._reconsider(scope, self._now())
+    def assess_now(self, resource_id: str) -> None:
+        """Assesses a resource and its parents without delay."""
+        self._settle_now(self._assess_with_parents(resource_id))
 
-    def reconsider_now(self, scope: str) -> None:
-        """The same without any lag."""
-        self._settle_now(self._reconsider(scope, self._now()))
+    def reassess(self, scope: str, *, at_once: bool = False) -> None:
+        """Assesses again what an exemption at a scope may apply to, after the usual delay or at once."""
+        touched = self._reassess(scope, self._clock.now())
+        if at_once:
+            self._settle_now(touched)
 
-    def _now(self) -> _Moment:
-        return _Moment(seconds=self._clock.monotonic(), time=self._clock.now())
+    def _on_change(self, resource_id: str) -> None:
+        self._end_exemptions()
+        self._assess_with_parents(resource_id)
 
-    def _reconsider(self, scope: str, moment: _Moment) -> list[tuple[str, str]]:
+    def _assess_with_parents(self, resource_id: str) -> list[tuple[str, str]]:
+        subjects = [resource_id]
+        path = ids.path_of(resource_id)
+        while path is not None:
+            subjects.append(path.parent)
+            path = ids.path_of(path.parent)
+        if ids.subscription_of(resource_id):
+            subjects.append(f"/subscriptions/{ids.subscription_of(resource_id)}")
+        definitions = list(self.definitions.values())
+        return [key for subject in dict.fromkeys(subjects) for key in self._assess(subject, definitions)]
+
+    def _assess(self, subject: str, definitions: list[AssessmentDefinition]) -> list[tuple[str, str]]:
+        """Schedules the status that each recommendation gives a resource or subscription."""
+        resource = self._store.find(subject)
+        type_name = SUBSCRIPTION if _is_subscription(subject) else resource.type.name if resource else None
+        relevant = [d for d in definitions if d.assesses(type_name) or _key(d.key, subject) in self._assessments]
+        body = resource.render() if resource and relevant else {}
         touched = []
-        for place, assessment in list(self._assessments.items()):
+        for definition in relevant:
+            key = _key(definition.key, subject)
+            status = None
+            is_defined_here = (
+                not definition.subscriptions or fold(ids.subscription_of(subject)) in definition.subscriptions
+            )
+            if is_defined_here and definition.assesses(type_name):
+                status = self._evaluate(definition, body, subject)
+            assessment = self._assessments.get(key)
+            if assessment is None:
+                if status is None:
+                    continue
+                resource_id = resource.id if resource else subject
+                details = {"source": "Azure", "id": resource_id}
+                assessment = SimulatedAssessment(definition=definition, resource_id=resource_id, details=details)
+                self._assessments[key] = assessment
+            if assessment.pinned is not None and type_name is not None:
+                status = assessment.pinned
+            self._schedule(assessment, status, self._clock.now())
+            touched.append(key)
+        return touched
+
+    def _reassess(self, scope: str, time: datetime) -> list[tuple[str, str]]:
+        touched = []
+        for key, assessment in list(self._assessments.items()):
             subject = assessment.resource_id
-            if not self._store.covers(scope, subject) or not self._keep(place, assessment, moment.seconds):
+            if not self._store.covers(scope, subject):
                 continue
-            touched.append(place)
+            if not assessment.settle(self._clock.monotonic()):
+                del self._assessments[key]
+                continue
+            touched.append(key)
             resource = self._store.find(subject)
             if assessment.pinned is not None:
-                self._schedule(assessment, assessment.pinned, moment, gone=False)
+                self._schedule(assessment, assessment.pinned, time)
             elif resource is not None or _is_subscription(subject):
                 body = resource.render() if resource else {}
-                self._schedule(assessment, self._verdict(assessment.finding, body, subject), moment, gone=False)
+                self._schedule(assessment, self._evaluate(assessment.definition, body, subject), time)
         return touched
 
     def _end_exemptions(self) -> None:
-        """Notice the exemptions that have ended since the last look."""
-        now = self._now()
-        for ended, exemption in self._policies.ended(self._looked, now.time):
-            seconds = now.seconds - (now.time - ended).total_seconds()
-            self._reconsider(exemption.scope, _Moment(seconds=seconds, time=ended))
-        self._looked = now.time
+        """Assesses again what was covered by exemptions that have expired since the last call."""
+        now = self._clock.now()
+        for expired_at, exemption in self._policies.ended(self._exemptions_checked_at, now):
+            self._reassess(exemption.scope, expired_at)
+        self._exemptions_checked_at = now
 
-    def _settle_now(self, places: list[tuple[str, str]]) -> None:
-        now = self._clock.monotonic()
-        for place in places:
-            assessment = self._assessments[place]
-            if assessment.due is not None:
-                assessment.due = now
-                self._keep(place, assessment, now)
-
-    def current(self) -> Iterator[Assessment]:
-        """Every assessment as Defender shows it now."""
-        self._end_exemptions()
-        now = self._clock.monotonic()
-        for place, assessment in list(self._assessments.items()):
-            if self._keep(place, assessment, now) and assessment.code:
-                yield assessment
-
-    def _keep(self, place: tuple[str, str], assessment: Assessment, now: float) -> bool:
-        kept = assessment.settle(now)
-        if not kept:
-            del self._assessments[place]
-        return kept
-
-    def _changed(self, resource_id: str) -> None:
-        self._end_exemptions()
-        self._judge_all(resource_id)
-
-    def _judge_all(self, resource_id: str) -> list[tuple[str, str]]:
-        findings = list(self.findings.values())
-        return [place for subject in _subjects(resource_id) for place in self._judge(subject, findings)]
-
-    def _judge(self, subject: str, findings: list[AssessmentDefinition]) -> list[tuple[str, str]]:
-        resource = self._store.find(subject)
-        kind = SUBSCRIPTION if _is_subscription(subject) else resource.kind.name if resource else ""
-        folded, key = fold(kind), ids.key(subject)
-        concerned = [f for f in findings if fold(f.resource_type) == folded or (f.key, key) in self._assessments]
-        body = resource.render() if resource and concerned else {}
-        touched = []
-        for finding in concerned:
-            place = (finding.key, key)
-            verdict = None
-            here = not finding.subscriptions or fold(ids.subscription_of(subject)) in finding.subscriptions
-            if here and fold(finding.resource_type) == folded:
-                verdict = self._verdict(finding, body, subject)
-            if verdict is None and place not in self._assessments:
-                continue
-            known = self._assessments.setdefault(place, self._fresh(finding, resource.id if resource else subject))
-            self._schedule(known, verdict, self._now(), gone=not kind)
-            touched.append(place)
-        return touched
-
-    def _verdict(self, finding: AssessmentDefinition, body: Mapping[str, Any], subject: str) -> Verdict | None:
-        if finding.rule is None:
+    def _evaluate(
+        self, definition: AssessmentDefinition, body: Mapping[str, Any], subject: str
+    ) -> SimulatedStatus | None:
+        if definition.rule is None:
             return None
-        if finding.applies is not None and not holds(finding.applies, body, subject, self._store):
+        if definition.applies is not None and not holds(definition.applies, body, subject, self._store):
             return None
-        return _GOOD if holds(finding.rule, body, subject, self._store) else _BAD
+        return SimulatedStatus(code=HEALTHY if holds(definition.rule, body, subject, self._store) else UNHEALTHY)
 
-    def _fresh(self, finding: AssessmentDefinition, resource_id: str) -> Assessment:
-        return Assessment(finding=finding, resource_id=resource_id, details={"source": "Azure", "id": resource_id})
-
-    def _schedule(self, assessment: Assessment, verdict: Verdict | None, moment: _Moment, *, gone: bool) -> None:
-        if assessment.pinned is not None and not gone:
-            verdict = assessment.pinned
-        if verdict is not None:
-            verdict = self._exempted(assessment, moment.time) or verdict
-        if assessment.verdict == verdict:
+    def _schedule(self, assessment: SimulatedAssessment, status: SimulatedStatus | None, time: datetime) -> None:
+        """Lets a status take effect after the usual delay from a moment; None removes the assessment."""
+        definition = assessment.definition
+        if status is not None and self._policies.exemptions and not definition.subscriptions:
+            reference = reference_of(definition.metadata)
+            exemption = self._policies.exemption_of(reference, assessment.resource_id, time)
+            if exemption is not None:
+                status = SimulatedStatus(code=NOT_APPLICABLE, cause="Exempt", description=exemption.description or None)
+        if assessment.status == status:
             assessment.due = assessment.coming = None
             return
         if assessment.due is None:
-            assessment.due = moment.seconds + self.lag
-        assessment.coming = verdict
+            elapsed = (self._clock.now() - time).total_seconds()
+            assessment.due = self._clock.monotonic() - elapsed + self._assessment_lag
+        assessment.coming = status
 
-    def _exempted(self, assessment: Assessment, time: datetime) -> Verdict | None:
-        finding = assessment.finding
-        if not self._policies.exemptions or finding.subscriptions:
-            return None
-        found = self._policies.exemption_of(reference_of(finding.metadata), assessment.resource_id, time)
-        return None if found is None else Verdict(code=NOT_APPLICABLE, cause="Exempt", description=found.description)
+    def _settle_now(self, keys: list[tuple[str, str]]) -> None:
+        now = self._clock.monotonic()
+        for key in keys:
+            assessment = self._assessments[key]
+            if assessment.due is not None:
+                assessment.due = now
+                if not assessment.settle(now):
+                    del self._assessments[key]
 
 
 def _is_subscription(subject: str) -> bool:
     return subject.count("/") == 2  # /subscriptions/{id}
 
 
-def _place(finding_key: str, resource_id: str) -> tuple[str, str]:
-    return finding_key, ids.key(resource_id)
-
-
-def _subjects(resource_id: str) -> list[str]:
-    """The resource and all that it is a part of: its parents, what it extends, its subscription."""
-    found = [resource_id]
-    target = ids.target_of(resource_id)
-    while target is not None:
-        found.append(target.parent)
-        target = ids.target_of(target.parent)
-    subscription = ids.subscription_of(resource_id)
-    if subscription:
-        found.append(f"/subscriptions/{subscription}")
-    return list(dict.fromkeys(found))
+def _key(assessment_key: str, resource_id: str) -> tuple[str, str]:
+    return assessment_key, ids.key(resource_id)

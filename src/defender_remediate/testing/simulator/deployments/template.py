@@ -126,10 +126,10 @@ def _parameters(template: Mapping[str, Any], given: Mapping[str, Any], scope: Te
 
 
 def _check_parameter(name: str, rules: Mapping[str, Any], value: Any) -> None:
-    kinds = _TYPES.get(fold(str(rules.get("type", ""))))
-    if kinds is None:
+    types = _TYPES.get(fold(str(rules.get("type", ""))))
+    if types is None:
         raise TemplateError(f"the parameter '{name}' has the unknown type '{rules.get('type')}'")
-    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
         raise TemplateError(f"template parameter '{name}' was provided an invalid value: expected '{rules['type']}'")
     if "allowedValues" in rules and value not in rules["allowedValues"]:
         raise TemplateError(f"the provided value for the template parameter '{name}' is not valid")
@@ -167,7 +167,7 @@ def _resource(raw: Mapping[str, Any], scope: TemplateScope, parent: Described | 
         resource_id = f"{parent.id}/{type_name}/{names[0]}"
     else:
         resource_id = f"{_base(raw, scope)}/providers/{join_resource_id(type_name, names)}"
-    target = ids.target_of(resource_id)
+    target = ids.path_of(resource_id)
     if target is None or target.is_collection:
         raise TemplateError(f"'{resource_id}' is not the id of a resource")
     body = {name: evaluate(raw[name], scope) for name in _BODY if name in raw}

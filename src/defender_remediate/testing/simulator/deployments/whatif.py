@@ -8,17 +8,17 @@ from typing import Any
 from defender_remediate.testing.simulator.arm.writes import put
 from defender_remediate.testing.simulator.deployments.template import Described
 from defender_remediate.testing.simulator.state import ids
-from defender_remediate.testing.simulator.state.tenant import World
-from defender_remediate.testing.simulator.state.types import Kind
+from defender_remediate.testing.simulator.state.tenant import Tenant
+from defender_remediate.testing.simulator.state.types import ResourceType
 
 
 def changes(
-    world: World, base: str, described: list[tuple[Described, Kind]], *, ids_only: bool
+    tenant: Tenant, base: str, described: list[tuple[Described, ResourceType]], *, ids_only: bool
 ) -> list[dict[str, Any]]:
     """The ``changes`` of a what-if result.
 
     Args:
-        world: The tenant.
+        tenant: The tenant.
         base: The scope of the deployment; what is in it and not in the template shows as Ignore.
         described: What the template describes.
         ids_only: Leave out what changes and show only that it does.
@@ -26,10 +26,10 @@ def changes(
     Raises:
         ArmError: A body is not one that its type takes.
     """
-    found = [_change(world, resource, kind) for resource, kind in described]
+    found = [_change(tenant, resource, resource_type) for resource, resource_type in described]
     named = {ids.key(str(change["resourceId"])) for change in found}
-    for resource in world.store.resources(base) if ids.group_of(base) else ():
-        if resource.kind.tracked and ids.key(resource.id) not in named:
+    for resource in tenant.store.resources(base) if ids.group_of(base) else ():
+        if resource.type.tracked and ids.key(resource.id) not in named:
             shown = resource.render()
             found.append({"resourceId": resource.id, "changeType": "Ignore", "before": shown, "after": shown})
     if ids_only:
@@ -37,15 +37,15 @@ def changes(
     return found
 
 
-def _change(world: World, resource: Described, kind: Kind) -> dict[str, Any]:
-    there = world.store.find(resource.id)
+def _change(tenant: Tenant, resource: Described, resource_type: ResourceType) -> dict[str, Any]:
+    there = tenant.store.find(resource.id)
     before = there.render() if there else None
     after = {
         "apiVersion": resource.api_version,
         "id": resource.id,
         "name": ids.segments(resource.id)[-1],
-        "type": kind.name,
-        **put(kind, before, resource.body),
+        "type": resource_type.name,
+        **put(resource_type, before, resource.body),
     }
     if there is None or before is None:
         return {"resourceId": resource.id, "changeType": "Create", "after": after}
@@ -90,6 +90,6 @@ def _items(old: list[Any], new: list[Any]) -> Iterator[dict[str, Any]]:
 
 
 def _difference(path: str, old: Any, new: Any) -> dict[str, Any]:
-    kind = "Create" if old is None else "Delete" if new is None else "Modify"
-    found = {"path": path, "propertyChangeType": kind, "before": old, "after": new}
+    resource_type = "Create" if old is None else "Delete" if new is None else "Modify"
+    found = {"path": path, "propertyChangeType": resource_type, "before": old, "after": new}
     return {name: value for name, value in found.items() if value is not None}

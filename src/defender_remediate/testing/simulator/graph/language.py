@@ -164,7 +164,7 @@ class _Parser:
         return tuple(found)
 
     def _column(self) -> tuple[str, Any]:
-        if self._kind() == "word" and self._peek(1) == "=":
+        if self._resource_type() == "word" and self._peek(1) == "=":
             name = self._word("a name")
             self._need("=")
             return name, self._or()
@@ -186,7 +186,7 @@ class _Parser:
         return expression, True  # descending unless told otherwise
 
     def _limit(self) -> Stage:
-        if self._kind() != "number":
+        if self._resource_type() != "number":
             raise QueryError("expected a number of rows")
         return Stage("take", (int(float(self._next())),))
 
@@ -231,7 +231,7 @@ class _Parser:
         return Apply(operator, (left, self._primary()))
 
     def _primary(self) -> Any:
-        kind = self._kind()
+        kind = self._resource_type()
         if self._take("("):
             inner = self._or()
             self._need(")")
@@ -264,16 +264,16 @@ class _Parser:
             if self._next() == ".":
                 found.append(self._word("a member"))
                 continue
-            if self._kind() not in ("string", "number"):
+            if self._resource_type() not in ("string", "number"):
                 raise QueryError("expected a member in brackets")
-            found.append(int(self._next()) if self._kind() == "number" else _string(self._next()))
+            found.append(int(self._next()) if self._resource_type() == "number" else _string(self._next()))
             self._need("]")
         return found
 
     def _peek(self, ahead: int = 0) -> str | None:
         return self._tokens[self._at + ahead][1] if self._at + ahead < len(self._tokens) else None
 
-    def _kind(self) -> str:
+    def _resource_type(self) -> str:
         return self._tokens[self._at][0] if self._at < len(self._tokens) else ""
 
     def _next(self) -> str:
@@ -282,7 +282,7 @@ class _Parser:
         return token
 
     def _take(self, word: str) -> bool:
-        if fold(self._peek() or "") != word or self._kind() == "string":
+        if fold(self._peek() or "") != word or self._resource_type() == "string":
             return False
         self._at += 1
         return True
@@ -292,7 +292,7 @@ class _Parser:
             raise QueryError(f"expected {word!r}, got {self._peek()!r}")
 
     def _word(self, what: str) -> str:
-        if self._kind() != "word":
+        if self._resource_type() != "word":
             raise QueryError(f"expected {what}, got {self._peek()!r}")
         return self._next()
 

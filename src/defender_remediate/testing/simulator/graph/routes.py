@@ -15,34 +15,34 @@ from defender_remediate.testing.simulator.arm.routing import Route, json_body
 from defender_remediate.testing.simulator.graph.evaluate import run
 from defender_remediate.testing.simulator.graph.language import Query, QueryError, parse
 from defender_remediate.testing.simulator.graph.tables import COLUMNS, TABLES, rows
-from defender_remediate.testing.simulator.state.tenant import World
-from defender_remediate.testing.simulator.transport.exchange import Answer, ArmError, Call
+from defender_remediate.testing.simulator.state.tenant import Tenant
+from defender_remediate.testing.simulator.transport.exchange import ArmError, Call, Reply
 
 _MEMBERS = frozenset({"query", "subscriptions", "managementGroups", "options", "facets"})
 _OPTIONS = frozenset({"$top", "$skip", "$skipToken", "resultFormat", "allowPartialScopes", "authorizationScopeFilter"})
 _LIMIT = 1000
 
 
-def _resources(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
+def _resources(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     del holes
-    headers = _quota(world)
+    headers = _quota(tenant)
     body = json_body(call)
     options = body.get("options") or {}
     strangers = sorted((set(body) - _MEMBERS) | (set(options) - _OPTIONS))
     if strangers:
-        raise bad_request(world, "InvalidRequestContent", f"Unknown member '{strangers[0]}'.")
+        raise bad_request(tenant, "InvalidRequestContent", f"Unknown member '{strangers[0]}'.")
     try:
         query = parse(str(body.get("query") or ""))
         if query.table not in TABLES:
             raise QueryError(f"Table {query.table} is invalid or not supported here", code="DisallowedLogicalTableName")
-        found = run(query, rows(world, query.table, _subscriptions(world, body)), COLUMNS)
+        found = run(query, rows(tenant, query.table, _subscriptions(tenant, body)), COLUMNS)
     except QueryError as error:
-        raise bad_request(world, error.code, str(error)) from None
-    return Answer.json(_page(world, body, options, query, found), headers=headers)
+        raise bad_request(tenant, error.code, str(error)) from None
+    return Reply.json(_page(tenant, body, options, query, found), headers=headers)
 
 
-def _quota(world: World) -> dict[str, str]:
-    remaining, resets = world.graph_quota.take(world.clock.monotonic())
+def _quota(tenant: Tenant) -> dict[str, str]:
+    remaining, resets = tenant.graph_quota.take(tenant.clock.monotonic())
     headers = {
         "x-ms-user-quota-remaining": str(max(0, remaining)),
         "x-ms-user-quota-resets-after": f"00:00:{int(resets):02}",
@@ -57,13 +57,13 @@ def _quota(world: World) -> dict[str, str]:
             "RateLimiting",
             headers={**headers, "Retry-After": str(int(resets))},
             more={"details": [detail]},
-            timestamp=world.timestamp(),
-            correlation=world.new_id(),
+            timestamp=tenant.clock.timestamp(),
+            correlation=tenant.new_id(),
         )
     return headers
 
 
-def bad_request(world: World, code: str, message: str) -> ArmError:
+def bad_request(tenant: Tenant, code: str, message: str) -> ArmError:
     """400 BadRequest; what is wrong is in its details."""
     first = {
         "code": "InvalidQuery",
@@ -74,36 +74,36 @@ def bad_request(world: World, code: str, message: str) -> ArmError:
     return refusal(
         "GraphBadRequest",
         more={"details": details},
-        timestamp=world.timestamp(),
-        correlation=world.new_id(),
+        timestamp=tenant.clock.timestamp(),
+        correlation=tenant.new_id(),
     )
 
 
-def _subscriptions(world: World, body: Mapping[str, Any]) -> frozenset[str]:
-    known = frozenset(world.store.subscriptions)
+def _subscriptions(tenant: Tenant, body: Mapping[str, Any]) -> frozenset[str]:
+    known = frozenset(tenant.store.subscriptions)
     named = body.get("subscriptions") or []
     groups = body.get("managementGroups") or []
     if not named and not groups:
         return known
     wanted = {fold(str(name)) for name in named}
     for name in groups:
-        group = world.store.management_groups.get(fold(str(name)))
+        group = tenant.store.management_groups.get(fold(str(name)))
         wanted.update(group["subscriptions"] if group else ())
     if not wanted & known:
-        raise bad_request(world, "NoValidSubscriptionsInQueryRequest", "No valid subscription in the request.")
+        raise bad_request(tenant, "NoValidSubscriptionsInQueryRequest", "No valid subscription in the request.")
     return frozenset(wanted & known)
 
 
 def _page(
-    world: World, body: Mapping[str, Any], options: Mapping[str, Any], query: Query, found: list[dict[str, Any]]
+    tenant: Tenant, body: Mapping[str, Any], options: Mapping[str, Any], query: Query, found: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    size = int(options.get("$top") or world.graph_page_size)
+    size = int(options.get("$top") or tenant.graph_page_size)
     if not 1 <= size <= _LIMIT:
-        raise bad_request(world, "InvalidPagingOptions", f"$top is {size}, not 1 to {_LIMIT}.")
+        raise bad_request(tenant, "InvalidPagingOptions", f"$top is {size}, not 1 to {_LIMIT}.")
     limited = any(stage.verb == "take" for stage in query.stages)
     # Without the id Azure cannot say where a page ended, so there is no second page.
     pageable = not limited and all("id" in row for row in found)
-    start = _start(world, body, options)
+    start = _start(tenant, body, options)
     page = found[start : start + size]
     more = start + size < len(found)
     shown: dict[str, Any] = {
@@ -120,8 +120,8 @@ def _page(
 
 def _table(page: list[dict[str, Any]]) -> dict[str, Any]:
     names = list(page[0]) if page else []
-    kinds = {str: "string", int: "integer", bool: "boolean"}
-    columns = [{"name": name, "type": kinds.get(type(page[0][name]), "object")} for name in names]
+    types = {str: "string", int: "integer", bool: "boolean"}
+    columns = [{"name": name, "type": types.get(type(page[0][name]), "object")} for name in names]
     return {"columns": columns, "rows": [[row[name] for name in names] for row in page]}
 
 
@@ -134,7 +134,7 @@ def _token(body: Mapping[str, Any], start: int) -> str:
     return base64.b64encode(json.dumps({"of": _print(body), "from": start}).encode()).decode()
 
 
-def _start(world: World, body: Mapping[str, Any], options: Mapping[str, Any]) -> int:
+def _start(tenant: Tenant, body: Mapping[str, Any], options: Mapping[str, Any]) -> int:
     token = options.get("$skipToken")
     if not token:
         return int(options.get("$skip") or 0)
@@ -144,7 +144,7 @@ def _start(world: World, body: Mapping[str, Any], options: Mapping[str, Any]) ->
             return int(content["from"])
     except (ValueError, KeyError, TypeError, binascii.Error):
         pass
-    raise bad_request(world, "InvalidSkipToken", "The $skipToken does not belong to this query and these scopes.")
+    raise bad_request(tenant, "InvalidSkipToken", "The $skipToken does not belong to this query and these scopes.")
 
 
 ROUTES = (

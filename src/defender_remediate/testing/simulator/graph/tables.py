@@ -9,10 +9,10 @@ from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.defender.plans import PRICINGS
 from defender_remediate.testing.simulator.defender.routes import is_on, portal_link
 from defender_remediate.testing.simulator.defender.scores import control_scores, overall
-from defender_remediate.testing.simulator.defender.state import Assessment
+from defender_remediate.testing.simulator.defender.state import SimulatedAssessment
 from defender_remediate.testing.simulator.state import ids
-from defender_remediate.testing.simulator.state.store import DELETED, TENANT
-from defender_remediate.testing.simulator.state.tenant import World
+from defender_remediate.testing.simulator.state.store import DELETED, TENANT_ID
+from defender_remediate.testing.simulator.state.tenant import Tenant
 
 COLUMNS = frozenset(
     [
@@ -37,19 +37,19 @@ COLUMNS = frozenset(
 TABLES = ("resources", "securityresources")
 
 
-def rows(world: World, table: str, subscriptions: frozenset[str]) -> list[dict[str, Any]]:
+def rows(tenant: Tenant, table: str, subscriptions: frozenset[str]) -> list[dict[str, Any]]:
     """The rows of a table that the subscriptions hold and the caller may read."""
-    every = world.store.subscriptions
+    every = tenant.store.subscriptions
     subscriptions = frozenset(s for s in subscriptions if every[s].state != DELETED)
     if table == "resources":
-        found = _resources(world)
+        found = _resources(tenant)
     else:
-        subscriptions = frozenset(s for s in subscriptions if is_on(world, s))
-        found = _security(world, subscriptions)
+        subscriptions = frozenset(s for s in subscriptions if is_on(tenant, s))
+        found = _security(tenant, subscriptions)
     shown = [row for row in found if fold(str(row["subscriptionId"])) in subscriptions]
-    if world.access.unlimited:
+    if tenant.access.unlimited:
         return shown
-    return [row for row in shown if world.access.may_look(f"{row['type']}/read", row["id"])]
+    return [row for row in shown if tenant.access.may_look(f"{row['type']}/read", row["id"])]
 
 
 def _row(resource_id: str, name: str, type_name: str, properties: Any, **more: Any) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def _row(resource_id: str, name: str, type_name: str, properties: Any, **more: A
         id=resource_id,
         name=name,
         type=type_name.lower(),
-        tenantId=TENANT,
+        tenantId=TENANT_ID,
         kind="",
         location="",
         resourceGroup=ids.group_of(resource_id).lower(),
@@ -70,44 +70,35 @@ def _row(resource_id: str, name: str, type_name: str, properties: Any, **more: A
     return row
 
 
-def _resources(world: World) -> Iterator[dict[str, Any]]:
-    for resource in world.store.resources():
-        if resource.kind.tracked and ids.group_of(resource.id):
+def _resources(tenant: Tenant) -> Iterator[dict[str, Any]]:
+    for resource in tenant.store.resources():
+        if resource.type.tracked and ids.group_of(resource.id):
             shown = resource.render()
             more = {name: shown.get(name) for name in ("kind", "location", "sku", "plan", "tags", "identity", "zones")}
-            yield _row(resource.id, resource.name, resource.kind.name, shown["properties"], **more)
+            yield _row(resource.id, resource.name, resource.type.name, shown["properties"], **more)
 
 
-def _security(world: World, subscriptions: frozenset[str]) -> Iterator[dict[str, Any]]:
-    for assessment in world.assessor.current():
-        name = assessment.finding.key
-        yield _row(assessment.id, name, "microsoft.security/assessments", assessment_properties(world, assessment))
-    for resource in world.store.resources():
-        if resource.kind.name == PRICINGS:
+def _security(tenant: Tenant, subscriptions: frozenset[str]) -> Iterator[dict[str, Any]]:
+    for assessment in tenant.assessor.current():
+        name = assessment.definition.key
+        yield _row(assessment.id, name, "microsoft.security/assessments", assessment_properties(tenant, assessment))
+    for resource in tenant.store.resources():
+        if resource.type.name == PRICINGS:
             yield _row(resource.id, resource.name, PRICINGS, resource.render()["properties"])
-    for subscription in world.store.subscriptions:
+    for subscription in tenant.store.subscriptions:
         if subscription not in subscriptions:
             continue
-        score = overall(world, subscription)
+        score = overall(tenant, subscription)
         properties = {**score["properties"], "environment": "Azure"}
         yield _row(score["id"], score["name"], score["type"], properties)
-        for control in control_scores(world, subscription, expand=True):
+        for control in control_scores(tenant, subscription, expand=True):
             yield _row(control["id"], control["name"], control["type"], control["properties"])
 
 
-def assessment_properties(world: World, assessment: Assessment) -> dict[str, Any]:
+def assessment_properties(tenant: Tenant, assessment: SimulatedAssessment) -> dict[str, Any]:
     """An assessment in the casing of this table: PascalCase details, metadata inside, a link without a scheme."""
-    status: dict[str, Any] = {
-        "code": assessment.code,
-        "firstEvaluationDate": world.timestamp(assessment.first),
-        "statusChangeDate": world.timestamp(assessment.changed),
-    }
-    if assessment.cause:
-        status["cause"] = assessment.cause
-    if assessment.description:
-        status["description"] = assessment.description
     details = {name[:1].upper() + name[1:]: item for name, item in assessment.details.items()}
-    target = ids.target_of(assessment.resource_id)
+    target = ids.path_of(assessment.resource_id)
     if details["Source"] == "Azure":
         details["ResourceType"] = (target.types[-1] if target else "subscription").lower()
         details["ResourceProvider"] = (target.namespace if target else "microsoft.resources").lower()
@@ -116,11 +107,11 @@ def assessment_properties(world: World, assessment: Assessment) -> dict[str, Any
         details["AzureResourceId"] = assessment.resource_id
         details["ConnectorId"] = assessment.resource_id.partition("/securityEntityData/")[0]
     properties: dict[str, Any] = {
-        "displayName": assessment.finding.metadata["displayName"],
+        "displayName": assessment.definition.metadata["displayName"],
         "resourceDetails": details,
-        "status": status,
+        "status": assessment.render_status(tenant.clock),
         "links": {"azurePortal": portal_link(assessment)},
-        "metadata": dict(assessment.finding.metadata),
+        "metadata": dict(assessment.definition.metadata),
         "additionalData": dict(assessment.additional),
     }
     if assessment.risk is not None:

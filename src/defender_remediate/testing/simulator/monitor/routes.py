@@ -14,9 +14,9 @@ from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import Route
 from defender_remediate.testing.simulator.monitor.state import RETENTION
 from defender_remediate.testing.simulator.state import ids
-from defender_remediate.testing.simulator.state.store import TENANT
-from defender_remediate.testing.simulator.state.tenant import World
-from defender_remediate.testing.simulator.transport.exchange import Answer, Call
+from defender_remediate.testing.simulator.state.store import TENANT_ID
+from defender_remediate.testing.simulator.state.tenant import Tenant
+from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
 _PAGE = 200
 _CLAUSE = re.compile(r"(\w+)\s+(ge|le|eq)\s+'([^']*)'\Z", re.IGNORECASE)
@@ -65,23 +65,23 @@ class _Filter:
         return not self.name or _TESTS[self.name](event, self.value)
 
 
-def _list_events(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
-    world.store.subscription(holes["subscription"])
-    wanted = _filter(world, call.query.get("$filter", ""))
+def _list_events(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    tenant.store.subscription(holes["subscription"])
+    wanted = _filter(tenant, call.query.get("$filter", ""))
     members = [name for name in call.query.get("$select", "").replace(" ", "").split(",") if name]
     unknown = [name for name in members if name not in _SELECTABLE]
     if unknown:
         raise refusal("InvalidSelect", name=unknown[0])
     found = []
-    for record in world.activity.visible():
-        event = world.activity.render(record, TENANT)
+    for record in tenant.activity.visible():
+        event = tenant.activity.render(record, TENANT_ID)
         here = fold(event["subscriptionId"]) == fold(holes["subscription"])
-        if here and wanted.takes(event, world.clock.at(record.moment)):
+        if here and wanted.takes(event, tenant.clock.at(record.moment)):
             found.append({name: event[name] for name in members} if members else event)
-    return world.page(call, found, size=_PAGE)
+    return tenant.page(call, found, size=_PAGE)
 
 
-def _filter(world: World, text: str) -> _Filter:
+def _filter(tenant: Tenant, text: str) -> _Filter:
     if not text.strip():
         raise refusal("ActivityFilter", problem="$filter is required")
     bounds: dict[str, datetime] = {}
@@ -99,7 +99,7 @@ def _filter(world: World, text: str) -> _Filter:
             raise refusal("ActivityFilter", problem=f"'{clause}' is not allowed here")
     if set(bounds) != {"ge", "le"}:
         raise refusal("ActivityFilter", problem="eventTimestamp needs a start and an end")
-    if (world.clock.now() - bounds["ge"]).total_seconds() > RETENTION + 60:
+    if (tenant.clock.now() - bounds["ge"]).total_seconds() > RETENTION + 60:
         raise refusal("ActivityFilter", problem="the start time can not be more than 90 days in the past")
     name, value = extra or ("", "")
     return _Filter(since=bounds["ge"], until=bounds["le"], name=name, value=value)

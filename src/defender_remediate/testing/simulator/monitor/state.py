@@ -15,7 +15,7 @@ STARTED, ACCEPTED, SUCCEEDED, FAILED = "Started", "Accepted", "Succeeded", "Fail
 
 
 @attrs.frozen(kw_only=True)
-class Operation:
+class LoggedOperation:
     """What the records of one write share.
 
     Attributes:
@@ -43,7 +43,7 @@ class Record:
         sub_status: Such as ``Created``; empty while the operation runs.
     """
 
-    operation: Operation
+    operation: LoggedOperation
     id: str
     moment: float
     visible: float
@@ -52,22 +52,24 @@ class Record:
     properties: Mapping[str, str]
 
 
-class ActivityLog:
+class ActivityRecords:
     """Keeps every record of the tenant."""
 
-    def __init__(self, clock: VirtualClock, ingestion: float) -> None:
+    def __init__(self, clock: VirtualClock, activity_delay: float) -> None:
         self._clock = clock
-        self.ingestion = ingestion
+        self.activity_delay = activity_delay
         self._records: list[Record] = []
 
-    def add(self, operation: Operation, status: str, *, record_id: str, sub_status: str = "", moment: float) -> None:
+    def add(
+        self, operation: LoggedOperation, status: str, *, record_id: str, sub_status: str = "", moment: float
+    ) -> None:
         """Write a record."""
         self._records.append(
             Record(
                 operation=operation,
                 id=record_id,
                 moment=moment,
-                visible=moment + self.ingestion,
+                visible=moment + self.activity_delay,
                 status=status,
                 sub_status=sub_status,
                 properties={"eventCategory": "Administrative", **({"statusCode": sub_status} if sub_status else {})},
@@ -85,7 +87,7 @@ class ActivityLog:
     def render(self, record: Record, tenant: str) -> dict[str, Any]:
         """A record as the API shows it."""
         operation = record.operation
-        target = ids.target_of(operation.resource_id)
+        target = ids.path_of(operation.resource_id)
         namespace = target.namespace if target else "Microsoft.Resources"
         kind = target.type if target else "Microsoft.Resources/subscriptions"
         moment = self._clock.at(record.moment)

@@ -9,23 +9,23 @@ from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import Route, json_body, unknown_route
 from defender_remediate.testing.simulator.authorization.routes import scope_of
-from defender_remediate.testing.simulator.policy.state import Restriction
+from defender_remediate.testing.simulator.policy.state import DenyPolicy
 from defender_remediate.testing.simulator.state import ids
-from defender_remediate.testing.simulator.state.tenant import World
-from defender_remediate.testing.simulator.transport.exchange import Answer, Call
+from defender_remediate.testing.simulator.state.tenant import Tenant
+from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
 _TYPE = "Microsoft.PolicyInsights/checkPolicyRestrictions"
 _MEMBERS = frozenset({"resourceDetails", "pendingFields", "includeAuditEffect"})
 _WORDS = {"deny": "Deny", "audit": "Audit"}
 
 
-def _check(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
-    scope = scope_of(world, holes)
-    if not ids.subscription_of(scope) or ids.target_of(scope) is not None:
+def _check(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    scope = scope_of(tenant, holes)
+    if not ids.subscription_of(scope) or ids.path_of(scope) is not None:
         # Azure takes a subscription or a group; at a management group it takes other bodies, which are not here.
         raise unknown_route(call)
     # The action is a read, so that locks and disabled subscriptions do not matter; the POST costs a write token.
-    world.access.check_read(f"{_TYPE}/read", scope)
+    tenant.access.check_read(f"{_TYPE}/read", scope)
     body = json_body(call)
     strangers = sorted(set(body) - _MEMBERS)
     details = body.get("resourceDetails")
@@ -37,13 +37,13 @@ def _check(world: World, call: Call, holes: Mapping[str, str]) -> Answer:
     content = details["resourceContent"]
     effects = ("deny", "audit") if body.get("includeAuditEffect") else ("deny",)
     place = _place(str(details.get("scope") or scope), content)
-    return Answer.json(
+    return Reply.json(
         {
-            "fieldRestrictions": _fields(world, place, content, body.get("pendingFields") or [], effects),
+            "fieldRestrictions": _fields(tenant, place, content, body.get("pendingFields") or [], effects),
             "contentEvaluationResult": {
                 "policyEvaluations": [
                     _evaluation(found, content)
-                    for found in world.policies.objections(place, str(content.get("type", "")), content, effects)
+                    for found in tenant.policies.objections(place, str(content.get("type", "")), content, effects)
                 ]
             },
         }
@@ -59,7 +59,7 @@ def _place(scope: str, content: Mapping[str, Any]) -> str:
     return f"{scope}/providers/{namespace}/" + "/".join(f"{t}/{n}" for t, n in zip(types, names, strict=True))
 
 
-def _evaluation(found: Restriction, content: Mapping[str, Any]) -> dict[str, Any]:
+def _evaluation(found: DenyPolicy, content: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "policyInfo": _info(found),
         "evaluationResult": "NonCompliant",
@@ -68,20 +68,20 @@ def _evaluation(found: Restriction, content: Mapping[str, Any]) -> dict[str, Any
     }
 
 
-def _info(found: Restriction) -> dict[str, str]:
+def _info(found: DenyPolicy) -> dict[str, str]:
     return {"policyDefinitionId": found.assignment.definition_id, "policyAssignmentId": found.assignment.id}
 
 
 def _fields(
-    world: World, place: str, content: Mapping[str, Any], pending: list[Any], effects: tuple[str, ...]
+    tenant: Tenant, place: str, content: Mapping[str, Any], pending: list[Any], effects: tuple[str, ...]
 ) -> list[dict[str, Any]]:
     """What policies say to the values that are still open; only those fields that were asked about."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for restriction in world.policies.restrictions:
-        if restriction.effect not in effects or not world.policies.in_force(restriction.assignment, place):
+    for restriction in tenant.policies.deny_policies:
+        if restriction.effect not in effects or not tenant.policies.in_force(restriction.assignment, place):
             continue
-        wanted = fold(restriction.resource_type)
-        if not restriction.path or (wanted and wanted != fold(str(content.get("type", "")))):
+        of_type = restriction.resource_type
+        if restriction.path is None or (of_type and fold(of_type) != fold(str(content.get("type", "")))):
             continue
         for field in pending:
             values = _against(restriction, field)
@@ -93,7 +93,7 @@ def _fields(
     return [{"field": name, "restrictions": entries} for name, entries in found.items()]
 
 
-def _against(restriction: Restriction, field: Mapping[str, Any]) -> list[str]:
+def _against(restriction: DenyPolicy, field: Mapping[str, Any]) -> list[str]:
     """The values of a pending field that a policy is against; one that has no values could take any."""
     name, asked = fold(restriction.field), fold(str(field.get("field", "")))
     if name != asked and not name.startswith(f"{asked}."):

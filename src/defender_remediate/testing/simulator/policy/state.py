@@ -20,12 +20,12 @@ from defender_remediate.testing.simulator.transport.exchange import ArmError
 AUTHORIZATION = "/providers/Microsoft.Authorization"
 BENCHMARK = f"{AUTHORIZATION}/policySetDefinitions/1f3afdf9-d0c9-4c3d-847f-89da613e70a8"
 """The id of the initiative behind Defender's recommendations: the Microsoft cloud security benchmark."""
-DEFAULT = "Default"
+ENFORCED = "Default"
 _FIELDS = ("name", "fullname", "kind", "type", "location", "id", "tags", "identity")
 
 
 @attrs.frozen(kw_only=True)
-class Assignment:
+class PolicyAssignment:
     """A policy, or an initiative, assigned to a scope."""
 
     scope: str
@@ -34,7 +34,7 @@ class Assignment:
     display_name: str = ""
     not_scopes: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = attrs.field(factory=dict)
-    enforcement: str = DEFAULT
+    enforcement: str = ENFORCED
 
     @property
     def id(self) -> str:
@@ -70,34 +70,34 @@ class Assignment:
 
 
 @attrs.frozen(kw_only=True)
-class Restriction:
+class DenyPolicy:
     """An assigned policy of somebody's own that looks at one value.
 
     Attributes:
-        resource_type: The type it looks at; empty for every type.
-        path: The dotted path it looks at; empty for every body.
+        resource_type: The type that it evaluates; None for every type.
+        path: The dotted path of the value; None for every body.
         equals: The value that it is against.
         effect: ``deny`` or ``audit``.
     """
 
-    assignment: Assignment
-    resource_type: str = ""
-    path: str = ""
+    assignment: PolicyAssignment
+    resource_type: str | None = None
+    path: str | None = None
     equals: Any = None
     effect: str = "deny"
 
     @property
     def field(self) -> str:
         """What a policy calls the value: an alias of the type, or a name that every resource has."""
-        if not self.path or not self.resource_type or fold(self.path.split(".")[0]) in _FIELDS:
+        if self.path is None or self.resource_type is None or fold(self.path.split(".")[0]) in _FIELDS:
             return self.path or "type"
         return f"{self.resource_type}/{self.path.removeprefix('properties.')}"
 
     def objects(self, kind: str, body: Mapping[str, Any]) -> bool:
         """Whether it is against a body of a type."""
-        if self.resource_type and fold(self.resource_type) != fold(kind):
+        if self.resource_type is not None and fold(self.resource_type) != fold(kind):
             return False
-        return not self.path or _same(value_at(body, self.path), self.equals)
+        return self.path is None or _same(value_at(body, self.path), self.equals)
 
     def expression(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """What it found, as policies report it."""
@@ -106,18 +106,18 @@ class Restriction:
             "expressionKind": "Field",
             "expression": self.field,
             "path": self.path or "type",
-            "expressionValue": value_at(body, self.path) if self.path else self.resource_type,
-            "targetValue": self.equals if self.path else self.resource_type,
+            "expressionValue": self.resource_type if self.path is None else value_at(body, self.path),
+            "targetValue": self.resource_type if self.path is None else self.equals,
             "operator": "Equals",
         }
 
     def definition(self) -> dict[str, Any]:
         """Its definition, as the policy definitions API shows it."""
         clauses: list[dict[str, Any]] = []
-        if self.resource_type or not self.path:
-            wanted = {"equals": self.resource_type} if self.resource_type else {"exists": "true"}
+        if self.resource_type is not None or self.path is None:
+            wanted = {"exists": "true"} if self.resource_type is None else {"equals": self.resource_type}
             clauses.append({"field": "type", **wanted})
-        if self.path:
+        if self.path is not None:
             clauses.append({"field": self.field, "equals": self.equals})
         return definition_body(
             self.assignment.definition_id,
@@ -132,7 +132,7 @@ class Restriction:
 
 
 @attrs.frozen(kw_only=True)
-class Exemption:
+class PolicyExemption:
     """A scope that is exempted from an assigned policy.
 
     Attributes:
@@ -202,19 +202,19 @@ def definition_body(definition_id: str, properties: Mapping[str, Any]) -> dict[s
     }
 
 
-def reference_of(metadata: Mapping[str, Any]) -> str:
-    """What the benchmark calls the policy behind a recommendation; empty when there is none.
+def reference_of(metadata: Mapping[str, Any]) -> str | None:
+    """What the benchmark calls the policy behind a recommendation; None if there is none.
 
     The names are the simulator's own: in Azure they are what the authors of an initiative like.
     """
     if not metadata.get("policyDefinitionId"):
-        return ""
+        return None
     words = re.findall(r"[A-Za-z0-9]+", str(metadata["displayName"]))
     name = "".join(word[:1].upper() + word[1:] for word in words)
     return name[:1].lower() + name[1:]
 
 
-class Policies:
+class PolicyState:
     """Everything that is assigned in a tenant.
 
     Attributes:
@@ -224,38 +224,40 @@ class Policies:
     def __init__(self, store: Store, clock: VirtualClock) -> None:
         self._store = store
         self._clock = clock
-        self.assignments: dict[str, Assignment] = {}
-        self.restrictions: list[Restriction] = []
-        self.exemptions: list[Exemption] = []
+        self.assignments: dict[str, PolicyAssignment] = {}
+        self.deny_policies: list[DenyPolicy] = []
+        self.exemptions: list[PolicyExemption] = []
 
-    def assign(self, assignment: Assignment) -> None:
+    def assign(self, assignment: PolicyAssignment) -> None:
         """Put an assignment in place."""
         self.assignments[ids.key(assignment.id)] = assignment
 
     def assign_benchmark(self, scope: str) -> None:
         """Assign the benchmark to a subscription, as Defender for Cloud does."""
         name = f"ASC Default (subscription: {ids.subscription_of(scope)})"
-        self.assign(Assignment(scope=scope, name="SecurityCenterBuiltIn", definition_id=BENCHMARK, display_name=name))
+        self.assign(
+            PolicyAssignment(scope=scope, name="SecurityCenterBuiltIn", definition_id=BENCHMARK, display_name=name)
+        )
 
-    def restrict(self, restriction: Restriction) -> None:
+    def add_policy(self, restriction: DenyPolicy) -> None:
         """Assign a policy of somebody's own."""
         self.assign(restriction.assignment)
-        self.restrictions.append(restriction)
+        self.deny_policies.append(restriction)
 
     def objections(
         self, resource_id: str, kind: str, body: Mapping[str, Any], effects: Iterable[str]
-    ) -> list[Restriction]:
+    ) -> list[DenyPolicy]:
         """The policies that are in force, with one of the effects, and against a body."""
         wanted = tuple(effects)
         return [
             found
-            for found in self.restrictions
+            for found in self.deny_policies
             if found.effect in wanted and self.in_force(found.assignment, resource_id) and found.objects(kind, body)
         ]
 
-    def in_force(self, assignment: Assignment, resource_id: str) -> bool:
+    def in_force(self, assignment: PolicyAssignment, resource_id: str) -> bool:
         """Whether an assignment of one policy is enforced on a resource."""
-        if assignment.enforcement != DEFAULT or not assignment.covers(resource_id, self._store):
+        if assignment.enforcement != ENFORCED or not assignment.covers(resource_id, self._store):
             return False
         now = self._clock.now()
         return not any(
@@ -265,9 +267,9 @@ class Policies:
             for exemption in self.exemptions
         )
 
-    def exemption_of(self, reference: str, resource_id: str, now: datetime) -> Exemption | None:
+    def exemption_of(self, reference: str | None, resource_id: str, now: datetime) -> PolicyExemption | None:
         """What exempts a resource from a policy of the benchmark; None when nothing does."""
-        if not reference:
+        if reference is None:
             return None
         for exemption in self.exemptions:
             assignment = self.assignments[ids.key(exemption.assignment_id)]
@@ -276,7 +278,7 @@ class Policies:
                 return exemption
         return None
 
-    def ended(self, since: datetime, until: datetime) -> list[tuple[datetime, Exemption]]:
+    def ended(self, since: datetime, until: datetime) -> list[tuple[datetime, PolicyExemption]]:
         """The exemptions that ended in a span of time, in the order in which they did, each with when."""
         found = [(one.expires, one) for one in self.exemptions if one.expires is not None]
         return sorted(((end, one) for end, one in found if since < end <= until), key=lambda pair: pair[0])
@@ -291,7 +293,7 @@ class Policies:
             raise _disallowed(found, resource_id, body)
 
 
-def _disallowed(policy: Restriction, resource_id: str, body: Mapping[str, Any]) -> ArmError:
+def _disallowed(policy: DenyPolicy, resource_id: str, body: Mapping[str, Any]) -> ArmError:
     name = ids.segments(resource_id)[-1]
     assigned = policy.assignment
     definition_name = assigned.definition_id.rpartition("/")[2]

@@ -29,6 +29,10 @@ class VirtualClock:
         """What ``now()`` says at a moment of ``monotonic()``."""
         return self._starts_at + timedelta(seconds=moment)
 
+    def timestamp(self, moment: float | None = None) -> str:
+        """Returns the present, or a moment of ``monotonic()``, as Azure writes it: with seven fractional digits."""
+        return self.at(self.monotonic() if moment is None else moment).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
+
     def monotonic(self) -> float:
         """Seconds since the simulator began; never goes back."""
         with self._lock:

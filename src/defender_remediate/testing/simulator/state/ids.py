@@ -13,7 +13,7 @@ _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.IGNORECASE
 
 
 @attrs.frozen(kw_only=True)
-class Target:
+class ResourcePath:
     """What a path points at.
 
     Attributes:
@@ -100,7 +100,7 @@ def within(resource_id: str, scope: str) -> bool:
     return inner == outer or inner.startswith(outer.rstrip("/") + "/")
 
 
-def target_of(path: str) -> Target | None:
+def path_of(path: str) -> ResourcePath | None:
     """Read a path that ends in ``/providers/{namespace}/{type}[/{name}...]``; None when it does not."""
     parts = segments(path)
     heads = [i for i, part in enumerate(parts) if fold(part) == "providers"]
@@ -108,7 +108,7 @@ def target_of(path: str) -> Target | None:
         return None
     last = heads[-1]
     rest = parts[last + 2 :]
-    return Target(
+    return ResourcePath(
         id="/" + "/".join(parts),
         scope="/" + "/".join(parts[:last]) if last else "",
         namespace=parts[last + 1],

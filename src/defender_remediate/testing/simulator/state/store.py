@@ -13,9 +13,9 @@ import attrs
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.state import ids
-from defender_remediate.testing.simulator.state.types import Kind, Kinds
+from defender_remediate.testing.simulator.state.types import ResourceType, ResourceTypes
 
-TENANT = "99999999-0000-4000-8000-000000000000"
+TENANT_ID = "99999999-0000-4000-8000-000000000000"
 ENABLED, DELETED = "Enabled", "Deleted"
 REGISTERED = "Registered"
 _MANAGEMENT_GROUPS = "/providers/microsoft.management/managementgroups/"
@@ -54,7 +54,7 @@ class Resource:
     """
 
     id: str
-    kind: Kind
+    type: ResourceType
     body: dict[str, Any]
     revision: int = 1
     busy: bool = False
@@ -72,22 +72,22 @@ class Resource:
 
     def render(self) -> dict[str, Any]:
         """The body as GET shows it."""
-        shown: dict[str, Any] = {"id": self._echoed_id(), "name": self.name, "type": self.kind.type}
+        shown: dict[str, Any] = {"id": self._echoed_id(), "name": self.name, "type": self.type.shown_name}
         # A body is JSON; this copy of it is several times faster than deepcopy, and rendering is what a tenant does most.
         shown.update(json.loads(json.dumps(self.body, default=dict)))
-        for name in self.kind.null_members:
+        for name in self.type.null_members:
             shown.setdefault(name, None)
-        if self.kind.etag:
+        if self.type.etag:
             shown["etag"] = self.etag
-        for name in self.kind.projects:
+        for name in self.type.projects:
             shown["properties"][name] = None
         return shown
 
     def _echoed_id(self) -> str:
-        if self.kind.echo == "lower":
+        if self.type.echo == "lower":
             scope, mark, last = self.id.rpartition("/providers/")
             return scope.lower() + mark.lower() + last
-        return self.id.replace("/resourceGroups/", f"/{self.kind.echo_groups}/")
+        return self.id.replace("/resourceGroups/", f"/{self.type.echo_groups}/")
 
 
 Listener = Callable[[str], None]
@@ -96,8 +96,8 @@ Listener = Callable[[str], None]
 class Store:
     """Holds the tenant, and tells its listeners the id of every resource that changed."""
 
-    def __init__(self, kinds: Kinds) -> None:
-        self.kinds = kinds
+    def __init__(self, types: ResourceTypes) -> None:
+        self.types = types
         self.subscriptions: dict[str, Subscription] = {}
         self.management_groups: dict[str, dict[str, Any]] = {}
         self._resources: dict[str, Resource] = {}
@@ -150,39 +150,39 @@ class Store:
         prefix = ids.key(scope).rstrip("/") + "/"
         return (resource for key, resource in list(self._resources.items()) if (key + "/").startswith(prefix))
 
-    def children(self, parent_id: str, kind_name: str = "") -> Iterator[Resource]:
+    def children(self, parent_id: str, type_name: str = "") -> Iterator[Resource]:
         """The resources right below another (or on it, for extensions), of one type when it is given."""
         for key in list(self._children.get(ids.key(parent_id), ())):
             resource = self._resources[key]
-            if not kind_name or fold(resource.kind.name) == fold(kind_name):
+            if not type_name or fold(resource.type.name) == fold(type_name):
                 yield resource
 
-    def write(self, resource_id: str, kind: Kind, body: Mapping[str, Any]) -> Resource:
+    def write(self, resource_id: str, resource_type: ResourceType, body: Mapping[str, Any]) -> Resource:
         """Create or replace."""
         key = ids.key(resource_id)
         content = {name: deepcopy(value) for name, value in body.items() if name not in ("id", "name", "type", "etag")}
         content.setdefault("properties", {})
-        if kind.state is not None:
-            content["properties"].setdefault("provisioningState", kind.state)
+        if resource_type.state is not None:
+            content["properties"].setdefault("provisioningState", resource_type.state)
         found = self._resources.get(key)
         if found is None:
-            found = self._resources[key] = Resource(id=resource_id, kind=kind, body=content)
+            found = self._resources[key] = Resource(id=resource_id, type=resource_type, body=content)
             self._children.setdefault(ids.key(_owner(resource_id)), {})[key] = None
-            self.furnish(resource_id, kind.name)
+            self.add_built_in_children(resource_id, resource_type.name)
         else:
             found.body = content
             found.revision += 1
         self._tell(resource_id)
         return found
 
-    def furnish(self, resource_id: str, kind_name: str) -> None:
+    def add_built_in_children(self, resource_id: str, type_name: str) -> None:
         """Give a new resource (or subscription) the children that every one of its type has."""
-        for kind in self.kinds.always_below(kind_name):
-            middle = "providers/" + kind.name if kind.at else kind.last_type
-            for name, properties in kind.always.items():
+        for resource_type in self.types.built_in_below(type_name):
+            middle = "providers/" + resource_type.name if resource_type.at else resource_type.last_type
+            for name, properties in resource_type.built_in.items():
                 owner = self.find(resource_id)
-                place = {"location": owner.body["location"]} if owner and kind.tracked else {}
-                self.write(f"{resource_id}/{middle}/{name}", kind, {**place, "properties": properties})
+                place = {"location": owner.body["location"]} if owner and resource_type.tracked else {}
+                self.write(f"{resource_id}/{middle}/{name}", resource_type, {**place, "properties": properties})
 
     def remove(self, resource_id: str) -> None:
         """Delete a resource and everything below it."""
@@ -198,6 +198,6 @@ class Store:
 
 
 def _owner(resource_id: str) -> str:
-    target = ids.target_of(resource_id)
+    target = ids.path_of(resource_id)
     assert target is not None  # only ids of resources are ever stored
     return target.parent

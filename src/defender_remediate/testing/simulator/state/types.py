@@ -1,4 +1,4 @@
-"""Resource types: which versions they take, what they let a caller write and how. The facts are in ``data/kinds``."""
+"""Resource types: which versions they take, what they let a caller write and how. The facts are in ``data/types``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROPERTIES, TAGS, NONE = "properties", "tags", "none"
 
 
 @attrs.frozen(kw_only=True)
-class Kind:
+class ResourceType:
     """One resource type.
 
     Attributes:
@@ -34,7 +34,7 @@ class Kind:
         etag: Whether it has an etag and heeds If-Match.
         state: The provisioningState of a resource at rest; None when the type has none.
         patch_status: What a PATCH answers.
-        type: The type as the provider echoes it.
+        shown_name: The type as the provider echoes it.
         echo: ``lower`` when the provider echoes ids in lower case.
         echo_groups: How the provider spells ``resourceGroups`` in ids.
         projects: Properties that a write hands on to a child, and that reading shows as null.
@@ -45,7 +45,7 @@ class Kind:
         head: Whether HEAD works.
         deletable: Whether DELETE works.
         routed: Whether other routes answer for it; then these facts are its api-versions only.
-        always: Resources of this type that every parent has from its birth: name to properties.
+        built_in: Resources of this type that every parent has from its birth: name to properties.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Kind:
     etag: bool = False
     state: str | None = "Succeeded"
     patch_status: int = 200
-    type: str = attrs.field(default=attrs.Factory(lambda self: self.name, takes_self=True))
+    shown_name: str = attrs.field(default=attrs.Factory(lambda self: self.name, takes_self=True))
     echo: str = "as-is"
     echo_groups: str = "resourceGroups"
     projects: Mapping[str, str] = attrs.field(factory=dict)
@@ -73,7 +73,7 @@ class Kind:
     head: bool = True
     deletable: bool = True
     routed: bool = False
-    always: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
+    built_in: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
 
     @property
     def namespace(self) -> str:
@@ -95,57 +95,61 @@ class Kind:
 
 
 @cache
-def shipped_kinds() -> Mapping[str, Kind]:
-    """Every type in ``data/kinds``, by its name in lower case."""
-    folder = resources.files("defender_remediate.testing.simulator") / "data" / "kinds"
-    found: dict[str, Kind] = {}
+def shipped_types() -> Mapping[str, ResourceType]:
+    """Every type in ``data/types``, by its name in lower case."""
+    folder = resources.files("defender_remediate.testing.simulator") / "data" / "types"
+    found: dict[str, ResourceType] = {}
     for entry in folder.iterdir():
         namespace = entry.name.removesuffix(".json")
         for name, raw in json.loads(entry.read_text(encoding="utf-8")).items():
-            kind = _kind(f"{namespace}/{name}", raw)
-            found[fold(kind.name)] = kind
+            resource_type = _resource_type(f"{namespace}/{name}", raw)
+            found[fold(resource_type.name)] = resource_type
     return found
 
 
-def _kind(name: str, raw: Mapping[str, Any]) -> Kind:
-    members = {"slow" if member == "async" else member: value for member, value in raw.items()}
+def _resource_type(name: str, raw: Mapping[str, Any]) -> ResourceType:
+    members = dict(raw)
     for member in ("versions", "read_only", "irreversible", "required", "fixed", "null_members"):
         members[member] = tuple(members.get(member, ()))
-    return Kind(name=name, **members)
+    return ResourceType(name=name, **members)
 
 
-class Kinds:
+class ResourceTypes:
     """The types one tenant knows: those shipped, and those that a test brought along."""
 
     def __init__(self) -> None:
-        self._kinds = dict(shipped_kinds())
+        self._kinds = dict(shipped_types())
 
-    def get(self, name: str) -> Kind | None:
+    def get(self, name: str) -> ResourceType | None:
         """The type of this name, whatever its case."""
         return self._kinds.get(fold(name))
 
-    def learn(self, name: str, versions: tuple[str, ...]) -> Kind:
+    def learn(self, name: str, versions: tuple[str, ...]) -> ResourceType:
         """A type, with these api-versions besides those it has; a new one takes any property and any PATCH."""
-        known = self.get(name) or Kind(name=name, versions=())
-        kind = attrs.evolve(known, versions=tuple(sorted({*known.versions, *versions})))
-        self._kinds[fold(name)] = kind
-        return kind
+        known = self.get(name) or ResourceType(name=name, versions=())
+        resource_type = attrs.evolve(known, versions=tuple(sorted({*known.versions, *versions})))
+        self._kinds[fold(name)] = resource_type
+        return resource_type
 
     def retire(self, name: str, versions: tuple[str, ...]) -> None:
         """Let a type refuse these api-versions from now on."""
-        kind = self._kinds[fold(name)]
-        kept = tuple(version for version in kind.versions if version not in versions)
-        self._kinds[fold(name)] = attrs.evolve(kind, versions=kept)
+        resource_type = self._kinds[fold(name)]
+        kept = tuple(version for version in resource_type.versions if version not in versions)
+        self._kinds[fold(name)] = attrs.evolve(resource_type, versions=kept)
 
-    def always_below(self, parent: str) -> Iterator[Kind]:
+    def built_in_below(self, parent: str) -> Iterator[ResourceType]:
         """The types of which every resource of a type has some from its birth."""
-        return (kind for kind in self._kinds.values() if kind.always and kind.parent == parent)
+        return (
+            resource_type
+            for resource_type in self._kinds.values()
+            if resource_type.built_in and resource_type.parent == parent
+        )
 
-    def of_namespace(self, namespace: str) -> Iterator[Kind]:
+    def of_namespace(self, namespace: str) -> Iterator[ResourceType]:
         """The types of one resource provider."""
         prefix = fold(namespace) + "/"
-        return (kind for name, kind in sorted(self._kinds.items()) if name.startswith(prefix))
+        return (resource_type for name, resource_type in sorted(self._kinds.items()) if name.startswith(prefix))
 
     def namespaces(self) -> list[str]:
         """Every resource provider with a type."""
-        return sorted({kind.namespace for kind in self._kinds.values()})
+        return sorted({resource_type.namespace for resource_type in self._kinds.values()})

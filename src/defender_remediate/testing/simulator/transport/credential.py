@@ -8,8 +8,8 @@ from typing import Any
 
 from azure.core.credentials import AccessToken, AccessTokenInfo
 
-from defender_remediate.testing.simulator.authorization.roles import CLIENT
-from defender_remediate.testing.simulator.state.store import TENANT
+from defender_remediate.testing.simulator.authorization.roles import CALLER_ID
+from defender_remediate.testing.simulator.state.store import TENANT_ID
 
 
 def _part(content: dict[str, str]) -> str:
@@ -17,7 +17,9 @@ def _part(content: dict[str, str]) -> str:
 
 
 # As in Azure the token says whose it is, for those who look although it is meant to be opaque.
-TOKEN = f"{_part({'alg': 'none', 'typ': 'JWT'})}.{_part({'oid': CLIENT, 'tid': TENANT, 'idtyp': 'app'})}.simulated"
+TOKEN = (
+    f"{_part({'alg': 'none', 'typ': 'JWT'})}.{_part({'oid': CALLER_ID, 'tid': TENANT_ID, 'idtyp': 'app'})}.simulated"
+)
 _FOR_EVER = 4102444800
 
 

@@ -58,7 +58,7 @@ class Call:
 
 
 @attrs.frozen(kw_only=True)
-class Answer:
+class Reply:
     """One response, as bytes: so that it can also be a broken one."""
 
     status: int
@@ -66,7 +66,7 @@ class Answer:
     content: bytes = b""
 
     @classmethod
-    def json(cls, body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+    def json(cls, body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
         """A JSON answer."""
         content = json.dumps(body, ensure_ascii=False).encode()
         return cls(
@@ -80,7 +80,7 @@ class Answer:
         """The JSON in it; None when there is none."""
         return json.loads(self.content) if self.content else None
 
-    def plus(self, **headers: str) -> Answer:
+    def plus(self, **headers: str) -> Reply:
         """The same answer with more headers; an underscore in a name stands for a hyphen."""
         return attrs.evolve(self, headers={**self.headers, **{k.replace("_", "-"): v for k, v in headers.items()}})
 
@@ -88,9 +88,9 @@ class Answer:
 class ArmError(Exception):
     """A refusal on its way out; the simulator turns it into its answer."""
 
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(answer.status, answer.content)
-        self.answer = answer
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.status, reply.content)
+        self.reply = reply
 
 
 class ConnectionFault(Exception):  # noqa: N818 (a fault that was asked for, not an error)

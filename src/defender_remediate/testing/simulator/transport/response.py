@@ -11,16 +11,16 @@ from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpResponse
 from requests.structures import CaseInsensitiveDict
 
-from defender_remediate.testing.simulator.transport.exchange import Answer
+from defender_remediate.testing.simulator.transport.exchange import Reply
 
 
 class SimulatedResponse(HttpResponse):
     """A response whose body has arrived already."""
 
-    def __init__(self, request: Any, answer: Answer) -> None:
+    def __init__(self, request: Any, reply: Reply) -> None:
         self._request = request
-        self._answer = answer
-        self._headers: Any = CaseInsensitiveDict(answer.headers)
+        self._answer = reply
+        self._headers: Any = CaseInsensitiveDict(reply.headers)
         self._encoding: str | None = None
         self._closed = False
 

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import attrs
 
-from defender_remediate.testing.simulator.arm.pipeline import Core
+from defender_remediate.testing.simulator.arm.service import Service
 from defender_remediate.testing.simulator.transport.exchange import Call, ConnectionFault
 
 
@@ -24,28 +24,28 @@ class Server:
     endpoint: str
 
 
-def _handler(core: Core) -> type[BaseHTTPRequestHandler]:
+def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def answer(self) -> None:
+        def reply(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             content = self.rfile.read(length)
             url = f"http://{self.headers.get('Host', '127.0.0.1')}{self.path}"
             try:
-                answer = core.exchange(Call.of(self.command, url, dict(self.headers.items()), content))
+                reply = service.exchange(Call.of(self.command, url, dict(self.headers.items()), content))
             except ConnectionFault:
                 self.close_connection = True
                 return
-            self.send_response_only(answer.status)
-            for name, value in answer.headers.items():
+            self.send_response_only(reply.status)
+            for name, value in reply.headers.items():
                 self.send_header(name, value)
-            if answer.status != 204:
-                self.send_header("Content-Length", str(len(answer.content)))
+            if reply.status != 204:
+                self.send_header("Content-Length", str(len(reply.content)))
             self.end_headers()
-            self.wfile.write(answer.content)
+            self.wfile.write(reply.content)
 
-        do_GET = do_HEAD = do_PATCH = do_PUT = do_POST = do_DELETE = answer  # noqa: N815 (the base class names them)
+        do_GET = do_HEAD = do_PATCH = do_PUT = do_POST = do_DELETE = reply  # noqa: N815 (the base class names them)
 
         def log_message(self, format: str, *args: object) -> None:
             """Stay silent: the simulator keeps its own log."""
@@ -54,9 +54,9 @@ def _handler(core: Core) -> type[BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def serving(core: Core, port: int) -> Iterator[Server]:
+def serving(service: Service, port: int) -> Iterator[Server]:
     """Serve a core until the block ends."""
-    server = ThreadingHTTPServer(("127.0.0.1", port), _handler(core))
+    server = ThreadingHTTPServer(("127.0.0.1", port), _handler(service))
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

@@ -22,12 +22,12 @@ def write(call: Any, account: str) -> Any:
 
 def done(sim: ArmSimulator, account: str) -> bool:
     """Whether the write had its effect."""
-    return bool(sim.resource(account)["properties"]["supportsHttpsTrafficOnly"])
+    return bool(sim.resources.get(account)["properties"]["supportsHttpsTrafficOnly"])
 
 
 def test_a_connection_may_fail_before_anything_happened(sim: ArmSimulator, write: Any, account: str) -> None:
     """Once, and then never again."""
-    sim.fail("PATCH", "storageaccounts")
+    sim.faults.fail("PATCH", "storageaccounts")
     with pytest.raises(ServiceRequestError):
         write()
     assert not done(sim, account)
@@ -38,7 +38,7 @@ def test_a_connection_may_fail_before_anything_happened(sim: ArmSimulator, write
 
 def test_a_connection_may_be_cut_after_the_effect(sim: ArmSimulator, write: Any, account: str) -> None:
     """The caller cannot know."""
-    sim.fail("PATCH|PUT", when="after")
+    sim.faults.fail("PATCH|PUT", when="after")
     with pytest.raises(ServiceResponseError):
         write()
     assert done(sim, account)
@@ -47,7 +47,7 @@ def test_a_connection_may_be_cut_after_the_effect(sim: ArmSimulator, write: Any,
 
 def test_an_error_may_come_after_the_effect(sim: ArmSimulator, write: Any, word: Any, account: str) -> None:
     """A 504 that is a success."""
-    sim.fail(when="after", status=504, code="GatewayTimeout")
+    sim.faults.fail(when="after", status=504, code="GatewayTimeout")
     response = write()
     assert (response.status_code, word(response)) == (504, "GatewayTimeout")
     assert done(sim, account)
@@ -64,7 +64,7 @@ def test_an_error_may_come_after_the_effect(sim: ArmSimulator, write: Any, word:
 )
 def test_an_answer_may_be_anything(sim: ArmSimulator, write: Any, body: Any, content: bytes) -> None:
     """Bytes and texts as they are; headers win."""
-    sim.fail(
+    sim.faults.fail(
         path=r"api-version=2025-08-01", status=502, body=body, headers={"Content-Type": "text/html", "Retry-After": "3"}
     )
     response = write()
@@ -76,13 +76,13 @@ def test_an_answer_may_be_anything(sim: ArmSimulator, write: Any, body: Any, con
 
 def test_faults_count(sim: ArmSimulator, write: Any) -> None:
     """Some pass first, some are hit, the rest pass; one for ever stays until it is taken back."""
-    sim.fail("PATCH", status=500, code="A", skip=1, times=2)
+    sim.faults.fail("PATCH", status=500, code="A", skip=1, times=2)
     assert [write().status_code for _ in range(5)] == [200, 500, 500, 200, 200]
-    sim.fail(status=503, times=None)
-    sim.fail(status=418, times=None)
-    sim.fail("GET", "nowhere", status=400)
+    sim.faults.fail(status=503, times=None)
+    sim.faults.fail(status=418, times=None)
+    sim.faults.fail("GET", "nowhere", status=400)
     assert [write().status_code for _ in range(3)] == [503, 503, 503]
-    sim.clear_faults()
+    sim.faults.clear()
     assert write().status_code == 200
 
 
@@ -97,7 +97,7 @@ def test_a_token_must_be_the_right_one(sim: ArmSimulator, call: Any, word: Any, 
     assert word(bare(Authorization="Bearer guess")) == "InvalidAuthenticationToken"
     assert write().status_code == 200
     old = sim.credential.get_token("scope").token
-    sim.expire_tokens()
+    sim.faults.expire_tokens()
     response = bare(Authorization=f"Bearer {old}")
     assert (response.status_code, word(response)) == (401, "ExpiredAuthenticationToken")
     assert "authorization_uri" in response.headers["WWW-Authenticate"]

@@ -55,7 +55,7 @@ def test_providers_name_their_types_and_versions(call: Any, word: Any, scope: st
 
 def test_a_management_group_has_its_subscriptions(sim: ArmSimulator, call: Any, word: Any, scope: str) -> None:
     """Whatever the case of its name."""
-    sim.add_subscription(name="Five", management_group="TOP")
+    sim.resources.add_subscription(name="Five", management_group="TOP")
     path = "/providers/Microsoft.Management/managementGroups/{}/descendants"
     found = call.get(path.format("Top"), "2023-04-01")["value"]
     assert [item["id"] for item in found] == list(sim.scopes)
@@ -65,8 +65,8 @@ def test_a_management_group_has_its_subscriptions(sim: ArmSimulator, call: Any, 
 
 def test_locks_are_listed_as_azure_does(sim: ArmSimulator, call: Any, account: str, scope: str) -> None:
     """Inherited ones always, those below only without ``atScope()``."""
-    sim.lock(scope, "CanNotDelete", "above")
-    sim.lock(account, "ReadOnly", "below")
+    sim.access.lock(scope, "CanNotDelete", "above")
+    sim.access.lock(account, "ReadOnly", "below")
     path = f"{scope}/resourceGroups/rg/providers/Microsoft.Authorization/locks"
     assert [lock["name"] for lock in call.get(path, "2020-05-01")["value"]] == ["above", "below"]
     at_scope = call.get(path, "2020-05-01", filter="atScope()")["value"]

@@ -19,12 +19,12 @@ _VERSIONS = {
 
 def test_a_patch_really_changes_the_resource(sim: ArmSimulator, call: Any, account: str) -> None:
     """And only what it names."""
-    before = sim.resource(account)
+    before = sim.resources.get(account)
     response = call(
         "PATCH", f"{account}?api-version={STORAGE}", json={"properties": {"supportsHttpsTrafficOnly": True}}
     )
     assert response.status_code == 200
-    after = sim.resource(account)
+    after = sim.resources.get(account)
     assert response.json() == after == call.get(account, STORAGE)
     assert after["properties"].pop("supportsHttpsTrafficOnly") is True
     assert before["properties"].pop("supportsHttpsTrafficOnly") is False
@@ -56,7 +56,7 @@ def test_each_type_has_its_api_versions(
 
 def test_a_cloud_may_lack_a_version(sim: ArmSimulator, call: Any, word: Any, account: str) -> None:
     """A retired version is refused like one that never was."""
-    sim.retire("Microsoft.Storage/storageAccounts", STORAGE)
+    sim.resources.retire_api_versions("Microsoft.Storage/storageAccounts", STORAGE)
     assert word(call("GET", f"{account}?api-version={STORAGE}")) == "NoRegisteredProviderFound"
     call.get(account, "2023-05-01")
 
@@ -117,17 +117,17 @@ def test_put_creates_and_then_replaces(sim: ArmSimulator, call: Any, account: st
     assert first.json()["properties"]["provisioningState"] == "Succeeded"
     second = call("PUT", f"{other}?api-version={STORAGE}", json={**body, "properties": {"accessTier": "Cool"}})
     assert second.status_code == 200
-    assert sim.resource(other)["properties"]["accessTier"] == "Cool"
-    assert sim.resource(f"{other}/blobServices/default")["properties"]
+    assert sim.resources.get(other)["properties"]["accessTier"] == "Cool"
+    assert sim.resources.get(f"{other}/blobServices/default")["properties"]
 
 
 def test_delete_takes_the_children_along(sim: ArmSimulator, call: Any, account: str) -> None:
     """200 when it was there, 204 when it was not."""
     assert call("DELETE", f"{account}?api-version={STORAGE}").status_code == 200
-    assert sim.resource_ids("Microsoft.Storage/storageAccounts/blobServices") == ()
+    assert sim.resources.list_ids("Microsoft.Storage/storageAccounts/blobServices") == ()
     assert call("DELETE", f"{account}?api-version={STORAGE}").status_code == 204
     with pytest.raises(KeyError):
-        sim.resource(account)
+        sim.resources.get(account)
 
 
 def test_head_says_whether_it_is_there_unless_the_provider_has_no_head(call: Any, account: str, vault: str) -> None:
@@ -152,11 +152,11 @@ def test_the_configuration_of_a_site_is_not_on_the_site(sim: ArmSimulator, call:
     assert call.get(f"{site}/config/web", WEB)["properties"]["minTlsVersion"] == "1.0"
     body = {"properties": {"siteConfig": {"ftpsState": "Disabled"}, "httpsOnly": True}}
     assert call("PATCH", f"{site}?api-version={WEB}", json=body).status_code == 200
-    assert sim.resource(f"{site}/config/web")["properties"]["ftpsState"] == "Disabled"
-    assert sim.resource(f"{site}/config/web")["properties"]["minTlsVersion"] == "1.0"
+    assert sim.resources.get(f"{site}/config/web")["properties"]["ftpsState"] == "Disabled"
+    assert sim.resources.get(f"{site}/config/web")["properties"]["minTlsVersion"] == "1.0"
     call("PATCH", f"{site}/config/web?api-version={WEB}", json={"properties": {"minTlsVersion": "1.2"}})
-    assert sim.resource(f"{site}/config/web")["properties"]["minTlsVersion"] == "1.2"
-    sim.remove(f"{site}/config/web")
+    assert sim.resources.get(f"{site}/config/web")["properties"]["minTlsVersion"] == "1.2"
+    sim.resources.remove(f"{site}/config/web")
     assert call("PATCH", f"{site}?api-version={WEB}", json=body).status_code == 200
 
 
@@ -204,7 +204,7 @@ def test_diagnostic_settings_live_on_other_resources(sim: ArmSimulator, call: An
 
 def test_a_plan_may_be_switched_on_while_its_extension_is_not(sim: ArmSimulator, call: Any, scope: str) -> None:
     """The answer is 200, and the failure is inside."""
-    sim.fail_extension("StorageAccounts", "OnUploadMalwareScanning")
+    sim.faults.fail_extension("StorageAccounts", "OnUploadMalwareScanning")
     path = f"{scope}/providers/Microsoft.Security/pricings"
     assert {plan["properties"]["pricingTier"] for plan in call.get(path, "2024-01-01")["value"]} == {"Free"}
     extensions = [
@@ -231,16 +231,16 @@ def test_a_resource_of_an_unknown_type_can_be_brought_along(sim: ArmSimulator, c
     """With its api-versions; then it takes any property."""
     thing = f"{scope}/resourceGroups/new/providers/Contoso.Things/things/one"
     with pytest.raises(ValueError, match="api_versions"):
-        sim.add_resource({"id": thing})
+        sim.resources.add({"id": thing})
     with pytest.raises(ValueError, match="id of a resource"):
-        sim.add_resource({"id": f"{scope}/resourceGroups/new"})
-    sim.add_resource({"id": thing, "location": "westeurope", "properties": {"a": 1}}, ("2024-01-01",))
+        sim.resources.add({"id": f"{scope}/resourceGroups/new"})
+    sim.resources.add({"id": thing, "location": "westeurope", "properties": {"a": 1}}, ("2024-01-01",))
     assert call("PATCH", f"{thing}?api-version=2024-01-01", json={"properties": {"b": 2}}).status_code == 200
-    assert sim.resource(thing)["properties"]["b"] == 2
+    assert sim.resources.get(thing)["properties"]["b"] == 2
     elsewhere = thing.replace("44444444-4444-4444-8444-444444444444", "66666666-6666-4666-8666-666666666666")
-    sim.add_resource({"id": elsewhere, "properties": {}})
+    sim.resources.add({"id": elsewhere, "properties": {}})
     assert len(sim.scopes) == 2
-    tenant = sim.add_resource({"id": "/providers/Contoso.Things/things/all", "properties": {}})
+    tenant = sim.resources.add({"id": "/providers/Contoso.Things/things/all", "properties": {}})
     assert call.get(tenant, "2024-01-01")["name"] == "all"
 
 
@@ -248,11 +248,11 @@ def test_what_others_do_is_real_and_is_logged_under_their_name(
     sim: ArmSimulator, call: Any, account: str, scope: str
 ) -> None:
     """A third party changes and deletes past every check."""
-    sim.lock(scope)
-    sim.edit(account, lambda body: body["tags"].update(c="3"))
-    assert sim.resource(account)["tags"]["c"] == "3"
-    sim.remove(account)
-    for missing in (lambda: sim.remove(account), lambda: sim.edit(account, lambda body: None)):
+    sim.access.lock(scope)
+    sim.resources.edit(account, lambda body: body["tags"].update(c="3"))
+    assert sim.resources.get(account)["tags"]["c"] == "3"
+    sim.resources.remove(account)
+    for missing in (lambda: sim.resources.remove(account), lambda: sim.resources.edit(account, lambda body: None)):
         with pytest.raises(KeyError):
             missing()
     sim.clock.advance(60)
@@ -261,7 +261,7 @@ def test_what_others_do_is_real_and_is_logged_under_their_name(
         "2015-04-01",
         filter="eventTimestamp ge '2026-03-01T00:00:00Z' and eventTimestamp le '2026-03-03T00:00:00Z'",
     )["value"]
-    assert {event["caller"] for event in events} == {"somebody.else@contoso.example"}
+    assert {event["caller"] for event in events} == {"another.user@contoso.example"}
     assert sim.writes == []
 
 

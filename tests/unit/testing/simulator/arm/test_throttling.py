@@ -37,16 +37,16 @@ def test_a_bucket_of_writes_empties_and_fills_again(sim: ArmSimulator, call: Any
 
 def test_each_class_has_its_bucket(sim: ArmSimulator, call: Any, word: Any, account: str, scope: str) -> None:
     """Deletes, reads, and calls without a subscription."""
-    sim.drain(scope, "deletes")
+    sim.faults.drain(scope, "deletes")
     assert word(call("DELETE", f"{account}?api-version={STORAGE}")) == "SubscriptionRequestsThrottled"
-    sim.drain("", "reads")
+    sim.faults.drain("", "reads")
     response = call("GET", "/subscriptions?api-version=2022-12-01")
     assert (response.status_code, word(response)) == (429, "TenantRequestsThrottled")
     assert response.headers["x-ms-ratelimit-remaining-tenant-reads"] == "0"
-    sim.drain(scope)
-    sim.throttle(enabled=False)
+    sim.faults.drain(scope)
+    sim.faults.throttle(enabled=False)
     assert call("PATCH", f"{account}?api-version={STORAGE}", json={"tags": {}}).status_code == 200
-    sim.throttle()
+    sim.faults.throttle()
     assert call("PATCH", f"{account}?api-version={STORAGE}", json={"tags": {}}).status_code == 429
 
 

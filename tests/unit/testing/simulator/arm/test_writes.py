@@ -18,7 +18,7 @@ from defender_remediate.testing.simulator.arm.writes import (
     read_only_part,
     without_read_only,
 )
-from defender_remediate.testing.simulator.state.types import Kind, shipped_kinds
+from defender_remediate.testing.simulator.state.types import ResourceType, shipped_types
 from defender_remediate.testing.simulator.transport.exchange import ArmError
 
 names = st.text("abc", min_size=1, max_size=2)
@@ -27,7 +27,7 @@ values = st.recursive(
     leaves, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(names, inner, max_size=3), max_leaves=8
 )
 objects = st.dictionaries(names, values, max_size=4)
-KIND = Kind(
+KIND = ResourceType(
     name="Contoso.Things/things",
     versions=("2024-01-01",),
     known={"a": None, "list": {"x": None, "ro": None}, "nest": {"deep": None, "ro": None}, "safe": None, "ro": None},
@@ -41,7 +41,7 @@ THING = {"name": "t", "location": "westeurope", "properties": {"a": 2, "ro": "ke
 
 def code(error: pytest.ExceptionInfo[ArmError]) -> str:
     """Azure's word."""
-    return str(error.value.answer.body["error"]["code"])
+    return str(error.value.reply.body["error"]["code"])
 
 
 def strip_nulls(value: Any) -> Any:
@@ -148,7 +148,7 @@ def test_an_unknown_member_is_refused_by_its_path(body: dict[str, Any], path: st
     with pytest.raises(ArmError) as error:
         check_names(KIND, body, THING)
     assert code(error) == "InvalidRequestContent"
-    assert path in error.value.answer.body["error"]["message"]
+    assert path in error.value.reply.body["error"]["message"]
 
 
 def test_a_name_that_the_resource_has_is_known() -> None:
@@ -230,8 +230,8 @@ def test_a_put_of_something_new_has_defaults() -> None:
     assert after == {"location": "westeurope", "sku": {"name": "x"}, "properties": {"a": 1}}
 
 
-@pytest.mark.parametrize("kind", shipped_kinds().values(), ids=lambda kind: kind.name)
-def test_every_shipped_type_is_consistent(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", shipped_types().values(), ids=lambda kind: kind.name)
+def test_every_shipped_type_is_consistent(kind: ResourceType) -> None:
     """Versions are sorted dates, and what is read-only or born with a resource is a name the type knows."""
     assert kind.versions == tuple(sorted(set(kind.versions)))
     assert kind.patch in ("properties", "tags", "none")
@@ -239,7 +239,7 @@ def test_every_shipped_type_is_consistent(kind: Kind) -> None:
     known = kind.known
     if known is not None:
         assert {path.split(".")[0] for path in kind.read_only} <= set(known)
-        for properties in kind.always.values():
+        for properties in kind.built_in.values():
             check_names(kind, {"properties": properties}, {})
         check_names(kind, {"properties": kind.defaults}, {})
 

@@ -71,7 +71,7 @@ def test_a_child_counts_for_its_parent_and_a_setting_for_its_subscription(
 
 def test_assessments_of_what_is_gone_linger(sim: ArmSimulator, call: Any, account: str, scope: str) -> None:
     """And then go; what is new appears as late."""
-    sim.remove(account)
+    sim.resources.remove(account)
     assert (SECURE_TRANSFER, account) in assessments(call, scope)
     sim.clock.advance(600)
     assert (SECURE_TRANSFER, account) not in assessments(call, scope)
@@ -84,22 +84,26 @@ def test_assessments_of_what_is_gone_linger(sim: ArmSimulator, call: Any, accoun
 
 def test_a_pinned_assessment_follows_no_rule(sim: ArmSimulator, call: Any, account: str, scope: str) -> None:
     """Until its resource is gone."""
-    sim.add_assessment(SECURE_TRANSFER.upper(), account, code="NotApplicable", cause="Exempt", description="Because.")
-    sim.edit(account, lambda body: body["properties"].update(supportsHttpsTrafficOnly=True))
+    sim.defender.add_assessment(
+        SECURE_TRANSFER.upper(), account, code="NotApplicable", cause="Exempt", description="Because."
+    )
+    sim.resources.edit(account, lambda body: body["properties"].update(supportsHttpsTrafficOnly=True))
     sim.clock.advance(5000)
     found = assessments(call, scope)[SECURE_TRANSFER, account]
     assert (found["status"]["code"], found["status"]["cause"]) == ("NotApplicable", "Exempt")
     assert found["status"]["description"] == "Because."
     assert control(call, scope)["notApplicableResourceCount"] == 1
     assert control(call, scope)["score"]["max"] == 0
-    sim.remove(account)
+    sim.resources.remove(account)
     sim.clock.advance(600)
     assert (SECURE_TRANSFER, account) not in assessments(call, scope)
 
 
-def test_the_list_is_paged_and_has_no_metadata(call: Any, account: str, scope: str, sim: ArmSimulator) -> None:
+def test_the_list_is_paged_and_has_no_metadata(sim: ArmSimulator, account: str, scope: str, connect: Any) -> None:
     """Pages follow an absolute nextLink; only a single get expands."""
-    sim._world.page_size = 3
+    paged = ArmSimulator(page_size=3)
+    paged.resources.add(sim.resources.get(account))
+    call = connect(paged)
     path = f"{scope}/providers/Microsoft.Security/assessments"
     page = call.get(path, NEW)
     seen = list(page["value"])
@@ -117,23 +121,23 @@ def test_the_list_is_paged_and_has_no_metadata(call: Any, account: str, scope: s
 
 def test_risk_is_shown_by_the_newest_version_only(sim: ArmSimulator, call: Any, account: str, scope: str) -> None:
     """And only where Defender CSPM has something to say."""
-    sim.set_risk(SECURE_TRANSFER, account, {"level": "High"})
+    sim.defender.set_risk(SECURE_TRANSFER, account, {"level": "High"})
     assert assessments(call, scope)[SECURE_TRANSFER, account]["risk"] == {"level": "High"}
     assert "risk" not in assessments(call, scope)[PUBLIC_BLOBS, account]
     assert "risk" not in assessments(call, scope, "2021-06-01")[SECURE_TRANSFER, account]
-    sim.set_risk(SECURE_TRANSFER, account, None)
+    sim.defender.set_risk(SECURE_TRANSFER, account, None)
     assert "risk" not in assessments(call, scope)[SECURE_TRANSFER, account]
     with pytest.raises(KeyError):
-        sim.set_risk(SECURE_TRANSFER, scope, None)
+        sim.defender.set_risk(SECURE_TRANSFER, scope, None)
 
 
 def test_scopes_of_assessments(sim: ArmSimulator, call: Any, word: Any, account: str, scope: str) -> None:
     """A management group has those of its subscriptions, but for an unregistered one; a group its own."""
-    other = sim.add_subscription(name="Five", management_group="top")
+    other = sim.resources.add_subscription(name="Five", management_group="top")
     top = "/providers/Microsoft.Management/managementGroups/Top"
     found = {place for _, place in assessments(call, top)}
     assert {scope, other, account} <= found
-    sim.unregister(other, "Microsoft.Security")
+    sim.resources.unregister_provider(other, "Microsoft.Security")
     assert {place for _, place in assessments(call, top)} == found - {other}
     assert {place for _, place in assessments(call, f"{scope}/resourceGroups/RG")} == {account}
     missing = call("GET", f"{top}x/providers/Microsoft.Security/assessments?api-version={NEW}")
@@ -157,8 +161,8 @@ def test_what_defender_does_not_have(call: Any, word: Any, account: str, scope: 
 
 def test_a_recommendation_of_ones_own(sim: ArmSimulator, call: Any, account: str, scope: str) -> None:
     """It is known in its subscription only, judged at once, and worth nothing in the score."""
-    other = sim.add_subscription()
-    sim.add_finding(
+    other = sim.resources.add_subscription()
+    sim.defender.add_recommendation(
         {"displayName": "Own", "severity": "Low", "assessmentType": "CustomerManaged"},
         key="AAAAAAAA-0000-4000-8000-000000000009",
         resource_type="Microsoft.Storage/storageAccounts",

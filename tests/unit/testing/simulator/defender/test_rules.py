@@ -8,7 +8,7 @@ import pytest
 
 from defender_remediate.testing.simulator.defender.rules import holds
 from defender_remediate.testing.simulator.state.store import Store
-from defender_remediate.testing.simulator.state.types import Kinds
+from defender_remediate.testing.simulator.state.types import ResourceTypes
 
 BODY = {"a": {"b": "Yes", "n": 1, "list": [{"x": "*"}, {"x": "y"}], "none": None}, "v": "TLS1_2", "flag": False}
 
@@ -38,4 +38,4 @@ BODY = {"a": {"b": "Yes", "n": 1, "list": [{"x": "*"}, {"x": "y"}], "none": None
 )
 def test_conditions(condition: dict[str, Any], expected: bool) -> None:
     """Each operator, met and not."""
-    assert holds(condition, BODY, "/subscriptions/s", Store(Kinds())) is expected
+    assert holds(condition, BODY, "/subscriptions/s", Store(ResourceTypes())) is expected

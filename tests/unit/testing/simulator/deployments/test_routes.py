@@ -73,7 +73,7 @@ def test_the_generated_client_deploys(
     assert result.properties.outputs == {"v": {"type": "String", "value": "kv-four"}}
     made = f"{vault}/providers/Microsoft.Insights/diagnosticSettings/audit"
     assert [found["id"] for found in result.properties.output_resources] == [made]
-    assert sim.resource(made)["properties"]["workspaceId"] == "/w"
+    assert sim.resources.get(made)["properties"]["workspaceId"] == "/w"
     steps = list(client.deployment_operations.list("rg", "fix"))
     assert [step.properties.provisioning_operation for step in steps] == ["Create", "EvaluateDeploymentOutput"]
     assert sim.clock.monotonic() >= 20
@@ -84,7 +84,7 @@ def test_a_failure_is_nested_text_on_http_200(
     sim: ArmSimulator, client: DeploymentsMgmtClient, audit: dict[str, Any]
 ) -> None:
     """The inner error is JSON with line breaks, inside a message; the operations list has it plain."""
-    sim.slow("Microsoft.Insights/diagnosticSettings", ends="Failed", code="Conflict", message="Busy.")
+    sim.faults.slow("Microsoft.Insights/diagnosticSettings", ends="Failed", code="Conflict", message="Busy.")
     with pytest.raises(HttpResponseError) as error:
         client.deployments.begin_create_or_update("rg", "fix", audit).result()  # type: ignore[call-overload]
     assert error.value.status_code == 200
@@ -150,7 +150,7 @@ def test_a_what_if_that_fails_is_http_200(
     sim: ArmSimulator, client: DeploymentsMgmtClient, audit: dict[str, Any], scope: str
 ) -> None:
     """The status is inside: no permission, a bad template, a bad body."""
-    sim.deny("Microsoft.Insights/diagnosticSettings/write", scope)
+    sim.access.deny("Microsoft.Insights/diagnosticSettings/write", scope)
     denied = client.deployments.begin_what_if("rg", "look", json.loads(json.dumps(audit))).result()
     assert (denied.status, denied.error.code) == ("Failed", "AuthorizationFailed")
     audit["properties"]["template"]["resources"][0]["name"] = "[nonsense()]"
@@ -173,7 +173,7 @@ def test_a_deployment_runs_and_can_be_canceled(
     assert (status["status"], status["error"]["code"]) == ("Canceled", "OperationCanceled")
     refused = deploy("POST", tail="/cancel")
     assert (refused.status_code, word(refused)) == (409, "DeploymentCannotBeCancelled")
-    assert all("diagnosticSettings" not in found for found in sim.resource_ids())
+    assert all("diagnosticSettings" not in found for found in sim.resources.list_ids())
     assert deploy("PUT", audit).status_code == 200
     sim.clock.advance(20)
     assert deploy("GET").json()["properties"]["provisioningState"] == "Succeeded"
@@ -210,14 +210,14 @@ def test_the_operations_of_a_group_have_a_path_of_their_own(
 
 def test_eight_hundred_entries_at_most(sim: ArmSimulator, deploy: Any, word: Any, scope: str) -> None:
     """The oldest goes by itself, unless a lock keeps it."""
-    sim.throttle(enabled=False)
-    sim.add_group(scope, "rg")
+    sim.faults.throttle(enabled=False)
+    sim.resources.add_resource_group(scope, "rg")
     request = body()
     for number in range(801):
         assert deploy("PUT", request, name=f"d{number}").status_code == 201
     assert deploy("HEAD", name="d0").status_code == 404
     assert deploy("HEAD", name="d1").status_code == 204
-    sim.lock(scope, "CanNotDelete")
+    sim.access.lock(scope, "CanNotDelete")
     assert word(deploy("PUT", request, name="one-more")) == "DeploymentQuotaExceeded"
 
 
@@ -225,7 +225,7 @@ def test_a_deployment_at_a_subscription_has_a_location_that_stays(
     sim: ArmSimulator, deploy: Any, word: Any, call: Any, scope: str
 ) -> None:
     """One at a group has none."""
-    sim.add_group(scope, "rg")
+    sim.resources.add_resource_group(scope, "rg")
     assert word(deploy("PUT", body(), group="")) == "LocationRequired"
     assert deploy("PUT", {"location": "westeurope", **body()}, group="").json()["location"] == "westeurope"
     sim.clock.advance(20)
@@ -254,7 +254,7 @@ def test_a_request_that_cannot_be_is_refused_at_once(
     sim: ArmSimulator, deploy: Any, word: Any, scope: str, request_: Any, name: str, code: str
 ) -> None:
     """Nothing enters the history."""
-    sim.add_group(scope, "rg")
+    sim.resources.add_resource_group(scope, "rg")
     response = deploy("PUT", request_, name=name)
     assert (response.status_code, word(response)) == (400, code)
 
@@ -270,7 +270,7 @@ def test_validation_answers_in_the_same_shape(
     assert bad.status_code == 400
     assert bad.json()["error"]["code"] == "InvalidTemplate"
     assert bad.json()["name"] == "fix"
-    sim.deny_policy(scope, resource_type="Microsoft.Insights/diagnosticSettings")
+    sim.access.assign_policy(scope, resource_type="Microsoft.Insights/diagnosticSettings")
     refused = deploy("POST", audit, tail="/validate").json()["error"]
     assert (refused["code"], refused["details"][0]["code"]) == (
         "InvalidTemplateDeployment",
@@ -301,14 +301,14 @@ def test_what_fails_inside_does_not_stop_the_rest(
         "name": "gone/default",
     }
     resources += [storage, aks, child]
-    sim.lock(account)
+    sim.access.lock(account)
     call("PUT", f"{cluster}?api-version=2025-10-01", json={"location": "westeurope"})
     deploy("PUT", audit)
     sim.clock.advance(20)
     error = deploy("GET").json()["properties"]["error"]
     codes = [detail["code"] for detail in error["details"]]
     assert codes == ["ScopeLocked", "AnotherOperationInProgress", "ParentResourceNotFound"]
-    assert any("diagnosticSettings" in found for found in sim.resource_ids())
+    assert any("diagnosticSettings" in found for found in sim.resources.list_ids())
     sim.clock.advance(60)
     log = call.get(
         f"{scope}/providers/Microsoft.Insights/eventtypes/management/values",
@@ -332,20 +332,20 @@ def test_complete_mode_removes_the_rest(sim: ArmSimulator, deploy: Any, account:
     }
     deploy("PUT", body(keep, mode="Complete"))
     sim.clock.advance(20)
-    assert vault in sim.resource_ids()
-    assert account not in sim.resource_ids()
+    assert vault in sim.resources.list_ids()
+    assert account not in sim.resources.list_ids()
 
 
 def test_a_deployment_can_be_made_to_fail_or_to_dawdle(
     sim: ArmSimulator, deploy: Any, call: Any, audit: dict[str, Any]
 ) -> None:
     """Like any other long write."""
-    sim.slow("Microsoft.Resources/deployments", seconds=300, retry_after=None, ends="Failed", code="Boom")
+    sim.faults.slow("Microsoft.Resources/deployments", seconds=300, retry_after=None, ends="Failed", code="Boom")
     response = deploy("PUT", audit)
     assert "Retry-After" not in response.headers
     sim.clock.advance(299)
     assert call("GET", response.headers["Azure-AsyncOperation"]).json()["status"] == "InProgress"
     sim.clock.advance(1)
     assert deploy("GET").json()["properties"]["error"]["code"] == "Boom"
-    sim.slow("Microsoft.Resources/deployments", methods=("POST",), seconds=9)
+    sim.faults.slow("Microsoft.Resources/deployments", methods=("POST",), seconds=9)
     assert deploy("POST", audit, tail="/whatIf").headers["Retry-After"] == "10"

@@ -53,7 +53,7 @@ def test_a_refused_write_is_logged_as_failed(
     sim: ArmSimulator, call: Any, events: Any, account: str, scope: str
 ) -> None:
     """Reads are not logged at all."""
-    sim.lock(scope)
+    sim.access.lock(scope)
     write(call, account, tags={})
     call("GET", f"{account}?api-version=2025-08-01")
     sim.clock.advance(30)
@@ -63,7 +63,7 @@ def test_a_refused_write_is_logged_as_failed(
 
 def test_a_long_write_is_accepted_first(sim: ArmSimulator, call: Any, events: Any, account: str) -> None:
     """Three records; the last one at the moment it ended."""
-    sim.slow("Microsoft.Storage/storageAccounts", seconds=20)
+    sim.faults.slow("Microsoft.Storage/storageAccounts", seconds=20)
     write(call, account, tags={})
     sim.clock.advance(100)
     found = events()
@@ -126,7 +126,7 @@ def test_members_can_be_selected(
 
 def test_pages_of_two_hundred_and_ninety_days(sim: ArmSimulator, call: Any, scope: str, account: str) -> None:
     """The window moves on; what is older is gone."""
-    sim.throttle(enabled=False)
+    sim.faults.throttle(enabled=False)
     for _ in range(101):
         write(call, account, tags={})
     sim.clock.advance(30)

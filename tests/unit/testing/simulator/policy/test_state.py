@@ -72,8 +72,8 @@ def test_assignments_are_listed_as_azure_does(
     sim: ArmSimulator, call: Any, account: str, group: str, scope: str
 ) -> None:
     """Inherited ones always, those below without ``atScope()``, or those of one definition."""
-    sim.deny_policy(TOP, name="top")
-    sim.deny_policy(account, name="below")
+    sim.access.assign_policy(TOP, name="top")
+    sim.access.assign_policy(account, name="below")
     default = "SecurityCenterBuiltIn"
     assert names(call, scope, "policyAssignments") == [default, "top", "below"]
     assert names(call, group, "policyAssignments") == [default, "top", "below"]
@@ -102,8 +102,8 @@ def test_a_definition_says_what_is_denied(
     sim: ArmSimulator, call: Any, account: str, scope: str, policy: dict[str, Any], rule: list[Any]
 ) -> None:
     """With the alias of the property; it lives at the subscription, wherever it is assigned."""
-    sim.deny_policy(scope, name="another")
-    assigned = call.get(sim.deny_policy(account, name="mine", **policy), POLICY)
+    sim.access.assign_policy(scope, name="another")
+    assigned = call.get(sim.access.assign_policy(account, name="mine", **policy), POLICY)
     definition = call.get(assigned["properties"]["policyDefinitionId"], POLICY)
     assert definition["id"] == f"{scope}/{AUTH}/policyDefinitions/mine"
     assert definition["properties"]["policyRule"] == {"if": {"allOf": rule}, "then": {"effect": "deny"}}
@@ -125,16 +125,16 @@ def test_when_a_policy_refuses(
     """The write and the check beforehand agree."""
     if "not_scopes" in options:
         options = {"not_scopes": tuple(text.format(group=group) for text in options["not_scopes"])}
-    sim.deny_policy(TOP, resource_type=TYPE, path=HTTPS, equals=True, **options)
-    found = check(call, group, sim.resource(account), supportsHttpsTrafficOnly=True)
+    sim.access.assign_policy(TOP, resource_type=TYPE, path=HTTPS, equals=True, **options)
+    found = check(call, group, sim.resources.get(account), supportsHttpsTrafficOnly=True)
     assert bool(found["contentEvaluationResult"]["policyEvaluations"]) is refused
     assert patch(account) == (403 if refused else 200)
 
 
 def test_an_unknown_effect_is_refused(sim: ArmSimulator, scope: str) -> None:
     """It would deny nothing, and a test would pass for the wrong reason."""
-    with pytest.raises(ValueError, match="deny, audit"):
-        sim.deny_policy(scope, effect="Deny")
+    with pytest.raises(ValueError, match="deny or audit"):
+        sim.access.assign_policy(scope, effect="Deny")
 
 
 def check(call: Any, scope: str, body: Any, *, send: dict[str, Any] | None = None, **properties: Any) -> Any:
@@ -151,10 +151,10 @@ def test_a_check_names_the_policy_and_changes_nothing(
     sim: ArmSimulator, call: Any, account: str, group: str, scope: str
 ) -> None:
     """At the group and at the subscription; it takes a write token, and no lock or state is in its way."""
-    assignment = sim.deny_policy(scope, resource_type=TYPE, path=HTTPS, equals=True)
-    sim.lock(scope)
-    sim.disable_subscription(scope)
-    body = sim.resource(account)
+    assignment = sim.access.assign_policy(scope, resource_type=TYPE, path=HTTPS, equals=True)
+    sim.access.lock(scope)
+    sim.resources.set_subscription_state(scope, "Disabled")
+    body = sim.resources.get(account)
     for place in (group, scope):
         (found,) = check(call, place, body, supportsHttpsTrafficOnly=True)["contentEvaluationResult"][
             "policyEvaluations"
@@ -164,7 +164,7 @@ def test_a_check_names_the_policy_and_changes_nothing(
         (expression,) = found["evaluationDetails"]["evaluatedExpressions"]
         assert (expression["path"], expression["expressionValue"]) == (HTTPS, True)
         assert check(call, place, body)["contentEvaluationResult"]["policyEvaluations"] == []
-    assert sim.resource(account) == body
+    assert sim.resources.get(account) == body
     assert sim.writes == []
     path = f"{scope}/providers/Microsoft.PolicyInsights/checkPolicyRestrictions?api-version=2023-03-01"
     response = call("POST", path, json={"resourceDetails": {"resourceContent": {}}})
@@ -173,8 +173,8 @@ def test_a_check_names_the_policy_and_changes_nothing(
 
 def test_a_check_can_include_audits(sim: ArmSimulator, call: Any, account: str, group: str, scope: str) -> None:
     """When it is asked to."""
-    sim.deny_policy(scope, resource_type=TYPE, path=HTTPS, equals=False, effect="audit")
-    body = sim.resource(account)
+    sim.access.assign_policy(scope, resource_type=TYPE, path=HTTPS, equals=False, effect="audit")
+    body = sim.resources.get(account)
     assert check(call, group, body)["contentEvaluationResult"]["policyEvaluations"] == []
     found = check(call, group, body, send={"includeAuditEffect": True})
     assert found["contentEvaluationResult"]["policyEvaluations"][0]["effectDetails"] == {"policyEffect": "Audit"}
@@ -193,12 +193,12 @@ def test_a_check_answers_for_pending_fields(
     sim: ArmSimulator, call: Any, account: str, group: str, field: dict[str, Any], values: list[str] | None
 ) -> None:
     """Only what is asked about; policies of another type, not enforced, or without a field say nothing."""
-    sim.deny_policy(group, resource_type=TYPE, path="location", equals="westus", name="place")
-    sim.deny_policy(group, resource_type="Microsoft.Web/sites", path="location", equals="westus", name="other")
-    sim.deny_policy(group, path="location", equals="westus", name="idle", enforcement="DoNotEnforce")
-    sim.deny_policy(group, resource_type="Microsoft.Web/sites", name="all")
-    sim.deny_policy(group, path="location", equals="westus", name="audit", effect="audit")
-    found = check(call, group, sim.resource(account), send={"pendingFields": [field]})["fieldRestrictions"]
+    sim.access.assign_policy(group, resource_type=TYPE, path="location", equals="westus", name="place")
+    sim.access.assign_policy(group, resource_type="Microsoft.Web/sites", path="location", equals="westus", name="other")
+    sim.access.assign_policy(group, path="location", equals="westus", name="idle", enforcement="DoNotEnforce")
+    sim.access.assign_policy(group, resource_type="Microsoft.Web/sites", name="all")
+    sim.access.assign_policy(group, path="location", equals="westus", name="audit", effect="audit")
+    found = check(call, group, sim.resources.get(account), send={"pendingFields": [field]})["fieldRestrictions"]
     if values is None:
         assert found == []
         return
@@ -210,8 +210,8 @@ def test_a_check_answers_for_pending_fields(
 
 def test_a_pending_object_stands_for_what_is_in_it(sim: ArmSimulator, call: Any, account: str, group: str) -> None:
     """``tags`` asks about each tag; the values of other fields are no matter."""
-    sim.deny_policy(group, path="tags.owner", equals="nobody")
-    found = check(call, group, sim.resource(account), send={"pendingFields": [{"field": "tags"}]})
+    sim.access.assign_policy(group, path="tags.owner", equals="nobody")
+    found = check(call, group, sim.resources.get(account), send={"pendingFields": [{"field": "tags"}]})
     assert [one["field"] for one in found["fieldRestrictions"]] == ["tags.owner"]
 
 
@@ -230,9 +230,9 @@ def test_a_check_is_made_at_a_subscription_or_a_group(
     tail = "/providers/Microsoft.PolicyInsights/checkPolicyRestrictions?api-version=2023-03-01"
     for place in (account, TOP):
         assert call("POST", place + tail, json={}).status_code == 404
-    sim.fail("POST", "checkPolicyRestrictions", status=500, code="InternalServerError")
+    sim.faults.fail("POST", "checkPolicyRestrictions", status=500, code="InternalServerError")
     assert call("POST", group + tail, json={}).status_code == 500
-    sim.deny("Microsoft.PolicyInsights/checkPolicyRestrictions/read", scope)
+    sim.access.deny("Microsoft.PolicyInsights/checkPolicyRestrictions/read", scope)
     assert word(call("POST", group + tail, json={})) == "AuthorizationFailed"
 
 
@@ -240,10 +240,10 @@ def test_an_exemption_from_a_deny_policy_lets_the_write_through(
     sim: ArmSimulator, call: Any, patch: Any, account: str, group: str, scope: str
 ) -> None:
     """At once, for the check beforehand as for the write."""
-    assignment = sim.deny_policy(scope, resource_type=TYPE, path=HTTPS, equals=True)
+    assignment = sim.access.assign_policy(scope, resource_type=TYPE, path=HTTPS, equals=True)
     assert patch(account) == 403
-    sim.exempt_policy(account, assignment=assignment)
-    body = sim.resource(account)
+    sim.access.exempt(account, assignment=assignment)
+    body = sim.resources.get(account)
     for content in (body, {**body, "name": ""}):
         found = check(call, group, content, supportsHttpsTrafficOnly=True)["contentEvaluationResult"]
         # Without a name nobody can know that it is the exempted one.

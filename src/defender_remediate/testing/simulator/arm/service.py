@@ -11,17 +11,17 @@ from defender_remediate.testing.simulator.arm import platform
 from defender_remediate.testing.simulator.arm import routes as resources
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.faults import AFTER, BEFORE, Faults
-from defender_remediate.testing.simulator.arm.routing import Route, find_kind
+from defender_remediate.testing.simulator.arm.routing import Route, find_type
 from defender_remediate.testing.simulator.arm.throttling import Throttle
 from defender_remediate.testing.simulator.authorization import routes as authorization
 from defender_remediate.testing.simulator.defender import routes as security
 from defender_remediate.testing.simulator.deployments import routes as deployments
 from defender_remediate.testing.simulator.graph import routes as graph
 from defender_remediate.testing.simulator.monitor import routes as logs
-from defender_remediate.testing.simulator.policy import routes as restrictions
-from defender_remediate.testing.simulator.state.tenant import World
+from defender_remediate.testing.simulator.policy import routes as deny_policies
+from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
-from defender_remediate.testing.simulator.transport.exchange import Answer, ArmError, Call, ConnectionFault
+from defender_remediate.testing.simulator.transport.exchange import ArmError, Call, ConnectionFault, Reply
 
 ROUTES: tuple[Route, ...] = (
     *security.ROUTES,
@@ -29,7 +29,7 @@ ROUTES: tuple[Route, ...] = (
     *logs.ROUTES,
     *deployments.ROUTES,
     *authorization.ROUTES,
-    *restrictions.ROUTES,
+    *deny_policies.ROUTES,
     *platform.ROUTES,
 )
 _KEPT_HEADERS = (
@@ -69,65 +69,65 @@ class RecordedRequest:
         return f"{self.method} {self.path}?api-version={self.api_version} -> {self.status or 'cut'}"
 
 
-class Core:
+class Service:
     """The service without a transport. One call at a time, whatever the number of threads."""
 
-    def __init__(self, world: World, credential: SimulatedCredential) -> None:
-        self.world = world
+    def __init__(self, tenant: Tenant, credential: SimulatedCredential) -> None:
+        self.tenant = tenant
         self.faults = Faults()
-        self.throttle = Throttle(world.clock)
+        self.throttle = Throttle(tenant.clock)
         self.requests: list[RecordedRequest] = []
         self.lock = threading.RLock()
         self._credential = credential
         self._changes = 0
-        world.store.listen(self._count)
+        tenant.store.listen(self._count)
 
     def _count(self, resource_id: str) -> None:
         del resource_id
         self._changes += 1
 
-    def exchange(self, call: Call) -> Answer:
+    def exchange(self, call: Call) -> Reply:
         """Answer a call.
 
         Raises:
             ConnectionFault: The connection breaks; a fault asked for it.
         """
         with self.lock:
-            self.world.operations.settle()
+            self.tenant.operations.settle()
             before = self._changes
             try:
-                answer = self._faulty(call)
+                reply = self._faulty(call)
             except ConnectionFault:
                 self._keep(call, None, before)
                 raise
-            answer = self._finish(call, answer)
-            self._keep(call, answer, before)
-            return answer
+            reply = self._finish(call, reply)
+            self._keep(call, reply, before)
+            return reply
 
-    def _faulty(self, call: Call) -> Answer:
-        fault = self.faults.strike(call)
+    def _faulty(self, call: Call) -> Reply:
+        fault = self.faults.hit(call)
         if fault is not None and fault.when == BEFORE:
-            if fault.answer is None:
+            if fault.reply is None:
                 raise ConnectionFault(sent=False)
-            return fault.answer
-        answer = self._answer(call)
+            return fault.reply
+        reply = self._answer(call)
         if fault is not None and fault.when == AFTER:
-            if fault.answer is None:
+            if fault.reply is None:
                 raise ConnectionFault(sent=True)
-            return fault.answer
-        return answer
+            return fault.reply
+        return reply
 
-    def _answer(self, call: Call) -> Answer:
+    def _answer(self, call: Call) -> Reply:
         headers: dict[str, str] = {}
         try:
             self._authenticate(call)
             found = next(self._routes(call), None)
             reads = call.reads or (found is not None and found[0].reads)
             headers = self.throttle.check(call, reads=reads) if found is None or found[0].throttled else {}
-            answer = self._dispatch(call, found)
+            reply = self._dispatch(call, found)
         except ArmError as error:
-            answer = error.answer
-        return attrs.evolve(answer, headers={**headers, **answer.headers})
+            reply = error.reply
+        return attrs.evolve(reply, headers={**headers, **reply.headers})
 
     def _authenticate(self, call: Call) -> None:
         header = call.headers.get("authorization", "")
@@ -144,28 +144,28 @@ class Core:
             if holes is not None:
                 yield route, dict(holes)
 
-    def _dispatch(self, call: Call, found: tuple[Route, dict[str, str]] | None) -> Answer:
+    def _dispatch(self, call: Call, found: tuple[Route, dict[str, str]] | None) -> Reply:
         if found is not None:
             route, holes = found
-            find_kind(self.world, call, route.type)
-            return route.handler(self.world, call, holes)
-        return platform.operation_status(self.world, call) or resources.handle(self.world, call)
+            find_type(self.tenant, call, route.type)
+            return route.handler(self.tenant, call, holes)
+        return platform.operation_status(self.tenant, call) or resources.handle(self.tenant, call)
 
-    def _finish(self, call: Call, answer: Answer) -> Answer:
-        world = self.world
-        request_id = world.new_id()
+    def _finish(self, call: Call, reply: Reply) -> Reply:
+        tenant = self.tenant
+        request_id = tenant.new_id()
         headers = {
             "x-ms-request-id": request_id,
             "x-ms-correlation-request-id": call.headers.get("x-ms-correlation-request-id", request_id),
-            "x-ms-routing-request-id": f"SIMULATED:{world.clock.now():%Y%m%dT%H%M%SZ}:{request_id}",
+            "x-ms-routing-request-id": f"SIMULATED:{tenant.clock.now():%Y%m%dT%H%M%SZ}:{request_id}",
             "Cache-Control": "no-cache",
-            "Date": world.clock.now().strftime("%a, %d %b %Y %H:%M:%S GMT"),
-            **answer.headers,
+            "Date": tenant.clock.now().strftime("%a, %d %b %Y %H:%M:%S GMT"),
+            **reply.headers,
         }
-        content = b"" if call.method == "HEAD" else answer.content
-        return attrs.evolve(answer, headers=headers, content=content)
+        content = b"" if call.method == "HEAD" else reply.content
+        return attrs.evolve(reply, headers=headers, content=content)
 
-    def _keep(self, call: Call, answer: Answer | None, before: int) -> None:
+    def _keep(self, call: Call, reply: Reply | None, before: int) -> None:
         headers = {name: call.headers[name] for name in _KEPT_HEADERS if name in call.headers}
         if "authorization" in headers:
             headers["authorization"] = "Bearer (kept out of the log)"
@@ -177,7 +177,7 @@ class Core:
                 api_version=call.api_version,
                 headers=headers,
                 body=call.content,
-                status=answer.status if answer else 0,
+                status=reply.status if reply else 0,
                 changed=self._changes > before,
             )
         )

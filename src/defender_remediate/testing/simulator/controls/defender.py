@@ -1,0 +1,100 @@
+"""``sim.defender``: what Defender for Cloud recommends, and how it assesses resources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.defender.state import (
+    UNHEALTHY,
+    AssessmentDefinition,
+    SimulatedAssessment,
+    SimulatedStatus,
+)
+from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state.tenant import Tenant
+
+
+class DefenderControls:
+    """Adds recommendations, and sets assessments by hand."""
+
+    def __init__(self, tenant: Tenant) -> None:
+        self._tenant = tenant
+
+    def add_recommendation(
+        self,
+        metadata: Mapping[str, Any],
+        *,
+        key: str,
+        resource_type: str,
+        rule: Mapping[str, Any],
+        controls: tuple[str, ...] = (),
+        subscriptions: tuple[str, ...] = (),
+    ) -> None:
+        """Adds a recommendation and assesses every resource of its type.
+
+        Args:
+            metadata: The ``properties`` of its assessmentMetadata; needs ``displayName`` and ``severity``.
+            key: The assessment key.
+            resource_type: The type that it assesses.
+            rule: When a resource is healthy; the module ``defender.rules`` describes the grammar.
+            controls: The names of the security controls that it belongs to.
+            subscriptions: The subscriptions that define it; empty for a built-in recommendation.
+        """
+        definition = AssessmentDefinition(
+            key=fold(key),
+            metadata=deepcopy(dict(metadata)),
+            resource_type=resource_type,
+            rule=deepcopy(dict(rule)),
+            controls=controls,
+            subscriptions=tuple(fold(ids.subscription_of(s) or s) for s in subscriptions),
+        )
+        with self._tenant.lock:
+            self._tenant.assessor.add_definition(definition)
+
+    def add_assessment(
+        self,
+        key: str,
+        resource_id: str,
+        *,
+        code: str = UNHEALTHY,
+        cause: str | None = None,
+        description: str | None = None,
+        details: Mapping[str, Any] | None = None,
+        additional: Mapping[str, str] | None = None,
+        risk: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Sets an assessment by hand. It no longer follows a rule.
+
+        Args:
+            key: The assessment key of a recommendation of the simulator.
+            resource_id: The assessed resource.
+            code: ``Healthy``, ``Unhealthy`` or ``NotApplicable``.
+            cause: The cause of the status, such as ``Exempt``.
+            description: The description of the status.
+            details: ``resourceDetails``, for what is not an Azure resource.
+            additional: ``additionalData``.
+            risk: The risk as Defender CSPM shows it.
+        """
+        with self._tenant.lock:
+            self._tenant.assessor.add(
+                SimulatedAssessment(
+                    definition=self._tenant.assessor.definitions[fold(key)],
+                    resource_id=resource_id,
+                    details=dict(details or {"source": "Azure", "id": resource_id}),
+                    status=SimulatedStatus(code=code, cause=cause, description=description),
+                    additional=dict(additional or {}),
+                    risk=None if risk is None else dict(risk),
+                )
+            )
+
+    def set_risk(self, key: str, resource_id: str, risk: Mapping[str, Any] | None) -> None:
+        """Sets or removes the risk of an assessment; the newest api-version shows it.
+
+        Raises:
+            KeyError: The assessment does not exist.
+        """
+        with self._tenant.lock:
+            self._tenant.assessor.find(key, resource_id).risk = None if risk is None else dict(risk)

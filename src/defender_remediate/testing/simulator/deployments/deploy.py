@@ -1,0 +1,209 @@
+"""Reads and checks a deployment request, and deploys its resources."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from defender_remediate.arm_template import TemplateError, TemplateScope
+from defender_remediate.testing.simulator.arm.errors import refusal
+from defender_remediate.testing.simulator.arm.operations import SUCCEEDED, deployment_error
+from defender_remediate.testing.simulator.arm.routes import check_scope, store_body
+from defender_remediate.testing.simulator.arm.routing import find_type
+from defender_remediate.testing.simulator.arm.writes import put
+from defender_remediate.testing.simulator.deployments.state import Deployment, DeploymentRequest
+from defender_remediate.testing.simulator.deployments.template import Described, described, opened, outputs
+from defender_remediate.testing.simulator.monitor.audit import begin, end
+from defender_remediate.testing.simulator.monitor.state import LoggedOperation
+from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state.tenant import Tenant
+from defender_remediate.testing.simulator.state.types import ResourceType
+from defender_remediate.testing.simulator.transport.exchange import ArmError, Call, Reply
+
+_TOP = frozenset({"location", "properties", "tags", "identity"})
+_PROPERTIES = frozenset(
+    [
+        "mode",
+        "template",
+        "parameters",
+        "debugSetting",
+        "onErrorDeployment",
+        "expressionEvaluationOptions",
+        "validationLevel",
+    ]
+)
+
+
+def read_request(tenant: Tenant, base: str, name: str, body: Mapping[str, Any]) -> DeploymentRequest:
+    """Understand a deployment request, and look ahead as Azure does before it accepts one.
+
+    Raises:
+        ArmError: 400 InvalidRequestContent, InvalidDeployment, LocationRequired, InvalidTemplate or
+            InvalidTemplateDeployment; or what the api-version of a resource gets.
+    """
+    location, mode = _frame(base, body)
+    properties = body["properties"]
+    group = tenant.store.group(ids.subscription_of(base), ids.group_of(base)) if ids.group_of(base) else {}
+    scope = TemplateScope(
+        subscription_id=ids.subscription_of(base),
+        resource_group=ids.group_of(base) or None,
+        location=group.get("location"),
+        deployment=name,
+    )
+    template = properties.get("template")
+    try:
+        within = opened(template, properties.get("parameters") or {}, scope)
+        found = list(described(template or {}, within))
+        results = outputs(template or {}, within)
+    except TemplateError as error:
+        violation = {"type": "TemplateViolation", "info": {"lineNumber": 1, "linePosition": 1, "path": ""}}
+        raise refusal("InvalidTemplate", problem=str(error), more={"additionalInfo": [violation]}) from None
+    pairs = [(resource, _kind_of(tenant, resource)) for resource in found]
+    _check_policies(tenant, pairs)
+    return DeploymentRequest(
+        base=base,
+        name=name,
+        location=location,
+        mode=mode,
+        template=template or {},
+        parameters=properties.get("parameters") or {},
+        tags=body.get("tags") or {},
+        resources=pairs,
+        outputs=results,
+    )
+
+
+def _frame(base: str, body: Mapping[str, Any]) -> tuple[str, str]:
+    """The location and the mode of a request whose outer members are in order."""
+    properties = body.get("properties") or {}
+    strangers = sorted((set(body) - _TOP) | (set(properties) - _PROPERTIES))
+    if strangers:
+        raise refusal("InvalidRequestContent", problem=f"Could not find member '{strangers[0]}' of a deployment")
+    location = str(body.get("location") or "")
+    if not ids.group_of(base) and not location:
+        raise refusal("LocationRequiredForDeployment")
+    if ids.group_of(base) and location:
+        raise refusal("InvalidDeployment", problem="The 'location' property is not allowed at resource group scope.")
+    mode = str(properties.get("mode", ""))
+    if mode not in ("Incremental", "Complete"):
+        raise refusal("InvalidDeployment", problem=f"The deployment mode '{mode}' is not Incremental or Complete.")
+    return location, mode
+
+
+def _kind_of(tenant: Tenant, resource: Described) -> ResourceType:
+    call = Call.of("PUT", f"https://template{resource.id}?api-version={resource.api_version}", {}, b"")
+    return find_type(tenant, call, resource.type)
+
+
+def _check_policies(tenant: Tenant, resources: list[tuple[Described, ResourceType]]) -> None:
+    refused = [
+        error
+        for resource, resource_type in resources
+        if (error := _policy_error(tenant, resource, resource_type)) is not None
+    ]
+    if refused:
+        raise refusal("InvalidTemplateDeployment", more={"details": refused})
+
+
+def _policy_error(tenant: Tenant, resource: Described, resource_type: ResourceType) -> dict[str, Any] | None:
+    try:
+        tenant.policies.check(resource.id, resource_type.name, resource.body)
+    except ArmError as error:
+        found: dict[str, Any] = error.reply.body["error"]
+        return found
+    return None
+
+
+def deploy(
+    tenant: Tenant, deployment: Deployment, operation: LoggedOperation, call: Call, moment: float
+) -> dict[str, Any] | None:
+    """Put the resources in place; the error of the deployment when one of them could not be.
+
+    Resources that could not be put do not keep the others from being: nothing is undone.
+    """
+    failures = []
+    for resource, resource_type in deployment.request.resources:
+        inner = begin(tenant, _inner(call, operation, resource), f"{resource_type.name}/write", resource.id)
+        reply = _attempt(tenant, resource, resource_type)
+        failed = reply.status >= 400
+        if failed:
+            failures.append({"code": _code(reply), "message": json.dumps(reply.body, indent=2).replace("\n", "\r\n")})
+        end(tenant, inner, *(("Failed", "Conflict") if failed else ("Succeeded", "OK")), moment=moment)
+        deployment.steps.append(_step(tenant, deployment, resource, reply, moment))
+    if deployment.request.mode == "Complete":
+        _remove_others(tenant, deployment)
+    if failures:
+        return deployment_error(failures)
+    if deployment.request.outputs:
+        deployment.steps.append(_step(tenant, deployment, None, Reply(status=200), moment))
+    return None
+
+
+def _inner(call: Call, operation: LoggedOperation, resource: Described) -> Call:
+    headers = {"x-ms-correlation-request-id": operation.correlation_id}
+    return Call.of("PUT", f"{call.base}{resource.id}?api-version={resource.api_version}", headers, b"")
+
+
+def _code(reply: Reply) -> str:
+    return str(reply.body["error"]["code"])
+
+
+def _attempt(tenant: Tenant, resource: Described, resource_type: ResourceType) -> Reply:
+    try:
+        return _place(tenant, resource, resource_type)
+    except ArmError as error:
+        return error.reply
+
+
+def _place(tenant: Tenant, resource: Described, resource_type: ResourceType) -> Reply:
+    target = ids.path_of(resource.id)
+    assert target is not None  # the template was read before
+    check_scope(tenant, target)
+    tenant.access.check_write("PUT", f"{resource_type.name}/write", target.id)
+    tenant.access.check_registered(target.subscription, resource_type.namespace)
+    found = tenant.store.find(target.id)
+    if found is not None and found.busy:
+        raise refusal(resource_type.busy)
+    result = put(resource_type, found.render() if found else None, resource.body)
+    tenant.policies.check(target.id, resource_type.name, result)
+    slow = tenant.operation_form("PUT", target.id, resource_type)
+    if slow is not None and (slow.ends != SUCCEEDED or slow.at_once):
+        raise ArmError(Reply.json({"error": slow.error}, status=409))
+    store_body(tenant, target.id, resource_type, result)
+    return Reply(status=200 if found else 201)
+
+
+def _remove_others(tenant: Tenant, deployment: Deployment) -> None:
+    kept = {ids.key(resource.id) for resource, _ in deployment.request.resources}
+    for resource in list(tenant.store.resources(deployment.request.base)):
+        target = ids.path_of(resource.id)
+        if target is not None and resource.type.tracked and not target.is_nested and ids.key(resource.id) not in kept:
+            tenant.store.remove(resource.id)
+
+
+def _step(
+    tenant: Tenant, deployment: Deployment, resource: Described | None, reply: Reply, moment: float
+) -> dict[str, Any]:
+    operation_id = tenant.new_id().replace("-", "").upper()[:16]
+    failed = reply.status >= 400
+    properties: dict[str, Any] = {
+        "provisioningOperation": "Create" if resource else "EvaluateDeploymentOutput",
+        "provisioningState": "Failed" if failed else "Succeeded",
+        "timestamp": tenant.clock.timestamp(moment),
+        "duration": "PT1.0000000S",
+        "statusCode": "Conflict" if failed else "Created" if reply.status == 201 else "OK",
+    }
+    if failed:
+        properties["statusMessage"] = {"status": "Failed", **reply.body}
+    if resource is not None:
+        properties["targetResource"] = {
+            "id": resource.id,
+            "resourceType": resource.type,
+            "resourceName": ids.segments(resource.id)[-1],
+        }
+    return {
+        "id": f"{deployment.id}/operations/{operation_id}",
+        "operationId": operation_id,
+        "properties": properties,
+    }
