@@ -285,7 +285,7 @@ class RemediationClient:
         are looked at again for what is left; what was waived stays waived, and the plan may be of any age.
 
         Args:
-            run_id: ``report.run_id``; after a crash, the newest of ``journal.runs()``.
+            run_id: ``report.run_id``; after a crash, the newest of ``journal.list_runs()``.
             waves: As for ``apply``, for what is left; without them all of that goes at once, however the run began.
             waive: As for ``apply``, for what is left.
 

@@ -12,6 +12,8 @@ from typing import Any
 
 MAX_DEPTH = 100
 """Levels of objects and arrays that ``parse_json`` accepts. Azure's own limits are far below."""
+OWN_MAX_DEPTH = MAX_DEPTH + 20
+"""The same for plans and journals of this library, which hold bodies of Azure below their own levels."""
 
 # What changes how a terminal shows a text without being seen: control, format, bidirectional and line characters, and halves
 # of surrogate pairs, which no encoding takes.
@@ -102,15 +104,16 @@ def sha256(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode("ascii")).hexdigest()
 
 
-def parse_json(text: str | bytes, *, unique_names: bool = False) -> Any:
+def parse_json(text: str | bytes, *, unique_names: bool = False, max_depth: int = MAX_DEPTH) -> Any:
     """Read a JSON text from outside.
 
     Args:
         text: A string, or bytes in UTF-8.
         unique_names: Whether an object that has a name twice is refused. Readers disagree on which of the two counts.
+        max_depth: Levels of objects and arrays at most.
 
     Raises:
-        ValueError: It is not JSON, has a number that is not finite or has thousands of digits, is nested more than ``MAX_DEPTH``
+        ValueError: It is not JSON, has a number that is not finite or has thousands of digits, is nested more than ``max_depth``
             levels deep, or has a name twice.
     """
     try:
@@ -121,14 +124,14 @@ def parse_json(text: str | bytes, *, unique_names: bool = False) -> Any:
             object_pairs_hook=_with_unique_names if unique_names else None,
         )
     except RecursionError:
-        raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep") from None
+        raise ValueError(f"it is nested more than {max_depth} levels deep") from None
     level = [document]
-    for _ in range(MAX_DEPTH + 1):
+    for _ in range(max_depth + 1):
         containers = [node for node in level if isinstance(node, (dict, list))]
         if not containers:
             return document
         level = [item for node in containers for item in (node.values() if isinstance(node, dict) else node)]
-    raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
+    raise ValueError(f"it is nested more than {max_depth} levels deep")
 
 
 def _finite(text: str) -> float:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import attrs
 
 from defender_remediate.errors import InvalidInputError
-from defender_remediate.json_values import ABSENT, FrozenMap, format_json, parse_json
+from defender_remediate.json_values import ABSENT, OWN_MAX_DEPTH, FrozenMap, format_json, parse_json
 
 _T = TypeVar("_T")
 VERSION = 1
@@ -32,7 +32,7 @@ def loads(text: str | bytes, kind: str) -> dict[str, Any]:
     """
     hint = f"Pass the text that {kind}.to_json() returned."
     try:
-        document = parse_json(text, unique_names=True)
+        document = parse_json(text, unique_names=True, max_depth=OWN_MAX_DEPTH)
     except (TypeError, ValueError) as error:
         raise InvalidInputError(f"the text is not the JSON of a {kind}: {error}", hint=hint) from error
     if not isinstance(document, dict) or document.pop("kind", None) != kind:

@@ -163,7 +163,7 @@ class Workflow:
             kind=RunKind.ROLLBACK if plan.rolls_back else RunKind.APPLY,
             correlation_id=correlation_id,
             plan=plan,
-            rolls_back=plan.rolls_back,
+            rolls_back=plan.rolls_back or None,
             waivers=waivers.recorded_guards,
         )
         with self.journal.create(run_id) as log:

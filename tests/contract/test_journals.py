@@ -9,11 +9,10 @@ import attrs
 import pytest
 
 from defender_remediate.errors import JournalError
-from defender_remediate.journal import FileJournal, MemoryJournal, MemoryStorage
-from defender_remediate.journal.log import ChainedLog
+from defender_remediate.journal import ChainedLog, FileJournal, MemoryJournal, MemoryStorage
 from defender_remediate.testing.contracts.journal import JOURNAL_CONTRACT, JournalRule
 
-_HALF = b'{"n":9,"version":1,"record":"Noted","mess'
+_HALF = b'{"n":9,"version":1,"record":"Note","mess'
 
 
 @attrs.frozen
@@ -68,7 +67,7 @@ class Breaking(MemoryPlace):
 
     def journal(self) -> Any:
         good = MemoryJournal(self.storage)
-        verbs = {name: getattr(good, name) for name in ("create", "open", "read", "runs")}
+        verbs = {name: getattr(good, name) for name in ("create", "open", "read", "list_runs")}
         verbs |= {name: verb.__get__(good) for name, verb in self.verbs.items()}
         return type("Broken", (), {name: staticmethod(verb) for name, verb in verbs.items()})()
 
@@ -86,7 +85,7 @@ class Gossip(ChainedLog):
 
 def _fresh(self: MemoryJournal, run_id: str) -> ChainedLog:
     """Starts over whatever is there."""
-    self.storage.give_back(run_id)
+    self.storage.release(run_id)
     self.storage.contents.pop(run_id, None)
     return self.create(run_id)
 
@@ -101,7 +100,7 @@ def _as(kind: type[ChainedLog]) -> Any:
 
 
 def _unlocked(self: MemoryJournal, run_id: str) -> ChainedLog:
-    self.storage.give_back(run_id)
+    self.storage.release(run_id)
     return self.open(run_id)
 
 
@@ -126,7 +125,7 @@ def _any_id(self: MemoryJournal, run_id: str) -> tuple[Any, ...]:
         (Breaking(create=_fresh), "a run begins once"),
         (Breaking(read=_trusting), "tampering shows"),
         (Breaking(read=_trusting), "unknown runs are told"),
-        (Breaking(runs=lambda self: iter(sorted(self.storage.contents))), "runs are listed newest first"),
+        (Breaking(list_runs=lambda self: iter(sorted(self.storage.contents))), "runs are listed newest first"),
         (Breaking(read=_any_id), "unfit run ids are refused"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -106,7 +106,7 @@ def test_a_full_disk_is_noticed_before_anything_is_written_to_azure(
         client.apply(plan, approve=plan.digest)
     assert caught.value.hint
     assert all(request.method == "GET" for request in sim.requests)
-    assert list(journal.runs()) == []
+    assert list(journal.list_runs()) == []
     report = client.apply(plan, approve=plan.digest)
     assert report.count(Outcome.APPLIED) == 3
 
@@ -200,4 +200,4 @@ def test_two_processes_that_begin_at_once_get_a_run_each(
         again = client.plan([SECURE_TRANSFER]).limit(1)
         other = client.apply(again, approve=again.digest)
     assert other.count(Outcome.APPLIED) == 1
-    assert set(journal.runs()) == {report.run_id, other.run_id}
+    assert set(journal.list_runs()) == {report.run_id, other.run_id}

@@ -37,8 +37,8 @@ class FullDisk:
     def read(self, run_id: str) -> tuple[Record, ...]:
         return self.inner.read(run_id)
 
-    def runs(self) -> Iterator[str]:
-        return self.inner.runs()
+    def list_runs(self) -> Iterator[str]:
+        return self.inner.list_runs()
 
 
 class FullLog:
@@ -130,7 +130,7 @@ def test_the_default_journal_is_a_file(connect: Callable[..., RemediationClient]
     plan = client.plan([SECURE_TRANSFER]).limit(1)
     report = client.apply(plan, approve=plan.digest)
     assert isinstance(client.journal, FileJournal)
-    assert report.run_id in set(connect().journal.runs())
+    assert report.run_id in set(connect().journal.list_runs())
     assert connect().rollback(report.run_id).count("rolled_back") == 1
 
 
@@ -175,7 +175,7 @@ def test_a_process_that_is_killed_is_resumed_by_another(tmp_path: Path, seed: in
         credential: Any = sim.credential
         journal = FileJournal(tmp_path)
         with RemediationClient(credential, scope, endpoint=server.endpoint, journal=journal, clock=sim.clock) as client:
-            runs = list(journal.runs())
+            runs = list(journal.list_runs())
             if not runs:
                 assert not sim.writes
                 return

@@ -219,11 +219,11 @@ def test_a_process_that_is_killed_is_resumed_by_another(tmp_path: Path, seed: in
             done = client.apply(plan, approve=plan.digest)
             plan = client.plan_rollback(done.run_id)
         (tmp_path / "plan.json").write_text(plan.to_json(), encoding="utf-8")
-        earlier = set(journal.runs())
+        earlier = set(journal.list_runs())
         start = len(sim.requests)
         murder = Murder(sim=sim, journal=journal, chance=chance, sizes=(requests, records))
         murder.commit("apply", server.endpoint, "", earlier)
-        runs = [run for run in journal.runs() if run not in earlier]
+        runs = [run for run in journal.list_runs() if run not in earlier]
         if not runs:
             assert all(request.method == "GET" for request in sim.requests[start:])
             return

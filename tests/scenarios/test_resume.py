@@ -112,8 +112,8 @@ class KillingJournal:
     def read(self, run_id: str) -> tuple[Record, ...]:
         return self.journal.read(run_id)
 
-    def runs(self) -> Iterator[str]:
-        return self.journal.runs()
+    def list_runs(self) -> Iterator[str]:
+        return self.journal.list_runs()
 
 
 def told(report: RemediationReport) -> list[tuple[Any, ...]]:
@@ -159,7 +159,7 @@ def test_a_run_killed_at_any_moment_is_resumed(kind: str) -> None:
                 break
             except Killed:
                 killed += 1
-        runs = list(journal.runs())
+        runs = list(journal.list_runs())
         with connect(sim, journal) as client:
             if not runs or not journal.read(runs[0]):
                 assert not sim.writes, f"killed at {moment}: something was written before the journal was open"
@@ -182,14 +182,14 @@ def test_a_rollback_killed_at_any_moment_is_resumed(kind: str) -> None:
     killed = 0
     for moment in range(1 + ["patch", "put", "template"].index(kind) % STRIDE, 400, STRIDE):
         sim, journal, back = _on_the_way_back(kind)
-        writes, runs, fuse = len(sim.writes), set(journal.runs()), Fuse(moment)
+        writes, runs, fuse = len(sim.writes), set(journal.list_runs()), Fuse(moment)
         with connect(sim, KillingJournal(journal, fuse), fuse) as client:
             try:
                 client.apply(back, approve=back.digest, waive=WHY)
                 break
             except Killed:
                 killed += 1
-        begun = set(journal.runs()) - runs
+        begun = set(journal.list_runs()) - runs
         with connect(sim, journal) as client:
             if not begun:
                 assert len(sim.writes) == writes, f"killed at {moment}: written before the journal was open"
@@ -265,7 +265,7 @@ def test_a_secret_in_a_request_is_not_in_the_journal_and_not_sent_from_it(
     fuse.left = 3
     with pytest.raises(Killed):
         client.apply(plan, approve=plan.digest)
-    run_id = next(journal.runs())
+    run_id = next(journal.list_runs())
     assert "planted-S3CR3T" not in repr(journal.read(run_id))
     report = connect(journal=journal, catalog=catalog).resume(run_id)
     assert {result.error.code for result in report if result.error} == {"Withheld"}
@@ -292,7 +292,7 @@ def test_a_run_that_was_killed_before_its_last_record_gets_it(connect: Callable[
     fuse.left = 9
     with pytest.raises(Killed):
         client.apply(plan, approve=plan.digest)
-    run_id = next(journal.runs())
+    run_id = next(journal.list_runs())
     assert type(journal.read(run_id)[-1]).__name__ == "StepEnded"
     connect(journal=journal).resume(run_id)
     assert type(journal.read(run_id)[-1]).__name__ == "RunEnded"

@@ -141,8 +141,8 @@ class Wrapping:
     def read(self, run_id: str) -> Any:
         return self.journal.read(run_id)
 
-    def runs(self) -> Any:
-        return self.journal.runs()
+    def list_runs(self) -> Any:
+        return self.journal.list_runs()
 
 
 class Located:
@@ -177,7 +177,7 @@ def test_the_place_of_a_resource_is_no_operation_to_follow(
     plan = client.plan([SECURE_TRANSFER], resources=accounts[:1])
     with pytest.raises(Killed):
         client.apply(plan, approve=plan.digest)
-    (run_id,) = journal.runs()
+    (run_id,) = journal.list_runs()
     (accepted,) = (record for record in journal.read(run_id) if isinstance(record, StepAccepted))
     assert (accepted.status, accepted.poll_kind) == (201, "")
     report = connect(journal=journal, **how).resume(run_id)
@@ -286,7 +286,7 @@ def test_no_step_begins_when_a_run_is_interrupted(sim: ArmSimulator, connect: Ca
     with pytest.raises(KeyboardInterrupt):
         client.apply(plan, approve=plan.digest)
     assert len(sim.writes) == 1
-    (run_id,) = journal.runs()
+    (run_id,) = journal.list_runs()
     assert connect(journal=journal).resume(run_id).count(Outcome.APPLIED) == 4
     assert len(sim.writes) == 4
 

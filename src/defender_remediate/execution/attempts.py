@@ -32,7 +32,7 @@ from defender_remediate.executors.protocol import FixExecutor, StepContext, Subm
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.drift import fingerprint
 from defender_remediate.journal import RunLog, StepAccepted, StepIntended, StepState
-from defender_remediate.journal.redaction import HIDDEN_POLL
+from defender_remediate.journal.records import HIDDEN_POLL
 from defender_remediate.json_values import ABSENT
 from defender_remediate.models.plan import RemediationStep
 from defender_remediate.models.result import Outcome, RemediationResult, StepError
@@ -296,9 +296,9 @@ def _as_response(step: RemediationStep, accepted: StepAccepted) -> ArmResponse:
     """
     return ArmResponse(
         status=accepted.status if accepted.poll_kind else 202,
-        headers={accepted.poll_kind: accepted.poll_url} if accepted.poll_kind else {},
+        headers={accepted.poll_kind: accepted.poll_url or ""} if accepted.poll_kind else {},
         body=None,
-        request_id=accepted.request_id,
+        request_id=accepted.request_id or "",
         url=step.request.path,
         method=step.request.method,
     )

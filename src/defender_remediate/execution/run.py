@@ -18,7 +18,7 @@ from defender_remediate.execution.retry import step_error
 from defender_remediate.execution.step import StepRunner
 from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.fixes.conditions import holds
-from defender_remediate.journal import Noted, RunEnded, RunLog, StepEnded, StepReviewed, StepState
+from defender_remediate.journal import Note, RunEnded, RunLog, StepEnded, StepReviewed, StepState
 from defender_remediate.json_values import FrozenMap
 from defender_remediate.models.events import RemediationEvent, RunFinished, RunStarted, StepFinished, StepStarted
 from defender_remediate.models.plan import RemediationPlan, RemediationStep
@@ -87,9 +87,7 @@ class Run:
             self._one_wave(wave)
             stopped = "" if self.waves is None else self._judge(self.waves, wave, number, len(sizes), len(steps))
             if stopped and steps:
-                self._write(
-                    Noted(at=self.runner.session.clock.now(), message=f"stopped after wave {number}: {stopped}")
-                )
+                self._write(Note(at=self.runner.session.clock.now(), message=f"stopped after wave {number}: {stopped}"))
                 return stopped
         return ""
 
@@ -173,7 +171,7 @@ class Run:
                 result = attrs.evolve(result, outcome=Outcome.ROLLED_BACK)
             tell(StepFinished(run_id=self.run_id, step=step, result=result, done=0, total=0))
 
-    def _write(self, record: StepEnded | StepReviewed | RunEnded | Noted) -> None:
+    def _write(self, record: StepEnded | StepReviewed | RunEnded | Note) -> None:
         try:
             self.log.append(record)
         except Exception as error:  # noqa: BLE001 - a store that breaks its contract must not lose the results

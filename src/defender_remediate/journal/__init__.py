@@ -1,17 +1,18 @@
-"""The write-ahead journal of a run: what was meant to be done is durable before it is done.
+"""The write-ahead journal of a run: what is about to be done is durable before it is done.
 
-A run is a list of records, each chained to the one before; ``replay`` reads them as the state of every step. Records are
-kept by a ``Journal``: in files, in memory, or wherever an implementation of the protocol keeps them.
+A run is a list of records, each chained to the one before; ``replay`` turns them into the state of every step. A ``Journal``
+keeps them: in files, in memory, or in a place of your own, for which ``ChainedJournal`` is the base class.
 """
 
 from __future__ import annotations
 
-from defender_remediate.journal.chain import Verified, verify
+from defender_remediate.journal.base import ChainedJournal, ChainedLog, Sink
+from defender_remediate.journal.chain import Verified, encode_line, newest_first, verify
 from defender_remediate.journal.file import FileJournal
 from defender_remediate.journal.memory import MemoryJournal, MemoryStorage
 from defender_remediate.journal.records import (
     GuardsWaived,
-    Noted,
+    Note,
     Record,
     RunEnded,
     RunKind,
@@ -20,17 +21,20 @@ from defender_remediate.journal.records import (
     StepEnded,
     StepIntended,
     StepReviewed,
+    redact_record,
 )
 from defender_remediate.journal.state import Phase, RunState, StepState, replay
-from defender_remediate.journal.store import Journal, RunLog
+from defender_remediate.journal.store import Journal, RunLog, check_run_id
 
 __all__ = [
+    "ChainedJournal",
+    "ChainedLog",
     "FileJournal",
     "GuardsWaived",
     "Journal",
     "MemoryJournal",
     "MemoryStorage",
-    "Noted",
+    "Note",
     "Phase",
     "Record",
     "RunEnded",
@@ -42,8 +46,13 @@ __all__ = [
     "StepEnded",
     "StepIntended",
     "StepReviewed",
+    "Sink",
     "StepState",
     "Verified",
+    "check_run_id",
+    "encode_line",
+    "newest_first",
+    "redact_record",
     "replay",
     "verify",
 ]

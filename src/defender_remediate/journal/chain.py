@@ -4,14 +4,13 @@ A line is a JSON object: ``n`` counts from 1, ``prev`` is the SHA-256 of the who
 ``hash``, always the last member, is the SHA-256 of the line without it. So an edit, a deletion, an insertion or a change of
 order shows, and ``sha256sum`` is enough to check it.
 
-What the chain cannot show: lines cut off at the end, exactly between two records; and a chain that somebody wrote anew from
-the edited line on, because the hashes are no signature. Who needs to see these too keeps ``Verified.head`` elsewhere.
+What the chain cannot show: whole lines that were cut off at the end; and a chain that was written again from the edited line
+on, because a hash is not a signature. To notice these as well, keep ``Verified.head`` elsewhere.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
@@ -22,6 +21,7 @@ import attrs
 from defender_remediate.errors import JournalTamperedError
 from defender_remediate.journal import records
 from defender_remediate.journal.records import Record
+from defender_remediate.json_values import OWN_MAX_DEPTH, format_json, parse_json
 
 FIRST = "0" * 64
 """What the first line has for the hash of the line before."""
@@ -29,7 +29,7 @@ FIRST = "0" * 64
 _HASH = b',"hash":"'
 _OPENED_AT = re.compile(rb'\{"n":1,"version":\d+,"record":"RunOpened","at":"([^"]{1,40})"')
 _SEALED = len(_HASH) + 64 + len(b'"}')
-_HINT = "the records before this line are sound; read the targets before anything is concluded from the others"
+_HINT = "The records before this line are sound. Read the targets before you conclude anything from the others."
 
 
 @attrs.frozen(kw_only=True)
@@ -38,8 +38,8 @@ class Verified:
 
     Attributes:
         records: Every whole record, in order.
-        torn: Whether a half-written record follows: a process or a machine died while it wrote. Nothing that depended
-            on it was done.
+        torn: Whether a half-written record follows, one without a line end: a process or a machine died while it wrote.
+            Nothing that depended on it was done.
         size: The bytes of the whole records; what follows is the torn tail.
         head: The SHA-256 of the last whole line, which the next line refers to.
     """
@@ -50,8 +50,8 @@ class Verified:
     head: str = FIRST
 
 
-def link(record: Record, *, n: int, prev: str) -> bytes:
-    """The line of a record, with its line end.
+def encode_line(record: Record, *, n: int, prev: str) -> bytes:
+    """Return the line of a record, with its line end.
 
     Args:
         record: What to write.
@@ -59,8 +59,7 @@ def link(record: Record, *, n: int, prev: str) -> bytes:
         prev: The SHA-256 of the line before; ``FIRST`` for the first.
     """
     document = {"n": n, **records.encode(record), "prev": prev}
-    # A lone surrogate, which JSON from Azure may hold, must not stop a journal.
-    body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    body = format_json(document).encode()
     return body[:-1] + _HASH + sha256(body).encode() + b'"}\n'
 
 
@@ -70,18 +69,19 @@ def sha256(line: bytes) -> str:
 
 
 def verify(lines: Iterable[bytes], *, source: str = "") -> Verified:
-    """Read a journal's lines back, and check each against the chain.
+    """Read a journal's lines back and check each against the chain.
 
     Args:
         lines: With their line ends, as a binary file gives them.
         source: The file, for the error.
 
     Raises:
-        JournalTamperedError: A line is not the one that was written there; names it.
-        JournalError: A line is sound, but this library does not know what it says.
+        JournalTamperedError: A line is not the one that was written there; the error names it. A last line that has a line
+            end was written whole, so it is checked like any other.
+        JournalError: A line is sound, but this library cannot read it.
     """
     found = list(lines)
-    torn = bool(found) and _is_torn(found[-1])
+    torn = bool(found) and not found[-1].endswith(b"\n")
     whole = found[:-1] if torn else found
     head, read = FIRST, []
     for n, line in enumerate(whole, start=1):
@@ -92,9 +92,9 @@ def verify(lines: Iterable[bytes], *, source: str = "") -> Verified:
 
 
 def newest_first(begun: Mapping[str, bytes]) -> list[str]:
-    """Run ids by the time in the first line of each; without those whose first line is not whole.
+    """Return run ids by the time in the first line of each, without those whose first line is not whole.
 
-    Lines are not checked here: a run whose journal was tampered with has to be seen. Without a time it comes last.
+    Lines are not checked here: a run whose journal was tampered with is listed too. One without a time comes last.
     """
     times = {run_id: _opened_at(line) for run_id, line in begun.items() if line.endswith(b"\n")}
     return sorted(times, key=lambda run_id: (times[run_id], run_id), reverse=True)
@@ -109,27 +109,19 @@ def _opened_at(line: bytes) -> datetime:
         return datetime.min.replace(tzinfo=timezone.utc)
 
 
-def _is_torn(last: bytes) -> bool:
-    return not last.endswith(b"\n") or _parsed(last) is None
-
-
-def _parsed(line: bytes) -> Any:
-    try:
-        return json.loads(line.decode("utf-8", "surrogatepass"))
-    except (ValueError, RecursionError):
-        return None
-
-
 def _checked(line: bytes, *, n: int, prev: str, source: str) -> dict[str, Any]:
-    document = _parsed(line)
+    try:
+        document = parse_json(line.decode("utf-8", "surrogatepass"), unique_names=True, max_depth=OWN_MAX_DEPTH)
+    except ValueError as error:
+        raise _tampered(f"the line is damaged: {error}", n, source) from error
     if not isinstance(document, dict):
-        raise _tampered("this is no record", n, source)
+        raise _tampered("the line is damaged: it is not a JSON object", n, source)
     text = line.removesuffix(b"\n")
     body, seal = text[:-_SEALED] + b"}", text[-_SEALED:]
     if seal != _HASH + sha256(body).encode() + b'"}':
         raise _tampered("the record was edited: its hash does not match", n, source)
     if (document.pop("n", None), document.pop("prev", None)) != (n, prev):
-        raise _tampered(f"this is not record {n}: one was removed, put in or moved here", n, source)
+        raise _tampered(f"this is not record {n}: a record was removed, inserted or moved here", n, source)
     document.pop("hash")
     return document
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 
 import attrs
 
-from defender_remediate.errors import JournalError, JournalLockedError
-from defender_remediate.journal.chain import Verified, newest_first, verify
-from defender_remediate.journal.log import ChainedLog, checked, unknown
-from defender_remediate.journal.records import Record
-from defender_remediate.journal.store import check_run_id
+from defender_remediate.errors import JournalLockedError
+from defender_remediate.journal.base import ChainedJournal
 
 
 @attrs.define
@@ -24,108 +21,82 @@ class MemoryStorage:
     """
 
     contents: dict[str, bytearray] = attrs.field(factory=dict, kw_only=True, repr=False)
-    _open: set[str] = attrs.field(factory=set, init=False, repr=False)
+    _held: set[str] = attrs.field(factory=set, init=False, repr=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False, eq=False)
 
-    def take(self, run_id: str, *, new: bool) -> bytearray:
+    def hold(self, run_id: str, *, new: bool) -> bytearray:
         """The bytes of a run, for one holder at a time.
 
         Raises:
-            UnknownRunError: There are none.
-            JournalLockedError: Somebody holds them.
-            JournalError: There are some, and ``new`` asks for none.
+            FileNotFoundError: There are none, and ``new`` does not ask for any.
+            JournalLockedError: Another log holds them.
         """
         with self._lock:
             if not new and not self.contents.get(run_id):
-                raise unknown(run_id, "memory")
-            if run_id in self._open:
+                raise FileNotFoundError(run_id)
+            if run_id in self._held:
                 raise JournalLockedError(
-                    f"run {run_id} is open already", source="memory", hint="close the other RunLog first"
+                    f"run {run_id} is open in another RunLog", source="memory", hint="Close the other RunLog first."
                 )
-            if new and self.contents.get(run_id):
-                raise JournalError(f"run {run_id} has a journal", source="memory", hint="open it to go on with it")
-            self._open.add(run_id)
+            self._held.add(run_id)
             return self.contents.setdefault(run_id, bytearray())
 
-    def give_back(self, run_id: str) -> None:
-        """Let others take the run."""
+    def release(self, run_id: str) -> None:
+        """Let others hold the run."""
         with self._lock:
-            self._open.discard(run_id)
+            self._held.discard(run_id)
 
 
 @attrs.frozen(kw_only=True)
 class _MemorySink:
     run_id: str
     storage: MemoryStorage
-    held: bytearray = attrs.field(repr=False)
+    content: bytearray = attrs.field(repr=False)
 
     @property
-    def name(self) -> str:
-        return "memory"
+    def size(self) -> int:
+        return len(self.content)
 
-    def write(self, line: bytes) -> None:
-        self.held.extend(line)
+    def write(self, line: bytes, /) -> None:
+        self.content.extend(line)
+
+    def cut(self, size: int, /) -> None:
+        del self.content[size:]
 
     def close(self) -> None:
-        self.storage.give_back(self.run_id)
+        self.storage.release(self.run_id)
 
 
 @attrs.frozen
-class MemoryJournal:
+class MemoryJournal(ChainedJournal):
     """A journal that lasts as long as the process. Implements ``Journal``.
 
-    A run that was cut off with its process cannot be resumed from it: use ``FileJournal`` where a disk is.
+    A run that was interrupted together with its process cannot be resumed from it: use ``FileJournal`` where there is a disk.
 
     Args:
-        storage: Where the records are; its own when left out.
+        storage: Where the records are; one of its own by default.
     """
 
     storage: MemoryStorage = attrs.field(factory=MemoryStorage)
 
-    def create(self, run_id: str, /) -> ChainedLog:
-        """Begin the journal of a new run.
+    def source_of(self, _run_id: str, /) -> str:
+        """``memory``."""
+        return "memory"
+
+    def read_lines(self, run_id: str, /) -> Iterable[bytes]:
+        """The lines of a run; none for one that it does not have."""
+        return io.BytesIO(bytes(self.storage.contents.get(run_id, b"")))
+
+    def hold(self, run_id: str, /, *, new: bool) -> _MemorySink:
+        """Take the lines of a run.
 
         Raises:
-            InvalidInputError: The run id cannot be a name.
-            JournalError: The run has a journal.
-            JournalLockedError: Somebody else has it open.
+            FileNotFoundError: There is no such run.
+            JournalLockedError: Another ``RunLog`` has it open.
         """
-        held = self.storage.take(check_run_id(run_id), new=True)
-        return ChainedLog(run_id, Verified(), _MemorySink(run_id=run_id, storage=self.storage, held=held))
+        content = self.storage.hold(run_id, new=new)
+        return _MemorySink(run_id=run_id, storage=self.storage, content=content)
 
-    def open(self, run_id: str, /) -> ChainedLog:
-        """Go on with the journal of a run.
-
-        Raises:
-            InvalidInputError: The run id cannot be a name.
-            UnknownRunError: No such run.
-            JournalLockedError: Somebody else has it open.
-            JournalTamperedError: A record is not what was written.
-        """
-        held = self.storage.take(check_run_id(run_id), new=False)
-        try:
-            verified = _verified(bytes(held), run_id)
-        except BaseException:
-            self.storage.give_back(run_id)
-            raise
-        del held[verified.size :]
-        return ChainedLog(run_id, verified, _MemorySink(run_id=run_id, storage=self.storage, held=held))
-
-    def read(self, run_id: str, /) -> tuple[Record, ...]:
-        """The whole records of a run.
-
-        Raises:
-            InvalidInputError: The run id cannot be a name.
-            UnknownRunError: No such run.
-            JournalTamperedError: A record is not what was written.
-        """
-        return _verified(bytes(self.storage.contents.get(check_run_id(run_id), b"")), run_id).records
-
-    def runs(self) -> Iterator[str]:
-        """The ids of the runs that have a record, newest first."""
-        firsts = {run_id: next(io.BytesIO(held), b"") for run_id, held in list(self.storage.contents.items())}
-        return iter(newest_first(firsts))
-
-
-def _verified(held: bytes, run_id: str) -> Verified:
-    return checked(verify(io.BytesIO(held), source="memory"), run_id, source="memory")
+    def read_first_lines(self) -> Mapping[str, bytes]:
+        """The first line of every run."""
+        return {run_id: next(io.BytesIO(content), b"") for run_id, content in list(self.storage.contents.items())}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Union
+from typing import Any, TypeVar, Union
 
 import attrs
 
@@ -12,11 +12,15 @@ from defender_remediate import serialization
 from defender_remediate.enums import StrEnum
 from defender_remediate.errors import InvalidInputError, JournalError
 from defender_remediate.json_values import ABSENT, FrozenMap, freeze
-from defender_remediate.models.plan import RemediationPlan
+from defender_remediate.models.plan import RemediationPlan, RemediationStep
 from defender_remediate.models.result import RemediationResult
+from defender_remediate.redaction import redact_json
 
 VERSION = 1
-"""The format of a line. A journal of another version is refused, not guessed at."""
+"""The format of a line. A journal of another version is refused."""
+
+HIDDEN_POLL = "hidden"
+"""The ``poll_kind`` of an operation whose URL is not in the journal as Azure gave it."""
 
 
 class RunKind(StrEnum):
@@ -28,7 +32,7 @@ class RunKind(StrEnum):
 
 def _aware(_record: Any, _field: Any, at: datetime) -> None:
     if at.tzinfo is None:
-        raise ValueError("the time of a record has to say its zone")
+        raise ValueError("the time of a record must have a time zone")
 
 
 def _there(before: Mapping[str, Any]) -> FrozenMap:
@@ -40,14 +44,14 @@ class RunOpened:
     """A run begins. Always the first record.
 
     Attributes:
-        kind: Whether the run applies a plan or takes one back.
+        kind: Whether the run applies a plan or rolls one back.
         correlation_id: What the activity log calls the run.
         plan: What was approved. Secrets in it are hidden once it is in a journal.
-        rolls_back: The run that is rolled back; empty for an apply.
+        rolls_back: The run that is rolled back; None for an apply.
         waivers: The guards that were waived, and why.
         digest: The digest of the plan as it was approved, which covers what is hidden here.
-        redacted_steps: The ids of the steps whose request, way back or condition had a secret in it: the journal does not
-            hold them whole, so they cannot be sent from it.
+        redacted_steps: The ids of the steps whose request, undo request or condition had a secret in it: the journal does
+            not hold them whole, so they cannot be sent from it.
     """
 
     at: datetime = attrs.field(validator=_aware)
@@ -55,7 +59,7 @@ class RunOpened:
     kind: RunKind = attrs.field(converter=RunKind)
     correlation_id: str
     plan: RemediationPlan = attrs.field(repr=False)
-    rolls_back: str = ""
+    rolls_back: str | None = None
     waivers: tuple[str, ...] = ()
     digest: str = attrs.field(default=attrs.Factory(lambda self: self.plan.digest, takes_self=True))
     redacted_steps: tuple[str, ...] = ()
@@ -66,7 +70,7 @@ class StepIntended:
     """A write is about to be sent. On disk before the request leaves.
 
     Attributes:
-        attempt: From 1, going on after a resume.
+        attempt: Counted from 1, also across a resume.
         before: The changed members as they were, by path; a member that was absent is left out.
         fingerprint: SHA-256 of the whole target as it was read for this attempt.
         redacted_paths: The paths whose values before had a secret in them, which no journal keeps.
@@ -86,18 +90,18 @@ class StepAccepted:
 
     Attributes:
         status: The HTTP status of the answer.
-        poll_url: Where the operation is followed; empty when the answer was final.
-        poll_kind: Which header named that URL. ``"hidden"`` when the URL had a secret in it and cannot be followed
-            from the journal.
+        poll_url: Where the operation is followed; None when the answer was final.
+        poll_kind: Which header named that URL. ``"hidden"`` when the URL had a secret in it, such as a signature, and cannot
+            be followed from the journal.
         request_id: Azure's id of the write.
     """
 
     at: datetime = attrs.field(validator=_aware)
     step_id: str
     status: int
-    poll_url: str = attrs.field(default="", repr=False)
-    poll_kind: str = ""
-    request_id: str = ""
+    poll_url: str | None = attrs.field(default=None, repr=False)
+    poll_kind: str | None = None
+    request_id: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -110,9 +114,9 @@ class StepEnded:
 
 @attrs.frozen(kw_only=True)
 class StepReviewed:
-    """What a later look at a step that had ended has shown: its result takes the place of the one before.
+    """A step that had ended was checked again, and its result takes the place of the one before.
 
-    Such as a change that somebody put back during the pause of a wave.
+    Such as a change that was reverted during the pause of a wave.
     """
 
     at: datetime = attrs.field(validator=_aware)
@@ -121,7 +125,7 @@ class StepReviewed:
 
 @attrs.frozen(kw_only=True)
 class GuardsWaived:
-    """A resume goes beyond guards that the run had kept to so far.
+    """A resume waives guards that the run had kept so far.
 
     Attributes:
         waivers: The guards that were waived, and why.
@@ -144,20 +148,23 @@ class RunEnded:
 
 
 @attrs.frozen(kw_only=True)
-class Noted:
-    """A remark for whoever reads the journal; it changes nothing."""
+class Note:
+    """A remark for the reader of the journal; it changes nothing."""
 
     at: datetime = attrs.field(validator=_aware)
     message: str
 
 
-Record = Union[RunOpened, StepIntended, StepAccepted, StepEnded, StepReviewed, GuardsWaived, RunEnded, Noted]
+Record = Union[RunOpened, StepIntended, StepAccepted, StepEnded, StepReviewed, GuardsWaived, RunEnded, Note]
 """Anything that a journal records."""
 
 _KINDS: dict[str, type[Record]] = {
     cls.__name__: cls
-    for cls in (RunOpened, StepIntended, StepAccepted, StepEnded, StepReviewed, GuardsWaived, RunEnded, Noted)
+    for cls in (RunOpened, StepIntended, StepAccepted, StepEnded, StepReviewed, GuardsWaived, RunEnded, Note)
 }
+
+
+_T = TypeVar("_T", bound=Record)
 
 
 def encode(record: Record) -> dict[str, Any]:
@@ -183,13 +190,42 @@ def decode(document: Mapping[str, Any], *, source: str = "", line: int = 0) -> R
             f"the record has format version {version!r}; this library reads {VERSION}",
             source=source,
             line=line,
-            hint="read it with the version of the library that wrote it",
+            hint="Read it with the version of the library that wrote it.",
         )
     kind = members.pop("record", None)
     cls = _KINDS.get(kind) if isinstance(kind, str) else None
     if cls is None:
-        raise JournalError(f"{kind!r} is no kind of record", source=source, line=line)
+        raise JournalError(f"{kind!r} is not a kind of record", source=source, line=line)
     try:
         return serialization.decode(cls, members)
     except InvalidInputError as error:
-        raise JournalError(f"this is no {kind}: {error.message}", source=source, line=line) from error
+        raise JournalError(f"the record is not a valid {kind}: {error.message}", source=source, line=line) from error
+
+
+def redact_record(record: _T) -> _T:
+    """Return the same record with ``(hidden)`` for every secret in it.
+
+    What was hidden is named, because it cannot be sent or restored from the journal: in ``RunOpened.redacted_steps``, in
+    ``StepIntended.redacted_paths``, and by the ``poll_kind`` ``"hidden"``. Redacting twice gives what redacting once gives.
+    """
+    document = serialization.encode(record)
+    clean = redact_json(document)
+    if clean == document:
+        return record
+    redacted = serialization.decode(type(record), clean)
+    named: dict[str, Any] = {}
+    if isinstance(record, RunOpened) and isinstance(redacted, RunOpened):
+        pairs = zip(record.plan.steps, redacted.plan.steps, strict=True)
+        steps = [step.id for step, clean_step in pairs if _needed_to_send(step) != _needed_to_send(clean_step)]
+        named = {"redacted_steps": tuple(dict.fromkeys((*record.redacted_steps, *steps)))}
+    elif isinstance(record, StepIntended) and isinstance(redacted, StepIntended):
+        paths = [path for path, value in redacted.before.items() if record.before.get(path, ABSENT) != value]
+        named = {"redacted_paths": tuple(dict.fromkeys((*record.redacted_paths, *paths)))}
+    elif isinstance(record, StepAccepted) and clean.get("poll_url") != record.poll_url:
+        named = {"poll_kind": HIDDEN_POLL}
+    return attrs.evolve(redacted, **named)
+
+
+def _needed_to_send(step: RemediationStep) -> tuple[Any, ...]:
+    """What sending, proving and undoing a step depends on."""
+    return step.id, step.target_id, step.request, step.undo_request, step.compliant_when

@@ -17,7 +17,7 @@ import attrs
 from defender_remediate.errors import JournalError
 from defender_remediate.journal.records import (
     GuardsWaived,
-    Noted,
+    Note,
     Record,
     RunEnded,
     RunOpened,
@@ -52,17 +52,17 @@ class StepState:
     Attributes:
         attempts: How many times its write was intended.
         before: The changed members as they were before the first attempt, by path; None when there was none.
-        fingerprint: Of the target before the first attempt; empty when there was none.
+        fingerprint: Of the target before the first attempt; None when there was none.
         redacted_paths: The paths in ``before`` whose values the journal does not hold.
-        accepted: Azure's word; None when it never came.
-        result: What became of it, as it was seen last; None until it ended.
+        accepted: Azure's acceptance; None when it never came.
+        result: Its outcome, as it was read last; None until it ended.
     """
 
     step: RemediationStep
     phase: Phase = Phase.NEW
     attempts: int = 0
     before: FrozenMap | None = attrs.field(default=None, repr=False)
-    fingerprint: str = ""
+    fingerprint: str | None = None
     redacted_paths: tuple[str, ...] = ()
     accepted: StepAccepted | None = None
     result: RemediationResult | None = None
@@ -75,15 +75,15 @@ class RunState:
     Attributes:
         opened: Its first record, with the plan.
         steps: Every step of the plan by its id, in the order of the plan.
-        ended: Its last record; None for a run that was cut off.
+        ended: Its last record; None for a run that was interrupted.
         notes: The remarks, in order.
-        waivers: The guards that were waived, and why: when it began, and when it was gone on with.
+        waivers: The guards that were waived, and why: when it began, and when it was resumed.
     """
 
     opened: RunOpened
     steps: Mapping[str, StepState] = attrs.field(converter=FrozenMap)
     ended: RunEnded | None = None
-    notes: tuple[Noted, ...] = ()
+    notes: tuple[Note, ...] = ()
     waivers: tuple[str, ...] = ()
 
     @property
@@ -93,24 +93,24 @@ class RunState:
 
 
 def replay(records: Iterable[Record], *, source: str = "") -> RunState:
-    """The state that a run's records add up to.
+    """Return the state that a run's records add up to.
 
     Args:
         records: All of them, in order.
         source: The file, for the error.
 
     Raises:
-        JournalError: The order is impossible; names the record.
+        JournalError: The order is impossible; the error names the record.
     """
     found = list(records)
     if not found or not isinstance(found[0], RunOpened):
-        raise JournalError("a journal begins with RunOpened", source=source, line=1)
+        raise JournalError("the first record has to be RunOpened", source=source, line=1)
     steps = {step.id: StepState(step=step) for step in found[0].plan.steps}
     ended: RunEnded | None = None
-    notes: list[Noted] = []
+    notes: list[Note] = []
     waivers = [*found[0].waivers]
     for line, record in enumerate(found[1:], start=2):
-        if isinstance(record, Noted):
+        if isinstance(record, Note):
             notes.append(record)
         elif isinstance(record, GuardsWaived):
             waivers.extend(record.waivers)
@@ -130,25 +130,24 @@ def _advanced(steps: Mapping[str, StepState], record: _StepRecord, *, source: st
     state = steps.get(step_id)
     if state is None:
         raise JournalError(f"the plan has no step {step_id!r}", source=source, line=line)
-    if isinstance(record, StepIntended):
-        wrong = _why_not_intended(state, record)
-    elif isinstance(record, StepAccepted):
-        wrong = "" if state.phase is Phase.INTENDED else f"is {state.phase.name}, so nothing is there to accept"
-    elif isinstance(record, StepReviewed):
-        wrong = "" if state.phase is Phase.ENDED else f"is {state.phase.name}, so there is no result to replace"
-    else:
-        wrong = "" if state.phase < Phase.ENDED else "had ended before"
-    if wrong:
-        raise JournalError(f"{type(record).__name__}: the step {step_id} {wrong}", source=source, line=line)
+    if problem := _order_problem(state, record):
+        raise JournalError(f"{type(record).__name__} of step {step_id}: {problem}", source=source, line=line)
     return _next(state, record)
 
 
-def _why_not_intended(state: StepState, record: StepIntended) -> str:
-    if state.phase > Phase.INTENDED:
-        return f"is {state.phase.name}, so it must not be sent again"
-    if record.attempt != state.attempts + 1:
-        return f"has had {state.attempts} attempts, so this is not attempt {record.attempt}"
-    return ""
+def _order_problem(state: StepState, record: _StepRecord) -> str | None:
+    phase = state.phase.name
+    if isinstance(record, StepIntended) and state.phase > Phase.INTENDED:
+        return f"the step is {phase}, so it must not be sent again"
+    if isinstance(record, StepIntended) and record.attempt != state.attempts + 1:
+        return f"the step has had {state.attempts} attempts, so this is not attempt {record.attempt}"
+    if isinstance(record, StepAccepted) and state.phase is not Phase.INTENDED:
+        return f"the step is {phase}, so there is no request that Azure could have accepted"
+    if isinstance(record, StepEnded) and state.phase is Phase.ENDED:
+        return "the step had ended before"
+    if isinstance(record, StepReviewed) and state.phase is not Phase.ENDED:
+        return f"the step is {phase}, so there is no result to replace"
+    return None
 
 
 def _next(state: StepState, record: _StepRecord) -> StepState:
@@ -158,7 +157,7 @@ def _next(state: StepState, record: _StepRecord) -> StepState:
         return attrs.evolve(state, phase=Phase.ACCEPTED, accepted=record)
     state = attrs.evolve(state, phase=Phase.INTENDED, attempts=record.attempt)
     if record.attempt > 1:
-        # What was there before the first attempt is what a rollback goes back to.
+        # A rollback restores what was there before the first attempt.
         return state
     return attrs.evolve(
         state, before=record.before, fingerprint=record.fingerprint, redacted_paths=record.redacted_paths

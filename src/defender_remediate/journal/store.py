@@ -1,4 +1,4 @@
-"""Where journals are kept: the protocols that a store implements, and what all stores have in common."""
+"""The protocols of a journal and of the log of one run, and which run ids are valid."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 @runtime_checkable
 class RunLog(Protocol):
-    """The journal of one run, open for going on with it. Nobody else can open it until it is closed.
+    """The journal of one run, open for writing. It can be opened once at a time.
 
     Threads share it. It is a context manager that closes itself.
     """
@@ -29,7 +29,7 @@ class RunLog(Protocol):
     def append(self, record: Record, /) -> None:
         """Record one thing. It is durable when this returns, and it was never recorded when this raises.
 
-        Secrets are hidden first: see ``defender_remediate.journal.redaction.scrub``.
+        Secrets are hidden first: see ``defender_remediate.journal.records.redact_record``.
 
         Raises:
             JournalUnwritableError: It could not be made durable. What it announces must not be done, and the log takes
@@ -53,54 +53,55 @@ class RunLog(Protocol):
 class Journal(Protocol):
     """A place that keeps the journals of runs. Threads share it.
 
-    ``defender_remediate.testing.contracts.journal`` has the contract that a store keeps.
+    ``ChainedJournal`` is a base class for places of your own, and ``defender_remediate.testing.contracts.journal`` has the contract
+    that they keep.
     """
 
     def create(self, run_id: str, /) -> RunLog:
         """Begin the journal of a new run. The caller appends ``RunOpened`` before anything is sent to Azure.
 
         Raises:
-            InvalidInputError: The run id cannot be a name.
-            JournalError: The run has a journal.
-            JournalLockedError: Somebody else has it open.
-            JournalUnwritableError: The place takes no journal.
+            InvalidInputError: The run id is not valid.
+            JournalError: The run already has a journal.
+            JournalLockedError: Another process or another ``RunLog`` has it open.
+            JournalUnwritableError: The place does not take it.
         """
 
     def open(self, run_id: str, /) -> RunLog:
-        """Go on with the journal of a run. A torn last record is cut off.
+        """Open the journal of a run to continue it. A torn last record is cut off.
 
         Raises:
-            InvalidInputError: The run id cannot be a name.
-            UnknownRunError: No such run.
-            JournalLockedError: Somebody else has it open.
+            InvalidInputError: The run id is not valid.
+            UnknownRunError: There is no such run.
+            JournalLockedError: Another process or another ``RunLog`` has it open.
             JournalTamperedError: A record is not what was written.
             JournalUnwritableError: The place takes no more records.
         """
 
     def read(self, run_id: str, /) -> tuple[Record, ...]:
-        """The whole records of a run, also while somebody else goes on with it. Never empty.
+        """The whole records of a run, also while another process continues it. Never empty.
 
         Raises:
-            InvalidInputError: The run id cannot be a name.
-            UnknownRunError: No such run.
+            InvalidInputError: The run id is not valid.
+            UnknownRunError: There is no such run.
             JournalTamperedError: A record is not what was written.
             JournalError: It cannot be read.
         """
 
-    def runs(self) -> Iterator[str]:
+    def list_runs(self) -> Iterator[str]:
         """The ids of the runs that have a record, newest first, by the time of their first record."""
 
 
 def check_run_id(run_id: str) -> str:
-    """The run id, when it can be the name of a file anywhere.
+    """Return the run id if it can be the name of a file on any system.
 
     Raises:
-        InvalidInputError: It is not 1 to 100 letters, digits, dots, hyphens and underscores, beginning and ending with
-            none of the dots, or Windows has another use for it.
+        InvalidInputError: It is not 1 to 100 letters, digits, dots, hyphens and underscores, begins or ends with a dot, or
+            is a name that Windows reserves for a device.
     """
     if not is_run_id(run_id):
         raise InvalidInputError(
-            f"{run_id!r} is no run id", hint="use up to 100 letters, digits, dots, hyphens and underscores"
+            f"invalid run id {run_id!r}", hint="Use 1 to 100 letters, digits, dots, hyphens and underscores."
         )
     return run_id
 

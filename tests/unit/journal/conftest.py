@@ -11,7 +11,7 @@ import pytest
 
 from defender_remediate.journal import (
     GuardsWaived,
-    Noted,
+    Note,
     Record,
     RunEnded,
     RunOpened,
@@ -61,8 +61,8 @@ class Records:
     def over(self) -> RunEnded:
         return RunEnded(at=NOON, counts={"applied": 2})
 
-    def noted(self, message: str = "a remark") -> Noted:
-        return Noted(at=NOON, message=message)
+    def noted(self, message: str = "a remark") -> Note:
+        return Note(at=NOON, message=message)
 
     def whole(self) -> tuple[Record, ...]:
         both = ("step-1", "step-2")

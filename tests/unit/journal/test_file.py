@@ -30,12 +30,12 @@ FULL_DISK = """
 import resource, signal, sys
 from datetime import datetime, timezone
 from defender_remediate.errors import JournalUnwritableError
-from defender_remediate.journal import FileJournal, Noted
+from defender_remediate.journal import FileJournal, Note
 log = FileJournal(sys.argv[1]).open("run-1")
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 size = int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-note = Noted(at=datetime(2026, 11, 23, tzinfo=timezone.utc), message="x" * 500)
+note = Note(at=datetime(2026, 11, 23, tzinfo=timezone.utc), message="x" * 500)
 for _ in range(2):
     try:
         log.append(note)
@@ -73,7 +73,7 @@ def test_state_goes_where_the_system_wants_it(tmp_path, monkeypatch):
     monkeypatch.setattr("platformdirs.user_state_dir", lambda name, appauthor: str(tmp_path / "state" / name))
     journal = FileJournal()
     assert journal.directory == tmp_path / "state" / "defender-remediate" / "runs"
-    assert list(journal.runs()) == []
+    assert list(journal.list_runs()) == []
     assert not list(tmp_path.iterdir())
 
 
@@ -110,7 +110,7 @@ def test_systems_that_open_no_directories_are_served(tmp_path, records, monkeypa
     monkeypatch.delattr(os, "O_DIRECTORY", raising=False)
     with FileJournal(tmp_path / "runs").create("run-1") as log:
         log.append(records.opened())
-    assert list(FileJournal(tmp_path / "runs").runs()) == ["run-1"]
+    assert list(FileJournal(tmp_path / "runs").list_runs()) == ["run-1"]
 
 
 def test_a_second_process_is_refused(begun, records):
@@ -125,9 +125,11 @@ def test_a_second_process_is_refused(begun, records):
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "open\n"
-        with pytest.raises(JournalLockedError, match=r"run-1\.jsonl: run run-1 is open in another process") as caught:
+        with pytest.raises(
+            JournalLockedError, match=r"run-1\.jsonl: the journal of run run-1 is locked by another process"
+        ) as caught:
             begun.open("run-1")
-        assert "wait" in caught.value.hint
+        assert "Wait" in caught.value.hint
         assert begun.read("run-1") == (records.opened(),)
         other.kill()
     with begun.open("run-1") as log:
@@ -154,9 +156,9 @@ def test_a_full_disk_is_told_at_the_first_record(tmp_path, records):
     (tmp_path / "run-1.jsonl").symlink_to("/dev/full")
     with journal.create("run-1") as log, pytest.raises(JournalUnwritableError, match="No space left") as caught:
         log.append(records.opened())
-    assert "nothing that it announces was sent" in caught.value.hint
+    assert "Nothing that it announces was sent" in caught.value.hint
     assert not (tmp_path / "run-1.jsonl").is_symlink()
-    assert list(journal.runs()) == []
+    assert list(journal.list_runs()) == []
 
 
 def test_a_disk_that_writes_little_by_little_is_served(begun, records, monkeypatch):
@@ -193,7 +195,7 @@ def test_a_file_in_place_of_the_directory_is_told(tmp_path):
         with pytest.raises(JournalError, match="cannot be read"):
             journal.read("run-1")
         with pytest.raises(JournalError, match="cannot be read"):
-            journal.runs()
+            journal.list_runs()
         with pytest.raises(UnknownRunError):
             journal.open("run-1")
 
@@ -245,7 +247,7 @@ def test_a_run_without_a_record_leaves_nothing(begun):
     begun.create("run-2").close()
     assert not (begun.directory / "run-2.jsonl").exists()
     (begun.directory / "run-3.jsonl").touch()
-    with pytest.raises(UnknownRunError, match="no run 'run-3' was recorded"):
+    with pytest.raises(UnknownRunError, match="run 'run-3' has no journal here"):
         begun.open("run-3")
     assert not (begun.directory / "run-3.jsonl").exists()
 
@@ -255,7 +257,7 @@ def test_only_runs_are_listed(begun):
     for name in ("notes.txt", "not a run.jsonl", "empty.jsonl"):
         (begun.directory / name).touch()
     (begun.directory / "gone.jsonl").symlink_to(begun.directory / "missing")
-    assert list(begun.runs()) == ["run-1"]
+    assert list(begun.list_runs()) == ["run-1"]
 
 
 def test_a_log_is_closed_by_any_thread(begun):
@@ -273,7 +275,7 @@ def test_libraries_are_loaded_when_they_are_needed(tmp_path):
     """Importing the journal, and reading one, loads neither of the two."""
     code = (
         "import sys\nfrom defender_remediate.journal import FileJournal\n"
-        "list(FileJournal(sys.argv[1]).runs())\n"
+        "list(FileJournal(sys.argv[1]).list_runs())\n"
         "print(sorted({'filelock', 'platformdirs'} & set(sys.modules)))"
     )
     assert python(code, tmp_path) == ["[]"]

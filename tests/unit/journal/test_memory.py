@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from defender_remediate.errors import JournalError, JournalTamperedError
-from defender_remediate.journal import MemoryJournal
+from defender_remediate.errors import JournalError, JournalTamperedError, JournalUnwritableError
+from defender_remediate.journal import ChainedJournal, ChainedLog, MemoryJournal, Verified
 
 
 def test_every_journal_has_its_own_memory(records):
@@ -12,9 +12,9 @@ def test_every_journal_has_its_own_memory(records):
     with journal.create("run-1") as log:
         log.append(records.opened())
         assert repr(log) == "<ChainedLog of run run-1: 1 records in memory>"
-    assert list(journal.runs()) == ["run-1"]
-    assert list(MemoryJournal().runs()) == []
-    assert list(MemoryJournal(journal.storage).runs()) == ["run-1"]
+    assert list(journal.list_runs()) == ["run-1"]
+    assert list(MemoryJournal().list_runs()) == []
+    assert list(MemoryJournal(journal.storage).list_runs()) == ["run-1"]
 
 
 def test_another_runs_records_are_refused(records):
@@ -29,33 +29,62 @@ def test_another_runs_records_are_refused(records):
 
 def test_records_that_begin_in_the_middle_are_refused(records):
     """A sound chain whose first record opens nothing."""
-    from defender_remediate.journal.chain import FIRST, link
+    from defender_remediate.journal.chain import FIRST, encode_line
 
     journal = MemoryJournal()
-    journal.storage.contents["run-1"] = bytearray(link(records.noted(), n=1, prev=FIRST))
-    with pytest.raises(JournalError, match="memory, line 1: a journal begins with RunOpened, not Noted"):
+    journal.storage.contents["run-1"] = bytearray(encode_line(records.noted(), n=1, prev=FIRST))
+    with pytest.raises(JournalError, match="memory, line 1: the first record has to be RunOpened, not Note"):
         journal.read("run-1")
 
 
-def test_an_interrupted_write_ends_the_log(records, monkeypatch):
+def test_an_interrupted_write_ends_the_log(records):
     """Nobody knows what it left behind until the journal is read again."""
-    from defender_remediate.errors import JournalUnwritableError
-    from defender_remediate.journal.log import ChainedLog
-    from defender_remediate.journal.memory import _MemorySink
 
-    def interrupt(self, line):
-        raise KeyboardInterrupt
+    class Interrupted:
+        size = 0
 
-    journal = MemoryJournal()
-    log: ChainedLog = journal.create("run-1")
+        def write(self, line):
+            if self.size:
+                raise KeyboardInterrupt
+            self.size += len(line)
+
+        def close(self):
+            pass
+
+    log = ChainedLog("run-1", Verified(), Interrupted(), source="a disk")
     log.append(records.opened())
-    with monkeypatch.context() as patch:
-        patch.setattr(_MemorySink, "write", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            log.append(records.noted())
-    with pytest.raises(JournalUnwritableError, match="an earlier record was interrupted"):
+    with pytest.raises(KeyboardInterrupt):
+        log.append(records.noted())
+    with pytest.raises(
+        JournalUnwritableError, match="a disk: a record could not be made durable: an earlier record was"
+    ):
         log.append(records.noted())
     log.close()
-    with journal.open("run-1") as again:
-        assert again.records == (records.opened(),)
-        again.append(records.noted())
+
+
+def test_a_journal_in_a_place_of_its_own_needs_four_methods(records):
+    """What such a place cannot do, reaches the caller as a journal error that names it."""
+
+    class Shelf(ChainedJournal):
+        def source_of(self, run_id):
+            return f"shelf/{run_id}"
+
+        def read_lines(self, run_id):
+            raise PermissionError(13, "not yours")
+
+        def hold(self, run_id, *, new):
+            raise PermissionError(13, "not yours")
+
+        def read_first_lines(self):
+            raise PermissionError(13, "not yours")
+
+    shelf = Shelf()
+    for call, kind in (
+        (shelf.create, JournalUnwritableError),
+        (shelf.open, JournalUnwritableError),
+        (shelf.read, JournalError),
+    ):
+        with pytest.raises(kind, match=r"shelf/run-1: .*not yours"):
+            call("run-1")
+    with pytest.raises(JournalError, match="not yours"):
+        shelf.list_runs()

@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from defender_remediate.errors import JournalError
-from defender_remediate.journal.records import Noted, RunKind, decode, encode
+from defender_remediate.journal.records import Note, RunKind, decode, encode
 from defender_remediate.json_values import ABSENT
 
 
@@ -43,7 +43,7 @@ def test_what_was_absent_is_left_out(records):
 def test_a_time_says_its_zone(records):
     """A machine elsewhere reads the journal."""
     with pytest.raises(ValueError, match="zone"):
-        Noted(at=records.noted().at.replace(tzinfo=None), message="when?")
+        Note(at=records.noted().at.replace(tzinfo=None), message="when?")
 
 
 @pytest.mark.parametrize(
@@ -52,10 +52,10 @@ def test_a_time_says_its_zone(records):
         ({"version": 2}, r"run\.jsonl, line 7: the record has format version 2"),
         ({"version": True}, "format version True"),
         ({"version": None}, "format version None"),
-        ({"record": "Guessed"}, r"run\.jsonl, line 7: 'Guessed' is no kind of record"),
-        ({"record": ["Noted"]}, "is no kind of record"),
-        ({"message": 7}, r"run\.jsonl, line 7: this is no Noted: message: expected str, got int"),
-        ({"more": 7}, "this is no Noted: more"),
+        ({"record": "Guessed"}, r"run\.jsonl, line 7: 'Guessed' is not a kind of record"),
+        ({"record": ["Note"]}, "is not a kind of record"),
+        ({"message": 7}, r"run\.jsonl, line 7: the record is not a valid Note: message: expected str, got int"),
+        ({"more": 7}, "the record is not a valid Note: more"),
         ({"at": "2026-11-23T12:00:00"}, "zone"),
     ],
 )

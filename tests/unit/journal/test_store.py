@@ -23,7 +23,7 @@ def test_a_run_id_may_be_any_plain_name(run_id):
 )
 def test_other_names_are_refused(run_id):
     """Devices of Windows, hidden files, and what is no text."""
-    with pytest.raises(InvalidInputError, match="is no run id"):
+    with pytest.raises(InvalidInputError, match="invalid run id"):
         check_run_id(run_id)
 
 

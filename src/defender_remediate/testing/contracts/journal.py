@@ -24,7 +24,7 @@ from defender_remediate.errors import (
 from defender_remediate.journal import (
     GuardsWaived,
     Journal,
-    Noted,
+    Note,
     Record,
     RunEnded,
     RunLog,
@@ -143,8 +143,8 @@ def _whole_run() -> tuple[Record, ...]:
     )
 
 
-def _note(message: str) -> Noted:
-    return Noted(at=STARTS_AT, message=message)
+def _note(message: str) -> Note:
+    return Note(at=STARTS_AT, message=message)
 
 
 def _begun(place: JournalPlace, run_id: str = _RUN, *, days: int = 0) -> RunLog:
@@ -162,7 +162,7 @@ def _refused(kind: type[DefenderRemediateError], call: Callable[[], object], wha
 
 
 def _has_the_methods(place: JournalPlace) -> None:
-    assert isinstance(place.journal(), Journal), "it has create, open, read and runs"
+    assert isinstance(place.journal(), Journal), "it has create, open, read and list_runs"
     with place.journal().create(_RUN) as log:
         assert isinstance(log, RunLog), "its log has records, append and close, and is a context manager"
 
@@ -184,7 +184,7 @@ def _outlives_its_instance(place: JournalPlace) -> None:
     with place.journal().open(_RUN) as again:
         assert again.records == (_opened(), _note("one"))
         again.append(_note("two"))
-    assert place.journal().read(_RUN) == (_opened(), _note("one"), _note("two")), "a run cannot be gone on with"
+    assert place.journal().read(_RUN) == (_opened(), _note("one"), _note("two")), "a run cannot be continued"
 
 
 def _opens_once(place: JournalPlace) -> None:
@@ -238,18 +238,18 @@ def _shows_tampering(place: JournalPlace) -> None:
         log.append(_note("two"))
     place.tamper(_RUN)
     _refused(JournalTamperedError, lambda: place.journal().read(_RUN), "reading a record that was changed")
-    _refused(JournalTamperedError, lambda: place.journal().open(_RUN), "going on after a record that was changed")
+    _refused(JournalTamperedError, lambda: place.journal().open(_RUN), "opening after a record that was changed")
     _refused(JournalTamperedError, lambda: place.journal().open(_RUN), "trying so again")
 
 
 def _knows_what_it_does_not_know(place: JournalPlace) -> None:
     journal = place.journal()
-    assert list(journal.runs()) == [], "an empty place has runs"
+    assert list(journal.list_runs()) == [], "an empty place has runs"
     _refused(UnknownRunError, lambda: journal.read("missing"), "reading an unknown run")
     _refused(UnknownRunError, lambda: journal.open("missing"), "opening an unknown run")
     with journal.create(_RUN):
         pass
-    assert list(journal.runs()) == [], "a run without a record is listed"
+    assert list(journal.list_runs()) == [], "a run without a record is listed"
     _refused(UnknownRunError, lambda: journal.read(_RUN), "reading a run without a record")
     _begun(place).close()
 
@@ -265,8 +265,8 @@ def _lists_newest_first(place: JournalPlace) -> None:
     for run_id, days in (("b", 2), ("c", 1), ("a", 3), ("d", 1)):
         _begun(place, run_id, days=days).close()
     with place.journal().open("c") as log:
-        log.append(_note("going on makes a run no newer"))
-    assert list(place.journal().runs()) == ["a", "b", "d", "c"], "by the time of the first record, then by the id"
+        log.append(_note("continuing makes a run no newer"))
+    assert list(place.journal().list_runs()) == ["a", "b", "d", "c"], "by the time of the first record, then by the id"
 
 
 def _keeps_no_secret(place: JournalPlace) -> None:
@@ -298,7 +298,7 @@ def _is_safe_between_threads(place: JournalPlace) -> None:
     for thread in threads:
         thread.join()
     log.close()
-    kept = [record.message for record in place.journal().read(_RUN) if isinstance(record, Noted)]
+    kept = [record.message for record in place.journal().read(_RUN) if isinstance(record, Note)]
     expected = [f"{thread}.{n}" for thread in range(_THREADS) for n in range(_EACH)]
     assert sorted(kept) == expected, "a record was lost or came twice"
     assert all([m for m in kept if m.startswith(f"{n}.")] == expected[n * _EACH :][:_EACH] for n in range(_THREADS)), (

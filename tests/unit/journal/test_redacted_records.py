@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defender_remediate import Catalog, serialization
-from defender_remediate.journal.records import decode, encode
-from defender_remediate.journal.redaction import scrub
+from defender_remediate.journal.records import decode, encode, redact_record
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.plan import PlannedRequest, PropertyChange
 from defender_remediate.models.result import StepError
@@ -25,7 +24,7 @@ def shown(record) -> str:
 def test_a_record_without_secrets_is_returned_as_it_is(records):
     """Hiding changes nothing that need not be hidden."""
     for record in records.whole():
-        assert scrub(record) is record
+        assert redact_record(record) is record
 
 
 def test_an_image_says_what_cannot_be_restored(records):
@@ -37,7 +36,7 @@ def test_an_image_says_what_cannot_be_restored(records):
         "properties.enabled": True,
         f"tags['{KEY}']": "(hidden)",
     }
-    scrubbed = scrub(records.intended(before=before, redacted_paths=("earlier",)))
+    scrubbed = redact_record(records.intended(before=before, redacted_paths=("earlier",)))
     assert SECRET not in shown(scrubbed)
     assert KEY not in shown(scrubbed)
     assert scrubbed.redacted_paths == (
@@ -48,7 +47,7 @@ def test_an_image_says_what_cannot_be_restored(records):
         "tags['(hidden)']",
     )
     assert scrubbed.before["properties.enabled"] is True
-    assert scrub(scrubbed) == scrubbed
+    assert redact_record(scrubbed) == scrubbed
 
 
 @pytest.mark.parametrize("part", ["request", "undo_request", "compliant_when"])
@@ -58,29 +57,29 @@ def test_a_plan_says_which_steps_it_does_not_hold(records, make_plan, make_step,
     condition = Condition(operator="equals", path="properties.password", value=SECRET)
     step = make_step(id="step-2", **{part: condition if part == "compliant_when" else request})
     opened = records.opened(plan=make_plan(steps=(make_step(), step)), digest="d" * 64)
-    scrubbed = scrub(opened)
+    scrubbed = redact_record(opened)
     assert SECRET not in shown(scrubbed)
     assert scrubbed.redacted_steps == ("step-2",)
     assert scrubbed.digest == "d" * 64
-    assert scrub(scrubbed) == scrubbed
+    assert redact_record(scrubbed) == scrubbed
     assert decode(encode(scrubbed)) == scrubbed
 
 
 def test_what_is_only_shown_does_not_withhold_a_step(records, make_plan, make_step):
     """The request is whole."""
     step = make_step(changes=(PropertyChange(path="properties.password", before=SECRET, after="(hidden)"),))
-    scrubbed = scrub(records.opened(plan=make_plan(steps=(step,))))
+    scrubbed = redact_record(records.opened(plan=make_plan(steps=(step,))))
     assert SECRET not in shown(scrubbed)
     assert scrubbed.redacted_steps == ()
 
 
 def test_an_operation_with_a_secret_in_its_url_cannot_be_followed(records):
     """The URL is not kept, and says so instead of looking final."""
-    scrubbed = scrub(records.accepted(poll_url="https://x.example/op?sig=abc%2Bdef", poll_kind="location"))
+    scrubbed = redact_record(records.accepted(poll_url="https://x.example/op?sig=abc%2Bdef", poll_kind="location"))
     assert scrubbed.poll_url == "https://x.example/op?sig=(hidden)"
     assert scrubbed.poll_kind == "hidden"
-    assert scrub(scrubbed) == scrubbed
-    odd = scrub(records.accepted(poll_url="https://x.example/op", poll_kind="location", request_id="pwd=abc"))
+    assert redact_record(scrubbed) == scrubbed
+    odd = redact_record(records.accepted(poll_url="https://x.example/op", poll_kind="location", request_id="pwd=abc"))
     assert (odd.poll_kind, odd.request_id) == ("location", "pwd=(hidden)")
 
 
@@ -89,8 +88,8 @@ def test_results_and_remarks_are_cleaned(records):
     error = StepError(code="Bad", message=f"the value password={SECRET} is too short", hint=f"secret={SECRET}")
     result = records.ended(error=error, after={"properties.primaryKey": 12345678, "properties.keys": None})
     for record in (result, records.noted(f"Authorization: Bearer {SECRET}{SECRET}")):
-        assert SECRET not in shown(scrub(record))
-        assert "12345678" not in shown(scrub(record))
+        assert SECRET not in shown(redact_record(record))
+        assert "12345678" not in shown(redact_record(record))
 
 
 @pytest.mark.parametrize(

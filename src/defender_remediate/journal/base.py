@@ -1,0 +1,264 @@
+"""The base class for journals: numbering, chaining, redaction, locking and errors, over anything that keeps bytes.
+
+To keep journals in a place of your own, derive from ``ChainedJournal`` and say where the lines of a run are. The contract in
+``defender_remediate.testing.contracts.journal`` proves the result.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from types import TracebackType
+from typing import Protocol
+
+from defender_remediate.errors import JournalError, JournalTamperedError, JournalUnwritableError, UnknownRunError
+from defender_remediate.journal.chain import Verified, encode_line, newest_first, sha256, verify
+from defender_remediate.journal.records import Record, RunOpened, redact_record
+from defender_remediate.journal.store import check_run_id
+
+
+class Sink(Protocol):
+    """The lines of one run, held by one writer."""
+
+    @property
+    def size(self) -> int:
+        """How many bytes it holds."""
+
+    def write(self, line: bytes, /) -> None:
+        """Append a line; it is durable when this returns.
+
+        Raises:
+            OSError: The line is not kept, or that is unknown.
+        """
+
+    def cut(self, size: int, /) -> None:
+        """Drop everything after the first ``size`` bytes.
+
+        Raises:
+            OSError: That failed.
+        """
+
+    def close(self) -> None:
+        """Let others write. Called once."""
+
+
+class ChainedLog:
+    """The journal of one run over a sink. Implements ``RunLog``.
+
+    Args:
+        run_id: The run.
+        verified: What the sink already holds.
+        sink: Takes the lines that follow.
+        source: What errors call the sink, such as the path of a file.
+    """
+
+    def __init__(self, run_id: str, verified: Verified, sink: Sink, *, source: str) -> None:
+        self._run_id = run_id
+        self._records = list(verified.records)
+        self._head = verified.head
+        self._sink = sink
+        self._source = source
+        self._lock = threading.Lock()
+        self._closed = False
+        self._failure: OSError | None = None
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """Everything recorded so far, in order, without the secrets."""
+        with self._lock:
+            return tuple(self._records)
+
+    def append(self, record: Record, /) -> None:
+        """Record one thing; durable when this returns.
+
+        Raises:
+            JournalUnwritableError: It could not be made durable, now or before.
+            JournalError: The log is closed, or its first record is not its run's ``RunOpened``.
+        """
+        record = redact_record(record)
+        with self._lock:
+            if self._closed:
+                raise JournalError(f"the journal of run {self._run_id} is closed", source=self._source)
+            if self._failure is not None:
+                raise _unwritable(self._source, self._failure) from self._failure
+            if not self._records:
+                _check_first(record, self._run_id, source=self._source)
+            line = encode_line(record, n=len(self._records) + 1, prev=self._head)
+            # What a write that failed or was interrupted left behind is unknown until the journal is read again.
+            self._failure = OSError("an earlier record was interrupted")
+            try:
+                self._sink.write(line)
+            except OSError as error:
+                self._failure = error
+                raise _unwritable(self._source, error) from error
+            self._failure = None
+            self._head = sha256(line)
+            self._records.append(record)
+
+    def close(self) -> None:
+        """Let others open the journal. Closing twice does nothing."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._sink.close()
+
+    def __enter__(self) -> ChainedLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<ChainedLog of run {self._run_id}: {len(self._records)} records in {self._source}>"
+
+
+class ChainedJournal(ABC):
+    """A journal whose runs are lists of chained lines. Implements ``Journal``; a subclass has the four methods that are abstract.
+
+    Each may raise ``OSError``, which becomes a ``JournalError``, and ``FileNotFoundError`` for a run that it does not have.
+    """
+
+    @abstractmethod
+    def source_of(self, run_id: str, /) -> str:
+        """What errors call the journal of a run, such as the path of a file."""
+
+    @abstractmethod
+    def read_lines(self, run_id: str, /) -> Iterable[bytes]:
+        """The lines of a run, with their line ends; also while it is held."""
+
+    @abstractmethod
+    def hold(self, run_id: str, /, *, new: bool) -> Sink:
+        """Take the lines of a run, which nobody else gets until the sink is closed.
+
+        Args:
+            run_id: The run.
+            new: Whether to make it when it is missing. One that is closed without a line is not kept.
+
+        Raises:
+            JournalLockedError: Another process or another ``RunLog`` holds them.
+        """
+
+    @abstractmethod
+    def read_first_lines(self) -> Mapping[str, bytes]:
+        """The first line of every run, by run id."""
+
+    def create(self, run_id: str, /) -> ChainedLog:
+        """Begin the journal of a new run.
+
+        Raises:
+            InvalidInputError: The run id is not valid.
+            JournalError: The run already has a journal.
+            JournalLockedError: Another process or another ``RunLog`` has it open.
+            JournalUnwritableError: The place does not take it.
+        """
+        source = self.source_of(check_run_id(run_id))
+        with ExitStack() as on_error, _writing(source):
+            sink = self.hold(run_id, new=True)
+            on_error.callback(sink.close)
+            if sink.size:
+                raise JournalError(
+                    f"a journal for run {run_id} already exists",
+                    source=source,
+                    hint="Use resume() to continue that run.",
+                )
+            on_error.pop_all()
+        return ChainedLog(run_id, Verified(), sink, source=source)
+
+    def open(self, run_id: str, /) -> ChainedLog:
+        """Open the journal of a run to continue it. A torn last record is cut off.
+
+        Raises:
+            InvalidInputError: The run id is not valid.
+            UnknownRunError: There is no such run.
+            JournalLockedError: Another process or another ``RunLog`` has it open.
+            JournalTamperedError: A record is not what was written. Nothing is cut off.
+            JournalUnwritableError: The place takes no more records.
+        """
+        source = self.source_of(check_run_id(run_id))
+        with ExitStack() as on_error, _writing(source):
+            try:
+                sink = self.hold(run_id, new=False)
+            except FileNotFoundError as error:
+                raise _unknown(run_id, source) from error
+            on_error.callback(sink.close)
+            verified = self._verified(run_id, source)
+            if verified.torn:
+                sink.cut(verified.size)
+            on_error.pop_all()
+        return ChainedLog(run_id, verified, sink, source=source)
+
+    def read(self, run_id: str, /) -> tuple[Record, ...]:
+        """Return the whole records of a run, also while another process continues it.
+
+        Raises:
+            InvalidInputError: The run id is not valid.
+            UnknownRunError: There is no such run.
+            JournalTamperedError: A record is not what was written.
+            JournalError: It cannot be read.
+        """
+        return self._verified(run_id, self.source_of(check_run_id(run_id))).records
+
+    def list_runs(self) -> Iterator[str]:
+        """The ids of the runs that have a record, newest first.
+
+        Raises:
+            JournalError: The place cannot be read.
+        """
+        try:
+            first_lines = self.read_first_lines()
+        except OSError as error:
+            raise _unreadable(str(error.filename or self), error) from error
+        return iter(newest_first(first_lines))
+
+    def _verified(self, run_id: str, source: str) -> Verified:
+        try:
+            verified = verify(self.read_lines(run_id), source=source)
+        except FileNotFoundError as error:
+            raise _unknown(run_id, source) from error
+        except OSError as error:
+            raise _unreadable(source, error) from error
+        if not verified.records:
+            raise _unknown(run_id, source)
+        _check_first(verified.records[0], run_id, source=source)
+        return verified
+
+
+def _check_first(record: Record, run_id: str, *, source: str) -> None:
+    """Refuse a journal that begins with anything but its own run's ``RunOpened``."""
+    if not isinstance(record, RunOpened):
+        kind = type(record).__name__
+        raise JournalError(f"the first record has to be RunOpened, not {kind}", source=source, line=1)
+    if record.run_id != run_id:
+        raise JournalTamperedError(f"this is the journal of run {record.run_id}, not {run_id}", source=source, line=1)
+
+
+@contextmanager
+def _writing(source: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _unwritable(str(error.filename or source), error) from error
+
+
+def _unknown(run_id: str, source: str) -> UnknownRunError:
+    return UnknownRunError(
+        f"run {run_id!r} has no journal here",
+        source=source,
+        hint="client.journal.list_runs() gives the runs of this journal; another one may have it.",
+    )
+
+
+def _unwritable(source: str, error: OSError) -> JournalUnwritableError:
+    return JournalUnwritableError(
+        f"a record could not be made durable: {error.strerror or error}",
+        source=source,
+        hint="Nothing that it announces was sent. Make room, or keep the journal in another directory.",
+    )
+
+
+def _unreadable(source: str, error: OSError) -> JournalError:
+    return JournalError(f"the journal cannot be read: {error.strerror or error}", source=source)
