@@ -31,10 +31,10 @@ ROWS: tuple[frozenset[str], ...] = (
     | {"threads", "validation", "wire"},
     frozenset({"models"}),
     frozenset({"fixes", "journal", "hooks", "reports"}),
+    frozenset({"preflight"}),
     frozenset({"catalog"}),
     frozenset({"arm"}),
     frozenset({"activity", "discovery", "executors"}),
-    frozenset({"preflight"}),
     frozenset({"planning"}),
     frozenset({"execution"}),
     frozenset({"verification", "rollback"}),
@@ -45,7 +45,7 @@ ROWS: tuple[frozenset[str], ...] = (
 )
 ROW_OF = {name: number for number, row in enumerate(ROWS) for name in row}
 NO_NETWORK = frozenset({"azure", "requests", "urllib3", "http", "socket", "ssl", "tenacity", "subprocess"})
-PURE = ROWS[0] | ROWS[1] | ROWS[2] | ROWS[3]
+PURE = ROWS[0] | ROWS[1] | ROWS[2] | ROWS[3] | ROWS[4]
 AZURE_NAMES_THAT_ARE_PASSED_ON = frozenset(
     {
         "azure.core.AzureClouds",

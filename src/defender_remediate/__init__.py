@@ -21,7 +21,7 @@ from defender_remediate.client import RemediationClient
 from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.json_values import ABSENT
 from defender_remediate.models.activity import ActivityEvent, ActivityStatus
-from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
+from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.control import SecureScore, SecurityControl
 from defender_remediate.models.diagnosis import Cause, Diagnosis, Verification
@@ -79,7 +79,6 @@ __all__ = [
     "Catalog",
     "CatalogProblem",
     "Cause",
-    "CheckName",
     "CheckResult",
     "CheckStatus",
     "Condition",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from defender_remediate.journal import Journal
     from defender_remediate.models.fix import FixParameter
     from defender_remediate.models.waves import Waves
+    from defender_remediate.preflight import Check
     from defender_remediate.workflow import Workflow
 
 
@@ -54,6 +55,7 @@ class RemediationClient:
         catalog: The fixes to use; ``Catalog.bundled()`` by default.
         executors: Replaces how fixes of a kind are written: ``{"patch": MyExecutor()}``.
         guards: The limits of a run; ``Guards()`` by default: 25 changes, nothing irreversible.
+        checks: Preflight checks of your own, made beside the built-in ones: see ``preflight.Check``.
         journal: Where runs are written down before they happen; ``FileJournal()`` by default, which keeps one file per
             run in the platform's state directory. ``MemoryJournal()`` forgets them with the process.
         hooks: Called with every event of a run, on the thread that called ``apply``.
@@ -82,6 +84,7 @@ class RemediationClient:
         catalog: Catalog | None = None,
         executors: Mapping[str, FixExecutor] | None = None,
         guards: Guards | None = None,
+        checks: Sequence[Check] = (),
         journal: Journal | None = None,
         hooks: Sequence[RemediationHook] = (),
         transport: HttpTransport[Any, Any] | None = None,
@@ -101,6 +104,11 @@ class RemediationClient:
             from defender_remediate.executors.protocol import executors_by_kind
 
             self._executors = executors_by_kind(executors)
+        self._checks: tuple[Check, ...] | None = None
+        if checks:
+            from defender_remediate.preflight import BUILT_IN_CHECKS, checks_with
+
+            self._checks = checks_with(BUILT_IN_CHECKS, checks)
         self._hooks = callables("hooks", hooks)
         self._source: Literal["rest", "graph"] = one_of("source", source, ("rest", "graph"))
         self._new_id = new_id
@@ -237,7 +245,7 @@ class RemediationClient:
             recommendations: Recommendations or their keys; None for everything the catalog can fix.
             resources: Only these resource ids; each of them is in the plan, as a step or as a skip.
             parameters: Values by parameter name: one for all resources, or one for each as ``{resource id: value}``.
-            waive: Checks to go past: names of ``CheckName``, each with a reason that the plan and the journal keep.
+            waive: Checks to go past: names of checks, each with a reason that the plan and the journal keep.
 
         Raises:
             ParameterError: A parameter is missing, unknown or wrong; nothing was sent. When no recommendations are
@@ -382,6 +390,7 @@ class RemediationClient:
     @cached_property
     def _cycle(self) -> Workflow:
         from defender_remediate.executors import PatchExecutor, TemplateExecutor
+        from defender_remediate.preflight import BUILT_IN_CHECKS
         from defender_remediate.workflow import Workflow
 
         write = PatchExecutor()
@@ -393,6 +402,7 @@ class RemediationClient:
             catalog=self.catalog,
             executors={**bundled, **self._executors},
             guards=self._guards,
+            checks=BUILT_IN_CHECKS if self._checks is None else self._checks,
             hooks=self._hooks,
             new_id=self._new_id,
             jitter=self._jitter,

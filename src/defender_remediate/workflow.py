@@ -58,8 +58,8 @@ from defender_remediate.planning.selection import (
 )
 from defender_remediate.planning.targets import TargetReader
 from defender_remediate.planning.waivers import parse_waivers
-from defender_remediate.preflight import Preflight, Subscriptions
-from defender_remediate.preflight.inspection import inspect
+from defender_remediate.preflight import Check, CheckReader, Subject, run_checks
+from defender_remediate.preflight.subscriptions import tenant_of
 from defender_remediate.rollback.removal import check_removals
 from defender_remediate.rollback.rollback import backward
 from defender_remediate.validation import maybe
@@ -83,6 +83,7 @@ class Workflow:
     catalog: Catalog
     executors: Mapping[str, FixExecutor]
     guards: Guards
+    checks: tuple[Check, ...]
     hooks: tuple[Hook, ...]
     new_id: Callable[[], str]
     jitter: Callable[[], float]
@@ -98,7 +99,7 @@ class Workflow:
         waive: Mapping[str, str] | None = None,
     ) -> RemediationPlan:
         """Read, compare, check and write down what would be sent."""
-        waivers = parse_waivers(waive, guards=None)
+        waivers = parse_waivers(waive, checks=self._check_names, guards=None)
         only = resource_filter(resources)
         given = given_values(parameters)
         if recommendations is None:
@@ -207,7 +208,7 @@ class Workflow:
         waive: Mapping[str, str] | None = None,
     ) -> RemediationPlan:
         """Plan the way back of a run, and check it like any plan."""
-        waivers = parse_waivers(waive, guards=None)
+        waivers = parse_waivers(waive, checks=self._check_names, guards=None)
         state = self._idle(run_id)
         self._check_place(state.opened.plan)
         runner = self._runner(self.session)
@@ -234,16 +235,24 @@ class Workflow:
 
     def rollback(self, run_id: str, steps: Iterable[str] | None, waive: Mapping[str, str] | None) -> RemediationReport:
         """Plan the way back and apply it."""
-        waivers = parse_waivers(waive)
+        waivers = parse_waivers(waive, checks=self._check_names)
         plan = self.plan_rollback(run_id, steps, (), waivers.checks)
         return self.apply(plan, plan.digest, waves=None, waive=waivers.guards)
 
     def _inspected(self, prepared: Prepared, waive: Mapping[str, str]) -> tuple[Prepared, tuple[str, ...]]:
         """What is left after the checks, and its tenants: a subscription is read once for both."""
-        subscriptions = Subscriptions(self.session)
-        preflight = Preflight(self.session, subscriptions)
-        inspected = inspect(prepared, preflight=preflight, waive=waive, workers=self.workers)
-        return inspected, self._tenants(inspected.steps, subscriptions)
+        known = {subject.step.id: subject for subject in prepared.subjects}
+        subjects = [known.get(step.id) or Subject(step=step) for step in prepared.steps]
+        reader = CheckReader(self.session, workers=self.workers)
+        checked = run_checks(subjects, checks=self.checks, reader=reader, waivers=waive)
+        inspected = attrs.evolve(
+            prepared, steps=checked.steps, skipped=(*prepared.skipped, *checked.skipped), subjects=()
+        )
+        return inspected, self._tenants(inspected.steps, reader)
+
+    @property
+    def _check_names(self) -> tuple[str, ...]:
+        return tuple(check.name for check in self.checks)
 
     def _check_place(self, plan: RemediationPlan) -> None:
         scope = tuple(scope.text for scope in self.scopes)
@@ -275,7 +284,7 @@ class Workflow:
         _check_timeout(timeout)
         if resources is None:
             raise InvalidResourceIdError("fix takes the ids of the resources, got None", hint="there is no 'all'")
-        waivers = parse_waivers(waive)
+        waivers = parse_waivers(waive, checks=self._check_names)
         plan = self.plan([recommendation], resources, parameters, waivers.checks)
         return self.verify(self.apply(plan, plan.digest, waves=None, waive=waivers.guards), timeout)
 
@@ -347,11 +356,12 @@ class Workflow:
     def _versions(self, subscription_id: str, resource_type: str) -> tuple[str, ...]:
         return offered_api_versions(self.session, subscription_id, resource_type)
 
-    def _tenants(self, steps: Iterable[RemediationStep], subscriptions: Subscriptions | None = None) -> tuple[str, ...]:
+    def _tenants(self, steps: Iterable[RemediationStep], reader: CheckReader | None = None) -> tuple[str, ...]:
         """The tenants that the steps' subscriptions belong to, as far as Azure tells this caller."""
-        known = subscriptions or Subscriptions(self.session)
+        known = reader or CheckReader(self.session, workers=self.workers)
         ids = {fold(ResourceId.parse(step.resource_id).subscription_id or "") for step in steps}
-        return tuple(sorted(set(filter(None, map(known.tenant, sorted(ids))))))
+        tenants = {tenant_of(known, subscription_id) for subscription_id in sorted(ids)}
+        return tuple(sorted(tenant for tenant in tenants if tenant))
 
 
 def _check_timeout(timeout: float) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from defender_remediate import (
-    CheckName,
     CheckResult,
     CheckStatus,
     FileJournal,
@@ -33,7 +32,7 @@ def group_of(resource: str) -> str:
     return resource.partition("/providers/")[0]
 
 
-def found_in(plan: RemediationPlan, resource: str) -> list[tuple[CheckName, CheckStatus]]:
+def found_in(plan: RemediationPlan, resource: str) -> list[tuple[str, CheckStatus]]:
     """What the checks found about a resource."""
     return [(finding.check, finding.status) for at, finding in plan.check_results if at == resource]
 
@@ -45,40 +44,40 @@ def only(plan: RemediationPlan) -> CheckResult:
 
 
 Obstacle = Callable[[ArmSimulator, str], object]
-OBSTACLES: dict[str, tuple[Obstacle, CheckName, CheckStatus]] = {
-    "lock": (lambda sim, at: sim.access.lock(group_of(at)), CheckName.LOCK, CheckStatus.BLOCKED),
-    "role": (lambda sim, at: sim.access.deny(WRITE, group_of(at)), CheckName.PERMISSION, CheckStatus.BLOCKED),
+OBSTACLES: dict[str, tuple[Obstacle, str, CheckStatus]] = {
+    "lock": (lambda sim, at: sim.access.lock(group_of(at)), "lock", CheckStatus.BLOCKED),
+    "role": (lambda sim, at: sim.access.deny(WRITE, group_of(at)), "permission", CheckStatus.BLOCKED),
     "deny_assignment": (
         lambda sim, at: sim.access.add_deny_assignment(("*/write",), group_of(at)),
-        CheckName.DENY_ASSIGNMENT,
+        "deny_assignment",
         CheckStatus.BLOCKED,
     ),
     "policy": (
         lambda sim, at: sim.access.assign_policy(group_of(at), path="properties.supportsHttpsTrafficOnly", equals=True),
-        CheckName.POLICY,
+        "policy",
         CheckStatus.BLOCKED,
     ),
-    "exemption": (lambda sim, at: sim.access.exempt(at), CheckName.EXEMPTION, CheckStatus.BLOCKED),
+    "exemption": (lambda sim, at: sim.access.exempt(at), "exemption", CheckStatus.BLOCKED),
     "disabled": (
         lambda sim, at: sim.resources.set_subscription_state(at, "Disabled"),
-        CheckName.SUBSCRIPTION,
+        "subscription",
         CheckStatus.BLOCKED,
     ),
     "past due": (
         lambda sim, at: sim.resources.set_subscription_state(at, "PastDue"),
-        CheckName.SUBSCRIPTION,
+        "subscription",
         CheckStatus.WARNING,
     ),
     "unregistered": (
         lambda sim, at: sim.resources.unregister_provider(at, "Microsoft.Storage"),
-        CheckName.PROVIDER,
+        "resource_provider",
         CheckStatus.BLOCKED,
     ),
     "owned": (
         lambda sim, at: sim.resources.edit(
             at, lambda body: body.setdefault("tags", {}).update({"managed-by": "terraform"})
         ),
-        CheckName.OWNERSHIP,
+        "ownership",
         CheckStatus.WARNING,
     ),
 }
@@ -113,7 +112,7 @@ def test_what_blocks_is_what_azure_would_have_refused(
     """Waived, the same change is sent, and Azure blocks it for the same reason."""
     OBSTACLES[name][0](sim, accounts[0])
     check = OBSTACLES[name][1]
-    plan = client.plan([SECURE_TRANSFER], resources=accounts[:1], waive={check.value: "let us see"})
+    plan = client.plan([SECURE_TRANSFER], resources=accounts[:1], waive={check: "let us see"})
     (result,) = client.apply(plan, approve=plan.digest).results
     assert result.outcome is Outcome.BLOCKED
     assert not sim.writes
@@ -153,7 +152,7 @@ def test_the_last_door_stays_open_until_there_is_another_one(
 ) -> None:
     """A firewall that lets nobody in blocks; with an approved private endpoint it is planned."""
     blocked = client.plan([FIREWALL], resources=accounts[:1])
-    assert found_in(blocked, accounts[0]) == [(CheckName.PRIVATE_ENDPOINT, CheckStatus.BLOCKED)]
+    assert found_in(blocked, accounts[0]) == [("private_endpoint", CheckStatus.BLOCKED)]
     sim.resources.add_private_endpoint(accounts[0], status="Pending")
     assert client.plan([FIREWALL], resources=accounts[:1]).steps == ()
     sim.resources.add_private_endpoint(accounts[0], name="approved")
@@ -167,7 +166,7 @@ def test_a_function_app_is_not_cut_off_from_its_storage(
     sim.resources.add_function_app(f"{group_of(accounts[0])}/providers/Microsoft.Web/sites/func-orders", accounts[0])
     sim.resources.add_private_endpoint(accounts[0])
     plan = client.plan([FIREWALL], resources=accounts[:1])
-    assert found_in(plan, accounts[0]) == [(CheckName.FUNCTION_APP, CheckStatus.BLOCKED)]
+    assert found_in(plan, accounts[0]) == [("function_app", CheckStatus.BLOCKED)]
     assert "container azure-webjobs-hosts" in str(plan)
     assert client.plan([SECURE_TRANSFER], resources=accounts[:1]).check_results == ()
 
@@ -179,7 +178,7 @@ def test_a_check_that_could_not_be_made_stops_the_step(
     sim.faults.fail("GET", "/locks", status=403, code="AuthorizationFailed", times=None)
     plan = client.plan([SECURE_TRANSFER], resources=accounts[:1])
     assert [skip.reason for skip in plan.skipped] == [SkipReason.UNCHECKED]
-    assert "locks could not be read: 403 AuthorizationFailed" in str(plan)
+    assert "the lock check could not be made: 403 AuthorizationFailed" in str(plan)
     waived = client.plan([SECURE_TRANSFER], resources=accounts[:1], waive={"lock": "we have none"})
     assert [finding.status for finding in waived.steps[0].check_results] == [CheckStatus.WAIVED]
     assert (
@@ -195,10 +194,10 @@ def test_a_place_without_the_feature_cannot_block_by_it(
     plan = client.plan([SECURE_TRANSFER], resources=accounts)
     assert {step.resource_id for step in plan.steps} == set(accounts)
     assert {(finding.check, finding.status) for _, finding in plan.check_results} == {
-        (CheckName.DENY_ASSIGNMENT, CheckStatus.WARNING)
+        ("deny_assignment", CheckStatus.WARNING)
     }
     text = str(plan)
-    assert text.count("this endpoint does not offer deny assignments") == 1
+    assert text.count("the deny assignment check could not be made: this endpoint does not support it") == 1
     seen = next(line for line in text.splitlines() if line.strip().startswith("seen: "))
     assert seen.count("GET ") == 2, "one for each subscription"
 
@@ -274,7 +273,7 @@ def test_the_way_back_is_checked_as_well(
     sim.access.exempt(accounts[0])
     sim.access.lock(accounts[0])
     plan = client.plan_rollback(run)
-    assert found_in(plan, accounts[0]) == [(CheckName.LOCK, CheckStatus.BLOCKED)]
+    assert found_in(plan, accounts[0]) == [("lock", CheckStatus.BLOCKED)]
     assert plan.steps == ()
     waived = client.plan_rollback(run, waive={"lock": "it goes away"})
     assert waived.steps[0].check_results[0].status is CheckStatus.WAIVED
@@ -292,7 +291,7 @@ def test_a_deployment_needs_its_permissions_where_it_links_to(sim: ArmSimulator,
     }
     sim.access.lock(sim.scopes[0], level="CanNotDelete")
     plan = client.plan([KEY_VAULT_LOGS], parameters=parameters)
-    assert any(finding.check is CheckName.LOCK for step in plan.steps for finding in step.check_results)
+    assert any(finding.check == "lock" for step in plan.steps for finding in step.check_results)
 
 
 def test_what_many_share_is_told_once(sim: ArmSimulator, client: RemediationClient, accounts: list[str]) -> None:
@@ -302,7 +301,7 @@ def test_what_many_share_is_told_once(sim: ArmSimulator, client: RemediationClie
     plan = client.plan([SECURE_TRANSFER, FIREWALL], resources=accounts)
     for text in (str(plan), to_markdown(plan), to_html(plan)):
         assert text.count("change it in the Terraform code") == 1
-        assert text.count("first make a private endpoint and have it approved") >= 1
+        assert text.count("first create a private endpoint and have it approved") >= 1
 
 
 def test_a_plan_costs_few_reads_more(sim: ArmSimulator, client: RemediationClient, accounts: list[str]) -> None:

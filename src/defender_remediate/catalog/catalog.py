@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any, Union
 
 from defender_remediate import serialization
 from defender_remediate.casing import fold
@@ -15,11 +15,19 @@ from defender_remediate.catalog.guidance import find_guidance
 from defender_remediate.catalog.lint.problem import CatalogProblem
 from defender_remediate.catalog.loader import bundled_fixes, read_fixes
 from defender_remediate.catalog.roles import role_definition
-from defender_remediate.errors import CatalogError
+from defender_remediate.display import quoted
+from defender_remediate.errors import CatalogError, InvalidInputError
 from defender_remediate.json_values import sha256
 from defender_remediate.models.fix import FixAction
 from defender_remediate.models.guidance import Guidance
+from defender_remediate.models.plan import RemediationPlan
+from defender_remediate.models.recommendation import Recommendation
 
+if TYPE_CHECKING:
+    from defender_remediate.preflight import Check
+
+RoleSubject = Union[FixAction, Recommendation, RemediationPlan, str]
+"""What a role can be made for."""
 _FORMAT = 1
 _Index = dict[str, dict[str, tuple[FixAction, ...]]]
 
@@ -155,7 +163,12 @@ class Catalog:
         return prove((fixes,) if isinstance(fixes, (FixAction, str, os.PathLike)) else fixes)
 
     def role_definition(
-        self, fixes: Iterable[FixAction | str], *, name: str, scopes: Iterable[str] | str
+        self,
+        fixes: RoleSubject | Iterable[RoleSubject],
+        *,
+        name: str,
+        scopes: Iterable[str] | str,
+        checks: Iterable[Check] = (),
     ) -> dict[str, Any]:
         """A custom role with the least that these fixes need, and what planning, checking and verifying them reads.
 
@@ -163,23 +176,47 @@ class Catalog:
         create --role-definition`` takes; for the REST API or a template, take its ``properties``.
 
         Args:
-            fixes: Fixes, or keys of recommendations for all their fixes. The role reads the resources of these and of no
-                others, so with none it lists recommendations and cannot plan.
+            fixes: One or several of: a fix, a recommendation or its key for all its fixes, a plan for the fixes of its
+                steps. The role reads the resources of these fixes and of no others, so with an empty list it lists
+                recommendations and cannot plan.
             name: What the role is called.
             scopes: The subscriptions, resource groups or the management group that it can be assigned at.
+            checks: Preflight checks of your own that the client makes.
 
         Raises:
-            CatalogError: There is no fix with such a key.
-            InvalidInputError: The name or a scope is none that a role can have.
+            CatalogError: There is no fix for a recommendation.
+            InvalidInputError: ``fixes`` has something else in it, or the name or a scope is not valid for a role.
         """
-        return role_definition(chain.from_iterable(map(self._selected, fixes)), name=name, scopes=scopes)
+        given = [fixes] if isinstance(fixes, (FixAction, str, Recommendation, RemediationPlan)) else fixes
+        if not isinstance(given, Iterable):
+            raise InvalidInputError(
+                f"expected fixes, recommendations, their keys or a plan, got {quoted(given)}",
+                hint="pass plan, or recommendations, or [fix]",
+            )
+        selected = chain.from_iterable(map(self._fixes_of, given))
+        return role_definition(selected, name=name, scopes=scopes, checks=checks)
 
-    def _selected(self, fix: FixAction | str) -> tuple[FixAction, ...]:
-        if isinstance(fix, FixAction):
-            return (fix,)
-        found = self.all_for(fix)
+    def _fixes_of(self, given: RoleSubject) -> tuple[FixAction, ...]:
+        if isinstance(given, FixAction):
+            return (given,)
+        if isinstance(given, RemediationPlan):
+            keys = dict.fromkeys(key for step in given.steps for key in step.keys)
+            return tuple(fix for key in keys for fix in self._fixes_of(key))
+        if isinstance(given, Recommendation):
+            found = self.all_for(given.key, given.policy_definition_id)
+        elif isinstance(given, str):
+            found = self.all_for(given)
+        else:
+            raise InvalidInputError(
+                f"expected a fix, a recommendation, its key or a plan, got {quoted(given)}",
+                hint="pass one of these, or a list of them",
+            )
         if not found:
-            raise CatalogError(f"there is no fix with the key {fix!r}")
+            key = given.key if isinstance(given, Recommendation) else given
+            raise CatalogError(
+                f"the catalog has no fix for the recommendation {quoted(key)}",
+                hint="Catalog.guidance says what can be done about a recommendation without a fix",
+            )
         return found
 
     def __iter__(self) -> Iterator[FixAction]:

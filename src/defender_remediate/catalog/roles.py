@@ -1,28 +1,21 @@
-"""The least that a caller has to be allowed for a selection of fixes, as a custom role of Azure."""
+"""The least that a caller must be allowed for a selection of fixes, as a custom role of Azure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.fix import FixAction
 from defender_remediate.models.ids import ScopeKind, parse_scopes
 
-# What reading recommendations, planning, the checks before a write and verifying ask for, whatever the fixes are. The
-# names are those of Azure's own list of resource provider operations.
+if TYPE_CHECKING:
+    from defender_remediate.preflight import Check
+
+# What reading recommendations, planning and verifying need, whatever the fixes are. What the preflight checks need, they
+# state themselves. The names are those of Azure's list of resource provider operations.
 _ALWAYS = (
-    "Microsoft.Authorization/denyAssignments/read",
-    "Microsoft.Authorization/locks/read",
-    "Microsoft.Authorization/permissions/read",
-    "Microsoft.Authorization/policyAssignments/read",
-    "Microsoft.Authorization/policyDefinitions/read",
-    "Microsoft.Authorization/policyExemptions/read",
-    "Microsoft.Authorization/policySetDefinitions/read",
-    # The list names it "read". Some error messages are said to name checkPolicyRestrictions/action, which no list has,
-    # and a role with an action that Azure does not know is refused as a whole.
-    "Microsoft.PolicyInsights/checkPolicyRestrictions/read",
     "Microsoft.Resources/subscriptions/providers/read",
     "Microsoft.Resources/subscriptions/read",
     "Microsoft.Resources/subscriptions/resourceGroups/read",
@@ -34,41 +27,48 @@ _ALWAYS = (
 )
 _DESCENDANTS = "Microsoft.Management/managementGroups/descendants/read"
 _RESOURCES = "Microsoft.Resources/subscriptions/resources/read"
-# Before a storage account is closed, its containers tell whether a function app lives on it.
-_CONTAINERS = "Microsoft.Storage/storageAccounts/blobServices/containers/read"
-_STORAGE = "microsoft.storage/storageaccounts"
 _LONGEST_NAME = 128
 
 
-def role_definition(fixes: Iterable[FixAction], *, name: str, scopes: Iterable[str] | str) -> dict[str, Any]:
+def role_definition(
+    fixes: Iterable[FixAction], *, name: str, scopes: Iterable[str] | str, checks: Iterable[Check] = ()
+) -> dict[str, Any]:
     """A custom role; see ``Catalog.role_definition``.
 
     Raises:
-        InvalidInputError: The name or a scope is none that a role can have.
+        InvalidInputError: The name or a scope is not valid for a role.
     """
     selected = tuple(fixes)
     if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_NAME:
-        raise InvalidInputError(f"a role has a name of 1 to {_LONGEST_NAME} characters, got {name!r}")
-    places = parse_scopes(scopes if isinstance(scopes, str) else list(scopes))
-    groups = [place for place in places if place.kind is ScopeKind.MANAGEMENT_GROUP]
-    for place in places:
-        if place.kind is ScopeKind.RESOURCE:
-            raise InvalidInputError(f"no role is made for a single resource, got {place}", hint="name its group")
-    if len(groups) > 1:
-        raise InvalidInputError("a role can be made for one management group only", hint="name one above them")
-    actions = [*_ALWAYS, *_asked_by(selected), *([_DESCENDANTS] if groups else [])]
-    described = f"Reads recommendations of Defender for Cloud, plans, and applies {len(selected)} of their fixes."
-    allowed = {"actions": _sorted(actions), "notActions": [], "dataActions": [], "notDataActions": []}
-    assignable = [place.text for place in places]
+        raise InvalidInputError(f"a role needs a name of 1 to {_LONGEST_NAME} characters, got {name!r}")
+    parsed = parse_scopes(scopes if isinstance(scopes, str) else list(scopes))
+    management_groups = [scope for scope in parsed if scope.kind is ScopeKind.MANAGEMENT_GROUP]
+    for scope in parsed:
+        if scope.kind is ScopeKind.RESOURCE:
+            raise InvalidInputError(
+                f"a custom role cannot be scoped to a single resource, got {scope}", hint="pass its resource group"
+            )
+    if len(management_groups) > 1:
+        raise InvalidInputError(
+            "a custom role can have one management group only", hint="pass a management group above them"
+        )
+    # Azure compares actions without regard to case.
+    once = {fold(action): action for action in _needed(selected, checks)}
+    if management_groups:
+        once[fold(_DESCENDANTS)] = _DESCENDANTS
+    actions = [once[folded] for folded in sorted(once)]
+    description = f"Reads recommendations of Defender for Cloud, plans, and applies {len(selected)} of their fixes."
+    allowed = {"actions": actions, "notActions": [], "dataActions": [], "notDataActions": []}
+    assignable = [scope.text for scope in parsed]
     return {
         # The Azure CLI reads these, the REST API and ARM templates read "properties".
         "name": name,
-        "description": described,
+        "description": description,
         **allowed,
         "assignableScopes": assignable,
         "properties": {
             "roleName": name,
-            "description": described,
+            "description": description,
             "type": "CustomRole",
             "assignableScopes": assignable,
             "permissions": [allowed],
@@ -76,20 +76,21 @@ def role_definition(fixes: Iterable[FixAction], *, name: str, scopes: Iterable[s
     }
 
 
-def _asked_by(fixes: Iterable[FixAction]) -> Iterator[str]:
+def _needed(fixes: tuple[FixAction, ...], checks: Iterable[Check]) -> list[str]:
+    """The actions of the fixes, of choosing their parameters, and of the checks that are made for them."""
+    from defender_remediate.preflight import BUILT_IN_CHECKS, applies_to, checks_with
+
+    needed = [*_ALWAYS]
+    for check in checks_with(BUILT_IN_CHECKS, checks):
+        types = [kind for fix in fixes for kind in (fix.resource_type, fix.linked_type) if kind]
+        if not getattr(check, "resource_types", ()) or any(applies_to(check, kind) for kind in types):
+            needed += check.permissions
     for fix in fixes:
-        yield from fix.permissions
-        if fold(fix.resource_type).startswith(_STORAGE):
-            yield _CONTAINERS
+        needed += fix.permissions
         for parameter in fix.parameters:
             if parameter.resource_type:
-                yield _RESOURCES
+                needed.append(_RESOURCES)
             if parameter.same_location and parameter.resource_type:
-                # Its location is that of the resource at the top.
-                yield "/".join([*parameter.resource_type.split("/")[:2], "read"])
-
-
-def _sorted(actions: Iterable[str]) -> list[str]:
-    # Azure compares actions without regard to case.
-    once = {fold(action): action for action in actions}
-    return [once[folded] for folded in sorted(once)]
+                # The location is that of the top-level resource.
+                needed.append("/".join([*parameter.resource_type.split("/")[:2], "read"]))
+    return needed

@@ -8,8 +8,11 @@ import attrs
 
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
-from defender_remediate.models.check import CheckName
 from defender_remediate.models.guards import GuardName
+from defender_remediate.preflight import BUILT_IN_CHECKS
+
+CHECK_NAMES = tuple(check.name for check in BUILT_IN_CHECKS)
+"""The names of the checks that every client makes."""
 
 
 @attrs.frozen(kw_only=True)
@@ -28,7 +31,7 @@ class Waivers:
 def parse_waivers(
     waive: Mapping[str, str] | None,
     *,
-    checks: Iterable[str] | None = tuple(CheckName),
+    checks: Iterable[str] | None = CHECK_NAMES,
     guards: Iterable[str] | None = tuple(GuardName),
 ) -> Waivers:
     """What a caller passed as ``waive``.
@@ -53,7 +56,7 @@ def parse_waivers(
             raise InvalidInputError(
                 f"{quoted(str(name))} is a guard, and guards are not waived here", hint="pass it to apply or resume"
             )
-        if name in tuple(CheckName) and checks is None:
+        if name in CHECK_NAMES and checks is None:
             raise InvalidInputError(
                 f"{quoted(str(name))} is a check, and checks are not waived here",
                 hint="pass it to plan or plan_rollback",

@@ -1,6 +1,18 @@
-"""The reads behind the checks of a plan: few, shared by all its steps, and none of them a write."""
+"""Preflight checks: what would refuse a planned change, and what the change would break. Reads only."""
 
-from defender_remediate.preflight.preflight import Preflight
-from defender_remediate.preflight.subscription_reader import Subscriptions
+from defender_remediate.preflight.built_in import BUILT_IN_CHECKS
+from defender_remediate.preflight.check import Check, CheckedSteps, applies_to, checks_with, run_checks
+from defender_remediate.preflight.reader import CheckReader, StepFacts
+from defender_remediate.preflight.subject import Subject
 
-__all__ = ["Preflight", "Subscriptions"]
+__all__ = [
+    "BUILT_IN_CHECKS",
+    "Check",
+    "CheckReader",
+    "CheckedSteps",
+    "StepFacts",
+    "Subject",
+    "applies_to",
+    "checks_with",
+    "run_checks",
+]

@@ -1,8 +1,8 @@
-"""Deny assignments: they forbid what roles give, and Azure, a managed application or a deployment stack puts them up."""
+"""Deny assignments, which override roles. Azure, a managed application or a deployment stack creates them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import attrs
@@ -10,51 +10,54 @@ import attrs
 from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.errors import MalformedResponseError
-from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
-from defender_remediate.preflight.permissions import Grant
+from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.preflight.permissions import PermissionEntry
+from defender_remediate.preflight.reader import CheckReader, StepFacts
 from defender_remediate.preflight.scopes import covers, parts, scope_of
-from defender_remediate.preflight.subject import Demand
+from defender_remediate.preflight.subject import Subject
 
 EVERYONE = "00000000-0000-0000-0000-000000000000"
-_SINGLE = frozenset({"user", "serviceprincipal"})
-_ADVICE = "ask whoever put it up (a managed application, a deployment stack, Azure itself) to exclude the caller"
+_VERSIONS = ("2022-04-01", "2018-07-01-preview")
+_ADVICE = (
+    "ask the owner of the deny assignment (a managed application, a deployment stack, Azure) to exclude the caller"
+)
 
 
 @attrs.frozen(kw_only=True)
-class Principal:
-    """Whom a deny assignment names: a user, a service principal, a group, or everyone."""
+class DeniedPrincipal:
+    """A user, a service principal, a group, or everyone."""
 
     id: str
     kind: str
 
     @property
     def is_single(self) -> bool:
-        """Whether nobody else can be meant by it."""
-        return fold(self.kind) in _SINGLE
+        """Whether it can stand for nobody but itself."""
+        return fold(self.kind) in ("user", "serviceprincipal")
 
 
 @attrs.frozen(kw_only=True)
 class DenyAssignment:
-    """What is forbidden to whom, and where.
+    """What is denied to whom, and where.
 
     Attributes:
-        only_there: Whether it holds at its scope and not below.
-        is_audited: Whether it only writes down what it would have refused.
+        is_local: Whether it holds at its scope and not below.
+        is_audit: Whether it only records what it would have denied.
     """
 
     id: str
     name: str
     scope: str
-    grants: tuple[Grant, ...]
-    principals: tuple[Principal, ...]
-    excluded: tuple[Principal, ...] = ()
-    only_there: bool = False
+    entries: tuple[PermissionEntry, ...]
+    principals: tuple[DeniedPrincipal, ...]
+    excluded: tuple[DeniedPrincipal, ...] = ()
+    is_local: bool = False
     condition: str = ""
-    is_audited: bool = False
+    is_audit: bool = False
 
     @classmethod
     def from_rest(cls, item: Any) -> DenyAssignment:
-        """Read one item of a list.
+        """Read one item of a listing.
 
         Raises:
             MalformedResponseError: It has no permissions, or an entry of them has no list of actions.
@@ -68,79 +71,101 @@ class DenyAssignment:
             id=own,
             name=wire.text(properties, "denyAssignmentName") or wire.name(item),
             scope=wire.text(properties, "scope") or scope_of(own),
-            grants=tuple(map(Grant.from_rest, entries)),
+            entries=tuple(map(PermissionEntry.from_rest, entries)),
             principals=_principals(properties, "principals"),
             excluded=_principals(properties, "excludePrincipals"),
-            only_there=wire.flag(properties, "doNotApplyToChildScopes"),
+            is_local=wire.flag(properties, "doNotApplyToChildScopes"),
             condition=wire.text(properties, "condition"),
-            is_audited=fold(wire.text(properties, "denyAssignmentEffect")) == "audit",
+            is_audit=fold(wire.text(properties, "denyAssignmentEffect")) == "audit",
         )
 
-    def holds_at(self, place: str) -> bool:
-        """Whether a place is in its reach."""
-        return parts(self.scope) == parts(place) if self.only_there else covers(self.scope, place)
+    def denied(self, actions: Iterable[str], scope: str) -> tuple[str, ...]:
+        """Those of the actions that it denies at a scope."""
+        holds = parts(self.scope) == parts(scope) if self.is_local else covers(self.scope, scope)
+        if not holds:
+            return ()
+        return tuple(action for action in actions if any(entry.covers(action) for entry in self.entries))
 
-    def denied(self, actions: Iterable[str]) -> tuple[str, ...]:
-        """Those of the actions that it forbids."""
-        return tuple(action for action in actions if any(grant.names(action) for grant in self.grants))
-
-    def concerns(self, caller: str) -> bool | None:
-        """Whether the caller is meant; None when that cannot be told, as with groups.
+    def applies_to(self, caller: str | None) -> bool | None:
+        """Whether it denies the caller; None when that cannot be told, as with groups.
 
         Args:
-            caller: The object id, in lower case; empty when it is not known.
+            caller: The object id, folded; None when it is not known.
         """
-        if caller and caller in (fold(principal.id) for principal in self.excluded):
+        if caller and caller in {fold(principal.id) for principal in self.excluded}:
             return False
-        # A group, or any kind that is not known, may hold the caller; an unknown caller may be anyone of them.
+        # A group or an unknown kind may contain the caller, and an unknown caller may be any of them.
         may_be_excluded = any(not (caller and principal.is_single) for principal in self.excluded)
-        if any(fold(principal.id) in (EVERYONE, caller or EVERYONE) for principal in self.principals):
+        if any(fold(principal.id) in (EVERYONE, caller) for principal in self.principals):
             return None if may_be_excluded else True
-        may_be_meant = any(not (caller and principal.is_single) for principal in self.principals)
-        return None if may_be_meant or not self.principals else False
+        may_be_included = any(not (caller and principal.is_single) for principal in self.principals)
+        return None if may_be_included or not self.principals else False
 
 
-def _principals(properties: Any, member: str) -> tuple[Principal, ...]:
+def _principals(properties: Any, member: str) -> tuple[DeniedPrincipal, ...]:
     found = wire.pick(properties, member)
     items = found if isinstance(found, list) else []
-    return tuple(Principal(id=wire.text(item, "id"), kind=wire.text(item, "type")) for item in items)
+    return tuple(DeniedPrincipal(id=wire.text(item, "id"), kind=wire.text(item, "type")) for item in items)
 
 
-def judge(demand: Demand, assignments: Iterable[DenyAssignment], caller: Callable[[], str]) -> tuple[CheckResult, ...]:
-    """What deny assignments forbid of a demand.
+@attrs.frozen(kw_only=True)
+class Denial:
+    """An assignment that denies actions that a step needs, and whether it applies to the caller; None if unknown."""
 
-    Args:
-        demand: The actions, and where they are needed.
-        assignments: Those of the subscription.
-        caller: Gives the caller's object id, empty when it is not known; asked only when it matters.
+    assignment: DenyAssignment
+    actions: tuple[str, ...]
+    applies: bool | None
+
+
+class DenyAssignmentCheck:
+    """Finds deny assignments that forbid what a step needs.
+
+    One that names a group cannot be evaluated, because the caller's groups are not known; the step is unchecked then.
     """
-    found = []
-    for assignment in sorted(assignments, key=lambda one: fold(one.id)):
-        denied = assignment.denied(demand.actions) if assignment.holds_at(demand.place) else ()
-        if denied:
-            finding = _finding(assignment, denied, caller)
-            found += [finding] if finding else []
-    return tuple(found)
 
+    name = "deny_assignment"
+    permissions = ("Microsoft.Authorization/denyAssignments/read",)
 
-def _finding(assignment: DenyAssignment, denied: tuple[str, ...], caller: Callable[[], str]) -> CheckResult | None:
-    is_for_all = {principal.id for principal in assignment.principals} == {EVERYONE} and not assignment.excluded
-    concerned = True if is_for_all else assignment.concerns(fold(caller()))
-    if concerned is False:
-        return None
-    what = f"the deny assignment {assignment.name!r} forbids {', '.join(denied)}"
-    if assignment.is_audited:
-        verdict, message = CheckStatus.WARNING, f"{what}; it only writes that down"
-    elif concerned is None:
-        verdict, message = CheckStatus.UNCHECKED, f"{what}, and whether the caller is meant cannot be told"
-    elif assignment.condition:
-        verdict, message = CheckStatus.UNCHECKED, f"{what} under a condition that cannot be evaluated here"
-    else:
-        verdict, message = CheckStatus.BLOCKED, what
-    return CheckResult(
-        check=CheckName.DENY_ASSIGNMENT,
-        status=verdict,
-        message=message,
-        evidence=(assignment.id, *((f"condition: {assignment.condition}",) if assignment.condition else ())),
-        advice=_ADVICE,
-    )
+    def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> StepFacts[list[Denial]]:
+        """The assignments that deny something a step needs; the caller's id is read only if there is one."""
+
+        def read(subject: Subject) -> list[Denial]:
+            found = []
+            for required in subject.required_permissions:
+                listed = reader.list_attached(
+                    "denyAssignments", required.scope, api_versions=_VERSIONS, parse=DenyAssignment.from_rest
+                )
+                for assignment in sorted(listed, key=lambda one: fold(one.id)):
+                    denied = assignment.denied(required.actions, required.scope)
+                    if denied:
+                        # Nobody needs to be identified when it denies everyone without exception.
+                        is_for_all = {one.id for one in assignment.principals} == {EVERYONE} and not assignment.excluded
+                        applies = True if is_for_all else assignment.applies_to(reader.caller_object_id())
+                        found.append(Denial(assignment=assignment, actions=denied, applies=applies))
+            return found
+
+        return reader.for_each(subjects, read)
+
+    def judge(self, subject: Subject, facts: StepFacts[list[Denial]]) -> Iterator[CheckResult]:
+        """What deny assignments forbid of one step."""
+        for denial in facts[subject]:
+            assignment = denial.assignment
+            message = f"the deny assignment {assignment.name!r} forbids {', '.join(denial.actions)}"
+            if denial.applies is False:
+                continue
+            if assignment.is_audit:
+                status, message = CheckStatus.WARNING, f"{message}; it only audits"
+            elif denial.applies is None:
+                status, message = CheckStatus.UNCHECKED, f"{message}, and may or may not apply to the caller"
+            elif assignment.condition:
+                status, message = CheckStatus.UNCHECKED, f"{message} under a condition that cannot be evaluated here"
+            else:
+                status = CheckStatus.BLOCKED
+            condition = (f"condition: {assignment.condition}",) if assignment.condition else ()
+            yield CheckResult(
+                check=self.name,
+                status=status,
+                message=message,
+                evidence=(assignment.id, *condition),
+                advice=_ADVICE,
+            )

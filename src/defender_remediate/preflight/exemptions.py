@@ -1,8 +1,8 @@
-"""Policy exemptions: somebody decided to accept what a recommendation finds, so it is not for us to change it."""
+"""Policy exemptions: someone decided to accept what a recommendation reports, so the resource is not changed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,18 +10,29 @@ import attrs
 
 from defender_remediate import wire
 from defender_remediate.casing import fold
-from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
+from defender_remediate.errors import NotFoundError
+from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.preflight.policy_assignments import (
+    ASSIGNMENT_VERSIONS,
+    PolicyAssignment,
+    members_of,
+    policy_assignments,
+)
+from defender_remediate.preflight.reader import CheckReader, StepFacts
 from defender_remediate.preflight.scopes import covers, scope_of
+from defender_remediate.preflight.subject import Subject
+
+_VERSIONS = ("2022-07-01-preview", "2020-07-01-preview")
 
 
 @attrs.frozen(kw_only=True)
-class Exemption:
-    """An exemption, and of what it exempts.
+class PolicyExemption:
+    """An exemption, and what it exempts from.
 
     Attributes:
-        references: The parts of an initiative that it is for; empty for all of the assignment.
+        references: The parts of an initiative that it is for; empty for the whole assignment.
         expires: None for never.
-        is_selective: Whether it holds for some locations or types only; which ones is not looked at.
+        has_selectors: Whether it holds for some locations or types only; which ones is not evaluated.
     """
 
     id: str
@@ -30,11 +41,11 @@ class Exemption:
     name: str = ""
     references: tuple[str, ...] = ()
     expires: datetime | None = None
-    is_selective: bool = False
+    has_selectors: bool = False
 
     @classmethod
-    def from_rest(cls, item: Any) -> Exemption:
-        """Read one item of a list."""
+    def from_rest(cls, item: Any) -> PolicyExemption:
+        """Read one item of a listing."""
         properties = wire.mapping(wire.pick(item, "properties"))
         return cls(
             id=wire.text(item, "id"),
@@ -43,58 +54,81 @@ class Exemption:
             name=wire.text(properties, "displayName") or wire.name(item),
             references=wire.texts(properties, "policyDefinitionReferenceIds"),
             expires=wire.timestamp(properties, "expiresOn"),
-            is_selective=bool(wire.pick(properties, "resourceSelectors")),
+            has_selectors=bool(wire.pick(properties, "resourceSelectors")),
         )
 
 
-def in_force(exemptions: Iterable[Exemption], place: str, now: datetime) -> tuple[Exemption, ...]:
-    """The exemptions on a place or above it that have not expired."""
-    return tuple(
-        sorted(
-            (
-                exemption
-                for exemption in exemptions
-                if covers(scope_of(exemption.id), place) and (exemption.expires is None or exemption.expires > now)
-            ),
-            key=lambda exemption: fold(exemption.id),
-        )
-    )
+def exemptions_in_force(reader: CheckReader, resource_id: str) -> tuple[PolicyExemption, ...]:
+    """The exemptions on a resource or above it that have not expired, sorted by id.
 
-
-def judge(
-    policies: Iterable[str],
-    exemptions: Iterable[Exemption],
-    members: Mapping[str, Sequence[tuple[str, str]]],
-) -> tuple[CheckResult, ...]:
-    """Which of the exemptions in force are for the policies behind a step.
-
-    Args:
-        policies: Bare names of policy definitions.
-        exemptions: Those in force at the step's resource.
-        members: What each assignment, by its id in lower case, is made of: reference ids, with the bare names of the
-            definitions they stand for.
+    Raises:
+        RequestError, ConnectionFailedError, MalformedResponseError: They cannot be read.
     """
-    wanted = {fold(policy) for policy in policies}
-    found = []
-    for exemption in exemptions:
-        references = {fold(reference) for reference in exemption.references}
-        ours = (
-            fold(reference)
-            for reference, definition in members[fold(exemption.assignment_id)]
-            if fold(definition) in wanted
-        )
-        if any(not references or reference in references for reference in ours):
-            found.append(_finding(exemption))
-    return tuple(found)
-
-
-def _finding(exemption: Exemption) -> CheckResult:
-    until = f"until {exemption.expires:%Y-%m-%d}" if exemption.expires else "without an end"
-    limits = ("it has resource selectors, which were not looked at",) if exemption.is_selective else ()
-    return CheckResult(
-        check=CheckName.EXEMPTION,
-        status=CheckStatus.BLOCKED,
-        message=f"the exemption {exemption.name!r} ({exemption.category or 'of no category'}) accepts this {until}",
-        evidence=(exemption.id, *limits),
-        advice="ask whoever made the exemption; remove it when the decision no longer holds",
+    listed = reader.list_attached(
+        "policyExemptions", resource_id, api_versions=_VERSIONS, parse=PolicyExemption.from_rest
     )
+    now = reader.now()
+    found = [
+        exemption
+        for exemption in listed
+        if covers(scope_of(exemption.id), resource_id) and (exemption.expires is None or exemption.expires > now)
+    ]
+    return tuple(sorted(found, key=lambda exemption: fold(exemption.id)))
+
+
+class ExemptionCheck:
+    """Finds exemptions from the policies behind a recommendation. A rollback is not checked: it has no policies."""
+
+    name = "exemption"
+    permissions = (
+        "Microsoft.Authorization/policyAssignments/read",
+        "Microsoft.Authorization/policyExemptions/read",
+        "Microsoft.Authorization/policySetDefinitions/read",
+    )
+
+    def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> StepFacts[list[PolicyExemption]]:
+        """The exemptions in force from the policies of each step."""
+
+        def read(subject: Subject) -> list[PolicyExemption]:
+            if not subject.policies:
+                return []
+            policies = {fold(policy) for policy in subject.policies}
+            resource_id = subject.step.resource_id
+            found = exemptions_in_force(reader, resource_id)
+            assigned = {fold(one.id): one for one in policy_assignments(reader, resource_id)} if found else {}
+            concerned = []
+            for exemption in found:
+                assignment = assigned.get(fold(exemption.assignment_id)) or _unlisted(reader, exemption.assignment_id)
+                if assignment is None:
+                    continue
+                references = {fold(reference) for reference in exemption.references}
+                for reference, definition in members_of(reader, assignment):
+                    if fold(definition) in policies and (not references or fold(reference) in references):
+                        concerned.append(exemption)
+                        break
+            return concerned
+
+        return reader.for_each(subjects, read)
+
+    def judge(self, subject: Subject, facts: StepFacts[list[PolicyExemption]]) -> Iterator[CheckResult]:
+        """One result for each exemption."""
+        for exemption in facts[subject]:
+            until = f"until {exemption.expires:%Y-%m-%d}" if exemption.expires else "without an expiry date"
+            selectors = ("it has resource selectors, which were not evaluated",) if exemption.has_selectors else ()
+            yield CheckResult(
+                check=self.name,
+                status=CheckStatus.BLOCKED,
+                message=f"the exemption {exemption.name!r} ({exemption.category or 'no category'}) accepts this {until}",
+                evidence=(exemption.id, *selectors),
+                advice="ask the owner of the exemption; remove it when the decision no longer holds",
+            )
+
+
+def _unlisted(reader: CheckReader, assignment_id: str) -> PolicyAssignment | None:
+    """An assignment that is not listed; None when it was deleted: an exemption can outlive it and has no effect then."""
+    try:
+        return reader.get(assignment_id, api_versions=ASSIGNMENT_VERSIONS, parse=PolicyAssignment.from_rest)
+    except NotFoundError as error:
+        if fold(error.code) != "policyassignmentnotfound":
+            raise
+        return None

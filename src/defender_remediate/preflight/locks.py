@@ -1,33 +1,33 @@
-"""Management locks: on the target, or on anything above it."""
+"""Management locks on the target, on a scope above it, or on something that a template changes elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import attrs
 
 from defender_remediate import wire
 from defender_remediate.casing import fold
-from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
-from defender_remediate.models.plan import RemediationStep
-from defender_remediate.preflight.scopes import covers, lies_in, scope_of
+from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.preflight.reader import CheckReader, StepFacts
+from defender_remediate.preflight.scopes import covers, is_within, scope_of
 from defender_remediate.preflight.subject import Subject
 
-_CAN_NOT_DELETE = "cannotdelete"
+_VERSIONS = ("2020-05-01", "2016-09-01")
 
 
 @attrs.frozen(kw_only=True)
-class Lock:
-    """A lock, and where it is."""
+class ManagementLock:
+    """A lock and its level."""
 
     id: str
     level: str
     notes: str = ""
 
     @classmethod
-    def from_rest(cls, item: Any) -> Lock:
-        """Read one item of a list."""
+    def from_rest(cls, item: Any) -> ManagementLock:
+        """Read one item of a listing."""
         properties = wire.pick(item, "properties")
         return cls(id=wire.text(item, "id"), level=wire.text(properties, "level"), notes=wire.text(properties, "notes"))
 
@@ -38,48 +38,79 @@ class Lock:
 
     @property
     def forbids_writes(self) -> bool:
-        """Whether it is ReadOnly. A level that is not known counts as that."""
-        return fold(self.level) != _CAN_NOT_DELETE
+        """Whether it is ReadOnly. An unknown level counts as ReadOnly."""
+        return fold(self.level) != "cannotdelete"
 
 
-def judge(subject: Subject, locks: Iterable[Lock]) -> tuple[CheckResult, ...]:
-    """What the locks at the target and above it mean for a step, and for a removal those below it as well.
+class LockCheck:
+    """Finds locks that forbid the change.
 
-    ReadOnly forbids every write. CanNotDelete forbids removals, and keeps Azure from cleaning up the history of
-    deployments.
+    ReadOnly forbids every write. CanNotDelete forbids removals, and keeps Azure from cleaning up the deployment history. A
+    lock below a resource forbids the removal of the resource. A template also changes the resources that it refers to, such
+    as the network of a private endpoint, so their locks count as well.
     """
-    step = subject.step
-    places = (step.target_id, step.request.path)
-    above = [lock for lock in locks if any(covers(lock.scope, place) for place in places) or _is_taken(lock, step)]
-    stopping = tuple(lock for lock in above if lock.forbids_writes or step.is_removal)
-    if stopping:
-        words = ", ".join(sorted({lock.level or "of unknown level" for lock in stopping}))
-        return (
-            CheckResult(
-                check=CheckName.LOCK,
+
+    name = "lock"
+    permissions = ("Microsoft.Authorization/locks/read",)
+
+    def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> StepFacts[tuple[ManagementLock, ...]]:
+        """The locks of the subscriptions that the steps write to."""
+
+        def read(subject: Subject) -> tuple[ManagementLock, ...]:
+            found: dict[str, ManagementLock] = {}
+            for scope in (subject.step.target_id, *_linked(subject)):
+                listed = reader.list_attached("locks", scope, api_versions=_VERSIONS, parse=ManagementLock.from_rest)
+                found.update((lock.id, lock) for lock in listed)
+            return tuple(found.values())
+
+        return reader.for_each(subjects, read)
+
+    def judge(self, subject: Subject, facts: StepFacts[tuple[ManagementLock, ...]]) -> Iterator[CheckResult]:
+        """What the locks mean for one step."""
+        step = subject.step
+        written = (step.target_id, step.request.path)
+        direct: list[ManagementLock] = []
+        linked: list[ManagementLock] = []
+        for lock in facts[subject]:
+            is_above = any(covers(lock.scope, scope) for scope in written)
+            is_removed_too = step.is_removal and is_within(lock.scope, step.target_id)
+            if is_above or is_removed_too:
+                direct.append(lock)
+            elif any(covers(lock.scope, link) for link in _linked(subject)):
+                linked.append(lock)
+        blocking = [lock for lock in direct if lock.forbids_writes or step.is_removal]
+        if blocking:
+            levels = ", ".join(sorted({lock.level or "unknown level" for lock in blocking}))
+            yield CheckResult(
+                check=self.name,
                 status=CheckStatus.BLOCKED,
-                message=f"a lock ({words}) forbids {'removals' if step.is_removal else 'writes'}",
-                evidence=_evidence(stopping),
-                advice="whoever owns the lock can take it away for the change; nothing else gets past it",
-            ),
-        )
-    if above and subject.deploys:
-        return (
-            CheckResult(
-                check=CheckName.LOCK,
+                message=f"a lock ({levels}) forbids {'removals' if step.is_removal else 'writes'}",
+                evidence=_evidence(blocking),
+                advice="ask the owner of the lock to remove it for the change",
+            )
+        elif direct and subject.is_deployment:
+            yield CheckResult(
+                check=self.name,
                 status=CheckStatus.WARNING,
-                message="a CanNotDelete lock keeps Azure from cleaning up the history of deployments",
-                evidence=_evidence(above),
-                advice="a scope holds 800 deployments: delete old ones before that number is reached",
-            ),
-        )
-    return ()
+                message="a CanNotDelete lock keeps Azure from cleaning up the deployment history",
+                evidence=_evidence(direct),
+                advice="a scope holds up to 800 deployments: delete old ones before that number is reached",
+            )
+        read_only = [lock for lock in linked if lock.forbids_writes]
+        if read_only:
+            # Not every reference is a write: a diagnostic setting only names its workspace.
+            yield CheckResult(
+                check=self.name,
+                status=CheckStatus.WARNING,
+                message="a lock forbids writes to a resource that the deployment refers to",
+                evidence=_evidence(read_only),
+                advice="if Azure refuses the deployment, ask the owner of the lock to remove it for the change",
+            )
 
 
-def _is_taken(lock: Lock, step: RemediationStep) -> bool:
-    """Whether a removal would take along what the lock is on."""
-    return step.is_removal and lies_in(lock.scope, step.target_id)
+def _linked(subject: Subject) -> tuple[str, ...]:
+    return subject.links if subject.is_deployment else ()
 
 
-def _evidence(locks: Iterable[Lock]) -> tuple[str, ...]:
+def _evidence(locks: Sequence[ManagementLock]) -> tuple[str, ...]:
     return tuple(sorted(f"{lock.id} ({lock.notes})" if lock.notes else lock.id for lock in locks))

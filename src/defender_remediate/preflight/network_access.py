@@ -1,8 +1,8 @@
-"""Changes that would cut off what is in use: a door shut while there is no other, storage that functions run on."""
+"""Whether a change would fully block network access: public access closed while nothing else leads to the resource."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -11,185 +11,160 @@ from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.fixes.conditions import same
 from defender_remediate.fixes.paths import look_up
-from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
+from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.preflight.reader import CheckReader
 from defender_remediate.preflight.subject import Subject
 
-STORAGE = "microsoft.storage/storageaccounts"
 _ENDPOINTS = "privateEndpointConnections"
 _UNSHOWN = frozenset({"microsoft.datafactory/factories"})
-"""Types that keep their private endpoints out of their own body."""
-_OTHER_WAYS = dict.fromkeys(("microsoft.compute/disks", "microsoft.compute/snapshots"), ("diskAccessId",))
+"""Types whose body does not show their private endpoints."""
+_ALTERNATIVES = dict.fromkeys(("microsoft.compute/disks", "microsoft.compute/snapshots"), ("diskAccessId",))
 """Types that are reached another way than through a private endpoint of their own, and the members that name it."""
 
 
 @attrs.frozen(kw_only=True)
-class Door:
-    """A member whose value lets the network in or keeps it out.
+class NetworkSetting:
+    """A member whose value opens or closes a resource to the network.
 
     Attributes:
-        member: Its name, in lower case.
-        inside: The names of the object around it, in lower case; empty for any.
-        shut: The values that keep everybody out who does not come another way.
-        other_ways: The members of which one that is not empty is another way in.
-        rules: The members beside it that let somebody in all the same.
-        why: What happens without another way.
+        member: Its name, folded.
+        parents: The folded names of the object around it; empty for any.
+        closed_values: The values that close it.
+        alternatives: The members that give access all the same when one of them is not empty.
+        rules: The members beside it whose rules still let some callers in.
+        why: What a closed value means without an alternative.
     """
 
     member: str
-    shut: tuple[Any, ...]
-    other_ways: tuple[str, ...]
-    inside: tuple[str, ...] = ()
+    closed_values: tuple[Any, ...]
+    alternatives: tuple[str, ...]
+    parents: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
     why: str
 
+    def is_closed(self, value: Any) -> bool:
+        """Whether this value closes the resource."""
+        return any(same(value, closed) for closed in self.closed_values)
 
-DOORS = (
-    Door(
+
+SETTINGS = (
+    NetworkSetting(
         member="publicnetworkaccess",
-        shut=("Disabled", False),
-        other_ways=(_ENDPOINTS,),
-        why="only private endpoints get in then, whatever firewall rules there are, and none is approved",
+        closed_values=("Disabled", False),
+        alternatives=(_ENDPOINTS,),
+        why="only private endpoints have access then, whatever the firewall rules are, and none is approved",
     ),
-    Door(
+    NetworkSetting(
         member="publicnetworkaccessforingestion",
-        shut=("Disabled",),
-        other_ways=("privateLinkScopedResources",),
-        why="only a private link scope gets telemetry in then, and there is none",
+        closed_values=("Disabled",),
+        alternatives=("privateLinkScopedResources",),
+        why="only a private link scope can send telemetry then, and there is none",
     ),
-    Door(
+    NetworkSetting(
         member="publicnetworkaccessforquery",
-        shut=("Disabled",),
-        other_ways=("privateLinkScopedResources",),
+        closed_values=("Disabled",),
+        alternatives=("privateLinkScopedResources",),
         why="only a private link scope can query then, and there is none",
     ),
-    Door(
+    NetworkSetting(
         member="defaultaction",
-        # In "properties" itself where the rules are a child of their own, as with Event Hubs and Service Bus.
-        inside=("networkacls", "networkruleset", "networkrulesets", "accountaccess", "properties"),
-        shut=("Deny",),
-        other_ways=(_ENDPOINTS,),
+        # In "properties" itself where the rules are a child resource, as with Event Hubs and Service Bus.
+        parents=("networkacls", "networkruleset", "networkrulesets", "accountaccess", "properties"),
+        closed_values=("Deny",),
+        alternatives=(_ENDPOINTS,),
         rules=("ipRules", "virtualNetworkRules", "resourceAccessRules", "ipSecurityRules"),
-        why="no address and no network is let in, and no private endpoint is approved",
+        why="no address and no network is allowed, and no private endpoint is approved",
     ),
 )
-"""The doors of every type: Azure gives them the same names everywhere."""
-
-FUNCTION_CONTAINERS = {
-    "azure-webjobs-hosts": "the leases and listener state of a Functions host",
-    "azure-webjobs-secrets": "the access keys of a function app",
-}
-"""Blob containers that the Functions runtime makes in the account it lives on, and what is in them."""
+"""The settings of every type: Azure gives them the same names everywhere."""
 
 
-def judge(subject: Subject) -> tuple[CheckResult, ...]:
-    """Whether a step shuts the last door of its target, as far as can be seen."""
-    return tuple(
-        _finding(subject, f"{path} becomes {after!r}", door)
-        for path, after, door, around in _shut(subject)
-        if not _has_another_way(subject, door) and not any(wire.pick(around, rule) for rule in door.rules)
-    )
+@attrs.frozen(kw_only=True)
+class ClosedSetting:
+    """A setting that a step closes: its path, its new value, and the object around it."""
+
+    setting: NetworkSetting
+    path: str
+    value: Any
+    around: Mapping[str, Any]
 
 
-def _finding(subject: Subject, what: str, door: Door) -> CheckResult:
-    ways = _ways(subject, door)
-    if not _are_shown(subject):
-        return CheckResult(
-            check=CheckName.PRIVATE_ENDPOINT,
-            status=CheckStatus.UNCHECKED,
-            message=f"{what}, and what was read does not show whether there is another way in",
-            evidence=tuple(f"{name}: not shown" for name in ways),
-            advice='see that a private endpoint is approved; pass waive={"private_endpoint": "why"} then',
-        )
-    return CheckResult(
-        check=CheckName.PRIVATE_ENDPOINT,
-        status=CheckStatus.BLOCKED,
-        message=f"{what}: {door.why}",
-        evidence=tuple(f"{name}: none" for name in (*ways, *door.rules)),
-        advice="first make a private endpoint and have it approved, or add rules for those who need to get in",
-    )
-
-
-def _ways(subject: Subject, door: Door) -> tuple[str, ...]:
-    return _OTHER_WAYS.get(fold(subject.target_type), door.other_ways)
-
-
-def _are_shown(subject: Subject) -> bool:
-    """Whether what is another way in can be seen: it is in the body of the resource, and not in that of a child."""
-    is_child = fold(subject.step.target_id) != fold(subject.written_id)
-    is_read = subject.resource is not None or not is_child
-    return is_read and fold(subject.target_type) not in _UNSHOWN
-
-
-def cuts_off_functions(subject: Subject) -> bool:
-    """Whether a step shuts the network or the shared keys of a storage account, both of which a function app may use."""
-    if fold(subject.target_type) != STORAGE or not isinstance(subject.after, Mapping):
-        return False
-    key = "properties.allowSharedKeyAccess"
-    loses_keys = look_up(subject.after, key) is False and look_up(subject.before, key) is not False
-    return loses_keys or any(_shut(subject))
-
-
-def can_hold_functions(subject: Subject) -> bool:
-    """Whether a storage account has blobs at all: premium file shares have none."""
-    return fold(wire.text(subject.before, "kind")) != "filestorage"
-
-
-def judge_containers(names: Iterable[str]) -> tuple[CheckResult, ...]:
-    """What the blob containers of a storage account say about function apps on it, when the step cuts them off."""
-    seen = sorted(name for name in names if fold(name) in FUNCTION_CONTAINERS)
-    if not seen:
-        return ()
-    return (
-        CheckResult(
-            check=CheckName.FUNCTION_APP,
-            status=CheckStatus.BLOCKED,
-            message="a function app lives on this storage account, and does not start without it",
-            evidence=tuple(f"container {name}: {FUNCTION_CONTAINERS[fold(name)]}" for name in seen),
-            advice="first connect the app through a private endpoint, and with its identity in place of a key",
-        ),
-    )
-
-
-def _shut(subject: Subject) -> Iterator[tuple[str, Any, Door, Any]]:
-    """The doors that a step shuts: path, new value, door, and the object around it."""
+def closed_settings(subject: Subject) -> Iterator[ClosedSetting]:
+    """The network settings that a step closes and that were open before."""
     if not isinstance(subject.after, Mapping):
         return
-    for path, name, around, inside in _members(subject.after):
-        value = around[name]
-        for door in DOORS:
-            is_door = door.member == fold(name) and (not door.inside or fold(inside) in door.inside)
-            if is_door and _is_shut(door, value) and not _is_shut(door, look_up(subject.before, path)):
-                yield path, value, door, around
+    for path, around, parent in _objects(subject.after):
+        for name, value in around.items():
+            for setting in SETTINGS:
+                if setting.member != fold(name) or (setting.parents and fold(parent) not in setting.parents):
+                    continue
+                own = f"{path}{name}"
+                if setting.is_closed(value) and not setting.is_closed(look_up(subject.before, own)):
+                    yield ClosedSetting(setting=setting, path=own, value=value, around=around)
 
 
-def _is_shut(door: Door, value: Any) -> bool:
-    return any(same(value, shut) for shut in door.shut)
-
-
-def _members(body: Mapping[str, Any], path: str = "", inside: str = "") -> Iterator[tuple[str, str, Any, str]]:
+def _objects(body: Mapping[str, Any], path: str = "", parent: str = "") -> Iterator[tuple[str, Mapping[str, Any], str]]:
+    """Every object in a body, with the path to its members and the name of the member that holds it."""
+    yield path, body, parent
     for name, value in body.items():
-        if not name.isidentifier():
-            continue
-        yield f"{path}{name}", name, body, inside
-        if isinstance(value, Mapping):
-            yield from _members(value, f"{path}{name}.", name)
+        if isinstance(value, Mapping) and name.isidentifier():
+            yield from _objects(value, f"{path}{name}.", name)
 
 
-def _has_another_way(subject: Subject, door: Door) -> bool:
-    return any(
-        name != _ENDPOINTS or _is_approved(item)
-        for body in (subject.before, subject.written_body)
-        for name in _ways(subject, door)
-        for item in _listed(wire.pick(wire.pick(body, "properties"), name))
-    )
+class NetworkAccessCheck:
+    """Finds changes after which nothing could reach the resource any more. Reads nothing but the bodies of the step."""
+
+    name = "private_endpoint"
+    permissions: tuple[str, ...] = ()
+
+    def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> None:
+        """Nothing."""
+
+    def judge(self, subject: Subject, facts: None) -> Iterator[CheckResult]:
+        """One result for each setting that is closed without an alternative."""
+        for closed in closed_settings(subject):
+            setting = closed.setting
+            alternatives = _ALTERNATIVES.get(fold(subject.target_type), setting.alternatives)
+            has_rules = any(wire.pick(closed.around, rule) for rule in setting.rules)
+            if has_rules or _is_given(subject, alternatives):
+                continue
+            what = f"{closed.path} becomes {closed.value!r}"
+            # The private endpoints are in the body of the resource, and not in that of a child.
+            is_child = fold(subject.step.target_id) != fold(subject.written_id)
+            is_unread = subject.resource is None and is_child
+            if is_unread or fold(subject.target_type) in _UNSHOWN:
+                yield CheckResult(
+                    check=self.name,
+                    status=CheckStatus.UNCHECKED,
+                    message=f"{what}, and Azure does not show here whether a private endpoint exists",
+                    evidence=tuple(f"{name}: not shown" for name in alternatives),
+                    advice=f'if a private endpoint is approved, pass waive={{"{self.name}": "reason"}}',
+                )
+                continue
+            yield CheckResult(
+                check=self.name,
+                status=CheckStatus.BLOCKED,
+                message=f"{what}: {setting.why}",
+                evidence=tuple(f"{name}: none" for name in (*alternatives, *setting.rules)),
+                advice="first create a private endpoint and have it approved, or add rules for the callers that need "
+                "access",
+            )
 
 
-def _listed(found: Any) -> Iterable[Any]:
-    if isinstance(found, str) and found:
-        return (found,)
-    return found if isinstance(found, (list, tuple)) else ()
+def _is_given(subject: Subject, alternatives: Iterable[str]) -> bool:
+    """Whether a body shows another way to reach the resource."""
+    for body in (subject.before, subject.written_body):
+        for name in alternatives:
+            found = wire.pick(wire.pick(body, "properties"), name)
+            items = found if isinstance(found, (list, tuple)) else ()
+            if isinstance(found, str) and found and name != _ENDPOINTS:
+                return True
+            if any(name != _ENDPOINTS or is_approved(item) for item in items):
+                return True
+    return False
 
 
-def _is_approved(connection: Any) -> bool:
+def is_approved(connection: Any) -> bool:
+    """Whether a private endpoint connection is approved."""
     state = wire.pick(wire.pick(connection, "properties"), "privateLinkServiceConnectionState")
     return fold(wire.text(state, "status")) == "approved"

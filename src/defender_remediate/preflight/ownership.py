@@ -1,17 +1,18 @@
-"""Who else writes to a resource: infrastructure as code, or a service that made it. Such a change may not last."""
+"""Who else writes to a resource: infrastructure as code, or a service that created it. Such a change may not last."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
 
 import attrs
 
 from defender_remediate import wire
 from defender_remediate.casing import fold
-from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
+from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.preflight.reader import CheckReader
 from defender_remediate.preflight.scopes import group_of, type_of
+from defender_remediate.preflight.subject import Subject
 
 
 @attrs.frozen(kw_only=True)
@@ -21,10 +22,10 @@ class Owner:
     Attributes:
         reverts: What will undo a change that it does not know of.
         instead: Where to make the change.
-        tag_names: Patterns of tag names that it leaves on what it makes, in lower case.
-        tag_values: Patterns of what a tag such as ``managed-by`` says, in lower case.
-        groups: Patterns of the resource groups that it makes, in lower case.
-        managers: Types, in lower case, that ``managedBy`` names for it.
+        tag_names: Patterns of the tag names that it leaves on what it creates, folded.
+        tag_values: Patterns of the values of a tag such as ``managed-by``, folded.
+        groups: Patterns of the resource groups that it creates, folded.
+        managers: Types, folded, that ``managedBy`` names for it.
         why: Where these facts come from.
     """
 
@@ -45,7 +46,7 @@ OWNERS = (
         instead="change it in the Terraform code",
         tag_names=("terraform", "terraform[-_:]*", "tf[-_]*", "opentofu*", "yor_trace"),
         tag_values=("*terraform*", "*opentofu*", "*terragrunt*"),
-        why="a convention: Terraform itself leaves no tag; Yor tags what Terraform makes",
+        why="a convention: Terraform itself leaves no tag; Yor tags what Terraform creates",
     ),
     Owner(
         name="Pulumi",
@@ -77,21 +78,21 @@ OWNERS = (
         instead="change the managed resource in Kubernetes",
         tag_names=("crossplane-*",),
         tag_values=("*crossplane*",),
-        why="its providers tag what they make with crossplane-kind, crossplane-name and crossplane-providerconfig",
+        why="its providers tag what they create with crossplane-kind, crossplane-name and crossplane-providerconfig",
     ),
     Owner(
         name="Azure Service Operator",
         reverts="its next reconciliation, within the hour",
         instead="change the custom resource in Kubernetes",
         tag_values=("aso", "*azure-service-operator*", "*azure service operator*"),
-        why="a convention: it keeps its marks in Kubernetes and not in Azure",
+        why="a convention: it keeps its state in Kubernetes and not in Azure",
     ),
     Owner(
         name="Cluster API",
         reverts="its next reconciliation",
         instead="change the cluster's resources in Kubernetes",
         tag_names=("sigs.k8s.io_cluster-api-provider-azure_*",),
-        why="the provider for Azure marks what it owns",
+        why="the provider for Azure tags what it owns",
     ),
     Owner(
         name="Azure Kubernetes Service",
@@ -100,7 +101,7 @@ OWNERS = (
         tag_names=("aks-managed-*", "k8s-azure-*", "kubernetes.io-created-for-*"),
         groups=("mc_*_*_*",),
         managers=("microsoft.containerservice/managedclusters",),
-        why="AKS tags what it makes, in a group called MC_{group}_{cluster}_{region} unless told otherwise",
+        why="AKS tags what it creates, in a group called MC_{group}_{cluster}_{region} by default",
     ),
     Owner(
         name="Azure Red Hat OpenShift",
@@ -109,7 +110,7 @@ OWNERS = (
         tag_names=("kubernetes.io_cluster.*", "openshift_*"),
         groups=("aro-*",),
         managers=("microsoft.redhatopenshift/openshiftclusters",),
-        why="the installer tags what a cluster owns, and puts it into a group of its own",
+        why="the installer tags what a cluster owns, and uses a resource group of its own",
     ),
     Owner(
         name="Azure Databricks",
@@ -118,7 +119,7 @@ OWNERS = (
         tag_names=("databricks-environment",),
         groups=("databricks-rg-*",),
         managers=("microsoft.databricks/workspaces",),
-        why="a workspace puts what it runs on into a managed group",
+        why="a workspace creates a managed resource group",
     ),
     Owner(
         name="a managed application",
@@ -133,7 +134,7 @@ OWNERS = (
         instead="change the workspace",
         groups=("synapseworkspace-managedrg-*",),
         managers=("microsoft.synapse/workspaces",),
-        why="a workspace puts its SQL server into a managed group",
+        why="a workspace creates a managed resource group for its SQL server",
     ),
     Owner(
         name="Azure Container Apps",
@@ -141,10 +142,10 @@ OWNERS = (
         instead="change the environment of the container apps",
         groups=("me_*_*_*",),
         managers=("microsoft.app/managedenvironments",),
-        why="an environment with own networking puts what it needs into a group called ME_…",
+        why="an environment with own networking creates a resource group called ME_{environment}_{group}_{region}",
     ),
 )
-_TELLING = frozenset(
+_MANAGER_TAGS = frozenset(
     {
         "automation",
         "createdby",
@@ -169,59 +170,49 @@ _NO = frozenset({"", "0", "false", "no", "none"})
 _NOT_OWNERS = ("microsoft.compute/",)
 
 
-def judge(resource_id: str, body: Any) -> tuple[CheckResult, ...]:
-    """Who else seems to write to a resource, one warning for each. None of it is proof, so nothing of it stops a step.
+class OwnershipCheck:
+    """Warns of tools and services that seem to manage the resource. Reads nothing, and never blocks: none of it is proof."""
 
-    Args:
-        resource_id: The resource.
-        body: Its body, or that of the target when the resource was not read: the tags and ``managedBy`` of it.
-    """
-    seen: dict[str, list[str]] = {}
-    for owner, evidence in (*_by_tags(body), *_by_group(resource_id), *_by_manager(body)):
-        seen.setdefault(owner.name, []).append(evidence)
-    known = {owner.name: owner for owner in OWNERS}
-    found = [_finding(known[name], evidence) for name, evidence in seen.items()]
-    manager = wire.text(body, "managedBy")
-    kind = type_of(manager)
-    if kind and not seen and not fold(kind).startswith(_NOT_OWNERS):
-        unknown = Owner(name=f"a {kind}", reverts="it", instead="change that", why="managedBy names it")
-        found.append(_finding(unknown, [f"managedBy: {manager}"]))
-    return tuple(found)
+    name = "ownership"
+    permissions: tuple[str, ...] = ()
+
+    def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> None:
+        """Nothing."""
+
+    def judge(self, subject: Subject, facts: None) -> Iterator[CheckResult]:
+        """One warning for each owner that tags, the resource group or ``managedBy`` suggest."""
+        body = subject.written_body
+        group = group_of(subject.written_id).rpartition("/")[2]
+        manager = wire.text(body, "managedBy")
+        found = False
+        for owner in OWNERS:
+            evidence = [*_by_tags(owner, body)]
+            if any(fnmatchcase(fold(group), pattern) for pattern in owner.groups):
+                evidence.append(f"resource group {group}")
+            if fold(type_of(manager)) in owner.managers:
+                evidence.append(f"managedBy: {manager}")
+            if evidence:
+                found = True
+                yield self._result(owner.name, owner.reverts, owner.instead, evidence)
+        kind = type_of(manager)
+        if kind and not found and not fold(kind).startswith(_NOT_OWNERS):
+            yield self._result(f"a {kind}", "it", "change that resource", [f"managedBy: {manager}"])
+
+    def _result(self, owner: str, reverts: str, instead: str, evidence: list[str]) -> CheckResult:
+        return CheckResult(
+            check=self.name,
+            status=CheckStatus.WARNING,
+            message=f"it seems to be managed by {owner}: {reverts} may undo the change",
+            evidence=tuple(dict.fromkeys(evidence)),
+            advice=instead,
+        )
 
 
-def _by_tags(body: Any) -> Iterator[tuple[Owner, str]]:
+def _by_tags(owner: Owner, body: object) -> Iterator[str]:
     for name, value in sorted(wire.mapping(wire.pick(body, "tags")).items()):
         folded, said = fold(name), fold(wire.text(value)).strip()
-        for owner in OWNERS:
-            is_named = said not in _NO and any(fnmatchcase(folded, pattern) for pattern in owner.tag_names)
-            is_told = _letters(folded) in _TELLING and any(fnmatchcase(said, pattern) for pattern in owner.tag_values)
-            if is_named or is_told:
-                yield owner, f"tag {name}={value}"
-
-
-def _letters(name: str) -> str:
-    return "".join(filter(str.isalpha, name))
-
-
-def _by_group(resource_id: str) -> Iterator[tuple[Owner, str]]:
-    group = group_of(resource_id).rpartition("/")[2]
-    for owner in OWNERS:
-        if any(fnmatchcase(fold(group), pattern) for pattern in owner.groups):
-            yield owner, f"resource group {group}"
-
-
-def _by_manager(body: Any) -> Iterator[tuple[Owner, str]]:
-    manager = wire.text(body, "managedBy")
-    for owner in OWNERS:
-        if fold(type_of(manager)) in owner.managers:
-            yield owner, f"managedBy: {manager}"
-
-
-def _finding(owner: Owner, evidence: list[str]) -> CheckResult:
-    return CheckResult(
-        check=CheckName.OWNERSHIP,
-        status=CheckStatus.WARNING,
-        message=f"it seems to be managed by {owner.name}: {owner.reverts} may undo the change",
-        evidence=tuple(dict.fromkeys(evidence)),
-        advice=owner.instead,
-    )
+        letters = "".join(filter(str.isalpha, folded))
+        is_named = said not in _NO and any(fnmatchcase(folded, pattern) for pattern in owner.tag_names)
+        is_value = letters in _MANAGER_TAGS and any(fnmatchcase(said, pattern) for pattern in owner.tag_values)
+        if is_named or is_value:
+            yield f"tag {name}={value}"

@@ -1,30 +1,19 @@
-"""The types of which a PATCH changes nothing but tags, or that take none at all."""
+"""The resource types whose PATCH changes nothing but tags, or that have no PATCH at all."""
 
 from __future__ import annotations
 
-import attrs
+from collections.abc import Iterator, Sequence
 
 from defender_remediate.casing import fold
-from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
+from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.preflight.reader import CheckReader
 from defender_remediate.preflight.subject import Subject
 
 TAGS_ONLY = "its PATCH takes tags and nothing else"
 NO_PATCH = "it has no PATCH"
-_TAGS = "tags"
-
-
-@attrs.frozen(kw_only=True)
-class Unpatchable:
-    """A resource type, in lower case, and why a PATCH of its properties has no effect."""
-
-    type: str
-    why: str
-
-
-UNPATCHABLE = tuple(
-    Unpatchable(type=name, why=why)
-    for why, names in {
-        TAGS_ONLY: (
+UNPATCHABLE = {
+    **dict.fromkeys(
+        (
             "microsoft.containerservice/managedclusters",
             "microsoft.databricks/workspaces",
             "microsoft.devices/iothubs",
@@ -36,7 +25,10 @@ UNPATCHABLE = tuple(
             "microsoft.network/networksecuritygroups",
             "microsoft.network/virtualnetworks",
         ),
-        NO_PATCH: (
+        TAGS_ONLY,
+    ),
+    **dict.fromkeys(
+        (
             "microsoft.insights/diagnosticsettings",
             "microsoft.network/networksecuritygroups/securityrules",
             "microsoft.network/virtualnetworks/subnets",
@@ -54,31 +46,38 @@ UNPATCHABLE = tuple(
             "microsoft.web/sites/basicpublishingcredentialspolicies",
             "microsoft.web/sites/config/authsettingsv2",
         ),
-        # Its PATCH takes resource selectors and the validation of the assignment's scope.
-        "its PATCH takes none of the properties that matter": ("microsoft.authorization/policyexemptions",),
-    }.items()
-    for name in names
-)
+        NO_PATCH,
+    ),
+    # Its PATCH takes resource selectors and the validation of the assignment's scope.
+    "microsoft.authorization/policyexemptions": "its PATCH takes none of the properties that matter",
+}
+"""Why a PATCH of properties has no effect, by folded type."""
 
 
-def judge(subject: Subject) -> tuple[CheckResult, ...]:
-    """Whether a step sends a PATCH of properties to a type that does not take one."""
-    step = subject.step
-    written = [name for name in step.request.body if fold(name) != _TAGS]
-    if step.request.method.upper() != "PATCH" or not written:
-        return ()
-    kind = subject.target_type
-    # Settings under config/ are kinds of their own, told apart by their names.
-    named = f"{kind}/{step.target_id.rpartition('/')[2]}"
-    for entry in UNPATCHABLE:
-        if entry.type in (fold(kind), fold(named)):
-            return (
-                CheckResult(
-                    check=CheckName.PATCH,
-                    status=CheckStatus.BLOCKED,
-                    message=f"a PATCH does not change {', '.join(written)} of {kind}: {entry.why}",
-                    evidence=(f"PATCH {kind}",),
-                    advice='give the fix the kind "put", which sends the whole merged body, or "template"',
-                ),
+class PatchSupportCheck:
+    """Finds a PATCH of properties that its resource type does not take. Reads nothing."""
+
+    name = "patch_support"
+    permissions: tuple[str, ...] = ()
+
+    def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> None:
+        """Nothing."""
+
+    def judge(self, subject: Subject, facts: None) -> Iterator[CheckResult]:
+        """Whether the step sends such a PATCH."""
+        step = subject.step
+        written = [name for name in step.request.body if fold(name) != "tags"]
+        if step.request.method.upper() != "PATCH" or not written:
+            return
+        kind = subject.target_type
+        # The settings under config/ are types of their own, told apart by their names.
+        named = f"{kind}/{step.target_id.rpartition('/')[2]}"
+        why = UNPATCHABLE.get(fold(kind)) or UNPATCHABLE.get(fold(named))
+        if why is not None:
+            yield CheckResult(
+                check=self.name,
+                status=CheckStatus.BLOCKED,
+                message=f"a PATCH does not change {', '.join(written)} of {kind}: {why}",
+                evidence=(f"PATCH {kind}",),
+                advice='give the fix the kind "put", which sends the whole merged body, or "template"',
             )
-    return ()

@@ -1,24 +1,28 @@
-"""Whether roles give what a step needs: Azure's rule for actions and notActions, entry by entry."""
+"""Whether the caller's roles allow what a step needs: Azure's rule for actions and notActions, entry by entry."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import attrs
 
 from defender_remediate import wire
 from defender_remediate.casing import fold
-from defender_remediate.errors import MalformedResponseError
-from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
-from defender_remediate.preflight.subject import Demand
+from defender_remediate.errors import MalformedResponseError, NotFoundError, RequestError
+from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.preflight.reader import CheckReader, StepFacts
+from defender_remediate.preflight.scopes import group_of, parts, root_of, subscription_of
+from defender_remediate.preflight.subject import RequiredPermission, Subject
+from defender_remediate.preflight.unreadable import is_not_offered
 
-_ADVICE = "have a role assigned there, or above, that contains them; it takes some minutes to count, so plan again then"
+_VERSIONS = ("2022-04-01", "2015-07-01")
+_ADVICE = "have a role that contains them assigned there or above; an assignment takes some minutes to become effective"
 
 
 @attrs.frozen(kw_only=True)
-class Grant:
-    """What one role gives, or what one deny assignment takes: one entry of ``permissions``.
+class PermissionEntry:
+    """What one role allows, or one deny assignment denies: an entry of ``permissions``.
 
     Attributes:
         condition: Under which it holds; empty for always.
@@ -29,7 +33,7 @@ class Grant:
     condition: str = ""
 
     @classmethod
-    def from_rest(cls, item: Any) -> Grant:
+    def from_rest(cls, item: Any) -> PermissionEntry:
         """Read one entry.
 
         Raises:
@@ -43,19 +47,19 @@ class Grant:
             condition=wire.text(item, "condition"),
         )
 
-    def names(self, action: str) -> bool:
+    def covers(self, action: str) -> bool:
         """Whether the action is among its actions and not among its own notActions."""
-        return any(matches(pattern, action) for pattern in self.actions) and not self.excluding(action)
+        return any(matches(pattern, action) for pattern in self.actions) and self.exclusion_of(action) is None
 
-    def excluding(self, action: str) -> str:
-        """The notAction that takes the action out again; empty when none does."""
-        return next((pattern for pattern in self.not_actions if matches(pattern, action)), "")
+    def exclusion_of(self, action: str) -> str | None:
+        """The notAction that excludes the action; None when none does."""
+        return next((pattern for pattern in self.not_actions if matches(pattern, action)), None)
 
 
 def matches(pattern: str, action: str) -> bool:
-    """Whether an action is one that a pattern stands for: ``*`` is any text anywhere, and case does not count.
+    """Whether a pattern covers an action: ``*`` stands for any characters, and case does not count.
 
-    Takes no longer for a pattern with many stars, as a regular expression would.
+    Takes linear time also for a pattern with many stars, unlike a regular expression.
     """
     first, *rest = fold(pattern).split("*")
     text = fold(action)
@@ -73,59 +77,133 @@ def matches(pattern: str, action: str) -> bool:
     return True
 
 
-def lacking(actions: Iterable[str], grants: Sequence[Grant]) -> tuple[str, ...]:
-    """The actions that no entry gives, with or without a condition."""
-    return tuple(action for action in actions if not any(grant.names(action) for grant in grants))
+def missing(actions: Iterable[str], entries: Sequence[PermissionEntry]) -> tuple[str, ...]:
+    """The actions that no entry allows. Entries are a union: what one leaves out, another one may allow."""
+    return tuple(action for action in actions if not any(entry.covers(action) for entry in entries))
 
 
-def judge(demand: Demand, grants: Sequence[Grant], looked_at: Sequence[str]) -> tuple[CheckResult, ...]:
-    """What the caller's roles lack of a demand.
+@attrs.frozen(kw_only=True)
+class CallerPermissions:
+    """What the caller's roles allow where one permission is needed.
 
-    Entries are a union: an action is allowed when one entry gives it, whatever another one leaves out. An entry with a
-    condition may or may not hold, so an action that only such entries give is a warning.
-
-    Args:
-        demand: The actions, and where they are needed.
-        grants: What the caller's roles give there.
-        looked_at: Where the entries were read.
+    Attributes:
+        read_at: The scopes at which the entries were read.
+        entries: None when the scope does not exist.
     """
-    missing = lacking(demand.actions, grants)
-    unconditional = [grant for grant in grants if not grant.condition]
-    doubtful = tuple(action for action in lacking(demand.actions, unconditional) if action not in missing)
-    found = []
-    if missing:
-        found.append(_missing(demand, missing, grants, looked_at))
-    if doubtful:
-        conditions = {grant.condition for grant in grants if grant.condition and any(map(grant.names, doubtful))}
-        found.append(
-            CheckResult(
-                check=CheckName.PERMISSION,
-                status=CheckStatus.WARNING,
-                message=f"only a role with a condition gives {', '.join(doubtful)}",
-                evidence=tuple(f"condition: {condition}" for condition in sorted(conditions)),
-                advice="see whether the condition lets this change through",
-            )
-        )
-    return tuple(found)
+
+    required: RequiredPermission
+    read_at: tuple[str, ...]
+    entries: tuple[PermissionEntry, ...] | None
 
 
-def _missing(demand: Demand, missing: Sequence[str], grants: Sequence[Grant], looked_at: Sequence[str]) -> CheckResult:
-    taken = {
-        f"{action} is taken out again by the notAction {grant.excluding(action)!r} of its role"
-        for action in missing
-        for grant in grants
-        if any(matches(pattern, action) for pattern in grant.actions)
-    }
-    evidence = (*(f"no role gives it at {place}" for place in looked_at), *sorted(taken))
-    if demand.is_certain:
-        message = f"the caller lacks {', '.join(missing)}"
+class PermissionCheck:
+    """Finds actions that the caller needs and that no role allows.
+
+    The permissions are read once per resource group, and at the resource when those of the group do not suffice. An action
+    that only an entry with a condition allows is a warning.
+    """
+
+    name = "permission"
+    permissions = ("Microsoft.Authorization/permissions/read",)
+
+    def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> StepFacts[list[CallerPermissions]]:
+        """What the caller's roles allow, for each permission that a step needs."""
+
+        def entries_at(scope: str) -> tuple[PermissionEntry, ...]:
+            # Azure documents this listing for groups and resources. What is refused at a subscription may exist there.
+            collection = f"permissions {subscription_of(scope)} {len(parts(group_of(scope)))}"
+            path = f"{scope}/providers/Microsoft.Authorization/permissions"
+            return reader.list(path, api_versions=_VERSIONS, parse=PermissionEntry.from_rest, collection=collection)
+
+        def read_one(required: RequiredPermission) -> CallerPermissions:
+            group, resource = group_of(required.scope), root_of(required.scope)
+            entries = entries_at(group)
+            if not missing(required.actions, entries) or parts(resource) == parts(group):
+                return CallerPermissions(required=required, read_at=(group,), entries=entries)
+            try:
+                entries = (*entries, *entries_at(resource))
+            except RequestError as error:
+                # Some types have no listing of their own; then the group's entries decide.
+                if not is_not_offered(error):
+                    raise
+                return CallerPermissions(required=required, read_at=(group,), entries=entries)
+            return CallerPermissions(required=required, read_at=(group, resource), entries=entries)
+
+        def read_linked(required: RequiredPermission) -> CallerPermissions:
+            try:
+                return read_one(required)
+            except NotFoundError as error:
+                if is_not_offered(error):
+                    raise
+                return CallerPermissions(required=required, read_at=(), entries=None)
+
+        def read(subject: Subject) -> list[CallerPermissions]:
+            links = {fold(link) for link in subject.links}
+            return [
+                read_linked(required) if fold(required.scope) in links else read_one(required)
+                for required in subject.required_permissions
+            ]
+
+        return reader.for_each(subjects, read)
+
+    def judge(self, subject: Subject, facts: StepFacts[list[CallerPermissions]]) -> Iterator[CheckResult]:
+        """What the caller may not do of one step."""
+        for found in facts[subject]:
+            required, entries = found.required, found.entries
+            if entries is None:
+                yield self._nonexistent(subject, required.scope)
+                continue
+            absent = missing(required.actions, entries)
+            if absent:
+                yield self._missing(found, entries, absent)
+            unconditional = [entry for entry in entries if not entry.condition]
+            doubtful = [action for action in missing(required.actions, unconditional) if action not in absent]
+            if doubtful:
+                conditions = {
+                    entry.condition for entry in entries if entry.condition and any(map(entry.covers, doubtful))
+                }
+                yield CheckResult(
+                    check=self.name,
+                    status=CheckStatus.WARNING,
+                    message=f"only a role assignment with a condition allows {', '.join(doubtful)}",
+                    evidence=tuple(f"condition: {condition}" for condition in sorted(conditions)),
+                    advice="make sure that the condition permits this change; some operations of Azure refuse a caller "
+                    "whose role assignment has a condition",
+                )
+
+    def _nonexistent(self, subject: Subject, scope: str) -> CheckResult:
+        names = [name for name, value in subject.parameters.items() if fold(str(value)) == fold(scope)]
+        origin = f"the parameter {names[0]!r}" if names else "the change"
         return CheckResult(
-            check=CheckName.PERMISSION, status=CheckStatus.BLOCKED, message=message, evidence=evidence, advice=_ADVICE
+            check=self.name,
+            status=CheckStatus.BLOCKED,
+            message=f"{origin} refers to a resource that does not exist: {scope}",
+            evidence=(f"{group_of(scope)}: not found",),
+            advice="pass the id of an existing resource" if names else "change the fix or create the resource",
         )
-    return CheckResult(
-        check=CheckName.PERMISSION,
-        status=CheckStatus.WARNING,
-        message=f"the caller may lack {', '.join(missing)}, which something that this change links to asks for",
-        evidence=evidence,
-        advice="see that the caller has it on what is linked",
-    )
+
+    def _missing(
+        self, found: CallerPermissions, entries: Sequence[PermissionEntry], absent: Sequence[str]
+    ) -> CheckResult:
+        excluded = set()
+        for action in absent:
+            for entry in entries:
+                pattern = entry.exclusion_of(action)
+                if pattern is not None and any(matches(allowed, action) for allowed in entry.actions):
+                    excluded.add(f"{action} is excluded by the notAction {pattern!r} of its role")
+        evidence = (*(f"no role allows it at {scope}" for scope in found.read_at), *sorted(excluded))
+        if found.required.is_certain:
+            return CheckResult(
+                check=self.name,
+                status=CheckStatus.BLOCKED,
+                message=f"the caller is not allowed {', '.join(absent)}",
+                evidence=evidence,
+                advice=_ADVICE,
+            )
+        return CheckResult(
+            check=self.name,
+            status=CheckStatus.WARNING,
+            message=f"the caller may not be allowed {', '.join(absent)} on a resource that this change refers to",
+            evidence=evidence,
+            advice="make sure that the caller is allowed it on that resource",
+        )

@@ -1,248 +1,217 @@
-"""Azure Policy: which assignments could refuse a change, and what Azure says when it is asked about one."""
+"""Azure Policy: asks Azure whether a policy would refuse or change the resource as the step leaves it."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from defender_remediate import wire
 from defender_remediate.casing import fold
-from defender_remediate.errors import MalformedResponseError
+from defender_remediate.errors import DefenderRemediateError, MalformedResponseError
 from defender_remediate.fixes.diff import settled
 from defender_remediate.fixes.paths import look_up
-from defender_remediate.json_values import ABSENT, canonical, thaw
-from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
-from defender_remediate.preflight.scopes import covers, lies_in, scope_of
+from defender_remediate.json_values import ABSENT, thaw
+from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.preflight.exemptions import exemptions_in_force
+from defender_remediate.preflight.policy_assignments import (
+    CHANGING,
+    HARMLESS,
+    PolicyAssignment,
+    definition_of,
+    policy_assignments,
+    reads_names,
+)
+from defender_remediate.preflight.reader import CheckReader, StepFacts
+from defender_remediate.preflight.scopes import group_of, name_of, parts, scope_of, subscription_of
 from defender_remediate.preflight.subject import Subject
 
-BENCHMARK = "1f3afdf9-d0c9-4c3d-847f-89da613e70a8"
-"""The Microsoft cloud security benchmark, behind Defender's recommendations. It audits, unless told otherwise."""
-HARMLESS = {
-    "audit": "writes down what is not compliant",
-    "auditifnotexists": "writes down what is not compliant",
-    "deployifnotexists": "deploys something afterwards",
-    "disabled": "does nothing",
-    "manual": "waits for somebody to attest",
-    "denyaction": "refuses deletes, and none is asked about",
-    "addtonetworkgroup": "sorts networks into groups",
-    "mutate": "changes what runs inside a cluster",
-}
-"""The effects that let every write through unchanged, in lower case, and what they do."""
-_CHANGING = frozenset({"append", "modify"})
-_STRICT = frozenset({"deny", *_CHANGING})
-_PARAMETER = re.compile(r"\[\s*parameters\(\s*'([^']+)'\s*\)\s*\]\Z", re.IGNORECASE)
-_NAMES = re.compile(r"""["'](?:full)?(?:name|id)["']""", re.IGNORECASE)
-_SET = "/policysetdefinitions/"
+_API_VERSION = "2023-03-01"
 _NOT_CONTENT = frozenset({"id", "name", "type", "etag", "systemdata"})
 _ADVICE = "change the policy or its parameters, or have the resource exempted from it"
 
 
-@attrs.frozen(kw_only=True)
-class Assignment:
-    """A policy or an initiative, and where it is assigned.
+class PolicyCheck:
+    """Asks Azure which policies would refuse a change, where an assignment in force could.
 
-    Attributes:
-        values: The parameters' values, by name.
-        overrides: The effects that it sets in place of those of its policies.
+    Asked once for all resources of a group that would look the same. A deployment is not asked about: its what-if evaluates
+    policies. What a policy only audits is left out.
     """
 
-    id: str
-    scope: str
-    definition_id: str
-    not_scopes: tuple[str, ...] = ()
-    is_enforced: bool = True
-    values: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
-    overrides: tuple[str, ...] = ()
-
-    @classmethod
-    def from_rest(cls, item: Any) -> Assignment:
-        """Read one item of a list."""
-        properties = wire.mapping(wire.pick(item, "properties"))
-        own = wire.text(item, "id")
-        parameters = wire.mapping(wire.pick(properties, "parameters"))
-        overrides = wire.pick(properties, "overrides")
-        return cls(
-            id=own,
-            scope=wire.text(properties, "scope") or scope_of(own),
-            definition_id=wire.text(properties, "policyDefinitionId"),
-            not_scopes=wire.texts(properties, "notScopes"),
-            is_enforced=fold(wire.text(properties, "enforcementMode")) != "donotenforce",
-            values={name: wire.pick(given, "value") for name, given in parameters.items()},
-            overrides=tuple(wire.text(one, "value") for one in (overrides if isinstance(overrides, list) else ())),
-        )
-
-    @property
-    def is_initiative(self) -> bool:
-        """Whether it assigns a set of policies."""
-        return _SET in fold(self.definition_id)
-
-    def holds_at(self, place: str) -> bool:
-        """Whether it is enforced at a place."""
-        # A management group that is left out may be another one than the place is in: then Azure is asked.
-        left_out = any(lies_in(place, scope) for scope in self.not_scopes)
-        return self.is_enforced and not left_out and covers(self.scope, place)
-
-
-def bare_name(definition_id: str) -> str:
-    """The name at the end of a definition's id."""
-    return definition_id.rstrip("/").rpartition("/")[2]
-
-
-def could_refuse(assignment: Assignment, definition: Any) -> bool:
-    """Whether an assignment could refuse a write, or change it on the way.
-
-    Args:
-        assignment: The assignment.
-        definition: The body of the single policy that it assigns; None when it was not read. What is not known could.
-    """
-    if any(fold(effect) not in HARMLESS for effect in assignment.overrides):
-        return True
-    if not assignment.is_initiative:
-        return fold(_effect(assignment, definition)) not in HARMLESS
-    is_benchmark = fold(bare_name(assignment.definition_id)) == BENCHMARK
-    return not is_benchmark or any(fold(wire.text(value)) in _STRICT for value in assignment.values.values())
-
-
-def could_look_at_names(definition: Any) -> bool:
-    """Whether a rule could judge by what a resource is called; one that was not read could.
-
-    Azure has to be told the name then: it would judge a content that has none.
-    """
-    rule = wire.pick(wire.pick(definition, "properties"), "policyRule")
-    return rule is None or _NAMES.search(canonical(rule)) is not None
-
-
-def _effect(assignment: Assignment, definition: Any) -> str:
-    properties = wire.pick(definition, "properties")
-    effect = wire.text(wire.pick(wire.pick(properties, "policyRule"), "then"), "effect")
-    named = _PARAMETER.match(effect)
-    if named is None:
-        return effect
-    default = wire.text(wire.pick(wire.pick(properties, "parameters"), named[1]), "defaultValue")
-    return wire.text(assignment.values, named[1]) or default
-
-
-def members(assignment: Assignment, definition: Any) -> tuple[tuple[str, str], ...]:
-    """What an assignment is made of: reference ids, with the bare names of the definitions that they stand for.
-
-    Args:
-        assignment: The assignment.
-        definition: The body of the initiative that it assigns; not looked at for a single policy.
-
-    Raises:
-        MalformedResponseError: The initiative has no list of policies.
-    """
-    if not assignment.is_initiative:
-        return (("", bare_name(assignment.definition_id)),)
-    found = wire.pick(wire.pick(definition, "properties"), "policyDefinitions")
-    if not isinstance(found, list):
-        raise MalformedResponseError(f"the initiative {assignment.definition_id} has no array 'policyDefinitions'")
-    return tuple(
-        (wire.text(item, "policyDefinitionReferenceId"), bare_name(wire.text(item, "policyDefinitionId")))
-        for item in found
+    name = "policy"
+    permissions = (
+        "Microsoft.Authorization/policyAssignments/read",
+        "Microsoft.Authorization/policyDefinitions/read",
+        "Microsoft.Authorization/policyExemptions/read",
+        # The list of operations names it "read". Some error messages name checkPolicyRestrictions/action, which is in no
+        # list, and Azure refuses a role with an action that it does not know.
+        "Microsoft.PolicyInsights/checkPolicyRestrictions/read",
     )
 
+    def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> StepFacts[Any]:
+        """Azure's answer for each step; None where no assignment could refuse it."""
 
-def content(subject: Subject) -> dict[str, Any]:
-    """The resource as it will be, without what tells it from others of its kind: the same content is asked about once."""
-    body = settled(subject.after)
-    known = {name: thaw(value) for name, value in body.items() if fold(name) not in _NOT_CONTENT}
-    return {"type": subject.target_type, **known}
+        def single_definition(assignment: PolicyAssignment) -> Any:
+            if assignment.is_initiative:
+                return None
+            try:
+                return definition_of(reader, assignment)
+            except DefenderRemediateError:
+                # Then it could refuse, and Azure is asked.
+                return None
 
-
-def judge(answer: Any, subject: Subject) -> tuple[CheckResult, ...]:
-    """What ``checkPolicyRestrictions`` says about a step.
-
-    A policy that denies the content blocks, and so does one that denies a value that the step sets, or requires a member
-    that will not be there. What is audited is left out; what a policy changes is a warning.
-
-    Raises:
-        MalformedResponseError: The answer is not one.
-    """
-    evaluated = wire.pick(answer, "contentEvaluationResult")
-    restricted = wire.pick(answer, "fieldRestrictions")
-    evaluations = wire.pick(evaluated, "policyEvaluations") if evaluated is not None else []
-    if (evaluated is None and restricted is None) or not _are_lists(evaluations, restricted):
-        raise MalformedResponseError("checkPolicyRestrictions: the answer has neither evaluations nor restrictions")
-    found = [*_of_content(evaluations or []), *_of_fields(restricted or [], subject)]
-    return tuple(sorted(dict.fromkeys(found), key=lambda one: (one.status.value, one.message, one.evidence)))
-
-
-def _are_lists(*values: Any) -> bool:
-    return all(value is None or isinstance(value, list) for value in values)
-
-
-def _of_content(evaluations: Iterable[Any]) -> Iterator[CheckResult]:
-    for item in evaluations:
-        result = fold(wire.text(item, "evaluationResult"))
-        effect = fold(wire.text(wire.pick(item, "effectDetails"), "policyEffect"))
-        policy = wire.pick(item, "policyInfo")
-        if result == "compliant" or effect in HARMLESS:
-            continue
-        if effect in _CHANGING:
-            yield _finding(CheckStatus.WARNING, "a policy will change what is sent", policy)
-        elif result == "noncompliant":
-            yield _finding(CheckStatus.BLOCKED, "a deny policy refuses the resource as it would be", policy)
-        else:
-            yield _finding(
-                CheckStatus.UNCHECKED, f"a deny policy could not be evaluated ({result or 'no result'})", policy
+        def read(subject: Subject) -> Any:
+            if subject.is_deployment or not isinstance(subject.after, Mapping):
+                return None
+            target = subject.step.target_id
+            holding = [one for one in policy_assignments(reader, target) if one.holds_at(target)]
+            # Initiatives are not read. If one of them could refuse, the single policies need not be read either.
+            refusing = [one for one in holding if one.is_initiative and one.may_refuse(None)]
+            if not refusing:
+                refusing = [one for one in holding if one.may_refuse(single_definition(one))]
+            if not refusing:
+                return None
+            # Without a name, equal resources are one question. With one, Azure can evaluate rules about names, and
+            # exemptions of the resource itself.
+            depth = len(parts(group_of(target)))
+            is_exempt = any(len(parts(scope_of(one.id))) > depth for one in exemptions_in_force(reader, target))
+            content = _content(subject)
+            if is_exempt or any(reads_names(single_definition(one)) for one in refusing):
+                content["name"] = name_of(target)
+            return reader.query(
+                f"{group_of(target)}/providers/Microsoft.PolicyInsights/checkPolicyRestrictions",
+                api_version=_API_VERSION,
+                body={"resourceDetails": {"resourceContent": content, "apiVersion": subject.step.api_version}},
+                collection=f"checkPolicyRestrictions {subscription_of(target)}",
             )
 
+        return reader.for_each(subjects, read)
 
-def _of_fields(restrictions: Iterable[Any], subject: Subject) -> Iterator[CheckResult]:
-    for item in restrictions:
-        field = wire.text(item, "field")
-        found = wire.pick(item, "restrictions")
-        for one in found if isinstance(found, list) else ():
-            yield from _of_field(field, one, subject)
+    def judge(self, subject: Subject, facts: StepFacts[Any]) -> list[CheckResult]:
+        """What Azure's answer means for one step.
 
+        Raises:
+            MalformedResponseError: The answer has neither evaluations nor restrictions.
+        """
+        answer = facts[subject]
+        if answer is None:
+            return []
+        evaluated = wire.pick(answer, "contentEvaluationResult")
+        restrictions = wire.pick(answer, "fieldRestrictions")
+        evaluations = wire.pick(evaluated, "policyEvaluations") if evaluated is not None else []
+        are_lists = all(value is None or isinstance(value, list) for value in (evaluations, restrictions))
+        if (evaluated is None and restrictions is None) or not are_lists:
+            raise MalformedResponseError("checkPolicyRestrictions: the answer has neither evaluations nor restrictions")
+        found = [*self._of_content(evaluations or [])]
+        for item in restrictions or []:
+            listed = wire.pick(item, "restrictions")
+            for restriction in listed if isinstance(listed, list) else ():
+                found += self._of_field(_Restriction.from_rest(wire.text(item, "field"), restriction), subject)
+        return sorted(dict.fromkeys(found), key=lambda one: (one.status.value, one.message, one.evidence))
 
-def _of_field(field: str, restriction: Any, subject: Subject) -> Iterator[CheckResult]:
-    result = fold(wire.text(restriction, "result"))
-    effect = fold(wire.text(restriction, "policyEffect"))
-    reason = wire.text(restriction, "reason")
-    values = {fold(value) for value in wire.texts(restriction, "values")}
-    policy = wire.pick(restriction, "policy")
-    path = _path(field, subject)
-    told = (reason,) if reason else ()
-    is_set = any(
-        fold(change.path) == path or path.startswith(f"{fold(change.path)}.") for change in subject.step.changes
-    )
-    if result == "deny" and effect not in HARMLESS and is_set and (not values or _value(subject, path) in values):
-        yield _finding(CheckStatus.BLOCKED, f"a deny policy refuses the value of {field}", policy, *told)
-    elif result == "required" and effect == "deny" and _is_plain(field):
+    def _of_content(self, evaluations: Sequence[Any]) -> Iterator[CheckResult]:
+        """What policies say about the resource as a whole."""
+        for item in evaluations:
+            result = fold(wire.text(item, "evaluationResult"))
+            effect = fold(wire.text(wire.pick(item, "effectDetails"), "policyEffect"))
+            policy = wire.pick(item, "policyInfo")
+            if result == "compliant" or effect in HARMLESS:
+                continue
+            if effect in CHANGING:
+                yield self._result(CheckStatus.WARNING, "a policy will change what is sent", policy)
+            elif result == "noncompliant":
+                yield self._result(CheckStatus.BLOCKED, "a deny policy refuses the resource as it would be", policy)
+            else:
+                message = f"a deny policy could not be evaluated ({result or 'no result'})"
+                yield self._result(CheckStatus.UNCHECKED, message, policy)
+
+    def _of_field(self, restriction: _Restriction, subject: Subject) -> Iterator[CheckResult]:
+        """What policies say about one member of the resource."""
+        path = _path(restriction.field, subject)
         value = _value(subject, path)
-        if not value or (values and value not in values):
-            yield _finding(CheckStatus.BLOCKED, f"a deny policy requires {field}", policy, *told)
-    elif result == "removed" and is_set:
-        yield _finding(CheckStatus.WARNING, f"a policy takes {field} out of what is sent", policy, *told)
+        field, policy, reason = restriction.field, restriction.policy, restriction.reason
+        if restriction.result == "required":
+            # An alias of a property may be required of some resources only; a member such as location is of all.
+            is_alias = "/" in field
+            if restriction.effect == "deny" and not is_alias and not restriction.accepts(value):
+                yield self._result(CheckStatus.BLOCKED, f"a deny policy requires {field}", policy, *reason)
+            return
+        if not _is_changed(subject, path):
+            return
+        if restriction.result == "removed":
+            yield self._result(CheckStatus.WARNING, f"a policy removes {field} from what is sent", policy, *reason)
+        elif restriction.result == "deny" and restriction.effect not in HARMLESS and restriction.lists(value):
+            yield self._result(CheckStatus.BLOCKED, f"a deny policy refuses the value of {field}", policy, *reason)
+
+    def _result(self, status: CheckStatus, message: str, policy: Any, *more: str) -> CheckResult:
+        ids = (wire.text(policy, name) for name in ("policyAssignmentId", "policyDefinitionId"))
+        evidence = (*(found for found in ids if found), *more)
+        return CheckResult(check=self.name, status=status, message=message, evidence=evidence, advice=_ADVICE)
 
 
-def _is_plain(field: str) -> bool:
-    """Whether a field is a member of every resource, such as ``location``, and no alias for one of its properties."""
-    return "/" not in field
+@attrs.frozen(kw_only=True)
+class _Restriction:
+    """What a policy allows for one field.
+
+    Attributes:
+        result, effect, values: Folded. No values stands for every value.
+        reason: The message of the policy, or nothing.
+    """
+
+    field: str
+    result: str
+    effect: str
+    values: frozenset[str]
+    reason: tuple[str, ...]
+    policy: Any
+
+    @classmethod
+    def from_rest(cls, field: str, item: Any) -> _Restriction:
+        """Read one restriction of a field."""
+        reason = wire.text(item, "reason")
+        return cls(
+            field=field,
+            result=fold(wire.text(item, "result")),
+            effect=fold(wire.text(item, "policyEffect")),
+            values=frozenset(map(fold, wire.texts(item, "values"))),
+            reason=(reason,) if reason else (),
+            policy=wire.pick(item, "policy"),
+        )
+
+    def lists(self, value: str) -> bool:
+        """Whether a denied value is meant."""
+        return not self.values or value in self.values
+
+    def accepts(self, value: str) -> bool:
+        """Whether a required value is given."""
+        return bool(value) and self.lists(value)
+
+
+def _content(subject: Subject) -> dict[str, Any]:
+    """The resource as it will be, without what tells it from others of its kind."""
+    body = settled(subject.after)
+    members = {name: thaw(value) for name, value in body.items() if fold(name) not in _NOT_CONTENT}
+    return {"type": subject.target_type, **members}
 
 
 def _path(field: str, subject: Subject) -> str:
-    """Where a field is in the body, in lower case. The alias of a property ends in its path below ``properties``."""
+    """Where a field is in the body, folded. The alias of a property ends in its path below ``properties``."""
     folded = fold(field)
     prefix = f"{fold(subject.target_type)}/"
     return f"properties.{folded.removeprefix(prefix)}" if folded.startswith(prefix) else folded
 
 
+def _is_changed(subject: Subject, path: str) -> bool:
+    """Whether the step changes a member, or something around it."""
+    changed = [fold(change.path) for change in subject.step.changes]
+    return any(path == own or path.startswith(f"{own}.") for own in changed)
+
+
 def _value(subject: Subject, path: str) -> str:
+    """The value that a member will have, folded; empty when it has none or the path is of an array."""
     try:
         found = look_up(subject.after, path)
     except ValueError:
-        # An alias of an array, such as rules[*].value, is no path.
         return ""
     return "" if found is ABSENT else fold(wire.text(found))
-
-
-def _finding(verdict: CheckStatus, message: str, policy: Any, *more: str) -> CheckResult:
-    ids = (wire.text(policy, name) for name in ("policyAssignmentId", "policyDefinitionId"))
-    evidence = (*(text for text in ids if text), *more)
-    return CheckResult(check=CheckName.POLICY, status=verdict, message=message, evidence=evidence, advice=_ADVICE)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from defender_remediate.errors import DefenderRemediateError
-from defender_remediate.preflight.unavailable import is_not_offered
+from defender_remediate.preflight.unreadable import is_not_offered
 
 _T = TypeVar("_T")
 
@@ -20,15 +20,15 @@ class _Cell:
         self.error: DefenderRemediateError | None = None
 
 
-class Once(Generic[_T]):
-    """Remembers what a read gave, by a key. Shared between threads; who asks meanwhile waits for the same answer."""
+class SingleFlight(Generic[_T]):
+    """Remembers the result of a read by a key. Threads that ask while the read is under way wait for its result."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._cells: dict[object, _Cell] = {}
 
     def get(self, key: object, read: Callable[[], _T]) -> _T:
-        """What the read gives, or gave.
+        """Return the result of the read, made now or earlier.
 
         Raises:
             DefenderRemediateError: The read failed, now or earlier.
@@ -49,34 +49,34 @@ class Once(Generic[_T]):
         return value
 
 
-class Offering:
-    """Remembers that a subscription has no such collection, so that it is asked for it once and not for each step."""
+class MissingCollections:
+    """Remembers which collections an endpoint does not have, so that each is asked for once and not for every step."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._gates: dict[str, threading.Lock] = {}
+        self._first_reads: dict[str, threading.Lock] = {}
         self._offered: set[str] = set()
         self._refused: dict[str, DefenderRemediateError] = {}
 
-    def ask(self, subscription: str, read: Callable[[], _T]) -> _T:
-        """Read something of the collection.
+    def ask(self, collection: str, read: Callable[[], _T]) -> _T:
+        """Read something of a collection.
 
         Raises:
-            DefenderRemediateError: The read failed, or an earlier one has shown that there is nothing to ask.
+            DefenderRemediateError: The read failed, or an earlier one has shown that there is no such collection.
         """
-        if subscription in self._offered:
+        if collection in self._offered:
             return read()
         with self._lock:
-            gate = self._gates.setdefault(subscription, threading.Lock())
-        # Until one answer is there the others wait: each of them would get the same refusal.
-        with gate:
-            if subscription in self._refused:
-                raise self._refused[subscription].with_traceback(None)
+            first_read = self._first_reads.setdefault(collection, threading.Lock())
+        # The others wait for the first answer: each of them would get the same refusal.
+        with first_read:
+            if collection in self._refused:
+                raise self._refused[collection].with_traceback(None)
             try:
                 found = read()
             except DefenderRemediateError as error:
                 if is_not_offered(error):
-                    self._refused[subscription] = error
+                    self._refused[collection] = error
                 raise
-            self._offered.add(subscription)
+            self._offered.add(collection)
         return found

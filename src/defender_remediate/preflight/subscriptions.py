@@ -1,67 +1,81 @@
-"""What the state of a subscription means for a write."""
+"""The state of a subscription, and the tenant that it belongs to."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
-
-import attrs
 
 from defender_remediate import wire
 from defender_remediate.casing import fold
-from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
+from defender_remediate.errors import RequestError
+from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.preflight.reader import CheckReader, StepFacts
+from defender_remediate.preflight.scopes import subscription_of
+from defender_remediate.preflight.subject import Subject
 
-_ENABLE = "enable the subscription again: its owner or the billing administrator can"
-
-
-@attrs.frozen(kw_only=True)
-class State:
-    """One state that Azure knows, and what it means."""
-
-    name: str
-    status: CheckStatus
-    why: str
-    advice: str
-
-
-STATES = (
-    State(name="Disabled", status=CheckStatus.BLOCKED, why="resources can be read and not be changed", advice=_ENABLE),
-    State(name="Deleted", status=CheckStatus.BLOCKED, why="it is being removed with all that is in it", advice=_ENABLE),
-    State(
-        name="Warned", status=CheckStatus.BLOCKED, why="it is about to be disabled, and is read-only", advice=_ENABLE
-    ),
-    State(
-        name="PastDue",
-        status=CheckStatus.WARNING,
-        why="a payment is overdue; writes still work",
-        advice="settle it, or the subscription will be disabled",
-    ),
-)
-"""Every state but Enabled."""
+_VERSIONS = ("2022-12-01",)
+_ENABLE = "ask the subscription owner or the billing administrator to enable it again"
+_PAY = "settle the payment, or the subscription will be disabled"
+# Every state but Enabled. https://learn.microsoft.com/azure/cost-management-billing/manage/subscription-states
+STATES = {
+    "Disabled": (CheckStatus.BLOCKED, "resources can be read but not changed", _ENABLE),
+    "Deleted": (CheckStatus.BLOCKED, "it is being removed with everything in it", _ENABLE),
+    "Warned": (CheckStatus.BLOCKED, "it is about to be disabled and is read-only", _ENABLE),
+    "PastDue": (CheckStatus.WARNING, "a payment is overdue; writes still work", _PAY),
+}
 
 
-def judge(body: Any) -> tuple[CheckResult, ...]:
-    """What the state of a subscription stops."""
-    name = wire.text(body, "state")
-    if fold(name) == "enabled":
-        return ()
-    for state in STATES:
-        if fold(state.name) == fold(name):
-            message = f"the subscription is {state.name}: {state.why}"
-            return (
-                CheckResult(
-                    check=CheckName.SUBSCRIPTION,
-                    status=state.status,
-                    message=message,
-                    evidence=(f"state: {name}",),
-                    advice=state.advice,
-                ),
-            )
-    return (
-        CheckResult(
-            check=CheckName.SUBSCRIPTION,
-            status=CheckStatus.UNCHECKED,
-            message=f"the subscription is in the state {name or '(none)'}, and what that allows is not known",
-            evidence=(f"state: {name}",),
-            advice="look at it in the portal",
-        ),
-    )
+class SubscriptionCheck:
+    """Finds subscriptions whose state does not allow writes. An unknown state leaves the step unchecked."""
+
+    name = "subscription"
+    permissions = ("Microsoft.Resources/subscriptions/read",)
+
+    def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> StepFacts[Any]:
+        """The subscriptions of the steps, one request for each."""
+        return reader.for_each(
+            subjects, lambda subject: read_subscription(reader, subscription_of(subject.step.target_id))
+        )
+
+    def judge(self, subject: Subject, facts: StepFacts[Any]) -> Iterator[CheckResult]:
+        """What the state of a subscription forbids."""
+        state = wire.text(facts[subject], "state")
+        if fold(state) == "enabled":
+            return
+        status, why, advice = (
+            CheckStatus.UNCHECKED,
+            "it is not known whether this state allows writes",
+            "look up the state in the Azure portal",
+        )
+        for known, meaning in STATES.items():
+            if fold(known) == fold(state):
+                status, why, advice = meaning
+        yield CheckResult(
+            check=self.name,
+            status=status,
+            message=f"the subscription has the state {state or '(none)'}: {why}",
+            evidence=(f"state: {state}",),
+            advice=advice,
+        )
+
+
+def read_subscription(reader: CheckReader, subscription_id: str) -> Any:
+    """The body of a subscription.
+
+    Raises:
+        RequestError, ConnectionFailedError, MalformedResponseError: It cannot be read.
+    """
+    return reader.get(f"/subscriptions/{subscription_id}", api_versions=_VERSIONS)
+
+
+def tenant_of(reader: CheckReader, subscription_id: str) -> str | None:
+    """The id of the tenant, folded; None when the caller may not read the subscription.
+
+    Raises:
+        ConnectionFailedError, MalformedResponseError: There is no answer, or an invalid one.
+    """
+    try:
+        return fold(wire.text(read_subscription(reader, subscription_id), "tenantId")) or None
+    except RequestError:
+        # A caller with permissions on a resource group only may not; the steps bind the id of the subscription.
+        return None

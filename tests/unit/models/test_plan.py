@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defender_remediate.errors import InvalidInputError, PlanAlteredError
-from defender_remediate.models.check import CheckName, CheckResult, CheckStatus
+from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.dependencies import Dependencies
 from defender_remediate.models.plan import (
@@ -36,7 +36,7 @@ REQUESTS = st.builds(
 FINDINGS = st.lists(
     st.builds(
         CheckResult,
-        check=st.sampled_from(CheckName),
+        check=st.sampled_from(["lock", "policy", "my_own_check"]),
         status=st.sampled_from(CheckStatus),
         message=TEXTS,
         evidence=st.tuples(TEXTS),

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from defender_remediate.errors import ForbiddenError, NotFoundError, RequestError
-from defender_remediate.preflight.single_flight import Offering, Once
+from defender_remediate.preflight.single_flight import MissingCollections, SingleFlight
 
 GONE = NotFoundError("no route", status=404)
 
@@ -29,7 +29,7 @@ def counting(answer: object) -> tuple[Callable[[], object], list[int]]:
 
 def test_a_read_is_made_once_for_each_key() -> None:
     """Whatever it gives, nothing included."""
-    once: Once[object] = Once()
+    once: SingleFlight[object] = SingleFlight()
     read, calls = counting(None)
     assert [once.get("a", read), once.get("a", read), once.get("b", read)] == [None, None, None]
     assert len(calls) == 2
@@ -37,7 +37,7 @@ def test_a_read_is_made_once_for_each_key() -> None:
 
 def test_a_failure_is_remembered() -> None:
     """It would be the same for the next step, and cost its retries again; its traceback does not grow."""
-    once: Once[object] = Once()
+    once: SingleFlight[object] = SingleFlight()
     read, calls = counting(ForbiddenError("no", status=403))
     depths = []
     for _ in range(3):
@@ -50,7 +50,7 @@ def test_a_failure_is_remembered() -> None:
 
 def test_who_asks_meanwhile_waits_for_the_same_answer() -> None:
     """Sixteen threads, one request; another key does not wait."""
-    once: Once[str] = Once()
+    once: SingleFlight[str] = SingleFlight()
     entered, leave = threading.Event(), threading.Event()
     calls: list[int] = []
 
@@ -71,7 +71,7 @@ def test_who_asks_meanwhile_waits_for_the_same_answer() -> None:
 
 def test_what_is_not_offered_is_asked_for_once_per_subscription() -> None:
     """The next step is told the same, without a request."""
-    offering = Offering()
+    offering = MissingCollections()
     read, calls = counting(GONE)
     for _ in range(3):
         with pytest.raises(NotFoundError):
@@ -83,7 +83,7 @@ def test_what_is_not_offered_is_asked_for_once_per_subscription() -> None:
 
 def test_what_is_offered_is_asked_for_each_time() -> None:
     """Also when a later answer looks as if it were not: that is about that one thing."""
-    offering = Offering()
+    offering = MissingCollections()
     read, calls = counting("answer")
     gone, later = counting(GONE)
     assert offering.ask("one", read) == offering.ask("one", read) == "answer"
@@ -95,7 +95,7 @@ def test_what_is_offered_is_asked_for_each_time() -> None:
 
 def test_another_failure_says_nothing_about_the_next() -> None:
     """One group may be forbidden and the next one not."""
-    offering = Offering()
+    offering = MissingCollections()
     forbidden, calls = counting(ForbiddenError("no", status=403))
     for _ in range(2):
         with pytest.raises(RequestError):

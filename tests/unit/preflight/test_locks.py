@@ -5,54 +5,61 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import attrs
 import pytest
 
-from defender_remediate.models.check import CheckName, CheckStatus
+from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.models.plan import PlannedRequest
-from defender_remediate.preflight.locks import Lock, judge
-from defender_remediate.preflight.subject import Subject
+from defender_remediate.preflight import Subject
+from defender_remediate.preflight.locks import LockCheck
 
 SUBSCRIPTION = "/subscriptions/11111111-2222-3333-4444-555555555555"
 GROUP = f"{SUBSCRIPTION}/resourceGroups/shop-rg"
 ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/shopdata"
+Judge = Callable[[Subject, list[dict[str, Any]]], tuple[CheckResult, ...]]
 
 
-def lock(scope: str, level: str = "ReadOnly", **properties: Any) -> Lock:
+def lock(scope: str, level: str = "ReadOnly", **properties: Any) -> dict[str, Any]:
     """A lock as Azure lists it."""
-    item = {"id": f"{scope}/providers/Microsoft.Authorization/locks/l", "properties": {"level": level, **properties}}
-    return Lock.from_rest(item)
+    return {"id": f"{scope}/providers/Microsoft.Authorization/locks/l", "properties": {"level": level, **properties}}
+
+
+@pytest.fixture
+def judge(check_one: Callable[..., tuple[CheckResult, ...]]) -> Judge:
+    """What the check finds among these locks of the subscription."""
+    return lambda subject, locks: check_one(LockCheck(), subject, {"/locks": locks})
 
 
 @pytest.mark.parametrize("scope", [SUBSCRIPTION, GROUP.upper(), ACCOUNT])
 def test_a_read_only_lock_blocks_from_wherever_it_is_inherited(
-    make_subject: Callable[..., Subject], scope: str
+    judge: Judge, make_subject: Callable[..., Subject], scope: str
 ) -> None:
     """Its notes say whom to ask."""
     (found,) = judge(make_subject(), [lock(scope, notes="ask Kim")])
-    assert (found.check, found.status) == (CheckName.LOCK, CheckStatus.BLOCKED)
+    assert (found.check, found.status) == ("lock", CheckStatus.BLOCKED)
     assert found.message == "a lock (ReadOnly) forbids writes"
     assert found.evidence == (f"{scope}/providers/Microsoft.Authorization/locks/l (ask Kim)",)
 
 
 @pytest.mark.parametrize("scope", [f"{ACCOUNT}/blobServices/default", f"{ACCOUNT}2", GROUP.replace("shop", "other")])
-def test_a_lock_elsewhere_is_none(make_subject: Callable[..., Subject], scope: str) -> None:
+def test_a_lock_elsewhere_is_none(judge: Judge, make_subject: Callable[..., Subject], scope: str) -> None:
     """Below the target or beside it; a list at a subscription has those as well."""
     assert judge(make_subject(), [lock(scope)]) == ()
 
 
 @pytest.mark.parametrize("level", ["NotSpecified", "", "Novelty"])
-def test_a_level_that_is_not_known_counts_as_read_only(make_subject: Callable[..., Subject], level: str) -> None:
+def test_a_level_that_is_not_known_counts_as_read_only(
+    judge: Judge, make_subject: Callable[..., Subject], level: str
+) -> None:
     """A lock nobody understands is respected."""
     assert judge(make_subject(), [lock(GROUP, level)])[0].status is CheckStatus.BLOCKED
 
 
-def test_can_not_delete_lets_a_patch_through(make_subject: Callable[..., Subject]) -> None:
+def test_can_not_delete_lets_a_patch_through(judge: Judge, make_subject: Callable[..., Subject]) -> None:
     """Whatever its case."""
     assert judge(make_subject(), [lock(GROUP, "canNotDelete")]) == ()
 
 
-def test_can_not_delete_keeps_the_history_of_deployments(deployment: Subject) -> None:
+def test_can_not_delete_keeps_the_history_of_deployments(judge: Judge, deployment: Subject) -> None:
     """Worth knowing, and no reason to stop; a ReadOnly lock beside it is."""
     (found,) = judge(deployment, [lock(GROUP, "CanNotDelete")])
     assert (found.status, "800" in found.advice) == (CheckStatus.WARNING, True)
@@ -60,26 +67,34 @@ def test_can_not_delete_keeps_the_history_of_deployments(deployment: Subject) ->
     assert (stopping.status, len(stopping.evidence)) == (CheckStatus.BLOCKED, 1)
 
 
-def test_can_not_delete_blocks_a_removal(make_subject: Callable[..., Subject]) -> None:
+def test_can_not_delete_blocks_a_removal(judge: Judge, make_subject: Callable[..., Subject]) -> None:
     """That is what it is for."""
     request = PlannedRequest(method="DELETE", path=ACCOUNT, api_version="1", body={})
     (found,) = judge(make_subject(request=request), [lock(GROUP, "CanNotDelete")])
     assert (found.status, found.message) == (CheckStatus.BLOCKED, "a lock (CanNotDelete) forbids removals")
 
 
-def test_the_order_of_the_list_does_not_count(make_subject: Callable[..., Subject]) -> None:
+def test_the_order_of_the_list_does_not_count(judge: Judge, make_subject: Callable[..., Subject]) -> None:
     """A digest covers what is found."""
-    several = [lock(ACCOUNT), lock(SUBSCRIPTION), attrs.evolve(lock(GROUP), level="")]
+    several = [lock(ACCOUNT), lock(SUBSCRIPTION), lock(GROUP, "")]
     (one,), (two,) = judge(make_subject(), several), judge(make_subject(), several[::-1])
     assert one == two
-    assert one.message == "a lock (ReadOnly, of unknown level) forbids writes"
+    assert one.message == "a lock (ReadOnly, unknown level) forbids writes"
 
 
 @pytest.mark.parametrize("level", ["ReadOnly", "CanNotDelete"])
-def test_a_lock_below_stops_a_removal(make_subject: Callable[..., Subject], level: str) -> None:
+def test_a_lock_below_stops_a_removal(judge: Judge, make_subject: Callable[..., Subject], level: str) -> None:
     """What is removed goes with all that is below it; a lock on a neighbour of a longer name is none."""
     request = PlannedRequest(method="DELETE", path=ACCOUNT, api_version="1", body={})
     subject = make_subject(request=request)
     (found,) = judge(subject, [lock(f"{ACCOUNT}/blobServices/default", level)])
     assert (found.status, len(found.evidence)) == (CheckStatus.BLOCKED, 1)
     assert judge(subject, [lock(f"{ACCOUNT}2/blobServices/default", level)]) == ()
+
+
+def test_a_lock_on_what_a_template_refers_to_is_a_warning(judge: Judge, deployment: Subject) -> None:
+    """The network of a private endpoint may be in another group, whose lock refuses the join."""
+    other = f"{SUBSCRIPTION}/resourceGroups/logs-rg"
+    (found,) = judge(deployment, [lock(other)])
+    assert (found.status, found.evidence) == (CheckStatus.WARNING, (lock(other)["id"],))
+    assert judge(deployment, [lock(other, "CanNotDelete")]) == ()

@@ -1,0 +1,30 @@
+"""The checks that every client makes, in the order in which their results are listed."""
+
+from __future__ import annotations
+
+from defender_remediate.preflight.check import Check
+from defender_remediate.preflight.deny_assignments import DenyAssignmentCheck
+from defender_remediate.preflight.exemptions import ExemptionCheck
+from defender_remediate.preflight.function_apps import FunctionAppCheck
+from defender_remediate.preflight.locks import LockCheck
+from defender_remediate.preflight.network_access import NetworkAccessCheck
+from defender_remediate.preflight.ownership import OwnershipCheck
+from defender_remediate.preflight.patch_support import PatchSupportCheck
+from defender_remediate.preflight.permissions import PermissionCheck
+from defender_remediate.preflight.policy import PolicyCheck
+from defender_remediate.preflight.providers import ProviderCheck
+from defender_remediate.preflight.subscriptions import SubscriptionCheck
+
+BUILT_IN_CHECKS: tuple[Check, ...] = (
+    SubscriptionCheck(),
+    ProviderCheck(),
+    PermissionCheck(),
+    DenyAssignmentCheck(),
+    LockCheck(),
+    PolicyCheck(),
+    ExemptionCheck(),
+    PatchSupportCheck(),
+    NetworkAccessCheck(),
+    FunctionAppCheck(),
+    OwnershipCheck(),
+)

@@ -1,0 +1,186 @@
+"""What a preflight check is, and the runner that makes all checks of a plan."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import attrs
+
+from defender_remediate.casing import fold
+from defender_remediate.errors import DefenderRemediateError, InvalidInputError
+from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.models.plan import RemediationStep, SkippedResource, SkipReason
+from defender_remediate.preflight.reader import CheckReader
+from defender_remediate.preflight.subject import Subject
+from defender_remediate.preflight.unreadable import unreadable
+from defender_remediate.threads import in_parallel
+
+_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+
+
+@runtime_checkable
+class Check(Protocol):
+    """One question that is asked about every planned step before anyone approves it.
+
+    A check is made in two parts. ``prefetch`` reads what all steps need, in as few requests as possible. ``judge`` looks at
+    one step and what was read; it makes no request. Everything else is done for the check: reads run in parallel and are
+    made once for all checks, waivers are applied, and the results are ordered, because the digest of a plan covers them.
+
+    To add one, pass it to the client::
+
+        class NoFriday:
+            name = "no_friday"
+            permissions = ()
+
+            def prefetch(self, subjects, reader):
+                return reader.now()
+
+            def judge(self, subject, facts):
+                if facts.weekday() == 4:
+                    yield CheckResult(check=self.name, status="blocked", message="No changes on Fridays.")
+
+        client = RemediationClient(credential, scope, checks=[NoFriday()])
+
+    ``judge`` may yield results with the status ``blocked`` or ``unchecked``, which keep the step out of the plan, or
+    ``warning``. A check that raises leaves its steps unchecked, with the error in the message.
+
+    Attributes:
+        name: What a waiver calls it, in snake_case; unique among the checks of a client.
+        permissions: The Azure actions that its reads need; ``Catalog.role_definition`` puts them into the role.
+    """
+
+    # A check of some resource types only also has ``resource_types``, a tuple of top-level types. It is then made for
+    # steps that write to such a resource or below it, and its permissions are needed for fixes of these types only.
+
+    @property
+    def name(self) -> str:
+        """What a waiver calls the check."""
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """The Azure actions that its reads need."""
+
+    def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> Any:
+        """Read what the steps need, and return it for ``judge``.
+
+        ``reader.for_each(subjects, read)`` reads for every step in parallel, and raises a failed read in ``judge`` for the
+        step concerned only.
+        """
+
+    def judge(self, subject: Subject, facts: Any) -> Iterable[CheckResult]:
+        """Say what was found about one step. ``facts`` is what ``prefetch`` returned."""
+
+
+def applies_to(check: Check, resource_type: str) -> bool:
+    """Whether a check is made for a resource type."""
+    types: tuple[str, ...] = getattr(check, "resource_types", ())
+    own = f"{fold(resource_type)}/"
+    return not types or any(own.startswith(f"{fold(name)}/") for name in types)
+
+
+def checks_with(built_in: Iterable[Check], added: Iterable[Check]) -> tuple[Check, ...]:
+    """The built-in checks and those that a caller adds.
+
+    Raises:
+        InvalidInputError: One is not a check, or its name is invalid or taken.
+    """
+    found = list(built_in)
+    if isinstance(added, str) or not isinstance(added, Iterable):
+        raise InvalidInputError(f"checks must be a list of checks, got {added!r}", hint="pass checks=[MyCheck()]")
+    for check in added:
+        if isinstance(check, type) or not isinstance(check, Check):
+            raise InvalidInputError(
+                f"not a check: {check!r}", hint="a check has name, permissions, prefetch() and judge()"
+            )
+        if not isinstance(check.name, str) or not _NAME.fullmatch(check.name):
+            raise InvalidInputError(f"invalid check name {check.name!r}", hint="use snake_case, such as change_window")
+        if check.name in {other.name for other in found}:
+            raise InvalidInputError(f"there is already a check named {check.name!r}", hint="choose another name")
+        found.append(check)
+    return tuple(found)
+
+
+@attrs.frozen(kw_only=True)
+class CheckedSteps:
+    """The steps that remain in the plan, with their check results, and the ones that a check kept out."""
+
+    steps: tuple[RemediationStep, ...]
+    skipped: tuple[SkippedResource, ...]
+
+
+def run_checks(
+    subjects: Sequence[Subject], *, checks: Sequence[Check], reader: CheckReader, waivers: Mapping[str, str]
+) -> CheckedSteps:
+    """Make all checks of all steps. Reads only, and raises nothing: a check that fails leaves its steps unchecked.
+
+    Args:
+        subjects: The planned steps.
+        checks: The checks, in the order in which their results are listed.
+        reader: What they read with.
+        waivers: The reasons for waived checks, by name.
+    """
+
+    def prefetch(check: Check) -> tuple[list[Subject], Any, Exception | None]:
+        concerned = [subject for subject in subjects if applies_to(check, subject.root_type)]
+        try:
+            return concerned, check.prefetch(concerned, reader) if concerned else None, None
+        except Exception as error:  # noqa: BLE001
+            return concerned, None, error
+
+    found: dict[str, list[CheckResult]] = {subject.step.id: [] for subject in subjects}
+    prefetched = in_parallel(prefetch, checks, workers=reader.workers)
+    for check, (concerned, facts, failure) in zip(checks, prefetched, strict=True):
+        for subject in concerned:
+            found[subject.step.id] += _results(check, subject, facts, failure)
+    steps: list[RemediationStep] = []
+    skipped: list[SkippedResource] = []
+    for subject in subjects:
+        results = tuple(_waived(result, waivers) for result in found[subject.step.id])
+        blocking = [result for result in results if result.is_blocking]
+        if not blocking:
+            steps.append(attrs.evolve(subject.step, check_results=results))
+            continue
+        is_blocked = any(result.status is CheckStatus.BLOCKED for result in blocking)
+        texts = [f"{result.message} - {result.advice}" if result.advice else result.message for result in blocking]
+        skipped.append(
+            SkippedResource(
+                resource_id=subject.step.resource_id,
+                keys=subject.step.keys,
+                reason=SkipReason.BLOCKED if is_blocked else SkipReason.UNCHECKED,
+                message="; ".join(texts),
+                check_results=results,
+            )
+        )
+    return CheckedSteps(steps=tuple(steps), skipped=tuple(skipped))
+
+
+def _results(check: Check, subject: Subject, facts: Any, failure: Exception | None) -> tuple[CheckResult, ...]:
+    """The results of one check about one step; what a failed read or a defective check becomes."""
+    try:
+        if failure is not None:
+            raise failure
+        results = tuple(check.judge(subject, facts))
+        stray = [result for result in results if not isinstance(result, CheckResult) or result.check != check.name]
+        if stray:
+            raise TypeError(f"judge() must yield CheckResult(check={check.name!r}, ...), got {stray[0]!r}")
+    except DefenderRemediateError as error:
+        return (unreadable(check.name, error),)
+    except Exception as error:  # noqa: BLE001
+        # A check that a user added must not end the planning of all other steps.
+        return (
+            CheckResult(
+                check=check.name,
+                status=CheckStatus.UNCHECKED,
+                message=f"the {check.name.replace('_', ' ')} check failed with {type(error).__name__}: {error}",
+                advice="correct the check, then plan again",
+            ),
+        )
+    return results
+
+
+def _waived(result: CheckResult, waivers: Mapping[str, str]) -> CheckResult:
+    if not result.is_blocking or result.check not in waivers:
+        return result
+    return attrs.evolve(result, status=CheckStatus.WAIVED, waived_because=waivers[result.check])
