@@ -1,54 +1,105 @@
-"""The only module of the library that starts threads."""
+"""The only module of the library that starts threads. None of its functions returns or raises while one is alive."""
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
-from typing import Any, TypeVar
+from queue import SimpleQueue
+from typing import Any, TypeVar, Union
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
-_P = TypeVar("_P")
-_WIDTH = 4
+_NAME = "defender-remediate"
+_LISTINGS_AT_ONCE = 4
 _END: Any = object()
+
+
+@contextmanager
+def _pool(workers: int, name: str = _NAME) -> Iterator[ThreadPoolExecutor]:
+    """A pool of threads. On leaving, what has not begun is dropped, and what is under way is waited for."""
+    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix=name)
+    try:
+        yield pool
+    finally:
+        _shut_down(pool)
+
+
+def _shut_down(pool: ThreadPoolExecutor) -> None:
+    try:
+        pool.shutdown(wait=True, cancel_futures=True)
+    except BaseException:
+        # Interrupted again, such as by a second Ctrl-C: the threads are waited for all the same.
+        _shut_down(pool)
+        raise
 
 
 def in_parallel(function: Callable[[_T], _R], items: Sequence[_T], *, workers: int) -> list[_R]:
     """The function's results in the order of the items. The first exception ends it; what has not begun is dropped."""
     if len(items) < 2 or workers < 2:
         return [function(item) for item in items]
-    with ThreadPoolExecutor(max_workers=min(workers, len(items)), thread_name_prefix="defender-remediate") as pool:
+    with _pool(min(workers, len(items))) as pool:
+        return list(pool.map(function, items))
+
+
+def run_side_by_side(tasks: Sequence[Iterator[_T]], *, workers: int) -> Generator[_T, None, None]:
+    """What tasks produce, as it comes; the tasks advance in threads, the results arrive on the calling thread.
+
+    When the caller closes the generator, or is interrupted, no task advances any further: what a task is doing at that
+    moment is finished and waited for, and what it produces then is dropped. An exception of a task ends the others in
+    the same way, and is raised.
+    """
+    produced: SimpleQueue[Union[_T, Future[None]]] = SimpleQueue()
+    stopped = threading.Event()
+
+    def advance(task: Iterator[_T]) -> None:
         try:
-            return list(pool.map(function, items))
+            while not stopped.is_set() and (item := next(task, _END)) is not _END:
+                produced.put(item)
         except BaseException:
-            pool.shutdown(cancel_futures=True)
+            stopped.set()
             raise
 
+    if not tasks:
+        return
+    with _pool(min(workers, len(tasks))) as pool:
+        try:
+            for task in tasks:
+                pool.submit(advance, task).add_done_callback(produced.put)
+            running = len(tasks)
+            while running:
+                item = produced.get()
+                if isinstance(item, Future):
+                    item.result()
+                    running -= 1
+                else:
+                    yield item
+        finally:
+            stopped.set()
 
-def interleave(listings: Iterable[Iterator[_P]]) -> Iterator[_P]:
-    """A page of each listing in turn, four listings at a time; while one page is looked at, the next ones are read.
 
-    More at once would hold more pages and gain little: taking their JSON apart is work for one thread at a time. The
-    first error ends it; what is being read by then is waited for.
+def interleave(listings: Iterable[Iterator[_T]]) -> Iterator[_T]:
+    """A page of each listing in turn, four listings at a time; while one page is used, the next ones are read.
+
+    More at once would hold more pages and gain little, because parsing their JSON is work for one thread at a time. The
+    first error ends it.
     """
     waiting = iter(listings)
-    begun = list(islice(waiting, _WIDTH))
+    begun = list(islice(waiting, _LISTINGS_AT_ONCE))
     if len(begun) < 2:
         for listing in begun:
             yield from listing
         return
-    with ThreadPoolExecutor(len(begun), "defender-remediate-listing") as pool:
-        try:
-            turns = deque((listing, pool.submit(next, listing, _END)) for listing in begun)
-            while turns:
-                listing, coming = turns.popleft()
-                page = coming.result()
-                following = next(waiting, None) if page is _END else listing
-                if following is not None:
-                    turns.append((following, pool.submit(next, following, _END)))
-                if page is not _END:
-                    yield page
-        finally:
-            pool.shutdown(cancel_futures=True)
+    with _pool(len(begun), f"{_NAME}-listing") as pool:
+        turns = deque((listing, pool.submit(next, listing, _END)) for listing in begun)
+        while turns:
+            listing, coming = turns.popleft()
+            page = coming.result()
+            following = next(waiting, None) if page is _END else listing
+            if following is not None:
+                turns.append((following, pool.submit(next, following, _END)))
+            if page is not _END:
+                yield page

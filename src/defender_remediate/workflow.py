@@ -25,7 +25,7 @@ from defender_remediate.execution.admission import (
     check_place,
     check_tenants,
 )
-from defender_remediate.execution.protected_tags import TagWatch
+from defender_remediate.execution.protection import ProtectedTags
 from defender_remediate.execution.run import Hook, Run
 from defender_remediate.execution.step import StepRunner
 from defender_remediate.executors.protocol import FixExecutor
@@ -169,7 +169,7 @@ class Workflow:
         )
         with self.journal.create(run_id) as log:
             log.append(opened)
-            return self._run(log, opened, waves=waves).carry_out()
+            return self._run(log, opened, waves=waves).execute()
 
     def _check_removals(self, plan: RemediationPlan) -> None:
         # Whatever the plan says of itself: what may go stands in the journal of the run that it undoes.
@@ -192,8 +192,8 @@ class Workflow:
             run = self._run(log, state.opened, waves=waves)
             redacted_steps = frozenset(state.opened.redacted_steps)
             return attrs.evolve(
-                run, known=state.steps, over=state.ended is not None, redacted_steps=redacted_steps
-            ).carry_out()
+                run, recorded=state.steps, has_ended=state.ended is not None, redacted_steps=redacted_steps
+            ).execute()
 
     def _check_what_is_left(self, state: RunState, waive: Mapping[str, str]) -> None:
         left = frozenset(one.step.id for one in state.unfinished)
@@ -295,8 +295,8 @@ class Workflow:
         return Verifier(runner=runner, assessments=self.discovery, workers=self.workers).verify(report, timeout=timeout)
 
     def _runner(self, session: ArmSession) -> StepRunner:
-        watch = TagWatch(guards=self.guards, reader=session, versions=self._versions)
-        return StepRunner(session=session, timeout=self.timeout, jitter=self.jitter, watch=watch)
+        tags = ProtectedTags(guards=self.guards, reader=session, versions=self._versions)
+        return StepRunner(session=session, timeout=self.timeout, jitter=self.jitter, tags=tags)
 
     def _known(self, choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
         """Look up what the catalog does not know by its key: its fix may be known by its policy definition.

@@ -1,24 +1,53 @@
-"""How a step ends, as a result."""
+"""The result of a step, for every way in which it can end."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from defender_remediate.errors import DefenderRemediateError
-from defender_remediate.execution.retry import reaction_to, step_error
-from defender_remediate.fixes.conditions import holds
-from defender_remediate.fixes.paths import look_up
+from defender_remediate.casing import fold
+from defender_remediate.errors import DefenderRemediateError, RequestError
+from defender_remediate.execution.retry import is_blocking
+from defender_remediate.execution.target_state import TargetState
+from defender_remediate.fixes.conditions import holds, same
+from defender_remediate.fixes.paths import join, look_up, member
 from defender_remediate.json_values import ABSENT, FrozenMap
 from defender_remediate.models.condition import Operator
-from defender_remediate.models.plan import RemediationStep, SkippedResource, SkipReason
+from defender_remediate.models.plan import PropertyChange, RemediationStep, SkippedResource, SkipReason
 from defender_remediate.models.result import Outcome, RemediationResult, StepError
+from defender_remediate.redaction import redact_text
 
-# A check before the change that stops it says what Azure would have said.
-_LEFT_ALONE = {
+# A check before the change that blocks it says what Azure would have said.
+_OUTCOME_OF_SKIP = {
     SkipReason.ALREADY_COMPLIANT: Outcome.ALREADY_COMPLIANT,
     SkipReason.BLOCKED: Outcome.BLOCKED,
     SkipReason.UNCHECKED: Outcome.BLOCKED,
 }
+_PLAN_AGAIN = "create and approve a new plan"
+_FAILED_WORDS = ("failed", "canceled", "cancelled")
+
+
+def result_of(
+    step: RemediationStep, outcome: Outcome, *, state: TargetState | None = None, error: StepError | None = None
+) -> RemediationResult:
+    """The result of a step.
+
+    Args:
+        step: The step.
+        outcome: How it ended.
+        state: The target as it was last read; None if it was not read.
+        error: Why it did not succeed.
+    """
+    return RemediationResult(
+        step_id=step.id,
+        resource_id=step.resource_id,
+        keys=step.keys,
+        outcome=outcome,
+        before=planned_before(step),
+        after=None if state is None else _changed_values(step, state.body),
+        error=error,
+        compliant=None if state is None else state.satisfies(step.compliant_when),
+    )
 
 
 def planned_before(step: RemediationStep) -> FrozenMap:
@@ -26,107 +55,161 @@ def planned_before(step: RemediationStep) -> FrozenMap:
     return FrozenMap({change.path: change.before for change in step.changes if change.before is not ABSENT})
 
 
-def ended(
-    step: RemediationStep, outcome: Outcome, *, body: Any = ABSENT, error: StepError | None = None
-) -> RemediationResult:
-    """The result of a step; ``body`` is the target as it was last read, ``ABSENT`` when it was not."""
-    was_read = body is not ABSENT
-    return RemediationResult(
-        step_id=step.id,
-        resource_id=step.resource_id,
-        keys=step.keys,
-        outcome=outcome,
-        before=planned_before(step),
-        after=_shown(step, body) if was_read else None,
-        error=error,
-        compliant=holds(step.compliant_when, body) if was_read else None,
-    )
+def drifted(step: RemediationStep, state: TargetState) -> RemediationResult:
+    """Nothing was sent, because the target is not as it was planned."""
+    changed = [change.path for change in step.changes if not _is_as_before(change, state.body)]
+    what = ", ".join(changed) or "something that the step depends on"
+    error = StepError(code="Drifted", message=f"the target has changed since it was planned: {what}", hint=_PLAN_AGAIN)
+    return result_of(step, Outcome.SKIPPED, state=state, error=error)
 
 
-def moved(step: RemediationStep, body: Any) -> RemediationResult:
-    """The result of a step whose target is not as it was planned: nothing was sent."""
-    if holds(step.compliant_when, body):
-        return ended(step, Outcome.ALREADY_COMPLIANT, body=body)
-    drifted = StepError(
-        code="Drifted",
-        message="the target changed since it was planned",
-        hint="plan again and approve the new plan",
-    )
-    return ended(step, Outcome.SKIPPED, body=body, error=drifted)
-
-
-def protected(step: RemediationStep, why: str, body: Any) -> RemediationResult:
-    """The result of a step whose resource got a protected tag since it was planned: nothing was sent."""
+def already_exists(step: RemediationStep, resource_id: str, state: TargetState) -> RemediationResult:
+    """Nothing was sent, because something that the step creates exists by now."""
     error = StepError(
-        code="Protected",
-        message=why,
-        hint="a plan made now leaves it out; take the tag off, or change protected_tags of the Guards",
+        code="Drifted", message=f"{resource_id} was to be created, but it exists by now", hint=_PLAN_AGAIN
     )
-    return ended(step, Outcome.SKIPPED, body=body, error=error)
+    return result_of(step, Outcome.SKIPPED, state=state, error=error)
 
 
-def there_already(step: RemediationStep, resource_id: str, body: Any) -> RemediationResult:
-    """The result of a step that was to create what somebody has created since: nothing was sent."""
+def protected(step: RemediationStep, reason: str, state: TargetState) -> RemediationResult:
+    """Nothing was sent, because the resource has got a protected tag since it was planned."""
     error = StepError(
-        code="Drifted",
-        message=f"{resource_id} was to be created, and exists by now",
-        hint="plan again and approve the new plan",
+        code="Protected", message=reason, hint="remove the tag, or change protected_tags of the guards, and plan again"
     )
-    return ended(step, Outcome.SKIPPED, body=body, error=error)
+    return result_of(step, Outcome.SKIPPED, state=state, error=error)
 
 
-def not_read(step: RemediationStep, error: DefenderRemediateError) -> RemediationResult:
-    """The result of a step whose target could not be looked at. Nothing was sent, so nothing is in doubt."""
-    blocked = reaction_to(error).outcome is Outcome.BLOCKED
-    return ended(step, Outcome.BLOCKED if blocked else Outcome.FAILED, error=step_error(error))
+def not_readable(step: RemediationStep, error: DefenderRemediateError) -> RemediationResult:
+    """Nothing was sent, because the target could not be read."""
+    return result_of(step, Outcome.BLOCKED if is_blocking(error) else Outcome.FAILED, error=step_error(error))
 
 
-def not_in_effect(step: RemediationStep, body: Any) -> StepError:
-    """Why a success that the target does not show is none."""
-    if body is None:
-        return StepError(
-            code="NotInEffect",
-            message="Azure answered success, and the target does not exist any more",
-            hint="something deleted it; see the activity log",
+def not_attempted(step: RemediationStep, stopped: str) -> RemediationResult:
+    """Nothing was sent, because the run had been stopped before the step began."""
+    error = StepError(
+        code="NotAttempted",
+        message=f"the run was stopped before this step: {stopped}",
+        hint="client.resume(run_id) continues the run",
+    )
+    return result_of(step, Outcome.SKIPPED, error=error)
+
+
+def not_in_effect(step: RemediationStep, state: TargetState) -> RemediationResult:
+    """Azure reports success, and the target does not show it."""
+    if not state.exists:
+        message = "Azure reported success, but the target does not exist any more"
+        hint = "something has deleted it: see the activity log"
+    else:
+        condition = step.compliant_when
+        parts = condition.of if condition.operator is Operator.ALL else (condition,)
+        unmet = ", or that ".join(str(part) for part in parts if not holds(part, state.body))
+        message = f"Azure reported success, but it is not true that {unmet}"
+        hint = "the provider ignored the change, or something reverted it at once: see the activity log"
+    error = StepError(code="NotInEffect", message=message, hint=hint)
+    return result_of(step, Outcome.FAILED, state=state, error=error)
+
+
+def partially_applied(step: RemediationStep, state: TargetState, error: StepError) -> RemediationResult:
+    """Azure reports that the change, or a part of it, failed, and the target shows the change or a part of it."""
+    shown = [change.path for change in step.changes if is_in_effect(change, state.body)]
+    if shown:
+        error = StepError(
+            code=error.code,
+            message=f"{error.message}; in effect nevertheless: {', '.join(shown)}",
+            status=error.status,
+            hint="see what failed, then create a new plan for it or roll the run back",
         )
-    condition = step.compliant_when
-    parts = condition.of if condition.operator is Operator.ALL else (condition,)
-    unmet = ", or that ".join(str(part) for part in parts if not holds(part, body))
-    return StepError(
-        code="NotInEffect",
-        message=f"Azure answered success, but it is not true that {unmet}",
-        hint="the provider ignored the change, or something put it back at once; see the activity log",
-    )
+    return result_of(step, Outcome.PARTIALLY_APPLIED, state=state, error=error)
 
 
-def not_tried(step: RemediationStep, stopped: str) -> RemediationResult:
-    """The result of a step that had not begun when the run was stopped."""
-    why = StepError(
-        code="NotTried",
-        message=f"the run was stopped before it: {stopped}",
-        hint="client.resume(run_id) goes on with it",
-    )
-    return ended(step, Outcome.SKIPPED, error=why)
-
-
-def preserved(skip: SkippedResource) -> RemediationResult:
+def skipped_result(skip: SkippedResource) -> RemediationResult:
     """The result of a resource that the plan had left out."""
-    outcome = _LEFT_ALONE.get(skip.reason, Outcome.SKIPPED)
-    why = StepError(code=str(skip.reason), message=skip.message or skip.reason.label)
+    outcome = _OUTCOME_OF_SKIP.get(skip.reason, Outcome.SKIPPED)
+    error = StepError(code=str(skip.reason), message=skip.message or skip.reason.label)
     return RemediationResult(
         resource_id=skip.resource_id,
         keys=skip.keys,
         outcome=outcome,
-        error=None if outcome is Outcome.ALREADY_COMPLIANT else why,
+        error=None if outcome is Outcome.ALREADY_COMPLIANT else error,
     )
 
 
-def _shown(step: RemediationStep, body: Any) -> dict[str, Any]:
-    found = ((change.path, _at(body, change.path)) for change in step.changes)
-    return {path: value for path, value in found if value is not ABSENT}
+def step_error(error: Exception) -> StepError:
+    """An error as it stands in a result."""
+    if not isinstance(error, DefenderRemediateError):
+        return StepError(code=type(error).__name__, message=redact_text(str(error)), hint="please report this")
+    if isinstance(error, RequestError):
+        details = "".join(f"; {detail}" for detail in error.details)
+        return StepError(
+            code=error.code or type(error).__name__,
+            message=f"{error.message}{details}",
+            status=error.status,
+            hint=error.hint,
+        )
+    return StepError(code=type(error).__name__.removesuffix("Error"), message=error.message, hint=error.hint)
 
 
-def _at(body: Any, path: str) -> Any:
+def failed_parts(body: Any, before: Any, changes: Sequence[PropertyChange]) -> StepError | None:
+    """What a body that came with a success says has failed; None if it says nothing of that kind.
+
+    Some types accept a request as a whole and report for each part whether it worked: the extensions of a Defender plan
+    in ``operationStatus``, nested resources in a ``provisioningState`` of their own. A part that had failed before is
+    named only if the step changes it.
+    """
+    earlier = dict(_failures(before, ()))
+    touched = [fold(change.path) for change in changes]
+    parts = [
+        f"{path}: {told}"
+        for path, told in _failures(body, ())
+        if path not in earlier or any(fold(path).startswith(one) for one in touched)
+    ]
+    if not parts:
+        return None
+    return StepError(code="PartiallyFailed", message=f"Azure reported that a part failed: {'; '.join(parts)}")
+
+
+def _failures(value: Any, at: tuple[str | int, ...]) -> Iterator[tuple[str, str]]:
+    if isinstance(value, (list, tuple)):
+        for place, item in enumerate(value):
+            yield from _failures(item, (*at, place))
+    if not isinstance(value, Mapping):
+        return
+    status = value.get(member(value, "operationStatus"))
+    if isinstance(status, Mapping) and fold(str(status.get(member(status, "code"), ""))) in _FAILED_WORDS:
+        name = value.get(member(value, "name"), "")
+        message = status.get(member(status, "message"), "")
+        yield join(at), redact_text(" ".join(str(text) for text in (name, message) if text) or "failed")
+    state = value.get(member(value, "provisioningState"))
+    # The state of the resource itself is how the whole change ended.
+    is_own = len(at) == 1 and at[0] == "properties"
+    if isinstance(state, str) and not is_own and fold(state) in _FAILED_WORDS:
+        yield join(at), state
+    for name, item in value.items():
+        yield from _failures(item, (*at, name))
+
+
+def is_in_effect(change: PropertyChange, body: Any) -> bool:
+    """Whether a body shows a change."""
+    return _is(change.after, body, change.path) and not _is(change.before, body, change.path)
+
+
+def _is_as_before(change: PropertyChange, body: Any) -> bool:
+    return _is(change.before, body, change.path)
+
+
+def _is(value: Any, body: Any, path: str) -> bool:
+    now = _value_at(body, path)
+    if value is ABSENT or now is ABSENT:
+        return value is now or (value is ABSENT and now is None)
+    return same(value, now)
+
+
+def _changed_values(step: RemediationStep, body: Any) -> dict[str, Any]:
+    found = {change.path: _value_at(body, change.path) for change in step.changes}
+    return {path: value for path, value in found.items() if value is not ABSENT}
+
+
+def _value_at(body: Any, path: str) -> Any:
     try:
         return look_up(body, path)
     except ValueError:

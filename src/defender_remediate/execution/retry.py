@@ -1,4 +1,4 @@
-"""What to do about an error of a write: try again, look first, or give up. Pure."""
+"""What to do after an attempt that did not succeed. Pure."""
 
 from __future__ import annotations
 
@@ -11,20 +11,24 @@ from defender_remediate.errors import (
     ConflictError,
     ConnectionCutError,
     ConnectionFailedError,
-    DefenderRemediateError,
     ForbiddenError,
     MalformedResponseError,
     OperationTimeoutError,
     PreconditionFailedError,
     ProviderNotRegisteredError,
-    RequestError,
     ScopeLockedError,
     ServiceError,
     ThrottledError,
     UnauthorizedError,
 )
-from defender_remediate.models.result import Outcome, StepError
-from defender_remediate.redaction import redact_text
+from defender_remediate.models.result import Outcome
+
+MAX_ATTEMPTS = 8
+MAX_WAIT = 300.0
+"""Seconds: a step does not wait longer than this because Azure asks for it."""
+
+ROLE_SECONDS = 20.0
+"""Seconds at least between two attempts while a role assignment may not be effective yet."""
 
 _BLOCKING_CODES = frozenset(
     {
@@ -36,72 +40,74 @@ _BLOCKING_CODES = frozenset(
         "denyassignmentauthorizationfailed",
     }
 )
+_ROLE_MISSING = "authorizationfailed"
 
 
-class Next(StrEnum):
-    """What to do about an error of a write."""
+class NextAction(StrEnum):
+    """What to do after an attempt that did not succeed.
+
+    RETRY: the request had no effect and may be sent again. RECONCILE: it may have taken effect, so the target is read
+    before anything else. GIVE_UP: it was refused for good.
+    """
 
     RETRY = "retry"
-    LOOK = "look"
+    RECONCILE = "reconcile"
     GIVE_UP = "give_up"
 
 
 @attrs.frozen(kw_only=True)
 class Reaction:
-    """What to do about an error.
+    """What to do after an error.
 
     Attributes:
-        next: RETRY: the request was not processed and may be sent again. LOOK: it may have taken effect, so the target
-            has to be read before anything else. GIVE_UP: it was refused for good.
-        outcome: What the step's result will say when it ends here.
-        wait: Seconds that Azure asked to wait; None when it did not say.
+        outcome: The outcome of the step if it ends here.
+        wait: Seconds to wait before the next attempt; None to back off as usual.
     """
 
-    next: Next
+    action: NextAction
     outcome: Outcome
     wait: float | None = None
 
+    def stops_after(self, attempts: int) -> bool:
+        """Whether the step ends after this many attempts."""
+        return self.action is NextAction.GIVE_UP or attempts >= MAX_ATTEMPTS or (self.wait or 0.0) > MAX_WAIT
 
-def reaction_to(error: DefenderRemediateError, *, attempt: int = 1) -> Reaction:
-    """What to do about an error that a submission raised.
+
+def reaction_to(error: Exception, *, attempt: int = 1, role_was_seen: bool = False) -> Reaction:
+    """What to do after an error that an attempt raised.
 
     Args:
         error: What was raised.
-        attempt: How many times the write was sent: a token is renewed once.
+        attempt: How many times the request was sent: a token is renewed once.
+        role_was_seen: Whether planning saw the permissions that a 403 misses: then the role assignment may be so new
+            that it is not effective everywhere yet, and the request is worth another attempt.
     """
     if isinstance(error, UnauthorizedError) and attempt == 1:
-        return Reaction(next=Next.RETRY, outcome=Outcome.FAILED)
+        return Reaction(action=NextAction.RETRY, outcome=Outcome.FAILED)
     if isinstance(error, (ThrottledError, BusyError)):
-        return Reaction(next=Next.RETRY, outcome=Outcome.FAILED, wait=error.retry_after)
+        return Reaction(action=NextAction.RETRY, outcome=Outcome.FAILED, wait=error.retry_after)
     if isinstance(error, ConnectionCutError):
-        return Reaction(next=Next.LOOK, outcome=Outcome.IN_DOUBT)
+        return Reaction(action=NextAction.RECONCILE, outcome=Outcome.IN_DOUBT)
     if isinstance(error, ConnectionFailedError):
-        return Reaction(next=Next.RETRY, outcome=Outcome.FAILED)
+        return Reaction(action=NextAction.RETRY, outcome=Outcome.FAILED)
     if isinstance(error, ServiceError):
-        return Reaction(next=Next.LOOK, outcome=Outcome.IN_DOUBT, wait=error.retry_after)
+        return Reaction(action=NextAction.RECONCILE, outcome=Outcome.IN_DOUBT, wait=error.retry_after)
     if isinstance(error, (MalformedResponseError, OperationTimeoutError)):
-        return Reaction(next=Next.LOOK, outcome=Outcome.IN_DOUBT)
+        return Reaction(action=NextAction.RECONCILE, outcome=Outcome.IN_DOUBT)
     if isinstance(error, PreconditionFailedError):
-        return Reaction(next=Next.GIVE_UP, outcome=Outcome.SKIPPED)
-    return Reaction(next=Next.GIVE_UP, outcome=Outcome.BLOCKED if _is_blocking(error) else Outcome.FAILED)
+        # The read before the next attempt shows whether the target has drifted, or only its etag has.
+        return Reaction(action=NextAction.RETRY, outcome=Outcome.FAILED)
+    if role_was_seen and _is_missing_role(error):
+        return Reaction(action=NextAction.RETRY, outcome=Outcome.BLOCKED, wait=ROLE_SECONDS)
+    return Reaction(action=NextAction.GIVE_UP, outcome=Outcome.BLOCKED if is_blocking(error) else Outcome.FAILED)
 
 
-def _is_blocking(error: DefenderRemediateError) -> bool:
+def is_blocking(error: Exception) -> bool:
+    """Whether an error means that something forbids the change, rather than that the change went wrong."""
     if isinstance(error, (ScopeLockedError, ForbiddenError, ProviderNotRegisteredError)):
         return True
-    return isinstance(error, ConflictError) and fold(error.code) in _BLOCKING_CODES
+    return isinstance(error, ConflictError) and fold(error.code or "") in _BLOCKING_CODES
 
 
-def step_error(error: Exception) -> StepError:
-    """An error as it stands in a result."""
-    if not isinstance(error, DefenderRemediateError):
-        return StepError(code=type(error).__name__, message=redact_text(str(error)), hint="please report this")
-    if isinstance(error, RequestError):
-        details = "".join(f"; {detail}" for detail in error.details)
-        return StepError(
-            code=error.code or type(error).__name__,
-            message=f"{error.message}{details}",
-            status=error.status,
-            hint=error.hint,
-        )
-    return StepError(code=type(error).__name__.removesuffix("Error"), message=error.message, hint=error.hint)
+def _is_missing_role(error: Exception) -> bool:
+    return isinstance(error, ForbiddenError) and fold(error.code or "") == _ROLE_MISSING

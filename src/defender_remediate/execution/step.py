@@ -1,43 +1,166 @@
-"""One step: read the target again, and when it is as it was planned, carry it out. Ends in a result, always."""
+"""Executes one planned step. ``StepExecution.run`` tells all of it; what it calls follows below in the same order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from threading import Event
+from typing import Any, Union
 
 import attrs
 
-from defender_remediate.arm.session import ArmSession
-from defender_remediate.errors import DefenderRemediateError
-from defender_remediate.execution.attempts import Attempts
-from defender_remediate.execution.created import already_there
-from defender_remediate.execution.outcomes import ended, moved, not_read, protected, there_already
-from defender_remediate.execution.protected_tags import TagWatch
-from defender_remediate.execution.retry import step_error
-from defender_remediate.execution.target_state import read
-from defender_remediate.executors.protocol import FixExecutor
+from defender_remediate.arm.clock import Clock
+from defender_remediate.arm.session import ArmResponse, ArmSession
+from defender_remediate.errors import (
+    BusyError,
+    ConnectionCutError,
+    DefenderRemediateError,
+    ForbiddenError,
+    JournalError,
+    NotFoundError,
+)
+from defender_remediate.execution.outcomes import (
+    already_exists,
+    drifted,
+    failed_parts,
+    is_in_effect,
+    not_in_effect,
+    not_readable,
+    partially_applied,
+    planned_before,
+    protected,
+    result_of,
+    step_error,
+)
+from defender_remediate.execution.protection import ProtectedTags
+from defender_remediate.execution.recorded import accepted_record, recorded_response
+from defender_remediate.execution.retry import NextAction, Reaction, reaction_to
+from defender_remediate.execution.target_state import (
+    POLL_SECONDS,
+    UNKNOWN_WORD_SECONDS,
+    ProvisioningState,
+    TargetState,
+    read_at,
+    read_back,
+    read_target,
+    wait_until_provisioned,
+)
+from defender_remediate.executors.protocol import FixExecutor, StepContext, Submission
 from defender_remediate.fixes.drift import fingerprint
-from defender_remediate.journal import Phase, RunLog, StepState
-from defender_remediate.models.plan import RemediationStep
-from defender_remediate.models.result import Outcome, RemediationResult
+from defender_remediate.journal import Phase, RunLog, StepIntended, StepState
+from defender_remediate.journal.records import HIDDEN_POLL
+from defender_remediate.models.ids import id_key
+from defender_remediate.models.plan import CreatedResource, RemediationStep
+from defender_remediate.models.result import Outcome, RemediationResult, StepError
+from defender_remediate.redaction import redact_text
+
+_WITHHELD = StepError(
+    code="Withheld",
+    message="the request contained a secret, which the journal does not keep, so it cannot be sent from there",
+    hint="create and approve a new plan",
+)
+_STILL_CHANGING = StepError(
+    code="StillChanging",
+    message="Azure reported success, but the target is still being changed",
+    hint="client.verify(report) reads it again",
+)
+
+
+class RunInterruptedError(ConnectionCutError):
+    """The run was interrupted while a request was being sent."""
+
+
+class _UnreadableError(Exception):
+    """What has to be read before a request could not be read.
+
+    Attributes:
+        error: Why.
+    """
+
+    def __init__(self, error: DefenderRemediateError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+@attrs.frozen(kw_only=True)
+class _Reading:
+    """What is read right before a request.
+
+    Attributes:
+        target: The target; read last, so that nothing comes between it and the request.
+        protected: Why the resource must not be changed by now; empty if it may.
+        existing: The id of something that the step creates and that exists by now; empty if nothing does.
+    """
+
+    target: TargetState
+    protected: str
+    existing: str
+
+
+@attrs.frozen
+class Submitted:
+    """Azure took the request. The operation that it began may still be going on."""
+
+    submission: Submission
+
+
+@attrs.frozen
+class Accepted:
+    """Azure reports that the change is made, with this as its last answer; None if the target was gone already."""
+
+    response: ArmResponse | None
+
+
+@attrs.frozen
+class Rejected:
+    """The request had no effect: Azure refused it, or it was not sent."""
+
+    error: Exception
+
+
+@attrs.frozen(kw_only=True)
+class Unknown:
+    """The request may have taken effect, wholly or in part.
+
+    Attributes:
+        may_resend: Whether it may be sent again once the target is seen to be as before. Not while Azure works on it.
+        has_failed: Whether Azure reports that the operation that the request began has failed.
+    """
+
+    error: Exception
+    may_resend: bool = True
+    has_failed: bool = False
+
+
+@attrs.frozen
+class Ended:
+    """Nothing was sent, because the target is not as it was planned or cannot be read."""
+
+    result: RemediationResult
+
+
+Answer = Union[Submitted, Accepted, Rejected, Unknown, Ended]
+"""What became of one attempt, as far as it is known without reading the target."""
 
 
 @attrs.frozen(kw_only=True)
 class StepRunner:
-    """Carries out steps; holds nothing of any of them, so threads share it.
+    """What all steps of a run share. Holds nothing of any of them, so threads share it.
 
     Attributes:
         timeout: Seconds that one long-running operation may take.
         jitter: Gives a number from 0 to 1, to spread retries.
-        watch: Looks for protected tags before anything is sent.
+        tags: The protected tags, read again before each attempt.
         undoes: Whether the steps belong to a plan that rolls back.
+        role_is_missing: Set once a step has waited in vain for a role assignment to become effective.
     """
 
     session: ArmSession
     timeout: float
     jitter: Callable[[], float]
-    watch: TagWatch
+    tags: ProtectedTags
     undoes: bool = False
+    role_is_missing: Event = attrs.field(factory=Event, eq=False, repr=False)
 
     def run(
         self,
@@ -45,54 +168,358 @@ class StepRunner:
         executor: FixExecutor,
         *,
         log: RunLog,
-        known: StepState | None = None,
-        redacted_steps: bool = False,
+        recorded: StepState | None = None,
+        is_redacted: bool = False,
     ) -> RemediationResult:
-        """Carry out one step. Every way it can end is in the result, and nothing is raised for it.
+        """Execute one step. Returns a result for every outcome and never raises.
 
         Args:
             step: What was planned.
-            executor: How it is written.
-            log: Where each intent is written down before it is acted upon.
-            known: What the log of an earlier attempt says of it: it is gone on with from there.
-            redacted_steps: Whether that log does not have the request.
+            executor: How it is sent.
+            log: Where each intent is recorded before it is acted upon.
+            recorded: What the log of an interrupted run says of the step: execution continues from there.
+            is_redacted: Whether that log does not have the request, because it contained a secret.
         """
         started = self.session.clock.now()
-        attempts = Attempts(
-            session=self.session,
-            step=step,
-            executor=executor,
-            log=log,
-            timeout=self.timeout,
-            jitter=self.jitter,
-            redacted_steps=redacted_steps,
-            watch=self.watch,
-            undoes=self.undoes,
+        execution = StepExecution(
+            shared=self, step=step, executor=executor, log=log, recorded=recorded, is_redacted=is_redacted
         )
         try:
-            begun = known is not None and known.phase is not Phase.NEW
-            result = attempts.go_on(known) if known is not None and begun else self._begin(step, attempts)
+            result = execution.run()
         except Exception as error:  # noqa: BLE001 - whatever it is, the other steps and their results must not be lost
-            outcome = Outcome.IN_DOUBT if attempts.sent else Outcome.FAILED
-            result = ended(step, outcome, error=step_error(error))
+            outcome = Outcome.IN_DOUBT if execution.attempts else Outcome.FAILED
+            result = result_of(step, outcome, error=step_error(error))
         return attrs.evolve(result, started=started, finished=self.session.clock.now())
-
-    def _begin(self, step: RemediationStep, attempts: Attempts) -> RemediationResult:
-        try:
-            attempts.before = self.read(step)
-            if fingerprint(attempts.before, step.dependencies) != step.fingerprint:
-                return self._moved(step, attempts.before)
-            found = already_there(self.session, step)
-        except DefenderRemediateError as error:
-            return not_read(step, error)
-        return there_already(step, found, attempts.before) if found else attempts.result()
-
-    def _moved(self, step: RemediationStep, body: Any) -> RemediationResult:
-        """The result of a step whose target moved. What moved may be that it is protected now."""
-        result = moved(step, body)
-        why = "" if result.outcome is Outcome.ALREADY_COMPLIANT else self.watch.why_not(step, body)
-        return protected(step, why, body) if why else result
 
     def read(self, step: RemediationStep) -> Any:
         """The target's body now; None when it does not exist."""
-        return read(self.session, step)
+        return read_at(self.session, step.target_id, step.api_version)
+
+
+@attrs.define(kw_only=True)
+class StepExecution:
+    """The execution of one step. Lives in one thread.
+
+    Attributes:
+        attempts: How many times the request was sent.
+        may_be_in_effect: Whether one of them may have taken effect, late or unseen: then nothing that comes after it
+            decides before the target was read.
+        last_error: What went wrong with the last of them; while nothing has, that the run was interrupted.
+        before: The target as it was read before the last of them.
+        deadline: When the step has taken too long, on the session's clock; each request starts it again.
+    """
+
+    shared: StepRunner
+    step: RemediationStep
+    executor: FixExecutor
+    log: RunLog
+    recorded: StepState | None
+    is_redacted: bool
+    attempts: int = 0
+    may_be_in_effect: bool = False
+    last_error: Exception = attrs.field(factory=lambda: RunInterruptedError("the run was interrupted during a request"))
+    request_id: str = ""
+    before: TargetState | None = None
+    deadline: float = 0.0
+    unknown_word: str = ""
+    unknown_since: float = 0.0
+
+    def run(self) -> RemediationResult:
+        """Send the request if the target is as it was planned, and prove the outcome by reading the target."""
+        self._allow_time()
+        answer = self._recorded_answer() or self._attempt()
+        while True:
+            if isinstance(answer, Submitted):
+                answer = self._wait(answer.submission)
+            if isinstance(answer, Accepted):
+                return self._confirm(answer)
+            if isinstance(answer, Ended):
+                return answer.result
+            reaction = self._reaction(answer.error)
+            is_last = reaction.stops_after(self.attempts) or self.clock.monotonic() >= self.deadline
+            # Also after a refusal: an earlier request of unknown effect may be the reason for it.
+            must_reconcile = isinstance(answer, Unknown) or (is_last and self.may_be_in_effect)
+            if must_reconcile and (result := self._reconcile(answer)):
+                return result
+            if is_last:
+                return self._give_up(reaction, answer.error)
+            self._back_off(reaction)
+            answer = self._attempt()
+
+    def _attempt(self) -> Answer:
+        """Read the target and, if it is as it was planned, record the intent and send the request."""
+        try:
+            # The rate limiter is waited for first: nothing comes between the last read and the request.
+            with self.session.write_permit(self.step.request.method, self.step.request.path):
+                reading = self._read_before_request()
+                if self._is_in_motion(reading.target):
+                    return Rejected(_in_motion(reading.target, self.step))
+                if result := self._precondition_failure(reading):
+                    return Ended(self._counted(result))
+                self._record_intent(reading.target)
+                return self._send(reading.target)
+        except _UnreadableError as unreadable:
+            return Ended(self._not_readable(unreadable.error))
+        except DefenderRemediateError as error:
+            # The rate limiter gives no permit, or the journal does not take the intent.
+            return Rejected(error)
+
+    @property
+    def session(self) -> ArmSession:
+        """What reads and sends."""
+        return self.shared.session
+
+    @property
+    def clock(self) -> Clock:
+        """What waits."""
+        return self.shared.session.clock
+
+    def _allow_time(self) -> None:
+        self.deadline = self.clock.monotonic() + self.shared.timeout
+
+    def _recorded_answer(self) -> Submitted | Unknown | None:
+        """What an interrupted run left behind: an operation to wait for, or a request whose effect is unknown."""
+        recorded = self.recorded
+        if recorded is None or recorded.phase is Phase.NEW:
+            return None
+        self.attempts = recorded.attempts
+        self.may_be_in_effect = recorded.accepted is None or recorded.attempts > 1
+        if recorded.accepted is not None and recorded.accepted.poll_kind != HIDDEN_POLL:
+            return Submitted(Submission(response=recorded_response(self.step, recorded.accepted)))
+        return Unknown(error=self.last_error, may_resend=recorded.accepted is None)
+
+    def _read_before_request(self) -> _Reading:
+        try:
+            protected = self.shared.tags.on_resource(self.step)
+            existing = "" if self.may_be_in_effect else self._existing()
+            target = read_target(self.session, self.step)
+        except DefenderRemediateError as error:
+            raise _UnreadableError(error) from error
+        return _Reading(
+            target=target, protected=protected or self.shared.tags.on_target(target.body), existing=existing
+        )
+
+    def _is_in_motion(self, target: TargetState) -> bool:
+        """Whether the target has to come to rest first. A word that is not known is watched for a while."""
+        if target.provisioning is not ProvisioningState.UNKNOWN:
+            return target.is_in_motion
+        if target.word != self.unknown_word:
+            self.unknown_word, self.unknown_since = target.word, self.clock.monotonic()
+        return self.clock.monotonic() < self.unknown_since + UNKNOWN_WORD_SECONDS
+
+    def _precondition_failure(self, reading: _Reading) -> RemediationResult | None:
+        """The result if the request must not be sent; None if it may."""
+        step, target = self.step, reading.target
+        if self.may_be_in_effect:
+            # What has changed may be the effect of an earlier request.
+            if result := self._verdict(target, self.last_error, may_resend=True):
+                return result
+        elif target.satisfies(step.compliant_when):
+            return result_of(step, Outcome.ALREADY_COMPLIANT, state=target)
+        if reading.protected:
+            return protected(step, reading.protected, target)
+        if target.fingerprint != step.fingerprint:
+            return drifted(step, target)
+        if reading.existing:
+            return already_exists(step, reading.existing, target)
+        if self.is_redacted:
+            return result_of(step, Outcome.FAILED, error=_WITHHELD)
+        return None
+
+    def _record_intent(self, target: TargetState) -> None:
+        self.log.append(
+            StepIntended(
+                at=self.clock.now(),
+                step_id=self.step.id,
+                attempt=self.attempts + 1,
+                before=planned_before(self.step),
+                fingerprint=target.fingerprint,
+            )
+        )
+
+    def _send(self, target: TargetState) -> Answer:
+        self.attempts += 1
+        self.before = target
+        self._allow_time()
+        send = self.executor.undo if self.shared.undoes else self.executor.submit
+        try:
+            submission = send(self._context(None))
+        except DefenderRemediateError as error:
+            self._note(error)
+            if self.step.is_removal and isinstance(error, NotFoundError):
+                # Whoever removed it, it is gone; that is proven next.
+                return Accepted(None)
+            if reaction_to(error).action is NextAction.RECONCILE:
+                return Unknown(error=error)
+            return Rejected(error)
+        except Exception as error:  # noqa: BLE001 - an executor that breaks its contract must not stop the other steps
+            return self._broken_executor(error)
+        # If this cannot be recorded, the intent is: a resume reads the target.
+        with suppress(JournalError):
+            self.log.append(accepted_record(self.step, submission.response, at=self.clock.now()))
+        return Submitted(submission)
+
+    def _wait(self, submission: Submission) -> Accepted | Unknown:
+        self.request_id = submission.response.request_id
+        try:
+            response = self.executor.wait(self._context(submission))
+        except DefenderRemediateError as error:
+            self._note(error)
+            has_failed = isinstance(error, BusyError) or reaction_to(error).action is NextAction.GIVE_UP
+            return Unknown(error=error, may_resend=has_failed, has_failed=has_failed)
+        except Exception as error:  # noqa: BLE001 - an executor that breaks its contract must not stop the other steps
+            return self._broken_executor(error)
+        return Accepted(response)
+
+    def _context(self, submission: Submission | None) -> StepContext:
+        return StepContext(
+            step=self.step,
+            before=None if self.before is None else self.before.body,
+            submission=submission,
+            session=self.session,
+            timeout=self.shared.timeout,
+        )
+
+    def _note(self, error: DefenderRemediateError) -> None:
+        self.last_error = error
+        self.request_id = getattr(error, "request_id", None) or self.request_id
+
+    def _broken_executor(self, error: Exception) -> Unknown:
+        # What it has sent is unknown, so nothing is sent again.
+        text = f"the executor {self.step.executor!r} raised {type(error).__name__}: {error}"
+        self.last_error = ConnectionCutError(redact_text(text))
+        return Unknown(error=self.last_error, may_resend=False)
+
+    def _confirm(self, accepted: Accepted) -> RemediationResult:
+        """The result of a request that Azure reports as successful: success only if the target shows it."""
+        try:
+            state = read_back(self.session, self.step, deadline=self.deadline)
+        except DefenderRemediateError as error:
+            return self._end(Outcome.IN_DOUBT, error=step_error(error))
+        is_satisfied = state.satisfies(self.step.compliant_when)
+        before = None if self.before is None else self.before.body
+        answered = None if accepted.response is None else accepted.response.body
+        parts = [failed_parts(body, before, self.step.changes) for body in (answered, state.body)]
+        if error_of_parts := next(filter(None, parts), None):
+            if is_satisfied or self._shows_a_change(state):
+                return self._partially_applied(state, error_of_parts)
+            return self._end(Outcome.FAILED, state=state, error=error_of_parts)
+        if is_satisfied:
+            return self._end(Outcome.APPLIED, state=state)
+        if state.is_in_motion:
+            return self._end(Outcome.IN_DOUBT, state=state, error=_STILL_CHANGING)
+        return self._counted(not_in_effect(self.step, state))
+
+    def _reconcile(self, answer: Rejected | Unknown) -> RemediationResult | None:
+        """Read the target after an answer that leaves open what happened; None if the target is as before."""
+        has_failed = isinstance(answer, Unknown) and answer.has_failed
+        self.may_be_in_effect = self.may_be_in_effect or not has_failed
+        try:
+            state = read_back(self.session, self.step, deadline=self.deadline)
+            # One that shows the change may be in motion yet, and fail.
+            state = wait_until_provisioned(self.session, self.step, state, deadline=self.deadline)
+        except DefenderRemediateError as unread:
+            return self._end(Outcome.IN_DOUBT, error=_with_unread(answer.error, unread))
+        if has_failed:
+            return self._effect_of_failure(state, answer.error)
+        return self._verdict(state, answer.error, may_resend=not isinstance(answer, Unknown) or answer.may_resend)
+
+    def _verdict(self, state: TargetState, error: Exception, *, may_resend: bool) -> RemediationResult | None:
+        """The result if the target shows what became of a request of unknown effect; None if it is as before."""
+        if state.satisfies(self.step.compliant_when) and not (state.is_in_motion or state.has_failed):
+            return self._end(Outcome.APPLIED, state=state)
+        if may_resend and state.fingerprint == self.step.fingerprint and not state.is_in_motion:
+            return None
+        return self._end(Outcome.IN_DOUBT, state=state, error=step_error(error))
+
+    def _effect_of_failure(self, state: TargetState, error: Exception) -> RemediationResult | None:
+        """The result if an operation that failed has left something behind; None if the target is as before."""
+        if self.step.is_removal and not state.exists:
+            return self._end(Outcome.APPLIED, state=state)
+        if not state.is_in_motion:
+            if state.satisfies(self.step.compliant_when) or self._shows_a_change(state) or self._created(state):
+                return self._partially_applied(state, step_error(error))
+            if state.fingerprint == self.step.fingerprint:
+                return None
+        return self._end(Outcome.IN_DOUBT, state=state, error=step_error(error))
+
+    def _shows_a_change(self, state: TargetState) -> bool:
+        return any(is_in_effect(change, state.body) for change in self.step.changes)
+
+    def _partially_applied(self, state: TargetState, error: StepError) -> RemediationResult:
+        result = partially_applied(self.step, state, error)
+        return self._counted(attrs.evolve(result, created=self._created(state)))
+
+    def _not_readable(self, unread: DefenderRemediateError) -> RemediationResult:
+        if not self.attempts:
+            return self._counted(not_readable(self.step, unread))
+        outcome = Outcome.IN_DOUBT if self.may_be_in_effect else self._reaction(self.last_error).outcome
+        return self._end(outcome, error=_with_unread(self.last_error, unread))
+
+    def _reaction(self, error: Exception) -> Reaction:
+        waived = any(str(found.check) == "permission" for found in self.step.check_results)
+        role_was_seen = bool(self.step.permissions) and not waived and not self.shared.role_is_missing.is_set()
+        return reaction_to(error, attempt=self.attempts, role_was_seen=role_was_seen)
+
+    def _give_up(self, reaction: Reaction, error: Exception) -> RemediationResult:
+        if isinstance(error, ForbiddenError):
+            self.shared.role_is_missing.set()
+        outcome = Outcome.FAILED if reaction.action is NextAction.RECONCILE else reaction.outcome
+        return self._end(outcome, error=step_error(error))
+
+    def _back_off(self, reaction: Reaction) -> None:
+        seconds = min(60.0, 2.0**self.attempts) * (0.5 + self.shared.jitter() / 2)
+        self.clock.sleep(seconds if reaction.wait is None else reaction.wait)
+
+    def _end(
+        self, outcome: Outcome, *, state: TargetState | None = None, error: StepError | None = None
+    ) -> RemediationResult:
+        result = result_of(self.step, outcome, state=state, error=error)
+        if outcome is Outcome.APPLIED and state is not None:
+            result = attrs.evolve(result, created=self._created(state))
+        return self._counted(result)
+
+    def _counted(self, result: RemediationResult) -> RemediationResult:
+        return attrs.evolve(result, attempts=self.attempts, request_id=self.request_id)
+
+    def _existing(self) -> str:
+        """The id of something that the step creates and that exists already; empty if nothing does."""
+        for creation in self.step.creates:
+            # Whether the target itself existed is a part of its fingerprint.
+            if not self._is_target(creation) and read_at(self.session, creation.resource_id, creation.api_version):
+                return creation.resource_id
+        return ""
+
+    def _created(self, state: TargetState) -> tuple[CreatedResource, ...]:
+        """What exists after the step that did not exist before it, with its fingerprint."""
+        created = []
+        for creation in self.step.creates:
+            is_target = self._is_target(creation)
+            if is_target and self.step.fingerprint != TargetState.of(None, self.step).fingerprint:
+                # Whatever the preview says: the target existed before.
+                continue
+            try:
+                body = state.body if is_target else read_at(self.session, creation.resource_id, creation.api_version)
+            except DefenderRemediateError:
+                # It is named nevertheless; without a fingerprint nothing removes it.
+                created.append(creation)
+                continue
+            if body is not None:
+                created.append(attrs.evolve(creation, fingerprint=fingerprint(body, creation.dependencies)))
+        return tuple(created)
+
+    def _is_target(self, creation: CreatedResource) -> bool:
+        return id_key(creation.resource_id) == id_key(self.step.target_id)
+
+
+def _in_motion(target: TargetState, step: RemediationStep) -> BusyError:
+    return BusyError(
+        f"{step.target_id} is being changed by another operation: its state is {target.word!r}",
+        code="StillChanging",
+        retry_after=POLL_SECONDS,
+        hint="nothing was sent; apply a new plan when that operation has ended",
+    )
+
+
+def _with_unread(error: Exception, unread: DefenderRemediateError) -> StepError:
+    return attrs.evolve(step_error(error), hint=f"the target could not be read either: {unread.message}")

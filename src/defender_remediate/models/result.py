@@ -19,9 +19,14 @@ from defender_remediate.redaction import redact_json
 
 
 class Outcome(StrEnum):
-    """What became of one step."""
+    """What became of one step.
+
+    PARTIALLY_APPLIED: Azure reports that the change or a part of it failed, and the target shows the change or a part of
+    it; the error names the parts. IN_DOUBT: reading the target has not shown what happened.
+    """
 
     APPLIED = "applied"
+    PARTIALLY_APPLIED = "partially_applied"
     ALREADY_COMPLIANT = "already_compliant"
     SKIPPED = "skipped"
     BLOCKED = "blocked"

@@ -9,7 +9,7 @@ import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError, NotFoundError
-from defender_remediate.execution.retry import step_error
+from defender_remediate.execution.outcomes import step_error
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus, RecommendationMetadata
 from defender_remediate.redaction import redact_text
 from defender_remediate.threads import in_parallel

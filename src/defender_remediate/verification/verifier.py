@@ -11,7 +11,7 @@ import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError, NotFoundError
-from defender_remediate.execution.retry import step_error
+from defender_remediate.execution.outcomes import step_error
 from defender_remediate.execution.step import StepRunner
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.models.diagnosis import Cause
@@ -24,7 +24,7 @@ from defender_remediate.verification.facts import Answer, Case, Known, TargetSta
 from defender_remediate.verification.freshness import moments
 
 # The run left these compliant, or may have, when it was done with them.
-_OURS = (Outcome.APPLIED, Outcome.ALREADY_COMPLIANT, Outcome.IN_DOUBT)
+_OURS = (Outcome.APPLIED, Outcome.PARTIALLY_APPLIED, Outcome.ALREADY_COMPLIANT, Outcome.IN_DOUBT)
 # Codes of a 404 that say that what is above the target is gone. Others may be about an api-version.
 _ABOVE_IS_GONE = frozenset({"parentresourcenotfound", "resourcegroupnotfound", "subscriptionnotfound"})
 _NOT_ABOUT_THE_TARGET = frozenset({"invalidresourcetype", "invalidresourcenamespace"})

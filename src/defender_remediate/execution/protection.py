@@ -1,0 +1,61 @@
+"""Whether a resource has got a protected tag since the plan was made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+
+from defender_remediate.arm.reader import Reader
+from defender_remediate.errors import MalformedResponseError
+from defender_remediate.execution.target_state import read_at
+from defender_remediate.models.guards import Guards
+from defender_remediate.models.ids import ResourceId, id_key
+from defender_remediate.models.plan import RemediationStep
+from defender_remediate.planning.guards import protecting_tag
+from defender_remediate.planning.targets import Versions
+
+
+@attrs.frozen(kw_only=True)
+class ProtectedTags:
+    """The protected tags of the guards, read again right before a step is sent. Shared between threads.
+
+    Attributes:
+        versions: Where api-versions are looked up.
+    """
+
+    guards: Guards
+    reader: Reader
+    versions: Versions
+    _known: dict[tuple[str, str], str] = attrs.field(factory=dict, init=False)
+
+    def on_resource(self, step: RemediationStep) -> str:
+        """Why the step's resource must not be changed, if that is not its target; empty if it may.
+
+        Makes one request, and none without protected tags or if the target is the resource: see ``on_target``.
+
+        Raises:
+            DefenderRemediateError: The resource could not be read.
+        """
+        if not self.guards.protected_tags or id_key(step.target_id) == id_key(step.resource_id):
+            return ""
+        return protecting_tag(self.guards, read_at(self.reader, step.resource_id, self._api_version(step)))
+
+    def on_target(self, body: Any) -> str:
+        """Why a target must not be changed for one of its tags; empty if it may."""
+        return protecting_tag(self.guards, body)
+
+    def _api_version(self, step: RemediationStep) -> str:
+        resource = ResourceId.parse(step.resource_id)
+        below = id_key(step.target_id).removeprefix(f"{resource.key}/")
+        is_of_its_provider = below != id_key(step.target_id) and not below.startswith("providers/")
+        if is_of_its_provider and not resource.is_type("Microsoft.Resources/subscriptions"):
+            return step.api_version
+        place = (resource.subscription_id or "", ResourceId.parse(step.resource_id).type.lower())
+        if place not in self._known:
+            # Two threads may look it up at the same time, and get the same answer.
+            offered = self.versions(place[0], resource.type)
+            if not offered:
+                raise MalformedResponseError(f"Azure offers no api-version to read a {resource.type} with")
+            self._known[place] = offered[0]
+        return self._known[place]

@@ -1,0 +1,55 @@
+"""Which steps may be executed at the same time."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import zip_longest
+
+from defender_remediate.models.ids import ResourceId, contains
+from defender_remediate.models.plan import RemediationStep
+
+
+def independent_sequences(steps: Sequence[RemediationStep]) -> list[tuple[RemediationStep, ...]]:
+    """Sequences of steps that may be executed side by side; the steps of one must follow one another.
+
+    Steps share a sequence if they write to one top-level resource or to its children, also through a third step: a step
+    that writes elsewhere than to the resource it is about belongs to both. The sequences of all subscriptions take
+    turns: in the order of the plan, the write limit of the first would be used up while the others wait.
+    """
+    neighbours: dict[str, set[str]] = defaultdict(set)
+    for step in steps:
+        own, written = _own_root(step), _written_root(step)
+        neighbours[own].add(written)
+        neighbours[written].add(own)
+
+    group_of: dict[str, int] = {}
+    for number, start in enumerate(neighbours):
+        pending = [start]
+        while pending:
+            root = pending.pop()
+            if root not in group_of:
+                group_of[root] = number
+                pending.extend(neighbours[root])
+
+    sequences: dict[int, list[RemediationStep]] = defaultdict(list)
+    for step in steps:
+        sequences[group_of[_own_root(step)]].append(step)
+
+    by_subscription: dict[str | None, list[tuple[RemediationStep, ...]]] = defaultdict(list)
+    for sequence in sequences.values():
+        subscription = ResourceId.parse(sequence[0].resource_id).subscription_id
+        by_subscription[subscription and subscription.lower()].append(tuple(sequence))
+    turns = zip_longest(*by_subscription.values())
+    return [sequence for turn in turns for sequence in turn if sequence is not None]
+
+
+def _own_root(step: RemediationStep) -> str:
+    return ResourceId.parse(step.resource_id).root.key
+
+
+def _written_root(step: RemediationStep) -> str:
+    # What is below the resource may be a collection, whose path is not the id of a resource.
+    if contains(step.resource_id, step.target_id):
+        return _own_root(step)
+    return ResourceId.parse(step.target_id).root.key
