@@ -222,7 +222,7 @@ def test_a_removal_that_is_refused_says_so(
     if code == "ScopeLocked":
         sim.access.lock(created(report)[0].partition("/providers/Microsoft.Insights")[0], level="CanNotDelete")
     else:
-        sim.faults.fail("DELETE", "", status=403, code=code)
+        sim.faults.fail("DELETE", "", status=403, code=code, times=None)
     back = client.apply(undo, approve=undo.digest, waive=WHY)
     assert back.count(Outcome.BLOCKED) == 1
     assert there(sim, created(report)[0])

@@ -101,7 +101,7 @@ def test_a_condition_that_our_own_write_broke_is_no_drift(sim: ArmSimulator, cli
 @pytest.mark.parametrize(
     ("second", "outcome"),
     [
-        ({"status": 403, "code": "AuthorizationFailed"}, Outcome.BLOCKED),
+        ({"status": 403, "code": "RequestDisallowedByPolicy"}, Outcome.BLOCKED),
         ({"status": 429, "code": "TooManyRequests", "headers": {"Retry-After": "3600"}}, Outcome.FAILED),
     ],
     ids=["refused", "for an hour"],

@@ -37,13 +37,13 @@ def test_waves_follow_one_another(sim: ArmSimulator, client: RemediationClient, 
     assert sim.clock.monotonic() - before >= 1800
 
 
-def test_a_failed_canary_stops_the_run_and_the_rest_was_not_tried(sim: ArmSimulator, client: RemediationClient) -> None:
-    """The report says what was not tried and why; a resume goes on with it."""
+def test_a_failed_canary_stops_the_run_and_the_rest_is_not_attempted(sim: ArmSimulator, client: RemediationClient) -> None:
+    """The report names the steps that were not attempted and why; a resume executes them."""
     plan = client.plan([SECURE_TRANSFER])
     sim.access.lock(plan.steps[0].resource_id)
     report = client.apply(plan, approve=plan.digest, waves=Waves())
     assert report.count("blocked") == 1
-    left = [result for result in report if result.error and result.error.code == "NotTried"]
+    left = [result for result in report if result.error and result.error.code == "NotAttempted"]
     assert len(left) == len(plan.steps) - 1
     assert "1 of 1 steps did not end well" in str(left[0].error)
     assert not sim.writes

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 import pytest
-from defender_remediate.execution.lanes import lanes
+from defender_remediate.execution.sequences import independent_sequences
 
 from defender_remediate import Condition, Guards, PatchExecutor, PlannedRequest, RemediationPlan, RemediationStep
 from defender_remediate.errors import GuardError, PlanError, PlanNotApprovedError
@@ -127,15 +127,15 @@ def test_every_irreversible_fix_of_a_step_needs_consent() -> None:
         check(made, Guards(allow_irreversible=["key"]))
 
 
-def test_subscriptions_take_turns_and_one_resource_is_one_lane() -> None:
+def test_subscriptions_take_turns_and_steps_of_one_resource_follow_one_another() -> None:
     """Each subscription has its own limit; two writes to one resource follow one another."""
     site = f"{TWO}/resourceGroups/rg/providers/Microsoft.Web/sites/app"
     steps = [step(1), step(2), step(3, site), step(4, f"{site.upper()}/config/web")]
-    assert [[one.id for one in lane] for lane in lanes(steps)] == [["step1"], ["step3", "step4"], ["step2"]]
+    assert [[one.id for one in sequence] for sequence in independent_sequences(steps)] == [["step1"], ["step3", "step4"], ["step2"]]
 
 
-def test_a_lane_is_shared_by_all_that_write_to_one_resource() -> None:
-    """Also when the steps are about different resources, and when a step joins two lanes that had begun apart."""
+def test_all_steps_that_write_to_one_resource_follow_one_another() -> None:
+    """Also when the steps are about different resources, and when only a third step connects them."""
     group = f"{TWO}/resourceGroups/rg/providers"
     first, second, nic = (f"{group}/A.B/c/{name}" for name in ("one", "two", "nic"))
     steps = [
@@ -145,7 +145,7 @@ def test_a_lane_is_shared_by_all_that_write_to_one_resource() -> None:
         step(4, f"{group}/A.B/c/alone"),
         attrs.evolve(step(5, first), target_id=nic),
     ]
-    assert [[one.id for one in lane] for lane in lanes(steps)] == [["step1", "step2", "step3", "step5"], ["step4"]]
+    assert [[one.id for one in sequence] for sequence in independent_sequences(steps)] == [["step1", "step2", "step3", "step5"], ["step4"]]
 
 
 def test_what_is_written_is_protected_as_well() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from defender_remediate.execution.protected_tags import TagWatch
+from defender_remediate.execution.protection import ProtectedTags
 
 from defender_remediate import Guards, RemediationStep
 from defender_remediate.arm.session import ArmResponse
@@ -41,8 +41,8 @@ class Resources:
         self.looked_up.append((subscription, resource_type))
         return ("2030-01-01", "2020-01-01")
 
-    def watch(self, *tags: str) -> TagWatch:
-        return TagWatch(guards=Guards(protected_tags=tags), reader=self, versions=self.versions)
+    def watch(self, *tags: str) -> ProtectedTags:
+        return ProtectedTags(guards=Guards(protected_tags=tags), reader=self, versions=self.versions)
 
 
 @pytest.fixture
@@ -58,16 +58,17 @@ def step(make_step: Callable[..., RemediationStep]) -> Callable[..., Remediation
 def test_without_protected_tags_nothing_is_asked(step: Callable[..., RemediationStep]) -> None:
     """Whoever has none pays for none."""
     found = Resources()
-    assert found.watch().why_not(step(f"{APP}/config/web"), None) == ""
+    assert found.watch().on_resource(step(f"{APP}/config/web")) == ""
     assert found.asked == []
 
 
-def test_the_target_itself_needs_no_second_look(step: Callable[..., RemediationStep]) -> None:
-    """It was read a moment ago; a target beside the resource has tags of its own."""
+def test_the_target_is_not_read_a_second_time(step: Callable[..., RemediationStep]) -> None:
+    """Its tags are in the body that was read a moment ago."""
     found = Resources()
-    assert found.watch("freeze").why_not(step(APP.upper()), FROZEN) == "its tag freeze=yes is protected"
-    assert found.watch("freeze").why_not(step(APP.upper()), {"tags": {}}) == ""
-    assert found.watch("freeze").why_not(step(f"{GROUP}/A.B/c/beside"), FROZEN) == "its tag freeze=yes is protected"
+    assert found.watch("freeze").on_resource(step(APP.upper())) == ""
+    assert found.watch("freeze").on_target(FROZEN) == "its tag freeze=yes is protected"
+    assert found.watch("freeze").on_target({"tags": {}}) == ""
+    assert found.watch("freeze").on_target(None) == ""
     assert found.asked == []
 
 
@@ -87,7 +88,7 @@ def test_a_resource_is_read_with_a_version_of_its_own(
 ) -> None:
     """The step's version is that of the resource only when the target is one of its own parts."""
     found = Resources()
-    assert found.watch("freeze").why_not(step(target, resource, kind), {}) == "its tag freeze=yes is protected"
+    assert found.watch("freeze").on_resource(step(target, resource, kind)) == "its tag freeze=yes is protected"
     assert found.asked == [(resource, version)]
 
 
@@ -96,6 +97,6 @@ def test_a_version_is_looked_up_once(step: Callable[..., RemediationStep]) -> No
     found = Resources()
     watch = found.watch("freeze")
     for name in ("app", "APP", "other"):
-        watch.why_not(step(f"{GROUP}/A.B/c/d", f"{GROUP}/Microsoft.Web/sites/{name}"), {})
+        watch.on_resource(step(f"{GROUP}/A.B/c/d", f"{GROUP}/Microsoft.Web/sites/{name}"))
     assert found.looked_up == [(SUBSCRIPTION.rpartition("/")[2], "Microsoft.Web/sites")]
     assert len(found.asked) == 3

@@ -5,42 +5,43 @@ from __future__ import annotations
 import pytest
 
 from defender_remediate import Outcome, errors
-from defender_remediate.execution.retry import Next, reaction_to, step_error
+from defender_remediate.execution.outcomes import step_error
+from defender_remediate.execution.retry import NextAction, reaction_to
 
 
 @pytest.mark.parametrize(
     ("error", "following", "outcome"),
     [
-        (errors.ThrottledError("m", status=429, retry_after=7), Next.RETRY, Outcome.FAILED),
-        (errors.BusyError("m", status=409), Next.RETRY, Outcome.FAILED),
-        (errors.ConnectionFailedError("m"), Next.RETRY, Outcome.FAILED),
-        (errors.ConnectionCutError("m"), Next.LOOK, Outcome.IN_DOUBT),
-        (errors.ServiceError("m", status=503), Next.LOOK, Outcome.IN_DOUBT),
-        (errors.MalformedResponseError("m"), Next.LOOK, Outcome.IN_DOUBT),
-        (errors.OperationTimeoutError("m"), Next.LOOK, Outcome.IN_DOUBT),
-        (errors.PreconditionFailedError("m", status=412), Next.GIVE_UP, Outcome.SKIPPED),
-        (errors.ScopeLockedError("m", status=409), Next.GIVE_UP, Outcome.BLOCKED),
-        (errors.PolicyViolationError("m", status=403), Next.GIVE_UP, Outcome.BLOCKED),
-        (errors.ForbiddenError("m", status=403), Next.GIVE_UP, Outcome.BLOCKED),
-        (errors.ProviderNotRegisteredError("m", status=404), Next.GIVE_UP, Outcome.BLOCKED),
-        (errors.ConflictError("m", status=409, code="ReadOnlyDisabledSubscription"), Next.GIVE_UP, Outcome.BLOCKED),
-        (errors.ConflictError("m", status=409, code="Conflict"), Next.GIVE_UP, Outcome.FAILED),
-        (errors.OperationFailedError("m", status=200, code="DeploymentFailed"), Next.GIVE_UP, Outcome.FAILED),
-        (errors.UnauthorizedError("m", status=401), Next.RETRY, Outcome.FAILED),
-        (errors.CredentialError("m"), Next.GIVE_UP, Outcome.FAILED),
-        (errors.InvalidInputError("m"), Next.GIVE_UP, Outcome.FAILED),
+        (errors.ThrottledError("m", status=429, retry_after=7), NextAction.RETRY, Outcome.FAILED),
+        (errors.BusyError("m", status=409), NextAction.RETRY, Outcome.FAILED),
+        (errors.ConnectionFailedError("m"), NextAction.RETRY, Outcome.FAILED),
+        (errors.ConnectionCutError("m"), NextAction.RECONCILE, Outcome.IN_DOUBT),
+        (errors.ServiceError("m", status=503), NextAction.RECONCILE, Outcome.IN_DOUBT),
+        (errors.MalformedResponseError("m"), NextAction.RECONCILE, Outcome.IN_DOUBT),
+        (errors.OperationTimeoutError("m"), NextAction.RECONCILE, Outcome.IN_DOUBT),
+        (errors.PreconditionFailedError("m", status=412), NextAction.RETRY, Outcome.FAILED),
+        (errors.ScopeLockedError("m", status=409), NextAction.GIVE_UP, Outcome.BLOCKED),
+        (errors.PolicyViolationError("m", status=403), NextAction.GIVE_UP, Outcome.BLOCKED),
+        (errors.ForbiddenError("m", status=403), NextAction.GIVE_UP, Outcome.BLOCKED),
+        (errors.ProviderNotRegisteredError("m", status=404), NextAction.GIVE_UP, Outcome.BLOCKED),
+        (errors.ConflictError("m", status=409, code="ReadOnlyDisabledSubscription"), NextAction.GIVE_UP, Outcome.BLOCKED),
+        (errors.ConflictError("m", status=409, code="Conflict"), NextAction.GIVE_UP, Outcome.FAILED),
+        (errors.OperationFailedError("m", status=200, code="DeploymentFailed"), NextAction.GIVE_UP, Outcome.FAILED),
+        (errors.UnauthorizedError("m", status=401), NextAction.RETRY, Outcome.FAILED),
+        (errors.CredentialError("m"), NextAction.GIVE_UP, Outcome.FAILED),
+        (errors.InvalidInputError("m"), NextAction.GIVE_UP, Outcome.FAILED),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )
 def test_each_error_has_one_meaning(error: errors.DefenderRemediateError, following: Next, outcome: Outcome) -> None:
     """Only what is known not to have been processed is sent again without a look."""
     reaction = reaction_to(error)
-    assert (reaction.next, reaction.outcome) == (following, outcome)
+    assert (reaction.action, reaction.outcome) == (following, outcome)
 
 
 def test_a_token_is_renewed_once() -> None:
     """A second refusal is not about the token's age."""
-    assert reaction_to(errors.UnauthorizedError("m", status=401), attempt=2).next is Next.GIVE_UP
+    assert reaction_to(errors.UnauthorizedError("m", status=401), attempt=2).action is NextAction.GIVE_UP
 
 
 def test_the_wait_is_the_one_that_azure_asked_for() -> None:
