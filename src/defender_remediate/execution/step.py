@@ -83,7 +83,7 @@ class _UnreadableError(Exception):
 
 
 @attrs.frozen(kw_only=True)
-class _Reading:
+class _BeforeRequest:
     """What is read right before a request.
 
     Attributes:
@@ -288,14 +288,14 @@ class StepExecution:
             return Submitted(Submission(response=recorded_response(self.step, recorded.accepted)))
         return Unknown(error=self.last_error, may_resend=recorded.accepted is None)
 
-    def _read_before_request(self) -> _Reading:
+    def _read_before_request(self) -> _BeforeRequest:
         try:
             protected = self.shared.tags.on_resource(self.step)
             existing = "" if self.may_be_in_effect else self._existing()
             target = read_target(self.session, self.step)
         except DefenderRemediateError as error:
             raise _UnreadableError(error) from error
-        return _Reading(
+        return _BeforeRequest(
             target=target, protected=protected or self.shared.tags.on_target(target.body), existing=existing
         )
 
@@ -307,7 +307,7 @@ class StepExecution:
             self.unknown_word, self.unknown_since = target.word, self.clock.monotonic()
         return self.clock.monotonic() < self.unknown_since + UNKNOWN_WORD_SECONDS
 
-    def _precondition_failure(self, reading: _Reading) -> RemediationResult | None:
+    def _precondition_failure(self, reading: _BeforeRequest) -> RemediationResult | None:
         """The result if the request must not be sent; None if it may."""
         step, target = self.step, reading.target
         if self.may_be_in_effect:
