@@ -161,6 +161,8 @@ class Wire:
     def __init__(self, sim: ArmSimulator, plan: RemediationPlan, faults: Mapping[Site, Kind]) -> None:
         self.sim, self.faults = sim, faults
         self.targets = {step.target_id.casefold(): step.id for step in plan.steps}
+        # What a step creates is read before its target is.
+        self.targets |= {one.resource_id.casefold(): step.id for step in plan.steps for one in step.creates}
         self.paths = {step.request.path.casefold(): step.id for step in plan.steps}
         self.step, self.seen = "", Counter[str]()
         self.sites: list[Site] = []

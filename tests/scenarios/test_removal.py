@@ -240,7 +240,7 @@ def test_a_removal_may_take_its_time(sim: ArmSimulator, client: RemediationClien
     back = client.apply(undo, approve=undo.digest, waive=WHY)
     assert back.count(Outcome.ROLLED_BACK) == 2
     accepted = [record for record in client.journal.read(back.run_id) if type(record).__name__ == "StepAccepted"]
-    assert {(record.status, record.poll_kind) for record in accepted} == {(202, "location"), (202, "")}  # type: ignore[union-attr]
+    assert {(record.status, record.poll_kind) for record in accepted} == {(202, "location"), (202, None)}  # type: ignore[union-attr]
 
 
 def test_what_was_removed_is_not_made_again(client: RemediationClient, report: RemediationReport) -> None:

@@ -179,7 +179,7 @@ def test_the_place_of_a_resource_is_no_operation_to_follow(
         client.apply(plan, approve=plan.digest)
     (run_id,) = journal.list_runs()
     (accepted,) = (record for record in journal.read(run_id) if isinstance(record, StepAccepted))
-    assert (accepted.status, accepted.poll_kind) == (201, "")
+    assert (accepted.status, accepted.poll_kind) == (201, None)
     report = connect(journal=journal, **how).resume(run_id)
     # The resource that the failed operation left behind shows the change.
     assert [result.outcome for result in report] == [Outcome.PARTIALLY_APPLIED]

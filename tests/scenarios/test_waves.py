@@ -37,7 +37,9 @@ def test_waves_follow_one_another(sim: ArmSimulator, client: RemediationClient, 
     assert sim.clock.monotonic() - before >= 1800
 
 
-def test_a_failed_canary_stops_the_run_and_the_rest_is_not_attempted(sim: ArmSimulator, client: RemediationClient) -> None:
+def test_a_failed_canary_stops_the_run_and_the_rest_is_not_attempted(
+    sim: ArmSimulator, client: RemediationClient
+) -> None:
     """The report names the steps that were not attempted and why; a resume executes them."""
     plan = client.plan([SECURE_TRANSFER])
     sim.access.lock(plan.steps[0].resource_id)

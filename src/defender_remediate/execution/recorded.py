@@ -15,12 +15,12 @@ def accepted_record(step: RemediationStep, response: ArmResponse, *, at: datetim
     """The record of Azure's first answer to a request: enough to follow the operation after an interruption."""
     # On 200 and 201 a Location is where the resource is: following it would pass over the state that the body shows.
     links = _LINKS if response.status == 202 else _LINKS[:1]
-    kind = next((name for name in links if response.headers.get(name)), "")
+    kind = next((name for name in links if response.headers.get(name)), None)
     return StepAccepted(
         at=at,
         step_id=step.id,
         status=response.status,
-        poll_url=response.headers.get(kind, "") if kind else "",
+        poll_url=None if kind is None else response.headers[kind],
         poll_kind=kind,
         request_id=response.request_id,
     )

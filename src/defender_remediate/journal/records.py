@@ -86,7 +86,7 @@ class StepIntended:
 
 @attrs.frozen(kw_only=True)
 class StepAccepted:
-    """Azure took the write. It must not be sent again.
+    """Azure took the write. It is not sent again unless the operation fails without any effect on the target.
 
     Attributes:
         status: The HTTP status of the answer.

@@ -1,9 +1,9 @@
 """What a list of records means: the state of a run and of each of its steps. Pure.
 
-A step goes ``NEW`` → ``INTENDED`` → ``ACCEPTED`` → ``ENDED`` and never back. It may end from any of them: a step that is
+A step goes ``NEW`` → ``INTENDED`` → ``ACCEPTED`` → ``ENDED``. It may end from any of them: a step that is
 skipped was never intended, a refused one never accepted. While it is ``INTENDED`` it may be intended again, which is the
-next attempt; once Azure has accepted it, it may not. One that has ended may be reviewed: it stays ended, with another
-result.
+next attempt. Once Azure has accepted it, it may be intended again only after the operation has failed without any effect
+on the target. One that has ended may be reviewed: it stays ended, with another result.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def _advanced(steps: Mapping[str, StepState], record: _StepRecord, *, source: st
 
 def _order_problem(state: StepState, record: _StepRecord) -> str | None:
     phase = state.phase.name
-    if isinstance(record, StepIntended) and state.phase > Phase.INTENDED:
+    if isinstance(record, StepIntended) and state.phase is Phase.ENDED:
         return f"the step is {phase}, so it must not be sent again"
     if isinstance(record, StepIntended) and record.attempt != state.attempts + 1:
         return f"the step has had {state.attempts} attempts, so this is not attempt {record.attempt}"
@@ -155,7 +155,7 @@ def _next(state: StepState, record: _StepRecord) -> StepState:
         return attrs.evolve(state, phase=Phase.ENDED, result=record.result)
     if isinstance(record, StepAccepted):
         return attrs.evolve(state, phase=Phase.ACCEPTED, accepted=record)
-    state = attrs.evolve(state, phase=Phase.INTENDED, attempts=record.attempt)
+    state = attrs.evolve(state, phase=Phase.INTENDED, attempts=record.attempt, accepted=None)
     if record.attempt > 1:
         # A rollback restores what was there before the first attempt.
         return state

@@ -7,11 +7,11 @@ from typing import Any
 
 import attrs
 import pytest
-from defender_remediate.execution.sequences import independent_sequences
 
 from defender_remediate import Condition, Guards, PatchExecutor, PlannedRequest, RemediationPlan, RemediationStep
 from defender_remediate.errors import GuardError, PlanError, PlanNotApprovedError
 from defender_remediate.execution.admission import check_approved, check_guards, check_place, check_tenants
+from defender_remediate.execution.sequences import independent_sequences
 
 ONE = "/subscriptions/11111111-1111-1111-1111-111111111111"
 TWO = "/subscriptions/22222222-2222-2222-2222-222222222222"
@@ -131,7 +131,11 @@ def test_subscriptions_take_turns_and_steps_of_one_resource_follow_one_another()
     """Each subscription has its own limit; two writes to one resource follow one another."""
     site = f"{TWO}/resourceGroups/rg/providers/Microsoft.Web/sites/app"
     steps = [step(1), step(2), step(3, site), step(4, f"{site.upper()}/config/web")]
-    assert [[one.id for one in sequence] for sequence in independent_sequences(steps)] == [["step1"], ["step3", "step4"], ["step2"]]
+    assert [[one.id for one in sequence] for sequence in independent_sequences(steps)] == [
+        ["step1"],
+        ["step3", "step4"],
+        ["step2"],
+    ]
 
 
 def test_all_steps_that_write_to_one_resource_follow_one_another() -> None:
@@ -145,7 +149,10 @@ def test_all_steps_that_write_to_one_resource_follow_one_another() -> None:
         step(4, f"{group}/A.B/c/alone"),
         attrs.evolve(step(5, first), target_id=nic),
     ]
-    assert [[one.id for one in sequence] for sequence in independent_sequences(steps)] == [["step1", "step2", "step3", "step5"], ["step4"]]
+    assert [[one.id for one in sequence] for sequence in independent_sequences(steps)] == [
+        ["step1", "step2", "step3", "step5"],
+        ["step4"],
+    ]
 
 
 def test_what_is_written_is_protected_as_well() -> None:

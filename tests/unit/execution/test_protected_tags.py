@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from defender_remediate.execution.protection import ProtectedTags
 
 from defender_remediate import Guards, RemediationStep
 from defender_remediate.arm.session import ArmResponse
+from defender_remediate.execution.protection import ProtectedTags
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 
 SUBSCRIPTION = "/subscriptions/11111111-2222-3333-4444-555555555555"

@@ -24,7 +24,11 @@ from defender_remediate.execution.retry import NextAction, reaction_to
         (errors.PolicyViolationError("m", status=403), NextAction.GIVE_UP, Outcome.BLOCKED),
         (errors.ForbiddenError("m", status=403), NextAction.GIVE_UP, Outcome.BLOCKED),
         (errors.ProviderNotRegisteredError("m", status=404), NextAction.GIVE_UP, Outcome.BLOCKED),
-        (errors.ConflictError("m", status=409, code="ReadOnlyDisabledSubscription"), NextAction.GIVE_UP, Outcome.BLOCKED),
+        (
+            errors.ConflictError("m", status=409, code="ReadOnlyDisabledSubscription"),
+            NextAction.GIVE_UP,
+            Outcome.BLOCKED,
+        ),
         (errors.ConflictError("m", status=409, code="Conflict"), NextAction.GIVE_UP, Outcome.FAILED),
         (errors.OperationFailedError("m", status=200, code="DeploymentFailed"), NextAction.GIVE_UP, Outcome.FAILED),
         (errors.UnauthorizedError("m", status=401), NextAction.RETRY, Outcome.FAILED),
@@ -33,7 +37,9 @@ from defender_remediate.execution.retry import NextAction, reaction_to
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )
-def test_each_error_has_one_meaning(error: errors.DefenderRemediateError, following: Next, outcome: Outcome) -> None:
+def test_each_error_has_one_meaning(
+    error: errors.DefenderRemediateError, following: NextAction, outcome: Outcome
+) -> None:
     """Only what is known not to have been processed is sent again without a look."""
     reaction = reaction_to(error)
     assert (reaction.action, reaction.outcome) == (following, outcome)

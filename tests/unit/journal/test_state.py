@@ -59,7 +59,7 @@ def test_the_first_image_counts(records):
         (["opened", "over", "over"], "line 3: a RunEnded after RunEnded"),
         (["opened", "accepted"], "line 2: StepAccepted of step step-1: the step is NEW"),
         (["opened", "intended", "accepted", "accepted"], "line 4: .* is ACCEPTED, so there is no request"),
-        (["opened", "intended", "accepted", "intended"], "line 4: .* is ACCEPTED, so it must not be sent again"),
+        (["opened", "intended", "accepted", "intended"], "line 4: .* has had 1 attempts, so this is not attempt 1"),
         (["opened", "ended", "ended"], "line 3: StepEnded of step step-1: the step had ended before"),
         (["opened", "ended", "accepted"], "line 3: .* is ENDED"),
         (["opened", "reviewed"], "line 2: StepReviewed of step step-1: the step is NEW, so there is no result"),
