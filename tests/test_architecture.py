@@ -24,6 +24,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "errors",
             "html_text",
             "json_values",
+            "notebook",
             "redaction",
             "serialization",
         }

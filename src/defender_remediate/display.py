@@ -7,6 +7,7 @@ reverse what is read, or add a line to what somebody approves.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _LONGEST = 100
 # Line and tab characters, which become a space where one line is wanted.
@@ -35,6 +36,17 @@ def quoted(value: object) -> str:
     except (RecursionError, ValueError):  # nested too deeply, or an integer of thousands of digits
         shown = f"a {type(value).__name__}"
     return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun in the singular or plural."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def noted(text: str, notes: Iterable[str | None]) -> str:
+    """The text with notes in brackets, separated by semicolons; a note that is absent or empty leaves no trace."""
+    kept = "; ".join(stripped for note in notes if (stripped := (note or "").strip().rstrip(".;")))
+    return f"{text} ({kept})" if kept else text
 
 
 def _escaped(found: re.Match[str]) -> str:

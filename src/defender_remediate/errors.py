@@ -46,6 +46,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from defender_remediate.display import multi_line
+
 __all__ = [
     "BusyError",
     "CatalogError",
@@ -100,7 +102,8 @@ class DefenderRemediateError(Exception):
         self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message} ({self.hint})" if self.hint else self.message
+        # Messages quote Azure and files.
+        return multi_line(f"{self.message} ({self.hint})" if self.hint else self.message)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions with keyword-only arguments do not unpickle by themselves.

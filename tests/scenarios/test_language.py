@@ -340,7 +340,7 @@ def test_a_recommendation_without_a_fix_says_what_can_be_done(judged: ArmSimulat
         judged.defender.add_assessment(key, JUMP)
     found = {each.key: each for each in client.list_recommendations()}
     assert found[advice.key].guidance is found[other].guidance is advice
-    assert str(found[other]) == "In a network [Low, 1 unhealthy, manual: create time only]"
+    assert str(found[other]) == f"In a network [Low, 1 unhealthy, manual: create time only] {other}"
     assert found[KEY].guidance is None
     assert all(each.guidance is None for each in found.values() if each.is_fixable)
 

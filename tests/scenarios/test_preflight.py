@@ -198,8 +198,8 @@ def test_a_place_without_the_feature_cannot_block_by_it(
     }
     text = str(plan)
     assert text.count("the deny assignment check could not be made: this endpoint does not support it") == 1
-    seen = next(line for line in text.splitlines() if line.strip().startswith("seen: "))
-    assert seen.count("GET ") == 2, "one for each subscription"
+    evidence = next(line for line in text.splitlines() if line.strip().startswith("evidence: "))
+    assert evidence.count("GET ") == 2, "one for each subscription"
 
 
 def test_a_waiver_is_in_the_plan_its_digest_and_the_journal(
@@ -327,5 +327,5 @@ def test_many_that_one_thing_stops_are_told_together(
     assert text.count("a lock (ReadOnly) forbids writes") == 1
     assert f"and {len(accounts) - 4} more" in text
     assert text.count("/locks/") == 4
-    assert all(f"    {account}" in text.splitlines() for account in accounts)
+    assert all(f"    {account} [{SECURE_TRANSFER}]" in text.splitlines() for account in accounts)
     assert len({finding.evidence for _, finding in plan.check_results}) == len(accounts)

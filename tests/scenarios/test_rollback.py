@@ -64,8 +64,8 @@ def test_everything_with_a_way_back_goes_back(sim: ArmSimulator, client: Remedia
         "what it created is removed only when you name it in remove=[...]",
         "its fix is irreversible",
     }
-    assert f"to undo run {report.run_id}" in str(undo)
-    assert f"- **Undoes run**: {report.run_id}" in to_markdown(undo)
+    assert f"Rollback plan for run {report.run_id}" in str(undo)
+    assert f"- **Rolls back run**: {report.run_id}" in to_markdown(undo)
     client.apply(undo, approve=undo.digest).raise_for_failures()
     now = {target: sim.resources.get(target) for target in before}
     for body in (*before.values(), *now.values()):
@@ -106,8 +106,8 @@ def test_part_of_a_step_goes_back_when_somebody_changed_the_rest(
     sim.resources.edit(shared, lambda body: body["properties"].update(allowBlobPublicAccess="theirs"))
     undo = client.plan_rollback(report.run_id)
     assert undo.steps[0].preserved == ("properties.allowBlobPublicAccess",)
-    assert "stays as it is" in str(undo)
-    assert "properties.allowBlobPublicAccess: stays as it is" in to_markdown(undo)
+    assert "preserved: it changed after the run" in str(undo)
+    assert "properties.allowBlobPublicAccess: preserved: it changed" in to_markdown(undo)
     client.apply(undo, approve=undo.digest).raise_for_failures()
     properties = sim.resources.get(shared)["properties"]
     assert properties["supportsHttpsTrafficOnly"] is False
@@ -278,5 +278,7 @@ def test_a_conditional_way_back_says_what_it_depends_on(
     plan = client.plan([SECURE_TRANSFER], resources=accounts[:1])
     report = client.apply(plan, approve=plan.digest)
     for told in (plan, client.plan_rollback(report.run_id)):
-        assert "way back: conditional (what it sets goes back, what came of it meanwhile may not)" in str(told)
-        assert "conditional (what it sets goes back" in to_markdown(told)
+        assert "rollback: conditional (changed settings are restored, their effects in the meantime may remain)" in str(
+            told
+        )
+        assert "conditional (changed settings are restored" in to_markdown(told)

@@ -9,6 +9,8 @@ from defender_remediate.hooks import log_progress, print_progress
 from defender_remediate.models.events import RunFinished, RunStarted, StepFinished, StepStarted
 from defender_remediate.models.result import StepError
 
+TITLE = "Secure transfer to storage accounts should be enabled"
+
 
 @pytest.fixture
 def tell(make_plan, make_step, make_result, make_report):
@@ -33,11 +35,11 @@ def test_every_event_is_one_line_of_the_log(tell, make_step, caplog):
         tell(log_progress())
     assert [(record.name, record.levelname, record.getMessage()) for record in caplog.records] == [
         ("defender_remediate", "INFO", "run run-1: 1 step, correlation id c-1"),
-        ("defender_remediate", "INFO", f"{target}: started"),
-        ("defender_remediate", "INFO", f"[1/2] {target}: applied (Defender for Cloud: pending)"),
-        ("defender_remediate", "WARNING", f"[2/2] {target}: failed (Conflict: line break)"),
-        ("defender_remediate", "WARNING", "run run-1: finished, 0 of 1 steps ended well"),
-        ("defender_remediate", "INFO", "run run-1: finished, 1 of 1 steps ended well"),
+        ("defender_remediate", "INFO", f"{target}: {TITLE}: started"),
+        ("defender_remediate", "INFO", f"[1/2] {target}: {TITLE}: applied (Defender for Cloud: pending)"),
+        ("defender_remediate", "WARNING", f"[2/2] {target}: {TITLE}: failed (Conflict: line break)"),
+        ("defender_remediate", "WARNING", "run run-1: finished, 0 of 1 step succeeded"),
+        ("defender_remediate", "INFO", "run run-1: finished, 1 of 1 step succeeded"),
     ]
 
 
@@ -54,8 +56,8 @@ def test_finished_steps_are_written_to_a_stream(tell, make_step):
     tell(print_progress(stream))
     target = make_step().target_id
     assert stream.getvalue().splitlines() == [
-        f"[1/2] {target}: applied (Defender for Cloud: pending)",
-        f"[2/2] {target}: failed (Conflict: line break)",
+        f"[1/2] {target}: {TITLE}: applied (Defender for Cloud: pending)",
+        f"[2/2] {target}: {TITLE}: failed (Conflict: line break)",
     ]
 
 

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from defender_remediate.display import one_line
+from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.diagnosis import Diagnosis
-from defender_remediate.models.plan import PropertyChange, SkippedResource
+from defender_remediate.models.plan import CreatedResource, PropertyChange, SkippedResource
 from defender_remediate.models.result import StepError
 from defender_remediate.reports import to_csv, to_html, to_markdown
 
@@ -18,11 +20,11 @@ same_fixtures = settings(suppress_health_check=[HealthCheck.function_scoped_fixt
 
 
 def test_a_plan_as_markdown(make_plan):
-    """Facts first, then each change with its way back, then what is left alone and why."""
+    """Facts first, then each change with its rollback, then what is skipped and why."""
     plan = make_plan()
     account = plan.steps[0].target_id
     assert to_markdown(plan).splitlines() == [
-        "# Remediation plan: 1 change, 1 left alone",
+        "# Remediation plan: 1 change, 1 skipped",
         "",
         f"- **Digest**: {plan.digest}",
         "- **Scope**: /subscriptions/11111111-2222-3333-4444-555555555555",
@@ -32,18 +34,18 @@ def test_a_plan_as_markdown(make_plan):
         "",
         "## Changes",
         "",
-        "| Resource | Recommendations | Request | Before and after | Impact | Way back |",
+        "| Target | Recommendations | Request | Before and after | Impact | Rollback |",
         "| --- | --- | --- | --- | --- | --- |",
         (
             f"| {account} | Secure transfer to storage accounts should be enabled | PATCH, api-version 2023-05-01 "
             "| properties.supportsHttpsTrafficOnly: false -&gt; true<br>"
             'properties.minimumTlsVersion: (absent) -&gt; "TLS1\\_2" '
-            "| connectivity: plain-HTTP clients are refused | exact |"
+            "| connectivity (plain-HTTP clients are refused) | exact |"
         ),
         "",
-        "## Left alone",
+        "## Skipped",
         "",
-        "| Resource | Why | Recommendations |",
+        "| Resource | Reason | Recommendations |",
         "| --- | --- | --- |",
         f"| {account}2 | already compliant | 1c5de8e1-f68d-6a17-e0d2-ec259c42768c |",
     ]
@@ -68,6 +70,34 @@ def test_a_report_as_markdown(make_report, make_result):
     ) in lines
     assert lines[-5:] == ["", "## Warnings", "", "| Warning |", "| --- |", "| hook 1 raised |"][-5:]
     assert any("ScopeLocked: locked (remove it)" in line and "1c5de8e1-" in line for line in lines)
+
+
+def test_created_resources_are_on_every_page(make_plan, make_step, make_report, make_result):
+    """What a plan would create and what a run created, in a table of its own."""
+    created = CreatedResource(resource_id="/a/setting", api_version="1")
+    for document in (
+        make_plan(steps=(make_step(creates=(created,)),)),
+        make_report(results=(make_result(created=(created,)),)),
+    ):
+        assert "## Created resources\n\n| Resource |\n| --- |\n| /a/setting |" in to_markdown(document)
+        assert "<h2>Created resources</h2>" in to_html(document)
+        assert '<td class="id">/a/setting</td>' in to_html(document)
+
+
+def test_failures_come_first(make_report, make_result):
+    """The reader of a page sees at once what needs attention."""
+    failed = make_result(step_id="step-2", resource_id="/failed", outcome="failed", health="unknown")
+    text = to_markdown(make_report(results=(make_result(), failed)))
+    assert text.index("/failed") < text.index("| applied |")
+
+
+@pytest.mark.parametrize("render", [to_markdown, to_html, to_csv])
+@pytest.mark.parametrize("wrong", [[], None, "x" * 5000])
+def test_what_is_neither_a_plan_nor_a_report_is_refused(render, wrong):
+    """A typed error that quotes at most 100 characters of what was passed."""
+    with pytest.raises(InvalidInputError) as caught:
+        render(wrong)
+    assert len(str(caught.value)) < 200
 
 
 def test_what_was_not_read_again_is_not_called_absent(make_report, make_result):
@@ -128,7 +158,7 @@ def test_no_text_breaks_out_of_the_page(make_plan, make_report, make_result, nam
             *("html", "head", "meta", "title", "style", "body", "h1", "h2", "dl", "dt", "dd", "br"),
             *("table", "thead", "tbody", "tr", "th", "td"),
         }
-        assert page.attributes <= {"lang", "charset", "http-equiv", "content", "scope"}
+        assert page.attributes <= {"lang", "charset", "http-equiv", "content", "scope", "class"}
 
 
 def test_a_page_stands_alone(make_plan, make_report):
@@ -153,6 +183,7 @@ def test_rows_for_a_spreadsheet(make_report, make_result):
         "run_id": "run-1",
         "correlation_id": "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
         "resource_id": make_result().resource_id,
+        "target_id": make_result().resource_id,
         "keys": "1c5de8e1-f68d-6a17-e0d2-ec259c42768c",
         "titles": "Secure transfer to storage accounts should be enabled",
         "outcome": "applied",
@@ -180,15 +211,15 @@ def test_no_cell_is_a_formula(make_report, make_result, name):
     why = Diagnosis(cause="stale", message=name)
     report = make_report(results=(make_result(resource_id=name, error=error, diagnosis=why), make_result()))
     rows = list(csv.reader(io.StringIO(to_csv(report))))
-    assert [len(row) for row in rows] == [17, 17, 17]
+    assert [len(row) for row in rows] == [18, 18, 18]
     assert not any(cell.lstrip()[:1] in ("=", "+", "-", "@") for row in rows for cell in row if cell.strip())
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\n", " ="])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\n=", " ="])
 def test_a_formula_is_marked_as_text(make_report, make_result, start):
     """The text itself is kept behind an apostrophe."""
     report = make_report(results=(make_result(resource_id=f"{start}HYPERLINK()"),))
-    assert next(csv.DictReader(io.StringIO(to_csv(report))))["resource_id"] == f"'{start}HYPERLINK()"
+    assert next(csv.DictReader(io.StringIO(to_csv(report))))["resource_id"] == f"'{one_line(start)}HYPERLINK()"
 
 
 def test_secrets_are_hidden_everywhere(make_plan, make_step, make_report, make_result):

@@ -131,5 +131,7 @@ def executors_by_kind(executors: Mapping[str, FixExecutor]) -> dict[str, FixExec
         )
     for name in executors:
         if name not in kinds:
-            raise InvalidInputError(f"{quoted(name)} is not a kind of fix", hint=f"use one of {', '.join(kinds)}")
+            raise InvalidInputError(
+                f"executors: {quoted(name)} is not a kind of fix", hint=f"use one of {', '.join(kinds)}"
+            )
     return dict(executors)

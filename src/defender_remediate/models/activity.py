@@ -10,8 +10,9 @@ import attrs
 
 from defender_remediate import wire
 from defender_remediate.casing import fold
+from defender_remediate.display import one_line
 from defender_remediate.enums import OpenEnum
-from defender_remediate.models.notebook import notebook
+from defender_remediate.notebook import notebook
 
 
 class ActivityStatus(OpenEnum):
@@ -98,7 +99,7 @@ class ActivityEvent:
 
     def __str__(self) -> str:
         when = self.timestamp.isoformat(timespec="seconds") if self.timestamp else "(no time)"
-        return f"{when} {self.status:<9} {self.operation} {self.resource_id}"
+        return one_line(f"{when} {self.status:<9} {self.operation} {self.resource_id}")
 
 
 def _moment(event: ActivityEvent) -> tuple[int, str]:

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 import attrs
 
+from defender_remediate.display import one_line
 from defender_remediate.enums import StrEnum
-from defender_remediate.models.notebook import notebook
+from defender_remediate.notebook import notebook
 from defender_remediate.redaction import redact_text
 
 
@@ -33,24 +34,33 @@ class CheckResult:
     Attributes:
         check: The name of the check, such as ``lock``.
         status: ``blocked`` and ``unchecked`` keep the step out of the plan; ``warning`` and ``waived`` do not.
-        message: What was found, without the resource's own name, so that it reads the same for all that share it.
-        evidence: Where it was seen: ids of locks and policies, tags, what a role allows, what an answer said.
-        advice: What to do about it; empty when there is nothing to add.
-        waived_because: The reason given for waiving it; empty unless ``status`` is ``waived``.
+        message: What was found, without the name of the resource, so that resources with the same result can share it.
+        evidence: What it is based on: ids of locks and policies, tags, actions of a role, Azure's message.
+        advice: What the caller can do; None when there is nothing to do.
+        waived_because: The reason given for waiving it; None unless ``status`` is ``waived``.
     """
 
     check: str
     status: CheckStatus = attrs.field(converter=CheckStatus)
     message: str = attrs.field(converter=redact_text)
     evidence: tuple[str, ...] = attrs.field(default=(), converter=_redacted)
-    advice: str = ""
-    waived_because: str = ""
+    advice: str | None = None
+    waived_because: str | None = None
 
     @property
     def is_blocking(self) -> bool:
         """Whether it keeps its step out of the plan."""
         return self.status in (CheckStatus.BLOCKED, CheckStatus.UNCHECKED)
 
+    def lines(self) -> list[str]:
+        """The result, its evidence and its advice, a line each."""
+        found = [str(self)]
+        if self.evidence:
+            found.append(one_line(f"  evidence: {'; '.join(self.evidence)}"))
+        if self.advice:
+            found.append(one_line(f"  -> {self.advice}"))
+        return found
+
     def __str__(self) -> str:
         reason = f" (waived: {self.waived_because})" if self.waived_because else ""
-        return f"{self.check.replace('_', ' ')} {self.status}: {self.message}{reason}"
+        return one_line(f"{self.check.replace('_', ' ')} {self.status}: {self.message}{reason}")

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.display import one_line
 from defender_remediate.enums import StrEnum
 from defender_remediate.json_values import canonical, freeze
 from defender_remediate.redaction import is_secret_name, redact_json
@@ -59,6 +60,9 @@ class Condition:
             yield from part.parts()
 
     def __str__(self) -> str:
+        return one_line(self._text())
+
+    def _text(self) -> str:
         if self.operator in (Operator.ALL, Operator.ANY):
             joint = " and " if self.operator is Operator.ALL else " or "
             return "(" + joint.join(map(str, self.of)) + ")"

@@ -9,7 +9,8 @@ import attrs
 
 from defender_remediate import wire
 from defender_remediate.casing import fold
-from defender_remediate.models.notebook import notebook
+from defender_remediate.display import one_line
+from defender_remediate.notebook import notebook
 
 
 @notebook
@@ -111,7 +112,7 @@ class SecurityControl:
         return cls.from_rest(row)
 
     def __str__(self) -> str:
-        return (
+        return one_line(
             f"{self.display_name}: {self.current_score:.2f} of {self.max_score:.2f} points, "
             f"+{self.potential_increase:.2f} possible ({self.unhealthy_count} unhealthy)"
         )

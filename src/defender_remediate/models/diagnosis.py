@@ -1,4 +1,4 @@
-"""How far a change was proven, and why a recommendation is not healthy although somebody acted on it."""
+"""How far a change was proven, and why a recommendation is still not healthy afterwards."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from datetime import datetime, timedelta, timezone
 
 import attrs
 
+from defender_remediate.display import one_line
 from defender_remediate.enums import StrEnum
-from defender_remediate.models.notebook import notebook
+from defender_remediate.notebook import notebook
 
 _ALMOST_A_MINUTE = timedelta(seconds=59, microseconds=999999)
 
@@ -15,8 +16,8 @@ _ALMOST_A_MINUTE = timedelta(seconds=59, microseconds=999999)
 class Verification(StrEnum):
     """How far a result is proven. Each stage includes those before it.
 
-    NOT_VERIFIED: nothing was read after the write, or there was none. READ_BACK: the target was read, and the fix's
-    condition does not hold. COMPLIANT: it holds. CONFIRMED: it holds, and Defender for Cloud says Healthy.
+    NOT_VERIFIED: nothing was written, or nothing was read afterwards. READ_BACK: the target was read, and the condition of
+    the fix does not hold. COMPLIANT: it holds. CONFIRMED: it holds, and Defender for Cloud reports Healthy.
     """
 
     NOT_VERIFIED = "not_verified"
@@ -28,10 +29,10 @@ class Verification(StrEnum):
 class Cause(StrEnum):
     """Why a recommendation is not healthy on a resource.
 
-    TOO_SOON, STALE and PREVIEW end by themselves. EXEMPT, OFF_BY_POLICY, NOT_APPLICABLE and NOT_ASSESSED: Defender does
-    not judge it. SLOT_OR_CHILD, ANOTHER_INITIATIVE and NOT_OUR_PROPERTY: Defender looked again, and something that the
-    fix does not write is wrong. DELETED and REVERTED: the resource is not as the run left it. NOT_FIXED and ROLLED_BACK:
-    the run left it unhealthy. UNREADABLE: Azure did not let us look.
+    TOO_SOON, STALE and PREVIEW resolve without action. EXEMPT, OFF_BY_POLICY, NOT_APPLICABLE and NOT_ASSESSED: Defender
+    does not assess it. SLOT_OR_CHILD, ANOTHER_INITIATIVE and NOT_OUR_PROPERTY: Defender assessed it again, and something
+    that the fix does not write is unhealthy. DELETED and REVERTED: the resource is not as the run left it. NOT_FIXED and
+    ROLLED_BACK: the run left it unhealthy. UNREADABLE: Azure refused to answer.
     """
 
     TOO_SOON = "not_enough_time"
@@ -63,27 +64,30 @@ class Diagnosis:
 
     Attributes:
         message: What is known, in a sentence that is the same for all resources with this cause.
-        evidence: What was read, such as Defender's own status and description. Nothing in it looks like a secret.
-        advice: What the caller can do.
-        recheck_at: When to verify again, in UTC; None when time alone changes nothing.
+        evidence: What was read, such as Defender's status and description; secrets are hidden.
+        advice: What the caller can do; None when there is nothing to do.
+        recheck_at: When to verify again, in UTC; None when waiting changes nothing.
     """
 
     cause: Cause = attrs.field(converter=Cause)
     message: str
     evidence: tuple[str, ...] = ()
-    advice: str = ""
+    advice: str | None = None
     recheck_at: datetime | None = None
 
     def __str__(self) -> str:
         """Two lines at most: the cause, and what to do."""
-        todo = [self.advice] if self.advice else []
+        advice = [self.advice] if self.advice else []
         if self.recheck_at is not None:
-            todo.append(f"look again at {moment(self.recheck_at)}")
-        return "\n-> ".join(filter(None, (f"{self.cause.label}: {self.message}", "; ".join(todo))))
+            advice.append(f"verify again after {moment(self.recheck_at)}")
+        lines = [f"{self.cause.label}: {self.message}"]
+        if advice:
+            lines.append(f"-> {'; '.join(advice)}")
+        return "\n".join(map(one_line, lines))
 
 
 def moment(when: datetime) -> str:
-    """A time for people, to the minute and never too early."""
+    """A time as text, rounded up to the minute."""
     return f"{(when + _ALMOST_A_MINUTE).astimezone(timezone.utc):%Y-%m-%d %H:%M} UTC"
 
 

@@ -1,4 +1,4 @@
-"""What a run tells its hooks while it goes on."""
+"""The events that a hook receives during a run."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Union
 
 import attrs
 
+from defender_remediate.display import counted, one_line
 from defender_remediate.models.plan import RemediationPlan, RemediationStep
 from defender_remediate.models.result import RemediationReport, RemediationResult
-from defender_remediate.models.text import counted
 
 
 @attrs.frozen(kw_only=True, str=False)
@@ -20,26 +20,27 @@ class RunStarted:
     plan: RemediationPlan = attrs.field(repr=False)
 
     def __str__(self) -> str:
-        return f"run {self.run_id}: {counted(len(self.plan.steps), 'step')}, correlation id {self.correlation_id}"
+        steps = counted(len(self.plan.steps), "step")
+        return one_line(f"run {self.run_id}: {steps}, correlation id {self.correlation_id}")
 
 
 @attrs.frozen(kw_only=True, str=False)
 class StepStarted:
-    """A step is about to be tried; its target has not been read again yet."""
+    """A step is about to start; its target has not been read again yet."""
 
     run_id: str
     step: RemediationStep
 
     def __str__(self) -> str:
-        return f"{self.step.target_id}: started"
+        return one_line(f"{self.step.target_id}: {'; '.join(self.step.titles)}: started")
 
 
 @attrs.frozen(kw_only=True, str=False)
 class StepFinished:
-    """A step has its result.
+    """A step has a result.
 
     Attributes:
-        done, total: How many of the run's steps have theirs.
+        done, total: How many steps of the run have a result, and how many there are.
     """
 
     run_id: str
@@ -49,19 +50,22 @@ class StepFinished:
     total: int
 
     def __str__(self) -> str:
-        return f"[{self.done}/{self.total}] {' '.join(str(self.result).split())}"
+        subject = f"{self.step.target_id}: {'; '.join(self.step.titles)}"
+        return one_line(f"[{self.done}/{self.total}] {subject}: {self.result.text}")
 
 
 @attrs.frozen(kw_only=True, str=False)
 class RunFinished:
-    """All steps have their results."""
+    """All steps have a result."""
 
     report: RemediationReport
 
     def __str__(self) -> str:
         planned = len(self.report.plan.steps)
-        ended = f"{planned - len(self.report.failures)} of {planned} steps ended well"
-        return f"run {self.report.run_id}: finished, {ended}"
+        failed = sum(bool(result.step_id) for result in self.report.failures)
+        return (
+            f"run {one_line(self.report.run_id)}: finished, {planned - failed} of {counted(planned, 'step')} succeeded"
+        )
 
 
 RemediationEvent = Union[RunStarted, StepStarted, StepFinished, RunFinished]

@@ -13,7 +13,7 @@ from defender_remediate.errors import InvalidResourceIdError
 from defender_remediate.json_values import FrozenMap, canonical, freeze
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.ids import ResourceId, is_guid
-from defender_remediate.models.notebook import notebook
+from defender_remediate.notebook import notebook
 from defender_remediate.redaction import redact_json
 
 _MEMBER = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)

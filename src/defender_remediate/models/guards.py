@@ -10,7 +10,7 @@ from defender_remediate.casing import fold
 from defender_remediate.enums import StrEnum
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.fix import Impact
-from defender_remediate.models.notebook import notebook
+from defender_remediate.notebook import notebook
 from defender_remediate.validation import several
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import attrs
 
 from defender_remediate.casing import fold
+from defender_remediate.display import one_line
 from defender_remediate.enums import StrEnum
-from defender_remediate.models.notebook import notebook
+from defender_remediate.notebook import notebook
 
 
 class GuidanceReason(StrEnum):
@@ -47,4 +48,4 @@ class Guidance:
     sources: tuple[str, ...] = attrs.field(default=(), repr=False)
 
     def __str__(self) -> str:
-        return f"{self.title}: no fix ({self.reason.label}). {self.action}"
+        return one_line(f"{self.title}: no fix ({self.reason.label}). {self.action}")

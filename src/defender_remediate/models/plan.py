@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 
 from defender_remediate import serialization
 from defender_remediate.casing import fold
+from defender_remediate.display import counted, noted, one_line
 from defender_remediate.enums import StrEnum
 from defender_remediate.errors import PlanAlteredError
-from defender_remediate.json_values import ABSENT, Absent, FrozenMap, freeze, sha256
-from defender_remediate.models import text as rendering
+from defender_remediate.json_values import ABSENT, Absent, FrozenMap, freeze, sha256, thaw
 from defender_remediate.models.check import CheckResult
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.dependencies import EVERYTHING, Dependencies
 from defender_remediate.models.fix import Impact, Reversibility
+from defender_remediate.models.ids import contains, id_key
+from defender_remediate.notebook import preformatted
+from defender_remediate.redaction import is_secret_name, redact_json
 from defender_remediate.validation import several
+
+PRESERVED = "preserved: it changed after the run, or its value is a secret"
+# Evidence of other resources that is shown beside that of the first.
+_FEW = 4
 
 
 class SkipReason(StrEnum):
@@ -57,11 +65,29 @@ class PropertyChange:
     before: Any = attrs.field(default=ABSENT, converter=freeze)
     after: Any = attrs.field(default=ABSENT, converter=freeze)
 
+    @property
+    def before_text(self) -> str:
+        """The value before as JSON text, secrets hidden; ``(absent)`` when there is none."""
+        return self._text(self.before)
+
+    @property
+    def after_text(self) -> str:
+        """The value after as JSON text, secrets hidden; ``(absent)`` when there is none."""
+        return self._text(self.after)
+
+    def _text(self, value: Any) -> str:
+        if value is ABSENT:
+            return str(value)
+        return one_line(json.dumps(thaw(self._redacted(value)), ensure_ascii=False))
+
+    def _redacted(self, value: Any) -> Any:
+        return redact_json(value, is_secret=is_secret_name(self.path))
+
     def __str__(self) -> str:
-        return f"{self.path}: {rendering.value(self.path, self.before)} -> {rendering.value(self.path, self.after)}"
+        return f"{one_line(self.path)}: {self.before_text} -> {self.after_text}"
 
     def __repr__(self) -> str:
-        before, after = (rendering.redact(self.path, found) for found in (self.before, self.after))
+        before, after = self._redacted(self.before), self._redacted(self.after)
         return f"PropertyChange(path={self.path!r}, before={before!r}, after={after!r})"
 
 
@@ -87,6 +113,9 @@ class PlannedRequest:
     if_match: str = ""
     send_whole: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return one_line(f"{self.method} {self.path}, api-version {self.api_version}")
 
 
 @attrs.frozen(kw_only=True)
@@ -155,11 +184,49 @@ class RemediationStep:
 
     @property
     def is_removal(self) -> bool:
-        """Whether this removes its target, with everything below it; only a plan that rolls back has such steps."""
+        """Whether this removes its target, with everything below it; only a rollback plan has such steps."""
         return self.request.method == "DELETE"
 
+    @property
+    def undo_condition(self) -> str | None:
+        """What a conditional rollback depends on; None for one that is exact or impossible."""
+        if self.reversibility is not Reversibility.CONDITIONAL:
+            return None
+        if self.undo_request is None:
+            return "created resources are removed on request, changed settings stay"
+        return "changed settings are restored, their effects in the meantime may remain"
+
+    def lines(self, *, with_checks: bool = True) -> list[str]:
+        """The target, the recommendations, the request, every change, the impact and the rollback, a line each.
+
+        Args:
+            with_checks: Whether the check results follow.
+        """
+        mark = "-" if self.is_removal else "~"
+        lines = [f"{mark} {self.target_id}", *(f"    {title}" for title in self.titles)]
+        if not contains(self.resource_id, self.target_id):
+            lines.append(f"    for {self.resource_id}")
+        # The target is named above; a request to anything else is shown whole.
+        request = str(self.request)
+        if id_key(self.request.path) == id_key(self.target_id):
+            is_resource = id_key(self.target_id) == id_key(self.resource_id)
+            short = self.resource_type if is_resource else self.target_id.removeprefix(f"{self.resource_id}/")
+            request = f"{self.request.method} {short}, api-version {self.request.api_version}"
+        lines.append(f"    {request}")
+        width = max((len(one_line(change.path)) for change in self.changes), default=0)
+        lines += [
+            f"      {one_line(change.path):<{width}}  {change.before_text} -> {change.after_text}"
+            for change in self.changes
+        ]
+        lines += [f"      {path}  {PRESERVED}" for path in self.preserved]
+        impact = noted(str(self.impact), [self.impact_reason])
+        lines.append(f"    impact: {impact}; rollback: {noted(str(self.reversibility), [self.undo_condition])}")
+        if with_checks:
+            lines += [f"    {line}" for result in self.check_results for line in result.lines()]
+        return [one_line(line) for line in lines]
+
     def __str__(self) -> str:
-        return rendering.step_text(self)
+        return "\n".join(self.lines())
 
 
 @attrs.frozen(kw_only=True, str=False)
@@ -177,7 +244,8 @@ class SkippedResource:
     check_results: tuple[CheckResult, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.resource_id}: {self.reason.label}" + (f" ({self.message})" if self.message else "")
+        keys = f" [{', '.join(self.keys)}]" if self.keys else ""
+        return one_line(f"{self.resource_id}{keys}: {noted(self.reason.label, [self.message])}")
 
 
 @attrs.frozen(kw_only=True, str=False)
@@ -284,10 +352,62 @@ class RemediationPlan:
         return plan
 
     def __str__(self) -> str:
-        return rendering.plan_text(self)
+        title = f"Rollback plan for run {self.rolls_back}" if self.rolls_back else "Plan"
+        lines = [one_line(f"{title}: {counted(len(self.steps), 'change')}, {len(self.skipped)} skipped")]
+        lines.append(f"digest: {self.digest}")
+        lines += [one_line(f"{'scope: ' if i == 0 else '       '} {text}") for i, text in enumerate(self.scope)]
+        for step in self.steps:
+            lines += ["", *step.lines(with_checks=False)]
+        warned = [_Told("", (result,), step) for step in self.steps for result in step.check_results]
+        if warned:
+            lines += ["", "Check results to read before you approve:", *_grouped(warned, mark="!")]
+        if self.skipped:
+            skipped = [
+                # The check results say more than the message.
+                _Told(noted(skip.reason.label, [] if skip.check_results else [skip.message]), skip.check_results, skip)
+                for skip in self.skipped
+            ]
+            lines += ["", "Skipped:", *_grouped(skipped, mark="-")]
+        if self.removable:
+            lines += [
+                "",
+                "Created by the run and kept; plan_rollback(run_id, remove=[...]) removes those that you name:",
+            ]
+            lines += [one_line(f"    {resource}") for resource in self.removable]
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        return rendering.html_pre(str(self))
+        return preformatted(str(self))
+
+
+class _Told(NamedTuple):
+    """What a plan says about one resource."""
+
+    text: str
+    results: tuple[CheckResult, ...]
+    item: RemediationStep | SkippedResource
+
+
+def _grouped(told: Iterable[_Told], *, mark: str) -> list[str]:
+    """What is said, each once, above all resources that it is said of. Check results may differ in their evidence."""
+    groups: dict[object, list[_Told]] = {}
+    for one in told:
+        same = tuple((each.check, each.status, each.message, each.advice, each.waived_because) for each in one.results)
+        groups.setdefault((one.text, same), []).append(one)
+    lines = []
+    for group in groups.values():
+        said = [one_line(group[0].text)] if group[0].text else []
+        for position, result in enumerate(group[0].results):
+            evidence = tuple(dict.fromkeys(text for one in group for text in one.results[position].evidence))
+            shown = max(len(result.evidence), _FEW)
+            if len(evidence) > shown:
+                evidence = (*evidence[:shown], f"and {len(evidence) - shown} more")
+            said += [f"  {line}" if group[0].text else line for line in attrs.evolve(result, evidence=evidence).lines()]
+        lines += [f"{mark} {said[0]}", *(f"  {line}" for line in said[1:])]
+        for one in group:
+            keys = f" [{', '.join(one.item.keys)}]" if isinstance(one.item, SkippedResource) and one.item.keys else ""
+            lines.append(one_line(f"    {one.item.resource_id}{keys}"))
+    return lines
 
 
 __all__ = [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import attrs
 
-from defender_remediate.models.notebook import notebook
+from defender_remediate.display import one_line
+from defender_remediate.notebook import notebook
 
 
 @notebook
@@ -23,4 +24,4 @@ class Priority:
     reasons: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return "; ".join(self.reasons)
+        return one_line("; ".join(self.reasons))

@@ -10,14 +10,15 @@ import attrs
 
 from defender_remediate import wire
 from defender_remediate.casing import fold
+from defender_remediate.display import one_line
 from defender_remediate.enums import OpenEnum
 from defender_remediate.html_text import plain_text
 from defender_remediate.json_values import FrozenMap, freeze
 from defender_remediate.models.fix import FixAction
 from defender_remediate.models.guidance import Guidance
 from defender_remediate.models.ids import resource_of_assessment
-from defender_remediate.models.notebook import notebook
 from defender_remediate.models.priority import Priority
+from defender_remediate.notebook import notebook
 
 
 class AssessmentStatus(OpenEnum):
@@ -90,6 +91,10 @@ class Assessment:
     changed: datetime | None = None
     portal_url: str | None = attrs.field(default=None, eq=False, repr=False)
     additional_data: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze, repr=False)
+
+    def __str__(self) -> str:
+        cause = f" ({self.cause})" if self.cause else ""
+        return one_line(f"{self.resource_id}: {self.display_name} [{self.key}]: {self.status}{cause}")
 
     @property
     def is_exempt(self) -> bool:
@@ -258,5 +263,10 @@ class Recommendation:
         return self.priority.points
 
     def __str__(self) -> str:
-        fix = self.fix.kind if self.fix else f"manual: {self.guidance.reason.label}" if self.guidance else "manual"
-        return f"{self.display_name} [{self.severity or 'no severity'}, {self.unhealthy_count} unhealthy, {fix}]"
+        fix = "manual"
+        if self.fix:
+            fix = str(self.fix.kind)
+        elif self.guidance:
+            fix = f"manual: {self.guidance.reason.label}"
+        severity = self.severity or "no severity"
+        return one_line(f"{self.display_name} [{severity}, {self.unhealthy_count} unhealthy, {fix}] {self.key}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import attrs
 
 from defender_remediate import serialization
+from defender_remediate.display import noted, one_line
 from defender_remediate.enums import StrEnum
 from defender_remediate.errors import RemediationFailedError
 from defender_remediate.json_values import ABSENT, freeze
-from defender_remediate.models import text as rendering
-from defender_remediate.models.diagnosis import Diagnosis, Verification
+from defender_remediate.models.diagnosis import Cause, Diagnosis, Verification
 from defender_remediate.models.plan import CreatedResource, RemediationPlan, RemediationStep
+from defender_remediate.notebook import preformatted
 from defender_remediate.redaction import redact_json
 
 
@@ -68,10 +70,18 @@ class StepError:
     status: int = 0
     hint: str = ""
 
+    @property
+    def text(self) -> str:
+        """The code and the message, without the hint."""
+        # The code is in most of Azure's messages already.
+        return one_line(self.message if self.code in self.message else f"{self.code}: {self.message}")
+
     def __str__(self) -> str:
-        # Azure's own code is in most messages already.
-        told = self.message if self.code in self.message else f"{self.code}: {self.message}"
-        return f"{told} ({self.hint})" if self.hint else told
+        return noted(self.text, [self.hint and one_line(self.hint)])
+
+
+def _redacted_repr(value: Any) -> str:
+    return repr(redact_json(value))
 
 
 @attrs.frozen(kw_only=True, str=False)
@@ -94,8 +104,8 @@ class RemediationResult:
     resource_id: str
     keys: tuple[str, ...]
     outcome: Outcome = attrs.field(converter=Outcome)
-    before: Any = attrs.field(default=None, converter=freeze, repr=rendering.by_path)
-    after: Any = attrs.field(default=None, converter=freeze, repr=rendering.by_path)
+    before: Any = attrs.field(default=None, converter=freeze, repr=_redacted_repr)
+    after: Any = attrs.field(default=None, converter=freeze, repr=_redacted_repr)
     error: StepError | None = None
     attempts: int = 0
     request_id: str = ""
@@ -115,8 +125,30 @@ class RemediationResult:
         was_read = self.compliant is not None or self.after is not None
         return Verification.READ_BACK if was_read else Verification.NOT_VERIFIED
 
+    def lines(self) -> list[str]:
+        """The outcome with its reason and Defender's assessment, then the hint and the diagnosis, a line each."""
+        lines = [self._text(hint=None)]
+        if self.error is not None and self.error.hint:
+            lines.append(one_line(f"  -> {self.error.hint}"))
+        # The outcome and the error say why something was not fixed.
+        if self.diagnosis is not None and self.diagnosis.cause is not Cause.NOT_FIXED:
+            lines += [f"  {line}" for line in str(self.diagnosis).split("\n")]
+        return lines
+
+    @property
+    def text(self) -> str:
+        """The outcome on one line, with its reason, what to do about it, and Defender's assessment."""
+        return self._text(hint=self.error.hint if self.error else None)
+
+    def _text(self, *, hint: str | None) -> str:
+        # The error of a step that a check blocked begins with the outcome.
+        reason = self.error.text.removeprefix(f"{self.outcome.label}: ") if self.error else None
+        health = None if self.health is Health.UNKNOWN else f"Defender for Cloud: {self.health}"
+        return one_line(noted(self.outcome.label, [reason, hint, health]))
+
     def __str__(self) -> str:
-        return rendering.result_text(self)
+        keys = f" [{', '.join(self.keys)}]" if self.keys else ""
+        return one_line(f"{self.resource_id}{keys}: {self.text}")
 
 
 @attrs.frozen(kw_only=True, str=False)
@@ -151,6 +183,12 @@ class RemediationReport:
         return sum(result.outcome is wanted for result in self.results)
 
     @property
+    def summary(self) -> str:
+        """How many results have which outcome, such as ``3 applied, 1 failed``."""
+        counts = Counter(result.outcome.label for result in self.results)
+        return ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items())) or "nothing to do"
+
+    @property
     def failures(self) -> tuple[RemediationResult, ...]:
         """The results of planned steps that did not end well, and of those that a check kept out of the plan.
 
@@ -174,7 +212,7 @@ class RemediationReport:
             first = failures[0]
             asked = len(self.plan.steps) + sum(not result.step_id for result in failures)
             raise RemediationFailedError(
-                f"{len(failures)} of {asked} steps did not end well; the first: {first}",
+                f"{len(failures)} of {asked} steps did not succeed; the first: {self.subject(first)}: {first.text}",
                 hint="see report.failures for each of them",
             )
 
@@ -192,10 +230,30 @@ class RemediationReport:
         return serialization.decode(cls, serialization.loads(text, "RemediationReport"))
 
     def __str__(self) -> str:
-        return rendering.report_text(self)
+        seconds = (self.finished - self.started).total_seconds()
+        lines = [f"Run {self.run_id}: {self.summary} ({seconds:.0f} s)", f"correlation id: {self.correlation_id}"]
+        failures = self.failures
+        succeeded = [result for result in self.results if result.outcome.succeeded]
+        skipped = [result for result in self.results if not result.outcome.succeeded and result not in failures]
+        for mark, results in (("!", failures), ("+", succeeded), ("-", skipped)):
+            groups: dict[tuple[str, ...], list[str]] = {}
+            for result in results:
+                groups.setdefault(tuple(result.lines()), []).append(self.subject(result))
+            for said, subjects in groups.items():
+                lines += [f"{mark} {said[0]}", *said[1:], *(f"    {subject}" for subject in subjects)]
+        lines += [f"created: {created.resource_id}" for result in self.results for created in result.created]
+        lines += [f"warning: {warning}" for warning in self.warnings]
+        return "\n".join(map(one_line, lines))
+
+    def subject(self, result: RemediationResult) -> str:
+        """The target and the recommendations of a result as text: several steps can be about one resource."""
+        step = self.step(result)
+        if step is None:
+            return f"{result.resource_id} [{', '.join(result.keys)}]"
+        return f"{step.target_id}: {'; '.join(step.titles)}"
 
     def _repr_html_(self) -> str:
-        return rendering.html_pre(str(self))
+        return preformatted(str(self))
 
 
 __all__ = ["ABSENT", "Health", "Outcome", "RemediationReport", "RemediationResult", "StepError"]

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import attrs
 
+from defender_remediate.display import counted
 from defender_remediate.errors import InvalidInputError
-from defender_remediate.models.notebook import notebook
 from defender_remediate.models.result import RemediationResult
-from defender_remediate.models.text import counted
+from defender_remediate.notebook import notebook
 
 
 @attrs.frozen(kw_only=True, str=False)

@@ -20,9 +20,9 @@ from defender_remediate.json_values import ABSENT, canonical, sha256
 from defender_remediate.models.fix import Reversibility
 from defender_remediate.models.plan import PlannedRequest, PropertyChange, RemediationStep, SkippedResource, SkipReason
 from defender_remediate.models.result import Outcome
-from defender_remediate.models.text import HIDDEN
 from defender_remediate.planning.builder import Prepared
 from defender_remediate.preflight.subject import Subject
+from defender_remediate.redaction import HIDDEN
 from defender_remediate.rollback.removal import covers, created_by, removals, to_remove
 from defender_remediate.threads import in_parallel
 

@@ -26,10 +26,13 @@ STALE = Diagnosis(
 @pytest.mark.parametrize(
     ("diagnosis", "text"),
     [
-        (STALE, "stale: Defender has not looked again\n-> wait; look again at 2026-11-23 12:00 UTC"),
+        (STALE, "stale: Defender has not looked again\n-> wait; verify again after 2026-11-23 12:00 UTC"),
         (Diagnosis(cause="exempt", message="m"), "exempt: m"),
         (Diagnosis(cause="exempt", message="m", advice="a"), "exempt: m\n-> a"),
-        (Diagnosis(cause="stale", message="m", recheck_at=NOON), "stale: m\n-> look again at 2026-11-23 12:00 UTC"),
+        (
+            Diagnosis(cause="stale", message="m", recheck_at=NOON),
+            "stale: m\n-> verify again after 2026-11-23 12:00 UTC",
+        ),
     ],
 )
 def test_a_diagnosis_prints_in_two_lines_at_most(diagnosis: Diagnosis, text: str) -> None:
@@ -89,18 +92,25 @@ def test_a_report_prints_its_diagnoses(make_report: Callable[..., Any], make_res
     report = make_report(
         results=(
             make_result(diagnosis=STALE),
-            make_result(diagnosis=STALE, resource_id="/b"),
-            make_result(diagnosis=not_fixed, resource_id="/c", outcome="skipped", health="unhealthy"),
+            make_result(step_id="step-8", keys=("k",), diagnosis=STALE, resource_id="/b"),
+            make_result(
+                step_id="step-9",
+                keys=("k",),
+                diagnosis=not_fixed,
+                resource_id="/c",
+                outcome="skipped",
+                health="unhealthy",
+            ),
         )
     )
     assert str(report).splitlines()[2:] == [
         "! skipped (Defender for Cloud: unhealthy)",
-        "    /c",
+        "    /c [k]",
         "+ applied (Defender for Cloud: pending)",
         "  stale: Defender has not looked again",
-        "  -> wait; look again at 2026-11-23 12:00 UTC",
-        f"    {report.results[0].resource_id}",
-        "    /b",
+        "  -> wait; verify again after 2026-11-23 12:00 UTC",
+        f"    {report.results[0].resource_id}: Secure transfer to storage accounts should be enabled",
+        "    /b [k]",
     ]
 
 

@@ -205,14 +205,14 @@ def test_a_recommendation_says_what_it_is():
     recommendation = Recommendation(
         key=KEY, display_name="Secure transfer", severity=Severity.HIGH, unhealthy_count=3, fix=FIX
     )
-    assert str(recommendation) == "Secure transfer [High, 3 unhealthy, patch]"
+    assert str(recommendation) == f"Secure transfer [High, 3 unhealthy, patch] {KEY}"
     assert recommendation.is_fixable
     manual = attrs.evolve(recommendation, fix=None, severity=None)
-    assert str(manual) == "Secure transfer [no severity, 3 unhealthy, manual]"
+    assert str(manual) == f"Secure transfer [no severity, 3 unhealthy, manual] {KEY}"
     assert not manual.is_fixable
     advice = Guidance(key=manual.key, title="Secure transfer", reason="create_time_only", action="Make a new one.")
     advised = attrs.evolve(manual, guidance=advice)
-    assert str(advised) == "Secure transfer [no severity, 3 unhealthy, manual: create time only]"
+    assert str(advised) == f"Secure transfer [no severity, 3 unhealthy, manual: create time only] {KEY}"
     assert not advised.is_fixable
 
 

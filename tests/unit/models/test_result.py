@@ -49,8 +49,8 @@ def test_failures_raise_when_asked(make_report, make_result):
     report = make_report(results=(make_result(outcome="blocked", error=ERROR, health="unknown"),))
     with pytest.raises(RemediationFailedError) as caught:
         report.raise_for_failures()
-    assert str(caught.value).startswith("1 of 1 steps did not end well; the first: /subscriptions/")
-    assert "ScopeLocked: the scope is locked (remove the lock)" in str(caught.value)
+    assert str(caught.value).startswith("1 of 1 steps did not succeed; the first: /subscriptions/")
+    assert "ScopeLocked: the scope is locked; remove the lock" in str(caught.value)
 
 
 def test_a_report_is_a_sequence_of_results(make_report, make_result):
@@ -75,9 +75,9 @@ def test_a_report_is_a_sequence_of_results(make_report, make_result):
     ],
 )
 def test_a_result_prints_on_one_line(make_result, changes, text):
-    """Resource, outcome, error, and Defender's own word."""
+    """Resource, outcome, error, and Defender's assessment."""
     result = make_result(**changes)
-    assert str(result) == f"{result.resource_id}: {text}"
+    assert str(result) == f"{result.resource_id} [{result.keys[0]}]: {text}"
 
 
 def test_what_is_not_known_is_unknown():

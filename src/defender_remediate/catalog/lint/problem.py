@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from defender_remediate.enums import StrEnum
-from defender_remediate.models.notebook import notebook
+from defender_remediate.notebook import notebook
 
 
 class ProblemSeverity(StrEnum):

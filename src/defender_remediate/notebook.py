@@ -1,4 +1,4 @@
-"""How a value looks in a notebook."""
+"""How a value looks in a notebook: its fields as a table, or its text as it is printed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import html
 from typing import Any, TypeVar
 
 import attrs
+
+from defender_remediate.display import multi_line, one_line
 
 _T = TypeVar("_T")
 
@@ -22,10 +24,16 @@ def notebook(cls: type[_T]) -> type[_T]:
         )
         return f"<table><caption>{html.escape(type(self).__name__)}</caption>{rows}</table>"
 
-    if "_repr_html_" not in cls.__dict__:
-        setattr(cls, "_repr_html_", _repr_html_)
+    setattr(cls, "_repr_html_", _repr_html_)
     return cls
 
 
+def preformatted(text: str) -> str:
+    """Printed text as HTML."""
+    return f"<pre>{html.escape(multi_line(text))}</pre>"
+
+
 def _cell(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else "" if value is None else str(value)
+    if value is None:
+        return ""
+    return one_line(", ".join(map(str, value)) if isinstance(value, tuple) else str(value))

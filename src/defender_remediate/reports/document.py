@@ -1,0 +1,172 @@
+"""What Markdown and HTML both show of a plan or a report: a title, facts and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Union
+
+import attrs
+
+from defender_remediate.display import counted, noted, one_line, quoted
+from defender_remediate.errors import InvalidInputError
+from defender_remediate.json_values import ABSENT
+from defender_remediate.models.check import CheckResult
+from defender_remediate.models.plan import PRESERVED, PropertyChange, RemediationPlan, RemediationStep
+from defender_remediate.models.result import Health, RemediationReport, RemediationResult
+
+Text = Union[str, Iterable[str]]
+
+
+def _lines(text: Text) -> tuple[str, ...]:
+    """The lines of a cell. Text from outside cannot add one."""
+    return tuple(one_line(line) for line in ((text,) if isinstance(text, str) else text) if line)
+
+
+@attrs.frozen(kw_only=True)
+class Table:
+    """Rows under a title; a cell holds lines of plain text, not escaped yet.
+
+    Attributes:
+        ids: The columns that hold ids, which may be broken anywhere.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[tuple[str, ...], ...], ...]
+    ids: frozenset[str] = frozenset({"Resource", "Resources", "Target"})
+
+
+@attrs.frozen(kw_only=True)
+class Document:
+    """A whole page; a table without rows is not in it."""
+
+    title: str
+    facts: tuple[tuple[str, tuple[str, ...]], ...]
+    tables: tuple[Table, ...]
+
+
+def document_of(value: RemediationPlan | RemediationReport) -> Document:
+    """The page of a plan or a report.
+
+    Raises:
+        InvalidInputError: It is neither.
+    """
+    if isinstance(value, RemediationPlan):
+        return _plan(value)
+    if isinstance(value, RemediationReport):
+        return _report(value)
+    raise InvalidInputError(f"expected a RemediationPlan or a RemediationReport, got {quoted(value)}")
+
+
+def iso(when: datetime | None) -> str:
+    """A time in ISO 8601 to the second; an empty string for None."""
+    return when.isoformat(timespec="seconds") if when else ""
+
+
+def _plan(plan: RemediationPlan) -> Document:
+    shared: dict[CheckResult, list[str]] = {}
+    for resource_id, result in plan.check_results:
+        shared.setdefault(result, []).append(resource_id)
+    return _document(
+        f"Remediation plan: {counted(len(plan.steps), 'change')}, {len(plan.skipped)} skipped",
+        [
+            ("Rolls back run", plan.rolls_back),
+            ("Digest", plan.digest),
+            ("Scope", plan.scope),
+            ("Endpoint", plan.endpoint),
+            ("Catalog", plan.catalog_version),
+            ("Planned", iso(plan.created_at)),
+        ],
+        _table(
+            "Changes",
+            ("Target", "Recommendations", "Request", "Before and after", "Impact", "Rollback"),
+            (
+                (
+                    step.target_id,
+                    step.titles,
+                    f"{step.request.method}, api-version {step.request.api_version}",
+                    (*map(str, step.changes), *(f"{path}: {PRESERVED}" for path in step.preserved)),
+                    noted(str(step.impact), [step.impact_reason]),
+                    noted(str(step.reversibility), [step.undo_condition]),
+                )
+                for step in plan.steps
+            ),
+        ),
+        _table("Created resources", ("Resource",), ((one.resource_id,) for step in plan.steps for one in step.creates)),
+        _table(
+            "Check results",
+            ("Result", "Evidence", "What to do", "Resources"),
+            (
+                (str(result), result.evidence, result.advice or "", dict.fromkeys(resource_ids))
+                for result, resource_ids in shared.items()
+            ),
+        ),
+        _table(
+            "Skipped",
+            ("Resource", "Reason", "Recommendations"),
+            ((skip.resource_id, noted(skip.reason.label, [skip.message]), skip.keys) for skip in plan.skipped),
+        ),
+    )
+
+
+def _report(report: RemediationReport) -> Document:
+    steps = {step.id: step for step in report.plan.steps}
+    failures = report.failures
+    return _document(
+        f"Remediation report {report.run_id}",
+        [
+            ("Results", report.summary),
+            ("Correlation id", report.correlation_id),
+            ("Plan", report.plan.digest),
+            ("Scope", report.plan.scope),
+            ("Started", iso(report.started)),
+            ("Finished", iso(report.finished)),
+        ],
+        _table(
+            "Results",
+            ("Target", "Recommendations", "Outcome", "Before and after", "Defender for Cloud", "Diagnosis", "Error"),
+            # What needs attention comes first.
+            (_result_row(result, steps) for result in sorted(report.results, key=lambda one: one not in failures)),
+        ),
+        _table(
+            "Created resources", ("Resource",), ((one.resource_id,) for each in report.results for one in each.created)
+        ),
+        _table("Warnings", ("Warning",), ((warning,) for warning in report.warnings)),
+    )
+
+
+def _result_row(result: RemediationResult, steps: Mapping[str, RemediationStep]) -> tuple[Text, ...]:
+    step = steps.get(result.step_id)
+    diagnosis = result.diagnosis
+    return (
+        step.target_id if step else result.resource_id,
+        step.titles if step else result.keys,
+        result.outcome.label,
+        _differences(result),
+        "" if result.health is Health.UNKNOWN else str(result.health),
+        (*str(diagnosis).split("\n"), *diagnosis.evidence) if diagnosis else (),
+        str(result.error or ""),
+    )
+
+
+def _differences(result: RemediationResult) -> Iterator[str]:
+    before: Any = result.before if isinstance(result.before, Mapping) else {}
+    was_read = isinstance(result.after, Mapping)
+    after: Any = result.after if was_read else {}
+    for path in dict.fromkeys([*before, *after]):
+        change = PropertyChange(path=path, before=before.get(path, ABSENT), after=after.get(path, ABSENT))
+        # The state of a target that was not read again is not known.
+        yield str(change) if was_read else f"{path}: {change.before_text} -> (not read)"
+
+
+def _document(title: str, facts: Iterable[tuple[str, Text]], *tables: Table) -> Document:
+    return Document(
+        title=one_line(title),
+        facts=tuple((name, _lines(text)) for name, text in facts if text),
+        tables=tuple(table for table in tables if table.rows),
+    )
+
+
+def _table(title: str, columns: tuple[str, ...], rows: Iterable[Iterable[Text]]) -> Table:
+    return Table(title=title, columns=columns, rows=tuple(tuple(_lines(cell) for cell in row) for row in rows))

@@ -1,0 +1,56 @@
+"""A plan or a report as an HTML page."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+
+from defender_remediate.models.plan import RemediationPlan
+from defender_remediate.models.result import RemediationReport
+from defender_remediate.reports.document import Table, document_of
+
+# Only ids may be broken inside a word: in any other column that would leave one letter per line.
+_STYLE = (
+    "body{font:14px/1.5 system-ui,sans-serif;margin:2rem;color:#1b1b1b;background:#fff}"
+    "table{border-collapse:collapse;margin:0 0 2rem}"
+    "th,td{border:1px solid #ccc;padding:.3rem .6rem;text-align:left;vertical-align:top}"
+    "td.id{overflow-wrap:anywhere;min-width:14rem}"
+    "th{background:#f3f3f3}dt{font-weight:600}dd{margin:0 0 .4rem;overflow-wrap:anywhere}"
+)
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+def to_html(document: RemediationPlan | RemediationReport) -> str:
+    """A plan or a report as one HTML page that loads nothing and runs nothing.
+
+    Raises:
+        InvalidInputError: It is neither a plan nor a report.
+    """
+    page = document_of(document)
+    title = html.escape(page.title)
+    facts = "".join(f"<dt>{html.escape(name)}</dt><dd>{_cell(text)}</dd>" for name, text in page.facts)
+    tables = "".join(map(_table, page.tables))
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f"<title>{title}</title><style>{_STYLE}</style></head>\n"
+        f"<body><h1>{title}</h1>\n<dl>{facts}</dl>\n{tables}</body></html>\n"
+    )
+
+
+def _table(table: Table) -> str:
+    head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in table.columns)
+    rows = ""
+    for row in table.rows:
+        cells = ""
+        for column, lines in zip(table.columns, row, strict=True):
+            kind = ' class="id"' if column in table.ids else ""
+            cells += f"<td{kind}>{_cell(lines)}</td>"
+        rows += f"<tr>{cells}</tr>\n"
+    return (
+        f"<h2>{html.escape(table.title)}</h2>\n<table><thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table>\n"
+    )
+
+
+def _cell(lines: Iterable[str]) -> str:
+    return "<br>".join(map(html.escape, lines))
