@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
@@ -15,8 +14,6 @@ from defender_remediate.discovery import Discovery
 from defender_remediate.errors import (
     InvalidInputError,
     InvalidResourceIdError,
-    MalformedResponseError,
-    NotFoundError,
 )
 from defender_remediate.execution.admission import (
     check_approved,
@@ -35,26 +32,20 @@ from defender_remediate.json_values import FrozenMap
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId, Scope
 from defender_remediate.models.plan import RemediationPlan, RemediationStep
-from defender_remediate.models.recommendation import (
-    Assessment,
-    AssessmentStatus,
-    Recommendation,
-    RecommendationMetadata,
-)
 from defender_remediate.models.result import RemediationReport
 from defender_remediate.models.waves import Waves
-from defender_remediate.planning.builder import Prepared, prepare
-from defender_remediate.planning.counts import Census
+from defender_remediate.planning.assessments import assessed_counts, read_assessments
+from defender_remediate.planning.builder import PlanDraft, draft_plan
+from defender_remediate.planning.scopes import check_groups_exist
 from defender_remediate.planning.selection import (
     Choice,
-    Wanted,
-    asked_for,
-    check_given,
+    SelectedRecommendation,
     check_parameters,
-    choose,
-    collect,
+    check_parameters_of_all,
     given_values,
+    recommendations_to_plan,
     resource_filter,
+    select,
 )
 from defender_remediate.planning.targets import TargetReader
 from defender_remediate.planning.waivers import parse_waivers
@@ -63,7 +54,6 @@ from defender_remediate.preflight.subscriptions import tenant_of
 from defender_remediate.rollback.removal import check_removals
 from defender_remediate.rollback.rollback import backward
 from defender_remediate.validation import maybe
-from defender_remediate.verification.defender_status import FEW_PAIRS
 from defender_remediate.verification.verifier import Verifier
 
 
@@ -93,7 +83,7 @@ class Workflow:
 
     def plan(
         self,
-        recommendations: Recommendation | str | Iterable[Recommendation | str] | None,
+        recommendations: Choice | Iterable[Choice] | None,
         resources: Iterable[str] | None,
         parameters: Mapping[str, object] | None,
         waive: Mapping[str, str] | None = None,
@@ -103,36 +93,23 @@ class Workflow:
         only = resource_filter(resources)
         given = given_values(parameters)
         if recommendations is None:
-            check_given(self.catalog, given)
-            choices = choose(self.discovery.list_recommendations(fixable=True), self.catalog)
+            check_parameters_of_all(self.catalog, given)
+            fixable = tuple(self.discovery.list_recommendations(fixable=True))
+            selected = recommendations_to_plan(fixable, self.catalog) if fixable else ()
         else:
-            choices = self._known(choose(recommendations, self.catalog))
-            check_parameters(choices, given)
-        named = named_resources(given)
-        census = None if self.guards.max_share is None else Census(choice.key for choice in choices)
-        wanted = collect(
-            choices,
-            self._assessments(choices, only, named) if census is None else self._counted(choices, only, named, census),
-            only=only,
-            covers=self.discovery.covers,
-            given=given,
-            guards=self.guards,
+            selected = self._with_fixes(recommendations_to_plan(recommendations, self.catalog))
+            check_parameters(selected, given)
+        counts_all = self.guards.max_share is not None
+        assessments = read_assessments(
+            self.discovery, selected, only=only, named=named_resources(given), reads_all=counts_all
         )
-        prepared, tenants = self._inspected(self._prepared(wanted), waivers.checks)
-        return RemediationPlan(
-            steps=prepared.steps,
-            skipped=prepared.skipped,
-            scope=tuple(scope.text for scope in self.scopes),
-            endpoint=self.session.endpoint.base_url,
-            tenants=tenants,
-            catalog_version=self.catalog.version,
-            created_at=self.session.clock.now(),
-            assessed=FrozenMap() if census is None else census.counts(),
+        selection = select(
+            selected, assessments, only=only, covers=self.discovery.covers, given=given, guards=self.guards
         )
-
-    def _prepared(self, wanted: Wanted) -> Prepared:
-        return prepare(
-            wanted,
+        if not selection.candidates and not selection.skipped:
+            check_groups_exist(self.session, self.scopes)
+        draft = draft_plan(
+            selection,
             executors=self.executors,
             reader=self.session,
             targets=TargetReader(
@@ -144,6 +121,27 @@ class Workflow:
             guards=self.guards,
             workers=self.workers,
         )
+        draft, tenants = self._inspected(draft, waivers.checks)
+        return RemediationPlan(
+            steps=draft.steps,
+            skipped=draft.skipped,
+            scope=tuple(scope.text for scope in self.scopes),
+            endpoint=self.session.endpoint.base_url,
+            tenants=tenants,
+            catalog_version=self.catalog.version,
+            created_at=self.session.clock.now(),
+            assessed=assessed_counts(assessments) if counts_all else FrozenMap(),
+        )
+
+    def _with_fixes(self, selected: tuple[SelectedRecommendation, ...]) -> tuple[SelectedRecommendation, ...]:
+        """Look up what the catalog does not know by its key: its fix may be known by its policy definition."""
+        found = []
+        for one in selected:
+            if not one.is_known:
+                policy = self.discovery.get_metadata(one.key).policy_definition_id
+                one = attrs.evolve(one, policy_definition_id=policy, fixes=self.catalog.all_for(one.key, policy))
+            found.append(one)
+        return tuple(found)
 
     def apply(
         self, plan: RemediationPlan, approve: str, *, waves: Waves | None, waive: Mapping[str, str]
@@ -212,16 +210,16 @@ class Workflow:
         state = self._idle(run_id)
         self._check_place(state.opened.plan)
         runner = self._runner(self.session)
-        prepared = backward(state, only=steps, remove=remove, runner=runner, workers=self.workers)
-        prepared, tenants = self._inspected(prepared, waivers.checks)
+        draft = backward(state, only=steps, remove=remove, runner=runner, workers=self.workers)
+        draft, tenants = self._inspected(draft, waivers.checks)
         return attrs.evolve(
             state.opened.plan,
-            steps=prepared.steps,
-            skipped=prepared.skipped,
+            steps=draft.steps,
+            skipped=draft.skipped,
             tenants=tenants,
             created_at=self.session.clock.now(),
             rolls_back=run_id,
-            removable=prepared.removable,
+            removable=draft.removable,
         )
 
     def _idle(self, run_id: str) -> RunState:
@@ -239,15 +237,13 @@ class Workflow:
         plan = self.plan_rollback(run_id, steps, (), waivers.checks)
         return self.apply(plan, plan.digest, waves=None, waive=waivers.guards)
 
-    def _inspected(self, prepared: Prepared, waive: Mapping[str, str]) -> tuple[Prepared, tuple[str, ...]]:
+    def _inspected(self, draft: PlanDraft, waive: Mapping[str, str]) -> tuple[PlanDraft, tuple[str, ...]]:
         """What is left after the checks, and its tenants: a subscription is read once for both."""
-        known = {subject.step.id: subject for subject in prepared.subjects}
-        subjects = [known.get(step.id) or Subject(step=step) for step in prepared.steps]
+        known = {subject.step.id: subject for subject in draft.subjects}
+        subjects = [known.get(step.id) or Subject(step=step) for step in draft.steps]
         reader = CheckReader(self.session, workers=self.workers)
         checked = run_checks(subjects, checks=self.checks, reader=reader, waivers=waive)
-        inspected = attrs.evolve(
-            prepared, steps=checked.steps, skipped=(*prepared.skipped, *checked.skipped), subjects=()
-        )
+        inspected = attrs.evolve(draft, steps=checked.steps, skipped=(*draft.skipped, *checked.skipped), subjects=())
         return inspected, self._tenants(inspected.steps, reader)
 
     @property
@@ -274,7 +270,7 @@ class Workflow:
 
     def fix(
         self,
-        recommendation: Recommendation | str,
+        recommendation: Choice,
         resources: Iterable[str],
         parameters: Mapping[str, object] | None,
         timeout: float,
@@ -298,61 +294,6 @@ class Workflow:
         tags = ProtectedTags(guards=self.guards, reader=session, versions=self._versions)
         return StepRunner(session=session, timeout=self.timeout, jitter=self.jitter, tags=tags)
 
-    def _known(self, choices: tuple[Choice, ...]) -> tuple[Choice, ...]:
-        """Look up what the catalog does not know by its key: its fix may be known by its policy definition.
-
-        Makes no request for the others.
-        """
-        known = []
-        for choice in choices:
-            if choice.fixes or choice.policy_definition_id:
-                known.append(choice)
-            else:
-                metadata = self.discovery.get_metadata(choice.key)
-                known.extend(choose([_as_recommendation(metadata)], self.catalog))
-        return tuple(known)
-
-    def _counted(
-        self, choices: tuple[Choice, ...], only: Mapping[str, str] | None, named: Collection[str], census: Census
-    ) -> Iterator[Assessment]:
-        """The same assessments as without counting, which needs to read more of them."""
-        keys = [choice.key for choice in choices]
-        found = census.passing(self.discovery.list_assessments(keys[0] if len(keys) == 1 else None)) if keys else ()
-        return (one for one in found if only is not None or asked_for(one, named))
-
-    def _assessments(
-        self, choices: tuple[Choice, ...], only: Mapping[str, str] | None, named: Collection[str]
-    ) -> Iterator[Assessment]:
-        keys = [choice.key for choice in choices]
-        if not keys:
-            return iter(())
-        if only is not None and len(only) * len(keys) <= FEW_PAIRS:
-            # A listing looks at the client's scope only, and so does this.
-            return self._one_by_one(filter(self.discovery.covers, only.values()), keys)
-        status = None if only is not None or named else AssessmentStatus.UNHEALTHY
-        found = self.discovery.list_assessments(keys[0] if len(keys) == 1 else None, status=status)
-        return (one for one in found if only is not None or asked_for(one, named))
-
-    def _one_by_one(self, resources: Iterable[str], keys: list[str]) -> Iterator[Assessment]:
-        missing = set()
-        for resource, key in itertools.product(resources, keys):
-            found = self._assessment(resource, key)
-            if found is None:
-                missing.add((fold(resource), fold(key)))
-            else:
-                yield found
-        if missing:
-            # An assessment made a moment ago is in the listing before it can be read by its id, and the other way round.
-            for assessment in self.discovery.list_assessments(keys[0] if len(keys) == 1 else None):
-                if (fold(assessment.resource_id), fold(assessment.key)) in missing:
-                    yield assessment
-
-    def _assessment(self, resource: str, key: str) -> Assessment | None:
-        try:
-            return self.discovery.get_assessment(resource, key)
-        except (NotFoundError, MalformedResponseError):
-            return None
-
     def _versions(self, subscription_id: str, resource_type: str) -> tuple[str, ...]:
         return offered_api_versions(self.session, subscription_id, resource_type)
 
@@ -367,11 +308,3 @@ class Workflow:
 def _check_timeout(timeout: float) -> None:
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout >= 0:
         raise InvalidInputError(f"timeout must be a number of seconds from 0 up, got {timeout!r}")
-
-
-def _as_recommendation(metadata: RecommendationMetadata) -> Recommendation:
-    return Recommendation(
-        key=metadata.key,
-        display_name=metadata.display_name,
-        policy_definition_id=metadata.policy_definition_id,
-    )

@@ -142,7 +142,7 @@ def test_when_no_variant_applies_it_says_so_once(plans: Plans) -> None:
         ("vm-contoso-jump", SkipReason.NOT_APPLICABLE),
         ("vm-contoso-build01", SkipReason.NOT_APPLICABLE),
     ]
-    assert 'a applies when kind equals "a"; b applies when kind equals "b"' in plan.skipped[0].message
+    assert 'variant a applies when kind equals "a"; variant b applies when kind equals "b"' in plan.skipped[0].message
 
 
 def test_a_variant_that_cannot_be_planned_holds_up_no_other(judged: ArmSimulator, plans: Plans) -> None:
@@ -322,7 +322,10 @@ def test_a_parameter_in_another_place(
     _, plan = plans(asking, parameters={"log": {JUMP: far, BUILD: near}})
     assert [step.resource_id for step in plan.steps] == [BUILD]
     assert told(plan) == [("vm-contoso-jump", SkipReason.PARAMETER_MISSING)]
-    assert "'log' is in westeurope, and has to be in germanywestcentral" in plan.skipped[0].message
+    assert (
+        "the parameter 'log' is in westeurope, and must be in germanywestcentral like the resource"
+        in plan.skipped[0].message
+    )
     judged.faults.fail("GET", "/workspaces/near", status=403, code="AuthorizationFailed", times=None)
     _, plan = plans(asking, parameters={"log": near})
     assert {reason for _, reason in told(plan)} == {SkipReason.NOT_READABLE}

@@ -10,6 +10,7 @@ import pytest
 
 from defender_remediate import Catalog, Condition, FixAction, Recommendation, RemediationClient, SkipReason
 from defender_remediate.errors import (
+    InvalidInputError,
     ParameterError,
     ProviderNotRegisteredError,
     RequestError,
@@ -313,6 +314,18 @@ def test_a_resource_outside_the_scope_is_left_alone(
 
 
 def test_a_plan_for_nothing_reads_nothing(sim: ArmSimulator, client: RemediationClient) -> None:
-    """No recommendation and no resource are not all of them."""
-    assert client.plan([]).steps == client.plan([SECURE_TRANSFER], resources=[]).steps == ()
+    """No recommendation and no resource are not all of them: most often an iterator was read before."""
+    used = iter(client.list_recommendations(fixable=True))
+    assert list(used)
+    sim.requests.clear()
+    for recommendations, options in (
+        ([], {}),
+        (used, {}),
+        ([SECURE_TRANSFER], {"resources": []}),
+        ([SECURE_TRANSFER], {"resources": iter(())}),
+    ):
+        with pytest.raises(InvalidInputError, match="there are no"):
+            client.plan(recommendations, **options)
+    with pytest.raises(InvalidInputError, match="there are no resource ids"):
+        client.fix(SECURE_TRANSFER, resources=[])
     assert sim.requests == []

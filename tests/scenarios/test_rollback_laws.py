@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from defender_remediate import Catalog, FixAction, FixKind, MemoryJournal, Outcome, RemediationClient, SkipReason
-from defender_remediate.fixes.candidates import Candidate, judge
+from defender_remediate.fixes.candidates import Candidate, combine
 from defender_remediate.fixes.diff import changes, settled
 from defender_remediate.fixes.paths import split
 from defender_remediate.fixes.placeholders import fill
@@ -96,8 +96,8 @@ def plain(fix: FixAction) -> FixAction:
 def fixed(fix: FixAction, before: Any) -> Any:
     """What the target becomes; None when there is nothing to do."""
     candidate = Candidate(fix=plain(fix), key=fix.key, resource_id=resource_id(fix), values=values_for(fix))
-    verdict = judge((candidate,), resource=before, before=before)
-    return thaw(verdict.after) if verdict.accepted else None
+    combined = combine((candidate,), resource=before, before=before)
+    return thaw(combined.after) if combined.accepted else None
 
 
 def leaves(body: Any, at: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

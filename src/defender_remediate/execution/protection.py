@@ -29,8 +29,8 @@ class ProtectedTags:
     versions: Versions
     _known: dict[tuple[str, str], str] = attrs.field(factory=dict, init=False)
 
-    def on_resource(self, step: RemediationStep) -> str:
-        """Why the step's resource must not be changed, if that is not its target; empty if it may.
+    def on_resource(self, step: RemediationStep) -> str | None:
+        """Why the step's resource must not be changed, if that is not its target, or None.
 
         Makes one request, and none without protected tags or if the target is the resource: see ``on_target``.
 
@@ -38,11 +38,11 @@ class ProtectedTags:
             DefenderRemediateError: The resource could not be read.
         """
         if not self.guards.protected_tags or id_key(step.target_id) == id_key(step.resource_id):
-            return ""
+            return None
         return protecting_tag(self.guards, read_at(self.reader, step.resource_id, self._api_version(step)))
 
-    def on_target(self, body: Any) -> str:
-        """Why a target must not be changed for one of its tags; empty if it may."""
+    def on_target(self, body: Any) -> str | None:
+        """Why a target must not be changed for one of its tags, or None."""
         return protecting_tag(self.guards, body)
 
     def _api_version(self, step: RemediationStep) -> str:

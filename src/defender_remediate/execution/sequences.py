@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import zip_longest
 
+from defender_remediate.fixes.candidates import resource_or_parent
 from defender_remediate.models.ids import ResourceId, contains
 from defender_remediate.models.plan import RemediationStep
 
@@ -52,4 +53,4 @@ def _written_root(step: RemediationStep) -> str:
     # What is below the resource may be a collection, whose path is not the id of a resource.
     if contains(step.resource_id, step.target_id):
         return _own_root(step)
-    return ResourceId.parse(step.target_id).root.key
+    return resource_or_parent(step.target_id).root.key

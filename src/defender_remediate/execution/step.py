@@ -88,12 +88,12 @@ class _BeforeRequest:
 
     Attributes:
         target: The target; read last, so that nothing comes between it and the request.
-        protected: Why the resource must not be changed by now; empty if it may.
+        protected: Why the resource must not be changed by now, or None.
         existing: The id of something that the step creates and that exists by now; empty if nothing does.
     """
 
     target: TargetState
-    protected: str
+    protected: str | None
     existing: str
 
 

@@ -1,9 +1,14 @@
-"""What several fixes do to one target, decided before anything is asked of Azure."""
+"""Which fixes go together on one target: the variant that applies, and what one request can do for several fixes.
+
+Everything here is decided from bodies that were read. A fix that was chosen for a resource is a ``Candidate``. The
+variants of one fix become one candidate (``resolve_variants``), and the candidates that share a request become one
+change (``combine``). What cannot be part of a step is a ``RejectedCandidate`` with the cause.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -12,21 +17,21 @@ from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidResourceIdError
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.merge import lay_over
+from defender_remediate.fixes.paths import look_up_all
 from defender_remediate.fixes.placeholders import fill, fill_condition, names_in
 from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.fix import FixAction, FixKind, Impact, ParameterType, Reversibility
-from defender_remediate.models.ids import ResourceId
-from defender_remediate.models.plan import SkipReason
+from defender_remediate.models.ids import ResourceId, id_key
+from defender_remediate.models.plan import SkippedResource, SkipReason
 
-_ODD = re.compile(r"[?#%\\]|(?:^|/)\.{1,2}(?:/|$)")
-_NO_NAME = re.compile(rf"/|{_ODD.pattern}")
+_CHANGES_THE_PATH = re.compile(r"[?#%\\]|(?:^|/)\.{1,2}(?:/|$)")
 _IMPACTS = tuple(Impact)
 _REVERSIBILITIES = tuple(Reversibility)
 
 
 @attrs.frozen(kw_only=True)
-class Obstacle:
-    """Why a resource is left out."""
+class SkipCause:
+    """Why a fix is not planned for a resource."""
 
     reason: SkipReason
     message: str = ""
@@ -34,24 +39,24 @@ class Obstacle:
 
 @attrs.frozen(kw_only=True)
 class Candidate:
-    """A fix wanted for a resource.
+    """A fix that was chosen for a resource.
 
     Attributes:
-        values: What its placeholders stand for, by name.
-        linked_id: What the resource links to, when the fix is for that.
-        obstacle: Why it will be left out if it turns out to be the variant that applies; None when nothing is known.
+        values: What the placeholders of the fix stand for, by name.
+        linked_id: What the resource links to, for a fix of the linked resource.
+        skip_cause: Why the resource is skipped if this turns out to be the variant that applies.
     """
 
     fix: FixAction
     key: str
     resource_id: str
     values: Mapping[str, Any] = attrs.field(repr=False)
-    linked_id: str = ""
-    obstacle: Obstacle | None = None
+    linked_id: str | None = None
+    skip_cause: SkipCause | None = None
 
     @property
     def target_id(self) -> str:
-        """The id of what the fix reads and writes."""
+        """The id of what the fix reads and writes; for a collection the path of the collection."""
         target = str(fill(self.fix.target, self.values)).rstrip("/")
         start = self.linked_id or self.resource_id
         if target.startswith("/"):
@@ -60,7 +65,7 @@ class Candidate:
 
     @property
     def is_on_resource(self) -> bool:
-        """Whether what it reads and writes is the resource that was assessed."""
+        """Whether it reads and writes the resource that was assessed."""
         return not self.fix.target and not self.fix.linked
 
     @property
@@ -69,33 +74,51 @@ class Candidate:
         return fill_condition(self.fix.compliant_when, self.values)
 
     @property
-    def lane(self) -> tuple[str, str, str, str]:
-        """Candidates with equal lanes can become one request: a PUT carries what a PATCH would have."""
+    def request_key(self) -> tuple[str, ...]:
+        """Equal for candidates that can become one request; a PUT carries what a PATCH would have carried."""
         how = "deploy" if self.fix.kind is FixKind.TEMPLATE else "write"
-        return fold(self.target_id), how, self.fix.api_version, fold(self.resource_id)
+        return id_key(self.target_id), how, self.fix.api_version, id_key(self.resource_id)
+
+    def rejected(self, reason: SkipReason, message: str = "") -> RejectedCandidate:
+        """This candidate, with the cause for which it is not planned."""
+        return RejectedCandidate(candidate=self, cause=SkipCause(reason=reason, message=message))
 
 
 @attrs.frozen(kw_only=True)
-class Refusal:
-    """A candidate that will not become part of a step, and why."""
+class RejectedCandidate:
+    """A candidate that does not become part of a step, and why."""
 
     candidate: Candidate
-    reason: SkipReason
-    message: str = ""
+    cause: SkipCause
+
+    @property
+    def skipped(self) -> SkippedResource:
+        """The entry in the plan."""
+        return SkippedResource(
+            resource_id=self.candidate.resource_id,
+            keys=(self.candidate.key,),
+            reason=self.cause.reason,
+            message=self.cause.message,
+        )
 
 
 @attrs.frozen(kw_only=True)
-class Verdict:
-    """What is left to do on one target.
+class CombinedFix:
+    """What several fixes do to one target with one request.
 
     Attributes:
-        accepted: The candidates that one request will close together; empty when there is nothing to do.
+        accepted: The candidates whose recommendations the request closes; empty when there is nothing to do.
         after: The body that the request has to bring about; None for a template.
     """
 
     accepted: tuple[Candidate, ...]
-    refused: tuple[Refusal, ...]
+    rejected: tuple[RejectedCandidate, ...]
     after: Any = attrs.field(default=None, repr=False)
+
+    @property
+    def fixes(self) -> tuple[FixAction, ...]:
+        """The fixes that the request carries."""
+        return tuple(candidate.fix for candidate in self.accepted)
 
     @property
     def compliant_when(self) -> Condition:
@@ -105,23 +128,23 @@ class Verdict:
 
     @property
     def kind(self) -> FixKind:
-        """How they are written together: a PUT as soon as one of them cannot be a PATCH."""
-        kinds = {candidate.fix.kind for candidate in self.accepted}
+        """How they are written: by PUT as soon as one of them cannot be a PATCH."""
+        kinds = {fix.kind for fix in self.fixes}
         return FixKind.PUT if FixKind.PUT in kinds else next(iter(kinds))
 
     @property
     def impact(self) -> Impact:
-        """The worst of them."""
-        return max((candidate.fix.impact for candidate in self.accepted), key=_IMPACTS.index)
+        """The worst impact of them."""
+        return max((fix.impact for fix in self.fixes), key=_IMPACTS.index)
 
     @property
     def reversibility(self) -> Reversibility:
-        """The worst of them."""
-        return max((candidate.fix.reversibility for candidate in self.accepted), key=_REVERSIBILITIES.index)
+        """The worst reversibility of them."""
+        return max((fix.reversibility for fix in self.fixes), key=_REVERSIBILITIES.index)
 
 
 def needs_resource(fix: FixAction) -> bool:
-    """Whether the resource itself has to be read besides the target, or in its place."""
+    """Whether the resource has to be read besides the target, or in its place."""
     if not fix.target or fix.linked or fix.applies_when is not None:
         return True
     if any(parameter.same_location for parameter in fix.parameters):
@@ -130,92 +153,145 @@ def needs_resource(fix: FixAction) -> bool:
     return "resource.location" in names_in([fix.body, fix.template_parameters, fix.target, compared])
 
 
-def has_own_version(fix: FixAction) -> bool:
-    """Whether the fix's api-version is that of the resource's own provider, so that it reads the resource as well."""
-    target = fold(fix.target)
-    if fix.is_elsewhere or target.startswith("providers/"):
+def reads_resource_with_own_version(fix: FixAction) -> bool:
+    """Whether the api-version of the fix is one of the resource's own provider, so that it reads the resource too."""
+    if fix.is_elsewhere or fold(fix.target).startswith("providers/"):
         return False
     return fold(fix.resource_type) != "microsoft.resources/subscriptions"
 
 
-def misplaced(candidate: Candidate) -> str:
-    """Why the target of a fix is none; empty when it is one, or is the resource itself.
+def invalid_target(candidate: Candidate) -> str | None:
+    """Why the target of a candidate may not be written to, or None.
 
-    A fix never leaves the subscription of the resource that was assessed, nor the path that its author wrote down.
+    A fix never leaves the subscription of the resource that was assessed, nor the path that its author wrote.
     """
-    for parameter in candidate.fix.parameters:
-        value = candidate.values.get(parameter.name)
-        is_id = parameter.type is ParameterType.RESOURCE_ID
-        if parameter.name in names_in(candidate.fix.target) and (_ODD if is_id else _NO_NAME).search(str(value)):
-            return f"{parameter.name!r} is part of the target, and {value!r} would make another path of it"
-    if not candidate.fix.is_elsewhere:
-        return ""
+    fix = candidate.fix
+    for parameter in fix.parameters:
+        value = str(candidate.values.get(parameter.name))
+        adds_segment = parameter.type is not ParameterType.RESOURCE_ID and "/" in value
+        if parameter.name in names_in(fix.target) and (adds_segment or _CHANGES_THE_PATH.search(value)):
+            return f"the parameter {parameter.name!r} is part of the target's path, and {value!r} changes the path"
+    if not fix.is_elsewhere:
+        return None
+    own = ResourceId.parse(candidate.resource_id)
     try:
-        target = ResourceId.parse(candidate.target_id)
+        target = resource_or_parent(candidate.target_id)
     except InvalidResourceIdError as error:
         return error.message
-    own = ResourceId.parse(candidate.resource_id).subscription_id or ""
-    if fold(target.subscription_id or "") != fold(own):
-        return f"{target} is in another subscription than the resource, and no fix goes there"
-    return ""
-
-
-def judge(candidates: tuple[Candidate, ...], *, resource: Any, before: Any) -> Verdict:
-    """Decide what one request to one target will do. All candidates share a lane.
-
-    A fix that does not apply, has nothing to do, would undo an earlier one, or would not meet its own condition is
-    refused; the others are laid over the body one after the other.
-    """
-    refused: list[Refusal] = []
-    accepted: list[Candidate] = []
-    after = before
-    for candidate in candidates:
-        fix = candidate.fix
-        if fix.applies_when is not None and not holds(fix.applies_when, resource):
-            refused.append(
-                Refusal(
-                    candidate=candidate, reason=SkipReason.NOT_APPLICABLE, message=f"applies when {fix.applies_when}"
-                )
-            )
-        elif holds(candidate.compliant_when, before):
-            refused.append(Refusal(candidate=candidate, reason=SkipReason.ALREADY_COMPLIANT))
-        elif obstacle := next((each for each in fix.not_applicable if holds(each.when, before)), None):
-            refused.append(Refusal(candidate=candidate, reason=SkipReason.NOT_APPLICABLE, message=obstacle.reason))
-        elif fix.kind is FixKind.TEMPLATE and accepted:
-            message = "another template of this plan deploys to it; plan again afterwards"
-            refused.append(Refusal(candidate=candidate, reason=SkipReason.CONFLICTS, message=message))
-        elif fix.kind is FixKind.TEMPLATE:
-            accepted.append(candidate)
-        else:
-            trial = _laid(candidate, after)
-            problem = _problem(candidate, accepted, trial)
-            if problem is None:
-                accepted.append(candidate)
-                after = trial
-            else:
-                refused.append(problem)
-    return Verdict(accepted=tuple(accepted), refused=tuple(refused), after=after)
-
-
-def _laid(candidate: Candidate, body: Any) -> Any:
-    fix = candidate.fix
-    desired = fill(fix.body or {}, candidate.values)
-    return lay_over(
-        body, desired, lists=fix.array_strategies, compliant_when=candidate.compliant_when, remove=fix.remove
-    )
-
-
-def _problem(candidate: Candidate, accepted: list[Candidate], trial: Any) -> Refusal | None:
-    if not holds(candidate.compliant_when, trial):
-        message = f"its change would not bring about {candidate.compliant_when}"
-        return Refusal(candidate=candidate, reason=SkipReason.PREVIEW_FAILED, message=message)
-    for earlier in accepted:
-        if not holds(earlier.compliant_when, trial):
-            message = f"it would undo {earlier.fix.title!r}"
-            return Refusal(candidate=candidate, reason=SkipReason.CONFLICTS, message=message)
+    if target.subscription != own.subscription:
+        return f"{target} is in another subscription than the resource, and no fix writes to another subscription"
     return None
 
 
-def lock_name(resource_id: str) -> str:
-    """What writes to one resource and to all its children have in common: they never run at the same time."""
-    return fold(ResourceId.parse(resource_id).root.text)
+def resource_or_parent(path: str) -> ResourceId:
+    """The id of a target; for a collection, such as the backup items of a vault, the id of what the collection is in.
+
+    Raises:
+        InvalidResourceIdError: It is neither.
+    """
+    try:
+        return ResourceId.parse(path)
+    except InvalidResourceIdError:
+        return ResourceId.parse(path.rpartition("/")[0])
+
+
+def resolve_variants(variants: Sequence[Candidate], resource: Any) -> tuple[Candidate | RejectedCandidate, ...]:
+    """What the variants of one fix come to on one resource.
+
+    Args:
+        variants: All of them, in the order of the catalog; one when the fix has no variants.
+        resource: The body of the resource.
+
+    Returns:
+        The first variant that applies; for a linked fix one candidate for each resource that is linked to. If there is
+        none, the cause.
+    """
+    chosen = next((variant for variant in variants if _applies(variant.fix, resource)), None)
+    if chosen is None:
+        return (variants[0].rejected(SkipReason.NOT_APPLICABLE, _required_of_resource(variants)),)
+    if chosen.skip_cause is not None:
+        return (RejectedCandidate(candidate=chosen, cause=chosen.skip_cause),)
+    if not chosen.fix.linked:
+        return (chosen,)
+    linked = {fold(str(found)): found for found in look_up_all(resource, chosen.fix.linked) if found is not None}
+    if not linked:
+        return (chosen.rejected(SkipReason.NOT_APPLICABLE, f"it has nothing at {chosen.fix.linked}"),)
+    return tuple(_linked_candidate(chosen, found) for found in linked.values())
+
+
+def _applies(fix: FixAction, resource: Any) -> bool:
+    return fix.applies_when is None or holds(fix.applies_when, resource)
+
+
+def _required_of_resource(variants: Sequence[Candidate]) -> str:
+    if len(variants) == 1:
+        return f"the fix applies when {variants[0].fix.applies_when}"
+    cases = [f"variant {one.fix.variant} applies when {one.fix.applies_when}" for one in variants]
+    return f"no variant of the fix applies: {'; '.join(cases)}"
+
+
+def _linked_candidate(candidate: Candidate, found: Any) -> Candidate | RejectedCandidate:
+    try:
+        linked = ResourceId.parse(found)
+    except InvalidResourceIdError as error:
+        return candidate.rejected(SkipReason.NOT_APPLICABLE, error.message)
+    if not linked.is_type(candidate.fix.linked_type):
+        message = f"{linked} is a {linked.type}, and the fix is for a {candidate.fix.linked_type}"
+        return candidate.rejected(SkipReason.NOT_APPLICABLE, message)
+    return attrs.evolve(candidate, linked_id=linked.text)
+
+
+def combine(candidates: Iterable[Candidate], *, resource: Any, before: Any) -> CombinedFix:
+    """Decide what one request does to one target. All candidates have the same ``request_key``.
+
+    A fix is rejected that does not apply, has nothing to do, would undo an earlier one, or would not meet its own
+    condition. The others are merged into the body one after the other.
+    """
+    accepted: list[Candidate] = []
+    rejected: list[RejectedCandidate] = []
+    after = before
+    for candidate in candidates:
+        merged = after if candidate.fix.kind is FixKind.TEMPLATE else _merged(candidate, after)
+        cause = _reason_to_skip(candidate, resource, before) or _conflict(candidate, accepted, merged)
+        if cause is None:
+            accepted.append(candidate)
+            after = merged
+        else:
+            rejected.append(RejectedCandidate(candidate=candidate, cause=cause))
+    return CombinedFix(accepted=tuple(accepted), rejected=tuple(rejected), after=after)
+
+
+def _merged(candidate: Candidate, body: Any) -> Any:
+    fix = candidate.fix
+    return lay_over(
+        body,
+        fill(fix.body or {}, candidate.values),
+        lists=fix.array_strategies,
+        compliant_when=candidate.compliant_when,
+        remove=fix.remove,
+    )
+
+
+def _reason_to_skip(candidate: Candidate, resource: Any, before: Any) -> SkipCause | None:
+    """Why the fix is not made by itself, whatever the other fixes are."""
+    fix = candidate.fix
+    if not _applies(fix, resource):
+        return SkipCause(reason=SkipReason.NOT_APPLICABLE, message=_required_of_resource([candidate]))
+    if holds(candidate.compliant_when, before):
+        return SkipCause(reason=SkipReason.ALREADY_COMPLIANT)
+    obstacle = next((each for each in fix.not_applicable if holds(each.when, before)), None)
+    return None if obstacle is None else SkipCause(reason=SkipReason.NOT_APPLICABLE, message=obstacle.reason)
+
+
+def _conflict(candidate: Candidate, accepted: Sequence[Candidate], merged: Any) -> SkipCause | None:
+    """Why the fix does not become part of the request, after the fixes that are part of it already."""
+    if candidate.fix.kind is FixKind.TEMPLATE:
+        message = "another template of this plan deploys to it; plan again after applying"
+        return SkipCause(reason=SkipReason.CONFLICTS, message=message) if accepted else None
+    if not holds(candidate.compliant_when, merged):
+        message = f"its change would not bring about {candidate.compliant_when}"
+        return SkipCause(reason=SkipReason.PREVIEW_FAILED, message=message)
+    undone = next((earlier for earlier in accepted if not holds(earlier.compliant_when, merged)), None)
+    if undone is None:
+        return None
+    return SkipCause(reason=SkipReason.CONFLICTS, message=f"it would undo {undone.fix.title!r}")

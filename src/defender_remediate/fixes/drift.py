@@ -53,7 +53,7 @@ def depends_on(
     if any(fold(str(pattern(path)[-1])) in _NETWORK_SETTINGS for path in paths):
         paths.update(_READ_BY_NETWORK_CHECK)
     for condition in conditions:
-        paths.update(_read_by(condition))
+        paths.update(members_read(condition))
     never = {path for path in (*ignored, *_IDENTITY_IDS) if is_whole or any(_is_below(path, outer) for outer in paths)}
     return Dependencies(
         members=tuple(sorted(paths, key=fold)), is_whole=is_whole, ignored=tuple(sorted(never, key=fold))
@@ -87,9 +87,9 @@ def _is_below(path: str, outer: str) -> bool:
     return fold(path).startswith((f"{fold(outer)}.", f"{fold(outer)}["))
 
 
-def _read_by(condition: Condition) -> set[str]:
+def members_read(condition: Condition) -> set[str]:
     """The paths that a condition reads. A place in an array is the whole array: elements shift when one is removed."""
-    inner: set[str] = set().union(*(_read_by(part) for part in condition.of))
+    inner: set[str] = set().union(*(members_read(part) for part in condition.of))
     if condition.operator in (Operator.SOME, Operator.EVERY):
         return {f"{condition.path}{EACH}{path if path.startswith('[') else f'.{path}'}" for path in inner}
     parts = pattern(condition.path)

@@ -12,8 +12,8 @@ import attrs
 
 from defender_remediate import wire
 from defender_remediate.casing import fold
+from defender_remediate.fixes.candidates import resource_or_parent
 from defender_remediate.models.guards import Guards
-from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.plan import RemediationPlan
 
 
@@ -26,41 +26,33 @@ class Violation:
     hint: str = ""
 
 
-def protection(guards: Guards, resource_id: str, resource: Any) -> str:
-    """Why a resource must not be planned; empty when it may.
+def protection(guards: Guards, resource_id: str, resource: Any) -> str | None:
+    """Why the guards protect a resource from any change, or None.
 
     Args:
         guards: The guards.
         resource_id: The resource.
         resource: Its body, for the tags; None when it was not read.
     """
-    parsed = ResourceId.parse(resource_id)
-    group = parsed.resource_group or (parsed.name if fold(parsed.type).endswith("/resourcegroups") else "")
-    if group and _any(guards.protected_groups, group):
-        return f"its resource group {group!r} is protected"
-    # A database is protected by its own name, and by that of its server.
-    for own in _names(parsed):
-        if _any(guards.protected_names, own):
-            return f"its name {own!r} is protected"
+    parsed = resource_or_parent(resource_id)
+    if parsed.resource_group and _any(guards.protected_groups, parsed.resource_group):
+        return f"its resource group {parsed.resource_group!r} is protected"
+    # A database is protected by its own name, and by that of its server; a group and a subscription by their own.
+    above = (parsed.group, parsed.subscription)
+    for one in parsed.scopes():
+        if (one == parsed or one not in above) and _any(guards.protected_names, one.name):
+            return f"its name {one.name!r} is protected"
     return protecting_tag(guards, resource)
 
 
-def _names(parsed: ResourceId) -> tuple[str, ...]:
-    """The names of a resource and of everything that it is a part of, up to its group."""
-    segments = parsed.text.strip("/").split("/")
-    above = 4 if parsed.resource_group else 2 if parsed.subscription_id else 0
-    pairs = zip(segments[above::2], segments[above + 1 :: 2], strict=True)
-    return tuple(name for kind, name in pairs if fold(kind) != "providers") or (parsed.name,)
-
-
-def protecting_tag(guards: Guards, resource: Any) -> str:
-    """Why a resource must not be changed for one of its tags; empty when it may."""
+def protecting_tag(guards: Guards, resource: Any) -> str | None:
+    """Why one of its tags protects a resource from any change, or None."""
     for name, value in wire.mapping(wire.pick(resource, "tags")).items():
         for protected in guards.protected_tags:
             wanted, has_value, pattern = protected.partition("=")
             if fold(wanted) == fold(name) and (not has_value or _any((pattern,), str(value))):
                 return f"its tag {name}={value} is protected"
-    return ""
+    return None
 
 
 def violations(

@@ -1,16 +1,27 @@
-"""What a call asks to be planned: pairs of a fix and a resource, with the values of its parameters."""
+"""What a call asks to be planned: pairs of a fix and a resource, with the values of its parameters.
+
+``recommendations_to_plan`` looks up what the caller named, and ``select`` pairs it with the assessments that were read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, TypeAlias
 
 import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.catalog import Catalog
-from defender_remediate.errors import InvalidInputError, InvalidResourceIdError, ParameterError
-from defender_remediate.fixes.candidates import Candidate, Obstacle
+from defender_remediate.display import quoted
+from defender_remediate.errors import (
+    InvalidInputError,
+    InvalidResourceIdError,
+    ParameterError,
+    UnknownRecommendationError,
+)
+from defender_remediate.fixes.candidates import Candidate, SkipCause
 from defender_remediate.fixes.placeholders import (
     check_names,
     check_values,
@@ -19,90 +30,168 @@ from defender_remediate.fixes.placeholders import (
     resolve,
     resource_values,
 )
+from defender_remediate.models.control import SecurityControl
 from defender_remediate.models.fix import FixAction
 from defender_remediate.models.guards import Guards
-from defender_remediate.models.ids import ResourceId
+from defender_remediate.models.ids import ResourceId, id_key, is_guid
 from defender_remediate.models.plan import SkippedResource, SkipReason
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus, Recommendation
 from defender_remediate.planning.guards import protection
 
+Choice: TypeAlias = Recommendation | Assessment | SecurityControl | FixAction | str
+"""What a caller can name to be planned; a string is a key, the id of an assessment, or a display name."""
+
+_ASSESSMENT_ID = re.compile(r"(/.+)/providers/microsoft\.security/assessments/([^/]+)", re.IGNORECASE)
+_CHOICES = "a recommendation, an assessment, a security control, a fix, an assessment key or a display name"
+_READ_ONCE = "an iterator can be read only once: pass list(...)"
+
 
 @attrs.frozen(kw_only=True)
-class Wanted:
-    """What to plan, and what is already known to be left out."""
+class SelectedRecommendation:
+    """A recommendation that was named, and every fix that the catalog has for it.
+
+    Attributes:
+        resources: The ids of the only resources that it is planned for, by their key; None for all.
+    """
+
+    key: str
+    policy_definition_id: str | None = None
+    fixes: tuple[FixAction, ...] = ()
+    resources: Mapping[str, str] | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether nothing has to be asked of Azure to find its fixes."""
+        return bool(self.fixes or self.policy_definition_id)
+
+    def covers(self, resource_id: str) -> bool:
+        """Whether it is planned for this resource."""
+        return self.resources is None or id_key(resource_id) in self.resources
+
+
+@attrs.frozen(kw_only=True)
+class Selection:
+    """What to plan, and what is skipped already."""
 
     candidates: tuple[Candidate, ...] = ()
     skipped: tuple[SkippedResource, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
-class Choice:
-    """A recommendation that was chosen, and every fix that the catalog has for it."""
-
-    key: str
-    policy_definition_id: str
-    fixes: tuple[FixAction, ...]
-
-
-def choose(
-    recommendations: Recommendation | str | Iterable[Recommendation | str], catalog: Catalog
-) -> tuple[Choice, ...]:
-    """Look up the fixes of recommendations, given as objects or by key; each once, in the given order.
+def recommendations_to_plan(given: Choice | Iterable[Choice], catalog: Catalog) -> tuple[SelectedRecommendation, ...]:
+    """The recommendations that a caller named, each once, in the given order. Makes no request.
 
     Raises:
-        InvalidInputError: One is neither.
+        InvalidInputError: Nothing was named, or something that is not a recommendation.
+        UnknownRecommendationError: A name is neither a key nor the display name of a recommendation in the catalog.
     """
-    if isinstance(recommendations, (str, Recommendation)):
-        recommendations = (recommendations,)
-    if not isinstance(recommendations, Iterable):
-        raise InvalidInputError(f"expected recommendations or their keys, got {recommendations!r}")
-    chosen: dict[str, Choice] = {}
-    for item in recommendations:
-        if not isinstance(item, (str, Recommendation)):
-            raise InvalidInputError(f"expected a recommendation or its key, got {item!r}")
-        key, policy, own = (
-            (item, "", None) if isinstance(item, str) else (item.key, item.policy_definition_id, item.fix)
-        )
-        fixes = catalog.all_for(key, policy)
+    if isinstance(given, (str, Recommendation, Assessment, SecurityControl, FixAction)):
+        given = (given,)
+    if not isinstance(given, Iterable):
+        raise InvalidInputError(f"expected {_CHOICES}, got {quoted(given)}")
+    selected: dict[str, SelectedRecommendation] = {}
+    named_anything = False
+    for item in given:
+        named_anything = True
+        for one in _selected(item, catalog):
+            earlier = selected.setdefault(fold(one.key), one)
+            resources = None
+            if earlier.resources is not None and one.resources is not None:
+                resources = {**earlier.resources, **one.resources}
+            selected[fold(one.key)] = attrs.evolve(earlier, resources=resources)
+    if not named_anything:
+        raise InvalidInputError("there are no recommendations in what was passed to plan", hint=_READ_ONCE)
+    return tuple(selected.values())
+
+
+def _selected(item: Choice, catalog: Catalog) -> Iterator[SelectedRecommendation]:
+    if isinstance(item, Recommendation):
+        fixes = catalog.all_for(item.key, item.policy_definition_id)
+        own = item.fix
         if own is not None and own not in fixes:
             fixes = (own, *(fix for fix in fixes if fold(fix.resource_type) != fold(own.resource_type)))
-        chosen.setdefault(fold(key), Choice(key=key, policy_definition_id=policy, fixes=fixes))
-    return tuple(chosen.values())
+        yield SelectedRecommendation(
+            key=item.key, policy_definition_id=item.policy_definition_id or None, fixes=tuple(fixes)
+        )
+    elif isinstance(item, Assessment):
+        resources = {id_key(item.resource_id): item.resource_id}
+        yield SelectedRecommendation(key=item.key, fixes=catalog.all_for(item.key), resources=resources)
+    elif isinstance(item, FixAction):
+        yield SelectedRecommendation(key=item.key, fixes=(item,))
+    elif isinstance(item, SecurityControl):
+        if not item.recommendation_keys:
+            raise InvalidInputError(
+                f"the security control {quoted(item.display_name)} names no recommendations",
+                hint="pass a control from client.list_controls()",
+            )
+        for key in item.recommendation_keys:
+            yield SelectedRecommendation(key=key, fixes=catalog.all_for(key))
+    elif isinstance(item, str):
+        yield _named(item, catalog)
+    else:
+        raise InvalidInputError(f"expected {_CHOICES}, got {quoted(item)}")
+
+
+def _named(text: str, catalog: Catalog) -> SelectedRecommendation:
+    assessment = _ASSESSMENT_ID.fullmatch(text)
+    if assessment:
+        resource_id, key = assessment.groups()
+        resources = {id_key(resource_id): resource_id}
+        return SelectedRecommendation(key=key, fixes=catalog.all_for(key), resources=resources)
+    fixes = catalog.all_for(text)
+    if fixes or is_guid(text):
+        return SelectedRecommendation(key=text, fixes=fixes)
+    titles: dict[str, tuple[str, set[str]]] = {}
+    for fix in catalog:
+        titles.setdefault(fold(fix.title), (fix.title, set()))[1].add(fix.key)
+    title, keys = titles.get(fold(text.strip()), (text, set()))
+    if len(keys) == 1:
+        key = keys.pop()
+        return SelectedRecommendation(key=key, fixes=catalog.all_for(key))
+    if keys:
+        raise UnknownRecommendationError(
+            f"{len(keys)} recommendations are named {quoted(title)}",
+            hint=f"pass one of the keys {', '.join(sorted(keys))}",
+        )
+    close = [titles[match][0] for match in get_close_matches(fold(text), titles, n=3)]
+    hint = f"did you mean {' or '.join(map(quoted, close))}?" if close else f"pass {_CHOICES}"
+    raise UnknownRecommendationError(
+        f"no recommendation in the catalog has the key or display name {quoted(text)}", hint=hint
+    )
 
 
 def given_values(parameters: Mapping[str, object] | None) -> dict[str, object]:
     """The parameters that the caller gave, each one value or one for each of some resources; none for None.
 
     Raises:
-        ParameterError: They are not values by name, or a resource is named by something else than its id.
+        ParameterError: They are not a mapping by name, or a resource is not named by its id.
     """
     if parameters is None:
         return {}
     if not isinstance(parameters, Mapping):
         raise ParameterError(
-            f"parameters must be values by name, got {type(parameters).__name__}", hint='pass {"name": value}'
+            f"parameters must be a mapping of names to values, got {quoted(parameters)}", hint='pass {"name": value}'
         )
     return {
         name: per_resource(name, value) if isinstance(value, Mapping) else value for name, value in parameters.items()
     }
 
 
-def check_parameters(choices: Iterable[Choice], given: Mapping[str, Any]) -> None:
+def check_parameters(selected: Iterable[SelectedRecommendation], given: Mapping[str, Any]) -> None:
     """Refuse wrong parameters of recommendations that the caller named, before any assessment is read.
 
     Raises:
         ParameterError: A name that none of their fixes takes, a wrong value, or a missing one.
     """
-    chosen = tuple(choices)
-    check_names([fix for choice in chosen for fix in choice.fixes], given)
-    for choice in chosen:
-        for fix in choice.fixes:
-            kind = fold(fix.resource_type)
-            check_values(fix, given, variants=[each for each in choice.fixes if fold(each.resource_type) == kind])
+    chosen = tuple(selected)
+    check_names([fix for one in chosen for fix in one.fixes], given)
+    for one in chosen:
+        for fix in one.fixes:
+            variants = [other for other in one.fixes if fold(other.resource_type) == fold(fix.resource_type)]
+            check_values(fix, given, variants=variants)
 
 
-def check_given(catalog: Catalog, given: Mapping[str, Any]) -> None:
-    """Refuse wrong parameters of a call for everything that can be fixed, before any request; missing ones are not.
+def check_parameters_of_all(catalog: Catalog, given: Mapping[str, Any]) -> None:
+    """Refuse wrong parameters of a call for everything that can be fixed, before any request; one may be missing.
 
     Raises:
         ParameterError: A name that no fix takes, or a value that a fix with all its parameters does not take.
@@ -113,121 +202,157 @@ def check_given(catalog: Catalog, given: Mapping[str, Any]) -> None:
             check_values(fix, given)
 
 
-def asked_for(assessment: Assessment, named: Collection[str]) -> bool:
-    """Whether a plan for all resources is about this one: it is unhealthy, or the caller named it in a parameter."""
-    return assessment.status == AssessmentStatus.UNHEALTHY or fold(assessment.resource_id) in named
-
-
 def resource_filter(resources: Iterable[str] | None) -> Mapping[str, str] | None:
-    """The ids to restrict a plan to, by their folded text; None for no restriction.
+    """The ids to restrict a plan to, by their key; None for no restriction.
 
     Raises:
-        InvalidResourceIdError: One is no resource id, or a single text was passed in place of several.
+        InvalidResourceIdError: There is none, one is not a resource id, or a single string was passed.
     """
     if resources is None:
         return None
-    if isinstance(resources, str) or not isinstance(resources, Iterable):
-        raise InvalidResourceIdError(f"resources must be a list of ids, got {resources!r}", hint="pass [resource_id]")
-    ids = (ResourceId.parse(resource).text for resource in resources)
-    return {fold(text): text for text in ids}
+    if isinstance(resources, (str, bytes)) or not isinstance(resources, Iterable):
+        raise InvalidResourceIdError(
+            f"resources must be a list of resource ids, got {quoted(resources)}", hint="pass [resource_id]"
+        )
+    ids = [ResourceId.parse(resource) for resource in resources]
+    if not ids:
+        raise InvalidResourceIdError("there are no resource ids in what was passed as resources", hint=_READ_ONCE)
+    return {resource.key: resource.text for resource in ids}
 
 
-def collect(
-    choices: Iterable[Choice],
+def select(
+    recommendations: Iterable[SelectedRecommendation],
     assessments: Iterable[Assessment],
     *,
     only: Mapping[str, str] | None,
     covers: Callable[[str], bool],
     given: Mapping[str, Any],
     guards: Guards,
-) -> Wanted:
-    """Pair every unhealthy assessment of a chosen recommendation with its fix.
+) -> Selection:
+    """Pair every unhealthy assessment of a selected recommendation with its fix.
 
-    The candidates come in the order of the choices, so that a plan that is cut short keeps what is worth most. Whatever
-    cannot be paired is left out with the reason, also each resource in ``only`` on which nothing was found.
-    ``covers`` says whether a resource is in the client's scope.
+    The candidates come in the order of the recommendations, so that a plan that is cut short keeps the first of them.
+    What cannot be paired is skipped with the reason, also each resource that was named and has no assessment.
+
+    Args:
+        recommendations: What was selected.
+        assessments: Everything that was read; others than the selected ones do not matter.
+        only: The resources to restrict the plan to, by their key; None for those that are unhealthy.
+        covers: Whether a resource is in the client's scope.
+        given: The parameters.
+        guards: The guards.
 
     Raises:
-        ParameterError: A value was given for a resource that nothing was found on: most often its id is misspelt.
+        ParameterError: A value was given for a resource without an assessment: most often its id is misspelt.
     """
-    by_key = {fold(choice.key): choice for choice in choices}
-    candidates: list[Candidate] = []
-    skipped: list[SkippedResource] = []
-    seen: set[tuple[str, str]] = set()
-    for assessment in assessments:
-        choice = by_key.get(fold(assessment.key))
-        place = (fold(assessment.key), fold(assessment.resource_id))
-        if choice is None or place in seen or (only is not None and place[1] not in only):
-            continue
-        seen.add(place)
-        found = _pair(choice, assessment, given, guards)
-        if isinstance(found, SkippedResource):
-            skipped.append(found)
-        else:
-            candidates.extend(found)
-    found_on = {resource for _, resource in seen}
+    by_key = {fold(one.key): one for one in recommendations}
+    wanted = _wanted(by_key, assessments, only, named_resources(given))
+    found_on = {id_key(assessment.resource_id) for assessment in wanted}
     unknown = named_resources(given) - found_on - set(only or ())
     if unknown:
-        message = f"a parameter was given for {min(unknown)}, and Defender for Cloud has no assessment of it here"
-        raise ParameterError(message, hint="leave it out, or look at its id and at the scope of this client")
-    if only is not None:
-        keys = tuple(choice.key for choice in by_key.values())
-        missing = [text for folded, text in only.items() if folded not in found_on]
-        skipped.extend(_not_assessed(text, keys, is_covered=covers(text)) for text in missing)
-    places = {folded: place for place, folded in enumerate(by_key)}
-    candidates.sort(key=lambda candidate: places[fold(candidate.key)])
-    return Wanted(candidates=tuple(candidates), skipped=tuple(skipped))
+        raise ParameterError(
+            f"a parameter was given for {min(unknown)}, which has no assessment of these recommendations",
+            hint="leave it out, or check the id and the scope of this client",
+        )
+    candidates: list[Candidate] = []
+    skipped: list[SkippedResource] = []
+    for assessment in wanted:
+        found = _pair(by_key[fold(assessment.key)], assessment, given, guards)
+        if isinstance(found, SkipCause):
+            skipped.append(_skipped(assessment.resource_id, (assessment.key,), found))
+        else:
+            candidates.extend(found)
+    keys = tuple(one.key for one in by_key.values())
+    for resource_key, resource_id in _named_by_caller(by_key.values(), only).items():
+        if resource_key not in found_on:
+            skipped.append(_skipped(resource_id, keys, _no_assessment(is_covered=covers(resource_id))))
+    return Selection(candidates=tuple(candidates), skipped=tuple(skipped))
+
+
+def _wanted(
+    by_key: Mapping[str, SelectedRecommendation],
+    assessments: Iterable[Assessment],
+    only: Mapping[str, str] | None,
+    named: frozenset[str],
+) -> list[Assessment]:
+    """The assessments that the plan is about, each once, in the order of the recommendations."""
+    wanted: dict[tuple[str, str], Assessment] = {}
+    for assessment in assessments:
+        key, resource = fold(assessment.key), id_key(assessment.resource_id)
+        recommendation = by_key.get(key)
+        if recommendation is None or not recommendation.covers(assessment.resource_id):
+            continue
+        if only is None:
+            # A plan for all resources is about the unhealthy ones, and about those that the caller named.
+            is_wanted = (
+                assessment.status == AssessmentStatus.UNHEALTHY
+                or resource in named
+                or recommendation.resources is not None
+            )
+        else:
+            is_wanted = resource in only
+        if is_wanted:
+            wanted.setdefault((key, resource), assessment)
+    places = {key: place for place, key in enumerate(by_key)}
+    return sorted(wanted.values(), key=lambda assessment: places[fold(assessment.key)])
 
 
 def _pair(
-    choice: Choice, assessment: Assessment, given: Mapping[str, Any], guards: Guards
-) -> tuple[Candidate, ...] | SkippedResource:
-    def skip(reason: SkipReason, message: str) -> SkippedResource:
-        return SkippedResource(
-            resource_id=assessment.resource_id, keys=(assessment.key,), reason=reason, message=message
-        )
-
+    recommendation: SelectedRecommendation, assessment: Assessment, given: Mapping[str, Any], guards: Guards
+) -> tuple[Candidate, ...] | SkipCause:
     if assessment.status == AssessmentStatus.HEALTHY:
-        return skip(SkipReason.ALREADY_COMPLIANT, "Defender for Cloud says Healthy")
+        return SkipCause(reason=SkipReason.ALREADY_COMPLIANT, message="Defender for Cloud reports it as Healthy")
     if assessment.status != AssessmentStatus.UNHEALTHY:
-        cause = f"Defender for Cloud says {assessment.status}"
-        return skip(SkipReason.NOT_APPLICABLE, f"{cause}: {assessment.cause}" if assessment.cause else cause)
+        status = f"Defender for Cloud reports it as {assessment.status}"
+        message = f"{status}: {assessment.cause}" if assessment.cause else status
+        return SkipCause(reason=SkipReason.NOT_APPLICABLE, message=message)
     try:
-        kind = ResourceId.parse(assessment.resource_id).type
+        resource_type = ResourceId.parse(assessment.resource_id).type
     except InvalidResourceIdError as error:
-        return skip(SkipReason.NOT_IN_AZURE, error.message)
+        return SkipCause(reason=SkipReason.NOT_IN_AZURE, message=error.message)
     if fold(assessment.source) != "azure":
-        return skip(SkipReason.NOT_IN_AZURE, f"the resource lives in {assessment.source}")
-    fixes = [fix for fix in choice.fixes if fold(fix.resource_type) == fold(kind)]
+        return SkipCause(reason=SkipReason.NOT_IN_AZURE, message=f"the resource is in {assessment.source}")
+    fixes = [fix for fix in recommendation.fixes if fold(fix.resource_type) == fold(resource_type)]
     if not fixes:
-        return skip(SkipReason.NO_FIX, f"the catalog has no fix of this recommendation for {kind}")
+        message = f"the catalog has no fix of this recommendation for {resource_type}"
+        return SkipCause(reason=SkipReason.NO_FIX, message=message)
     protected = protection(guards, assessment.resource_id, None)
-    if protected:
-        return skip(SkipReason.PROTECTED, protected)
-    found = tuple(_candidate(fix, assessment, given, guards) for fix in fixes)
-    if len(found) == 1 and found[0].obstacle is not None:
-        return skip(found[0].obstacle.reason, found[0].obstacle.message)
-    return found
+    if protected is not None:
+        return SkipCause(reason=SkipReason.PROTECTED, message=protected)
+    candidates = tuple(_candidate(fix, assessment, given, guards) for fix in fixes)
+    if len(candidates) == 1 and candidates[0].skip_cause is not None:
+        return candidates[0].skip_cause
+    return candidates
 
 
 def _candidate(fix: FixAction, assessment: Assessment, given: Mapping[str, Any], guards: Guards) -> Candidate:
     values = resource_values(assessment.resource_id, None)
-    obstacle = None
+    cause = None
     if fix.is_irreversible and not guards.allows(fix.key):
-        message = f'irreversible; consent with Guards(allow_irreversible=["{fix.key}"])'
-        obstacle = Obstacle(reason=SkipReason.CONSENT_MISSING, message=message)
+        message = f'the fix is irreversible; consent with Guards(allow_irreversible=["{fix.key}"])'
+        cause = SkipCause(reason=SkipReason.CONSENT_MISSING, message=message)
     else:
         try:
             values |= resolve(fix, given, assessment.resource_id)
         except ParameterError as error:
-            obstacle = Obstacle(reason=SkipReason.PARAMETER_MISSING, message=error.message)
-    return Candidate(fix=fix, key=assessment.key, resource_id=assessment.resource_id, values=values, obstacle=obstacle)
+            cause = SkipCause(reason=SkipReason.PARAMETER_MISSING, message=error.message)
+    return Candidate(fix=fix, key=assessment.key, resource_id=assessment.resource_id, values=values, skip_cause=cause)
 
 
-def _not_assessed(resource: str, keys: tuple[str, ...], *, is_covered: bool) -> SkippedResource:
-    message = (
-        "Defender for Cloud has no assessment of these recommendations on it"
-        if is_covered
-        else "it is outside the scope of this client"
-    )
-    return SkippedResource(resource_id=resource, keys=keys, reason=SkipReason.NOT_APPLICABLE, message=message)
+def _named_by_caller(
+    recommendations: Iterable[SelectedRecommendation], only: Mapping[str, str] | None
+) -> Mapping[str, str]:
+    """The ids of the resources that the caller named, by their key."""
+    if only is not None:
+        return only
+    return {key: text for one in recommendations for key, text in (one.resources or {}).items()}
+
+
+def _no_assessment(*, is_covered: bool) -> SkipCause:
+    known = "Defender for Cloud has no assessment of these recommendations on it"
+    message = known if is_covered else "it is outside the scope of this client"
+    return SkipCause(reason=SkipReason.NOT_APPLICABLE, message=message)
+
+
+def _skipped(resource_id: str, keys: tuple[str, ...], cause: SkipCause) -> SkippedResource:
+    return SkippedResource(resource_id=resource_id, keys=keys, reason=cause.reason, message=cause.message)

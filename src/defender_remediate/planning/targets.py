@@ -1,26 +1,44 @@
-"""Reading what a fix is about: the resource, and the target below it."""
+"""Reading what a fix is about: the resource, the target below it, and the resources that its parameters name."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
+from defender_remediate.arm.errors import VERSION_REFUSALS
 from defender_remediate.arm.reader import Reader
 from defender_remediate.casing import fold
-from defender_remediate.errors import MalformedResponseError, NotFoundError
-from defender_remediate.fixes.candidates import Candidate, Refusal, has_own_version, misplaced, needs_resource
-from defender_remediate.fixes.paths import look_up
+from defender_remediate.errors import MalformedResponseError, NotFoundError, RequestError
+from defender_remediate.fixes.candidates import (
+    Candidate,
+    RejectedCandidate,
+    SkipCause,
+    invalid_target,
+    needs_resource,
+    reads_resource_with_own_version,
+    resolve_variants,
+    resource_or_parent,
+)
+from defender_remediate.fixes.drift import members_read
+from defender_remediate.fixes.paths import join, look_up, look_up_all
 from defender_remediate.fixes.placeholders import resource_values, same_place
-from defender_remediate.fixes.variants import unfold
-from defender_remediate.models.fix import FixKind
-from defender_remediate.models.ids import ResourceId
+from defender_remediate.models.fix import FixAction, FixKind
+from defender_remediate.models.ids import ResourceId, id_key
 from defender_remediate.models.plan import SkipReason
 
 Versions = Callable[[str, str], tuple[str, ...]]
-"""The api-versions that Azure offers for a subscription and a resource type, the best first."""
+"""The api-versions that Azure serves for a subscription and a resource type, the best first."""
+
+
+class SkipTargetError(Exception):
+    """Nothing can be planned for a target. Internal: planning turns it into an entry of the plan."""
+
+    def __init__(self, reason: SkipReason, message: str) -> None:
+        super().__init__(message)
+        self.cause = SkipCause(reason=reason, message=message)
 
 
 @attrs.frozen(kw_only=True)
@@ -30,14 +48,12 @@ class Reading:
     Attributes:
         resource: The resource's body; None when it did not have to be read.
         before: The target's body; None when it does not exist.
-        missing: Why there is nothing to work on; empty when there is.
-        reason: The same as a word.
+        api_version: The version that the target was read with. It is the fix's own unless the cloud does not serve that.
     """
 
     resource: Any = attrs.field(repr=False)
     before: Any = attrs.field(repr=False)
-    missing: str = ""
-    reason: SkipReason = SkipReason.NOT_FOUND
+    api_version: str
 
     @property
     def etag(self) -> str:
@@ -60,110 +76,142 @@ class TargetReader:
         self, reader: Reader, versions: Versions, *, covers: Callable[[str], bool], tags_matter: bool = False
     ) -> None:
         self._reader = reader
+        self._versions = versions
         self._covers = covers
         self._tags_matter = tags_matter
-        self._versions = versions
-        self._known: dict[tuple[str, str], str] = {}
-        self._kept: dict[tuple[str, str], tuple[Any, str]] = {}
+        self._served: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._bodies: dict[tuple[str, str], Any] = {}
         self._lock = threading.Lock()
 
-    def unfold(self, variants: tuple[Candidate, ...]) -> tuple[Candidate | Refusal, ...]:
+    def resolve(self, variants: tuple[Candidate, ...]) -> tuple[Candidate | RejectedCandidate, ...]:
         """What the variants of one fix come to on their resource, which is read for it.
 
         Raises:
-            RequestError, ConnectionFailedError, MalformedResponseError: Other than that the resource does not exist.
+            SkipTargetError: The resource does not exist.
+            RequestError, ConnectionFailedError, MalformedResponseError: It could not be read.
         """
         first = variants[0]
         if len(variants) == 1 and not first.fix.linked:
             return variants
-        resource, missing = self._resource(first, keep=True)
-        if missing:
-            return (Refusal(candidate=first, reason=SkipReason.NOT_FOUND, message=missing),)
-        return unfold(variants, resource)
+        return resolve_variants(variants, self._resource(first))
 
     def read(self, group: tuple[Candidate, ...]) -> Reading:
         """The bodies that the candidates of one target need; one request, or two when the target is not the resource.
 
         Raises:
-            RequestError, ConnectionFailedError, MalformedResponseError: Other than that the target does not exist.
+            SkipTargetError: There is nothing to change, or the target may not be written to.
+            RequestError, ConnectionFailedError, MalformedResponseError: Something could not be read.
         """
         first = group[0]
+        fixes = [candidate.fix for candidate in group]
+        if first.is_on_resource:
+            body, version = self._target(first.resource_id, fixes)
+            return Reading(resource=body, before=body, api_version=version)
         resource = None
-        if self._tags_matter or any(needs_resource(candidate.fix) for candidate in group):
-            resource, missing = self._resource(first)
-            if missing or first.is_on_resource:
-                return Reading(resource=resource, before=resource, missing=missing)
-        located = attrs.evolve(first, values=self.values(first, Reading(resource=resource, before=None)))
-        problem = self._misplaced(located)
-        if problem:
-            return Reading(resource=resource, before=None, missing=problem, reason=SkipReason.NOT_APPLICABLE)
-        before, missing = self._body(located.target_id, first.fix.api_version)
-        # A PUT or a deployment can create its target; a PATCH needs one to change.
-        creates = any(candidate.fix.kind is not FixKind.PATCH for candidate in group)
-        return Reading(resource=resource, before=before, missing="" if creates else missing)
+        if self._tags_matter or any(map(needs_resource, fixes)):
+            resource = self._resource(first)
+        located = attrs.evolve(first, values=values_of(first, resource))
+        problem = invalid_target(located)
+        if problem is None and located.fix.is_elsewhere and not self._covers(located.target_id):
+            problem = f"{located.target_id} is outside the scope of this client, and no fix writes there"
+        if problem is not None:
+            raise SkipTargetError(SkipReason.NOT_APPLICABLE, problem)
+        try:
+            before, version = self._target(located.target_id, fixes)
+        except SkipTargetError:
+            # A PUT or a deployment can create its target; a PATCH needs one to change.
+            if all(fix.kind is FixKind.PATCH for fix in fixes):
+                raise
+            before, version = None, first.fix.api_version
+        return Reading(resource=resource, before=before, api_version=version)
 
-    def far_parameter(self, candidate: Candidate, resource: Any) -> str:
-        """Why a parameter is in the wrong place for the candidate's resource; empty when none is.
+    def location_mismatch(self, candidate: Candidate, resource: Any) -> str | None:
+        """Why a resource that a parameter names is in the wrong location for the candidate's resource, or None.
 
         Raises:
             RequestError, ConnectionFailedError, MalformedResponseError: The parameter's resource could not be read.
         """
-        own = str(look_up(resource, "location") or "")
+        own = look_up(resource, "location")
         for parameter in candidate.fix.parameters:
-            if parameter.same_location:
-                named = ResourceId.parse(candidate.values[parameter.name]).root
-                body, missing = self._named(named)
-                there = look_up(body, "location")
-                if missing:
-                    return f"{parameter.name!r}: {missing}"
-                if not same_place(there, own):
-                    return f"{parameter.name!r} is in {there}, and has to be in {own} as the resource is"
-        return ""
+            if not parameter.same_location:
+                continue
+            named = ResourceId.parse(candidate.values[parameter.name]).root
+            try:
+                there = look_up(self._body(named.text, self._newest(named)), "location")
+            except SkipTargetError as skip:
+                return f"the parameter {parameter.name!r} names {named}, which was not found: {skip}"
+            if not same_place(there, own):
+                return f"the parameter {parameter.name!r} is in {there}, and must be in {own} like the resource"
+        return None
 
-    def values(self, candidate: Candidate, reading: Reading) -> dict[str, Any]:
-        """What the candidate's placeholders stand for, now that the resource is known."""
-        return {**candidate.values, **resource_values(candidate.resource_id, reading.resource)}
+    def _resource(self, candidate: Candidate) -> Any:
+        resource = ResourceId.parse(candidate.resource_id)
+        if candidate.is_on_resource or reads_resource_with_own_version(candidate.fix):
+            try:
+                return self._body(resource.text, candidate.fix.api_version)
+            except RequestError as error:
+                if fold(error.code) not in VERSION_REFUSALS:
+                    raise
+        return self._body(resource.text, self._newest(resource))
 
-    def _misplaced(self, located: Candidate) -> str:
-        problem = misplaced(located)
-        if problem or not located.fix.is_elsewhere or self._covers(located.target_id):
-            return problem
-        return f"{located.target_id} is outside the scope of this client, and no fix goes there"
-
-    def _resource(self, candidate: Candidate, *, keep: bool = False) -> tuple[Any, str]:
-        version = self._resource_version(candidate)
-        place = (fold(candidate.resource_id), version)
-        if place in self._kept:
-            return self._kept[place]
-        found = self._body(candidate.resource_id, version)
-        if keep:
-            self._kept[place] = found
-        return found
-
-    def _named(self, resource: ResourceId) -> tuple[Any, str]:
-        place = (fold(resource.text), "")
-        if place not in self._kept:
-            self._kept[place] = self._body(resource.text, self._offered(resource))
-        return self._kept[place]
-
-    def _body(self, resource_id: str, api_version: str) -> tuple[Any, str]:
+    def _target(self, target_id: str, fixes: Sequence[FixAction]) -> tuple[Any, str]:
+        """The body at an id, and the version that showed it: the fixes' own, or an older one in a cloud without that."""
+        wanted = fixes[0].api_version
         try:
-            return self._reader.get(resource_id, api_version=api_version).body, ""
-        except NotFoundError as error:
-            return None, error.message
+            return self._body(target_id, wanted), wanted
+        except RequestError as error:
+            if fold(error.code) not in VERSION_REFUSALS:
+                raise
+        served = self._versions_of(target_id)
+        for version in served:
+            if version < wanted:
+                body = self._body(target_id, version)
+                if all(_shows_members(body, fix) for fix in fixes):
+                    return body, version
+        listed = f"It serves {', '.join(served)}" if served else "It serves none of the type"
+        message = f"this cloud does not serve api-version {wanted}. {listed}; no older one shows what the fix changes"
+        raise SkipTargetError(SkipReason.NOT_APPLICABLE, message)
 
-    def _resource_version(self, candidate: Candidate) -> str:
-        if candidate.is_on_resource or has_own_version(candidate.fix):
-            return candidate.fix.api_version
-        return self._offered(ResourceId.parse(candidate.resource_id))
+    def _body(self, resource_id: str, api_version: str) -> Any:
+        place = (id_key(resource_id), api_version)
+        if place not in self._bodies:
+            try:
+                self._bodies[place] = self._reader.get(resource_id, api_version=api_version).body
+            except NotFoundError as error:
+                raise SkipTargetError(SkipReason.NOT_FOUND, error.message) from error
+        return self._bodies[place]
 
-    def _offered(self, resource: ResourceId) -> str:
-        subscription = resource.subscription_id or ""
-        place = (subscription, fold(resource.type))
+    def _newest(self, resource: ResourceId) -> str:
+        served = self._versions_of(resource.text)
+        if not served:
+            raise MalformedResponseError(
+                f"Azure serves no api-version of {resource.type}, so {resource} cannot be read"
+            )
+        return served[0]
+
+    def _versions_of(self, path: str) -> tuple[str, ...]:
+        resource = resource_or_parent(path)
+        place = (resource.subscription_id or "", fold(resource.type))
         with self._lock:
-            if place not in self._known:
-                offered = self._versions(subscription, resource.type)
-                if not offered:
-                    raise MalformedResponseError(f"Azure offers no api-version to read a {resource.type} with")
-                self._known[place] = offered[0]
-            return self._known[place]
+            if place not in self._served:
+                self._served[place] = self._versions(*place)
+            return self._served[place]
+
+
+def values_of(candidate: Candidate, resource: Any) -> dict[str, Any]:
+    """What the candidate's placeholders stand for, now that the resource was read."""
+    return {**candidate.values, **resource_values(candidate.resource_id, resource)}
+
+
+def _shows_members(body: Any, fix: FixAction) -> bool:
+    """Whether a body has every member that the fix changes or that its condition reads."""
+    changed = _leaves(fix.body or {}, ())
+    return all(look_up_all(body, path) for path in (*changed, *members_read(fix.compliant_when)))
+
+
+def _leaves(desired: Mapping[str, Any], at: tuple[str, ...]) -> Iterator[str]:
+    for name, value in desired.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, (*at, name))
+        else:
+            yield join((*at, name))

@@ -25,7 +25,7 @@ from defender_remediate.models.plan import (
     SkippedResource,
     SkipReason,
 )
-from defender_remediate.planning.builder import Prepared
+from defender_remediate.planning.builder import PlanDraft
 from defender_remediate.validation import several
 
 
@@ -73,7 +73,7 @@ def check_removals(plan: RemediationPlan, states: Iterable[StepState]) -> None:
             )
 
 
-def removals(state: StepState, wanted: Collection[str], *, reader: Reader) -> Prepared:
+def removals(state: StepState, wanted: Collection[str], *, reader: Reader) -> PlanDraft:
     """What becomes of the things that a step created, what is below before what is above; reads each once.
 
     A step for each that goes, a skip for each that was asked for and stays; ``removable`` has those that nobody asked
@@ -96,7 +96,7 @@ def removals(state: StepState, wanted: Collection[str], *, reader: Reader) -> Pr
             steps.append(found)
         else:
             skipped.append(found)
-    return Prepared(steps=tuple(steps), skipped=tuple(skipped), removable=tuple(removable))
+    return PlanDraft(steps=tuple(steps), skipped=tuple(skipped), removable=tuple(removable))
 
 
 def covers(created: Mapping[str, CreatedResource], step: RemediationStep) -> bool:

@@ -20,7 +20,7 @@ from defender_remediate.json_values import ABSENT, canonical, sha256
 from defender_remediate.models.fix import Reversibility
 from defender_remediate.models.plan import PlannedRequest, PropertyChange, RemediationStep, SkippedResource, SkipReason
 from defender_remediate.models.result import Outcome
-from defender_remediate.planning.builder import Prepared
+from defender_remediate.planning.builder import PlanDraft
 from defender_remediate.preflight.subject import Subject
 from defender_remediate.redaction import HIDDEN
 from defender_remediate.rollback.removal import covers, created_by, removals, to_remove
@@ -35,7 +35,7 @@ _STAYS = "what it created is removed only when you name it in remove=[...]"
 
 def backward(
     run: RunState, *, only: Iterable[str] | None, remove: Iterable[str] = (), runner: StepRunner, workers: int
-) -> Prepared:
+) -> PlanDraft:
     """Plan the undoing of a run, newest step first; reads each target once and writes nothing.
 
     Args:
@@ -57,15 +57,15 @@ def backward(
     states = [state for state in reversed(list(run.steps.values())) if wanted is None or state.step.id in wanted]
     removed = to_remove(remove, states, run_id=run.opened.run_id)
     done = in_parallel(lambda state: _one(state, removed, runner, run.opened.at), states, workers=workers)
-    return Prepared(
-        removable=tuple(one for prepared in done for one in prepared.removable),
-        steps=tuple(step for prepared in done for step in prepared.steps),
-        skipped=tuple(skip for prepared in done for skip in prepared.skipped),
-        subjects=tuple(subject for prepared in done for subject in prepared.subjects),
+    return PlanDraft(
+        removable=tuple(one for draft in done for one in draft.removable),
+        steps=tuple(step for draft in done for step in draft.steps),
+        skipped=tuple(skip for draft in done for skip in draft.skipped),
+        subjects=tuple(subject for draft in done for subject in draft.subjects),
     )
 
 
-def _one(state: StepState, removed: Collection[str], runner: StepRunner, began: datetime) -> Prepared:
+def _one(state: StepState, removed: Collection[str], runner: StepRunner, began: datetime) -> PlanDraft:
     step = state.step
     if state.attempts == 0:
         return _skipped(step, SkipReason.NOT_APPLIED, "nothing of it was sent")
@@ -89,7 +89,7 @@ def _one(state: StepState, removed: Collection[str], runner: StepRunner, began: 
         reason = SkipReason.CHANGED_SINCE if moved else SkipReason.NOTHING_TO_RESTORE
         return _skipped(step, reason, _why_nothing(moved, lost))
     planned = _step(step, current, found)
-    return Prepared(steps=(planned,), subjects=(Subject(step=planned, before=settled(current), after=found.body),))
+    return PlanDraft(steps=(planned,), subjects=(Subject(step=planned, before=settled(current), after=found.body),))
 
 
 def _was_refused(state: StepState) -> bool:
@@ -108,7 +108,7 @@ def _is_another(current: object, began: datetime) -> bool:
     return made is not None and made > began
 
 
-def _without_way_back(state: StepState, going: Prepared) -> Prepared:
+def _without_way_back(state: StepState, going: PlanDraft) -> PlanDraft:
     """What a step created goes as it was asked for; what else it did stays, and the plan says so."""
     step = state.step
     gone = {fold(one.target_id) for one in going.steps}
@@ -191,6 +191,6 @@ def _told(value: object) -> object:
     return None if value is ABSENT else value
 
 
-def _skipped(step: RemediationStep, reason: SkipReason, message: str) -> Prepared:
+def _skipped(step: RemediationStep, reason: SkipReason, message: str) -> PlanDraft:
     skip = SkippedResource(resource_id=step.resource_id, keys=step.keys, reason=reason, message=message)
-    return Prepared(skipped=(skip,))
+    return PlanDraft(skipped=(skip,))

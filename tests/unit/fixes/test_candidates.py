@@ -10,11 +10,10 @@ import pytest
 from defender_remediate import Condition, FixAction, FixKind, FixParameter, Impact, Reversibility, SkipReason
 from defender_remediate.fixes.candidates import (
     Candidate,
-    has_own_version,
-    judge,
-    lock_name,
-    misplaced,
+    combine,
+    invalid_target,
     needs_resource,
+    reads_resource_with_own_version,
 )
 from defender_remediate.json_values import thaw
 from defender_remediate.models.fix import NotApplicable
@@ -47,42 +46,42 @@ def candidate(of: FixAction, **values: Any) -> Candidate:
 
 def test_fixes_of_one_target_become_one_body() -> None:
     """Each is laid over what the one before it left."""
-    verdict = judge((candidate(fix("a")), candidate(fix("b"))), resource={}, before={"properties": {"c": 1}})
-    assert thaw(verdict.after) == {"properties": {"a": True, "b": True, "c": 1}}
-    assert [accepted.key for accepted in verdict.accepted] == ["a", "b"]
-    assert str(verdict.compliant_when) == "(properties.a equals true and properties.b equals true)"
+    combined = combine((candidate(fix("a")), candidate(fix("b"))), resource={}, before={"properties": {"c": 1}})
+    assert thaw(combined.after) == {"properties": {"a": True, "b": True, "c": 1}}
+    assert [accepted.key for accepted in combined.accepted] == ["a", "b"]
+    assert str(combined.compliant_when) == "(properties.a equals true and properties.b equals true)"
 
 
 def test_a_put_carries_what_a_patch_would_have_sent() -> None:
     """Fixes of both kinds on one target become one PUT; alone each keeps its kind."""
     patch, put = fix("a"), fix("b", kind="put")
-    assert candidate(patch).lane == candidate(put).lane
-    assert judge((candidate(patch), candidate(put)), resource={}, before={}).kind is FixKind.PUT
-    assert judge((candidate(patch),), resource={}, before={}).kind is FixKind.PATCH
+    assert candidate(patch).request_key == candidate(put).request_key
+    assert combine((candidate(patch), candidate(put)), resource={}, before={}).kind is FixKind.PUT
+    assert combine((candidate(patch),), resource={}, before={}).kind is FixKind.PATCH
 
 
 def test_one_fix_keeps_its_own_condition() -> None:
     """A single condition is not wrapped."""
-    verdict = judge((candidate(fix("a")),), resource={}, before={})
-    assert verdict.compliant_when == fix("a").compliant_when
+    combined = combine((candidate(fix("a")),), resource={}, before={})
+    assert combined.compliant_when == fix("a").compliant_when
 
 
 def test_the_worst_impact_and_the_worst_way_back_count() -> None:
     """A request that carries several fixes is as risky as the riskiest of them."""
-    verdict = judge(
+    combined = combine(
         (candidate(fix("a", impact="restart")), candidate(fix("b", reversibility="conditional", impact="none"))),
         resource={},
         before={},
     )
-    assert verdict.impact is Impact.RESTART
-    assert verdict.reversibility is Reversibility.CONDITIONAL
+    assert combined.impact is Impact.RESTART
+    assert combined.reversibility is Reversibility.CONDITIONAL
 
 
 def test_a_compliant_target_is_left_alone() -> None:
     """Nothing to do is an answer, not a request."""
-    verdict = judge((candidate(fix("a")),), resource={}, before={"properties": {"a": True}})
-    assert not verdict.accepted
-    assert verdict.refused[0].reason is SkipReason.ALREADY_COMPLIANT
+    combined = combine((candidate(fix("a")),), resource={}, before={"properties": {"a": True}})
+    assert not combined.accepted
+    assert combined.rejected[0].cause.reason is SkipReason.ALREADY_COMPLIANT
 
 
 def test_a_fix_is_refused_where_it_does_not_apply() -> None:
@@ -90,33 +89,34 @@ def test_a_fix_is_refused_where_it_does_not_apply() -> None:
     applies = Condition(operator="not", of=(Condition(operator="matches", path="kind", value=".*functionapp.*"),))
     group = (candidate(fix("a", applies_when=applies, target="config/web")),)
     assert (
-        judge(group, resource={"kind": "functionapp,linux"}, before={}).refused[0].reason is SkipReason.NOT_APPLICABLE
+        combine(group, resource={"kind": "functionapp,linux"}, before={}).rejected[0].cause.reason
+        is SkipReason.NOT_APPLICABLE
     )
-    assert judge(group, resource={"kind": "app"}, before={}).accepted
+    assert combine(group, resource={"kind": "app"}, before={}).accepted
 
 
 def test_a_fix_that_would_undo_another_is_refused() -> None:
     """The first one stays; the second is named as conflicting."""
-    verdict = judge((candidate(fix("a", True)), candidate(fix("a", False, key="b"))), resource={}, before={})
-    assert [accepted.key for accepted in verdict.accepted] == ["a"]
-    assert verdict.refused[0].reason is SkipReason.CONFLICTS
-    assert "it would undo 'a should be True'" in verdict.refused[0].message
+    combined = combine((candidate(fix("a", True)), candidate(fix("a", False, key="b"))), resource={}, before={})
+    assert [accepted.key for accepted in combined.accepted] == ["a"]
+    assert combined.rejected[0].cause.reason is SkipReason.CONFLICTS
+    assert "it would undo 'a should be True'" in combined.rejected[0].cause.message
 
 
 def test_a_fix_that_would_not_close_its_condition_is_refused() -> None:
     """A change that leaves the recommendation open is not worth making."""
     useless = fix("a", compliant_when=Condition(operator="equals", path="properties.other", value=1))
-    verdict = judge((candidate(useless),), resource={}, before={})
-    assert verdict.refused[0].reason is SkipReason.PREVIEW_FAILED
-    assert "would not bring about properties.other equals 1" in verdict.refused[0].message
+    combined = combine((candidate(useless),), resource={}, before={})
+    assert combined.rejected[0].cause.reason is SkipReason.PREVIEW_FAILED
+    assert "would not bring about properties.other equals 1" in combined.rejected[0].cause.message
 
 
 def test_only_one_template_deploys_to_a_target() -> None:
     """What a template leaves behind cannot be computed, so the second has to wait."""
     template = fix("a", kind="template", body=None, template={"resources": []})
-    verdict = judge((candidate(template), candidate(attrs.evolve(template, key="b"))), resource={}, before=None)
-    assert [accepted.key for accepted in verdict.accepted] == ["a"]
-    assert verdict.refused[0].reason is SkipReason.CONFLICTS
+    combined = combine((candidate(template), candidate(attrs.evolve(template, key="b"))), resource={}, before=None)
+    assert [accepted.key for accepted in combined.accepted] == ["a"]
+    assert combined.rejected[0].cause.reason is SkipReason.CONFLICTS
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_only_one_template_deploys_to_a_target() -> None:
 def test_the_resource_is_read_only_when_something_needs_it(of: FixAction, needed: bool, own: bool) -> None:
     """A read that nobody looks at is a request too many."""
     assert needs_resource(of) is needed
-    assert has_own_version(of) is own
+    assert reads_resource_with_own_version(of) is own
 
 
 def test_targets_are_filled_in_and_compared_without_case() -> None:
@@ -152,14 +152,8 @@ def test_targets_are_filled_in_and_compared_without_case() -> None:
     one = candidate(child, slot="stage")
     other = Candidate(fix=child, key="b", resource_id=SITE.upper(), values={"slot": "STAGE"})
     assert one.target_id == f"{SITE}/slots/stage/config/web"
-    assert one.lane == other.lane
+    assert one.request_key == other.request_key
     assert candidate(fix("a")).target_id == SITE
-
-
-def test_a_resource_and_its_children_share_a_lock() -> None:
-    """Two writes to one resource never run at the same time."""
-    assert lock_name(f"{SITE}/config/web") == lock_name(SITE.upper())
-    assert lock_name(GROUP) == GROUP.casefold()
 
 
 def test_a_target_may_be_a_whole_id() -> None:
@@ -187,17 +181,23 @@ def test_a_target_may_be_a_whole_id() -> None:
 def test_two_resources_never_share_a_request() -> None:
     """A request is about one resource, so that its result is."""
     one = candidate(fix("a", target="${nsg}/rules/x", parameters=(NSG,)), nsg=NIC)
-    assert one.lane != attrs.evolve(one, resource_id=f"{SITE}2").lane
+    assert one.request_key != attrs.evolve(one, resource_id=f"{SITE}2").request_key
 
 
 def test_a_fix_stays_in_the_subscription_of_its_resource() -> None:
     """Also when a link or a parameter leads out of it, or to nothing at all."""
     by_parameter = fix("a", target="${nsg}/rules/x", parameters=(NSG,))
-    assert misplaced(candidate(by_parameter, nsg=NIC.upper())) == ""
-    assert "in another subscription" in misplaced(candidate(by_parameter, nsg=NIC.replace("1111-", "2222-", 1)))
-    assert "in another subscription" in misplaced(candidate(by_parameter, nsg="/providers/A.B/c/d"))
-    assert "is not an Azure id" in misplaced(candidate(by_parameter, nsg=f"{GROUP}/"))
-    assert misplaced(candidate(fix("a"))) == ""
+    assert invalid_target(candidate(by_parameter, nsg=NIC.upper())) is None
+    assert "in another subscription" in str(
+        invalid_target(candidate(by_parameter, nsg=NIC.replace("1111-", "2222-", 1)))
+    )
+    assert "in another subscription" in str(invalid_target(candidate(by_parameter, nsg="/providers/A.B/c/d")))
+    assert "is not an Azure id" in str(invalid_target(candidate(by_parameter, nsg=f"{GROUP}/")))
+    assert invalid_target(candidate(fix("a"))) is None
+    vault = f"{GROUP}/providers/Microsoft.RecoveryServices/vaults/v"
+    assert (
+        invalid_target(candidate(fix("a", target="${nsg}/backupProtectedItems", parameters=(NSG,)), nsg=vault)) is None
+    )
 
 
 @pytest.mark.parametrize("value", ["..", "../../b", "a/b", "a?b=c", "a#b", "a%2Fb", "a\\b", "."])
@@ -205,11 +205,11 @@ def test_a_value_cannot_lead_the_target_astray(value: str) -> None:
     """A name stays one name below the resource; an id may have slashes, and nothing else that changes the path."""
     name = FixParameter(name="name", type="string", description="?")
     by_name = fix("a", target="rules/${name}", parameters=(name,))
-    assert "would make another path of it" in misplaced(candidate(by_name, name=value))
-    assert misplaced(candidate(by_name, name="NetworkWatcher west.1")) == ""
-    assert misplaced(candidate(fix("a", body={"a": "${name}"}, parameters=(name,)), name=value)) == ""
+    assert "changes the path" in str(invalid_target(candidate(by_name, name=value)))
+    assert invalid_target(candidate(by_name, name="NetworkWatcher west.1")) is None
+    assert invalid_target(candidate(fix("a", body={"a": "${name}"}, parameters=(name,)), name=value)) is None
     by_id = fix("a", target="${nsg}/rules/x", parameters=(NSG,))
-    assert "would make another path of it" in misplaced(candidate(by_id, nsg=f"{GROUP}/../{NIC}"))
+    assert "changes the path" in str(invalid_target(candidate(by_id, nsg=f"{GROUP}/../{NIC}")))
 
 
 def test_a_condition_knows_the_values() -> None:
@@ -221,13 +221,13 @@ def test_a_condition_knows_the_values() -> None:
         array_strategies={"members": "by:id"},
         compliant_when=Condition(operator="some", path="members", of=(mine,)),
     )
-    verdict = judge(
+    combined = combine(
         (candidate(member, **{"resource.id": SITE}),), resource={}, before={"members": [{"id": "x", "on": False}]}
     )
-    assert thaw(verdict.after) == {"members": [{"id": "x", "on": False}, {"id": SITE, "on": True}]}
-    assert str(verdict.compliant_when) == f'some of members: id equals "{SITE}"'
-    again = judge((candidate(member, **{"resource.id": SITE}),), resource={}, before=verdict.after)
-    assert again.refused[0].reason is SkipReason.ALREADY_COMPLIANT
+    assert thaw(combined.after) == {"members": [{"id": "x", "on": False}, {"id": SITE, "on": True}]}
+    assert str(combined.compliant_when) == f'some of members: id equals "{SITE}"'
+    again = combine((candidate(member, **{"resource.id": SITE}),), resource={}, before=combined.after)
+    assert again.rejected[0].cause.reason is SkipReason.ALREADY_COMPLIANT
 
 
 def test_a_removal_is_a_change() -> None:
@@ -238,10 +238,11 @@ def test_a_removal_is_a_change() -> None:
         remove=("properties.key",),
         compliant_when=Condition(operator="exists", path="properties.key", value=False),
     )
-    verdict = judge((candidate(gone),), resource={}, before={"properties": {"key": 1, "b": 2}})
-    assert thaw(verdict.after) == {"properties": {"b": 2}}
+    combined = combine((candidate(gone),), resource={}, before={"properties": {"key": 1, "b": 2}})
+    assert thaw(combined.after) == {"properties": {"b": 2}}
     assert (
-        judge((candidate(gone),), resource={}, before=verdict.after).refused[0].reason is SkipReason.ALREADY_COMPLIANT
+        combine((candidate(gone),), resource={}, before=combined.after).rejected[0].cause.reason
+        is SkipReason.ALREADY_COMPLIANT
     )
 
 
@@ -256,9 +257,9 @@ def test_a_target_that_the_fix_cannot_be_applied_to_is_refused_with_the_reason()
             ),
         ),
     )
-    refused = judge((candidate(of_key),), resource={}, before={"properties": {"endpoint": "e"}})
+    refused = combine((candidate(of_key),), resource={}, before={"properties": {"endpoint": "e"}})
     assert refused.accepted == ()
-    assert [(each.reason, each.message) for each in refused.refused] == [
+    assert [(each.cause.reason, each.cause.message) for each in refused.rejected] == [
         (SkipReason.NOT_APPLICABLE, "Azure does not return the key of the endpoint")
     ]
-    assert judge((candidate(of_key),), resource={}, before={"properties": {}}).accepted
+    assert combine((candidate(of_key),), resource={}, before={"properties": {}}).accepted

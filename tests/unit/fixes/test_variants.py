@@ -8,8 +8,7 @@ import attrs
 import pytest
 
 from defender_remediate import Condition, FixAction, SkipReason
-from defender_remediate.fixes.candidates import Candidate, Obstacle, Refusal
-from defender_remediate.fixes.variants import unfold
+from defender_remediate.fixes.candidates import Candidate, RejectedCandidate, SkipCause, resolve_variants
 
 GROUP = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg"
 MACHINE = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/vm"
@@ -39,41 +38,41 @@ LINKED = attrs.evolve(
 )
 
 
-def refused(*variants: Candidate, resource: Any) -> Refusal:
-    (found,) = unfold(variants, resource)
-    assert isinstance(found, Refusal)
+def rejected(*variants: Candidate, resource: Any) -> RejectedCandidate:
+    (found,) = resolve_variants(variants, resource)
+    assert isinstance(found, RejectedCandidate)
     return found
 
 
 def test_the_first_variant_that_applies_is_the_one() -> None:
     """The others are not heard of again."""
-    assert unfold((LINUX, WINDOWS), {"os": "windows"}) == (WINDOWS,)
+    assert resolve_variants((LINUX, WINDOWS), {"os": "windows"}) == (WINDOWS,)
     anything = attrs.evolve(LINUX, fix=attrs.evolve(LINUX.fix, applies_when=None))
-    assert unfold((anything, WINDOWS), {"os": "windows"}) == (anything,)
+    assert resolve_variants((anything, WINDOWS), {"os": "windows"}) == (anything,)
 
 
 def test_when_none_applies_it_says_so_once() -> None:
     """One refusal names every case; a fix without variants says what it always said."""
-    found = refused(LINUX, WINDOWS, resource={"os": "Plan9"})
-    assert found.reason is SkipReason.NOT_APPLICABLE
-    assert found.message == (
-        'no variant of the fix applies: linux applies when os equals "Linux"; windows applies when os equals "Windows"'
+    found = rejected(LINUX, WINDOWS, resource={"os": "Plan9"})
+    assert found.cause.reason is SkipReason.NOT_APPLICABLE
+    assert found.cause.message == (
+        'no variant of the fix applies: variant linux applies when os equals "Linux"; variant windows applies when os equals "Windows"'
     )
-    assert refused(LINUX, resource={}).message == 'applies when os equals "Linux"'
+    assert rejected(LINUX, resource={}).cause.message == 'the fix applies when os equals "Linux"'
 
 
-def test_an_obstacle_counts_for_the_variant_that_applies_only() -> None:
+def test_a_skip_cause_counts_for_the_variant_that_applies_only() -> None:
     """A parameter that only another variant needs is not missed."""
-    held = attrs.evolve(LINUX, obstacle=Obstacle(reason=SkipReason.PARAMETER_MISSING, message="needs x"))
-    assert unfold((held, WINDOWS), {"os": "windows"}) == (WINDOWS,)
-    found = refused(held, WINDOWS, resource={"os": "linux"})
-    assert (found.reason, found.message) == (SkipReason.PARAMETER_MISSING, "needs x")
+    held = attrs.evolve(LINUX, skip_cause=SkipCause(reason=SkipReason.PARAMETER_MISSING, message="needs x"))
+    assert resolve_variants((held, WINDOWS), {"os": "windows"}) == (WINDOWS,)
+    found = rejected(held, WINDOWS, resource={"os": "linux"})
+    assert (found.cause.reason, found.cause.message) == (SkipReason.PARAMETER_MISSING, "needs x")
 
 
 def test_a_link_leads_to_each_of_its_resources_once() -> None:
     """Each becomes a candidate of its own, about the resource that was assessed."""
     resource = {"os": "linux", "network": {"interfaces": [{"id": NIC}, {"id": NIC.upper()}, {"id": None}, {}]}}
-    (found,) = unfold((LINKED,), resource)
+    (found,) = resolve_variants((LINKED,), resource)
     assert isinstance(found, Candidate)
     assert (found.target_id.casefold(), found.resource_id) == (NIC.casefold(), MACHINE)
 
@@ -89,6 +88,6 @@ def test_a_link_leads_to_each_of_its_resources_once() -> None:
 )
 def test_a_link_that_leads_nowhere(links: list[Any], message: str) -> None:
     """The resource is left out, and the reason names what was found."""
-    found = refused(LINKED, resource={"os": "linux", "network": {"interfaces": links}})
-    assert found.reason is SkipReason.NOT_APPLICABLE
-    assert message in found.message
+    found = rejected(LINKED, resource={"os": "linux", "network": {"interfaces": links}})
+    assert found.cause.reason is SkipReason.NOT_APPLICABLE
+    assert message in found.cause.message

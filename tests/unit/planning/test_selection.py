@@ -16,17 +16,23 @@ from defender_remediate import (
     Guards,
     Recommendation,
     Scope,
+    SecurityControl,
     SkipReason,
 )
-from defender_remediate.errors import InvalidInputError, InvalidResourceIdError, ParameterError
+from defender_remediate.errors import (
+    InvalidInputError,
+    InvalidResourceIdError,
+    ParameterError,
+    UnknownRecommendationError,
+)
+from defender_remediate.models.ids import id_key
 from defender_remediate.planning.selection import (
-    asked_for,
-    check_given,
     check_parameters,
-    choose,
-    collect,
+    check_parameters_of_all,
     given_values,
+    recommendations_to_plan,
     resource_filter,
+    select,
 )
 
 KEY = "aaaaaaaa-0000-0000-0000-000000000001"
@@ -67,8 +73,8 @@ def wanted(
     *assessments: Assessment, only: dict[str, str] | None = None, guards: Guards | None = None, **given: Any
 ) -> Any:
     given = given or {"level": "high"}
-    choices = choose([KEY], CATALOG)
-    return collect(choices, assessments, only=only, covers=COVERS, given=given, guards=guards or Guards())
+    selected = recommendations_to_plan([KEY], CATALOG)
+    return select(selected, assessments, only=only, covers=COVERS, given=given, guards=guards or Guards())
 
 
 def test_an_unhealthy_resource_is_paired_with_its_fix() -> None:
@@ -92,7 +98,8 @@ def test_an_unhealthy_resource_is_paired_with_its_fix() -> None:
 )
 def test_what_cannot_be_fixed_is_left_out_with_the_reason(more: dict[str, Any], reason: SkipReason) -> None:
     """Nothing is dropped without a word."""
-    found = wanted(assessment(**more))
+    item = assessment(**more)
+    found = wanted(item, only={id_key(item.resource_id): item.resource_id})
     assert not found.candidates
     assert found.skipped[0].reason is reason
 
@@ -101,19 +108,28 @@ def test_an_irreversible_fix_needs_its_own_consent() -> None:
     """Without it the resource is skipped, and the message says how to consent."""
     catalog = Catalog([attrs.evolve(FIX, reversibility="none")])
 
-    def collected(guards: Guards) -> Any:
+    def selection(guards: Guards) -> Any:
         given = {"level": "x"}
-        return collect(choose([KEY], catalog), [assessment()], only=None, covers=COVERS, given=given, guards=guards)
+        return select(
+            recommendations_to_plan([KEY], catalog),
+            [assessment()],
+            only=None,
+            covers=COVERS,
+            given=given,
+            guards=guards,
+        )
 
-    refused = collected(Guards()).skipped[0]
+    refused = selection(Guards()).skipped[0]
     assert refused.reason is SkipReason.CONSENT_MISSING
     assert KEY in refused.message
-    assert collected(Guards(allow_irreversible=[KEY.upper()])).candidates
+    assert selection(Guards(allow_irreversible=[KEY.upper()])).candidates
 
 
 def test_a_missing_parameter_leaves_the_resource_out() -> None:
     """When everything fixable is planned, a fix that needs a choice waits for it."""
-    found = collect(choose([KEY], CATALOG), [assessment()], only=None, covers=COVERS, given={}, guards=Guards())
+    found = select(
+        recommendations_to_plan([KEY], CATALOG), [assessment()], only=None, covers=COVERS, given={}, guards=Guards()
+    )
     assert found.skipped[0].reason is SkipReason.PARAMETER_MISSING
 
 
@@ -140,10 +156,10 @@ def test_resources_are_several_ids() -> None:
     """A single text would be taken for a sequence of letters."""
     assert resource_filter(None) is None
     for wrong in (ACCOUNT, 5):
-        with pytest.raises(InvalidResourceIdError, match="must be a list of ids"):
+        with pytest.raises(InvalidResourceIdError, match="must be a list of resource ids"):
             resource_filter(wrong)  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match="got 5"):
-        choose([5], CATALOG)  # type: ignore[list-item]
+        recommendations_to_plan([5], CATALOG)  # type: ignore[list-item]
     with pytest.raises(InvalidResourceIdError):
         resource_filter(["st1"])
 
@@ -153,38 +169,38 @@ def test_a_recommendation_finds_its_fix_by_policy() -> None:
     by_policy = Recommendation(
         key="dddddddd-0000-0000-0000-000000000001", display_name="x", policy_definition_id=f"/p/{POLICY}"
     )
-    assert choose([by_policy], CATALOG)[0].fixes == (FIX,)
-    assert choose(["dddddddd-0000-0000-0000-000000000001"], CATALOG)[0].fixes == ()
+    assert recommendations_to_plan([by_policy], CATALOG)[0].fixes == (FIX,)
+    assert recommendations_to_plan(["dddddddd-0000-0000-0000-000000000001"], CATALOG)[0].fixes == ()
 
 
 def test_a_recommendation_brings_its_own_fix() -> None:
     """A fix that the caller put into the recommendation takes the place of the catalog's."""
     own = attrs.evolve(FIX, title="Mine")
-    chosen = choose([Recommendation(key=KEY, display_name="x", fix=own), KEY], CATALOG)
+    chosen = recommendations_to_plan([Recommendation(key=KEY, display_name="x", fix=own), KEY], CATALOG)
     assert len(chosen) == 1
     assert chosen[0].fixes == (own,)
 
 
 def test_parameters_of_named_recommendations_are_checked() -> None:
     """A missing one, a wrong one and an unknown one."""
-    choices = choose([KEY], CATALOG)
-    check_parameters(choices, {"level": "high"})
+    selected = recommendations_to_plan([KEY], CATALOG)
+    check_parameters(selected, {"level": "high"})
     for given, why in [
         ({}, "needs the parameter 'level'"),
         ({"level": 3}, "text that is not empty"),
         ({"x": 1}, "'x'"),
     ]:
         with pytest.raises(ParameterError, match=why):
-            check_parameters(choices, given)
+            check_parameters(selected, given)
 
 
 def test_parameters_for_everything_are_checked() -> None:
     """A missing one only leaves its fix out; a wrong or unknown one is refused."""
-    check_given(CATALOG, {})
-    check_given(CATALOG, {"level": "high"})
+    check_parameters_of_all(CATALOG, {})
+    check_parameters_of_all(CATALOG, {"level": "high"})
     for given, why in [({"level": 3}, "text that is not empty"), ({"x": 1}, "'x'")]:
         with pytest.raises(ParameterError, match=why):
-            check_given(CATALOG, given)
+            check_parameters_of_all(CATALOG, given)
 
 
 def test_a_resource_outside_the_scope_is_named_as_such() -> None:
@@ -196,18 +212,18 @@ def test_a_resource_outside_the_scope_is_named_as_such() -> None:
 
 def test_recommendations_and_parameters_have_a_form() -> None:
     """A single recommendation is as good as a list of one; anything else is an error of this library."""
-    assert choose(KEY, CATALOG) == choose([KEY], CATALOG)
+    assert recommendations_to_plan(KEY, CATALOG) == recommendations_to_plan([KEY], CATALOG)
     with pytest.raises(InvalidInputError, match="got 5"):
-        choose(5, CATALOG)  # type: ignore[arg-type]
+        recommendations_to_plan(5, CATALOG)  # type: ignore[arg-type]
     assert given_values(None) == {}
-    with pytest.raises(ParameterError, match="values by name"):
+    with pytest.raises(ParameterError, match="mapping of names to values"):
         given_values(["level"])  # type: ignore[arg-type]
 
 
 def test_parameters_may_be_given_for_each_resource() -> None:
     """Each gets its own; one without is left out; the fix for a resource that nobody assessed is a mistake."""
     given = given_values({"level": {ACCOUNT.upper(): "high", f"{ACCOUNT}9": "low"}})
-    check_parameters(choose([KEY], CATALOG), given)
+    check_parameters(recommendations_to_plan([KEY], CATALOG), given)
     assessments = [assessment(), assessment(OTHER), assessment(f"{ACCOUNT}9", status="Healthy")]
     found = wanted(*assessments, **given)
     assert [(candidate.resource_id, candidate.values["level"]) for candidate in found.candidates] == [(ACCOUNT, "high")]
@@ -221,19 +237,22 @@ def test_parameters_may_be_given_for_each_resource() -> None:
 def test_a_wrong_value_for_one_resource_is_refused() -> None:
     """Before any request, with recommendations named or without."""
     given = given_values({"level": {ACCOUNT: 3}})
-    for check in (lambda: check_parameters(choose([KEY], CATALOG), given), lambda: check_given(CATALOG, given)):
+    for check in (
+        lambda: check_parameters(recommendations_to_plan([KEY], CATALOG), given),
+        lambda: check_parameters_of_all(CATALOG, given),
+    ):
         with pytest.raises(ParameterError, match="text that is not empty"):
             check()
     with pytest.raises(ParameterError, match="is not a resource id"):
         given_values({"level": {"st1": "high"}})
 
 
-def test_who_is_named_in_a_parameter_is_asked_for() -> None:
-    """Also when nothing is wrong with it: the plan says so."""
-    healthy = assessment(status="Healthy")
-    assert asked_for(assessment(), ())
-    assert not asked_for(healthy, ())
-    assert asked_for(healthy, {ACCOUNT.casefold()})
+def test_a_resource_that_is_named_in_a_parameter_is_in_the_plan() -> None:
+    """Also when nothing is wrong with it: the plan says so. Other healthy ones are not mentioned."""
+    healthy = [assessment(status="Healthy"), assessment(OTHER, status="Healthy")]
+    assert wanted(*healthy).skipped == ()
+    found = wanted(*healthy, **given_values({"level": {ACCOUNT: "high"}}))
+    assert [(skip.resource_id, skip.reason) for skip in found.skipped] == [(ACCOUNT, SkipReason.ALREADY_COMPLIANT)]
 
 
 def test_variants_are_candidates_side_by_side() -> None:
@@ -242,10 +261,10 @@ def test_variants_are_candidates_side_by_side() -> None:
     easy = attrs.evolve(FIX, variant="easy", applies_when=when, parameters=(), body={"properties": {"a": 1}})
     hard = attrs.evolve(FIX, variant="hard", applies_when=when)
     final = attrs.evolve(easy, variant="final", reversibility="none")
-    choices = choose([KEY], Catalog([easy, hard, final]))
-    found = collect(choices, [assessment()], only=None, covers=COVERS, given={}, guards=Guards()).candidates
+    selected = recommendations_to_plan([KEY], Catalog([easy, hard, final]))
+    found = select(selected, [assessment()], only=None, covers=COVERS, given={}, guards=Guards()).candidates
     assert [candidate.fix.variant for candidate in found] == ["easy", "hard", "final"]
-    reasons = [candidate.obstacle.reason if candidate.obstacle else None for candidate in found]
+    reasons = [candidate.skip_cause.reason if candidate.skip_cause else None for candidate in found]
     assert reasons == [None, SkipReason.PARAMETER_MISSING, SkipReason.CONSENT_MISSING]
 
 
@@ -254,7 +273,44 @@ def test_what_only_one_variant_needs_may_be_missing() -> None:
     when = Condition(operator="exists", path="kind", value=True)
     hard, harder = (attrs.evolve(FIX, variant=name, applies_when=when) for name in ("hard", "harder"))
     easy = attrs.evolve(hard, variant="easy", parameters=(), body={"properties": {"a": 1}})
-    check_parameters(choose([KEY], Catalog([easy, hard])), {})
+    check_parameters(recommendations_to_plan([KEY], Catalog([easy, hard])), {})
     for catalog, given in ((Catalog([hard, harder]), {}), (Catalog([easy, hard]), {"level": 3})):
         with pytest.raises(ParameterError):
-            check_parameters(choose([KEY], catalog), given)
+            check_parameters(recommendations_to_plan([KEY], catalog), given)
+
+
+def test_whatever_names_a_recommendation_is_taken() -> None:
+    """A key, an assessment or its id, a fix, a control, a recommendation, or the exact display name."""
+    control = SecurityControl(name="c", display_name="C", recommendation_keys=(KEY,))
+    for given in (KEY, Recommendation(key=KEY, display_name="x"), FIX, control, "a FIX "):
+        (one,) = recommendations_to_plan(given, CATALOG)
+        assert (one.key, one.fixes, one.resources) == (KEY, (FIX,), None)
+    for given in (assessment(), assessment().id.upper()):
+        (one,) = recommendations_to_plan([given], CATALOG)
+        assert (one.key.lower(), one.fixes, list(one.resources or ())) == (KEY, (FIX,), [id_key(ACCOUNT)])
+    (both,) = recommendations_to_plan([assessment(), assessment(OTHER)], CATALOG)
+    assert list(both.resources or ()) == [id_key(ACCOUNT), id_key(OTHER)]
+    assert recommendations_to_plan([assessment(), KEY], CATALOG)[0].resources is None
+
+
+def test_an_assessment_stands_for_its_own_resource() -> None:
+    """Another resource with the same recommendation is not planned; one without an assessment is skipped."""
+    selected = recommendations_to_plan([assessment(), assessment(f"{ACCOUNT}9")], CATALOG)
+    found = select(
+        selected, [assessment(), assessment(OTHER)], only=None, covers=COVERS, given={"level": "x"}, guards=Guards()
+    )
+    assert [candidate.resource_id for candidate in found.candidates] == [ACCOUNT]
+    assert [skip.resource_id for skip in found.skipped] == [f"{ACCOUNT}9"]
+
+
+def test_a_name_that_is_not_known_is_refused_with_what_is_close() -> None:
+    """A misspelt name, one that several recommendations have, and a control that lists none."""
+    with pytest.raises(UnknownRecommendationError, match="did you mean 'A fix'"):
+        recommendations_to_plan("A fixx", CATALOG)
+    with pytest.raises(UnknownRecommendationError, match="pass a recommendation"):
+        recommendations_to_plan("something else entirely", CATALOG)
+    twice = Catalog([FIX, attrs.evolve(FIX, key=KEY.replace("a", "e"))])
+    with pytest.raises(UnknownRecommendationError, match="2 recommendations are named 'A fix'"):
+        recommendations_to_plan("A fix", twice)
+    with pytest.raises(InvalidInputError, match="names no recommendations"):
+        recommendations_to_plan(SecurityControl(name="c", display_name="C"), CATALOG)

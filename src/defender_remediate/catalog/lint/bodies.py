@@ -12,7 +12,7 @@ from defender_remediate.catalog.lint.answers import Answer, meeting, missing
 from defender_remediate.catalog.lint.samples import LOCATION, resource_id, values_for
 from defender_remediate.catalog.lint.schemas import ANY_NAME, ELEMENT, TypeFacts, facts_of
 from defender_remediate.catalog.lint.target import Target, target_of
-from defender_remediate.fixes.candidates import Candidate, Verdict, judge
+from defender_remediate.fixes.candidates import Candidate, CombinedFix, combine
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.diff import changes
 from defender_remediate.fixes.placeholders import fill, fill_condition
@@ -48,12 +48,12 @@ class Trial:
 
     Attributes:
         case: The target.
-        verdict: What planning decides about the fix on it.
+        combined: What planning decides about the fix on it.
         changes: Every member that differs afterwards; nothing when planning refuses the fix.
     """
 
     case: Case
-    verdict: Verdict = attrs.field(repr=False)
+    combined: CombinedFix = attrs.field(repr=False)
     changes: tuple[PropertyChange, ...] = attrs.field(repr=False)
 
 
@@ -88,7 +88,7 @@ def subject(fix: FixAction) -> Subject:
     """Everything that the proofs of this fix look at."""
     values = values_for(fix)
     target = target_of(fix)
-    linked = resource_id(fix.linked_type, "linked") if fix.linked else ""
+    linked = resource_id(fix.linked_type, "linked") if fix.linked else None
     candidate = Candidate(
         fix=fix, key=fix.key, resource_id=resource_id(fix.resource_type), values=values, linked_id=linked
     )
@@ -107,9 +107,9 @@ def subject(fix: FixAction) -> Subject:
 
 def tried(candidate: Candidate, case: Case) -> Trial:
     """What planning makes of a fix on one target."""
-    verdict = judge((candidate,), resource=case.resource, before=case.before)
-    differing = changes(case.before or {}, verdict.after) if verdict.accepted else ()
-    return Trial(case=case, verdict=verdict, changes=differing)
+    combined = combine((candidate,), resource=case.resource, before=case.before)
+    differing = changes(case.before or {}, combined.after) if combined.accepted else ()
+    return Trial(case=case, combined=combined, changes=differing)
 
 
 def tried_on(about: Subject, body: Any, note: str) -> Trial | None:

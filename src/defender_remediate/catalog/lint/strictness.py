@@ -33,7 +33,7 @@ def leaves_stricter_alone(subject: Subject) -> Iterator[Objection]:
 def _is_lowered(subject: Subject, path: str, more: Any) -> bool:
     for trial in subject.trials:
         found = tried_on(subject, placed(trial.case.before, split(path), more), trial.case.note)
-        if found is not None and found.verdict.accepted and not same(look_up(found.verdict.after, path), more):
+        if found is not None and found.combined.accepted and not same(look_up(found.combined.after, path), more):
             return True
     return False
 

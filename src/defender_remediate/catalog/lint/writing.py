@@ -12,7 +12,7 @@ from defender_remediate.casing import fold
 from defender_remediate.catalog.checks import leaves
 from defender_remediate.catalog.lint.bodies import Subject, Trial
 from defender_remediate.catalog.lint.problem import Objection
-from defender_remediate.fixes.candidates import judge
+from defender_remediate.fixes.candidates import combine
 from defender_remediate.fixes.conditions import same
 from defender_remediate.fixes.diff import changes, settled, spelled_out
 from defender_remediate.fixes.merge import NO_IDENTITY, difference, merge_patch, patched
@@ -27,8 +27,8 @@ def closes(subject: Subject, trial: Trial) -> Iterator[Objection]:
     """Wherever the fix applies and the target is not compliant, the fix makes it compliant."""
     if _has_nothing_to_lay_over(subject.fix, trial.case.before):
         return
-    for refusal in trial.verdict.refused:
-        yield Objection(f"where {trial.case.note}: {refusal.message or refusal.reason}")
+    for rejected in trial.combined.rejected:
+        yield Objection(f"where {trial.case.note}: {rejected.cause.message or rejected.cause.reason}")
 
 
 def _has_nothing_to_lay_over(fix: FixAction, before: Any) -> bool:
@@ -56,23 +56,26 @@ def _by_member(changed: Iterable[PropertyChange]) -> Iterator[PropertyChange]:
 
 def is_empty_the_second_time(subject: Subject, trial: Trial) -> Iterator[Objection]:
     """After the fix there is nothing left to plan, and laying it over once more changes nothing."""
-    once = trial.verdict
+    once = trial.combined
     if not once.accepted:
         return
     resource = once.after if subject.candidate.is_on_resource else trial.case.resource
-    again = judge((subject.candidate,), resource=resource, before=once.after)
-    if again.accepted or again.refused[0].reason not in (SkipReason.ALREADY_COMPLIANT, SkipReason.NOT_APPLICABLE):
+    again = combine((subject.candidate,), resource=resource, before=once.after)
+    if again.accepted or again.rejected[0].cause.reason not in (
+        SkipReason.ALREADY_COMPLIANT,
+        SkipReason.NOT_APPLICABLE,
+    ):
         yield Objection(f"where {trial.case.note}: a second plan has something to do again")
 
 
 def has_a_way_back(subject: Subject, trial: Trial) -> Iterator[Objection]:
     """The request that undoes the change restores the target, and so does the three-way comparison."""
-    verdict = trial.verdict
-    if not verdict.accepted or trial.case.before is None or subject.fix.is_irreversible:
+    combined = trial.combined
+    if not combined.accepted or trial.case.before is None or subject.fix.is_irreversible:
         return
-    before, after = thaw(settled(trial.case.before)), thaw(settled(verdict.after))
+    before, after = thaw(settled(trial.case.before)), thaw(settled(combined.after))
     undone = restoration(trial.changes, after)
-    there = _restored(after, undone.body, verdict.kind)
+    there = _restored(after, undone.body, combined.kind)
     if undone.preserved or _without_null(there) != _without_null(before):
         left = ", ".join(undone.preserved) or "the target"
         yield Objection(f"where {trial.case.note}: a rollback leaves {left} changed")

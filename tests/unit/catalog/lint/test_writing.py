@@ -99,7 +99,7 @@ def test_words_that_are_lost(before: str, after: str, is_lost: bool) -> None:
 def test_a_fix_that_is_never_done() -> None:
     """When the target is not compliant afterwards, a second plan would write again."""
     about, trial = subject(HTTPS), subject(HTTPS).trials[0]
-    undone = attrs.evolve(trial, verdict=attrs.evolve(trial.verdict, after=trial.case.before))
+    undone = attrs.evolve(trial, combined=attrs.evolve(trial.combined, after=trial.case.before))
     assert "a second plan has something to do again" in said(is_empty_the_second_time(about, undone))
 
 
@@ -142,7 +142,7 @@ def test_an_array_without_elements() -> None:
         {"properties": {"networkAcls": {"ipRules": [{"action": "Allow"}]}}}, rule, array_strategies={path: "each"}
     )
     about = subject(each)
-    assert {trial.verdict.accepted == () for trial in about.trials} == {True, False}
+    assert {trial.combined.accepted == () for trial in about.trials} == {True, False}
     assert not "".join(said(closes(about, trial)) for trial in about.trials)
 
 

@@ -1,0 +1,90 @@
+"""Reads the assessments that a plan is about, and counts the resources that they are on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from defender_remediate.casing import fold
+from defender_remediate.discovery.discovery import Discovery
+from defender_remediate.errors import InvalidResourceIdError, MalformedResponseError, NotFoundError
+from defender_remediate.json_values import FrozenMap
+from defender_remediate.models.ids import ResourceId, id_key
+from defender_remediate.models.recommendation import Assessment, AssessmentStatus
+from defender_remediate.planning.selection import SelectedRecommendation
+
+MAX_SINGLE_READS = 20
+"""Up to so many assessments are read one by one. More of them are read by a listing, which is filtered."""
+
+
+def read_assessments(
+    discovery: Discovery,
+    recommendations: Sequence[SelectedRecommendation],
+    *,
+    only: Mapping[str, str] | None,
+    named: Collection[str] = (),
+    reads_all: bool = False,
+) -> tuple[Assessment, ...]:
+    """The assessments of the recommendations.
+
+    Args:
+        discovery: What to read with.
+        recommendations: What is planned.
+        only: The resources that the plan is restricted to, by their key; None for those that are unhealthy.
+        named: The keys of resources that are of interest although they may not be unhealthy.
+        reads_all: Whether assessments of every status are wanted, to count the resources.
+
+    Raises:
+        RequestError, ConnectionFailedError, MalformedResponseError: A listing could not be read.
+    """
+    keys = {fold(one.key): one.key for one in recommendations}
+    if not keys:
+        return ()
+    pairs = [pair for one in recommendations for pair in _pairs(one, only)]
+    is_restricted = only is not None or all(one.resources is not None for one in recommendations)
+    if is_restricted and not reads_all and len(pairs) <= MAX_SINGLE_READS:
+        return _read_pairs(discovery, pairs)
+    status = None if is_restricted or named or reads_all else AssessmentStatus.UNHEALTHY
+    single = next(iter(keys.values())) if len(keys) == 1 else None
+    listed = discovery.list_assessments(single, status=status)
+    return tuple(assessment for assessment in listed if fold(assessment.key) in keys)
+
+
+def _pairs(one: SelectedRecommendation, only: Mapping[str, str] | None) -> list[tuple[str, str]]:
+    """The key of a recommendation with each resource that it is restricted to."""
+    resources = one.resources or {} if only is None else only
+    return [(one.key, text) for text in resources.values() if one.covers(text)]
+
+
+def _read_pairs(discovery: Discovery, pairs: Iterable[tuple[str, str]]) -> tuple[Assessment, ...]:
+    found: list[Assessment] = []
+    missing: set[tuple[str, str]] = set()
+    for key, resource in pairs:
+        # A listing shows the client's scope only, and so does this.
+        if discovery.covers(resource):
+            try:
+                found.append(discovery.get_assessment(resource, key))
+            except (NotFoundError, MalformedResponseError):
+                missing.add((fold(key), id_key(resource)))
+    if missing:
+        # An assessment that was just made is listed before it can be read by its id, and the other way round.
+        keys = {key for key, _ in missing}
+        listed = discovery.list_assessments(next(iter(keys)) if len(keys) == 1 else None)
+        found.extend(one for one in listed if (fold(one.key), id_key(one.resource_id)) in missing)
+    return tuple(found)
+
+
+def assessed_counts(assessments: Iterable[Assessment]) -> FrozenMap:
+    """How many resources of each type, in lower case, are Healthy or Unhealthy. A resource counts once.
+
+    So a guard can say how large a share of them is changed. A resource outside Azure does not count.
+    """
+    resources: dict[str, set[str]] = defaultdict(set)
+    for assessment in assessments:
+        if assessment.status in (AssessmentStatus.HEALTHY, AssessmentStatus.UNHEALTHY):
+            try:
+                resource = ResourceId.parse(assessment.resource_id)
+            except InvalidResourceIdError:
+                continue
+            resources[fold(resource.type)].add(resource.key)
+    return FrozenMap({kind: len(found) for kind, found in sorted(resources.items())})
