@@ -106,7 +106,7 @@ class ActivityLog:
         own = search.resource.subscription_id if search.resource else None
         for subscription in (own,) if own else self._subscriptions():
             path = f"/subscriptions/{subscription}/providers/Microsoft.Insights/eventtypes/management/values"
-            records = self._session.pages(path, api_version=_API_VERSION, params={"$filter": search.filter()})
+            records = self._session.list(path, api_version=_API_VERSION, params={"$filter": search.filter()})
             yield from _joined(records, search)
 
 

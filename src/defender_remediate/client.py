@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from azure.core.pipeline.transport import HttpTransport
 
     from defender_remediate.activity import ActivityLog
+    from defender_remediate.arm.providers import Providers
     from defender_remediate.catalog import Catalog
     from defender_remediate.discovery import Discovery
     from defender_remediate.executors import FixExecutor
@@ -385,7 +386,13 @@ class RemediationClient:
         from defender_remediate.discovery import Discovery
         from defender_remediate.threads import interleave
 
-        return Discovery(self._session, self._scopes, self.catalog, self._source, interleave)
+        return Discovery(self._session, self._scopes, self.catalog, self._providers, self._source, interleave)
+
+    @cached_property
+    def _providers(self) -> Providers:
+        from defender_remediate.arm.providers import Providers
+
+        return Providers(self._session)
 
     @cached_property
     def _cycle(self) -> Workflow:
@@ -399,6 +406,7 @@ class RemediationClient:
             session=self._session,
             scopes=self._scopes,
             discovery=self._discovery,
+            providers=self._providers,
             catalog=self.catalog,
             executors={**bundled, **self._executors},
             guards=self._guards,

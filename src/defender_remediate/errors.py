@@ -12,12 +12,12 @@
     │   └── CatalogError                   a catalog file is wrong: names the file and the key path
     ├── PlanError                          a plan may not be applied; nothing was sent
     │   ├── PlanNotApprovedError           ``approve`` is not the digest of this plan
-    │   ├── PlanAlteredError               the plan's text does not match its own digest
+    │   ├── PlanAlteredError               the plan does not match its own digest
     │   └── GuardError                     the plan goes beyond a guard
     ├── JournalError                       a journal cannot be read or written: names the file and the line
-    │   ├── JournalLockedError             somebody else goes on with this run
+    │   ├── JournalLockedError             another process works on this run
     │   ├── JournalUnwritableError         no room, no permission or a failing disk
-    │   ├── JournalTamperedError           a record was edited, removed, moved or put in
+    │   ├── JournalTamperedError           a record was edited, removed, moved or inserted
     │   └── UnknownRunError                no journal of such a run
     ├── CredentialError                    the credential gave no token
     ├── RequestError                       Azure Resource Manager answered with an error
@@ -29,27 +29,65 @@
     │   ├── ConflictError                  409
     │   │   ├── ScopeLockedError           a lock forbids writes
     │   │   └── BusyError                  another operation holds the resource; it ends by itself
-    │   ├── PreconditionFailedError        412, the target moved
+    │   ├── PreconditionFailedError        412: the target changed
     │   ├── ThrottledError                 429
     │   ├── ServiceError                   5xx: a write may have taken effect
+    │   ├── UnsupportedApiVersionError     this cloud does not serve the api-version
     │   └── OperationFailedError           a long-running operation ended Failed or Canceled
+    │       └── OperationBusyError         it ended so because another one held the resource; also a BusyError
     ├── ConnectionFailedError              no answer
     │   └── ConnectionCutError             no answer after the request left: a write may have taken effect
     ├── MalformedResponseError             the answer is not what the contract says
     ├── OperationTimeoutError              a long-running operation did not end in time; it goes on in Azure
+    ├── CallTimeoutError                   the ``timeout`` of this call is over
     └── RemediationFailedError             raised by ``raise_for_failures()`` only
 
 Each error says what happened and where in its text, and what to do next in ``hint``. All of them pickle.
+
+What comes from Azure, from the network or from a credential is an ``azure.core.exceptions`` error as well, so that an
+``except HttpResponseError`` that a program has already also catches it:
+
+======================  =======================================================
+this library            azure-core
+======================  =======================================================
+RequestError            HttpResponseError; ``status_code`` and ``error`` are set
+NotFoundError           ResourceNotFoundError
+PreconditionFailedError ResourceModifiedError
+UnauthorizedError       ClientAuthenticationError
+CredentialError         ClientAuthenticationError
+ConnectionFailedError   ServiceRequestError
+ConnectionCutError      ServiceResponseError
+MalformedResponseError  DecodeError
+OperationTimeoutError   AzureError
+CallTimeoutError        AzureError
+======================  =======================================================
+
+``response`` is always None: a response holds the token of its request. 409 is not a ``ResourceExistsError``, because a
+lock or a busy resource is not one that exists already.
 """
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
+
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    DecodeError,
+    HttpResponseError,
+    ODataV4Format,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
 
 from defender_remediate.display import multi_line
 
 __all__ = [
     "BusyError",
+    "CallTimeoutError",
     "CatalogError",
     "ConflictError",
     "ConnectionCutError",
@@ -68,6 +106,7 @@ __all__ = [
     "JournalUnwritableError",
     "MalformedResponseError",
     "NotFoundError",
+    "OperationBusyError",
     "OperationFailedError",
     "OperationTimeoutError",
     "ParameterError",
@@ -85,6 +124,7 @@ __all__ = [
     "UnauthorizedError",
     "UnknownRecommendationError",
     "UnknownRunError",
+    "UnsupportedApiVersionError",
 ]
 
 
@@ -100,6 +140,9 @@ class DefenderRemediateError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if isinstance(self, AzureError):
+            # azure-core keeps the exception that was being handled, with its text and all that its frames hold.
+            vars(self).update(exc_type=None, exc_value=None, exc_traceback=None, exc_msg=message)
 
     def __str__(self) -> str:
         # Messages quote Azure and files.
@@ -122,11 +165,11 @@ class InvalidInputError(DefenderRemediateError, ValueError):
 
 
 class InvalidResourceIdError(InvalidInputError):
-    """A text is not an Azure resource id, or not one of the kind this call takes."""
+    """A string is not an Azure resource id, or not one of the kind this call takes."""
 
 
 class InvalidScopeError(InvalidInputError):
-    """A text is not a subscription, resource group, resource or management group id."""
+    """A string is not a subscription, resource group, resource or management group id."""
 
 
 class InvalidEndpointError(InvalidInputError):
@@ -145,7 +188,7 @@ class CatalogError(InvalidInputError):
     """A catalog file cannot be used.
 
     Attributes:
-        source: The file, or another name of where the text came from.
+        source: The file, or another name of where it came from.
         path: The key path inside it, such as ``fix[3].compliant_when.path``; empty when the whole file is wrong.
     """
 
@@ -196,7 +239,7 @@ class JournalError(DefenderRemediateError):
 
 
 class JournalLockedError(JournalError):
-    """Somebody else, here or in another process, goes on with this run."""
+    """Another thread or process works on this run."""
 
 
 class JournalUnwritableError(JournalError):
@@ -204,27 +247,28 @@ class JournalUnwritableError(JournalError):
 
 
 class JournalTamperedError(JournalError):
-    """A journal is not what was written: a record was edited, removed, moved or put in."""
+    """A journal is not what was written: a record was edited, removed, moved or inserted."""
 
 
 class UnknownRunError(JournalError):
     """No journal knows this run."""
 
 
-class CredentialError(DefenderRemediateError):
+class CredentialError(DefenderRemediateError, ClientAuthenticationError):
     """The credential gave no token, so the request was not sent."""
 
 
-class RequestError(DefenderRemediateError):
+class RequestError(DefenderRemediateError, HttpResponseError):
     """Azure Resource Manager answered with an error.
 
     Attributes:
-        status: The HTTP status; 200 for a long-running operation that failed under it.
+        status: The HTTP status; 200 for a long-running operation that failed under it. ``status_code`` is the same.
         code: Azure's own word, such as ``ScopeLocked``; empty when the body had none.
         method, url: The request; the URL without anything that could be a secret.
         request_id: ``x-ms-request-id``, for a support case.
         retry_after: Seconds that Azure asked to wait, or None.
         details: The codes and messages nested below, outermost first.
+        supported_api_versions: The api-versions that a refusal names as served, newest first; empty for other errors.
     """
 
     def __init__(
@@ -238,10 +282,14 @@ class RequestError(DefenderRemediateError):
         request_id: str = "",
         retry_after: float | None = None,
         details: tuple[str, ...] = (),
+        supported_api_versions: tuple[str, ...] = (),
         hint: str = "",
     ) -> None:
         super().__init__(message, hint=hint)
         self.status = status
+        self.status_code = status or None
+        self.reason = next((known.phrase for known in HTTPStatus if known == status), None)
+        self.supported_api_versions = supported_api_versions
         self.code = code
         self.method = method
         self.url = url
@@ -249,8 +297,19 @@ class RequestError(DefenderRemediateError):
         self.retry_after = retry_after
         self.details = details
 
+    @property
+    def error(self) -> ODataV4Format | None:  # type: ignore[override]
+        """Code and message as azure-core has them; None when the body had no code."""
+        # azure-core asks for it in its constructor, before there is a code.
+        code = self.__dict__.get("code")
+        return ODataV4Format({"code": code, "message": self.message}) if code else None
 
-class UnauthorizedError(RequestError):
+    @error.setter
+    def error(self, value: object) -> None:
+        del value
+
+
+class UnauthorizedError(RequestError, ClientAuthenticationError):
     """401: the token was refused."""
 
 
@@ -262,7 +321,7 @@ class PolicyViolationError(ForbiddenError):
     """An Azure Policy with the deny effect refused the change."""
 
 
-class NotFoundError(RequestError):
+class NotFoundError(RequestError, ResourceNotFoundError):
     """404: it does not exist, or the caller may not see it."""
 
 
@@ -282,7 +341,7 @@ class BusyError(ConflictError):
     """Another operation holds the resource; the same request may work later."""
 
 
-class PreconditionFailedError(RequestError):
+class PreconditionFailedError(RequestError, ResourceModifiedError):
     """412: the resource changed since it was read."""
 
 
@@ -298,21 +357,33 @@ class OperationFailedError(RequestError):
     """A long-running operation ended Failed or Canceled, whatever the HTTP status of its last answer was."""
 
 
-class ConnectionFailedError(DefenderRemediateError):
+class UnsupportedApiVersionError(RequestError):
+    """This cloud does not serve the api-version of the request; ``supported_api_versions`` names those it serves."""
+
+
+class OperationBusyError(OperationFailedError, BusyError):
+    """A long-running operation ended Failed because another one held the resource; the same request may work later."""
+
+
+class ConnectionFailedError(DefenderRemediateError, ServiceRequestError):
     """No answer came, and the request is known not to have reached Azure."""
 
 
-class ConnectionCutError(ConnectionFailedError):
+class ConnectionCutError(ConnectionFailedError, ServiceResponseError):
     """No answer came after the request had left: a write may or may not have taken effect."""
 
 
-class MalformedResponseError(DefenderRemediateError):
+class MalformedResponseError(DefenderRemediateError, DecodeError):
     """An answer is truncated, not JSON, or not what Azure's contract says."""
 
 
-class OperationTimeoutError(DefenderRemediateError):
+class OperationTimeoutError(DefenderRemediateError, AzureError):
     """A long-running operation did not end within the time given. It goes on in Azure."""
 
 
+class CallTimeoutError(DefenderRemediateError, AzureError):
+    """A call did not end within its ``timeout``. Only calls that read have one, so nothing was changed."""
+
+
 class RemediationFailedError(DefenderRemediateError):
-    """At least one step of a run did not end well; only ``raise_for_failures()`` raises this."""
+    """At least one step of a run failed; only ``raise_for_failures()`` raises this."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import attrs
 
-from defender_remediate.arm.providers import offered_api_versions
+from defender_remediate.arm.providers import Providers
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.casing import fold
 from defender_remediate.catalog import Catalog
@@ -70,6 +70,7 @@ class Workflow:
     session: ArmSession
     scopes: tuple[Scope, ...]
     discovery: Discovery
+    providers: Providers
     catalog: Catalog
     executors: Mapping[str, FixExecutor]
     guards: Guards
@@ -114,7 +115,7 @@ class Workflow:
             reader=self.session,
             targets=TargetReader(
                 self.session,
-                self._versions,
+                self.providers.api_versions,
                 covers=self.discovery.covers,
                 tags_matter=bool(self.guards.protected_tags),
             ),
@@ -291,11 +292,8 @@ class Workflow:
         return Verifier(runner=runner, assessments=self.discovery, workers=self.workers).verify(report, timeout=timeout)
 
     def _runner(self, session: ArmSession) -> StepRunner:
-        tags = ProtectedTags(guards=self.guards, reader=session, versions=self._versions)
+        tags = ProtectedTags(guards=self.guards, reader=session, versions=self.providers.api_versions)
         return StepRunner(session=session, timeout=self.timeout, jitter=self.jitter, tags=tags)
-
-    def _versions(self, subscription_id: str, resource_type: str) -> tuple[str, ...]:
-        return offered_api_versions(self.session, subscription_id, resource_type)
 
     def _tenants(self, steps: Iterable[RemediationStep], reader: CheckReader | None = None) -> tuple[str, ...]:
         """The tenants that the steps' subscriptions belong to, as far as Azure tells this caller."""

@@ -10,6 +10,7 @@ import pytest
 import responses
 from responses import matchers
 
+from defender_remediate.arm.providers import Providers
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.catalog import Catalog
 from defender_remediate.discovery import Discovery
@@ -45,7 +46,13 @@ DOCUMENTED = {
 
 
 def discovery(session: ArmSession, *scopes: str, source: Literal["rest", "graph"] = "rest") -> Discovery:
-    return Discovery(session, tuple(map(Scope.parse, scopes or (f"/subscriptions/{ONE}",))), Catalog.bundled(), source)
+    return Discovery(
+        session,
+        tuple(map(Scope.parse, scopes or (f"/subscriptions/{ONE}",))),
+        Catalog.bundled(),
+        Providers(session),
+        source,
+    )
 
 
 def version(text: str) -> Any:

@@ -8,7 +8,7 @@ import pytest
 import responses
 from responses import matchers
 
-from defender_remediate.arm.providers import offered_api_versions
+from defender_remediate.arm.providers import Providers
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.errors import (
     ConflictError,
@@ -38,7 +38,7 @@ BODY: dict[str, Any] = {
 def test_the_newest_stable_version_comes_first(session: ArmSession, wire: responses.RequestsMock) -> None:
     """Previews come after all stable ones, whatever their date; types compare in any case."""
     wire.get(URL, json=BODY, match=[matchers.header_matcher({"x-ms-correlation-request-id": "run-1"})])
-    found = offered_api_versions(session.correlated("run-1"), SUBSCRIPTION, TYPE)
+    found = Providers(session.correlated("run-1")).api_versions(SUBSCRIPTION, TYPE)
     assert found == ("2024-01-01", "2023-05-01", "2021-01-01", "2025-01-01-preview")
 
 
@@ -48,20 +48,20 @@ def test_the_newest_stable_version_comes_first(session: ArmSession, wire: respon
 def test_other_types(session: ArmSession, wire: responses.RequestsMock, kind: str, expected: tuple[str, ...]) -> None:
     """Some have previews only, some none at all, and some are not there."""
     wire.get(URL, json=BODY)
-    assert offered_api_versions(session, SUBSCRIPTION, f"Microsoft.Storage/{kind}") == expected
+    assert Providers(session).api_versions(SUBSCRIPTION, f"Microsoft.Storage/{kind}") == expected
 
 
 def test_a_provider_without_types_offers_nothing(session: ArmSession, wire: responses.RequestsMock) -> None:
     """Azure may leave the list out."""
     wire.get(URL, json={"namespace": "Microsoft.Storage"})
-    assert offered_api_versions(session, SUBSCRIPTION, TYPE) == ()
+    assert Providers(session).api_versions(SUBSCRIPTION, TYPE) == ()
 
 
 def test_nothing_is_registered_on_the_way(session: ArmSession, wire: responses.RequestsMock) -> None:
     """The client's own pipeline would answer this 409 with a POST that registers the provider."""
     wire.get(URL, status=409, json={"error": {"code": "MissingSubscriptionRegistration", "message": "m"}})
     with pytest.raises(RequestError, match="MissingSubscriptionRegistration"):
-        offered_api_versions(session, SUBSCRIPTION, TYPE)
+        Providers(session).api_versions(SUBSCRIPTION, TYPE)
     assert [call.request.method for call in wire.calls] == ["GET"]
 
 
@@ -72,7 +72,7 @@ def test_an_error_is_one_of_ours(
     """The generated client raises its own."""
     wire.get(URL, status=status, json={"error": {"code": "Odd", "message": "m"}})
     with pytest.raises(expected):
-        offered_api_versions(session, SUBSCRIPTION, TYPE)
+        Providers(session).api_versions(SUBSCRIPTION, TYPE)
 
 
 def test_it_is_read_as_patiently_as_everything_else(session: ArmSession, wire: responses.RequestsMock) -> None:
@@ -80,25 +80,25 @@ def test_it_is_read_as_patiently_as_everything_else(session: ArmSession, wire: r
     wire.get(URL, status=503)
     wire.get(URL, body=b'{"namespace":', content_type="application/json")
     wire.get(URL, json=BODY)
-    assert offered_api_versions(session, SUBSCRIPTION, TYPE)[0] == "2024-01-01"
+    assert Providers(session).api_versions(SUBSCRIPTION, TYPE)[0] == "2024-01-01"
 
 
 def test_a_body_that_stays_cut_is_an_error(session: ArmSession, wire: responses.RequestsMock) -> None:
     """One of ours as well."""
     wire.get(URL, body=b'{"namespace":', content_type="application/json")
-    with pytest.raises(MalformedResponseError, match="cut"):
-        offered_api_versions(session, SUBSCRIPTION, TYPE)
+    with pytest.raises(MalformedResponseError, match="not a resource provider"):
+        Providers(session).api_versions(SUBSCRIPTION, TYPE)
 
 
 @pytest.mark.parametrize("bad", ["storageAccounts", "Microsoft.Storage/", "/x", ""])
 def test_a_type_without_a_provider_is_refused(session: ArmSession, bad: str) -> None:
     """Before anything is sent."""
     with pytest.raises(InvalidInputError):
-        offered_api_versions(session, SUBSCRIPTION, bad)
+        Providers(session).api_versions(SUBSCRIPTION, bad)
 
 
 def test_a_failing_credential_stays_a_credential_error(wire: responses.RequestsMock, session: ArmSession) -> None:
     """The client was closed, which is a mistake of the caller's and is told as such."""
     session.close()
     with pytest.raises(InvalidInputError, match="closed"):
-        offered_api_versions(session, SUBSCRIPTION, TYPE)
+        Providers(session).api_versions(SUBSCRIPTION, TYPE)

@@ -119,7 +119,7 @@ def test_a_next_link_goes_out_as_it_came(session: ArmSession, wire: responses.Re
         json={"value": [{}]},
         match=[matchers.query_param_matcher({"api-version": "1", "$skiptoken": "a+b/="})],
     )
-    assert list(session.pages(ACCOUNT, api_version="1")) == [{}]
+    assert list(session.list(ACCOUNT, api_version="1")) == [{}]
     assert wire.calls[1].request.url == link
 
 
@@ -127,7 +127,7 @@ def test_a_long_link_is_followed(session: ArmSession, wire: responses.RequestsMo
     """The Location of a what-if can be longer than four kilobytes."""
     link = f"/subscriptions/s/operationresults/{'x' * 6000}?api-version=1"
     wire.get(f"{BASE}{link}", json={"status": "Succeeded"})
-    assert session.follow(link).body == {"status": "Succeeded"}
+    assert session.get_url(link).body == {"status": "Succeeded"}
 
 
 class Claims:

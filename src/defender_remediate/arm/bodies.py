@@ -16,15 +16,20 @@ from defender_remediate.html_text import plain_text
 from defender_remediate.json_values import freeze, parse_json
 from defender_remediate.redaction import redact_text
 
+LONGEST_RETRY_AFTER = 86_400.0
+"""Seconds in a day: a longer wait that a server asks for counts as this."""
 _SHORT = 300
 _DEEP = 12
+# Digits that a number in a header may have; a longer one counts as the longest wait.
+_NUMBER = re.compile(r"([0-9]+)(\.[0-9]{1,9})?[0-9]*")
 
 
 @attrs.frozen(kw_only=True)
-class Fault:
+class ErrorDetail:
     """One code and message of an error body, and where it was.
 
     Attributes:
+        code: Such as ``ScopeLocked``; empty when the body has a message only.
         depth: 0 for the outermost.
         info: Its ``additionalInfo``, as objects.
     """
@@ -38,44 +43,41 @@ class Fault:
         return ": ".join(filter(None, (self.code, self.message)))
 
 
-def json_of(content: bytes, where: str) -> Any:
+def json_body(content: bytes, where: str) -> Any:
     """The JSON in a body; None when it is empty.
 
     Raises:
-        MalformedResponseError: The body is not UTF-8, not JSON, or was cut.
+        MalformedResponseError: The body is not UTF-8, not JSON, was cut, or is nested too deep.
     """
     if not content.strip():
         return None
-    text = _decoded(content)
-    if isinstance(text, UnicodeDecodeError):
-        # Not chained: it carries all that was received, and shows it.
-        raise MalformedResponseError(f"{where}: the answer is not UTF-8 ({text.reason} at {text.start})")
+    problem = None
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # Not chained: the error carries all that was received, and shows it.
+        problem = f"{where}: the answer is not UTF-8 ({error.reason} at {error.start})"
+    if problem:
+        raise MalformedResponseError(problem)
     try:
         return parse_json(text)
     except ValueError as error:
-        seen = summary(content)
         raise MalformedResponseError(
-            f"{where}: the answer is not JSON, or was cut: {seen!r}",
+            f"{where}: the answer is not JSON, or was cut: {summary(content)!r}",
             hint="a proxy or gateway may have answered instead of Azure" if content.lstrip()[:1] == b"<" else "",
         ) from error
 
 
-def _decoded(content: bytes) -> str | UnicodeDecodeError:
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        return error
-
-
 def summary(content: bytes) -> str:
     """The first words of a body that is not JSON, without its markup and the secrets in it."""
-    found = content[:20_000].decode("utf-8", errors="replace")
-    text = " ".join(plain_text(found).split()) if "<" in found else " ".join(found.split())
-    text = redact_text(text)
+    text = content[:20_000].decode("utf-8", errors="replace")
+    if "<" in text:
+        text = plain_text(text)
+    text = redact_text(" ".join(text.split()))
     return text if len(text) <= _SHORT else f"{text[: _SHORT - 1]}…"
 
 
-def faults(document: Any) -> tuple[Fault, ...]:
+def error_details(document: Any) -> tuple[ErrorDetail, ...]:
     """Every code and message in an error document, outermost first, however they are nested.
 
     Azure nests errors in ``error``, in ``details``, in ``innererror``, and as JSON text inside a message.
@@ -83,7 +85,7 @@ def faults(document: Any) -> tuple[Fault, ...]:
     return tuple(dict.fromkeys(_walk(document, 0))) if isinstance(document, (Mapping, list)) else ()
 
 
-def _walk(node: Any, depth: int) -> Iterator[Fault]:
+def _walk(node: Any, depth: int) -> Iterator[ErrorDetail]:
     if depth > _DEEP:
         return
     if isinstance(node, list):
@@ -100,7 +102,7 @@ def _walk(node: Any, depth: int) -> Iterator[Fault]:
     embedded = _embedded(message)
     if code or message:
         shown = "" if embedded is not None else " ".join(message.split())
-        yield Fault(code=code, message=shown, depth=depth, info=_objects(wire.pick(node, "additionalInfo")))
+        yield ErrorDetail(code=code, message=shown, depth=depth, info=_objects(wire.pick(node, "additionalInfo")))
     for part in (inner, embedded, wire.pick(node, "details"), wire.pick(node, "innererror")):
         if isinstance(part, str):
             part = _embedded(part)
@@ -118,7 +120,7 @@ def _embedded(text: str) -> Any:
 
 
 def _objects(value: Any) -> tuple[Any, ...]:
-    # Frozen, so that a fault can be compared and hashed.
+    # Frozen, so that a detail can be compared and hashed.
     items = value if isinstance(value, list) else [value]
     return tuple(freeze(item) for item in items if isinstance(item, Mapping))
 
@@ -130,19 +132,27 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
     ``Date``, so that a wrong clock on this machine does not matter, else with ``now``.
     """
     for name in ("retry-after-ms", "x-ms-retry-after-ms"):
-        text = str(headers.get(name, "")).strip()
-        if text.isdecimal():
-            return int(text) / 1000
+        milliseconds = _number(str(headers.get(name, "")).strip())
+        if milliseconds is not None:
+            return min(milliseconds / 1000, LONGEST_RETRY_AFTER)
     text = str(headers.get("retry-after", "")).strip()
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return float(text)
+    seconds = _number(text)
+    if seconds is not None:
+        return min(seconds, LONGEST_RETRY_AFTER)
     until, base = _http_date(text), _http_date(str(headers.get("date", ""))) or now
-    return max(0.0, (until - base).total_seconds()) if until and base else None
+    return min(max(0.0, (until - base).total_seconds()), LONGEST_RETRY_AFTER) if until and base else None
+
+
+def _number(text: str) -> float | None:
+    found = _NUMBER.fullmatch(text)
+    if not found:
+        return None
+    return float(found[0][:32]) if len(found[1]) <= 15 else LONGEST_RETRY_AFTER * 1000
 
 
 def _http_date(text: str) -> datetime | None:
     try:
         found = parsedate_to_datetime(text)
-    except (TypeError, ValueError, IndexError):
+        return found if found.utcoffset() is not None else None
+    except (TypeError, ValueError, IndexError, OverflowError):
         return None
-    return found if found.tzinfo else None

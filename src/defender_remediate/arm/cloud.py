@@ -44,7 +44,7 @@ class Endpoint:
     token_scope: str
     is_loopback_http: bool = False
 
-    def admits(self, url: str) -> bool:
+    def is_same_origin(self, url: str) -> bool:
         """Whether an absolute URL leads to this endpoint or to a sub-domain of it, so that it may be sent the token."""
         try:
             here, there = urlsplit(self.base_url), urlsplit(url)

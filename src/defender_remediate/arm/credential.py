@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 from azure.core.credentials import AccessToken, AccessTokenInfo
 
 from defender_remediate.arm.clock import Clock
+from defender_remediate.arm.errors import hide_secrets
 from defender_remediate.errors import CredentialError, InvalidInputError
+from defender_remediate.redaction import redact_text
 
 # azure-core renews a token that has less than this left.
 _RENEWAL_WINDOW = 300
-_HINT = "sign in again, or see which identity the credential uses; nothing was sent"
+_HINT = "sign in, for example with 'az login', or see which identity the credential uses; nothing was sent"
+_LONGEST = 2000
 
 
 class SharedCredential:
@@ -67,7 +71,14 @@ class SharedCredential:
             info = _info_of(self._credential)
             token = info(*scopes, options=options) if info else self._credential.get_token(*scopes, **options)
         except Exception as error:
-            raise CredentialError(f"the credential gave no token: {_first_line(error)}", hint=_HINT) from error
+            hide_secrets(error)
+            raise CredentialError(f"the credential gave no token: {_attempts(error)}", hint=_HINT) from error
+        if inspect.iscoroutine(token):
+            token.close()
+            raise CredentialError(
+                "the credential is asynchronous, and this client is not",
+                hint="use a credential of azure.identity instead of azure.identity.aio",
+            )
         if not isinstance(token, (AccessToken, AccessTokenInfo)) and not hasattr(token, "expires_on"):
             raise CredentialError(f"the credential gave {type(token).__name__} instead of a token", hint=_HINT)
         refresh_on = getattr(token, "refresh_on", None)
@@ -78,6 +89,8 @@ def _info_of(credential: Any) -> Any:
     return getattr(credential, "get_token_info", None)
 
 
-def _first_line(error: Exception) -> str:
-    # azure.identity explains at length, one attempt a line.
-    return next(iter(str(error).splitlines()), "") or type(error).__name__
+def _attempts(error: Exception) -> str:
+    """What the credential says, on one line: azure.identity writes a line for each way it tried."""
+    lines = [" ".join(line.split()) for line in str(error).splitlines()]
+    text = redact_text("; ".join(filter(None, lines))) or type(error).__name__
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from azure.core.exceptions import HttpResponseError
+
 from defender_remediate.arm.errors import body_of, error_from_operation, translate
 from defender_remediate.arm.operations import wait_for
 from defender_remediate.arm.reader import Reader
 from defender_remediate.arm.session import ArmResponse, ArmSession
-from defender_remediate.arm.urls import shown
+from defender_remediate.arm.urls import redact_url
 from defender_remediate.casing import fold
 from defender_remediate.errors import MalformedResponseError
 from defender_remediate.json_values import thaw
@@ -35,7 +37,7 @@ def what_if(reader: Reader, deployment: PlannedRequest) -> tuple[Mapping[str, An
     body = thaw(deployment.body)
     body["properties"]["whatIfSettings"] = {"resultFormat": "FullResourcePayloads"}
     path = f"{deployment.path}/whatIf"
-    first = reader.query(path, api_version=deployment.api_version, body=body)
+    first = reader.post_query(path, api_version=deployment.api_version, body=body)
     answer = first
     if first.status == 202:
         answer = wait_for(
@@ -78,11 +80,23 @@ def deploy(session: ArmSession, deployment: PlannedRequest) -> ArmResponse:
     with translate("PUT", url):
         try:
             answer = client.deployments.begin_create_or_update_at_scope(
-                scope.strip("/"), name, thaw(deployment.body), polling=False, cls=_raw
+                scope.strip("/"),
+                name,
+                thaw(deployment.body),
+                polling=False,
+                cls=_raw,
+                **session.request_options(),
             ).result()
+        except HttpResponseError as error:
+            # The client takes 200 and 201 only. With any other 2xx the deployment has begun as well.
+            if error.response is None or not 200 <= (error.status_code or 0) < 300:
+                raise
+            answer = error.response
         except ValueError as error:
             # The client reads the answer before it hands it on, and lets what json raises through.
-            raise MalformedResponseError(f"PUT {shown(url)}: the answer is not JSON, or was cut: {error}") from error
+            raise MalformedResponseError(
+                f"PUT {redact_url(url)}: the answer is not JSON, or was cut: {error}"
+            ) from error
         received = body_of(answer)
     return ArmResponse.of(answer, received, method="PUT", url=url)
 

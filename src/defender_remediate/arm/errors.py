@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from azure.core.exceptions import (
     AzureError,
@@ -17,9 +19,10 @@ from azure.core.exceptions import (
 )
 
 from defender_remediate import errors
-from defender_remediate.arm.bodies import Fault, faults, json_of, retry_after, summary
-from defender_remediate.arm.hints import hint_for
-from defender_remediate.arm.urls import shown
+from defender_remediate.arm.bodies import ErrorDetail, error_details, json_body, retry_after, summary
+from defender_remediate.arm.busy import is_busy
+from defender_remediate.arm.hints import BUSY_HINT, hint_for, supported_versions_in
+from defender_remediate.arm.urls import redact_url
 from defender_remediate.casing import fold
 from defender_remediate.errors import (
     ConnectionCutError,
@@ -27,6 +30,7 @@ from defender_remediate.errors import (
     CredentialError,
     DefenderRemediateError,
     MalformedResponseError,
+    OperationBusyError,
     OperationFailedError,
     RequestError,
 )
@@ -51,11 +55,8 @@ _BY_CODE: dict[str, type[RequestError]] = {
     "missingsubscriptionregistration": errors.ProviderNotRegisteredError,
     "subscriptionnotregistered": errors.ProviderNotRegisteredError,
     "scopelocked": errors.ScopeLockedError,
-    "anotheroperationinprogress": errors.BusyError,
-    "storageaccountoperationinprogress": errors.BusyError,
-    "retryableerrorduetoanotheroperation": errors.BusyError,
-    "deploymentactive": errors.BusyError,
-    "deploymentactiveanduneditable": errors.BusyError,
+    "invalidapiversionparameter": errors.UnsupportedApiVersionError,
+    "noregisteredproviderfound": errors.UnsupportedApiVersionError,
 }
 # These only wrap what is inside them.
 _WRAPPERS = frozenset({"invalidtemplatedeployment", "deploymentfailed", "multipleerrorsoccurred"})
@@ -64,7 +65,11 @@ _WRAPPERS = frozenset({"invalidtemplatedeployment", "deploymentfailed", "multipl
 _AFTER_SENDING = frozenset({"ReadTimeoutError", "ReadTimeout", "ProtocolError", "IncompleteRead", "SSLError"})
 _BEFORE_SENDING = frozenset({"SSLCertVerificationError", "NewConnectionError", "ConnectTimeoutError", "ProxyError"})
 _LONGEST = 300
+_CANCELED = frozenset({"canceled", "cancelled"})
 _CUT_HINT = "a write may have taken effect: read the resource before anything is sent again"
+# The host of a connection in front of the reason, and the query of a URL, which may be signed.
+_CONNECTION = re.compile(r"^(?:<[^<>]{0,200}>|\w{1,60}\([^()]{0,200}\)): ")
+_QUERY = re.compile(r"\?[^\s'\"()<>]+")
 
 
 def error_from_response(
@@ -83,20 +88,24 @@ def error_from_response(
     """
     lowered = {fold(name): value for name, value in headers.items()}
     try:
-        found = faults(json_of(body, ""))
+        found = error_details(json_body(body, ""))
     except MalformedResponseError:
         found = ()
-    first = found[0] if found else Fault(code="", message=summary(body))
-    return _class_of(status, found)(
-        redact_text(f"{method} {shown(url)} answered {status} {first}".rstrip()),
+    first = found[0] if found else ErrorDetail(code="", message=summary(body))
+    kind = _class_of(status, found)
+    hint = BUSY_HINT if kind is errors.BusyError else hint_for(found) or _hint_for_status(status, method)
+    offered = supported_versions_in(found) if any(fold(one.code) in VERSION_REFUSALS for one in found) else ()
+    return kind(
+        redact_text(f"{method} {redact_url(url)} answered {status} {first}".rstrip()),
         status=status,
         code=first.code,
         method=method,
-        url=shown(url),
+        url=redact_url(url),
         request_id=lowered.get("x-ms-request-id", ""),
         retry_after=retry_after(lowered, now),
-        details=tuple(redact_text(str(fault)) for fault in found[1:]),
-        hint=hint_for(found) or _hint_for_status(status, method),
+        details=tuple(redact_text(str(detail)) for detail in found[1:]),
+        supported_api_versions=offered,
+        hint=hint,
     )
 
 
@@ -108,17 +117,18 @@ def error_from_operation(
     ``document`` is the body of the operation, or of the resource that it left behind; ``state`` its last word.
     """
     properties = document.get("properties") if isinstance(document, Mapping) else None
-    found = faults(document) or faults(properties)
-    first = found[0] if found else Fault(code="", message="Azure does not say why")
-    return OperationFailedError(
-        redact_text(f"the operation behind {method} {shown(url)} ended {state}: {first}"),
+    found = error_details(document) or error_details(properties)
+    first = found[0] if found else ErrorDetail(code="", message="Azure does not say why")
+    is_busy_now = fold(state) not in _CANCELED and is_busy(None, found)
+    return (OperationBusyError if is_busy_now else OperationFailedError)(
+        redact_text(f"the operation behind {method} {redact_url(url)} ended {state}: {first}"),
         status=status,
         code=first.code or state,
         method=method,
-        url=shown(url),
+        url=redact_url(url),
         request_id={fold(name): value for name, value in headers.items()}.get("x-ms-request-id", ""),
-        details=tuple(redact_text(str(fault)) for fault in found[1:]),
-        hint=hint_for(found),
+        details=tuple(redact_text(str(detail)) for detail in found[1:]),
+        hint=BUSY_HINT if is_busy_now else hint_for(found),
     )
 
 
@@ -127,8 +137,8 @@ def translate(method: str, url: str) -> Iterator[None]:
     """Turn what azure-core and its generated clients raise into this library's errors, chained.
 
     Raises:
-        ConnectionFailedError: The request did not leave.
-        ConnectionCutError: It left, or may have, and no whole answer came.
+        ConnectionFailedError: The request was not sent.
+        ConnectionCutError: It was sent, or may have been, and no whole answer came.
         CredentialError: The credential gave no token.
         MalformedResponseError: The answer could not be decoded.
         RequestError: Azure answered with an error; its subclasses say which.
@@ -139,56 +149,48 @@ def translate(method: str, url: str) -> Iterator[None]:
         raise
     except AzureError as error:
         translated = _translated(error, method, url)
-        _hide_secrets(error)
+        hide_secrets(error)
         raise translated from error
 
 
-def _hide_secrets(error: AzureError) -> None:
-    """Take the secrets out of the texts of an error that stays on as a cause: a traceback prints them all."""
+def hide_secrets(error: BaseException) -> None:
+    """Take the secrets out of the texts of an error that stays as a cause: a traceback prints them all."""
     for link in _chain(error):
-        if all(redact_text(text) == text for text in (str(link), repr(link))):
+        if all(_safe(text) == text for text in (str(link), repr(link))):
             continue
-        link.args = tuple(item if isinstance(item, BaseException) else redact_text(str(item)) for item in link.args)
+        link.args = tuple(item if isinstance(item, BaseException) else _safe(str(item)) for item in link.args)
         for name, text in list(vars(link).items()):
             if isinstance(text, str):
-                setattr(link, name, redact_text(text))
+                setattr(link, name, _safe(text))
         if isinstance(link, HttpResponseError):
             # It prints the body of its answer.
             link.response = link.error = link.model = None
 
 
+def _safe(text: str) -> str:
+    return redact_text(_QUERY.sub("?(hidden)", text))
+
+
 def _translated(error: AzureError, method: str, url: str) -> DefenderRemediateError:
-    where = f"{method} {shown(url)}"
+    where = f"{method} {redact_url(url)}"
     response = getattr(error, "response", None)
     if isinstance(error, ServiceRequestError) and not _may_have_left(error):
-        return ConnectionFailedError(f"{where}: no connection: {_text(error)}", hint="nothing was sent")
+        host = urlsplit(url).hostname or "Azure"
+        return ConnectionFailedError(
+            f"no connection to {host}: {_cause(error)}: {where} was not sent",
+            hint="check name resolution, firewall and proxy settings of this machine",
+        )
     if isinstance(error, ClientAuthenticationError) and response is None:
-        return CredentialError(f"the credential gave no token: {_text(error)}")
-    if _is_undecodable(error):
-        return MalformedResponseError(f"{where}: the answer could not be decoded: {_text(error)}")
-    if isinstance(error, HttpResponseError) and response is not None:
-        return _from_http_error(response, method, url)
-    return ConnectionCutError(f"{where}: no whole answer: {_text(error)}", hint=_cut_hint(method))
-
-
-def _is_undecodable(error: AzureError) -> bool:
+        return CredentialError(f"the credential gave no token: {_cause(error)}")
     # azure-core takes a body that was compressed wrongly for a broken connection.
-    return (isinstance(error, DecodeError) and not isinstance(error, IncompleteReadError)) or any(
-        type(link).__name__ == "ContentDecodingError" for link in _chain(error)
-    )
-
-
-def _from_http_error(response: Any, method: str, url: str) -> DefenderRemediateError:
-    content = body_of(response)
-    if response.status_code >= 300:
+    is_undecodable = isinstance(error, DecodeError) and not isinstance(error, IncompleteReadError)
+    if is_undecodable or any(type(link).__name__ == "ContentDecodingError" for link in _chain(error)):
+        return MalformedResponseError(f"{where}: the answer could not be decoded: {_cause(error)}")
+    if isinstance(error, HttpResponseError) and response is not None:
+        content = body_of(response)
         return error_from_response(response.status_code, response.headers, content, method, url)
-    # The generated clients raise under 200 when a long-running operation has failed.
-    try:
-        document = json_of(content, f"{method} {shown(url)}")
-    except MalformedResponseError as malformed:
-        return malformed
-    return error_from_operation(
-        document, response.headers, status=response.status_code, state="Failed", method=method, url=url
+    return ConnectionCutError(
+        f"no complete answer: {_cause(error)}: {where}", hint="" if method in ("GET", "HEAD") else _CUT_HINT
     )
 
 
@@ -197,24 +199,23 @@ def body_of(response: Any) -> bytes:
     return bytes(response.read() if hasattr(response, "read") else response.body())
 
 
-def _class_of(status: int, found: tuple[Fault, ...]) -> type[RequestError]:
-    for fault in found:
-        code = fold(fault.code)
+def _class_of(status: int, found: tuple[ErrorDetail, ...]) -> type[RequestError]:
+    for detail in found:
+        code = fold(detail.code)
         if code in _BY_CODE:
             return _BY_CODE[code]
         if code and code not in _WRAPPERS:
             break
+    if is_busy(status, found):
+        return errors.BusyError
     return _BY_STATUS.get(status, errors.ServiceError if status >= 500 else RequestError)
-
-
-def _cut_hint(method: str) -> str:
-    return "" if method in ("GET", "HEAD") else _CUT_HINT
 
 
 def _hint_for_status(status: int, method: str) -> str:
     if 300 <= status < 400:
         return "redirects are not followed: a token never goes to another address"
-    return _cut_hint(method) if status >= 500 or status == 408 else ""
+    is_unclear_write = (status >= 500 or status == 408) and method not in ("GET", "HEAD")
+    return _CUT_HINT if is_unclear_write else ""
 
 
 def _may_have_left(error: BaseException) -> bool:
@@ -223,6 +224,7 @@ def _may_have_left(error: BaseException) -> bool:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and all that it was made from, the outermost first."""
     waiting, seen = [error], set[int]()
     while waiting:
         link = waiting.pop()
@@ -234,6 +236,16 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         waiting += [item for item in (*inner, *link.args) if isinstance(item, BaseException)]
 
 
-def _text(error: AzureError) -> str:
-    text = redact_text(" ".join(str(error).split()))
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+def _cause(error: BaseException) -> str:
+    """What went wrong in the first place, such as "Failed to resolve 'host'"; its wrappers only repeat the URL."""
+    links = list(_chain(error))
+    found = ""
+    for link in reversed(links):
+        text = _CONNECTION.sub("", " ".join(str(link).split()))
+        is_wrapper = "Max retries exceeded" in text or text.startswith("(")
+        if text and not is_wrapper and (not found or found in text):
+            found = text
+    if any(type(link).__name__ == "ProxyError" for link in links):
+        found = f"the proxy cannot be reached: {found}"
+    found = _safe(found or " ".join(str(error).split()) or type(error).__name__)
+    return found if len(found) <= _LONGEST else f"{found[:_LONGEST]}…"

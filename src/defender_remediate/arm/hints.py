@@ -6,16 +6,19 @@ import re
 from collections.abc import Iterable
 
 from defender_remediate import wire
-from defender_remediate.arm.bodies import Fault
+from defender_remediate.arm.bodies import ErrorDetail
 from defender_remediate.casing import fold
 
 _QUOTED = re.compile(r"'([^']+)'")
 _LOCKED = re.compile(r"locked:\s*(.+?)\.\s*Please", re.IGNORECASE | re.DOTALL)
 _OFFERED = re.compile(r"(?:supported|available) (?:api-)?versions? (?:are|is) '([^']*)'", re.IGNORECASE)
+_VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-[A-Za-z0-9.]{1,20})?")
 _DENIED = re.compile(
     r"perform action(?:\(s\))? '(?P<action>[^']+)' (?:over|on the linked) scope(?:\(s\))? '(?P<scope>[^']+)'"
 )
 _POLICY_ID = re.compile(r'"(?:id|policyDefinitionId|policyAssignmentId)"\s*:\s*"([^"]+)"')
+
+BUSY_HINT = "another operation holds this resource; it ends by itself, then the same request can be sent again"
 
 _PLAIN = {
     "subscription not registered": "register Microsoft.Security in this subscription: nothing is known about it until "
@@ -24,14 +27,9 @@ _PLAIN = {
     "that by itself",
     "readonlydisabledsubscription": "the subscription is disabled: every write to it fails until it is enabled again",
     "subscriptiondisabled": "the subscription is disabled: every write to it fails until it is enabled again",
-    "subscriptionrequeststhrottled": "too many requests of this kind for the subscription: every worker has to wait",
+    "subscriptionrequeststhrottled": "too many requests of this kind for the subscription: wait, then try again",
     "toomanyrequests": "the resource provider is busy: wait, then try again",
-    "retryableerrorduetoanotheroperation": "another operation holds this resource; others need not wait",
     "ratelimiting": "Resource Graph takes 15 queries in 5 seconds from one user: wait, then send the same query again",
-    "anotheroperationinprogress": "another operation holds this resource; it ends by itself",
-    "storageaccountoperationinprogress": "another operation holds this storage account; it ends by itself",
-    "deploymentactive": "a deployment of the same name is still running: wait for it, or use another name",
-    "deploymentactiveanduneditable": "a deployment of the same name is still running: wait for it, or use another name",
     "deploymentquotaexceeded": "this scope holds 800 deployments in its history: delete old ones",
     "conflict": "the state of the resource does not allow this; the message says which state",
     "operationnotallowed": "a quota or the state of the resource forbids this",
@@ -50,45 +48,48 @@ _PLAIN = {
 }
 
 
-def hint_for(faults: Iterable[Fault]) -> str:
+def hint_for(details: Iterable[ErrorDetail]) -> str:
     """The advice for the innermost code that there is advice for; empty when there is none."""
-    for fault in sorted(faults, key=lambda fault: -fault.depth):
-        code = fold(fault.code)
+    for detail in sorted(details, key=lambda detail: -detail.depth):
+        code = fold(detail.code)
         made = _MAKERS.get(code)
-        hint = made(fault) if made else _PLAIN.get(code, "")
+        hint = made(detail) if made else _PLAIN.get(code, "")
         if hint:
             return hint
     return ""
 
 
-def offered_in(message: str) -> tuple[str, ...]:
-    """The api-versions that a refusal offers in its text, newest first."""
-    found = _OFFERED.search(message)
-    offered = {part.strip() for part in found.group(1).split(",")} - {""} if found else set()
-    return tuple(sorted(offered, reverse=True))
+def supported_versions_in(details: Iterable[ErrorDetail]) -> tuple[str, ...]:
+    """The api-versions that a refusal names as served, newest first."""
+    offered: set[str] = set()
+    for detail in details:
+        found = _OFFERED.search(detail.message)
+        if found:
+            offered.update(part.strip() for part in found[1].split(","))
+    return tuple(sorted(filter(_VERSION.fullmatch, offered), reverse=True))
 
 
-def _locked(fault: Fault) -> str:
-    found = _LOCKED.search(fault.message)
+def _locked(detail: ErrorDetail) -> str:
+    found = _LOCKED.search(detail.message)
     scopes = ", ".join(_QUOTED.findall(found.group(1))) if found else ""
     return (
         f"a ReadOnly lock is on {scopes}; whoever owns it can remove it" if scopes else "a ReadOnly lock forbids this"
     )
 
 
-def _denied_by_policy(fault: Fault) -> str:
+def _denied_by_policy(detail: ErrorDetail) -> str:
     named = [
         wire.text(wire.mapping(item.get("info")), name)
-        for item in fault.info
+        for item in detail.info
         for name in ("policyAssignmentId", "policyDefinitionId")
     ]
-    ids = list(dict.fromkeys(filter(None, [*named, *_POLICY_ID.findall(fault.message)])))
+    ids = list(dict.fromkeys(filter(None, [*named, *_POLICY_ID.findall(detail.message)])))
     shown = f": {', '.join(ids)}" if ids else ""
     return f"a deny policy refuses this{shown}; change the policy, or exempt the resource from it"
 
 
-def _not_authorised(fault: Fault) -> str:
-    found = _DENIED.search(fault.message)
+def _not_authorised(detail: ErrorDetail) -> str:
+    found = _DENIED.search(detail.message)
     if not found:
         return "you lack a permission for this"
     return (
@@ -97,8 +98,8 @@ def _not_authorised(fault: Fault) -> str:
     )
 
 
-def _other_version(fault: Fault) -> str:
-    offered = ", ".join(offered_in(fault.message)[:5])
+def _other_version(detail: ErrorDetail) -> str:
+    offered = ", ".join(supported_versions_in([detail])[:5])
     return f"this cloud offers api-versions {offered}" if offered else "this cloud does not offer this api-version"
 
 

@@ -1,23 +1,24 @@
 """Long-running operations, in every form that Azure Resource Manager has for them.
 
-======================================  ==================================================================
-First answer                            What is asked until it ends
-======================================  ==================================================================
-with ``Azure-AsyncOperation``           that URL: always 200, and only ``status`` in the body counts
-202 with ``Location``                   that URL: 202 while it runs, then the final answer
-200, 201 with a ``provisioningState``   the resource, until the state is Succeeded, Failed or Canceled
-202 with neither header                 the same; a resource that is to be removed has ended when it is gone
-======================================  ==================================================================
+=======================================  =================================================================
+First answer                             What is polled until it ends
+=======================================  =================================================================
+with ``Azure-AsyncOperation``            that URL; ``status`` in the body counts
+202 with ``Location``                    that URL: 202 while it runs, then the final answer
+200, 201 with a ``provisioningState``    the resource, until it is in a final state
+another status without a link            the same; a resource that is removed has ended when it is gone
+=======================================  =================================================================
 
 The newest link and the newest ``Retry-After`` count at every step; without ``Retry-After`` 30 seconds pass between two
-questions. A question that fails says nothing about the operation.
+polls. A poll that fails says nothing about the operation. A final status page without a status, or one that is the
+resource itself, ends the operation; when Azure uses a word that is not known, reading the resource tells whether it is
+over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import attrs
 
@@ -28,7 +29,9 @@ from defender_remediate.arm.reader import Reader
 from defender_remediate.arm.session import ArmResponse
 from defender_remediate.casing import fold
 from defender_remediate.errors import (
+    CallTimeoutError,
     DefenderRemediateError,
+    MalformedResponseError,
     NotFoundError,
     OperationFailedError,
     OperationTimeoutError,
@@ -39,45 +42,20 @@ from defender_remediate.errors import (
 FinalVia = Literal["resource", "location"]
 _OPERATION, _LOCATION = "azure-asyncoperation", "location"
 _DEFAULT_DELAY = 30.0
-# Azure may say Retry-After: 0; asking without a pause would only use up the allowance for reads.
+# Azure may say Retry-After: 0; polling without a pause would only use up the rate limit for reads.
 _SHORTEST_DELAY = 0.5
-_ASKED_IN_VAIN = 3
-_ENDED_BADLY = frozenset({"failed", "canceled", "cancelled"})
-_ENDED = _ENDED_BADLY | {"succeeded"}
-# At a Location these say that the question failed; any other 4xx is the operation's own answer.
+_FAILED_POLLS = 3
+# How often an unknown word is polled between two looks at the resource, and how often it is looked at in all.
+_POLLS_PER_LOOK = 3
+_LOOKS = 5
+_SUCCEEDED = frozenset({"succeeded", "success", "completed", "complete", "finished", "done", "ok"})
+_FAILED = frozenset(
+    {"failed", "canceled", "cancelled", "failure", "faulted", "error", "aborted", "timedout", "rejected"}
+)
+_RUNNING = frozenset({"inprogress", "accepted", "queued", "enqueued", "dequeued"})
+# At a Location these say that the poll failed; any other 4xx is the operation's own answer.
 _NO_ANSWER = frozenset({401, 403, 404, 408, 429})
-_HINT = "it goes on in Azure, or has ended there: read the resource before anything is sent again"
-
-
-@attrs.frozen(kw_only=True)
-class _Watch:
-    """An operation that is being waited for."""
-
-    session: Reader
-    method: str
-    path: str
-    api_version: str
-    deadline: float
-    final_via: FinalVia
-
-    def read_resource(self) -> ArmResponse:
-        return self.session.get(self.path, api_version=self.api_version)
-
-
-@attrs.frozen(kw_only=True)
-class _Link:
-    """Where an operation is asked about.
-
-    Attributes:
-        header: The answer's header that has the next link, when there is a newer one.
-        has_status: Whether the body has to have a ``status``.
-        refusal_is_answer: Whether a 4xx is how the operation ended.
-    """
-
-    url: str
-    header: str
-    has_status: bool = False
-    refusal_is_answer: bool = False
+_HINT = "it continues in Azure, or has ended there: read the resource before anything is sent again"
 
 
 def wait_for(
@@ -94,154 +72,219 @@ def wait_for(
     An answer that began none is given back as it is.
 
     Args:
-        session: What to ask with.
+        session: What to read with.
         response: The first answer.
-        path: The resource: where the result is, and what is asked when the answer names no URL.
+        path: The resource: where the result is, and what is polled when the answer names no URL.
         api_version: Of the resource.
-        timeout: Seconds. When Azure wants to be asked again only after they are over, this raises at once.
+        timeout: Seconds. When Azure wants the next poll only after they are over, this raises at once.
         final_via: Where the result is: at the resource, or at the ``Location``.
 
     Raises:
-        OperationFailedError: It ended Failed or Canceled, under whatever HTTP status.
-        OperationTimeoutError: It did not end in time, or three questions in a row failed: how it ends is unknown.
+        OperationFailedError: It ended Failed or Canceled, under whatever HTTP status; an OperationBusyError when
+            another operation held the resource.
+        OperationTimeoutError: It did not end in time, or three polls in a row failed: how it ends is unknown.
     """
-    watch = _Watch(
+    operation = _Operation(
         session=session,
         method=response.method,
         path=path,
         api_version=api_version,
         deadline=session.clock.monotonic() + timeout,
-        final_via=final_via,
     )
-    _refuse_failure(watch, response, _provisioning_state(response))
-    link = _link_of(response)
-    if link is not None:
-        return _result(watch, response, _until_ended(watch, link, response), link)
-    if response.status == 202:
-        response = _ask(watch, watch.read_resource, _delay_after(watch, response))
-    return _until_settled(watch, response)
+    operation.raise_if_failed(response, _provisioning_state(response.body))
+    link, location = (str(response.headers.get(name) or "") for name in (_OPERATION, _LOCATION))
+    last = response
+    if link:
+        last = operation.poll(link, response, is_location=False)
+    elif location and response.status == 202:
+        last = operation.poll(location, response, is_location=True)
 
-
-def _link_of(response: ArmResponse) -> _Link | None:
-    operation, location = (str(response.headers.get(name, "")) for name in (_OPERATION, _LOCATION))
-    if operation:
-        return _Link(url=operation, header=_OPERATION, has_status=True)
-    # On 200 and 201 a Location is where the resource is, not where the operation is.
-    if location and response.status == 202:
-        return _Link(url=location, header=_LOCATION, refusal_is_answer=True)
-    return None
-
-
-def _until_ended(watch: _Watch, link: _Link, answer: ArmResponse) -> ArmResponse:
-    while True:
-        url = str(answer.headers.get(link.header, "")) or link.url
-        link = attrs.evolve(link, url=url)
-        answer = _ask(watch, partial(watch.session.follow, url), _delay_after(watch, answer), link)
-        if _has_ended(watch, link, answer):
-            return answer
-
-
-def _has_ended(watch: _Watch, link: _Link, answer: ArmResponse) -> bool:
-    state = wire.text(answer.body, "status") if isinstance(answer.body, Mapping) else ""
-    _refuse_failure(watch, answer, state)
-    if state or link.has_status:
-        return fold(state) in _ENDED
-    return answer.status != 202
-
-
-def _result(watch: _Watch, first: ArmResponse, last: ArmResponse, link: _Link) -> ArmResponse:
-    location = str(first.headers.get(_LOCATION, ""))
-    if watch.method == "DELETE":
+    if final_via == "location":
+        if link and location:
+            # The operation's URL has told the state; the result may take a moment longer.
+            return operation.poll(location, last, is_location=True, delay=0.0)
         return last
-    if watch.final_via == "resource":
-        return _until_settled(watch, _ask(watch, watch.read_resource, 0.0))
-    if link.header == _LOCATION or not location:
+    if response.method == "DELETE" and (last is not response or response.status != 202):
         return last
-    place = _Link(url=location, header=_LOCATION)
-    answer = _ask(watch, lambda: watch.session.follow(location), 0.0)
-    return answer if _has_ended(watch, place, answer) else _until_ended(watch, place, answer)
+    if last is not response:
+        last = operation.read_resource(0.0)
+    elif response.status not in (200, 201):
+        last = operation.read_resource(operation.delay_after(response) if response.status == 202 else 0.0)
+    return operation.poll_resource(last)
 
 
-def _until_settled(watch: _Watch, answer: ArmResponse) -> ArmResponse:
-    while True:
-        state = _provisioning_state(answer)
-        _refuse_failure(watch, answer, state)
-        if not state or fold(state) in _ENDED:
-            return answer
-        answer = _ask(watch, watch.read_resource, _delay_after(watch, answer))
+@attrs.frozen(kw_only=True)
+class _Operation:
+    """An operation that is being waited for.
 
+    Attributes:
+        method: Of the request that began it.
+        path: The resource that it changes.
+        deadline: When waiting ends, on the session's clock.
+    """
 
-def _ask(watch: _Watch, read: Callable[[], ArmResponse], delay: float, link: _Link | None = None) -> ArmResponse:
-    failed: DefenderRemediateError | None = None
-    for _ in range(_ASKED_IN_VAIN):
-        _pause(watch, delay)
-        answer = _answer_of(read)
-        if isinstance(answer, ArmResponse):
-            return answer
-        if watch.method == "DELETE" and link is None and _is_gone(answer):
-            return ArmResponse(status=204, headers={}, body=None, request_id="", url=watch.path, method="DELETE")
-        failed = answer
-        if link is not None and link.refusal_is_answer and isinstance(answer, RequestError) and _is_answer(answer):
-            raise _failure_from(watch, answer) from answer
-        delay = max(_SHORTEST_DELAY, getattr(answer, "retry_after", None) or _DEFAULT_DELAY)
-    raise OperationTimeoutError(
-        f"what became of the operation behind {watch.method} {watch.path} is unknown: asking failed: {failed}",
-        hint=_HINT,
-    ) from failed
+    session: Reader
+    method: str
+    path: str
+    api_version: str
+    deadline: float
 
+    def poll(self, link: str, answer: ArmResponse, *, is_location: bool, delay: float | None = None) -> ArmResponse:
+        """Poll the URL that an answer named until the operation has ended; gives the last answer."""
+        header = _LOCATION if is_location else _OPERATION
+        failures = unknown = 0
+        delay = self.delay_after(answer) if delay is None else delay
+        while True:
+            self.pause(delay)
+            try:
+                answer = self.session.get_url(link)
+            except DefenderRemediateError as error:
+                failures += 1
+                resource = self._resource_after_failed_poll(error, failures, is_location=is_location)
+                if resource:
+                    return resource
+                delay = max(_SHORTEST_DELAY, getattr(error, "retry_after", None) or _DEFAULT_DELAY)
+                continue
+            failures = 0
+            link = str(answer.headers.get(header) or "") or link
+            state = _state(answer.body)
+            self.raise_if_failed(answer, state)
+            if answer.status != 202 and (state is None or fold(state) in _SUCCEEDED):
+                return answer
+            if state is not None and not _is_running(state):
+                unknown += 1
+                resource = self._resource_in_final_state() if unknown % _POLLS_PER_LOOK == 0 else None
+                if resource or unknown == _POLLS_PER_LOOK * _LOOKS:
+                    return resource or answer
+            delay = self.delay_after(answer)
 
-def _answer_of(read: Callable[[], ArmResponse]) -> ArmResponse | DefenderRemediateError:
-    try:
-        return read()
-    except DefenderRemediateError as error:
-        return error
+    def _resource_after_failed_poll(
+        self, error: DefenderRemediateError, failures: int, *, is_location: bool
+    ) -> ArmResponse | None:
+        """The resource when it shows that the operation is over; None when the poll has to be repeated."""
+        if isinstance(error, CallTimeoutError):
+            raise error
+        if is_location and isinstance(error, RequestError) and _is_final(error):
+            raise self._failure_from(error) from error
+        # Azure has forgotten the operation, or names a link that cannot be followed.
+        is_lost = isinstance(error, (NotFoundError, MalformedResponseError))
+        resource = self._resource_in_final_state() if is_lost else None
+        if resource is None and failures == _FAILED_POLLS:
+            raise self._unknown(error) from error
+        return resource
 
+    def poll_resource(self, answer: ArmResponse) -> ArmResponse:
+        """Read the resource until it is in a final state; gives the last answer.
 
-def _pause(watch: _Watch, seconds: float) -> None:
-    clock = watch.session.clock
-    if clock.monotonic() + seconds > watch.deadline:
-        raise OperationTimeoutError(
-            f"the operation behind {watch.method} {watch.path} did not end in time; "
-            f"Azure wants to be asked again in {seconds:.0f} s",
+        A state that is not known is taken for a final one when it stays.
+        """
+        unknown = 0
+        while True:
+            state = _provisioning_state(answer.body)
+            self.raise_if_failed(answer, state)
+            if state is None or fold(state) in _SUCCEEDED or unknown == _POLLS_PER_LOOK * _LOOKS:
+                return answer
+            unknown = 0 if _is_running(state) else unknown + 1
+            answer = self.read_resource(self.delay_after(answer))
+
+    def read_resource(self, delay: float) -> ArmResponse:
+        """Read the resource after a pause. A removed one is an answer to a DELETE."""
+        failed: DefenderRemediateError | None = None
+        for _ in range(_FAILED_POLLS):
+            self.pause(delay)
+            try:
+                return self.session.get(self.path, api_version=self.api_version)
+            except CallTimeoutError:
+                raise
+            except DefenderRemediateError as error:
+                if self.method == "DELETE" and isinstance(error, NotFoundError):
+                    return ArmResponse(
+                        status=204, headers={}, body=None, request_id="", url=self.path, method=self.method
+                    )
+                failed = error
+                delay = max(_SHORTEST_DELAY, getattr(error, "retry_after", None) or _DEFAULT_DELAY)
+        raise self._unknown(failed) from failed
+
+    def pause(self, seconds: float) -> None:
+        """Wait before the next poll.
+
+        Raises:
+            OperationTimeoutError: The next poll would come too late.
+        """
+        if self.session.clock.monotonic() + seconds > self.deadline:
+            raise OperationTimeoutError(
+                f"the operation behind {self.method} {self.path} did not end in time; "
+                f"Azure asks to wait {seconds:.0f} s before the next poll",
+                hint=_HINT,
+            )
+        if seconds:
+            self.session.clock.sleep(seconds)
+
+    def delay_after(self, answer: ArmResponse) -> float:
+        """Seconds to wait after an answer."""
+        asked = retry_after(answer.headers, self.session.clock.now())
+        return max(_SHORTEST_DELAY, _DEFAULT_DELAY if asked is None else asked)
+
+    def raise_if_failed(self, answer: ArmResponse, state: str | None) -> None:
+        """Raise what a final state says, when it is a bad one."""
+        if state is not None and fold(state) in _FAILED:
+            raise error_from_operation(
+                answer.body, answer.headers, status=answer.status, state=state, method=self.method, url=self.path
+            )
+
+    def _resource_in_final_state(self) -> ArmResponse | None:
+        """The resource when it says by itself that it is in a final state; None when it does not."""
+        if self.method == "POST":
+            return None
+        try:
+            answer = self.read_resource(0.0)
+        except OperationTimeoutError:
+            return None
+        state = _provisioning_state(answer.body)
+        self.raise_if_failed(answer, state)
+        is_over = answer.status == 204 or (state is not None and fold(state) in _SUCCEEDED)
+        return answer if is_over else None
+
+    def _unknown(self, failed: DefenderRemediateError | None) -> OperationTimeoutError:
+        return OperationTimeoutError(
+            f"the outcome of the operation behind {self.method} {self.path} is unknown: polling failed: {failed}",
             hint=_HINT,
         )
-    if seconds:
-        clock.sleep(seconds)
 
-
-def _delay_after(watch: _Watch, answer: ArmResponse) -> float:
-    asked = retry_after(answer.headers, watch.session.clock.now())
-    return max(_SHORTEST_DELAY, _DEFAULT_DELAY if asked is None else asked)
-
-
-def _provisioning_state(answer: ArmResponse) -> str:
-    properties = wire.pick(answer.body, "properties")
-    return wire.text(properties, "provisioningState") if isinstance(properties, Mapping) else ""
-
-
-def _refuse_failure(watch: _Watch, answer: ArmResponse, state: str) -> None:
-    if fold(state) in _ENDED_BADLY:
-        raise error_from_operation(
-            answer.body, answer.headers, status=answer.status, state=state, method=watch.method, url=watch.path
+    def _failure_from(self, error: RequestError) -> OperationFailedError:
+        return OperationFailedError(
+            f"the operation behind {self.method} {self.path} failed: {error.message}",
+            status=error.status,
+            code=error.code,
+            method=self.method,
+            url=error.url,
+            request_id=error.request_id,
+            details=error.details,
+            hint=error.hint,
         )
 
 
-def _is_gone(error: DefenderRemediateError) -> bool:
-    return isinstance(error, NotFoundError)
+def _provisioning_state(body: Any) -> str | None:
+    properties = wire.pick(body, "properties")
+    return wire.text(properties, "provisioningState") or None if isinstance(properties, Mapping) else None
 
 
-def _is_answer(error: RequestError) -> bool:
+def _state(body: Any) -> str | None:
+    """The status on a status page; of a page that is the resource itself its provisioning state."""
+    status = wire.text(body, "status") if isinstance(body, Mapping) else ""
+    return status or _provisioning_state(body)
+
+
+def _is_running(state: str) -> bool:
+    # Providers have words of their own: "Updating", "CreatingAgentPools: 0/1 nodes", "InProgress:{...}".
+    word = fold(state).partition(":")[0].strip()
+    return word in _RUNNING or word.endswith("ing") or any(part.endswith("ing") for part in _words(state))
+
+
+def _words(state: str) -> list[str]:
+    spaced = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in state.partition(":")[0])
+    return spaced.split()
+
+
+def _is_final(error: RequestError) -> bool:
     return isinstance(error, PolicyViolationError) or (400 <= error.status < 500 and error.status not in _NO_ANSWER)
-
-
-def _failure_from(watch: _Watch, error: RequestError) -> OperationFailedError:
-    return OperationFailedError(
-        f"the operation behind {watch.method} {watch.path} failed: {error.message}",
-        status=error.status,
-        code=error.code,
-        method=watch.method,
-        url=error.url,
-        request_id=error.request_id,
-        details=error.details,
-        hint=error.hint,
-    )

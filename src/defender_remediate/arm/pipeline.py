@@ -1,4 +1,4 @@
-"""The way of one request to Azure Resource Manager: an explicit list of policies, and nothing else.
+"""The pipeline of one request to Azure Resource Manager: an explicit list of policies, and nothing else.
 
 What azure-core's defaults would add and this leaves out: retries (see ``reads``; a write is never sent twice), redirects
 (a token never goes to another host), and the registration of resource providers, which is a write nobody asked for.
@@ -7,28 +7,36 @@ What azure-core's defaults would add and this leaves out: retries (see ``reads``
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import platform
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 from azure.core.pipeline import Pipeline, PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import (
     BearerTokenCredentialPolicy,
+    CustomHookPolicy,
+    DistributedTracingPolicy,
+    HeadersPolicy,
+    HttpLoggingPolicy,
     HTTPPolicy,
-    SansIOHTTPPolicy,
+    RequestIdPolicy,
     UserAgentPolicy,
 )
 
 from defender_remediate._version import __version__
-from defender_remediate.arm.bodies import faults, json_of, retry_after
+from defender_remediate.arm.bodies import error_details, json_body, retry_after
+from defender_remediate.arm.busy import is_busy
 from defender_remediate.arm.clock import Clock
 from defender_remediate.arm.cloud import Endpoint
 from defender_remediate.arm.credential import SharedCredential
+from defender_remediate.arm.deadline import Deadline
 from defender_remediate.arm.errors import body_of
-from defender_remediate.arm.throttle import Gate, lane_of, permitted, seconds_of
-from defender_remediate.arm.urls import absolute, shown
+from defender_remediate.arm.rate_limiter import RateLimiter, bucket_of, duration, ticket_for
+from defender_remediate.arm.reads import RetryOptions
+from defender_remediate.arm.urls import redact_url, resolve_link
 from defender_remediate.casing import fold
-from defender_remediate.errors import MalformedResponseError
+from defender_remediate.errors import DefenderRemediateError, MalformedResponseError
 
 if TYPE_CHECKING:
     from azure.core.credentials import SupportsTokenInfo
@@ -36,6 +44,31 @@ if TYPE_CHECKING:
     from azure.core.rest import HttpRequest, HttpResponse
 
 _LOGGER = logging.getLogger("defender_remediate.arm")
+USER_AGENT = f"defender-remediate/{__version__} Python/{platform.python_version()}"
+# What a transport lets through when an answer is broken in a way that it does not expect.
+_WIRE_ERRORS = (ValueError, ArithmeticError, LookupError, RecursionError, OSError, EOFError)
+_WIRE_MODULES = frozenset({"http", "urllib3", "requests", "zlib"})
+
+
+@attrs.frozen(kw_only=True)
+class PipelineOptions:
+    """What a caller can set of the pipeline; the names and meanings are azure-core's.
+
+    Attributes:
+        logging_enable: Log each request and answer at INFO with azure-core's ``HttpLoggingPolicy``; header and query
+            values that may be secret are written as ``REDACTED``.
+        user_agent: Text to add to the ``User-Agent``.
+        per_call_policies: Policies that run first; ``per_retry_policies`` run right before authentication.
+        request_options: Options of every request, such as ``proxies``, ``connection_verify`` and ``read_timeout``.
+        retry: How reads are retried.
+    """
+
+    logging_enable: bool = False
+    user_agent: str | None = None
+    per_call_policies: Sequence[Any] = ()
+    per_retry_policies: Sequence[Any] = ()
+    request_options: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    retry: RetryOptions = attrs.field(factory=RetryOptions)
 
 
 @attrs.frozen(kw_only=True)
@@ -46,36 +79,34 @@ class Connection:
     clock: Clock
     credential: SharedCredential
     transport: HttpTransport[Any, Any] = attrs.field(repr=False)
-    gate: Gate = attrs.field(repr=False)
+    limiter: RateLimiter = attrs.field(repr=False)
     new_id: Callable[[], str] = attrs.field(repr=False)
     random: Callable[[], float] = attrs.field(repr=False)
+    options: PipelineOptions = attrs.field(factory=PipelineOptions)
     versions: dict[tuple[str, ...], str] = attrs.field(factory=dict, repr=False)
 
 
-def build_pipeline(connection: Connection, correlation_id: str) -> Pipeline[HttpRequest, HttpResponse]:
-    """A pipeline whose every request carries this correlation id. Cheap: connections and tokens are shared."""
+def build_pipeline(
+    connection: Connection, correlation_id: str, headers: Mapping[str, str], deadline: Deadline
+) -> Pipeline[HttpRequest, HttpResponse]:
+    """A pipeline whose every request carries these headers. Cheap: connections and tokens are shared."""
+    options = connection.options
+    agent = UserAgentPolicy(base_user_agent=USER_AGENT, user_agent=options.user_agent)
     policies: list[Any] = [
-        UserAgentPolicy(sdk_moniker=f"defender-remediate/{__version__}"),
-        IdentityPolicy(correlation_id, connection.new_id),
+        *options.per_call_policies,
+        agent,
+        HeadersPolicy({**headers, "x-ms-correlation-request-id": correlation_id}),
+        RequestIdPolicy(),
+        CustomHookPolicy(),
+        *options.per_retry_policies,
         AuthenticationPolicy(connection),
-        ThrottlePolicy(connection.gate, connection.clock),
+        RateLimitPolicy(connection, deadline),
+        *([HttpLoggingPolicy()] if options.logging_enable else []),
         LoggingPolicy(connection.clock),
+        DistributedTracingPolicy(),
+        BrokenAnswerPolicy(),
     ]
     return Pipeline(connection.transport, policies)
-
-
-class IdentityPolicy(SansIOHTTPPolicy[Any, Any]):
-    """Names each request: its own id for a support case, and the run's id for the activity log."""
-
-    def __init__(self, correlation_id: str, new_id: Callable[[], str]) -> None:
-        self._correlation_id = correlation_id
-        self._new_id = new_id
-
-    def on_request(self, request: PipelineRequest[Any]) -> None:
-        """Set the two headers."""
-        headers = request.http_request.headers
-        headers["x-ms-client-request-id"] = self._new_id()
-        headers["x-ms-correlation-request-id"] = self._correlation_id
 
 
 class AuthenticationPolicy(BearerTokenCredentialPolicy[Any, Any]):
@@ -92,10 +123,19 @@ class AuthenticationPolicy(BearerTokenCredentialPolicy[Any, Any]):
 
     def on_request(self, request: PipelineRequest[Any]) -> None:
         """Add the token, unless the request would take it elsewhere."""
-        absolute(self._endpoint, request.http_request.url)
+        resolve_link(self._endpoint, request.http_request.url)
         if self._endpoint.is_loopback_http:
             request.context.options["enforce_https"] = False
         super().on_request(request)
+
+    def on_challenge(self, request: PipelineRequest[Any], response: PipelineResponse[Any, Any]) -> bool:
+        """Take a token with the claims that Azure asks for; a challenge that cannot be read is a plain 401."""
+        try:
+            return bool(super().on_challenge(request, response))
+        except DefenderRemediateError:
+            raise
+        except (ValueError, LookupError):
+            return False
 
     def on_response(self, request: PipelineRequest[Any], response: PipelineResponse[Any, Any]) -> None:
         """Forget a token that was refused."""
@@ -104,28 +144,37 @@ class AuthenticationPolicy(BearerTokenCredentialPolicy[Any, Any]):
             self._shared.forget()
 
 
-class ThrottlePolicy(HTTPPolicy[Any, Any]):
-    """Lets each request wait at the gate, and tells the gate what the answer says about the limits."""
+class RateLimitPolicy(HTTPPolicy[Any, Any]):
+    """Lets each request wait for the rate limiter, and tells the limiter what the answer says about the limits."""
 
-    def __init__(self, gate: Gate, clock: Clock) -> None:
+    def __init__(self, connection: Connection, deadline: Deadline) -> None:
         super().__init__()
-        self._gate = gate
-        self._clock = clock
+        self._limiter = connection.limiter
+        self._clock = connection.clock
+        self._deadline = deadline
 
     def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
-        """Wait, send, learn."""
-        lane = lane_of(request.http_request.method, request.http_request.url)
-        ticket = permitted(self._gate, lane, request.http_request.method)
+        """Wait, send, update."""
+        method = request.http_request.method
+        key = bucket_of(method, request.http_request.url)
+        ticket = ticket_for(self._limiter, key, method, sleep=self._deadline.sleep)
+        self._deadline.check()
         response: PipelineResponse[Any, Any] = self.next.send(request)
         answer = response.http_response
         headers = {fold(name): value for name, value in answer.headers.items()}
-        self._gate.learn(lane, ticket, headers)
+        self._limiter.update(key, ticket, headers)
         if answer.status_code == 429:
-            code = _code_of(answer)
-            seconds = retry_after(headers, self._clock.now()) or seconds_of(headers.get("x-ms-user-quota-resets-after"))
-            # This code is about a lock on one resource, not about a limit: nobody else has to wait.
-            if code != "retryableerrorduetoanotheroperation":
-                self._gate.close(lane, seconds or 0.0, provider=lane.provider if code == "toomanyrequests" else "")
+            try:
+                details = error_details(json_body(body_of(answer), ""))
+            except MalformedResponseError:
+                details = ()
+            # A lock on one resource is not a limit: no other request has to wait.
+            if not is_busy(429, details):
+                is_of_provider = bool(details) and fold(details[0].code) == "toomanyrequests"
+                seconds = retry_after(headers, self._clock.now()) or duration(
+                    headers.get("x-ms-user-quota-resets-after")
+                )
+                self._limiter.pause(key, seconds or 0.0, provider=key.provider if is_of_provider else None)
         return response
 
 
@@ -139,7 +188,7 @@ class LoggingPolicy(HTTPPolicy[Any, Any]):
     def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
         """Send, then log."""
         started = self._clock.monotonic()
-        method, url = request.http_request.method, shown(request.http_request.url)
+        method, url = request.http_request.method, redact_url(request.http_request.url)
         try:
             response: PipelineResponse[Any, Any] = self.next.send(request)
         except Exception as error:
@@ -152,9 +201,26 @@ class LoggingPolicy(HTTPPolicy[Any, Any]):
         return response
 
 
-def _code_of(answer: Any) -> str:
-    try:
-        found = faults(json_of(body_of(answer), ""))
-    except MalformedResponseError:
-        return ""
-    return fold(found[0].code) if found else ""
+class BrokenAnswerPolicy(HTTPPolicy[Any, Any]):
+    """Turns what a transport raises about a broken answer, beside azure-core's own errors, into a typed error.
+
+    Examples are a redirect to something that is not a URL and a chunk of negative size.
+    """
+
+    def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
+        """Send.
+
+        Raises:
+            MalformedResponseError: The transport could not make sense of the answer.
+        """
+        try:
+            return self.next.send(request)
+        except DefenderRemediateError:
+            raise
+        except Exception as error:
+            is_of_wire = type(error).__module__.partition(".")[0] in _WIRE_MODULES
+            if not isinstance(error, _WIRE_ERRORS) and not is_of_wire:
+                raise
+            where = f"{request.http_request.method} {redact_url(request.http_request.url)}"
+            # Not chained: its text may hold anything that the server sent.
+            raise MalformedResponseError(f"{where}: the answer is broken: {type(error).__name__}") from None

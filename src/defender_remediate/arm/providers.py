@@ -1,62 +1,148 @@
-"""Which api-versions this cloud offers for a resource type."""
+"""Resource providers as a subscription has them: registered or not, with their types and api-versions."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from defender_remediate.arm.errors import translate
+from defender_remediate import wire
+from defender_remediate.arm.bodies import json_body
+from defender_remediate.arm.errors import VERSION_REFUSALS, body_of, translate
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.casing import fold
-from defender_remediate.errors import InvalidInputError, MalformedResponseError
+from defender_remediate.errors import DefenderRemediateError, InvalidInputError, MalformedResponseError, RequestError
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
+_API_VERSIONS = ("2025-04-01", "2021-04-01")
 
-def offered_api_versions(session: ArmSession, subscription_id: str, resource_type: str) -> tuple[str, ...]:
-    """The api-versions of a resource type in a subscription: the stable ones, newest first, then the previews.
 
-    Empty when the provider has no such type here. Nothing is registered: azure-mgmt-resource is given this session's
-    own pipeline, because its default one registers providers by itself.
+class Providers:
+    """What Azure says of resource providers, each read once per subscription. Shared between threads.
 
-    Permissions: ``Microsoft.Resources/subscriptions/providers/read``. Makes one request.
+    Nothing is ever registered: azure-mgmt-resource is given the session's own pipeline, because its default one
+    registers providers by itself. A read that failed is made again when it is asked for again.
 
-    Raises:
-        InvalidInputError: The type has no provider in front, as in ``Microsoft.Storage/storageAccounts``.
-        RequestError: Azure answered with an error, such as 404 for an unknown provider.
+    Permissions: ``Microsoft.Resources/subscriptions/providers/read``. Makes one request per subscription and namespace.
     """
-    namespace, _, kind = resource_type.partition("/")
-    if not namespace or not kind:
-        raise InvalidInputError(f"{resource_type!r} is not a resource type", hint="use Namespace/type")
-    provider = session.retried(lambda: _provider(session, subscription_id, namespace))
-    offered = (
-        version
-        for item in provider.resource_types or ()
-        if fold(str(item.resource_type)) == fold(kind)
-        for version in item.api_versions or ()
-    )
+
+    def __init__(self, session: ArmSession) -> None:
+        self._session = session
+        self._lock = threading.Lock()
+        self._reading: dict[str, threading.Lock] = {}
+        self._known: dict[str, Mapping[str, Any]] = {}
+
+    def get(self, subscription_id: str, namespace: str) -> Mapping[str, Any]:
+        """What Azure says of a provider, such as its ``registrationState`` and ``resourceTypes``.
+
+        Raises:
+            RequestError: Azure answered with an error, such as 404 for a provider that does not exist.
+            ConnectionFailedError, MalformedResponseError: It could not be read.
+        """
+        key = fold(f"{subscription_id}/{namespace}")
+        with self._lock:
+            reading = self._reading.setdefault(key, threading.Lock())
+        # Threads that ask for the same provider meanwhile wait for the same answer.
+        with reading:
+            known = self._known.get(key)
+            if known is None:
+                known = self._read(subscription_id, namespace)
+                # One that is not registered may be registered before it is asked for again.
+                if fold(wire.text(known, "registrationState")) == "registered":
+                    self._known[key] = known
+            return known
+
+    def api_versions(self, subscription_id: str, resource_type: str) -> tuple[str, ...]:
+        """The api-versions of a resource type in a subscription: the stable ones, newest first, then the previews.
+
+        Empty when the provider has no such type here.
+
+        Raises:
+            InvalidInputError: The type has no provider in front, as in ``Microsoft.Storage/storageAccounts``.
+            RequestError, ConnectionFailedError, MalformedResponseError: The provider could not be read.
+        """
+        namespace, _, kind = resource_type.partition("/")
+        if not namespace or not kind:
+            raise InvalidInputError(f"{resource_type!r} is not a resource type", hint="use Namespace/type")
+        provider = self.get(subscription_id, namespace)
+        found: set[str] = set()
+        for item in wire.pick(provider, "resourceTypes") or ():
+            if fold(wire.text(item, "resourceType")) == fold(kind):
+                found.update(filter(None, wire.texts(item, "apiVersions")))
+        return _best_first(found)
+
+    def newest_api_version(self, subscription_id: str, resource_type: str) -> str:
+        """The best api-version to read a resource type in.
+
+        Raises:
+            MalformedResponseError: Azure names none.
+            RequestError, ConnectionFailedError: The provider could not be read.
+        """
+        offered = self.api_versions(subscription_id, resource_type)
+        if not offered:
+            raise MalformedResponseError(f"Azure offers no api-version to read a {resource_type} with")
+        return offered[0]
+
+    def _read(self, subscription_id: str, namespace: str) -> Mapping[str, Any]:
+        newest, oldest = _API_VERSIONS
+        try:
+            return self._session.with_retries(lambda: self._request(subscription_id, namespace, newest))
+        except RequestError as error:
+            if fold(error.code) not in VERSION_REFUSALS:
+                raise
+        return self._session.with_retries(lambda: self._request(subscription_id, namespace, oldest))
+
+    def _request(self, subscription_id: str, namespace: str, api_version: str) -> Mapping[str, Any]:
+        # Imported when it is needed: it costs as much as the rest of this library.
+        from azure.mgmt.resource.resources import ResourceManagementClient
+
+        session = self._session
+        client: Any = ResourceManagementClient(
+            cast("TokenCredential", session.credential),
+            subscription_id,
+            base_url=session.endpoint.base_url,
+            credential_scopes=[session.endpoint.token_scope],
+            api_version=api_version,
+            pipeline=session.pipeline,
+            policies=[],
+        )
+        path = f"/subscriptions/{subscription_id}/providers/{namespace}"
+        with translate("GET", f"{session.endpoint.base_url}{path}"):
+            try:
+                answer = client.providers.get(namespace, cls=_raw, **session.request_options())
+            except (ValueError, TypeError, AttributeError) as error:
+                if isinstance(error, DefenderRemediateError):
+                    raise
+                # The client reads the answer before it hands it on, and fails on what is not a provider.
+                raise MalformedResponseError(f"GET {path}: the answer is not a resource provider") from error
+            body = json_body(body_of(answer), f"GET {path}")
+        if not isinstance(body, Mapping):
+            raise MalformedResponseError(f"GET {path}: the answer is not an object")
+        return body
+
+
+def _raw(pipeline_response: Any, _: Any, __: Any) -> Any:
+    return pipeline_response.http_response
+
+
+def fallback_api_versions(wanted: str, supported: Sequence[str]) -> tuple[str, ...]:
+    """The api-versions to try in place of one that a cloud refused: the closest older one first, then newer ones.
+
+    Args:
+        wanted: The version that was refused.
+        supported: What the refusal names: ``error.supported_api_versions``.
+    """
+    older = [version for version in supported if version < wanted]
+    newer = [version for version in supported if version > wanted]
+    return (*_best_first(older), *sorted(sorted(newer), key=_is_preview))
+
+
+def _best_first(versions: Iterable[str]) -> tuple[str, ...]:
     # Two passes of a stable sort: by date, newest first, then the stable ones before the previews.
-    newest_first = sorted(set(offered), reverse=True)
-    return tuple(sorted(newest_first, key=lambda version: "-preview" in fold(version)))
+    return tuple(sorted(sorted(set(versions), reverse=True), key=_is_preview))
 
 
-def _provider(session: ArmSession, subscription_id: str, namespace: str) -> Any:
-    # Imported when it is needed: it costs more than the rest of this library.
-    from azure.mgmt.resource.resources import ResourceManagementClient
-
-    client = ResourceManagementClient(
-        cast("TokenCredential", session.credential),
-        subscription_id,
-        base_url=session.endpoint.base_url,
-        credential_scopes=[session.endpoint.token_scope],
-        pipeline=session.pipeline,
-        policies=[],
-    )
-    url = f"/subscriptions/{subscription_id}/providers/{namespace}"
-    try:
-        with translate("GET", url):
-            return client.providers.get(namespace)
-    except ValueError as error:
-        if isinstance(error, InvalidInputError):
-            raise
-        raise MalformedResponseError(f"GET {url}: the answer is not JSON, or was cut") from error
+def _is_preview(version: str) -> bool:
+    return "-preview" in fold(version)

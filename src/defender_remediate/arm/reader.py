@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from defender_remediate.arm.clock import Clock
@@ -18,11 +18,26 @@ class Reader(Protocol):
     def clock(self) -> Clock:
         """How it waits."""
 
-    def get(self, path: str, *, api_version: str, params: Mapping[str, str] | None = None) -> ArmResponse:
-        """Read what is at an id."""
+    def get(
+        self,
+        path: str,
+        *,
+        api_version: str | None = None,
+        api_versions: Sequence[str] = (),
+        params: Mapping[str, str] | None = None,
+    ) -> ArmResponse:
+        """Read what is at an id, in one api-version or the first of several that this cloud serves."""
 
-    def query(self, path: str, *, api_version: str, body: Any, params: Mapping[str, str] | None = None) -> ArmResponse:
+    def post_query(
+        self,
+        path: str,
+        *,
+        api_version: str | None = None,
+        api_versions: Sequence[str] = (),
+        body: Any,
+        params: Mapping[str, str] | None = None,
+    ) -> ArmResponse:
         """Send one of the POSTs that change nothing, such as a deployment's what-if."""
 
-    def follow(self, url: str) -> ArmResponse:
+    def get_url(self, url: str) -> ArmResponse:
         """Read a URL that Azure gave."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from defender_remediate.arm.clock import Clock
-from defender_remediate.arm.throttle import LONGEST_WAIT
+import attrs
+
+from defender_remediate.arm.rate_limiter import LONGEST_WAIT
 from defender_remediate.errors import (
     BusyError,
     ConnectionFailedError,
@@ -21,19 +22,30 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 _T = TypeVar("_T")
-ATTEMPTS = 5
-_FIRST_DELAY = 0.8
-_LONGEST_DELAY = 30.0
 
 
-def backoff(attempt: int, random: float) -> float:
-    """Seconds before the next attempt when Azure names none: doubled each time, and half of it by chance.
+@attrs.frozen(kw_only=True)
+class RetryOptions:
+    """How reads are retried; the names are azure-core's.
 
-    Args:
-        attempt: How many were made; at least 1.
-        random: From 0 to 1.
+    Attributes:
+        total: Retries after the first attempt; 0 for none.
+        backoff_factor: Seconds before the first retry when Azure names none; doubled for each further one.
+        backoff_max: Seconds at most between two attempts when Azure names none.
     """
-    return float(min(_FIRST_DELAY * 2 ** (attempt - 1), _LONGEST_DELAY)) * (0.5 + random / 2)
+
+    total: int = 4
+    backoff_factor: float = 0.8
+    backoff_max: float = 30.0
+
+    def backoff(self, attempt: int, random: float) -> float:
+        """Seconds before the next attempt when Azure names none; half of it is jitter.
+
+        Args:
+            attempt: How many were made; at least 1.
+            random: From 0 to 1.
+        """
+        return float(min(self.backoff_factor * 2 ** min(attempt - 1, 60), self.backoff_max)) * (0.5 + random / 2)
 
 
 def is_worth_retrying(error: BaseException | None, unauthorized: int) -> bool:
@@ -46,15 +58,17 @@ def is_worth_retrying(error: BaseException | None, unauthorized: int) -> bool:
             return False
         if isinstance(error, UnauthorizedError):
             return unauthorized <= 1
-        # Who does not offer something (501) will not offer it in a second either.
-        return (isinstance(error, (ThrottledError, ServiceError)) and error.status != 501) or (
-            isinstance(error, BusyError) and error.status == 429
-        )
+        if isinstance(error, ServiceError):
+            # What does not offer something (501) will not offer it in a second either.
+            return error.status != 501
+        return isinstance(error, ThrottledError) or (isinstance(error, BusyError) and error.status == 429)
     return isinstance(error, (ConnectionFailedError, MalformedResponseError))
 
 
-def read_patiently(read: Callable[[], _T], *, clock: Clock, random: Callable[[], float]) -> _T:
-    """Do a read, at most five times: again after 408, 429, 5xx, a broken connection or a broken body, once after 401.
+def retry_read(
+    read: Callable[[], _T], *, options: RetryOptions, sleep: Callable[[float], None], random: Callable[[], float]
+) -> _T:
+    """Do a read, by default five times at most: again after 408, 429, 5xx and broken answers, once after 401.
 
     ``Retry-After`` is honoured up to two minutes; one that is longer is given to the caller at once.
     """
@@ -72,7 +86,7 @@ def read_patiently(read: Callable[[], _T], *, clock: Clock, random: Callable[[],
     def delay(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after if isinstance(error, RequestError) else None
-        return backoff(state.attempt_number, random()) if asked is None else asked
+        return options.backoff(state.attempt_number, random()) if asked is None else asked
 
-    retrying = Retrying(stop=stop_after_attempt(ATTEMPTS), retry=again, wait=delay, sleep=clock.sleep, reraise=True)
-    return retrying(read)
+    stop = stop_after_attempt(options.total + 1)
+    return Retrying(stop=stop, retry=again, wait=delay, sleep=sleep, reraise=True)(read)

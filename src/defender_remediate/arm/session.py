@@ -1,4 +1,4 @@
-"""One client's conversation with Azure Resource Manager: reads that are patient, writes that are sent once."""
+"""One client's conversation with Azure Resource Manager: reads that are retried, writes that are sent once."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ import attrs
 from azure.core.rest import HttpRequest
 from azure.core.utils import CaseInsensitiveDict
 
-from defender_remediate.arm.bodies import json_of
+from defender_remediate.arm.bodies import json_body
 from defender_remediate.arm.clock import Clock
 from defender_remediate.arm.cloud import Endpoint
 from defender_remediate.arm.credential import SharedCredential
+from defender_remediate.arm.deadline import Deadline
 from defender_remediate.arm.errors import VERSION_REFUSALS, body_of, error_from_response, translate
-from defender_remediate.arm.graph import rows
-from defender_remediate.arm.pipeline import Connection, build_pipeline
-from defender_remediate.arm.reads import read_patiently
-from defender_remediate.arm.throttle import Gate, write_permit
+from defender_remediate.arm.pipeline import Connection, PipelineOptions, build_pipeline
+from defender_remediate.arm.rate_limiter import RateLimiter, write_permit
+from defender_remediate.arm.reads import retry_read
 from defender_remediate.arm.transport import PooledTransport
-from defender_remediate.arm.urls import absolute, shown, url_of
+from defender_remediate.arm.urls import redact_url, resolve_link, url_of
 from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidInputError, MalformedResponseError, RequestError
 from defender_remediate.json_values import thaw
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from azure.core.pipeline.transport import HttpTransport
 
 _T = TypeVar("_T")
+Page = list[dict[str, Any]]
+"""The items of one page of a listing."""
 READ_LIKE_POSTS = (
     r"/providers/Microsoft\.ResourceGraph/resources",
     r"/providers/Microsoft\.Management/getEntities",
@@ -44,19 +46,22 @@ READ_LIKE_POSTS = (
     r".*/providers/Microsoft\.PolicyInsights/remediations/[^/]+/listDeployments",
     r".*/providers/Microsoft\.Authorization/checkAccess",
 )
-"""The POSTs that change nothing; ``ArmSession.query`` sends no other."""
+"""The POSTs that change nothing; ``ArmSession.post_query`` sends no other."""
 
 _READ_LIKE = re.compile("|".join(f"(?:{pattern})" for pattern in READ_LIKE_POSTS), re.IGNORECASE)
 _WRITES = frozenset({"PUT", "PATCH", "POST"})
 _NO_HEADERS: Mapping[str, str] = {}
+# More than any listing of Azure's has; without a limit a broken server could keep a client reading for ever.
+_MOST_PAGES = 100_000
+_MOST_EMPTY_PAGES = 1_000
 
 
 @attrs.frozen(kw_only=True)
 class ArmResponse:
-    """What Azure answered, when it was no error.
+    """A successful answer of Azure's.
 
     Attributes:
-        headers: Names match whatever their case.
+        headers: Names match in any case.
         body: The parsed JSON; None when there was none.
         request_id: ``x-ms-request-id``, for a support case.
         url: The path and api-version of the request; the rest of its query is left out.
@@ -79,9 +84,9 @@ class ArmResponse:
         return cls(
             status=answer.status_code,
             headers=CaseInsensitiveDict(answer.headers),
-            body=json_of(received, f"{method} {shown(url)}"),
+            body=json_body(received, f"{method} {redact_url(url)}"),
             request_id=answer.headers.get("x-ms-request-id", ""),
-            url=shown(url),
+            url=redact_url(url),
             method=method,
         )
 
@@ -89,23 +94,35 @@ class ArmResponse:
 class ArmSession:
     """Speaks HTTP for the rest of the library. Safe to share between threads.
 
-    All sessions that ``correlated`` derives from one another share its connections, its token and its pace.
+    All sessions that ``correlated`` and ``with_options`` derive share connections, token and rate limiter.
 
     Attributes:
-        endpoint: Where it speaks to.
+        endpoint: The endpoint that requests go to.
         clock: How it waits.
         credential: The caller's, wrapped, for the generated clients.
         pipeline: azure-core's pipeline behind it, for the generated clients: it retries nothing.
         correlation_id: What the activity log calls its requests.
+        deadline: The end of the time that the current call may take.
     """
 
-    def __init__(self, connection: Connection, correlation_id: str) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        correlation_id: str,
+        *,
+        headers: Mapping[str, str] = _NO_HEADERS,
+        client_request_id: str | None = None,
+        deadline: Deadline | None = None,
+    ) -> None:
         self._connection = connection
+        self._headers = headers
+        self._client_request_id = client_request_id
         self.endpoint: Endpoint = connection.endpoint
         self.clock: Clock = connection.clock
         self.credential = connection.credential
         self.correlation_id = correlation_id
-        self.pipeline: Pipeline[Any, Any] = build_pipeline(connection, correlation_id)
+        self.deadline = deadline or Deadline(connection.clock)
+        self.pipeline: Pipeline[Any, Any] = build_pipeline(connection, correlation_id, headers, self.deadline)
 
     @classmethod
     def open(
@@ -117,16 +134,18 @@ class ArmSession:
         transport: HttpTransport[Any, Any] | None = None,
         new_id: Callable[[], str],
         random: Callable[[], float] = lambda: 1.0,
+        options: PipelineOptions | None = None,
     ) -> ArmSession:
         """A session over its own connections. No request is made.
 
         Args:
             credential: Anything with azure-core's ``get_token``.
-            endpoint: Where Azure Resource Manager lives.
+            endpoint: The endpoint of Azure Resource Manager.
             clock: How to wait.
             transport: Any azure-core transport; used as it is, and closed by ``close``.
             new_id: Gives a new GUID.
-            random: Gives a number from 0 to 1, to spread retries; without it each pause is as long as it can be.
+            random: Gives a number from 0 to 1, for jitter; without it each pause is as long as it can be.
+            options: What the caller set of the pipeline.
 
         Raises:
             InvalidInputError: The credential has no ``get_token``.
@@ -135,62 +154,118 @@ class ArmSession:
             endpoint=endpoint,
             clock=clock,
             credential=SharedCredential(credential, clock),
-            transport=PooledTransport() if transport is None else transport,
-            gate=Gate(clock),
+            transport=PooledTransport(endpoint, clock) if transport is None else transport,
+            limiter=RateLimiter(clock),
             new_id=new_id,
             random=random,
+            options=options or PipelineOptions(),
         )
         return cls(connection, new_id())
 
     def correlated(self, correlation_id: str) -> ArmSession:
-        """The same connection, with another correlation id on every request."""
-        return ArmSession(self._connection, correlation_id)
+        """The same session, with another correlation id on every request."""
+        return ArmSession(
+            self._connection,
+            correlation_id,
+            headers=self._headers,
+            client_request_id=self._client_request_id,
+            deadline=self.deadline,
+        )
+
+    def with_options(
+        self, *, timeout: float | None, headers: Mapping[str, str] | None, client_request_id: str | None
+    ) -> ArmSession:
+        """The same session for one call: with headers, a request id and a time limit of its own.
+
+        Args:
+            timeout: Seconds that all requests of the call, and the waits between them, may take together.
+            headers: Sent with every request. Those that this library sets itself win.
+            client_request_id: Sent as ``x-ms-client-request-id`` of every request.
+        """
+        return ArmSession(
+            self._connection,
+            self.correlation_id,
+            headers=headers or _NO_HEADERS,
+            client_request_id=client_request_id,
+            deadline=Deadline(self.clock, timeout),
+        )
 
     def close(self) -> None:
         """Close the connections, for all sessions that share them."""
         self._connection.transport.close()
 
-    def get(self, path: str, *, api_version: str, params: Mapping[str, str] | None = None) -> ArmResponse:
+    def get(
+        self,
+        path: str,
+        *,
+        api_version: str | None = None,
+        api_versions: Sequence[str] = (),
+        params: Mapping[str, str] | None = None,
+    ) -> ArmResponse:
         """Read what is at an id; retried.
+
+        Args:
+            path: The id.
+            api_version: The version to read in.
+            api_versions: Instead of ``api_version``: the best first. The first that this cloud serves is used, and
+                remembered for the type.
+            params: More of the query.
 
         Raises:
             RequestError: Azure answered with an error.
-            ConnectionFailedError, MalformedResponseError: No answer, or a broken one, five times.
+            ConnectionFailedError, MalformedResponseError: No answer, or a broken one, in all attempts.
+            CallTimeoutError: The call's ``timeout`` is over.
         """
-        url = url_of(self.endpoint, path, api_version, params)
-        return self.retried(lambda: self._get(url, expects_body=True))
 
-    def follow(self, url: str) -> ArmResponse:
+        def read(version: str) -> ArmResponse:
+            url = url_of(self.endpoint, path, version, params)
+            return self.with_retries(lambda: self._get(url, expects_body=True))
+
+        return self._in_served_version(path, api_version, api_versions, read)
+
+    def get_url(self, url: str) -> ArmResponse:
         """Read a URL that Azure gave, as it is; retried. The answer may have no body.
 
         Raises:
             MalformedResponseError: It leads to another host, or from https to http.
         """
-        link = absolute(self.endpoint, url)
-        return self.retried(lambda: self._get(link, expects_body=False))
+        link = resolve_link(self.endpoint, url)
+        return self.with_retries(lambda: self._get(link, expects_body=False))
 
-    def query(self, path: str, *, api_version: str, body: Any, params: Mapping[str, str] | None = None) -> ArmResponse:
-        """Send a POST that changes nothing; retried as a read is.
+    def post_query(
+        self,
+        path: str,
+        *,
+        api_version: str | None = None,
+        api_versions: Sequence[str] = (),
+        body: Any,
+        params: Mapping[str, str] | None = None,
+    ) -> ArmResponse:
+        """Send a POST that changes nothing; retried as a read is, with api-versions as in ``get``.
 
         Raises:
             InvalidInputError: The path is not one of ``READ_LIKE_POSTS``.
         """
         if not _READ_LIKE.fullmatch(f"/{path.strip('/')}"):
             raise InvalidInputError(f"POST {path} may change something, so it cannot be sent as a query")
-        url = url_of(self.endpoint, path, api_version, params)
-        return self.retried(lambda: self._exchange("POST", url, body=body))
+
+        def ask(version: str) -> ArmResponse:
+            url = url_of(self.endpoint, path, version, params)
+            return self.with_retries(lambda: self._exchange("POST", url, body=body))
+
+        return self._in_served_version(path, api_version, api_versions, ask)
 
     def write_permit(self, method: str, path: str) -> AbstractContextManager[None]:
-        """Wait at the rate limiter in advance, so that a write follows the read of its target without a pause.
+        """Wait for the rate limiter in advance, so that a write follows the read of its target without a pause.
 
         ``with session.write_permit("PUT", path): read, check, send``. The wait happens on entering. The next write of
         this thread with that method and to that subscription is sent at once; reads inside wait as always. A permit
         that was not used is given back on leaving.
 
         Raises:
-            ThrottledError: On entering: Azure asked to wait longer than is worth waiting; nothing was sent.
+            ThrottledError: On entering: Azure asked to wait longer than two minutes; nothing was sent.
         """
-        return write_permit(self._connection.gate, method, f"/{path.strip('/')}")
+        return write_permit(self._connection.limiter, method, f"/{path.strip('/')}")
 
     def send(self, request: PlannedRequest) -> ArmResponse:
         """Send a write, exactly once, and give the first answer: a long-running operation may have begun.
@@ -199,103 +274,107 @@ class ArmSession:
         that asks for other claims is answered once with a new token: Azure sends it before it looks at the request.)
 
         Raises:
-            InvalidInputError: The method is no write, or removes something: that is what ``delete`` is for.
+            InvalidInputError: The method is not PUT, PATCH or POST; ``delete`` removes.
             RequestError: Azure answered with an error.
-            ConnectionFailedError: The request did not leave.
-            ConnectionCutError: It left, and no whole answer came.
+            ConnectionFailedError: The request was not sent.
+            ConnectionCutError: It was sent, and no complete answer came.
         """
         if request.method not in _WRITES:
-            raise InvalidInputError(f"{request.method!r} is no write")
-        url = url_of(self.endpoint, request.path, request.api_version)
-        headers = {"If-Match": request.if_match} if request.if_match else _NO_HEADERS
+            raise InvalidInputError(f"the method {request.method!r} is not a write", hint="use PUT, PATCH or POST")
         has_body = bool(request.body) or request.method in ("PUT", "PATCH")
-        return self._exchange(request.method, url, body=thaw(request.body) if has_body else None, headers=headers)
+        return self._write(request, thaw(request.body) if has_body else None)
 
     def delete(self, request: PlannedRequest) -> ArmResponse:
-        """Remove what is at an id: one DELETE, sent once, as ``send`` does it. It stands apart so that none slips in.
+        """Remove what is at an id: one DELETE, sent once, as ``send`` does it. A method of its own, so none slips in.
 
         Raises:
-            InvalidInputError: The request is no DELETE.
+            InvalidInputError: The method is not DELETE.
         """
         if request.method != "DELETE":
-            raise InvalidInputError(f"{request.method!r} removes nothing")
-        url = url_of(self.endpoint, request.path, request.api_version)
-        headers = {"If-Match": request.if_match} if request.if_match else _NO_HEADERS
-        return self._exchange("DELETE", url, headers=headers)
+            raise InvalidInputError(f"the method {request.method!r} does not remove anything", hint="use DELETE")
+        return self._write(request, None)
 
-    def pages(
-        self, path: str, *, api_version: str, params: Mapping[str, str] | None = None
-    ) -> Iterator[dict[str, Any]]:
-        """The items of a listing, page by page; one page is held at a time.
+    def list_pages(
+        self,
+        path: str,
+        *,
+        api_version: str | None = None,
+        api_versions: Sequence[str] = (),
+        params: Mapping[str, str] | None = None,
+    ) -> Iterator[Page]:
+        """The pages of a listing, with api-versions as in ``get``; one page is held at a time.
 
         Raises:
-            MalformedResponseError: A page has no ``value``, or the next links go round in a circle.
+            MalformedResponseError: A page has no ``value``, or the pages have no end.
         """
-        return chain.from_iterable(self._pages_from(self.get(path, api_version=api_version, params=params)))
+        page = self.get(path, api_version=api_version, api_versions=api_versions, params=params)
+        return self._pages_from(page)
 
-    def pages_newest(
-        self, path: str, *, api_versions: Sequence[str], params: Mapping[str, str] | None = None
+    def list(
+        self,
+        path: str,
+        *,
+        api_version: str | None = None,
+        api_versions: Sequence[str] = (),
+        params: Mapping[str, str] | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """The items of a listing, in the newest of these api-versions that this cloud serves.
+        """The items of a listing, as ``list_pages`` gives them. The first page is read at once."""
+        pages = self.list_pages(path, api_version=api_version, api_versions=api_versions, params=params)
+        return chain.from_iterable(pages)
 
-        The versions come newest first; the one that worked is used from then on.
-        """
-        return chain.from_iterable(self.whole_pages_newest(path, api_versions=api_versions, params=params))
+    def with_retries(self, read: Callable[[], _T]) -> _T:
+        """Do a read in the way this session does its reads, with retries: see ``retry_read``."""
+        return retry_read(
+            read,
+            options=self._connection.options.retry,
+            sleep=self.deadline.sleep,
+            random=self._connection.random,
+        )
 
-    def whole_pages_newest(
-        self, path: str, *, api_versions: Sequence[str], params: Mapping[str, str] | None = None
-    ) -> Iterator[list[dict[str, Any]]]:
-        """The same, a page at a time, for a caller who reads several listings side by side."""
-        return self._pages_from(self.get_newest(path, api_versions=api_versions, params=params))
+    def request_options(self) -> dict[str, Any]:
+        """What azure-core's pipeline is given with each request, for the generated clients too."""
+        options = {
+            **self._connection.options.request_options,
+            "request_id": self._client_request_id or self._connection.new_id(),
+        }
+        remaining = self.deadline.remaining()
+        if remaining is not None:
+            for name, usual in (("connection_timeout", 30.0), ("read_timeout", 120.0)):
+                options[name] = max(0.001, min(options.get(name, usual), remaining))
+        return options
 
-    def get_newest(
-        self, path: str, *, api_versions: Sequence[str], params: Mapping[str, str] | None = None
+    def _in_served_version(
+        self, path: str, api_version: str | None, api_versions: Sequence[str], ask: Callable[[str], ArmResponse]
     ) -> ArmResponse:
-        """Read what is at an id, in the newest of these api-versions that this cloud serves."""
-        return self._newest(path, api_versions, lambda version: self.get(path, api_version=version, params=params))
-
-    def rows(
-        self, query: str, *, subscriptions: Sequence[str] = (), management_groups: Sequence[str] = ()
-    ) -> Iterator[dict[str, Any]]:
-        """The rows of a Resource Graph query, page by page.
-
-        The query has to project ``id`` and be ordered, or Azure gives 1000 rows and no way to the next.
-
-        Raises:
-            MalformedResponseError: Azure left rows out, or the pages go round in a circle.
-        """
-        return rows(self._query_newest, query, subscriptions=subscriptions, management_groups=management_groups)
-
-    def retried(self, read: Callable[[], _T]) -> _T:
-        """Do a read of one's own as this session does its reads: tried again up to five times, see ``read_patiently``."""
-        return read_patiently(read, clock=self.clock, random=self._connection.random)
-
-    def _query_newest(self, path: str, *, api_versions: Sequence[str], body: Any) -> ArmResponse:
-        return self._newest(path, api_versions, lambda version: self.query(path, api_version=version, body=body))
-
-    def _newest(self, path: str, api_versions: Sequence[str], ask: Callable[[str], ArmResponse]) -> ArmResponse:
+        if api_version:
+            return ask(api_version)
         kind = (_type_in(path), *api_versions)
-        known = self._connection.versions.get(kind)
-        for version in (known,) if known else api_versions:
-            response = _unless_refused(ask, version, is_last=version in (known, api_versions[-1]))
+        if kind in self._connection.versions:
+            return ask(self._connection.versions[kind])
+        for version in api_versions:
+            response = _unless_refused(ask, version, is_last=version == api_versions[-1])
             if response is not None:
                 self._connection.versions[kind] = version
                 return response
-        raise InvalidInputError(f"{path}: no api-version was named")
+        raise InvalidInputError(f"{path}: no api-version was given")
 
-    def _pages_from(self, first: ArmResponse) -> Iterator[list[dict[str, Any]]]:
-        page, seen = first, set[bytes]()
+    def _pages_from(self, page: ArmResponse) -> Iterator[Page]:
+        seen = set[bytes]()
+        empty = 0
         while True:
-            yield _items(page)
+            items = _items(page)
+            empty = 0 if items else empty + 1
+            yield items
             link = page.body.get("nextLink")
             if not link:
                 return
             # A link can be some kilobytes long, and there can be thousands.
             mark = hashlib.sha256(str(link).encode(errors="surrogatepass")).digest()
-            if mark in seen:
-                raise MalformedResponseError(f"GET {page.url}: the next link was given before, so the list has no end")
+            if mark in seen or len(seen) >= _MOST_PAGES or empty >= _MOST_EMPTY_PAGES:
+                how = "was given before" if mark in seen else f"is number {len(seen) + 1}, after {empty} empty pages"
+                raise MalformedResponseError(f"GET {page.url}: the next link {how}, so the list has no end")
             seen.add(mark)
-            page = self.follow(str(link))
+            page = self.get_url(link)
 
     def _get(self, url: str, *, expects_body: bool) -> ArmResponse:
         response = self._exchange("GET", url)
@@ -304,9 +383,15 @@ class ArmSession:
             raise MalformedResponseError(f"GET {response.url}: the answer is {found}")
         return response
 
+    def _write(self, request: PlannedRequest, body: Any) -> ArmResponse:
+        url = url_of(self.endpoint, request.path, request.api_version)
+        headers = {"If-Match": request.if_match} if request.if_match else _NO_HEADERS
+        return self._exchange(request.method, url, body=body, headers=headers)
+
     def _exchange(
         self, method: str, url: str, *, body: Any = None, headers: Mapping[str, str] = _NO_HEADERS
     ) -> ArmResponse:
+        self.deadline.check()
         sent = {"Accept": "application/json", **headers}
         content = None
         if body is not None:
@@ -314,7 +399,8 @@ class ArmSession:
             # ASCII only: half a surrogate pair is legal in JSON, and a PUT sends back what was read.
             content = json.dumps(body).encode()
         with translate(method, url):
-            answer = self.pipeline.run(HttpRequest(method, url, headers=sent, content=content)).http_response
+            request = HttpRequest(method, url, headers=sent, content=content)
+            answer = self.pipeline.run(request, **self.request_options()).http_response
             received = body_of(answer)
         if not 200 <= answer.status_code < 300:
             raise error_from_response(answer.status_code, answer.headers, received, method, url, now=self.clock.now())
@@ -330,11 +416,11 @@ def _unless_refused(ask: Callable[[str], ArmResponse], version: str, *, is_last:
         return None
 
 
-def _items(page: ArmResponse) -> list[dict[str, Any]]:
+def _items(page: ArmResponse) -> Page:
     value = page.body.get("value") if isinstance(page.body, Mapping) else None
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise MalformedResponseError(
-            f"GET {page.url}: the answer is no page of a list: it has no array 'value' of objects"
+            f"GET {page.url}: the answer is not a page of a list: it has no array 'value' of objects"
         )
     return value
 

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from azure.core.pipeline.transport import HttpTransport
 
+from defender_remediate.arm.clock import Clock
+from defender_remediate.arm.cloud import Endpoint
+from defender_remediate.arm.urls import redact_url
 from defender_remediate.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from azure.core.rest import HttpRequest, HttpResponse
 
 _POOL = 64
-_CONNECT_SECONDS = 30
-# Azure Resource Manager gives a provider 60 seconds before it answers 504 itself.
-_READ_SECONDS = 120
+_CHUNK = 65_536
+CONNECTION_TIMEOUT = 30.0
+READ_TIMEOUT = 120.0
+"""Seconds: Azure Resource Manager gives a provider 60 seconds before it answers 504 itself."""
+LARGEST_BODY = 64 * 1024 * 1024
+"""Bytes of an answer, decompressed: Azure Resource Manager refuses to pass on more than 8 MiB."""
+LONGEST_BODY = 300.0
+"""Seconds that the body of one answer may take."""
 
 
 class PooledTransport(HttpTransport["HttpRequest", "HttpResponse"]):
-    """azure-core's requests transport over a session with room for 64 threads.
+    """azure-core's requests transport over a session with room for 64 threads, and with limits for a body.
 
     The default pool holds 10 connections and throws the others away, which costs a TLS handshake each.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, endpoint: Endpoint, clock: Clock) -> None:
+        self._endpoint = endpoint
+        self._clock = clock
         self._inner: Any = None
         self._closed = False
         self._lock = threading.Lock()
@@ -45,7 +57,9 @@ class PooledTransport(HttpTransport["HttpRequest", "HttpResponse"]):
             if self._closed:
                 raise InvalidInputError("this client was closed", hint="make a new one")
             if self._inner is None:
-                self._inner = _requests_transport()
+                self._inner = _requests_transport(self._clock)
+                # urllib3 logs whole URLs at DEBUG; those of operations and pages are signed.
+                logging.getLogger("urllib3.connectionpool").addFilter(_QueryFilter(self._endpoint))
 
     def close(self) -> None:
         """Close all connections; nothing can be sent afterwards."""
@@ -61,23 +75,93 @@ class PooledTransport(HttpTransport["HttpRequest", "HttpResponse"]):
         self.close()
 
 
-def _requests_transport() -> Any:
+class _QueryFilter(logging.Filter):
+    """Takes the query out of the URLs that urllib3 logs about one endpoint; lines about other hosts stay as they are."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__()
+        self._endpoint = endpoint
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _QueryFilter) and other._endpoint == self._endpoint
+
+    def __hash__(self) -> int:
+        return hash(self._endpoint)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let the record through, with its URLs shortened."""
+        arguments = record.args
+        if isinstance(arguments, tuple) and any(self._is_ours(one) for one in arguments):
+            record.args = tuple(redact_url(one) if isinstance(one, str) and "?" in one else one for one in arguments)
+        return True
+
+    def _is_ours(self, argument: object) -> bool:
+        if not isinstance(argument, str):
+            return False
+        scheme, _, rest = self._endpoint.base_url.partition("://")
+        port = rest.partition("/")[0].rpartition(":")[2]
+        suffix = f":{port}" if port.isdecimal() else ""
+        return self._endpoint.is_same_origin(f"{scheme}://{argument}{suffix}")
+
+
+def _requests_transport(clock: Clock) -> Any:
     import requests
     from azure.core.pipeline.transport import RequestsTransport
     from requests.adapters import HTTPAdapter
 
-    class Direct(HTTPAdapter):
+    class BoundedResponse(requests.Response):
+        """An answer whose body is given up when it is too large or takes too long, however slowly it comes."""
+
+        def iter_content(self, *args: Any, **options: Any) -> Iterator[Any]:
+            if self._content_consumed or not hasattr(self.raw, "read1"):
+                yield from super().iter_content(*args, **options)
+            else:
+                yield from _bounded_chunks(self.raw, clock)
+                self._content_consumed = True
+
+    class BoundedAdapter(HTTPAdapter):
+        def build_response(self, req: Any, resp: Any) -> requests.Response:
+            response = super().build_response(req, resp)
+            response.__class__ = BoundedResponse
+            return response
+
+    class DirectAdapter(BoundedAdapter):
         """For plain http, which only a loopback address may be: a proxy would see the token in the clear."""
 
         def send(self, *args: Any, **options: Any) -> Any:
             return super().send(*args, **{**options, "proxies": {}})
 
     session = requests.Session()
-    session.mount("https://", HTTPAdapter(pool_maxsize=_POOL))
-    session.mount("http://", Direct(pool_maxsize=_POOL))
+    session.mount("https://", BoundedAdapter(pool_maxsize=_POOL))
+    session.mount("http://", DirectAdapter(pool_maxsize=_POOL))
     # Without an auth object requests would let ~/.netrc replace the bearer token.
     session.auth = _unchanged
-    return RequestsTransport(session=session, connection_timeout=_CONNECT_SECONDS, read_timeout=_READ_SECONDS)
+    return RequestsTransport(session=session, connection_timeout=CONNECTION_TIMEOUT, read_timeout=READ_TIMEOUT)
+
+
+def _bounded_chunks(raw: Any, clock: Clock) -> Iterator[bytes]:
+    """The decompressed body of an answer as it arrives, with the errors that ``requests`` raises for it."""
+    import requests.exceptions
+    import urllib3.exceptions
+
+    size, until = 0, clock.monotonic() + LONGEST_BODY
+    try:
+        # read1 gives at once what has arrived; other reads wait until a whole chunk is there.
+        while chunk := raw.read1(_CHUNK, decode_content=True):
+            size += len(chunk)
+            if size > LARGEST_BODY:
+                raise requests.exceptions.ContentDecodingError(f"the body has more than {LARGEST_BODY} bytes")
+            if clock.monotonic() > until:
+                raise requests.exceptions.ChunkedEncodingError(f"the body took longer than {LONGEST_BODY:.0f} s")
+            yield chunk
+    except urllib3.exceptions.ProtocolError as error:
+        raise requests.exceptions.ChunkedEncodingError(error) from error
+    except urllib3.exceptions.DecodeError as error:
+        raise requests.exceptions.ContentDecodingError(error) from error
+    except urllib3.exceptions.ReadTimeoutError as error:
+        raise requests.exceptions.ConnectionError(error) from error
+    except urllib3.exceptions.SSLError as error:
+        raise requests.exceptions.SSLError(error) from error
 
 
 def _unchanged(request: Any) -> Any:

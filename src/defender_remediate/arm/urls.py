@@ -13,8 +13,9 @@ from defender_remediate.errors import InvalidInputError, MalformedResponseError
 # Slashes stay, and what RFC 3986 lets a path segment hold; everything else is encoded, a percent sign too.
 _PATH_SAFE = "/:@!$&'()*+,;=~"
 _QUERY_SAFE = "$~"
-# Control characters and halves of surrogate pairs; a space does happen.
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+# Control characters, marks that change the direction or end of a line, and halves of surrogate pairs. A space occurs.
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_VERSION = re.compile(r"[\w.-]{1,40}")
 
 
 def url_of(endpoint: Endpoint, path: str, api_version: str, params: Mapping[str, str] | None = None) -> str:
@@ -33,16 +34,22 @@ def url_of(endpoint: Endpoint, path: str, api_version: str, params: Mapping[str,
     return f"{endpoint.base_url}/{quote(trimmed, safe=_PATH_SAFE)}?{encoded}"
 
 
-def absolute(endpoint: Endpoint, link: str) -> str:
+def resolve_link(endpoint: Endpoint, link: str) -> str:
     """A link that Azure gave, as an absolute URL and otherwise untouched.
 
     Raises:
-        MalformedResponseError: It leads to another host, or to http where https was used, or is no URL.
+        MalformedResponseError: It leads to another host, or to http where https was used, or is not a URL. The message
+            shows no more of it than its host: a link may be signed.
     """
-    if _UNPRINTABLE.search(link):
-        raise MalformedResponseError(f"Azure Resource Manager gave a link that is no URL: {link[:80]!r}")
-    url = f"{endpoint.base_url}/{link.lstrip('/')}" if "://" not in link.partition("?")[0] else link
-    if not endpoint.admits(url):
+    if not isinstance(link, str) or _UNPRINTABLE.search(link):
+        raise MalformedResponseError("Azure Resource Manager gave a link that is not a URL")
+    if link.startswith("//"):
+        url = f"{endpoint.base_url.partition(':')[0]}:{link}"
+    elif "://" in link.partition("?")[0]:
+        url = link
+    else:
+        url = f"{endpoint.base_url}/{link.lstrip('/')}"
+    if not endpoint.is_same_origin(url):
         raise MalformedResponseError(
             f"Azure Resource Manager gave a link to {_origin(url)}, which is not {endpoint.base_url}",
             hint="a token is never sent to another host; check what stands between this machine and Azure",
@@ -50,19 +57,27 @@ def absolute(endpoint: Endpoint, link: str) -> str:
     return url
 
 
-def shown(url: str) -> str:
+def redact_url(url: str) -> str:
     """A URL for people: its path and api-version. The rest of a query may be a secret."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return "(not a URL)"
-    version = next((value for name, value in parse_qsl(parts.query) if fold(name) == "api-version"), "")
-    return f"{parts.path}?api-version={version}" if version else parts.path
+    version = next((text for name, text in _pairs(parts.query) if fold(name) == "api-version"), None)
+    path = _UNPRINTABLE.sub("�", parts.path)
+    return f"{path}?api-version={version}" if version and _VERSION.fullmatch(version) else path
+
+
+def _pairs(query: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(query, max_num_fields=100)
+    except ValueError:
+        return []
 
 
 def _origin(url: str) -> str:
     try:
         parts = urlsplit(url)
-        return f"{parts.scheme}://{parts.hostname or ''}"
+        return f"{parts.scheme}://{_UNPRINTABLE.sub('', parts.hostname or '')[:100]}"
     except ValueError:
         return "something that is not a URL"

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from defender_remediate import wire
-from defender_remediate.arm.providers import offered_api_versions
+from defender_remediate.arm.providers import Providers
 from defender_remediate.arm.session import ArmSession
-from defender_remediate.errors import MalformedResponseError, ParameterError
+from defender_remediate.errors import ParameterError
 from defender_remediate.fixes.placeholders import same_place
 from defender_remediate.models.fix import FixParameter
 
@@ -28,28 +28,21 @@ def wanted_type(parameter: FixParameter) -> str:
 
 
 def candidates(
-    session: ArmSession, subscriptions: Iterable[str], resource_type: str, *, location: str | None
+    session: ArmSession, providers: Providers, subscriptions: Iterable[str], resource_type: str, *, location: str | None
 ) -> Iterator[str]:
     """The ids of all resources of a type in some subscriptions; of a child type, in the parents that are there."""
     namespace, top, *below = resource_type.split("/")
     for subscription in subscriptions:
         query = {"$filter": f"resourceType eq '{namespace}/{top}'"}
-        listed = session.pages(f"subscriptions/{subscription}/resources", api_version=_RESOURCES, params=query)
+        listed = session.list(f"subscriptions/{subscription}/resources", api_version=_RESOURCES, params=query)
         found = [_id(item) for item in listed if location is None or same_place(item.get("location"), location)]
         kind = f"{namespace}/{top}"
         for name in below if found else ():
             kind = f"{kind}/{name}"
-            version = _version(session, subscription, kind)
+            version = providers.newest_api_version(subscription, kind)
             paths = [f"{parent.strip('/')}/{name}" for parent in found]
-            found = [_id(item) for path in paths for item in session.pages(path, api_version=version)]
+            found = [_id(item) for path in paths for item in session.list(path, api_version=version)]
         yield from found
-
-
-def _version(session: ArmSession, subscription: str, resource_type: str) -> str:
-    offered = offered_api_versions(session, subscription, resource_type)
-    if not offered:
-        raise MalformedResponseError(f"Azure offers no api-version to list {resource_type} with")
-    return offered[0]
 
 
 def _id(item: dict[str, Any]) -> str:

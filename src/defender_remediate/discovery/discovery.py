@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 from defender_remediate import wire
+from defender_remediate.arm.providers import Providers
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.casing import fold
 from defender_remediate.discovery import metadata
@@ -49,6 +50,7 @@ class Discovery:
         session: What to read with.
         scopes: Where to look; one inside another is looked at once.
         catalog: Where the fixes of recommendations are looked up.
+        providers: Where the api-versions of resource types are looked up.
         source: ``rest`` reads every assessment and is up to date; ``graph`` lets Resource Graph filter, which is less to
             read and follows changes with a delay. Both give equal objects. Metadata comes from REST either way.
         interleave: How the listings of several subscriptions are read; one after the other unless told otherwise.
@@ -59,6 +61,7 @@ class Discovery:
         session: ArmSession,
         scopes: tuple[Scope, ...],
         catalog: Catalog,
+        providers: Providers,
         source: Literal["rest", "graph"] = "rest",
         interleave: Interleave = chain.from_iterable,
     ) -> None:
@@ -67,6 +70,7 @@ class Discovery:
         self._session = session
         self._scopes = Scopes(session, scopes)
         self._catalog = catalog
+        self._providers = providers
         self._source: Source = (
             GraphSource(session, self._scopes) if source == "graph" else RestSource(session, self._scopes, interleave)
         )
@@ -115,7 +119,7 @@ class Discovery:
         Permissions: ``Microsoft.Security/assessments/read``. Makes one request.
         """
         path = f"{resource_id.strip('/')}/providers/Microsoft.Security/assessments/{checked_key(key)}"
-        response = self._session.get_newest(path, api_versions=ASSESSMENTS)
+        response = self._session.get(path, api_versions=ASSESSMENTS)
         found = Assessment.from_rest(wire.mapping(response.body))
         if fold(found.id) != fold(f"/{path}"):
             raise MalformedResponseError(f"GET {response.url}: the answer is about {found.id}")
@@ -137,7 +141,7 @@ class Discovery:
         """
         wanted = wanted_type(parameter)
         place = None if location is None else checked_text(location, "location")
-        return candidates(self._session, self.subscriptions(), wanted, location=place)
+        return candidates(self._session, self._providers, self.subscriptions(), wanted, location=place)
 
     def list_metadata(self) -> Iterator[RecommendationMetadata]:
         """What Azure says about every assessment type, the custom ones of the subscriptions too, each once.
@@ -272,7 +276,7 @@ class Discovery:
     def _definitions(self, subscription: str) -> Iterator[ControlDefinition]:
         path = f"subscriptions/{subscription}/providers/Microsoft.Security/secureScoreControlDefinitions"
         try:
-            yield from map(ControlDefinition.from_rest, self._session.pages(path, api_version=SCORES))
+            yield from map(ControlDefinition.from_rest, self._session.list(path, api_version=SCORES))
         except NotFoundError:
             # A cloud without this listing still has controls; they only name no recommendations.
             return

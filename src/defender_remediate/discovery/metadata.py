@@ -17,7 +17,7 @@ def list_metadata(session: ArmSession, subscriptions: Iterable[str]) -> Iterator
     """All assessment types of these subscriptions, the custom ones too, each once."""
     seen: set[str] = set()
     for subscription in subscriptions:
-        for item in session.pages_newest(f"subscriptions/{subscription}/{_TYPE}", api_versions=ASSESSMENTS):
+        for item in session.list(f"subscriptions/{subscription}/{_TYPE}", api_versions=ASSESSMENTS):
             found = RecommendationMetadata.from_rest(item)
             if fold(found.key) not in seen:
                 seen.add(fold(found.key))
@@ -54,7 +54,7 @@ def get_metadata(session: ArmSession, subscriptions: Iterable[str], key: str) ->
 
 def _metadata_in(session: ArmSession, subscription: str, key: str) -> RecommendationMetadata | None:
     try:
-        response = session.get_newest(f"subscriptions/{subscription}/{_TYPE}/{key}", api_versions=ASSESSMENTS)
+        response = session.get(f"subscriptions/{subscription}/{_TYPE}/{key}", api_versions=ASSESSMENTS)
     except NotFoundError:
         return None
     found = RecommendationMetadata.from_rest(response.body)

@@ -100,7 +100,7 @@ class Scopes:
     def _expand(self, scope: Scope) -> Iterable[Scope]:
         if scope.kind is not ScopeKind.MANAGEMENT_GROUP:
             return (scope,)
-        found = self._session.pages_newest(f"{scope.text}/descendants", api_versions=_DESCENDANTS)
+        found = self._session.list(f"{scope.text}/descendants", api_versions=_DESCENDANTS)
         # The type of a subscription differs between versions; its id does not.
         ids = (wire.text(item, "id") for item in found)
         return [Scope.parse(text) for text in ids if fold(text).startswith(_SUBSCRIPTION)]

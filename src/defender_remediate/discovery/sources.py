@@ -10,6 +10,7 @@ from defender_remediate import wire
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.casing import fold
 from defender_remediate.discovery import kql
+from defender_remediate.discovery.resource_graph import query_graph
 from defender_remediate.discovery.scopes import Root, Scopes
 from defender_remediate.errors import NotFoundError
 from defender_remediate.models.control import SecureScore, SecurityControl
@@ -78,19 +79,19 @@ class RestSource:
             yield from ((root, page) for page in pages)
 
     def _listed(self, root: Root) -> Iterator[list[dict[str, Any]]]:
-        return self._session.whole_pages_newest(f"{root.path}/{_SECURITY}/assessments", api_versions=ASSESSMENTS)
+        return self._session.list_pages(f"{root.path}/{_SECURITY}/assessments", api_versions=ASSESSMENTS)
 
     def controls(self) -> Iterator[SecurityControl]:
         """Read the controls of each subscription, with their definitions."""
         for subscription in self._scopes.subscriptions():
             path = f"subscriptions/{subscription}/{_SECURITY}/secureScoreControls"
-            items = self._session.pages(path, api_version=SCORES, params={"$expand": "definition"})
+            items = self._session.list(path, api_version=SCORES, params={"$expand": "definition"})
             yield from map(SecurityControl.from_rest, items)
 
     def scores(self) -> Iterator[tuple[str, SecureScore]]:
         """Read the scores of each subscription."""
         for subscription in self._scopes.subscriptions():
-            for item in self._session.pages(
+            for item in self._session.list(
                 f"subscriptions/{subscription}/{_SECURITY}/secureScores", api_version=SCORES
             ):
                 yield subscription, SecureScore.from_rest(item)
@@ -120,10 +121,10 @@ class GraphSource:
     def _rows(self, query: str) -> Iterator[dict[str, Any]]:
         groups = self._scopes.management_groups()
         if groups:
-            return self._session.rows(query, management_groups=groups)
+            return query_graph(self._session, query, management_groups=groups)
         subscriptions = self._scopes.subscriptions()
         # Without any scope Azure would answer for the whole tenant.
-        return self._session.rows(query, subscriptions=subscriptions) if subscriptions else iter(())
+        return query_graph(self._session, query, subscriptions=subscriptions) if subscriptions else iter(())
 
 
 def _subscription_in(row: dict[str, Any]) -> str:

@@ -54,15 +54,15 @@ class ReadSession(Protocol):
     def endpoint(self) -> Any:
         """The endpoint of Azure Resource Manager, with the scope of its tokens."""
 
-    def get_newest(self, path: str, *, api_versions: Sequence[str]) -> _Response:
+    def get(self, path: str, *, api_versions: Sequence[str]) -> _Response:
         """Read a resource in the newest of these api-versions that the cloud serves."""
 
-    def pages_newest(
+    def list(
         self, path: str, *, api_versions: Sequence[str], params: Mapping[str, str] | None = None
     ) -> Iterator[dict[str, Any]]:
         """Read all pages of a listing in the newest of these api-versions that the cloud serves."""
 
-    def query(self, path: str, *, api_version: str, body: Any) -> _Response:
+    def post_query(self, path: str, *, api_version: str, body: Any) -> _Response:
         """Send a POST that changes nothing."""
 
 
@@ -126,7 +126,7 @@ class CheckReader:
 
         def read() -> _T:
             with self._requests:
-                return parse(self._session.get_newest(path, api_versions=api_versions).body)
+                return parse(self._session.get(path, api_versions=api_versions).body)
 
         found: _T = self._answers.get(("GET", fold(path), parse), read)
         return found
@@ -156,7 +156,7 @@ class CheckReader:
 
         def read() -> tuple[_T, ...]:
             with self._requests:
-                items = self._session.pages_newest(path, api_versions=api_versions, params=params)
+                items = self._session.list(path, api_versions=api_versions, params=params)
                 return tuple(map(parse, items))
 
         def ask() -> tuple[_T, ...]:
@@ -204,7 +204,7 @@ class CheckReader:
 
         def read() -> Any:
             with self._requests:
-                return self._session.query(path, api_version=api_version, body=body).body
+                return self._session.post_query(path, api_version=api_version, body=body).body
 
         def ask() -> Any:
             return read() if collection is None else self._collections.ask(collection, read)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defender_remediate.arm.bodies import faults, json_of, retry_after, summary
+from defender_remediate.arm.bodies import error_details, json_body, retry_after, summary
 from defender_remediate.errors import MalformedResponseError
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
@@ -19,12 +19,12 @@ INNER = json.dumps({"error": {"code": "Conflict", "message": "Busy"}}, indent=2)
 
 def test_an_empty_body_is_none() -> None:
     """Blanks count as nothing."""
-    assert json_of(b" \r\n", "GET /x") is None
+    assert json_body(b" \r\n", "GET /x") is None
 
 
 def test_a_byte_order_mark_is_fine() -> None:
     """Some gateways add one."""
-    assert json_of(b"\xef\xbb\xbf[1]", "GET /x") == [1]
+    assert json_body(b"\xef\xbb\xbf[1]", "GET /x") == [1]
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_byte_order_mark_is_fine() -> None:
 def test_a_broken_body_is_named(body: bytes, words: str) -> None:
     """With where it came from, and with what it says when it says something."""
     with pytest.raises(MalformedResponseError, match="GET /x") as caught:
-        json_of(body, "GET /x")
+        json_body(body, "GET /x")
     assert words in str(caught.value)
     assert ("proxy" in caught.value.hint) is (body[:1] == b"<")
 
@@ -75,7 +75,7 @@ def test_a_summary_is_short() -> None:
 )
 def test_every_code_is_found(document: Any, found: list[str]) -> None:
     """However it is nested, outermost first, each once."""
-    assert list(filter(None, map(str, faults(document)))) == found
+    assert list(filter(None, map(str, error_details(document)))) == found
 
 
 def test_nesting_without_end_is_left_alone() -> None:
@@ -83,13 +83,13 @@ def test_nesting_without_end_is_left_alone() -> None:
     document: dict[str, Any] = {}
     for _ in range(50):
         document = {"error": {"code": f"{len(str(document))}", "innererror": document}}
-    assert 0 < len(faults(document)) <= 13
+    assert 0 < len(error_details(document)) <= 13
 
 
 def test_what_came_with_a_code_is_kept() -> None:
     """A policy names itself in ``additionalInfo``, as one object or as several."""
-    (one,) = faults({"code": "A", "additionalInfo": {"type": "T"}})
-    (several,) = faults({"code": "A", "additionalInfo": [{"type": "T"}, "x"]})
+    (one,) = error_details({"code": "A", "additionalInfo": {"type": "T"}})
+    (several,) = error_details({"code": "A", "additionalInfo": [{"type": "T"}, "x"]})
     assert one.info == several.info == ({"type": "T"},)
 
 
@@ -104,7 +104,7 @@ JSON = st.recursive(
 @given(JSON)
 def test_no_document_is_too_odd(document: Any) -> None:
     """Reading an error never fails itself."""
-    for fault in faults(document):
+    for fault in error_details(document):
         assert isinstance(str(fault), str)
 
 

@@ -118,9 +118,9 @@ def test_a_cloud_that_is_not_known_is_refused() -> None:
 )
 def test_a_token_goes_to_the_endpoint_and_its_sub_domains_only(url: str, is_admitted: bool) -> None:
     """Another scheme, port or host is somebody else."""
-    assert resolve_endpoint("https://arm.example", None).admits(url) is is_admitted
+    assert resolve_endpoint("https://arm.example", None).is_same_origin(url) is is_admitted
 
 
 def test_a_loopback_endpoint_has_no_sub_domains() -> None:
     """A name below localhost need not be this machine."""
-    assert not resolve_endpoint("http://localhost", None).admits("http://x.localhost/")
+    assert not resolve_endpoint("http://localhost", None).is_same_origin("http://x.localhost/")

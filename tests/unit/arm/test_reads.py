@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defender_remediate.arm.reads import ATTEMPTS, backoff, is_worth_retrying, read_patiently
+from defender_remediate.arm.reads import RetryOptions, is_worth_retrying, retry_read
 from defender_remediate.errors import (
     BusyError,
     ConnectionCutError,
@@ -23,6 +23,8 @@ from defender_remediate.errors import (
     UnauthorizedError,
 )
 from defender_remediate.testing.simulator.state.clock import VirtualClock
+
+OPTIONS = RetryOptions()
 
 
 def failing(*errors: DefenderRemediateError) -> Callable[[], str]:
@@ -51,7 +53,7 @@ def failing(*errors: DefenderRemediateError) -> Callable[[], str]:
 )
 def test_what_may_pass_is_tried_again(error: DefenderRemediateError) -> None:
     """Once is enough here."""
-    assert read_patiently(failing(error), clock=VirtualClock(), random=lambda: 0.5) == "read"
+    assert retry_read(failing(error), options=OPTIONS, sleep=VirtualClock().sleep, random=lambda: 0.5) == "read"
 
 
 @pytest.mark.parametrize(
@@ -70,23 +72,25 @@ def test_what_will_not_pass_is_raised_at_once(error: DefenderRemediateError) -> 
     """A 4xx with Retry-After is still a refusal, and nobody sleeps a day on Azure's word."""
     clock = VirtualClock()
     with pytest.raises(type(error)) as caught:
-        read_patiently(failing(error), clock=clock, random=lambda: 0.5)
+        retry_read(failing(error), options=OPTIONS, sleep=clock.sleep, random=lambda: 0.5)
     assert caught.value is error
     assert clock.monotonic() == 0
 
 
 def test_five_times_is_enough() -> None:
     """The last error is the one that is raised, as it was."""
-    errors = [ServiceError(str(number), status=500) for number in range(ATTEMPTS + 1)]
+    errors = [ServiceError(str(number), status=500) for number in range(6)]
     with pytest.raises(ServiceError) as caught:
-        read_patiently(failing(*errors), clock=VirtualClock(), random=lambda: 0.5)
-    assert caught.value is errors[ATTEMPTS - 1]
+        retry_read(failing(*errors), options=OPTIONS, sleep=VirtualClock().sleep, random=lambda: 0.5)
+    assert caught.value is errors[4]
 
 
 def test_retry_after_is_honoured() -> None:
     """To the second, instead of the backoff."""
     clock = VirtualClock()
-    read_patiently(failing(ServiceError("", status=503, retry_after=17)), clock=clock, random=lambda: 0.5)
+    retry_read(
+        failing(ServiceError("", status=503, retry_after=17)), options=OPTIONS, sleep=clock.sleep, random=lambda: 0.5
+    )
     assert clock.monotonic() == 17
 
 
@@ -95,9 +99,10 @@ def test_a_token_is_renewed_once() -> None:
     assert is_worth_retrying(UnauthorizedError("", status=401), 1)
     second = UnauthorizedError("2", status=401)
     with pytest.raises(UnauthorizedError) as caught:
-        read_patiently(
+        retry_read(
             failing(UnauthorizedError("1", status=401), ServiceError("", status=500), second),
-            clock=VirtualClock(),
+            options=OPTIONS,
+            sleep=VirtualClock().sleep,
             random=lambda: 0.5,
         )
     assert caught.value is second
@@ -113,4 +118,4 @@ def test_what_is_not_implemented_is_not_asked_for_again() -> None:
 def test_the_backoff_doubles_up_to_a_limit_and_half_of_it_is_chance(attempt: int, random: float) -> None:
     """So that many clients do not come back at once."""
     full = min(0.8 * 2 ** (attempt - 1), 30.0)
-    assert full / 2 <= backoff(attempt, random) <= full
+    assert full / 2 <= OPTIONS.backoff(attempt, random) <= full

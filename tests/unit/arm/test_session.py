@@ -12,6 +12,7 @@ from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 
 from defender_remediate.arm.cloud import Endpoint
 from defender_remediate.arm.session import ArmSession
+from defender_remediate.discovery.resource_graph import query_graph
 from defender_remediate.errors import (
     ConnectionCutError,
     ConnectionFailedError,
@@ -60,7 +61,7 @@ def test_a_read_may_answer_with_nothing_when_its_status_says_so(session: ArmSess
     assert session.get(ACCOUNT, api_version="1").body is None
     azure.answers.clear()
     azure.then(200)
-    assert session.follow(f"{ACCOUNT}?t=1").body is None
+    assert session.get_url(f"{ACCOUNT}?t=1").body is None
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
@@ -87,7 +88,7 @@ def test_retry_after_beyond_two_minutes_is_the_callers_affair(
     assert caught.value.retry_after == 600
     with pytest.raises(ThrottledError) as caught:
         session.get(ACCOUNT, api_version="1")
-    assert (caught.value.code, len(azure.requests), clock.monotonic()) == ("GateClosed", 1, 0)
+    assert (caught.value.code, len(azure.requests), clock.monotonic()) == ("RateLimiterPaused", 1, 0)
     azure.answers.clear()
     azure.then(200, {})
     assert session.send(PATCH).status == 200
@@ -135,7 +136,7 @@ def test_resource_graph_says_when_its_window_ends(session: ArmSession, azure: An
     """In a header of its own, when there is no Retry-After."""
     body = {"error": {"code": "RateLimiting"}}
     azure.then(429, body, {"x-ms-user-quota-resets-after": "00:00:04"}).then(200, {"data": []})
-    assert list(session.rows("Q", subscriptions=["s"])) == []
+    assert list(query_graph(session, "Q", subscriptions=["s"])) == []
     assert azure.times[1] >= 4
 
 
@@ -217,9 +218,9 @@ def test_a_write_is_what_was_planned(session: ArmSession, azure: Any) -> None:
 
 def test_a_removal_and_a_write_are_not_mistaken_for_each_other(session: ArmSession, azure: Any) -> None:
     """Each has its own verb here as well."""
-    with pytest.raises(InvalidInputError, match="'DELETE' is no write"):
+    with pytest.raises(InvalidInputError, match="'DELETE' is not a write"):
         session.send(PlannedRequest(method="DELETE", path=ACCOUNT, api_version="1", body={}))
-    with pytest.raises(InvalidInputError, match="'PUT' removes nothing"):
+    with pytest.raises(InvalidInputError, match="'PUT' does not remove"):
         session.delete(PlannedRequest(method="PUT", path=ACCOUNT, api_version="1", body={}))
     assert azure.requests == []
 
@@ -252,7 +253,7 @@ def test_a_read_is_not_sent_as_a_write(session: ArmSession) -> None:
 def test_a_query_is_a_post_that_changes_nothing(session: ArmSession, azure: Any, path: str) -> None:
     """It is tried again as a read is."""
     azure.then(503).then(200, [1])
-    assert session.query(path, api_version="1", body={"a": 1}).body == [1]
+    assert session.post_query(path, api_version="1", body={"a": 1}).body == [1]
     assert azure.paths[0].startswith(f"POST /{path.strip('/')}?")
     assert azure.requests[1].content == b'{"a": 1}'
 
@@ -271,7 +272,7 @@ def test_a_query_is_a_post_that_changes_nothing(session: ArmSession, azure: Any,
 def test_any_other_post_is_refused(session: ArmSession, azure: Any, path: str) -> None:
     """Before anything is sent."""
     with pytest.raises(InvalidInputError, match="query"):
-        session.query(path, api_version="1", body={})
+        session.post_query(path, api_version="1", body={})
     assert azure.requests == []
 
 
@@ -281,14 +282,14 @@ def test_pages_follow_the_links_to_the_letter(session: ArmSession, azure: Any) -
     azure.then(200, {"value": [{"n": 1}], "nextLink": link})
     azure.then(200, {"value": [], "nextLink": "https://west.management.azure.com/n3"})
     azure.then(200, {"value": [{"n": 2}], "nextLink": None})
-    assert [item["n"] for item in session.pages("/x", api_version="1")] == [1, 2]
+    assert [item["n"] for item in session.list("/x", api_version="1")] == [1, 2]
     assert [request.url for request in azure.requests[1:]] == [link, "https://west.management.azure.com/n3"]
 
 
 def test_a_listing_holds_one_page(session: ArmSession, azure: Any) -> None:
     """The next one is asked for when it is needed."""
     azure.then(200, {"value": [{"n": 1}, {"n": 2}], "nextLink": "/n2"}).then(200, {"value": [{"n": 3}], "nextLink": ""})
-    found = session.pages("/x", api_version="1")
+    found = session.list("/x", api_version="1")
     assert [next(found)["n"], next(found)["n"], len(azure.requests)] == [1, 2, 1]
     assert [item["n"] for item in found] == [3]
 
@@ -298,7 +299,7 @@ def test_links_in_a_circle_are_an_error(session: ArmSession, azure: Any) -> None
     azure.then(200, {"value": [], "nextLink": "/a"}).then(200, {"value": [], "nextLink": "/b"})
     azure.then(200, {"value": [], "nextLink": "/a"})
     with pytest.raises(MalformedResponseError, match="no end"):
-        list(session.pages("/x", api_version="1"))
+        list(session.list("/x", api_version="1"))
 
 
 @pytest.mark.parametrize("body", [{}, {"value": None}, {"value": {}}, {"value": [1]}, [], {"error": {}}])
@@ -306,7 +307,7 @@ def test_a_page_without_items_is_not_an_empty_page(session: ArmSession, azure: A
     """Nothing was found is something that Azure has to say."""
     azure.then(200, body)
     with pytest.raises(MalformedResponseError, match=r"'value'|not an object"):
-        list(session.pages("/x", api_version="1"))
+        list(session.list("/x", api_version="1"))
 
 
 @pytest.mark.parametrize("body", [[], 5, "x", b"", b"null"])
@@ -323,7 +324,7 @@ def test_a_link_to_somewhere_else_is_not_followed(session: ArmSession, azure: An
     """The token would go there too."""
     azure.then(200, {"value": [], "nextLink": link})
     with pytest.raises(MalformedResponseError, match="link"):
-        list(session.pages("/x", api_version="1"))
+        list(session.list("/x", api_version="1"))
     assert len(azure.requests) == 1
 
 
@@ -331,9 +332,9 @@ def test_the_newest_version_that_a_cloud_serves_is_found_once(session: ArmSessio
     """A version that is refused is not tried again in this or any session that shares the connection."""
     azure.then(400, REFUSED).then(404, {"error": {"code": "InvalidResourceType"}}).then(200, {"value": [{"n": 1}]})
     path = "/subscriptions/s/providers/Microsoft.Security/assessments"
-    assert len(list(session.pages_newest(path, api_versions=("3", "2", "1")))) == 1
+    assert len(list(session.list(path, api_versions=("3", "2", "1")))) == 1
     other = "/subscriptions/t/providers/microsoft.security/Assessments"
-    assert len(list(session.correlated("c").pages_newest(other, api_versions=("3", "2", "1")))) == 1
+    assert len(list(session.correlated("c").list(other, api_versions=("3", "2", "1")))) == 1
     assert [url.rpartition("=")[2] for url in azure.paths] == ["3", "2", "1", "1"]
 
 
@@ -346,7 +347,7 @@ def test_another_type_is_asked_on_its_own(session: ArmSession, azure: Any) -> No
         "/subscriptions/s/providers/Microsoft.Security/assessments",
         "/subscriptions/s",
     ):
-        session.get_newest(path, api_versions=("2", "1"))
+        session.get(path, api_versions=("2", "1"))
     assert [url.rpartition("=")[2] for url in azure.paths] == ["2", "1", "1", "2", "2"]
 
 
@@ -354,20 +355,20 @@ def test_the_refusal_of_all_versions_is_raised(session: ArmSession, azure: Any) 
     """The last of them; and any other error at once."""
     azure.then(400, REFUSED)
     with pytest.raises(RequestError, match="InvalidApiVersionParameter"):
-        session.get_newest("/x", api_versions=("2", "1"))
+        session.get("/x", api_versions=("2", "1"))
     azure.answers.clear()
     azure.then(404, {"error": {"code": "ResourceNotFound"}})
     with pytest.raises(NotFoundError):
-        session.get_newest("/x", api_versions=("2", "1"))
+        session.get("/x", api_versions=("2", "1"))
     assert len(azure.requests) == 3
     with pytest.raises(InvalidInputError, match="api-version"):
-        session.get_newest("/y", api_versions=())
+        session.get("/y", api_versions=())
 
 
 def test_resource_graph_falls_back_too(session: ArmSession, azure: Any) -> None:
     """Its oldest version has the same shape."""
     azure.then(400, REFUSED).then(200, {"data": [{"id": "a"}], "totalRecords": 1})
-    assert list(session.rows("Q", management_groups=["g"])) == [{"id": "a"}]
+    assert list(query_graph(session, "Q", management_groups=["g"])) == [{"id": "a"}]
     assert [url.rpartition("=")[2] for url in azure.paths] == ["2024-04-01", "2022-10-01"]
 
 
@@ -400,7 +401,7 @@ def test_the_log_has_no_secrets(session: ArmSession, azure: Any, caplog: pytest.
     azure.then(200, {"key": "s3cret"}, {"x-ms-request-id": "r1", "Set-Cookie": "s3cret"}).fail(
         ServiceResponseError("x")
     )
-    session.follow("/x?api-version=1&sig=s3cret")
+    session.get_url("/x?api-version=1&sig=s3cret")
     with pytest.raises(ConnectionCutError):
         session.send(PATCH)
     assert "GET /x?api-version=1: 200, request id r1, 0 ms" in caplog.text

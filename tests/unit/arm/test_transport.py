@@ -12,6 +12,8 @@ import requests
 import responses
 from azure.core.rest import HttpRequest
 
+from defender_remediate.arm.clock import SystemClock
+from defender_remediate.arm.cloud import resolve_endpoint
 from defender_remediate.arm.transport import PooledTransport
 from defender_remediate.errors import InvalidInputError
 
@@ -22,7 +24,7 @@ URL = "https://management.azure.com/x"
 def test_one_session_serves_all_requests() -> None:
     """It is made when the first request is sent."""
     responses.get(URL, body=b"1")
-    transport = PooledTransport()
+    transport = PooledTransport(resolve_endpoint(None, None), SystemClock())
     with transport:
         assert [transport.send(HttpRequest("GET", URL)).read() for _ in range(2)] == [b"1", b"1"]
         session: requests.Session = transport._inner.session
@@ -37,7 +39,7 @@ def test_netrc_does_not_replace_the_token(tmp_path, monkeypatch) -> None:  # typ
     netrc.write_text("machine management.azure.com login me password hunter2\n")
     monkeypatch.setenv("NETRC", str(netrc))
     responses.get(URL)
-    transport = PooledTransport()
+    transport = PooledTransport(resolve_endpoint(None, None), SystemClock())
     transport.send(HttpRequest("GET", URL, headers={"Authorization": "Bearer t"}))
     assert responses.calls[0].request.headers["Authorization"] == "Bearer t"
     transport.close()
@@ -57,7 +59,10 @@ def test_plain_http_goes_round_every_proxy(monkeypatch) -> None:  # type: ignore
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\n1")
 
     received: list[bytes] = []
-    with socket.create_server(("127.0.0.1", 0)) as listening, PooledTransport() as transport:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        PooledTransport(resolve_endpoint(None, None), SystemClock()) as transport,
+    ):
         thread = threading.Thread(target=answer, daemon=True)
         thread.start()
         url = f"http://127.0.0.1:{listening.getsockname()[1]}/x"
@@ -68,7 +73,7 @@ def test_plain_http_goes_round_every_proxy(monkeypatch) -> None:  # type: ignore
 
 def test_nothing_is_sent_after_close() -> None:
     """Closing twice is fine, also when nothing was ever sent."""
-    transport = PooledTransport()
+    transport = PooledTransport(resolve_endpoint(None, None), SystemClock())
     transport.close()
     transport.close()
     with pytest.raises(InvalidInputError, match="closed"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from defender_remediate.arm.cloud import Endpoint
-from defender_remediate.arm.urls import absolute, shown, url_of
+from defender_remediate.arm.urls import redact_url, resolve_link, url_of
 from defender_remediate.errors import InvalidInputError, MalformedResponseError
 
 
@@ -44,14 +44,14 @@ def test_no_request_goes_without_an_api_version(endpoint: Endpoint) -> None:
 
 def test_a_relative_link_gets_the_endpoint_in_front(endpoint: Endpoint) -> None:
     """Azure's own what-if example has a relative Location; a URL inside its query does not make it absolute."""
-    assert absolute(endpoint, "/x?next=https://y") == f"{endpoint.base_url}/x?next=https://y"
+    assert resolve_link(endpoint, "/x?next=https://y") == f"{endpoint.base_url}/x?next=https://y"
 
 
 @pytest.mark.parametrize("link", ["https://evil.example/x?sig=s3cret", "http://management.azure.com/x", "https://[::1"])
 def test_a_foreign_link_is_refused(endpoint: Endpoint, link: str) -> None:
     """The message names the host and no secret."""
     with pytest.raises(MalformedResponseError) as caught:
-        absolute(endpoint, link)
+        resolve_link(endpoint, link)
     assert "s3cret" not in str(caught.value)
 
 
@@ -66,11 +66,11 @@ def test_a_foreign_link_is_refused(endpoint: Endpoint, link: str) -> None:
 )
 def test_a_url_is_shown_without_its_secrets(url: str, text: str) -> None:
     """Path and api-version are all that people need."""
-    assert shown(url) == text
+    assert redact_url(url) == text
 
 
 @pytest.mark.parametrize("link", ["/x\n", "https://management.azure.com/\x00", "/\ud800", "/\x7f"])
 def test_what_cannot_be_in_a_url_is_no_link(endpoint: Endpoint, link: str) -> None:
     """Sent as it is it would fail deep inside the connection."""
-    with pytest.raises(MalformedResponseError, match="no URL"):
-        absolute(endpoint, link)
+    with pytest.raises(MalformedResponseError, match="not a URL"):
+        resolve_link(endpoint, link)

@@ -12,6 +12,7 @@ import pytest
 from azure.core.pipeline.transport import HttpTransport
 
 from defender_remediate.arm.cloud import resolve_endpoint
+from defender_remediate.arm.providers import Providers
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.catalog import Catalog
 from defender_remediate.discovery import Discovery
@@ -44,7 +45,9 @@ def discover(sim: ArmSimulator) -> Discover:
     session = opened(sim, sim.clock)
 
     def make(*scopes: str, source: Literal["rest", "graph"] = "rest") -> Discovery:
-        return Discovery(session, tuple(map(Scope.parse, scopes or sim.scopes)), Catalog.bundled(), source)
+        return Discovery(
+            session, tuple(map(Scope.parse, scopes or sim.scopes)), Catalog.bundled(), Providers(session), source
+        )
 
     return make
 
@@ -104,6 +107,6 @@ def session(azure: ScriptedAzure) -> ArmSession:
 @pytest.fixture
 def scripted(session: ArmSession) -> Discover:
     def make(*scopes: str, source: Literal["rest", "graph"] = "rest") -> Discovery:
-        return Discovery(session, tuple(map(Scope.parse, scopes)), Catalog.bundled(), source)
+        return Discovery(session, tuple(map(Scope.parse, scopes)), Catalog.bundled(), Providers(session), source)
 
     return make

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 from defender_remediate import wire
+from defender_remediate.arm.session import ArmResponse, ArmSession
 from defender_remediate.errors import MalformedResponseError
-
-if TYPE_CHECKING:
-    from defender_remediate.arm.session import ArmResponse
 
 PATH = "/providers/Microsoft.ResourceGraph/resources"
 API_VERSIONS = ("2024-04-01", "2022-10-01", "2021-03-01")
@@ -18,20 +16,19 @@ _MOST_SUBSCRIPTIONS = 1000
 _WHERE = "Resource Graph"
 
 
-class Query(Protocol):
-    """How one page is asked for."""
-
-    def __call__(self, path: str, *, api_versions: Sequence[str], body: Any) -> ArmResponse:
-        """Send the POST."""
-
-
-def rows(
-    ask: Query, query: str, *, subscriptions: Sequence[str], management_groups: Sequence[str]
+def query_graph(
+    session: ArmSession,
+    query: str,
+    *,
+    subscriptions: Sequence[str] = (),
+    management_groups: Sequence[str] = (),
 ) -> Iterator[dict[str, Any]]:
     """The rows of a query, page by page; the same query and scopes go with every page.
 
+    The query has to project ``id`` and be ordered, or Azure gives 1000 rows and no token for the next page.
+
     Raises:
-        MalformedResponseError: Azure left rows out, or the pages go round in a circle.
+        MalformedResponseError: Azure left rows out, or the pages have no end.
     """
     # Azure takes so many subscriptions in one query, and no more.
     starts = range(0, len(subscriptions), _MOST_SUBSCRIPTIONS) if subscriptions else (0,)
@@ -40,24 +37,21 @@ def rows(
             "subscriptions": list(subscriptions[start : start + _MOST_SUBSCRIPTIONS]),
             "managementGroups": list(management_groups),
         }
-        yield from _chain(ask, {"query": query, **{name: ids for name, ids in scopes.items() if ids}})
-
-
-def _chain(ask: Query, request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    token, seen = "", set[str]()
-    while True:
-        options = {"$top": _PAGE, "resultFormat": "objectArray", **({"$skipToken": token} if token else {})}
-        response = ask(PATH, api_versions=API_VERSIONS, body={**request, "options": options})
-        body = wire.mapping(response.body)
-        found = decoded(body.get("data"))
-        token = wire.text(body, "$skipToken", "skipToken")
-        _refuse_loss(response, body, len(found), is_whole=not seen and not token, has_more=bool(token))
-        yield from found
-        if not token:
-            return
-        if token in seen:
-            raise MalformedResponseError(f"{_WHERE}: a page token was given before, so the rows have no end")
-        seen.add(token)
+        request = {"query": query, **{name: ids for name, ids in scopes.items() if ids}}
+        token, seen = "", set[str]()
+        while True:
+            options = {"$top": _PAGE, "resultFormat": "objectArray", **({"$skipToken": token} if token else {})}
+            response = session.post_query(PATH, api_versions=API_VERSIONS, body={**request, "options": options})
+            body = wire.mapping(response.body)
+            found = decoded(body.get("data"))
+            token = wire.text(body, "$skipToken", "skipToken")
+            _check_complete(response, body, len(found), is_whole=not seen and not token, has_more=bool(token))
+            yield from found
+            if not token:
+                break
+            if token in seen:
+                raise MalformedResponseError(f"{_WHERE}: a page token was given before, so the rows have no end")
+            seen.add(token)
 
 
 def decoded(data: Any) -> list[dict[str, Any]]:
@@ -76,7 +70,9 @@ def decoded(data: Any) -> list[dict[str, Any]]:
     raise MalformedResponseError(f"{_WHERE}: the answer has no rows: 'data' is neither a table nor an array of objects")
 
 
-def _refuse_loss(response: ArmResponse, body: Mapping[str, Any], count: int, *, is_whole: bool, has_more: bool) -> None:
+def _check_complete(
+    response: ArmResponse, body: Mapping[str, Any], count: int, *, is_whole: bool, has_more: bool
+) -> None:
     if wire.flag(response.headers, "x-ms-tenant-subscription-limit-hit"):
         raise MalformedResponseError(
             f"{_WHERE}: this tenant has more than 10,000 subscriptions, and Azure looked at the first 10,000 only",

@@ -1,4 +1,4 @@
-"""Pacing: the arithmetic, and the gate that threads share."""
+"""Pacing: the arithmetic, and the limiter that threads share."""
 
 from __future__ import annotations
 
@@ -9,26 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defender_remediate.arm.throttle import (
+from defender_remediate.arm.rate_limiter import (
     LIMITS,
-    Allowance,
-    Gate,
-    Kind,
-    Lane,
+    BucketKey,
     Limit,
-    corrected,
-    lane_of,
-    refilled,
-    seconds_of,
-    wait_for_ticket,
+    RateLimiter,
+    RequestKind,
+    TokenBucket,
+    bucket_of,
+    duration,
 )
 from defender_remediate.errors import ThrottledError
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 
 BUCKET = Limit(size=200, per_second=10.0)
 WINDOW = Limit(size=15, window=5.0)
-WRITES = Lane("s", Kind.WRITE, "microsoft.storage")
-GRAPH = Lane("", Kind.GRAPH)
+WRITES = BucketKey("s", RequestKind.WRITE, "microsoft.storage")
+GRAPH = BucketKey(None, RequestKind.GRAPH)
 
 limits = st.one_of(
     st.builds(Limit, size=st.integers(1, 300), per_second=st.floats(0.5, 100)),
@@ -38,11 +35,11 @@ limits = st.one_of(
 
 def departures(limit: Limit, count: int) -> list[float]:
     """When so many requests leave that all want to leave at once, by the pure functions alone."""
-    allowance, now, times = Allowance(allowed=float(limit.size), at=0.0, issued=count), 0.0, []
+    allowance, now, times = TokenBucket(allowed=float(limit.size), at=0.0, issued=count), 0.0, []
     for ticket in range(1, count + 1):
-        while (seconds := wait_for_ticket(allowance, limit, ticket, now)) > 1e-9:
+        while (seconds := allowance.seconds_until(ticket, limit, now)) > 1e-9:
             now += seconds
-            allowance = refilled(allowance, limit, now)
+            allowance = allowance.refilled(limit, now)
         times.append(now)
     return times
 
@@ -72,83 +69,95 @@ def test_a_window_comes_back_as_a_whole() -> None:
 @given(limits, st.floats(0, 1000), st.floats(0, 1000))
 def test_time_only_adds(limit: Limit, first: float, second: float) -> None:
     """And never beyond the limit, however long nothing was sent."""
-    start = Allowance(allowed=0.0, at=0.0, issued=5)
+    start = TokenBucket(allowed=0.0, at=0.0, issued=5)
     early, late = sorted((first, second))
-    assert refilled(start, limit, early).allowed <= refilled(start, limit, late).allowed <= limit.size
-    assert refilled(start, limit, -1.0) == start
+    assert start.refilled(limit, early).allowed <= start.refilled(limit, late).allowed <= limit.size
+    assert start.refilled(limit, -1.0) == start
 
 
 @given(limits, st.integers(1, 500), st.integers(0, 500))
 def test_an_answer_only_lowers(limit: Limit, ticket: int, remaining: int) -> None:
     """Azure may have more left than this client allows itself; it is never less careful for that."""
-    before = Allowance(allowed=250.0, at=0.0, issued=500)
-    after = corrected(before, ticket, remaining)
+    before = TokenBucket(allowed=250.0, at=0.0, issued=500)
+    after = before.lowered_to(ticket, remaining)
     assert after.allowed == min(before.allowed, ticket + remaining)
-    assert wait_for_ticket(after, limit, 400, 0.0) >= wait_for_ticket(before, limit, 400, 0.0)
+    assert after.seconds_until(400, limit, 0.0) >= before.seconds_until(400, limit, 0.0)
 
 
 def test_a_closed_lane_waits_for_its_hour() -> None:
     """Even when tickets are left."""
-    closed = Allowance(allowed=200.0, at=0.0, closed_until=30.0)
-    assert wait_for_ticket(closed, BUCKET, 1, 10.0) == 20.0
-    assert wait_for_ticket(closed, BUCKET, 1, 30.0) == 0.0
+    closed = TokenBucket(allowed=200.0, at=0.0, paused_until=30.0)
+    assert closed.seconds_until(1, BUCKET, 10.0) == 20.0
+    assert closed.seconds_until(1, BUCKET, 30.0) == 0.0
 
 
 @pytest.mark.parametrize(
     ("method", "url", "lane"),
     [
-        ("GET", "https://h/subscriptions/S1/resourceGroups/g/providers/Microsoft.Web/sites/x", Lane("s1", Kind.READ)),
-        ("HEAD", "https://h/subscriptions/s1", Lane("s1", Kind.READ)),
-        ("PATCH", "https://h/subscriptions/s1/x", Lane("s1", Kind.WRITE)),
-        ("PUT", "https://h/SUBSCRIPTIONS/s1/x", Lane("s1", Kind.WRITE)),
+        (
+            "GET",
+            "https://h/subscriptions/S1/resourceGroups/g/providers/Microsoft.Web/sites/x",
+            BucketKey("s1", RequestKind.READ),
+        ),
+        ("HEAD", "https://h/subscriptions/s1", BucketKey("s1", RequestKind.READ)),
+        ("PATCH", "https://h/subscriptions/s1/x", BucketKey("s1", RequestKind.WRITE)),
+        ("PUT", "https://h/SUBSCRIPTIONS/s1/x", BucketKey("s1", RequestKind.WRITE)),
         (
             "POST",
             "https://h/subscriptions/s1/providers/Microsoft.Resources/deployments/d/whatIf",
-            Lane("s1", Kind.WRITE),
+            BucketKey("s1", RequestKind.WRITE),
         ),
-        ("POST", "https://h/subscriptions/s1/providers/Microsoft.Authorization/checkAccess?x", Lane("s1", Kind.READ)),
-        ("POST", "https://h/providers/Microsoft.ResourceGraph/resources?api-version=1", Lane("", Kind.GRAPH)),
-        ("DELETE", "https://h/subscriptions/s1/x", Lane("s1", Kind.DELETE)),
-        ("GET", "https://h/providers/Microsoft.Security/assessmentMetadata", Lane("", Kind.READ)),
+        (
+            "POST",
+            "https://h/subscriptions/s1/providers/Microsoft.Authorization/checkAccess?x",
+            BucketKey("s1", RequestKind.READ),
+        ),
+        (
+            "POST",
+            "https://h/providers/Microsoft.ResourceGraph/resources?api-version=1",
+            BucketKey(None, RequestKind.GRAPH),
+        ),
+        ("DELETE", "https://h/subscriptions/s1/x", BucketKey("s1", RequestKind.DELETE)),
+        ("GET", "https://h/providers/Microsoft.Security/assessmentMetadata", BucketKey(None, RequestKind.READ)),
     ],
 )
-def test_what_azure_counts_together(method: str, url: str, lane: Lane) -> None:
+def test_what_azure_counts_together(method: str, url: str, lane: BucketKey) -> None:
     """By subscription and kind of request; every other POST counts as a write."""
-    assert lane_of(method, url) == lane
+    assert bucket_of(method, url) == lane
 
 
 def test_the_provider_is_that_of_the_resource() -> None:
     """The last one in the path: an extension is served by its own provider."""
     url = "https://h/subscriptions/s/providers/Microsoft.Web/sites/x/providers/Microsoft.Insights/diagnosticSettings/d"
-    assert lane_of("PUT", url).provider == "microsoft.insights"
-    assert lane_of("GET", "https://h/subscriptions/s").provider == ""
+    assert bucket_of("PUT", url).provider == "microsoft.insights"
+    assert bucket_of("GET", "https://h/subscriptions/s").provider is None
 
 
 def test_the_first_requests_do_not_wait(clock: VirtualClock) -> None:
     """The next one waits for its token."""
-    gate = Gate(clock)
+    limiter = RateLimiter(clock)
     for _ in range(200):
-        gate.enter(WRITES)
+        limiter.acquire(WRITES)
     assert clock.monotonic() == 0
-    gate.enter(WRITES)
+    limiter.acquire(WRITES)
     assert clock.monotonic() == pytest.approx(0.1, abs=0.002)
 
 
 def test_lanes_do_not_wait_for_each_other(clock: VirtualClock) -> None:
     """Another subscription, and another kind of request, have their own tokens."""
-    gate = Gate(clock, {**LIMITS, Kind.WRITE: Limit(size=1, per_second=0.01)})
-    gate.enter(WRITES)
-    gate.enter(Lane("other", Kind.WRITE))
-    gate.enter(Lane("s", Kind.READ))
+    limiter = RateLimiter(clock, {**LIMITS, RequestKind.WRITE: Limit(size=1, per_second=0.01)})
+    limiter.acquire(WRITES)
+    limiter.acquire(BucketKey("other", RequestKind.WRITE))
+    limiter.acquire(BucketKey("s", RequestKind.READ))
     assert clock.monotonic() == 0
 
 
 def test_what_is_left_is_believed_when_it_is_less(clock: VirtualClock) -> None:
     """Somebody else uses the same identity."""
-    gate = Gate(clock)
-    ticket = gate.enter(WRITES)
-    gate.learn(WRITES, ticket, {"x-ms-ratelimit-remaining-subscription-writes": "0"})
-    gate.enter(WRITES)
+    limiter = RateLimiter(clock)
+    ticket = limiter.acquire(WRITES)
+    limiter.update(WRITES, ticket, {"x-ms-ratelimit-remaining-subscription-writes": "0"})
+    limiter.acquire(WRITES)
     assert clock.monotonic() == pytest.approx(0.1, abs=0.002)
 
 
@@ -159,53 +168,53 @@ def test_what_is_left_is_believed_when_it_is_less(clock: VirtualClock) -> None:
         (WRITES, {"x-ms-ratelimit-remaining-subscription-writes": "11999"}, 0),
         (WRITES, {"x-ms-ratelimit-remaining-subscription-writes": "many"}, 0),
         (WRITES, {"x-ms-ratelimit-remaining-subscription-reads": "0"}, 0),
-        (Lane("", Kind.READ), {"x-ms-ratelimit-remaining-tenant-reads": "0"}, 0.04),
+        (BucketKey(None, RequestKind.READ), {"x-ms-ratelimit-remaining-tenant-reads": "0"}, 0.04),
         (GRAPH, {"x-ms-user-quota-remaining": "0", "x-ms-user-quota-resets-after": "00:00:02"}, 2),
         (GRAPH, {"x-ms-user-quota-remaining": "0"}, 5),
     ],
 )
 def test_each_lane_reads_its_own_header(
-    clock: VirtualClock, lane: Lane, headers: dict[str, str], seconds: float
+    clock: VirtualClock, lane: BucketKey, headers: dict[str, str], seconds: float
 ) -> None:
     """The subscription-wide limit too, and for Resource Graph when its window ends."""
-    gate = Gate(clock)
-    gate.learn(lane, gate.enter(lane), headers)
-    gate.enter(lane)
+    limiter = RateLimiter(clock)
+    limiter.update(lane, limiter.acquire(lane), headers)
+    limiter.acquire(lane)
     assert clock.monotonic() == pytest.approx(seconds, abs=0.002)
 
 
-def test_a_closed_gate_holds_everybody(clock: VirtualClock) -> None:
+def test_a_closed_limiter_holds_everybody(clock: VirtualClock) -> None:
     """All workers of the lane wait for the same moment; a shorter wait does not open it earlier."""
-    gate = Gate(clock)
-    gate.close(WRITES, 10)
-    gate.close(WRITES, 3)
+    limiter = RateLimiter(clock)
+    limiter.pause(WRITES, 10)
+    limiter.pause(WRITES, 3)
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(gate.enter, [WRITES] * 4))
+        list(pool.map(limiter.acquire, [WRITES] * 4))
     assert clock.monotonic() == pytest.approx(10, abs=0.01)
 
 
 def test_a_provider_is_closed_alone(clock: VirtualClock) -> None:
     """What goes to another provider of the same subscription does not wait."""
-    gate = Gate(clock)
-    gate.close(WRITES, 10, provider="microsoft.storage")
-    gate.close(WRITES, 3, provider="microsoft.storage")
-    gate.enter(Lane("s", Kind.WRITE, "microsoft.web"))
+    limiter = RateLimiter(clock)
+    limiter.pause(WRITES, 10, provider="microsoft.storage")
+    limiter.pause(WRITES, 3, provider="microsoft.storage")
+    limiter.acquire(BucketKey("s", RequestKind.WRITE, "microsoft.web"))
     assert clock.monotonic() == 0
-    gate.enter(WRITES)
+    limiter.acquire(WRITES)
     assert clock.monotonic() == pytest.approx(10, abs=0.01)
 
 
-def test_nobody_waits_an_hour_at_the_gate(clock: VirtualClock) -> None:
+def test_nobody_waits_an_hour_at_the_limiter(clock: VirtualClock) -> None:
     """The caller is told at once, with how long it is; the request was not sent."""
-    gate = Gate(clock)
-    gate.close(WRITES, 3600)
+    limiter = RateLimiter(clock)
+    limiter.pause(WRITES, 3600)
     with pytest.raises(ThrottledError) as caught:
-        gate.enter(WRITES)
+        limiter.acquire(WRITES)
     assert caught.value.retry_after == 3600
-    assert caught.value.code == "GateClosed"
-    gate.close(Lane("", Kind.DELETE), 3600)
+    assert caught.value.code == "RateLimiterPaused"
+    limiter.pause(BucketKey(None, RequestKind.DELETE), 3600)
     with pytest.raises(ThrottledError, match="this tenant"):
-        gate.enter(Lane("", Kind.DELETE))
+        limiter.acquire(BucketKey(None, RequestKind.DELETE))
 
 
 @pytest.mark.parametrize(
@@ -213,14 +222,14 @@ def test_nobody_waits_an_hour_at_the_gate(clock: VirtualClock) -> None:
 )
 def test_times_of_the_day(text: str | None, seconds: float | None) -> None:
     """Resource Graph writes seconds so."""
-    assert seconds_of(text) == seconds
+    assert duration(text) == seconds
 
 
 def test_threads_together_keep_the_pace(clock: VirtualClock) -> None:
     """However many they are, no more leave than one thread would send."""
-    gate = Gate(clock)
+    limiter = RateLimiter(clock)
     with ThreadPoolExecutor(16) as pool:
-        tickets = list(pool.map(gate.enter, [WRITES] * 400))
+        tickets = list(pool.map(limiter.acquire, [WRITES] * 400))
     assert sorted(tickets) == list(range(1, 401))
     assert clock.monotonic() >= 20.0 - 0.01
     assert math.isfinite(clock.monotonic())

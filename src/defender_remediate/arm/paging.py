@@ -1,0 +1,49 @@
+"""Listings in the form that Azure's own libraries give them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import TypeVar
+
+from azure.core.paging import ItemPaged
+
+from defender_remediate.errors import InvalidInputError
+
+_T = TypeVar("_T")
+_PAGE = 100
+
+
+class Listing(ItemPaged[_T]):
+    """An ``ItemPaged`` over a listing that is read as a stream. Read it once, item by item or page by page.
+
+    Args:
+        begin: Begins the listing; called at once, so that wrong arguments are refused at once, and again for each
+            ``by_page``.
+    """
+
+    def __init__(self, begin: Callable[[], Iterator[_T]]) -> None:
+        super().__init__()
+        self._begin = begin
+        self._items = begin()
+
+    def __next__(self) -> _T:
+        """The next item; makes requests as needed."""
+        return next(self._items)
+
+    def by_page(self, continuation_token: str | None = None) -> Iterator[Iterator[_T]]:
+        """The listing from its beginning, in pages of up to 100 items.
+
+        Raises:
+            InvalidInputError: A continuation token is given: these listings do not have any.
+        """
+        if continuation_token is not None:
+            raise InvalidInputError("this listing cannot continue from a continuation token", hint="leave it out")
+        return self._pages(self._begin())
+
+    def _pages(self, items: Iterator[_T]) -> Iterator[Iterator[_T]]:
+        while page := list(islice(items, _PAGE)):
+            yield iter(page)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: iterate over it>"
