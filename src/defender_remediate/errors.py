@@ -68,7 +68,6 @@ lock or a busy resource is not one that exists already.
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Any
 
 from azure.core.exceptions import (
@@ -288,7 +287,6 @@ class RequestError(DefenderRemediateError, HttpResponseError):
         super().__init__(message, hint=hint)
         self.status = status
         self.status_code = status or None
-        self.reason = next((known.phrase for known in HTTPStatus if known == status), None)
         self.supported_api_versions = supported_api_versions
         self.code = code
         self.method = method
@@ -298,7 +296,7 @@ class RequestError(DefenderRemediateError, HttpResponseError):
         self.details = details
 
     @property
-    def error(self) -> ODataV4Format | None:  # type: ignore[override]
+    def error(self) -> ODataV4Format | None:
         """Code and message as azure-core has them; None when the body had no code."""
         # azure-core asks for it in its constructor, before there is a code.
         code = self.__dict__.get("code")

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger("defender_remediate.arm")
 USER_AGENT = f"defender-remediate/{__version__} Python/{platform.python_version()}"
 # What a transport lets through when an answer is broken in a way that it does not expect.
-_WIRE_ERRORS = (ValueError, ArithmeticError, LookupError, RecursionError, OSError, EOFError)
+_WIRE_ERRORS = (ValueError, OverflowError, RecursionError, OSError, EOFError)
 _WIRE_MODULES = frozenset({"http", "urllib3", "requests", "zlib"})
 
 
