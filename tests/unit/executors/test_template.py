@@ -36,7 +36,9 @@ class WhatIf:
     def get(self, path: str, *, api_version: str, params: Mapping[str, str] | None = None) -> ArmResponse:
         raise NotImplementedError
 
-    def post_query(self, path: str, *, api_version: str, body: Any, params: Mapping[str, str] | None = None) -> ArmResponse:
+    def post_query(
+        self, path: str, *, api_version: str, body: Any, params: Mapping[str, str] | None = None
+    ) -> ArmResponse:
         found = {"status": "Succeeded", "properties": {"changes": [self.change]}}
         return ArmResponse(status=200, headers={}, body=found, request_id="", url=path, method="POST")
 
