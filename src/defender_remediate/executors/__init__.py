@@ -1,4 +1,4 @@
-"""How a change travels to Azure. The only code that writes, and only the engine calls it."""
+"""Executors: how a change is sent to Azure. The only code that writes, called by ``execution`` only."""
 
 from defender_remediate.executors.patch import PatchExecutor
 from defender_remediate.executors.protocol import FixExecutor, Preview, PreviewContext, StepContext, Submission

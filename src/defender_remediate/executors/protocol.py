@@ -17,17 +17,18 @@ from defender_remediate.models.plan import CreatedResource, PlannedRequest, Prop
 
 @attrs.frozen(kw_only=True)
 class PreviewContext:
-    """What there is to plan on one target.
+    """What an executor is given to plan one request.
 
     Attributes:
-        fixes: The fixes that one request has to carry.
-        kind: How it has to be written; a PUT carries what some of the fixes alone would have sent as a PATCH.
-        values: What their placeholders stand for, by name.
-        resource_id, target_id: The resource, and what is read and written.
-        before: The target's body; None when it does not exist.
+        fixes: The fixes that the request makes, at least one.
+        kind: How it is sent. A PUT also carries what some of the fixes alone would have sent as a PATCH.
+        values: The values of the fixes' placeholders, by name.
+        resource_id: The resource that the recommendation is about.
+        target_id: What is read and written: the resource, something below it or something that it links to.
+        before: The target's body; None if it does not exist.
         after: The body that the request has to bring about; None for a template.
-        etag: The target's etag, for types that have one; else empty.
-        reader: For reads.
+        etag: The target's etag; empty for types that have none.
+        reader: For reads. Nothing may be written.
     """
 
     fixes: tuple[FixAction, ...]
@@ -43,11 +44,16 @@ class PreviewContext:
 
 @attrs.frozen(kw_only=True)
 class Preview:
-    """What would be sent, what it would change, and how it would be undone.
+    """One planned request: what it is, what it changes and how it is undone.
 
     Attributes:
-        undo_request: None when this executor cannot undo it.
-        creates: The resources that do not exist and would by then. A rollback can be asked to remove them.
+        changes: Every member that will differ. For a PATCH or a PUT the request's body is derived from nothing else: a
+            plan whose changes and bodies differ is not applied.
+        request: The request, on the target or, for a template, on a deployment in the resource's group or subscription.
+        undo_request: The request that undoes it; None if this executor cannot undo it. A rollback compares the target
+            three ways first and plans a request of its own of this kind.
+        creates: The resources that do not exist before the request and exist after it. A rollback can be asked to
+            remove them.
     """
 
     changes: tuple[PropertyChange, ...]
@@ -58,20 +64,22 @@ class Preview:
 
 @attrs.frozen(kw_only=True)
 class Submission:
-    """What Azure answered to a write; a long-running operation may still be going on."""
+    """Azure's first answer to a request. A long-running operation may have begun with it."""
 
     response: ArmResponse
 
 
 @attrs.frozen(kw_only=True)
 class StepContext:
-    """One step, while it is carried out.
+    """What an executor is given to send the request of one step, or to wait for it.
 
     Attributes:
-        step: What was planned and approved: its request is what is sent, nothing else.
-        before: The target as it was read right before; None when it does not exist.
-        submission: What ``submit`` or ``undo`` gave; None while nothing was sent.
-        session: For the write, and for following it.
+        step: The approved step. Its request is what is sent, and nothing else.
+        before: The target as it was read right before the request; None if it does not exist. While a resumed run waits
+            for a recorded operation, it is None as well.
+        submission: What ``submit`` or ``undo`` returned; None before that.
+        session: Sends the request and reads what became of it. While ``submit`` or ``undo`` runs, it holds the permit
+            of the rate limiter for one request with the method and to the subscription of ``step.request``.
         timeout: Seconds that a long-running operation may take.
     """
 
@@ -84,34 +92,34 @@ class StepContext:
 
 @runtime_checkable
 class FixExecutor(Protocol):
-    """How one kind of fix is written.
+    """How one kind of fix is planned and sent.
 
-    The engine calls ``preview`` while planning, ``submit`` for each step of a plan of fixes, ``undo`` for each step of
-    a plan that rolls back, and ``wait`` after either, from several threads at once: an executor holds no state. Each
-    method raises this library's typed errors only. ``defender_remediate.testing`` has the contract test that an
-    executor has to pass before it is trusted.
+    ``preview`` is called while planning, ``submit`` for each step of a plan that fixes, ``undo`` for each step of a plan
+    that rolls back, and ``wait`` after either of them. All are called from several threads, so an executor holds no
+    state. They raise the errors of this library only. An executor is trusted once it passes the contract tests of
+    ``defender_remediate.testing``.
     """
 
     def preview(self, context: PreviewContext, /) -> Preview:
-        """Say what would be sent. Reads only."""
+        """Plan the request. Reads only."""
 
     def submit(self, context: StepContext, /) -> Submission:
-        """Send the step's request, exactly once."""
+        """Send the step's request, exactly once, at once and without reading anything first."""
 
     def wait(self, context: StepContext, /) -> ArmResponse:
-        """Wait until the submission has ended.
+        """Wait until the submission has ended; returns Azure's last answer.
 
         Raises:
-            OperationFailedError: It ended Failed or Canceled.
+            OperationFailedError: It ended Failed or Canceled. The target is read then: a part may be in effect.
             OperationTimeoutError: It did not end in time.
         """
 
     def undo(self, context: StepContext, /) -> Submission:
-        """Send the request of a step that takes another one back, exactly once.
+        """Send the request of a step that undoes another one, exactly once, as ``submit`` does.
 
-        A rollback compares first and so plans steps of its own: ``context.step.request`` is what undoes, not the way
-        back of that step, which would do it again. It is a PATCH or PUT that restores, sent as ``submit`` sends one, or
-        the DELETE of something that the run created: see ``context.step.is_removal``. ``submit`` never sends a DELETE.
+        ``context.step`` is a step of the rollback: its ``request`` undoes. Do not send its ``undo_request``, which would
+        make the fix again. The request is a PATCH or PUT that restores the target or, if ``context.step.is_removal``,
+        the DELETE of something that the run created. ``submit`` never gets a DELETE.
 
         Raises:
             InvalidInputError: This executor cannot undo that.

@@ -7,17 +7,15 @@ from typing import Any
 
 import attrs
 
-from defender_remediate.arm.deployments import API_VERSION, deploy, what_if
+from defender_remediate.arm.deployments import deploy, what_if
 from defender_remediate.arm.session import ArmResponse
 from defender_remediate.casing import fold
-from defender_remediate.errors import InvalidInputError, InvalidResourceIdError, ParameterError
-from defender_remediate.executors.patch import finish, remove
+from defender_remediate.errors import InvalidInputError, InvalidResourceIdError
 from defender_remediate.executors.protocol import Preview, PreviewContext, StepContext, Submission
+from defender_remediate.executors.requests import plan_deployment, send_removal, wait_for_operation
 from defender_remediate.fixes.diff import changes, spelled_out
-from defender_remediate.fixes.placeholders import fill
-from defender_remediate.json_values import sha256, thaw
 from defender_remediate.models.ids import ResourceId
-from defender_remediate.models.plan import CreatedResource, PlannedRequest, PropertyChange
+from defender_remediate.models.plan import CreatedResource, PropertyChange
 
 _UNTOUCHED = frozenset({"nochange", "ignore"})
 _IDENTITY = frozenset({"id", "name", "type", "apiVersion"})
@@ -28,7 +26,7 @@ class TemplateExecutor:
 
     def preview(self, context: PreviewContext, /) -> Preview:
         """Ask Azure what the deployment would change: its what-if, which needs the permissions of the deployment."""
-        request = _deployment(context)
+        request = plan_deployment(context)
         found = what_if(context.reader, request)
         return Preview(
             changes=tuple(_changes(found, context.resource_id)),
@@ -42,47 +40,17 @@ class TemplateExecutor:
 
     def wait(self, context: StepContext, /) -> ArmResponse:
         """Wait until the deployment has ended. One that ended Failed under HTTP 200 is a failure."""
-        return finish(context)
+        return wait_for_operation(context)
 
     def undo(self, context: StepContext, /) -> Submission:
-        """Remove something that a deployment created, exactly once. What it changed cannot be put back by another."""
+        """Remove something that a deployment created, exactly once.
+
+        Raises:
+            InvalidInputError: The step is not a removal: what a deployment changed is not undone by another deployment.
+        """
         if not context.step.is_removal:
-            raise InvalidInputError(f"{context.step.target_id}: a template deployment has no way back")
-        return remove(context)
-
-
-def _deployment(context: PreviewContext) -> PlannedRequest:
-    fix = context.fixes[0]
-    values = fill(fix.template_parameters, context.values)
-    properties = {
-        "mode": "Incremental",
-        "template": thaw(fix.template),
-        "parameters": {name: {"value": thaw(value)} for name, value in values.items()},
-    }
-    scope, extra = _scope(context, values)
-    # The same deployment always has the same name: it is found again after a cut, and does not eat into the 800
-    # entries of history that a scope may have.
-    name = f"defender-remediate-{sha256([fold(context.target_id), properties])[:16]}"
-    return PlannedRequest(
-        method="PUT",
-        path=f"{scope}/providers/Microsoft.Resources/deployments/{name}",
-        api_version=API_VERSION,
-        body={**extra, "properties": properties},
-    )
-
-
-def _scope(context: PreviewContext, values: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    resource = ResourceId.parse(context.resource_id)
-    scope = f"/subscriptions/{resource.subscription_id}"
-    if resource.resource_group is not None:
-        return f"{scope}/resourceGroups/{resource.resource_group}", {}
-    location = values.get("location")
-    if not location:
-        raise ParameterError(
-            f"{context.fixes[0].title!r} deploys to a subscription and so needs a location",
-            hint="give the fix a template parameter 'location'",
-        )
-    return scope, {"location": location}
+            raise InvalidInputError(f"{context.step.target_id}: a template deployment cannot be undone")
+        return send_removal(context)
 
 
 def _changes(found: Iterable[Mapping[str, Any]], resource_id: str) -> Iterator[PropertyChange]:

@@ -1,0 +1,128 @@
+"""The requests that executors plan and send: the one place that builds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from defender_remediate.arm.deployments import API_VERSION
+from defender_remediate.arm.operations import wait_for
+from defender_remediate.arm.session import ArmResponse
+from defender_remediate.errors import InvalidInputError, ParameterError
+from defender_remediate.executors.protocol import PreviewContext, StepContext, Submission
+from defender_remediate.fixes.conditions import holds
+from defender_remediate.fixes.diff import settled
+from defender_remediate.fixes.merge import difference, merge_patch, patched, without
+from defender_remediate.fixes.paths import look_up
+from defender_remediate.fixes.placeholders import fill
+from defender_remediate.json_values import sha256, thaw
+from defender_remediate.models.fix import FixKind
+from defender_remediate.models.ids import ResourceId, id_key
+from defender_remediate.models.plan import PlannedRequest
+
+ANY_ETAG = "*"
+DEPLOYMENTS = "/providers/Microsoft.Resources/deployments/"
+
+# Azure takes these from the URL.
+_IN_URL = frozenset({"id", "name", "type"})
+
+
+def plan_write(
+    context: PreviewContext, before: Mapping[str, Any], after: Mapping[str, Any], *, if_match: str
+) -> PlannedRequest:
+    """The PATCH or PUT that turns one body of the target into another. Its body is the difference in both cases.
+
+    So neither a plan nor a journal contains what a fix does not touch; ``request_to_send`` completes the body of a PUT.
+    """
+    is_put = context.kind is FixKind.PUT
+    send_whole = () if is_put else tuple(dict.fromkeys(path for fix in context.fixes for path in fix.send_whole))
+    left_out = [member for fix in context.fixes for member in fix.leave_out] if is_put else []
+    leave_out = tuple(dict.fromkeys(one.path for one in left_out if one.when is None or holds(one.when, after)))
+    return PlannedRequest(
+        method="PUT" if is_put else "PATCH",
+        path=context.target_id,
+        api_version=context.fixes[0].api_version,
+        body=difference(before, after) if is_put else merge_patch(before, after, send_whole=send_whole),
+        is_merge_patch=is_put,
+        if_match=if_match,
+        send_whole=send_whole,
+        leave_out=leave_out,
+    )
+
+
+def plan_deployment(context: PreviewContext) -> PlannedRequest:
+    """The PUT that deploys a fix's template to the resource's group, or to its subscription if it has none.
+
+    Raises:
+        ParameterError: A deployment to a subscription needs a location, and the fix gives none.
+    """
+    fix = context.fixes[0]
+    resource = ResourceId.parse(context.resource_id)
+    parameters = fill(fix.template_parameters, context.values)
+    body: dict[str, Any] = {
+        "properties": {
+            "mode": "Incremental",
+            "template": thaw(fix.template),
+            "parameters": {name: {"value": thaw(value)} for name, value in parameters.items()},
+        }
+    }
+    scope = resource.group
+    if scope is None:
+        scope = resource.subscription
+        body["location"] = parameters.get("location")
+        if not body["location"]:
+            raise ParameterError(
+                f"{fix.title!r} deploys to a subscription, so it needs a location",
+                hint="give the fix a template parameter 'location'",
+            )
+    # The same deployment always has the same name: it is found again after a lost connection, and does not use up the
+    # 800 entries of history that a scope may have.
+    name = f"defender-remediate-{sha256([id_key(context.target_id), body['properties']])[:16]}"
+    return PlannedRequest(method="PUT", path=f"{scope}{DEPLOYMENTS}{name}", api_version=API_VERSION, body=body)
+
+
+def request_to_send(context: StepContext) -> PlannedRequest:
+    """The planned request as it leaves: a PUT with its whole body, and the etag of the target as it was read last.
+
+    Members that do not matter to the step may have changed since it was planned, and the etag with them.
+    """
+    request, before = context.step.request, context.before
+    etag = look_up(before, "etag")
+    if request.if_match and request.if_match != ANY_ETAG and isinstance(etag, str):
+        request = attrs.evolve(request, if_match=etag)
+    if not request.is_merge_patch:
+        return request
+    body = without(patched(settled(before), request.body), request.leave_out)
+    return attrs.evolve(request, body={name: value for name, value in body.items() if name not in _IN_URL})
+
+
+def send_removal(context: StepContext) -> Submission:
+    """Send the DELETE of a step that removes what a run created, exactly once.
+
+    Raises:
+        InvalidInputError: The step would remove something other than its own target.
+    """
+    request = request_to_send(context)
+    if id_key(request.path) != id_key(context.step.target_id):
+        raise InvalidInputError(f"the step for {context.step.target_id} would remove {request.path} instead")
+    return Submission(response=context.session.delete(request))
+
+
+def wait_for_operation(context: StepContext) -> ArmResponse:
+    """Wait until what a submission began has ended, in every form that Azure has for it.
+
+    Raises:
+        InvalidInputError: Nothing was submitted.
+    """
+    if context.submission is None:
+        raise InvalidInputError(f"{context.step.target_id}: there is no submission to wait for")
+    request = context.step.request
+    return wait_for(
+        context.session,
+        context.submission.response,
+        path=request.path,
+        api_version=request.api_version,
+        timeout=context.timeout,
+    )
