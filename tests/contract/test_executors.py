@@ -148,7 +148,7 @@ def test_a_fix_without_a_finding_cannot_be_tried() -> None:
 
 
 def test_executors_refuse_what_cannot_be_done() -> None:
-    """No submission, no way back, or the removal of something else than the target: an error, not a request."""
+    """No submission, a deployment that cannot be undone, or the removal of something else than the target: an error, not a request."""
     sim = ArmSimulator.demo()
     from defender_remediate import RemediationClient
 
@@ -161,5 +161,5 @@ def test_executors_refuse_what_cannot_be_done() -> None:
     for executor in (PatchExecutor(), TemplateExecutor()):
         with pytest.raises(InvalidInputError, match="would remove"):
             executor.undo(attrs.evolve(context, step=elsewhere))
-    with pytest.raises(InvalidInputError, match="no way back"):
+    with pytest.raises(InvalidInputError, match="cannot be undone"):
         TemplateExecutor().undo(context)
