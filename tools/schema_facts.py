@@ -48,6 +48,7 @@ class Operation(NamedTuple):
     bodies: tuple[str, ...]
     models: Path
     package: str
+    takes_if_match: bool
 
     @property
     def shape(self) -> Any:
@@ -104,6 +105,8 @@ def new_members(node: ast.ClassDef) -> Iterator[Member]:
         name = ast.literal_eval(given["name"]) if "name" in given else ast.unparse(each.target)
         visible = set(ast.literal_eval(given["visibility"])) if "visibility" in given else {"create", "update"}
         access = "" if "update" in visible else "+" if "create" in visible else "-"
+        if "visibility" in given and "update" in visible and not visible & {"read", "query"}:
+            access = "!"
         # Each derived model knows its own word of a discriminator only.
         is_word = ast.unparse(each.value.func) == "rest_discriminator"
         yield Member((name,), "str" if is_word else ast.unparse(each.annotation), access)
@@ -135,7 +138,8 @@ def members(models: Path, name: str) -> list[Member]:
     """The members of a model, of its bases, and of every model derived from it."""
     known = classes(models)
     found: dict[tuple[str, ...], Member] = {}
-    for each in (name, *derived(models, name)):
+    # Only a discriminator makes a body one of the models below.
+    for each in (name, *(derived(models, name) if name in polymorphic(models) else ())):
         for base in known[each][0]:
             if base in known and base != each and each == name:
                 found.update((member.path, member) for member in members_of(models, base))
@@ -150,6 +154,19 @@ def members_of(models: Path, name: str) -> list[Member]:
         member for base in bases if base in classes(models) and base != name for member in members_of(models, base)
     ]
     return [*inherited, *own]
+
+
+@cache
+def polymorphic(models: Path) -> frozenset[str]:
+    """The models with a member that tells which of the models below them a body is."""
+    found = set()
+    for _, parsed in trees(models):
+        for node in parsed.body:
+            if isinstance(node, ast.ClassDef):
+                source = ast.unparse(node)
+                if "_subtype_map" in source or "rest_discriminator(" in source:
+                    found.add(node.name)
+    return frozenset(found)
 
 
 @cache
@@ -193,8 +210,8 @@ def tree(models: Path, name: str, stack: tuple[str, ...] = (), resources: int = 
         # An id within a body refers to something else, whatever the package says of it.
         if member.access == "-" and not (stack and member.path == ("id",)):
             inner = "-" + (inner if isinstance(inner, str) else ANY)
-        elif member.access == "+":
-            inner = "+" + inner if isinstance(inner, str) else inner
+        elif member.access in ("+", "!"):
+            inner = member.access + inner if isinstance(inner, str) else inner
         place = result
         for part in member.path[:-1]:
             deeper = place.get(part)
@@ -225,7 +242,14 @@ def operations(package: Path) -> Iterator[Operation]:
                     type_, name = named(url[1])
                     stamp = version[1] if version else ""
                     yield Operation(
-                        type_, name, method[1], stamp, bodies[node.name], file.parent.parent / "models", label
+                        type_,
+                        name,
+                        method[1],
+                        stamp,
+                        bodies[node.name],
+                        file.parent.parent / "models",
+                        label,
+                        "'if-match'" in source.casefold(),
                     )
 
 
@@ -287,6 +311,8 @@ def facts(found: list[Operation], versions: dict[str, str]) -> dict[str, Any]:
     if isinstance(partial, dict) and isinstance(whole, dict) and "properties" in whole and "properties" not in partial:
         takes = "tags"
     result = {"source": f"{write.package} {versions[write.package]}", "version": chosen, "patch": takes}
+    if any(each.takes_if_match for method, each in by_method.items() if method != "GET"):
+        result["if_match"] = True  # type: ignore[assignment]
     missing = sorted(set(absent(whole, partial)) - {"location", "name", "id", "type"}) if takes == "properties" else []
     if missing:
         result["not_patched"] = missing  # type: ignore[assignment]

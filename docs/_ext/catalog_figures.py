@@ -11,6 +11,7 @@ import attrs
 
 from defender_remediate import FixAction, FixKind, Impact, Law, Reversibility
 from defender_remediate.catalog.lint.check import ON_EACH_BODY, ON_THE_FIX
+from defender_remediate.models.fix import Evidence
 from defender_remediate.models.guidance import Guidance
 
 UNKNOWN_CONTROL = "Control not known"
@@ -40,6 +41,7 @@ class Figures:
     impacts: Counter[Impact]
     ways_back: Counter[Reversibility]
     controls: Counter[str]
+    evidence: Counter[Evidence | None]
     quick_fixes: int
     no_quick_fixes: int
 
@@ -64,6 +66,7 @@ def figures(fixes: Iterable[FixAction], guidance: Iterable[Guidance]) -> Figures
         impacts=Counter(fix.impact for fix in counted),
         ways_back=Counter(fix.reversibility for fix in counted),
         controls=Counter(fix.control or UNKNOWN_CONTROL for fix in counted),
+        evidence=Counter(fix.evidence for fix in counted),
         quick_fixes=sum(fix.quick_fix is True for fix in counted),
         no_quick_fixes=sum(fix.quick_fix is False for fix in counted),
     )
@@ -77,14 +80,17 @@ def laws_of(fix: FixAction) -> frozenset[Law]:
 def sentence(known: Figures) -> str:
     """The catalog in one line, for the README."""
     kinds = ", ".join(f"{known.kinds[kind]} {how}" for kind, how in _KINDS.items())
+    recorded = known.evidence[Evidence.RECORDED]
+    other_verb = known.evidence[Evidence.RECORDED_OTHER_VERB]
     return (
         f"**{known.fixes} fixes** for {known.fixed} recommendations, on {known.types} resource types of"
-        f" {known.providers} resource providers: {kinds}. Recommendations that no write can close,"
-        f" with what can be done instead: {known.guided}."
+        f" {known.providers} resource providers: {kinds}. Azure was recorded accepting {recorded} of them as"
+        f" they are sent and {other_verb} with the other method; the others follow the API specification. {known.guided}"
+        " recommendations that no write can close have guidance instead."
     )
 
 
-_KINDS = {FixKind.PATCH: "by PATCH", FixKind.PUT: "by GET-merge-PUT", FixKind.TEMPLATE: "by template"}
+_KINDS = {FixKind.PATCH: "by PATCH", FixKind.PUT: "by PUT", FixKind.TEMPLATE: "by template"}
 
 
 def by_provider(fixes: Iterable[FixAction]) -> dict[str, list[FixAction]]:

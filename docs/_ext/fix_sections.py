@@ -9,13 +9,22 @@ from typing import Any
 
 from defender_remediate import FixAction, FixKind, FixParameter
 from defender_remediate.json_values import thaw
+from defender_remediate.models.fix import Evidence, LeftOutMember
 
 _KINDS = {
-    FixKind.PATCH: "PATCH with what differs",
-    FixKind.PUT: "GET, merge and PUT",
+    FixKind.PATCH: "PATCH of the members that differ",
+    FixKind.PUT: "PUT of the resource with the changes",
     FixKind.TEMPLATE: "deployment of a template",
 }
 _QUICK_FIXES = {True: "documented", False: "documented to have none", None: ""}
+_EVIDENCE = {
+    Evidence.RECORDED: "Azure was recorded accepting this write",
+    Evidence.RECORDED_OTHER_VERB: "Azure was recorded accepting these values with the other method (PUT or PATCH)",
+    Evidence.SPECIFICATION: "the write follows Azure's API specification; no recording shows it",
+    Evidence.DERIVED: "the write is derived from the policy definition; no specification or recording shows it",
+}
+_URL = re.compile(r"https://\S+")
+_ISSUE = re.compile(r"([\w.-]+/[\w.-]+) issue (\d+)")
 
 
 def anchor(fix: FixAction) -> str:
@@ -71,20 +80,26 @@ def _fields(fix: FixAction) -> Iterator[tuple[str, str]]:
     yield "Fix in the portal", _QUICK_FIXES[fix.quick_fix]
     yield "Variant", text(fix.variant)
     yield "Applies when", code(str(fix.applies_when)) if fix.applies_when is not None else ""
+    for obstacle in fix.not_applicable:
+        yield "Not applicable when", f"{code(str(obstacle.when))}: {text(obstacle.reason)}"
     yield "Kind", _KINDS[fix.kind]
     yield "Target", f"{_target(fix)}, api-version {fix.api_version}"
     yield "Compliant when", code(str(fix.compliant_when))
     yield "Impact", f"{fix.impact}: {text(fix.impact_reason)}"
-    yield "Way back", str(fix.reversibility)
+    yield "Rollback", str(fix.reversibility)
+    yield "Evidence", _EVIDENCE[fix.evidence] if fix.evidence else ""
     yield from (("Parameter", _parameter(parameter)) for parameter in fix.parameters)
     yield "Permissions", _codes(fix.permissions)
-    yield "Sources", "; ".join(map(text, fix.sources))
-    yield "Takes out", _codes(fix.remove)
+    yield "Sources", "; ".join(map(_source, fix.sources))
+    yield "Removes", _codes(fix.remove)
+    yield "Sent whole", _codes(fix.send_whole)
+    yield "Left out of the PUT", ", ".join(map(_left_out, fix.leave_out))
+    yield "Secrets that a GET does not return", text(fix.put_decision) if fix.put_decision else ""
     yield "Arrays", ", ".join(f"{code(path)} ({text(how)})" for path, how in fix.array_strategies.items())
     if fix.template_name:
-        yield "Template", f"[{text(fix.template_name)}](#{slug('template', fix.template_name)}), given this:"
+        yield "Template", f"[{text(fix.template_name)}](#{slug('template', fix.template_name)}), with these parameters:"
     elif fix.body:
-        yield "Writes", "this, where it differs:"
+        yield "Writes", "these members, where they differ:"
 
 
 def _target(fix: FixAction) -> str:
@@ -94,6 +109,23 @@ def _target(fix: FixAction) -> str:
     if fix.is_elsewhere:
         return code(fix.target)
     return code("/".join(filter(None, (fix.resource_type, fix.target))))
+
+
+def _source(source: str) -> str:
+    """A source with a link to Microsoft's page or to the issue, when it names one."""
+    if _URL.fullmatch(source):
+        return f"<{source}>"
+    if issue := _ISSUE.fullmatch(source):
+        return f"[{text(source)}](https://github.com/{issue[1]}/issues/{issue[2]})"
+    repository, _, path = source.partition(": ")
+    if repository == "Azure/azure-policy" and path:
+        name = path.rsplit("/", 1)[-1]
+        return f"[{text(source)}](https://github.com/search?type=code&q=repo%3AAzure%2Fazure-policy+path%3A{name}.json)"
+    return text(source)
+
+
+def _left_out(member: LeftOutMember) -> str:
+    return code(member.path) if member.when is None else f"{code(member.path)} when {code(str(member.when))}"
 
 
 def _parameter(parameter: FixParameter) -> str:

@@ -11,10 +11,17 @@ from catalog_figures import UNKNOWN_CONTROL, Figures, by_provider, figures, laws
 from fix_sections import code, json_block, link, section, slug, table, text
 
 from defender_remediate import Catalog, CatalogProblem, FixAction, FixKind, Impact, Law, Reversibility
+from defender_remediate.models.fix import Evidence
 from defender_remediate.models.guidance import Guidance, GuidanceReason
 
 SOMEWHERE = "/subscriptions/00000000-0000-0000-0000-000000000000"
 FOLDER = "catalog"
+_EVIDENCE = {
+    Evidence.RECORDED: "Azure was recorded accepting the write",
+    Evidence.RECORDED_OTHER_VERB: "recorded with the other method (PUT or PATCH)",
+    Evidence.SPECIFICATION: "follows the API specification, not recorded",
+    Evidence.DERIVED: "derived from the policy definition",
+}
 
 
 def provider_pages(catalog: Catalog) -> dict[str, str]:
@@ -34,7 +41,7 @@ def overview(catalog: Catalog) -> str:
         silent = sum(fix.impact is Impact.NONE for fix in fixes)
         page = f"[{provider}]({FOLDER}/{provider.casefold()}.md)"
         rows.append((page, len(fixes), *(kinds[kind] or "" for kind in FixKind), silent or ""))
-    return table(["Resource provider", "Fixes", *map(str, FixKind), "Nobody notices"], rows)
+    return table(["Resource provider", "Fixes", *map(str, FixKind), "No impact"], rows)
 
 
 def control_page(catalog: Catalog) -> str:
@@ -61,7 +68,7 @@ def guidance_page(guidance: Iterable[Guidance]) -> str:
     """What has no fix, by resource provider, with the reason and what can be done."""
     groups: dict[str, list[Guidance]] = defaultdict(list)
     for each in sorted(guidance, key=lambda each: (each.resource_type.casefold(), each.title)):
-        groups[provider_of(each.resource_type) or "Not about a resource"].append(each)
+        groups[provider_of(each.resource_type) or "Not an Azure resource"].append(each)
     return "\n\n".join(
         f"## {provider}\n\n"
         + table(
@@ -82,9 +89,9 @@ def coverage_page(catalog: Catalog, guidance: Iterable[Guidance]) -> str:
             _recommendations(known, given),
             "## Fixes",
             _fixes(known),
-            "## Impact and way back",
+            "## Impact and rollback",
             _impacts(catalog),
-            "## Proofs",
+            "## Rules of the catalog check",
             _proofs(catalog, catalog.check()),
             "## By resource provider",
             _providers(catalog, given),
@@ -140,7 +147,7 @@ def _control(name: str, worth: int | None, fixes: list[FixAction]) -> str:
     if not fixes:
         return f"{head}\n\n{_worth(worth)}No fix."
     rows = [(link(fix), code(fix.resource_type), str(fix.impact), str(fix.reversibility)) for fix in fixes]
-    return f"{head}\n\n{_worth(worth)}{_count(fixes)}\n\n" + table(["Fix", "Resource type", "Impact", "Way back"], rows)
+    return f"{head}\n\n{_worth(worth)}{_count(fixes)}\n\n" + table(["Fix", "Resource type", "Impact", "Rollback"], rows)
 
 
 def _worth(points_: int | None) -> str:
@@ -152,11 +159,11 @@ def _worth(points_: int | None) -> str:
 def _recommendations(known: Figures, guidance: tuple[Guidance, ...]) -> str:
     reasons = Counter(each.reason for each in guidance)
     rows: list[tuple[str, int]] = [
-        ("known", known.known),
+        ("all", known.known),
         ("with a fix", known.fixed),
-        ("without a fix, and with what can be done instead", known.guided),
+        ("without a fix, with guidance", known.guided),
     ]
-    rows += [(f"... because: {reason}", reasons[reason]) for reason in GuidanceReason if reasons[reason]]
+    rows += [(f"with guidance because: {reason}", reasons[reason]) for reason in GuidanceReason if reasons[reason]]
     return table(["Recommendations", "Number"], rows)
 
 
@@ -164,11 +171,12 @@ def _fixes(known: Figures) -> str:
     rows: list[tuple[str, int]] = [("all", known.fixes)]
     rows += [(f"of the kind {kind}", known.kinds[kind]) for kind in FixKind]
     rows += [
-        ("that are variants of one another", known.variants),
+        ("variants of a fix", known.variants),
         ("resource types", known.types),
         ("resource providers", known.providers),
-        ("whose recommendation has a Fix button in the portal, as Azure documents", known.quick_fixes),
-        ("whose recommendation is documented to have none", known.no_quick_fixes),
+        ("with a documented Fix button in the portal", known.quick_fixes),
+        ("documented to have no Fix button", known.no_quick_fixes),
+        *((f"evidence: {_EVIDENCE[level]}", known.evidence[level]) for level in Evidence),
     ]
     return table(["Fixes", "Number"], rows)
 
@@ -181,7 +189,7 @@ def _impacts(fixes: Iterable[FixAction]) -> str:
     ]
     totals = [sum(found[impact, way] for impact in Impact) for way in Reversibility]
     return table(
-        ["Impact", *(f"way back: {way}" for way in Reversibility), "all"], [*rows, ("all", *totals, sum(totals))]
+        ["Impact", *(f"rollback {way}" for way in Reversibility), "all"], [*rows, ("all", *totals, sum(totals))]
     )
 
 
@@ -191,7 +199,7 @@ def _proofs(catalog: Catalog, problems: tuple[CatalogProblem, ...]) -> str:
     rows: list[tuple[object, ...]] = [(code(law), asked[law], seen[law, True], seen[law, False]) for law in Law]
     errors = sum(problem.is_error for problem in problems)
     rows.append(("all", asked.total(), errors, len(problems) - errors))
-    head = ["Law", "Fixes that it is asked of", "broken", "warnings"]
+    head = ["Rule", "Fixes checked", "errors", "warnings"]
     return "\n\n".join([table(head, rows), *_warnings(catalog, problems)])
 
 
@@ -208,7 +216,7 @@ def _warnings(catalog: Catalog, problems: tuple[CatalogProblem, ...]) -> list[st
         )
         for each in problems
     ]
-    return ["A warning wants a look, and may well be right:", table(["Fix", "Law", "", "What was found"], rows)]
+    return ["A warning is worth a look and can be right as it is:", table(["Fix", "Rule", "Severity", "Violation"], rows)]
 
 
 def _providers(catalog: Catalog, guidance: tuple[Guidance, ...]) -> str:
@@ -225,4 +233,4 @@ def _provider_rows(groups: dict[str, list[FixAction]], guided: Counter[str]) -> 
         variants = sum(bool(fix.variant) for fix in fixes)
         yield provider, len(fixes), *(kinds[kind] for kind in FixKind), variants, guided.pop(provider.casefold(), 0)
     for folded, many in sorted(guided.items()):
-        yield folded or "not about a resource", 0, *(0 for _ in FixKind), 0, many
+        yield folded or "not an Azure resource", 0, *(0 for _ in FixKind), 0, many

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from defender_remediate.casing import fold
-from defender_remediate.catalog.lint.schemas import ANY_NAME, ELEMENT, READ_ONLY, facts_of
+from defender_remediate.catalog.type_facts import ANY_NAME, ELEMENT, READ_ONLY, facts_of
 from defender_remediate.fixes.paths import EACH, join
 
 MOVED_BY_AZURE: Mapping[str, tuple[str, ...]] = {

@@ -12,6 +12,7 @@ import attrs
 from defender_remediate.arm.reader import Reader
 from defender_remediate.casing import fold
 from defender_remediate.catalog.read_only import unsettable_members
+from defender_remediate.catalog.type_facts import honours_if_match
 from defender_remediate.errors import DefenderRemediateError, InvalidResourceIdError
 from defender_remediate.executors.protocol import FixExecutor, Preview, PreviewContext
 from defender_remediate.fixes.candidates import Candidate, CombinedFix, RejectedCandidate, combine
@@ -173,7 +174,7 @@ def _step(
         target_id=first.target_id,
         before=reading.before,
         after=combined.after,
-        etag=reading.etag,
+        etag=reading.etag if _honours_if_match(first.target_id) else "",
         reader=reader,
     )
     try:
@@ -245,6 +246,14 @@ def _dependencies(combined: CombinedFix, preview: Preview) -> Dependencies:
 def _with_dependencies(created: CreatedResource) -> CreatedResource:
     dependencies = depends_on(is_whole=True, ignored=_unsettable(created.resource_id))
     return attrs.evolve(created, dependencies=dependencies)
+
+
+def _honours_if_match(path: str) -> bool:
+    try:
+        target = ResourceId.parse(path)
+    except InvalidResourceIdError:
+        return False
+    return honours_if_match(target.type, target.name)
 
 
 def _unsettable(path: str) -> tuple[str, ...]:

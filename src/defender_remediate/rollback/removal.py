@@ -7,6 +7,7 @@ from typing import Any
 
 from defender_remediate.arm.reader import Reader
 from defender_remediate.casing import fold
+from defender_remediate.catalog.type_facts import honours_if_match
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError, PlanError
 from defender_remediate.execution.target_state import read_at
 from defender_remediate.fixes.diff import settled
@@ -147,7 +148,7 @@ def _step(step: RemediationStep, created: CreatedResource, current: Any) -> Reme
             path=created.resource_id,
             api_version=created.api_version,
             body={},
-            if_match=etag if isinstance(etag, str) else "",
+            if_match=etag if isinstance(etag, str) and honours_if_match(kind) else "",
         ),
         fingerprint=created.fingerprint,
         dependencies=created.dependencies,

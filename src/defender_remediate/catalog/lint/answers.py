@@ -8,8 +8,8 @@ from typing import Any
 
 import attrs
 
-from defender_remediate.catalog.lint.schemas import ELEMENT, inner, shape_at
 from defender_remediate.catalog.lint.values import right, wrong
+from defender_remediate.catalog.type_facts import ELEMENT, inner, shape_at
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.paths import look_up, member, split
 from defender_remediate.json_values import ABSENT

@@ -10,8 +10,8 @@ import attrs
 
 from defender_remediate.catalog.lint.answers import Answer, meeting, missing
 from defender_remediate.catalog.lint.samples import LOCATION, resource_id, values_for
-from defender_remediate.catalog.lint.schemas import ANY_NAME, ELEMENT, TypeFacts, facts_of
 from defender_remediate.catalog.lint.target import Target, target_of
+from defender_remediate.catalog.type_facts import ANY_NAME, ELEMENT, MARKS, TypeFacts, facts_of
 from defender_remediate.fixes.candidates import Candidate, CombinedFix, combine
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.diff import changes
@@ -130,7 +130,7 @@ def plausible(shape: Any, pick: int, depth: int = _DEPTH) -> Any:
         named = {} if ANY_NAME in shape or not depth else shape
         members = {name: plausible(below, pick + place, depth - 1) for place, (name, below) in enumerate(named.items())}
         return {"stranger": STRANGER, **members}
-    return {"s": "some text", "b": bool(pick % 2), "i": pick % 90, "n": 0.5}.get(shape.lstrip("-+"), "anything")
+    return {"s": "some text", "b": bool(pick % 2), "i": pick % 90, "n": 0.5}.get(shape.lstrip(MARKS), "anything")
 
 
 def _base(facts: TypeFacts | None, text: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from defender_remediate.casing import fold
 from defender_remediate.catalog.checks import leaves
 from defender_remediate.catalog.lint.bodies import Subject
 from defender_remediate.catalog.lint.problem import Objection, ProblemSeverity, warning
-from defender_remediate.catalog.lint.schemas import IS_SPELT, READ_ONLY, misfits, shape_at
+from defender_remediate.catalog.type_facts import IS_SPELT, READ_ONLY, misfits, shape_at
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.paths import join, split
 from defender_remediate.fixes.placeholders import names_in

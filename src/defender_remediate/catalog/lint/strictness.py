@@ -10,8 +10,8 @@ from defender_remediate.catalog.checks import leaves
 from defender_remediate.catalog.lint.answers import placed
 from defender_remediate.catalog.lint.bodies import Subject, tried_on
 from defender_remediate.catalog.lint.problem import Objection, warning
-from defender_remediate.catalog.lint.schemas import shape_at
 from defender_remediate.catalog.lint.values import is_versioned, stricter
+from defender_remediate.catalog.type_facts import shape_at
 from defender_remediate.fixes.conditions import same
 from defender_remediate.fixes.paths import look_up, split
 from defender_remediate.models.condition import Condition, Operator

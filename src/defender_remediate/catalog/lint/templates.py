@@ -9,7 +9,6 @@ from typing import Any
 from defender_remediate.casing import fold
 from defender_remediate.catalog.lint.bodies import Subject
 from defender_remediate.catalog.lint.problem import Objection, ProblemSeverity, warning
-from defender_remediate.catalog.lint.schemas import IS_FOR_CREATION, IS_SPELT, facts_of, misfits
 from defender_remediate.catalog.lint.target import Target
 from defender_remediate.catalog.lint.template_resources import (
     UNKNOWN,
@@ -18,6 +17,7 @@ from defender_remediate.catalog.lint.template_resources import (
     has_own_scope,
     nested_template,
 )
+from defender_remediate.catalog.type_facts import IS_FOR_CREATION, IS_SPELT, facts_of, misfits
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.placeholders import fill
 from defender_remediate.json_values import canonical, thaw

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from defender_remediate.catalog.lint.samples import resource_id, sample, values_for
-from defender_remediate.catalog.lint.schemas import facts_of, inner, misfits, shape_at
 from defender_remediate.catalog.lint.target import Target, target_of
+from defender_remediate.catalog.type_facts import facts_of, inner, misfits, shape_at
 from defender_remediate.json_values import ABSENT
 from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.fix import FixAction, FixParameter

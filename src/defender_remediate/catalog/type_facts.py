@@ -1,13 +1,15 @@
 """What each resource type lets a caller write: facts taken from the Azure management packages.
 
-A shape is compact. ``s``, ``b``, ``i``, ``n`` and ``x`` stand for a text, a boolean, an integer, a number and anything;
-a leading ``-`` marks what nobody may set, a leading ``+`` what only creation may set. A list of texts is an enumeration,
-``{"[]": …}`` an array, ``{"*": …}`` an object with any names, and any other object has the members that it names.
+A shape is compact. ``s``, ``b``, ``i``, ``n`` and ``x`` stand for a string, a boolean, an integer, a number and any value. A
+leading ``-`` marks a read-only member, ``+`` one that can be set at creation only, ``!`` one that a GET does not return. A
+list of strings is an enumeration, ``{"[]": …}`` an array, ``{"*": …}`` an object with any names, and any other object has
+the members that it names.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
@@ -20,13 +22,23 @@ from defender_remediate.fixes.paths import member
 from defender_remediate.json_values import ABSENT
 
 ANYTHING = "x"
-READ_ONLY, CREATE_ONLY = "-", "+"
+READ_ONLY, CREATE_ONLY, WRITE_ONLY = "-", "+", "!"
+MARKS = f"{READ_ONLY}{CREATE_ONLY}{WRITE_ONLY}"
 ELEMENT, ANY_NAME = "[]", "*"
 IS_FOR_CREATION = "can be set when the resource is created, and not later"
-IS_SPELT = "is spelt by Azure"
-"""Begins what is said about a difference of case only: Azure reads both, people and policies may not."""
+IS_SPELT = "is spelled by Azure"
+"""Begins what is said about a difference of case only: Azure accepts both, people and policies may not."""
 _DATA = resources.files("defender_remediate.catalog") / "data" / "schemas"
-_NAMES = {"s": "a text", "b": "true or false", "i": "a whole number", "n": "a number"}
+_NAMES = {"s": "a string", "b": "true or false", "i": "an integer", "n": "a number"}
+# The names of members that hold a secret. Azure does not return most of them, or masks them.
+_SECRET = re.compile(
+    r"(password|secret|accesskey|sastoken|saskey|connectionstring|sharedkey|(primary|secondary)key)$", re.IGNORECASE
+)
+_CERTIFICATE = re.compile(r"certificates\[\*\]\.properties\.data$", re.IGNORECASE)
+# Types whose packages do not name the header If-Match, and that are known to compare it with the etag of the body: the
+# network provider answers "Etag provided in if-match header ... does not match etag ..." (412), Azure was recorded accepting
+# it for IoT Central, and the specification of provisioning services asks for the etag of the body in the header.
+_HONOUR_IF_MATCH = ("microsoft.network/", "microsoft.iotcentral/iotapps", "microsoft.devices/provisioningservices")
 
 
 @attrs.frozen(kw_only=True)
@@ -34,11 +46,12 @@ class TypeFacts:
     """What is known of one resource type.
 
     Attributes:
-        name: The type, with the name of the resource where the names of a type differ in what they take.
+        name: The type, with the name of the resource where the resources of a type accept different members.
         source: The package and its version.
-        version: The api-version that the package speaks.
+        version: The api-version of the package.
         patch: What a PATCH may carry: ``properties``, ``tags`` or ``none``.
-        not_patched: The paths that a PUT takes and a PATCH does not.
+        not_patched: The paths that a PUT accepts and a PATCH does not.
+        if_match: Whether a write accepts the header If-Match.
         members: The shape of the body.
     """
 
@@ -47,16 +60,22 @@ class TypeFacts:
     version: str
     patch: str
     not_patched: tuple[str, ...] = ()
+    if_match: bool = False
     members: Any
 
     @property
     def origin(self) -> str:
-        """Where it was looked up, for people."""
+        """The package and its api-version, for people."""
         return f"{self.source} ({self.version})"
+
+    @property
+    def write_only_members(self) -> tuple[str, ...]:
+        """The paths of the members that a caller can set and that a GET leaves out or masks, such as passwords."""
+        return tuple(_write_only(self.members, ""))
 
 
 def facts_of(resource_type: str, name: str = "") -> TypeFacts | None:
-    """What is known of a type; of the resource of this name where that makes a difference. None: nothing."""
+    """What is known of a type, or of its resource of this name where that makes a difference; None if nothing is known."""
     provider, _, rest = fold(resource_type).partition("/")
     known = _provider(provider)
     raw = known.get(f"{rest}/{fold(name)}", known.get(rest))
@@ -64,6 +83,23 @@ def facts_of(resource_type: str, name: str = "") -> TypeFacts | None:
         return None
     members = {**raw, "not_patched": tuple(raw.get("not_patched", ()))}
     return TypeFacts(name=f"{provider}/{rest}", **members)
+
+
+def honours_if_match(resource_type: str, name: str = "") -> bool:
+    """Whether a type is known to compare the header If-Match of a write with the etag in its body."""
+    facts = facts_of(resource_type, name)
+    return (facts is not None and facts.if_match) or fold(resource_type).startswith(_HONOUR_IF_MATCH)
+
+
+def _write_only(shape: Any, path: str) -> Iterator[str]:
+    if isinstance(shape, str):
+        is_settable = not shape.startswith(READ_ONLY) and shape.lstrip(MARKS) in ("s", ANYTHING)
+        if shape.startswith(WRITE_ONLY) or (is_settable and (_SECRET.search(path) or _CERTIFICATE.search(path))):
+            yield path
+    elif isinstance(shape, Mapping):
+        for name, inner_shape in shape.items():
+            step = "[*]" if name in (ELEMENT, ANY_NAME) else f".{name}"
+            yield from _write_only(inner_shape, f"{path}{step}".removeprefix("."))
 
 
 @cache
@@ -77,7 +113,7 @@ def _provider(provider: str) -> Mapping[str, Mapping[str, Any]]:
 def inner(shape: Any, part: str | int) -> Any:
     """The shape one step further down; ``ABSENT`` when there is no such member."""
     if not isinstance(shape, Mapping):
-        return ANYTHING if isinstance(shape, str) and shape.lstrip("-+") == ANYTHING else ABSENT
+        return ANYTHING if isinstance(shape, str) and shape.lstrip(MARKS) == ANYTHING else ABSENT
     if isinstance(part, int) or part == ELEMENT:
         return shape.get(ELEMENT, ABSENT)
     if ANY_NAME in shape:
@@ -104,8 +140,8 @@ def misfits(value: Any, shape: Any, path: str = "") -> Iterator[tuple[str, str]]
         yield from _not_elements(value, shape[ELEMENT], path)
     elif isinstance(shape, Mapping):
         yield from _not_members(value, shape, path)
-    elif shape != ANYTHING and not _is(value, shape):
-        yield path, f"must be {_NAMES[shape]}, got {value!r}"
+    elif (plain := shape.lstrip(WRITE_ONLY)) != ANYTHING and not _is(value, plain):
+        yield path, f"must be {_NAMES[plain]}, got {value!r}"
 
 
 def _is(value: Any, shape: str) -> bool:
@@ -117,7 +153,7 @@ def _is(value: Any, shape: str) -> bool:
 def _not_among(value: Any, words: list[str], path: str) -> Iterator[tuple[str, str]]:
     if value in words:
         return
-    # Some types take several words in one text, such as "Logging, AzureServices".
+    # Some types accept several words in one string, such as "Logging, AzureServices".
     chosen = [word.strip() for word in value.split(",")] if isinstance(value, str) else [value]
     for each in chosen:
         if each not in words:
