@@ -114,7 +114,9 @@ def tried(candidate: Candidate, case: Case) -> Trial:
 
 def tried_on(about: Subject, body: Any, note: str) -> Trial | None:
     """What becomes of any other body of the type; None when the fix does not apply to it or has nothing to do."""
-    if holds(about.compliant_when, body) or (about.candidate.is_on_resource and not _applies(about.fix, body)):
+    if holds(about.compliant_when, body) or not _is_applicable(about.fix, body):
+        return None
+    if about.candidate.is_on_resource and not _applies(about.fix, body):
         return None
     resource = body if about.candidate.is_on_resource or not about.trials else about.trials[0].case.resource
     return tried(about.candidate, Case(note=note, before=body, resource=resource))
@@ -153,18 +155,19 @@ def _base(facts: TypeFacts | None, text: str) -> dict[str, Any]:
 def _cases(candidate: Candidate, condition: Condition, facts: TypeFacts | None) -> Iterator[Case]:
     fix = candidate.fix
     shape = facts.members if facts else {}
-    base = _base(facts, fix.key)
+    base = _applicable(fix, _base(facts, fix.key), shape)
     if not candidate.is_on_resource:
         resource = next(_applying(fix, _base(facts_of(fix.resource_type), fix.key)), Answer({}, "")).body
         for body, note in ((None, "it does not exist"), ({}, "it is empty")):
             if not holds(condition, body) and not (fix.linked or fix.is_elsewhere):
                 yield Case(note=note, before=body, resource=resource)
         for found in missing(condition, base, shape):
-            yield Case(note=found.note, before=found.body, resource=resource)
+            if _is_applicable(fix, found.body):
+                yield Case(note=found.note, before=found.body, resource=resource)
         return
     for start in islice(_applying(fix, base), 3):
         for found in missing(condition, start.body, shape):
-            if _applies(fix, found.body):
+            if _applies(fix, found.body) and _is_applicable(fix, found.body):
                 yield Case(note=found.note, before=found.body, resource=found.body)
 
 
@@ -178,3 +181,15 @@ def _applying(fix: FixAction, base: Mapping[str, Any]) -> Iterator[Answer]:
 
 def _applies(fix: FixAction, body: Any) -> bool:
     return fix.applies_when is None or holds(fix.applies_when, body)
+
+
+def _is_applicable(fix: FixAction, target: Any) -> bool:
+    return not any(holds(each.when, target) for each in fix.not_applicable)
+
+
+def _applicable(fix: FixAction, body: Any, shape: Any) -> Any:
+    """The body, changed so that it is none of the targets that the fix cannot be applied to."""
+    for each in fix.not_applicable:
+        if holds(each.when, body):
+            body = next(missing(each.when, body, shape), Answer(body, "")).body
+    return body

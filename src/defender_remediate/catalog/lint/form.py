@@ -80,8 +80,8 @@ def _no_patch(subject: Subject) -> Iterator[Objection]:
     elif fold(kind) in _NO_PATCH:
         yield Objection(f"{kind} has no PATCH of its properties; use put")
     for path in _written(subject):
-        if fold(path).startswith(_REPLACED_WHOLE):
-            yield Objection(f"a PATCH replaces the object around {path} whole; use put")
+        if fold(path).startswith(_REPLACED_WHOLE) and not _is_below(path, subject.fix.send_whole):
+            yield Objection(f"a PATCH replaces the object around {path} whole; use send_whole or put")
         if facts is not None and _is_below(path, facts.not_patched):
             # The packages describe the newest version; Azure often takes more than they say.
             yield warning(f"a PATCH does not take {path}, says {facts.origin}; put is safer")

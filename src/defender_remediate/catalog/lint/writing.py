@@ -16,7 +16,7 @@ from defender_remediate.fixes.candidates import combine
 from defender_remediate.fixes.conditions import same
 from defender_remediate.fixes.diff import changes, settled, spelled_out
 from defender_remediate.fixes.merge import NO_IDENTITY, difference, merge_patch, patched
-from defender_remediate.fixes.paths import join, look_up, split
+from defender_remediate.fixes.paths import assign, join, look_up, split
 from defender_remediate.fixes.restore import restoration
 from defender_remediate.json_values import ABSENT, thaw
 from defender_remediate.models.fix import ArrayStrategy, FixAction, FixKind
@@ -75,20 +75,24 @@ def has_a_way_back(subject: Subject, trial: Trial) -> Iterator[Objection]:
         return
     before, after = thaw(settled(trial.case.before)), thaw(settled(combined.after))
     undone = restoration(trial.changes, after)
-    there = _restored(after, undone.body, combined.kind)
+    there = _restored(after, undone.body, combined.kind, subject.fix.send_whole)
     if undone.preserved or _without_null(there) != _without_null(before):
         left = ", ".join(undone.preserved) or "the target"
         yield Objection(f"where {trial.case.note}: a rollback leaves {left} changed")
 
 
-def _restored(after: Mapping[str, Any], wanted: Mapping[str, Any], kind: FixKind) -> Any:
-    """What Azure has once the request of the way back was sent."""
+def _restored(after: Mapping[str, Any], wanted: Mapping[str, Any], kind: FixKind, send_whole: tuple[str, ...]) -> Any:
+    """What Azure has once the undo request was sent."""
     if kind is FixKind.PUT:
         return patched(after, difference(after, wanted))
-    back = merge_patch(after, wanted)
+    back = merge_patch(after, wanted, send_whole=send_whole)
     tags = {name: value for name, value in back.items() if fold(name) == "tags"}
     # Azure replaces tags whole, also in a PATCH.
-    return {**patched(after, back), **{name: value for name, value in tags.items() if value is not None}}
+    result = patched(after, back)
+    for path in send_whole:
+        if (whole := look_up(back, path)) not in (ABSENT, None):
+            result = assign(result, path, whole)
+    return {**result, **{name: value for name, value in tags.items() if value is not None}}
 
 
 def _without_null(value: Any) -> Any:

@@ -96,7 +96,7 @@ ERRORS = [
      Law.SCHEMA, "knows no such member that may be set"),
     (changed(body={"properties": {"keyPolicy": {"keyExpirationPeriodInDays": True}}},
              compliant_when=leaf("properties.keyPolicy.keyExpirationPeriodInDays", True)),
-     Law.SCHEMA, "must be a whole number, got True"),
+     Law.SCHEMA, "must be an integer, got True"),
     # What is stricter.
     (writing("minimumTlsVersion", "TLS1_2"), Law.STRICTER, "TLS1_3 would be a finding; use at_least"),
     (writing("minimumTlsVersion", "TLS1_2",
@@ -115,7 +115,7 @@ ERRORS = [
     (changed(resource_type="Microsoft.Authorization/policyExemptions"), Law.KIND, "has no PATCH of its properties"),
     (changed(body={"properties": {"networkAcls": {"defaultAction": "Deny"}}},
              compliant_when=leaf("properties.networkAcls.defaultAction", "Deny")),
-     Law.KIND, "a PATCH replaces the object around properties.networkAcls.defaultAction whole; use put"),
+     Law.KIND, "a PATCH replaces the object around properties.networkAcls.defaultAction whole; use send_whole or put"),
     (changed(target="blobServices", kind="put"), Law.KIND, "target 'blobServices' names a collection"),
     (changed(resource_type="Microsoft.Web/sites", body={"properties": {"siteConfig": {"ftpsState": "Disabled"}}},
              compliant_when=leaf("properties.siteConfig.ftpsState", "Disabled")),

@@ -61,7 +61,7 @@ def test_every_shape_is_well_formed() -> None:
             assert shape
             assert all(isinstance(word, str) for word in shape)
         else:
-            assert shape.lstrip("-+") in {"s", "b", "i", "n", "x"}
+            assert shape.lstrip("-+!") in {"s", "b", "i", "n", "x"}
 
     for name in types:
         facts = facts_of(name)
