@@ -216,7 +216,10 @@ def _warnings(catalog: Catalog, problems: tuple[CatalogProblem, ...]) -> list[st
         )
         for each in problems
     ]
-    return ["A warning is worth a look and can be right as it is:", table(["Fix", "Rule", "Severity", "Violation"], rows)]
+    return [
+        "A warning is worth a look and can be right as it is:",
+        table(["Fix", "Rule", "Severity", "Violation"], rows),
+    ]
 
 
 def _providers(catalog: Catalog, guidance: tuple[Guidance, ...]) -> str:

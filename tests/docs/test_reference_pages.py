@@ -57,7 +57,9 @@ ONE = FixAction(
     quick_fix=True,
     permissions=("A.B/c/read",),
     policy_definition_ids=("p1",),
-    sources=("s1",),
+    sources=("s1", "https://learn.microsoft.com/azure", "a/b-c issue 12"),
+    evidence="recorded",
+    send_whole=("properties.a",),
 )
 LINKED = attrs.evolve(ONE, variant="", target="", linked="properties.nics[*].id", linked_type="E.F/g", quick_fix=None)
 TEMPLATE = attrs.evolve(
@@ -66,6 +68,7 @@ TEMPLATE = attrs.evolve(
     kind="template",
     variant="",
     body=None,
+    send_whole=(),
     remove=(),
     array_strategies={},
     template={
@@ -96,7 +99,12 @@ def test_every_fix_has_one_section_with_all_there_is_to_know(fix: FixAction) -> 
     assert shown in page
     for said in (fix.key, fix.api_version, str(fix.compliant_when), *fix.permissions, *fix.policy_definition_ids):
         assert f"{said}" in shown
-    for said in (fix.impact_reason, fix.control, *fix.sources, *(each.description for each in fix.parameters)):
+    for said in (
+        fix.impact_reason,
+        fix.control,
+        fix.put_decision or "",
+        *(each.description for each in fix.parameters),
+    ):
         assert text(said) in shown
     blocks = [json.loads(block) for block in re.findall(r"^```json\n(.*?)^```$", shown, re.MULTILINE | re.DOTALL)]
     assert blocks == [thaw(each) for each in (fix.body or fix.template_parameters,) if each]
@@ -121,18 +129,21 @@ def test_a_section_in_full() -> None:
         ":Fix in the portal: documented\n"
         ":Variant: linux\n"
         ":Applies when: `sku exists`\n"
-        ":Kind: PATCH with what differs\n"
+        ":Kind: PATCH of the members that differ\n"
         ":Target: `A.B/c/d/e`, api-version 2024-01-01\n"
         ":Compliant when: `properties.a equals 1`\n"
         ":Impact: cost: it \\<costs\\>\n"
-        ":Way back: conditional\n"
+        ":Rollback: conditional\n"
+        ":Evidence: Azure was recorded accepting this write\n"
         ':Parameter: `p` (string, one of `x`, `y`, by default `"x"`): Why.\n'
         ":Parameter: `q` (resource id of `E.F/g`, in the location of the resource): Where.\n"
         ":Permissions: `A.B/c/read`\n"
-        ":Sources: s1\n"
-        ":Takes out: `properties.z`\n"
+        ":Sources: s1; <https://learn.microsoft.com/azure>; "
+        "[a/b-c issue 12](https://github.com/a/b-c/issues/12)\n"
+        ":Removes: `properties.z`\n"
+        ":Sent whole: `properties.a`\n"
         ":Arrays: `properties.a` (by:name)\n"
-        ":Writes: this, where it differs:\n"
+        ":Writes: these members, where they differ:\n"
         "\n"
         '```json\n{\n  "properties": {\n    "a": [\n      {\n        "name": "${p}"\n      }\n    ],\n    "b": "${q}"\n  }\n}\n```\n'
     )
@@ -144,7 +155,7 @@ def test_where_a_fix_writes() -> None:
     assert "Fix in the portal" not in section(LINKED)
     assert "named at `properties.nics[*].id`, there `x`, api" in section(attrs.evolve(LINKED, target="x"))
     assert ":Target: `${q}/x`, api-version" in section(attrs.evolve(ONE, target="${q}/x"))
-    assert ":Template: [t.json](#template-t-json), given this:" in section(TEMPLATE)
+    assert ":Template: [t.json](#template-t-json), with these parameters:" in section(TEMPLATE)
     assert "```" not in section(attrs.evolve(ONE, body=None))
 
 
@@ -195,7 +206,7 @@ def test_the_permissions() -> None:
 def test_the_guidance() -> None:
     """Every entry with its reason and what can be done; every reason is explained."""
     page = guidance_page([*GUIDANCE, guided("k", resource_type="")])
-    assert "## Not about a resource\n" in page
+    assert "## Not an Azure resource\n" in page
     for each in GUIDANCE:
         assert f"<br>`{each.key}` | {each.reason} | {text(each.action)} |" in page
     explained = (ROOT / "docs" / "reference" / "guidance.md").read_text(encoding="utf-8")
@@ -217,7 +228,7 @@ def test_what_is_counted() -> None:
 def test_the_coverage_page() -> None:
     """Rows add up, problems are shown, and providers that have guidance only are there."""
     page = coverage_page(Catalog([ONE, TEMPLATE]), [guided("k", "X.Y/z")])
-    assert "| ... because: retired | 1 |" in page
+    assert "| with guidance because: retired | 1 |" in page
     assert "| all | 0 | 2 | 0 | 2 |" in page
     assert "| A.B | 1 | 1 | 0 | 0 | 1 | 0 |" in page
     assert "| x.y | 0 | 0 | 0 | 0 | 0 | 1 |" in page

@@ -6,9 +6,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 
-from defender_remediate import Outcome, RemediationClient, RemediationPlan, RemediationResult
+from defender_remediate import Catalog, Outcome, RemediationClient, RemediationPlan, RemediationResult
 from defender_remediate.models.events import StepStarted
 from defender_remediate.testing import ArmSimulator
 
@@ -301,10 +302,13 @@ def _while_it_sleeps(sim: ArmSimulator, act: Callable[[], object]) -> None:
 
 
 def test_what_somebody_changed_while_a_put_had_to_wait_is_not_overwritten(
-    sim: ArmSimulator, client: RemediationClient
+    sim: ArmSimulator, connect: Callable[..., RemediationClient]
 ) -> None:
     """The body of a PUT is the target as it was read: after a pause it has to be read again."""
     waive = {"private_endpoint": "it is not in use yet"}
+    fix = Catalog.bundled().get("45d313c3-3fca-5040-035f-d61928366d31")
+    assert fix is not None
+    client = connect(catalog=Catalog.bundled().with_fixes(attrs.evolve(fix, kind="put", send_whole=())))
     plan = client.plan(["45d313c3-3fca-5040-035f-d61928366d31"], waive=waive).limit(1)
     target = plan.steps[0].target_id
     sim.faults.fail("PUT", status=429, code="SubscriptionRequestsThrottled", headers={"Retry-After": "7"})

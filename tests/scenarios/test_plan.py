@@ -28,6 +28,13 @@ FTP_BASIC_AUTH = "56d42cec-3359-c1a2-f3f2-fea2232edc64"
 UNUSED = {"private_endpoint": "nobody uses this tenant"}
 
 
+def with_put(connect: Callable[..., RemediationClient]) -> RemediationClient:
+    """A client whose fix of the storage firewall is a PUT of the whole account."""
+    fix = Catalog.bundled().get(FIREWALL)
+    assert fix is not None
+    return connect(catalog=Catalog.bundled().with_fixes(attrs.evolve(fix, kind="put", send_whole=())))
+
+
 def test_planning_twice_gives_the_same_digest(client: RemediationClient) -> None:
     """What someone approved yesterday can be recognised today, as long as nothing moved."""
     assert client.plan([SECURE_TRANSFER]).digest == client.plan([SECURE_TRANSFER]).digest
@@ -156,8 +163,11 @@ def test_a_template_shows_what_azure_says_it_will_create(sim: ArmSimulator, clie
     assert step.reversibility == "conditional"
 
 
-def test_a_patch_and_a_put_of_one_resource_become_one_put(sim: ArmSimulator, client: RemediationClient) -> None:
+def test_a_patch_and_a_put_of_one_resource_become_one_put(
+    sim: ArmSimulator, connect: Callable[..., RemediationClient]
+) -> None:
     """Whatever a PATCH would have changed, the PUT carries too."""
+    client = with_put(connect)
     one = {found.resource_id for found in client.list_assessments(SECURE_TRANSFER, status="Unhealthy")}
     other = {found.resource_id for found in client.list_assessments(FIREWALL, status="Unhealthy")}
     shared = min(one & other)
@@ -182,8 +192,11 @@ def test_a_put_keeps_everything_else(sim: ArmSimulator, client: RemediationClien
         assert sim.resources.get(target) == body
 
 
-def test_a_plan_holds_nothing_of_what_it_does_not_touch(sim: ArmSimulator, client: RemediationClient) -> None:
+def test_a_plan_holds_nothing_of_what_it_does_not_touch(
+    sim: ArmSimulator, connect: Callable[..., RemediationClient]
+) -> None:
     """The whole body of a PUT is put together when it is sent: no plan and no report carries other people's values."""
+    client = with_put(connect)
     target = client.plan([FIREWALL], waive=UNUSED).steps[0].target_id
     sim.resources.edit(target, lambda body: body["tags"].update(note="planted-S3CR3T"))
     plan = client.plan([FIREWALL], resources=[target], waive=UNUSED)
