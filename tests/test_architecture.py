@@ -51,6 +51,7 @@ AZURE_NAMES_THAT_ARE_PASSED_ON = frozenset(
     {
         "azure.core.AzureClouds",
         "azure.core.credentials.TokenCredential",
+        "azure.core.paging.ItemPaged",
         "azure.core.pipeline.transport.HttpTransport",
     }
 )

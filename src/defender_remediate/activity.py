@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from defender_remediate import wire
+from defender_remediate.arm.paging import Listing
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.casing import fold
+from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.activity import ActivityEvent
 from defender_remediate.models.ids import ResourceId
+
+if TYPE_CHECKING:
+    from azure.core.paging import ItemPaged
 
 _API_VERSION = "2015-04-01"
 _RETENTION = timedelta(days=90)
@@ -24,41 +29,11 @@ _EDGE = timedelta(minutes=5)
 _SECOND = timedelta(seconds=1)
 
 
-@attrs.frozen(kw_only=True)
-class _Search:
-    """One search, with everything checked."""
-
-    since: datetime
-    until: datetime
-    resource: ResourceId | None
-    resource_group: str
-    correlation_id: str
-
-    def filter(self) -> str:
-        """The one form that the log understands: a time range, and at most one clause more."""
-        clauses = [f"eventTimestamp ge '{_text(self.since)}'", f"eventTimestamp le '{_text(self.until)}'"]
-        if self.correlation_id:
-            clauses.append(f"correlationId eq {_quoted(self.correlation_id)}")
-        elif self.resource:
-            clauses.append(f"resourceUri eq {_quoted(self.resource.text)}")
-        elif self.resource_group:
-            clauses.append(f"resourceGroupName eq {_quoted(self.resource_group)}")
-        return " and ".join(clauses)
-
-    def wants(self, event: ActivityEvent) -> bool:
-        """Whether a record is one of those asked for; the log was asked by one clause only."""
-        return (
-            (not self.correlation_id or fold(event.correlation_id) == fold(self.correlation_id))
-            and (self.resource is None or self.resource.contains(event.resource_id))
-            and (not self.resource_group or fold(_group_of(event)) == fold(self.resource_group))
-        )
-
-
 class ActivityLog:
     """Reads the activity log of some subscriptions: writes and deletes of the last 90 days, never reads.
 
-    An event appears up to 15 minutes after what it tells of. So one that is there is proof, and one that is not there
-    proves nothing.
+    An event appears up to 15 minutes after the operation that it records: an event that is there proves the operation,
+    and one that is missing proves nothing.
     """
 
     def __init__(self, session: ArmSession, subscriptions: Callable[[], Sequence[str]]) -> None:
@@ -73,41 +48,81 @@ class ActivityLog:
         resource_id: str | None = None,
         resource_group: str | None = None,
         correlation_id: str | None = None,
-    ) -> Iterator[ActivityEvent]:
-        """The operations that the log knows of, newest first in each subscription; the records of one are joined.
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        client_request_id: str | None = None,
+    ) -> ItemPaged[ActivityEvent]:
+        """The operations in the log, newest first in each subscription; the records of one operation are joined.
 
         Args:
-            since: From when; aware. 24 hours before ``until`` unless told otherwise, 89 days before it when a correlation
-                id is given, and never more than 90 days ago.
-            until: Up to when; aware. Now unless told otherwise.
-            resource_id: One resource and what is below it; narrows the search to its subscription.
+            since: From when; aware. By default 24 hours before ``until``, or 89 days before it when a correlation id is
+                given; never more than 90 days ago.
+            until: Up to when; aware. By default now.
+            resource_id: One resource and everything below it; narrows the search to its subscription.
             resource_group: The name of a resource group.
-            correlation_id: What a run's report calls ``correlation_id``.
+            correlation_id: The ``correlation_id`` of a run's report.
+            timeout: Seconds that the whole listing may take.
+            headers: Sent with every request of the call.
+            client_request_id: Sent as ``x-ms-client-request-id`` of every request of the call.
 
         Raises:
             InvalidInputError: Before any request, for a naive time, a time range that is empty or begins more than 90
-                days ago, or a resource id that is none.
+                days ago, or an invalid resource id.
+            CallTimeoutError: While the listing is read, when ``timeout`` is over.
 
         Permissions: ``Microsoft.Insights/eventtypes/values/read``. Makes one listing per subscription.
         """
-        usual = _LONGEST if correlation_id else _USUAL
-        start, end = _range(since, until, self._session.clock.now(), usual=usual)
+        now = self._session.clock.now()
+        start, end = _range(since, until, now, usual=_LONGEST if correlation_id else _USUAL)
         search = _Search(
-            # The log is asked for whole seconds: down for the start, up for the end, so that nothing is cut off.
-            since=min(max(start, self._session.clock.now() - _RETENTION + _EDGE), end),
+            # The log takes whole seconds: down for the start, up for the end, so that nothing is cut off.
+            since=min(max(start, now - _RETENTION + _EDGE), end),
             until=end + _SECOND,
             resource=ResourceId.parse(resource_id) if resource_id is not None else None,
             resource_group=_named(resource_group, "resource_group"),
             correlation_id=_named(correlation_id, "correlation_id"),
         )
-        return self._events(search)
+        session = self._session
+        if timeout is not None or headers is not None or client_request_id is not None:
+            session = session.with_options(timeout=timeout, headers=headers, client_request_id=client_request_id)
+        return Listing(lambda: self._events(session, search))
 
-    def _events(self, search: _Search) -> Iterator[ActivityEvent]:
+    def _events(self, session: ArmSession, search: _Search) -> Iterator[ActivityEvent]:
         own = search.resource.subscription_id if search.resource else None
         for subscription in (own,) if own else self._subscriptions():
             path = f"/subscriptions/{subscription}/providers/Microsoft.Insights/eventtypes/management/values"
-            records = self._session.list(path, api_version=_API_VERSION, params={"$filter": search.filter()})
+            records = session.list(path, api_version=_API_VERSION, params={"$filter": search.filter()})
             yield from _joined(records, search)
+
+
+@attrs.frozen(kw_only=True)
+class _Search:
+    """One search, with everything checked."""
+
+    since: datetime
+    until: datetime
+    resource: ResourceId | None
+    resource_group: str | None
+    correlation_id: str | None
+
+    def filter(self) -> str:
+        """The one form that the log accepts: a time range, and at most one clause more."""
+        clauses = [f"eventTimestamp ge '{_text(self.since)}'", f"eventTimestamp le '{_text(self.until)}'"]
+        if self.correlation_id:
+            clauses.append(f"correlationId eq {_quoted(self.correlation_id)}")
+        elif self.resource:
+            clauses.append(f"resourceUri eq {_quoted(self.resource.text)}")
+        elif self.resource_group:
+            clauses.append(f"resourceGroupName eq {_quoted(self.resource_group)}")
+        return " and ".join(clauses)
+
+    def matches(self, event: ActivityEvent) -> bool:
+        """Whether a record is one of those asked for; the log was asked by one clause only."""
+        return (
+            (not self.correlation_id or fold(event.correlation_id) == fold(self.correlation_id))
+            and (self.resource is None or self.resource.contains(event.resource_id))
+            and (not self.resource_group or fold(_group_of(event)) == fold(self.resource_group))
+        )
 
 
 def _joined(records: Iterator[Mapping[str, Any]], search: _Search) -> Iterator[ActivityEvent]:
@@ -117,7 +132,7 @@ def _joined(records: Iterator[Mapping[str, Any]], search: _Search) -> Iterator[A
     complete: dict[tuple[str, str], ActivityEvent] = {}
     for record in records:
         event = ActivityEvent.from_rest(record)
-        if not search.wants(event):
+        if not search.matches(event):
             continue
         for key in [key for key, held in complete.items() if _is_older(event, held)]:
             yield complete.pop(key)
@@ -168,16 +183,14 @@ def _aware(moment: datetime | None, name: str) -> datetime | None:
         return None
     if not isinstance(moment, datetime) or moment.utcoffset() is None:
         raise InvalidInputError(
-            f"{name}={moment!r} has no time zone", hint="use datetime.now(timezone.utc) or another aware one"
+            f"{name}={quoted(moment)} has no time zone", hint="use datetime.now(timezone.utc) or another aware one"
         )
     return moment.astimezone(timezone.utc)
 
 
-def _named(text: str | None, name: str) -> str:
-    if text is None:
-        return ""
-    if not isinstance(text, str) or not text.strip():
-        raise InvalidInputError(f"{name}={text!r} is empty")
+def _named(text: str | None, name: str) -> str | None:
+    if text is not None and (not isinstance(text, str) or not text.strip()):
+        raise InvalidInputError(f"{name} must be a string that is not empty, got {quoted(text)}")
     return text
 
 

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import attrs
 
 from defender_remediate.arm.clock import Clock, SystemClock
 from defender_remediate.arm.cloud import resolve_endpoint
+from defender_remediate.arm.paging import Listing
+from defender_remediate.arm.pipeline import PipelineOptions
+from defender_remediate.arm.reads import RetryOptions
 from defender_remediate.arm.session import ArmSession
+from defender_remediate.display import quoted
+from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.control import SecureScore, SecurityControl
 from defender_remediate.models.guards import Guards
-from defender_remediate.models.ids import parse_scopes
+from defender_remediate.models.ids import Scope, parse_scopes
 from defender_remediate.models.plan import RemediationPlan
-from defender_remediate.models.recommendation import Assessment, Recommendation
+from defender_remediate.models.recommendation import Assessment, AssessmentStatus, Recommendation, Severity
 from defender_remediate.models.result import RemediationReport
 from defender_remediate.validation import callables, maybe, one_of, positive, whole
 
 if TYPE_CHECKING:
     from azure.core import AzureClouds
     from azure.core.credentials import TokenCredential
+    from azure.core.paging import ItemPaged
     from azure.core.pipeline.transport import HttpTransport
 
     from defender_remediate.activity import ActivityLog
@@ -34,8 +42,22 @@ if TYPE_CHECKING:
     from defender_remediate.journal import Journal
     from defender_remediate.models.fix import FixParameter
     from defender_remediate.models.waves import Waves
+    from defender_remediate.planning.selection import Choice
     from defender_remediate.preflight import Check
     from defender_remediate.workflow import Workflow
+
+
+@attrs.frozen(kw_only=True)
+class Randomness:
+    """Where a client's ids and its jitter come from; ``testing.seeded_client`` replaces it.
+
+    Attributes:
+        new_id: Gives a new GUID.
+        jitter: Gives a number from 0 to 1.
+    """
+
+    new_id: Callable[[], str] = lambda: str(uuid.uuid4())
+    jitter: Callable[[], float] = random.random
 
 
 class RemediationClient:
@@ -49,7 +71,8 @@ class RemediationClient:
 
     Args:
         credential: Anything with azure-core's ``get_token``, such as ``azure.identity.DefaultAzureCredential()``.
-        scope: The id of a subscription, resource group, resource or management group; or several of them.
+        scope: A ``Scope``, the GUID of a subscription, or the id of a subscription, resource group, resource or management
+            group; or several of them.
         endpoint: The base URL of Azure Resource Manager; by default the cloud's own. Plain http only for a loopback
             address.
         cloud: A member of ``azure.core.AzureClouds``; the public cloud by default.
@@ -64,10 +87,23 @@ class RemediationClient:
         source: ``"rest"`` reads assessments subscription by subscription; ``"graph"`` asks Azure Resource Graph, which
             filters on its side but may lag by minutes. Both give equal objects.
         clock: Where the time comes from.
-        new_id: Gives a new GUID, for runs and requests.
-        jitter: Gives a number from 0 to 1, to spread retries.
         workers: Threads that plan, apply and verify at once.
         operation_timeout: Seconds that one long-running operation may take before its step is left in doubt.
+        proxies: Proxies by scheme, such as ``{"https": "http://proxy:8080"}``; by default those of the environment.
+        connection_verify: False, or the path of a file with certificates, in place of the usual check.
+        connection_timeout, read_timeout: Seconds for making a connection (30) and for each part of an answer (120).
+        retry_total, retry_backoff_factor, retry_backoff_max: How reads are retried: how often after the first attempt
+            (4), after how many seconds first (0.8, then doubled), and after how many at most (30). Writes never are.
+        logging_enable: Log each request at INFO with azure-core's ``HttpLoggingPolicy``; secret values are redacted.
+        user_agent: Text to add to the ``User-Agent`` of every request.
+        per_call_policies, per_retry_policies: azure-core policies of your own; the first come before all others, the
+            second right before authentication. As every request is sent through the pipeline once, both run once.
+
+    Methods that read take ``timeout``, ``headers`` and ``client_request_id``. ``timeout`` bounds the whole call in seconds,
+    with all its requests, retries and waits; CallTimeoutError is raised when it is over. For a listing the time begins
+    with the call and includes what the caller does between two items. Methods that write take no ``timeout``, because
+    ending them in the middle would leave steps in doubt: ``operation_timeout`` bounds each operation. ``headers`` and
+    ``client_request_id`` (``x-ms-client-request-id``) go with every request of the call.
 
     Raises:
         InvalidScopeError: A scope is none of the four.
@@ -75,10 +111,12 @@ class RemediationClient:
         InvalidInputError: Another argument is wrong.
     """
 
+    _randomness: ClassVar[Randomness] = Randomness()
+
     def __init__(
         self,
         credential: TokenCredential,
-        scope: str | Sequence[str],
+        scope: str | Scope | Sequence[str | Scope],
         *,
         endpoint: str | None = None,
         cloud: AzureClouds | None = None,
@@ -91,10 +129,19 @@ class RemediationClient:
         transport: HttpTransport[Any, Any] | None = None,
         source: Literal["rest", "graph"] = "rest",
         clock: Clock | None = None,
-        new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
-        jitter: Callable[[], float] = random.random,
         workers: int = 16,
         operation_timeout: float = 3600.0,
+        proxies: Mapping[str, str] | None = None,
+        connection_verify: bool | str | None = None,
+        connection_timeout: float | None = None,
+        read_timeout: float | None = None,
+        retry_total: int = 4,
+        retry_backoff_factor: float = 0.8,
+        retry_backoff_max: float = 30.0,
+        logging_enable: bool = False,
+        user_agent: str | None = None,
+        per_call_policies: Sequence[Any] = (),
+        per_retry_policies: Sequence[Any] = (),
     ) -> None:
         self._scopes = parse_scopes(scope)
         self._guards = maybe("guards", guards, Guards) or Guards()
@@ -112,17 +159,31 @@ class RemediationClient:
             self._checks = checks_with(BUILT_IN_CHECKS, checks)
         self._hooks = callables("hooks", hooks)
         self._source: Literal["rest", "graph"] = one_of("source", source, ("rest", "graph"))
-        self._new_id = new_id
-        self._jitter = jitter
         self._workers = whole("workers", workers)
         self._operation_timeout = positive("operation_timeout", operation_timeout)
+        request_options = {
+            "proxies": proxies,
+            "connection_verify": connection_verify,
+            "connection_timeout": connection_timeout,
+            "read_timeout": read_timeout,
+        }
         self._session = ArmSession.open(
             credential,
             resolve_endpoint(endpoint, cloud),
             clock=clock or SystemClock(),
             transport=transport,
-            new_id=new_id,
-            random=jitter,
+            new_id=self._randomness.new_id,
+            random=self._randomness.jitter,
+            options=PipelineOptions(
+                logging_enable=logging_enable,
+                user_agent=user_agent,
+                per_call_policies=tuple(per_call_policies),
+                per_retry_policies=tuple(per_retry_policies),
+                request_options={name: option for name, option in request_options.items() if option is not None},
+                retry=RetryOptions(
+                    total=retry_total, backoff_factor=retry_backoff_factor, backoff_max=retry_backoff_max
+                ),
+            ),
         )
 
     def __enter__(self) -> RemediationClient:
@@ -159,9 +220,15 @@ class RemediationClient:
         """What the Azure activity log says happened."""
         from defender_remediate.activity import ActivityLog
 
-        return ActivityLog(self._session, self._discovery.subscriptions)
+        return ActivityLog(self._session, self._wiring.discovery.subscriptions)
 
-    def get_secure_score(self) -> SecureScore:
+    def get_secure_score(
+        self,
+        *,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        client_request_id: str | None = None,
+    ) -> SecureScore:
         """The secure score of whole subscriptions; of several the weighted average, as the portal shows it.
 
         Makes one request per subscription.
@@ -169,23 +236,32 @@ class RemediationClient:
         Raises:
             ProviderNotRegisteredError: Defender for Cloud is not enabled on a subscription.
         """
-        return self._discovery.get_secure_score()
+        return self._wired(timeout, headers, client_request_id).discovery.get_secure_score()
 
-    def list_controls(self) -> Iterator[SecurityControl]:
+    def list_controls(
+        self,
+        *,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        client_request_id: str | None = None,
+    ) -> ItemPaged[SecurityControl]:
         """The security controls of the whole subscriptions in scope, added up, highest potential increase first.
 
         Makes one request per subscription and page.
         """
-        return self._discovery.list_controls()
+        return Listing(self._wired(timeout, headers, client_request_id).discovery.list_controls)
 
     def list_recommendations(
         self,
         *,
-        status: str | None = "Unhealthy",
-        severity: str | None = None,
+        status: AssessmentStatus | str | None = "Unhealthy",
+        severity: Severity | str | None = None,
         control: str | SecurityControl | None = None,
         fixable: bool | None = None,
-    ) -> Iterator[Recommendation]:
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        client_request_id: str | None = None,
+    ) -> ItemPaged[Recommendation]:
         """The recommendations, ranked by what they add to the secure score; ``priority`` says why each stands there.
 
         Reads all assessments of the scope before it gives the first, because the ranking needs them; it keeps counts,
@@ -193,7 +269,7 @@ class RemediationClient:
 
         Args:
             status: Only those with a resource in this state; None for all.
-            severity: ``Critical``, ``High``, ``Medium`` or ``Low``.
+            severity: A ``Severity``: ``Critical``, ``High``, ``Medium`` or ``Low``.
             control: A control, its name or its display name.
             fixable: True for those that the catalog can fix, False for the others.
 
@@ -201,52 +277,85 @@ class RemediationClient:
             InvalidInputError: A status or severity that Azure does not have, or a control that no subscription has.
         """
         name = control.name if isinstance(control, SecurityControl) else control
-        return self._discovery.list_recommendations(status=status, severity=severity, control=name, fixable=fixable)
+        discovery = self._wired(timeout, headers, client_request_id).discovery
+        return Listing(
+            lambda: discovery.list_recommendations(status=status, severity=severity, control=name, fixable=fixable)
+        )
 
-    def get_recommendation(self, key: str) -> Recommendation:
+    def get_recommendation(
+        self,
+        key: str | Recommendation | Assessment,
+        *,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        client_request_id: str | None = None,
+    ) -> Recommendation:
         """One recommendation by its assessment key; as many requests as the list, because its rank depends on all.
 
         Raises:
             UnknownRecommendationError: Azure has no such assessment type.
         """
-        return self._discovery.get_recommendation(key)
+        return self._wired(timeout, headers, client_request_id).discovery.get_recommendation(key)
 
-    def list_assessments(self, key: str | None = None, *, status: str | None = None) -> Iterator[Assessment]:
+    def list_assessments(
+        self,
+        key: str | Recommendation | Assessment | None = None,
+        *,
+        status: AssessmentStatus | str | None = None,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        client_request_id: str | None = None,
+    ) -> ItemPaged[Assessment]:
         """What was found on each resource, as a stream: no more is held than a page of each of four subscriptions.
 
         Args:
-            key: One recommendation's assessment key; None for all.
+            key: One recommendation: itself, one of its assessments, its key, an assessment id or the display name that the
+                catalog has for it; None for all.
             status: ``Unhealthy``, ``Healthy`` or ``NotApplicable``; exempt resources are NotApplicable.
         """
-        return self._discovery.list_assessments(key, status=status)
+        discovery = self._wired(timeout, headers, client_request_id).discovery
+        return Listing(lambda: discovery.list_assessments(key, status=status))
 
-    def list_parameter_choices(self, parameter: FixParameter, *, location: str | None = None) -> Iterator[str]:
+    def list_parameter_choices(
+        self,
+        parameter: FixParameter,
+        *,
+        location: str | None = None,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        client_request_id: str | None = None,
+    ) -> ItemPaged[str]:
         """The ids of what a parameter could be given, such as the workspaces in ``location``; one listing each.
 
         Raises:
             ParameterError: It does not take the id of a resource of one type.
         """
-        return self._discovery.list_parameter_choices(parameter, location=location)
+        discovery = self._wired(timeout, headers, client_request_id).discovery
+        return Listing(lambda: discovery.list_parameter_choices(parameter, location=location))
 
     def plan(
         self,
-        recommendations: Recommendation | str | Iterable[Recommendation | str] | None = None,
+        recommendations: Choice | Iterable[Choice] | None = None,
         *,
         resources: Iterable[str] | None = None,
         parameters: Mapping[str, object] | None = None,
         waive: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        client_request_id: str | None = None,
     ) -> RemediationPlan:
-        """What would be sent, and what is left out and why. Reads only: planning is the dry run.
+        """What would be sent, and what is skipped and why. Reads only: planning is the dry run.
 
-        Reads the assessments, and every resource that would change. A template is previewed by Azure's what-if. What
-        stands in the way of a step is looked for as well: roles, locks, policies, hazards; see ``plan.check_results``. The
+        Reads the assessments, and every resource that would change. A template is previewed by Azure's what-if. Preflight
+        checks look for what would block a step: roles, locks, policies, network access; see ``plan.check_results``. The
         steps come in the order of the recommendations: as they were named, else as they are ranked.
 
         Args:
-            recommendations: Recommendations or their keys; None for everything the catalog can fix.
+            recommendations: Recommendations, assessments, security controls, fixes, keys or display names, one or several;
+                None for everything the catalog can fix.
             resources: Only these resource ids; each of them is in the plan, as a step or as a skip.
             parameters: Values by parameter name: one for all resources, or one for each as ``{resource id: value}``.
-            waive: Checks to go past: names of checks, each with a reason that the plan and the journal keep.
+            waive: Checks to waive: their names, each with a reason that the plan and the journal keep.
 
         Raises:
             ParameterError: A parameter is missing, unknown or wrong; nothing was sent. When no recommendations are
@@ -255,7 +364,10 @@ class RemediationClient:
             RequestError, ConnectionFailedError: The assessments could not be read. A single resource that cannot be
                 read is skipped.
         """
-        return self._cycle.plan(recommendations, resources, parameters, waive)
+        call = self._wired(timeout, headers, client_request_id)
+        plan = call.workflow.plan(recommendations, resources, parameters, waive)
+        call.session.deadline.check()
+        return plan
 
     def apply(
         self,
@@ -264,129 +376,170 @@ class RemediationClient:
         approve: str,
         waves: Waves | None = None,
         waive: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        client_request_id: str | None = None,
     ) -> RemediationReport:
         """Send what the plan says, and nothing else. Never raises for a single step: see the report.
 
-        Each target is read again first and skipped when it moved since it was planned; what was written is read back
-        before it counts as applied. Every intent is in the journal before its request leaves.
+        Each target is read again first and skipped when it drifted since it was planned; what was written is read back
+        before it counts as applied. Every intent is in the journal before its request is sent.
 
         Args:
             plan: What ``plan`` gave, or ``RemediationPlan.from_json`` read back.
             approve: ``plan.digest``, as you have seen it.
-            waves: Go about it in waves and stop when it goes wrong; all at once by default.
-            waive: Guards that this run may go beyond: their names, each with a reason that the journal keeps.
+            waves: Roll out in waves and stop when too many steps fail; all at once by default.
+            waive: Guards to waive for this run: their names, each with a reason that the journal keeps.
 
         Raises:
             PlanNotApprovedError: ``approve`` is not this plan's digest; nothing was sent.
             PlanError: The plan was made for another endpoint, scope or tenant, or has a step twice.
             GuardError: The plan goes beyond a guard; nothing was sent.
-            JournalError: The run could not be written down; nothing was sent.
+            JournalError: The journal cannot be written; nothing was sent.
         """
-        return self._cycle.apply(plan, approve, waves=waves, waive=waive or {})
+        return self._wired(None, headers, client_request_id).workflow.apply(
+            plan, approve, waves=waves, waive=waive or {}
+        )
 
     def resume(
-        self, run_id: str, *, waves: Waves | None = None, waive: Mapping[str, str] | None = None
+        self,
+        run: str | RemediationReport,
+        *,
+        waves: Waves | None = None,
+        waive: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        client_request_id: str | None = None,
     ) -> RemediationReport:
-        """Go on with a run that was interrupted, on this machine or another, or that was stopped between waves.
+        """Resume a run that was interrupted, on this machine or another, or that was stopped between waves.
 
-        What the journal says has ended is not done again. A write whose end is unknown is settled by reading its
-        target, or by asking for the operation that Azure had begun. A run that is over is only reported. The guards
-        are looked at again for what is left; what was waived stays waived, and the plan may be of any age.
+        Steps that the journal shows as ended are not repeated. A write whose outcome is unknown is settled by reading its
+        target, or by polling the operation that Azure had begun. A run that has ended is only reported. The guards are
+        checked again for the remaining steps; what was waived stays waived, and the plan may be of any age.
 
         Args:
-            run_id: ``report.run_id``; after a crash, the newest of ``journal.list_runs()``.
-            waves: As for ``apply``, for what is left; without them all of that goes at once, however the run began.
-            waive: As for ``apply``, for what is left.
+            run: The report of the run or its ``run_id``; after a crash, the newest of ``journal.list_runs()``.
+            waves: As for ``apply``, for the remaining steps; without them all of those are sent at once.
+            waive: As for ``apply``, for the remaining steps.
 
         Raises:
             UnknownRunError: The journal has no such run.
-            JournalLockedError: Another process is at it.
+            JournalLockedError: Another process works on the run.
             JournalTamperedError: The journal was edited.
             PlanError: The run was for another endpoint, scope or tenant.
-            GuardError: What is left goes beyond a guard; nothing was sent.
+            GuardError: The remaining steps go beyond a guard; nothing was sent.
         """
-        return self._cycle.resume(run_id, waves=waves, waive=waive or {})
+        return self._wired(None, headers, client_request_id).workflow.resume(
+            _run_id(run), waves=waves, waive=waive or {}
+        )
 
     def plan_rollback(
         self,
-        run_id: str,
+        run: str | RemediationReport,
         *,
         steps: Iterable[str] | None = None,
         remove: Iterable[str] = (),
         waive: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        client_request_id: str | None = None,
     ) -> RemediationPlan:
-        """Plan the way back of a run, newest step first. Reads only; apply it like any plan.
+        """Plan the rollback of a run, newest step first. Reads only; apply it like any plan.
 
-        Every member is compared three ways: as it was, as the run left it, as it is now. What somebody changed since
-        stays as it is, and is named; so does a resource that was deleted and made anew, where Azure tells its age. What
-        the run created stays as well; ``plan.removable`` names it.
+        Every member is compared three ways: as it was, as the run left it, as it is now. What someone changed since is
+        preserved and named; so is a resource that was deleted and recreated, where Azure tells its age. Resources that the
+        run created are kept as well; ``plan.removable`` names them.
 
         Args:
-            run_id: ``report.run_id``.
+            run: The report of the run, or its ``run_id``.
             steps: Only these step ids.
             remove: Ids of resources that the run created, to be deleted with all that is below them, while they are
                 as the run left them. Applying such a plan needs ``waive={"removal": "why"}``.
-            waive: Checks to go past, as for ``plan``.
+            waive: Checks to waive, as for ``plan``.
 
         Raises:
             UnknownRunError: The journal has no such run.
-            JournalLockedError: The run is under way.
+            JournalLockedError: The run has not ended yet.
             InvalidInputError: The run has no such step, or did not create what is to be removed.
         """
-        return self._cycle.plan_rollback(run_id, steps, remove, waive)
+        call = self._wired(timeout, headers, client_request_id)
+        plan = call.workflow.plan_rollback(_run_id(run), steps, remove, waive)
+        call.session.deadline.check()
+        return plan
 
     def rollback(
-        self, run_id: str, *, steps: Iterable[str] | None = None, waive: Mapping[str, str] | None = None
+        self,
+        run: str | RemediationReport,
+        *,
+        steps: Iterable[str] | None = None,
+        waive: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        client_request_id: str | None = None,
     ) -> RemediationReport:
         """Undo a run: ``plan_rollback`` and ``apply`` in one. Calling it is the approval; the plan is in the report.
 
-        Takes and raises what those two do. The guards hold for the way back as well: GuardError says which.
+        Takes and raises what those two do. The guards apply to the rollback as well: GuardError names the guard.
         """
-        return self._cycle.rollback(run_id, steps, waive)
+        return self._wired(None, headers, client_request_id).workflow.rollback(_run_id(run), steps, waive)
 
-    def verify(self, report: RemediationReport, *, timeout: float = 0.0) -> RemediationReport:
-        """Look again: each result says how far it is ``verified``, Defender's own ``health``, and why it is not healthy.
+    def verify(
+        self,
+        report: RemediationReport,
+        *,
+        timeout: float = 0.0,
+        headers: Mapping[str, str] | None = None,
+        client_request_id: str | None = None,
+    ) -> RemediationReport:
+        """Check again: each result says how far it is ``verified``, its ``health`` in Defender, and why it is not healthy.
 
-        Defender looks at a resource again after 30 minutes to 24 hours, so PENDING is what to expect at first;
-        ``diagnosis`` says when to look again. Nothing raises for one resource: what cannot be read is a diagnosis, too.
+        Defender assesses a resource again after 30 minutes to 24 hours, so PENDING is expected at first; ``diagnosis``
+        says when to check again. Nothing raises for one resource: what cannot be read is a diagnosis, too.
 
         Makes one request per target and one per recommendation and resource, or one listing when these are many; those
-        that are pending are asked about some thirty times in two days at most, whatever the timeout.
+        that are pending are polled about thirty times in two days at most, whatever the timeout.
 
         Args:
             report: What ``apply`` gave, or ``RemediationReport.from_json`` read back.
-            timeout: Seconds to wait for Defender; 0 looks once.
+            timeout: Seconds to wait for Defender; 0 checks once.
         """
-        return self._cycle.verify(report, timeout)
+        return self._wired(None, headers, client_request_id).workflow.verify(report, timeout)
 
     def fix(
         self,
-        recommendation: Recommendation | str,
+        recommendation: Choice,
         *,
         resources: Iterable[str],
         parameters: Mapping[str, object] | None = None,
         timeout: float = 0.0,
         waive: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        client_request_id: str | None = None,
     ) -> RemediationReport:
         """The Fix button: plan, apply and verify one recommendation on the resources named.
 
         Calling it is the approval; the plan is in the report. Everything that ``plan`` and ``apply`` raise applies.
 
         Args:
-            recommendation: A recommendation or its key.
+            recommendation: A recommendation, its key or its display name.
             resources: The ids of the resources to fix. There is no "all".
             parameters: Values by parameter name.
-            timeout: Seconds to wait for Defender's own word; 0 looks once.
-            waive: Checks and guards to go past: their names, each with a reason.
+            timeout: Seconds to wait for Defender; 0 checks once.
+            waive: Checks and guards to waive: their names, each with a reason.
         """
-        return self._cycle.fix(recommendation, resources, parameters, timeout, waive)
+        return self._wired(None, headers, client_request_id).workflow.fix(
+            recommendation, resources, parameters, timeout, waive
+        )
+
+    def _wired(
+        self, timeout: float | None, headers: Mapping[str, str] | None, client_request_id: str | None
+    ) -> _Wiring:
+        """The layers for one call: the client's own, or others over a session with the options of the call."""
+        if timeout is None and headers is None and client_request_id is None:
+            return self._wiring
+        session = self._session.with_options(timeout=timeout, headers=headers, client_request_id=client_request_id)
+        return _Wiring(session, self._make_discovery, self._make_workflow)
 
     @cached_property
-    def _discovery(self) -> Discovery:
-        from defender_remediate.discovery import Discovery
-        from defender_remediate.threads import interleave
-
-        return Discovery(self._session, self._scopes, self.catalog, self._providers, self._source, interleave)
+    def _wiring(self) -> _Wiring:
+        return _Wiring(self._session, self._make_discovery, self._make_workflow)
 
     @cached_property
     def _providers(self) -> Providers:
@@ -394,8 +547,13 @@ class RemediationClient:
 
         return Providers(self._session)
 
-    @cached_property
-    def _cycle(self) -> Workflow:
+    def _make_discovery(self, session: ArmSession) -> Discovery:
+        from defender_remediate.discovery import Discovery
+        from defender_remediate.threads import interleave
+
+        return Discovery(session, self._scopes, self.catalog, self._providers, self._source, interleave)
+
+    def _make_workflow(self, session: ArmSession, discovery: Discovery) -> Workflow:
         from defender_remediate.executors import PatchExecutor, TemplateExecutor
         from defender_remediate.preflight import BUILT_IN_CHECKS
         from defender_remediate.workflow import Workflow
@@ -403,18 +561,50 @@ class RemediationClient:
         write = PatchExecutor()
         bundled: dict[str, FixExecutor] = {"patch": write, "put": write, "template": TemplateExecutor()}
         return Workflow(
-            session=self._session,
+            session=session,
             scopes=self._scopes,
-            discovery=self._discovery,
+            discovery=discovery,
             providers=self._providers,
             catalog=self.catalog,
             executors={**bundled, **self._executors},
             guards=self._guards,
             checks=BUILT_IN_CHECKS if self._checks is None else self._checks,
             hooks=self._hooks,
-            new_id=self._new_id,
-            jitter=self._jitter,
+            new_id=self._randomness.new_id,
+            jitter=self._randomness.jitter,
             timeout=self._operation_timeout,
             workers=self._workers,
             journal=self.journal,
         )
+
+
+class _Wiring:
+    """The layers behind a client's methods over one session, each made when it is first used."""
+
+    def __init__(
+        self,
+        session: ArmSession,
+        make_discovery: Callable[[ArmSession], Discovery],
+        make_workflow: Callable[[ArmSession, Discovery], Workflow],
+    ) -> None:
+        self.session = session
+        self._make_discovery = make_discovery
+        self._make_workflow = make_workflow
+
+    @cached_property
+    def discovery(self) -> Discovery:
+        """Reads Defender for Cloud."""
+        return self._make_discovery(self.session)
+
+    @cached_property
+    def workflow(self) -> Workflow:
+        """Plans, applies, verifies and undoes."""
+        return self._make_workflow(self.session, self.discovery)
+
+
+def _run_id(run: str | RemediationReport) -> str:
+    if isinstance(run, RemediationReport):
+        return run.run_id
+    if isinstance(run, str):
+        return run
+    raise InvalidInputError(f"expected a report or a run id, got {quoted(run)}", hint="pass report or report.run_id")

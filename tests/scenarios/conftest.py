@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from defender_remediate import RemediationClient
-from defender_remediate.testing import ArmSimulator
+from defender_remediate.testing import ArmSimulator, seeded_client
 
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
 
@@ -26,7 +26,7 @@ def connect(sim: ArmSimulator) -> Iterator[Callable[..., RemediationClient]]:
 
     def make(scope: Any = None, **options: Any) -> RemediationClient:
         options = {"transport": sim, "clock": sim.clock, "jitter": lambda: 0.5, **options}
-        client = RemediationClient(options.pop("credential", sim.credential), scope or sim.scopes, **options)
+        client = seeded_client(options.pop("credential", sim.credential), scope or sim.scopes, **options)
         made.append(client)
         return client
 

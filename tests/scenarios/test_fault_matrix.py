@@ -22,7 +22,7 @@ import pytest
 
 from defender_remediate import Guards, MemoryJournal, Outcome, RemediationClient, RemediationPlan, RemediationReport
 from defender_remediate.journal import replay
-from defender_remediate.testing import ArmSimulator
+from defender_remediate.testing import ArmSimulator, seeded_client
 
 SEED = 4
 STRIDE = int(os.environ.get("DEFENDER_REMEDIATE_STRIDE", "4"))
@@ -219,7 +219,7 @@ def plan() -> RemediationPlan:
 
 def connect(sim: ArmSimulator, wire: Any, journal: Any) -> RemediationClient:
     how: dict[str, Any] = {"guards": Guards(max_changes=50), "workers": 1, "jitter": lambda: 0.5}
-    return RemediationClient(sim.credential, sim.scopes, transport=wire, clock=sim.clock, journal=journal, **how)
+    return seeded_client(sim.credential, sim.scopes, transport=wire, clock=sim.clock, journal=journal, **how)
 
 
 def state(sim: ArmSimulator) -> dict[str, Any]:

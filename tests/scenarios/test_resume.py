@@ -20,7 +20,7 @@ from defender_remediate import (
 )
 from defender_remediate.errors import PlanError, UnknownRunError
 from defender_remediate.journal import Record, RunLog
-from defender_remediate.testing import ArmSimulator
+from defender_remediate.testing import ArmSimulator, seeded_client
 
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
 FTP_BASIC_AUTH = "56d42cec-3359-c1a2-f3f2-fea2232edc64"
@@ -134,7 +134,7 @@ def arrange(kind: str) -> tuple[ArmSimulator, dict[str, object]]:
 
 def connect(sim: ArmSimulator, journal: Any, fuse: Fuse | None = None) -> RemediationClient:
     transport: Any = sim if fuse is None else KillingTransport(sim, fuse)
-    return RemediationClient(
+    return seeded_client(
         sim.credential, sim.scopes, transport=transport, clock=sim.clock, journal=journal, workers=1, jitter=lambda: 0.5
     )
 

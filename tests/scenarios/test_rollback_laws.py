@@ -16,7 +16,7 @@ import attrs
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from defender_remediate import Catalog, FixAction, FixKind, MemoryJournal, Outcome, RemediationClient, SkipReason
+from defender_remediate import Catalog, FixAction, FixKind, MemoryJournal, Outcome, SkipReason
 from defender_remediate.fixes.candidates import Candidate, combine
 from defender_remediate.fixes.diff import changes, settled
 from defender_remediate.fixes.paths import split
@@ -24,7 +24,7 @@ from defender_remediate.fixes.placeholders import fill
 from defender_remediate.fixes.restore import restoration
 from defender_remediate.json_values import ABSENT, canonical, thaw
 from defender_remediate.models.plan import PropertyChange, RemediationStep
-from defender_remediate.testing import ArmSimulator
+from defender_remediate.testing import ArmSimulator, seeded_client
 from defender_remediate.testing.simulator.arm.writes import merge_patch, without_read_only
 from defender_remediate.testing.simulator.state.types import shipped_types
 
@@ -346,7 +346,7 @@ def tried(
     sim, target = seeded(fix, body)
     before = shown(sim, target)
     how: dict[str, Any] = {"transport": sim, "clock": sim.clock, "journal": MemoryJournal(), "jitter": lambda: 0.5}
-    with RemediationClient(sim.credential, sim.scopes, catalog=Catalog([plain(fix)]), **how) as client:
+    with seeded_client(sim.credential, sim.scopes, catalog=Catalog([plain(fix)]), **how) as client:
         given = {each.name: values_for(fix)[each.name] for each in fix.parameters}
         plan = client.plan([fix.key], resources=[resource_id(fix)], parameters=given)
         assume(plan.steps)

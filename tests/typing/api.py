@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 from azure.core import AzureClouds
 from azure.core.credentials import AccessToken
+from azure.core.paging import ItemPaged
 from typing_extensions import assert_type
 
 from defender_remediate import (
@@ -90,22 +90,22 @@ def connects() -> RemediationClient:
 
 def reads(client: RemediationClient) -> None:
     assert_type(client.get_secure_score(), SecureScore)
-    assert_type(client.list_controls(), Iterator[SecurityControl])
+    assert_type(client.list_controls(), ItemPaged[SecurityControl])
     recommendations = client.list_recommendations(status="Unhealthy", severity="High", control=None, fixable=True)
-    assert_type(recommendations, Iterator[Recommendation])
+    assert_type(recommendations, ItemPaged[Recommendation])
     recommendation = client.get_recommendation("key")
     assert_type(recommendation.severity, Severity | None)
     assert_type(recommendation.fix, FixAction | None)
     assert_type(recommendation.priority, Priority)
     assert_type(recommendation.potential_increase, float)
-    assert_type(client.list_assessments("key", status="Unhealthy"), Iterator[Assessment])
+    assert_type(client.list_assessments("key", status="Unhealthy"), ItemPaged[Assessment])
     assert_type(client.catalog, Catalog)
     assert_type(client.catalog.all_for("key", "policy"), tuple[FixAction, ...])
     assert_type(client.catalog.without("key"), Catalog)
     assert_type(client.catalog.guidance("key"), Guidance | None)
     assert_type(client.catalog.role_definition([*client.catalog, "key"], name="x", scopes="/a")["actions"], Any)
     for parameter in client.catalog.all_for("key")[0].parameters:
-        assert_type(client.list_parameter_choices(parameter, location="westeurope"), Iterator[str])
+        assert_type(client.list_parameter_choices(parameter, location="westeurope"), ItemPaged[str])
     assert_type(recommendation.guidance, Guidance | None)
     for problem in client.catalog.check(fixes=["my.toml"]):
         assert_type(problem, CatalogProblem)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import platform
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -36,7 +37,8 @@ from defender_remediate.arm.rate_limiter import RateLimiter, bucket_of, duration
 from defender_remediate.arm.reads import RetryOptions
 from defender_remediate.arm.urls import redact_url, resolve_link
 from defender_remediate.casing import fold
-from defender_remediate.errors import DefenderRemediateError, MalformedResponseError
+from defender_remediate.display import quoted
+from defender_remediate.errors import DefenderRemediateError, InvalidInputError, MalformedResponseError
 
 if TYPE_CHECKING:
     from azure.core.credentials import SupportsTokenInfo
@@ -47,6 +49,11 @@ _LOGGER = logging.getLogger("defender_remediate.arm")
 USER_AGENT = f"defender-remediate/{__version__} Python/{platform.python_version()}"
 # What a transport lets through when an answer is broken in a way that it does not expect.
 _WIRE_ERRORS = (ValueError, OverflowError, RecursionError, OSError, EOFError)
+_OWN_HEADERS = frozenset(
+    {"accept", "authorization", "content-length", "content-type", "host", "if-match", "if-none-match", "user-agent"}
+    | {"x-ms-client-request-id", "x-ms-correlation-request-id"}
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]|[^\x00-\xff]")
 _WIRE_MODULES = frozenset({"http", "urllib3", "requests", "zlib"})
 
 
@@ -84,6 +91,22 @@ class Connection:
     random: Callable[[], float] = attrs.field(repr=False)
     options: PipelineOptions = attrs.field(factory=PipelineOptions)
     versions: dict[tuple[str, ...], str] = attrs.field(factory=dict, repr=False)
+
+
+def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """The headers that a caller gives for one call.
+
+    Raises:
+        InvalidInputError: They are not strings by name, hold a control character, or this library sets them itself.
+    """
+    if not isinstance(headers, Mapping):
+        raise InvalidInputError(f"headers must be a mapping, got {quoted(headers)}")
+    for name, value in headers.items():
+        if not isinstance(name, str) or not isinstance(value, str) or _CONTROL.search(name + value):
+            raise InvalidInputError(f"headers must be printable strings by name; {quoted(name)} is not")
+        if fold(name) in _OWN_HEADERS:
+            raise InvalidInputError(f"the header {name!r} is set by this library", hint="leave it out")
+    return dict(headers)
 
 
 def build_pipeline(

@@ -20,7 +20,7 @@ from defender_remediate.arm.cloud import Endpoint
 from defender_remediate.arm.credential import SharedCredential
 from defender_remediate.arm.deadline import Deadline
 from defender_remediate.arm.errors import VERSION_REFUSALS, body_of, error_from_response, translate
-from defender_remediate.arm.pipeline import Connection, PipelineOptions, build_pipeline
+from defender_remediate.arm.pipeline import Connection, PipelineOptions, build_pipeline, check_headers
 from defender_remediate.arm.rate_limiter import RateLimiter, write_permit
 from defender_remediate.arm.reads import retry_read
 from defender_remediate.arm.transport import PooledTransport
@@ -29,6 +29,7 @@ from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidInputError, MalformedResponseError, RequestError
 from defender_remediate.json_values import thaw
 from defender_remediate.models.plan import PlannedRequest
+from defender_remediate.validation import positive
 
 if TYPE_CHECKING:
     from azure.core.pipeline import Pipeline
@@ -179,13 +180,20 @@ class ArmSession:
 
         Args:
             timeout: Seconds that all requests of the call, and the waits between them, may take together.
-            headers: Sent with every request. Those that this library sets itself win.
+            headers: Sent with every request.
             client_request_id: Sent as ``x-ms-client-request-id`` of every request.
+
+        Raises:
+            InvalidInputError: One of them is of the wrong type, or a header is one that this library sets itself.
         """
+        if timeout is not None:
+            positive("timeout", timeout)
+        if client_request_id is not None:
+            check_headers({"client_request_id": client_request_id})
         return ArmSession(
             self._connection,
             self.correlation_id,
-            headers=headers or _NO_HEADERS,
+            headers=check_headers(headers) if headers is not None else _NO_HEADERS,
             client_request_id=client_request_id,
             deadline=Deadline(self.clock, timeout),
         )

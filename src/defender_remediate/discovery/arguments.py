@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from defender_remediate.casing import fold
+from defender_remediate.display import quoted
 from defender_remediate.enums import OpenEnum
 from defender_remediate.errors import InvalidInputError, UnknownRecommendationError
 from defender_remediate.models.ids import is_guid
+from defender_remediate.models.recommendation import Assessment, Recommendation
+
+if TYPE_CHECKING:
+    from defender_remediate.catalog import Catalog
 
 _Word = TypeVar("_Word", bound=OpenEnum)
+_ASSESSMENTS = "/providers/microsoft.security/assessments/"
+RecommendationChoice = str | Recommendation | Assessment
+"""One recommendation: itself, one of its assessments, its key, an assessment id, or its display name in the catalog."""
 
 
 def checked_word(words: type[_Word], value: str | None, name: str) -> _Word | None:
-    """A member of an enumeration from the caller's text; None stays None.
+    """A member of an enumeration from the caller's string; None stays None.
 
     Raises:
-        InvalidInputError: It is none of the words; the message lists them.
+        InvalidInputError: It is not a member; the message lists them.
     """
     if value is None:
         return None
     word = words(value) if isinstance(value, str) else None
     if word is None or not word.is_known:
         known = ", ".join(member.value for member in words)
-        raise InvalidInputError(f"{name}={value!r} is not known", hint=f"use one of {known}")
+        raise InvalidInputError(f"{name}={quoted(value)} is not known", hint=f"use one of {known}")
     return word
 
 
 def checked_text(text: str, name: str) -> str:
-    """A text that is not blank.
+    """A string that is not blank.
 
     Raises:
-        InvalidInputError: It is blank, or no text.
+        InvalidInputError: It is blank, or not a string.
     """
     if not isinstance(text, str) or not text.strip():
-        raise InvalidInputError(f"{name}={text!r} is no text, or an empty one")
+        raise InvalidInputError(f"{name} must be a string that is not empty, got {quoted(text)}")
     return text
 
 
@@ -41,21 +50,39 @@ def checked_choice(choice: Any, name: str) -> bool | None:
     """True, False, or None for both.
 
     Raises:
-        InvalidInputError: It is none of them.
+        InvalidInputError: It is something else.
     """
     if choice is not None and not isinstance(choice, bool):
-        raise InvalidInputError(f"{name}={choice!r} is neither True, False nor None")
+        raise InvalidInputError(f"{name} must be True, False or None, got {quoted(choice)}")
     return choice
 
 
-def checked_key(key: str) -> str:
-    """An assessment key.
+def assessment_key(given: RecommendationChoice, catalog: Catalog) -> str:
+    """The key of the recommendation that a caller means.
 
     Raises:
-        UnknownRecommendationError: It is no GUID, so Azure cannot have it.
+        UnknownRecommendationError: It is a string that is not a key, an assessment id or a display name in the catalog.
+        InvalidInputError: It is something else.
     """
-    if not is_guid(key):
-        raise UnknownRecommendationError(
-            f"{key!r} is not an assessment key", hint="an assessment key is a GUID; see list_recommendations()"
+    if isinstance(given, (Recommendation, Assessment)):
+        return given.key
+    if not isinstance(given, str):
+        raise InvalidInputError(
+            f"expected a recommendation or its key, got {quoted(given)}", hint="pass a Recommendation or its key"
         )
-    return key
+    if is_guid(given):
+        return given
+    before, found, key = fold(given).rpartition(_ASSESSMENTS)
+    if found and before and is_guid(key):
+        return given[-len(key) :]
+    named = {fold(fix.key): fix.key for fix in catalog if fold(fix.title) == fold(given.strip())}
+    if len(named) == 1:
+        return next(iter(named.values()))
+    if named:
+        raise UnknownRecommendationError(
+            f"{len(named)} recommendations are named {quoted(given)}",
+            hint=f"pass one of the keys {', '.join(sorted(named.values()))}",
+        )
+    raise UnknownRecommendationError(
+        f"{quoted(given)} is not an assessment key", hint="an assessment key is a GUID; see list_recommendations()"
+    )

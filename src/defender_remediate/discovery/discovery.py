@@ -11,13 +11,20 @@ from defender_remediate.arm.providers import Providers
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.casing import fold
 from defender_remediate.discovery import metadata
-from defender_remediate.discovery.arguments import checked_choice, checked_key, checked_text, checked_word
+from defender_remediate.discovery.arguments import (
+    RecommendationChoice,
+    assessment_key,
+    checked_choice,
+    checked_text,
+    checked_word,
+)
 from defender_remediate.discovery.candidates import candidates, wanted_type
 from defender_remediate.discovery.ranking import Tally, rank
 from defender_remediate.discovery.recommendations import AssessmentCounts, count, recommendations
 from defender_remediate.discovery.scopes import Scopes
 from defender_remediate.discovery.scoring import by_potential, merge_controls, official, overall, with_keys
 from defender_remediate.discovery.sources import ASSESSMENTS, SCORES, GraphSource, Interleave, RestSource, Source
+from defender_remediate.display import quoted
 from defender_remediate.errors import (
     InvalidInputError,
     MalformedResponseError,
@@ -91,7 +98,9 @@ class Discovery:
         """
         return self._scopes.cover(resource_id)
 
-    def list_assessments(self, key: str | None = None, *, status: str | None = None) -> Iterator[Assessment]:
+    def list_assessments(
+        self, key: RecommendationChoice | None = None, *, status: str | None = None
+    ) -> Iterator[Assessment]:
         """The assessments in scope, one for each recommendation and resource.
 
         Args:
@@ -100,25 +109,25 @@ class Discovery:
                 NotApplicable, with a cause.
 
         Raises:
-            UnknownRecommendationError, InvalidInputError: Before any request, for a key that is no GUID or a status
-                that is not known.
+            UnknownRecommendationError, InvalidInputError: Before any request, for a key that is not a GUID or a
+                status that is not known.
 
         Permissions: ``Microsoft.Security/assessments/read``.
         """
         wanted = checked_word(AssessmentStatus, status, "status")
-        return self._source.assessments(key=None if key is None else checked_key(key), status=wanted)
+        return self._source.assessments(key=None if key is None else assessment_key(key, self._catalog), status=wanted)
 
     def get_assessment(self, resource_id: str, key: str) -> Assessment:
         """One recommendation on one resource, as Defender sees it now. Always read over REST: Resource Graph lags.
 
         Raises:
-            UnknownRecommendationError: The key is no GUID.
+            UnknownRecommendationError: The key is not a GUID.
             NotFoundError: Defender has not assessed this resource, or the caller may not see it.
             MalformedResponseError: The answer is about something else.
 
         Permissions: ``Microsoft.Security/assessments/read``. Makes one request.
         """
-        path = f"{resource_id.strip('/')}/providers/Microsoft.Security/assessments/{checked_key(key)}"
+        path = f"{resource_id.strip('/')}/providers/Microsoft.Security/assessments/{assessment_key(key, self._catalog)}"
         response = self._session.get(path, api_versions=ASSESSMENTS)
         found = Assessment.from_rest(wire.mapping(response.body))
         if fold(found.id) != fold(f"/{path}"):
@@ -150,15 +159,18 @@ class Discovery:
         """
         yield from metadata.list_metadata(self._session, self.subscriptions())
 
-    def get_metadata(self, key: str) -> RecommendationMetadata:
+    def get_metadata(self, key: RecommendationChoice) -> RecommendationMetadata:
         """What Azure says about one assessment type.
 
         Raises:
-            UnknownRecommendationError: There is no such key, or it is no GUID.
+            UnknownRecommendationError: There is no such key, or it is not a GUID.
         """
-        found = metadata.get_metadata(self._session, self.subscriptions(), checked_key(key))
+        wanted = assessment_key(key, self._catalog)
+        found = metadata.get_metadata(self._session, self.subscriptions(), wanted)
         if found is None:
-            raise _unknown(key)
+            raise UnknownRecommendationError(
+                f"Azure has no recommendation with the key {wanted}", hint="list_recommendations() shows those in scope"
+            )
         return found
 
     def list_controls(self) -> Iterator[SecurityControl]:
@@ -219,15 +231,15 @@ class Discovery:
         named = None if control is None else checked_text(control, "control")
         return self._listed(wanted, severity=rated, control=named, fixable=checked_choice(fixable, "fixable"))
 
-    def get_recommendation(self, key: str) -> Recommendation:
+    def get_recommendation(self, key: RecommendationChoice) -> Recommendation:
         """One recommendation, with the same counts and priority as in the listing; it may have no unhealthy resource.
 
         Raises:
-            UnknownRecommendationError: Azure has no such key, or it is no GUID.
+            UnknownRecommendationError: Azure has no such key, or it is not a GUID.
 
         Permissions: those of ``list_recommendations``, and as many requests: its place depends on the others.
         """
-        wanted = fold(checked_key(key))
+        wanted = fold(assessment_key(key, self._catalog))
         for found in self._ranked(None):
             if fold(found.key) == wanted:
                 return found
@@ -288,10 +300,4 @@ def _display_name(controls: tuple[SecurityControl, ...], wanted: str) -> str:
         if folded in (fold(control.display_name), fold(control.name)):
             return control.display_name
     known = ", ".join(sorted(control.display_name for control in controls)) or "none"
-    raise InvalidInputError(f"no subscription in scope has a control {wanted!r}", hint=f"it has these: {known}")
-
-
-def _unknown(key: str) -> UnknownRecommendationError:
-    return UnknownRecommendationError(
-        f"Azure has no recommendation with the key {key}", hint="list_recommendations() shows those in scope"
-    )
+    raise InvalidInputError(f"no subscription in scope has a control {quoted(wanted)}", hint=f"it has these: {known}")

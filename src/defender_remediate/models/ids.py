@@ -217,11 +217,13 @@ class Scope:
 
     @classmethod
     def parse(cls, text: str) -> Scope:
-        """Read the id of a scope.
+        """Read the id of a scope; a GUID is that of a subscription.
 
         Raises:
             InvalidScopeError: The text is not the id of one of the four kinds of scope; nothing was sent.
         """
+        if is_guid(text):
+            text = f"/subscriptions/{text}"
         segments = _segments(text, InvalidScopeError)
         if tuple(fold(s) for s in segments[:3]) == _MANAGEMENT_GROUP and len(segments) == 4:
             return cls(text="/" + "/".join(segments), kind=ScopeKind.MANAGEMENT_GROUP, subscription_id=None)

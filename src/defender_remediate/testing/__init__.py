@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from defender_remediate.testing.contracts.executor import EXECUTOR_CONTRACT
 from defender_remediate.testing.contracts.journal import JOURNAL_CONTRACT, JournalPlace
+from defender_remediate.testing.seeded_client import seeded_client
 from defender_remediate.testing.simulator.arm.service import RecordedRequest
 from defender_remediate.testing.simulator.simulator import ArmSimulator
 from defender_remediate.testing.simulator.state.clock import STARTS_AT, VirtualClock
@@ -26,4 +27,5 @@ __all__ = [
     "STARTS_AT",
     "SimulatedCredential",
     "VirtualClock",
+    "seeded_client",
 ]

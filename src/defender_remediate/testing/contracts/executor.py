@@ -26,6 +26,7 @@ from defender_remediate.arm.clock import Clock
 from defender_remediate.arm.session import ArmResponse
 from defender_remediate.casing import fold
 from defender_remediate.executors import StepContext, Submission
+from defender_remediate.testing.seeded_client import seeded_client
 from defender_remediate.testing.simulator.simulator import ArmSimulator
 
 _FORMS = ("azure-async", "location", "body", "bare")
@@ -70,7 +71,7 @@ class Bench:
 
     def client(self) -> RemediationClient:
         """A client that writes with the executor."""
-        return RemediationClient(
+        return seeded_client(
             self.sim.credential,
             self.sim.scopes,
             transport=self.sim,
