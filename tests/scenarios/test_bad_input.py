@@ -18,7 +18,7 @@ SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
 @pytest.mark.parametrize(
     "scope",
     ["", "/", "subscription", "/subscriptions/x", f"{SUBSCRIPTION}/resourceGroups", f"{SUBSCRIPTION}?x=1", [], [""],
-     "/providers/Microsoft.Management/managementGroups", f"{SUBSCRIPTION}/../{SUBSCRIPTION}", "11111111-1111-4111-8111-111111111111",
+     "/providers/Microsoft.Management/managementGroups", f"{SUBSCRIPTION}/../{SUBSCRIPTION}",
      "/tenants/x", f" {SUBSCRIPTION}", None, [None], 5, f"{SUBSCRIPTION}//resourceGroups/x"],
 )  # fmt: skip
 def test_a_malformed_scope(sim: ArmSimulator, scope: Any) -> None:
