@@ -32,14 +32,14 @@ MOVED_BY_AZURE: Mapping[str, tuple[str, ...]] = {
 
 @cache
 def unsettable_members(resource_type: str, name: str = "") -> tuple[str, ...]:
-    """The paths that are not a change by a person when they change, with ``[*]`` for each element.
+    """The members that no person changed when they change: the read-only ones, and those that Azure changes by itself.
 
     Args:
-        resource_type: The type of the resource.
+        resource_type: The type of the resource. Nothing is known to be read-only of a type without schema facts.
         name: Its name, for the types whose members depend on it, such as ``Microsoft.Web/sites/config``.
 
     Returns:
-        Nothing but the members that Azure is known to change by itself when nothing else is known of the type.
+        Their paths, with ``[*]`` for each element of an array or member of an object.
     """
     facts = facts_of(resource_type, name)
     read_only = () if facts is None else tuple(_read_only(facts.members, ()))

@@ -12,6 +12,7 @@ from defender_remediate.arm.operations import wait_for
 from defender_remediate.arm.session import ArmResponse
 from defender_remediate.errors import InvalidInputError, ParameterError
 from defender_remediate.executors.protocol import PreviewContext, StepContext, Submission
+from defender_remediate.executors.put_body import put_body
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.diff import settled
 from defender_remediate.fixes.merge import difference, merge_patch, patched, without
@@ -26,7 +27,6 @@ ANY_ETAG = "*"
 DEPLOYMENTS = "/providers/Microsoft.Resources/deployments/"
 
 # Azure takes these from the URL.
-_IN_URL = frozenset({"id", "name", "type"})
 
 
 def plan_write(
@@ -94,8 +94,8 @@ def request_to_send(context: StepContext) -> PlannedRequest:
         request = attrs.evolve(request, if_match=etag)
     if not request.is_merge_patch:
         return request
-    body = without(patched(settled(before), request.body), request.leave_out)
-    return attrs.evolve(request, body={name: value for name, value in body.items() if name not in _IN_URL})
+    merged = without(patched(settled(before), request.body), request.leave_out)
+    return attrs.evolve(request, body=put_body(merged))
 
 
 def send_removal(context: StepContext) -> Submission:

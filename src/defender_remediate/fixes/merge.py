@@ -195,7 +195,7 @@ def merge_patch(
 
 
 def without(body: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:
-    """The body without the members at these paths; ``[*]`` stands for every element of an array."""
+    """The body without the members at these paths; ``[*]`` stands for every element of an array or member of an object."""
     result = dict(body)
     for path in paths:
         outer, mark, inner = path.partition("[*]")
@@ -204,10 +204,14 @@ def without(body: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:
             continue
         if not mark:
             result = assign(result, path, ABSENT)
-        elif isinstance(found, (list, tuple)):
+        elif isinstance(found, (list, tuple, Mapping)) and inner:
             inner = inner.removeprefix(".")
-            rest = [without(item, (inner,)) if isinstance(item, Mapping) else item for item in found]
-            result = assign(result, outer, rest)
+            is_object = isinstance(found, Mapping)
+            names = list(found) if is_object else range(len(found))
+            rest = [
+                without(found[name], (inner,)) if isinstance(found[name], Mapping) else found[name] for name in names
+            ]
+            result = assign(result, outer, dict(zip(names, rest, strict=True)) if is_object else rest)
     return result
 
 
