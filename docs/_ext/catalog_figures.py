@@ -96,7 +96,7 @@ _KINDS = {FixKind.PATCH: "by PATCH", FixKind.PUT: "by PUT", FixKind.TEMPLATE: "b
 def by_provider(fixes: Iterable[FixAction]) -> dict[str, list[FixAction]]:
     """The fixes of each resource provider, in alphabetical order of providers, types and titles."""
     found: dict[str, list[FixAction]] = defaultdict(list)
-    for fix in sorted(fixes, key=lambda fix: (fix.resource_type.casefold(), fix.title, fix.variant)):
+    for fix in sorted(fixes, key=lambda fix: (fix.resource_type.casefold(), fix.title, fix.variant or "")):
         found[provider_of(fix.resource_type)].append(fix)
     return dict(found)
 

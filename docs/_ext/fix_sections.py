@@ -29,7 +29,7 @@ _ISSUE = re.compile(r"([\w.-]+/[\w.-]+) issue (\d+)")
 
 def anchor(fix: FixAction) -> str:
     """The name by which other pages link to a fix: as stable as its key, its type and its variant."""
-    return slug("fix", fix.key, fix.resource_type, fix.variant)
+    return slug("fix", fix.key, fix.resource_type, fix.variant or "")
 
 
 def slug(*parts: str) -> str:
@@ -78,14 +78,14 @@ def _fields(fix: FixAction) -> Iterator[tuple[str, str]]:
     yield "Policy definitions", _codes(fix.policy_definition_ids)
     yield "Security control", f"[{text(fix.control)}](#{slug('control', fix.control)})" if fix.control else ""
     yield "Fix in the portal", _QUICK_FIXES[fix.quick_fix]
-    yield "Variant", text(fix.variant)
+    yield "Variant", text(fix.variant or "")
     yield "Applies when", code(str(fix.applies_when)) if fix.applies_when is not None else ""
     for obstacle in fix.not_applicable:
         yield "Not applicable when", f"{code(str(obstacle.when))}: {text(obstacle.reason)}"
     yield "Kind", _KINDS[fix.kind]
     yield "Target", f"{_target(fix)}, api-version {fix.api_version}"
     yield "Compliant when", code(str(fix.compliant_when))
-    yield "Impact", f"{fix.impact}: {text(fix.impact_reason)}"
+    yield "Impact", f"{fix.impact}: {text(fix.impact_reason or '')}"
     yield "Rollback", str(fix.reversibility)
     yield "Evidence", _EVIDENCE[fix.evidence] if fix.evidence else ""
     yield from (("Parameter", _parameter(parameter)) for parameter in fix.parameters)

@@ -67,8 +67,8 @@ def permission_page(catalog: Catalog) -> str:
 def guidance_page(guidance: Iterable[Guidance]) -> str:
     """What has no fix, by resource provider, with the reason and what can be done."""
     groups: dict[str, list[Guidance]] = defaultdict(list)
-    for each in sorted(guidance, key=lambda each: (each.resource_type.casefold(), each.title)):
-        groups[provider_of(each.resource_type) or "Not an Azure resource"].append(each)
+    for each in sorted(guidance, key=lambda each: ((each.resource_type or "").casefold(), each.title)):
+        groups[provider_of(each.resource_type or "") or "Not an Azure resource"].append(each)
     return "\n\n".join(
         f"## {provider}\n\n"
         + table(
@@ -209,7 +209,7 @@ def _warnings(catalog: Catalog, problems: tuple[CatalogProblem, ...]) -> list[st
     fixes = {(fix.key, fix.resource_type, fix.variant): fix for fix in catalog}
     rows = [
         (
-            link(fixes[each.key, each.resource_type, each.variant]),
+            link(fixes[each.key, each.resource_type, each.variant or None]),
             code(each.law),
             str(each.severity),
             text(each.message),
@@ -223,7 +223,7 @@ def _warnings(catalog: Catalog, problems: tuple[CatalogProblem, ...]) -> list[st
 
 
 def _providers(catalog: Catalog, guidance: tuple[Guidance, ...]) -> str:
-    guided = Counter(provider_of(each.resource_type).casefold() for each in guidance)
+    guided = Counter(provider_of(each.resource_type or "").casefold() for each in guidance)
     return table(
         ["Resource provider", "Fixes", *map(str, FixKind), "variants", "guidance"],
         _provider_rows(by_provider(catalog), guided),

@@ -11,7 +11,7 @@ import attrs
 from defender_remediate import wire
 from defender_remediate.arm.paging import Listing
 from defender_remediate.arm.session import ArmSession
-from defender_remediate.casing import fold
+from defender_remediate.casing import fold, fold_or_none
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.activity import ActivityEvent
@@ -119,7 +119,7 @@ class _Search:
     def matches(self, event: ActivityEvent) -> bool:
         """Whether a record is one of those asked for; the log was asked by one clause only."""
         return (
-            (not self.correlation_id or fold(event.correlation_id) == fold(self.correlation_id))
+            (not self.correlation_id or fold_or_none(event.correlation_id) == fold(self.correlation_id))
             and (self.resource is None or self.resource.contains(event.resource_id))
             and (not self.resource_group or fold(_group_of(event)) == fold(self.resource_group))
         )

@@ -18,6 +18,11 @@ def fold(text: str) -> str:
     return "".join(_folded(character) for character in text)
 
 
+def fold_or_none(text: str | None) -> str | None:
+    """The folded text; None for None."""
+    return None if text is None else fold(text)
+
+
 def _folded(character: str) -> str:
     if character.isascii():
         return character.lower()

@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+import attrs
+
 from defender_remediate.errors import InvalidInputError
 
 _T = TypeVar("_T")
+
+
+def optional_text(**options: Any) -> Any:
+    """A field of a value that holds a string or None: an empty string, as Azure sends it for what is absent, is None."""
+    return attrs.field(default=None, converter=_none_if_empty, **options)
+
+
+def _none_if_empty(text: str | None) -> str | None:
+    return text or None
 
 
 def several(given: Iterable[str]) -> tuple[str, ...]:

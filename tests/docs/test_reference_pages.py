@@ -90,7 +90,7 @@ def guided(key: str, resource_type: str = "A.B/c") -> Guidance:
     return Guidance(key=key, title="T", resource_type=resource_type, reason="retired", action="Wait.")
 
 
-@pytest.mark.parametrize("fix", CATALOG, ids=lambda fix: f"{fix.key[:8]}-{fix.resource_type}{fix.variant}")
+@pytest.mark.parametrize("fix", CATALOG, ids=lambda fix: f"{fix.key[:8]}-{fix.resource_type}{fix.variant or ''}")
 def test_every_fix_has_one_section_with_all_there_is_to_know(fix: FixAction) -> None:
     """On the page of its provider, under an anchor of its own."""
     page = PAGES[f"{fix.resource_type.partition('/')[0].casefold()}.md"]
@@ -105,7 +105,7 @@ def test_every_fix_has_one_section_with_all_there_is_to_know(fix: FixAction) -> 
         fix.put_decision or "",
         *(each.description for each in fix.parameters),
     ):
-        assert text(said) in shown
+        assert text(said or "") in shown
     blocks = [json.loads(block) for block in re.findall(r"^```json\n(.*?)^```$", shown, re.MULTILINE | re.DOTALL)]
     assert blocks == [thaw(each) for each in (fix.body or fix.template_parameters,) if each]
 

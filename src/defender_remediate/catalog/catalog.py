@@ -54,10 +54,10 @@ class Catalog:
         Raises:
             CatalogError: One of them could not be planned; names the fix and the member.
         """
-        found: dict[tuple[str, str], dict[str, FixAction]] = {}
+        found: dict[tuple[str, str], dict[str | None, FixAction]] = {}
         for fix in fixes if isinstance(fixes, _Checked) else map(_checked, fixes):
             variants = found.setdefault(_identity(fix), {})
-            if not fix.variant or "" in variants:
+            if not fix.variant or None in variants:
                 variants.clear()
             variants[fix.variant] = fix
         self._fixes = tuple(fix for variants in found.values() for fix in variants.values())
@@ -109,13 +109,13 @@ class Catalog:
         return next(iter(_pick(self._by_policy, _bare(policy_definition_id), resource_type)), None)
 
     def for_recommendation(
-        self, key: str, policy_definition_id: str = "", resource_type: str | None = None
+        self, key: str, policy_definition_id: str | None = None, resource_type: str | None = None
     ) -> FixAction | None:
         """The fix of a recommendation: by its key, else by the policy definition that its metadata names."""
         return next(iter(self.all_for(key, policy_definition_id, resource_type)), None)
 
     def all_for(
-        self, key: str, policy_definition_id: str = "", resource_type: str | None = None
+        self, key: str, policy_definition_id: str | None = None, resource_type: str | None = None
     ) -> tuple[FixAction, ...]:
         """Every fix of a recommendation, of all resource types or one, with all variants; empty when there is none.
 
@@ -127,7 +127,7 @@ class Catalog:
             return ()
         found = by_key | {
             of_type: fixes
-            for of_type, fixes in self._by_policy.get(_bare(policy_definition_id), {}).items()
+            for of_type, fixes in self._by_policy.get(_bare(policy_definition_id or ""), {}).items()
             if of_type not in by_key
         }
         return _pick({"": found}, "", resource_type)
@@ -136,12 +136,12 @@ class Catalog:
         """Every fix for resources of this type; empty when there is none."""
         return self._by_type.get(fold(resource_type), ())
 
-    def guidance(self, key: str, policy_definition_id: str = "") -> Guidance | None:
+    def guidance(self, key: str, policy_definition_id: str | None = None) -> Guidance | None:
         """What can be done about a recommendation that no bundled fix is for; None when nothing is known.
 
         The same for every catalog. It is read from its files when it is asked for the first time.
         """
-        return find_guidance(key, _bare(policy_definition_id))
+        return find_guidance(key, _bare(policy_definition_id or ""))
 
     def check(
         self, *, fixes: FixAction | str | os.PathLike[str] | Iterable[FixAction | str | os.PathLike[str]] | None = None

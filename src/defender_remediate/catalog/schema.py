@@ -93,13 +93,13 @@ def fixes(document: Any, *, source: str, read_template: ReadTemplate) -> tuple[F
 
 
 def _distinct(found: tuple[FixAction, ...], entries: tuple[Table, ...]) -> None:
-    seen: dict[tuple[str, str], dict[str, int]] = {}
+    seen: dict[tuple[str, str], dict[str | None, int]] = {}
     for number, fix in enumerate(found):
         variants = seen.setdefault((fold(fix.key), fold(fix.resource_type)), {})
         if fix.variant in variants:
             same = "key, resource type and variant" if fix.variant else "key and resource type"
             raise entries[number].error(f"fix[{variants[fix.variant]}] has the same {same}", "key")
-        if variants and (not fix.variant or "" in variants):
+        if variants and (not fix.variant or None in variants):
             first = next(iter(variants.values()))
             message = f"fix[{first}] has the same key and resource type, so each of them has to be a variant"
             raise entries[number].error(message, "variant")

@@ -29,7 +29,7 @@ class AssessmentCounts:
     """What was counted for one key."""
 
     key: str
-    display_name: str = ""
+    display_name: str | None = None
     healthy: int = 0
     unhealthy: int = 0
     not_applicable: int = 0
@@ -82,7 +82,7 @@ def recommendations(
         fix = catalog.for_recommendation(finding.key, about.policy_definition_id)
         yield Recommendation(
             key=finding.key,
-            display_name=about.display_name or finding.display_name,
+            display_name=about.display_name or finding.display_name or finding.key,
             description=about.description,
             remediation_steps=about.remediation_steps,
             severity=about.severity,

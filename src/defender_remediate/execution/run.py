@@ -133,9 +133,9 @@ class Run:
         """The results of a wave after a pause, in which something may have reverted the changes."""
         self.runner.session.clock.sleep(pause)
         results = tuple(in_parallel(self._reviewed, wave, workers=self.workers))
-        for result in results:
-            if result != self._results[result.step_id]:
-                self._results[result.step_id] = result
+        for step, result in zip(wave, results, strict=True):
+            if result != self._results[step.id]:
+                self._results[step.id] = result
                 self._record(StepReviewed(at=self.runner.session.clock.now(), result=result))
         return results
 

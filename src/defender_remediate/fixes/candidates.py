@@ -235,7 +235,7 @@ def _linked_candidate(candidate: Candidate, found: Any) -> Candidate | RejectedC
         linked = ResourceId.parse(found)
     except InvalidResourceIdError as error:
         return candidate.rejected(SkipReason.NOT_APPLICABLE, error.message)
-    if not linked.is_type(candidate.fix.linked_type):
+    if candidate.fix.linked_type is None or not linked.is_type(candidate.fix.linked_type):
         message = f"{linked} is a {linked.type}, and the fix is for a {candidate.fix.linked_type}"
         return candidate.rejected(SkipReason.NOT_APPLICABLE, message)
     return attrs.evolve(candidate, linked_id=linked.text)

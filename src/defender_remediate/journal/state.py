@@ -127,7 +127,7 @@ def replay(records: Iterable[Record], *, source: str = "") -> RunState:
 
 def _advanced(steps: Mapping[str, StepState], record: _StepRecord, *, source: str, line: int) -> StepState:
     step_id = record.result.step_id if isinstance(record, (StepEnded, StepReviewed)) else record.step_id
-    state = steps.get(step_id)
+    state = steps.get(step_id or "")
     if state is None:
         raise JournalError(f"the plan has no step {step_id!r}", source=source, line=line)
     if problem := _order_problem(state, record):

@@ -9,10 +9,11 @@ from typing import Any
 import attrs
 
 from defender_remediate import wire
-from defender_remediate.casing import fold
+from defender_remediate.casing import fold, fold_or_none
 from defender_remediate.display import one_line
 from defender_remediate.enums import OpenEnum
 from defender_remediate.notebook import notebook
+from defender_remediate.validation import optional_text
 
 
 class ActivityStatus(OpenEnum):
@@ -47,17 +48,17 @@ class ActivityEvent:
     timestamp: datetime | None
     finished: datetime | None = None
     operation: str
-    operation_id: str = ""
+    operation_id: str | None = optional_text()
     status: ActivityStatus
-    sub_status: str = ""
+    sub_status: str | None = optional_text()
     resource_id: str = attrs.field(eq=fold)
-    resource_group: str = attrs.field(default="", eq=fold)
-    caller: str = ""
-    correlation_id: str = ""
-    subscription_id: str = ""
-    level: str = ""
-    http_method: str = ""
-    message: str = ""
+    resource_group: str | None = optional_text(eq=fold_or_none)
+    caller: str | None = optional_text()
+    correlation_id: str | None = optional_text()
+    subscription_id: str | None = optional_text()
+    level: str | None = optional_text()
+    http_method: str | None = optional_text()
+    message: str | None = optional_text()
     record_ids: tuple[str, ...] = ()
 
     @classmethod

@@ -43,7 +43,7 @@ class Condition:
             ``exists`` asks whether something other than null is there, without a path whether the body itself is;
             ``at_least`` compares numbers and versions (``"TLS1_2"``, ``"1.2"``), and a version it cannot read is not
             enough. ``all``, ``any`` and ``not`` join ``of``. ``some`` and ``every`` ask ``of[0]`` of each element of the array at ``path``; ``every`` is false
-            for an empty or missing array: nothing proves nothing.
+            for an empty or missing array.
         path: Members joined by dots, such as ``properties.networkAcls.defaultAction``. A member with a dot in its name
             is written in brackets: ``tags['a.b']``.
     """

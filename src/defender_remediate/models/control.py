@@ -11,6 +11,7 @@ from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.display import one_line
 from defender_remediate.notebook import notebook
+from defender_remediate.validation import optional_text
 
 
 @notebook
@@ -29,7 +30,7 @@ class SecureScore:
     percentage: float
     weight: float = 0.0
     name: str = "ascScore"
-    display_name: str = ""
+    display_name: str | None = optional_text()
 
     @classmethod
     def from_rest(cls, json: Mapping[str, Any]) -> SecureScore:
@@ -64,13 +65,14 @@ class SecurityControl:
 
     Attributes:
         name: The GUID of the control's definition, the same in every subscription.
+        display_name: The name in the portal; the GUID where Azure sends no name.
         max_score, current_score: Points. The maximum is 0 when nothing in scope counts.
         potential_increase: Points that the control would still add.
         recommendation_keys: The assessment keys it groups; empty unless Azure was asked for the definition.
     """
 
     name: str = attrs.field(eq=fold)
-    display_name: str = ""
+    display_name: str
     max_score: float = 0.0
     current_score: float = 0.0
     healthy_count: int = 0
@@ -97,7 +99,7 @@ class SecurityControl:
         definition = wire.mapping(wire.mapping(properties.get("definition")).get("properties"))
         return cls(
             name=wire.name(json),
-            display_name=wire.text(properties, "displayName"),
+            display_name=wire.text(properties, "displayName") or wire.name(json),
             max_score=wire.number(score, "max"),
             current_score=wire.number(score, "current"),
             healthy_count=wire.count(properties, "healthyResourceCount"),
@@ -128,8 +130,8 @@ class ControlDefinition:
     """
 
     name: str = attrs.field(eq=fold)
-    display_name: str = ""
-    description: str = ""
+    display_name: str
+    description: str | None = optional_text()
     max_score: float = 0.0
     source_type: str = "BuiltIn"
     recommendation_keys: tuple[str, ...] = ()
@@ -140,7 +142,7 @@ class ControlDefinition:
         properties = wire.mapping(wire.pick(json, "properties"))
         return cls(
             name=wire.name(json),
-            display_name=wire.text(properties, "displayName"),
+            display_name=wire.text(properties, "displayName") or wire.name(json),
             description=wire.text(properties, "description"),
             max_score=wire.number(properties, "maxScore"),
             source_type=wire.text(wire.mapping(properties.get("source")), "sourceType"),

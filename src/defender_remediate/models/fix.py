@@ -15,6 +15,7 @@ from defender_remediate.models.condition import Condition
 from defender_remediate.models.ids import ResourceId, is_guid
 from defender_remediate.notebook import notebook
 from defender_remediate.redaction import redact_json
+from defender_remediate.validation import optional_text
 
 _MEMBER = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
 
@@ -120,7 +121,7 @@ class FixParameter:
     Attributes:
         allowed: The values it may have; empty for any of its type.
         default: Used when the caller gives none; None when the caller has to choose.
-        resource_type: For a ``resource_id``, the type that it must be of; empty for any.
+        resource_type: For a ``resource_id``, the type that it must be of; None for any.
         same_location: For a ``resource_id``, whether it must be in the location of the resource that is fixed.
     """
 
@@ -129,7 +130,7 @@ class FixParameter:
     description: str
     allowed: tuple[Any, ...] = attrs.field(default=(), converter=freeze)
     default: Any = attrs.field(default=None, converter=freeze)
-    resource_type: str = ""
+    resource_type: str | None = optional_text()
     same_location: bool = False
 
     @property
@@ -181,12 +182,12 @@ class FixAction:
         kind: ``patch`` sends the difference, ``put`` the whole merged body, ``template`` a deployment.
         resource_type: What the recommendation is about.
         variant: Tells the fixes of one recommendation and resource type apart, such as ``linux`` and ``windows``; the
-            first whose ``applies_when`` is met is the one. Empty when there is one only.
+            first whose ``applies_when`` is met is the one. None when there is only one.
         api_version: The version of the type that is read and written.
         target: The path from the resource to what is read and written, such as ``config/web``; empty for the resource.
             One that begins with a slash, or with a parameter that is a resource id, is a whole id instead.
         linked: Where the resource names others, such as ``properties.networkProfile.networkInterfaces[*].id``: each of
-            them is read and written in its place. Empty for the resource itself.
+            them is read and written in its place. None for the resource itself.
         linked_type: The type of those others.
         if_match: ``*`` for a type that takes no write without the header If-Match and gives no etag in its body.
         body: The desired members; None for a template.
@@ -218,17 +219,17 @@ class FixAction:
     title: str
     kind: FixKind = attrs.field(converter=FixKind)
     resource_type: str
-    variant: str = ""
+    variant: str | None = optional_text()
     api_version: str
     target: str = ""
-    linked: str = ""
-    linked_type: str = ""
-    if_match: str = ""
+    linked: str | None = optional_text()
+    linked_type: str | None = optional_text()
+    if_match: str | None = optional_text()
     body: FrozenMap | None = attrs.field(default=None, converter=freeze, repr=False)
     remove: tuple[str, ...] = attrs.field(default=(), repr=False)
     array_strategies: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze, repr=False)
     template: FrozenMap | None = attrs.field(default=None, converter=freeze, repr=False)
-    template_name: str = ""
+    template_name: str | None = optional_text()
     template_parameters: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze, repr=False)
     parameters: tuple[FixParameter, ...] = ()
     send_whole: tuple[str, ...] = ()
@@ -238,8 +239,8 @@ class FixAction:
     put_decision: str | None = None
     compliant_when: Condition
     impact: Impact = attrs.field(default=Impact.NONE, converter=Impact)
-    impact_reason: str = ""
-    control: str = ""
+    impact_reason: str | None = optional_text()
+    control: str | None = optional_text()
     quick_fix: bool | None = None
     reversibility: Reversibility = attrs.field(default=Reversibility.EXACT, converter=Reversibility)
     permissions: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from defender_remediate.casing import fold
 from defender_remediate.display import one_line
 from defender_remediate.enums import StrEnum
 from defender_remediate.notebook import notebook
+from defender_remediate.validation import optional_text
 
 
 class GuidanceReason(StrEnum):
@@ -32,7 +33,7 @@ class Guidance:
     Attributes:
         key: The assessment key; the policy definition id where Azure publishes no key.
         title: Azure's display name of the recommendation.
-        resource_type: What the recommendation is about; empty when that is no resource.
+        resource_type: The resource type that the recommendation is about; None when it is not about a resource.
         reason: Why there is no fix; ``retired`` also when Azure has retired the recommendation itself.
         action: What can be done, in a sentence or two.
         policy_definition_ids: The policy definitions behind the recommendation, as bare names.
@@ -41,7 +42,7 @@ class Guidance:
 
     key: str = attrs.field(eq=fold)
     title: str
-    resource_type: str = ""
+    resource_type: str | None = optional_text()
     reason: GuidanceReason = attrs.field(converter=GuidanceReason)
     action: str
     policy_definition_ids: tuple[str, ...] = ()

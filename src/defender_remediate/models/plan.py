@@ -22,7 +22,7 @@ from defender_remediate.models.fix import Impact, Reversibility
 from defender_remediate.models.ids import contains, id_key
 from defender_remediate.notebook import preformatted
 from defender_remediate.redaction import is_secret_name, redact_json
-from defender_remediate.validation import several
+from defender_remediate.validation import optional_text, several
 
 PRESERVED = "preserved: it changed after the run, or its value is a secret"
 # Evidence of other resources that is shown beside that of the first.
@@ -100,7 +100,7 @@ class PlannedRequest:
         path: A resource id with one leading slash, or the id of a deployment.
         body: The JSON body; for GET-merge-PUT the difference that is laid over the target as it is read right before.
         is_merge_patch: Whether the body is such a difference. So no plan or journal holds what a fix does not touch.
-        if_match: The etag that the target had, for types that have one; empty for none.
+        if_match: The etag that the target had, for types that have one; else None.
         send_whole: Paths of objects that Azure replaces whole: a PATCH that changes a member of one carries all of it.
         leave_out: Paths of members that a PUT does not carry; ``[*]`` stands for every element of an array.
     """
@@ -110,7 +110,7 @@ class PlannedRequest:
     api_version: str
     body: FrozenMap = attrs.field(converter=freeze, repr=False)
     is_merge_patch: bool = False
-    if_match: str = ""
+    if_match: str | None = optional_text()
     send_whole: tuple[str, ...] = ()
     leave_out: tuple[str, ...] = ()
 
@@ -124,13 +124,13 @@ class CreatedResource:
 
     Attributes:
         api_version: The version that it is read and removed with.
-        fingerprint: SHA-256 of it as the step left it; empty in a plan, and when it could not be read afterwards.
+        fingerprint: SHA-256 of it as the step left it; None in a plan, and when it could not be read afterwards.
         dependencies: Which of its members the fingerprint covers.
     """
 
     resource_id: str
     api_version: str
-    fingerprint: str = ""
+    fingerprint: str | None = optional_text()
     dependencies: Dependencies = EVERYTHING
 
 
@@ -174,7 +174,7 @@ class RemediationStep:
     dependencies: Dependencies = EVERYTHING
     compliant_when: Condition
     impact: Impact = attrs.field(default=Impact.NONE, converter=Impact)
-    impact_reason: str = ""
+    impact_reason: str | None = optional_text()
     reversibility: Reversibility = attrs.field(default=Reversibility.EXACT, converter=Reversibility)
     irreversible_keys: tuple[str, ...] = ()
     preserved: tuple[str, ...] = ()
@@ -240,7 +240,7 @@ class SkippedResource:
     resource_id: str
     keys: tuple[str, ...]
     reason: SkipReason = attrs.field(converter=SkipReason)
-    message: str = ""
+    message: str | None = optional_text()
     check_results: tuple[CheckResult, ...] = ()
 
     def __str__(self) -> str:
@@ -263,7 +263,7 @@ class RemediationPlan:
         endpoint: The base URL of Azure Resource Manager.
         tenants: The tenant ids of the subscriptions involved, as far as they could be read.
         created_at: UTC.
-        rolls_back: The run that this plan undoes; empty for a plan of fixes.
+        rolls_back: The run that this plan rolls back; None for a plan of fixes.
         assessed: How many resources of each type in lower case the recommendations judge, when that was counted: see
             ``Guards.max_share``.
         removable: When this undoes a run: what the run created and this plan leaves there, as it is. Name some of it
@@ -277,7 +277,7 @@ class RemediationPlan:
     tenants: tuple[str, ...] = ()
     catalog_version: str
     created_at: datetime
-    rolls_back: str = ""
+    rolls_back: str | None = optional_text()
     assessed: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze)
     removable: tuple[str, ...] = ()
 

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from defender_remediate import wire
-from defender_remediate.casing import fold
+from defender_remediate.casing import fold, fold_or_none
 from defender_remediate.display import one_line
 from defender_remediate.enums import OpenEnum
 from defender_remediate.html_text import plain_text
@@ -19,6 +19,7 @@ from defender_remediate.models.guidance import Guidance
 from defender_remediate.models.ids import resource_of_assessment
 from defender_remediate.models.priority import Priority
 from defender_remediate.notebook import notebook
+from defender_remediate.validation import optional_text
 
 
 class AssessmentStatus(OpenEnum):
@@ -69,7 +70,7 @@ class Assessment:
         key: The assessment key: a GUID that all resources share.
         resource_id: What was assessed.
         status: Healthy, Unhealthy or NotApplicable.
-        cause: Why, such as ``Exempt`` or ``OffByPolicy``; empty when Azure gives none.
+        cause: Why, such as ``Exempt`` or ``OffByPolicy``; None when Azure gives none.
         source: Where the resource lives, such as ``Azure``, ``OnPremise`` or ``Aws``.
         risk_level: None unless Defender CSPM rated it.
         risk_factors: Azure's words for why it is at risk.
@@ -80,10 +81,10 @@ class Assessment:
     id: str = attrs.field(eq=fold)
     key: str = attrs.field(eq=fold)
     resource_id: str = attrs.field(eq=fold)
-    display_name: str = ""
+    display_name: str | None = optional_text()
     status: AssessmentStatus
-    cause: str = ""
-    description: str = ""
+    cause: str | None = optional_text()
+    description: str | None = optional_text()
     source: str = "Azure"
     risk_level: RiskLevel | None = None
     risk_factors: tuple[str, ...] = ()
@@ -94,12 +95,14 @@ class Assessment:
 
     def __str__(self) -> str:
         cause = f" ({self.cause})" if self.cause else ""
-        return one_line(f"{self.resource_id}: {self.display_name} [{self.key}]: {self.status}{cause}")
+        return one_line(
+            f"{self.resource_id}: {self.display_name or 'no display name'} [{self.key}]: {self.status}{cause}"
+        )
 
     @property
     def is_exempt(self) -> bool:
         """Whether the resource is exempt; Azure reports it as NotApplicable."""
-        return fold(self.cause) == "exempt"
+        return fold_or_none(self.cause) == "exempt"
 
     @classmethod
     def from_rest(cls, json: Mapping[str, Any]) -> Assessment:
@@ -156,15 +159,15 @@ class RecommendationMetadata:
 
     Attributes:
         remediation_steps: The manual steps as plain text; Azure sends HTML.
-        policy_definition_id: The policy definition that it comes from; empty for those that are not policies.
+        policy_definition_id: The policy definition that it comes from; None for those that are not policies.
     """
 
     key: str = attrs.field(eq=fold)
-    display_name: str = ""
-    description: str = attrs.field(default="", repr=False)
-    remediation_steps: str = attrs.field(default="", repr=False)
+    display_name: str | None = optional_text()
+    description: str | None = optional_text(repr=False)
+    remediation_steps: str | None = optional_text(repr=False)
     severity: Severity | None = None
-    assessment_type: str = ""
+    assessment_type: str | None = optional_text()
     categories: tuple[str, ...] = ()
     user_impact: Effort | None = None
     implementation_effort: Effort | None = None
@@ -172,8 +175,8 @@ class RecommendationMetadata:
     tactics: tuple[str, ...] = ()
     techniques: tuple[str, ...] = ()
     preview: bool = False
-    policy_definition_id: str = attrs.field(default="", eq=fold)
-    planned_deprecation: str = ""
+    policy_definition_id: str | None = optional_text(eq=fold_or_none)
+    planned_deprecation: str | None = optional_text()
 
     @classmethod
     def from_rest(cls, json: Mapping[str, Any]) -> RecommendationMetadata:
@@ -232,8 +235,8 @@ class Recommendation:
 
     key: str = attrs.field(eq=fold)
     display_name: str
-    description: str = attrs.field(default="", repr=False)
-    remediation_steps: str = attrs.field(default="", repr=False)
+    description: str | None = optional_text(repr=False)
+    remediation_steps: str | None = optional_text(repr=False)
     severity: Severity | None = None
     risk_level: RiskLevel | None = None
     categories: tuple[str, ...] = attrs.field(default=(), repr=False)
@@ -243,7 +246,7 @@ class Recommendation:
     tactics: tuple[str, ...] = attrs.field(default=(), repr=False)
     techniques: tuple[str, ...] = attrs.field(default=(), repr=False)
     preview: bool = False
-    policy_definition_id: str = attrs.field(default="", eq=fold)
+    policy_definition_id: str | None = optional_text(eq=fold_or_none)
     controls: tuple[str, ...] = ()
     unhealthy_count: int = 0
     healthy_count: int = 0

@@ -18,6 +18,7 @@ from defender_remediate.models.diagnosis import Cause, Diagnosis, Verification
 from defender_remediate.models.plan import CreatedResource, RemediationPlan, RemediationStep
 from defender_remediate.notebook import preformatted
 from defender_remediate.redaction import redact_json
+from defender_remediate.validation import optional_text
 
 
 class Outcome(StrEnum):
@@ -68,7 +69,7 @@ class StepError:
     code: str
     message: str
     status: int = 0
-    hint: str = ""
+    hint: str | None = optional_text()
 
     @property
     def text(self) -> str:
@@ -89,7 +90,7 @@ class RemediationResult:
     """What happened to one step, or to one resource that the plan had left out.
 
     Attributes:
-        step_id: The step; empty for a resource that the plan skipped.
+        step_id: The step; None for a resource that the plan skipped.
         keys: The recommendations concerned.
         before, after: The changed members as they were, and as they were read back; by path.
         attempts: How many times the write was sent.
@@ -100,7 +101,7 @@ class RemediationResult:
         diagnosis: Why it is not healthy, as ``verify`` found; None when it is, or when nobody asked.
     """
 
-    step_id: str = ""
+    step_id: str | None = optional_text()
     resource_id: str
     keys: tuple[str, ...]
     outcome: Outcome = attrs.field(converter=Outcome)
@@ -108,7 +109,7 @@ class RemediationResult:
     after: Any = attrs.field(default=None, converter=freeze, repr=_redacted_repr)
     error: StepError | None = None
     attempts: int = 0
-    request_id: str = ""
+    request_id: str | None = optional_text()
     started: datetime | None = None
     finished: datetime | None = None
     compliant: bool | None = None

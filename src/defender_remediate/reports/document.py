@@ -15,12 +15,13 @@ from defender_remediate.models.check import CheckResult
 from defender_remediate.models.plan import PRESERVED, PropertyChange, RemediationPlan, RemediationStep
 from defender_remediate.models.result import Health, RemediationReport, RemediationResult
 
-Text = Union[str, Iterable[str]]
+Text = Union[str, Iterable[str], None]
 
 
 def _lines(text: Text) -> tuple[str, ...]:
     """The lines of a cell. Text from outside cannot add one."""
-    return tuple(one_line(line) for line in ((text,) if isinstance(text, str) else text) if line)
+    lines = (text,) if isinstance(text, str) else text or ()
+    return tuple(one_line(line) for line in lines if line)
 
 
 @attrs.frozen(kw_only=True)
@@ -98,7 +99,7 @@ def _plan(plan: RemediationPlan) -> Document:
             "Check results",
             ("Result", "Evidence", "What to do", "Resources"),
             (
-                (str(result), result.evidence, result.advice or "", dict.fromkeys(resource_ids))
+                (str(result), result.evidence, result.advice, dict.fromkeys(resource_ids))
                 for result, resource_ids in shared.items()
             ),
         ),
@@ -137,16 +138,16 @@ def _report(report: RemediationReport) -> Document:
 
 
 def _result_row(result: RemediationResult, steps: Mapping[str, RemediationStep]) -> tuple[Text, ...]:
-    step = steps.get(result.step_id)
+    step = steps.get(result.step_id or "")
     diagnosis = result.diagnosis
     return (
         step.target_id if step else result.resource_id,
         step.titles if step else result.keys,
         result.outcome.label,
         _differences(result),
-        "" if result.health is Health.UNKNOWN else str(result.health),
+        None if result.health is Health.UNKNOWN else str(result.health),
         (*str(diagnosis).split("\n"), *diagnosis.evidence) if diagnosis else (),
-        str(result.error or ""),
+        str(result.error) if result.error else None,
     )
 
 

@@ -150,7 +150,7 @@ def _step(step: RemediationStep, created: CreatedResource, current: Any) -> Reme
             body={},
             if_match=etag if isinstance(etag, str) and honours_if_match(kind) else "",
         ),
-        fingerprint=created.fingerprint,
+        fingerprint=created.fingerprint or "",
         dependencies=created.dependencies,
         compliant_when=GONE,
         impact=step.impact,

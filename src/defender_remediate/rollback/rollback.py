@@ -172,10 +172,12 @@ def _step(step: RemediationStep, current: object, found: Restoration) -> Remedia
     )
 
 
-def _undone(reason: str) -> str:
+def _undone(reason: str | None) -> str | None:
+    if reason is None:
+        return None
     # Undoing what was undone brings the impact of the fix itself.
     again = reason.removeprefix(_UNDOES)
-    return f"{_UNDOES}{reason}" if reason and again == reason else again
+    return f"{_UNDOES}{reason}" if again == reason else again
 
 
 def _request(planned: PlannedRequest, before: dict[str, object], after: dict[str, object]) -> PlannedRequest:

@@ -12,7 +12,7 @@ from functools import partial
 
 import attrs
 
-from defender_remediate.casing import fold
+from defender_remediate.casing import fold, fold_or_none
 from defender_remediate.models.diagnosis import Cause, Diagnosis, moment
 from defender_remediate.models.ids import contains
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus
@@ -125,7 +125,7 @@ def _not_applicable(case: Case, answer: Answer, known: Known) -> Diagnosis | Non
             message="the resource is exempt from the recommendation",
             advice="nothing to do; to have it judged, remove the exemption, which takes effect within 24 hours",
         )
-    if fold(found.cause) == "offbypolicy":
+    if found.cause and fold(found.cause) == "offbypolicy":
         return told(
             cause=Cause.OFF_BY_POLICY,
             message="the policy behind the recommendation is switched off for the resource",
@@ -133,7 +133,7 @@ def _not_applicable(case: Case, answer: Answer, known: Known) -> Diagnosis | Non
         )
     return told(
         cause=Cause.NOT_APPLICABLE,
-        message=f"the recommendation does not apply to the resource ({redact_text(found.cause) or 'no cause given'})",
+        message=f"the recommendation does not apply to the resource ({redact_text(found.cause or 'no cause given')})",
         advice="see the evidence for what Defender for Cloud says of it",
     )
 
@@ -242,7 +242,7 @@ def _elsewhere(case: Case, answer: Answer, known: Known) -> Diagnosis | None:
     if not answer.is_unhealthy:
         return None
     told = partial(Diagnosis, cause=Cause.ANOTHER_INITIATIVE)
-    kind = fold(about.assessment_type) if about else ""
+    kind = fold(about.assessment_type or "") if about else ""
     if about is not None and kind in _CUSTOM | _REPORTED:
         is_custom = kind in _CUSTOM
         named = (f"assessment type {about.assessment_type}", *filter(None, (about.policy_definition_id,)))
@@ -272,11 +272,11 @@ def _is_same_demand(found: Assessment, case: Case, answer: Answer, known: Known)
     if fold(found.key) == fold(answer.key) or _path(found.resource_id) != _path(case.result.resource_id):
         return False
     ours, theirs = (known.about.get(fold(key)) for key in (answer.key, found.key))
-    policy = fold(ours.policy_definition_id) if ours else ""
-    if policy and theirs and fold(theirs.policy_definition_id) == policy:
+    policy = fold_or_none(ours.policy_definition_id) if ours else None
+    if policy and theirs and fold_or_none(theirs.policy_definition_id) == policy:
         return True
-    name = answer.assessment.display_name if answer.assessment else ""
-    return bool(name) and fold(name) == fold(found.display_name)
+    name = answer.assessment.display_name if answer.assessment else None
+    return name is not None and fold(name) == fold_or_none(found.display_name)
 
 
 def _not_ours(case: Case, answer: Answer, known: Known) -> Diagnosis | None:

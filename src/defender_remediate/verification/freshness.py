@@ -54,7 +54,7 @@ def freshness_of(key: str, about: RecommendationMetadata | None) -> Freshness:
         key: The assessment key.
         about: Its metadata; None when it could not be read.
     """
-    policy = about.policy_definition_id.rpartition("/")[2] if about else ""
+    policy = (about.policy_definition_id or "").rpartition("/")[2] if about else ""
     # Its interval is documented by itself: half an hour.
     if fold(key) == _SECURE_TRANSFER[0] or fold(policy) == _SECURE_TRANSFER[1]:
         return Freshness()

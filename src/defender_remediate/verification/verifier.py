@@ -112,7 +112,7 @@ class Verifier:
         steps = {step.id: step for step in report.plan.steps}
 
         def watch(result: RemediationResult) -> _Watched:
-            step = steps.get(result.step_id)
+            step = steps.get(result.step_id or "")
             return _Watched(result=result, step=step, case=self._case(result, step, report))
 
         return in_parallel(watch, report.results, workers=self.workers)

@@ -58,7 +58,9 @@ def test_a_control_is_read_in_full():
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 20))
 def test_current_and_potential_add_up_to_the_maximum(healthy, unhealthy, maximum):
     """What a control has and what it would still add are its maximum, whenever any resource counts."""
-    control = SecurityControl(name=NAME, max_score=float(maximum), healthy_count=healthy, unhealthy_count=unhealthy)
+    control = SecurityControl(
+        name=NAME, display_name=NAME, max_score=float(maximum), healthy_count=healthy, unhealthy_count=unhealthy
+    )
     counted = healthy + unhealthy
     current = maximum * healthy / counted if counted else 0.0
     assert control.potential_increase + current == pytest.approx(maximum if counted else 0.0)

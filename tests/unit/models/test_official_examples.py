@@ -42,7 +42,7 @@ def test_assessments(item):
     assert assessment.id == item["id"]
     assert assessment.status == properties["status"]["code"]
     assert assessment.status.is_known
-    assert assessment.cause == properties["status"].get("cause", "")
+    assert assessment.cause == properties["status"].get("cause")
     assert assessment.resource_id == properties["resourceDetails"]["id"]
     assert assessment.additional_data == properties.get("additionalData", {})
     assert bool(assessment.portal_url) == ("links" in properties)

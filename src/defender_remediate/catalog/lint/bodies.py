@@ -88,7 +88,7 @@ def subject(fix: FixAction) -> Subject:
     """Everything that the proofs of this fix look at."""
     values = values_for(fix)
     target = target_of(fix)
-    linked = resource_id(fix.linked_type, "linked") if fix.linked else None
+    linked = resource_id(fix.linked_type, "linked") if fix.linked_type else None
     candidate = Candidate(
         fix=fix, key=fix.key, resource_id=resource_id(fix.resource_type), values=values, linked_id=linked
     )

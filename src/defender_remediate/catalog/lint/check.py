@@ -73,7 +73,7 @@ def problems_of(about: Subject, *, source: str = "") -> Iterator[CatalogProblem]
             yield CatalogProblem(
                 key=fix.key,
                 resource_type=fix.resource_type,
-                variant=fix.variant,
+                variant=fix.variant or "",
                 law=law,
                 message=found.message,
                 severity=found.severity,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from defender_remediate.casing import fold
+from defender_remediate.casing import fold, fold_or_none
 from defender_remediate.catalog.lint.bodies import Subject
 from defender_remediate.catalog.lint.problem import Objection, warning
 from defender_remediate.catalog.lint.template_resources import DEPLOYMENTS, declared_resources
@@ -59,8 +59,9 @@ def _needed(subject: Subject) -> Iterator[str]:
 
 def _joins(fix: FixAction) -> Iterator[str]:
     for parameter in fix.parameters:
-        if fold(parameter.resource_type) in _JOINS:
-            yield _JOINS[fold(parameter.resource_type)]
+        kind = fold(parameter.resource_type or "")
+        if kind in _JOINS:
+            yield _JOINS[kind]
     types = [fold(resource["type"]) for resource in declared_resources(fix.template or {})]
     if "microsoft.network/privateendpoints" in types:
         yield f"{fix.resource_type}/privateEndpointConnectionsApproval/action"
@@ -69,4 +70,6 @@ def _joins(fix: FixAction) -> Iterator[str]:
 
 
 def _names_workspace(fix: FixAction) -> bool:
-    return any(fold(each.resource_type) == "microsoft.operationalinsights/workspaces" for each in fix.parameters)
+    return any(
+        fold_or_none(each.resource_type) == "microsoft.operationalinsights/workspaces" for each in fix.parameters
+    )
