@@ -18,7 +18,7 @@ OWN_MAX_DEPTH = MAX_DEPTH + 20
 # What changes how a terminal shows a text without being seen: control, format, bidirectional and line characters, and halves
 # of surrogate pairs, which no encoding takes.
 _UNPRINTABLE = re.compile(
-    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]"
+    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
 
 
@@ -154,4 +154,4 @@ def format_json(value: Any, *, indent: int | None = None) -> str:
     """Return JSON text in the order of the members. Characters that a terminal would not show are escaped."""
     separators = (",", ":") if indent is None else None
     text = json.dumps(value, ensure_ascii=False, indent=indent, separators=separators)
-    return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _UNPRINTABLE.sub(lambda found: json.dumps(found[0])[1:-1], text)

@@ -52,7 +52,7 @@ from defender_remediate.planning.waivers import parse_waivers
 from defender_remediate.preflight import Check, CheckReader, Subject, run_checks
 from defender_remediate.preflight.subscriptions import tenant_of
 from defender_remediate.rollback.removal import check_removals
-from defender_remediate.rollback.rollback import backward
+from defender_remediate.rollback.rollback import plan_undo
 from defender_remediate.validation import maybe
 from defender_remediate.verification.verifier import Verifier
 
@@ -211,7 +211,7 @@ class Workflow:
         state = self._idle(run_id)
         self._check_place(state.opened.plan)
         runner = self._runner(self.session)
-        draft = backward(state, only=steps, remove=remove, runner=runner, workers=self.workers)
+        draft = plan_undo(state, only=steps, remove=remove, runner=runner, workers=self.workers)
         draft, tenants = self._inspected(draft, waivers.checks)
         return attrs.evolve(
             state.opened.plan,

@@ -150,7 +150,7 @@ def test_what_the_run_did_not_create_is_never_removed(
     with pytest.raises(InvalidInputError, match="several"):
         client.plan_rollback(report.run_id, remove=created(report)[0])
     other = client.fix(SECURE_TRANSFER, resources=accounts[:1])
-    with pytest.raises(InvalidInputError, match="what it created: nothing"):
+    with pytest.raises(InvalidInputError, match="It created: nothing"):
         client.plan_rollback(other.run_id, remove=accounts[:1])
 
 
@@ -249,7 +249,7 @@ def test_what_was_removed_is_not_made_again(client: RemediationClient, report: R
     back = client.apply(undo, approve=undo.digest, waive=WHY)
     again = client.plan_rollback(back.run_id)
     assert again.steps == ()
-    assert {skip.message for skip in again.skipped} == {"what it removed is not made again"}
+    assert {skip.message for skip in again.skipped} == {"what the step removed is not created again"}
     twice = client.plan_rollback(report.run_id, remove=created(report))
     assert SkipReason.NOT_FOUND in {skip.reason for skip in twice.skipped}
     assert twice.steps == ()
@@ -258,14 +258,14 @@ def test_what_was_removed_is_not_made_again(client: RemediationClient, report: R
 def test_a_deployment_that_also_changed_something_says_what_stays(
     sim: ArmSimulator, client: RemediationClient, workspace: str
 ) -> None:
-    """What it created can go; what it changed is not put back, in the plan's own words."""
+    """What it created can go; what the step changed is not restored, in the plan's own words."""
     plan = client.plan([SQL_AUDITING], parameters={"workspace_id": workspace}).limit(1)
     report = client.apply(plan, approve=plan.digest)
     report.raise_for_failures()
     (setting,) = created(report)
     undo = client.plan_rollback(report.run_id, remove=[setting])
     assert [step.target_id for step in undo.steps] == [setting]
-    assert [skip.message for skip in undo.skipped] == ["what it changed is not put back"]
+    assert [skip.message for skip in undo.skipped] == ["what the step changed is not restored"]
     client.apply(undo, approve=undo.digest, waive=WHY).raise_for_failures()
     assert not there(sim, setting)
 
@@ -374,7 +374,7 @@ def test_what_could_not_be_read_afterwards_is_not_removed(
     sim.faults.fail("GET", "diagnosticSettings/defender-remediate", status=403, code="AuthorizationFailed", skip=1)
     report = client.apply(plan, approve=plan.digest)
     assert report.count("applied") == 1
-    assert [one.fingerprint for result in report for one in result.created] == [""]
+    assert [one.fingerprint for result in report for one in result.created] == [None]
     undo = client.plan_rollback(report.run_id, remove=created(report))
     assert undo.steps == ()
-    assert "nobody knows how it was" in undo.skipped[0].message
+    assert "its state then is unknown" in undo.skipped[0].message

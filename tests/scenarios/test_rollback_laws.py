@@ -17,12 +17,15 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from defender_remediate import Catalog, FixAction, FixKind, MemoryJournal, Outcome, SkipReason
+from defender_remediate.casing import fold
 from defender_remediate.fixes.candidates import Candidate, combine
-from defender_remediate.fixes.diff import changes, settled
+from defender_remediate.fixes.diff import changes, settled, spelled_out
 from defender_remediate.fixes.paths import split
 from defender_remediate.fixes.placeholders import fill
 from defender_remediate.fixes.restore import restoration
+from defender_remediate.fixes.undo_facts import DEFAULTS
 from defender_remediate.json_values import ABSENT, canonical, thaw
+from defender_remediate.models.fix import Reversibility
 from defender_remediate.models.plan import PropertyChange, RemediationStep
 from defender_remediate.testing import ArmSimulator, seeded_client
 from defender_remediate.testing.simulator.arm.writes import merge_patch, without_read_only
@@ -340,8 +343,8 @@ def _without_nulls(body: Any) -> Any:
 
 def tried(
     fix: FixAction, body: dict[str, Any], edit: Callable[[ArmSimulator, RemediationStep], None]
-) -> tuple[ArmSimulator, str, str]:
-    """Apply, let somebody act, go back: the tenant, the target, and how that was before."""
+) -> tuple[ArmSimulator, str, str, RemediationStep]:
+    """Apply, let somebody act, go back: the tenant, the target, how that was before, and the step of the fix."""
     assume(not fix.is_elsewhere)
     sim, target = seeded(fix, body)
     before = shown(sim, target)
@@ -365,17 +368,25 @@ def tried(
         if undo.steps:
             assert back.outcome is Outcome.ROLLED_BACK, back
         else:
-            assert {skip.reason for skip in undo.skipped} <= {SkipReason.NOTHING_TO_RESTORE, SkipReason.CHANGED_SINCE}
-    return sim, target, before
+            reasons = {SkipReason.NOTHING_TO_RESTORE, SkipReason.CHANGED_SINCE}
+            reasons |= {SkipReason.NO_UNDO} if plan.steps[0].undo_limits else set()
+            assert {skip.reason for skip in undo.skipped} <= reasons
+    return sim, target, before, plan.steps[0]
 
 
 @given(targets())
 @settings(max_examples=25, suppress_health_check=CHECKS)
 def test_a_run_and_its_rollback_leave_a_target_as_it_was(case: tuple[FixAction, dict[str, Any]]) -> None:
-    """Through planning, journal and wire."""
+    """Through planning, journal and wire: exactly, by a default that the undo sends, or as the plan said beforehand."""
     fix, body = case
-    sim, target, before = tried(fix, body, lambda sim, step: None)
-    assert shown(sim, target) == before
+    sim, target, before, step = tried(fix, body, lambda sim, step: None)
+    for change in changes(json.loads(before), json.loads(shown(sim, target))):
+        for part in spelled_out(change):
+            defaults = [thaw(value) for _, path, value in DEFAULTS if fold(path) == fold(part.path)]
+            is_default = change.before is ABSENT and thaw(part.after) in defaults
+            is_told = any(part.path in limit for limit in step.undo_limits)
+            assert is_default or is_told, f"{part} is neither a default nor told: {step.undo_condition}"
+    assert step.reversibility is not Reversibility.EXACT or not step.undo_limits
 
 
 @given(targets(), st.data())
@@ -392,7 +403,7 @@ def test_a_rollback_leaves_what_somebody_else_did(case: tuple[FixAction, dict[st
         planned = next((each.before for each in step.changes if split(each.path) == way), at(after, way))
         done.append((way, value, planned))
 
-    sim, target, _ = tried(fix, body, edit)
+    sim, target, _, _ = tried(fix, body, edit)
     way, value, original = done[0]
     now = _null_is_absent(at(sim.resources.get(target), way))
     if value is ABSENT and same(now, at({"properties": _usual(target, fix)}, way)):

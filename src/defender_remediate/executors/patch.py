@@ -6,6 +6,8 @@ from defender_remediate.arm.session import ArmResponse
 from defender_remediate.executors.protocol import Preview, PreviewContext, StepContext, Submission
 from defender_remediate.executors.requests import plan_write, request_to_send, send_removal, wait_for_operation
 from defender_remediate.fixes.diff import changes, settled
+from defender_remediate.fixes.restore import restoration
+from defender_remediate.fixes.undo import undo_of
 from defender_remediate.models.fix import FixKind
 from defender_remediate.models.plan import CreatedResource
 
@@ -19,14 +21,23 @@ class PatchExecutor:
         required = next((fix.if_match for fix in context.fixes if fix.if_match), "")
         is_new = context.before is None
         request = plan_write(context, before, after, if_match=context.etag or required)
+        changed = changes(before, after)
         undo_request = None
+        undo_limits: tuple[str, ...] = ()
         if not is_new and not any(fix.is_irreversible for fix in context.fixes):
-            undo_request = plan_write(context, after, before, if_match=required)
+            undo = undo_of(changed, target_id=context.target_id, is_put=request.is_merge_patch, before=before)
+            undo_limits = undo.limits
+            restored = restoration(undo.changes, after, values=undo.values)
+            if restored.restored:
+                undo_request = plan_write(context, after, restored.body, if_match=required)
+            elif not undo_limits:
+                undo_limits = ("What the fix sets is the default, so there is nothing to undo.",)
         created = CreatedResource(resource_id=context.target_id, api_version=request.api_version)
         return Preview(
-            changes=changes(before, after),
+            changes=changed,
             request=request,
             undo_request=undo_request,
+            undo_limits=undo_limits,
             creates=(created,) if is_new and context.kind is FixKind.PUT else (),
         )
 

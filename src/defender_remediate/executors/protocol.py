@@ -59,6 +59,7 @@ class Preview:
     changes: tuple[PropertyChange, ...]
     request: PlannedRequest
     undo_request: PlannedRequest | None = None
+    undo_limits: tuple[str, ...] = ()
     creates: tuple[CreatedResource, ...] = ()
 
 

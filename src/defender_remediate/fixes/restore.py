@@ -1,8 +1,10 @@
-"""Going back: what of a change can be undone, when somebody else may have touched the target since."""
+"""Restoring what a change replaced, when someone else may have changed the target since."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Container, Iterable, Mapping
+from enum import Enum
 from typing import Any
 
 import attrs
@@ -21,20 +23,20 @@ GONE = Condition(operator=Operator.EXISTS, path="", value=False)
 """The condition that proves a removal: the target does not exist."""
 
 _IDENTITY = frozenset({"id", "name", "type"})
-# The provider gives an identity these when it comes, and other ones when it comes again.
+# The provider gives a new identity new ones.
 _GIVEN = frozenset({"principalid", "tenantid"})
-# Removing one of these removes whatever anybody put into it.
+# Removing one of these removes everything that others put into it.
 _NEVER_REMOVED = "microsoft.resources/"
 
 
 @attrs.frozen(kw_only=True)
 class Restoration:
-    """What undoing some changes comes to.
+    """What undoing some changes results in.
 
     Attributes:
-        body: The target with everything put back that can be.
-        restored: The paths that this puts back.
-        preserved: The paths that somebody else changed since; they stay as they are.
+        body: The target with everything restored that can be.
+        restored: The paths that this restores.
+        preserved: The paths that someone else changed since; they stay as they are.
     """
 
     body: Any = attrs.field(repr=False)
@@ -42,50 +44,76 @@ class Restoration:
     preserved: tuple[str, ...] = ()
 
 
-def restoration(changes: Iterable[PropertyChange], current: Any) -> Restoration:
-    """Compare three ways: as it was, as the change left it, as it is now.
+class _Owner(Enum):
+    """Who made a member what it is now, compared three ways: as it was, as the change left it, as it is now."""
 
-    A member that is as the change left it goes back to what it was: also to being absent, which is not null. One that
-    is as it was already needs nothing. Any other was changed by a third party, and is never overwritten.
+    SAME = "it is as it was, so there is nothing to do"
+    OURS = "it is as the change left it"
+    THEIRS = "someone else changed it since"
+
+
+def restoration(
+    changes: Iterable[PropertyChange], current: Any, *, values: Mapping[str, Any] | None = None
+) -> Restoration:
+    """Undo changes in a resource as it is now, and overwrite nothing that someone else changed since.
+
+    Args:
+        changes: The changes to undo. A member that was absent becomes absent again, which is not null.
+        current: The resource as it is now.
+        values: What stands for "absent" where Azure does not remove a member, by its path in lower case.
     """
-    found = Restoration(body=current)
-    for change in changes:
-        found = _undone(found, change)
-    return found
+    body = current
+    restored: list[str] = []
+    preserved: list[str] = []
+    pending = deque(changes)
+    while pending:
+        change = pending.popleft()
+        now, after = _compared(change.path, look_up(body, change.path)), _compared(change.path, change.after)
+        wanted = (values or {}).get(fold(change.path), change.before)
+        owner = _owner(body, change, wanted)
+        if owner is _Owner.OURS:
+            cleaned = _compared(change.path, wanted)
+            body = assign(body, change.path, wanted if cleaned is ABSENT else cleaned)
+            restored.append(change.path)
+        elif owner is _Owner.THEIRS and _is_nothing(change.before) and _are_objects(now, after):
+            # Something was added to an object that the change had created: the change's own members go, the others stay.
+            pending.extendleft(reversed(list(_members(change, now))))
+        elif owner is _Owner.THEIRS:
+            preserved.append(change.path)
+    return Restoration(body=body, restored=tuple(restored), preserved=tuple(preserved))
 
 
-def _undone(found: Restoration, change: PropertyChange) -> Restoration:
-    now = _told(change.path, look_up(found.body, change.path))
-    before, after = _told(change.path, change.before), _told(change.path, change.after)
-    if _equal(now, before):
-        return found
-    # Providers show a member that was taken out as null or not at all.
+def _owner(body: Any, change: PropertyChange, wanted: Any) -> _Owner:
+    now, before, after, target = (
+        _compared(change.path, value) for value in (look_up(body, change.path), change.before, change.after, wanted)
+    )
+    was_absent_and_is = wanted is not change.before and _is_nothing(now)
+    if _equal(now, before) or _equal(now, target) or was_absent_and_is:
+        return _Owner.SAME
+    # Providers show a member that was removed as null or not at all.
     is_ours = _equal(now, after) or (now is None and after is ABSENT)
-    if is_ours and _has_room(found.body, change.path):
-        body = assign(found.body, change.path, change.before if before is ABSENT else before)
-        return attrs.evolve(found, body=body, restored=(*found.restored, change.path))
-    if isinstance(now, Mapping) and isinstance(after, Mapping) and before in (ABSENT, None):
-        # Somebody added to an object that the change had brought: what came with it goes, what was added stays.
-        for part in _members(change, now):
-            found = _undone(found, part)
-        return found
-    return attrs.evolve(found, preserved=(*found.preserved, change.path))
+    *outer, _ = split(change.path)
+    # A member that is missing because the object around it is gone was changed by someone else.
+    has_place = isinstance(look_up(body, join(outer)), Mapping)
+    return _Owner.OURS if is_ours and has_place else _Owner.THEIRS
 
 
-def _told(path: str, value: Any) -> Any:
-    """A value without what says nothing of who changed it: an identity is its type and what was assigned to it."""
+def _is_nothing(value: Any) -> bool:
+    return value is ABSENT or value is None
+
+
+def _are_objects(*values: Any) -> bool:
+    return all(isinstance(value, Mapping) for value in values)
+
+
+def _compared(path: str, value: Any) -> Any:
+    """The part of a value that tells who changed it: of an identity its type and what was assigned to it."""
     if fold(path) == "identity.type" and isinstance(value, str) and same(value, NO_IDENTITY):
         return ABSENT
     if fold(path) != "identity" or not isinstance(value, Mapping):
         return value
     own = {name: item for name, item in value.items() if fold(name) not in _GIVEN}
     return ABSENT if same(own.get(member(own, "type"), NO_IDENTITY), NO_IDENTITY) and len(own) < 2 else own
-
-
-def _has_room(body: Any, path: str) -> bool:
-    # A member that is missing because the object around it is gone, or is none any more, was changed by somebody.
-    *outer, _ = split(path)
-    return isinstance(look_up(body, join(outer)), Mapping)
 
 
 def _members(change: PropertyChange, now: Mapping[str, Any]) -> Iterable[PropertyChange]:
@@ -99,16 +127,28 @@ def _equal(left: Any, right: Any) -> bool:
     return same(left, right)
 
 
-def is_restored(body: Any, paths: Iterable[str]) -> Condition:
-    """The condition that proves a restoration: each path has the value that it has in the restored body."""
-    parts = tuple(_as(path, look_up(body, path)) for path in paths)
-    return parts[0] if len(parts) == 1 else Condition(operator=Operator.ALL, of=parts)
+def is_restored(body: Any, paths: Iterable[str], *, may_be_absent: Container[str] = ()) -> Condition:
+    """The condition that proves a restoration: each path has the value that it has in the restored body.
+
+    Args:
+        body: The restored body.
+        paths: The paths that were restored.
+        may_be_absent: Those that may be absent as well, in lower case: they have Azure's default value.
+    """
+    parts = []
+    for path in paths:
+        part = _as(path, look_up(body, path))
+        if fold(path) in may_be_absent:
+            absent = Condition(operator=Operator.EXISTS, path=path, value=False)
+            part = Condition(operator=Operator.ANY, of=(part, absent))
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else Condition(operator=Operator.ALL, of=tuple(parts))
 
 
 def _as(path: str, value: Any) -> Condition:
     if fold(path) == "identity":
         return _as(f"{path}.type", look_up(value, "type"))
-    if _told(path, value) not in (ABSENT, None):
+    if _compared(path, value) not in (ABSENT, None):
         return Condition(operator=Operator.EQUALS, path=path, value=value)
     gone = Condition(operator=Operator.EXISTS, path=path, value=False)
     if fold(path) != "identity.type":
@@ -119,10 +159,10 @@ def _as(path: str, value: Any) -> Condition:
 
 
 def what_goes(body: Any) -> tuple[PropertyChange, ...]:
-    """Every member of a resource that is removed, for people to read; who it is stands in its id already."""
+    """Every member of a resource that is removed, for people to read, except those that its id says already."""
     members = body.items() if isinstance(body, Mapping) else ()
-    told = ((name, value) for name, value in members if name not in _IDENTITY and value is not None)
-    return tuple(PropertyChange(path=join((name,)), before=value) for name, value in told)
+    shown = [(name, value) for name, value in members if name not in _IDENTITY and value is not None]
+    return tuple(PropertyChange(path=join((name,)), before=value) for name, value in shown)
 
 
 def may_be_removed(resource_id: str) -> bool:

@@ -24,7 +24,7 @@ from defender_remediate.notebook import preformatted
 from defender_remediate.redaction import is_secret_name, redact_json
 from defender_remediate.validation import optional_text, several
 
-PRESERVED = "preserved: it changed after the run, or its value is a secret"
+PRESERVED = "preserved: it changed after the run, or a rollback cannot restore it"
 # Evidence of other resources that is shown beside that of the first.
 _FEW = 4
 
@@ -147,6 +147,7 @@ class RemediationStep:
         changes: Every member that will differ.
         request: What will be sent.
         undo_request: The request that undoes it; None when there is none.
+        undo_limits: Why the undo request may not restore everything, a sentence each; it makes the rollback conditional.
         fingerprint: SHA-256 of what the step depends on in its target, as it was planned. A target with another
             fingerprint is skipped as drifted.
         dependencies: What the step depends on: see ``Dependencies``.
@@ -170,6 +171,7 @@ class RemediationStep:
     changes: tuple[PropertyChange, ...]
     request: PlannedRequest
     undo_request: PlannedRequest | None = None
+    undo_limits: tuple[str, ...] = ()
     fingerprint: str
     dependencies: Dependencies = EVERYTHING
     compliant_when: Condition
@@ -192,6 +194,8 @@ class RemediationStep:
         """What a conditional rollback depends on; None for one that is exact or impossible."""
         if self.reversibility is not Reversibility.CONDITIONAL:
             return None
+        if self.undo_limits:
+            return " ".join(self.undo_limits)
         if self.undo_request is None:
             return "created resources are removed on request, changed settings stay"
         return "changed settings are restored, their effects in the meantime may remain"

@@ -185,7 +185,8 @@ def _step(
     mark = fingerprint(reading.before, dependencies)
     request = preview.request
     reversibility = combined.reversibility
-    if preview.undo_request is None and reversibility is Reversibility.EXACT:
+    is_limited = preview.undo_request is None or bool(preview.undo_limits)
+    if is_limited and reversibility is Reversibility.EXACT:
         # What did not exist before is not restored by a write, so "exact" would promise too much.
         reversibility = Reversibility.CONDITIONAL
     return RemediationStep(
@@ -200,6 +201,7 @@ def _step(
         changes=preview.changes,
         request=request,
         undo_request=preview.undo_request,
+        undo_limits=preview.undo_limits,
         creates=tuple(_with_dependencies(created) for created in preview.creates),
         fingerprint=mark,
         dependencies=dependencies,

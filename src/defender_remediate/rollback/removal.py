@@ -1,4 +1,4 @@
-"""Removing what a run created: only what is asked for, only what the journal says it created, only as it left it."""
+"""Plans the removal of what a run created: only what is asked for, what the journal says it created, and as it left it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from defender_remediate.arm.reader import Reader
-from defender_remediate.casing import fold
 from defender_remediate.catalog.type_facts import honours_if_match
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError, PlanError
 from defender_remediate.execution.target_state import read_at
@@ -17,7 +16,7 @@ from defender_remediate.fixes.restore import GONE, may_be_removed, what_goes
 from defender_remediate.journal import StepState
 from defender_remediate.json_values import sha256
 from defender_remediate.models.fix import Reversibility
-from defender_remediate.models.ids import ResourceId
+from defender_remediate.models.ids import ResourceId, id_key
 from defender_remediate.models.plan import (
     CreatedResource,
     PlannedRequest,
@@ -31,26 +30,30 @@ from defender_remediate.validation import several
 
 
 def created_by(states: Iterable[StepState]) -> dict[str, CreatedResource]:
-    """What steps have created and a rollback may remove, by id in lower case: as the journal says they left it."""
-    results = (state.result for state in states if state.result is not None)
-    found = (created for result in results for created in result.created)
-    return {fold(created.resource_id): created for created in found if may_be_removed(created.resource_id)}
+    """Return what steps have created and a rollback may remove, by the key of its id, as the journal says they left it."""
+    found = {}
+    for state in states:
+        for created in state.result.created if state.result is not None else ():
+            if may_be_removed(created.resource_id):
+                found[id_key(created.resource_id)] = created
+    return found
 
 
-def to_remove(remove: Iterable[str], states: Iterable[StepState], *, run_id: str) -> frozenset[str]:
-    """The ids that a caller wants removed, in lower case.
+def check_created(remove: Iterable[str], states: Iterable[StepState], *, run_id: str) -> frozenset[str]:
+    """Return the keys of the ids that a caller wants removed.
 
     Raises:
-        InvalidInputError: One is not what the run created; names what is.
+        InvalidInputError: The run did not create one of them; the hint names what it created.
     """
     known = created_by(states)
-    for wanted in several(remove):
-        if fold(str(wanted)) not in known:
-            those = ", ".join(created.resource_id for created in known.values()) or "nothing"
+    wanted = several(remove)
+    for resource_id in wanted:
+        if id_key(str(resource_id)) not in known:
+            created = ", ".join(one.resource_id for one in known.values()) or "nothing"
             raise InvalidInputError(
-                f"run {run_id} did not create {wanted!r} in the steps to undo", hint=f"what it created: {those}"
+                f"run {run_id} did not create {resource_id!r} in the steps to undo", hint=f"It created: {created}."
             )
-    return frozenset(fold(wanted) for wanted in several(remove))
+    return frozenset(map(id_key, wanted))
 
 
 def check_removals(plan: RemediationPlan, states: Iterable[StepState]) -> None:
@@ -65,24 +68,26 @@ def check_removals(plan: RemediationPlan, states: Iterable[StepState]) -> None:
     """
     known = created_by(states)
     for step in plan.steps:
-        created = known.get(fold(step.target_id))
-        is_sound = fold(step.request.path) == fold(step.target_id) and step.compliant_when == GONE
-        if step.is_removal and (created is None or created.fingerprint != step.fingerprint or not is_sound):
+        if not step.is_removal:
+            continue
+        created = known.get(id_key(step.target_id))
+        is_target = id_key(step.request.path) == id_key(step.target_id) and step.compliant_when == GONE
+        if created is None or created.fingerprint != step.fingerprint or not is_target:
             raise PlanError(
-                f"the plan removes {step.target_id}, which the run that it undoes did not create so",
-                hint="plan_rollback(run_id, remove=[...]) plans what can be removed",
+                f"the plan removes {step.target_id}, which the run that it rolls back did not create in this state",
+                hint="plan_rollback(run_id, remove=[...]) plans what can be removed.",
             )
 
 
-def removals(state: StepState, wanted: Collection[str], *, reader: Reader) -> PlanDraft:
-    """What becomes of the things that a step created, what is below before what is above; reads each once.
+def plan_removals(state: StepState, wanted: Collection[str], *, reader: Reader) -> PlanDraft:
+    """Plan what becomes of the resources that a step created, children before parents; reads each once.
 
-    A step for each that goes, a skip for each that was asked for and stays; ``removable`` has those that nobody asked
-    for and that could go.
+    Each that was asked for gets a step, or a skip that says why it stays. ``removable`` has those that could be removed and
+    were not asked for.
 
     Args:
         state: The step, as the journal knows it.
-        wanted: The ids to remove, in lower case.
+        wanted: The keys of the ids to remove.
         reader: Reads them.
     """
     steps: list[RemediationStep] = []
@@ -90,51 +95,57 @@ def removals(state: StepState, wanted: Collection[str], *, reader: Reader) -> Pl
     removable: list[str] = []
     known = created_by([state])
     for key in sorted(known, key=lambda one: one.count("/"), reverse=True):
-        found = _removal(state, known[key], reader)
-        if key not in wanted:
-            removable += [found.target_id] if isinstance(found, RemediationStep) else []
-        elif isinstance(found, RemediationStep):
-            steps.append(found)
-        else:
-            skipped.append(found)
+        created = known[key]
+        current, problem = _read(created, reader)
+        if problem is None and key in wanted:
+            steps.append(_step(state.step, created, current))
+        elif problem is None:
+            removable.append(created.resource_id)
+        elif key in wanted:
+            reason, why = problem
+            skipped.append(
+                SkippedResource(
+                    resource_id=state.step.resource_id,
+                    keys=state.step.keys,
+                    reason=reason,
+                    message=f"{created.resource_id}: {why}",
+                )
+            )
     return PlanDraft(steps=tuple(steps), skipped=tuple(skipped), removable=tuple(removable))
 
 
-def covers(created: Mapping[str, CreatedResource], step: RemediationStep) -> bool:
-    """Whether removing these undoes all of a step: everything that it shows is a part of one of them."""
-    if step.executor != "template":
-        return fold(step.target_id) in created
-    # The preview of a deployment names what changes by the end of its id.
-    return all(
-        any(key.endswith(f"/{fold(change.path.partition(' ')[0].strip('/'))}") for key in created)
-        for change in step.changes
-    )
-
-
-def _removal(state: StepState, created: CreatedResource, reader: Reader) -> RemediationStep | SkippedResource:
+def _read(created: CreatedResource, reader: Reader) -> tuple[Any, tuple[SkipReason, str] | None]:
+    """The body of a resource, and why it cannot be removed."""
     try:
         current = read_at(reader, created.resource_id, created.api_version)
     except DefenderRemediateError as error:
-        return _stays(state, created, SkipReason.NOT_READABLE, str(error))
+        return None, (SkipReason.NOT_READABLE, str(error))
     if current is None:
-        return _stays(state, created, SkipReason.NOT_FOUND, "it does not exist any more")
+        return None, (SkipReason.NOT_FOUND, "it does not exist any more")
     if not created.fingerprint:
-        return _stays(state, created, SkipReason.NOT_READABLE, "the run could not read it, so nobody knows how it was")
+        return None, (SkipReason.NOT_READABLE, "the run could not read it, so its state then is unknown")
     if fingerprint(current, created.dependencies) != created.fingerprint:
-        return _stays(state, created, SkipReason.CHANGED_SINCE, "it is not as the run left it, so it is not removed")
-    return _step(state.step, created, current)
+        return None, (SkipReason.CHANGED_SINCE, "it changed since the run, so it is not removed")
+    return current, None
 
 
-def _stays(state: StepState, created: CreatedResource, reason: SkipReason, why: str) -> SkippedResource:
-    message = f"{created.resource_id}: {why}"
-    return SkippedResource(resource_id=state.step.resource_id, keys=state.step.keys, reason=reason, message=message)
+def is_covered(step: RemediationStep, created: Mapping[str, CreatedResource]) -> bool:
+    """Whether removing these resources, by the keys of their ids, undoes everything that a step shows."""
+    if step.executor != "template":
+        return id_key(step.target_id) in created
+    for change in step.changes:
+        # The preview of a deployment names what changes by the end of its id.
+        end = f"/{id_key(change.path.partition(' ')[0]).strip('/')}"
+        if not any(key.endswith(end) for key in created):
+            return False
+    return True
 
 
 def _step(step: RemediationStep, created: CreatedResource, current: Any) -> RemediationStep:
     etag = look_up(current, "etag")
     kind = ResourceId.parse(created.resource_id).type
     return RemediationStep(
-        id=sha256(["removal", step.id, fold(created.resource_id), created.fingerprint])[:16],
+        id=sha256(["removal", step.id, id_key(created.resource_id), created.fingerprint])[:16],
         executor=step.executor,
         keys=step.keys,
         titles=step.titles,
@@ -154,7 +165,7 @@ def _step(step: RemediationStep, created: CreatedResource, current: Any) -> Reme
         dependencies=created.dependencies,
         compliant_when=GONE,
         impact=step.impact,
-        impact_reason=f"undoes: {step.impact_reason}" if step.impact_reason else "",
+        impact_reason=f"undoes: {step.impact_reason}" if step.impact_reason else None,
         reversibility=Reversibility.NONE,
         permissions=(f"{kind}/read", f"{kind}/delete"),
     )

@@ -1,42 +1,52 @@
-"""Planning the way back of a run: what can be restored is compared three ways, and planned like any other change."""
+"""Plans the undo of a run: compares every target three ways and plans what can be restored like any other change."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
+from typing import Any
 
 import attrs
 
 from defender_remediate import wire
-from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError
 from defender_remediate.execution.step import StepRunner
 from defender_remediate.fixes.diff import changes, settled
 from defender_remediate.fixes.drift import depends_on, fingerprint, sent_whole
 from defender_remediate.fixes.merge import difference, merge_patch
 from defender_remediate.fixes.restore import Restoration, is_restored, restoration
+from defender_remediate.fixes.undo import Undo, undo_of
 from defender_remediate.journal import RunState, StepState
 from defender_remediate.json_values import ABSENT, canonical, sha256
 from defender_remediate.models.fix import Reversibility
-from defender_remediate.models.plan import PlannedRequest, PropertyChange, RemediationStep, SkippedResource, SkipReason
+from defender_remediate.models.ids import id_key
+from defender_remediate.models.plan import PlannedRequest, RemediationStep, SkippedResource, SkipReason
 from defender_remediate.models.result import Outcome
 from defender_remediate.planning.builder import PlanDraft
 from defender_remediate.preflight.subject import Subject
 from defender_remediate.redaction import HIDDEN
-from defender_remediate.rollback.removal import covers, created_by, removals, to_remove
+from defender_remediate.rollback.removal import check_created, created_by, is_covered, plan_removals
 from defender_remediate.threads import in_parallel
 
 _UNDOES = "undoes: "
-# A step that ended so has left its target alone, also when it had been sent and refused before.
-_LEFT_ALONE = (Outcome.BLOCKED, Outcome.SKIPPED, Outcome.ALREADY_COMPLIANT)
-_TIMEOUT = 408
-_STAYS = "what it created is removed only when you name it in remove=[...]"
+# A step with such an outcome did not change its target, even if it was sent and refused before.
+_UNCHANGED = (Outcome.BLOCKED, Outcome.SKIPPED, Outcome.ALREADY_COMPLIANT)
+_REQUEST_TIMEOUT = 408
 
 
-def backward(
+class _SkipStepError(Exception):
+    """A step that is not undone, and why."""
+
+    def __init__(self, reason: SkipReason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+def plan_undo(
     run: RunState, *, only: Iterable[str] | None, remove: Iterable[str] = (), runner: StepRunner, workers: int
 ) -> PlanDraft:
-    """Plan the undoing of a run, newest step first; reads each target once and writes nothing.
+    """Plan the undo of a run, newest step first; reads each target once and writes nothing.
 
     Args:
         run: What the journal says of the run.
@@ -46,7 +56,7 @@ def backward(
         workers: Threads at most.
 
     Raises:
-        InvalidInputError: A step id that the run does not have, or a resource that it did not create.
+        InvalidInputError: The run has no such step, or did not create such a resource.
     """
     wanted = None if only is None else set(only)
     unknown = sorted((wanted or set()) - set(run.steps))
@@ -55,142 +65,145 @@ def backward(
             f"run {run.opened.run_id} has no step {unknown[0]!r}", hint="report.plan.steps has the steps and their ids"
         )
     states = [state for state in reversed(list(run.steps.values())) if wanted is None or state.step.id in wanted]
-    removed = to_remove(remove, states, run_id=run.opened.run_id)
-    done = in_parallel(lambda state: _one(state, removed, runner, run.opened.at), states, workers=workers)
+    removed = check_created(remove, states, run_id=run.opened.run_id)
+
+    def undo(state: StepState) -> PlanDraft:
+        try:
+            return _undo_step(state, removed, runner, run.opened.at)
+        except _SkipStepError as skip:
+            return _skipped(state.step, skip.reason, skip.message)
+
+    drafts = in_parallel(undo, states, workers=workers)
     return PlanDraft(
-        removable=tuple(one for draft in done for one in draft.removable),
-        steps=tuple(step for draft in done for step in draft.steps),
-        skipped=tuple(skip for draft in done for skip in draft.skipped),
-        subjects=tuple(subject for draft in done for subject in draft.subjects),
+        removable=tuple(one for draft in drafts for one in draft.removable),
+        steps=tuple(step for draft in drafts for step in draft.steps),
+        skipped=tuple(skip for draft in drafts for skip in draft.skipped),
+        subjects=tuple(subject for draft in drafts for subject in draft.subjects),
     )
 
 
-def _one(state: StepState, removed: Collection[str], runner: StepRunner, began: datetime) -> PlanDraft:
+def _undo_step(state: StepState, removed: Collection[str], runner: StepRunner, run_started: datetime) -> PlanDraft:
     step = state.step
     if state.attempts == 0:
-        return _skipped(step, SkipReason.NOT_APPLIED, "nothing of it was sent")
+        raise _SkipStepError(SkipReason.NOT_APPLIED, "the request was not sent")
     if _was_refused(state):
-        return _skipped(step, SkipReason.NOT_APPLIED, "Azure took nothing of it")
+        raise _SkipStepError(SkipReason.NOT_APPLIED, "Azure refused the request")
     if step.undo_request is None:
-        return _without_way_back(state, removals(state, removed, reader=runner.session))
+        return _remove_created(state, removed, runner)
+
     try:
         current = runner.read(step)
     except DefenderRemediateError as error:
-        return _skipped(step, SkipReason.NOT_READABLE, str(error))
+        raise _SkipStepError(SkipReason.NOT_READABLE, str(error)) from error
     if current is None:
-        return _skipped(step, SkipReason.NOT_FOUND, "it does not exist any more")
-    if _is_another(current, began):
-        return _skipped(step, SkipReason.CHANGED_SINCE, "it was deleted and made anew since, so it is somebody else's")
-    kept, lost = _held(state)
-    found = restoration(kept, settled(current))
-    moved = found.preserved
-    found = attrs.evolve(found, preserved=(*moved, *lost))
+        raise _SkipStepError(SkipReason.NOT_FOUND, "the target does not exist any more")
+    created = wire.timestamp(wire.pick(current, "systemData"), "createdAt")
+    if created is not None and created > run_started:
+        raise _SkipStepError(SkipReason.CHANGED_SINCE, "the target was deleted and created again since")
+
+    # The journal has no secrets. One may be a part of a longer text, so the mark is looked for anywhere in the values.
+    values = {
+        change.path: [value for value in (change.before, change.after) if value is not ABSENT]
+        for change in step.changes
+    }
+    redacted = tuple(path for path, found in values.items() if HIDDEN in canonical(found))
+    known = [change for change in step.changes if change.path not in redacted]
+    undo = undo_of(known, target_id=step.target_id, is_put=step.request.is_merge_patch)
+    found = restoration(undo.changes, settled(current), values=undo.values)
     if not found.restored:
-        reason = SkipReason.CHANGED_SINCE if moved else SkipReason.NOTHING_TO_RESTORE
-        return _skipped(step, reason, _why_nothing(moved, lost))
-    planned = _step(step, current, found)
+        reason = SkipReason.CHANGED_SINCE if found.preserved else SkipReason.NOTHING_TO_RESTORE
+        reasons = [f"{path} was changed since" for path in found.preserved]
+        reasons += [f"the journal does not contain {path}, because it looks like a secret" for path in redacted]
+        if undo.lasting:
+            reasons += undo.limits
+        raise _SkipStepError(reason, "; ".join(reasons) or "the target is as it was before the run")
+    planned = _rollback_step(step, current, found, undo, redacted)
     return PlanDraft(steps=(planned,), subjects=(Subject(step=planned, before=settled(current), after=found.body),))
 
 
 def _was_refused(state: StepState) -> bool:
-    """Whether a write that was sent surely had no effect: then what the target shows now is somebody else's doing."""
+    """Whether a request that was sent surely had no effect: what the target shows now was then changed by someone else."""
     result = state.result
     if result is None or state.accepted is not None:
         return False
     status = 0 if result.error is None else result.error.status
-    is_refusal = 400 <= status < 500 and status != _TIMEOUT
-    return result.outcome in _LEFT_ALONE or (result.outcome is Outcome.FAILED and is_refusal)
+    is_refusal = 400 <= status < 500 and status != _REQUEST_TIMEOUT
+    return result.outcome in _UNCHANGED or (result.outcome is Outcome.FAILED and is_refusal)
 
 
-def _is_another(current: object, began: datetime) -> bool:
-    """Whether a target that the run has changed is a later one of the same name, where Azure tells its age."""
-    made = wire.timestamp(wire.pick(current, "systemData"), "createdAt")
-    return made is not None and made > began
-
-
-def _without_way_back(state: StepState, going: PlanDraft) -> PlanDraft:
-    """What a step created goes as it was asked for; what else it did stays, and the plan says so."""
-    step = state.step
-    gone = {fold(one.target_id) for one in going.steps}
-    created = created_by([state])
-    if gone and covers({key: created[key] for key in gone}, step):
-        return going
-    if created and not going.removable and not going.steps and not going.skipped and covers(created, step):
-        return _skipped(step, SkipReason.NOTHING_TO_RESTORE, "what it created is gone, or not as the run left it")
-    rest = _skipped(step, SkipReason.NO_UNDO, _why_not(step, is_removable=bool(going.removable)))
-    return attrs.evolve(going, skipped=(*going.skipped, *rest.skipped))
-
-
-def _why_not(step: RemediationStep, *, is_removable: bool) -> str:
+def _remove_created(state: StepState, removed: Collection[str], runner: StepRunner) -> PlanDraft:
+    """Plan the removal of what a step without an undo request created; the plan says what else stays."""
+    step, created = state.step, created_by([state])
+    draft = plan_removals(state, removed, reader=runner.session)
+    going = {id_key(removal.target_id) for removal in draft.steps}
+    if going and is_covered(step, {key: created[key] for key in going}):
+        return draft
+    is_anything_left = draft.removable or draft.steps or draft.skipped
+    if created and not is_anything_left and is_covered(step, created):
+        raise _SkipStepError(
+            SkipReason.NOTHING_TO_RESTORE, "what the step created does not exist any more or has changed since"
+        )
     if step.is_removal:
-        return "what it removed is not made again"
-    if step.reversibility is Reversibility.NONE:
-        return "its fix is irreversible"
-    return _STAYS if is_removable else "what it changed is not put back"
+        why = "what the step removed is not created again"
+    elif step.reversibility is Reversibility.NONE:
+        why = "the fix is irreversible"
+    elif step.undo_limits:
+        why = " ".join(step.undo_limits)
+    elif draft.removable:
+        why = "what the step created is removed only when you name it in remove=[...]"
+    else:
+        why = "what the step changed is not restored"
+    rest = _skipped(step, SkipReason.NO_UNDO, why)
+    return attrs.evolve(draft, skipped=(*draft.skipped, *rest.skipped))
 
 
-def _why_nothing(moved: Iterable[str], lost: Iterable[str]) -> str:
-    reasons = [f"somebody changed {path} since" for path in moved]
-    reasons += [f"the journal does not keep {path}, it looks like a secret" for path in lost]
-    return "; ".join(reasons) or "it is as it was"
-
-
-def _held(state: StepState) -> tuple[tuple[PropertyChange, ...], tuple[str, ...]]:
-    """The changes whose values the journal holds, and the paths of the others: secrets, which it never keeps."""
-    # A secret may be a part of a longer text, so the mark is looked for anywhere in the values.
-    lost = tuple(
-        change.path for change in state.step.changes if HIDDEN in canonical([_told(change.before), _told(change.after)])
-    )
-    return tuple(change for change in state.step.changes if change.path not in lost), lost
-
-
-def _step(step: RemediationStep, current: object, found: Restoration) -> RemediationStep:
+def _rollback_step(
+    step: RemediationStep, current: Any, found: Restoration, undo: Undo, redacted: tuple[str, ...]
+) -> RemediationStep:
     now = settled(current)
-    there, back = _request(step.undo_request or step.request, now, found.body), _request(step.request, found.body, now)
-    proof = is_restored(found.body, found.restored)
+    changed = changes(now, found.body)
+    request = _request(step.undo_request or step.request, now, found.body)
+    proof = is_restored(found.body, found.restored, may_be_absent=undo.values)
     dependencies = depends_on(
-        changed=(*found.restored, *sent_whole(there)),
+        changed=(*found.restored, *sent_whole(request)),
         conditions=[proof],
         is_whole=step.request.is_merge_patch,
         ignored=step.dependencies.ignored,
     )
     mark = fingerprint(current, dependencies)
+    # A rollback is a run of its own, which can be undone as well.
+    again = undo_of(changed, target_id=step.target_id, is_put=step.request.is_merge_patch, before=now)
+    fixed = restoration(again.changes, found.body, values=again.values)
+    # Undoing what was undone has the impact of the fix itself.
+    impact_reason = step.impact_reason
+    if impact_reason is not None:
+        is_undo_already = impact_reason.startswith(_UNDOES)
+        impact_reason = impact_reason.removeprefix(_UNDOES) if is_undo_already else f"{_UNDOES}{impact_reason}"
     return attrs.evolve(
         step,
-        id=sha256(["rollback", step.id, there.path, there.body, mark])[:16],
-        changes=changes(now, found.body),
-        request=there,
-        undo_request=back,
+        id=sha256(["rollback", step.id, request.path, request.body, mark])[:16],
+        changes=changed,
+        request=request,
+        undo_request=_request(step.request, found.body, fixed.body) if fixed.restored else None,
+        undo_limits=again.limits,
         fingerprint=mark,
         dependencies=dependencies,
         compliant_when=proof,
-        impact_reason=_undone(step.impact_reason),
-        preserved=found.preserved,
+        impact_reason=impact_reason,
+        preserved=(*found.preserved, *redacted, *undo.lasting),
         irreversible_keys=(),
         creates=(),
         check_results=(),
     )
 
 
-def _undone(reason: str | None) -> str | None:
-    if reason is None:
-        return None
-    # Undoing what was undone brings the impact of the fix itself.
-    again = reason.removeprefix(_UNDOES)
-    return f"{_UNDOES}{reason}" if again == reason else again
-
-
-def _request(planned: PlannedRequest, before: dict[str, object], after: dict[str, object]) -> PlannedRequest:
+def _request(planned: PlannedRequest, before: dict[str, Any], after: dict[str, Any]) -> PlannedRequest:
     if planned.is_merge_patch:
         body = difference(before, after)
     else:
         body = merge_patch(before, after, send_whole=planned.send_whole)
-    # The etag of then is none of now; a type that asks for any takes any.
+    # The etag in the plan is not the one that the target has now; a type that asks for any etag takes any.
     return attrs.evolve(planned, body=body, if_match="*" if planned.if_match == "*" else "")
-
-
-def _told(value: object) -> object:
-    return None if value is ABSENT else value
 
 
 def _skipped(step: RemediationStep, reason: SkipReason, message: str) -> PlanDraft:
