@@ -6,6 +6,7 @@ Sends no write.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import attrs
 
@@ -219,10 +220,18 @@ def _subject(step: RemediationStep, combined: CombinedFix, reading: Reading) -> 
     return Subject(
         step=step,
         policies=tuple(dict.fromkeys(policies)),
+        parameters=_chosen_parameters(combined),
         resource=reading.resource,
         before=reading.before,
         after=combined.after,
     )
+
+
+def _chosen_parameters(combined: CombinedFix) -> dict[str, Any]:
+    """The values that the caller chose, by parameter name."""
+    values = combined.accepted[0].values
+    names = [parameter.name for fix in combined.fixes for parameter in fix.parameters]
+    return {name: values[name] for name in names if name in values}
 
 
 def _dependencies(combined: CombinedFix, preview: Preview) -> Dependencies:

@@ -47,6 +47,35 @@ class NetworkSetting:
         return any(same(value, closed) for closed in self.closed_values)
 
 
+INJECTED = {
+    "microsoft.cache/redis": ("properties.subnetId",),
+    "microsoft.apimanagement/service": ("properties.virtualNetworkConfiguration.subnetResourceId",),
+    "microsoft.web/hostingenvironments": ("properties.virtualNetwork.id",),
+    "microsoft.sql/managedinstances": ("properties.subnetId",),
+    "microsoft.dbforpostgresql/flexibleservers": ("properties.network.delegatedSubnetResourceId",),
+    "microsoft.dbformysql/flexibleservers": ("properties.network.delegatedSubnetResourceId",),
+    "microsoft.kusto/clusters": ("properties.virtualNetworkConfiguration.subnetId",),
+    "microsoft.hdinsight/clusters": ("properties.computeProfile.roles[0].virtualNetworkProfile.subnet",),
+    "microsoft.logic/integrationserviceenvironments": ("properties.networkConfiguration.subnets[0].id",),
+    "microsoft.app/managedenvironments": ("properties.vnetConfiguration.infrastructureSubnetId",),
+    "microsoft.containerinstance/containergroups": ("properties.subnetIds[0].id",),
+    "microsoft.appplatform/spring": ("properties.networkProfile.serviceRuntimeSubnetId",),
+    "microsoft.aad/domainservices": ("properties.replicaSets[0].subnetId",),
+}
+"""Where a resource names the network that it was placed in, by folded type. It is reached through that network."""
+NO_ENDPOINT = frozenset(
+    {
+        "microsoft.cache/redis",
+        "microsoft.apimanagement/service",
+        "microsoft.web/hostingenvironments",
+        "microsoft.dbforpostgresql/flexibleservers",
+        "microsoft.dbformysql/flexibleservers",
+        "microsoft.kusto/clusters",
+    }
+)
+"""The types among them that take no private endpoint once they are in a network."""
+_CREATE_ENDPOINT = "microsoft.network/privateendpoints/write"
+
 SETTINGS = (
     NetworkSetting(
         member="publicnetworkaccess",
@@ -121,8 +150,36 @@ class NetworkAccessCheck:
         """Nothing."""
 
     def judge(self, subject: Subject, facts: None) -> Iterator[CheckResult]:
-        """One result for each setting that is closed without an alternative."""
+        """One result for each setting that is closed without an alternative, and for an endpoint that cannot be created."""
+        network = network_of(subject)
+        is_endpoint = _CREATE_ENDPOINT in map(fold, subject.actions) and not subject.step.is_removal
+        if network is not None and is_endpoint and fold(subject.root_type) in NO_ENDPOINT:
+            yield CheckResult(
+                check=self.name,
+                status=CheckStatus.BLOCKED,
+                message="the resource is placed inside a virtual network and takes no private endpoint",
+                evidence=(network,),
+                advice="no private endpoint is needed: callers in that network reach it; exempt the recommendation",
+            )
+        if network is not None:
+            # It stays reachable in its own network.
+            return
+        public_access = look_up(subject.written_body, "properties.publicNetworkAccess")
+        is_in_perimeter = isinstance(public_access, str) and fold(public_access) == "securedbyperimeter"
         for closed in closed_settings(subject):
+            if is_in_perimeter and fold(closed.setting.member) != "publicnetworkaccess":
+                # The rules of the perimeter replace those of the resource.
+                continue
+            if is_in_perimeter:
+                yield CheckResult(
+                    check=self.name,
+                    status=CheckStatus.BLOCKED,
+                    message=f"{closed.path} becomes {closed.value!r}: the resource is secured by a network security "
+                    "perimeter, whose access rules would no longer let callers in",
+                    evidence=(f"{closed.path}: {public_access}",),
+                    advice="leave the resource to its perimeter; exempt the recommendation",
+                )
+                continue
             setting = closed.setting
             alternatives = _ALTERNATIVES.get(fold(subject.target_type), setting.alternatives)
             has_rules = any(wire.pick(closed.around, rule) for rule in setting.rules)
@@ -149,6 +206,17 @@ class NetworkAccessCheck:
                 advice="first create a private endpoint and have it approved, or add rules for the callers that need "
                 "access",
             )
+
+
+def network_of(subject: Subject) -> str | None:
+    """The member that names the virtual network a resource was placed in, with its value; None when it is in none."""
+    for body in (subject.written_body, subject.before):
+        for kind in (subject.root_type, subject.target_type):
+            for path in INJECTED.get(fold(kind), ()):
+                found = look_up(body, path)
+                if isinstance(found, str) and found:
+                    return f"{path}: {found}"
+    return None
 
 
 def _is_given(subject: Subject, alternatives: Iterable[str]) -> bool:

@@ -25,6 +25,10 @@ _AT_SCOPE = {"$filter": "atScope()"}
 _CHUNKS_PER_WORKER = 4
 
 
+def _same(body: Any) -> Any:
+    return body
+
+
 class _HasId(Protocol):
     @property
     def id(self) -> str: ...
@@ -54,7 +58,7 @@ class ReadSession(Protocol):
     def endpoint(self) -> Any:
         """The endpoint of Azure Resource Manager, with the scope of its tokens."""
 
-    def get(self, path: str, *, api_versions: Sequence[str]) -> _Response:
+    def get(self, path: str, *, api_versions: Sequence[str], params: Mapping[str, str] | None = None) -> _Response:
         """Read a resource in the newest of these api-versions that the cloud serves."""
 
     def list(
@@ -117,7 +121,14 @@ class CheckReader:
         done = in_parallel(lambda chunk: list(map(read_one, chunk)), chunks, workers=self.workers)
         return StepFacts(dict(found for chunk in done for found in chunk))
 
-    def get(self, path: str, *, api_versions: Sequence[str], parse: Callable[[Any], _T] = lambda body: body) -> _T:
+    def get(
+        self,
+        path: str,
+        *,
+        api_versions: Sequence[str],
+        params: Mapping[str, str] | None = None,
+        parse: Callable[[Any], _T] = _same,
+    ) -> _T:
         """Read a resource, in the newest of these api-versions that the cloud serves.
 
         Raises:
@@ -126,9 +137,9 @@ class CheckReader:
 
         def read() -> _T:
             with self._requests:
-                return parse(self._session.get(path, api_versions=api_versions).body)
+                return parse(self._session.get(path, api_versions=api_versions, params=params).body)
 
-        found: _T = self._answers.get(("GET", fold(path), parse), read)
+        found: _T = self._answers.get(("GET", fold(path), canonical(dict(params or {})), parse), read)
         return found
 
     def list(
@@ -137,7 +148,7 @@ class CheckReader:
         *,
         api_versions: Sequence[str],
         params: Mapping[str, str] | None = None,
-        parse: Callable[[Any], _T],
+        parse: Callable[[Any], _T] = _same,
         collection: str | None = None,
     ) -> tuple[_T, ...]:
         """Read all items of a listing.

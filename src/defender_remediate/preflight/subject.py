@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.models.plan import RemediationStep
 from defender_remediate.preflight.scopes import covers, group_of, is_action_on, root_of, type_of
@@ -71,10 +72,19 @@ class Subject:
         return self.step.permissions or (f"{self.target_type}/write",)
 
     @cached_property
+    def written_values(self) -> tuple[str, ...]:
+        """Every string that its request writes; of a template, the values of the parameters and what its resources say."""
+        body = self.step.request.body
+        if not self.is_deployment:
+            return tuple(_strings(body))
+        properties = wire.pick(body, "properties")
+        resources = wire.pick(wire.pick(properties, "template"), "resources")
+        return (*_strings(wire.pick(properties, "parameters")), *_strings(resources))
+
+    @cached_property
     def links(self) -> tuple[str, ...]:
         """The ids of other resources in its request, each once, as they are written there."""
-        texts = _strings(self.step.request.body)
-        found = {fold(text): text for text in texts if fold(text).startswith("/subscriptions/")}
+        found = {fold(text): text for text in self.written_values if fold(text).startswith("/subscriptions/")}
         return tuple(link for link in found.values() if not covers(self.written_id, link))
 
     @cached_property

@@ -46,11 +46,13 @@ class FakeAzure:
                 return answer
         raise NotFoundError(f"{path} was not found", status=404, code="ResourceGroupNotFound", method="GET", url=path)
 
-    def get(self, path: str, *, api_versions: Sequence[str]) -> Any:
+    def get(self, path: str, *, api_versions: Sequence[str], params: Mapping[str, str] | None = None) -> Any:
         return SimpleNamespace(body=self._answer(path))
 
-    def list(self, path: str, *, api_versions: Sequence[str], params: Mapping[str, str] | None = None) -> Iterator[Any]:
-        yield from self._answer(f"{path}?atScope" if params else path)
+    def list(
+        self, path: str, *, api_versions: Sequence[str], params: Mapping[str, str] | None = None
+    ) -> Iterator[Any]:
+        yield from self._answer(f"{path}?{params['$filter']}" if params else path)
 
     def post_query(self, path: str, *, api_version: str, body: Any) -> Any:
         return SimpleNamespace(body=self._answer(path))

@@ -112,6 +112,23 @@ def _get_provider(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply
     raise refusal("InvalidResourceNamespace", namespace=holes["namespace"])
 
 
+def _get_feature(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """A preview feature, which is registered unless a test says otherwise."""
+    del call
+    subscription = tenant.store.subscription(holes["subscription"])
+    tenant.access.check_read("Microsoft.Features/providers/features/read", f"/subscriptions/{subscription.id}")
+    name = f"{holes['namespace']}/{holes['feature']}"
+    return Reply.json(
+        {
+            "id": f"/subscriptions/{subscription.id}/providers/Microsoft.Features/providers/{holes['namespace']}"
+            f"/features/{holes['feature']}",
+            "name": name,
+            "type": "Microsoft.Features/providers/features",
+            "properties": {"state": subscription.features.get(fold(name), "Registered")},
+        }
+    )
+
+
 def _descendants(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     group = tenant.store.management_groups.get(fold(holes["group"]))
     if group is None:
@@ -160,6 +177,12 @@ ROUTES = tuple(
         (("GET",), f"{_SUB}/resourceGroups/{{group}}/resources", f"{_KIND}resources", _list_resources),
         (("GET",), f"{_SUB}/providers", f"{_KIND}providers", _list_providers),
         (("GET",), f"{_SUB}/providers/{{namespace}}", f"{_KIND}providers", _get_provider),
+        (
+            ("GET",),
+            f"{_SUB}/providers/Microsoft.Features/providers/{{namespace}}/features/{{feature}}",
+            "Microsoft.Features/features",
+            _get_feature,
+        ),
         (("GET",), "/providers", f"{_KIND}providers", _list_providers),
         (("GET",), "/providers/{namespace}", f"{_KIND}providers", _get_provider),
         (

@@ -85,9 +85,21 @@ def existing(tenant: Tenant, target: ids.ResourcePath) -> Resource:
 
 
 def _get(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:
-    del call
     tenant.access.check_read(f"{resource_type.name}/read", target.id)
-    return shown(existing(tenant, target))
+    reply = shown(existing(tenant, target))
+    if resource_type.name == "Microsoft.Compute/virtualMachines":
+        return _with_instance_view(reply, expand=fold(call.query.get("$expand", "")) == "instanceview")
+    return reply
+
+
+def _with_instance_view(reply: Reply, *, expand: bool) -> Reply:
+    """A virtual machine with its power state, which Azure shows on request only; it runs unless the state says otherwise."""
+    body = reply.body
+    properties = body.get("properties", {})
+    view = properties.pop("instanceView", {"statuses": [{"code": "PowerState/running", "displayStatus": "VM running"}]})
+    if expand:
+        properties["instanceView"] = view
+    return Reply.json(body, status=reply.status, headers=dict(reply.headers))
 
 
 def shown(resource: Resource, status: int = 200) -> Reply:

@@ -83,6 +83,24 @@ def _locks(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     return tenant.page(call, [lock.render() for lock in found])
 
 
+def _role_assignments(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """The roles with data actions; the caller's own roles are in ``permissions`` only."""
+    scope = scope_of(tenant, holes)
+    tenant.access.check_read(f"{_TYPE}/roleAssignments/read", scope)
+    found = seen_from(tenant, scope, call.query.get("$filter", ""), tenant.access.data_roles, lambda role: role.scope)
+    return tenant.page(call, [role.render() for role in found])
+
+
+def _role_definition(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    del call
+    scope = scope_of(tenant, holes)
+    tenant.access.check_read(f"{_TYPE}/roleDefinitions/read", scope)
+    for role in tenant.access.data_roles:
+        if fold(role.name) == fold(holes["name"]):
+            return Reply.json(role.render_definition())
+    raise refusal("RoleDefinitionDoesNotExist", name=holes["name"])
+
+
 def _deny_assignments(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     scope = scope_of(tenant, holes)
     tenant.access.check_read(f"{_TYPE}/denyAssignments/read", scope)
@@ -203,6 +221,8 @@ ROUTES = tuple(
     for scope, tail, kind, handler in (
         ("/{scope*}", "permissions", "permissions", _permissions),
         ("/{scope*}", "denyAssignments", "denyAssignments", _deny_assignments),
+        ("/{scope*}", "roleAssignments", "roleAssignments", _role_assignments),
+        ("/{scope*}", "roleDefinitions/{name}", "roleDefinitions", _role_definition),
         ("/{scope*}", "locks", "locks", _locks),
         ("/{scope*}", "policyAssignments", "policyAssignments", _assignments),
         ("/{scope*}", "policyAssignments/{name}", "policyAssignments", _assignment),

@@ -40,6 +40,50 @@ class ManagementLock:
         }
 
 
+@attrs.frozen(kw_only=True)
+class DataRole:
+    """A role with data actions, assigned to a principal at a scope. It gives the caller no rights.
+
+    Attributes:
+        name: The GUID of the role definition.
+    """
+
+    principal_id: str
+    scope: str
+    data_actions: tuple[str, ...]
+    name: str = "00000000-0000-4000-8000-0000000000da"
+
+    @property
+    def definition_id(self) -> str:
+        """The id of the role definition."""
+        return f"/subscriptions/{ids.subscription_of(self.scope)}/providers/Microsoft.Authorization/roleDefinitions/{self.name}"
+
+    def render(self) -> dict[str, Any]:
+        """The assignment as Azure lists it."""
+        return {
+            "id": f"{self.scope}/providers/Microsoft.Authorization/roleAssignments/{self.name}",
+            "name": self.name,
+            "type": "Microsoft.Authorization/roleAssignments",
+            "properties": {
+                "roleDefinitionId": self.definition_id,
+                "principalId": self.principal_id,
+                "principalType": "ServicePrincipal",
+                "scope": self.scope,
+                "condition": None,
+            },
+        }
+
+    def render_definition(self) -> dict[str, Any]:
+        """The definition of the role."""
+        entry = {"actions": [], "notActions": [], "dataActions": list(self.data_actions), "notDataActions": []}
+        return {
+            "id": self.definition_id,
+            "name": self.name,
+            "type": "Microsoft.Authorization/roleDefinitions",
+            "properties": {"roleName": "data role", "type": "CustomRole", "permissions": [entry]},
+        }
+
+
 class Access:
     """What the caller may do, and what keeps everybody from doing it.
 
@@ -51,6 +95,7 @@ class Access:
         self._store = store
         self._denied: list[tuple[str, str]] = []
         self.locks: list[ManagementLock] = []
+        self.data_roles: list[DataRole] = []
         self._entries: dict[str, list[RoleGrant]] = {}
         self.deny_assignments: list[DenyRule] = []
         self.unlimited = True

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import attrs
+
 from defender_remediate.testing.simulator.authorization.roles import CALLER_ID, EVERYONE, DenyRule, RoleGrant
-from defender_remediate.testing.simulator.authorization.state import READ_ONLY, ManagementLock
+from defender_remediate.testing.simulator.authorization.state import READ_ONLY, DataRole, ManagementLock
 from defender_remediate.testing.simulator.policy.state import (
     AUTHORIZATION,
     ENFORCED,
@@ -134,6 +136,20 @@ class AccessControls:
     def lock(self, scope: str, level: str = READ_ONLY, name: str = "lock") -> None:
         """Adds a management lock (``ReadOnly`` or ``CanNotDelete``)."""
         self._tenant.access.locks.append(ManagementLock(scope=scope, level=level, name=name))
+
+    def assign_data_role(self, principal_id: str, scope: str, *data_actions: str, name: str | None = None) -> None:
+        """Assigns a role with data actions, such as ``Microsoft.KeyVault/vaults/secrets/*``, to a principal.
+
+        It is shown among the role assignments. The caller's own rights do not change.
+
+        Args:
+            principal_id: The object id.
+            scope: Where it is assigned.
+            data_actions: What it allows.
+            name: The GUID of the role definition; None for one that all share.
+        """
+        role = DataRole(principal_id=principal_id, scope=scope, data_actions=data_actions)
+        self._tenant.access.data_roles.append(role if name is None else attrs.evolve(role, name=name))
 
     def unlock(self, scope: str) -> None:
         """Removes the locks at exactly this scope."""

@@ -247,6 +247,19 @@ class ResourceControls:
             raise ValueError(f"Invalid registration state {state!r}: use {', '.join(_REGISTRATION_STATES)}.")
         self._subscription(scope).registrations[fold(namespace)] = state
 
+    def unregister_feature(self, scope: str, feature: str, *, state: str = "NotRegistered") -> None:
+        """Unregisters a preview feature; all are registered at first.
+
+        Args:
+            scope: The subscription.
+            feature: Such as ``Microsoft.Compute/EncryptionAtHost``.
+            state: The state to show.
+
+        Raises:
+            KeyError: The subscription does not exist.
+        """
+        self._subscription(scope).features[fold(feature)] = state
+
     def register_provider(self, scope: str, namespace: str) -> None:
         """Registers a resource provider again.
 

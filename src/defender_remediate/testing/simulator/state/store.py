@@ -28,6 +28,7 @@ class Subscription:
     Attributes:
         state: ``Enabled``, ``Warned``, ``PastDue``, ``Disabled`` or ``Deleted``.
         registrations: The state of resource providers that are not simply registered, names in lower case.
+        features: The state of preview features that are not registered, ``namespace/feature`` in lower case.
         groups: Resource groups by their name in lower case.
     """
 
@@ -35,6 +36,7 @@ class Subscription:
     name: str
     state: str = ENABLED
     registrations: dict[str, str] = attrs.field(factory=dict)
+    features: dict[str, str] = attrs.field(factory=dict)
     groups: dict[str, dict[str, Any]] = attrs.field(factory=dict)
 
     def registration(self, namespace: str) -> str:

@@ -1,0 +1,141 @@
+"""What a virtual machine does not accept: extensions when it is stopped or takes none, settings of a system it does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from defender_remediate import wire
+from defender_remediate.casing import fold
+from defender_remediate.fixes.paths import look_up
+from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.preflight.reader import CheckReader, StepFacts
+from defender_remediate.preflight.scopes import root_of
+from defender_remediate.preflight.subject import Subject
+
+MACHINE_TYPE = "Microsoft.Compute/virtualMachines"
+_VERSIONS = ("2024-07-01", "2023-03-01")
+
+
+@attrs.frozen(kw_only=True)
+class MachineState:
+    """A machine that gets an extension, and the extensions that it has."""
+
+    body: Any
+    extensions: tuple[Any, ...]
+
+
+class VirtualMachineCheck:
+    """Finds what Azure refuses for a virtual machine.
+
+    An extension needs a running machine that allows extension operations, and one handler (publisher and type) can be
+    installed only once. The settings below ``osProfile`` cannot be added to a machine that was created from a specialized
+    disk and has none.
+    """
+
+    name = "virtual_machine"
+    permissions = ("Microsoft.Compute/virtualMachines/extensions/read", "Microsoft.Compute/virtualMachines/read")
+    resource_types = (MACHINE_TYPE,)
+
+    def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> StepFacts[MachineState | None]:
+        """The machines that get an extension, with their power state; None for other steps."""
+
+        def read(subject: Subject) -> MachineState | None:
+            if not _writes_extension(subject):
+                return None
+            machine = root_of(subject.written_id)
+            body: Any = reader.get(machine, api_versions=_VERSIONS, params={"$expand": "instanceView"})
+            extensions: tuple[Any, ...] = reader.list(f"{machine}/extensions", api_versions=_VERSIONS)
+            return MachineState(body=body, extensions=extensions)
+
+        return reader.for_each(subjects, read)
+
+    def judge(self, subject: Subject, facts: StepFacts[MachineState | None]) -> Iterator[CheckResult]:
+        """What stands against one step."""
+        machine = facts[subject]
+        if machine is not None:
+            yield from self._of_extension(subject, machine)
+        elif isinstance(look_up(subject.before, "properties"), Mapping):
+            changed = [
+                change.path for change in subject.step.changes if fold(change.path).startswith("properties.osprofile")
+            ]
+            if changed and not isinstance(look_up(subject.before, "properties.osProfile"), Mapping):
+                yield self._blocked(
+                    "the machine has no osProfile, and Azure does not add one: it was created from a specialized disk",
+                    "properties.osProfile: none",
+                    "change the setting in the machine, or exempt the recommendation",
+                )
+
+    def _of_extension(self, subject: Subject, machine: MachineState) -> Iterator[CheckResult]:
+        if look_up(machine.body, "properties.osProfile.allowExtensionOperations") is False:
+            yield self._blocked(
+                "the machine does not allow extension operations",
+                "properties.osProfile.allowExtensionOperations: false",
+                "set allowExtensionOperations to true first, or exempt the recommendation",
+            )
+        statuses = look_up(machine.body, "properties.instanceView.statuses")
+        codes = [wire.text(item, "code") for item in statuses] if isinstance(statuses, (list, tuple)) else []
+        power = next((code for code in codes if fold(code).startswith("powerstate/")), None)
+        if power is None:
+            yield CheckResult(
+                check=self.name,
+                status=CheckStatus.UNCHECKED,
+                message="Azure does not show whether the machine is running, and an extension needs a running machine",
+                evidence=("properties.instanceView: no power state",),
+                advice=f'if it is running, pass waive={{"{self.name}": "reason"}}',
+            )
+        elif fold(power) not in ("powerstate/running", "powerstate/starting"):
+            yield self._blocked(
+                "the machine is not running, and Azure installs extensions on running machines only",
+                f"power state: {power.partition('/')[2]}",
+                "start the machine, then plan again",
+            )
+        for item in machine.extensions:
+            properties = wire.pick(item, "properties")
+            publisher, kind = wire.text(properties, "publisher"), wire.text(properties, "type")
+            name = wire.name(item).rpartition("/")[2]
+            for written_name, written_publisher, written_kind in _written_extensions(subject):
+                is_same = (fold(publisher), fold(kind)) == (fold(written_publisher), fold(written_kind))
+                if is_same and fold(name) != fold(written_name):
+                    yield self._blocked(
+                        f"the extension {publisher}/{kind} is already installed under the name {name!r}",
+                        f"{name}: {publisher}/{kind}",
+                        f"update or remove the extension {name!r}; a machine takes one extension of a type",
+                    )
+
+    def _blocked(self, message: str, evidence: str, advice: str) -> CheckResult:
+        return CheckResult(
+            check=self.name, status=CheckStatus.BLOCKED, message=message, evidence=(evidence,), advice=advice
+        )
+
+
+def _writes_extension(subject: Subject) -> bool:
+    actions = {fold(action) for action in subject.actions}
+    return "microsoft.compute/virtualmachines/extensions/write" in actions and not subject.step.is_removal
+
+
+def _written_extensions(subject: Subject) -> Iterator[tuple[str, str, str]]:
+    """Name, publisher and type of each extension in the request; a parameter of a template counts with its value."""
+    body = subject.step.request.body
+    if not subject.is_deployment:
+        properties = wire.pick(body, "properties")
+        name = subject.step.target_id.rpartition("/")[2]
+        yield name, wire.text(properties, "publisher"), wire.text(properties, "type")
+        return
+    values = wire.mapping(look_up(body, "properties.parameters"))
+    found = look_up(body, "properties.template.resources")
+    resources = found.values() if isinstance(found, Mapping) else found if isinstance(found, (list, tuple)) else ()
+    for resource in resources:
+        if fold(wire.text(resource, "type")) != "microsoft.compute/virtualmachines/extensions":
+            continue
+        properties = wire.pick(resource, "properties")
+        texts = [wire.text(properties, "publisher"), wire.text(properties, "type")]
+        for at, text in enumerate(texts):
+            for name, given in values.items():
+                if fold(text.replace(" ", "")) == fold(f"[parameters('{name}')]"):
+                    texts[at] = wire.text(given, "value")
+        # The name of a template's resource is an expression that ends in the name of the extension.
+        name = wire.text(resource, "name").rpartition("/")[2].partition("'")[0].rstrip("]")
+        yield name, texts[0], texts[1]
