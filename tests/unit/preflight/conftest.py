@@ -49,9 +49,7 @@ class FakeAzure:
     def get(self, path: str, *, api_versions: Sequence[str], params: Mapping[str, str] | None = None) -> Any:
         return SimpleNamespace(body=self._answer(path))
 
-    def list(
-        self, path: str, *, api_versions: Sequence[str], params: Mapping[str, str] | None = None
-    ) -> Iterator[Any]:
+    def list(self, path: str, *, api_versions: Sequence[str], params: Mapping[str, str] | None = None) -> Iterator[Any]:
         yield from self._answer(f"{path}?{params['$filter']}" if params else path)
 
     def post_query(self, path: str, *, api_version: str, body: Any) -> Any:

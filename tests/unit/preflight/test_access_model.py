@@ -1,0 +1,108 @@
+"""Switches of the authorization model: who would lose access."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.preflight import Subject
+from defender_remediate.preflight.access_model import AccessModelCheck
+
+GROUP = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/shop-rg"
+VAULT = f"{GROUP}/providers/Microsoft.KeyVault/vaults/v"
+HUB = f"{GROUP}/providers/Microsoft.EventHub/namespaces/n"
+CLUSTER = f"{GROUP}/providers/Microsoft.ContainerService/managedClusters/c"
+SERVER = f"{GROUP}/providers/Microsoft.Sql/servers/s"
+ONE, TWO = "aaaaaaaa-0000-4000-8000-000000000001", "aaaaaaaa-0000-4000-8000-000000000002"
+Judge = Callable[..., list[CheckStatus]]
+
+
+def role(principal: str, *data_actions: str) -> dict[str, Any]:
+    """An assignment, with the name of its definition made of its actions."""
+    name = f"/roleDefinitions/{'-'.join(data_actions).replace('/', '_') or 'none'}"
+    return {"properties": {"roleDefinitionId": name, "principalId": principal}}
+
+
+@pytest.fixture
+def judge(check_one: Callable[..., tuple[CheckResult, ...]], make_subject: Callable[..., Subject]) -> Judge:
+    """What the check finds about a change of a resource on which these roles are assigned."""
+
+    def run(target: str, before: Any, after: Any, *assigned: tuple[str, str], **more: Any) -> list[CheckStatus]:
+        answers: dict[str, Any] = {"/roleAssignments?atScope()": [role(who, what) for who, what in assigned]}
+        for who, what in assigned:
+            definition = role(who, what)["properties"]["roleDefinitionId"]
+            answers[definition] = {"properties": {"permissions": [{"actions": ["*"], "dataActions": [what]}]}}
+        subject = make_subject({"properties": before}, {"properties": after}, **{"target_id": target, **more})
+        return [found.status for found in check_one(AccessModelCheck(), subject, answers)]
+
+    return run
+
+
+def test_every_principal_of_an_access_policy_needs_a_role(judge: Judge) -> None:
+    """Owner is not one: it has no data action."""
+    policies = {"accessPolicies": [{"objectId": ONE}, {"objectId": TWO.upper()}]}
+    rbac = {**policies, "enableRbacAuthorization": True}
+    secrets = "Microsoft.KeyVault/vaults/secrets/*"
+    assert judge(VAULT, policies, rbac, (ONE, secrets), (TWO, "*")) == []
+    assert judge(VAULT, policies, rbac, (ONE, secrets), (TWO, "Microsoft.Storage/x")) == [CheckStatus.BLOCKED]
+    assert judge(VAULT, {}, rbac, (ONE, secrets)) == []
+    assert judge(VAULT, rbac, rbac) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {"disableLocalAuth": True}),
+        ({"localAuthEnabled": True}, {"localAuthEnabled": False}),
+        ({"adminUserEnabled": True}, {"adminUserEnabled": False}),
+        ({}, {"disableAccessKeyAuthentication": True}),
+    ],
+)
+def test_keys_are_switched_off_with_a_word_when_no_role_gives_access(judge: Judge, before: Any, after: Any) -> None:
+    """Nobody knows who uses a key, so that it is a warning."""
+    assert judge(HUB, before, after) == [CheckStatus.WARNING]
+    assert judge(HUB, before, after, (ONE, "Microsoft.EventHub/namespaces/messages/send/action")) == []
+    assert judge(HUB, after, after) == []
+
+
+@pytest.mark.parametrize(
+    ("profile", "statuses"),
+    [
+        (None, [CheckStatus.BLOCKED]),
+        ({"managed": True}, [CheckStatus.WARNING]),
+        ({"managed": True, "enableAzureRBAC": True}, []),
+        ({"managed": True, "adminGroupObjectIDs": [ONE]}, []),
+    ],
+)
+def test_a_cluster_needs_entra_before_its_local_accounts_go(
+    judge: Judge, profile: Any, statuses: list[CheckStatus]
+) -> None:
+    """Without, nobody could sign in."""
+    before = {} if profile is None else {"aadProfile": profile}
+    assert judge(CLUSTER, before, {**before, "disableLocalAccounts": True}) == statuses
+
+
+@pytest.mark.parametrize(
+    ("server", "statuses"),
+    [
+        ({"version": "12.0"}, [CheckStatus.BLOCKED]),
+        ({"version": "12.0", "administrators": {"administratorType": "ActiveDirectory", "sid": ONE}}, []),
+        ({}, []),
+    ],
+)
+def test_a_server_needs_an_entra_administrator_before_passwords_go(
+    judge: Judge, server: Any, statuses: list[CheckStatus]
+) -> None:
+    """A body without a version is not that of a server, and shows nothing."""
+    target = f"{SERVER}/azureADOnlyAuthentications/Default"
+    found = judge(
+        target,
+        {"azureADOnlyAuthentication": False},
+        {"azureADOnlyAuthentication": True},
+        resource_id=SERVER,
+        resource={"properties": server},
+    )
+    assert found == statuses

@@ -1,0 +1,235 @@
+"""What a target does not accept: stopped resources, extensions, diagnostic settings, features, deprecated plans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import pytest
+
+from defender_remediate import Catalog
+from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.models.plan import PlannedRequest
+from defender_remediate.preflight import Subject
+from defender_remediate.preflight.defender_plans import DefenderPlanCheck
+from defender_remediate.preflight.diagnostic_settings import DiagnosticSettingCheck
+from defender_remediate.preflight.features import FeatureCheck
+from defender_remediate.preflight.parameters import ParameterCheck
+from defender_remediate.preflight.running_state import INACTIVE_STATES, RunningStateCheck
+from defender_remediate.preflight.virtual_machines import VirtualMachineCheck
+
+SUBSCRIPTION = "/subscriptions/11111111-2222-3333-4444-555555555555"
+GROUP = f"{SUBSCRIPTION}/resourceGroups/shop-rg"
+ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/shopdata"
+MACHINE = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/vm1"
+BLOCKED, WARNING, UNCHECKED = CheckStatus.BLOCKED, CheckStatus.WARNING, CheckStatus.UNCHECKED
+CheckOne = Callable[..., tuple[CheckResult, ...]]
+MakeSubject = Callable[..., Subject]
+
+
+def at(path: str, value: Any) -> dict[str, Any]:
+    """A body with one member."""
+    for part in reversed(path.split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+@pytest.mark.parametrize("state", INACTIVE_STATES, ids=lambda state: f"{state.type} {state.path}")
+def test_a_resource_that_is_not_running_is_found(check_one: CheckOne, make_subject: MakeSubject, state: Any) -> None:
+    """On the resource itself, or above a child; while it runs, there is nothing to say."""
+    resource = f"{GROUP}/providers/{state.type}/r"
+    for value in state.values:
+        body = at(state.path, value.title())
+        (own,) = check_one(RunningStateCheck(), make_subject(body, resource_id=resource, target_id=resource))
+        child = make_subject({}, resource=body, resource_id=resource, target_id=f"{resource}/children/c")
+        assert check_one(RunningStateCheck(), child) == (own,)
+        assert own.status is state.status
+        assert own.evidence == (f"{state.path}: {value.title()}",)
+    running = make_subject(at(state.path, "Running"), resource_id=resource, target_id=resource)
+    assert check_one(RunningStateCheck(), running) == ()
+
+
+def extension(make_subject: MakeSubject, **properties: Any) -> Subject:
+    """A step that installs an extension by a PUT."""
+    target = f"{MACHINE}/extensions/Guard"
+    body = {"properties": {"publisher": "Contoso", "type": "Guard", **properties}}
+    return make_subject(
+        resource_id=MACHINE,
+        target_id=target,
+        permissions=("Microsoft.Compute/virtualMachines/extensions/write",),
+        request=PlannedRequest(method="PUT", path=target, api_version="1", body=body),
+    )
+
+
+def installed(name: str, publisher: str, kind: str) -> dict[str, Any]:
+    return {"name": name, "properties": {"publisher": publisher, "type": kind}}
+
+
+def machine(power: str | None = "running", **profile: Any) -> dict[str, Any]:
+    codes = [{"code": "ProvisioningState/succeeded"}, *([{"code": f"PowerState/{power}"}] if power else [])]
+    return {"properties": {"osProfile": profile, "instanceView": {"statuses": codes}}}
+
+
+@pytest.mark.parametrize(
+    ("body", "extensions", "statuses"),
+    [
+        (machine(), [], []),
+        (machine(), [installed("Guard", "Contoso", "Guard"), installed("Other", "Contoso", "Other")], []),
+        (machine(), [installed("MyGuard", "contoso", "guard")], [BLOCKED]),
+        (machine("deallocated"), [], [BLOCKED]),
+        (machine("stopped"), [], [BLOCKED]),
+        (machine(None), [], [UNCHECKED]),
+        ({}, [], [UNCHECKED]),
+        (machine(allowExtensionOperations=False), [], [BLOCKED]),
+        (machine(allowExtensionOperations=True), [], []),
+    ],
+)
+def test_a_machine_has_to_take_the_extension(
+    check_one: CheckOne, make_subject: MakeSubject, body: Any, extensions: list[Any], statuses: list[CheckStatus]
+) -> None:
+    """It runs, allows extension operations, and has no extension of the type under another name."""
+    answers = {"/virtualMachines/vm1": body, "/extensions": extensions}
+    found = check_one(VirtualMachineCheck(), extension(make_subject), answers)
+    assert [one.status for one in found] == statuses
+
+
+@pytest.mark.parametrize("as_map", [False, True])
+def test_the_extension_of_a_template_is_known_through_its_parameters(
+    check_one: CheckOne, make_subject: MakeSubject, as_map: bool
+) -> None:
+    """A template names the publisher by a parameter and the machine by an expression."""
+    resource = {
+        "type": "Microsoft.Compute/virtualMachines/extensions",
+        "name": "[format('{0}/Guard', parameters('vmName'))]",
+        "properties": {"publisher": "[parameters('publisher')]", "type": "Guard"},
+    }
+    other = {"type": "Microsoft.Network/privateEndpoints", "name": "pe"}
+    resources = {"guard": resource, "other": other} if as_map else [resource, other]
+    properties = {"template": {"resources": resources}, "parameters": {"publisher": {"value": "Contoso"}}}
+    path = f"{GROUP}/providers/Microsoft.Resources/deployments/d"
+    request = PlannedRequest(method="PUT", path=path, api_version="1", body={"properties": properties})
+    planned = extension(make_subject)
+    subject = attrs.evolve(planned, step=attrs.evolve(planned.step, request=request, target_id=f"{MACHINE}/extensions"))
+    for name, statuses in (("Guard", []), ("MyGuard", [BLOCKED])):
+        answers = {"/virtualMachines/vm1": machine(), "/extensions": [installed(name, "Contoso", "Guard")]}
+        assert [one.status for one in check_one(VirtualMachineCheck(), subject, answers)] == statuses
+
+
+def test_a_machine_without_os_profile_does_not_get_one(check_one: CheckOne, make_subject: MakeSubject) -> None:
+    """It was created from a specialized disk."""
+    patched = {"properties": {"osProfile": {"windowsConfiguration": {"patchSettings": {}}}}}
+    here = {"resource_id": MACHINE, "target_id": MACHINE}
+    (found,) = check_one(VirtualMachineCheck(), make_subject({"properties": {}}, patched, **here))
+    assert (found.status, found.evidence) == (BLOCKED, ("properties.osProfile: none",))
+    having = {"properties": {"osProfile": {"computerName": "vm1"}}}
+    assert check_one(VirtualMachineCheck(), make_subject(having, patched, **here)) == ()
+    assert check_one(VirtualMachineCheck(), make_subject({"properties": {}}, {"properties": {"a": 1}}, **here)) == ()
+
+
+WORKSPACE = f"{GROUP}/providers/Microsoft.OperationalInsights/workspaces/central"
+
+
+def setting(name: str, workspace: str = WORKSPACE, **log: Any) -> dict[str, Any]:
+    return {"name": name, "properties": {"workspaceId": workspace, "logs": [{"enabled": True, **log}]}}
+
+
+def diagnostics(make_subject: MakeSubject, before: Any = None, group: str = "allLogs") -> Subject:
+    """A template that adds a diagnostic setting."""
+    values = {"workspaceId": WORKSPACE, "settingName": "security", "categoryGroup": group}
+    properties = {
+        "template": {"parameters": {"categoryGroup": {"allowedValues": ["allLogs", "audit"]}}, "resources": []},
+        "parameters": {name: {"value": value} for name, value in values.items()},
+    }
+    path = f"{GROUP}/providers/Microsoft.Resources/deployments/d"
+    return make_subject(
+        before,
+        target_id=f"{ACCOUNT}/providers/Microsoft.Insights/diagnosticSettings",
+        permissions=("Microsoft.Insights/diagnosticSettings/write",),
+        request=PlannedRequest(method="PUT", path=path, api_version="1", body={"properties": properties}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "statuses"),
+    [
+        ([], []),
+        ([setting("security", category="Audit")], []),
+        ([setting("mine", categoryGroup="allLogs")], [BLOCKED]),
+        ([setting("mine", WORKSPACE.upper(), category="AuditEvent")], [BLOCKED]),
+        ([setting("mine", category="AuditEvent", enabled=False)], []),
+        ([setting("mine", f"{WORKSPACE}2", categoryGroup="allLogs")], []),
+        ([setting(f"s{n}", f"{WORKSPACE}{n}", category="x") for n in range(5)], [BLOCKED]),
+        ([{"name": "odd", "properties": {"workspaceId": WORKSPACE, "logs": None}}], []),
+    ],
+)
+@pytest.mark.parametrize("is_read", [True, False])
+def test_a_destination_takes_a_category_once(
+    check_one: CheckOne, make_subject: MakeSubject, settings: list[Any], statuses: list[CheckStatus], is_read: bool
+) -> None:
+    """Another setting to the same workspace is refused by Azure, and so is a sixth setting; one of the name is replaced."""
+    subject = diagnostics(make_subject, {"value": settings} if is_read else None)
+    answers = {} if is_read else {"/diagnosticSettings": settings}
+    assert [one.status for one in check_one(DiagnosticSettingCheck(), subject, answers)] == statuses
+
+
+def test_other_steps_have_no_diagnostic_setting(check_one: CheckOne, make_subject: MakeSubject) -> None:
+    """Nothing is read for them."""
+    assert check_one(DiagnosticSettingCheck(), make_subject()) == ()
+
+
+def test_a_fix_that_writes_a_diagnostic_setting_may_read_it() -> None:
+    """The check relies on the permissions of the fix."""
+    writing = [fix for fix in Catalog.bundled() if "Microsoft.Insights/diagnosticSettings/write" in fix.permissions]
+    assert writing
+    assert [fix for fix in writing if "Microsoft.Insights/diagnosticSettings/read" not in fix.permissions] == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({}, {"securityProfile": {"encryptionAtHost": True}}),
+        ({"securityProfile": {"x": 1}}, {"securityProfile": {"x": 1, "encryptionAtHost": True}}),
+        ({"securityProfile": {"encryptionAtHost": False}}, {"securityProfile": {"encryptionAtHost": True}}),
+    ],
+)
+def test_a_feature_has_to_be_registered(
+    check_one: CheckOne, make_subject: MakeSubject, before: Any, after: Any
+) -> None:
+    """Azure answers 400 otherwise; it is asked only for a step that needs the feature."""
+    subject = make_subject({"properties": before}, {"properties": after}, resource_id=MACHINE, target_id=MACHINE)
+    for state, statuses in (("Registered", []), ("NotRegistered", [BLOCKED]), (None, [BLOCKED])):
+        answers = {"/features/EncryptionAtHost": {"properties": {"state": state}}}
+        assert [one.status for one in check_one(FeatureCheck(), subject, answers)] == statuses
+    assert check_one(FeatureCheck(), make_subject({}, {"properties": {"a": True}}, target_id=MACHINE)) == ()
+
+
+@pytest.mark.parametrize(
+    ("properties", "statuses"),
+    [({}, []), ({"deprecated": False}, []), ({"deprecated": True, "replacedBy": ["Api"]}, [BLOCKED])],
+)
+def test_a_deprecated_plan_is_not_enabled(
+    check_one: CheckOne, make_subject: MakeSubject, properties: Any, statuses: list[CheckStatus]
+) -> None:
+    """Its body says so, and names the plan that replaces it."""
+    plan = f"{SUBSCRIPTION}/providers/Microsoft.Security/pricings/Dns"
+    found = check_one(DefenderPlanCheck(), make_subject({"properties": properties}, target_id=plan))
+    assert [one.status for one in found] == statuses
+    assert all("Api" in one.message for one in found)
+    assert check_one(DefenderPlanCheck(), make_subject({"properties": properties})) == ()
+
+
+def test_a_parameter_has_to_name_a_resource(check_one: CheckOne, make_subject: MakeSubject) -> None:
+    """A child counts by the resource above it; a missing subscription is the same as a missing resource."""
+    parameters = {
+        "workspace_id": WORKSPACE,
+        "subnet_id": f"{GROUP}/providers/Microsoft.Network/virtualNetworks/v/subnets/s",
+    }
+    subject = make_subject(parameters={**parameters, "setting_name": "x", "emails": ["a"]})
+    listed = {"resourceType eq 'Microsoft.OperationalInsights/workspaces'": [{"id": WORKSPACE.upper()}]}
+    networks = {"resourceType eq 'Microsoft.Network/virtualNetworks'": []}
+    (found,) = check_one(ParameterCheck(), subject, {**listed, **networks})
+    assert found.status is BLOCKED
+    assert found.message.startswith("the parameter 'subnet_id' names a resource that does not exist: /subscriptions/")
+    assert "waive" not in found.message + found.advice
+    assert [one.status for one in check_one(ParameterCheck(), subject, {})] == [BLOCKED, BLOCKED]
