@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from defender_remediate import (
 )
 from defender_remediate.errors import InvalidInputError, RemediationFailedError
 from defender_remediate.journal import replay
+from defender_remediate.preflight import CheckReader, StepFacts, Subject
 from defender_remediate.reports import to_html, to_markdown
 from defender_remediate.testing import ArmSimulator
 
@@ -292,6 +293,68 @@ def test_a_deployment_needs_its_permissions_where_it_links_to(sim: ArmSimulator,
     sim.access.lock(sim.scopes[0], level="CanNotDelete")
     plan = client.plan([KEY_VAULT_LOGS], parameters=parameters)
     assert any(finding.check == "lock" for step in plan.steps for finding in step.check_results)
+
+
+class ChangeTag:
+    """A check of a caller's own: every resource needs a tag with a change number, which a file of approvals lists."""
+
+    name = "change_tag"
+    permissions = ("Microsoft.Resources/tags/read",)
+
+    def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> StepFacts[Any]:
+        """The tags of each resource."""
+        path = "/providers/Microsoft.Resources/tags/default"
+        return reader.for_each(
+            subjects, lambda subject: reader.get(f"{subject.step.resource_id}{path}", api_versions=["2021-04-01"])
+        )
+
+    def judge(self, subject: Subject, facts: StepFacts[Any]) -> Iterator[CheckResult]:
+        if "change" not in facts[subject]["properties"]["tags"]:
+            yield CheckResult(check=self.name, status="blocked", message="it has no change number", advice="add one")
+
+
+def test_a_client_makes_a_check_of_its_own(
+    sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str]
+) -> None:
+    """Beside the built-in ones: it is waived by its name, and a defective one stops its steps and nothing else."""
+    sim.faults.fail("GET", "/tags/default", status=200, body={"properties": {"tags": {}}}, times=None)
+    client = connect(checks=[ChangeTag()])
+    plan = client.plan([SECURE_TRANSFER], resources=accounts[:1])
+    assert found_in(plan, accounts[0]) == [("change_tag", CheckStatus.BLOCKED)]
+    waived = client.plan([SECURE_TRANSFER], resources=accounts[:1], waive={"change_tag": "an emergency"})
+    assert [found.status for found in waived.steps[0].check_results] == [CheckStatus.WAIVED]
+    assert RemediationPlan.from_json(waived.to_json()) == waived
+    client.apply(waived, approve=waived.digest).raise_for_failures()
+    sim.faults.clear()
+    sim.faults.fail("GET", "/tags/default", status=200, body={"properties": {}}, times=None)
+    (unchecked,) = client.plan([SECURE_TRANSFER], resources=accounts[1:2]).skipped
+    assert "KeyError: 'tags'" in unchecked.message
+    with pytest.raises(InvalidInputError, match="not a check"):
+        connect(checks=[ChangeTag])
+
+
+def test_a_parameter_that_does_not_exist_is_named(sim: ArmSimulator, client: RemediationClient) -> None:
+    """The parameter and its value, whether its group exists or not; nothing is said of waiving a permission."""
+    workspace = sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
+    for missing in (f"{workspace}2", workspace.replace("/resourceGroups/", "/resourceGroups/no-")):
+        plan = client.plan([KEY_VAULT_LOGS], parameters={"workspace_id": missing})
+        assert plan.steps == ()
+        results = [result for skip in plan.skipped for result in skip.check_results]
+        assert {result.status for result in results if result.check == "parameter"} == {CheckStatus.BLOCKED}
+        assert f"'workspace_id' names a resource that does not exist: {missing}" in str(plan)
+        assert "waive" not in str(plan)
+
+
+def test_file_shares_stop_the_keys_from_being_switched_off(
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str]
+) -> None:
+    """Content shares of function apps and mounts use them."""
+    for account in accounts:
+        sim.resources.add({"id": f"{account}/fileServices/default/shares/content", "properties": {}})
+        sim.resources.add_private_endpoint(account)
+    plan = client.plan([FIREWALL], resources=accounts[:1])
+    assert ("storage_use", CheckStatus.BLOCKED) in found_in(plan, accounts[0])
+    assert "file share content" in str(plan)
 
 
 def test_what_many_share_is_told_once(sim: ArmSimulator, client: RemediationClient, accounts: list[str]) -> None:

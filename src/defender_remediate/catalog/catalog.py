@@ -200,8 +200,13 @@ class Catalog:
         if isinstance(given, FixAction):
             return (given,)
         if isinstance(given, RemediationPlan):
-            keys = dict.fromkeys(key for step in given.steps for key in step.keys)
-            return tuple(fix for key in keys for fix in self._fixes_of(key))
+            return tuple(
+                fix
+                for step in given.steps
+                for key in step.keys
+                for fix in self._fixes_of(key)
+                if fold(fix.resource_type) == fold(step.resource_type)
+            )
         if isinstance(given, Recommendation):
             found = self.all_for(given.key, given.policy_definition_id)
         elif isinstance(given, str):

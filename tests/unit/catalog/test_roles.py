@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 import pytest
 
-from defender_remediate import Catalog, Condition, FixAction, FixParameter
+from defender_remediate import Catalog, Condition, FixAction, FixParameter, Recommendation, RemediationPlan
 from defender_remediate.errors import CatalogError, InvalidInputError, InvalidScopeError
+from defender_remediate.preflight import BUILT_IN_CHECKS
 
 ONE = "/subscriptions/11111111-1111-1111-1111-111111111111"
 GROUP = f"{ONE}/resourceGroups/rg"
@@ -83,7 +85,12 @@ def test_what_only_some_fixes_need() -> None:
     assert "A.B/c/read" not in role(plain)["actions"]
     assert "A.B/c/read" in role(there)["actions"]
     storage = attrs.evolve(FIX, resource_type="Microsoft.Storage/storageAccounts")
-    assert len(role(storage)["actions"]) == len(role(FIX)["actions"]) + 1
+    assert {action.split("/")[-2] for action in {*role(storage)["actions"]} - {*role(FIX)["actions"]}} == {
+        "containers",
+        "queues",
+        "shares",
+        "tables",
+    }
     assert set(role(FIX, scopes=TEAM)["actions"]) - set(role(FIX)["actions"]) == {
         "Microsoft.Management/managementGroups/descendants/read"
     }
@@ -92,8 +99,62 @@ def test_what_only_some_fixes_need() -> None:
 def test_fixes_may_be_named_by_their_keys() -> None:
     """All fixes of the recommendation are meant; a key that has none is misspelt."""
     assert role("K") == role(FIX)
-    with pytest.raises(CatalogError, match="no fix with the key 'x'"):
+    with pytest.raises(CatalogError, match="no fix for the recommendation 'x'"):
         role("x")
+
+
+def test_a_role_is_made_for_whatever_is_in_hand(make_plan: Callable[..., RemediationPlan]) -> None:
+    """A fix, a recommendation, a plan, or several of them: the same fixes give the same role."""
+    catalog = Catalog([FIX, attrs.evolve(FIX, resource_type="Microsoft.Sql/servers", permissions=("A.B/c/read",))])
+    step = attrs.evolve(make_plan().steps[0], keys=("k",), resource_type="microsoft.web/sites")
+    plan = make_plan(steps=(step,))
+    both = Recommendation(key="k", display_name="T")
+
+    def actions(given: Any) -> list[str]:
+        found: list[str] = catalog.role_definition(given, name="Fixer", scopes=ONE)["actions"]
+        return found
+
+    assert actions(FIX) == actions([FIX]) == actions(plan) == actions([plan])
+    assert actions(both) == actions([both]) == actions("k") == actions(iter(["k"]))
+    assert set(actions(both)) - set(actions(FIX)) == {"A.B/c/read"}
+    assert actions(make_plan(steps=())) == actions([])
+
+
+@pytest.mark.parametrize("wrong", [5, None, [5], [None], [[FIX]], object()])
+def test_a_role_for_something_else_is_refused(wrong: Any) -> None:
+    """With what would be right."""
+    with pytest.raises(InvalidInputError) as caught:
+        Catalog([FIX]).role_definition(wrong, name="Fixer", scopes=ONE)
+    assert "plan" in caught.value.message
+
+
+class OwnCheck:
+    """A check of a caller's own, of one resource type."""
+
+    name = "own"
+    permissions = ("Contoso.Own/things/read",)
+    resource_types = ("Microsoft.Web/sites",)
+
+    def prefetch(self, subjects: Any, reader: Any) -> None:
+        """Nothing."""
+
+    def judge(self, subject: Any, facts: Any) -> tuple[()]:
+        return ()
+
+
+def test_the_role_has_what_the_checks_need() -> None:
+    """The built-in ones and those of a caller; the ones of a type only in a role for a fix of that type."""
+    needed = {
+        action for check in BUILT_IN_CHECKS for action in check.permissions if not hasattr(check, "resource_types")
+    }
+    assert needed
+    plain = Catalog([FIX]).role_definition(FIX, name="Fixer", scopes=ONE)
+    own = Catalog([FIX]).role_definition(FIX, name="Fixer", scopes=ONE, checks=[OwnCheck()])
+    assert needed <= set(plain["actions"])
+    assert set(own["actions"]) - set(plain["actions"]) == {"Contoso.Own/things/read"}
+    other = attrs.evolve(FIX, resource_type="Microsoft.Sql/servers")
+    role_of_other = Catalog([other]).role_definition(other, name="Fixer", scopes=ONE, checks=[OwnCheck()])
+    assert "Contoso.Own/things/read" not in role_of_other["actions"]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +164,7 @@ def test_fixes_may_be_named_by_their_keys() -> None:
         ({"name": "x" * 129}, InvalidInputError, "a name of 1 to 128"),
         ({"name": None}, InvalidInputError, "a name of 1 to 128"),
         ({"scopes": []}, InvalidScopeError, "no scope was given"),
-        ({"scopes": [f"{GROUP}/providers/A.B/c/d"]}, InvalidInputError, "for a single resource"),
+        ({"scopes": [f"{GROUP}/providers/A.B/c/d"]}, InvalidInputError, "scoped to a single resource"),
         ({"scopes": [TEAM, f"{TEAM}2"]}, InvalidInputError, "one management group only"),
     ],
 )
