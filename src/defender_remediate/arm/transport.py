@@ -116,7 +116,11 @@ def _requests_transport(clock: Clock) -> Any:
             if self._content_consumed or not hasattr(self.raw, "read1"):
                 yield from super().iter_content(*args, **options)
             else:
-                yield from _bounded_chunks(self.raw, clock)
+                try:
+                    yield from _bounded_chunks(self.raw, clock)
+                except requests.RequestException:
+                    self.raw.close()
+                    raise
                 self._content_consumed = True
 
     class BoundedAdapter(HTTPAdapter):
