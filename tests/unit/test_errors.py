@@ -4,8 +4,10 @@ import copy
 import inspect
 import pickle
 import re
+from typing import Any
 
 import pytest
+from azure.core import exceptions
 
 from defender_remediate import errors
 from defender_remediate.errors import CatalogError, DefenderRemediateError, GuardError, RequestError, ThrottledError
@@ -94,3 +96,46 @@ def test_a_request_error_keeps_what_a_support_case_needs():
         ("RateLimiting: slow down",),
     )
     assert (twin.method, twin.url, twin.request_id) == ("PATCH", "https://management.azure.com/x", "abc")
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (errors.RequestError, exceptions.HttpResponseError),
+        (errors.ScopeLockedError, exceptions.HttpResponseError),
+        (errors.NotFoundError, exceptions.ResourceNotFoundError),
+        (errors.PreconditionFailedError, exceptions.ResourceModifiedError),
+        (errors.UnauthorizedError, exceptions.ClientAuthenticationError),
+        (errors.CredentialError, exceptions.ClientAuthenticationError),
+        (errors.ConnectionFailedError, exceptions.ServiceRequestError),
+        (errors.ConnectionCutError, exceptions.ServiceResponseError),
+        (errors.MalformedResponseError, exceptions.DecodeError),
+        (errors.OperationTimeoutError, exceptions.AzureError),
+        (errors.CallTimeoutError, exceptions.AzureError),
+    ],
+)
+def test_what_comes_from_azure_is_an_error_of_azure_core(ours: Any, theirs: type[Exception]) -> None:
+    """A program's ``except HttpResponseError`` works; what the caller did wrong is none of those."""
+    with pytest.raises(theirs):
+        raise ours("it broke", hint="wait")
+    assert str(ours("it broke", hint="wait")) == "it broke (wait)"
+    assert not issubclass(errors.InvalidInputError, exceptions.AzureError)
+
+
+def test_a_request_error_can_be_read_as_azure_core_s() -> None:
+    """Status, code and message where azure-core has them; no response, which would hold the token."""
+    error = errors.BusyError("PATCH /x answered 409", status=409, code="Conflict")
+    assert (error.status_code, error.response, error.reason) == (409, None, None)
+    assert error.error is not None
+    assert (error.error.code, error.error.message) == ("Conflict", "PATCH /x answered 409")
+    plain = errors.RequestError("odd")
+    assert (plain.status_code, plain.error) == (None, None)
+
+
+def test_an_error_does_not_keep_what_was_being_handled() -> None:
+    """azure-core would write its text into ``exc_msg``, with every secret in it."""
+    try:
+        raise ValueError("password=hunter2")
+    except ValueError:
+        error = errors.ServiceError("down")
+    assert "hunter2" not in repr(vars(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -164,3 +165,32 @@ def test_a_thing_without_get_token_is_refused_at_once(clock: VirtualClock) -> No
     """Before anything is sent."""
     with pytest.raises(InvalidInputError, match="str"):
         SharedCredential("token", clock)
+
+
+def test_what_was_tried_is_kept_and_the_way_to_sign_in_is_named(clock: VirtualClock) -> None:
+    """azure.identity writes one line for each credential that it tried; secrets among them are hidden, also in a traceback."""
+
+    class Chained:
+        def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+            raise ClientAuthenticationError(
+                "DefaultAzureCredential failed\n\tEnvironmentCredential: client_secret=hunter2 is wrong\n\tAzureCliCredential: not signed in"
+            )
+
+    with pytest.raises(CredentialError) as caught:
+        SharedCredential(Chained(), clock).get_token_info("s")
+    text = str(caught.value)
+    assert "EnvironmentCredential" in text
+    assert "AzureCliCredential: not signed in" in text
+    assert "az login" in caught.value.hint
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_an_asynchronous_credential_is_refused_with_the_right_one(clock: VirtualClock) -> None:
+    """Its coroutine is closed, so that nothing warns about it."""
+
+    class Asynchronous:
+        async def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+            return AccessToken("t", 1)
+
+    with pytest.raises(CredentialError, match=r"asynchronous.*azure\.identity\.aio"):
+        SharedCredential(Asynchronous(), clock).get_token_info("s")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import traceback
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from azure.core.exceptions import (
 
 from defender_remediate import errors
 from defender_remediate.arm.errors import error_from_operation, error_from_response, translate
+from defender_remediate.arm.providers import fallback_api_versions
 
 BODIES = json.loads((Path(__file__).parent / "error_bodies.json").read_text(encoding="utf-8"))
 URL = "https://management.azure.com/subscriptions/s/x?api-version=2023-05-01&sig=s3cret"
@@ -237,3 +239,46 @@ def test_our_own_errors_pass_and_so_do_bugs() -> None:
     assert caught.value is own
     with pytest.raises(KeyError), translate("GET", URL):
         raise KeyError("bug")
+
+
+def test_a_failed_connection_says_its_cause_first() -> None:
+    """Not the URL twice and then an ellipsis: the name that does not resolve, or the proxy that refuses."""
+    from requests.exceptions import ConnectionError as RequestsConnectionError
+    from requests.exceptions import ProxyError
+    from urllib3.exceptions import MaxRetryError, NewConnectionError
+    from urllib3.exceptions import ProxyError as Urllib3ProxyError
+
+    refused = NewConnectionError(
+        "HTTPSConnection(host='h', port=443)", "Failed to establish: [Errno 111] Connection refused"
+    )  # type: ignore[arg-type]
+    wrapped = MaxRetryError(None, "/x?sig=s3cret", refused)  # type: ignore[arg-type]
+    outer = RequestsConnectionError(wrapped)
+    with pytest.raises(errors.ConnectionFailedError) as caught, translate("PATCH", URL):
+        raise ServiceRequestError(outer, error=outer)
+    text = str(caught.value)
+    assert text.startswith("no connection to management.azure.com: Failed to establish: [Errno 111] Connection refused")
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+    wrapped = MaxRetryError(None, "/x", Urllib3ProxyError("Unable to connect to proxy", refused))  # type: ignore[arg-type]
+    outer = ProxyError(wrapped)
+    with (
+        pytest.raises(errors.ConnectionFailedError, match=r"the proxy cannot be reached: .*refused"),
+        translate("GET", URL),
+    ):
+        raise ServiceRequestError(outer, error=outer)
+
+
+def test_a_refused_api_version_names_those_that_are_served() -> None:
+    """So that a caller can fall back to one of them."""
+    message = "The api-version '2030-01-01' is invalid. The supported versions are '2020-01-01,2023-01-01,2024-01-01-preview'."
+    body = json.dumps({"error": {"code": "InvalidApiVersionParameter", "message": message}}).encode()
+    found = error_from_response(400, {}, body, "GET", URL)
+    assert isinstance(found, errors.UnsupportedApiVersionError)
+    assert found.supported_api_versions == ("2024-01-01-preview", "2023-01-01", "2020-01-01")
+    assert fallback_api_versions("2022-01-01", found.supported_api_versions) == (
+        "2020-01-01",
+        "2023-01-01",
+        "2024-01-01-preview",
+    )
+    assert pickle.loads(pickle.dumps(found)).supported_api_versions == found.supported_api_versions
+    other = error_from_response(409, {}, body.replace(b"InvalidApiVersionParameter", b"Conflict"), "GET", URL)
+    assert other.supported_api_versions == ()

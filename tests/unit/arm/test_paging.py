@@ -1,0 +1,46 @@
+"""Listings have the form that Azure's libraries give them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from azure.core.paging import ItemPaged
+
+from defender_remediate.arm.paging import Listing
+from defender_remediate.errors import InvalidInputError
+
+
+def test_a_listing_is_iterated_by_item_and_by_page() -> None:
+    """Lazily by item; a page begins the listing again."""
+    made: list[int] = []
+
+    def begin() -> Iterator[int]:
+        for number in range(250):
+            made.append(number)
+            yield number
+
+    listing = Listing(begin)
+    assert isinstance(listing, ItemPaged)
+    assert (next(listing), next(listing), made) == (0, 1, [0, 1])
+    assert list(listing) == list(range(2, 250))
+    assert list(listing) == []
+    assert [len(list(page)) for page in Listing(begin).by_page()] == [100, 100, 50]
+    assert list(Listing(lambda: iter(())).by_page()) == []
+    assert "iterate" in repr(listing)
+
+
+def test_a_continuation_token_is_refused() -> None:
+    """Nothing could give one."""
+    with pytest.raises(InvalidInputError, match="continuation token"):
+        Listing(lambda: iter((1,))).by_page("token")
+
+
+def test_wrong_arguments_are_refused_when_the_listing_is_asked_for() -> None:
+    """Not when the first item is read."""
+
+    def begin() -> Iterator[int]:
+        raise InvalidInputError("wrong")
+
+    with pytest.raises(InvalidInputError, match="wrong"):
+        Listing(begin)
