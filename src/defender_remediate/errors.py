@@ -207,7 +207,7 @@ class PlanNotApprovedError(PlanError):
 
 
 class PlanAlteredError(PlanError):
-    """The plan's content does not match the digest that was stored with it."""
+    """The plan does not match the digest that was stored with it, or a request in it is not what the plan shows."""
 
 
 class GuardError(PlanError):

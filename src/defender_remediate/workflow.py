@@ -22,6 +22,7 @@ from defender_remediate.execution.admission import (
     check_place,
     check_tenants,
 )
+from defender_remediate.execution.integrity import check_integrity
 from defender_remediate.execution.protection import ProtectedTags
 from defender_remediate.execution.run import Hook, Run
 from defender_remediate.execution.step import StepRunner
@@ -153,6 +154,7 @@ class Workflow:
         check_approved(plan, approve)
         check_distinct(plan)
         self._check_place(plan)
+        check_integrity(plan, covers=self.discovery.covers, catalog=self.catalog, now=self.session.clock.now())
         check_guards(plan, self.guards, now=self.session.clock.now(), waive=waivers.guards)
         check_tenants(plan.tenants, self._tenants(plan.steps))
         self._check_removals(plan)
@@ -196,6 +198,13 @@ class Workflow:
 
     def _check_what_is_left(self, state: RunState, waive: Mapping[str, str]) -> None:
         left = frozenset(one.step.id for one in state.unfinished)
+        check_integrity(
+            state.opened.plan,
+            covers=self.discovery.covers,
+            catalog=self.catalog,
+            now=self.session.clock.now(),
+            ignored=(set(state.steps) - left) | set(state.opened.redacted_steps),
+        )
         waived = {*waive, *(waiver.partition(":")[0] for waiver in state.waivers)}
         check_guards(state.opened.plan, self.guards, now=self.session.clock.now(), waive=waived, left=left)
 

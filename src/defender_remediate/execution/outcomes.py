@@ -84,6 +84,16 @@ def not_readable(step: RemediationStep, error: DefenderRemediateError) -> Remedi
     return result_of(step, Outcome.BLOCKED if is_blocking(error) else Outcome.FAILED, error=step_error(error))
 
 
+def not_as_shown(step: RemediationStep, paths: Sequence[str], state: TargetState) -> RemediationResult:
+    """Nothing was sent, because the request would change more of the target than the plan shows."""
+    error = StepError(
+        code="NotAsShown",
+        message=f"the request would also change {', '.join(paths)}, which the plan does not show",
+        hint=_PLAN_AGAIN,
+    )
+    return result_of(step, Outcome.FAILED, state=state, error=error)
+
+
 def not_attempted(step: RemediationStep, stopped: str) -> RemediationResult:
     """Nothing was sent, because the run had been stopped before the step began."""
     error = StepError(

@@ -24,6 +24,7 @@ from defender_remediate.execution.outcomes import (
     drifted,
     failed_parts,
     is_in_effect,
+    not_as_shown,
     not_in_effect,
     not_readable,
     partially_applied,
@@ -47,8 +48,10 @@ from defender_remediate.execution.target_state import (
 )
 from defender_remediate.executors.protocol import FixExecutor, StepContext, Submission
 from defender_remediate.fixes.drift import fingerprint
+from defender_remediate.fixes.shown import unshown_effects
 from defender_remediate.journal import Phase, RunLog, StepIntended, StepState
 from defender_remediate.journal.records import HIDDEN_POLL
+from defender_remediate.models.fix import FixKind
 from defender_remediate.models.ids import id_key
 from defender_remediate.models.plan import CreatedResource, RemediationStep
 from defender_remediate.models.result import Outcome, RemediationResult, StepError
@@ -324,6 +327,10 @@ class StepExecution:
             return already_exists(step, reading.existing, target)
         if self.is_redacted:
             return result_of(step, Outcome.FAILED, error=_WITHHELD)
+        if not (step.is_removal or step.executor == FixKind.TEMPLATE) and (
+            paths := unshown_effects(step.request, step.changes, target.body)
+        ):
+            return not_as_shown(step, paths, target)
         return None
 
     def _record_intent(self, target: TargetState) -> None:

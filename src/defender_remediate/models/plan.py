@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 import attrs
@@ -13,7 +13,7 @@ from defender_remediate import serialization
 from defender_remediate.casing import fold
 from defender_remediate.display import counted, noted, one_line
 from defender_remediate.enums import StrEnum
-from defender_remediate.errors import PlanAlteredError
+from defender_remediate.errors import InvalidInputError, PlanAlteredError
 from defender_remediate.json_values import ABSENT, Absent, FrozenMap, freeze, sha256, thaw
 from defender_remediate.models.check import CheckResult
 from defender_remediate.models.condition import Condition
@@ -223,11 +223,24 @@ class RemediationStep:
             for change in self.changes
         ]
         lines += [f"      {path}  {PRESERVED}" for path in self.preserved]
+        lines += [f"      parameter {name}: {value}" for name, value in self._deployed_parameters()]
+        lines += [f"      not sent: {path}" for path in self.request.leave_out]
         impact = noted(str(self.impact), [self.impact_reason])
         lines.append(f"    impact: {impact}; rollback: {noted(str(self.reversibility), [self.undo_condition])}")
         if with_checks:
             lines += [f"    {line}" for result in self.check_results for line in result.lines()]
         return [one_line(line) for line in lines]
+
+    def _deployed_parameters(self) -> list[tuple[str, str]]:
+        """The parameters of a deployment, as text, secrets hidden."""
+        properties = self.request.body.get("properties")
+        parameters = properties.get("parameters") if isinstance(properties, Mapping) else None
+        if self.executor != "template" or not isinstance(parameters, Mapping):
+            return []
+        return [
+            (name, json.dumps(thaw(redact_json(given, is_secret=is_secret_name(name))), ensure_ascii=False))
+            for name, given in parameters.items()
+        ]
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -250,6 +263,11 @@ class SkippedResource:
     def __str__(self) -> str:
         keys = f" [{', '.join(self.keys)}]" if self.keys else ""
         return one_line(f"{self.resource_id}{keys}: {noted(self.reason.label, [self.message])}")
+
+
+def _aware(_plan: Any, _field: Any, at: datetime) -> None:
+    if at.tzinfo is None:
+        raise InvalidInputError("created_at of a plan has no time zone", hint="use datetime.now(timezone.utc)")
 
 
 @attrs.frozen(kw_only=True, str=False)
@@ -280,7 +298,7 @@ class RemediationPlan:
     endpoint: str
     tenants: tuple[str, ...] = ()
     catalog_version: str
-    created_at: datetime
+    created_at: datetime = attrs.field(validator=_aware)
     rolls_back: str | None = optional_text()
     assessed: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze)
     removable: tuple[str, ...] = ()
@@ -289,7 +307,8 @@ class RemediationPlan:
     def digest(self) -> str:
         """SHA-256 in hexadecimal over everything that is shown of a step and everything that will be sent."""
         bound = [self.endpoint, self.tenants, self.scope, self.catalog_version, self.rolls_back, self.assessed]
-        return sha256([*bound, serialization.encode(self.steps)])
+        made = [self.created_at.astimezone(timezone.utc).isoformat(), self.removable]
+        return sha256([*bound, *made, serialization.encode(self.steps)])
 
     @property
     def check_results(self) -> tuple[tuple[str, CheckResult], ...]:

@@ -1,0 +1,152 @@
+"""Whether the requests of a plan are what the plan shows. Makes no request, but for the first look at management groups.
+
+A plan is a file, and its digest can be computed by anyone who edits it. So nothing that decides is taken from the file
+alone: each request has to be on the target that is shown, in the scope of the client, and to do what is shown, and each
+template has to be one of the catalog.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+
+from defender_remediate.casing import fold
+from defender_remediate.catalog import Catalog
+from defender_remediate.errors import InvalidResourceIdError, PlanAlteredError
+from defender_remediate.executors.requests import DEPLOYMENTS
+from defender_remediate.fixes.candidates import resource_or_parent
+from defender_remediate.fixes.shown import unshown_members
+from defender_remediate.json_values import canonical
+from defender_remediate.models.fix import FixAction, FixKind, Impact
+from defender_remediate.models.ids import ResourceId, id_key
+from defender_remediate.models.plan import PlannedRequest, RemediationPlan, RemediationStep
+
+_API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[A-Za-z]+)?")
+_IMPACTS = tuple(Impact)
+# The clocks of the machines that plan and apply may differ by this much.
+_CLOCK_SKEW = timedelta(minutes=5)
+
+
+def check_integrity(
+    plan: RemediationPlan,
+    *,
+    covers: Callable[[str], bool],
+    catalog: Catalog,
+    now: datetime,
+    ignored: Iterable[str] = (),
+) -> None:
+    """Refuse a plan with a request that is not what the plan shows.
+
+    Args:
+        plan: The plan.
+        covers: Whether an id is in the scope of the client.
+        catalog: What the templates, the impacts and the members that a PUT leaves out are compared with.
+        now: The time.
+        ignored: The ids of steps that are not sent: those of an interrupted run that have ended, or whose request the
+            journal does not have.
+
+    Raises:
+        PlanAlteredError: Names the step and what is wrong with it.
+    """
+    if plan.created_at > now + _CLOCK_SKEW:
+        raise PlanAlteredError(f"the plan was created in the future, at {plan.created_at}", hint=_PLAN_AGAIN)
+    skipped = frozenset(ignored)
+    for step in plan.steps:
+        if step.id in skipped:
+            continue
+        for problem in _problems(step, plan, covers, catalog):
+            raise PlanAlteredError(f"step {step.id} for {step.target_id}: {problem}", hint=_PLAN_AGAIN)
+
+
+_PLAN_AGAIN = "create and approve a new plan"
+
+
+def _problems(
+    step: RemediationStep, plan: RemediationPlan, covers: Callable[[str], bool], catalog: Catalog
+) -> Iterator[str]:
+    try:
+        resource, target = ResourceId.parse(step.resource_id), resource_or_parent(step.target_id)
+        ids = [step.resource_id, step.target_id, *(creation.resource_id for creation in step.creates)]
+        for creation in step.creates:
+            ResourceId.parse(creation.resource_id)
+    except InvalidResourceIdError as error:
+        yield error.message
+        return
+    yield from (f"{one} is outside the scope of this client" for one in ids if not covers(one))
+    if id_key(resource.subscription_id or "") != id_key(target.subscription_id or ""):
+        yield f"the target is in another subscription than {resource}"
+    if not resource.is_type(step.resource_type):
+        yield f"{resource} is not of the type {step.resource_type}"
+
+    requests = [step.request, *([step.undo_request] if step.undo_request else [])]
+    for request in requests:
+        yield from _problems_of_request(request, step, resource)
+    if step.is_removal:
+        if not plan.rolls_back:
+            yield "only a rollback removes anything"
+        return
+    fixes = _fixes_of(step, catalog)
+    if step.executor == FixKind.TEMPLATE:
+        if step.undo_request is not None:
+            yield "a deployment cannot be undone"
+        if not any(_deploys(step.request, fix) for fix in fixes):
+            yield "its template is not the one of the fix in the catalog of this client"
+    else:
+        yield from (
+            f"the request and the changes that are shown differ in {path}"
+            for path in unshown_members(step.request, step.changes)
+        )
+        known = {member.path for fix in fixes for member in fix.leave_out}
+        yield from (f"it would leave out {path}" for path in step.request.leave_out if path not in known)
+    least = [fix.impact for fix in fixes]
+    if least and _IMPACTS.index(step.impact) < min(map(_IMPACTS.index, least)):
+        yield f"its impact is not {step.impact}"
+
+
+def _problems_of_request(request: PlannedRequest, step: RemediationStep, resource: ResourceId) -> Iterator[str]:
+    is_deployment = step.executor == FixKind.TEMPLATE and not step.is_removal
+    if is_deployment:
+        scope = resource.group or resource.subscription
+        place, _, name = request.path.rpartition(DEPLOYMENTS)
+        if scope is None or id_key(place) != scope.key or not re.fullmatch(r"[\w.()-]{1,64}", name):
+            yield f"its request goes to {request.path}, which is not a deployment to {scope}"
+    elif id_key(request.path) != id_key(step.target_id):
+        yield f"its request goes to {request.path}"
+
+    is_put = step.executor != FixKind.PATCH
+    methods = ("DELETE",) if step.is_removal else ("PUT",) if is_put else ("PATCH",)
+    if request.method not in methods:
+        yield f"its request is a {request.method}, not a {methods[0]}"
+    if request.is_merge_patch is not (step.executor == FixKind.PUT and not step.is_removal):
+        yield "its request is not of the form that its executor sends"
+    if step.is_removal and request.body:
+        yield "a removal has no body"
+    for version in (request.api_version, step.api_version):
+        if not _API_VERSION.fullmatch(version):
+            yield f"{version!r} is not an api-version"
+    if not is_deployment and request.api_version != step.api_version:
+        yield f"it is read with the api-version {step.api_version} and written with {request.api_version}"
+    if request.if_match and not (request.if_match.isascii() and request.if_match.isprintable()):
+        yield "its If-Match is not an etag"
+
+
+def _fixes_of(step: RemediationStep, catalog: Catalog) -> list[FixAction]:
+    """The fixes that the step may be made of: those with its titles for its type of resource."""
+    titles = {fold(title) for title in step.titles}
+    return [fix for fix in catalog if fold(fix.title) in titles and fold(fix.resource_type) == fold(step.resource_type)]
+
+
+def _deploys(request: PlannedRequest, fix: FixAction) -> bool:
+    properties = request.body.get("properties")
+    if fix.kind is not FixKind.TEMPLATE or not isinstance(properties, Mapping):
+        return False
+    parameters = properties.get("parameters")
+    return (
+        set(request.body) <= {"properties", "location"}
+        and set(properties) == {"mode", "template", "parameters"}
+        and properties["mode"] == "Incremental"
+        and canonical(properties["template"]) == canonical(fix.template)
+        and isinstance(parameters, Mapping)
+        and set(parameters) == set(fix.template_parameters)
+    )
