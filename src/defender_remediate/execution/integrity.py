@@ -15,7 +15,6 @@ from defender_remediate.casing import fold
 from defender_remediate.catalog import Catalog
 from defender_remediate.errors import InvalidResourceIdError, PlanAlteredError
 from defender_remediate.executors.requests import DEPLOYMENTS
-from defender_remediate.fixes.candidates import resource_or_parent
 from defender_remediate.fixes.shown import unshown_members
 from defender_remediate.json_values import canonical
 from defender_remediate.models.fix import FixAction, FixKind, Impact
@@ -26,6 +25,7 @@ _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[A-Za-z]+)?")
 _IMPACTS = tuple(Impact)
 # The clocks of the machines that plan and apply may differ by this much.
 _CLOCK_SKEW = timedelta(minutes=5)
+_PLAN_AGAIN = "create and approve a new plan"
 
 
 def check_integrity(
@@ -53,82 +53,96 @@ def check_integrity(
         raise PlanAlteredError(f"the plan was created in the future, at {plan.created_at}", hint=_PLAN_AGAIN)
     skipped = frozenset(ignored)
     for step in plan.steps:
-        if step.id in skipped:
-            continue
-        for problem in _problems(step, plan, covers, catalog):
-            raise PlanAlteredError(f"step {step.id} for {step.target_id}: {problem}", hint=_PLAN_AGAIN)
-
-
-_PLAN_AGAIN = "create and approve a new plan"
+        problems = [] if step.id in skipped else list(_problems(step, plan, covers, catalog))
+        if problems:
+            raise PlanAlteredError(f"step {step.id} for {step.target_id}: {problems[0]}", hint=_PLAN_AGAIN)
 
 
 def _problems(
     step: RemediationStep, plan: RemediationPlan, covers: Callable[[str], bool], catalog: Catalog
 ) -> Iterator[str]:
     try:
-        resource, target = ResourceId.parse(step.resource_id), resource_or_parent(step.target_id)
-        ids = [step.resource_id, step.target_id, *(creation.resource_id for creation in step.creates)]
-        for creation in step.creates:
-            ResourceId.parse(creation.resource_id)
+        yield from _problems_of_place(step, covers)
     except InvalidResourceIdError as error:
         yield error.message
         return
-    yield from (f"{one} is outside the scope of this client" for one in ids if not covers(one))
-    if id_key(resource.subscription_id or "") != id_key(target.subscription_id or ""):
-        yield f"the target is in another subscription than {resource}"
+    for request in (step.request, step.undo_request):
+        if request is not None:
+            yield from _problems_of_path(request, step)
+            yield from _problems_of_form(request, step)
+    if not step.is_removal:
+        yield from _problems_of_content(step, catalog)
+    elif not plan.rolls_back or step.request.body:
+        yield "only a rollback removes anything, and without a body"
+
+
+def _problems_of_place(step: RemediationStep, covers: Callable[[str], bool]) -> Iterator[str]:
+    resource, target = ResourceId.parse(step.resource_id), _target_id(step)
     if not resource.is_type(step.resource_type):
         yield f"{resource} is not of the type {step.resource_type}"
-
-    requests = [step.request, *([step.undo_request] if step.undo_request else [])]
-    for request in requests:
-        yield from _problems_of_request(request, step, resource)
-    if step.is_removal:
-        if not plan.rolls_back:
-            yield "only a rollback removes anything"
-        return
-    fixes = _fixes_of(step, catalog)
-    if step.executor == FixKind.TEMPLATE:
-        if step.undo_request is not None:
-            yield "a deployment cannot be undone"
-        if not any(_deploys(step.request, fix) for fix in fixes):
-            yield "its template is not the one of the fix in the catalog of this client"
-    else:
-        yield from (
-            f"the request and the changes that are shown differ in {path}"
-            for path in unshown_members(step.request, step.changes)
-        )
-        known = {member.path for fix in fixes for member in fix.leave_out}
-        yield from (f"it would leave out {path}" for path in step.request.leave_out if path not in known)
-    least = [fix.impact for fix in fixes]
-    if least and _IMPACTS.index(step.impact) < min(map(_IMPACTS.index, least)):
-        yield f"its impact is not {step.impact}"
+    if id_key(resource.subscription_id or "") != id_key(target.subscription_id or ""):
+        yield f"the target is in another subscription than {resource}"
+    created = [ResourceId.parse(creation.resource_id).text for creation in step.creates]
+    for written in (resource.text, step.target_id, *created):
+        if not covers(written):
+            yield f"{written} is outside the scope of this client"
 
 
-def _problems_of_request(request: PlannedRequest, step: RemediationStep, resource: ResourceId) -> Iterator[str]:
-    is_deployment = step.executor == FixKind.TEMPLATE and not step.is_removal
-    if is_deployment:
+def _problems_of_path(request: PlannedRequest, step: RemediationStep) -> Iterator[str]:
+    if _is_deployment(step):
+        resource = ResourceId.parse(step.resource_id)
         scope = resource.group or resource.subscription
         place, _, name = request.path.rpartition(DEPLOYMENTS)
         if scope is None or id_key(place) != scope.key or not re.fullmatch(r"[\w.()-]{1,64}", name):
             yield f"its request goes to {request.path}, which is not a deployment to {scope}"
-    elif id_key(request.path) != id_key(step.target_id):
-        yield f"its request goes to {request.path}"
+    else:
+        if id_key(request.path) != id_key(step.target_id):
+            yield f"its request goes to {request.path}"
+        if request.api_version != step.api_version:
+            yield f"it is read with the api-version {step.api_version} and written with {request.api_version}"
 
-    is_put = step.executor != FixKind.PATCH
-    methods = ("DELETE",) if step.is_removal else ("PUT",) if is_put else ("PATCH",)
-    if request.method not in methods:
-        yield f"its request is a {request.method}, not a {methods[0]}"
-    if request.is_merge_patch is not (step.executor == FixKind.PUT and not step.is_removal):
-        yield "its request is not of the form that its executor sends"
-    if step.is_removal and request.body:
-        yield "a removal has no body"
+
+def _problems_of_form(request: PlannedRequest, step: RemediationStep) -> Iterator[str]:
+    if step.is_removal:
+        method = "DELETE"
+    else:
+        method = "PATCH" if step.executor == FixKind.PATCH else "PUT"
+    is_merged = step.executor == FixKind.PUT and not step.is_removal
+    if request.method != method or request.is_merge_patch is not is_merged:
+        yield f"its request is not a {method} of the form that the executor {step.executor!r} sends"
     for version in (request.api_version, step.api_version):
         if not _API_VERSION.fullmatch(version):
             yield f"{version!r} is not an api-version"
-    if not is_deployment and request.api_version != step.api_version:
-        yield f"it is read with the api-version {step.api_version} and written with {request.api_version}"
     if request.if_match and not (request.if_match.isascii() and request.if_match.isprintable()):
         yield "its If-Match is not an etag"
+
+
+def _problems_of_content(step: RemediationStep, catalog: Catalog) -> Iterator[str]:
+    fixes = _fixes_of(step, catalog)
+    if _is_deployment(step):
+        if not any(_deploys(step.request, fix) for fix in fixes):
+            yield "its template is not that of the fix in the catalog of this client"
+    else:
+        for path in unshown_members(step.request, step.changes):
+            yield f"the request and the changes that are shown differ in {path}"
+        known = {member.path for fix in fixes for member in fix.leave_out}
+        for path in step.request.leave_out:
+            if path not in known:
+                yield f"no fix in the catalog of this client leaves out {path}"
+    if fixes and _IMPACTS.index(step.impact) < min(_IMPACTS.index(fix.impact) for fix in fixes):
+        yield f"its impact is more than {step.impact}"
+
+
+def _is_deployment(step: RemediationStep) -> bool:
+    return step.executor == FixKind.TEMPLATE and not step.is_removal
+
+
+def _target_id(step: RemediationStep) -> ResourceId:
+    """The id of the target; for a collection, such as the diagnostic settings of a vault, that of any of its members."""
+    try:
+        return ResourceId.parse(step.target_id)
+    except InvalidResourceIdError:
+        return ResourceId.parse(f"{step.target_id}/any")
 
 
 def _fixes_of(step: RemediationStep, catalog: Catalog) -> list[FixAction]:

@@ -238,7 +238,7 @@ class RemediationStep:
         if self.executor != "template" or not isinstance(parameters, Mapping):
             return []
         return [
-            (name, json.dumps(thaw(redact_json(given, is_secret=is_secret_name(name))), ensure_ascii=False))
+            (name, json.dumps(thaw(redact_json(given, is_secret=is_secret_name(name)))["value"], ensure_ascii=False))
             for name, given in parameters.items()
         ]
 

@@ -58,17 +58,17 @@ def step(make_step: Callable[..., RemediationStep]) -> Callable[..., Remediation
 def test_without_protected_tags_nothing_is_asked(step: Callable[..., RemediationStep]) -> None:
     """Whoever has none pays for none."""
     found = Resources()
-    assert found.watch().on_resource(step(f"{APP}/config/web")) == ""
+    assert found.watch().on_resource(step(f"{APP}/config/web")) is None
     assert found.asked == []
 
 
 def test_the_target_is_not_read_a_second_time(step: Callable[..., RemediationStep]) -> None:
     """Its tags are in the body that was read a moment ago."""
     found = Resources()
-    assert found.watch("freeze").on_resource(step(APP.upper())) == ""
+    assert found.watch("freeze").on_resource(step(APP.upper())) is None
     assert found.watch("freeze").on_target(FROZEN) == "its tag freeze=yes is protected"
-    assert found.watch("freeze").on_target({"tags": {}}) == ""
-    assert found.watch("freeze").on_target(None) == ""
+    assert found.watch("freeze").on_target({"tags": {}}) is None
+    assert found.watch("freeze").on_target(None) is None
     assert found.asked == []
 
 
