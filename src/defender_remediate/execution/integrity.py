@@ -103,10 +103,8 @@ def _problems_of_path(request: PlannedRequest, step: RemediationStep) -> Iterato
 
 
 def _problems_of_form(request: PlannedRequest, step: RemediationStep) -> Iterator[str]:
-    if step.is_removal:
-        method = "DELETE"
-    else:
-        method = "PATCH" if step.executor == FixKind.PATCH else "PUT"
+    method = {FixKind.PATCH.value: "PATCH", FixKind.PUT.value: "PUT", FixKind.TEMPLATE.value: "PUT"}[step.executor]
+    method = "DELETE" if step.is_removal else method
     is_merged = step.executor == FixKind.PUT and not step.is_removal
     if request.method != method or request.is_merge_patch is not is_merged:
         yield f"its request is not a {method} of the form that the executor {step.executor!r} sends"
