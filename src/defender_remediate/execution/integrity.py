@@ -161,4 +161,5 @@ def _deploys(request: PlannedRequest, fix: FixAction) -> bool:
         and canonical(properties["template"]) == canonical(fix.template)
         and isinstance(parameters, Mapping)
         and set(parameters) == set(fix.template_parameters)
+        and all(isinstance(given, Mapping) and set(given) == {"value"} for given in parameters.values())
     )

@@ -237,10 +237,12 @@ class RemediationStep:
         parameters = properties.get("parameters") if isinstance(properties, Mapping) else None
         if self.executor != "template" or not isinstance(parameters, Mapping):
             return []
-        return [
-            (name, json.dumps(thaw(redact_json(given, is_secret=is_secret_name(name)))["value"], ensure_ascii=False))
-            for name, given in parameters.items()
-        ]
+        shown = []
+        for name, given in parameters.items():
+            value = given["value"] if isinstance(given, Mapping) and set(given) == {"value"} else given
+            redacted = redact_json(thaw(value), is_secret=is_secret_name(name))
+            shown.append((name, json.dumps(redacted, ensure_ascii=False)))
+        return shown
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
