@@ -37,5 +37,8 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(AccessToken|AccessTokenInfo|AzureClouds|HttpTransport|TokenCredential|TextIO|Any|Literal|Path)"),
     (r"py:class", r"Endpoint|defender_remediate\..*\.(Bench|ChainedLog|Connection|_T)"),
     (r"py:exc", r"Service(Request|Response)Error"),
-    (r"py:.*", r"(optional|_T|HTTPStatus|Enum|time|timedelta|tzinfo|Mapping|Sequence|Iterable|Iterator|Callable)"),
+    (
+        r"py:.*",
+        r"(optional|_T|HTTPStatus|Enum|time|datetime|timedelta|tzinfo|Mapping|Sequence|Iterable|Iterator|Callable)",
+    ),
 ]

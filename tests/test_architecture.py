@@ -25,6 +25,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "html_text",
             "json_values",
             "notebook",
+            "public_path",
             "redaction",
             "serialization",
         }

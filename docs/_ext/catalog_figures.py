@@ -9,8 +9,10 @@ from json import loads
 
 import attrs
 
-from defender_remediate import FixAction, FixKind, Impact, Law, Reversibility
+from defender_remediate import FixAction
+from defender_remediate.catalog import Law
 from defender_remediate.catalog.lint.check import ON_EACH_BODY, ON_THE_FIX
+from defender_remediate.models import FixKind, Impact, Reversibility
 from defender_remediate.models.fix import Evidence
 from defender_remediate.models.guidance import Guidance
 

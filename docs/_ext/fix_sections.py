@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from defender_remediate import FixAction, FixKind, FixParameter
+from defender_remediate import FixAction
 from defender_remediate.json_values import thaw
+from defender_remediate.models import FixKind, FixParameter
 from defender_remediate.models.fix import Evidence, LeftOutMember
 
 _KINDS = {

@@ -10,7 +10,9 @@ from importlib import resources
 from catalog_figures import UNKNOWN_CONTROL, Figures, by_provider, figures, laws_of, points, provider_of
 from fix_sections import code, json_block, link, section, slug, table, text
 
-from defender_remediate import Catalog, CatalogProblem, FixAction, FixKind, Impact, Law, Reversibility
+from defender_remediate import Catalog, FixAction
+from defender_remediate.catalog import CatalogProblem, Law
+from defender_remediate.models import FixKind, Impact, Reversibility
 from defender_remediate.models.fix import Evidence
 from defender_remediate.models.guidance import Guidance, GuidanceReason
 

@@ -7,9 +7,10 @@
 >>> print(plan)
 >>> report = client.apply(plan, approve=plan.digest)  # writes
 
-``defender_remediate.errors`` has every error, ``defender_remediate.executors`` what a custom executor needs,
-``defender_remediate.hooks`` and ``defender_remediate.reports`` ready-made hooks and renderers, and
-``defender_remediate.testing`` an offline Azure.
+The other values are in ``defender_remediate.models``, every error in ``defender_remediate.errors``, hooks and the events
+that they receive in ``defender_remediate.hooks``, renderers in ``defender_remediate.reports``, what custom executors,
+journals, checks and catalogs need in ``defender_remediate.executors``, ``.journal``, ``.preflight`` and ``.catalog``, and
+an offline Azure in ``defender_remediate.testing``.
 """
 
 from __future__ import annotations
@@ -19,92 +20,57 @@ from typing import TYPE_CHECKING, Any
 from defender_remediate._version import __version__
 from defender_remediate.client import RemediationClient
 from defender_remediate.errors import DefenderRemediateError
-from defender_remediate.json_values import ABSENT
-from defender_remediate.models.activity import ActivityEvent, ActivityStatus
-from defender_remediate.models.check import CheckResult, CheckStatus
-from defender_remediate.models.condition import Condition
-from defender_remediate.models.control import SecureScore, SecurityControl
-from defender_remediate.models.diagnosis import Cause, Diagnosis, Verification
-from defender_remediate.models.fix import FixAction, FixKind, FixParameter, Impact, Reversibility
-from defender_remediate.models.guards import Guards, MaintenanceWindow
-from defender_remediate.models.guidance import Guidance, GuidanceReason
-from defender_remediate.models.ids import ResourceId, Scope
-from defender_remediate.models.plan import (
-    CreatedResource,
-    PlannedRequest,
-    PropertyChange,
-    RemediationPlan,
-    RemediationStep,
-    SkippedResource,
-    SkipReason,
-)
-from defender_remediate.models.priority import Priority
-from defender_remediate.models.recommendation import (
+from defender_remediate.models import (
+    ActivityEvent,
     Assessment,
     AssessmentStatus,
+    CheckResult,
+    FixAction,
+    Guards,
+    Guidance,
+    MaintenanceWindow,
+    Outcome,
     Recommendation,
-    RiskLevel,
+    RemediationPlan,
+    RemediationReport,
+    RemediationResult,
+    RemediationStep,
+    ResourceId,
+    Scope,
+    SecureScore,
+    SecurityControl,
     Severity,
+    SkippedResource,
+    SkipReason,
+    Waves,
 )
-from defender_remediate.models.result import Health, Outcome, RemediationReport, RemediationResult, StepError
+from defender_remediate.public_path import show_public_path
 
 if TYPE_CHECKING:
-    from defender_remediate.catalog import Catalog, CatalogProblem, Law, ProblemSeverity
-    from defender_remediate.executors import FixExecutor, PatchExecutor, TemplateExecutor
-    from defender_remediate.journal import FileJournal, Journal, MemoryJournal
-    from defender_remediate.models.waves import WaveFinished, Waves
+    from defender_remediate.catalog import Catalog
+    from defender_remediate.journal import FileJournal, MemoryJournal
 
-# Loaded when first used: a runbook that only lists should not pay for deploying.
-_LATER = {
+# Loaded when first used: a script that only lists recommendations does not need them.
+_LATE = {
     "Catalog": "defender_remediate.catalog",
-    "CatalogProblem": "defender_remediate.catalog",
     "FileJournal": "defender_remediate.journal",
-    "FixExecutor": "defender_remediate.executors",
-    "Journal": "defender_remediate.journal",
-    "Law": "defender_remediate.catalog",
     "MemoryJournal": "defender_remediate.journal",
-    "PatchExecutor": "defender_remediate.executors",
-    "ProblemSeverity": "defender_remediate.catalog",
-    "TemplateExecutor": "defender_remediate.executors",
-    "WaveFinished": "defender_remediate.models.waves",
-    "Waves": "defender_remediate.models.waves",
 }
 
 __all__ = [
-    "ABSENT",
     "ActivityEvent",
-    "ActivityStatus",
     "Assessment",
     "AssessmentStatus",
     "Catalog",
-    "CatalogProblem",
-    "Cause",
     "CheckResult",
-    "CheckStatus",
-    "Condition",
-    "CreatedResource",
     "DefenderRemediateError",
-    "Diagnosis",
     "FileJournal",
     "FixAction",
-    "FixExecutor",
-    "FixKind",
-    "FixParameter",
     "Guards",
     "Guidance",
-    "GuidanceReason",
-    "Health",
-    "Impact",
-    "Journal",
-    "Law",
     "MaintenanceWindow",
     "MemoryJournal",
     "Outcome",
-    "PatchExecutor",
-    "PlannedRequest",
-    "Priority",
-    "ProblemSeverity",
-    "PropertyChange",
     "Recommendation",
     "RemediationClient",
     "RemediationPlan",
@@ -112,29 +78,25 @@ __all__ = [
     "RemediationResult",
     "RemediationStep",
     "ResourceId",
-    "Reversibility",
-    "RiskLevel",
     "Scope",
     "SecureScore",
     "SecurityControl",
     "Severity",
     "SkipReason",
     "SkippedResource",
-    "StepError",
-    "TemplateExecutor",
-    "Verification",
-    "WaveFinished",
     "Waves",
     "__version__",
 ]
 
+show_public_path(__name__, ["RemediationClient"])
+
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATER:
+    if name not in _LATE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    found = getattr(import_module(_LATER[name]), name)
+    found = getattr(import_module(_LATE[name]), name)
     globals()[name] = found
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 import typing
 from collections.abc import Hashable, Mapping
@@ -14,6 +15,7 @@ import attrs
 
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.json_values import ABSENT, OWN_MAX_DEPTH, FrozenMap, format_json, parse_json
+from defender_remediate.public_path import defining_module
 
 _T = TypeVar("_T")
 VERSION = 1
@@ -83,7 +85,7 @@ def decode(cls: type[_T], document: Any, path: str = "") -> _T:
 @cache
 def _hints(cls: type[Any]) -> dict[str, Any]:
     fields: tuple[attrs.Attribute[Any], ...] = attrs.fields(cls)
-    known = typing.get_type_hints(cls)
+    known = typing.get_type_hints(cls, vars(sys.modules[defining_module(cls)]))
     return {field.name: known[field.name] for field in fields}
 
 

@@ -7,9 +7,16 @@ from typing import Any
 import attrs
 import pytest
 
-from defender_remediate import Catalog, FixAction, PatchExecutor, TemplateExecutor
+from defender_remediate import Catalog, FixAction
 from defender_remediate.errors import InvalidInputError
-from defender_remediate.executors import Preview, PreviewContext, StepContext, Submission
+from defender_remediate.executors import (
+    PatchExecutor,
+    Preview,
+    PreviewContext,
+    StepContext,
+    Submission,
+    TemplateExecutor,
+)
 from defender_remediate.testing import EXECUTOR_CONTRACT, ArmSimulator
 from defender_remediate.testing.contracts.executor import ExecutorRule
 

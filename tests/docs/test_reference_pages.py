@@ -22,9 +22,11 @@ from reference_pages import (
     provider_pages,
 )
 
-from defender_remediate import Catalog, Condition, FixAction, FixParameter, Law
+from defender_remediate import Catalog, FixAction
+from defender_remediate.catalog import Law
 from defender_remediate.catalog.guidance import bundled_guidance
 from defender_remediate.json_values import thaw
+from defender_remediate.models import Condition, FixParameter
 from defender_remediate.models.guidance import Guidance, GuidanceReason
 
 ROOT = Path(__file__).parents[2]

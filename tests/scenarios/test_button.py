@@ -9,18 +9,11 @@ from collections.abc import Callable
 
 import pytest
 
-from defender_remediate import (
-    Guards,
-    Health,
-    Outcome,
-    RemediationClient,
-    RemediationPlan,
-    RemediationReport,
-    SkipReason,
-)
+from defender_remediate import Guards, Outcome, RemediationClient, RemediationPlan, RemediationReport, SkipReason
 from defender_remediate.arm.session import READ_LIKE_POSTS
 from defender_remediate.errors import GuardError, PlanError, PlanNotApprovedError, RemediationFailedError
-from defender_remediate.models.events import RunFinished, RunStarted, StepFinished, StepStarted
+from defender_remediate.hooks import RunFinished, RunStarted, StepFinished, StepStarted
+from defender_remediate.models import Health
 from defender_remediate.testing import ArmSimulator
 
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"

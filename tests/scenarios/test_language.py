@@ -8,18 +8,9 @@ from typing import Any
 import attrs
 import pytest
 
-from defender_remediate import (
-    Catalog,
-    Condition,
-    FixAction,
-    FixParameter,
-    Guards,
-    Outcome,
-    RemediationClient,
-    RemediationPlan,
-    SkipReason,
-)
+from defender_remediate import Catalog, FixAction, Guards, Outcome, RemediationClient, RemediationPlan, SkipReason
 from defender_remediate.errors import ParameterError
+from defender_remediate.models import Condition, FixParameter
 from defender_remediate.testing import ArmSimulator
 
 KEY = "abcdabcd-0000-4000-8000-000000000001"

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from defender_remediate import Catalog, FixAction, FixParameter, Guards, MemoryJournal, Outcome, RemediationClient
+from defender_remediate import Catalog, FixAction, Guards, MemoryJournal, Outcome, RemediationClient
+from defender_remediate.models import FixParameter
 from defender_remediate.testing import ArmSimulator
 
 CHOSEN = {

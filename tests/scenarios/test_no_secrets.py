@@ -22,7 +22,6 @@ import pytest
 
 from defender_remediate import (
     Catalog,
-    Condition,
     FileJournal,
     FixAction,
     MemoryJournal,
@@ -33,6 +32,7 @@ from defender_remediate import (
     reports,
 )
 from defender_remediate.errors import DefenderRemediateError
+from defender_remediate.models import Condition
 from defender_remediate.models.fix import FixParameter
 from defender_remediate.models.waves import Waves
 from defender_remediate.testing import ArmSimulator

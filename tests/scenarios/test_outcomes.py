@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from defender_remediate import Catalog, Outcome, RemediationClient, RemediationPlan, RemediationResult
-from defender_remediate.models.events import StepStarted
+from defender_remediate.hooks import StepStarted
 from defender_remediate.testing import ArmSimulator
 
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
@@ -246,8 +246,7 @@ def test_an_executor_that_breaks_its_contract_stops_nothing(
     sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str]
 ) -> None:
     """Its step is in doubt with what it raised, unless the target shows the change."""
-    from defender_remediate import PatchExecutor
-    from defender_remediate.executors import StepContext, Submission
+    from defender_remediate.executors import PatchExecutor, StepContext, Submission
 
     class Broken(PatchExecutor):
         def submit(self, context: StepContext, /) -> Submission:
@@ -276,8 +275,7 @@ def test_an_executor_that_breaks_while_it_waits_is_settled_by_looking(
     sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str]
 ) -> None:
     """The write had gone out: the target tells."""
-    from defender_remediate import PatchExecutor
-    from defender_remediate.executors import StepContext
+    from defender_remediate.executors import PatchExecutor, StepContext
 
     class Broken(PatchExecutor):
         def wait(self, context: StepContext, /) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
-from defender_remediate import Catalog, Condition, FixAction, Recommendation, RemediationClient, SkipReason
+from defender_remediate import Catalog, FixAction, Recommendation, RemediationClient, SkipReason
 from defender_remediate.errors import (
     InvalidInputError,
     ParameterError,
@@ -16,6 +16,7 @@ from defender_remediate.errors import (
     RequestError,
     UnknownRecommendationError,
 )
+from defender_remediate.models import Condition
 from defender_remediate.testing import ArmSimulator
 
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"

@@ -9,7 +9,6 @@ import pytest
 
 from defender_remediate import (
     CheckResult,
-    CheckStatus,
     FileJournal,
     MemoryJournal,
     Outcome,
@@ -19,6 +18,7 @@ from defender_remediate import (
 )
 from defender_remediate.errors import InvalidInputError, RemediationFailedError
 from defender_remediate.journal import replay
+from defender_remediate.models import CheckStatus
 from defender_remediate.preflight import CheckReader, StepFacts, Subject
 from defender_remediate.reports import to_html, to_markdown
 from defender_remediate.testing import ArmSimulator

@@ -10,7 +10,6 @@ import pytest
 
 from defender_remediate import (
     Catalog,
-    Condition,
     FixAction,
     Guards,
     MemoryJournal,
@@ -21,6 +20,7 @@ from defender_remediate import (
     SkipReason,
 )
 from defender_remediate.errors import GuardError, InvalidInputError
+from defender_remediate.models import Condition
 from defender_remediate.testing import ArmSimulator
 
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"

@@ -8,8 +8,9 @@ from typing import Any
 import attrs
 import pytest
 
-from defender_remediate import MemoryJournal, PlannedRequest, RemediationClient
+from defender_remediate import MemoryJournal, RemediationClient
 from defender_remediate.errors import PlanError, UnknownRunError
+from defender_remediate.models import PlannedRequest
 from defender_remediate.testing import ArmSimulator
 
 KEY_VAULT_LOGS = "88bbc99c-e5af-ddd7-6105-6150b2bfa519"

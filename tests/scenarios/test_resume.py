@@ -11,7 +11,6 @@ import pytest
 
 from defender_remediate import (
     Catalog,
-    Condition,
     MemoryJournal,
     RemediationClient,
     RemediationPlan,
@@ -20,6 +19,7 @@ from defender_remediate import (
 )
 from defender_remediate.errors import PlanError, UnknownRunError
 from defender_remediate.journal import Record, RunLog
+from defender_remediate.models import Condition
 from defender_remediate.testing import ArmSimulator, seeded_client
 
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"

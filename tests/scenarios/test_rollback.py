@@ -8,8 +8,9 @@ from typing import Any
 import attrs
 import pytest
 
-from defender_remediate import ABSENT, Catalog, Guards, MemoryJournal, Outcome, RemediationClient, SkipReason
+from defender_remediate import Catalog, Guards, MemoryJournal, Outcome, RemediationClient, SkipReason
 from defender_remediate.errors import GuardError, InvalidInputError, UnknownRunError
+from defender_remediate.models import ABSENT
 from defender_remediate.reports import to_markdown
 from defender_remediate.testing import ArmSimulator
 

@@ -16,7 +16,7 @@ import attrs
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from defender_remediate import Catalog, FixAction, FixKind, MemoryJournal, Outcome, SkipReason
+from defender_remediate import Catalog, FixAction, MemoryJournal, Outcome, SkipReason
 from defender_remediate.casing import fold
 from defender_remediate.fixes.candidates import Candidate, combine
 from defender_remediate.fixes.diff import changes, settled, spelled_out
@@ -25,6 +25,7 @@ from defender_remediate.fixes.placeholders import fill
 from defender_remediate.fixes.restore import restoration
 from defender_remediate.fixes.undo_facts import DEFAULTS
 from defender_remediate.json_values import ABSENT, canonical, thaw
+from defender_remediate.models import FixKind
 from defender_remediate.models.fix import Reversibility
 from defender_remediate.models.plan import PropertyChange, RemediationStep
 from defender_remediate.testing import ArmSimulator, seeded_client

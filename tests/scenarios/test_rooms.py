@@ -8,9 +8,10 @@ from typing import Any
 import attrs
 import pytest
 
-from defender_remediate import Catalog, Condition, FixAction, Outcome, RemediationClient, SkipReason
+from defender_remediate import Catalog, FixAction, Outcome, RemediationClient, SkipReason
 from defender_remediate.errors import ForbiddenError
-from defender_remediate.models.events import StepStarted
+from defender_remediate.hooks import StepStarted
+from defender_remediate.models import Condition
 from defender_remediate.testing import ArmSimulator
 
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"

@@ -11,8 +11,6 @@ import pytest
 
 from defender_remediate import (
     Catalog,
-    Condition,
-    CreatedResource,
     FixAction,
     MemoryJournal,
     Outcome,
@@ -23,8 +21,9 @@ from defender_remediate import (
 )
 from defender_remediate.errors import InvalidInputError, JournalLockedError, PlanError
 from defender_remediate.executors import PatchExecutor, StepContext, Submission
+from defender_remediate.hooks import RemediationEvent, RunFinished, StepFinished, StepStarted
 from defender_remediate.journal import RunLog, StepAccepted, StepEnded
-from defender_remediate.models.events import RemediationEvent, RunFinished, StepFinished, StepStarted
+from defender_remediate.models import Condition, CreatedResource
 from defender_remediate.testing import ArmSimulator
 
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"

@@ -9,16 +9,9 @@ from typing import Any
 
 import pytest
 
-from defender_remediate import (
-    Cause,
-    Diagnosis,
-    Health,
-    RemediationClient,
-    RemediationReport,
-    RemediationResult,
-    Verification,
-)
+from defender_remediate import RemediationClient, RemediationReport, RemediationResult
 from defender_remediate.errors import InvalidInputError
+from defender_remediate.models import Cause, Diagnosis, Health, Verification
 from defender_remediate.testing import ArmSimulator
 
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"

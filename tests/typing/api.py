@@ -14,21 +14,11 @@ from defender_remediate import (
     ActivityEvent,
     Assessment,
     Catalog,
-    CatalogProblem,
-    Cause,
     CheckResult,
-    CheckStatus,
-    Condition,
-    CreatedResource,
-    Diagnosis,
     FixAction,
     Guards,
     Guidance,
-    Health,
-    Law,
     Outcome,
-    Priority,
-    ProblemSeverity,
     Recommendation,
     RemediationClient,
     RemediationPlan,
@@ -41,13 +31,22 @@ from defender_remediate import (
     SecurityControl,
     Severity,
     SkippedResource,
+)
+from defender_remediate.catalog import CatalogProblem, Law, ProblemSeverity
+from defender_remediate.errors import DefenderRemediateError, RequestError
+from defender_remediate.executors import FixExecutor, PatchExecutor, TemplateExecutor
+from defender_remediate.hooks import RemediationEvent, RemediationHook, StepFinished, log_progress, print_progress
+from defender_remediate.models import (
+    Cause,
+    CheckStatus,
+    Condition,
+    CreatedResource,
+    Diagnosis,
+    Health,
+    Priority,
     StepError,
     Verification,
 )
-from defender_remediate.errors import DefenderRemediateError, RequestError
-from defender_remediate.executors import FixExecutor, PatchExecutor, TemplateExecutor
-from defender_remediate.hooks import RemediationHook, log_progress, print_progress
-from defender_remediate.models.events import RemediationEvent, StepFinished
 from defender_remediate.reports import to_csv, to_html, to_markdown
 from defender_remediate.testing import EXECUTOR_CONTRACT, ArmSimulator
 

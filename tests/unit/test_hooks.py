@@ -5,8 +5,7 @@ import logging
 
 import pytest
 
-from defender_remediate.hooks import log_progress, print_progress
-from defender_remediate.models.events import RunFinished, RunStarted, StepFinished, StepStarted
+from defender_remediate.hooks import RunFinished, RunStarted, StepFinished, StepStarted, log_progress, print_progress
 from defender_remediate.models.result import StepError
 
 TITLE = "Secure transfer to storage accounts should be enabled"

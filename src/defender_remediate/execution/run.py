@@ -14,9 +14,9 @@ from defender_remediate.execution.sequences import independent_sequences
 from defender_remediate.execution.step import StepRunner
 from defender_remediate.execution.target_state import read_target
 from defender_remediate.executors.protocol import FixExecutor
+from defender_remediate.hooks import RemediationEvent, RunFinished, RunStarted, StepFinished, StepStarted
 from defender_remediate.journal import Note, RunEnded, RunLog, StepEnded, StepReviewed, StepState
 from defender_remediate.json_values import FrozenMap
-from defender_remediate.models.events import RemediationEvent, RunFinished, RunStarted, StepFinished, StepStarted
 from defender_remediate.models.plan import RemediationPlan, RemediationStep
 from defender_remediate.models.result import Outcome, RemediationReport, RemediationResult, StepError
 from defender_remediate.models.waves import Gate, WaveFinished, Waves

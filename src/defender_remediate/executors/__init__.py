@@ -1,15 +1,23 @@
 """Executors: how a change is sent to Azure. The only code that writes, called by ``execution`` only."""
 
+from defender_remediate.arm.reader import Reader
+from defender_remediate.arm.session import ArmResponse, ArmSession
 from defender_remediate.executors.patch import PatchExecutor
 from defender_remediate.executors.protocol import FixExecutor, Preview, PreviewContext, StepContext, Submission
 from defender_remediate.executors.template import TemplateExecutor
+from defender_remediate.public_path import show_public_path
 
 __all__ = [
+    "ArmResponse",
+    "ArmSession",
     "FixExecutor",
     "PatchExecutor",
     "Preview",
     "PreviewContext",
+    "Reader",
     "StepContext",
     "Submission",
     "TemplateExecutor",
 ]
+
+show_public_path(__name__, __all__)

@@ -25,6 +25,7 @@ from defender_remediate.journal.records import (
 )
 from defender_remediate.journal.state import Phase, RunState, StepState, replay
 from defender_remediate.journal.store import Journal, RunLog, check_run_id
+from defender_remediate.public_path import show_public_path
 
 __all__ = [
     "ChainedJournal",
@@ -42,11 +43,11 @@ __all__ = [
     "RunLog",
     "RunOpened",
     "RunState",
+    "Sink",
     "StepAccepted",
     "StepEnded",
     "StepIntended",
     "StepReviewed",
-    "Sink",
     "StepState",
     "Verified",
     "check_run_id",
@@ -56,3 +57,5 @@ __all__ = [
     "replay",
     "verify",
 ]
+
+show_public_path(__name__, __all__)

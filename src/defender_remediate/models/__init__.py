@@ -1,1 +1,108 @@
-"""What this library speaks of: frozen values, no input or output, nothing of Azure's SDKs."""
+"""The values of this library: frozen, comparable, picklable, without input or output."""
+
+from defender_remediate.json_values import ABSENT, Absent, FrozenMap
+from defender_remediate.models.activity import ActivityEvent, ActivityStatus
+from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.models.condition import Condition, Operator
+from defender_remediate.models.control import ControlDefinition, SecureScore, SecurityControl
+from defender_remediate.models.dependencies import Dependencies
+from defender_remediate.models.diagnosis import Cause, Diagnosis, Verification
+from defender_remediate.models.fix import (
+    ArrayStrategy,
+    Evidence,
+    FixAction,
+    FixKind,
+    FixParameter,
+    Impact,
+    LeftOutMember,
+    NotApplicable,
+    ParameterType,
+    Reversibility,
+)
+from defender_remediate.models.guards import GuardName, Guards, MaintenanceWindow
+from defender_remediate.models.guidance import Guidance, GuidanceReason
+from defender_remediate.models.ids import ResourceId, Scope, ScopeKind
+from defender_remediate.models.plan import (
+    CreatedResource,
+    PlannedRequest,
+    PropertyChange,
+    RemediationPlan,
+    RemediationStep,
+    SkippedResource,
+    SkipReason,
+)
+from defender_remediate.models.priority import Priority
+from defender_remediate.models.recommendation import (
+    Assessment,
+    AssessmentStatus,
+    Effort,
+    Recommendation,
+    RecommendationMetadata,
+    RiskLevel,
+    Severity,
+)
+from defender_remediate.models.result import Health, Outcome, RemediationReport, RemediationResult, StepError
+from defender_remediate.models.waves import Gate, WaveFinished, Waves
+from defender_remediate.public_path import show_public_path
+
+__all__ = [
+    "ABSENT",
+    "Absent",
+    "ActivityEvent",
+    "ActivityStatus",
+    "ArrayStrategy",
+    "Assessment",
+    "AssessmentStatus",
+    "Cause",
+    "CheckResult",
+    "CheckStatus",
+    "Condition",
+    "ControlDefinition",
+    "CreatedResource",
+    "Dependencies",
+    "Diagnosis",
+    "Effort",
+    "Evidence",
+    "FixAction",
+    "FixKind",
+    "FixParameter",
+    "FrozenMap",
+    "Gate",
+    "GuardName",
+    "Guards",
+    "Guidance",
+    "GuidanceReason",
+    "Health",
+    "Impact",
+    "LeftOutMember",
+    "MaintenanceWindow",
+    "NotApplicable",
+    "Operator",
+    "Outcome",
+    "ParameterType",
+    "PlannedRequest",
+    "Priority",
+    "PropertyChange",
+    "Recommendation",
+    "RecommendationMetadata",
+    "RemediationPlan",
+    "RemediationReport",
+    "RemediationResult",
+    "RemediationStep",
+    "ResourceId",
+    "Reversibility",
+    "RiskLevel",
+    "Scope",
+    "ScopeKind",
+    "SecureScore",
+    "SecurityControl",
+    "Severity",
+    "SkipReason",
+    "SkippedResource",
+    "StepError",
+    "Verification",
+    "WaveFinished",
+    "Waves",
+]
+
+show_public_path(__name__, __all__)

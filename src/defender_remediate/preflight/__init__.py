@@ -4,6 +4,7 @@ from defender_remediate.preflight.built_in import BUILT_IN_CHECKS
 from defender_remediate.preflight.check import Check, CheckedSteps, applies_to, checks_with, run_checks
 from defender_remediate.preflight.reader import CheckReader, StepFacts
 from defender_remediate.preflight.subject import Subject
+from defender_remediate.public_path import show_public_path
 
 __all__ = [
     "BUILT_IN_CHECKS",
@@ -16,3 +17,5 @@ __all__ = [
     "checks_with",
     "run_checks",
 ]
+
+show_public_path(__name__, __all__)

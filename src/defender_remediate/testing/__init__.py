@@ -10,6 +10,8 @@
 
 from __future__ import annotations
 
+from defender_remediate.arm.clock import Clock
+from defender_remediate.public_path import show_public_path
 from defender_remediate.testing.contracts.executor import EXECUTOR_CONTRACT
 from defender_remediate.testing.contracts.journal import JOURNAL_CONTRACT, JournalPlace
 from defender_remediate.testing.seeded_client import seeded_client
@@ -20,6 +22,7 @@ from defender_remediate.testing.simulator.transport.credential import SimulatedC
 
 __all__ = [
     "ArmSimulator",
+    "Clock",
     "EXECUTOR_CONTRACT",
     "JOURNAL_CONTRACT",
     "JournalPlace",
@@ -29,3 +32,5 @@ __all__ = [
     "VirtualClock",
     "seeded_client",
 ]
+
+show_public_path(__name__, __all__)

@@ -10,8 +10,9 @@ from typing import Any
 import attrs
 import pytest
 
-from defender_remediate import Catalog, Condition, FixAction, FixParameter, Recommendation, RemediationPlan
+from defender_remediate import Catalog, FixAction, Recommendation, RemediationPlan
 from defender_remediate.errors import CatalogError, InvalidInputError, InvalidScopeError
+from defender_remediate.models import Condition, FixParameter
 from defender_remediate.preflight import BUILT_IN_CHECKS
 
 ONE = "/subscriptions/11111111-1111-1111-1111-111111111111"

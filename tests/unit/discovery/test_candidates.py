@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from defender_remediate import FixParameter
 from defender_remediate.errors import InvalidInputError, MalformedResponseError, ParameterError
+from defender_remediate.models import FixParameter
 from defender_remediate.testing import ArmSimulator
 
 SUBSCRIPTION = "/subscriptions/22222222-2222-4222-8222-222222222222"

@@ -8,10 +8,12 @@ from typing import Any
 import attrs
 import pytest
 
-from defender_remediate import Condition, Guards, PatchExecutor, PlannedRequest, RemediationPlan, RemediationStep
+from defender_remediate import Guards, RemediationPlan, RemediationStep
 from defender_remediate.errors import GuardError, PlanError, PlanNotApprovedError
 from defender_remediate.execution.admission import check_approved, check_guards, check_place, check_tenants
 from defender_remediate.execution.sequences import independent_sequences
+from defender_remediate.executors import PatchExecutor
+from defender_remediate.models import Condition, PlannedRequest
 
 ONE = "/subscriptions/11111111-1111-1111-1111-111111111111"
 TWO = "/subscriptions/22222222-2222-2222-2222-222222222222"

@@ -8,9 +8,10 @@ from typing import Any
 import attrs
 import pytest
 
-from defender_remediate import Condition, FixAction, FixKind, TemplateExecutor
+from defender_remediate import FixAction
 from defender_remediate.arm.session import ArmResponse
-from defender_remediate.executors import PreviewContext
+from defender_remediate.executors import PreviewContext, TemplateExecutor
+from defender_remediate.models import Condition, FixKind
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 
 VAULT = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/kv1"

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
-from defender_remediate import Condition, FixAction, FixKind, FixParameter, Impact, Reversibility, SkipReason
+from defender_remediate import FixAction, SkipReason
 from defender_remediate.fixes.candidates import (
     Candidate,
     combine,
@@ -16,6 +16,7 @@ from defender_remediate.fixes.candidates import (
     reads_resource_with_own_version,
 )
 from defender_remediate.json_values import thaw
+from defender_remediate.models import Condition, FixKind, FixParameter, Impact, Reversibility
 from defender_remediate.models.fix import NotApplicable
 
 GROUP = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg"

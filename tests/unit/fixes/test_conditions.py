@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from defender_remediate import Condition
 from defender_remediate.fixes.conditions import holds, same, version
+from defender_remediate.models import Condition
 from defender_remediate.models.condition import Operator
 
 BODY = {

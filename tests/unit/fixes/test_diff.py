@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defender_remediate import ABSENT, PropertyChange
 from defender_remediate.fixes.diff import changes, settled, spelled_out
 from defender_remediate.fixes.merge import merge_patch
 from defender_remediate.json_values import canonical, freeze
+from defender_remediate.models import ABSENT, PropertyChange
 
 BODIES = st.dictionaries(
     st.sampled_from("abc"),

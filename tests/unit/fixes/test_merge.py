@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defender_remediate import Condition
 from defender_remediate.fixes.merge import difference, lay_over, merge_patch, patched, without
 from defender_remediate.json_values import thaw
+from defender_remediate.models import Condition
 
 NEVER = Condition(operator="equals", path="no.such.member", value=1)
 NAMES = st.sampled_from(["a", "b", "c", "d"])

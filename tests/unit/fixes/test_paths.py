@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defender_remediate import ABSENT
 from defender_remediate.fixes.paths import assign, join, look_up, look_up_all, member, split
+from defender_remediate.models import ABSENT
 
 NAMES = st.text(min_size=1, max_size=8).filter(lambda name: not name.isdecimal())
 PARTS = st.lists(st.one_of(NAMES, st.integers(0, 99)), min_size=1, max_size=5)

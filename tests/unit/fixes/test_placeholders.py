@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from defender_remediate import Condition, FixAction, FixParameter
+from defender_remediate import FixAction
 from defender_remediate.errors import ParameterError
 from defender_remediate.fixes.placeholders import (
     PerResource,
@@ -21,6 +21,7 @@ from defender_remediate.fixes.placeholders import (
     resource_values,
     same_place,
 )
+from defender_remediate.models import Condition, FixParameter
 
 SUBSCRIPTION = "/subscriptions/11111111-1111-1111-1111-111111111111"
 WORKSPACE = f"{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.OperationalInsights/workspaces/w"

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defender_remediate import ABSENT, PropertyChange
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.diff import changes
 from defender_remediate.fixes.restore import GONE, is_restored, may_be_removed, restoration, what_goes
 from defender_remediate.json_values import canonical
+from defender_remediate.models import ABSENT, PropertyChange
 
 NAMES = st.sampled_from(["a", "b", "c"])
 VALUES = st.recursive(

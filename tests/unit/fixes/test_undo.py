@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from defender_remediate import ABSENT, PropertyChange
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.restore import is_restored, restoration
 from defender_remediate.fixes.undo import Undo, undo_of
 from defender_remediate.json_values import thaw
+from defender_remediate.models import ABSENT, PropertyChange
 
 GROUP = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg/providers"
 STORAGE = f"{GROUP}/Microsoft.Storage/storageAccounts/a"

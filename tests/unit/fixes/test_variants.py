@@ -7,8 +7,9 @@ from typing import Any
 import attrs
 import pytest
 
-from defender_remediate import Condition, FixAction, SkipReason
+from defender_remediate import FixAction, SkipReason
 from defender_remediate.fixes.candidates import Candidate, RejectedCandidate, SkipCause, resolve_variants
+from defender_remediate.models import Condition
 
 GROUP = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg"
 MACHINE = f"{GROUP}/providers/Microsoft.Compute/virtualMachines/vm"

@@ -8,8 +8,8 @@ import attrs
 import pytest
 
 from defender_remediate.errors import InvalidInputError
+from defender_remediate.hooks import RunFinished, RunStarted, StepFinished, StepStarted
 from defender_remediate.models.condition import Condition, Operator
-from defender_remediate.models.events import RunFinished, RunStarted, StepFinished, StepStarted
 from defender_remediate.models.fix import (
     ArrayStrategy,
     FixAction,

@@ -3,12 +3,12 @@ from __future__ import annotations
 import attrs
 import pytest
 
+from defender_remediate.hooks import RunFinished, RunStarted, StepFinished, StepStarted
 from defender_remediate.models.activity import ActivityEvent
 from defender_remediate.models.check import CheckResult
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.control import SecurityControl
 from defender_remediate.models.diagnosis import Diagnosis
-from defender_remediate.models.events import RunFinished, RunStarted, StepFinished, StepStarted
 from defender_remediate.models.guidance import Guidance
 from defender_remediate.models.plan import CreatedResource, PlannedRequest, PropertyChange, SkippedResource
 from defender_remediate.models.recommendation import Assessment, Recommendation

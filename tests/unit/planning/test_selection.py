@@ -10,9 +10,7 @@ import pytest
 from defender_remediate import (
     Assessment,
     Catalog,
-    Condition,
     FixAction,
-    FixParameter,
     Guards,
     Recommendation,
     Scope,
@@ -25,6 +23,7 @@ from defender_remediate.errors import (
     ParameterError,
     UnknownRecommendationError,
 )
+from defender_remediate.models import Condition, FixParameter
 from defender_remediate.models.ids import id_key
 from defender_remediate.planning.selection import (
     check_parameters,

@@ -8,10 +8,11 @@ from typing import Any
 import attrs
 import pytest
 
-from defender_remediate import Condition, FixAction, FixKind, FixParameter, SkipReason
+from defender_remediate import FixAction, SkipReason
 from defender_remediate.arm.session import ArmResponse
 from defender_remediate.errors import MalformedResponseError, NotFoundError, RequestError
 from defender_remediate.fixes.candidates import Candidate
+from defender_remediate.models import Condition, FixKind, FixParameter
 from defender_remediate.planning.targets import Reading, SkipTargetError, TargetReader
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 

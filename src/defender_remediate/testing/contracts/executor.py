@@ -12,20 +12,11 @@ from typing import Any
 
 import attrs
 
-from defender_remediate import (
-    Catalog,
-    FixAction,
-    FixExecutor,
-    Guards,
-    MemoryJournal,
-    Outcome,
-    RemediationClient,
-    RemediationPlan,
-)
+from defender_remediate import Catalog, FixAction, Guards, MemoryJournal, Outcome, RemediationClient, RemediationPlan
 from defender_remediate.arm.clock import Clock
 from defender_remediate.arm.session import ArmResponse
 from defender_remediate.casing import fold
-from defender_remediate.executors import StepContext, Submission
+from defender_remediate.executors import FixExecutor, StepContext, Submission
 from defender_remediate.testing.seeded_client import seeded_client
 from defender_remediate.testing.simulator.simulator import ArmSimulator
 
