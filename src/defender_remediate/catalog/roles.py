@@ -78,13 +78,12 @@ def role_definition(
 
 def _needed(fixes: tuple[FixAction, ...], checks: Iterable[Check]) -> list[str]:
     """The actions of the fixes, of choosing their parameters, and of the checks that are made for them."""
-    from defender_remediate.preflight import BUILT_IN_CHECKS, applies_to, checks_with
+    from defender_remediate.preflight import BUILT_IN_CHECKS, checks_with, permissions_for
 
     needed = [*_ALWAYS]
+    types = [kind for fix in fixes for kind in (fix.resource_type, fix.linked_type) if kind]
     for check in checks_with(BUILT_IN_CHECKS, checks):
-        types = [kind for fix in fixes for kind in (fix.resource_type, fix.linked_type) if kind]
-        if not getattr(check, "resource_types", ()) or any(applies_to(check, kind) for kind in types):
-            needed += check.permissions
+        needed += permissions_for(check, types)
     for fix in fixes:
         needed += fix.permissions
         for parameter in fix.parameters:

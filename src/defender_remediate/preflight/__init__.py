@@ -1,7 +1,7 @@
 """Preflight checks: what would refuse a planned change, and what the change would break. Reads only."""
 
 from defender_remediate.preflight.built_in import BUILT_IN_CHECKS
-from defender_remediate.preflight.check import Check, CheckedSteps, applies_to, checks_with, run_checks
+from defender_remediate.preflight.check import Check, CheckedSteps, checks_with, permissions_for, run_checks
 from defender_remediate.preflight.reader import CheckReader, StepFacts
 from defender_remediate.preflight.subject import Subject
 from defender_remediate.public_path import show_public_path
@@ -13,8 +13,8 @@ __all__ = [
     "CheckedSteps",
     "StepFacts",
     "Subject",
-    "applies_to",
     "checks_with",
+    "permissions_for",
     "run_checks",
 ]
 

@@ -11,7 +11,6 @@ from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.fixes.conditions import same
 from defender_remediate.fixes.paths import look_up
-from defender_remediate.json_values import ABSENT
 from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.preflight.permissions import matches
 from defender_remediate.preflight.reader import CheckReader, StepFacts
@@ -31,11 +30,6 @@ _LOCAL_ACCESS: tuple[tuple[str, Any], ...] = (
     ("adminUserEnabled", False),
     ("isLocalUserEnabled", False),
 )
-# Where a server names its Entra administrators, by folded type, and the member that leaves them as the only ones.
-_ADMINISTRATORS = {
-    "microsoft.sql/servers": ("properties.administrators", "azureadonlyauthentication"),
-    "microsoft.sql/managedinstances": ("properties.administrators", "azureadonlyauthentication"),
-}
 
 
 @attrs.frozen(kw_only=True)
@@ -52,8 +46,8 @@ class DataAccess:
 class AccessModelCheck:
     """Compares who has access with who will have it, when a step switches keys, passwords or access policies off.
 
-    A key vault whose access policies name a principal without a role is blocked, and so is a server without an Entra
-    administrator and a cluster without Entra integration. Where keys give access, nobody knows who uses them: a resource
+    A key vault whose access policies name a principal without a role is blocked, and so is a cluster without Entra
+    integration. Where keys give access, nobody knows who uses them: a resource
     on which no role gives access to data is a warning. Roles through a group are not resolved.
     """
 
@@ -85,7 +79,6 @@ class AccessModelCheck:
 
     def judge(self, subject: Subject, facts: StepFacts[DataAccess | None]) -> Iterator[CheckResult]:
         """Who would lose access by one step."""
-        yield from self._of_administrators(subject)
         yield from self._of_cluster(subject)
         access = facts[subject]
         if access is None:
@@ -115,24 +108,6 @@ class AccessModelCheck:
                     evidence=("role assignments with data actions: none",),
                     advice="assign roles to the clients first, or make sure that nobody uses keys",
                 )
-
-    def _of_administrators(self, subject: Subject) -> Iterator[CheckResult]:
-        """A server on which only Entra administrators may sign in, and that has none."""
-        path, switch = _ADMINISTRATORS.get(fold(subject.root_type), ("", ""))
-        turned_on = [change for change in subject.step.changes if fold(change.path).endswith(switch)] if switch else []
-        body = subject.written_body
-        if not any(change.after is True for change in turned_on) or not isinstance(body, Mapping):
-            return
-        administrators = look_up(body, path)
-        shown = look_up(administrators, "sid") if isinstance(administrators, Mapping) else ABSENT
-        if shown is ABSENT and isinstance(look_up(body, "properties.version"), str):
-            yield CheckResult(
-                check=self.name,
-                status=CheckStatus.BLOCKED,
-                message="the server has no Entra administrator, and nobody could sign in without a password",
-                evidence=(f"{path}: none",),
-                advice="set an Entra administrator first, then plan again",
-            )
 
     def _of_cluster(self, subject: Subject) -> Iterator[CheckResult]:
         """A cluster without local accounts and without Entra integration."""

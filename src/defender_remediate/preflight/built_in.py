@@ -7,6 +7,7 @@ from defender_remediate.preflight.check import Check
 from defender_remediate.preflight.defender_plans import DefenderPlanCheck
 from defender_remediate.preflight.deny_assignments import DenyAssignmentCheck
 from defender_remediate.preflight.diagnostic_settings import DiagnosticSettingCheck
+from defender_remediate.preflight.entra_administrators import EntraAdministratorCheck
 from defender_remediate.preflight.exemptions import ExemptionCheck
 from defender_remediate.preflight.features import FeatureCheck
 from defender_remediate.preflight.function_apps import FunctionAppCheck
@@ -42,5 +43,6 @@ BUILT_IN_CHECKS: tuple[Check, ...] = (
     FunctionAppCheck(),
     StorageUseCheck(),
     AccessModelCheck(),
+    EntraAdministratorCheck(),
     OwnershipCheck(),
 )

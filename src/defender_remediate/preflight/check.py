@@ -13,6 +13,7 @@ from defender_remediate.errors import DefenderRemediateError, InvalidInputError
 from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.models.plan import RemediationStep, SkippedResource, SkipReason
 from defender_remediate.preflight.reader import CheckReader
+from defender_remediate.preflight.scopes import is_action_on
 from defender_remediate.preflight.subject import Subject
 from defender_remediate.preflight.unreadable import unreadable
 from defender_remediate.threads import in_parallel
@@ -78,6 +79,16 @@ def applies_to(check: Check, resource_type: str) -> bool:
     types: tuple[str, ...] = getattr(check, "resource_types", ())
     own = f"{fold(resource_type)}/"
     return not types or any(own.startswith(f"{fold(name)}/") for name in types)
+
+
+def permissions_for(check: Check, resource_types: Iterable[str]) -> tuple[str, ...]:
+    """The permissions that a check needs for steps on these types: those on its other types are left out."""
+    kinds = [kind for kind in resource_types if applies_to(check, kind)]
+    own: tuple[str, ...] = getattr(check, "resource_types", ())
+    if own and not kinds:
+        return ()
+    others = [name for name in own if not any(is_action_on(kind, name) for kind in kinds)]
+    return tuple(action for action in check.permissions if not any(is_action_on(action, name) for name in others))
 
 
 def checks_with(built_in: Iterable[Check], added: Iterable[Check]) -> tuple[Check, ...]:

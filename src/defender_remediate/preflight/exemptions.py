@@ -14,7 +14,7 @@ from defender_remediate.errors import NotFoundError
 from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.preflight.policy_assignments import (
     ASSIGNMENT_VERSIONS,
-    PolicyAssignment,
+    AssignedPolicy,
     members_of,
     policy_assignments,
 )
@@ -26,7 +26,7 @@ _VERSIONS = ("2022-07-01-preview", "2020-07-01-preview")
 
 
 @attrs.frozen(kw_only=True)
-class PolicyExemption:
+class Exemption:
     """An exemption, and what it exempts from.
 
     Attributes:
@@ -44,7 +44,7 @@ class PolicyExemption:
     has_selectors: bool = False
 
     @classmethod
-    def from_rest(cls, item: Any) -> PolicyExemption:
+    def from_rest(cls, item: Any) -> Exemption:
         """Read one item of a listing."""
         properties = wire.mapping(wire.pick(item, "properties"))
         return cls(
@@ -58,15 +58,13 @@ class PolicyExemption:
         )
 
 
-def exemptions_in_force(reader: CheckReader, resource_id: str) -> tuple[PolicyExemption, ...]:
+def exemptions_in_force(reader: CheckReader, resource_id: str) -> tuple[Exemption, ...]:
     """The exemptions on a resource or above it that have not expired, sorted by id.
 
     Raises:
         RequestError, ConnectionFailedError, MalformedResponseError: They cannot be read.
     """
-    listed = reader.list_attached(
-        "policyExemptions", resource_id, api_versions=_VERSIONS, parse=PolicyExemption.from_rest
-    )
+    listed = reader.list_attached("policyExemptions", resource_id, api_versions=_VERSIONS, parse=Exemption.from_rest)
     now = reader.now()
     found = [
         exemption
@@ -86,10 +84,10 @@ class ExemptionCheck:
         "Microsoft.Authorization/policySetDefinitions/read",
     )
 
-    def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> StepFacts[list[PolicyExemption]]:
+    def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> StepFacts[list[Exemption]]:
         """The exemptions in force from the policies of each step."""
 
-        def read(subject: Subject) -> list[PolicyExemption]:
+        def read(subject: Subject) -> list[Exemption]:
             if not subject.policies:
                 return []
             policies = {fold(policy) for policy in subject.policies}
@@ -110,7 +108,7 @@ class ExemptionCheck:
 
         return reader.for_each(subjects, read)
 
-    def judge(self, subject: Subject, facts: StepFacts[list[PolicyExemption]]) -> Iterator[CheckResult]:
+    def judge(self, subject: Subject, facts: StepFacts[list[Exemption]]) -> Iterator[CheckResult]:
         """One result for each exemption."""
         for exemption in facts[subject]:
             until = f"until {exemption.expires:%Y-%m-%d}" if exemption.expires else "without an expiry date"
@@ -124,10 +122,10 @@ class ExemptionCheck:
             )
 
 
-def _unlisted(reader: CheckReader, assignment_id: str) -> PolicyAssignment | None:
+def _unlisted(reader: CheckReader, assignment_id: str) -> AssignedPolicy | None:
     """An assignment that is not listed; None when it was deleted: an exemption can outlive it and has no effect then."""
     try:
-        return reader.get(assignment_id, api_versions=ASSIGNMENT_VERSIONS, parse=PolicyAssignment.from_rest)
+        return reader.get(assignment_id, api_versions=ASSIGNMENT_VERSIONS, parse=AssignedPolicy.from_rest)
     except NotFoundError as error:
         if fold(error.code) != "policyassignmentnotfound":
             raise

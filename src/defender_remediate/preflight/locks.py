@@ -14,11 +14,12 @@ from defender_remediate.preflight.reader import CheckReader, StepFacts
 from defender_remediate.preflight.scopes import covers, is_within, scope_of
 from defender_remediate.preflight.subject import Subject
 
+_CHANGING = ("/write", "/delete", "/join/action")
 _VERSIONS = ("2020-05-01", "2016-09-01")
 
 
 @attrs.frozen(kw_only=True)
-class ManagementLock:
+class Lock:
     """A lock and its level."""
 
     id: str
@@ -26,7 +27,7 @@ class ManagementLock:
     notes: str = ""
 
     @classmethod
-    def from_rest(cls, item: Any) -> ManagementLock:
+    def from_rest(cls, item: Any) -> Lock:
         """Read one item of a listing."""
         properties = wire.pick(item, "properties")
         return cls(id=wire.text(item, "id"), level=wire.text(properties, "level"), notes=wire.text(properties, "notes"))
@@ -53,24 +54,24 @@ class LockCheck:
     name = "lock"
     permissions = ("Microsoft.Authorization/locks/read",)
 
-    def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> StepFacts[tuple[ManagementLock, ...]]:
+    def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> StepFacts[tuple[Lock, ...]]:
         """The locks of the subscriptions that the steps write to."""
 
-        def read(subject: Subject) -> tuple[ManagementLock, ...]:
-            found: dict[str, ManagementLock] = {}
+        def read(subject: Subject) -> tuple[Lock, ...]:
+            found: dict[str, Lock] = {}
             for scope in (subject.step.target_id, *_linked(subject)):
-                listed = reader.list_attached("locks", scope, api_versions=_VERSIONS, parse=ManagementLock.from_rest)
+                listed = reader.list_attached("locks", scope, api_versions=_VERSIONS, parse=Lock.from_rest)
                 found.update((lock.id, lock) for lock in listed)
             return tuple(found.values())
 
         return reader.for_each(subjects, read)
 
-    def judge(self, subject: Subject, facts: StepFacts[tuple[ManagementLock, ...]]) -> Iterator[CheckResult]:
+    def judge(self, subject: Subject, facts: StepFacts[tuple[Lock, ...]]) -> Iterator[CheckResult]:
         """What the locks mean for one step."""
         step = subject.step
         written = (step.target_id, step.request.path)
-        direct: list[ManagementLock] = []
-        linked: list[ManagementLock] = []
+        direct: list[Lock] = []
+        linked: list[Lock] = []
         for lock in facts[subject]:
             is_above = any(covers(lock.scope, scope) for scope in written)
             is_removed_too = step.is_removal and is_within(lock.scope, step.target_id)
@@ -98,13 +99,19 @@ class LockCheck:
             )
         read_only = [lock for lock in linked if lock.forbids_writes]
         if read_only:
-            # Not every reference is a write: a diagnostic setting only names its workspace.
+            # Joining a subnet changes it, while a diagnostic setting only names its workspace.
+            changed = [
+                required.scope
+                for required in subject.required_permissions
+                if any(fold(action).endswith(_CHANGING) for action in required.actions)
+            ]
+            is_changed = any(covers(lock.scope, scope) for lock in read_only for scope in changed)
             yield CheckResult(
                 check=self.name,
-                status=CheckStatus.WARNING,
-                message="a lock forbids writes to a resource that the deployment refers to",
+                status=CheckStatus.BLOCKED if is_changed else CheckStatus.WARNING,
+                message="a lock (ReadOnly) is on a resource that the deployment refers to",
                 evidence=_evidence(read_only),
-                advice="if Azure refuses the deployment, ask the owner of the lock to remove it for the change",
+                advice="ask the owner of the lock to remove it for the change, should Azure refuse the deployment",
             )
 
 
@@ -112,5 +119,5 @@ def _linked(subject: Subject) -> tuple[str, ...]:
     return subject.links if subject.is_deployment else ()
 
 
-def _evidence(locks: Sequence[ManagementLock]) -> tuple[str, ...]:
+def _evidence(locks: Sequence[Lock]) -> tuple[str, ...]:
     return tuple(sorted(f"{lock.id} ({lock.notes})" if lock.notes else lock.id for lock in locks))

@@ -16,7 +16,7 @@ from defender_remediate.preflight.subject import Subject
 
 
 @attrs.frozen(kw_only=True)
-class Owner:
+class ResourceOwner:
     """A tool or a service that writes to resources by itself.
 
     Attributes:
@@ -40,7 +40,7 @@ class Owner:
 
 
 OWNERS = (
-    Owner(
+    ResourceOwner(
         name="Terraform",
         reverts="the next terraform apply",
         instead="change it in the Terraform code",
@@ -48,7 +48,7 @@ OWNERS = (
         tag_values=("*terraform*", "*opentofu*", "*terragrunt*"),
         why="a convention: Terraform itself leaves no tag; Yor tags what Terraform creates",
     ),
-    Owner(
+    ResourceOwner(
         name="Pulumi",
         reverts="the next pulumi up",
         instead="change it in the Pulumi program",
@@ -56,7 +56,7 @@ OWNERS = (
         tag_values=("*pulumi*",),
         why="a convention: the stack's and the project's names, set as tags for all resources",
     ),
-    Owner(
+    ResourceOwner(
         name="Bicep",
         reverts="the next deployment of the template or deployment stack",
         instead="change it in the template; a stack with deny settings refuses other writes anyway",
@@ -64,7 +64,7 @@ OWNERS = (
         tag_values=("*bicep*", "*arm template*", "*arm-template*", "*deployment stack*", "*deploymentstack*"),
         why="a convention: a deployment stack leaves no tag, but deny assignments, which are a check of their own",
     ),
-    Owner(
+    ResourceOwner(
         name="Azure Developer CLI",
         reverts="the next azd provision",
         instead="change it in the infra folder of the project",
@@ -72,7 +72,7 @@ OWNERS = (
         tag_values=("azd",),
         why="azd finds the resources of an environment and of a service by its own tags, such as azd-env-name",
     ),
-    Owner(
+    ResourceOwner(
         name="Crossplane",
         reverts="its next reconciliation, within minutes",
         instead="change the managed resource in Kubernetes",
@@ -80,21 +80,21 @@ OWNERS = (
         tag_values=("*crossplane*",),
         why="its providers tag what they create with crossplane-kind, crossplane-name and crossplane-providerconfig",
     ),
-    Owner(
+    ResourceOwner(
         name="Azure Service Operator",
         reverts="its next reconciliation, within the hour",
         instead="change the custom resource in Kubernetes",
         tag_values=("aso", "*azure-service-operator*", "*azure service operator*"),
         why="a convention: it keeps its state in Kubernetes and not in Azure",
     ),
-    Owner(
+    ResourceOwner(
         name="Cluster API",
         reverts="its next reconciliation",
         instead="change the cluster's resources in Kubernetes",
         tag_names=("sigs.k8s.io_cluster-api-provider-azure_*",),
         why="the provider for Azure tags what it owns",
     ),
-    Owner(
+    ResourceOwner(
         name="Azure Kubernetes Service",
         reverts="the next upgrade, scaling or reconciliation of the cluster",
         instead="change the cluster or its node pool; changes in its node resource group are not supported",
@@ -103,7 +103,7 @@ OWNERS = (
         managers=("microsoft.containerservice/managedclusters",),
         why="AKS tags what it creates, in a group called MC_{group}_{cluster}_{region} by default",
     ),
-    Owner(
+    ResourceOwner(
         name="Azure Red Hat OpenShift",
         reverts="the cluster's operators",
         instead="change the cluster; its own resources may not be changed",
@@ -112,7 +112,7 @@ OWNERS = (
         managers=("microsoft.redhatopenshift/openshiftclusters",),
         why="the installer tags what a cluster owns, and uses a resource group of its own",
     ),
-    Owner(
+    ResourceOwner(
         name="Azure Databricks",
         reverts="the workspace",
         instead="change the workspace; its managed resource group may not be changed",
@@ -121,14 +121,14 @@ OWNERS = (
         managers=("microsoft.databricks/workspaces",),
         why="a workspace creates a managed resource group",
     ),
-    Owner(
+    ResourceOwner(
         name="a managed application",
         reverts="the publisher's next update",
         instead="ask the publisher of the application",
         managers=("microsoft.solutions/applications",),
         why="Azure sets managedBy on what a managed application deploys",
     ),
-    Owner(
+    ResourceOwner(
         name="Azure Synapse",
         reverts="the workspace",
         instead="change the workspace",
@@ -136,7 +136,7 @@ OWNERS = (
         managers=("microsoft.synapse/workspaces",),
         why="a workspace creates a managed resource group for its SQL server",
     ),
-    Owner(
+    ResourceOwner(
         name="Azure Container Apps",
         reverts="the environment",
         instead="change the environment of the container apps",
@@ -208,7 +208,7 @@ class OwnershipCheck:
         )
 
 
-def _by_tags(owner: Owner, body: object) -> Iterator[str]:
+def _by_tags(owner: ResourceOwner, body: object) -> Iterator[str]:
     for name, value in sorted(wire.mapping(wire.pick(body, "tags")).items()):
         folded, said = fold(name), fold(wire.text(value)).strip()
         letters = "".join(filter(str.isalpha, folded))

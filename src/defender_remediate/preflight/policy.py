@@ -18,7 +18,7 @@ from defender_remediate.preflight.exemptions import exemptions_in_force
 from defender_remediate.preflight.policy_assignments import (
     CHANGING,
     HARMLESS,
-    PolicyAssignment,
+    AssignedPolicy,
     definition_of,
     policy_assignments,
     reads_names,
@@ -52,7 +52,7 @@ class PolicyCheck:
     def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> StepFacts[Any]:
         """Azure's answer for each step; None where no assignment could refuse it."""
 
-        def single_definition(assignment: PolicyAssignment) -> Any:
+        def single_definition(assignment: AssignedPolicy) -> Any:
             if assignment.is_initiative:
                 return None
             try:

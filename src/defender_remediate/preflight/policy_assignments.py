@@ -41,7 +41,7 @@ _NAME_FIELD = re.compile(r"""["'](?:full)?(?:name|id)["']""", re.IGNORECASE)
 
 
 @attrs.frozen(kw_only=True)
-class PolicyAssignment:
+class AssignedPolicy:
     """A policy or an initiative, and where it is assigned.
 
     Attributes:
@@ -58,7 +58,7 @@ class PolicyAssignment:
     overrides: tuple[str, ...] = ()
 
     @classmethod
-    def from_rest(cls, item: Any) -> PolicyAssignment:
+    def from_rest(cls, item: Any) -> AssignedPolicy:
         """Read one item of a listing."""
         properties = wire.mapping(wire.pick(item, "properties"))
         own = wire.text(item, "id")
@@ -110,18 +110,18 @@ class PolicyAssignment:
         return wire.text(self.values, named[1]) or default
 
 
-def policy_assignments(reader: CheckReader, resource_id: str) -> tuple[PolicyAssignment, ...]:
+def policy_assignments(reader: CheckReader, resource_id: str) -> tuple[AssignedPolicy, ...]:
     """The assignments in the subscription of a resource, with those that it inherits.
 
     Raises:
         RequestError, ConnectionFailedError, MalformedResponseError: They cannot be read.
     """
     return reader.list_attached(
-        "policyAssignments", resource_id, api_versions=ASSIGNMENT_VERSIONS, parse=PolicyAssignment.from_rest
+        "policyAssignments", resource_id, api_versions=ASSIGNMENT_VERSIONS, parse=AssignedPolicy.from_rest
     )
 
 
-def definition_of(reader: CheckReader, assignment: PolicyAssignment) -> Any:
+def definition_of(reader: CheckReader, assignment: AssignedPolicy) -> Any:
     """The body of the policy or initiative that is assigned.
 
     Raises:
@@ -130,7 +130,7 @@ def definition_of(reader: CheckReader, assignment: PolicyAssignment) -> Any:
     return reader.get(assignment.definition_id, api_versions=_DEFINITION_VERSIONS)
 
 
-def members_of(reader: CheckReader, assignment: PolicyAssignment) -> tuple[tuple[str, str], ...]:
+def members_of(reader: CheckReader, assignment: AssignedPolicy) -> tuple[tuple[str, str], ...]:
     """The policies of an assignment: reference ids, each with the bare name of a definition.
 
     Raises:

@@ -106,7 +106,9 @@ def test_fixes_may_be_named_by_their_keys() -> None:
 
 def test_a_role_is_made_for_whatever_is_in_hand(make_plan: Callable[..., RemediationPlan]) -> None:
     """A fix, a recommendation, a plan, or several of them: the same fixes give the same role."""
-    catalog = Catalog([FIX, attrs.evolve(FIX, resource_type="Microsoft.Sql/servers", permissions=("A.B/c/read",))])
+    catalog = Catalog(
+        [FIX, attrs.evolve(FIX, resource_type="Microsoft.Batch/batchAccounts", permissions=("A.B/c/read",))]
+    )
     step = attrs.evolve(make_plan().steps[0], keys=("k",), resource_type="microsoft.web/sites")
     plan = make_plan(steps=(step,))
     both = Recommendation(key="k", display_name="T")

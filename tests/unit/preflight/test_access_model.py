@@ -10,12 +10,12 @@ import pytest
 from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.preflight import Subject
 from defender_remediate.preflight.access_model import AccessModelCheck
+from defender_remediate.preflight.entra_administrators import EntraAdministratorCheck
 
 GROUP = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/shop-rg"
 VAULT = f"{GROUP}/providers/Microsoft.KeyVault/vaults/v"
 HUB = f"{GROUP}/providers/Microsoft.EventHub/namespaces/n"
 CLUSTER = f"{GROUP}/providers/Microsoft.ContainerService/managedClusters/c"
-SERVER = f"{GROUP}/providers/Microsoft.Sql/servers/s"
 ONE, TWO = "aaaaaaaa-0000-4000-8000-000000000001", "aaaaaaaa-0000-4000-8000-000000000002"
 Judge = Callable[..., list[CheckStatus]]
 
@@ -86,23 +86,49 @@ def test_a_cluster_needs_entra_before_its_local_accounts_go(
 
 
 @pytest.mark.parametrize(
-    ("server", "statuses"),
+    ("kind", "child", "before", "after"),
     [
-        ({"version": "12.0"}, [CheckStatus.BLOCKED]),
-        ({"version": "12.0", "administrators": {"administratorType": "ActiveDirectory", "sid": ONE}}, []),
-        ({}, []),
+        (
+            "Microsoft.Sql/servers",
+            "/azureADOnlyAuthentications/Default",
+            {"azureADOnlyAuthentication": False},
+            {"azureADOnlyAuthentication": True},
+        ),
+        (
+            "Microsoft.Sql/managedInstances",
+            "/azureADOnlyAuthentications/Default",
+            {},
+            {"azureADOnlyAuthentication": True},
+        ),
+        (
+            "Microsoft.Synapse/workspaces",
+            "/azureADOnlyAuthentications/default",
+            {},
+            {"azureADOnlyAuthentication": True},
+        ),
+        ("Microsoft.DBforPostgreSQL/flexibleServers", "", {}, {"authConfig": {"passwordAuth": "Disabled"}}),
+        ("Microsoft.DBforMySQL/flexibleServers", "/configurations/aad_auth_only", {"value": "OFF"}, {"value": "ON"}),
     ],
 )
 def test_a_server_needs_an_entra_administrator_before_passwords_go(
-    judge: Judge, server: Any, statuses: list[CheckStatus]
+    check_one: Callable[..., tuple[CheckResult, ...]],
+    make_subject: Callable[..., Subject],
+    kind: str,
+    child: str,
+    before: Any,
+    after: Any,
 ) -> None:
-    """A body without a version is not that of a server, and shows nothing."""
-    target = f"{SERVER}/azureADOnlyAuthentications/Default"
-    found = judge(
-        target,
-        {"azureADOnlyAuthentication": False},
-        {"azureADOnlyAuthentication": True},
-        resource_id=SERVER,
-        resource={"properties": server},
-    )
-    assert found == statuses
+    """The body of the server may show one; otherwise the list of administrators is read."""
+    server = f"{GROUP}/providers/{kind}/s"
+    ids = {"resource_id": server, "target_id": f"{server}{child}"}
+    check = EntraAdministratorCheck()
+    subject = make_subject({"properties": before}, {"properties": after}, **ids)
+    assert [found.status for found in check_one(check, subject, {"/administrators": []})] == [CheckStatus.BLOCKED]
+    assert check_one(check, subject, {"/administrators": [{"name": "ActiveDirectory"}]}) == ()
+    if child:
+        shown = {"properties": {"administrators": {"administratorType": "ActiveDirectory", "sid": ONE}}}
+        assert (
+            check_one(check, make_subject({"properties": before}, {"properties": after}, resource=shown, **ids)) == ()
+        )
+    other = make_subject({"properties": before}, {"properties": {**before, "other": 1}}, **ids)
+    assert check_one(check, other) == check_one(check, make_subject(**ids)) == ()

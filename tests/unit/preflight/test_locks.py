@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 
 from defender_remediate.models.check import CheckResult, CheckStatus
@@ -92,9 +93,15 @@ def test_a_lock_below_stops_a_removal(judge: Judge, make_subject: Callable[..., 
     assert judge(subject, [lock(f"{ACCOUNT}2/blobServices/default", level)]) == ()
 
 
-def test_a_lock_on_what_a_template_refers_to_is_a_warning(judge: Judge, deployment: Subject) -> None:
-    """The network of a private endpoint may be in another group, whose lock refuses the join."""
+def test_a_lock_on_what_a_template_refers_to_is_found(judge: Judge, deployment: Subject) -> None:
+    """A warning where it is only named, as a workspace; blocked where it is changed, as the subnet of an endpoint."""
     other = f"{SUBSCRIPTION}/resourceGroups/logs-rg"
     (found,) = judge(deployment, [lock(other)])
     assert (found.status, found.evidence) == (CheckStatus.WARNING, (lock(other)["id"],))
     assert judge(deployment, [lock(other, "CanNotDelete")]) == ()
+    subnet = f"{other}/providers/Microsoft.Network/virtualNetworks/v/subnets/s"
+    body = {"properties": {"parameters": {"subnet": {"value": subnet}}}}
+    request = attrs.evolve(deployment.step.request, body=body)
+    join = ("Microsoft.Network/virtualNetworks/subnets/join/action",)
+    joining = attrs.evolve(deployment, step=attrs.evolve(deployment.step, request=request, permissions=join))
+    assert [found.status for found in judge(joining, [lock(other)])] == [CheckStatus.BLOCKED]
