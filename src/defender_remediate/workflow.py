@@ -297,8 +297,9 @@ class Workflow:
     def verify(self, report: RemediationReport, timeout: float) -> RemediationReport:
         """Look again at what a run left behind."""
         _check_timeout(timeout)
-        runner = self._runner(self.session)
-        return Verifier(runner=runner, assessments=self.discovery, workers=self.workers).verify(report, timeout=timeout)
+        return Verifier(reader=self.session, assessments=self.discovery, workers=self.workers).verify(
+            report, timeout=timeout
+        )
 
     def _runner(self, session: ArmSession) -> StepRunner:
         tags = ProtectedTags(guards=self.guards, reader=session, versions=self.providers.api_versions)

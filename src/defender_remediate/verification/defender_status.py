@@ -1,8 +1,8 @@
-"""Asking Defender for Cloud about many resources with few requests. What cannot be read is an answer, too."""
+"""Reads Defender's status of many resources with few requests. What cannot be read is a status as well, with the error."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import attrs
@@ -10,13 +10,14 @@ import attrs
 from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError, NotFoundError
 from defender_remediate.execution.outcomes import step_error
+from defender_remediate.models.ids import id_key
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus, RecommendationMetadata
 from defender_remediate.redaction import redact_text
 from defender_remediate.threads import in_parallel
-from defender_remediate.verification.facts import Answer, Known
+from defender_remediate.verification.facts import DefenderStatus, VerificationContext
 
 FEW_PAIRS = 20
-"""Beyond so many pairs of a resource and a recommendation, one listing costs less than a request each."""
+"""With more pairs of a resource and a recommendation, one listing costs less than a request for each."""
 
 _FEW_KEYS = 5
 
@@ -25,7 +26,7 @@ Pair = tuple[str, str]
 
 
 class AssessmentReader(Protocol):
-    """Where Defender for Cloud's word comes from."""
+    """Where the assessments of Defender for Cloud are read."""
 
     def get_assessment(self, resource_id: str, key: str) -> Assessment:
         """The assessment of one recommendation on one resource."""
@@ -34,92 +35,91 @@ class AssessmentReader(Protocol):
         """All assessments in scope."""
 
     def get_metadata(self, key: str) -> RecommendationMetadata:
-        """What Azure says about one assessment type."""
+        """The metadata of one assessment type."""
 
     def list_metadata(self) -> Iterator[RecommendationMetadata]:
-        """What Azure says about every assessment type."""
+        """The metadata of every assessment type."""
 
 
 @attrs.frozen(kw_only=True)
-class Inquiry:
-    """Asks, and holds nothing. Raises for nothing that Azure answers."""
+class DefenderStatusReader:
+    """Reads what a verification needs from Defender. Raises no error of Azure's: it becomes a part of what is returned."""
 
     reader: AssessmentReader
     workers: int
 
-    def answers(self, pairs: Iterable[Pair]) -> dict[Pair, Answer]:
-        """What Defender says of each pair; the pairs of the answer are in lower case.
+    def read(self, pairs: Iterable[Pair]) -> dict[Pair, DefenderStatus]:
+        """Return Defender's status of each pair, by ``pair_key``.
 
-        Makes one request per pair, or one listing when there are many and one request for each that it does not have:
-        those outside the client's scope, and those that were made a moment ago.
+        Makes one request per pair, or one listing when there are many and one request for each that it does not have: those
+        outside the client's scope, and those that were made a moment ago.
         """
-        asked = {folded(pair): pair for pair in pairs}
-        found: dict[Pair, Answer] = {}
-        if len(asked) > FEW_PAIRS:
-            keys = {key for _, key in asked}
+        wanted = {pair_key(pair): pair for pair in pairs}
+        found: dict[Pair, DefenderStatus] = {}
+        if len(wanted) > FEW_PAIRS:
+            keys = {key for _, key in wanted}
             try:
                 for item in self.reader.list_assessments(next(iter(keys)) if len(keys) == 1 else None):
-                    place = folded((item.resource_id, item.key))
-                    if place in asked:
-                        found[place] = Answer(key=item.key, assessment=item)
+                    place = pair_key((item.resource_id, item.key))
+                    if place in wanted:
+                        found[place] = DefenderStatus(key=item.key, assessment=item)
             except DefenderRemediateError as error:
-                return {pair: found.get(pair, Answer(key=pair[1], error=_told(error))) for pair in asked}
-        missing = [place for place in asked if place not in found]
-        answers = in_parallel(lambda place: self._answer(*asked[place]), missing, workers=self.workers)
-        return {**found, **dict(zip(missing, answers, strict=True))}
+                text = _error_text(error)
+                return {pair: found.get(pair, DefenderStatus(key=pair[1], error=text)) for pair in wanted}
 
-    def _answer(self, resource_id: str, key: str) -> Answer:
-        try:
-            return Answer(key=key, assessment=self.reader.get_assessment(resource_id, key))
-        except NotFoundError:
-            return Answer(key=key)
-        except DefenderRemediateError as error:
-            return Answer(key=key, error=_told(error))
+        def read_one(place: Pair) -> DefenderStatus:
+            resource_id, key = wanted[place]
+            try:
+                return DefenderStatus(key=key, assessment=self.reader.get_assessment(resource_id, key))
+            except NotFoundError:
+                return DefenderStatus(key=key)
+            except DefenderRemediateError as error:
+                return DefenderStatus(key=key, error=_error_text(error))
 
-    def learn_about(self, keys: Iterable[str], known: Known) -> Known:
-        """What is known, with the metadata of these keys: one request each, or one listing when they are many."""
-        missing = sorted({fold(key) for key in keys} - known.about.keys())
-        for few in ([key] for key in missing) if len(missing) <= _FEW_KEYS else (missing,):
-            known = self._learned(few, known)
-        return known
+        missing = [place for place in wanted if place not in found]
+        statuses = in_parallel(read_one, missing, workers=self.workers)
+        return {**found, **dict(zip(missing, statuses, strict=True))}
 
-    def _learned(self, keys: Sequence[str], known: Known) -> Known:
-        try:
-            found = [self.reader.get_metadata(*keys)] if len(keys) == 1 else self.reader.list_metadata()
-            about = {fold(item.key): item for item in found}
-        except DefenderRemediateError as error:
-            told = f"the metadata of the recommendation could not be read: {_told(error)}"
-            return attrs.evolve(known, unread=(*known.unread, told))
-        wanted = {key: about[key] for key in keys if key in about}
-        return attrs.evolve(known, about={**known.about, **wanted})
+    def with_metadata(self, context: VerificationContext, keys: Iterable[str]) -> VerificationContext:
+        """Return the context with the metadata of these keys: one request each, or one listing when they are many."""
+        missing = sorted({fold(key) for key in keys} - context.about.keys())
+        about, unread = dict(context.about), list(context.unread)
+        for group in [missing] if len(missing) > _FEW_KEYS else [[key] for key in missing]:
+            try:
+                read = self.reader.list_metadata() if len(group) > 1 else [self.reader.get_metadata(group[0])]
+                found = {fold(item.key): item for item in read}
+            except DefenderRemediateError as error:
+                unread.append(f"the metadata of the recommendation could not be read: {_error_text(error)}")
+                continue
+            about.update({key: found[key] for key in group if key in found})
+        return attrs.evolve(context, about=about, unread=tuple(unread))
 
-    def learn_others(self, resource_ids: Iterable[str], known: Known) -> Known:
-        """What is known, with everything that is unhealthy on these resources or below them. Makes one listing."""
-        places = frozenset(fold(resource_id.strip("/")) for resource_id in resource_ids)
+    def with_others(self, context: VerificationContext, resource_ids: Iterable[str]) -> VerificationContext:
+        """Return the context with everything that is unhealthy on these resources or below them. Makes one listing."""
+        places = {id_key(resource_id) for resource_id in resource_ids}
         try:
             listed = self.reader.list_assessments(status=AssessmentStatus.UNHEALTHY)
-            others = tuple(item for item in listed if not places.isdisjoint(_self_and_above(item.resource_id)))
+            others = tuple(item for item in listed if not places.isdisjoint(_with_parents(item.resource_id)))
         except DefenderRemediateError as error:
-            told = f"other assessments of the resource could not be read: {_told(error)}"
-            return attrs.evolve(known, unread=(*known.unread, told))
-        return self.learn_about(_suspects(others, places), attrs.evolve(known, others=others))
+            text = f"other assessments of the resource could not be read: {_error_text(error)}"
+            return attrs.evolve(context, unread=(*context.unread, text))
+        # Only a recommendation on the resource itself can come from the same policy definition.
+        suspects = [item.key for item in others if id_key(item.resource_id) in places]
+        return self.with_metadata(attrs.evolve(context, others=others), suspects)
 
 
-def folded(pair: Pair) -> Pair:
+def pair_key(pair: Pair) -> Pair:
     """The same pair however Azure spells it."""
     resource_id, key = pair
-    return fold(resource_id.strip("/")), fold(key)
+    return id_key(resource_id), fold(key)
 
 
-def _suspects(others: Iterable[Assessment], places: frozenset[str]) -> Iterator[str]:
-    # Only what is on the resource itself can come from the same policy definition.
-    return (item.key for item in others if fold(item.resource_id.strip("/")) in places)
+def _with_parents(resource_id: str) -> Iterator[str]:
+    key = id_key(resource_id)
+    while key:
+        yield key
+        key = key.rpartition("/")[0]
 
 
-def _self_and_above(resource_id: str) -> Iterator[str]:
-    segments = fold(resource_id.strip("/")).split("/")
-    return ("/".join(segments[:count]) for count in range(len(segments), 0, -1))
-
-
-def _told(error: DefenderRemediateError) -> str:
+def _error_text(error: DefenderRemediateError) -> str:
     return redact_text(str(step_error(error)))

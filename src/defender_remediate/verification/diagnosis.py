@@ -1,48 +1,49 @@
-"""Why a recommendation is not healthy, from what was read. Reads nothing itself.
-
-The questions are asked in one order, from what leaves no doubt (the resource is gone) to what remains when nothing else
-explains it (Defender looks at something that the fix does not write); the first that has an answer gives the diagnosis.
-"""
+"""Explains why a recommendation is not healthy, from what was read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from functools import partial
 
 import attrs
 
 from defender_remediate.casing import fold, fold_or_none
+from defender_remediate.catalog.guidance import find_guidance
 from defender_remediate.models.diagnosis import Cause, Diagnosis, moment
-from defender_remediate.models.ids import contains
+from defender_remediate.models.ids import contains, id_key
+from defender_remediate.models.plan import SkipReason
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus
 from defender_remediate.models.result import Health, Outcome
 from defender_remediate.redaction import redact_text
-from defender_remediate.verification.facts import Answer, Case, Known, TargetState
-from defender_remediate.verification.freshness import Freshness
+from defender_remediate.verification.facts import DefenderStatus, ReadBack, VerificationContext, VerifiedStep
 
 _CUSTOM = frozenset({"custom", "custompolicy", "manualcustompolicy"})
-# Defender shows these and does not judge them: a partner's product, a script or a person reports them.
+# Defender shows these without assessing them: a partner's product, a script or a person reports them.
 _REPORTED = frozenset({"customermanaged", "verifiedpartner", "manualbuiltin", "manualbuiltinpolicy"})
-_SHOWN = 5
+_MOST_EVIDENCE = 5
+_ADVICE = {
+    SkipReason.NOT_APPLICABLE: "see why the fix does not apply, and follow the manual remediation steps",
+    SkipReason.NOT_IN_AZURE: "fix it where the resource is; this library writes to Azure only",
+    SkipReason.PARAMETER_MISSING: "plan it again with the parameter",
+    SkipReason.PROTECTED: "the guards of the client protect the resource; change them if it is to be fixed",
+    SkipReason.CONSENT_MISSING: "allow the irreversible fix in the guards of the client, then plan it again",
+    SkipReason.BLOCKED: "resolve what the checks found, then plan it again",
+    SkipReason.UNCHECKED: "see why the checks could not be made, then plan it again",
+    SkipReason.NOT_FOUND: "nothing to do if the resource was deleted",
+}
+_WORST_LAST = (Health.HEALTHY, Health.UNKNOWN, Health.PENDING, Health.UNHEALTHY)
 
 
 @attrs.frozen(kw_only=True)
 class Judgement:
-    """Defender's word, and why it is not Healthy."""
+    """Defender's status, and why it is not Healthy."""
 
     health: Health
     diagnosis: Diagnosis | None = None
 
 
-def judge(case: Case, answer: Answer, known: Known) -> Judgement:
-    """What to make of Defender's answer on one recommendation of a result."""
-    diagnosis = next((found for ask in _QUESTIONS if (found := ask(case, answer, known))), None)
-    return Judgement(health=_health(answer, diagnosis), diagnosis=diagnosis)
-
-
 def worst(judgements: Iterable[Judgement]) -> Judgement:
-    """The one that decides a result with several recommendations: the least healthy, the first of its kind."""
+    """The judgement that decides a result with several recommendations: the least healthy, the first of its kind."""
     return max(
         judgements,
         key=lambda found: (_WORST_LAST.index(found.health), found.diagnosis is not None),
@@ -50,304 +51,305 @@ def worst(judgements: Iterable[Judgement]) -> Judgement:
     )
 
 
-_WORST_LAST = (Health.HEALTHY, Health.UNKNOWN, Health.PENDING, Health.UNHEALTHY)
+@attrs.frozen
+class Diagnoser:
+    """Explains the status of one recommendation of a result. Makes no request."""
 
+    step: VerifiedStep
+    status: DefenderStatus
+    context: VerificationContext
 
-def _health(answer: Answer, diagnosis: Diagnosis | None) -> Health:
-    if answer.assessment is not None and answer.assessment.status == AssessmentStatus.HEALTHY:
-        return Health.HEALTHY
-    if not answer.is_unhealthy:
-        return Health.UNKNOWN
-    waits = diagnosis is not None and diagnosis.cause.ends_by_itself
-    return Health.PENDING if waits else Health.UNHEALTHY
+    def judge(self) -> Judgement:
+        """Find the first cause that applies.
 
+        The order goes from what leaves no doubt (the resource is gone) to what remains when nothing else explains it
+        (Defender assesses something that the fix does not write).
+        """
+        diagnosis = (
+            self.deleted()
+            or self.reverted()
+            or self.not_assessed()
+            or self.not_applicable()
+            or self.unreadable()
+            or self.not_fixed()
+            or self.another_resource()
+            or self.not_assessed_again()
+            or self.unhealthy_part()
+            or self.another_rule()
+            or self.same_demand()
+            or self.not_our_property()
+        )
+        if self.status.assessment is not None and self.status.assessment.status == AssessmentStatus.HEALTHY:
+            health = Health.HEALTHY
+        elif not self.status.is_unhealthy:
+            health = Health.UNKNOWN
+        elif diagnosis is not None and diagnosis.cause.ends_by_itself:
+            health = Health.PENDING
+        else:
+            health = Health.UNHEALTHY
+        return Judgement(health=health, diagnosis=diagnosis)
 
-def _deleted(case: Case, answer: Answer, known: Known) -> Diagnosis | None:
-    if case.state is not TargetState.GONE:
+    def deleted(self) -> Diagnosis | None:
+        """The target does not exist any more."""
+        if self.step.read_back is not ReadBack.GONE:
+            return None
+        is_listed = self.status.assessment is not None
+        latest = self.context.freshness(self.status.key).latest
+        return self._diagnosis(
+            Cause.DELETED,
+            "the resource does not exist any more, or the caller cannot see it",
+            advice="nothing to do: Defender for Cloud drops its assessment in time" if is_listed else None,
+            recheck_at=self.step.now + timedelta(seconds=latest) if is_listed else None,
+        )
+
+    def reverted(self) -> Diagnosis | None:
+        """The run left the resource compliant, and it is not any more."""
+        was_compliant = self.step.result.outcome in (Outcome.APPLIED, Outcome.ALREADY_COMPLIANT)
+        if self.step.rolls_back or not was_compliant or self.step.read_back is not ReadBack.NOT_COMPLIANT:
+            return None
+        return self._diagnosis(
+            Cause.REVERTED,
+            "the resource was compliant after the run and is not any more: the change was reverted",
+            f"it was compliant at {moment(self.step.since)}",
+            advice="client.activity.list_events(resource_id=...) shows who did it; stop what reverts it, then plan again",
+        )
+
+    def not_assessed(self) -> Diagnosis | None:
+        """Defender has no assessment, or it could not be read."""
+        if self.status.error:
+            return self._diagnosis(
+                Cause.UNREADABLE,
+                "the assessment of Defender for Cloud could not be read",
+                advice="see Azure's error, then verify again",
+            )
+        if self.status.assessment is None:
+            return self._diagnosis(
+                Cause.NOT_ASSESSED,
+                "Defender for Cloud has no assessment of the resource, or the caller cannot see it",
+                advice="check that the Defender plan and the initiative of the recommendation are enabled for the subscription",
+            )
         return None
-    listed = answer.assessment is not None
-    return Diagnosis(
-        cause=Cause.DELETED,
-        message="the resource does not exist any more, or the caller may not see it",
-        evidence=_evidence(case, answer),
-        advice="nothing to do: its assessment goes with time" if listed else "nothing to do",
-        recheck_at=_after(case.now, known.freshness(answer.key).latest) if listed else None,
-    )
 
+    def not_applicable(self) -> Diagnosis | None:
+        """Defender says that it does not assess the resource."""
+        found = self.status.assessment
+        if found is None or found.status in (AssessmentStatus.HEALTHY, AssessmentStatus.UNHEALTHY):
+            return None
+        if found.status != AssessmentStatus.NOT_APPLICABLE:
+            return self._diagnosis(
+                Cause.UNREADABLE,
+                "Defender for Cloud reports a status that this version does not know",
+                advice="see the evidence",
+            )
+        if found.is_exempt:
+            return self._diagnosis(
+                Cause.EXEMPT,
+                "the resource is exempt from the recommendation",
+                advice="nothing to do; to have it assessed, remove the exemption, which takes effect within 24 hours",
+            )
+        if found.cause and fold(found.cause) == "offbypolicy":
+            return self._diagnosis(
+                Cause.OFF_BY_POLICY,
+                "the policy behind the recommendation is switched off for the resource",
+                advice="to have it assessed, give the policy an effect other than Disabled in its assignment",
+            )
+        return self._diagnosis(
+            Cause.NOT_APPLICABLE,
+            f"the recommendation does not apply to the resource ({redact_text(found.cause or 'no cause given')})",
+            advice="see the evidence for what Defender for Cloud reports",
+        )
 
-def _reverted(case: Case, answer: Answer, known: Known) -> Diagnosis | None:
-    del known
-    was_good = case.result.outcome in (Outcome.APPLIED, Outcome.ALREADY_COMPLIANT)
-    if case.rolls_back or not was_good or case.state is not TargetState.NOT_COMPLIANT:
-        return None
-    return Diagnosis(
-        cause=Cause.REVERTED,
-        message="the resource was compliant after the run and is not any more: somebody put it back",
-        evidence=(f"it was compliant at {moment(case.since)}", *_evidence(case, answer)),
-        advice="client.activity.list_events(resource_id=...) shows who; stop what writes it, then plan again",
-    )
-
-
-def _unanswered(case: Case, answer: Answer, known: Known) -> Diagnosis | None:
-    del known
-    if answer.error:
-        return Diagnosis(
-            cause=Cause.UNREADABLE,
-            message="Defender for Cloud could not be asked",
-            evidence=_evidence(case, answer),
+    def unreadable(self) -> Diagnosis | None:
+        """The target could not be read."""
+        if self.step.read_back is not ReadBack.UNREADABLE:
+            return None
+        return self._diagnosis(
+            Cause.UNREADABLE,
+            "the resource could not be read, so it is not known whether it is compliant",
             advice="see Azure's error, then verify again",
         )
-    if answer.assessment is None:
+
+    def not_fixed(self) -> Diagnosis | None:
+        """The run did not make the resource compliant, or undid what had."""
+        if not self.status.is_unhealthy or self.step.is_compliant(self.status):
+            return None
+        result = self.step.result
+        if result.outcome is Outcome.ROLLED_BACK:
+            return self._diagnosis(Cause.ROLLED_BACK, "the run restored the resource, which was unhealthy before")
+        evidence = [redact_text(str(result.error))] if result.error else []
+        if result.outcome is Outcome.ALREADY_COMPLIANT:
+            message = "Defender for Cloud found it unhealthy after it was planned"
+        else:
+            message = f"the run did not make it compliant: {result.outcome.label}"
+        advice = "plan it again"
+        if result.error and result.error.hint:
+            advice = result.error.hint
+        elif self.step.skip is not None:
+            guidance = find_guidance(self.status.key)
+            if guidance is not None:
+                message = f"this library does not fix it: {guidance.reason.label}"
+                advice = guidance.action
+            elif self.step.skip.reason is SkipReason.NO_FIX:
+                message = "this library has no fix for it"
+                advice = "follow the manual remediation steps of the recommendation"
+            else:
+                message = f"the plan skipped it: {self.step.skip.reason.label}"
+                evidence += [redact_text(self.step.skip.message)] if self.step.skip.message else []
+                advice = _ADVICE.get(self.step.skip.reason, advice)
+        return self._diagnosis(Cause.NOT_FIXED, message, *evidence, advice=advice)
+
+    def another_resource(self) -> Diagnosis | None:
+        """Defender assesses a resource that the step does not write."""
+        found = self.status.assessment
+        if found is None or not self.status.is_unhealthy:
+            return None
+        # A fix may write a child of what is assessed, and then it is the assessed resource that counts.
+        ours = [one for one in (self.step.result.resource_id, self.step.target_id) if one]
+        if any(contains(found.resource_id, one) for one in ours):
+            return None
+        return self._diagnosis(
+            Cause.SLOT_OR_CHILD,
+            "Defender for Cloud assesses another resource than the one that was changed",
+            f"it assesses {found.resource_id}",
+            advice="plan the recommendation for the resource in the evidence",
+        )
+
+    def not_assessed_again(self) -> Diagnosis | None:
+        """Nothing shows that Defender has assessed the resource since it became compliant."""
+        freshness = self.context.freshness(self.status.key)
+        elapsed = self.step.elapsed.total_seconds()
+        if not self.status.is_unhealthy or self._changed_since() or elapsed >= freshness.deadline:
+            return None
+        about = self.context.metadata(self.status.key)
+        is_overdue = elapsed >= freshness.latest
+        cause = Cause.STALE
+        advice = "nothing to do: the resource is compliant"
+        recheck = freshness.deadline if is_overdue else freshness.latest
+        if about is not None and about.preview:
+            cause = Cause.PREVIEW
+            message = "the recommendation is in preview: it does not count in the score and may be assessed late"
+            advice = "nothing to do for the score"
+        elif elapsed < freshness.usual:
+            cause = Cause.TOO_SOON
+            message = f"Defender for Cloud assesses a resource again {freshness} after a change"
+            recheck = freshness.usual
+        elif is_overdue:
+            message = "Defender for Cloud should have assessed it again by now, and nothing shows that it did"
+        else:
+            message = "Defender for Cloud has not assessed it again since the resource became compliant"
+        return attrs.evolve(
+            self._diagnosis(cause, message, advice=advice, recheck_at=self.step.since + timedelta(seconds=recheck)),
+            evidence=(*self._evidence(), *self.context.unread),
+        )
+
+    def unhealthy_part(self) -> Diagnosis | None:
+        """A slot or child of the resource is unhealthy by the same recommendation."""
+        place = self.step.result.resource_id
+        parts = []
+        for other in self.context.others:
+            is_below = contains(place, other.resource_id) and id_key(other.resource_id) != id_key(place)
+            if is_below and fold(other.key) == fold(self.status.key):
+                parts.append(f"unhealthy: {other.resource_id}")
+        if not self.status.is_unhealthy or not parts:
+            return None
+        return self._diagnosis(
+            Cause.SLOT_OR_CHILD,
+            "a slot or child of the resource is unhealthy by the same recommendation",
+            *_few(parts),
+            advice="plan the recommendation for the resources in the evidence",
+        )
+
+    def another_rule(self) -> Diagnosis | None:
+        """The recommendation is not one of Defender's own."""
+        about = self.context.metadata(self.status.key)
+        kind = fold(about.assessment_type or "") if about else ""
+        if about is None or not self.status.is_unhealthy or kind not in _CUSTOM | _REPORTED:
+            return None
+        evidence = [f"assessment type {about.assessment_type}"]
+        evidence += [about.policy_definition_id] if about.policy_definition_id else []
+        if kind in _CUSTOM:
+            message = "the recommendation is a custom one with a rule of its own"
+            advice = "read the rule of its policy: it may require more than the fix writes"
+        else:
+            message = "the recommendation is not assessed by Defender for Cloud but reported to it"
+            advice = "let its source report again"
+        return self._diagnosis(Cause.ANOTHER_INITIATIVE, message, *evidence, advice=advice)
+
+    def same_demand(self) -> Diagnosis | None:
+        """Another recommendation on the resource comes from the same policy definition, or has the same name."""
+        same = [found for found in self.context.others if self._demands_the_same(found)]
+        if not self.status.is_unhealthy or not same:
+            return None
+        named = [redact_text(f"also unhealthy: {found.display_name or found.key} ({found.key})") for found in same]
+        return self._diagnosis(
+            Cause.ANOTHER_INITIATIVE,
+            "another recommendation requires the same of the resource and is unhealthy too",
+            *_few(named),
+            advice="read those in the evidence: what they require may differ from what the fix writes",
+        )
+
+    def _demands_the_same(self, found: Assessment) -> bool:
+        if fold(found.key) == fold(self.status.key) or id_key(found.resource_id) != id_key(
+            self.step.result.resource_id
+        ):
+            return False
+        ours, theirs = self.context.metadata(self.status.key), self.context.metadata(found.key)
+        policy = fold_or_none(ours.policy_definition_id) if ours else None
+        if policy and theirs and fold_or_none(theirs.policy_definition_id) == policy:
+            return True
+        name = self.status.assessment.display_name if self.status.assessment else None
+        return bool(name) and fold_or_none(name) == fold_or_none(found.display_name)
+
+    def not_our_property(self) -> Diagnosis | None:
+        """Defender assessed the compliant resource again, and something that the fix does not write is unhealthy."""
+        if not self.status.is_unhealthy:
+            return None
+        if self._changed_since():
+            message = "Defender for Cloud assessed it again after the change, and it is still unhealthy"
+        else:
+            message = "Defender for Cloud had twice the time that an assessment takes, and it is still unhealthy"
+        holds = f"the condition of the fix holds since {moment(self.step.since)}"
+        return attrs.evolve(
+            self._diagnosis(
+                Cause.NOT_OUR_PROPERTY,
+                message,
+                advice="something that the fix does not write is missing: see the evidence and the manual remediation steps",
+            ),
+            evidence=(holds, *self._evidence(), *self.context.unread),
+        )
+
+    def _changed_since(self) -> bool:
+        """Whether Defender's status changed so long after the write that it rests on what was written."""
+        changed = self.status.assessment.changed if self.status.assessment else None
+        usual = timedelta(seconds=self.context.freshness(self.status.key).usual)
+        return changed is not None and changed >= self.step.since + usual
+
+    def _diagnosis(
+        self, cause: Cause, message: str, *evidence: str, advice: str | None = None, recheck_at: datetime | None = None
+    ) -> Diagnosis:
         return Diagnosis(
-            cause=Cause.NOT_ASSESSED,
-            message="Defender for Cloud has no assessment of the resource, or the caller may not see it",
-            evidence=_evidence(case, answer),
-            advice="see that the Defender plan and the initiative of the recommendation are on for the subscription",
+            cause=cause,
+            message=message,
+            evidence=(*evidence, *self._evidence()),
+            advice=advice,
+            recheck_at=recheck_at,
         )
-    return None
+
+    def _evidence(self) -> tuple[str, ...]:
+        """What Defender reports, and which errors there were."""
+        lines = []
+        found = self.status.assessment
+        if found is not None:
+            line = f"{found.display_name or self.status.key}: {found.status}"
+            line += f", cause {found.cause}" if found.cause else ""
+            line += f": {found.description}" if found.description else ""
+            lines.append(line)
+            if found.changed is not None:
+                lines.append(f"Defender for Cloud reports this since {moment(found.changed)}")
+        lines += [error for error in (self.status.error, self.step.error) if error]
+        return tuple(map(redact_text, lines))
 
 
-def _not_applicable(case: Case, answer: Answer, known: Known) -> Diagnosis | None:
-    del known
-    found = answer.assessment
-    if found is None or found.status in (AssessmentStatus.HEALTHY, AssessmentStatus.UNHEALTHY):
-        return None
-    told = partial(Diagnosis, evidence=_evidence(case, answer))
-    if found.status != AssessmentStatus.NOT_APPLICABLE:
-        return told(
-            cause=Cause.UNREADABLE,
-            message="Defender for Cloud gives a status that this version does not know",
-            advice="see the evidence",
-        )
-    if found.is_exempt:
-        return told(
-            cause=Cause.EXEMPT,
-            message="the resource is exempt from the recommendation",
-            advice="nothing to do; to have it judged, remove the exemption, which takes effect within 24 hours",
-        )
-    if found.cause and fold(found.cause) == "offbypolicy":
-        return told(
-            cause=Cause.OFF_BY_POLICY,
-            message="the policy behind the recommendation is switched off for the resource",
-            advice="to have it judged, give the policy an effect other than Disabled in its assignment",
-        )
-    return told(
-        cause=Cause.NOT_APPLICABLE,
-        message=f"the recommendation does not apply to the resource ({redact_text(found.cause or 'no cause given')})",
-        advice="see the evidence for what Defender for Cloud says of it",
-    )
-
-
-def _unread(case: Case, answer: Answer, known: Known) -> Diagnosis | None:
-    del known
-    if case.state is not TargetState.UNREADABLE:
-        return None
-    return Diagnosis(
-        cause=Cause.UNREADABLE,
-        message="the resource could not be read, so nobody knows whether it is compliant",
-        evidence=_evidence(case, answer),
-        advice="see Azure's error, then verify again",
-    )
-
-
-def _not_fixed(case: Case, answer: Answer, known: Known) -> Diagnosis | None:
-    del known
-    if not answer.is_unhealthy or case.is_compliant(answer):
-        return None
-    result = case.result
-    if result.outcome is Outcome.ROLLED_BACK:
-        return Diagnosis(
-            cause=Cause.ROLLED_BACK,
-            message="the run put the resource back as it was, which is unhealthy",
-            evidence=_evidence(case, answer),
-            advice="nothing to do",
-        )
-    error = result.error
-    found_later = result.outcome is Outcome.ALREADY_COMPLIANT
-    return Diagnosis(
-        cause=Cause.NOT_FIXED,
-        message="Defender for Cloud found it unhealthy after it was planned"
-        if found_later
-        else f"the run did not make it compliant: {result.outcome.label}",
-        evidence=(*((redact_text(str(error)),) if error else ()), *_evidence(case, answer)),
-        advice=error.hint if error and error.hint else "plan it again",
-    )
-
-
-def _other_resource(case: Case, answer: Answer, known: Known) -> Diagnosis | None:
-    del known
-    found = answer.assessment
-    if found is None or not answer.is_unhealthy or _is_about(found.resource_id, case):
-        return None
-    return Diagnosis(
-        cause=Cause.SLOT_OR_CHILD,
-        message="Defender for Cloud judges another resource than the one that was changed",
-        evidence=(f"it judges {found.resource_id}", *_evidence(case, answer)),
-        advice="plan the recommendation for the resource in the evidence",
-    )
-
-
-def _not_looked_again(case: Case, answer: Answer, known: Known) -> Diagnosis | None:
-    freshness = known.freshness(answer.key)
-    if not answer.is_unhealthy or _looked_again(case, answer, freshness):
-        return None
-    about = known.about.get(fold(answer.key))
-    elapsed = case.elapsed.total_seconds()
-    is_overdue = elapsed >= freshness.latest
-    told = partial(Diagnosis, evidence=(*_evidence(case, answer), *known.unread))
-    bound = _after(case.since, freshness.over if is_overdue else freshness.latest)
-    if about is not None and about.preview:
-        return told(
-            cause=Cause.PREVIEW,
-            message="the recommendation is in preview: it counts for nothing in the score and may be looked at late",
-            advice="nothing to do for the score",
-            recheck_at=bound,
-        )
-    if elapsed < freshness.usual:
-        return told(
-            cause=Cause.TOO_SOON,
-            message=f"Defender for Cloud looks again {freshness} after a change",
-            advice="nothing to do: the resource is compliant",
-            recheck_at=_after(case.since, freshness.usual),
-        )
-    late = "should have looked again by now, and nothing shows that it did"
-    early = "has not looked again since the resource became compliant"
-    return told(
-        cause=Cause.STALE,
-        message=f"Defender for Cloud {late if is_overdue else early}",
-        advice="nothing to do: the resource is compliant",
-        recheck_at=bound,
-    )
-
-
-def _part(case: Case, answer: Answer, known: Known) -> Diagnosis | None:
-    key, place = fold(answer.key), _path(case.result.resource_id)
-    parts = [
-        found.resource_id
-        for found in known.others
-        if fold(found.key) == key and _path(found.resource_id) != place and contains(place, found.resource_id)
-    ]
-    if not answer.is_unhealthy or not parts:
-        return None
-    return Diagnosis(
-        cause=Cause.SLOT_OR_CHILD,
-        message="a slot or child of the resource is unhealthy by the same recommendation",
-        evidence=(*_few(f"unhealthy: {part}" for part in parts), *_evidence(case, answer)),
-        advice="plan the recommendation for the resources in the evidence",
-    )
-
-
-def _elsewhere(case: Case, answer: Answer, known: Known) -> Diagnosis | None:
-    about = known.about.get(fold(answer.key))
-    if not answer.is_unhealthy:
-        return None
-    told = partial(Diagnosis, cause=Cause.ANOTHER_INITIATIVE)
-    kind = fold(about.assessment_type or "") if about else ""
-    if about is not None and kind in _CUSTOM | _REPORTED:
-        is_custom = kind in _CUSTOM
-        named = (f"assessment type {about.assessment_type}", *filter(None, (about.policy_definition_id,)))
-        return told(
-            message="the recommendation is a custom one and judges by its own rule"
-            if is_custom
-            else "the recommendation is not judged by Defender for Cloud but reported to it",
-            evidence=(*named, *_evidence(case, answer)),
-            advice="read the rule of its policy: it may ask for more than the fix writes"
-            if is_custom
-            else "let its source report again",
-        )
-    same = [found for found in known.others if _is_same_demand(found, case, answer, known)]
-    if not same:
-        return None
-    return told(
-        message="another recommendation judges the same of the resource and is unhealthy too",
-        evidence=(
-            *_few(redact_text(f"also unhealthy: {found.display_name or found.key} ({found.key})") for found in same),
-            *_evidence(case, answer),
-        ),
-        advice="read those in the evidence: what they ask for may differ from what the fix writes",
-    )
-
-
-def _is_same_demand(found: Assessment, case: Case, answer: Answer, known: Known) -> bool:
-    if fold(found.key) == fold(answer.key) or _path(found.resource_id) != _path(case.result.resource_id):
-        return False
-    ours, theirs = (known.about.get(fold(key)) for key in (answer.key, found.key))
-    policy = fold_or_none(ours.policy_definition_id) if ours else None
-    if policy and theirs and fold_or_none(theirs.policy_definition_id) == policy:
-        return True
-    name = answer.assessment.display_name if answer.assessment else None
-    return name is not None and fold(name) == fold_or_none(found.display_name)
-
-
-def _not_ours(case: Case, answer: Answer, known: Known) -> Diagnosis | None:
-    if not answer.is_unhealthy:
-        return None
-    shown = _changed_after(case, answer, known.freshness(answer.key))
-    looked = "Defender for Cloud looked again after the change and is still not satisfied"
-    silent = "Defender for Cloud had twice the time it takes and is still not satisfied"
-    return Diagnosis(
-        cause=Cause.NOT_OUR_PROPERTY,
-        message=looked if shown else silent,
-        evidence=(
-            f"the condition of the fix holds since {moment(case.since)}",
-            *_evidence(case, answer),
-            *known.unread,
-        ),
-        advice="something that the fix does not write is missing: read the evidence and the manual remediation steps",
-    )
-
-
-_QUESTIONS: tuple[Callable[[Case, Answer, Known], Diagnosis | None], ...] = (
-    _deleted,
-    _reverted,
-    _unanswered,
-    _not_applicable,
-    _unread,
-    _not_fixed,
-    _other_resource,
-    _not_looked_again,
-    _part,
-    _elsewhere,
-    _not_ours,
-)
-
-
-def _looked_again(case: Case, answer: Answer, freshness: Freshness) -> bool:
-    return _changed_after(case, answer, freshness) or case.elapsed.total_seconds() >= freshness.over
-
-
-def _changed_after(case: Case, answer: Answer, freshness: Freshness) -> bool:
-    # A word that changed sooner after the write may rest on what Defender had read before it.
-    changed = answer.assessment.changed if answer.assessment else None
-    return changed is not None and changed >= _after(case.since, freshness.usual)
-
-
-def _is_about(judged: str, case: Case) -> bool:
-    # A fix may write a child of what is judged, and then it is the judged resource that counts.
-    return any(contains(judged, text) for text in (case.result.resource_id, case.target_id) if text)
-
-
-def _evidence(case: Case, answer: Answer) -> tuple[str, ...]:
-    lines = []
-    found = answer.assessment
-    if found is not None:
-        said = f"{found.display_name or answer.key}: {found.status}"
-        said += f", cause {found.cause}" if found.cause else ""
-        lines.append(f"{said}: {found.description}" if found.description else said)
-        if found.changed is not None:
-            lines.append(f"Defender for Cloud says so since {moment(found.changed)}")
-    lines += filter(None, (answer.error, case.error))
-    return tuple(map(redact_text, lines))
-
-
-def _few(lines: Iterable[str]) -> tuple[str, ...]:
-    found = tuple(lines)
-    return found if len(found) <= _SHOWN else (*found[:_SHOWN], f"and {len(found) - _SHOWN} more")
-
-
-def _after(when: datetime, seconds: float) -> datetime:
-    return when + timedelta(seconds=seconds)
-
-
-def _path(resource_id: str) -> str:
-    return "/" + fold(resource_id.strip("/"))
+def _few(lines: list[str]) -> list[str]:
+    rest = len(lines) - _MOST_EVIDENCE
+    return [*lines[:_MOST_EVIDENCE], f"and {rest} more"] if rest > 0 else lines

@@ -9,13 +9,14 @@ import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.enums import StrEnum
+from defender_remediate.models.plan import SkippedResource
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus, RecommendationMetadata
 from defender_remediate.models.result import Outcome, RemediationResult
 from defender_remediate.verification.freshness import Freshness, freshness_of
 
 
-class TargetState(StrEnum):
-    """A step's target, as it was read to verify it."""
+class ReadBack(StrEnum):
+    """What reading the target of a step for its verification has shown."""
 
     COMPLIANT = "compliant"
     NOT_COMPLIANT = "not_compliant"
@@ -25,75 +26,84 @@ class TargetState(StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Case:
-    """One result, looked at again.
+class VerifiedStep:
+    """One result and what its target is like now.
 
     Attributes:
-        target_id: What the step wrote; empty when the plan had no step for the resource.
+        read_back: What reading the target has shown.
+        target_id: What the step wrote; None when the plan had no step for the resource.
+        skip: Why the plan had no step for the resource.
         error: Why the target could not be read.
-        since: When the resource was known to be compliant; Defender's word from before says nothing.
-        rolls_back: Whether the run undid another: then Unhealthy is where it was to lead.
+        since: When the resource was known to be compliant. What Defender reported before then means nothing.
+        now: When the target was read.
+        rolls_back: Whether the run undid another one, so that Unhealthy is what it was to bring about.
     """
 
     result: RemediationResult
-    state: TargetState
-    target_id: str = ""
-    error: str = ""
+    read_back: ReadBack
+    target_id: str | None = None
+    skip: SkippedResource | None = None
+    error: str | None = None
     since: datetime
     now: datetime
     rolls_back: bool = False
-
-    def is_compliant(self, answer: Answer) -> bool:
-        """Whether the fix's condition holds.
-
-        For a resource that was not read again: whether it did when it was planned, and Defender has said nothing since.
-        """
-        if self.rolls_back:
-            return False
-        if self.state is not TargetState.NOT_READ:
-            return self.state is TargetState.COMPLIANT
-        changed = answer.assessment.changed if answer.assessment else None
-        return self.result.outcome is Outcome.ALREADY_COMPLIANT and not (changed and changed > self.since)
 
     @property
     def elapsed(self) -> timedelta:
         """How long the resource is known to be compliant."""
         return self.now - self.since
 
+    def is_compliant(self, status: DefenderStatus) -> bool:
+        """Whether the condition of the fix holds.
+
+        For a resource that was not read: whether it held when it was planned, and Defender has reported nothing new since.
+        """
+        if self.rolls_back:
+            return False
+        if self.read_back is not ReadBack.NOT_READ:
+            return self.read_back is ReadBack.COMPLIANT
+        changed = status.assessment.changed if status.assessment else None
+        return self.result.outcome is Outcome.ALREADY_COMPLIANT and not (changed and changed > self.since)
+
 
 @attrs.frozen(kw_only=True)
-class Answer:
-    """What Defender says of one recommendation on one resource.
+class DefenderStatus:
+    """What Defender reports for one recommendation on one resource.
 
     Attributes:
-        assessment: None when it has none, or could not be asked.
-        error: Why it could not be asked; empty when it simply has none.
+        key: The assessment key.
+        assessment: None when there is none, or it could not be read.
+        error: Why it could not be read; None when there simply is none.
     """
 
     key: str
     assessment: Assessment | None = None
-    error: str = ""
+    error: str | None = None
 
     @property
     def is_unhealthy(self) -> bool:
-        """Whether it says Unhealthy."""
+        """Whether it is Unhealthy."""
         return self.assessment is not None and self.assessment.status == AssessmentStatus.UNHEALTHY
 
 
 @attrs.frozen(kw_only=True)
-class Known:
-    """What is known beside the case itself.
+class VerificationContext:
+    """What is known beside a step and its status.
 
     Attributes:
-        about: Metadata by assessment key in lower case, as far as it was read.
-        others: Unhealthy assessments of the resource and of what is below it, as far as they were looked for.
-        unread: What could not be read of it, in words.
+        about: Metadata by folded assessment key, as far as it was read.
+        others: Unhealthy assessments of the resource and of what is below it, as far as they were read.
+        unread: What could not be read, a sentence each.
     """
 
     about: Mapping[str, RecommendationMetadata] = attrs.field(factory=dict)
     others: tuple[Assessment, ...] = ()
     unread: tuple[str, ...] = ()
 
+    def metadata(self, key: str) -> RecommendationMetadata | None:
+        """The metadata of a recommendation; None when it was not read."""
+        return self.about.get(fold(key))
+
     def freshness(self, key: str) -> Freshness:
-        """How fresh Defender's word on a recommendation is."""
-        return freshness_of(key, self.about.get(fold(key)))
+        """How old Defender's assessment of a recommendation may be."""
+        return freshness_of(key, self.metadata(key))

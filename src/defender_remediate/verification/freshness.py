@@ -1,4 +1,4 @@
-"""When Defender for Cloud looks at a resource again, and when it is worth asking whether it has."""
+"""When Defender for Cloud assesses a resource again, and when it is worth reading its status."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from defender_remediate.models.recommendation import RecommendationMetadata
 MINUTE, HOUR = 60.0, 3600.0
 _SECURE_TRANSFER = ("1c5de8e1-f68d-6a17-e0d2-ec259c42768c", "404c3081-a854-4457-ae30-26a93ef643f9")
 _IDENTITY = "identityandaccess"
-# Seconds after the write. The portal speaks of several minutes, each recommendation of its freshness interval, and none
-# of more than a day: so soon, at half an hour, each hour of the first day, and now and then of the second.
+# Seconds after the write. The portal speaks of several minutes, each recommendation of its freshness interval, and none of
+# more than a day: so a few times in the first half hour, each hour of the first day, and every six hours of the second.
 _MARKS = (
     *(n * MINUTE for n in (2, 5, 15, 30)),
     *(n * HOUR for n in range(1, 25)),
@@ -21,24 +21,24 @@ _MARKS = (
 
 @attrs.frozen(kw_only=True)
 class Freshness:
-    """How old Defender's word on a resource may be, in seconds.
+    """How old Defender's assessment of a resource may be, in seconds.
 
     Azure documents these intervals and promises none of them.
 
     Attributes:
-        usual: What is documented for such a recommendation: before it is over, nothing can be concluded.
-        latest: After this Defender should have looked again, whatever the recommendation.
+        usual: What is documented for such a recommendation. Before this is over nothing can be concluded.
+        latest: After this Defender should have assessed the resource again, whatever the recommendation.
     """
 
     usual: float = 30 * MINUTE
     latest: float = 24 * HOUR
 
     @property
-    def over(self) -> float:
-        """After this it has looked again as far as anybody can tell.
+    def deadline(self) -> float:
+        """After this it counts as assessed again.
 
-        Azure tells when Defender last changed its word, not when it last looked. So where a word never changes, only
-        time can say; another interval is given for whatever is late.
+        Azure tells when Defender's status last changed, not when Defender last assessed the resource. Where the status never
+        changes only time can tell, so a late assessment gets another interval.
         """
         return 2 * self.latest
 
@@ -48,7 +48,7 @@ class Freshness:
 
 
 def freshness_of(key: str, about: RecommendationMetadata | None) -> Freshness:
-    """How fresh Defender's word on a recommendation is.
+    """How old Defender's assessment of a recommendation may be.
 
     Args:
         key: The assessment key.
@@ -64,18 +64,18 @@ def freshness_of(key: str, about: RecommendationMetadata | None) -> Freshness:
     return Freshness()
 
 
-def moments(*, elapsed: float, timeout: float, freshness: Freshness) -> tuple[float, ...]:
-    """When to ask Defender again, in seconds from now: rising, never beyond the timeout, and some thirty at most.
+def poll_schedule(*, elapsed: float, timeout: float, freshness: Freshness) -> tuple[float, ...]:
+    """When to read Defender's status again, in seconds from now: rising, never beyond the timeout, about 30 times at most.
 
-    The last one is the timeout itself, or the moment from which asking again tells nothing new.
+    The last one is the timeout itself, or the time after which reading again tells nothing new.
 
     Args:
         elapsed: Seconds since the write.
         timeout: Seconds that the caller is willing to wait; infinity is fine.
         freshness: Of the recommendation that takes longest.
     """
-    # A minute more, so that nobody stands at the door a microsecond before it opens.
-    end = min(timeout, freshness.over + MINUTE - elapsed)
+    # One minute more, so that the last read is not a microsecond too early.
+    end = min(timeout, freshness.deadline + MINUTE - elapsed)
     if end <= 0:
         return ()
     return (*sorted({mark - elapsed for mark in _MARKS if 0 < mark - elapsed < end}), end)

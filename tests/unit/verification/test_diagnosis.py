@@ -11,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from defender_remediate.catalog.guidance import bundled_guidance
 from defender_remediate.models.diagnosis import Cause, Diagnosis
+from defender_remediate.models.plan import SkippedResource, SkipReason
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus, RecommendationMetadata
 from defender_remediate.models.result import Health, Outcome, RemediationResult, StepError
-from defender_remediate.verification.diagnosis import Judgement, judge, worst
-from defender_remediate.verification.facts import Answer, Case, Known, TargetState
+from defender_remediate.verification.diagnosis import Diagnoser, Judgement, worst
+from defender_remediate.verification.facts import DefenderStatus, ReadBack, VerificationContext, VerifiedStep
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
 SITE = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg/providers/Microsoft.Web/sites/shop"
@@ -27,10 +29,10 @@ def hours(count: float) -> datetime:
     return NOON + timedelta(hours=count)
 
 
-def make_case(after: float = 1, outcome: str = "applied", why: StepError | None = None, **changes: Any) -> Case:
+def make_case(after: float = 1, outcome: str = "applied", why: StepError | None = None, **changes: Any) -> VerifiedStep:
     result = RemediationResult(step_id="s", resource_id=SITE, keys=(KEY,), outcome=outcome, error=why)
-    facts = {"state": TargetState.COMPLIANT, "target_id": f"{SITE}/config/web", **changes}
-    return Case(result=result, since=NOON, now=hours(after), **facts)
+    facts = {"read_back": ReadBack.COMPLIANT, "target_id": f"{SITE}/config/web", **changes}
+    return VerifiedStep(result=result, since=NOON, now=hours(after), **facts)
 
 
 def make_assessment(status: str = "Unhealthy", **changes: Any) -> Assessment:
@@ -38,61 +40,65 @@ def make_assessment(status: str = "Unhealthy", **changes: Any) -> Assessment:
     return Assessment(id=f"{SITE}/x/{facts['key']}", status=AssessmentStatus(status), **facts)
 
 
-def said(status: str = "Unhealthy", **changes: Any) -> Answer:
-    return Answer(key=KEY, assessment=make_assessment(status, **changes))
+def said(status: str = "Unhealthy", **changes: Any) -> DefenderStatus:
+    return DefenderStatus(key=KEY, assessment=make_assessment(status, **changes))
 
 
-def known(*others: Assessment, **changes: Any) -> Known:
+def known(*others: Assessment, **changes: Any) -> VerificationContext:
     about = RecommendationMetadata(key=KEY, **changes)
-    return Known(about={KEY: about}, others=others)
+    return VerificationContext(about={KEY: about}, others=others)
 
 
-def found(case: Case, answer: Answer, facts: Known | None = None) -> tuple[Health, Diagnosis]:
-    judgement = judge(case, answer, facts or Known())
+def found(
+    case: VerifiedStep, answer: DefenderStatus, facts: VerificationContext | None = None
+) -> tuple[Health, Diagnosis]:
+    judgement = Diagnoser(case, answer, facts or VerificationContext()).judge()
     assert judgement.diagnosis is not None
     return judgement.health, judgement.diagnosis
 
 
 def test_healthy_and_compliant_needs_no_diagnosis() -> None:
     """Nothing is explained that is as it should be."""
-    assert judge(make_case(), said("Healthy"), Known()) == Judgement(health=Health.HEALTHY)
+    assert Diagnoser(make_case(), said("Healthy"), VerificationContext()).judge() == Judgement(health=Health.HEALTHY)
 
 
 @pytest.mark.parametrize(
     ("after", "facts", "cause", "again"),
     [
-        (0.4, Known(), Cause.TOO_SOON, 0.5),
-        (0.6, Known(), Cause.STALE, 24),
+        (0.4, VerificationContext(), Cause.TOO_SOON, 0.5),
+        (0.6, VerificationContext(), Cause.STALE, 24),
         (11, known(policy_definition_id="/x/y"), Cause.TOO_SOON, 12),
         (13, known(policy_definition_id="/x/y"), Cause.STALE, 24),
-        (25, Known(), Cause.STALE, 48),
+        (25, VerificationContext(), Cause.STALE, 48),
         (0.1, known(preview=True), Cause.PREVIEW, 24),
         (25, known(preview=True), Cause.PREVIEW, 48),
     ],
 )
-def test_until_defender_had_its_time_waiting_is_all(after: float, facts: Known, cause: Cause, again: float) -> None:
+def test_until_defender_had_its_time_waiting_is_all(
+    after: float, facts: VerificationContext, cause: Cause, again: float
+) -> None:
     """It says when to look again, at the latest."""
     health, diagnosis = found(make_case(after), said(), facts)
     assert (health, diagnosis.cause, diagnosis.recheck_at) == (Health.PENDING, cause, hours(again))
-    assert diagnosis.evidence == ("TLS: Unhealthy", "Defender for Cloud says so since 2026-11-22 12:00 UTC")
+    assert diagnosis.evidence == ("TLS: Unhealthy", "Defender for Cloud reports this since 2026-11-22 12:00 UTC")
 
 
 def test_one_that_is_late_says_so() -> None:
     """After a day the message is another one than after an hour."""
     early, late = (found(make_case(after), said())[1].message for after in (1, 25))
-    assert "has not looked again" in early
-    assert "should have looked again by now" in late
+    assert "has not assessed it again" in early
+    assert "should have assessed it again by now" in late
 
 
 def test_what_could_not_be_read_is_evidence() -> None:
     """Without metadata the general interval is assumed, and the reader is told."""
-    facts = Known(unread=("the metadata could not be read",))
+    facts = VerificationContext(unread=("the metadata could not be read",))
     assert "the metadata could not be read" in found(make_case(), said(), facts)[1].evidence
 
 
 @pytest.mark.parametrize(
     ("after", "changed", "told"),
-    [(2, hours(0.5), "looked again"), (48, hours(-24), "twice the time"), (48, None, "twice the time")],
+    [(2, hours(0.5), "assessed it again"), (48, hours(-24), "twice the time"), (48, None, "twice the time")],
 )
 def test_what_nothing_explains_is_not_our_property(after: float, changed: datetime | None, told: str) -> None:
     """Defender looked again, or had all the time it could need; its own words are quoted."""
@@ -129,9 +135,9 @@ def test_what_defender_does_not_judge_is_told_with_its_cause(
 
 @pytest.mark.parametrize(
     ("answer", "cause"),
-    [(Answer(key=KEY), Cause.NOT_ASSESSED), (Answer(key=KEY, error="Forbidden: no"), Cause.UNREADABLE)],
+    [(DefenderStatus(key=KEY), Cause.NOT_ASSESSED), (DefenderStatus(key=KEY, error="Forbidden: no"), Cause.UNREADABLE)],
 )
-def test_no_answer_is_a_diagnosis(answer: Answer, cause: Cause) -> None:
+def test_no_answer_is_a_diagnosis(answer: DefenderStatus, cause: Cause) -> None:
     """Azure's error is the evidence; no assessment is no error."""
     health, diagnosis = found(make_case(), answer)
     assert (health, diagnosis.cause) == (Health.UNKNOWN, cause)
@@ -141,18 +147,19 @@ def test_no_answer_is_a_diagnosis(answer: Answer, cause: Cause) -> None:
 @pytest.mark.parametrize("status", ["Unhealthy", "Healthy"])
 def test_a_target_that_cannot_be_read_is_unreadable(status: str) -> None:
     """Even when Defender says Healthy: nobody knows it of the resource."""
-    case = make_case(state=TargetState.UNREADABLE, error="AuthorizationFailed: no, password=hunter2")
+    case = make_case(read_back=ReadBack.UNREADABLE, error="AuthorizationFailed: no, password=hunter2")
     health, diagnosis = found(case, said(status))
     assert (str(health), diagnosis.cause) == (status.lower(), Cause.UNREADABLE)
     assert diagnosis.evidence[-1] == "AuthorizationFailed: no, password=(hidden)"
 
 
 @pytest.mark.parametrize(
-    ("answer", "again"), [(said(), hours(25)), (Answer(key=KEY), None), (Answer(key=KEY, error="x"), None)]
+    ("answer", "again"),
+    [(said(), hours(25)), (DefenderStatus(key=KEY), None), (DefenderStatus(key=KEY, error="x"), None)],
 )
-def test_a_resource_that_is_gone_is_deleted(answer: Answer, again: datetime | None) -> None:
+def test_a_resource_that_is_gone_is_deleted(answer: DefenderStatus, again: datetime | None) -> None:
     """Its assessment lingers, or not; a second look is due only where it does."""
-    diagnosis = found(make_case(state=TargetState.GONE), answer)[1]
+    diagnosis = found(make_case(read_back=ReadBack.GONE), answer)[1]
     assert (diagnosis.cause, diagnosis.recheck_at) == (Cause.DELETED, again)
 
 
@@ -160,7 +167,7 @@ def test_a_resource_that_is_gone_is_deleted(answer: Answer, again: datetime | No
 @pytest.mark.parametrize("status", ["Unhealthy", "Healthy", "NotApplicable"])
 def test_what_was_put_back_is_reverted(outcome: Outcome, status: str) -> None:
     """Whatever Defender says: it lags behind that change, too."""
-    diagnosis = found(make_case(outcome=outcome, state=TargetState.NOT_COMPLIANT), said(status))[1]
+    diagnosis = found(make_case(outcome=outcome, read_back=ReadBack.NOT_COMPLIANT), said(status))[1]
     assert diagnosis.cause is Cause.REVERTED
     assert "activity" in diagnosis.advice
 
@@ -171,11 +178,34 @@ def test_what_was_put_back_is_reverted(outcome: Outcome, status: str) -> None:
 )
 def test_what_was_not_fixed_says_so(error: StepError | None, advice: str) -> None:
     """With the error of the step."""
-    case = make_case(outcome="blocked", why=error, state=TargetState.NOT_COMPLIANT)
+    case = make_case(outcome="blocked", why=error, read_back=ReadBack.NOT_COMPLIANT)
     health, diagnosis = found(case, said())
     assert (health, diagnosis.cause, diagnosis.advice) == (Health.UNHEALTHY, Cause.NOT_FIXED, advice)
     assert diagnosis.message.endswith("blocked")
     assert (str(error) in diagnosis.evidence) is (error is not None)
+
+
+@pytest.mark.parametrize(
+    ("reason", "key", "message", "advice"),
+    [
+        (SkipReason.NO_FIX, bundled_guidance()[0].key, "does not fix it", bundled_guidance()[0].action),
+        (SkipReason.NO_FIX, KEY, "has no fix", "manual remediation steps"),
+        (SkipReason.PARAMETER_MISSING, KEY, "parameter missing", "with the parameter"),
+        (SkipReason.NOT_SELECTED, KEY, "not selected", "plan it again"),
+    ],
+)
+def test_a_skipped_resource_gets_an_advice_that_can_help(
+    reason: SkipReason, key: str, message: str, advice: str
+) -> None:
+    """Planning again does not help where there is no fix: then the guidance of the catalog does."""
+    skip = SkippedResource(resource_id=SITE, keys=(key,), reason=reason, message="password=hunter2")
+    case = make_case(outcome="skipped", read_back=ReadBack.NOT_READ, target_id=None, skip=skip)
+    status = DefenderStatus(key=key, assessment=make_assessment(key=key))
+    health, diagnosis = found(case, status)
+    assert (health, diagnosis.cause) == (Health.UNHEALTHY, Cause.NOT_FIXED)
+    assert message in diagnosis.message
+    assert advice in str(diagnosis.advice)
+    assert "hunter2" not in str(diagnosis.evidence)
 
 
 def test_a_rollback_leads_to_unhealthy() -> None:
@@ -183,7 +213,7 @@ def test_a_rollback_leads_to_unhealthy() -> None:
     case = make_case(outcome="rolled_back", rolls_back=True)
     health, diagnosis = found(case, said())
     assert (health, diagnosis.cause) == (Health.UNHEALTHY, Cause.ROLLED_BACK)
-    moved = attrs.evolve(case, state=TargetState.NOT_COMPLIANT)
+    moved = attrs.evolve(case, read_back=ReadBack.NOT_COMPLIANT)
     assert found(moved, said())[1].cause is Cause.ROLLED_BACK
     stuck = make_case(outcome="failed", rolls_back=True)
     assert found(stuck, said())[1].cause is Cause.NOT_FIXED
@@ -191,7 +221,7 @@ def test_a_rollback_leads_to_unhealthy() -> None:
 
 def test_what_the_plan_found_compliant_is_waited_for() -> None:
     """It was not read again; that Defender found it unhealthy later is another matter."""
-    case = make_case(outcome="already_compliant", state=TargetState.NOT_READ, target_id="")
+    case = make_case(outcome="already_compliant", read_back=ReadBack.NOT_READ, target_id=None)
     assert found(case, said())[0] is Health.PENDING
     assert found(case, said(changed=None))[0] is Health.PENDING
     health, diagnosis = found(case, said(changed=hours(0.1)))
@@ -204,7 +234,7 @@ def test_an_assessment_of_another_resource_is_named() -> None:
     slot = f"{SITE}/slots/staging"
     health, diagnosis = found(make_case(0), said(resource_id=slot))
     assert (health, diagnosis.cause) == (Health.UNHEALTHY, Cause.SLOT_OR_CHILD)
-    assert diagnosis.evidence[0] == f"it judges {slot}"
+    assert diagnosis.evidence[0] == f"it assesses {slot}"
     by_target = make_case(0, target_id=slot)
     assert found(by_target, said(resource_id=slot.upper()))[1].cause is Cause.TOO_SOON
 
@@ -277,9 +307,9 @@ def test_the_worst_word_decides() -> None:
     assert worst([]) == Judgement(health=Health.UNKNOWN)
 
 
-ANSWERS: st.SearchStrategy[Answer] = st.one_of(
-    st.just(Answer(key=KEY)),
-    st.just(Answer(key=KEY, error="x")),
+ANSWERS: st.SearchStrategy[DefenderStatus] = st.one_of(
+    st.just(DefenderStatus(key=KEY)),
+    st.just(DefenderStatus(key=KEY, error="x")),
     st.builds(
         said,
         st.sampled_from(["Healthy", "Unhealthy", "NotApplicable", "Odd"]),
@@ -292,19 +322,21 @@ CASES = st.builds(
     make_case,
     st.floats(0, 96),
     st.sampled_from([outcome.value for outcome in Outcome]),
-    state=st.sampled_from(list(TargetState)),
+    read_back=st.sampled_from(list(ReadBack)),
     rolls_back=st.booleans(),
 )
-MAKE_KNOWN: Callable[..., Known] = known
+MAKE_KNOWN: Callable[..., VerificationContext] = known
 FACTS = st.builds(MAKE_KNOWN, preview=st.booleans(), assessment_type=st.sampled_from(["BuiltIn", "Custom"])) | st.just(
-    Known()
+    VerificationContext()
 )
 
 
 @given(case=CASES, answer=ANSWERS, facts=FACTS)
-def test_everything_that_is_not_healthy_is_explained(case: Case, answer: Answer, facts: Known) -> None:
+def test_everything_that_is_not_healthy_is_explained(
+    case: VerifiedStep, answer: DefenderStatus, facts: VerificationContext
+) -> None:
     """Whatever was read; and what waits says until when, and nothing else does Defender's waiting."""
-    judgement = judge(case, answer, facts)
+    judgement = Diagnoser(case, answer, facts).judge()
     diagnosis = judgement.diagnosis
     assert judgement.health is Health.HEALTHY or diagnosis is not None
     waits = diagnosis is not None and diagnosis.cause.ends_by_itself
@@ -314,7 +346,7 @@ def test_everything_that_is_not_healthy_is_explained(case: Case, answer: Answer,
 
 
 @given(case=CASES, answer=ANSWERS, facts=FACTS)
-def test_waiting_ends(case: Case, answer: Answer, facts: Known) -> None:
+def test_waiting_ends(case: VerifiedStep, answer: DefenderStatus, facts: VerificationContext) -> None:
     """Two days after the resource became compliant nothing is pending any more."""
     late = attrs.evolve(case, now=hours(48))
-    assert judge(late, answer, facts).health is not Health.PENDING
+    assert Diagnoser(late, answer, facts).judge().health is not Health.PENDING
