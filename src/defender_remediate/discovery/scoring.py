@@ -87,5 +87,6 @@ def overall(scores: Iterable[SecureScore]) -> SecureScore:
         max=sum(score.max for score in found),
         percentage=weighted / weight if weight else 0.0,
         weight=weight,
-        display_name=f"{len(found)} subscriptions" if found else "",
+        display_name=f"{len(found)} subscriptions" if found else None,
+        subscription_count=len(found),
     )

@@ -17,12 +17,14 @@ from defender_remediate.validation import optional_text
 @notebook
 @attrs.frozen(kw_only=True)
 class SecureScore:
-    """The secure score of a subscription.
+    """The secure score of a subscription, or of several.
 
     Attributes:
-        current, max: Points.
-        percentage: A ratio from 0 to 1, rounded by Azure to four digits.
+        current, max: Points; of several subscriptions the sums.
+        percentage: A ratio from 0 to 1, rounded by Azure to four digits. Of several subscriptions it is their weighted
+            average, as the portal shows it, and not ``current / max``.
         weight: How much this subscription counts in an average over several.
+        subscription_count: How many subscriptions it is of.
     """
 
     current: float
@@ -31,6 +33,7 @@ class SecureScore:
     weight: float = 0.0
     name: str = "ascScore"
     display_name: str | None = optional_text()
+    subscription_count: int = 1
 
     @classmethod
     def from_rest(cls, json: Mapping[str, Any]) -> SecureScore:
@@ -52,7 +55,10 @@ class SecureScore:
         return cls.from_rest(row)
 
     def __str__(self) -> str:
-        return f"{self.current:.2f} of {self.max:.2f} points ({self.percentage:.0%})"
+        points = f"{self.current:.2f} of {self.max:.2f} points"
+        if self.subscription_count == 1:
+            return f"{points} ({self.percentage:.0%})"
+        return f"{self.percentage:.0%}, the weighted average of {self.subscription_count} subscriptions; {points} in all"
 
 
 @notebook
