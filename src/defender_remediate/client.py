@@ -551,7 +551,7 @@ class RemediationClient:
         from defender_remediate.discovery import Discovery
         from defender_remediate.threads import interleave
 
-        return Discovery(session, self._scopes, self.catalog, self._providers, self._source, interleave)
+        return Discovery(session, self._scopes, self.catalog, self._providers.over(session), self._source, interleave)
 
     def _make_workflow(self, session: ArmSession, discovery: Discovery) -> Workflow:
         from defender_remediate.executors import PatchExecutor, TemplateExecutor
@@ -564,7 +564,7 @@ class RemediationClient:
             session=session,
             scopes=self._scopes,
             discovery=discovery,
-            providers=self._providers,
+            providers=self._providers.over(session),
             catalog=self.catalog,
             executors={**bundled, **self._executors},
             guards=self._guards,

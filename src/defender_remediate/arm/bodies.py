@@ -102,7 +102,11 @@ def _walk(node: Any, depth: int) -> Iterator[ErrorDetail]:
     embedded = _embedded(message)
     if code or message:
         shown = "" if embedded is not None else " ".join(message.split())
-        yield ErrorDetail(code=code, message=shown, depth=depth, info=_objects(wire.pick(node, "additionalInfo")))
+        info = wire.pick(node, "additionalInfo")
+        items = info if isinstance(info, list) else [info]
+        # Frozen, so that a detail can be compared and hashed.
+        objects = tuple(freeze(item) for item in items if isinstance(item, Mapping))
+        yield ErrorDetail(code=code, message=shown, depth=depth, info=objects)
     for part in (inner, embedded, wire.pick(node, "details"), wire.pick(node, "innererror")):
         if isinstance(part, str):
             part = _embedded(part)
@@ -117,12 +121,6 @@ def _embedded(text: str) -> Any:
     except ValueError:
         return None
     return found if isinstance(found, (Mapping, list)) else None
-
-
-def _objects(value: Any) -> tuple[Any, ...]:
-    # Frozen, so that a detail can be compared and hashed.
-    items = value if isinstance(value, list) else [value]
-    return tuple(freeze(item) for item in items if isinstance(item, Mapping))
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:

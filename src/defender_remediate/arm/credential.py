@@ -72,7 +72,11 @@ class SharedCredential:
             token = info(*scopes, options=options) if info else self._credential.get_token(*scopes, **options)
         except Exception as error:
             hide_secrets(error)
-            raise CredentialError(f"the credential gave no token: {_attempts(error)}", hint=_HINT) from error
+            # azure.identity writes a line for each way that it tried.
+            lines = [" ".join(line.split()) for line in str(error).splitlines()]
+            text = redact_text("; ".join(filter(None, lines))) or type(error).__name__
+            text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+            raise CredentialError(f"the credential gave no token: {text}", hint=_HINT) from error
         if inspect.iscoroutine(token):
             token.close()
             raise CredentialError(
@@ -87,10 +91,3 @@ class SharedCredential:
 
 def _info_of(credential: Any) -> Any:
     return getattr(credential, "get_token_info", None)
-
-
-def _attempts(error: Exception) -> str:
-    """What the credential says, on one line: azure.identity writes a line for each way it tried."""
-    lines = [" ".join(line.split()) for line in str(error).splitlines()]
-    text = redact_text("; ".join(filter(None, lines))) or type(error).__name__
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -93,7 +93,11 @@ def error_from_response(
         found = ()
     first = found[0] if found else ErrorDetail(code="", message=summary(body))
     kind = _class_of(status, found)
-    hint = BUSY_HINT if kind is errors.BusyError else hint_for(found) or _hint_for_status(status, method)
+    hint = BUSY_HINT if kind is errors.BusyError else hint_for(found)
+    if not hint and 300 <= status < 400:
+        hint = "redirects are not followed: a token never goes to another address"
+    elif not hint and (status >= 500 or status == 408) and method not in ("GET", "HEAD"):
+        hint = _CUT_HINT
     offered = supported_versions_in(found) if any(fold(one.code) in VERSION_REFUSALS for one in found) else ()
     return kind(
         redact_text(f"{method} {redact_url(url)} answered {status} {first}".rstrip()),
@@ -174,7 +178,9 @@ def _safe(text: str) -> str:
 def _translated(error: AzureError, method: str, url: str) -> DefenderRemediateError:
     where = f"{method} {redact_url(url)}"
     response = getattr(error, "response", None)
-    if isinstance(error, ServiceRequestError) and not _may_have_left(error):
+    kinds = {type(link).__name__ for link in _chain(error)}
+    may_have_left = bool(kinds & _AFTER_SENDING) and not kinds & _BEFORE_SENDING
+    if isinstance(error, ServiceRequestError) and not may_have_left:
         host = urlsplit(url).hostname or "Azure"
         return ConnectionFailedError(
             f"no connection to {host}: {_cause(error)}: {where} was not sent",
@@ -184,7 +190,7 @@ def _translated(error: AzureError, method: str, url: str) -> DefenderRemediateEr
         return CredentialError(f"the credential gave no token: {_cause(error)}")
     # azure-core takes a body that was compressed wrongly for a broken connection.
     is_undecodable = isinstance(error, DecodeError) and not isinstance(error, IncompleteReadError)
-    if is_undecodable or any(type(link).__name__ == "ContentDecodingError" for link in _chain(error)):
+    if is_undecodable or "ContentDecodingError" in kinds:
         return MalformedResponseError(f"{where}: the answer could not be decoded: {_cause(error)}")
     if isinstance(error, HttpResponseError) and response is not None:
         content = body_of(response)
@@ -209,18 +215,6 @@ def _class_of(status: int, found: tuple[ErrorDetail, ...]) -> type[RequestError]
     if is_busy(status, found):
         return errors.BusyError
     return _BY_STATUS.get(status, errors.ServiceError if status >= 500 else RequestError)
-
-
-def _hint_for_status(status: int, method: str) -> str:
-    if 300 <= status < 400:
-        return "redirects are not followed: a token never goes to another address"
-    is_unclear_write = (status >= 500 or status == 408) and method not in ("GET", "HEAD")
-    return _CUT_HINT if is_unclear_write else ""
-
-
-def _may_have_left(error: BaseException) -> bool:
-    names = {type(link).__name__ for link in _chain(error)}
-    return bool(names & _AFTER_SENDING) and not names & _BEFORE_SENDING
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

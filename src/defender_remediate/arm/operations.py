@@ -29,10 +29,12 @@ from defender_remediate.arm.reader import Reader
 from defender_remediate.arm.session import ArmResponse
 from defender_remediate.casing import fold
 from defender_remediate.errors import (
+    BusyError,
     CallTimeoutError,
     DefenderRemediateError,
     MalformedResponseError,
     NotFoundError,
+    OperationBusyError,
     OperationFailedError,
     OperationTimeoutError,
     PolicyViolationError,
@@ -164,8 +166,21 @@ class _Operation:
         """The resource when it shows that the operation is over; None when the poll has to be repeated."""
         if isinstance(error, CallTimeoutError):
             raise error
-        if is_location and isinstance(error, RequestError) and _is_final(error):
-            raise self._failure_from(error) from error
+        is_answer = isinstance(error, PolicyViolationError) or (
+            isinstance(error, RequestError) and 400 <= error.status < 500 and error.status not in _NO_ANSWER
+        )
+        if is_location and is_answer and isinstance(error, RequestError):
+            is_busy = isinstance(error, BusyError)
+            raise (OperationBusyError if is_busy else OperationFailedError)(
+                f"the operation behind {self.method} {self.path} failed: {error.message}",
+                status=error.status,
+                code=error.code,
+                method=self.method,
+                url=error.url,
+                request_id=error.request_id,
+                details=error.details,
+                hint=error.hint,
+            ) from error
         # Azure has forgotten the operation, or names a link that cannot be followed.
         is_lost = isinstance(error, (NotFoundError, MalformedResponseError))
         resource = self._resource_in_final_state() if is_lost else None
@@ -251,18 +266,6 @@ class _Operation:
             hint=_HINT,
         )
 
-    def _failure_from(self, error: RequestError) -> OperationFailedError:
-        return OperationFailedError(
-            f"the operation behind {self.method} {self.path} failed: {error.message}",
-            status=error.status,
-            code=error.code,
-            method=self.method,
-            url=error.url,
-            request_id=error.request_id,
-            details=error.details,
-            hint=error.hint,
-        )
-
 
 def _provisioning_state(body: Any) -> str | None:
     properties = wire.pick(body, "properties")
@@ -277,14 +280,6 @@ def _state(body: Any) -> str | None:
 
 def _is_running(state: str) -> bool:
     # Providers have words of their own: "Updating", "CreatingAgentPools: 0/1 nodes", "InProgress:{...}".
-    word = fold(state).partition(":")[0].strip()
-    return word in _RUNNING or word.endswith("ing") or any(part.endswith("ing") for part in _words(state))
-
-
-def _words(state: str) -> list[str]:
-    spaced = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in state.partition(":")[0])
-    return spaced.split()
-
-
-def _is_final(error: RequestError) -> bool:
-    return isinstance(error, PolicyViolationError) or (400 <= error.status < 500 and error.status not in _NO_ANSWER)
+    word = state.partition(":")[0].strip()
+    spaced = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in word)
+    return fold(word) in _RUNNING or any(part.endswith("ing") for part in (fold(word), *spaced.split()))

@@ -39,11 +39,9 @@ class Listing(ItemPaged[_T]):
         """
         if continuation_token is not None:
             raise InvalidInputError("this listing cannot continue from a continuation token", hint="leave it out")
-        return self._pages(self._begin())
-
-    def _pages(self, items: Iterator[_T]) -> Iterator[Iterator[_T]]:
-        while page := list(islice(items, _PAGE)):
-            yield iter(page)
+        items = self._begin()
+        # Calls the function until it gives an empty page.
+        return map(iter, iter(lambda: list(islice(items, _PAGE)), []))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: iterate over it>"

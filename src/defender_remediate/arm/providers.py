@@ -34,6 +34,12 @@ class Providers:
         self._reading: dict[str, threading.Lock] = {}
         self._known: dict[str, Mapping[str, Any]] = {}
 
+    def over(self, session: ArmSession) -> Providers:
+        """The same, with what is known already, read over another session of the same client."""
+        other = Providers(session)
+        other._lock, other._reading, other._known = self._lock, self._reading, self._known
+        return other
+
     def get(self, subscription_id: str, namespace: str) -> Mapping[str, Any]:
         """What Azure says of a provider, such as its ``registrationState`` and ``resourceTypes``.
 

@@ -61,18 +61,12 @@ def redact_url(url: str) -> str:
     """A URL for people: its path and api-version. The rest of a query may be a secret."""
     try:
         parts = urlsplit(url)
+        query = parse_qsl(parts.query, max_num_fields=100)
     except ValueError:
         return "(not a URL)"
-    version = next((text for name, text in _pairs(parts.query) if fold(name) == "api-version"), None)
+    version = next((text for name, text in query if fold(name) == "api-version"), None)
     path = _UNPRINTABLE.sub("�", parts.path)
     return f"{path}?api-version={version}" if version and _VERSION.fullmatch(version) else path
-
-
-def _pairs(query: str) -> list[tuple[str, str]]:
-    try:
-        return parse_qsl(query, max_num_fields=100)
-    except ValueError:
-        return []
 
 
 def _origin(url: str) -> str:

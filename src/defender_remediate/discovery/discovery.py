@@ -111,11 +111,12 @@ class Discovery:
         Raises:
             UnknownRecommendationError, InvalidInputError: Before any request, for a key that is not a GUID or a
                 status that is not known.
+            InvalidScopeError: While the listing is read: the resource group of a scope does not exist.
 
         Permissions: ``Microsoft.Security/assessments/read``.
         """
         wanted = checked_word(AssessmentStatus, status, "status")
-        return self._source.assessments(key=None if key is None else assessment_key(key, self._catalog), status=wanted)
+        return self._assessments(None if key is None else assessment_key(key, self._catalog), wanted)
 
     def get_assessment(self, resource_id: str, key: str) -> Assessment:
         """One recommendation on one resource, as Defender sees it now. Always read over REST: Resource Graph lags.
@@ -247,6 +248,14 @@ class Discovery:
         made = recommendations((AssessmentCounts(about.key),), {wanted: about}, self._controls(), self._catalog)
         return rank(made, Tally(()))[0]
 
+    def _assessments(self, key: str | None, status: AssessmentStatus | None) -> Iterator[Assessment]:
+        empty = self._scopes.unconfirmed_groups()
+        for found in self._source.assessments(key=key, status=status):
+            if empty:
+                empty = frozenset(scope for scope in empty if not scope.contains(found.resource_id))
+            yield found
+        self._scopes.check_exist(empty)
+
     def _listed(
         self, status: AssessmentStatus | None, *, severity: Severity | None, control: str | None, fixable: bool | None
     ) -> Iterator[Recommendation]:
@@ -265,7 +274,7 @@ class Discovery:
     ) -> list[Recommendation]:
         controls = self._controls() if controls is None else controls
         tally = Tally(controls)
-        findings = count(self._source.assessments(key=None, status=None), tally)
+        findings = count(self._assessments(None, None), tally)
         about = metadata.metadata_of(self._session, self.subscriptions(), findings)
         ranked = rank(recommendations(findings.values(), about, controls, self._catalog), tally)
         return [found for found in ranked if findings[fold(found.key)].has(status)]

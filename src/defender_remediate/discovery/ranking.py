@@ -34,7 +34,6 @@ class Tally:
     def __init__(self, controls: Iterable[SecurityControl]) -> None:
         self._controls = tuple(controls)
         self._numbers: dict[str, int] = {}
-        self._keys: list[str] = []
         self._sets: dict[tuple[int, ...], tuple[int, ...]] = {(): ()}
         self._together: dict[tuple[int, bytes], tuple[int, ...]] = {}
         self._controls_of: dict[str, list[int]] = {}
@@ -48,7 +47,7 @@ class Tally:
         numbers = self._controls_of.get(folded)
         if not numbers:
             return
-        own = self._number(folded)
+        own = self._numbers.setdefault(folded, len(self._numbers))
         # Ids are long and there may be a million of them.
         resource = hashlib.blake2b(fold(resource_id).encode(errors="surrogatepass"), digest_size=12).digest()
         for number in numbers:
@@ -63,9 +62,10 @@ class Tally:
         Keys in ``ignored`` count as if they were healthy everywhere.
         """
         out = {fold(key) for key in ignored}
+        names = list(self._numbers)
         found: Counter[tuple[int, frozenset[str]]] = Counter()
         for (number, _), together in self._together.items():
-            keys = frozenset(self._keys[own] for own in together) - out
+            keys = frozenset(names[own] for own in together) - out
             if keys:
                 found[number, keys] += 1
         return found
@@ -74,12 +74,6 @@ class Tally:
     def controls(self) -> Sequence[SecurityControl]:
         """The controls, by their numbers."""
         return self._controls
-
-    def _number(self, key: str) -> int:
-        if key not in self._numbers:
-            self._numbers[key] = len(self._keys)
-            self._keys.append(key)
-        return self._numbers[key]
 
 
 @attrs.define

@@ -21,7 +21,15 @@ from defender_remediate.models.recommendation import (
 if TYPE_CHECKING:
     from defender_remediate.catalog import Catalog
 
-_RISKS = (RiskLevel.NONE, RiskLevel.LOW, RiskLevel.MEDIUM, RiskLevel.HIGH, RiskLevel.CRITICAL)
+# A level that is not known here is worse than any known one, and better than none.
+_RISKS: dict[RiskLevel | None, int] = {
+    None: -1,
+    RiskLevel.NONE: 1,
+    RiskLevel.LOW: 2,
+    RiskLevel.MEDIUM: 3,
+    RiskLevel.HIGH: 4,
+    RiskLevel.CRITICAL: 5,
+}
 
 
 @attrs.define
@@ -42,7 +50,8 @@ class AssessmentCounts:
         self.not_applicable += assessment.status == AssessmentStatus.NOT_APPLICABLE
         if assessment.status == AssessmentStatus.UNHEALTHY:
             self.unhealthy += 1
-            self.risk_level = _higher(self.risk_level, assessment.risk_level)
+            if _RISKS.get(assessment.risk_level, 0) > _RISKS.get(self.risk_level, 0):
+                self.risk_level = assessment.risk_level
 
     def has(self, status: AssessmentStatus | None) -> bool:
         """Whether any resource has this status."""
@@ -102,10 +111,3 @@ def recommendations(
             fix=fix,
             guidance=None if fix else catalog.guidance(finding.key, about.policy_definition_id),
         )
-
-
-def _higher(first: RiskLevel | None, second: RiskLevel | None) -> RiskLevel | None:
-    # A word that is not known here is better than nothing, and worse than any known one.
-    return max(
-        (first, second), key=lambda level: -2 if level is None else _RISKS.index(level) if level in _RISKS else -1
-    )

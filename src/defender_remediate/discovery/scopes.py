@@ -10,10 +10,11 @@ import attrs
 from defender_remediate import wire
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.casing import fold
-from defender_remediate.errors import InvalidInputError
+from defender_remediate.errors import InvalidInputError, InvalidScopeError, NotFoundError, RequestError
 from defender_remediate.models.ids import Scope, ScopeKind
 
 _DESCENDANTS = ("2023-04-01", "2021-04-01", "2020-05-01")
+_GROUPS = "2021-04-01"
 _SUBSCRIPTION = "/subscriptions/"
 
 
@@ -45,6 +46,7 @@ class Scopes:
         self._scopes = outermost(scopes)
         self._lock = threading.Lock()
         self._expanded: tuple[Scope, ...] | None = None
+        self._unconfirmed = {scope for scope in self._scopes if scope.kind is ScopeKind.RESOURCE_GROUP}
         if not self._scopes:
             raise InvalidInputError("there is no scope to look at")
 
@@ -77,11 +79,38 @@ class Scopes:
         """The same, subscription by subscription."""
         wanted: dict[str, list[Scope]] = {fold(subscription): [] for subscription in self.subscriptions()}
         for scope in self._without_groups():
-            wanted[fold(scope.subscription_id or "")].append(scope)
+            # A whole subscription stands alone, because scopes inside it were left out.
+            if scope.kind is not ScopeKind.SUBSCRIPTION:
+                wanted[fold(scope.subscription_id or "")].append(scope)
         return tuple(
-            Root(path=f"subscriptions/{subscription}", within=_parts(wanted[fold(subscription)]))
+            Root(path=f"subscriptions/{subscription}", within=tuple(wanted[fold(subscription)]))
             for subscription in self.subscriptions()
         )
+
+    def unconfirmed_groups(self) -> frozenset[Scope]:
+        """The resource groups among the scopes that are not known to exist."""
+        return frozenset(self._unconfirmed)
+
+    def check_exist(self, groups: Iterable[Scope]) -> None:
+        """See whether resource groups exist in which nothing was found: a misspelt one would read as "all is well".
+
+        Makes one request for each, the first time.
+
+        Raises:
+            InvalidScopeError: One does not exist, or the caller may not see it.
+        """
+        for group in groups:
+            try:
+                self._session.get(group.text, api_version=_GROUPS)
+            except NotFoundError as error:
+                raise InvalidScopeError(
+                    f"the resource group of the scope {group} does not exist, or you may not see it",
+                    hint="check the name, or list the resource groups of the subscription",
+                ) from error
+            except RequestError:
+                # Some may read what is in a group and not the group itself.
+                continue
+            self._unconfirmed.discard(group)
 
     def cover(self, resource_id: str) -> bool:
         """Whether a resource is in one of them."""
@@ -104,10 +133,6 @@ class Scopes:
         # The type of a subscription differs between versions; its id does not.
         ids = (wire.text(item, "id") for item in found)
         return [Scope.parse(text) for text in ids if fold(text).startswith(_SUBSCRIPTION)]
-
-
-def _parts(inside: list[Scope]) -> tuple[Scope, ...]:
-    return () if any(scope.kind is ScopeKind.SUBSCRIPTION for scope in inside) else tuple(inside)
 
 
 def outermost(scopes: Iterable[Scope]) -> tuple[Scope, ...]:

@@ -68,7 +68,7 @@ class RestSource:
 
     def _listing(self, root: Root) -> Pages:
         try:
-            pages = self._listed(root)
+            pages = self._session.list_pages(f"{root.path}/{_SECURITY}/assessments", api_versions=ASSESSMENTS)
         except NotFoundError:
             subscriptions = self._scopes.subscription_roots()
             if root in subscriptions:
@@ -77,9 +77,6 @@ class RestSource:
             yield from self._interleave(map(self._listing, subscriptions))
         else:
             yield from ((root, page) for page in pages)
-
-    def _listed(self, root: Root) -> Iterator[list[dict[str, Any]]]:
-        return self._session.list_pages(f"{root.path}/{_SECURITY}/assessments", api_versions=ASSESSMENTS)
 
     def controls(self) -> Iterator[SecurityControl]:
         """Read the controls of each subscription, with their definitions."""
@@ -116,7 +113,8 @@ class GraphSource:
     def scores(self) -> Iterator[tuple[str, SecureScore]]:
         """Read the scores of all subscriptions."""
         for row in self._rows(kql.scores()):
-            yield _subscription_in(row), SecureScore.from_graph(row)
+            segments = wire.text(row, "id").strip("/").split("/")
+            yield segments[1] if len(segments) > 1 else "", SecureScore.from_graph(row)
 
     def _rows(self, query: str) -> Iterator[dict[str, Any]]:
         groups = self._scopes.management_groups()
@@ -125,8 +123,3 @@ class GraphSource:
         subscriptions = self._scopes.subscriptions()
         # Without any scope Azure would answer for the whole tenant.
         return query_graph(self._session, query, subscriptions=subscriptions) if subscriptions else iter(())
-
-
-def _subscription_in(row: dict[str, Any]) -> str:
-    segments = wire.text(row, "id").strip("/").split("/")
-    return segments[1] if len(segments) > 1 else ""

@@ -56,9 +56,11 @@ class SecureScore:
 
     def __str__(self) -> str:
         points = f"{self.current:.2f} of {self.max:.2f} points"
-        if self.subscription_count == 1:
+        if self.subscription_count < 2:
             return f"{points} ({self.percentage:.0%})"
-        return f"{self.percentage:.0%}, the weighted average of {self.subscription_count} subscriptions; {points} in all"
+        return (
+            f"{self.percentage:.0%}, the weighted average of {self.subscription_count} subscriptions; {points} in all"
+        )
 
 
 @notebook

@@ -10,8 +10,9 @@ import pytest
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.discovery import Discovery
 from defender_remediate.discovery.scopes import Scopes, outermost
-from defender_remediate.errors import InvalidInputError, NotFoundError, ProviderNotRegisteredError
+from defender_remediate.errors import InvalidInputError, InvalidScopeError, NotFoundError, ProviderNotRegisteredError
 from defender_remediate.models.ids import Scope
+from defender_remediate.testing import ArmSimulator
 
 Discover = Callable[..., Discovery]
 ONE, TWO, THREE = (f"{number * 8}-0000-0000-0000-000000000000" for number in "123")
@@ -150,3 +151,19 @@ def test_a_listing_asks_nothing_until_it_is_read(scripted: Discover, azure: Any)
     with pytest.raises(NotFoundError):
         next(listings[0])
     assert azure.asked
+
+
+def test_a_resource_group_that_does_not_exist_is_not_an_empty_one(sim: ArmSimulator, discover: Any) -> None:
+    """A misspelt name would read as "all is well"; a group in which nothing was found is looked up once."""
+    with pytest.raises(InvalidScopeError, match=r"resource group of the scope .*/nope does not exist"):
+        list(discover(f"{sim.scopes[0]}/resourceGroups/nope").list_assessments())
+    with pytest.raises(InvalidScopeError, match="nope"):
+        list(discover(f"{sim.scopes[0]}/resourceGroups/nope").list_recommendations())
+    before = len(sim.requests)
+    found = (one.resource_id for one in discover().list_assessments())
+    resource = next(one for one in found if "/resourceGroups/" in one)
+    group = "/".join(resource.split("/")[:5])
+    inside = discover(group)
+    assert list(inside.list_assessments("00000000-0000-0000-0000-000000000000")) == []
+    assert list(inside.list_assessments("00000000-0000-0000-0000-000000000000")) == []
+    assert len([one for one in sim.requests[before:] if one.path.partition("?")[0] == group]) == 1

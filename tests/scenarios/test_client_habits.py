@@ -1,0 +1,109 @@
+"""The client does what users of the Azure SDK expect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from inspect import signature
+from typing import Any
+
+import pytest
+from azure.core.paging import ItemPaged
+
+from defender_remediate import RemediationClient
+from defender_remediate.errors import (
+    CallTimeoutError,
+    InvalidInputError,
+    InvalidScopeError,
+    UnknownRecommendationError,
+    UnknownRunError,
+)
+from defender_remediate.models.ids import Scope
+from defender_remediate.testing import ArmSimulator
+
+SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
+Connect = Callable[..., RemediationClient]
+
+
+def test_every_listing_is_item_paged(client: RemediationClient) -> None:
+    """By item and by page; the pages begin again."""
+    listings: list[Any] = [
+        client.list_controls(),
+        client.list_recommendations(),
+        client.list_assessments(),
+        client.activity.list_events(),
+    ]
+    for listing in listings:
+        assert isinstance(listing, ItemPaged)
+        found = list(listing)
+        assert [item for page in listing.by_page() for item in page] == found
+
+
+def test_a_recommendation_is_named_in_every_way(client: RemediationClient) -> None:
+    """By itself, by an assessment, by key, by the id of an assessment and by its display name."""
+    recommendation = client.get_recommendation(SECURE_TRANSFER)
+    expected = list(client.list_assessments(SECURE_TRANSFER))
+    title = next(fix.title for fix in client.catalog if fix.key == SECURE_TRANSFER)
+    for name in (recommendation, expected[0], expected[0].id, SECURE_TRANSFER.upper(), title):
+        assert list(client.list_assessments(name)) == expected
+    with pytest.raises(UnknownRecommendationError, match="is not an assessment key"):
+        client.list_assessments("secure transfer")
+    with pytest.raises(InvalidInputError) as caught:
+        client.list_assessments([recommendation] * 50)  # type: ignore[arg-type]
+    assert len(caught.value.message) < 200
+
+
+def test_a_scope_is_named_in_every_way(sim: ArmSimulator, connect: Connect) -> None:
+    """By its id, as a value, or by the GUID of a subscription."""
+    subscription = sim.scopes[0]
+    expected = connect(subscription).get_secure_score()
+    for scope in (Scope.parse(subscription), subscription.rpartition("/")[2], [Scope.parse(subscription)]):
+        assert connect(scope).get_secure_score() == expected
+    with pytest.raises(InvalidScopeError, match="does not exist"):
+        connect(f"{subscription}/resourceGroups/nope").plan()
+
+
+def test_a_run_is_named_by_its_report(client: RemediationClient, accounts: list[str]) -> None:
+    """As well as by its id; anything else is refused with what was given, cut short."""
+    report = client.fix(SECURE_TRANSFER, resources=accounts[:1])
+    assert client.resume(report).run_id == report.run_id
+    assert client.plan_rollback(report).rolls_back == report.run_id
+    assert client.rollback(report).plan.rolls_back == report.run_id
+    with pytest.raises(UnknownRunError):
+        client.resume("00000000-0000-4000-8000-000000000000")
+    with pytest.raises(InvalidInputError, match="expected a report or a run id") as caught:
+        client.rollback(report.plan)  # type: ignore[arg-type]
+    assert len(caught.value.message) < 200
+
+
+def test_options_of_a_call_reach_every_request(
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str]
+) -> None:
+    """Also in the threads of a run, and only those of that call."""
+    before = len(sim.requests)
+    client.fix(SECURE_TRANSFER, resources=accounts[:2], headers={"x-team": "blue"}, client_request_id="mine")
+    sent = sim.requests[before:]
+    assert {request.headers["x-ms-client-request-id"] for request in sent} == {"mine"}
+    before = len(sim.requests)
+    client.get_secure_score()
+    assert all(request.headers["x-ms-client-request-id"] != "mine" for request in sim.requests[before:])
+    with pytest.raises(InvalidInputError, match="set by this library"):
+        client.plan(headers={"authorization": "Bearer x"})
+
+
+def test_a_timeout_bounds_a_plan(sim: ArmSimulator, connect: Connect) -> None:
+    """A single resource that cannot be read is skipped; a call that is over is an error all the same."""
+    client = connect(workers=1)
+    keys = [SECURE_TRANSFER]
+    assert client.plan(keys, timeout=3600).steps
+    sim.faults.fail("GET", "/storageAccounts/", status=503, headers={"Retry-After": "60"}, times=None)
+    with pytest.raises(CallTimeoutError, match="timeout=90 s"):
+        client.plan(keys, timeout=90)
+    with pytest.raises(InvalidInputError, match="timeout"):
+        client.list_controls(timeout=-1)
+
+
+def test_no_argument_is_there_for_tests_only() -> None:
+    """Ids and jitter are replaced by a helper of the testing package."""
+    arguments = signature(RemediationClient).parameters
+    assert not {"new_id", "jitter"} & set(arguments)
+    assert all("0x" not in str(argument) for argument in arguments.values())
