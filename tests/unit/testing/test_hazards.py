@@ -97,6 +97,7 @@ def test_an_endpoint_shows_on_what_it_leads_to(sim: ArmSimulator, call: Any, acc
         link = {"name": name, "properties": {"privateLinkServiceId": target, "groupIds": ["blob"]}}
         body = {"location": "westeurope", "properties": {"subnet": {"id": vnet}, member: [link]}}
         assert call("PUT", f"{endpoint}?api-version=2024-05-01", json=body).status_code in (200, 201)
+        sim.clock.advance(60)
         return endpoint
 
     def shown() -> dict[str, str]:

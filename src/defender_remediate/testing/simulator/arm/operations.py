@@ -1,15 +1,16 @@
-"""Writes that take time: their state, and the status pages that a client polls."""
+"""Long-running operations: their state, and the status pages that a client polls."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 
-from defender_remediate.testing.simulator.arm.errors import error_body, refusal
+from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.clock import VirtualClock
+from defender_remediate.testing.simulator.state.types import CREATE, PATCH, ResourceType
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
 AZURE_ASYNC, LOCATION, BODY, BARE = "azure-async", "location", "body", "bare"
@@ -18,17 +19,20 @@ SUCCEEDED, FAILED, CANCELED = "Succeeded", "Failed", "Canceled"
 
 @attrs.frozen(kw_only=True)
 class OperationForm:
-    """How a write takes its time.
+    """How a write becomes a long-running operation.
 
     Attributes:
-        form: ``azure-async``: an Azure-AsyncOperation header (a PATCH or DELETE answers 202, a PUT 200 or 201).
-            ``location``: 202 and a Location header. ``body``: 200 or 201 with a provisioningState to poll.
+        form: ``azure-async``: an Azure-AsyncOperation header (a PATCH or DELETE is answered with 202, a PUT with 200 or
+            201). ``location``: 202 and a Location header. ``body``: 200 or 201 with a provisioningState to poll.
             ``bare``: 202 without any header.
-        seconds: How long it takes, on the simulator's clock.
-        retry_after: What the answers ask a poller to wait; None leaves the header out.
+        seconds: The duration on the simulator's clock.
+        retry_after: The Retry-After of the answers; None for none.
         ends: ``Succeeded``, ``Failed`` or ``Canceled``.
-        at_once: A failure shows on the first answer already: HTTP 200 with provisioningState Failed.
-        code, message: The error of one that does not succeed.
+        at_once: Whether the first answer already shows a failure: HTTP 200 with provisioningState Failed.
+        code, message: The error of an operation that does not succeed.
+        status: The status of the first answer; None for that of the form.
+        with_location: Whether a Location header comes with Azure-AsyncOperation; None for with a 202 only.
+        state: The provisioningState while the operation runs; None for ``Creating`` or ``Updating``.
     """
 
     form: str = AZURE_ASYNC
@@ -38,6 +42,9 @@ class OperationForm:
     at_once: bool = False
     code: str = "OperationNotAllowed"
     message: str = "The operation could not be completed."
+    status: int | None = None
+    with_location: bool | None = None
+    state: str | None = None
 
     @property
     def error(self) -> dict[str, str]:
@@ -45,114 +52,108 @@ class OperationForm:
         return {"code": self.code, "message": self.message}
 
 
+def usual_form(resource_type: ResourceType, write: str) -> OperationForm | None:
+    """Returns how Azure answers a ``create``, ``update`` or ``patch`` of a type; None if it ends at once."""
+    status, *rest = resource_type.answer_to(write)
+    if not rest:
+        return None
+    headers, state = rest[0], rest[1] if len(rest) > 1 else None
+    return OperationForm(
+        form=AZURE_ASYNC if "A" in headers else LOCATION if headers == "L" else BODY,
+        seconds=resource_type.seconds,
+        retry_after=resource_type.retry_after,
+        status=int(status),
+        with_location="L" in headers,
+        state=state,
+    )
+
+
+def write_of(method: str, *, exists: bool) -> str:
+    """Returns whether a request is a ``create``, an ``update`` or a ``patch``."""
+    if method == "PATCH":
+        return PATCH
+    return "update" if exists else CREATE
+
+
 @attrs.define(kw_only=True)
 class RunningOperation:
-    """One long-running write.
+    """One long-running operation.
 
     Attributes:
-        result: Gives the final answer once it has succeeded.
-        finish: Called once with the outcome, at the moment it ended.
+        result: Returns the final answer once it has succeeded.
+        finish: Called once with the outcome and the moment when it ended.
+        outcome: How it ended; None while it runs.
         step: How many Location answers were given; only the newest of them leads to the result.
     """
 
     id: str
-    slow: OperationForm
+    form: OperationForm
     resource_id: str
     started: float
     due: float
     result: Callable[[], Reply]
     finish: Callable[[str, float], None]
-    outcome: str = ""
+    outcome: str | None = None
     error: Mapping[str, Any] | None = None
     step: int = 0
 
     def status_path(self, page: str) -> str:
-        """Where a client polls: ``operationStatuses`` or ``operationResults``."""
-        target = ids.path_of(self.resource_id)
-        namespace = target.namespace if target else "Microsoft.Resources"
+        """Returns where a client polls: ``operationStatuses`` or ``operationResults``."""
+        path = ids.path_of(self.resource_id)
+        namespace = path.namespace if path else "Microsoft.Resources"
         return f"/subscriptions/{ids.subscription_of(self.resource_id)}/providers/{namespace}/locations/global/{page}/{self.id}"
 
 
 class Operations:
-    """Every long-running write of the tenant."""
+    """Every long-running operation of the tenant."""
 
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
         self._running: dict[str, RunningOperation] = {}
 
     def start(self, running: RunningOperation) -> None:
-        """Let a write begin."""
+        """Starts an operation."""
         self._running[running.id] = running
 
     def settle(self) -> None:
-        """End what is due."""
+        """Ends every operation that is due."""
         now = self._clock.monotonic()
         for running in self._running.values():
-            if not running.outcome and running.due <= now:
-                running.outcome = running.slow.ends
+            if running.outcome is None and running.due <= now:
+                running.outcome = running.form.ends
                 if running.outcome != SUCCEEDED and running.error is None:
-                    running.error = running.slow.error
+                    running.error = running.form.error
                 running.finish(running.outcome, running.due)
 
     def cancel(self, running: RunningOperation) -> None:
-        """Let a write end Canceled, now."""
-        running.slow = attrs.evolve(
-            running.slow, ends=CANCELED, code="OperationCanceled", message="The operation was canceled."
+        """Ends an operation as Canceled, now."""
+        running.form = attrs.evolve(
+            running.form, ends=CANCELED, code="OperationCanceled", message="The operation was canceled."
         )
         running.due = self._clock.monotonic()
         self.settle()
 
     def status(self, operation_id: str) -> Reply:
-        """The Azure-AsyncOperation page: always 200, whatever came of it."""
+        """Returns the Azure-AsyncOperation page: always 200, however the operation ended."""
         running = self._find(operation_id)
         body: dict[str, Any] = {"id": running.status_path("operationStatuses"), "name": running.id}
         body["status"] = running.outcome or "InProgress"
         body["startTime"] = self._clock.at(running.started).strftime("%Y-%m-%dT%H:%M:%SZ")
-        if running.outcome:
+        if running.outcome is not None:
             body["endTime"] = self._clock.at(running.due).strftime("%Y-%m-%dT%H:%M:%SZ")
         if running.error is not None:
             body["error"] = running.error
-        return Reply.json(body, headers={} if running.outcome else _retry(running.slow))
+        return Reply.json(body, headers={} if running.outcome else _retry_header(running.form))
 
     def location(self, call: Call, operation_id: str) -> Reply:
-        """The Location page: 202 with a newer Location while it runs, then the answer itself."""
+        """Returns the Location page: 202 with a newer Location while it runs, then the final answer."""
         running = self._find(operation_id)
-        if not running.outcome or int(call.query.get("step", "0")) < running.step:
-            running.step += 0 if running.outcome else 1
-            return Reply(status=202, headers={**self.location_header(call, running), **_retry(running.slow)})
+        if running.outcome is None or int(call.query.get("step", "0")) < running.step:
+            running.step += 1 if running.outcome is None else 0
+            return Reply(status=202, headers={**location_header(call, running), **_retry_header(running.form)})
         if running.outcome == SUCCEEDED:
             return running.result()
         return Reply.json({"error": running.error}, status=409)
-
-    def location_header(self, call: Call, running: RunningOperation) -> dict[str, str]:
-        """The newest Location of an operation."""
-        path = running.status_path("operationResults")
-        return {"Location": f"{call.base}{path}?api-version={call.api_version}&step={running.step}"}
-
-    def async_header(self, call: Call, running: RunningOperation) -> dict[str, str]:
-        """The Azure-AsyncOperation header of an operation."""
-        path = running.status_path("operationStatuses")
-        return {"Azure-AsyncOperation": f"{call.base}{path}?api-version={call.api_version}"}
-
-    def first_reply(self, call: Call, running: RunningOperation, shown: Reply) -> Reply:
-        """What the write itself answers, in the form it was asked to take.
-
-        Args:
-            call: The request.
-            running: The write.
-            shown: The resource as it is while the write runs.
-        """
-        headers: dict[str, str] = _retry(running.slow)
-        form = running.slow.form
-        if form == BODY:
-            return shown.plus(**headers)
-        if form == BARE:
-            return Reply(status=202)
-        if form == AZURE_ASYNC:
-            headers = {**headers, **self.async_header(call, running)}
-            if call.method == "PUT":
-                return attrs.evolve(shown, headers={**shown.headers, **headers})
-        return Reply(status=202, headers={**headers, **self.location_header(call, running)})
 
     def _find(self, operation_id: str) -> RunningOperation:
         running = self._running.get(operation_id)
@@ -161,12 +162,41 @@ class Operations:
         return running
 
 
-def _retry(slow: OperationForm) -> dict[str, str]:
-    return {} if slow.retry_after is None else {"Retry-After": str(slow.retry_after)}
+def first_reply(call: Call, running: RunningOperation, shown: Reply) -> Reply:
+    """Returns the answer to the write that started an operation.
+
+    Args:
+        call: The request.
+        running: The operation.
+        shown: The resource while the operation runs, with the status of a write that ends at once.
+    """
+    form = running.form
+    if form.form == BARE:
+        return Reply(status=202)
+    headers = _retry_header(form)
+    if form.form == BODY:
+        return attrs.evolve(shown, status=form.status or shown.status, headers={**shown.headers, **headers})
+    status = form.status or (shown.status if form.form == AZURE_ASYNC and call.method == "PUT" else 202)
+    if form.form == AZURE_ASYNC:
+        headers.update(async_header(call, running))
+    if form.form == LOCATION or (status == 202 if form.with_location is None else form.with_location):
+        headers.update(location_header(call, running))
+    if status == 202:
+        return Reply(status=202, headers=headers)
+    return attrs.evolve(shown, status=status, headers={**shown.headers, **headers})
 
 
-def deployment_error(details: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The error of a failed deployment: the inner ones are inside, as JSON text."""
-    body: dict[str, Any] = error_body("DeploymentFailed")["error"]
-    body["details"] = list(details)
-    return body
+def async_header(call: Call, running: RunningOperation) -> dict[str, str]:
+    """Returns the Azure-AsyncOperation header of an operation."""
+    path = running.status_path("operationStatuses")
+    return {"Azure-AsyncOperation": f"{call.base}{path}?api-version={call.api_version}"}
+
+
+def location_header(call: Call, running: RunningOperation) -> dict[str, str]:
+    """Returns the newest Location header of an operation."""
+    path = running.status_path("operationResults")
+    return {"Location": f"{call.base}{path}?api-version={call.api_version}&step={running.step}"}
+
+
+def _retry_header(form: OperationForm) -> dict[str, str]:
+    return {} if form.retry_after is None else {"Retry-After": str(form.retry_after)}

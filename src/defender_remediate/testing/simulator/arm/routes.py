@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
-from defender_remediate.testing.simulator.arm.operations import OperationForm, RunningOperation
+from defender_remediate.testing.simulator.arm.operations import (
+    BODY,
+    OperationForm,
+    RunningOperation,
+    first_reply,
+    write_of,
+)
 from defender_remediate.testing.simulator.arm.routing import find_type, json_body, unknown_route
-from defender_remediate.testing.simulator.arm.writes import patched, put
+from defender_remediate.testing.simulator.arm.writes import merge_patch, patched, put
 from defender_remediate.testing.simulator.defender.plans import extension_outcomes
 from defender_remediate.testing.simulator.monitor.audit import end, logged, outcome
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
 from defender_remediate.testing.simulator.state import ids
-from defender_remediate.testing.simulator.state.store import Resource
+from defender_remediate.testing.simulator.state.store import TENANT_ID, Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.state.types import ResourceType
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
 
 def handle(tenant: Tenant, call: Call) -> Reply:
-    """Answer a call for a resource, or for all resources of a type at a scope."""
+    """Answers a call for a resource, or for all resources of a type at a scope."""
     target = ids.path_of(call.path)
     if target is None:
         raise unknown_route(call)
@@ -34,12 +40,12 @@ def handle(tenant: Tenant, call: Call) -> Reply:
     if target.is_collection:
         if call.method != "GET":
             raise unknown_route(call)
-        return _collection(tenant, call, target, resource_type)
-    return _HANDLERS[call.method](tenant, call, target, resource_type)
+        return _list(tenant, call, target, resource_type)
+    return _HANDLERS[call.method](tenant, call, target, resource_type.for_name(target.name))
 
 
 def check_scope(tenant: Tenant, target: ids.ResourcePath) -> None:
-    """Refuse a path into nothing.
+    """Refuses a path whose subscription, resource group or parent resource does not exist.
 
     Raises:
         ArmError: 404 SubscriptionNotFound, ResourceGroupNotFound or ParentResourceNotFound.
@@ -51,28 +57,14 @@ def check_scope(tenant: Tenant, target: ids.ResourcePath) -> None:
     owner = target.parent if target.is_nested else target.scope
     above = ids.path_of(owner)
     if above is None or above.is_collection or fold(above.type).endswith("/locations"):
-        # A provider's locations are always there, and nobody makes them.
+        # The locations of a provider always exist.
         return
     if tenant.store.find(owner) is None:
         raise refusal("ParentResourceNotFound", parent=f"{above.type}/{above.name}")
 
 
-def _collection(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:
-    owner = target.parent
-    action = f"{resource_type.name}/read"
-    if target.is_nested or resource_type.extension or resource_type.at:
-        found = list(tenant.store.children(owner, resource_type.name))
-    else:
-        found = [resource for resource in tenant.store.resources(owner) if resource.type.name == resource_type.name]
-    # A list leaves out what the caller may not read; who may read nothing of it, and not here either, is refused.
-    readable = [resource for resource in found if tenant.access.may_look(action, resource.id)]
-    if not readable:
-        tenant.access.check_read(action, owner)
-    return tenant.page(call, [resource.render() for resource in readable])
-
-
 def existing(tenant: Tenant, target: ids.ResourcePath) -> Resource:
-    """The resource.
+    """Returns the resource.
 
     Raises:
         ArmError: 404 ResourceNotFound.
@@ -82,6 +74,26 @@ def existing(tenant: Tenant, target: ids.ResourcePath) -> Resource:
         path = "/".join(part for pair in zip(target.types, target.names, strict=True) for part in pair[1:])
         raise refusal("ResourceNotFound", type=target.type, name=path, group=target.group)
     return found
+
+
+def shown(resource: Resource, status: int = 200) -> Reply:
+    """Returns the resource as an answer."""
+    headers = {} if resource.etag is None else {"ETag": resource.etag}
+    return Reply.json(resource.render(), status=status, headers=headers)
+
+
+def _list(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:
+    owner = target.parent
+    action = f"{resource_type.name}/read"
+    if target.is_nested or resource_type.extension or resource_type.at:
+        found = list(tenant.store.children(owner, resource_type.name))
+    else:
+        found = [resource for resource in tenant.store.resources(owner) if resource.type.name == resource_type.name]
+    # A list omits what the caller may not read; a caller who may read nothing of it, nor here, is refused.
+    readable = [resource for resource in found if tenant.access.may_look(action, resource.id)]
+    if not readable:
+        tenant.access.check_read(action, owner)
+    return tenant.page(call, [resource.render() for resource in readable])
 
 
 def _get(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:
@@ -102,146 +114,10 @@ def _with_instance_view(reply: Reply, *, expand: bool) -> Reply:
     return Reply.json(body, status=reply.status, headers=dict(reply.headers))
 
 
-def shown(resource: Resource, status: int = 200) -> Reply:
-    """The resource as an answer."""
-    return Reply.json(resource.render(), status=status, headers={"ETag": resource.etag} if resource.type.etag else {})
-
-
 def _head(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:
     del call
     tenant.access.check_read(f"{resource_type.name}/read", target.id)
     return Reply(status=204 if resource_type.head and tenant.store.find(target.id) else 404)
-
-
-def _write(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:
-    def work(operation: LoggedOperation) -> tuple[Reply, bool]:
-        tenant.access.check_write(call.method, operation.action, target.id)
-        tenant.access.check_registered(target.subscription, resource_type.namespace)
-        body = json_body(call)
-        current = tenant.store.find(target.id)
-        check_etag(call, current, resource_type)
-        return change(tenant, call, target, resource_type, body, operation)
-
-    return logged(tenant, call, f"{resource_type.name}/write", target.id, work)
-
-
-def check_etag(call: Call, current: Resource | None, resource_type: ResourceType) -> None:
-    """Refuse a conditional request whose condition does not hold; types without etags do not look.
-
-    Raises:
-        ArmError: 412 PreconditionFailed.
-    """
-    if not resource_type.etag:
-        return
-    wanted = call.headers.get("if-match", "")
-    if wanted and call.method != "PATCH" and current is None and call.method == "PUT":
-        raise refusal("PreconditionFailed", header="If-Match")
-    if wanted and current is not None and wanted not in ("*", current.etag):
-        raise refusal("PreconditionFailed", header="If-Match")
-    if call.headers.get("if-none-match", "") == "*" and current is not None and call.method == "PUT":
-        raise refusal("PreconditionFailed", header="If-None-Match")
-
-
-def change(
-    tenant: Tenant,
-    call: Call,
-    target: ids.ResourcePath,
-    resource_type: ResourceType,
-    body: Mapping[str, Any],
-    operation: LoggedOperation,
-) -> tuple[Reply, bool]:
-    """Patch or put a resource, at once or slowly; the second value says which."""
-    found = tenant.store.find(target.id)
-    if found is None and call.method == "PATCH":
-        existing(tenant, target)
-    if found is not None and found.busy:
-        raise refusal(resource_type.busy)
-    if resource_type.fixed and fold(target.name) not in (fold(name) for name in resource_type.fixed):
-        raise refusal("ResourceNotFound", type=target.type, name=target.name, group=target.group)
-    current = found.render() if found else None
-    result = (
-        patched(resource_type, current or {}, body) if call.method == "PATCH" else put(resource_type, current, body)
-    )
-    tenant.policies.check(target.id, resource_type.name, result)
-    slow = tenant.operation_form(call.method, target.id, resource_type)
-    status = (resource_type.patch_status if call.method == "PATCH" else 200) if found else 201
-    if slow is not None:
-        return _slowly(tenant, call, target, resource_type, result, slow, operation, status), not slow.at_once
-    return shown(store_body(tenant, target.id, resource_type, result), status), False
-
-
-def store_body(tenant: Tenant, resource_id: str, resource_type: ResourceType, body: Mapping[str, Any]) -> Resource:
-    """Put a body into the tenant, and what it says about children where they are."""
-    found = tenant.store.find(resource_id)
-    content = dict(body)
-    properties = dict(content.get("properties") or {})
-    handed = {name: properties.pop(name, None) for name in resource_type.projects}
-    content["properties"] = extension_outcomes(tenant, resource_type, resource_id, properties)
-    written = tenant.store.write(found.id if found else resource_id, resource_type, content)
-    for name, child in resource_type.projects.items():
-        if handed[name]:
-            child_kind = tenant.types.get(f"{resource_type.name}/{child.split('/')[0]}")
-            held = tenant.store.find(f"{written.id}/{child}")
-            if child_kind is not None and held is not None:
-                merged = patched(child_kind, held.render(), {"properties": handed[name]})
-                tenant.store.write(held.id, child_kind, merged)
-    return written
-
-
-def _slowly(
-    tenant: Tenant,
-    call: Call,
-    target: ids.ResourcePath,
-    resource_type: ResourceType,
-    result: dict[str, Any],
-    slow: OperationForm,
-    operation: LoggedOperation,
-    status: int,
-) -> Reply:
-    found = tenant.store.find(target.id)
-    before = found.render() if found else {**result, "properties": {}}
-    if slow.at_once:
-        failed = _in_state(before, "Failed")
-        return shown(tenant.store.write(found.id if found else target.id, resource_type, failed), status)
-    marked = _in_state(before if found else result, "Updating" if found else "Creating")
-    resource = tenant.store.write(found.id if found else target.id, resource_type, marked)
-    resource.busy = True
-
-    finish = _finisher(tenant, resource, before, result, operation)
-    running = RunningOperation(
-        id=tenant.new_id(),
-        slow=slow,
-        resource_id=resource.id,
-        started=tenant.clock.monotonic(),
-        due=tenant.clock.monotonic() + slow.seconds,
-        result=lambda: shown(resource),
-        finish=finish,
-    )
-    tenant.operations.start(running)
-    return tenant.operations.first_reply(call, running, shown(resource, status if status == 201 else 200))
-
-
-def _finisher(
-    tenant: Tenant, resource: Resource, before: Mapping[str, Any], result: Mapping[str, Any], operation: LoggedOperation
-) -> Callable[[str, float], None]:
-    """What ends a slow write: the new body on success, the old one and the bad news otherwise."""
-
-    def finish(ending: str, moment: float) -> None:
-        resource.busy = False
-        if ending == "Succeeded":
-            rested = dict(result)
-            rested["properties"] = {k: v for k, v in result["properties"].items() if k != "provisioningState"}
-            store_body(tenant, resource.id, resource.type, rested)
-        else:
-            tenant.store.write(resource.id, resource.type, _in_state(before, ending))
-        status_word, sub_status = outcome(ending)
-        end(tenant, operation, status_word, sub_status, moment=moment)
-
-    return finish
-
-
-def _in_state(body: Mapping[str, Any], state: str) -> dict[str, Any]:
-    return {**body, "properties": {**(body.get("properties") or {}), "provisioningState": state}}
 
 
 def _delete(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:
@@ -250,7 +126,7 @@ def _delete(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type:
         if not resource_type.deletable:
             raise refusal("MethodNotAllowed", method="DELETE")
         found = tenant.store.find(target.id)
-        check_etag(call, found, resource_type)
+        _check_etag(call, found, resource_type)
         if found is None:
             return Reply(status=204), False
         if found.busy:
@@ -259,6 +135,144 @@ def _delete(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type:
         return Reply(status=200), False
 
     return logged(tenant, call, f"{resource_type.name}/delete", target.id, work)
+
+
+def _write(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:
+    """Patches or puts a resource, at once or by a long-running operation."""
+
+    def work(operation: LoggedOperation) -> tuple[Reply, bool]:
+        tenant.access.check_write(call.method, operation.action, target.id)
+        tenant.access.check_registered(target.subscription, resource_type.namespace)
+        body = json_body(call)
+        found = tenant.store.find(target.id)
+        _check_etag(call, found, resource_type)
+        if found is None and call.method == "PATCH":
+            existing(tenant, target)
+        if found is not None and found.busy:
+            raise refusal(resource_type.busy)
+        if resource_type.fixed and fold(target.name) not in (fold(name) for name in resource_type.fixed):
+            raise refusal("ResourceNotFound", type=target.type, name=target.name, group=target.group)
+        current = found.render() if found else None
+        if call.method == "PATCH":
+            result = patched(resource_type, current or {}, body)
+        else:
+            result = put(resource_type, current, body)
+        identity = result.get("identity") or {}
+        if "systemassigned" in fold(str(identity.get("type"))) and "principalId" not in identity:
+            result["identity"] = {**identity, "principalId": tenant.new_id(), "tenantId": TENANT_ID}
+        tenant.policies.check(target.id, resource_type.name, result)
+        write = write_of(call.method, exists=found is not None)
+        form = tenant.operation_form(call.method, target.id, resource_type, write)
+        status = int(resource_type.answer_to(write)[0])
+        if status == 202:  # what a write that does not end at once is answered
+            status = 200 if found else 201
+        if form is None:
+            written = store_body(tenant, target.id, resource_type, result)
+            return _as_parent(tenant, shown(written, status), written), False
+        reply = _start(tenant, call, target, resource_type, result, form, operation, status)
+        return reply, not form.at_once
+
+    return logged(tenant, call, f"{resource_type.name}/write", target.id, work)
+
+
+def _check_etag(call: Call, current: Resource | None, resource_type: ResourceType) -> None:
+    """Refuses a conditional request whose condition is not met; a type that ignores If-Match takes it.
+
+    Raises:
+        ArmError: 412 PreconditionFailed.
+    """
+    if not resource_type.if_match:
+        return
+    wanted = call.headers.get("if-match")
+    if wanted and current is None and call.method == "PUT":
+        raise refusal("PreconditionFailed", header="If-Match")
+    if wanted and current is not None and wanted != "*" and wanted.strip('"') != str(current.etag).strip('"'):
+        raise refusal("PreconditionFailed", header="If-Match")
+    if call.headers.get("if-none-match") == "*" and current is not None and call.method == "PUT":
+        raise refusal("PreconditionFailed", header="If-None-Match")
+
+
+def _as_parent(tenant: Tenant, reply: Reply, written: Resource) -> Reply:
+    """Some child resources are answered with the id, name and type of their parent."""
+    path = ids.path_of(written.id)
+    if path is None or fold(path.name) not in (fold(name) for name in written.type.answers_as_parent):
+        return reply
+    parent = tenant.store.find(path.parent)
+    if parent is None:
+        return reply
+    about = {
+        name: value for name, value in parent.render().items() if name in ("id", "name", "type", "location", "tags")
+    }
+    return Reply.json({**reply.body, **about}, status=reply.status, headers=reply.headers)
+
+
+def store_body(tenant: Tenant, resource_id: str, resource_type: ResourceType, body: Mapping[str, Any]) -> Resource:
+    """Stores a body, and what it says about children in the children."""
+    found = tenant.store.find(resource_id)
+    content = dict(body)
+    properties = dict(content.get("properties") or {})
+    for_children = {name: properties.pop(name, None) for name in resource_type.projects}
+    content["properties"] = extension_outcomes(tenant, resource_type, resource_id, properties)
+    written = tenant.store.write(found.id if found else resource_id, resource_type, content)
+    for name, child in resource_type.projects.items():
+        held = tenant.store.find(f"{written.id}/{child}")
+        if for_children[name] and held is not None:
+            merged = merge_patch(held.render(), {"properties": for_children[name]})
+            tenant.store.write(held.id, held.type, merged)
+    return written
+
+
+def _start(
+    tenant: Tenant,
+    call: Call,
+    target: ids.ResourcePath,
+    resource_type: ResourceType,
+    result: dict[str, Any],
+    form: OperationForm,
+    operation: LoggedOperation,
+    status: int,
+) -> Reply:
+    """Starts the long-running operation of a write. While it runs, the resource shows its old body and a state."""
+    found = tenant.store.find(target.id)
+    before = found.render() if found else {**result, "properties": {}}
+    resource_id = found.id if found else target.id
+    if form.at_once:
+        return shown(tenant.store.write(resource_id, resource_type, _in_state(before, "Failed")), status)
+    state = form.state or ("Updating" if found else "Creating")
+    moving = before if found else result
+    shows_state = resource_type.state is not None or form.status is None or form.form == BODY
+    if shows_state:
+        moving = _in_state(moving, state)
+    resource = tenant.store.write(resource_id, resource_type, moving)
+    resource.busy = True
+
+    def finish(ending: str, moment: float) -> None:
+        resource.busy = False
+        if ending == "Succeeded":
+            rested = dict(result)
+            rested["properties"] = {k: v for k, v in result["properties"].items() if k != "provisioningState"}
+            store_body(tenant, resource.id, resource_type, rested)
+        else:
+            ended = _in_state(before, ending) if shows_state else before
+            tenant.store.write(resource.id, resource_type, ended)
+        end(tenant, operation, *outcome(ending), moment=moment)
+
+    now = tenant.clock.monotonic()
+    running = RunningOperation(
+        id=tenant.new_id(),
+        form=form,
+        resource_id=resource.id,
+        started=now,
+        due=now + form.seconds,
+        result=lambda: shown(resource),
+        finish=finish,
+    )
+    tenant.operations.start(running)
+    return first_reply(call, running, shown(resource, status if status == 201 else 200))
+
+
+def _in_state(body: Mapping[str, Any], state: str) -> dict[str, Any]:
+    return {**body, "properties": {**(body.get("properties") or {}), "provisioningState": state}}
 
 
 _HANDLERS = {"GET": _get, "HEAD": _head, "PATCH": _write, "PUT": _write, "DELETE": _delete}

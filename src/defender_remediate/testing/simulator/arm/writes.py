@@ -1,4 +1,4 @@
-"""What a write does to a body: RFC 7396 for properties, replacement for tags, and what providers refuse."""
+"""What a write does to a body, and which bodies the providers refuse."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.state.types import NONE, TAGS, ResourceType
 
-_TOP = frozenset(
+TOP_LEVEL = frozenset(
     [
         "id",
         "name",
@@ -29,11 +29,11 @@ _TOP = frozenset(
         "properties",
     ]
 )
-_READ_ONLY_TOP = ("id", "name", "type", "etag", "systemData", "location")
+_READ_ONLY_TOP = ("id", "name", "type", "etag", "eTag", "systemData", "location")
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
-    """RFC 7396: objects merge, null removes, everything else (arrays too) replaces. Changes neither argument."""
+    """Merges as RFC 7396 says: objects merge, null removes, everything else replaces. Changes neither argument."""
     if not isinstance(patch, Mapping):
         return deepcopy(patch)
     merged = dict(target) if isinstance(target, Mapping) else {}
@@ -46,10 +46,10 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 
 def patched(resource_type: ResourceType, current: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
-    """The resource after a PATCH.
+    """Returns the resource after a PATCH.
 
     Raises:
-        ArmError: The type takes no such PATCH, or the body is not one it takes.
+        ArmError: The type does not support such a PATCH, or refuses its body.
     """
     if resource_type.patch == NONE:
         raise refusal("MethodNotAllowed", method="PATCH")
@@ -57,51 +57,77 @@ def patched(resource_type: ResourceType, current: Mapping[str, Any], body: Mappi
         raise refusal("InvalidRequestFormat", type=resource_type.name, member=min(set(body) - {"tags"}))
     check_names(resource_type, body, current)
     _check_state(resource_type, current, body)
-    result = deepcopy(dict(current))
     for name in set(body) & {"location", "name", "type"}:
-        if fold(str(body[name]).replace(" ", "")) != fold(str(current.get(name, "")).replace(" ", "")):
+        if _region(body[name]) != _region(current.get(name, "")):
             raise refusal("PropertyChangeNotAllowed", property=name)
+    result = deepcopy(dict(current))
     for name, value in body.items():
         if name == "properties":
-            result[name] = merge_patch(current.get(name) or {}, without_read_only(resource_type, value or {}))
+            changes = _writable(resource_type, value or {}, current.get(name))
+            result[name] = merge_patch(current.get(name) or {}, changes)
+        elif value is None:
+            result.pop(name, None)
         elif name not in _READ_ONLY_TOP:
-            _replace(result, name, value if name == "tags" else merge_patch(current.get(name), value))
+            result[name] = deepcopy(value) if name == "tags" else merge_patch(current.get(name), value)
     _check_irreversible(resource_type, current, result)
-    return _without_identity(current, result)
+    return _with_identity(resource_type, current, result)
 
 
 def put(resource_type: ResourceType, current: Mapping[str, Any] | None, body: Mapping[str, Any]) -> dict[str, Any]:
-    """The resource after a PUT: what the body says, the provider's defaults, and what is not the caller's to write.
+    """Returns the resource after a PUT: the body, the provider's defaults, and what the provider keeps.
 
     Raises:
-        ArmError: The body is not one that the type takes.
+        ArmError: The type refuses the body.
     """
-    check_names(resource_type, body, current or {})
-    _check_state(resource_type, current or {}, body)
-    result = {name: deepcopy(value) for name, value in body.items() if name not in _READ_ONLY_TOP and value is not None}
-    if resource_type.tracked:
-        result["location"] = _location(resource_type, current, body)
+    before = current or {}
+    check_names(resource_type, body, before)
+    _check_state(resource_type, before, body)
     if current is None:
         for name in resource_type.required:
             if not body.get(name):
                 raise refusal("InvalidRequestContent", problem=f"Required property '{name}' not found in JSON")
-    properties = without_read_only(resource_type, body.get("properties") or {})
-    kept = read_only_part(resource_type, (current or {}).get("properties") or {})
-    sticky = {
-        name: (current or {}).get("properties", {})[name]
-        for name in resource_type.irreversible
-        if (current or {}).get("properties", {}).get(name) and name not in properties
-    }
-    written = merge_patch(merge_patch(resource_type.defaults, kept), {**sticky, **properties})
-    result["properties"] = written
-    _check_irreversible(resource_type, current or {}, result)
-    return _without_identity(current or {}, result)
+    result = {name: deepcopy(value) for name, value in body.items() if name not in _READ_ONLY_TOP and value is not None}
+    location = before.get("location") or body.get("location")
+    if resource_type.tracked:
+        if not body.get("location"):
+            raise refusal("LocationRequired", type=resource_type.name)
+        if _region(body["location"]) != _region(location):
+            raise refusal(
+                "InvalidResourceLocation", name=before.get("name"), location=location, wanted=body["location"]
+            )
+    if location:
+        result["location"] = location
+    properties = before.get("properties") or {}
+    given = _writable(resource_type, body.get("properties") or {}, properties)
+    irreversible = {n: properties[n] for n in resource_type.irreversible if properties.get(n) and n not in given}
+    kept = merge_patch(resource_type.defaults, read_only_part(resource_type, properties))
+    result["properties"] = merge_patch(kept, {**irreversible, **given})
+    for path in resource_type.keeps:
+        _keep(result, body, before, path.split("."))
+    _check_irreversible(resource_type, before, result)
+    return _with_identity(resource_type, before, result)
 
 
-def _without_identity(current: Mapping[str, Any], result: dict[str, Any]) -> dict[str, Any]:
-    """The same without an identity that was written with the type None: that is how one is taken away."""
-    # Some bodies show the type None where there is none: what was so stays so.
-    if _has_no_identity(result) and not _has_no_identity(current):
+def _keep(result: Any, body: Any, before: Any, names: list[str]) -> None:
+    """Copies what ``before`` has at a path, and below it, to where the body says nothing."""
+    name, *rest = names
+    value = before.get(name)
+    sent = body.get(name) if isinstance(body, Mapping) else None
+    if value is None or (rest and not isinstance(value, Mapping)):
+        return
+    if rest:
+        if sent is None or isinstance(sent, Mapping):
+            _keep(result.setdefault(name, {}), sent, value, rest)
+    elif sent is None:
+        result[name] = deepcopy(value)
+    elif isinstance(value, Mapping) and isinstance(sent, Mapping):
+        for inner in value:
+            _keep(result.setdefault(name, {}), sent, value, [inner])
+
+
+def _with_identity(resource_type: ResourceType, current: Mapping[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+    """An identity of the type ``None`` removes the identity; some types go on showing the type."""
+    if _has_no_identity(result) and not _has_no_identity(current) and not resource_type.shows_no_identity:
         del result["identity"]
     return result
 
@@ -111,62 +137,64 @@ def _has_no_identity(body: Mapping[str, Any]) -> bool:
     return isinstance(identity, Mapping) and identity.get("type") == "None"
 
 
-def _location(resource_type: ResourceType, current: Mapping[str, Any] | None, body: Mapping[str, Any]) -> str:
-    wanted = body.get("location")
-    if not wanted:
-        raise refusal("LocationRequired", type=resource_type.name)
-    if current is not None and _region(wanted) != _region(current.get("location", wanted)):
-        raise refusal(
-            "InvalidResourceLocation", name=current.get("name"), location=current.get("location"), wanted=wanted
-        )
-    return str((current or body)["location"])
-
-
 def _region(text: Any) -> str:
     return fold(str(text).replace(" ", ""))
 
 
-def _replace(result: dict[str, Any], name: str, value: Any) -> None:
-    if value is None:
-        result.pop(name, None)
-    else:
-        result[name] = deepcopy(value)
-
-
 def check_names(resource_type: ResourceType, body: Mapping[str, Any], current: Mapping[str, Any]) -> None:
-    """Refuse a member that the type does not have. A name that the resource already has is known.
+    """Refuses a member that the type does not have. A name that the resource already shows is known.
 
     Raises:
         ArmError: 400 InvalidRequestContent, naming the member and its path.
     """
+    top = {fold(name) for name in (*TOP_LEVEL, *resource_type.top, *current)}
     for name in body:
-        if name not in _TOP and name not in current:
-            raise refusal("InvalidRequestContent", problem=_unknown(name, resource_type, name))
+        if fold(name) not in top:
+            raise _unknown_member(resource_type, name)
     properties = body.get("properties")
     if properties is not None and not isinstance(properties, Mapping):
         raise refusal("InvalidRequestContent", problem="'properties' is not an object")
     if resource_type.known is not None and properties:
-        for path in _strangers(resource_type.known, properties, current.get("properties"), "properties"):
-            raise refusal("InvalidRequestContent", problem=_unknown(path.rpartition(".")[2], resource_type, path))
+        for path in _unknown_names(resource_type.known, properties, current.get("properties"), "properties"):
+            raise _unknown_member(resource_type, path)
 
 
-def _unknown(name: str, resource_type: ResourceType, path: str) -> str:
-    return f"Could not find member '{name}' on object of type '{resource_type.last_type}'. Path '{path}'"
+def _unknown_member(resource_type: ResourceType, path: str) -> Exception:
+    name, last_type = path.rpartition(".")[2], resource_type.last_type
+    problem = f"Could not find member '{name}' on object of type '{last_type}'. Path '{path}'"
+    return refusal("InvalidRequestContent", problem=problem)
 
 
-def _strangers(known: Mapping[str, Any], value: Any, current: Any, path: str) -> Iterator[str]:
+def _unknown_names(known: Mapping[str, Any], value: Any, current: Any, path: str) -> Iterator[str]:
     if isinstance(value, list):
+        items = current if isinstance(current, list) else []
         for item in value:
-            yield from _strangers(known, item, None, path)
+            yield from _unknown_names(known, item, _all_members(items), path)
     elif isinstance(value, Mapping):
-        has = current if isinstance(current, Mapping) else {}
+        spelled = {fold(name): below for name, below in known.items()}
+        shown = current if isinstance(current, Mapping) else {}
         for name, inner in value.items():
-            below = f"{path}.{name}"
-            if name not in known:
-                if name not in has:
-                    yield below
-            elif known[name] is not None:
-                yield from _strangers(known[name], inner, has.get(name), below)
+            if fold(name) not in spelled:
+                if name not in shown:
+                    yield f"{path}.{name}"
+            elif spelled[fold(name)] is not None:
+                yield from _unknown_names(spelled[fold(name)], inner, shown.get(name), f"{path}.{name}")
+
+
+def _all_members(items: list[Any]) -> dict[str, Any]:
+    """Returns the members of all objects in a list as one object, and so in the objects below them."""
+    found: dict[str, Any] = {}
+    for item in items:
+        if isinstance(item, Mapping):
+            for name, value in item.items():
+                if isinstance(value, Mapping):
+                    found[name] = _all_members([found.get(name), value])
+                elif isinstance(value, list):
+                    there = found.get(name)
+                    found[name] = [*(there if isinstance(there, list) else []), *value]
+                else:
+                    found.setdefault(name, value)
+    return found
 
 
 def _check_state(resource_type: ResourceType, current: Mapping[str, Any], body: Mapping[str, Any]) -> None:
@@ -174,9 +202,8 @@ def _check_state(resource_type: ResourceType, current: Mapping[str, Any], body: 
     sent = (body.get("properties") or {}).get("provisioningState")
     actual = (current.get("properties") or {}).get("provisioningState")
     if sent is not None and sent != actual:
-        raise refusal(
-            "InvalidRequestContent", problem=f"provisioningState '{sent}' is not '{actual}' of {resource_type.name}"
-        )
+        problem = f"provisioningState '{sent}' is not '{actual}' of {resource_type.name}"
+        raise refusal("InvalidRequestContent", problem=problem)
 
 
 def _check_irreversible(resource_type: ResourceType, current: Mapping[str, Any], result: Mapping[str, Any]) -> None:
@@ -187,46 +214,57 @@ def _check_irreversible(resource_type: ResourceType, current: Mapping[str, Any],
             raise refusal("IrreversibleProperty", property=name)
 
 
+def _writable(resource_type: ResourceType, properties: Mapping[str, Any], current: Any) -> dict[str, Any]:
+    """Returns what a body sets, spelled as the resource or its type spells it, without what GET never shows."""
+    writable = _spelled(resource_type.known, without_read_only(resource_type, properties), current)
+    for path in resource_type.write_only:
+        _remove(writable, path.split("."))
+    assert isinstance(writable, dict)
+    return writable
+
+
+def _spelled(known: Mapping[str, Any] | None, value: Any, current: Any) -> Any:
+    if not isinstance(value, Mapping) or known is None:
+        return value
+    shown = current if isinstance(current, Mapping) else {}
+    spellings: dict[str, str] = {fold(name): name for name in (*known, *shown)}
+    spelled: dict[str, Any] = {}
+    for name, inner in value.items():
+        spelling = str(name if name in shown else spellings.get(fold(name), name))
+        spelled[spelling] = _spelled(known.get(spelling), inner, shown.get(spelling))
+    return spelled
+
+
 def without_read_only(resource_type: ResourceType, properties: Mapping[str, Any]) -> dict[str, Any]:
-    """The properties without those that a caller's value never reaches."""
+    """Returns the properties without those that ignore a caller's value."""
     kept = deepcopy(dict(properties))
     kept.pop("provisioningState", None)
     for path in resource_type.read_only:
-        _cut(kept, path.split("."))
+        _remove(kept, path.split("."))
     return kept
 
 
 def read_only_part(resource_type: ResourceType, properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Only the properties that a caller's value never reaches."""
+    """Returns only the properties that ignore a caller's value."""
     part: dict[str, Any] = {}
     for path in (*resource_type.read_only, "provisioningState"):
         names = path.split(".")
-        value = _look(properties, names)
+        value: Any = properties
+        for name in names:
+            value = value.get(name) if isinstance(value, Mapping) else None
         if value is not None:
-            part = merge_patch(part, _nest(names, value))
+            for name in reversed(names):
+                value = {name: value}
+            part = merge_patch(part, value)
     return part
 
 
-def _cut(value: Any, names: list[str]) -> None:
+def _remove(value: Any, names: list[str]) -> None:
     if isinstance(value, list):
         for item in value:
-            _cut(item, names)
+            _remove(item, names)
     elif isinstance(value, dict):
         if len(names) == 1:
             value.pop(names[0], None)
         else:
-            _cut(value.get(names[0]), names[1:])
-
-
-def _look(value: Any, names: list[str]) -> Any:
-    for name in names:
-        if not isinstance(value, Mapping):
-            return None
-        value = value.get(name)
-    return value
-
-
-def _nest(names: list[str], value: Any) -> Any:
-    for name in reversed(names):
-        value = {name: value}
-    return value
+            _remove(value.get(names[0]), names[1:])

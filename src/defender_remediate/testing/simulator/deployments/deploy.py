@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from defender_remediate.arm_template import TemplateError, TemplateScope
-from defender_remediate.testing.simulator.arm.errors import refusal
-from defender_remediate.testing.simulator.arm.operations import SUCCEEDED, deployment_error
+from defender_remediate.testing.simulator.arm.errors import error_body, refusal
+from defender_remediate.testing.simulator.arm.operations import SUCCEEDED
 from defender_remediate.testing.simulator.arm.routes import check_scope, store_body
 from defender_remediate.testing.simulator.arm.routing import find_type
 from defender_remediate.testing.simulator.arm.writes import put
@@ -85,7 +85,7 @@ def _frame(base: str, body: Mapping[str, Any]) -> tuple[str, str]:
         raise refusal("LocationRequiredForDeployment")
     if ids.group_of(base) and location:
         raise refusal("InvalidDeployment", problem="The 'location' property is not allowed at resource group scope.")
-    mode = str(properties.get("mode", ""))
+    mode = str(properties.get("mode", "")).capitalize()
     if mode not in ("Incremental", "Complete"):
         raise refusal("InvalidDeployment", problem=f"The deployment mode '{mode}' is not Incremental or Complete.")
     return location, mode
@@ -134,7 +134,8 @@ def deploy(
     if deployment.request.mode == "Complete":
         _remove_others(tenant, deployment)
     if failures:
-        return deployment_error(failures)
+        error: dict[str, Any] = error_body("DeploymentFailed")["error"]
+        return {**error, "details": failures}
     if deployment.request.outputs:
         deployment.steps.append(_step(tenant, deployment, None, Reply(status=200), moment))
     return None
@@ -167,9 +168,9 @@ def _place(tenant: Tenant, resource: Described, resource_type: ResourceType) -> 
         raise refusal(resource_type.busy)
     result = put(resource_type, found.render() if found else None, resource.body)
     tenant.policies.check(target.id, resource_type.name, result)
-    slow = tenant.operation_form("PUT", target.id, resource_type)
-    if slow is not None and (slow.ends != SUCCEEDED or slow.at_once):
-        raise ArmError(Reply.json({"error": slow.error}, status=409))
+    form = tenant.operation_form("PUT", target.id, resource_type)
+    if form is not None and (form.ends != SUCCEEDED or form.at_once):
+        raise ArmError(Reply.json({"error": form.error}, status=409))
     store_body(tenant, target.id, resource_type, result)
     return Reply(status=200 if found else 201)
 

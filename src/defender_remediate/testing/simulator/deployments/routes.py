@@ -17,6 +17,7 @@ from defender_remediate.testing.simulator.arm.operations import (
     SUCCEEDED,
     OperationForm,
     RunningOperation,
+    first_reply,
 )
 from defender_remediate.testing.simulator.arm.routing import Route, json_body
 from defender_remediate.testing.simulator.deployments.deploy import deploy, read_request
@@ -79,8 +80,8 @@ def _put(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
         running = _start(tenant, call, deployment, operation)
         path = f"{deployment_id}/operationStatuses/{running.id}"
         headers = {"Azure-AsyncOperation": f"{call.base}{path}?api-version={call.api_version}"}
-        if running.slow.retry_after is not None:
-            headers["Retry-After"] = str(running.slow.retry_after)
+        if running.form.retry_after is not None:
+            headers["Retry-After"] = str(running.form.retry_after)
         return Reply.json(deployment.render(tenant.clock), status=200 if known else 201, headers=headers), True
 
     return logged(tenant, call, f"{TYPE}/write", deployment_id, work)
@@ -106,7 +107,7 @@ def _check_name(tenant: Tenant, base: str, name: str, known: Deployment | None, 
 
 
 def _start(tenant: Tenant, call: Call, deployment: Deployment, operation: LoggedOperation) -> RunningOperation:
-    slow = tenant.operation_form("PUT", deployment.id, _resource_type(tenant)) or _USUAL
+    form = tenant.operation_form("PUT", deployment.id, _resource_type(tenant)) or _USUAL
     now = tenant.clock.monotonic()
 
     def finish(ending: str, moment: float) -> None:
@@ -114,17 +115,17 @@ def _start(tenant: Tenant, call: Call, deployment: Deployment, operation: Logged
             error = deploy(tenant, deployment, operation, call, moment)
             if error is not None:
                 running.outcome, running.error = "Failed", error
-        deployment.state, deployment.error = running.outcome, running.error
+        deployment.state, deployment.error = running.outcome or ending, running.error
         deployment.ended = moment
-        status, sub_status = outcome(running.outcome)
+        status, sub_status = outcome(deployment.state)
         end(tenant, operation, status, sub_status, moment=moment)
 
     running = RunningOperation(
         id=tenant.new_id(),
-        slow=slow,
+        form=form,
         resource_id=deployment.id,
         started=now,
-        due=now + slow.seconds,
+        due=now + form.seconds,
         result=lambda: Reply.json(deployment.render(tenant.clock)),
         finish=finish,
     )
@@ -215,18 +216,18 @@ def _what_if(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
         result = {"status": "Failed", "error": error.reply.body["error"]}
     content = json.dumps(result)
     now = tenant.clock.monotonic()
-    slow = tenant.operation_form("POST", _id(base, holes["name"]), _resource_type(tenant)) or _QUICK
+    form = tenant.operation_form("POST", _id(base, holes["name"]), _resource_type(tenant)) or _QUICK
     running = RunningOperation(
         id=tenant.new_id(),
-        slow=attrs.evolve(slow, form=LOCATION),
+        form=attrs.evolve(form, form=LOCATION),
         resource_id=_id(base, holes["name"]) + "/whatIf",
         started=now,
-        due=now + slow.seconds,
+        due=now + form.seconds,
         result=lambda: Reply.json(json.loads(content)),
         finish=_nothing_more,
     )
     tenant.operations.start(running)
-    return tenant.operations.first_reply(call, running, Reply(status=202))
+    return first_reply(call, running, Reply(status=202))
 
 
 def _nothing_more(ending: str, moment: float) -> None:

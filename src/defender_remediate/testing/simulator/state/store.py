@@ -18,6 +18,7 @@ from defender_remediate.testing.simulator.state.types import ResourceType, Resou
 TENANT_ID = "99999999-0000-4000-8000-000000000000"
 ENABLED, DELETED = "Enabled", "Deleted"
 REGISTERED = "Registered"
+_COMPUTED = ("id", "name", "type", "etag", "eTag")
 _MANAGEMENT_GROUPS = "/providers/microsoft.management/managementgroups/"
 
 
@@ -67,10 +68,13 @@ class Resource:
         return ids.segments(self.id)[-1]
 
     @property
-    def etag(self) -> str:
-        """Changes with every write."""
+    def etag(self) -> str | None:
+        """Changes with every write; None for a type without etags."""
+        if self.type.etag is None:
+            return None
         digest = hashlib.sha256(f"{ids.key(self.id)}:{self.revision}".encode()).hexdigest()
-        return f'W/"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}"'
+        bare = f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}"
+        return {"weak": f'W/"{bare}"', "quoted": f'"{bare}"', "bare": bare}[self.type.etag]
 
     def render(self) -> dict[str, Any]:
         """The body as GET shows it."""
@@ -79,8 +83,8 @@ class Resource:
         shown.update(json.loads(json.dumps(self.body, default=dict)))
         for name in self.type.null_members:
             shown.setdefault(name, None)
-        if self.type.etag:
-            shown["etag"] = self.etag
+        if self.type.etag is not None:
+            shown[self.type.etag_member] = self.etag
         for name in self.type.projects:
             shown["properties"][name] = None
         return shown
@@ -162,7 +166,7 @@ class Store:
     def write(self, resource_id: str, resource_type: ResourceType, body: Mapping[str, Any]) -> Resource:
         """Create or replace."""
         key = ids.key(resource_id)
-        content = {name: deepcopy(value) for name, value in body.items() if name not in ("id", "name", "type", "etag")}
+        content = {name: deepcopy(value) for name, value in body.items() if name not in _COMPUTED}
         content.setdefault("properties", {})
         if resource_type.state is not None:
             content["properties"].setdefault("provisioningState", resource_type.state)

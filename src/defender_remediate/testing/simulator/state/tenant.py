@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
-from defender_remediate.testing.simulator.arm.operations import OperationForm, Operations
+from defender_remediate.testing.simulator.arm.operations import OperationForm, Operations, usual_form
 from defender_remediate.testing.simulator.arm.private_endpoints import Connections
 from defender_remediate.testing.simulator.arm.throttling import Quota
 from defender_remediate.testing.simulator.authorization.state import Access
@@ -61,13 +61,17 @@ class Tenant:
         """Makes writes to a type or a path (a regular expression for either) take this form."""
         self._forms.append((re.compile(pattern, re.IGNORECASE), methods, form))
 
-    def operation_form(self, method: str, resource_id: str, resource_type: ResourceType) -> OperationForm | None:
-        """Returns the form of a write; None if it ends at once. What a test set wins over what the type does."""
+    def operation_form(
+        self, method: str, resource_id: str, resource_type: ResourceType, write: str | None = None
+    ) -> OperationForm | None:
+        """Returns how a request becomes a long-running operation; None if it ends at once.
+
+        What a test set wins over how Azure answers a ``write`` of the type.
+        """
         for pattern, methods, form in reversed(self._forms):
             if method in methods and (pattern.fullmatch(resource_type.name) or pattern.search(resource_id)):
                 return form if form.seconds > 0 or form.at_once else None
-        usual = resource_type.slow.get(method)
-        return OperationForm(**usual) if usual else None
+        return None if write is None else usual_form(resource_type, write)
 
     def page(self, call: Call, items: Iterable[Any], *, size: int | None = None) -> Reply:
         """Returns one page of a listing, with an absolute ``nextLink`` if there is another page."""

@@ -1,9 +1,13 @@
-"""Resource types: which versions they take, what they let a caller write and how. The facts are in ``data/types``."""
+"""Resource types: their api-versions, what a write to them may contain, and how Azure answers it.
+
+The facts are in ``data/types``, one file per resource provider. Names below ``properties`` come from the providers'
+specifications; answers, write-only members and what a PUT keeps come from recorded traffic.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -13,6 +17,12 @@ import attrs
 from defender_remediate.casing import fold
 
 PROPERTIES, TAGS, NONE = "properties", "tags", "none"
+CREATE, UPDATE, PATCH = "create", "update", "patch"
+_USUAL_ANSWERS = {CREATE: "201", UPDATE: "200", PATCH: "200"}
+
+
+def _strings(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(values)
 
 
 @attrs.frozen(kw_only=True)
@@ -20,56 +30,76 @@ class ResourceType:
     """One resource type.
 
     Attributes:
-        name: ``Microsoft.Storage/storageAccounts``, as documented.
-        versions: The api-versions it answers to, oldest first.
-        patch: What a PATCH may carry: ``properties``, ``tags`` or ``none``.
-        known: The names below ``properties``, as a tree; None stands for "anything below". None: nothing is checked.
-        read_only: Dotted paths below ``properties`` that a caller's value never reaches.
-        irreversible: Properties that can be switched on and never off again.
-        defaults: What ``properties`` gets on creation where the body says nothing.
+        name: Such as ``Microsoft.Storage/storageAccounts``, as documented.
+        versions: The api-versions that it supports, oldest first.
+        patch: What a PATCH may contain: ``properties``, ``tags`` or ``none``.
+        known: The names below ``properties``, as a tree; None stands for any content. None: nothing is checked.
+        top: Top-level members besides those that every resource can have.
+        read_only: Dotted paths below ``properties`` that ignore a caller's value.
+        write_only: Dotted paths below ``properties`` that GET never shows.
+        keeps: Dotted paths from the top that an update by PUT leaves unchanged if its body does not contain them.
+        irreversible: Properties that can be enabled and never disabled again.
+        defaults: The properties of a new resource where the body does not set them.
         required: Top-level members that a new resource needs.
         tracked: Whether it has a location.
-        extension: Whether it lives on other resources.
-        fixed: The only names it can have; empty when any will do.
-        etag: Whether it has an etag and heeds If-Match.
-        state: The provisioningState of a resource at rest; None when the type has none.
-        patch_status: What a PATCH answers.
-        shown_name: The type as the provider echoes it.
-        echo: ``lower`` when the provider echoes ids in lower case.
+        extension: Whether it is created on other resources.
+        fixed: The only names that it can have; empty if any name is possible.
+        free_form: Names of resources that take any property.
+        etag: How its etag is written: ``weak``, ``quoted`` or ``bare``; None if it has none.
+        etag_member: The name of the etag in the body.
+        if_match: Whether it honours If-Match. A type without evidence ignores the header.
+        state: The provisioningState of a resource at rest; None if the type has none.
+        operations: The answer to ``create`` and ``update`` (both PUT) and to ``patch`` where it is not the usual one: the
+            status, then ``A`` and ``L`` for the headers Azure-AsyncOperation and Location or ``B`` for a
+            provisioningState to poll, then the provisioningState while the operation runs.
+        seconds: How long an operation takes.
+        retry_after: The Retry-After of an operation; None if Azure sends none.
+        shown_name: The type as the provider spells it in bodies.
+        echo: ``lower`` if the provider shows ids in lower case.
         echo_groups: How the provider spells ``resourceGroups`` in ids.
-        projects: Properties that a write hands on to a child, and that reading shows as null.
-        null_members: Top-level members that are always there, and null.
-        busy: The error while a long-running write is under way.
-        slow: Long-running writes, by verb.
-        at: ``subscription`` for what lives there and nowhere else.
-        head: Whether HEAD works.
-        deletable: Whether DELETE works.
-        routed: Whether other routes answer for it; then these facts are its api-versions only.
-        built_in: Resources of this type that every parent has from its birth: name to properties.
+        answers_as_parent: Names whose writes are answered with the id and type of the parent.
+        projects: Properties that a write passes on to a child, and that GET shows as null.
+        null_members: Top-level members that are always shown, as null if nothing else.
+        shows_no_identity: Whether a resource without an identity shows one of the type ``None``.
+        busy: The error while an operation runs.
+        at: ``subscription`` for a type that exists only there.
+        head: Whether it supports HEAD.
+        deletable: Whether it supports DELETE.
+        routed: Whether other routes answer for it, so that only the api-versions count here.
+        built_in: Resources of this type that every parent has: name to properties.
     """
 
     name: str
-    versions: tuple[str, ...]
+    versions: tuple[str, ...] = attrs.field(converter=_strings)
     patch: str = PROPERTIES
     known: Mapping[str, Any] | None = None
-    read_only: tuple[str, ...] = ()
-    irreversible: tuple[str, ...] = ()
+    top: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    read_only: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    write_only: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    keeps: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    irreversible: tuple[str, ...] = attrs.field(default=(), converter=_strings)
     defaults: Mapping[str, Any] = attrs.field(factory=dict)
-    required: tuple[str, ...] = ()
+    required: tuple[str, ...] = attrs.field(default=(), converter=_strings)
     tracked: bool = True
     extension: bool = False
-    fixed: tuple[str, ...] = ()
-    etag: bool = False
+    fixed: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    free_form: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    etag: str | None = None
+    etag_member: str = "etag"
+    if_match: bool = False
     state: str | None = "Succeeded"
-    patch_status: int = 200
+    operations: Mapping[str, str] = attrs.field(factory=dict)
+    seconds: float = 10.0
+    retry_after: int | None = None
     shown_name: str = attrs.field(default=attrs.Factory(lambda self: self.name, takes_self=True))
     echo: str = "as-is"
     echo_groups: str = "resourceGroups"
+    answers_as_parent: tuple[str, ...] = attrs.field(default=(), converter=_strings)
     projects: Mapping[str, str] = attrs.field(factory=dict)
-    null_members: tuple[str, ...] = ()
+    null_members: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    shows_no_identity: bool = False
     busy: str = "AnotherOperationInProgress"
-    slow: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
-    at: str = ""
+    at: str | None = None
     head: bool = True
     deletable: bool = True
     routed: bool = False
@@ -77,79 +107,78 @@ class ResourceType:
 
     @property
     def namespace(self) -> str:
-        """Such as ``Microsoft.Storage``."""
+        """The resource provider, such as ``Microsoft.Storage``."""
         return self.name.partition("/")[0]
 
     @property
-    def parent(self) -> str:
-        """The type above a child type; for one that every subscription has, the subscription; else empty."""
+    def parent(self) -> str | None:
+        """The parent type of a child type; the subscription for a type that exists only there; else None."""
         if self.at == "subscription":
             return "Microsoft.Resources/subscriptions"
         above, _, _ = self.name.rpartition("/")
-        return above if "/" in above else ""
+        return above if "/" in above else None
 
     @property
     def last_type(self) -> str:
-        """Such as ``config`` of ``Microsoft.Web/sites/config``."""
+        """The last segment, such as ``config`` of ``Microsoft.Web/sites/config``."""
         return self.name.rpartition("/")[2]
+
+    def for_name(self, name: str) -> ResourceType:
+        """Returns the type for a resource of this name: without known properties if its properties are free."""
+        if fold(name) not in (fold(one) for one in self.free_form):
+            return self
+        return attrs.evolve(self, known=None, read_only=(), defaults={}, state=None)
+
+    def answer_to(self, write: str) -> list[str]:
+        """Returns status, headers and state of the answer to a ``create``, ``update`` or ``patch``, as far as given."""
+        return self.operations.get(write, _USUAL_ANSWERS[write]).split()
 
 
 @cache
 def shipped_types() -> Mapping[str, ResourceType]:
-    """Every type in ``data/types``, by its name in lower case."""
+    """Returns every type in ``data/types`` by its folded name."""
     folder = resources.files("defender_remediate.testing.simulator") / "data" / "types"
     found: dict[str, ResourceType] = {}
     for entry in folder.iterdir():
         namespace = entry.name.removesuffix(".json")
         for name, raw in json.loads(entry.read_text(encoding="utf-8")).items():
-            resource_type = _resource_type(f"{namespace}/{name}", raw)
+            resource_type = ResourceType(name=f"{namespace}/{name}", **raw)
             found[fold(resource_type.name)] = resource_type
     return found
 
 
-def _resource_type(name: str, raw: Mapping[str, Any]) -> ResourceType:
-    members = dict(raw)
-    for member in ("versions", "read_only", "irreversible", "required", "fixed", "null_members"):
-        members[member] = tuple(members.get(member, ()))
-    return ResourceType(name=name, **members)
-
-
 class ResourceTypes:
-    """The types one tenant knows: those shipped, and those that a test brought along."""
+    """The types that one tenant knows: those shipped, and those that a test added."""
 
     def __init__(self) -> None:
-        self._kinds = dict(shipped_types())
+        self._types = dict(shipped_types())
 
     def get(self, name: str) -> ResourceType | None:
-        """The type of this name, whatever its case."""
-        return self._kinds.get(fold(name))
+        """Returns the type of this name, ignoring case; None if it is unknown."""
+        return self._types.get(fold(name))
 
     def learn(self, name: str, versions: tuple[str, ...]) -> ResourceType:
-        """A type, with these api-versions besides those it has; a new one takes any property and any PATCH."""
+        """Adds api-versions to a type; a new type takes any property and any PATCH."""
         known = self.get(name) or ResourceType(name=name, versions=())
-        resource_type = attrs.evolve(known, versions=tuple(sorted({*known.versions, *versions})))
-        self._kinds[fold(name)] = resource_type
-        return resource_type
+        learned = attrs.evolve(known, versions=tuple(sorted({*known.versions, *versions})))
+        self._types[fold(name)] = learned
+        return learned
 
     def retire(self, name: str, versions: tuple[str, ...]) -> None:
-        """Let a type refuse these api-versions from now on."""
-        resource_type = self._kinds[fold(name)]
-        kept = tuple(version for version in resource_type.versions if version not in versions)
-        self._kinds[fold(name)] = attrs.evolve(resource_type, versions=kept)
+        """Removes api-versions from a type."""
+        known = self._types[fold(name)]
+        kept = tuple(version for version in known.versions if version not in versions)
+        self._types[fold(name)] = attrs.evolve(known, versions=kept)
 
     def built_in_below(self, parent: str) -> Iterator[ResourceType]:
-        """The types of which every resource of a type has some from its birth."""
-        return (
-            resource_type
-            for resource_type in self._kinds.values()
-            if resource_type.built_in and resource_type.parent == parent
-        )
+        """Yields the types of which every resource of a parent type has some from its creation."""
+        return (one for one in self._types.values() if one.built_in and one.parent == parent)
 
     def of_namespace(self, namespace: str) -> Iterator[ResourceType]:
-        """The types of one resource provider."""
+        """Yields the types of one resource provider."""
         prefix = fold(namespace) + "/"
-        return (resource_type for name, resource_type in sorted(self._kinds.items()) if name.startswith(prefix))
+        return (one for name, one in sorted(self._types.items()) if name.startswith(prefix))
 
     def namespaces(self) -> list[str]:
-        """Every resource provider with a type."""
-        return sorted({resource_type.namespace for resource_type in self._kinds.values()})
+        """Returns the name of every resource provider that has a type."""
+        return sorted({one.namespace for one in self._types.values()})
