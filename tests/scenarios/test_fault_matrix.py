@@ -151,6 +151,7 @@ def tenant() -> ArmSimulator:
             sim.resources.add({**sim.resources.get(f"{model}/{below}".rstrip("/")), "id": copied})
     sim.faults.slow("Microsoft.Cache/redis", form="azure-async", seconds=95, retry_after=60)
     sim.faults.slow("Microsoft.Web/sites", form="body", seconds=25)
+    sim.faults.slow(".*/transparentDataEncryption", form="location", seconds=20)
     sim.faults.slow("Microsoft.ContainerService/managedClusters", form="azure-async", seconds=70, retry_after=30)
     return sim
 
@@ -237,7 +238,7 @@ def state(sim: ArmSimulator) -> dict[str, Any]:
 
 def _settled(body: dict[str, Any]) -> dict[str, Any]:
     inner = {name: value for name, value in body["properties"].items() if name != "provisioningState"}
-    return {**{name: value for name, value in body.items() if name != "etag"}, "properties": inner}
+    return {**{name: value for name, value in body.items() if name.lower() != "etag"}, "properties": inner}
 
 
 @cache

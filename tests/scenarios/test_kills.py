@@ -113,7 +113,9 @@ def in_effect(sim: ArmSimulator, plan: RemediationPlan) -> dict[str, Any]:
     """Every target, and what templates made below their resources; without what moves by itself."""
     scopes = {step.resource_id if step.executor == "template" else step.target_id for step in plan.steps}
     ids = {each for scope in scopes for each in sim.resources.list_ids(scope=scope)}
-    return {each: {name: value for name, value in sim.resources.get(each).items() if name != "etag"} for each in ids}
+    return {
+        each: {name: value for name, value in sim.resources.get(each).items() if name.lower() != "etag"} for each in ids
+    }
 
 
 def told(report: RemediationReport) -> list[Any]:

@@ -332,8 +332,9 @@ def _ancestors(target: str) -> Iterator[str]:
 
 
 def shown(sim: ArmSimulator, target: str) -> str:
-    """The target in canonical form. A merge patch cannot say null, and Azure does not tell it from absent there."""
-    return canonical(_without_nulls(settled(sim.resources.get(target))))
+    """The target in canonical form, without nulls and without an identity of the type None: both stand for absent."""
+    body = _without_nulls(settled(sim.resources.get(target)))
+    return canonical({name: value for name, value in body.items() if value != {"type": "None"}})
 
 
 def _without_nulls(body: Any) -> Any:

@@ -145,7 +145,7 @@ class Wrapping:
 
 
 class Located:
-    """A provider that names the place of what it makes, as 201 asks for."""
+    """A provider that names the place of what it makes."""
 
     def __init__(self, sim: ArmSimulator) -> None:
         self.sim = sim
@@ -168,7 +168,7 @@ class Located:
 def test_the_place_of_a_resource_is_no_operation_to_follow(
     sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str], workspace: str
 ) -> None:
-    """A run that was killed after a 201 with a Location waits for the resource's state, as it would have."""
+    """A run that was killed after a 200 with a Location waits for the resource's state, as it would have."""
     journal = MemoryJournal()
     how: dict[str, Any] = {"transport": Located(sim), "catalog": making(workspace), "workers": 1}
     sim.faults.slow(SETTINGS, form="body", seconds=120, ends="Failed")
@@ -178,7 +178,7 @@ def test_the_place_of_a_resource_is_no_operation_to_follow(
         client.apply(plan, approve=plan.digest)
     (run_id,) = journal.list_runs()
     (accepted,) = (record for record in journal.read(run_id) if isinstance(record, StepAccepted))
-    assert (accepted.status, accepted.poll_kind) == (201, None)
+    assert (accepted.status, accepted.poll_kind) == (200, None)
     report = connect(journal=journal, **how).resume(run_id)
     # The resource that the failed operation left behind shows the change.
     assert [result.outcome for result in report] == [Outcome.PARTIALLY_APPLIED]

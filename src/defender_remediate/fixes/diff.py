@@ -10,7 +10,7 @@ from defender_remediate.json_values import ABSENT, canonical
 from defender_remediate.models.plan import PropertyChange
 
 # Members that move without anyone having changed the resource.
-_VOLATILE = ("etag", "systemData")
+_VOLATILE = ("etag", "eTag", "systemData")
 
 
 def changes(before: Any, after: Any) -> tuple[PropertyChange, ...]:

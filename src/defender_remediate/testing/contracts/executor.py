@@ -236,7 +236,7 @@ def _sent_what_was_planned(bench: Bench, plan: RemediationPlan) -> None:
 
 
 def _still(body: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in body.items() if name not in ("etag", "systemData")}
+    return {name: value for name, value in body.items() if name not in ("etag", "eTag", "systemData")}
 
 
 EXECUTOR_CONTRACT = (

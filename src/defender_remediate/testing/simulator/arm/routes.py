@@ -157,9 +157,6 @@ def _write(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: 
             result = patched(resource_type, current or {}, body)
         else:
             result = put(resource_type, current, body)
-        identity = result.get("identity") or {}
-        if "systemassigned" in fold(str(identity.get("type"))) and "principalId" not in identity:
-            result["identity"] = {**identity, "principalId": tenant.new_id(), "tenantId": TENANT_ID}
         tenant.policies.check(target.id, resource_type.name, result)
         write = write_of(call.method, exists=found is not None)
         form = tenant.operation_form(call.method, target.id, resource_type, write)
@@ -213,6 +210,9 @@ def store_body(tenant: Tenant, resource_id: str, resource_type: ResourceType, bo
     properties = dict(content.get("properties") or {})
     for_children = {name: properties.pop(name, None) for name in resource_type.projects}
     content["properties"] = extension_outcomes(tenant, resource_type, resource_id, properties)
+    identity = content.get("identity") or {}
+    if "systemassigned" in fold(str(identity.get("type"))) and not identity.get("principalId"):
+        content["identity"] = {**identity, "principalId": tenant.new_id(), "tenantId": TENANT_ID}
     written = tenant.store.write(found.id if found else resource_id, resource_type, content)
     for name, child in resource_type.projects.items():
         held = tenant.store.find(f"{written.id}/{child}")

@@ -127,14 +127,18 @@ def _keep(result: Any, body: Any, before: Any, names: list[str]) -> None:
 
 def _with_identity(resource_type: ResourceType, current: Mapping[str, Any], result: dict[str, Any]) -> dict[str, Any]:
     """An identity of the type ``None`` removes the identity; some types go on showing the type."""
-    if _has_no_identity(result) and not _has_no_identity(current) and not resource_type.shows_no_identity:
-        del result["identity"]
+    identity = result.get("identity")
+    if isinstance(identity, Mapping) and not _is_assigned(identity):
+        removes = identity.get("type") == "None" and _is_assigned(current.get("identity") or {})
+        if removes and not resource_type.shows_no_identity:
+            del result["identity"]
+        else:
+            result["identity"] = {name: identity[name] for name in identity if name not in ("principalId", "tenantId")}
     return result
 
 
-def _has_no_identity(body: Mapping[str, Any]) -> bool:
-    identity = body.get("identity")
-    return isinstance(identity, Mapping) and identity.get("type") == "None"
+def _is_assigned(identity: Mapping[str, Any]) -> bool:
+    return "assigned" in fold(str(identity.get("type")))
 
 
 def _region(text: Any) -> str:
