@@ -10,8 +10,8 @@ from json import loads
 import attrs
 
 from defender_remediate import FixAction
-from defender_remediate.catalog import Law
-from defender_remediate.catalog.lint.check import ON_EACH_BODY, ON_THE_FIX
+from defender_remediate.catalog import Rule
+from defender_remediate.catalog.lint.check import ON_EACH_SAMPLE, ON_THE_FIX
 from defender_remediate.models import FixKind, Impact, Reversibility
 from defender_remediate.models.fix import Evidence
 from defender_remediate.models.guidance import Guidance
@@ -74,9 +74,9 @@ def figures(fixes: Iterable[FixAction], guidance: Iterable[Guidance]) -> Figures
     )
 
 
-def laws_of(fix: FixAction) -> frozenset[Law]:
-    """The laws that are asked of a fix: those on bodies of a template as well as far as they can be."""
-    return frozenset({Law.FORM, *ON_THE_FIX, *(() if fix.kind is FixKind.TEMPLATE else ON_EACH_BODY)})
+def rules_of(fix: FixAction) -> frozenset[Rule]:
+    """The rules that are asked of a fix: those on bodies of a template as well as far as they can be."""
+    return frozenset({Rule.FORM, *ON_THE_FIX, *(() if fix.kind is FixKind.TEMPLATE else ON_EACH_SAMPLE)})
 
 
 def sentence(known: Figures) -> str:

@@ -7,11 +7,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from importlib import resources
 
-from catalog_figures import UNKNOWN_CONTROL, Figures, by_provider, figures, laws_of, points, provider_of
+from catalog_figures import UNKNOWN_CONTROL, Figures, by_provider, figures, points, provider_of, rules_of
 from fix_sections import code, json_block, link, section, slug, table, text
 
 from defender_remediate import Catalog, FixAction
-from defender_remediate.catalog import CatalogProblem, Law
+from defender_remediate.catalog import CatalogProblem, Rule
 from defender_remediate.models import FixKind, Impact, Reversibility
 from defender_remediate.models.fix import Evidence
 from defender_remediate.models.guidance import Guidance, GuidanceReason
@@ -196,9 +196,9 @@ def _impacts(fixes: Iterable[FixAction]) -> str:
 
 
 def _proofs(catalog: Catalog, problems: tuple[CatalogProblem, ...]) -> str:
-    asked = Counter(law for fix in catalog for law in laws_of(fix))
-    seen = Counter((problem.law, problem.is_error) for problem in problems)
-    rows: list[tuple[object, ...]] = [(code(law), asked[law], seen[law, True], seen[law, False]) for law in Law]
+    asked = Counter(rule for fix in catalog for rule in rules_of(fix))
+    seen = Counter((problem.rule, problem.is_error) for problem in problems)
+    rows: list[tuple[object, ...]] = [(code(rule), asked[rule], seen[rule, True], seen[rule, False]) for rule in Rule]
     errors = sum(problem.is_error for problem in problems)
     rows.append(("all", asked.total(), errors, len(problems) - errors))
     head = ["Rule", "Fixes checked", "errors", "warnings"]
@@ -211,8 +211,8 @@ def _warnings(catalog: Catalog, problems: tuple[CatalogProblem, ...]) -> list[st
     fixes = {(fix.key, fix.resource_type, fix.variant): fix for fix in catalog}
     rows = [
         (
-            link(fixes[each.key, each.resource_type, each.variant or None]),
-            code(each.law),
+            link(fixes[each.key, each.resource_type, each.variant]),
+            code(each.rule),
             str(each.severity),
             text(each.message),
         )

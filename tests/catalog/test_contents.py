@@ -9,8 +9,10 @@ from importlib import resources
 import pytest
 
 from defender_remediate.catalog import Catalog
+from defender_remediate.catalog.checks import leaves
+from defender_remediate.catalog.lint.sample_values import is_versioned
 from defender_remediate.catalog.loader import bundled_fixes
-from defender_remediate.models.fix import FixAction, FixKind, Reversibility
+from defender_remediate.models.fix import Evidence, FixAction, FixKind, Reversibility
 
 CATALOG = Catalog.bundled()
 every_fix = pytest.mark.parametrize("fix", CATALOG, ids=lambda fix: f"{fix.key[:8]}-{fix.resource_type}{fix.variant}")
@@ -70,6 +72,24 @@ def test_parameters_have_the_same_meaning_everywhere(fix: FixAction) -> None:
                         theirs.resource_type,
                         theirs.allowed,
                     )
+
+
+def test_undoing_a_minimum_tls_version_is_conditional() -> None:
+    """Azure retires old versions of TLS, so it may refuse to set one again."""
+    raising = [
+        fix
+        for fix in CATALOG
+        for path, value in leaves(fix.body or {})
+        if is_versioned(path, value) or (path == "properties.value" and str(value).startswith("TLS"))
+    ]
+    assert len(raising) >= 10
+    assert [fix.key for fix in raising if fix.reversibility is Reversibility.EXACT] == []
+
+
+def test_every_fix_states_its_evidence() -> None:
+    """A user sees for each fix how it is known that Azure accepts it."""
+    assert [fix.key for fix in CATALOG if fix.evidence is None] == []
+    assert Counter(fix.evidence for fix in CATALOG)[Evidence.RECORDED] >= 130
 
 
 def test_every_template_is_used() -> None:

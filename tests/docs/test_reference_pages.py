@@ -10,7 +10,7 @@ from pathlib import Path
 import attrs
 import catalog_pages
 import pytest
-from catalog_figures import figures, laws_of, points, sentence
+from catalog_figures import figures, points, rules_of, sentence
 from fix_sections import anchor, section, text, title
 from reference_pages import (
     SOMEWHERE,
@@ -23,7 +23,7 @@ from reference_pages import (
 )
 
 from defender_remediate import Catalog, FixAction
-from defender_remediate.catalog import Law
+from defender_remediate.catalog import Rule
 from defender_remediate.catalog.guidance import bundled_guidance
 from defender_remediate.json_values import thaw
 from defender_remediate.models import Condition, FixParameter
@@ -223,8 +223,8 @@ def test_what_is_counted() -> None:
     assert (counted.providers, counted.types, counted.quick_fixes, counted.no_quick_fixes) == (2, 2, 2, 1)
     assert (counted.kinds["patch"], counted.impacts["cost"], counted.ways_back["conditional"]) == (2, 2, 3)
     assert counted.controls == {"Encrypt data in transit": 2, "Control not known": 1}
-    assert laws_of(ONE) == set(Law)
-    assert set(Law) - laws_of(TEMPLATE) == {Law.LEAST_CHANGE, Law.IDEMPOTENT}
+    assert rules_of(ONE) == set(Rule)
+    assert set(Rule) - rules_of(TEMPLATE) == {Rule.LEAST_CHANGE, Rule.IDEMPOTENT}
 
 
 def test_the_coverage_page() -> None:
@@ -234,9 +234,9 @@ def test_the_coverage_page() -> None:
     assert "| all | 0 | 2 | 0 | 2 |" in page
     assert "| A.B | 1 | 1 | 0 | 0 | 1 | 0 |" in page
     assert "| x.y | 0 | 0 | 0 | 0 | 0 | 1 |" in page
-    assert f"| all | {len(laws_of(ONE)) + len(laws_of(TEMPLATE))} | " in page
+    assert f"| all | {len(rules_of(ONE)) + len(rules_of(TEMPLATE))} | " in page
     assert "| `changes_nothing_else` | 1 | 0 | " in page
-    assert f"(#{anchor(ONE)}) | `names_its_permissions` | error | A.B/c" in page
+    assert f"(#{anchor(ONE)}) | `names_permissions` | error | A.B/c" in page
 
 
 def test_a_catalog_without_a_warning() -> None:

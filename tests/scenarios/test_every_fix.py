@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
+from defender_remediate.catalog.lint.bodies import Case, subject
 
 from defender_remediate import ABSENT, Guards, Outcome, RemediationClient, RemediationPlan
 from defender_remediate.catalog import Catalog
-from defender_remediate.catalog.lint.bodies import Case, subject
 from defender_remediate.catalog.lint.samples import GROUP, LOCATION, SUBSCRIPTION, resource_id
 from defender_remediate.catalog.read_only import unsettable_members
 from defender_remediate.catalog.type_facts import facts_of

@@ -32,7 +32,7 @@ from defender_remediate import (
     Severity,
     SkippedResource,
 )
-from defender_remediate.catalog import CatalogProblem, Law, ProblemSeverity
+from defender_remediate.catalog import CatalogProblem, ProblemSeverity, Rule
 from defender_remediate.errors import DefenderRemediateError, RequestError
 from defender_remediate.executors import FixExecutor, PatchExecutor, TemplateExecutor
 from defender_remediate.hooks import RemediationEvent, RemediationHook, StepFinished, log_progress, print_progress
@@ -108,7 +108,7 @@ def reads(client: RemediationClient) -> None:
     assert_type(recommendation.guidance, Guidance | None)
     for problem in client.catalog.check(fixes=["my.toml"]):
         assert_type(problem, CatalogProblem)
-        assert_type(problem.law, Law)
+        assert_type(problem.rule, Rule)
         assert_type(problem.severity, ProblemSeverity)
 
 

@@ -1,4 +1,4 @@
-"""What a proof finds."""
+"""The rules of the catalog, and what is reported when a fix violates one."""
 
 from __future__ import annotations
 
@@ -9,72 +9,73 @@ from defender_remediate.notebook import notebook
 
 
 class ProblemSeverity(StrEnum):
-    """How bad a problem of a catalog is."""
+    """How severe a problem of a catalog is."""
 
     ERROR = "error"
     WARNING = "warning"
 
 
-class Law(StrEnum):
-    """What is asked of every fix."""
+class Rule(StrEnum):
+    """What every fix has to satisfy."""
 
-    FORM = "has_the_form"
-    CLOSES = "closes_its_condition"
+    FORM = "is_readable"
+    CLOSES = "closes_condition"
     LEAST_CHANGE = "changes_nothing_else"
-    IDEMPOTENT = "is_empty_the_second_time"
-    WAY_BACK = "has_a_way_back"
-    SCHEMA = "fits_the_schema"
-    STRICTER = "leaves_stricter_alone"
-    KIND = "is_written_the_right_way"
-    PERMISSIONS = "names_its_permissions"
-    PARAMETERS = "explains_its_parameters"
-    SECRETS = "holds_no_secret"
-    TEMPLATE = "has_a_sound_template"
-    AIM = "aims_at_its_condition"
+    IDEMPOTENT = "is_idempotent"
+    UNDO = "undo_restores_original"
+    SCHEMA = "matches_schema"
+    STRICTER = "keeps_stricter_values"
+    METHOD = "uses_supported_method"
+    WRITE_ONLY = "keeps_write_only_members"
+    PERMISSIONS = "names_permissions"
+    PARAMETERS = "explains_parameters"
+    SECRETS = "contains_no_secret"
+    TEMPLATE = "has_valid_template"
+    AIM = "writes_what_condition_reads"
 
 
 @notebook
 @attrs.frozen(kw_only=True, str=False)
 class CatalogProblem:
-    """A law that a fix does not keep.
+    """A rule that a fix violates.
 
     Attributes:
-        key: The fix's assessment key; empty for a file that could not be read as a catalog.
-        resource_type, variant: Which of the fixes with this key it is.
-        law: What is asked of every fix.
-        message: What is wrong, and on which body.
-        severity: An error must be mended; a warning wants a reason.
-        source: The catalog file; empty for a fix that came from none.
+        key: The fix's assessment key; for a file that cannot be read as a catalog, the key path of the mistake, if known.
+        resource_type, variant: Which of the fixes with this key it is; None for a file that cannot be read.
+        rule: The rule.
+        message: What is wrong, and for which body.
+        severity: An error has to be corrected; a warning is worth a look.
+        source: The catalog file; None for a fix that was made in code.
     """
 
-    key: str
-    resource_type: str = ""
-    variant: str = ""
-    law: Law = attrs.field(converter=Law)
+    key: str | None = None
+    resource_type: str | None = None
+    variant: str | None = None
+    rule: Rule = attrs.field(converter=Rule)
     message: str
     severity: ProblemSeverity = attrs.field(default=ProblemSeverity.ERROR, converter=ProblemSeverity)
-    source: str = ""
+    source: str | None = None
 
     @property
     def is_error(self) -> bool:
-        """Whether it must be mended."""
+        """Whether it has to be corrected."""
         return self.severity is ProblemSeverity.ERROR
 
     def __str__(self) -> str:
         variant = f" ({self.variant})" if self.variant else ""
         place = f"{self.key} on {self.resource_type}{variant}" if self.resource_type else self.key
         mark = "" if self.is_error else " (warning)"
-        return ": ".join(part for part in (self.source, place, f"{self.law}{mark}", self.message) if part)
+        return ": ".join(part for part in (self.source, place, f"{self.rule}{mark}", self.message) if part)
 
 
 @attrs.frozen
-class Objection:
-    """What one proof says of the fix it was given; ``check`` adds which fix that is."""
+class Violation:
+    """What one rule reports about the fix it was given; ``check`` adds which fix that is."""
 
     message: str
     severity: ProblemSeverity = ProblemSeverity.ERROR
 
 
-def warning(message: str) -> Objection:
-    """A finding that wants a reason and is no mistake for certain."""
-    return Objection(message, ProblemSeverity.WARNING)
+def warning(message: str) -> Violation:
+    """A violation that is worth a look and can be right as it is."""
+    return Violation(message, ProblemSeverity.WARNING)

@@ -1,4 +1,4 @@
-"""Values for what a fix leaves open, so that it can be tried: of its parameters, and of the resource it is about."""
+"""Values for what a fix leaves open, so that it can be plan_sample: of its parameters, and of the resource it is about."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ def sample(parameter: FixParameter) -> Any:
 
 def values_for(fix: FixAction) -> dict[str, Any]:
     """A value for every placeholder that the fix may hold."""
-    about = resource_id(fix.resource_type)
+    checked = resource_id(fix.resource_type)
     return {
-        "resource.id": about,
-        "resource.name": about.rsplit("/", 1)[-1],
+        "resource.id": checked,
+        "resource.name": checked.rsplit("/", 1)[-1],
         "resource.group": "group",
         "resource.subscription": SUBSCRIPTION,
         "resource.location": LOCATION,

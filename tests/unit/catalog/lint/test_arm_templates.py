@@ -1,4 +1,4 @@
-"""ARM templates: what they come to, and what is wrong with one."""
+"""Rules about ARM templates, and the resources that one deploys."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
-from defender_remediate.catalog import Catalog, Law
+from defender_remediate.catalog import Catalog, Rule
 from defender_remediate.catalog.lint.template_resources import UNKNOWN, evaluated_resources
 from defender_remediate.json_values import thaw
 from defender_remediate.models.condition import Condition, Operator
@@ -87,45 +87,45 @@ def nested(**options: Any) -> dict[str, Any]:
 INNER = {"expressionEvaluationOptions": {"scope": "inner"}}
 
 
-def problems(fix: FixAction) -> list[tuple[Law, str]]:
-    """What is wrong with a fix."""
-    return [(each.law, each.message) for each in Catalog().check(fixes=fix)]
+def problems(fix: FixAction) -> list[tuple[Rule, str]]:
+    """The problems of a fix."""
+    return [(each.rule, each.message) for each in Catalog().check(fixes=fix)]
 
 
-def test_a_template_that_is_sound() -> None:
-    """Nothing is said of it, nor of one that nests another with a scope of its own."""
+def test_a_valid_template() -> None:
+    """A valid template has no problems, nor has one with a nested template that has its own scope."""
     assert problems(RIGHT) == []
     assert problems(with_template(resources=[nested(**INNER)])) == []
 
 
 @pytest.mark.parametrize(
-    ("fix", "law", "message"),
+    ("fix", "rule", "message"),
     [
-        (with_template(**{"$schema": "x"}), Law.TEMPLATE, "$schema is not that of a deployment template"),
-        (with_template(contentVersion="1"), Law.TEMPLATE, "contentVersion is not like 1.0.0.0"),
+        (with_template(**{"$schema": "x"}), Rule.TEMPLATE, "$schema is not the schema of a deployment template"),
+        (with_template(contentVersion="1"), Rule.TEMPLATE, "contentVersion must look like 1.0.0.0"),
         (
             with_template(resources=[nested(mode="Complete", **INNER)]),
-            Law.TEMPLATE,
-            "a nested mode is not Incremental: only that leaves alone what it does not name",
+            Rule.TEMPLATE,
+            "the mode of a nested deployment must be Incremental: any other removes resources",
         ),
-        (with_template(resources=[resource(name="x")]), Law.TEMPLATE, "parameters.name is declared and not used"),
+        (with_template(resources=[resource(name="x")]), Rule.TEMPLATE, "parameters.name is declared, but not used"),
         (
             with_template(resources=[resource(name="[concat(variables('a'), parameters('name'))]")]),
-            Law.TEMPLATE,
-            "variables.a is used and not declared",
+            Rule.TEMPLATE,
+            "variables.a is used, but not declared",
         ),
         (
             with_template(parameters={"name": {"type": "securestring", "metadata": {"description": "d"}}}),
-            Law.TEMPLATE,
-            "parameters.name has no type that may be given in the open",
+            Rule.TEMPLATE,
+            "parameters.name has an unsupported or secure type",
         ),
-        (with_template(parameters={"name": {"type": "string"}}), Law.TEMPLATE, "parameters.name has no description"),
-        (with_template(resources=[resource(), {"name": "x"}]), Law.TEMPLATE, "resources[1] has no type"),
-        (with_template(resources=[resource(), "x"]), Law.TEMPLATE, "resources[1] has no type"),
-        (with_template(resources=[resource(apiVersion="new")]), Law.TEMPLATE, "resources[0].apiVersion 'new' is none"),
+        (with_template(parameters={"name": {"type": "string"}}), Rule.TEMPLATE, "parameters.name has no description"),
+        (with_template(resources=[resource(), {"name": "x"}]), Rule.TEMPLATE, "resources[1] has no type"),
+        (with_template(resources=[resource(), "x"]), Rule.TEMPLATE, "resources[1] has no type"),
+        (with_template(resources=[resource(apiVersion="new")]), Rule.TEMPLATE, "resources[0].apiVersion 'new' is not an api-version"),
         (
             attrs.evolve(RIGHT, template_parameters={"name": 5}),
-            Law.TEMPLATE,
+            Rule.TEMPLATE,
             "template_parameters.name must be of type string, got 5",
         ),
         (
@@ -133,47 +133,47 @@ def test_a_template_that_is_sound() -> None:
                 with_template(parameters={"name": {"type": "int", "metadata": {"description": "d"}}}),
                 template_parameters={"name": True},
             ),
-            Law.TEMPLATE,
+            Rule.TEMPLATE,
             "template_parameters.name must be of type int, got True",
         ),
         (
             with_template(
                 parameters={"name": {"type": "string", "allowedValues": ["x"], "metadata": {"description": "d"}}}
             ),
-            Law.TEMPLATE,
-            "template_parameters.name: the template does not allow 'mine'",
+            Rule.TEMPLATE,
+            "template_parameters.name: 'mine' is not one of the allowed values",
         ),
         (
             with_template(resources=[resource(properties={"logs": [{"on": True, "enabled": True}]})]),
-            Law.SCHEMA,
-            f"{SETTING} properties.logs[0].on is not known to Azure, says azure-mgmt-monitor 6.0.2 (2021-05-01-preview)",
+            Rule.SCHEMA,
+            f"{SETTING} properties.logs[0].on is not known to Azure (source: azure-mgmt-monitor 6.0.2 (2021-05-01-preview))",
         ),
         (
             with_template(resources=[resource(), resource(type="Contoso.Own/things")]),
-            Law.SCHEMA,
-            "no schema is known of Contoso.Own/things",
+            Rule.SCHEMA,
+            "no schema is known for Contoso.Own/things",
         ),
         (
             with_template(resources=[resource(type="Microsoft.Insights/components", properties={})]),
-            Law.CLOSES,
-            f"the template deploys nothing of type {SETTING}, so nothing proves that it closes",
+            Rule.CLOSES,
+            f"the template deploys nothing of type {SETTING}, so the condition cannot be checked",
         ),
         (
             with_template(resources=[resource(properties={"logs": []})]),
-            Law.CLOSES,
-            "what the template deploys does not meet the condition",
+            Rule.CLOSES,
+            "what the template deploys does not satisfy the condition",
         ),
-        (attrs.evolve(RIGHT, permissions=()), Law.PERMISSIONS, "Microsoft.Resources/deployments/validate/action is missing"),
-        (attrs.evolve(RIGHT, permissions=()), Law.PERMISSIONS, f"{SETTING}/write is missing"),
+        (attrs.evolve(RIGHT, permissions=()), Rule.PERMISSIONS, "Microsoft.Resources/deployments/validate/action is missing"),
+        (attrs.evolve(RIGHT, permissions=()), Rule.PERMISSIONS, f"{SETTING}/write is missing"),
     ],
 )  # fmt: skip
-def test_a_template_that_is_not(fix: FixAction, law: Law, message: str) -> None:
-    """What is wrong is named where it stands."""
-    assert (law, message) in problems(fix)
+def test_an_invalid_template(fix: FixAction, rule: Rule, message: str) -> None:
+    """A violation names its place in the template."""
+    assert (rule, message) in problems(fix)
 
 
-def test_what_only_azure_works_out() -> None:
-    """A value that is not worked out is no reason to call a template wrong."""
+def test_values_that_only_azure_knows() -> None:
+    """A value that only Azure knows violates no rule."""
     fix = with_template(resources=[resource(properties={"workspaceId": "[reference('x').y]", "logs": [
         {"enabled": True, "category": "[if(contains('a', 'b'), 'c', 'd')]"}], "eventHubName": "[uri('a')]"})],
         parameters={"name": {"type": "string", "metadata": {"description": "d"}}})  # fmt: skip
@@ -181,7 +181,7 @@ def test_what_only_azure_works_out() -> None:
     number = with_template(
         resources=[resource(properties={"logs": "[variables('logs')]"})], variables={"logs": "[json('[]')]"}
     )
-    assert all(law is not Law.SCHEMA for law, _ in problems(number))
+    assert all(rule is not Rule.SCHEMA for rule, _ in problems(number))
 
 
 def test_private_endpoints_are_seen_on_the_resource() -> None:
@@ -198,7 +198,7 @@ def test_private_endpoints_are_seen_on_the_resource() -> None:
         ),
     )
     found = problems(attrs.evolve(fixes[0], compliant_when=unapproved))
-    assert (Law.CLOSES, "what the template deploys does not meet the condition") in found
+    assert (Rule.CLOSES, "what the template deploys does not satisfy the condition") in found
     without = tuple(each for each in fixes[0].permissions if "rivateEndpointConnectionsApproval" not in each)
     assert any(
         "Approval/action is missing" in text for _, text in problems(attrs.evolve(fixes[0], permissions=without))
@@ -210,9 +210,9 @@ def test_private_endpoints_are_seen_in_the_list_that_a_fix_reads() -> None:
     fixes = [fix for fix in Catalog.bundled() if fix.target == "privateEndpointConnections"]
     assert fixes
     for fix in fixes:
-        assert all(law is not Law.CLOSES for law, _ in problems(fix))
+        assert all(rule is not Rule.CLOSES for rule, _ in problems(fix))
         on_the_resource = attrs.evolve(fix, target="")
-        assert (Law.CLOSES, "what the template deploys does not meet the condition") in problems(on_the_resource)
+        assert (Rule.CLOSES, "what the template deploys does not satisfy the condition") in problems(on_the_resource)
 
 
 def test_private_endpoints_lead_to_the_part_that_is_asked_for() -> None:
@@ -220,9 +220,9 @@ def test_private_endpoints_lead_to_the_part_that_is_asked_for() -> None:
     fixes = [fix for fix in Catalog.bundled() if fix.template_parameters.get("groupId") == "topicspace"]
     assert fixes
     for fix in fixes:
-        assert all(law is not Law.CLOSES for law, _ in problems(fix))
+        assert all(rule is not Rule.CLOSES for rule, _ in problems(fix))
         other = attrs.evolve(fix, template_parameters={**fix.template_parameters, "groupId": "topic"})
-        assert (Law.CLOSES, "what the template deploys does not meet the condition") in problems(other)
+        assert (Rule.CLOSES, "what the template deploys does not satisfy the condition") in problems(other)
 
 
 def test_defaults_variables_and_nested_templates() -> None:

@@ -1,4 +1,4 @@
-"""A proof that cannot fail proves nothing: here is a wrong fix for every law, and what is said of it."""
+"""Every rule reports the mistake that it is there for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
-from defender_remediate.catalog import Catalog, CatalogProblem, Law, ProblemSeverity
+from defender_remediate.catalog import Catalog, CatalogProblem, ProblemSeverity, Rule
 from defender_remediate.catalog.__main__ import main
 from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.fix import FixAction, FixParameter
@@ -35,7 +35,7 @@ BLOBS: dict[str, Any] = {
 
 
 def leaf(path: str, value: Any, test: Operator = Operator.EQUALS) -> Condition:
-    """A condition about one member."""
+    """A condition checked one member."""
     return Condition(operator=test, path=path, value=value)
 
 
@@ -57,126 +57,126 @@ def vault(name: str, value: Any, **members: Any) -> FixAction:
 
 
 def aks(**members: Any) -> FixAction:
-    """A fix of a type whose PATCH takes tags only."""
+    """A fix of a type whose PATCH accepts only tags."""
     kind = "Microsoft.ContainerService/managedClusters"
     permissions = (f"{kind}/read", f"{kind}/write")
     return writing("disableLocalAccounts", True, resource_type=kind, permissions=permissions, **members)
 
 
 def test_a_fix_that_is_right() -> None:
-    """Nothing is said of a fix that keeps every law."""
+    """A fix that satisfies every rule has no problems."""
     assert Catalog().check(fixes=RIGHT) == ()
     assert Catalog([RIGHT]).check() == ()
 
 
 ERRORS = [
-    # It does not close what it is for.
+    # It does not close its condition.
     (writing("allowBlobPublicAccess", True, compliant_when=leaf("properties.allowBlobPublicAccess", False)),
-     Law.CLOSES, "where properties.allowBlobPublicAccess is absent: its change would not bring about"),
+     Rule.CLOSES, "where properties.allowBlobPublicAccess is absent: its change would not bring about"),
     (writing("allowSharedKeyAccess", False,
              compliant_when=Condition(operator=Operator.ALL, of=(leaf("properties.allowSharedKeyAccess", False),
                                                          leaf("kind", "StorageV2")))),
-     Law.CLOSES, "its change would not bring about"),
-    # Its way back.
-    (changed(reversibility="conditional"), Law.WAY_BACK, "impact_reason does not say why"),
-    (vault("enablePurgeProtection", True), Law.WAY_BACK,
-     "Azure never takes properties.enablePurgeProtection = True back"),
+     Rule.CLOSES, "its change would not bring about"),
+    # Its undo.
+    (changed(reversibility="conditional"), Rule.UNDO, "impact_reason does not say why"),
+    (vault("enablePurgeProtection", True), Rule.UNDO,
+     "Azure does not allow properties.enablePurgeProtection = True to be undone"),
     # The schema.
-    (writing("allowBlobPublicAcces", False), Law.SCHEMA, "properties.allowBlobPublicAcces is not known to Azure"),
-    (writing("allowBlobPublicAccess", "false"), Law.SCHEMA, "must be true or false, got 'false'"),
-    (writing("publicNetworkAccess", "Off"), Law.SCHEMA, "'Off' is not one of Enabled, Disabled, SecuredByPerimeter"),
-    (writing("provisioningState", "Succeeded"), Law.SCHEMA, "properties.provisioningState is read-only"),
-    (writing("networkAcls", "Deny"), Law.SCHEMA, "properties.networkAcls must be an object, got 'Deny'"),
+    (writing("allowBlobPublicAcces", False), Rule.SCHEMA, "properties.allowBlobPublicAcces is not known to Azure"),
+    (writing("allowBlobPublicAccess", "false"), Rule.SCHEMA, "must be true or false, got 'false'"),
+    (writing("publicNetworkAccess", "Off"), Rule.SCHEMA, "'Off' is not one of Enabled, Disabled, SecuredByPerimeter"),
+    (writing("provisioningState", "Succeeded"), Rule.SCHEMA, "properties.provisioningState is read-only"),
+    (writing("networkAcls", "Deny"), Rule.SCHEMA, "properties.networkAcls must be an object, got 'Deny'"),
     (writing("encryption", {"services": []}, compliant_when=leaf("properties.encryption.services", [])),
-     Law.SCHEMA, "must be an object"),
-    (changed(body={"zones": "1"}, compliant_when=leaf("zones", "1")), Law.SCHEMA, "zones must be an array, got '1'"),
+     Rule.SCHEMA, "must be an object"),
+    (changed(body={"zones": "1"}, compliant_when=leaf("zones", "1")), Rule.SCHEMA, "zones must be an array, got '1'"),
     (changed(body={"zones": [1]}, array_strategies={"zones": "replace"}, compliant_when=leaf("zones", 1, Operator.CONTAINS)),
-     Law.SCHEMA, "zones[0] must be a string, got 1"),
+     Rule.SCHEMA, "zones[0] must be a string, got 1"),
     (changed(body=None, remove=("properties.nothing",), compliant_when=leaf("properties.nothing", False, Operator.EXISTS)),
-     Law.SCHEMA, "knows no such member that may be set"),
+     Rule.SCHEMA, "but it is not a settable member"),
     (changed(body={"properties": {"keyPolicy": {"keyExpirationPeriodInDays": True}}},
              compliant_when=leaf("properties.keyPolicy.keyExpirationPeriodInDays", True)),
-     Law.SCHEMA, "must be an integer, got True"),
-    # What is stricter.
-    (writing("minimumTlsVersion", "TLS1_2"), Law.STRICTER, "TLS1_3 would be a finding; use at_least"),
+     Rule.SCHEMA, "must be an integer, got True"),
+    # Stricter values.
+    (writing("minimumTlsVersion", "TLS1_2"), Rule.STRICTER, "TLS1_3 would not be compliant; use at_least"),
     (writing("minimumTlsVersion", "TLS1_2",
              compliant_when=leaf("properties.minimumTlsVersion", ["TLS1_2"], Operator.IN)),
-     Law.STRICTER, "properties.minimumTlsVersion = 'TLS1_3' is stricter than 'TLS1_2', and would be replaced by it"),
+     Rule.STRICTER, "properties.minimumTlsVersion = 'TLS1_3' is stricter than 'TLS1_2', but would be replaced by it"),
     (changed(**BLOBS, body={"properties": {"deleteRetentionPolicy": {"days": 30}}}, compliant_when=leaf(DAYS, 30)),
-     Law.STRICTER, f"{DAYS} = 31 is stricter than 30"),
+     Rule.STRICTER, f"{DAYS} = 31 is stricter than 30"),
     (changed(body={"properties": {"immutableStorageWithVersioning": {"immutabilityPolicy": {"state": "Unlocked"}}}},
              compliant_when=leaf("properties.immutableStorageWithVersioning.immutabilityPolicy.state", "Unlocked")),
-     Law.STRICTER, "state = 'Locked' is stricter than 'Unlocked'"),
-    # The way it is written.
+     Rule.STRICTER, "state = 'Locked' is stricter than 'Unlocked'"),
+    # The method.
     (changed(**{**BLOBS, "kind": "patch"}, body={"properties": {"isVersioningEnabled": True}},
              compliant_when=leaf("properties.isVersioningEnabled", True)),
-     Law.KIND, "Microsoft.Storage/storageAccounts/blobServices has no PATCH"),
-    (aks(), Law.KIND, "a PATCH of Microsoft.ContainerService/managedClusters takes tags only"),
-    (changed(resource_type="Microsoft.Authorization/policyExemptions"), Law.KIND, "has no PATCH of its properties"),
+     Rule.METHOD, "Microsoft.Storage/storageAccounts/blobServices has no PATCH"),
+    (aks(), Rule.METHOD, "a PATCH of Microsoft.ContainerService/managedClusters accepts only tags"),
+    (changed(resource_type="Microsoft.Authorization/policyExemptions"), Rule.METHOD, "has no PATCH of its properties"),
     (changed(body={"properties": {"networkAcls": {"defaultAction": "Deny"}}},
              compliant_when=leaf("properties.networkAcls.defaultAction", "Deny")),
-     Law.KIND, "a PATCH replaces the object around properties.networkAcls.defaultAction whole; use send_whole or put"),
-    (changed(target="blobServices", kind="put"), Law.KIND, "target 'blobServices' names a collection"),
+     Rule.METHOD, "a PATCH replaces the whole object around properties.networkAcls.defaultAction"),
+    (changed(target="blobServices", kind="put"), Rule.METHOD, "target 'blobServices' is a collection"),
     (changed(resource_type="Microsoft.Web/sites", body={"properties": {"siteConfig": {"ftpsState": "Disabled"}}},
              compliant_when=leaf("properties.siteConfig.ftpsState", "Disabled")),
-     Law.KIND, "properties.siteConfig.ftpsState is part of config/web"),
+     Rule.METHOD, "properties.siteConfig.ftpsState is a member of config/web"),
     # Permissions.
-    (changed(permissions=(f"{STORAGE}/read",)), Law.PERMISSIONS, f"{STORAGE}/write is missing"),
-    (changed(permissions=(*RIGHT.permissions, f"{STORAGE}/READ")), Law.PERMISSIONS, "one permission is named twice"),
+    (changed(permissions=(f"{STORAGE}/read",)), Rule.PERMISSIONS, f"{STORAGE}/write is missing"),
+    (changed(permissions=(*RIGHT.permissions, f"{STORAGE}/READ")), Rule.PERMISSIONS, "a permission is named twice"),
     (changed(parameters=(FixParameter(name="subnet", type="resource_id", description="The subnet.",
                                       resource_type="Microsoft.Network/virtualNetworks/subnets"),),
              body={"properties": {"minimumTlsVersion": "TLS1_2", "networkAcls": {"virtualNetworkRules": [
                  {"id": "${subnet}"}]}}}, kind="put"),
-     Law.PERMISSIONS, "Microsoft.Network/virtualNetworks/subnets/join/action is missing"),
+     Rule.PERMISSIONS, "Microsoft.Network/virtualNetworks/subnets/join/action is missing"),
     # Parameters and secrets.
     (writing("minimumTlsVersion", "${level}", parameters=(attrs.evolve(PARAMETER, description="Level"),),
-             compliant_when=RIGHT.compliant_when), Law.PARAMETERS, "level: the description does not say"),
+             compliant_when=RIGHT.compliant_when), Rule.PARAMETERS, "level: the description does not say"),
     (writing("customDomain", {"name": "x", "password": "y"}, compliant_when=leaf("properties.customDomain.name", "x")),
-     Law.SECRETS, "password looks like a secret"),
+     Rule.SECRETS, "password looks like a secret"),
     (writing("minimumTlsVersion", "${admin_secret}", compliant_when=RIGHT.compliant_when,
-             parameters=(attrs.evolve(PARAMETER, name="admin_secret"),)), Law.SECRETS, "admin_secret looks like"),
-    # Its aim.
-    (changed(compliant_when=leaf("properties.allowBlobPublicAccess", False)), Law.AIM, "it may be a precondition only"),
+             parameters=(attrs.evolve(PARAMETER, name="admin_secret"),)), Rule.SECRETS, "admin_secret looks like"),
+    # What it writes.
+    (changed(compliant_when=leaf("properties.allowBlobPublicAccess", False)), Rule.AIM, "so it may be only a precondition"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("fix", "law", "message"), ERRORS)
-def test_an_error(fix: FixAction, law: Law, message: str) -> None:
-    """The law that is broken is named, and what is wrong is said."""
+@pytest.mark.parametrize(("fix", "rule", "message"), ERRORS)
+def test_an_error(fix: FixAction, rule: Rule, message: str) -> None:
+    """An error names the rule and says what is wrong."""
     problems = Catalog().check(fixes=[fix])
-    assert [each for each in problems if each.law is law and message in each.message and each.is_error], problems
+    assert [each for each in problems if each.rule is rule and message in each.message and each.is_error], problems
 
 
 WARNINGS = [
     (changed(resource_type="Contoso.Own/things", permissions=("Contoso.Own/things/read", "Contoso.Own/things/write")),
-     Law.SCHEMA, "no schema is known of Contoso.Own/things"),
-    (writing("publicNetworkAccess", "disabled"), Law.SCHEMA, "'disabled' is spelled by Azure Disabled"),
-    (writing("PublicNetworkAccess", "Disabled"), Law.SCHEMA, "properties.PublicNetworkAccess is spelled by Azure"),
-    (writing("newMember", True, api_version="2099-01-01"), Law.SCHEMA, "properties.newMember is not known to Azure"),
-    (writing("isHnsEnabled", True), Law.KIND, "a PATCH does not take properties.isHnsEnabled"),
+     Rule.SCHEMA, "no schema is known for Contoso.Own/things"),
+    (writing("publicNetworkAccess", "disabled"), Rule.SCHEMA, "'disabled' is spelled by Azure Disabled"),
+    (writing("PublicNetworkAccess", "Disabled"), Rule.SCHEMA, "properties.PublicNetworkAccess is spelled by Azure"),
+    (writing("newMember", True, api_version="2099-01-01"), Rule.SCHEMA, "properties.newMember is not known to Azure"),
+    (writing("isHnsEnabled", True), Rule.METHOD, "a PATCH does not accept properties.isHnsEnabled"),
     (writing("isLocalUserEnabled", False, permissions=(*RIGHT.permissions, "Microsoft.Resources/deployments/read")),
-     Law.PERMISSIONS, "permissions of a deployment are named"),
+     Rule.PERMISSIONS, "it names permissions of a deployment"),
     (changed(body={"zones": ["1"]}, array_strategies={"zones": "replace"}, compliant_when=leaf("zones", "1", Operator.CONTAINS)),
-     Law.STRICTER, "replaces the array at zones"),
+     Rule.STRICTER, "it replaces the array at zones"),
     (writing("minimumTlsVersion", "${level}", compliant_when=RIGHT.compliant_when,
              parameters=(attrs.evolve(PARAMETER, type="guid", default="11111111-1111-1111-1111-111111111111"),)),
-     Law.PARAMETERS, "level: a default decides for everybody"),
+     Rule.PARAMETERS, "level: a default makes a choice"),
     (changed(body={"properties": {"minimumTlsVersion": "TLS1_2", "isSftpEnabled": False}}),
-     Law.AIM, "properties.isSftpEnabled is overwritten, and the condition does not ask about it"),
+     Rule.AIM, "properties.isSftpEnabled is overwritten, but the condition does not read it"),
     (changed(applies_when=leaf("properties.minimumTlsVersion", "TLS1_3"), permissions=RIGHT.permissions),
-     Law.AIM, "no body could be made"),
+     Rule.AIM, "found no body"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("fix", "law", "message"), WARNINGS)
-def test_a_warning(fix: FixAction, law: Law, message: str) -> None:
-    """What is no mistake for certain is a warning."""
+@pytest.mark.parametrize(("fix", "rule", "message"), WARNINGS)
+def test_a_warning(fix: FixAction, rule: Rule, message: str) -> None:
+    """A warning is reported where the fix can be right as it is."""
     problems = Catalog().check(fixes=[fix])
-    assert [each for each in problems if each.law is law and message in each.message and not each.is_error], problems
+    assert [each for each in problems if each.rule is rule and message in each.message and not each.is_error], problems
 
 
-def test_a_target_that_would_count_though_it_is_not_there() -> None:
-    """Where anything at all will do, nothing will do too; where something is forbidden, nothing is rightly enough."""
+def test_a_condition_that_a_missing_target_satisfies() -> None:
+    """A missing target may satisfy a condition that forbids something, but not one that anything satisfies."""
     anything = Condition(
         operator=Operator.ANY, of=(RIGHT.compliant_when, Condition(operator=Operator.NOT, of=(RIGHT.compliant_when,)))
     )
@@ -199,13 +199,13 @@ def test_a_target_that_would_count_though_it_is_not_there() -> None:
 
 
 def test_an_exact_version_beside_a_minimum() -> None:
-    """Where a minimum is asked of the same member, an exact word beside it does no harm."""
+    """An exact version is right beside a minimum for the same member."""
     either = Condition(operator=Operator.ANY, of=(leaf("properties.minimumTlsVersion", "TLS1_2"), RIGHT.compliant_when))
     assert Catalog().check(fixes=changed(compliant_when=either)) == ()
 
 
 def test_what_lives_on_a_subscription() -> None:
-    """Reading a subscription is no permission that a role could be asked for; what is below it is."""
+    """A subscription itself needs no read permission; resources below it do."""
     pricing = FixAction(
         key="k",
         title="Defender should be on",
@@ -219,7 +219,7 @@ def test_what_lives_on_a_subscription() -> None:
     )
     assert Catalog().check(fixes=pricing) == ()
     tagged = attrs.evolve(pricing, target="", body={"tags": {"a": "b"}}, compliant_when=leaf("tags.a", "b"))
-    lacking = [each.message for each in Catalog().check(fixes=tagged) if each.law is Law.PERMISSIONS]
+    lacking = [each.message for each in Catalog().check(fixes=tagged) if each.rule is Rule.PERMISSIONS]
     assert lacking == ["Microsoft.Resources/subscriptions/write is missing"]
 
 
@@ -248,39 +248,39 @@ def my_file(tmp_path: Path) -> Path:
 
 
 def test_a_file(my_file: Path) -> None:
-    """A user's own file is proven like the bundled ones; each problem is one line that begins with the file."""
+    """A user's file is checked like the bundled ones; each problem is one line that begins with the file."""
     problems = Catalog.bundled().check(fixes=my_file)
-    assert {each.law for each in problems} == {Law.STRICTER}
+    assert {each.rule for each in problems} == {Rule.STRICTER}
     assert str(problems[0]) == (
         f"{my_file}: 11111111-aaaa-4bbb-8ccc-222222222222 on Microsoft.Storage/storageAccounts: "
-        "leaves_stricter_alone: properties.minimumTlsVersion: TLS1_3 would be a finding; use at_least"
+        "keeps_stricter_values: properties.minimumTlsVersion: TLS1_3 would not be compliant; use at_least"
     )
 
 
 def test_a_file_that_cannot_be_used(tmp_path: Path) -> None:
-    """A file without the form is a problem like any other: it names the key path."""
+    """A file that cannot be read is reported as a problem with the key path."""
     file = tmp_path / "my.toml"
     file.write_text(TOML.replace("title", "titel"), encoding="utf-8")
     (problem,) = Catalog().check(fixes=str(file))
-    assert (problem.law, problem.key, problem.source) == (Law.FORM, "fix[0].titel", str(file))
-    assert str(problem).startswith(f"{file}: fix[0].titel: has_the_form: unknown key")
+    assert (problem.rule, problem.key, problem.source) == (Rule.FORM, "fix[0].titel", str(file))
+    assert str(problem).startswith(f"{file}: fix[0].titel: is_readable: unknown key")
     (problem,) = Catalog().check(fixes=tmp_path / "none.toml")
-    assert str(problem) == f"{tmp_path / 'none.toml'}: has_the_form: cannot be read: No such file or directory"
+    assert str(problem) == f"{tmp_path / 'none.toml'}: is_readable: cannot be read: No such file or directory"
 
 
 def test_the_line_of_a_problem() -> None:
-    """A warning says that it is one, and a variant which one it is."""
+    """The text of a problem names the variant and says whether it is a warning."""
     problem = CatalogProblem(
-        key="k", resource_type="A.B/c", variant="linux", law="has_a_way_back", message="no", severity="warning"
+        key="k", resource_type="A.B/c", variant="linux", rule="undo_restores_original", message="no", severity="warning"
     )
-    assert str(problem) == "k on A.B/c (linux): has_a_way_back (warning): no"
+    assert str(problem) == "k on A.B/c (linux): undo_restores_original (warning): no"
     assert problem.severity is ProblemSeverity.WARNING
 
 
 @pytest.mark.parametrize(("text", "code", "last"), [(TOML, 1, "2 errors, 0 warnings\n"), (
     TOML.replace("equals =", "at_least ="), 0, "0 errors, 0 warnings\n")])  # fmt: skip
 def test_on_the_command_line(tmp_path: Path, text: str, code: int, last: str) -> None:
-    """The problems come one on a line, and an error is an exit code."""
+    """The command prints one problem per line, and its exit code says whether there is an error."""
     file = tmp_path / "my.toml"
     file.write_text(text, encoding="utf-8")
     out = io.StringIO()

@@ -1,4 +1,4 @@
-"""What is known of resource types, what a fix writes to, and the values that it is tried with."""
+"""What is known of resource types, what a fix writes to, and the values that it is plan_sample with."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from defender_remediate.catalog.lint.samples import resource_id, sample, values_for
-from defender_remediate.catalog.lint.target import Target, target_of
+from defender_remediate.catalog.lint.write_target import WriteTarget, write_target_of
 from defender_remediate.catalog.type_facts import facts_of, inner, misfits, shape_at
 from defender_remediate.json_values import ABSENT
 from defender_remediate.models.condition import Condition, Operator
@@ -109,31 +109,31 @@ ANY_ID = FixParameter(name="thing", type="resource_id", description="Any thing."
 @pytest.mark.parametrize(
     ("members", "target"),
     [
-        ({}, Target(type="Microsoft.Web/sites")),
-        ({"target": "config/web"}, Target(type="Microsoft.Web/sites/config", name="web")),
-        ({"target": "extensions"}, Target(type="Microsoft.Web/sites/extensions", is_collection=True)),
+        ({}, WriteTarget(type="Microsoft.Web/sites")),
+        ({"target": "config/web"}, WriteTarget(type="Microsoft.Web/sites/config", name="web")),
+        ({"target": "extensions"}, WriteTarget(type="Microsoft.Web/sites/extensions", is_collection=True)),
         (
             {"target": "providers/Microsoft.Insights/diagnosticSettings"},
-            Target(type="Microsoft.Insights/diagnosticSettings", is_collection=True),
+            WriteTarget(type="Microsoft.Insights/diagnosticSettings", is_collection=True),
         ),
         (
             {"target": "/subscriptions/${resource.subscription}/providers/Microsoft.Security/pricings/Arm"},
-            Target(type="Microsoft.Security/pricings", name="Arm"),
+            WriteTarget(type="Microsoft.Security/pricings", name="Arm"),
         ),
         (
             {"target": "${plan}/slots/${resource.name}", "parameters": (PLAN,)},
-            Target(type="Microsoft.Web/serverfarms/slots"),
+            WriteTarget(type="Microsoft.Web/serverfarms/slots"),
         ),
-        ({"target": "${plan}", "parameters": (PLAN,)}, Target(type="Microsoft.Web/serverfarms")),
+        ({"target": "${plan}", "parameters": (PLAN,)}, WriteTarget(type="Microsoft.Web/serverfarms")),
         (
             {"linked": "properties.serverFarmId", "linked_type": "Microsoft.Web/serverfarms"},
-            Target(type="Microsoft.Web/serverfarms"),
+            WriteTarget(type="Microsoft.Web/serverfarms"),
         ),
     ],
 )
-def test_what_a_fix_writes_to(members: dict[str, Any], target: Target) -> None:
+def test_what_a_fix_writes_to(members: dict[str, Any], target: WriteTarget) -> None:
     """The type follows from the fix alone; a name only where the fix spells it."""
-    assert target_of(fix(**members)) == target
+    assert write_target_of(fix(**members)) == target
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What holds for every write: it closes its condition, changes nothing else, is done once, and can be undone."""
+"""Rules about the effect of a write: it closes its condition, changes nothing else, is idempotent and can be undone."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.catalog.checks import leaves
-from defender_remediate.catalog.lint.bodies import Subject, Trial
-from defender_remediate.catalog.lint.problem import Objection
+from defender_remediate.catalog.lint.checked_fix import CheckedFix, PlannedSample
+from defender_remediate.catalog.lint.problem import Violation
 from defender_remediate.fixes.candidates import combine
 from defender_remediate.fixes.conditions import same
 from defender_remediate.fixes.diff import changes, settled, spelled_out
@@ -23,66 +23,66 @@ from defender_remediate.models.fix import ArrayStrategy, FixAction, FixKind
 from defender_remediate.models.plan import PropertyChange, SkipReason
 
 
-def closes(subject: Subject, trial: Trial) -> Iterator[Objection]:
+def closes_condition(checked: CheckedFix, sample: PlannedSample) -> Iterator[Violation]:
     """Wherever the fix applies and the target is not compliant, the fix makes it compliant."""
-    if _has_nothing_to_lay_over(subject.fix, trial.case.before):
+    if _has_no_elements(checked.fix, sample.before):
         return
-    for rejected in trial.combined.rejected:
-        yield Objection(f"where {trial.case.note}: {rejected.cause.message or rejected.cause.reason}")
+    for rejected in sample.combined.rejected:
+        yield Violation(f"where {sample.note}: {rejected.cause.message or rejected.cause.reason}")
 
 
-def _has_nothing_to_lay_over(fix: FixAction, before: Any) -> bool:
-    """Whether the fix is for each element of an array that has none: planning then says so, and writes nothing."""
+def _has_no_elements(fix: FixAction, before: Any) -> bool:
+    """Whether the fix changes each element of an array without elements: planning rejects it, and nothing is written."""
     arrays = (path for path, how in fix.array_strategies.items() if how == ArrayStrategy.EACH)
     return any(look_up(before, path) in (ABSENT, None, ()) for path in arrays)
 
 
-def changes_nothing_else(subject: Subject, trial: Trial) -> Iterator[Objection]:
-    """What differs afterwards is what the fix names; in arrays and joined texts the rest stays."""
-    named = _named(subject.desired, subject.fix)
-    for part in _by_member(trial.changes):
+def changes_nothing_else(checked: CheckedFix, sample: PlannedSample) -> Iterator[Violation]:
+    """Only the members that the fix names differ afterwards; arrays and comma-separated strings keep their other elements."""
+    named = _named(checked.desired, checked.fix)
+    for part in _by_member(sample.changes):
         if not _is_within(part.path, named):
-            yield Objection(f"where {trial.case.note}: it also changes {part.path}")
-        elif _loses(part, subject):
-            yield Objection(f"where {trial.case.note}: what was at {part.path} is lost")
+            yield Violation(f"where {sample.note}: it also changes {part.path}")
+        elif _loses(part, checked):
+            yield Violation(f"where {sample.note}: it loses a value at {part.path}")
 
 
 def _by_member(changed: Iterable[PropertyChange]) -> Iterator[PropertyChange]:
     for change in changed:
-        # Null is not there, and what is no object has no members to keep: the object comes member by member.
+        # A value that is not an object has no members to keep, so a new object is compared member by member.
         comes = isinstance(change.after, Mapping) and not isinstance(change.before, Mapping)
         yield from spelled_out(attrs.evolve(change, before=ABSENT) if comes else change)
 
 
-def is_empty_the_second_time(subject: Subject, trial: Trial) -> Iterator[Objection]:
-    """After the fix there is nothing left to plan, and laying it over once more changes nothing."""
-    once = trial.combined
+def is_idempotent(checked: CheckedFix, sample: PlannedSample) -> Iterator[Violation]:
+    """After the fix there is nothing left to plan."""
+    once = sample.combined
     if not once.accepted:
         return
-    resource = once.after if subject.candidate.is_on_resource else trial.case.resource
-    again = combine((subject.candidate,), resource=resource, before=once.after)
+    resource = once.after if checked.candidate.is_on_resource else sample.resource
+    again = combine((checked.candidate,), resource=resource, before=once.after)
     if again.accepted or again.rejected[0].cause.reason not in (
         SkipReason.ALREADY_COMPLIANT,
         SkipReason.NOT_APPLICABLE,
     ):
-        yield Objection(f"where {trial.case.note}: a second plan has something to do again")
+        yield Violation(f"where {sample.note}: a second plan would change the target again")
 
 
-def has_a_way_back(subject: Subject, trial: Trial) -> Iterator[Objection]:
-    """The request that undoes the change restores the target, and so does the three-way comparison."""
-    combined = trial.combined
-    if not combined.accepted or trial.case.before is None or subject.fix.is_irreversible:
+def undo_restores_original(checked: CheckedFix, sample: PlannedSample) -> Iterator[Violation]:
+    """The undo request restores the target."""
+    combined = sample.combined
+    if not combined.accepted or sample.before is None or checked.fix.is_irreversible:
         return
-    before, after = thaw(settled(trial.case.before)), thaw(settled(combined.after))
-    undone = restoration(trial.changes, after)
-    there = _restored(after, undone.body, combined.kind, subject.fix.send_whole)
+    before, after = thaw(settled(sample.before)), thaw(settled(combined.after))
+    undone = restoration(sample.changes, after)
+    there = _restored(after, undone.body, combined.kind, checked.fix.send_whole)
     if undone.preserved or _without_null(there) != _without_null(before):
         left = ", ".join(undone.preserved) or "the target"
-        yield Objection(f"where {trial.case.note}: a rollback leaves {left} changed")
+        yield Violation(f"where {sample.note}: a rollback does not restore {left}")
 
 
 def _restored(after: Mapping[str, Any], wanted: Mapping[str, Any], kind: FixKind, send_whole: tuple[str, ...]) -> Any:
-    """What Azure has once the undo request was sent."""
+    """The target after the undo request."""
     if kind is FixKind.PUT:
         return patched(after, difference(after, wanted))
     back = merge_patch(after, wanted, send_whole=send_whole)
@@ -96,7 +96,7 @@ def _restored(after: Mapping[str, Any], wanted: Mapping[str, Any], kind: FixKind
 
 
 def _without_null(value: Any) -> Any:
-    """The body without null members: to Azure, null and absent are one, and so is an identity of the type None."""
+    """The body without null members and without an identity of the type None: Azure treats them as absent."""
     if isinstance(value, Mapping):
         told = {name: _without_null(item) for name, item in value.items() if item is not None}
         return {name: item for name, item in told.items() if name != "identity" or look_up(item, "type") != NO_IDENTITY}
@@ -104,7 +104,7 @@ def _without_null(value: Any) -> Any:
 
 
 def _named(desired: Mapping[str, Any], fix: FixAction) -> frozenset[str]:
-    """The paths that a fix names, in one spelling; an array is one of them."""
+    """The paths that a fix names, folded; an array counts as one path."""
     arrays = (path for path, _ in leaves(desired) if "[" not in path.replace("['", ""))
     return frozenset(fold(join(split(path))) for path in (*arrays, *fix.remove))
 
@@ -114,13 +114,13 @@ def _is_within(path: str, named: frozenset[str]) -> bool:
     return any(f"{folded}.".startswith((f"{each}.", f"{each}[")) for each in named)
 
 
-def _loses(change: PropertyChange, subject: Subject) -> bool:
-    """Whether something is gone that the fix had to keep: an element, a member of one, a word of a joined text."""
+def _loses(change: PropertyChange, checked: CheckedFix) -> bool:
+    """Whether a value is lost: an element of an array, a member of an element, a word of a comma-separated string."""
     before, after = change.before, change.after
-    said = next((how for path, how in subject.fix.array_strategies.items() if fold(path) == fold(change.path)), "")
+    said = next((how for path, how in checked.fix.array_strategies.items() if fold(path) == fold(change.path)), "")
     how = ArrayStrategy.parse(str(said))[0] if said else None
     if isinstance(before, (list, tuple)) and isinstance(after, (list, tuple)) and how is not ArrayStrategy.REPLACE:
-        return _loses_elements(before, after, look_up(subject.desired, change.path))
+        return _loses_elements(before, after, look_up(checked.desired, change.path))
     if (
         isinstance(before, str)
         and isinstance(after, str)
@@ -146,18 +146,20 @@ def _words(text: str) -> set[str]:
     return {fold(word.strip()) for word in text.split(",")}
 
 
-def says_how_good_its_way_back_is(subject: Subject) -> Iterator[Objection]:
-    """A fix without an exact way back gives a reason, and what Azure never undoes is declared so."""
-    fix = subject.fix
+def states_reversibility(checked: CheckedFix) -> Iterator[Violation]:
+    """A fix that is not exactly reversible says why, and its reversibility is what Azure allows."""
+    fix = checked.fix
     if fix.reversibility != "exact" and not fix.impact_reason:
-        yield Objection(f"reversibility is {fix.reversibility}, and impact_reason does not say why")
+        yield Violation(f"reversibility is {fix.reversibility}, and impact_reason does not say why")
     if fix.kind is FixKind.TEMPLATE and fix.reversibility == "exact":
-        yield Objection("a deployment has no exact way back: what it created stays; say conditional or none")
-    never = IRREVERSIBLE.get(fold(subject.target.type), {})
-    for path, value in leaves(subject.desired):
+        yield Violation(
+            "a deployment is not exactly reversible, because what it created stays: set reversibility to conditional or none"
+        )
+    never = IRREVERSIBLE.get(fold(checked.target.type), {})
+    for path, value in leaves(checked.desired):
         words = never.get(fold(path), ())
         if any(same(value, word) for word in words) and not fix.is_irreversible:
-            yield Objection(f"Azure never takes {path} = {value!r} back, so reversibility is none")
+            yield Violation(f"Azure does not allow {path} = {value!r} to be undone: set reversibility to none")
 
 
 IRREVERSIBLE: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
@@ -176,4 +178,4 @@ IRREVERSIBLE: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
     },
     "microsoft.containerservice/managedclusters": {"properties.aadprofile.managed": (True,)},
 }
-"""What Azure never takes back, by type and path."""
+"""Values that Azure does not allow to be undone, by type and path in lower case."""

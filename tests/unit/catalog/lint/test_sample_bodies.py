@@ -1,4 +1,4 @@
-"""Bodies that meet a condition or miss it, in each way there is."""
+"""Bodies that satisfy a condition or violate it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from defender_remediate.catalog.lint.answers import meeting, missing, placed
-from defender_remediate.catalog.lint.values import example, stricter
+from defender_remediate.catalog.lint.sample_bodies import satisfying_bodies, violating_bodies, with_value
+from defender_remediate.catalog.lint.sample_values import example, stricter
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.json_values import ABSENT
 from defender_remediate.models.condition import Condition, Operator
@@ -23,12 +23,12 @@ SHAPE = {
 
 
 def leaf(path: str, value: Any, test: Operator = Operator.EQUALS) -> Condition:
-    """A condition about one member."""
+    """A condition checked one member."""
     return Condition(operator=test, path=path, value=value)
 
 
 def joined(test: Operator, *parts: Condition, path: str = "") -> Condition:
-    """A condition of several, or about elements."""
+    """A condition of several, or checked elements."""
     return Condition(operator=test, path=path, of=parts)
 
 
@@ -68,28 +68,31 @@ CONDITIONS = [
 
 @pytest.mark.parametrize("condition", CONDITIONS, ids=str)
 @pytest.mark.parametrize("shape", [SHAPE, {}, ABSENT], ids=["known", "empty", "unknown"])
-def test_both_answers(condition: Condition, shape: Any) -> None:
-    """There are bodies of both kinds, none among the wrong ones, and what the condition does not ask about stays."""
+def test_both_kinds_of_bodies(condition: Condition, shape: Any) -> None:
+    """There are bodies of both kinds, none among the wrong ones, and what the condition does not ask checked stays."""
     before = {"kept": {"as": "it is"}, "rules": [{"name": "first", "kept": 1}]}
-    met, missed = list(meeting(condition, before, shape)), list(missing(condition, before, shape))
-    assert met
-    assert missed
-    assert all(holds(condition, each.body) for each in met)
-    assert not any(holds(condition, each.body) for each in missed)
-    assert all(each.body["kept"] == {"as": "it is"} for each in (*met, *missed))
-    assert all(each.note for each in missed)
+    satisfying, violating = (
+        list(satisfying_bodies(condition, before, shape)),
+        list(violating_bodies(condition, before, shape)),
+    )
+    assert satisfying
+    assert violating
+    assert all(holds(condition, each.body) for each in satisfying)
+    assert not any(holds(condition, each.body) for each in violating)
+    assert all(each.body["kept"] == {"as": "it is"} for each in (*satisfying, *violating))
+    assert all(each.note for each in violating)
 
 
-def test_each_part_is_missed_alone() -> None:
-    """Of several parts each is missed while the others are met, and all are missed together."""
+def test_each_part_is_violated_alone() -> None:
+    """Each part is violated while the others are satisfied, and all are violated together."""
     condition = joined(Operator.ALL, leaf("mode", "On"), leaf("tls", "TLS1_2", Operator.AT_LEAST))
-    found = {(each.body.get("mode"), each.body.get("tls")) for each in missing(condition, {}, SHAPE)}
+    found = {(each.body.get("mode"), each.body.get("tls")) for each in violating_bodies(condition, {}, SHAPE)}
     assert {("Off", "TLS1_2"), ("On", "TLS1_0"), (None, None)} <= found
 
 
-def test_stricter_bodies_are_met() -> None:
-    """A condition is also met by more than it asks."""
-    found = [each.body["tls"] for each in meeting(leaf("tls", "TLS1_2", Operator.AT_LEAST), {}, SHAPE)]
+def test_stricter_bodies_satisfy_a_condition() -> None:
+    """A minimum is satisfied by more than it asks for."""
+    found = [each.body["tls"] for each in satisfying_bodies(leaf("tls", "TLS1_2", Operator.AT_LEAST), {}, SHAPE)]
     assert found == ["TLS1_2", "TLS1_3"]
 
 
@@ -109,7 +112,7 @@ def test_stricter_bodies_are_met() -> None:
     ],
 )
 def test_what_is_stricter(path: str, value: Any, shape: Any, found: list[Any]) -> None:
-    """Versions, amounts and some words have an order; where Azure's words are known, only they count."""
+    """Versions, amounts and some words have an order; only the words that Azure knows are used."""
     assert list(stricter(path, value, shape)) == found
 
 
@@ -140,5 +143,5 @@ def test_examples_of_a_pattern(pattern: str, text: str) -> None:
     ],
 )
 def test_placing_a_value(body: Any, parts: tuple[str | int, ...], value: Any, found: Any) -> None:
-    """Objects and elements are made on the way; the body that was given stays as it was."""
-    assert placed(body, parts, value) == found
+    """Missing objects and elements are created, and the given body is not changed."""
+    assert with_value(body, parts, value) == found

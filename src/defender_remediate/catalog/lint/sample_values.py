@@ -1,4 +1,4 @@
-"""Values that answer one question with yes or with no, and values that are stricter than another."""
+"""Values that satisfy or violate a condition on one member, and values that are stricter than another."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from defender_remediate.fixes.conditions import same, version
 from defender_remediate.json_values import ABSENT
 from defender_remediate.models.condition import Condition, Operator
 
-STRANGER = "stranger"
-# Words of Azure of which each is stricter than the one before it, and where they mean that.
+_OTHER = "other"
+# Words of Azure, each stricter than the one before it, and the part of a path where they have this order.
 LADDERS = (
     ("immutab", ("Disabled", "Unlocked", "Locked")),
     ("softdelete", ("Off", "On", "AlwaysOn")),
@@ -22,28 +22,28 @@ LADDERS = (
     ("firewall", ("Detection", "Prevention")),
     ("pricingtier", ("Free", "Standard")),
 )
-# Numbers with such names mean "for this long" or "this many": more of it is stricter.
+# Numbers with these names are durations or counts, of which more is stricter.
 _AMOUNTS = re.compile(r"(days|retention|period|count)\w*\Z", re.IGNORECASE)
 _LAST_NUMBER = re.compile(r"(\d+)(?!.*\d)")
 
 
-def wrong(leaf: Condition, shape: Any = ABSENT) -> Iterator[Any]:
-    """Values that answer the question of a leaf with no, most of the time; the caller judges each of them."""
-    yield from _WRONG[leaf.operator](leaf.value, shape)
+def violating_values(leaf: Condition, shape: Any = ABSENT) -> Iterator[Any]:
+    """Values that probably violate a condition on one member; the caller tests each of them."""
+    yield from _VIOLATING[leaf.operator](leaf.value, shape)
 
 
-def right(leaf: Condition, shape: Any = ABSENT) -> Iterator[Any]:
-    """Values that answer the question of a leaf with yes, most of the time; the caller judges each of them."""
-    yield from _RIGHT[leaf.operator](leaf.value, shape)
+def satisfying_values(leaf: Condition, shape: Any = ABSENT) -> Iterator[Any]:
+    """Values that probably satisfy a condition on one member; the caller tests each of them."""
+    yield from _SATISFYING[leaf.operator](leaf.value, shape)
 
 
 def stricter(path: str, value: Any, shape: Any = ABSENT) -> Iterator[Any]:
-    """Values that ask for more than this one, where Azure's words, versions and amounts have an order.
+    """Values that are stricter than this one, where Azure's words, versions and amounts have an order.
 
     Args:
-        path: Where it stands: what a number or a word means, only its name tells.
-        value: What is asked for.
-        shape: What is known of the values that Azure takes there.
+        path: Where it is; only the name tells what a number or a word means.
+        value: The value that a fix asks for.
+        shape: What is known of the values that Azure accepts there.
     """
     words = _words(shape)
     if is_versioned(path, value):
@@ -60,23 +60,23 @@ def stricter(path: str, value: Any, shape: Any = ABSENT) -> Iterator[Any]:
 
 
 def is_versioned(path: str, value: Any) -> bool:
-    """Whether this is the version of a protocol, so that higher is stricter."""
+    """Whether the value is the version of a protocol, so that a higher one is stricter."""
     return bool(re.search(r"(tls|ssl)\w*\Z|tlsversion", path, re.IGNORECASE)) and version(value) is not None
 
 
 def opposite(value: Any) -> Any:
-    """A value of the same form that says something else."""
+    """A different value of the same type."""
     if isinstance(value, Mapping):
         return {name: opposite(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [STRANGER]
+        return [_OTHER]
     if isinstance(value, bool):
         return not value
-    return STRANGER if isinstance(value, str) else value + 1 if _is_number(value) else STRANGER
+    return _OTHER if isinstance(value, str) else value + 1 if _is_number(value) else _OTHER
 
 
 def example(pattern: str) -> str:
-    """A text that a plain regular expression matches as a whole, most of the time."""
+    """A string that a simple regular expression probably matches as a whole."""
     text = re.sub(r"\(\?\w+\)|\A\^|\$\Z", "", pattern)
     text = re.sub(r"\((?:\?:)?([^()|]*)[^()]*\)", r"\1", text)
     text = re.sub(r"\[\^[^\]]*\][*+?]?|\[(\\?.)[^\]]*\][*+?]?", lambda found: (found[1] or "x")[-1], text)
@@ -91,7 +91,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _moved(text: str, by: int) -> str:
-    """The same version, higher or lower in its last number; TLS 1.2 becomes 1.3 or 1.1."""
+    """The version with another last number: TLS 1.2 becomes 1.3 or 1.1."""
     return _LAST_NUMBER.sub(lambda found: str(int(found[1]) + by), text)
 
 
@@ -140,12 +140,12 @@ def _one_of(value: Any, _: Any) -> Iterator[Any]:
 def _none_of(value: Any, shape: Any) -> Iterator[Any]:
     yield ABSENT
     yield from _other_than(value, shape)
-    yield from () if _words(shape) else (STRANGER,)
+    yield from () if _words(shape) else (_OTHER,)
 
 
 def _existing(value: Any, shape: Any) -> Iterator[Any]:
     words = _words(shape)
-    yield from (words[0] if words else STRANGER, {STRANGER: STRANGER}) if value else (ABSENT, None)
+    yield from (words[0] if words else _OTHER, {_OTHER: _OTHER}) if value else (ABSENT, None)
 
 
 def _missing(value: Any, shape: Any) -> Iterator[Any]:
@@ -162,13 +162,13 @@ def _without(value: Any, shape: Any) -> Iterator[Any]:
 
 def _holding(value: Any, shape: Any) -> Iterator[Any]:
     if not isinstance(shape, Mapping):
-        yield from (str(value), f"{STRANGER}, {value}")
+        yield from (str(value), f"{_OTHER}, {value}")
     if isinstance(shape, Mapping) or shape is ABSENT:
         yield from ([value], [opposite(value), value])
 
 
 _Values = Mapping[Operator, Callable[[Any, Any], Iterator[Any]]]
-_WRONG: _Values = {
+_VIOLATING: _Values = {
     Operator.EQUALS: _not_equal,
     Operator.NOT_EQUALS: lambda value, _: iter((value,)),
     Operator.IN: _none_of,
@@ -178,7 +178,7 @@ _WRONG: _Values = {
     Operator.CONTAINS: _without,
     Operator.MATCHES: lambda *_: iter((ABSENT, "", "~")),
 }
-_RIGHT: _Values = {
+_SATISFYING: _Values = {
     Operator.EQUALS: lambda value, _: iter((value,)),
     Operator.NOT_EQUALS: _unlike,
     Operator.IN: _one_of,
@@ -186,5 +186,5 @@ _RIGHT: _Values = {
     Operator.EXISTS: _existing,
     Operator.AT_LEAST: _above,
     Operator.CONTAINS: _holding,
-    Operator.MATCHES: lambda value, _: iter((example(value), STRANGER, "1")),
+    Operator.MATCHES: lambda value, _: iter((example(value), _OTHER, "1")),
 }

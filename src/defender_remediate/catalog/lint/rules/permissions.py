@@ -1,12 +1,12 @@
-"""The Azure actions that a fix cannot do without, told from what it reads and writes."""
+"""The Azure actions that a fix needs, derived from what it reads and writes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
 from defender_remediate.casing import fold, fold_or_none
-from defender_remediate.catalog.lint.bodies import Subject
-from defender_remediate.catalog.lint.problem import Objection, warning
+from defender_remediate.catalog.lint.checked_fix import CheckedFix
+from defender_remediate.catalog.lint.problem import Violation, warning
 from defender_remediate.catalog.lint.template_resources import DEPLOYMENTS, declared_resources
 from defender_remediate.fixes.candidates import needs_resource
 from defender_remediate.models.fix import FixAction, FixKind
@@ -15,7 +15,7 @@ DEPLOYMENT = tuple(
     f"Microsoft.Resources/deployments/{action}"
     for action in ("read", "write", "validate/action", "whatIf/action", "operationstatuses/read")
 )
-# Naming a resource of these types in another one is a permission of its own.
+# A reference to a resource of these types needs a permission of its own.
 _JOINS: Mapping[str, str] = {
     "microsoft.network/virtualnetworks/subnets": "Microsoft.Network/virtualNetworks/subnets/join/action",
     "microsoft.network/networksecuritygroups": "Microsoft.Network/networkSecurityGroups/join/action",
@@ -28,21 +28,21 @@ _JOINS: Mapping[str, str] = {
 _NO_ACTION = {"microsoft.resources/subscriptions"}
 
 
-def names_its_permissions(subject: Subject) -> Iterator[Objection]:
-    """The actions that read and write what the fix reads and writes are named, and those that it implies."""
-    fix = subject.fix
+def names_permissions(checked: CheckedFix) -> Iterator[Violation]:
+    """A fix names the actions for what it reads and writes, and for what it refers to."""
+    fix = checked.fix
     named = [fold(permission) for permission in fix.permissions]
-    for action in dict.fromkeys(_needed(subject)):
+    for action in dict.fromkeys(_needed(checked)):
         if fold(action) not in named:
-            yield Objection(f"{action} is missing")
+            yield Violation(f"{action} is missing")
     if len(set(named)) < len(named):
-        yield Objection("one permission is named twice")
+        yield Violation("a permission is named twice")
     if fix.kind is not FixKind.TEMPLATE and any(fold(action) in named for action in DEPLOYMENT):
-        yield warning("permissions of a deployment are named, and the fix deploys nothing")
+        yield warning("it names permissions of a deployment, but deploys nothing")
 
 
-def _needed(subject: Subject) -> Iterator[str]:
-    fix, kind = subject.fix, subject.target.type
+def _needed(checked: CheckedFix) -> Iterator[str]:
+    fix, kind = checked.fix, checked.target.type
     if fold(kind) not in _NO_ACTION:
         yield f"{kind}/read"
     if needs_resource(fix) and fold(fix.resource_type) not in _NO_ACTION:

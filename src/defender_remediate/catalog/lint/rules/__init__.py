@@ -1,0 +1,1 @@
+"""The rules of the catalog, grouped by what they are checked."""
