@@ -144,9 +144,9 @@ def test_every_file_is_one_provider() -> None:
     for file in folder.iterdir():
         entries = guidance(parse(file.read_text(encoding="utf-8")), source=file.name)
         assert entries, file.name
-        order = [(entry.resource_type.casefold(), entry.title) for entry in entries]
+        order = [((entry.resource_type or "").casefold(), entry.title) for entry in entries]
         assert order == sorted(order), file.name
-        providers = {entry.resource_type.casefold().partition("/")[0] for entry in entries}
+        providers = {(entry.resource_type or "").casefold().partition("/")[0] for entry in entries}
         if file.name.startswith("microsoft."):
             assert {re.sub(r"(\.v2)?\.data$", "", provider) for provider in providers} == {file.name[:-5]}
 
