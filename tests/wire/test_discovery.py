@@ -113,6 +113,8 @@ def test_resource_graph_gets_one_query_with_its_filters(session: ArmSession, wir
         json={"totalRecords": 0, "count": 0, "resultTruncated": "false", "data": [], "facets": []},
         match=[version("2024-04-01"), matchers.json_params_matcher(body)],
     )
+    # Nothing was found, so the group is looked up; who may not read it is not told that it is missing.
+    wire.get(f"{BASE}/subscriptions/{ONE}/resourceGroups/rg", status=403)
     found = discovery(session, f"/subscriptions/{ONE}/resourceGroups/rg", source="graph")
     assert list(found.list_assessments(key, status="unhealthy")) == []
 

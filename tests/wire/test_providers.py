@@ -102,3 +102,30 @@ def test_a_failing_credential_stays_a_credential_error(wire: responses.RequestsM
     session.close()
     with pytest.raises(InvalidInputError, match="closed"):
         Providers(session).api_versions(SUBSCRIPTION, TYPE)
+
+
+def test_an_older_cloud_is_asked_in_an_older_version(session: ArmSession, wire: responses.RequestsMock) -> None:
+    """When it refuses the newest."""
+    wire.get(URL, status=400, json={"error": {"code": "InvalidApiVersionParameter", "message": "m"}})
+    wire.get(URL, json=BODY)
+    assert Providers(session).newest_api_version(SUBSCRIPTION, TYPE) == "2024-01-01"
+    assert [call.request.params["api-version"] for call in wire.calls] == ["2025-04-01", "2021-04-01"]  # type: ignore[attr-defined]
+
+
+def test_a_provider_is_read_once_while_it_is_registered(session: ArmSession, wire: responses.RequestsMock) -> None:
+    """One that is not may be registered before the next plan; what is known is shared with other sessions of a client."""
+    wire.get(URL, json={**BODY, "registrationState": "NotRegistered"})
+    wire.get(URL, json={**BODY, "registrationState": "Registered"})
+    providers = Providers(session)
+    for _ in range(3):
+        providers.get(SUBSCRIPTION, "Microsoft.Storage")
+    assert providers.over(session.correlated("c")).get(SUBSCRIPTION.upper(), "microsoft.storage")["resourceTypes"]
+    assert len(wire.calls) == 2
+
+
+@pytest.mark.parametrize("body", [b"[]", b"5", b'"x"'])
+def test_what_is_not_a_provider_is_an_error(session: ArmSession, wire: responses.RequestsMock, body: bytes) -> None:
+    """Whatever the generated client makes of it."""
+    wire.get(URL, body=body, content_type="application/json")
+    with pytest.raises(MalformedResponseError):
+        Providers(session).get(SUBSCRIPTION, "Microsoft.Storage")

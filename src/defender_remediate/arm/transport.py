@@ -117,7 +117,7 @@ def _requests_transport(clock: Clock) -> Any:
                 yield from super().iter_content(*args, **options)
             else:
                 try:
-                    yield from _bounded_chunks(self.raw, clock)
+                    yield from bounded_chunks(self.raw, clock)
                 except requests.RequestException:
                     self.raw.close()
                     raise
@@ -143,7 +143,7 @@ def _requests_transport(clock: Clock) -> Any:
     return RequestsTransport(session=session, connection_timeout=CONNECTION_TIMEOUT, read_timeout=READ_TIMEOUT)
 
 
-def _bounded_chunks(raw: Any, clock: Clock) -> Iterator[bytes]:
+def bounded_chunks(raw: Any, clock: Clock) -> Iterator[bytes]:
     """The decompressed body of an answer as it arrives, with the errors that ``requests`` raises for it."""
     import requests.exceptions
     import urllib3.exceptions

@@ -10,7 +10,7 @@ import pytest
 
 from defender_remediate.arm.operations import FinalVia, wait_for
 from defender_remediate.arm.session import ArmResponse, ArmSession
-from defender_remediate.errors import OperationBusyError, OperationFailedError, OperationTimeoutError
+from defender_remediate.errors import CallTimeoutError, OperationBusyError, OperationFailedError, OperationTimeoutError
 from defender_remediate.models.plan import PlannedRequest
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 
@@ -424,3 +424,27 @@ def test_a_location_that_was_asked_already_is_not_asked_again(session: ArmSessio
     azure.then(202, None, LOCATION).then(200, {"found": 1})
     assert wait(session, write(session), final_via="location").body == {"found": 1}
     assert azure.paths[1:] == [LOC]
+
+
+def test_the_time_limit_of_a_call_ends_a_wait(session: ArmSession, azure: Any) -> None:
+    """As a what-if has it: it is not taken for a poll that failed."""
+    call = session.with_options(timeout=40, headers=None, client_request_id=None)
+    azure.then(202, None, OPERATION).then(503, None, {"Retry-After": "30"})
+    with pytest.raises(CallTimeoutError):
+        wait(call, write(call))
+    azure.answers.clear()
+    azure.then(202).then(503, None, {"Retry-After": "30"})
+    call = session.with_options(timeout=40, headers=None, client_request_id=None)
+    with pytest.raises(CallTimeoutError):
+        wait(call, write(call))
+
+
+def test_a_question_that_is_lost_has_no_resource(session: ArmSession, azure: Any) -> None:
+    """A POST has nothing to read in its place, so how it ended is unknown."""
+    first = ArmResponse(
+        status=202, headers={"location": LOCATION["Location"]}, body=None, request_id="", url="/x", method="POST"
+    )
+    azure.then(404)
+    with pytest.raises(OperationTimeoutError, match="unknown"):
+        wait(session, first, final_via="location")
+    assert set(azure.paths) == {LOC}

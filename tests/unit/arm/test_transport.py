@@ -14,7 +14,7 @@ from azure.core.rest import HttpRequest
 
 from defender_remediate.arm.clock import SystemClock
 from defender_remediate.arm.cloud import resolve_endpoint
-from defender_remediate.arm.transport import PooledTransport
+from defender_remediate.arm.transport import PooledTransport, bounded_chunks
 from defender_remediate.errors import InvalidInputError
 
 URL = "https://management.azure.com/x"
@@ -88,3 +88,23 @@ def test_importing_a_session_imports_neither_requests_nor_tenacity() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+def test_a_body_that_fails_on_the_way_is_raised_as_requests_does() -> None:
+    """So that azure-core sorts it as it sorts every other failure."""
+    import urllib3.exceptions
+
+    class Raw:
+        def __init__(self, error: Exception) -> None:
+            self.error = error
+
+        def read1(self, size: int, *, decode_content: bool) -> bytes:
+            raise self.error
+
+    timeout = urllib3.exceptions.ReadTimeoutError(None, "/x", "slow")  # type: ignore[arg-type]
+    for error, expected in (
+        (timeout, requests.exceptions.ConnectionError),
+        (urllib3.exceptions.SSLError("bad"), requests.exceptions.SSLError),
+    ):
+        with pytest.raises(expected):
+            list(bounded_chunks(Raw(error), SystemClock()))

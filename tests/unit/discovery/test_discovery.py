@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 
+from defender_remediate import Catalog
 from defender_remediate.discovery import Discovery
+from defender_remediate.discovery.arguments import assessment_key, checked_choice
 from defender_remediate.discovery.recommendations import AssessmentCounts
 from defender_remediate.errors import (
     InvalidInputError,
@@ -326,3 +329,13 @@ def test_controls_whose_definitions_cannot_be_listed_name_no_recommendations(sma
     azure.found[f"{SECURITY}/secureScoreControlDefinitions"] = NOT_REGISTERED
     with pytest.raises(ProviderNotRegisteredError):
         next(small.list_controls())
+
+
+def test_a_name_that_two_recommendations_share_is_refused() -> None:
+    """With the keys to choose from; and a choice is True, False or None."""
+    fixes = {fix.key: fix for fix in Catalog.bundled()}
+    shared = Catalog(attrs.evolve(fix, title="The same") for fix in list(fixes.values())[:2])
+    with pytest.raises(UnknownRecommendationError, match="2 recommendations are named 'the same '"):
+        assessment_key("the same ", shared)
+    with pytest.raises(InvalidInputError, match="True, False or None"):
+        checked_choice("yes", "fixable")
