@@ -15,7 +15,7 @@ MAX_DEPTH = 100
 OWN_MAX_DEPTH = MAX_DEPTH + 20
 """The same for plans and journals of this library, which hold bodies of Azure below their own levels."""
 
-# What changes how a terminal shows a text without being seen: control, format, bidirectional and line characters, and halves
+# What changes how a terminal shows text without being seen: control, format, bidirectional and line characters, and halves
 # of surrogate pairs, which no encoding takes.
 _UNPRINTABLE = re.compile(
     "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"

@@ -52,8 +52,8 @@ def name(value: Any) -> str:
     return text(value, "name") or text(value, "id").rstrip("/").rpartition("/")[2]
 
 
-def texts(value: Any, *names: str) -> tuple[str, ...]:
-    """A member as a tuple of texts; empty when it is missing or null."""
+def strings(value: Any, *names: str) -> tuple[str, ...]:
+    """A member as a tuple of strings; empty when it is missing or null."""
     found = pick(value, *names)
     if isinstance(found, str):
         return (found,) if found else ()

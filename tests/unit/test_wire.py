@@ -22,7 +22,7 @@ def test_no_getter_fails_on_odd_values(value):
     assert isinstance(wire.number(value, "a"), float)
     assert isinstance(wire.count(value, "a"), int)
     assert isinstance(wire.flag(value, "a"), bool)
-    assert all(isinstance(item, str) for item in wire.texts(value, "a"))
+    assert all(isinstance(item, str) for item in wire.strings(value, "a"))
     assert isinstance(wire.timestamp(value, "a"), (datetime, type(None)))
 
 
@@ -63,7 +63,7 @@ def test_a_member_as_text(value, expected):
 @pytest.mark.parametrize(("value", "expected"), [(["a", 1], ("a", "1")), ("a", ("a",)), ("", ()), (None, ()), (7, ())])
 def test_a_member_as_texts(value, expected):
     """A single text counts as an array of one."""
-    assert wire.texts({"m": value}, "m") == expected
+    assert wire.strings({"m": value}, "m") == expected
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ class Providers:
         found: set[str] = set()
         for item in wire.pick(provider, "resourceTypes") or ():
             if fold(wire.text(item, "resourceType")) == fold(kind):
-                found.update(filter(None, wire.texts(item, "apiVersions")))
+                found.update(filter(None, wire.strings(item, "apiVersions")))
         return _best_first(found)
 
     def newest_api_version(self, subscription_id: str, resource_type: str) -> str:

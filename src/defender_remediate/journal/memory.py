@@ -28,7 +28,7 @@ class MemoryStorage:
         """The bytes of a run, for one holder at a time.
 
         Raises:
-            FileNotFoundError: There are none, and ``new`` does not ask for any.
+            FileNotFoundError: The run is missing, and is not to be made.
             JournalLockedError: Another log holds them.
         """
         with self._lock:

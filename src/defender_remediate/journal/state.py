@@ -28,7 +28,11 @@ from defender_remediate.journal.records import (
 )
 from defender_remediate.json_values import FrozenMap
 from defender_remediate.models.plan import RemediationStep
-from defender_remediate.models.result import RemediationResult
+from defender_remediate.models.result import Outcome, RemediationResult
+
+# A step with such an outcome did not change its target, even if it was sent and refused before.
+_UNCHANGED = (Outcome.BLOCKED, Outcome.SKIPPED, Outcome.ALREADY_COMPLIANT)
+_REQUEST_TIMEOUT = 408
 
 _StepRecord = Union[StepIntended, StepAccepted, StepEnded, StepReviewed]
 
@@ -66,6 +70,15 @@ class StepState:
     redacted_paths: tuple[str, ...] = ()
     accepted: StepAccepted | None = None
     result: RemediationResult | None = None
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether a request that was sent surely had no effect: what the target shows now was then changed by someone else."""
+        if self.result is None or self.accepted is not None:
+            return False
+        status = 0 if self.result.error is None else self.result.error.status
+        is_refusal = 400 <= status < 500 and status != _REQUEST_TIMEOUT
+        return self.result.outcome in _UNCHANGED or (self.result.outcome is Outcome.FAILED and is_refusal)
 
 
 @attrs.frozen(kw_only=True)

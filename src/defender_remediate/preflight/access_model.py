@@ -124,7 +124,7 @@ class AccessModelCheck:
                 evidence=("properties.aadProfile: none",),
                 advice="enable the Microsoft Entra integration of the cluster first",
             )
-        elif not wire.texts(profile, "adminGroupObjectIDs") and not wire.flag(profile, "enableAzureRBAC"):
+        elif not wire.strings(profile, "adminGroupObjectIDs") and not wire.flag(profile, "enableAzureRBAC"):
             yield CheckResult(
                 check=self.name,
                 status=CheckStatus.WARNING,
@@ -162,5 +162,5 @@ def _gives_data(definition: Any, namespace: str) -> bool:
     return any(
         matches(pattern, f"{namespace}/x") or fold(pattern).startswith(f"{fold(namespace)}/")
         for entry in (entries if isinstance(entries, list) else ())
-        for pattern in wire.texts(entry, "dataActions")
+        for pattern in wire.strings(entry, "dataActions")
     )

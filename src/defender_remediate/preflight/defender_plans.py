@@ -26,7 +26,7 @@ class DefenderPlanCheck:
             return
         properties = wire.pick(subject.before, "properties")
         if wire.flag(properties, "deprecated"):
-            replaced_by = ", ".join(wire.texts(properties, "replacedBy"))
+            replaced_by = ", ".join(wire.strings(properties, "replacedBy"))
             yield CheckResult(
                 check=self.name,
                 status=CheckStatus.BLOCKED,

@@ -52,7 +52,7 @@ class Exemption:
             assignment_id=wire.text(properties, "policyAssignmentId"),
             category=wire.text(properties, "exemptionCategory"),
             name=wire.text(properties, "displayName") or wire.name(item),
-            references=wire.texts(properties, "policyDefinitionReferenceIds"),
+            references=wire.strings(properties, "policyDefinitionReferenceIds"),
             expires=wire.timestamp(properties, "expiresOn"),
             has_selectors=bool(wire.pick(properties, "resourceSelectors")),
         )

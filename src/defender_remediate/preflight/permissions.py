@@ -42,8 +42,8 @@ class PermissionEntry:
         if not isinstance(wire.pick(item, "actions"), (list, tuple)):
             raise MalformedResponseError("an entry of permissions has no array 'actions'")
         return cls(
-            actions=wire.texts(item, "actions"),
-            not_actions=wire.texts(item, "notActions"),
+            actions=wire.strings(item, "actions"),
+            not_actions=wire.strings(item, "notActions"),
             condition=wire.text(item, "condition"),
         )
 

@@ -174,7 +174,7 @@ class _Restriction:
             field=field,
             result=fold(wire.text(item, "result")),
             effect=fold(wire.text(item, "policyEffect")),
-            values=frozenset(map(fold, wire.texts(item, "values"))),
+            values=frozenset(map(fold, wire.strings(item, "values"))),
             reason=(reason,) if reason else (),
             policy=wire.pick(item, "policy"),
         )

@@ -68,7 +68,7 @@ class AssignedPolicy:
             id=own,
             scope=wire.text(properties, "scope") or scope_of(own),
             definition_id=wire.text(properties, "policyDefinitionId"),
-            not_scopes=wire.texts(properties, "notScopes"),
+            not_scopes=wire.strings(properties, "notScopes"),
             # The mode Enroll enforces where an enrollment matches, which Azure evaluates; an unknown mode may enforce.
             is_enforced=fold(wire.text(properties, "enforcementMode")) != "donotenforce",
             values={name: wire.pick(given, "value") for name, given in parameters.items()},

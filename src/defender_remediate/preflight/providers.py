@@ -47,7 +47,7 @@ class ResourceProvider:
             namespace=namespace,
             state=state,
             api_versions={
-                fold(wire.text(item, "resourceType")): wire.texts(item, "apiVersions")
+                fold(wire.text(item, "resourceType")): wire.strings(item, "apiVersions")
                 for item in (types if isinstance(types, list) else ())
             },
         )

@@ -213,5 +213,5 @@ def _endpoint_groups(subject: Subject) -> frozenset[str]:
         fold(group)
         for connection in (connections if isinstance(connections, (list, tuple)) else ())
         if is_approved(connection)
-        for group in wire.texts(wire.pick(connection, "properties"), "groupIds")
+        for group in wire.strings(wire.pick(connection, "properties"), "groupIds")
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+import attrs
+
 from defender_remediate.arm.reader import Reader
 from defender_remediate.catalog.type_facts import honours_if_match
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError, PlanError
@@ -27,6 +29,21 @@ from defender_remediate.models.plan import (
 )
 from defender_remediate.planning.builder import PlanDraft
 from defender_remediate.validation import several
+
+
+class SkipStepError(Exception):
+    """A step that is not undone, and why."""
+
+    def __init__(self, reason: SkipReason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+def skipped(step: RemediationStep, reason: SkipReason, message: str) -> PlanDraft:
+    """The draft of a step that is not undone."""
+    skip = SkippedResource(resource_id=step.resource_id, keys=step.keys, reason=reason, message=message)
+    return PlanDraft(skipped=(skip,))
 
 
 def created_by(states: Iterable[StepState]) -> dict[str, CreatedResource]:
@@ -112,6 +129,35 @@ def plan_removals(state: StepState, wanted: Collection[str], *, reader: Reader) 
                 )
             )
     return PlanDraft(steps=tuple(steps), skipped=tuple(skipped), removable=tuple(removable))
+
+
+def plan_removal_only(state: StepState, wanted: Collection[str], *, reader: Reader) -> PlanDraft:
+    """Plan the undo of a step without an undo request: what it created can be removed, and the plan says what else stays.
+
+    Raises:
+        SkipStepError: There is nothing left to undo.
+    """
+    step, created = state.step, created_by([state])
+    draft = plan_removals(state, wanted, reader=reader)
+    going = {id_key(removal.target_id) for removal in draft.steps}
+    if going and is_covered(step, {key: created[key] for key in going}):
+        return draft
+    is_anything_left = draft.removable or draft.steps or draft.skipped
+    if created and not is_anything_left and is_covered(step, created):
+        raise SkipStepError(
+            SkipReason.NOTHING_TO_RESTORE, "what the step created does not exist any more or has changed since"
+        )
+    if step.is_removal:
+        why = "what the step removed is not created again"
+    elif step.reversibility is Reversibility.NONE:
+        why = "the fix is irreversible"
+    elif step.undo_limits:
+        why = " ".join(step.undo_limits)
+    elif draft.removable:
+        why = "what the step created is removed only when you name it in remove=[...]"
+    else:
+        why = "what the step changed is not restored"
+    return attrs.evolve(draft, skipped=(*draft.skipped, *skipped(step, SkipReason.NO_UNDO, why).skipped))
 
 
 def _read(created: CreatedResource, reader: Reader) -> tuple[Any, tuple[SkipReason, str] | None]:

@@ -18,29 +18,14 @@ from defender_remediate.fixes.restore import Restoration, is_restored, restorati
 from defender_remediate.fixes.undo import Undo, undo_of
 from defender_remediate.journal import RunState, StepState
 from defender_remediate.json_values import ABSENT, canonical, sha256
-from defender_remediate.models.fix import Reversibility
-from defender_remediate.models.ids import id_key
-from defender_remediate.models.plan import PlannedRequest, RemediationStep, SkippedResource, SkipReason
-from defender_remediate.models.result import Outcome
+from defender_remediate.models.plan import PlannedRequest, RemediationStep, SkipReason
 from defender_remediate.planning.builder import PlanDraft
 from defender_remediate.preflight.subject import Subject
 from defender_remediate.redaction import HIDDEN
-from defender_remediate.rollback.removal import check_created, created_by, is_covered, plan_removals
+from defender_remediate.rollback.removal import SkipStepError, check_created, plan_removal_only, skipped
 from defender_remediate.threads import in_parallel
 
 _UNDOES = "undoes: "
-# A step with such an outcome did not change its target, even if it was sent and refused before.
-_UNCHANGED = (Outcome.BLOCKED, Outcome.SKIPPED, Outcome.ALREADY_COMPLIANT)
-_REQUEST_TIMEOUT = 408
-
-
-class _SkipStepError(Exception):
-    """A step that is not undone, and why."""
-
-    def __init__(self, reason: SkipReason, message: str) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.message = message
 
 
 def plan_undo(
@@ -69,9 +54,9 @@ def plan_undo(
 
     def undo(state: StepState) -> PlanDraft:
         try:
-            return _undo_step(state, removed, runner, run.opened.at)
-        except _SkipStepError as skip:
-            return _skipped(state.step, skip.reason, skip.message)
+            return plan_step_undo(state, removed, runner, run.opened.at)
+        except SkipStepError as skip:
+            return skipped(state.step, skip.reason, skip.message)
 
     drafts = in_parallel(undo, states, workers=workers)
     return PlanDraft(
@@ -82,24 +67,29 @@ def plan_undo(
     )
 
 
-def _undo_step(state: StepState, removed: Collection[str], runner: StepRunner, run_started: datetime) -> PlanDraft:
+def plan_step_undo(state: StepState, removed: Collection[str], runner: StepRunner, run_started: datetime) -> PlanDraft:
+    """Plan the undo of one step.
+
+    Raises:
+        SkipStepError: The step is not undone; says why.
+    """
     step = state.step
     if state.attempts == 0:
-        raise _SkipStepError(SkipReason.NOT_APPLIED, "the request was not sent")
-    if _was_refused(state):
-        raise _SkipStepError(SkipReason.NOT_APPLIED, "Azure refused the request")
+        raise SkipStepError(SkipReason.NOT_APPLIED, "the request was not sent")
+    if state.was_refused:
+        raise SkipStepError(SkipReason.NOT_APPLIED, "Azure refused the request")
     if step.undo_request is None:
-        return _remove_created(state, removed, runner)
+        return plan_removal_only(state, removed, reader=runner.session)
 
     try:
         current = runner.read(step)
     except DefenderRemediateError as error:
-        raise _SkipStepError(SkipReason.NOT_READABLE, str(error)) from error
+        raise SkipStepError(SkipReason.NOT_READABLE, str(error)) from error
     if current is None:
-        raise _SkipStepError(SkipReason.NOT_FOUND, "the target does not exist any more")
+        raise SkipStepError(SkipReason.NOT_FOUND, "the target does not exist any more")
     created = wire.timestamp(wire.pick(current, "systemData"), "createdAt")
     if created is not None and created > run_started:
-        raise _SkipStepError(SkipReason.CHANGED_SINCE, "the target was deleted and created again since")
+        raise SkipStepError(SkipReason.CHANGED_SINCE, "the target was deleted and created again since")
 
     # The journal has no secrets. One may be a part of a longer text, so the mark is looked for anywhere in the values.
     values = {
@@ -116,45 +106,9 @@ def _undo_step(state: StepState, removed: Collection[str], runner: StepRunner, r
         reasons += [f"the journal does not contain {path}, because it looks like a secret" for path in redacted]
         if undo.lasting:
             reasons += undo.limits
-        raise _SkipStepError(reason, "; ".join(reasons) or "the target is as it was before the run")
+        raise SkipStepError(reason, "; ".join(reasons) or "the target is as it was before the run")
     planned = _rollback_step(step, current, found, undo, redacted)
     return PlanDraft(steps=(planned,), subjects=(Subject(step=planned, before=settled(current), after=found.body),))
-
-
-def _was_refused(state: StepState) -> bool:
-    """Whether a request that was sent surely had no effect: what the target shows now was then changed by someone else."""
-    result = state.result
-    if result is None or state.accepted is not None:
-        return False
-    status = 0 if result.error is None else result.error.status
-    is_refusal = 400 <= status < 500 and status != _REQUEST_TIMEOUT
-    return result.outcome in _UNCHANGED or (result.outcome is Outcome.FAILED and is_refusal)
-
-
-def _remove_created(state: StepState, removed: Collection[str], runner: StepRunner) -> PlanDraft:
-    """Plan the removal of what a step without an undo request created; the plan says what else stays."""
-    step, created = state.step, created_by([state])
-    draft = plan_removals(state, removed, reader=runner.session)
-    going = {id_key(removal.target_id) for removal in draft.steps}
-    if going and is_covered(step, {key: created[key] for key in going}):
-        return draft
-    is_anything_left = draft.removable or draft.steps or draft.skipped
-    if created and not is_anything_left and is_covered(step, created):
-        raise _SkipStepError(
-            SkipReason.NOTHING_TO_RESTORE, "what the step created does not exist any more or has changed since"
-        )
-    if step.is_removal:
-        why = "what the step removed is not created again"
-    elif step.reversibility is Reversibility.NONE:
-        why = "the fix is irreversible"
-    elif step.undo_limits:
-        why = " ".join(step.undo_limits)
-    elif draft.removable:
-        why = "what the step created is removed only when you name it in remove=[...]"
-    else:
-        why = "what the step changed is not restored"
-    rest = _skipped(step, SkipReason.NO_UNDO, why)
-    return attrs.evolve(draft, skipped=(*draft.skipped, *rest.skipped))
 
 
 def _rollback_step(
@@ -204,8 +158,3 @@ def _request(planned: PlannedRequest, before: dict[str, Any], after: dict[str, A
         body = merge_patch(before, after, send_whole=planned.send_whole)
     # The etag in the plan is not the one that the target has now; a type that asks for any etag takes any.
     return attrs.evolve(planned, body=body, if_match="*" if planned.if_match == "*" else "")
-
-
-def _skipped(step: RemediationStep, reason: SkipReason, message: str) -> PlanDraft:
-    skip = SkippedResource(resource_id=step.resource_id, keys=step.keys, reason=reason, message=message)
-    return PlanDraft(skipped=(skip,))
