@@ -189,7 +189,8 @@ def merge_patch(
         assigned = after[identity].get(member(after[identity], "userAssignedIdentities"))
         if isinstance(assigned, Mapping) and assigned:
             patch[identity]["userAssignedIdentities"] = {name: {} for name in assigned}
-    if identity in patch and not after.get(identity):
+    if identity in patch and look_up(after, f"{identity}.type") in (ABSENT, None):
+        # An identity goes by its type; null says nothing.
         patch[identity] = {"type": NO_IDENTITY}
     return patch
 
