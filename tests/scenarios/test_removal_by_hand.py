@@ -38,10 +38,10 @@ def test_a_plan_made_by_hand_removes_nothing_else(
     undo = client.plan_rollback(report.run_id, remove=client.plan_rollback(report.run_id).removable)
     forged = attrs.evolve(undo, steps=(forge(undo.steps[0], accounts[0]),))
     writes = len(sim.writes)
-    with pytest.raises(PlanError, match="did not create in this state"):
+    with pytest.raises(PlanError):
         client.apply(forged, approve=forged.digest, waive=WHY)
     not_of_a_run = attrs.evolve(undo, rolls_back="")
-    with pytest.raises(PlanError, match="did not create in this state"):
+    with pytest.raises(PlanError):
         client.apply(not_of_a_run, approve=not_of_a_run.digest, waive=WHY)
     elsewhere = attrs.evolve(undo, rolls_back="00000000-0000-4000-8000-000000000000")
     with pytest.raises(UnknownRunError):
