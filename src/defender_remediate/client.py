@@ -25,7 +25,7 @@ from defender_remediate.models.ids import Scope, parse_scopes
 from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus, Recommendation, Severity
 from defender_remediate.models.result import RemediationReport
-from defender_remediate.validation import callables, maybe, one_of, positive, whole
+from defender_remediate.validation import callables, instance_or_none, one_of, positive_integer, positive_number
 
 if TYPE_CHECKING:
     from azure.core import AzureClouds
@@ -144,7 +144,7 @@ class RemediationClient:
         per_retry_policies: Sequence[Any] = (),
     ) -> None:
         self._scopes = parse_scopes(scope)
-        self._guards = maybe("guards", guards, Guards) or Guards()
+        self._guards = instance_or_none("guards", guards, Guards) or Guards()
         self._journal = journal
         self._catalog = catalog
         self._executors: Mapping[str, FixExecutor] = {}
@@ -159,8 +159,8 @@ class RemediationClient:
             self._checks = checks_with(BUILT_IN_CHECKS, checks)
         self._hooks = callables("hooks", hooks)
         self._source: Literal["rest", "graph"] = one_of("source", source, ("rest", "graph"))
-        self._workers = whole("workers", workers)
-        self._operation_timeout = positive("operation_timeout", operation_timeout)
+        self._workers = positive_integer("workers", workers)
+        self._operation_timeout = positive_number("operation_timeout", operation_timeout)
         request_options = {
             "proxies": proxies,
             "connection_verify": connection_verify,
@@ -213,7 +213,7 @@ class RemediationClient:
         """Where this client's runs are written down."""
         from defender_remediate.journal import FileJournal, Journal
 
-        return maybe("journal", self._journal, Journal) or FileJournal()
+        return instance_or_none("journal", self._journal, Journal) or FileJournal()
 
     @cached_property
     def activity(self) -> ActivityLog:

@@ -1,4 +1,4 @@
-"""What a caller gives, checked before anything is done with it."""
+"""Checks of the arguments that a caller passes, before anything is done with them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 
 _T = TypeVar("_T")
@@ -21,68 +22,81 @@ def _none_if_empty(text: str | None) -> str | None:
     return text or None
 
 
-def several(given: Iterable[str]) -> tuple[str, ...]:
-    """The texts as a tuple. A single one is refused: it would be taken apart into its letters.
+def as_tuple(given: Iterable[str]) -> tuple[str, ...]:
+    """The values as a tuple. A single string is refused, because its letters would be taken for the values.
 
     Raises:
-        InvalidInputError: It is one text, or not several of anything.
+        InvalidInputError: It is a single string, or not iterable.
     """
     if isinstance(given, str) or not isinstance(given, Iterable):
-        raise InvalidInputError(f"expected several texts, got one: {given!r}", hint=f"pass [{given!r}]")
+        raise InvalidInputError(f"expected a list of strings, got {quoted(given)}", hint=f"pass [{quoted(given)}]")
     return tuple(given)
 
 
-def whole(name: str, value: int) -> int:
-    """A whole number of at least 1.
+def strings(name: str, given: Iterable[str]) -> tuple[str, ...]:
+    """The value of an argument, which must be several strings.
 
     Raises:
-        InvalidInputError: It is none.
+        InvalidInputError: It is a single string, not iterable, or holds something else than strings.
+    """
+    found = as_tuple(given)
+    for item in found:
+        if not isinstance(item, str):
+            raise InvalidInputError(f"{name} must be strings, got {quoted(item)}")
+    return found
+
+
+def positive_integer(name: str, value: int) -> int:
+    """The value of an argument, which must be an integer of at least 1.
+
+    Raises:
+        InvalidInputError: It is not.
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InvalidInputError(f"{name} must be a whole number of at least 1, got {value!r}")
+        raise InvalidInputError(f"{name} must be an integer of at least 1, got {quoted(value)}")
     return value
 
 
-def positive(name: str, value: float) -> float:
-    """A number above 0.
+def positive_number(name: str, value: float) -> float:
+    """The value of an argument, which must be a positive number.
 
     Raises:
-        InvalidInputError: It is none.
+        InvalidInputError: It is not.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-        raise InvalidInputError(f"{name} must be a number above 0, got {value!r}")
+        raise InvalidInputError(f"{name} must be a positive number, got {quoted(value)}")
     return value
 
 
-def maybe(name: str, value: _T | None, kind: type[Any]) -> _T | None:
-    """A value of a class, or None.
+def instance_or_none(name: str, value: _T | None, kind: type[Any]) -> _T | None:
+    """The value of an argument, which must be of a class or None.
 
     Raises:
-        InvalidInputError: It is something else.
+        InvalidInputError: It is not.
     """
     if value is not None and not isinstance(value, kind):
-        raise InvalidInputError(f"{name} must be a {kind.__name__}, got {value!r}")
+        raise InvalidInputError(f"{name} must be a {kind.__name__}, got {quoted(value)}")
     return value
 
 
 def callables(name: str, given: Iterable[Callable[..., Any]]) -> tuple[Any, ...]:
-    """Several things that can be called.
+    """The functions of an argument, as a tuple.
 
     Raises:
-        InvalidInputError: One cannot be called, or a single one was given.
+        InvalidInputError: One of them cannot be called, or it is not a list.
     """
     found = tuple(given) if isinstance(given, Iterable) else (None,)
     if not all(map(callable, found)):
-        raise InvalidInputError(f"{name} must be several callables, got {given!r}", hint="pass [function]")
+        raise InvalidInputError(f"{name} must be a list of functions, got {quoted(given)}", hint="pass [function]")
     return found
 
 
 def one_of(name: str, given: _T, known: tuple[_T, ...]) -> _T:
-    """One of the known values.
+    """The value of an argument, which must be one of the known values.
 
     Raises:
-        InvalidInputError: It is another.
+        InvalidInputError: It is not.
     """
     if given not in known:
-        raise InvalidInputError(f"{name} is {' or '.join(map(repr, known))}, got {given!r}")
+        raise InvalidInputError(f"{name} must be {' or '.join(map(repr, known))}, got {quoted(given)}")
     return given

@@ -54,7 +54,7 @@ from defender_remediate.preflight import Check, CheckReader, Subject, run_checks
 from defender_remediate.preflight.subscriptions import tenant_of
 from defender_remediate.rollback.removal import check_removals
 from defender_remediate.rollback.rollback import plan_undo
-from defender_remediate.validation import maybe
+from defender_remediate.validation import instance_or_none
 from defender_remediate.verification.verifier import Verifier
 
 
@@ -149,7 +149,7 @@ class Workflow:
         self, plan: RemediationPlan, approve: str, *, waves: Waves | None, waive: Mapping[str, str]
     ) -> RemediationReport:
         """Carry out an approved plan."""
-        maybe("waves", waves, Waves)
+        instance_or_none("waves", waves, Waves)
         waivers = parse_waivers(waive, checks=None)
         check_approved(plan, approve)
         check_distinct(plan)
@@ -180,7 +180,7 @@ class Workflow:
 
     def resume(self, run_id: str, *, waves: Waves | None, waive: Mapping[str, str]) -> RemediationReport:
         """Go on with a run that was interrupted or stopped; nothing is sent for one that is over."""
-        maybe("waves", waves, Waves)
+        instance_or_none("waves", waves, Waves)
         waivers = parse_waivers(waive, checks=None)
         with self.journal.open(run_id) as log:
             state = replay(log.records)

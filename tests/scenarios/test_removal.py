@@ -147,7 +147,7 @@ def test_what_the_run_did_not_create_is_never_removed(
     with pytest.raises(InvalidInputError, match="did not create") as caught:
         client.plan_rollback(report.run_id, remove=[created(report)[0], wanted])
     assert created(report)[1] in caught.value.hint
-    with pytest.raises(InvalidInputError, match="several"):
+    with pytest.raises(InvalidInputError, match="expected a list of strings"):
         client.plan_rollback(report.run_id, remove=created(report)[0])
     other = client.fix(SECURE_TRANSFER, resources=accounts[:1])
     with pytest.raises(InvalidInputError, match="It created: nothing"):

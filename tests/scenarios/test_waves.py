@@ -47,7 +47,7 @@ def test_a_failed_canary_stops_the_run_and_the_rest_is_not_attempted(
     assert report.count("blocked") == 1
     left = [result for result in report if result.error and result.error.code == "NotAttempted"]
     assert len(left) == len(plan.steps) - 1
-    assert "1 of 1 steps did not end well" in str(left[0].error)
+    assert "1 of 1 steps failed" in str(left[0].error)
     assert not sim.writes
     sim.access.unlock(plan.steps[0].resource_id)
     resumed = client.resume(report.run_id)

@@ -29,7 +29,7 @@ from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidInputError, MalformedResponseError, RequestError
 from defender_remediate.json_values import thaw
 from defender_remediate.models.plan import PlannedRequest
-from defender_remediate.validation import positive
+from defender_remediate.validation import positive_number
 
 if TYPE_CHECKING:
     from azure.core.pipeline import Pipeline
@@ -187,7 +187,7 @@ class ArmSession:
             InvalidInputError: One of them is of the wrong type, or a header is one that this library sets itself.
         """
         if timeout is not None:
-            positive("timeout", timeout)
+            positive_number("timeout", timeout)
         if client_request_id is not None:
             check_headers({"client_request_id": client_request_id})
         return ArmSession(

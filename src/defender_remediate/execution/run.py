@@ -84,7 +84,7 @@ class Run:
                 continue
             results = self._review(wave, self.waves.pause)
             failed = sum(not result.outcome.succeeded for result in self._results.values())
-            stopped = self.waves.must_stop(failed, len(self._results))
+            stopped = self.waves.reason_to_stop(failed, len(self._results))
             if not stopped and steps and self.waves.gate is not None:
                 finished = WaveFinished(number=number, waves=len(sizes), results=results, remaining=len(steps))
                 stopped = self._ask(self.waves.gate, finished)

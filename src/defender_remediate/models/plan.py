@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ import attrs
 
 from defender_remediate import serialization
 from defender_remediate.casing import fold
-from defender_remediate.display import counted, noted, one_line
+from defender_remediate.display import counted, noted, one_line, quoted
 from defender_remediate.enums import StrEnum
 from defender_remediate.errors import InvalidInputError, PlanAlteredError
 from defender_remediate.json_values import ABSENT, Absent, FrozenMap, freeze, sha256, thaw
@@ -22,7 +22,7 @@ from defender_remediate.models.fix import Impact, Reversibility
 from defender_remediate.models.ids import contains, id_key
 from defender_remediate.notebook import preformatted
 from defender_remediate.redaction import is_secret_name, redact_json
-from defender_remediate.validation import optional_text, several
+from defender_remediate.validation import optional_text, strings
 
 PRESERVED = "preserved: it changed after the run, or a rollback cannot restore it"
 # Evidence of other resources that is shown beside that of the first.
@@ -314,32 +314,53 @@ class RemediationPlan:
 
     @property
     def check_results(self) -> tuple[tuple[str, CheckResult], ...]:
-        """What the checks found, with the id of the resource: on the steps first, then on what is left alone."""
+        """What the checks found, with the id of the resource: on the steps first, then on the skips."""
         items: tuple[RemediationStep | SkippedResource, ...] = (*self.steps, *self.skipped)
         return tuple((item.resource_id, found) for item in items for found in item.check_results)
+
+    def __len__(self) -> int:
+        """How many steps it has."""
+        return len(self.steps)
+
+    def __iter__(self) -> Iterator[RemediationStep]:
+        return iter(self.steps)
+
+    def __bool__(self) -> bool:
+        """Always True: also a plan without steps says something."""
+        return True
 
     def only(self, *, keys: Iterable[str] | None = None, resources: Iterable[str] | None = None) -> RemediationPlan:
         """A plan with just the steps that close one of these recommendations and touch one of these resources.
 
-        What is dropped moves to ``skipped``. The result has another digest.
+        The other steps become skips with the reason ``not_selected``. The result has another digest.
 
         Raises:
-            InvalidInputError: A single text in place of several.
+            InvalidInputError: It is a single string, or the plan knows none of the recommendations or resources.
         """
-        wanted_keys = None if keys is None else {fold(key) for key in several(keys)}
-        wanted = None if resources is None else {fold(resource) for resource in several(resources)}
-        return self._select(
-            tuple(
-                step
-                for step in self.steps
-                if (wanted_keys is None or wanted_keys & {fold(key) for key in step.keys})
-                and (wanted is None or wanted & {fold(step.resource_id), fold(step.target_id)})
-            )
-        )
+        items: tuple[RemediationStep | SkippedResource, ...] = (*self.steps, *self.skipped)
+        steps = self.steps
+        if keys is not None:
+            wanted = {fold(key) for key in strings("keys", keys)}
+            if items and not wanted & {fold(key) for item in items for key in item.keys}:
+                raise InvalidInputError("the plan has none of the recommendations in keys", hint="see step.keys")
+            steps = tuple(step for step in steps if wanted & {fold(key) for key in step.keys})
+        if resources is not None:
+            wanted = set(map(id_key, strings("resources", resources)))
+            known = {id_key(item.resource_id) for item in items} | {id_key(step.target_id) for step in self.steps}
+            if items and not wanted & known:
+                raise InvalidInputError("the plan has none of the ids in resources", hint="see step.resource_id")
+            steps = tuple(step for step in steps if wanted & {id_key(step.resource_id), id_key(step.target_id)})
+        return self._select(steps)
 
     def limit(self, n: int) -> RemediationPlan:
-        """A plan with the first ``n`` steps; what is dropped moves to ``skipped``. It has another digest."""
-        return self._select(self.steps[: max(0, n)])
+        """A plan with the first ``n`` steps; the others become skips with the reason ``not_selected``.
+
+        Raises:
+            InvalidInputError: It is not an integer, or negative.
+        """
+        if not isinstance(n, int) or isinstance(n, bool) or n < 0:
+            raise InvalidInputError(f"n must be an integer of at least 0, got {quoted(n)}")
+        return self._select(self.steps[:n])
 
     def _select(self, steps: tuple[RemediationStep, ...]) -> RemediationPlan:
         kept = {step.id for step in steps}

@@ -10,9 +10,9 @@ from typing import Any
 import attrs
 
 from defender_remediate import serialization
-from defender_remediate.display import noted, one_line
+from defender_remediate.display import noted, one_line, quoted
 from defender_remediate.enums import StrEnum
-from defender_remediate.errors import RemediationFailedError
+from defender_remediate.errors import InvalidInputError, RemediationFailedError
 from defender_remediate.json_values import ABSENT, freeze
 from defender_remediate.models.diagnosis import Cause, Diagnosis, Verification
 from defender_remediate.models.plan import CreatedResource, RemediationPlan, RemediationStep
@@ -179,7 +179,13 @@ class RemediationReport:
         return len(self.results)
 
     def count(self, outcome: Outcome | str) -> int:
-        """How many results have this outcome."""
+        """How many results have this outcome.
+
+        Raises:
+            InvalidInputError: There is no such outcome.
+        """
+        if outcome not in tuple(Outcome):
+            raise InvalidInputError(f"outcome must be one of {', '.join(Outcome)}, got {quoted(outcome)}")
         wanted = Outcome(outcome)
         return sum(result.outcome is wanted for result in self.results)
 

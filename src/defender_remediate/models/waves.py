@@ -1,4 +1,4 @@
-"""Going about a plan in waves: a few first, then more, and a stop when it goes wrong."""
+"""Rolling out a plan in waves: a few steps first, then more, and a stop after failures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import attrs
 
-from defender_remediate.display import counted
+from defender_remediate.display import counted, quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.result import RemediationResult
 from defender_remediate.notebook import notebook
@@ -15,13 +15,13 @@ from defender_remediate.notebook import notebook
 
 @attrs.frozen(kw_only=True, str=False)
 class WaveFinished:
-    """What a gate is told when a wave is over.
+    """What a gate receives when a wave has ended.
 
     Attributes:
-        number: 1 for the canary.
+        number: 1 for the first wave.
         waves: How many there are.
-        results: Those of this wave, read back and looked at again after the pause.
-        remaining: Steps that have not begun.
+        results: Those of this wave, read again after the pause.
+        remaining: Steps that have not started.
     """
 
     number: int
@@ -31,16 +31,16 @@ class WaveFinished:
 
     @property
     def failures(self) -> tuple[RemediationResult, ...]:
-        """The results of this wave that did not end well."""
+        """The results of this wave that did not succeed."""
         return tuple(result for result in self.results if not result.outcome.succeeded)
 
     def __str__(self) -> str:
-        ended = f"{len(self.results) - len(self.failures)} of {counted(len(self.results), 'step')} ended well"
-        return f"wave {self.number} of {self.waves}: {ended}, {self.remaining} to come"
+        ended = f"{len(self.results) - len(self.failures)} of {counted(len(self.results), 'step')} succeeded"
+        return f"wave {self.number} of {self.waves}: {ended}, {self.remaining} remaining"
 
 
 Gate = Callable[[WaveFinished], bool]
-"""Says whether the next wave may begin."""
+"""Decides whether the next wave may start."""
 
 
 @notebook
@@ -51,10 +51,10 @@ class Waves:
     Attributes:
         canary: Steps in the first wave.
         growth: How many times larger each wave is than the one before it; at least 1.
-        pause: Seconds between the end of a wave and the look at what became of it.
-        max_failures: The run stops when more steps than this did not end well.
-        max_failure_share: The run stops when a larger share than this of the steps so far did not end well; 0 to 1.
-        gate: Asked after each wave but the last; the run stops unless it answers True.
+        pause: Seconds between the end of a wave and reading its targets again.
+        max_failures: The run stops when more steps than this failed.
+        max_failure_share: The run stops when a larger share than this of the steps so far failed; 0 to 1.
+        gate: Called after each wave but the last; the run stops unless it returns True.
     """
 
     canary: int = 1
@@ -68,18 +68,18 @@ class Waves:
         for name in ("canary", "growth", "pause", "max_failures", "max_failure_share"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)):
-                raise InvalidInputError(f"{name} of Waves must be a number, got {value!r}")
+                raise InvalidInputError(f"{name} of Waves must be a number, got {quoted(value)}")
         good = (
             ("canary", "at least 1", self.canary >= 1),
             ("growth", "at least 1", self.growth >= 1 and math.isfinite(self.growth)),
             ("pause", "at least 0 seconds", self.pause >= 0 and math.isfinite(self.pause)),
             ("max_failures", "at least 0", self.max_failures >= 0),
             ("max_failure_share", "from 0 to 1", 0 <= self.max_failure_share <= 1),
-            ("gate", "something that can be called", self.gate is None or callable(self.gate)),
+            ("gate", "a function", self.gate is None or callable(self.gate)),
         )
         for name, bounds, succeeded in good:
             if not succeeded:
-                raise InvalidInputError(f"{name} of Waves must be {bounds}, got {getattr(self, name)!r}")
+                raise InvalidInputError(f"{name} of Waves must be {bounds}, got {quoted(getattr(self, name))}")
 
     def sizes(self, steps: int) -> tuple[int, ...]:
         """How many steps each wave has; they add up to all of them."""
@@ -91,12 +91,10 @@ class Waves:
             size *= self.growth
         return tuple(sizes)
 
-    def must_stop(self, failed: int, tried: int) -> str:
-        """Why the run must not go on after so many failures; empty when it may."""
+    def reason_to_stop(self, failed: int, tried: int) -> str | None:
+        """Why the run must stop after this many failures; None when it may continue."""
         if failed > self.max_failures:
-            return f"{failed} of {tried} steps did not end well; max_failures is {self.max_failures}"
+            return f"{failed} of {tried} steps failed; max_failures is {self.max_failures}"
         if tried and failed / tried > self.max_failure_share:
-            return (
-                f"{failed / tried:.0%} of the steps did not end well; max_failure_share is {self.max_failure_share:.0%}"
-            )
-        return ""
+            return f"{failed / tried:.0%} of the steps failed; max_failure_share is {self.max_failure_share:.0%}"
+        return None

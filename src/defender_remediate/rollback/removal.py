@@ -28,7 +28,7 @@ from defender_remediate.models.plan import (
     SkipReason,
 )
 from defender_remediate.planning.builder import PlanDraft
-from defender_remediate.validation import several
+from defender_remediate.validation import strings
 
 
 class SkipStepError(Exception):
@@ -63,7 +63,7 @@ def check_created(remove: Iterable[str], states: Iterable[StepState], *, run_id:
         InvalidInputError: The run did not create one of them; the hint names what it created.
     """
     known = created_by(states)
-    wanted = several(remove)
+    wanted = strings("remove", remove)
     for resource_id in wanted:
         if id_key(str(resource_id)) not in known:
             created = ", ".join(one.resource_id for one in known.values()) or "nothing"

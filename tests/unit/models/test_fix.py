@@ -135,13 +135,13 @@ def test_every_test_of_a_condition_has_its_sentence():
 @pytest.mark.parametrize("limit", [0, -1, True, 2.5, "25", None])
 def test_a_guard_takes_only_a_whole_number(limit):
     """A guard that cannot be understood is refused before anything is sent."""
-    with pytest.raises(InvalidInputError, match="max_changes must be a whole number"):
+    with pytest.raises(InvalidInputError, match="max_changes must be an integer"):
         Guards(max_changes=limit)
 
 
 def test_a_consent_is_a_list_of_keys():
     """One text in place of several would be taken letter by letter."""
-    with pytest.raises(InvalidInputError, match="expected several texts"):
+    with pytest.raises(InvalidInputError, match="expected a list of strings"):
         Guards(allow_irreversible="1c5de8e1-f68d-6a17-e0d2-ec259c42768c")
 
 

@@ -117,6 +117,7 @@ EDITS = {
     "permissions": ("Microsoft.Web/sites/write",),
     "check_results": (CheckResult(check="lock", status="warning", message="other"),),
     "impact_reason": "other",
+    "undo_limits": ("Another sentence.",),
     "reversibility": "none",
     "creates": (CreatedResource(resource_id="/x", api_version="1"),),
 }
@@ -217,7 +218,7 @@ def test_only_keeps_what_was_asked_for(make_plan, make_step):
     assert str(dropped) == "/other [k3]: not selected"
 
 
-@pytest.mark.parametrize(("n", "kept"), [(-1, 0), (0, 0), (1, 1), (2, 2), (9, 2)])
+@pytest.mark.parametrize(("n", "kept"), [(0, 0), (1, 1), (2, 2), (9, 2)])
 def test_limit_keeps_the_first(make_plan, make_step, n, kept):
     """The first n steps stay, the rest is listed as not selected."""
     plan = make_plan(steps=(make_step(), make_step(id="step-2")), skipped=())
@@ -252,7 +253,7 @@ def test_a_plan_cannot_be_changed(make_plan):
 @pytest.mark.parametrize("single", [{"keys": "a-key"}, {"resources": "/subscriptions/x"}])
 def test_a_single_text_selects_nothing_by_mistake(make_plan, single):
     """It would be taken for its letters, and the plan would be empty without a word."""
-    with pytest.raises(InvalidInputError, match="several"):
+    with pytest.raises(InvalidInputError, match="expected a list of strings"):
         make_plan().only(**single)
 
 
@@ -262,3 +263,40 @@ def test_no_repr_shows_a_secret(make_step):
     shown = "PropertyChange(path='properties.adminPassword', before=ABSENT, after={'value': '(hidden)'})"
     assert repr(change) == shown
     assert "planted" not in repr(make_step(changes=(change,))) + str(change)
+
+
+def test_a_plan_is_a_sequence_of_steps(make_plan, make_step):
+    """It has a length and is iterated like a report, and counts as true also when it has no steps."""
+    plan = make_plan(steps=(make_step(), make_step(id="step-2")))
+    assert len(plan) == 2
+    assert list(plan) == list(plan.steps)
+    assert make_plan(steps=())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda plan: plan.limit("5"),
+        lambda plan: plan.limit(-1),
+        lambda plan: plan.limit(True),
+        lambda plan: plan.only(keys="one"),
+        lambda plan: plan.only(keys=[5]),
+        lambda plan: plan.only(keys=[]),
+        lambda plan: plan.only(keys=["a key that the plan does not have"]),
+        lambda plan: plan.only(resources=["/a/typo" * 1000]),
+        lambda plan: plan.only(resources=iter(())),
+        lambda plan: type(plan).from_json({"kind": "RemediationPlan"}),
+        lambda plan: type(plan).from_json("x" * 5000),
+    ],
+)
+def test_a_wrong_call_of_a_plan_is_a_typed_error(make_plan, call):
+    """A selection that cannot select anything is never an empty plan, and the message stays short."""
+    with pytest.raises(InvalidInputError) as caught:
+        call(make_plan())
+    assert len(str(caught.value)) < 300
+
+
+def test_a_selection_may_name_what_was_skipped(make_plan):
+    """A resource that needs no change is no typo: the plan for it has no steps."""
+    plan = make_plan()
+    assert len(plan.only(resources=[plan.skipped[0].resource_id.upper()])) == 0

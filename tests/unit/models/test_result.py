@@ -90,3 +90,11 @@ def test_no_repr_shows_a_secret(make_result):
     """A result that is logged gives away no value that its path calls a secret."""
     before, after = {"properties.adminPassword": "planted-1"}, {"properties.adminPassword": "planted-2"}
     assert "planted" not in repr(make_result(before=before, after=after))
+
+
+@pytest.mark.parametrize("wrong", ["succeeded", None, 5, "x" * 5000])
+def test_an_outcome_that_does_not_exist_is_a_typed_error(make_report, wrong):
+    """The message names every outcome."""
+    with pytest.raises(InvalidInputError, match="applied, already_compliant") as caught:
+        make_report().count(wrong)
+    assert len(str(caught.value)) < 300

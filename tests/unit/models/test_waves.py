@@ -26,12 +26,12 @@ def test_waves_add_up_and_grow(steps: int, canary: int, growth: float) -> None:
 def test_the_run_stops_by_count_or_by_share() -> None:
     """Whichever comes first; without failures it never stops."""
     strict = Waves()
-    assert strict.must_stop(0, 5) == ""
-    assert "1 of 5 steps did not end well; max_failures is 0" in strict.must_stop(1, 5)
+    assert strict.reason_to_stop(0, 5) is None
+    assert "1 of 5 steps failed; max_failures is 0" in strict.reason_to_stop(1, 5)
     share = Waves(max_failures=10, max_failure_share=0.25)
-    assert share.must_stop(1, 4) == ""
-    assert "50% of the steps" in share.must_stop(2, 4)
-    assert share.must_stop(0, 0) == ""
+    assert share.reason_to_stop(1, 4) is None
+    assert "50% of the steps" in share.reason_to_stop(2, 4)
+    assert share.reason_to_stop(0, 0) is None
 
 
 @pytest.mark.parametrize(
@@ -64,4 +64,4 @@ def test_a_gate_is_told_what_failed(make_result: Callable[..., Any]) -> None:
 def test_a_wave_says_how_it_went(make_result: Callable[..., Any]) -> None:
     """A gate that asks a person prints the wave: how many ended well, and how many are to come."""
     wave = WaveFinished(number=1, waves=3, results=(make_result(), make_result(outcome="failed")), remaining=4)
-    assert str(wave) == "wave 1 of 3: 1 of 2 steps ended well, 4 to come"
+    assert str(wave) == "wave 1 of 3: 1 of 2 steps succeeded, 4 remaining"

@@ -103,6 +103,9 @@ def test_a_window_opens_on_its_days(window: MaintenanceWindow, moment: datetime,
         lambda: MaintenanceWindow(start=time(1), end=time(1)),
         lambda: MaintenanceWindow(start=time(1), end=time(2), days=["Monday"]),
         lambda: MaintenanceWindow(start=time(1), end=time(2), days=[]),
+        lambda: MaintenanceWindow(start="22:00", end=time(2)),  # type: ignore[arg-type]
+        lambda: MaintenanceWindow(start=time(1), end=None),  # type: ignore[arg-type]
+        lambda: MaintenanceWindow(start=time(1), end=time(2), zone="Europe/Berlin"),  # type: ignore[arg-type]
         lambda: MaintenanceWindow(start=time(1), end=time(2), days="mon"),
         lambda: Guards(protected_names="st*"),
         lambda: Guards(allowed_impacts=("some",)),
