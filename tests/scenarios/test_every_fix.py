@@ -6,24 +6,26 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
-from defender_remediate.catalog.lint.bodies import Case, subject
 
-from defender_remediate import ABSENT, Guards, Outcome, RemediationClient, RemediationPlan
+from defender_remediate import Guards, Outcome, RemediationClient, RemediationPlan, RemediationStep
 from defender_remediate.catalog import Catalog
+from defender_remediate.catalog.lint.checked_fix import CheckedFix, PlannedSample, checked_fix
 from defender_remediate.catalog.lint.samples import GROUP, LOCATION, SUBSCRIPTION, resource_id
 from defender_remediate.catalog.read_only import unsettable_members
 from defender_remediate.catalog.type_facts import facts_of
 from defender_remediate.errors import DefenderRemediateError, InvalidResourceIdError
 from defender_remediate.fixes.drift import depends_on, fingerprint
+from defender_remediate.fixes.merge import without
 from defender_remediate.fixes.paths import assign
 from defender_remediate.journal import MemoryJournal
-from defender_remediate.json_values import thaw
+from defender_remediate.json_values import ABSENT, thaw
 from defender_remediate.models.fix import FixAction, FixKind, ParameterType
 from defender_remediate.models.ids import ResourceId
+from defender_remediate.planning.waivers import CHECK_NAMES
 from defender_remediate.testing import ArmSimulator, seeded_client
 
 SCOPE = f"/subscriptions/{SUBSCRIPTION}"
-WAIVERS = {"private_endpoint": "nobody uses it", "function_app": "nobody uses it"}
+WAIVERS = {str(check): "the resource is made up, and nobody uses it" for check in CHECK_NAMES}
 VALUES = {
     "encryption_key_uri": "https://contoso.vault.azure.net/keys/tde/0123456789abcdef0123456789abcdef",
     "network_watcher_region": LOCATION,
@@ -32,17 +34,13 @@ VALUES = {
 
 REFERENCE = "the simulator does not evaluate reference() in a template"
 CONNECTIONS = "the simulator does not show the private endpoint connections of this type"
-LOCATION_REQUIRED = "the simulator asks for the location of a child resource"
 NOT_RUN: Mapping[str, str] = {
     "bbfb1c05 Microsoft.BotService/botServices": CONNECTIONS,
-    "02e8ca50 Microsoft.Compute/virtualMachineScaleSets": LOCATION_REQUIRED,
-    "a9a53f4f Microsoft.Compute/virtualMachineScaleSets": LOCATION_REQUIRED,
     "d57a4221 Microsoft.Compute/virtualMachines windows": REFERENCE,
     "d57a4221 Microsoft.Compute/virtualMachines linux": REFERENCE,
     "06e3a6db Microsoft.Compute/virtualMachines windows": REFERENCE,
     "06e3a6db Microsoft.Compute/virtualMachines linux": REFERENCE,
     "f2f595ec Microsoft.Compute/virtualMachines": "the simulator has no backup fabrics",
-    "e9273985 Microsoft.Dashboard/grafana": CONNECTIONS,
     "258823f2 Microsoft.Databricks/workspaces": CONNECTIONS,
     "2adacf14 Microsoft.DataFactory/factories": CONNECTIONS,
     "b026c80a Microsoft.DesktopVirtualization/hostpools": CONNECTIONS,
@@ -51,17 +49,10 @@ NOT_RUN: Mapping[str, str] = {
     "81f8808d Microsoft.DeviceUpdate/accounts": CONNECTIONS,
     "28087b4c Microsoft.EventGrid/namespaces": CONNECTIONS,
     "cd5d1f0e Microsoft.EventGrid/namespaces": CONNECTIONS,
-    "277c0f71 Microsoft.HybridCompute/privateLinkScopes": CONNECTIONS,
     "81390ccd Microsoft.IoTCentral/iotApps": CONNECTIONS,
-    "0642d770 Microsoft.Kubernetes/connectedClusters": "the simulator does not know the scope of an extension",
     "3ef9848c Microsoft.Kubernetes/connectedClusters": REFERENCE,
-    "1a93e945 Microsoft.Sql/servers": LOCATION_REQUIRED,
-    "06ac6ef4 Microsoft.Sql/managedInstances": LOCATION_REQUIRED,
     "692343df Microsoft.MachineLearningServices/workspaces": CONNECTIONS,
-    "8d14feb0 Microsoft.SignalRService/webPubSub": CONNECTIONS,
     "69eb2f43 Microsoft.StorageSync/storageSyncServices": CONNECTIONS,
-    "7ad6ff34 Microsoft.Web/sites/slots": "the simulator does not keep the configuration that a PUT leaves out",
-    "4bdb5ddb Microsoft.Web/sites/slots": "the simulator does not keep the configuration that a PUT leaves out",
     "b9c7771d Microsoft.Web/sites": CONNECTIONS,
 }
 """What cannot be run from end to end, and why."""
@@ -95,9 +86,9 @@ class Finding:
 
 def finding_of(fix: FixAction) -> Finding:
     """Seeds a resource with the finding, the target, what it links to, and what the parameters name."""
-    about = subject(fix)
+    about = checked_fix(fix)
     candidate, sim = about.candidate, ArmSimulator()
-    case = case_for(fix)
+    case = sample_of(about)
     sim.resources.add_subscription(SUBSCRIPTION)
     for group in (GROUP.rpartition("/")[2], "NetworkWatcherRG"):
         sim.resources.add_resource_group(SCOPE, group, LOCATION)
@@ -127,18 +118,18 @@ def finding_of(fix: FixAction) -> Finding:
     return Finding(sim=sim, resource_id=candidate.resource_id, parameters=parameters)
 
 
-def case_for(fix: FixAction) -> Case:
-    """The body that is most like a real one: the target exists, and shows the members that change."""
-    trials = [trial for trial in subject(fix).trials if trial.combined.accepted]
-    is_template = fix.kind is FixKind.TEMPLATE
+def sample_of(about: CheckedFix) -> PlannedSample:
+    """The sample that is most like a real target: it exists, and shows the members that change."""
+    samples = [sample for sample in about.samples if sample.combined.accepted]
+    is_template = about.fix.kind is FixKind.TEMPLATE
 
-    def distance(number: int) -> tuple[bool, int]:
-        missing = sum(change.before in (ABSENT, None) for change in trials[number].changes)
-        return (trials[number].case.before is None) is not is_template, missing
+    def distance(sample: PlannedSample) -> tuple[bool, int]:
+        missing = sum(change.before in (ABSENT, None) for change in sample.changes)
+        return (sample.before is None) is not is_template, missing
 
-    case = trials[min(range(len(trials)), key=distance)].case
-    is_built_in = "Microsoft.Security/pricings" in fix.target
-    return attrs.evolve(case, before=None) if is_built_in else case
+    best = min(samples, key=distance)
+    is_built_in = "Microsoft.Security/pricings" in str(about.fix.target)
+    return attrs.evolve(best, before=None) if is_built_in else best
 
 
 def add(sim: ArmSimulator, target: str, body: Any, version: str) -> None:
@@ -156,7 +147,7 @@ def add(sim: ArmSimulator, target: str, body: Any, version: str) -> None:
     seeded = {"properties": {}, **plain(body or {}), "id": parsed.text, "name": parsed.name, "type": parsed.type}
     facts = facts_of(parsed.type, parsed.name)
     has_location = "location" in facts.members if facts else parsed.type.count("/") == 1 and parsed.resource_group
-    seeded.pop("location", None)
+    seeded = without(seeded, ("location", "properties.createMode", *(facts.write_only_members if facts else ())))
     sim.resources.add({**seeded, "location": LOCATION} if has_location else seeded, (version,))
 
 
@@ -165,7 +156,7 @@ def plain(value: Any, name: str = "") -> Any:
     if name == "provisioningState":
         return "Succeeded"
     if isinstance(value, dict):
-        dropped = {"stranger", "systemData", "etag", "eTag", "resourcegroup", "subscriptionid"}
+        dropped = {"unknownMember", "systemData", "etag", "eTag", "resourcegroup", "subscriptionid"}
         return {each: plain(item, each) for each, item in value.items() if each not in dropped}
     return [plain(item) for item in value] if isinstance(value, list) else value
 
@@ -179,11 +170,18 @@ def template_types(template: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield resource["type"], resource["apiVersion"]
 
 
-def without_what_azure_sets(sim: ArmSimulator, target_id: str) -> str:
-    """A text that is equal for two states of a target when a person sees no difference."""
-    target = ResourceId.parse(target_id)
+def state_of(sim: ArmSimulator, step: RemediationStep) -> str:
+    """A text that is equal for two states of a target when nobody changed it between them.
+
+    A member that was not set goes back to its default, which Azure may show from then on.
+    """
+    target = ResourceId.parse(step.target_id)
     ignored = unsettable_members(target.type, target.name)
-    return fingerprint(sim.resources.get(target_id), depends_on(is_whole=True, ignored=ignored))
+    body = sim.resources.get(step.target_id)
+    for change in step.changes:
+        if change.before in (ABSENT, None):
+            body = assign(body, change.path, ABSENT)
+    return fingerprint(body, depends_on(is_whole=True, ignored=ignored))
 
 
 def problem_of(fix: FixAction) -> str | None:
@@ -200,7 +198,7 @@ def run(client: RemediationClient, plan: RemediationPlan, sim: ArmSimulator) -> 
     """Applies, verifies and undoes a plan; returns what goes wrong."""
     (step,) = plan.steps
     can_be_undone = step.undo_request is not None
-    before = without_what_azure_sets(sim, step.target_id) if can_be_undone else None
+    before = state_of(sim, step) if can_be_undone else None
     (result,) = report = client.apply(plan, approve=plan.digest)
     if result.outcome is not Outcome.APPLIED:
         return f"not applied: {result.error}"
@@ -215,7 +213,7 @@ def run(client: RemediationClient, plan: RemediationPlan, sim: ArmSimulator) -> 
     (result,) = client.apply(undo, approve=undo.digest)
     if result.outcome is not Outcome.ROLLED_BACK:
         return f"not undone: {result.error}"
-    return None if without_what_azure_sets(sim, step.target_id) == before else "the undo leaves a difference"
+    return None if state_of(sim, step) == before else "the undo leaves a difference"
 
 
 def test_every_fix_works_from_the_finding_to_the_undone_change() -> None:
