@@ -9,6 +9,22 @@ from typing import Any
 from defender_remediate.testing.simulator.state.facts import facts
 from defender_remediate.testing.simulator.transport.exchange import ArmError, Reply
 
+BUSY_ERRORS = frozenset(
+    [
+        "AnotherOperationInProgress",
+        "StorageAccountOperationInProgress",
+        "ServerBusy",
+        "ServerIsBusy",
+        "ConflictingServerOperation",
+        "ServiceLocked",
+        "EtagMismatch",
+        "ExclusiveLock",
+        "CosmosExclusiveLock",
+        "RetryableError",
+    ]
+)
+"""The names of the errors by which Azure says that a resource is busy."""
+
 
 @cache
 def _known() -> dict[str, Any]:

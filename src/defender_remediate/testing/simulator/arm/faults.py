@@ -1,4 +1,4 @@
-"""Faults put between a caller and the simulated Azure: answers of any kind, and connections that break."""
+"""Faults between a caller and the simulated Azure: answers of any kind, and connections that break."""
 
 from __future__ import annotations
 
@@ -13,76 +13,74 @@ from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 BEFORE, AFTER = "before", "after"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class InjectedFault:
     """What happens instead of an answer.
 
     Attributes:
-        methods: The verbs it hits; empty for all.
+        methods: The methods that it applies to; empty for all.
         path: A regular expression searched in path and query.
-        when: ``before``: the request never gets to Azure. ``after``: it has had its effect.
-        reply: What comes back; None breaks the connection.
-        times: How often; None for ever.
+        when: ``before``: the request is not processed. ``after``: it is processed first.
+        reply: The answer; None breaks the connection.
+        status: A status that replaces the one of the real answer, which is kept otherwise.
+        times: How many requests it applies to; None for all.
         skip: How many matching requests pass first.
+        seen: How many requests matched so far.
     """
 
     methods: tuple[str, ...] = ()
     path: re.Pattern[str]
     when: str = BEFORE
     reply: Reply | None = None
+    status: int | None = None
     times: int | None = 1
     skip: int = 0
+    seen: int = 0
 
     def matches(self, call: Call) -> bool:
-        """Whether a call is of the kind it hits."""
-        tail = call.url[len(call.base) :]
-        found = self.path.search(call.path) or self.path.search(tail)
-        return bool(found) and (not self.methods or call.method in self.methods)
-
-
-@attrs.define
-class _Armed:
-    fault: InjectedFault
-    seen: int = 0
+        """Whether it applies to a request, not counting ``skip`` and ``times``."""
+        if self.methods and call.method not in self.methods:
+            return False
+        return bool(self.path.search(call.path) or self.path.search(call.url[len(call.base) :]))
 
 
 class Faults:
-    """The faults that wait for a call."""
+    """The faults that tests have added."""
 
     def __init__(self) -> None:
-        self._armed: list[_Armed] = []
+        self._faults: list[InjectedFault] = []
 
     def add(self, fault: InjectedFault) -> None:
-        """Let a fault wait."""
-        self._armed.append(_Armed(fault))
+        """Adds a fault."""
+        self._faults.append(fault)
 
     def clear(self) -> None:
-        """Take back every fault."""
-        self._armed.clear()
+        """Removes every fault."""
+        self._faults.clear()
 
-    def hit(self, call: Call) -> InjectedFault | None:
-        """The fault that hits a call; each matching fault counts it."""
-        struck = None
-        for armed in self._armed:
-            if not armed.fault.matches(call):
+    def next_for(self, call: Call) -> InjectedFault | None:
+        """Returns the fault for a request, and counts the request for every fault that matches it."""
+        chosen = None
+        for fault in self._faults:
+            if not fault.matches(call):
                 continue
-            number = armed.seen
-            armed.seen += 1
-            late = armed.fault.times is not None and number >= armed.fault.skip + armed.fault.times
-            if struck is None and number >= armed.fault.skip and not late:
-                struck = armed.fault
-        return struck
+            number = fault.seen
+            fault.seen += 1
+            used_up = fault.times is not None and number >= fault.skip + fault.times
+            if chosen is None and number >= fault.skip and not used_up:
+                chosen = fault
+        return chosen
 
 
 def reply_of(status: int, code: str | None, message: str, body: Any, headers: Mapping[str, str]) -> Reply:
-    """The answer of a fault.
+    """Returns the answer of a fault.
 
     Args:
         status: The HTTP status.
         code: Azure's error code; makes an error body unless ``body`` is given.
-        message: What that body says.
-        body: Bytes or text as they are, anything else as JSON.
-        headers: Headers; they win over those that the body brings.
+        message: The message of that body.
+        body: Bytes or a string to send unchanged, or a value to send as JSON.
+        headers: The headers; they win over those of the body.
     """
     if isinstance(body, (bytes, str)):
         content = body.encode() if isinstance(body, str) else body

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 
 import attrs
@@ -10,7 +9,7 @@ import attrs
 from defender_remediate.testing.simulator.arm import platform
 from defender_remediate.testing.simulator.arm import routes as resources
 from defender_remediate.testing.simulator.arm.errors import refusal
-from defender_remediate.testing.simulator.arm.faults import AFTER, BEFORE, Faults
+from defender_remediate.testing.simulator.arm.faults import AFTER, Faults
 from defender_remediate.testing.simulator.arm.routing import Route, find_type
 from defender_remediate.testing.simulator.arm.throttling import Throttle
 from defender_remediate.testing.simulator.authorization import routes as authorization
@@ -77,7 +76,6 @@ class Service:
         self.faults = Faults()
         self.throttle = Throttle(tenant.clock)
         self.requests: list[RecordedRequest] = []
-        self.lock = threading.RLock()
         self._credential = credential
         self._changes = 0
         tenant.store.listen(self._count)
@@ -92,7 +90,7 @@ class Service:
         Raises:
             ConnectionFault: The connection breaks; a fault asked for it.
         """
-        with self.lock:
+        with self.tenant.lock:
             self.tenant.operations.settle()
             before = self._changes
             try:
@@ -105,17 +103,16 @@ class Service:
             return reply
 
     def _faulty(self, call: Call) -> Reply:
-        fault = self.faults.hit(call)
-        if fault is not None and fault.when == BEFORE:
-            if fault.reply is None:
-                raise ConnectionFault(sent=False)
-            return fault.reply
-        reply = self._answer(call)
-        if fault is not None and fault.when == AFTER:
-            if fault.reply is None:
-                raise ConnectionFault(sent=True)
-            return fault.reply
-        return reply
+        fault = self.faults.next_for(call)
+        if fault is None:
+            return self._answer(call)
+        reply = self._answer(call) if fault.when == AFTER else None
+        if reply is not None and fault.status is not None:
+            content = b"" if fault.status == 204 else reply.content
+            return attrs.evolve(reply, status=fault.status, content=content)
+        if fault.reply is None:
+            raise ConnectionFault(sent=reply is not None)
+        return fault.reply
 
     def _answer(self, call: Call) -> Reply:
         headers: dict[str, str] = {}

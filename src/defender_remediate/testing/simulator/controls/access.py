@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.errors import InvalidInputError
 from defender_remediate.testing.simulator.authorization.roles import CALLER_ID, EVERYONE, DenyRule, RoleGrant
 from defender_remediate.testing.simulator.authorization.state import READ_ONLY, DataRole, ManagementLock
 from defender_remediate.testing.simulator.policy.state import (
@@ -54,7 +55,7 @@ class AccessControls:
             condition: Shown by the permissions API, and assumed to be met.
 
         Raises:
-            ValueError: The actions are a string, or the scope is not an id.
+            InvalidInputError: The actions are a string, or the scope is not an id.
         """
         role = RoleGrant(
             scope=_scope(scope),
@@ -72,11 +73,11 @@ class AccessControls:
         At first the caller is the owner of each subscription by a role at the subscription.
 
         Raises:
-            ValueError: The caller has no role assigned at this scope.
+            InvalidInputError: The caller has no role assigned at this scope.
         """
         with self._tenant.lock:
             if not self._tenant.access.revoke(scope):
-                raise ValueError(f"The caller has no role that is assigned at {scope!r}.")
+                raise InvalidInputError(f"The caller has no role that is assigned at {scope!r}.")
 
     def deny(self, action: str, scope: str) -> None:
         """Removes an action (``*`` matches anything) from the roles that the caller has: 403 AuthorizationFailed.
@@ -89,7 +90,7 @@ class AccessControls:
             scope: Where it is removed.
 
         Raises:
-            ValueError: The scope is not an id.
+            InvalidInputError: The scope is not an id.
         """
         with self._tenant.lock:
             self._tenant.access.deny(action, _scope(scope))
@@ -117,7 +118,7 @@ class AccessControls:
             name: Its display name.
 
         Raises:
-            ValueError: The actions are a string, or the scope is not an id.
+            InvalidInputError: The actions are a string, or the scope is not an id.
         """
         with self._tenant.lock:
             rule = DenyRule(
@@ -181,10 +182,10 @@ class AccessControls:
             not_scopes: Scopes that it does not apply to.
 
         Raises:
-            ValueError: The effect does not exist.
+            InvalidInputError: The effect does not exist.
         """
         if effect not in _EFFECTS:
-            raise ValueError(f"Invalid policy effect {effect!r}: use {' or '.join(_EFFECTS)}.")
+            raise InvalidInputError(f"Invalid policy effect {effect!r}: use {' or '.join(_EFFECTS)}.")
         # Definitions live at a subscription or a management group, whatever they are assigned to.
         subscription = ids.subscription_of(scope)
         base = f"/subscriptions/{subscription}" if subscription else scope
@@ -229,29 +230,29 @@ class AccessControls:
             already_assessed: Whether Defender's assessments show it without delay.
 
         Raises:
-            ValueError: The assignment or category does not exist, the assignment does not apply to the scope, a
+            InvalidInputError: The assignment or category does not exist, the assignment does not apply to the scope, a
                 reference is unknown, or the time has no time zone.
         """
         tenant = self._tenant
         if category not in _CATEGORIES:
-            raise ValueError(f"Invalid exemption category {category!r}: use {' or '.join(_CATEGORIES)}.")
+            raise InvalidInputError(f"Invalid exemption category {category!r}: use {' or '.join(_CATEGORIES)}.")
         if expires is not None and expires.tzinfo is None:
-            raise ValueError(f"expires needs a time zone, got {expires}.")
+            raise InvalidInputError(f"expires needs a time zone, got {expires}.")
         with tenant.lock:
             benchmark = (
                 f"/subscriptions/{ids.subscription_of(scope)}{AUTHORIZATION}/policyAssignments/SecurityCenterBuiltIn"
             )
             found = tenant.policies.assignments.get(ids.key(assignment or benchmark))
             if found is None:
-                raise ValueError(f"The policy assignment {assignment or benchmark!r} does not exist.")
+                raise InvalidInputError(f"The policy assignment {assignment or benchmark!r} does not exist.")
             if not tenant.store.covers(found.scope, scope):
-                raise ValueError(f"{found.id!r} is not assigned at {scope!r} or above it.")
+                raise InvalidInputError(f"{found.id!r} is not assigned at {scope!r} or above it.")
             if references and not found.is_initiative:
-                raise ValueError(f"{found.id!r} assigns a single policy, which has no reference ids.")
+                raise InvalidInputError(f"{found.id!r} assigns a single policy, which has no reference ids.")
             known = {reference_of(each.metadata) for each in tenant.assessor.definitions.values()}
             for reference in _several(references):
                 if reference not in known:
-                    raise ValueError(f"{reference!r} is not a reference id in the initiative of {found.id!r}.")
+                    raise InvalidInputError(f"{reference!r} is not a reference id in the initiative of {found.id!r}.")
             exemption = PolicyExemption(
                 scope=scope,
                 name=name,
@@ -282,11 +283,11 @@ class AccessControls:
 
 def _scope(scope: str) -> str:
     if not scope.startswith("/"):
-        raise ValueError(f"Invalid scope {scope!r}: it starts with a slash.")
+        raise InvalidInputError(f"Invalid scope {scope!r}: it starts with a slash.")
     return scope.rstrip("/")
 
 
 def _several(names: tuple[str, ...]) -> tuple[str, ...]:
     if isinstance(names, str):
-        raise ValueError(f"Expected several strings, got the string {names!r}: pass a tuple or a list.")
+        raise InvalidInputError(f"Expected several strings, got the string {names!r}: pass a tuple or a list.")
     return tuple(names)

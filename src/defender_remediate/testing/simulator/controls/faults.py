@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from defender_remediate.casing import fold
-from defender_remediate.testing.simulator.arm.faults import BEFORE, InjectedFault, reply_of
+from defender_remediate.errors import InvalidInputError
+from defender_remediate.testing.simulator.arm.errors import BUSY_ERRORS, refusal
+from defender_remediate.testing.simulator.arm.faults import AFTER, BEFORE, InjectedFault, reply_of
 from defender_remediate.testing.simulator.arm.operations import AZURE_ASYNC, SUCCEEDED, OperationForm
 from defender_remediate.testing.simulator.arm.service import Service
 from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
@@ -52,6 +54,39 @@ class FaultControls:
         methods = tuple(part.upper() for part in (method or "").split("|") if part)
         pattern = re.compile(path, re.IGNORECASE)
         fault = InjectedFault(methods=methods, path=pattern, when=when, reply=reply, times=times, skip=skip)
+        self._service.faults.add(fault)
+
+    def change_status(self, method: str, path: str, status: int, *, times: int | None = 1) -> None:
+        """Processes a request and answers it with another status, such as 202, 203, 204 or 206 for a deployment.
+
+        Args:
+            method: The method that it applies to, or several separated by ``|``.
+            path: A regular expression searched in path and query, ignoring case.
+            status: The HTTP status. Headers and body remain; with 204 there is no body.
+            times: How many requests it applies to; None for all.
+        """
+        pattern = re.compile(path, re.IGNORECASE)
+        methods = tuple(method.upper().split("|"))
+        self._service.faults.add(InjectedFault(methods=methods, path=pattern, when=AFTER, status=status, times=times))
+
+    def busy(self, path: str, error: str = "AnotherOperationInProgress", *, times: int | None = 1) -> None:
+        """Refuses writes because the resource is busy, in one of the ways in which Azure says so.
+
+        Args:
+            path: A regular expression searched in path and query, ignoring case.
+            error: The name of the error: ``AnotherOperationInProgress``, ``StorageAccountOperationInProgress``,
+                ``ServerBusy``, ``ServerIsBusy``, ``ConflictingServerOperation``, ``ServiceLocked``, ``EtagMismatch``,
+                ``ExclusiveLock`` (App Service: 429 for one site), ``CosmosExclusiveLock`` (412) or ``RetryableError``.
+            times: How many requests it applies to; None for all.
+
+        Raises:
+            InvalidInputError: The error does not exist.
+        """
+        if error not in BUSY_ERRORS:
+            raise InvalidInputError(f"Unknown busy error {error!r}: use {', '.join(sorted(BUSY_ERRORS))}.")
+        pattern = re.compile(path, re.IGNORECASE)
+        reply = refusal(error).reply
+        fault = InjectedFault(methods=("PUT", "PATCH", "DELETE"), path=pattern, reply=reply, times=times)
         self._service.faults.add(fault)
 
     def clear(self) -> None:

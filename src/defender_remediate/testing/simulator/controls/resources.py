@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from defender_remediate.casing import fold
+from defender_remediate.errors import InvalidInputError
 from defender_remediate.testing.simulator.arm.private_endpoints import CONNECTIONS, shows_connections
 from defender_remediate.testing.simulator.arm.routes import store_body
+from defender_remediate.testing.simulator.arm.writes import TOP_LEVEL
 from defender_remediate.testing.simulator.defender.state import SUBSCRIPTION
 from defender_remediate.testing.simulator.monitor.audit import begin, end
 from defender_remediate.testing.simulator.state import ids
@@ -94,7 +96,7 @@ class ResourceControls:
             return group_id
 
     def add(self, body: Mapping[str, Any], api_versions: tuple[str, ...] = ()) -> str:
-        """Adds or replaces a resource, as if it had always been there; returns its id.
+        """Adds or replaces a resource, resource group or subscription, as if it had always been there; returns its id.
 
         The activity log does not show it, and Defender has assessed it already. Its subscription and resource group are
         created if they do not exist.
@@ -106,16 +108,34 @@ class ResourceControls:
                 takes any property and any PATCH.
 
         Raises:
-            ValueError: The body is not a resource as the REST API shows it, or its type needs ``api_versions``.
+            InvalidInputError: The body is not a resource as the REST API shows it, or its type needs ``api_versions``.
         """
         tenant = self._tenant
-        target = ids.path_of(str(body.get("id") or ""))
+        resource_id = str(body.get("id") or "")
+        target = ids.path_of(resource_id)
+        if target is None and len(ids.segments(resource_id)) == 2 and ids.subscription_of(resource_id):
+            return self.add_subscription(ids.subscription_of(resource_id), str(body.get("displayName", "Simulated")))
+        if target is None and len(ids.segments(resource_id)) == 4 and ids.group_of(resource_id):
+            if fold(ids.subscription_of(resource_id)) not in tenant.store.subscriptions:
+                self.add_subscription(ids.subscription_of(resource_id))
+            location = str(body.get("location", "westeurope"))
+            return self.add_resource_group(resource_id, ids.group_of(resource_id), location)
         if target is None or target.is_collection:
-            raise ValueError(f"The body needs the id of a resource, got {body.get('id')!r}.")
+            raise InvalidInputError(f"The body needs the id of a resource, got {body.get('id')!r}.")
         with tenant.lock:
             known = tenant.types.learn(target.type, api_versions) if api_versions else tenant.types.get(target.type)
             if known is None:
-                raise ValueError(f"The simulator does not know {target.type}: pass its api_versions.")
+                raise InvalidInputError(
+                    f"The simulator does not know the type {target.type}.", hint="Pass api_versions to add it."
+                )
+            unusual = sorted(set(body) - TOP_LEVEL - set(known.top))
+            if unusual and not isinstance(body.get("properties"), Mapping):
+                raise InvalidInputError(
+                    f"{unusual[0]!r} is not a top-level member of a resource: the body looks like the flattened output "
+                    "of 'az ... show'.",
+                    hint="Pass the resource as the REST API shows it, with its settings below 'properties': "
+                    "'az resource show --ids ID' or 'az rest' prints it.",
+                )
             if target.subscription and fold(target.subscription) not in tenant.store.subscriptions:
                 self.add_subscription(target.subscription)
             if target.group and fold(target.group) not in tenant.store.subscription(target.subscription).groups:
@@ -151,7 +171,7 @@ class ResourceControls:
 
         Raises:
             KeyError: The account does not exist.
-            ValueError: The id is not that of a resource.
+            InvalidInputError: The id is not that of a resource.
         """
         with self._tenant.lock:
             account = self._found(storage)
@@ -177,12 +197,12 @@ class ResourceControls:
 
         Raises:
             KeyError: The resource does not exist.
-            ValueError: Its type has no private endpoints.
+            InvalidInputError: Its type has no private endpoints.
         """
         with self._tenant.lock:
             found = self._found(resource_id)
             if not shows_connections(found):
-                raise ValueError(f"{found.type.name} has no {CONNECTIONS}.")
+                raise InvalidInputError(f"{found.type.name} has no {CONNECTIONS}.")
             group = f"/subscriptions/{ids.subscription_of(found.id)}/resourceGroups/{ids.group_of(found.id)}"
             endpoint = f"{group}/providers/Microsoft.Network/privateEndpoints/{name}"
             connection_id = self._tenant.connections.connect(found, endpoint, status)
@@ -224,11 +244,11 @@ class ResourceControls:
         refuses nothing. A ``Deleted`` subscription shows only its state; everything else in it is not found.
 
         Raises:
-            ValueError: The state does not exist.
+            InvalidInputError: The state does not exist.
             KeyError: The subscription does not exist.
         """
         if state not in _SUBSCRIPTION_STATES:
-            raise ValueError(f"Invalid subscription state {state!r}: use {', '.join(_SUBSCRIPTION_STATES)}.")
+            raise InvalidInputError(f"Invalid subscription state {state!r}: use {', '.join(_SUBSCRIPTION_STATES)}.")
         self._subscription(scope).state = state
 
     def unregister_provider(self, scope: str, namespace: str, *, state: str = "NotRegistered") -> None:
@@ -240,11 +260,11 @@ class ResourceControls:
             state: The registration state to show. A provider in state ``Registering`` takes writes already.
 
         Raises:
-            ValueError: The state does not exist.
+            InvalidInputError: The state does not exist.
             KeyError: The subscription does not exist.
         """
         if state not in _REGISTRATION_STATES:
-            raise ValueError(f"Invalid registration state {state!r}: use {', '.join(_REGISTRATION_STATES)}.")
+            raise InvalidInputError(f"Invalid registration state {state!r}: use {', '.join(_REGISTRATION_STATES)}.")
         self._subscription(scope).registrations[fold(namespace)] = state
 
     def unregister_feature(self, scope: str, feature: str, *, state: str = "NotRegistered") -> None:

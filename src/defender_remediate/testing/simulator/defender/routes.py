@@ -35,8 +35,19 @@ def subscriptions_below(tenant: Tenant, scope: str) -> list[str]:
         found: list[str] = group["subscriptions"]
         return [s for s in found if is_on(tenant, s)]
     tenant.store.subscription(ids.subscription_of(scope))
+    if ids.group_of(scope):
+        tenant.store.group(ids.subscription_of(scope), ids.group_of(scope))
     tenant.access.check_registered(ids.subscription_of(scope), "Microsoft.Security")
     return [fold(ids.subscription_of(scope))]
+
+
+def _check_score(tenant: Tenant, holes: Mapping[str, str], type_name: str) -> None:
+    """Refuses a caller who may not read the score, and a score that does not exist."""
+    scope = f"/subscriptions/{holes['subscription']}"
+    subscriptions_below(tenant, scope)
+    tenant.access.check_read(f"{type_name}/read", scope)
+    if fold(holes.get("score", "ascScore")) != "ascscore":
+        raise refusal("ScoreNotFound", name=holes["score"])
 
 
 def is_on(tenant: Tenant, subscription: str) -> bool:
@@ -131,22 +142,18 @@ def _get_metadata(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply
 
 
 def _list_scores(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
-    subscriptions_below(tenant, f"/subscriptions/{holes['subscription']}")
+    _check_score(tenant, holes, _SCORES)
     return tenant.page(call, [overall(tenant, holes["subscription"])])
 
 
 def _get_score(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     del call
-    subscriptions_below(tenant, f"/subscriptions/{holes['subscription']}")
-    if fold(holes["score"]) != "ascscore":
-        raise refusal("ScoreNotFound", name=holes["score"])
+    _check_score(tenant, holes, _SCORES)
     return Reply.json(overall(tenant, holes["subscription"]))
 
 
 def _list_controls(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
-    subscriptions_below(tenant, f"/subscriptions/{holes['subscription']}")
-    if fold(holes.get("score", "ascScore")) != "ascscore":
-        raise refusal("ScoreNotFound", name=holes["score"])
+    _check_score(tenant, holes, _CONTROLS)
     expand = fold(call.query.get("$expand", "")) == "definition"
     return tenant.page(call, control_scores(tenant, holes["subscription"], expand=expand))
 

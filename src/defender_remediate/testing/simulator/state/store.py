@@ -187,7 +187,11 @@ class Store:
             middle = "providers/" + resource_type.name if resource_type.at else resource_type.last_type
             for name, properties in resource_type.built_in.items():
                 owner = self.find(resource_id)
-                place = {"location": owner.body["location"]} if owner and resource_type.tracked else {}
+                place = (
+                    {"location": owner.body["location"]}
+                    if owner and resource_type.tracked and "location" in owner.body
+                    else {}
+                )
                 self.write(f"{resource_id}/{middle}/{name}", resource_type, {**place, "properties": properties})
 
     def remove(self, resource_id: str) -> None:

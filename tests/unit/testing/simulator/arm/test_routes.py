@@ -234,7 +234,7 @@ def test_a_resource_of_an_unknown_type_can_be_brought_along(sim: ArmSimulator, c
     with pytest.raises(ValueError, match="api_versions"):
         sim.resources.add({"id": thing})
     with pytest.raises(ValueError, match="id of a resource"):
-        sim.resources.add({"id": f"{scope}/resourceGroups/new"})
+        sim.resources.add({"id": f"{scope}/resourceGroups/new/providers/Contoso.Things/things"})
     sim.resources.add({"id": thing, "location": "westeurope", "properties": {"a": 1}}, ("2024-01-01",))
     assert call("PATCH", f"{thing}?api-version=2024-01-01", json={"properties": {"b": 2}}).status_code == 200
     assert sim.resources.get(thing)["properties"]["b"] == 2
