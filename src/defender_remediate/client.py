@@ -106,9 +106,9 @@ class RemediationClient:
     ``client_request_id`` (``x-ms-client-request-id``) go with every request of the call.
 
     Raises:
-        InvalidScopeError: A scope is none of the four.
-        InvalidEndpointError: The endpoint is http and not a loopback address, or no URL.
-        InvalidInputError: Another argument is wrong.
+        InvalidScopeError: A scope is not one of the four kinds.
+        InvalidEndpointError: The endpoint is not a URL, or http and not a loopback address.
+        InvalidInputError: Another argument is invalid.
     """
 
     _randomness: ClassVar[Randomness] = Randomness()

@@ -262,7 +262,7 @@ class RequestError(DefenderRemediateError, HttpResponseError):
 
     Attributes:
         status: The HTTP status; 200 for a long-running operation that failed under it. ``status_code`` is the same.
-        code: Azure's own word, such as ``ScopeLocked``; empty when the body had none.
+        code: Azure's error code, such as ``ScopeLocked``; empty when the body had no code.
         method, url: The request; the URL without anything that could be a secret.
         request_id: ``x-ms-request-id``, for a support case.
         retry_after: Seconds that Azure asked to wait, or None.

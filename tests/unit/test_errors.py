@@ -42,12 +42,12 @@ def test_the_tree_in_the_docstring_is_the_tree_of_classes():
 @pytest.mark.parametrize("cls", CLASSES.values(), ids=CLASSES)
 def test_every_error_survives_pickle_and_copy(cls):
     """Errors cross process borders with all they carry."""
-    error = cls("it broke", hint="mend it")
+    error = cls("it broke", hint="fix it")
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
         assert type(twin) is cls
         assert twin.args == error.args
         assert vars(twin) == vars(error)
-        assert str(twin) == str(error) == "it broke (mend it)"
+        assert str(twin) == str(error) == "it broke (fix it)"
 
 
 def test_a_hint_is_left_out_when_there_is_none():
@@ -115,7 +115,7 @@ def test_a_request_error_keeps_what_a_support_case_needs():
     ],
 )
 def test_what_comes_from_azure_is_an_error_of_azure_core(ours: Any, theirs: type[Exception]) -> None:
-    """A program's ``except HttpResponseError`` works; what the caller did wrong is none of those."""
+    """A program's ``except HttpResponseError`` works; an invalid argument is not one of them."""
     with pytest.raises(theirs):
         raise ours("it broke", hint="wait")
     assert str(ours("it broke", hint="wait")) == "it broke (wait)"

@@ -7,7 +7,7 @@ from defender_remediate.errors import CallTimeoutError
 
 
 class Deadline:
-    """The end of the time that a call may take; without ``timeout`` there is none. Shared between threads.
+    """The end of the time that a call may take; without ``timeout`` it has no end. Shared between threads.
 
     Attributes:
         is_exceeded: Whether something was given up because of it.
@@ -38,7 +38,7 @@ class Deadline:
         """See whether there is time left.
 
         Raises:
-            CallTimeoutError: There is none, or something was given up because of the deadline.
+            CallTimeoutError: No time is left, or something was given up because of the deadline.
         """
         if self.is_exceeded or self.remaining() == 0:
             self._exceed()

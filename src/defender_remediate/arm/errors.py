@@ -158,7 +158,7 @@ def translate(method: str, url: str) -> Iterator[None]:
 
 
 def hide_secrets(error: BaseException) -> None:
-    """Take the secrets out of the texts of an error that stays as a cause: a traceback prints them all."""
+    """Remove the secrets from what an error shows that stays as a cause: a traceback prints them all."""
     for link in _chain(error):
         if all(_safe(text) == text for text in (str(link), repr(link))):
             continue

@@ -43,13 +43,13 @@ _PLAIN = {
     "invalidauthenticationtokentenant": "the token is of another tenant than the subscription",
     "authenticationfailed": "the token was refused: sign in again, or ask for the audience of this endpoint",
     "gatewaytimeout": "the provider did not answer in time; a write may have taken effect, so read the resource first",
-    "invalidtemplate": "the template is wrong; the message says where",
+    "invalidtemplate": "the template is invalid; the message says where",
     "missingapiversionparameter": "the request had no api-version",
 }
 
 
 def hint_for(details: Iterable[ErrorDetail]) -> str:
-    """The advice for the innermost code that there is advice for; empty when there is none."""
+    """The advice for the innermost code that has one; empty when no code has."""
     for detail in sorted(details, key=lambda detail: -detail.depth):
         code = fold(detail.code)
         made = _MAKERS.get(code)
@@ -72,9 +72,7 @@ def supported_versions_in(details: Iterable[ErrorDetail]) -> tuple[str, ...]:
 def _locked(detail: ErrorDetail) -> str:
     found = _LOCKED.search(detail.message)
     scopes = ", ".join(_QUOTED.findall(found.group(1))) if found else ""
-    return (
-        f"a ReadOnly lock is on {scopes}; whoever owns it can remove it" if scopes else "a ReadOnly lock forbids this"
-    )
+    return f"a ReadOnly lock is on {scopes}; its owner can remove it" if scopes else "a ReadOnly lock forbids this"
 
 
 def _denied_by_policy(detail: ErrorDetail) -> str:

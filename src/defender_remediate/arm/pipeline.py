@@ -1,7 +1,7 @@
 """The pipeline of one request to Azure Resource Manager: an explicit list of policies, and nothing else.
 
 What azure-core's defaults would add and this leaves out: retries (see ``reads``; a write is never sent twice), redirects
-(a token never goes to another host), and the registration of resource providers, which is a write nobody asked for.
+(a token never goes to another host), and the registration of resource providers, which is a write that was not asked for.
 """
 
 from __future__ import annotations

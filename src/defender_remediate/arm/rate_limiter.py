@@ -283,6 +283,6 @@ def ticket_for(
 
 
 def duration(text: object) -> float | None:
-    """Seconds in a text of the form ``hh:mm:ss``; None for anything else."""
+    """Seconds in a string of the form ``hh:mm:ss``; None for anything else."""
     found = _DURATION.fullmatch(str(text).strip())
     return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3]) if found else None

@@ -53,8 +53,8 @@ _READ_LIKE = re.compile("|".join(f"(?:{pattern})" for pattern in READ_LIKE_POSTS
 _WRITES = frozenset({"PUT", "PATCH", "POST"})
 _NO_HEADERS: Mapping[str, str] = {}
 # More than any listing of Azure's has; without a limit a broken server could keep a client reading for ever.
-_MOST_PAGES = 100_000
-_MOST_EMPTY_PAGES = 1_000
+MOST_PAGES = 100_000
+MOST_EMPTY_PAGES = 1_000
 
 
 @attrs.frozen(kw_only=True)
@@ -378,7 +378,7 @@ class ArmSession:
                 return
             # A link can be some kilobytes long, and there can be thousands.
             mark = hashlib.sha256(str(link).encode(errors="surrogatepass")).digest()
-            if mark in seen or len(seen) >= _MOST_PAGES or empty >= _MOST_EMPTY_PAGES:
+            if mark in seen or len(seen) >= MOST_PAGES or empty >= MOST_EMPTY_PAGES:
                 how = "was given before" if mark in seen else f"is number {len(seen) + 1}, after {empty} empty pages"
                 raise MalformedResponseError(f"GET {page.url}: the next link {how}, so the list has no end")
             seen.add(mark)

@@ -1,4 +1,4 @@
-"""What a parameter that is a resource id could be given."""
+"""The values that a parameter could be given that takes a resource id."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from defender_remediate import wire
 from defender_remediate.arm.providers import Providers
 from defender_remediate.arm.session import ArmSession
+from defender_remediate.display import quoted
 from defender_remediate.errors import ParameterError
 from defender_remediate.fixes.placeholders import same_place
 from defender_remediate.models.fix import FixParameter
@@ -23,7 +24,9 @@ def wanted_type(parameter: FixParameter) -> str:
     """
     if not isinstance(parameter, FixParameter) or not parameter.resource_type:
         name = getattr(parameter, "name", parameter)
-        raise ParameterError(f"{name!r} is no parameter that takes resources of one type", hint="see fix.parameters")
+        raise ParameterError(
+            f"{quoted(name)} is not a parameter that takes resources of one type", hint="see fix.parameters"
+        )
     return parameter.resource_type
 
 

@@ -55,12 +55,12 @@ class Discovery:
 
     Args:
         session: What to read with.
-        scopes: Where to look; one inside another is looked at once.
+        scopes: What is read; a scope inside another one is read once.
         catalog: Where the fixes of recommendations are looked up.
         providers: Where the api-versions of resource types are looked up.
         source: ``rest`` reads every assessment and is up to date; ``graph`` lets Resource Graph filter, which is less to
             read and follows changes with a delay. Both give equal objects. Metadata comes from REST either way.
-        interleave: How the listings of several subscriptions are read; one after the other unless told otherwise.
+        interleave: How the listings of several subscriptions are read; one after the other by default.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ class Discovery:
         """What Azure says about one assessment type.
 
         Raises:
-            UnknownRecommendationError: There is no such key, or it is not a GUID.
+            UnknownRecommendationError: Azure has no such key, or it is not a GUID.
         """
         wanted = assessment_key(key, self._catalog)
         found = metadata.get_metadata(self._session, self.subscriptions(), wanted)

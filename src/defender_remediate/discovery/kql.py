@@ -1,4 +1,4 @@
-"""Resource Graph queries. Everything a caller passes becomes a string literal, escaped."""
+"""Resource Graph queries. What a caller passes becomes an escaped string literal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SCORES = "microsoft.security/securescores"
 
 
 def literal(text: str) -> str:
-    """A text as a KQL string literal."""
+    """A string as a KQL literal."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
     return f"'{escaped}'"
 

@@ -73,7 +73,7 @@ class RestSource:
             subscriptions = self._scopes.subscription_roots()
             if root in subscriptions:
                 raise
-            # Not every cloud lists at a management group; if there is none, looking into it said so just now.
+            # Not every cloud lists at a management group. One that does not exist was noticed when it was expanded.
             yield from self._interleave(map(self._listing, subscriptions))
         else:
             yield from ((root, page) for page in pages)

@@ -79,7 +79,7 @@ def test_every_code_is_found(document: Any, found: list[str]) -> None:
 
 
 def test_nesting_without_end_is_left_alone() -> None:
-    """Nobody reads twelve levels of errors."""
+    """No reader needs twelve levels of errors."""
     document: dict[str, Any] = {}
     for _ in range(50):
         document = {"error": {"code": f"{len(str(document))}", "innererror": document}}

@@ -8,7 +8,7 @@ from defender_remediate.arm.clock import SystemClock
 
 
 def test_the_system_clock_is_the_machines() -> None:
-    """Aware, in UTC, and never backwards; a negative wait is none."""
+    """Aware, in UTC, and never backwards; a negative wait returns at once."""
     clock = SystemClock()
     before = clock.monotonic()
     clock.sleep(-5)

@@ -117,7 +117,7 @@ def test_a_cloud_that_is_not_known_is_refused() -> None:
     ],
 )
 def test_a_token_goes_to_the_endpoint_and_its_sub_domains_only(url: str, is_admitted: bool) -> None:
-    """Another scheme, port or host is somebody else."""
+    """Another scheme, port or host is another server."""
     assert resolve_endpoint("https://arm.example", None).is_same_origin(url) is is_admitted
 
 

@@ -195,7 +195,7 @@ def test_the_wait_after_a_failed_question_is_what_azure_says(
 def test_a_status_page_without_a_running_status_ends_the_operation(
     session: ArmSession, azure: Any, status: int, page: Any
 ) -> None:
-    """No known word will ever come: the resource is read at once, not after an hour of polling."""
+    """No final status will ever come: the resource is read at once, not after an hour of polling."""
     azure.then(202, None, OPERATION).then(status, page).then(200, RESOURCE)
     assert wait(session, write(session)).body == RESOURCE
     assert azure.paths[1:] == [OP, READ]

@@ -153,7 +153,7 @@ def test_lanes_do_not_wait_for_each_other(clock: VirtualClock) -> None:
 
 
 def test_what_is_left_is_believed_when_it_is_less(clock: VirtualClock) -> None:
-    """Somebody else uses the same identity."""
+    """Another program uses the same identity."""
     limiter = RateLimiter(clock)
     ticket = limiter.acquire(WRITES)
     limiter.update(WRITES, ticket, {"x-ms-ratelimit-remaining-subscription-writes": "0"})

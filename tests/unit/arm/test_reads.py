@@ -69,7 +69,7 @@ def test_what_may_pass_is_tried_again(error: DefenderRemediateError) -> None:
     ],
 )
 def test_what_will_not_pass_is_raised_at_once(error: DefenderRemediateError) -> None:
-    """A 4xx with Retry-After is still a refusal, and nobody sleeps a day on Azure's word."""
+    """A 4xx with Retry-After is still a refusal, and a client does not sleep for a day."""
     clock = VirtualClock()
     with pytest.raises(type(error)) as caught:
         retry_read(failing(error), options=OPTIONS, sleep=clock.sleep, random=lambda: 0.5)

@@ -114,7 +114,7 @@ def test_a_429_holds_everybody_of_its_kind(session: ArmSession, azure: Any, cloc
 def test_a_429_of_a_provider_or_of_a_lock_holds_fewer(
     session: ArmSession, azure: Any, code: str, other_path: str, waits: bool
 ) -> None:
-    """A provider's limit concerns that provider; a lock on one resource concerns nobody else."""
+    """A provider's limit concerns that provider; a lock on one resource concerns that resource."""
     azure.then(429, {"error": {"code": code}}, {"Retry-After": "7"}).then(200, {})
     with pytest.raises(RequestError):
         session.send(PATCH)
@@ -428,7 +428,7 @@ def test_the_transport_is_our_own_unless_one_is_given(
 
 
 def test_a_generated_client_cannot_carry_the_token_away(session: ArmSession, azure: Any) -> None:
-    """The pipeline itself refuses another host, whoever uses it."""
+    """The pipeline itself refuses another host for every user of it."""
     from azure.core.rest import HttpRequest
 
     with pytest.raises(MalformedResponseError):

@@ -70,7 +70,7 @@ def test_it_takes_a_body_that_was_cut_for_an_answer(
 def test_it_lets_every_thread_find_out_for_itself(
     azure: Any, theirs: Pipeline[Any, Any], session: ArmSession, clock: VirtualClock
 ) -> None:
-    """Who is not the one that was refused goes on sending, and starts the wait anew for all."""
+    """Other threads keep sending, and each request starts the wait again for all."""
     body = {"error": {"code": "SubscriptionRequestsThrottled"}}
     azure.then(429, body, {"Retry-After": "60"})
     theirs_again = Pipeline(azure, [RetryPolicy(retry_total=0)])

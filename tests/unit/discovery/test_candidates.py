@@ -51,7 +51,7 @@ def test_a_child_type_that_azure_does_not_offer(discover: Any) -> None:
 @pytest.mark.parametrize("wrong", [parameter(), parameter(kind="string"), "workspace_id", None])
 def test_what_takes_no_resource_has_no_candidates(discover: Any, wrong: Any) -> None:
     """Before any request."""
-    with pytest.raises(ParameterError, match="no parameter that takes resources of one type"):
+    with pytest.raises(ParameterError, match="not a parameter that takes resources of one type"):
         discover().list_parameter_choices(wrong)
     with pytest.raises(InvalidInputError):
         discover().list_parameter_choices(parameter("A.B/c"), location=5)

@@ -26,8 +26,8 @@ INSIDE = [
 ]
 
 
-def parsed(*texts: str) -> tuple[Scope, ...]:
-    return tuple(map(Scope.parse, texts))
+def parsed(*ids: str) -> tuple[Scope, ...]:
+    return tuple(map(Scope.parse, ids))
 
 
 def test_what_is_inside_another_scope_is_left_out() -> None:

@@ -70,7 +70,7 @@ def test_no_resource_is_lost_and_the_score_stays_in_its_range(rows: list[tuple[i
 
 
 def test_keys_are_filled_in_where_they_are_missing() -> None:
-    """And left alone where they are not."""
+    """And unchanged where they are not."""
     keys = {"c": ("k",)}
     assert with_keys(control("C"), keys).recommendation_keys == ("k",)
     assert with_keys(control(recommendation_keys=("x",)), keys).recommendation_keys == ("x",)
