@@ -9,6 +9,7 @@ import attrs
 
 from defender_remediate import wire
 from defender_remediate.casing import fold
+from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.fixes.conditions import same
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.models.check import CheckResult, CheckStatus
@@ -37,10 +38,10 @@ class DataAccess:
     """The principals that a role assignment gives access to the data of a resource, at it or above it.
 
     Attributes:
-        principals: Their object ids, folded.
+        principals: Their object ids, folded; None when the role assignments could not be read.
     """
 
-    principals: frozenset[str]
+    principals: frozenset[str] | None
 
 
 class AccessModelCheck:
@@ -58,8 +59,17 @@ class AccessModelCheck:
         """Who has access to the data by a role; None where a step does not switch to roles."""
 
         def read(subject: Subject) -> DataAccess | None:
-            if not _switches_to_roles(subject) and not list(_closed_local_access(subject)):
+            if _switches_to_roles(subject):
+                return DataAccess(principals=holders(subject))
+            if not list(_closed_local_access(subject)):
                 return None
+            try:
+                return DataAccess(principals=holders(subject))
+            except DefenderRemediateError:
+                # Without roles it is a warning, so that it is one as well when the roles cannot be read.
+                return DataAccess(principals=None)
+
+        def holders(subject: Subject) -> frozenset[str]:
             resource = root_of(subject.written_id)
             namespace = subject.root_type.partition("/")[0]
             assignments: tuple[Any, ...] = reader.list(
@@ -73,7 +83,7 @@ class AccessModelCheck:
                 definition = wire.text(properties, "roleDefinitionId")
                 if definition and _gives_data(reader.get(definition, api_versions=_DEFINITION_VERSIONS), namespace):
                     principals.add(fold(wire.text(properties, "principalId")))
-            return DataAccess(principals=frozenset(principals))
+            return frozenset(principals)
 
         return reader.for_each(subjects, read)
 
@@ -88,7 +98,7 @@ class AccessModelCheck:
             holders = (
                 {wire.text(policy, "objectId") for policy in policies} if isinstance(policies, (list, tuple)) else ()
             )
-            losing = sorted(holder for holder in holders if fold(holder) not in access.principals)
+            losing = sorted(holder for holder in holders if fold(holder) not in (access.principals or ()))
             if losing:
                 yield CheckResult(
                     check=self.name,
@@ -103,9 +113,11 @@ class AccessModelCheck:
                 yield CheckResult(
                     check=self.name,
                     status=CheckStatus.WARNING,
-                    message=f"{path} is switched, and no role gives anyone access to the data: clients with a key or a "
-                    "password lose access",
-                    evidence=("role assignments with data actions: none",),
+                    message=f"{path} is switched, and no role seems to give anyone access to the data: clients with a key "
+                    "or a password lose access",
+                    evidence=(
+                        f"role assignments with data actions: {'not readable' if access.principals is None else 'none'}",
+                    ),
                     advice="assign roles to the clients first, or make sure that nobody uses keys",
                 )
 

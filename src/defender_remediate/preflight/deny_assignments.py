@@ -11,9 +11,10 @@ from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.errors import MalformedResponseError
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.models.ids import id_key
 from defender_remediate.preflight.permissions import PermissionEntry
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import covers, parts, scope_of
+from defender_remediate.preflight.scopes import covers, scope_of
 from defender_remediate.preflight.subject import Subject
 
 EVERYONE = "00000000-0000-0000-0000-000000000000"
@@ -81,7 +82,7 @@ class DenyAssignment:
 
     def denied(self, actions: Iterable[str], scope: str) -> tuple[str, ...]:
         """Those of the actions that it denies at a scope."""
-        holds = parts(self.scope) == parts(scope) if self.is_local else covers(self.scope, scope)
+        holds = id_key(self.scope) == id_key(scope) if self.is_local else covers(self.scope, scope)
         if not holds:
             return ()
         return tuple(action for action in actions if any(entry.covers(action) for entry in self.entries))

@@ -10,8 +10,9 @@ import attrs
 from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.models.ids import contains
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import covers, is_within, scope_of
+from defender_remediate.preflight.scopes import covers, scope_of
 from defender_remediate.preflight.subject import Subject
 
 _CHANGING = ("/write", "/delete", "/join/action")
@@ -74,7 +75,7 @@ class LockCheck:
         linked: list[Lock] = []
         for lock in facts[subject]:
             is_above = any(covers(lock.scope, scope) for scope in written)
-            is_removed_too = step.is_removal and is_within(lock.scope, step.target_id)
+            is_removed_too = step.is_removal and contains(step.target_id, lock.scope)
             if is_above or is_removed_too:
                 direct.append(lock)
             elif any(covers(lock.scope, link) for link in _linked(subject)):

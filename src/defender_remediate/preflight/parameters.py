@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from defender_remediate import wire
 from defender_remediate.casing import fold
-from defender_remediate.errors import NotFoundError
+from defender_remediate.errors import ForbiddenError, NotFoundError
 from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import root_of, subscription_of, type_of
+from defender_remediate.preflight.scopes import group_of, root_of, subscription_of, type_of
 from defender_remediate.preflight.subject import Subject
-from defender_remediate.preflight.unreadable import is_not_offered
 
 _VERSIONS = ("2021-04-01",)
+_MISSING_SCOPE = ("subscriptionnotfound", "resourcegroupnotfound")
 
 
 class ParameterCheck:
@@ -30,24 +30,33 @@ class ParameterCheck:
     def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> StepFacts[list[str]]:
         """The names of the parameters whose resource is not listed."""
 
+        def listed_at(scope: str, kind: str) -> tuple[str, ...]:
+            return reader.list(
+                f"{scope}/resources",
+                api_versions=_VERSIONS,
+                params={"$filter": f"resourceType eq '{kind}'"},
+                parse=_folded_id,
+            )
+
         def is_listed(resource_id: str) -> bool:
             kind = type_of(root_of(resource_id))
             try:
-                listed = reader.list(
-                    f"/subscriptions/{subscription_of(resource_id)}/resources",
-                    api_versions=_VERSIONS,
-                    params={"$filter": f"resourceType eq '{kind}'"},
-                    parse=_folded_id,
-                )
+                listed = listed_at(f"/subscriptions/{subscription_of(resource_id)}", kind)
+            except ForbiddenError:
+                listed = listed_at(group_of(resource_id), kind)
+            return fold(root_of(resource_id)) in listed
+
+        def exists(resource_id: str) -> bool:
+            try:
+                return is_listed(resource_id)
             except NotFoundError as error:
-                if is_not_offered(error):
+                if fold(error.code) not in _MISSING_SCOPE:
                     raise
                 return False
-            return fold(root_of(resource_id)) in listed
 
         def read(subject: Subject) -> list[str]:
             named = [name for name, value in subject.parameters.items() if _is_resource(value)]
-            return [name for name in named if not is_listed(str(subject.parameters[name]))]
+            return [name for name in named if not exists(str(subject.parameters[name]))]
 
         return reader.for_each(subjects, read)
 
@@ -59,7 +68,7 @@ class ParameterCheck:
                 check=self.name,
                 status=CheckStatus.BLOCKED,
                 message=f"the parameter {name!r} names a resource that does not exist: {value}",
-                evidence=(f"{root_of(value)}: not among the resources of its subscription",),
+                evidence=(f"{root_of(value)}: not among the resources that the caller can see",),
                 advice=f"pass the id of an existing resource as {name}; list_parameter_choices lists the possible values",
             )
 

@@ -11,12 +11,14 @@ from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.errors import MalformedResponseError, NotFoundError, RequestError
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.models.ids import id_key
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import group_of, parts, root_of, subscription_of
+from defender_remediate.preflight.scopes import group_of, root_of, subscription_of
 from defender_remediate.preflight.subject import RequiredPermission, Subject
 from defender_remediate.preflight.unreadable import is_not_offered
 
 _VERSIONS = ("2022-04-01", "2015-07-01")
+_MISSING_SCOPE = ("subscriptionnotfound", "resourcegroupnotfound", "resourcenotfound")
 _ADVICE = "have a role that contains them assigned there or above; an assignment takes some minutes to become effective"
 
 
@@ -111,14 +113,15 @@ class PermissionCheck:
 
         def entries_at(scope: str) -> tuple[PermissionEntry, ...]:
             # Azure documents this listing for groups and resources. What is refused at a subscription may exist there.
-            collection = f"permissions {subscription_of(scope)} {len(parts(group_of(scope)))}"
+            level = "group" if "/resourcegroups/" in fold(scope) else "subscription"
+            collection = f"permissions {level} {subscription_of(scope)}"
             path = f"{scope}/providers/Microsoft.Authorization/permissions"
             return reader.list(path, api_versions=_VERSIONS, parse=PermissionEntry.from_rest, collection=collection)
 
         def read_one(required: RequiredPermission) -> CallerPermissions:
             group, resource = group_of(required.scope), root_of(required.scope)
             entries = entries_at(group)
-            if not missing(required.actions, entries) or parts(resource) == parts(group):
+            if not missing(required.actions, entries) or id_key(resource) == id_key(group):
                 return CallerPermissions(required=required, read_at=(group,), entries=entries)
             try:
                 entries = (*entries, *entries_at(resource))
@@ -133,7 +136,7 @@ class PermissionCheck:
             try:
                 return read_one(required)
             except NotFoundError as error:
-                if is_not_offered(error):
+                if fold(error.code) not in _MISSING_SCOPE:
                     raise
                 return CallerPermissions(required=required, read_at=(), entries=None)
 

@@ -14,6 +14,7 @@ from defender_remediate.fixes.diff import settled
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.json_values import ABSENT, thaw
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.models.ids import contains, id_key
 from defender_remediate.preflight.exemptions import exemptions_in_force
 from defender_remediate.preflight.policy_assignments import (
     CHANGING,
@@ -24,7 +25,7 @@ from defender_remediate.preflight.policy_assignments import (
     reads_names,
 )
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import group_of, name_of, parts, scope_of, subscription_of
+from defender_remediate.preflight.scopes import group_of, name_of, scope_of, subscription_of
 from defender_remediate.preflight.subject import Subject
 
 _API_VERSION = "2023-03-01"
@@ -74,13 +75,14 @@ class PolicyCheck:
                 return None
             # Without a name, equal resources are one question. With one, Azure can evaluate rules about names, and
             # exemptions of the resource itself.
-            depth = len(parts(group_of(target)))
-            is_exempt = any(len(parts(scope_of(one.id))) > depth for one in exemptions_in_force(reader, target))
+            group = group_of(target)
+            exempt = [scope_of(one.id) for one in exemptions_in_force(reader, target)]
+            is_exempt = any(contains(group, scope) and id_key(group) != id_key(scope) for scope in exempt)
             content = _content(subject)
             if is_exempt or any(reads_names(single_definition(one)) for one in refusing):
                 content["name"] = name_of(target)
             return reader.query(
-                f"{group_of(target)}/providers/Microsoft.PolicyInsights/checkPolicyRestrictions",
+                f"{group}/providers/Microsoft.PolicyInsights/checkPolicyRestrictions",
                 api_version=_API_VERSION,
                 body={"resourceDetails": {"resourceContent": content, "apiVersion": subject.step.api_version}},
                 collection=f"checkPolicyRestrictions {subscription_of(target)}",

@@ -12,8 +12,9 @@ from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.errors import MalformedResponseError
 from defender_remediate.json_values import canonical
+from defender_remediate.models.ids import contains
 from defender_remediate.preflight.reader import CheckReader
-from defender_remediate.preflight.scopes import covers, is_within, scope_of
+from defender_remediate.preflight.scopes import covers, scope_of
 
 BENCHMARK = "1f3afdf9-d0c9-4c3d-847f-89da613e70a8"
 """The Microsoft cloud security benchmark, behind Defender's recommendations. It audits by default."""
@@ -83,7 +84,7 @@ class AssignedPolicy:
     def holds_at(self, resource_id: str) -> bool:
         """Whether it is enforced at a resource."""
         # An excluded management group may be another one than the resource is in: then Azure is asked.
-        is_excluded = any(is_within(resource_id, scope) for scope in self.not_scopes)
+        is_excluded = any(contains(scope, resource_id) for scope in self.not_scopes)
         return self.is_enforced and not is_excluded and covers(self.scope, resource_id)
 
     def may_refuse(self, definition: Any) -> bool:

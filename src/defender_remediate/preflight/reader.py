@@ -13,8 +13,8 @@ from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError, ForbiddenError
 from defender_remediate.json_values import canonical
-from defender_remediate.models.ids import is_guid
-from defender_remediate.preflight.scopes import group_of, parts, subscription_of
+from defender_remediate.models.ids import id_key, is_guid
+from defender_remediate.preflight.scopes import group_of, subscription_of
 from defender_remediate.preflight.single_flight import MissingCollections, SingleFlight
 from defender_remediate.preflight.subject import Subject
 from defender_remediate.threads import in_parallel
@@ -201,7 +201,7 @@ class CheckReader:
         try:
             return read(subscription)
         except ForbiddenError:
-            if parts(group) == parts(subscription):
+            if id_key(group) == id_key(subscription):
                 raise
             # Without the filter Azure lists what is in the group, with it what the group inherits. Each comes once.
             return tuple({fold(item.id): item for item in (*read(group), *read(group, _AT_SCOPE))}.values())

@@ -5,14 +5,10 @@ from __future__ import annotations
 import re
 
 from defender_remediate.casing import fold
+from defender_remediate.models.ids import contains, id_key
 
-_MANAGEMENT_GROUP = ("providers", "microsoft.management", "managementgroups")
+_MANAGEMENT_GROUPS = "/providers/Microsoft.Management/managementGroups"
 _ATTACHED = re.compile(r"/providers/Microsoft\.Authorization/", re.IGNORECASE)
-
-
-def parts(scope: str) -> tuple[str, ...]:
-    """The segments of an id, folded."""
-    return tuple(segment for segment in fold(scope).split("/") if segment)
 
 
 def covers(scope: str, inner: str) -> bool:
@@ -20,14 +16,7 @@ def covers(scope: str, inner: str) -> bool:
 
     Management groups count as above every id: Azure lists what is attached to them for the subscriptions below them only.
     """
-    outer = parts(scope)
-    return outer[:3] == _MANAGEMENT_GROUP or is_within(inner, scope)
-
-
-def is_within(inner: str, scope: str) -> bool:
-    """Whether the ids alone say that one is the scope or below it; they do not say what is in a management group."""
-    outer = parts(scope)
-    return parts(inner)[: len(outer)] == outer
+    return contains(_MANAGEMENT_GROUPS, scope) or contains(scope, inner)
 
 
 def scope_of(attached: str) -> str:
@@ -38,8 +27,8 @@ def scope_of(attached: str) -> str:
 
 def subscription_of(resource_id: str) -> str:
     """The id of the subscription, folded; empty when the id is in none."""
-    found = parts(resource_id)
-    return found[1] if found[:1] == ("subscriptions",) and len(found) > 1 else ""
+    segments = id_key(resource_id).split("/")
+    return segments[2] if segments[1] == "subscriptions" and len(segments) > 2 else ""
 
 
 def group_of(resource_id: str) -> str:
@@ -78,4 +67,4 @@ def _after_provider(resource_id: str) -> list[str]:
 
 def is_action_on(action: str, resource_type: str) -> bool:
     """Whether an action such as ``Microsoft.Web/sites/config/write`` is on this type, above or below it."""
-    return parts(action)[:2] == parts(resource_type)[:2]
+    return fold(action).split("/")[:2] == fold(resource_type).split("/")[:2]

@@ -9,6 +9,7 @@ import attrs
 
 from defender_remediate import wire
 from defender_remediate.casing import fold
+from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.fixes.conditions import same
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.models.check import CheckResult, CheckStatus
@@ -70,6 +71,12 @@ class StorageUseCheck:
             )
             return found
 
+        def names_or_unknown(account: str, service: str) -> tuple[str, ...]:
+            try:
+                return tuple(name for name in names(account, _SERVICES[service], wire.name) if not name.startswith("$"))
+            except DefenderRemediateError:
+                return ("(not readable)",)
+
         def read(subject: Subject) -> StorageUse:
             account = subject.step.target_id
             closes_keys, closes_traffic = closes_shared_keys(subject), closes_network(subject)
@@ -83,16 +90,13 @@ class StorageUseCheck:
             shares = names(account, "fileServices/default/shares", _share) if has_files else ()
             if not (closes_keys or closes_traffic):
                 return StorageUse(shares=shares)
+            # Queues and tables give warnings only, so that a failed read must not block.
             is_general = kind in ("", "storage", "storagev2")
             containers = names(account, "blobServices/default/containers", wire.name) if has_blobs(subject) else ()
             return StorageUse(
                 shares=shares,
-                queues=names(account, _SERVICES["queues"], wire.name) if is_general else (),
-                tables=tuple(
-                    name
-                    for name in (names(account, _SERVICES["tables"], wire.name) if is_general else ())
-                    if not name.startswith("$")
-                ),
+                queues=names_or_unknown(account, "queues") if is_general else (),
+                tables=names_or_unknown(account, "tables") if is_general else (),
                 has_website="$web" in containers,
             )
 

@@ -84,8 +84,11 @@ class Subject:
     @cached_property
     def links(self) -> tuple[str, ...]:
         """The ids of other resources in its request, each once, as they are written there."""
-        found = {fold(text): text for text in self.written_values if fold(text).startswith("/subscriptions/")}
-        return tuple(link for link in found.values() if not covers(self.written_id, link))
+        found: dict[str, str] = {}
+        for value in self.written_values:
+            if fold(value).startswith("/subscriptions/") and not covers(self.written_id, value):
+                found.setdefault(fold(value), value)
+        return tuple(found.values())
 
     @cached_property
     def required_permissions(self) -> tuple[RequiredPermission, ...]:
@@ -108,13 +111,13 @@ class Subject:
         step = self.step
         segments = fold(action).split("/")
         action_type = "/".join(segments[: -2 if segments[-1] == "action" else -1])
+        if self.is_deployment and fold(action).startswith("microsoft.resources/deployments/"):
+            return ((group_of(step.request.path), True),)
         if action_type == fold(self.target_type) and not self.is_deployment:
             return ((step.target_id, True),)
         if self.is_elsewhere and is_action_on(action, self.target_type):
             return ((self.written_id, True),)
         if is_action_on(action, step.resource_type) or is_action_on(action, self.target_type):
-            if self.is_deployment and fold(action).startswith("microsoft.resources/deployments/"):
-                return ((group_of(step.request.path), True),)
             return ((step.resource_id, True),)
         linked = [link for link in self.links if fold(type_of(link)) == action_type]
         if linked:

@@ -17,7 +17,9 @@ from defender_remediate.models.check import CheckResult, CheckStatus
 _NO_SUCH_VERSION = frozenset({"invalidresourcetype", "noregisteredproviderfound", "invalidapiversionparameter"})
 _NO_SUCH_METHOD = frozenset({405, 501})
 # For a listing of a whole subscription or group, a missing scope has an error code of its own.
-_WHOLE_SCOPE = re.compile(r"/subscriptions/[^/]+(/resourcegroups/[^/]+)?/providers/[^/]+(/[^/]+)?", re.IGNORECASE)
+_WHOLE_SCOPE = re.compile(
+    r"/subscriptions/[^/]+(/resourcegroups/[^/]+)?/(resources|providers/[^/]+(/[^/]+)?)", re.IGNORECASE
+)
 
 
 def is_not_offered(error: DefenderRemediateError) -> bool:

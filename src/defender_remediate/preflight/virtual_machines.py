@@ -79,9 +79,11 @@ class VirtualMachineCheck:
         codes = [wire.text(item, "code") for item in statuses] if isinstance(statuses, (list, tuple)) else []
         power = next((code for code in codes if fold(code).startswith("powerstate/")), None)
         if power is None:
+            # An endpoint that shows no instance view at all does not have one; see docs/adr/0007.
+            is_offered = isinstance(look_up(machine.body, "properties.instanceView"), Mapping)
             yield CheckResult(
                 check=self.name,
-                status=CheckStatus.UNCHECKED,
+                status=CheckStatus.UNCHECKED if is_offered else CheckStatus.WARNING,
                 message="Azure does not show whether the machine is running, and an extension needs a running machine",
                 evidence=("properties.instanceView: no power state",),
                 advice=f'if it is running, pass waive={{"{self.name}": "reason"}}',

@@ -56,6 +56,12 @@ class FakeAzure:
         return SimpleNamespace(body=self._answer(path))
 
 
+@pytest.fixture
+def make_reader() -> Callable[[Mapping[str, Any]], CheckReader]:
+    """Makes a reader over the answers of Azure by the end of the path."""
+    return lambda answers: CheckReader(FakeAzure(answers), workers=1)
+
+
 CheckOne = Callable[..., tuple[CheckResult, ...]]
 
 

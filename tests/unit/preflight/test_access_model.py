@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from defender_remediate.errors import ForbiddenError
 from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.preflight import Subject
 from defender_remediate.preflight.access_model import AccessModelCheck
@@ -66,6 +67,21 @@ def test_keys_are_switched_off_with_a_word_when_no_role_gives_access(judge: Judg
     assert judge(HUB, before, after) == [CheckStatus.WARNING]
     assert judge(HUB, before, after, (ONE, "Microsoft.EventHub/namespaces/messages/send/action")) == []
     assert judge(HUB, after, after) == []
+
+
+def test_roles_that_cannot_be_read_block_only_what_depends_on_them(
+    check_one: Callable[..., tuple[CheckResult, ...]], make_subject: Callable[..., Subject]
+) -> None:
+    """Without them, a key vault is unchecked; where the worst result is a warning, it stays one."""
+    error = ForbiddenError("no", status=403, code="AuthorizationFailed")
+    answers = {"/roleAssignments?atScope()": error}
+    for target, after, expected in (
+        (VAULT, {"enableRbacAuthorization": True}, CheckStatus.UNCHECKED),
+        (HUB, {"disableLocalAuth": True}, CheckStatus.WARNING),
+    ):
+        subject = make_subject({"properties": {}}, {"properties": after}, target_id=target)
+        (found,) = check_one(AccessModelCheck(), subject, answers)
+        assert found.status is expected
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import pytest
 
+from defender_remediate.errors import ForbiddenError
 from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.models.plan import PlannedRequest
 from defender_remediate.preflight import Subject
@@ -105,3 +106,25 @@ def test_a_lock_on_what_a_template_refers_to_is_found(judge: Judge, deployment: 
     join = ("Microsoft.Network/virtualNetworks/subnets/join/action",)
     joining = attrs.evolve(deployment, step=attrs.evolve(deployment.step, request=request, permissions=join))
     assert [found.status for found in judge(joining, [lock(other)])] == [CheckStatus.BLOCKED]
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [(ACCOUNT, [CheckStatus.BLOCKED]), (f"{SUBSCRIPTION}/providers/A.B/c/d", [CheckStatus.UNCHECKED])],
+)
+def test_a_caller_of_one_group_lists_the_group(
+    check_one: Callable[..., tuple[CheckResult, ...]],
+    make_subject: Callable[..., Subject],
+    target: str,
+    expected: list[CheckStatus],
+) -> None:
+    """What is in it, and what it inherits, each lock once; what is in no group has no other listing."""
+    forbidden = ForbiddenError("no", status=403, code="AuthorizationFailed")
+    answers = {
+        f"{SUBSCRIPTION}/providers/Microsoft.Authorization/locks": forbidden,
+        "/shop-rg/providers/Microsoft.Authorization/locks": [lock(GROUP)],
+        "/locks?atScope()": [lock(GROUP), lock(SUBSCRIPTION)],
+    }
+    found = check_one(LockCheck(), make_subject(resource_id=target, target_id=target), answers)
+    assert [one.status for one in found] == expected
+    assert [len(one.evidence) for one in found if one.status is CheckStatus.BLOCKED] in ([], [2])

@@ -97,6 +97,17 @@ def test_access_may_be_closed_beside_an_alternative(
     assert judge(make_subject(*FINE[case])) == ()
 
 
+@pytest.mark.parametrize(("access", "statuses"), [(f"{GROUP}/x", []), ("", [CheckStatus.BLOCKED])])
+def test_a_disk_is_reached_through_a_disk_access(
+    judge: Judge, make_subject: Callable[..., Subject], access: str, statuses: list[CheckStatus]
+) -> None:
+    """It has no private endpoint of its own."""
+    disk = f"{GROUP}/providers/Microsoft.Compute/disks/d"
+    before = body(diskAccessId=access)
+    after = body(diskAccessId=access, publicNetworkAccess="Disabled")
+    assert [found.status for found in judge(make_subject(before, after, resource_id=disk, target_id=disk))] == statuses
+
+
 def test_a_template_is_not_evaluated(judge: Judge, deployment: Subject) -> None:
     """Its effect is not known as a body."""
     assert judge(deployment) == ()

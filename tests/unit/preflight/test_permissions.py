@@ -152,3 +152,12 @@ def test_a_parameter_that_names_nothing_is_named(check_one: Judge, deployment: S
     assert found.status is CheckStatus.BLOCKED
     assert found.message == f"the parameter 'workspace_id' refers to a resource that does not exist: {workspace}"
     assert "waive" not in found.message + found.advice
+
+
+def test_an_endpoint_without_permissions_for_a_reference_is_not_a_missing_resource(
+    check_one: Judge, deployment: Subject
+) -> None:
+    """A 404 that names no missing scope says that there is no such listing."""
+    answers = {AT_GROUP: [CONTRIBUTOR], "/permissions": NotFoundError("x", status=404, code="", url="/x")}
+    (found,) = check_one(PermissionCheck(), deployment, answers)
+    assert (found.status, "does not exist" in found.message) == (CheckStatus.WARNING, False)

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from defender_remediate.errors import ConnectionCutError, ForbiddenError
 from defender_remediate.models.check import CheckResult, CheckStatus
-from defender_remediate.preflight import Subject
+from defender_remediate.preflight import CheckReader, Subject
 from defender_remediate.preflight.providers import ProviderCheck
-from defender_remediate.preflight.subscriptions import SubscriptionCheck
+from defender_remediate.preflight.subscriptions import SubscriptionCheck, tenant_of
 
 SUBSCRIPTION = "/subscriptions/11111111-2222-3333-4444-555555555555"
 GROUP = f"{SUBSCRIPTION}/resourceGroups/shop-rg"
@@ -103,3 +104,18 @@ def test_a_step_needs_every_provider_that_it_writes_through(check_one: Judge, de
     }
     blocked = [one for one in check_one(ProviderCheck(), deployment, answers) if one.is_blocking]
     assert [one.evidence[0].partition(":")[0] for one in blocked] == ["Microsoft.Insights", "Microsoft.Network"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "tenant"),
+    [
+        ({"tenantId": "AAAAAAAA-0000-4000-8000-000000000001"}, "aaaaaaaa-0000-4000-8000-000000000001"),
+        ({}, None),
+        (ForbiddenError("no", status=403, code="AuthorizationFailed"), None),
+    ],
+)
+def test_a_tenant_that_is_not_told_is_none(make_reader: Callable[..., CheckReader], answer: Any, tenant: Any) -> None:
+    """A caller with permissions on a group only may not read the subscription; no answer at all is an error."""
+    assert tenant_of(make_reader({SUBSCRIPTION: answer}), SUBSCRIPTION.rpartition("/")[2]) == tenant
+    with pytest.raises(ConnectionCutError):
+        tenant_of(make_reader({SUBSCRIPTION: ConnectionCutError("cut")}), SUBSCRIPTION.rpartition("/")[2])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from defender_remediate.errors import ForbiddenError
 from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.preflight import Subject
 from defender_remediate.preflight.function_apps import FunctionAppCheck
@@ -82,6 +83,15 @@ def test_queues_and_tables_may_be_used_with_keys(judge: Judge) -> None:
     assert judge(NO_KEYS, queues=items("orders"), tables=items("people", "$Metrics")) == [
         (WARNING, ("queue orders", "table people"))
     ]
+
+
+def test_a_list_that_only_warns_does_not_block(judge: Judge) -> None:
+    """When queues or tables cannot be read, that is a warning too; unreadable file shares leave the step unchecked."""
+    error = ForbiddenError("no", status=403, code="AuthorizationFailed")
+    assert judge(NO_KEYS, queues=error, tables=error) == [
+        (WARNING, ("queue (not readable)", "table (not readable)")),
+    ]
+    assert [status for status, _ in judge(NO_KEYS, shares=error)] == [CheckStatus.UNCHECKED]
 
 
 def test_each_service_needs_its_own_private_endpoint(judge: Judge) -> None:

@@ -9,6 +9,7 @@ import attrs
 import pytest
 
 from defender_remediate import Catalog
+from defender_remediate.errors import ForbiddenError, NotFoundError
 from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.models.plan import PlannedRequest
 from defender_remediate.preflight import Subject
@@ -80,7 +81,7 @@ def machine(power: str | None = "running", **profile: Any) -> dict[str, Any]:
         (machine("deallocated"), [], [BLOCKED]),
         (machine("stopped"), [], [BLOCKED]),
         (machine(None), [], [UNCHECKED]),
-        ({}, [], [UNCHECKED]),
+        ({}, [], [WARNING]),
         (machine(allowExtensionOperations=False), [], [BLOCKED]),
         (machine(allowExtensionOperations=True), [], []),
     ],
@@ -233,3 +234,25 @@ def test_a_parameter_has_to_name_a_resource(check_one: CheckOne, make_subject: M
     assert found.message.startswith("the parameter 'subnet_id' names a resource that does not exist: /subscriptions/")
     assert "waive" not in found.message + found.advice
     assert [one.status for one in check_one(ParameterCheck(), subject, {})] == [BLOCKED, BLOCKED]
+
+
+def test_a_caller_of_one_group_lists_the_group(check_one: CheckOne, make_subject: MakeSubject) -> None:
+    """Azure may refuse the list of the subscription to it; any other refusal leaves the step unchecked."""
+    forbidden = ForbiddenError("no", status=403, code="AuthorizationFailed")
+    kind = "resourceType eq 'Microsoft.OperationalInsights/workspaces'"
+    subject = make_subject(parameters={"workspace_id": WORKSPACE})
+    at_subscription, at_group = f"{SUBSCRIPTION}/resources?{kind}", f"{GROUP}/resources?{kind}"
+    answers = {at_subscription: forbidden, at_group: [{"id": WORKSPACE}]}
+    assert check_one(ParameterCheck(), subject, answers) == ()
+    (refused,) = check_one(ParameterCheck(), subject, {**answers, at_group: forbidden})
+    (unknown,) = check_one(
+        ParameterCheck(), subject, {at_subscription: NotFoundError("x", status=404, code="WorkspaceNotFound", url="/x")}
+    )
+    assert {refused.status, unknown.status} == {UNCHECKED}
+
+
+def test_other_steps_on_a_machine_are_not_read_for(check_one: CheckOne, make_subject: MakeSubject) -> None:
+    """Neither a change of the machine without a body, nor one of tags."""
+    here = {"resource_id": MACHINE, "target_id": MACHINE}
+    assert check_one(VirtualMachineCheck(), make_subject(**here)) == ()
+    assert check_one(VirtualMachineCheck(), make_subject({"tags": {}}, {"tags": {"a": "b"}}, **here)) == ()
