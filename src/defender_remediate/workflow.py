@@ -141,7 +141,9 @@ class Workflow:
         for one in selected:
             if not one.is_known:
                 policy = self.discovery.get_metadata(one.key).policy_definition_id
-                one = attrs.evolve(one, policy_definition_id=policy, fixes=self.catalog.all_for(one.key, policy))
+                one = attrs.evolve(
+                    one, policy_definition_id=policy, fixes=self.catalog.list_for_recommendation(one.key, policy)
+                )
             found.append(one)
         return tuple(found)
 

@@ -324,7 +324,7 @@ def test_a_parameter_in_another_place(
 
 def test_a_recommendation_without_a_fix_says_what_can_be_done(judged: ArmSimulator, client: RemediationClient) -> None:
     """By its key or its policy definition; one that has a fix needs no advice, and of most nothing is known."""
-    advice = client.catalog.guidance("be264018-593c-1162-bd5e-b74a39396652")
+    advice = client.catalog.get_guidance("be264018-593c-1162-bd5e-b74a39396652")
     assert advice is not None
     policy = f"/providers/Microsoft.Authorization/policyDefinitions/{advice.policy_definition_ids[0]}"
     metadata = {"displayName": "In a network", "severity": "Low", "policyDefinitionId": policy}

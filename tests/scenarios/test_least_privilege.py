@@ -23,7 +23,7 @@ def judged_in_the_demo() -> Iterator[tuple[str, tuple[FixAction, ...]]]:
     sim = ArmSimulator.demo()
     with RemediationClient(sim.credential, sim.scopes, transport=sim, clock=sim.clock) as client:
         for found in client.list_recommendations(fixable=True):
-            yield found.key, Catalog.bundled().all_for(found.key, found.policy_definition_id)
+            yield found.key, Catalog.bundled().list_for_recommendation(found.key, found.policy_definition_id)
 
 
 def chosen(client: RemediationClient, parameter: FixParameter) -> object:

@@ -99,11 +99,11 @@ def reads(client: RemediationClient) -> None:
     assert_type(recommendation.potential_increase, float)
     assert_type(client.list_assessments("key", status="Unhealthy"), ItemPaged[Assessment])
     assert_type(client.catalog, Catalog)
-    assert_type(client.catalog.all_for("key", "policy"), tuple[FixAction, ...])
+    assert_type(client.catalog.list_for_recommendation("key", "policy"), tuple[FixAction, ...])
     assert_type(client.catalog.without("key"), Catalog)
-    assert_type(client.catalog.guidance("key"), Guidance | None)
+    assert_type(client.catalog.get_guidance("key"), Guidance | None)
     assert_type(client.catalog.role_definition([*client.catalog, "key"], name="x", scopes="/a")["actions"], Any)
-    for parameter in client.catalog.all_for("key")[0].parameters:
+    for parameter in client.catalog.list_for_recommendation("key")[0].parameters:
         assert_type(client.list_parameter_choices(parameter, location="westeurope"), ItemPaged[str])
     assert_type(recommendation.guidance, Guidance | None)
     for problem in client.catalog.check(fixes=["my.toml"]):

@@ -1,4 +1,4 @@
-"""The bundled catalog's TOML files, parsed beforehand: reading them takes longer than all else that loading does."""
+"""The bundled catalog's TOML files in one JSON file: parsing TOML takes longer than everything else that loading does."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from defender_remediate.catalog.toml import parse
 NAME = "bundled.json"
 
 
-def documents(files: Mapping[str, bytes], bundle: bytes) -> dict[str, Any]:
-    """The tables of TOML files by name: from the bundle when it was made of these very files, else from themselves.
+def read(files: Mapping[str, bytes], bundle: bytes) -> tuple[dict[str, Any], str | None]:
+    """The tables of the TOML files by name, and the version of the catalog.
 
-    So a file that was edited counts at once, and a bundle that is out of date costs time and nothing else.
+    They come from the bundle if it was made of exactly these files, templates included. Otherwise the files are parsed
+    and the version is None, so that an edited file counts at once.
     """
-    known = json.loads(bundle)
-    if known["sha256"] == _digest(files):
-        found: dict[str, Any] = known["documents"]
-        return found
-    return _parsed(files)
+    content = json.loads(bundle)
+    if content["sha256"] == _digest(files):
+        return content["documents"], content["version"]
+    return _parsed(files), None
 
 
-def make(files: Mapping[str, bytes]) -> str:
-    """The bundle of these files: JSON, one file to a line."""
+def make(files: Mapping[str, bytes], version: str) -> str:
+    """The bundle of these files: JSON, with one TOML file per line."""
     lines = ",\n".join(f"{json.dumps(name)}:{_compact(document)}" for name, document in _parsed(files).items())
-    return f'{{"sha256":"{_digest(files)}",\n"documents":{{\n{lines}\n}}}}\n'
+    return f'{{"sha256":"{_digest(files)}",\n"version":"{version}",\n"documents":{{\n{lines}\n}}}}\n'
 
 
 def _parsed(files: Mapping[str, bytes]) -> dict[str, Any]:
-    return {name: parse(files[name].decode()) for name in sorted(files)}
+    return {name: parse(files[name].decode()) for name in sorted(files) if name.endswith(".toml")}
 
 
 def _compact(document: Any) -> str:

@@ -1,8 +1,9 @@
-"""Finding the fix for a recommendation."""
+"""The catalog: finds the fixes for a recommendation, a policy definition or a resource type."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import chain
@@ -13,7 +14,7 @@ from defender_remediate.casing import fold
 from defender_remediate.catalog.checks import check
 from defender_remediate.catalog.guidance import find_guidance
 from defender_remediate.catalog.lint.problem import CatalogProblem
-from defender_remediate.catalog.loader import bundled_fixes, read_fixes
+from defender_remediate.catalog.loader import read_bundled, read_fixes
 from defender_remediate.catalog.roles import role_definition
 from defender_remediate.display import quoted
 from defender_remediate.errors import CatalogError, InvalidInputError
@@ -62,7 +63,7 @@ class Catalog:
             variants[fix.variant] = fix
         self._fixes = tuple(fix for variants in found.values() for fix in variants.values())
         self._by_key, self._by_policy, self._by_type = _indexes(self._fixes)
-        self._version = ""
+        self._version: str | None = None
 
     @classmethod
     def bundled(cls) -> Catalog:
@@ -73,11 +74,11 @@ class Catalog:
         """This catalog without every fix of these recommendations.
 
         Raises:
-            CatalogError: It has no fix with such a key: most often it is misspelt.
+            CatalogError: The catalog has no fix with such a key.
         """
         unknown = [key for key in keys if key not in self]
         if unknown:
-            raise CatalogError(f"there is no fix with the key {unknown[0]!r}, so none can be left out")
+            raise CatalogError(f"the catalog has no fix with the key {unknown[0]!r}")
         dropped = {fold(key) for key in keys}
         return Catalog(_Checked(fix for fix in self._fixes if fold(fix.key) not in dropped))
 
@@ -94,33 +95,43 @@ class Catalog:
 
     @property
     def version(self) -> str:
-        """Changes with every change of any fix, and with nothing else: ``1.`` and a digest of all fixes."""
-        if not self._version:
+        """``1.`` and a digest of all fixes: it changes with every change of a fix, and with nothing else."""
+        if self._version is None:
             content = sorted((*_identity(fix), fix.variant, sha256(serialization.encode(fix))) for fix in self._fixes)
             self._version = f"{_FORMAT}.{sha256(content)[:12]}"
         return self._version
 
     def get(self, key: str, resource_type: str | None = None) -> FixAction | None:
-        """The fix of the recommendation with this assessment key, the first of them; None when there is none."""
+        """Get the first fix of the recommendation with this assessment key; None if there is none.
+
+        Raises:
+            InvalidInputError: The key is a title or an id instead of an assessment key.
+        """
+        if key not in self and re.search(r"[\s/]", key):
+            keys = [fix.key for fix in self._fixes if fold(fix.title) == fold(key)]
+            hint = (
+                f"the key of this recommendation is {keys[0]}" if keys else "client.list_recommendations() lists keys"
+            )
+            raise InvalidInputError(f"expected an assessment key (a GUID), got {key!r}", hint=hint)
         return next(iter(_pick(self._by_key, key, resource_type)), None)
 
-    def for_policy(self, policy_definition_id: str, resource_type: str | None = None) -> FixAction | None:
-        """The fix behind a policy definition, given by its bare name or its whole id; None when there is none."""
+    def get_for_policy(self, policy_definition_id: str, resource_type: str | None = None) -> FixAction | None:
+        """Get the first fix behind a policy definition, given by its name or its id; None if there is none."""
         return next(iter(_pick(self._by_policy, _bare(policy_definition_id), resource_type)), None)
 
-    def for_recommendation(
+    def get_for_recommendation(
         self, key: str, policy_definition_id: str | None = None, resource_type: str | None = None
     ) -> FixAction | None:
-        """The fix of a recommendation: by its key, else by the policy definition that its metadata names."""
-        return next(iter(self.all_for(key, policy_definition_id, resource_type)), None)
+        """Get the first fix of a recommendation, by its key, else by its policy definition; None if there is none."""
+        return next(iter(self.list_for_recommendation(key, policy_definition_id, resource_type)), None)
 
-    def all_for(
+    def list_for_recommendation(
         self, key: str, policy_definition_id: str | None = None, resource_type: str | None = None
     ) -> tuple[FixAction, ...]:
-        """Every fix of a recommendation, of all resource types or one, with all variants; empty when there is none.
+        """List every fix of a recommendation with all variants, for all resource types or for one.
 
-        For a resource type that the key has no fix for, the policy definition that its metadata names is asked; not so
-        when there is guidance for the key: one policy can stand behind a finding and behind the scanner that finds it.
+        A resource type without a fix for the key is looked up by the policy definition. A recommendation with guidance has
+        no fix, even if a fix has the same policy definition.
         """
         by_key = self._by_key.get(fold(key), {})
         if not by_key and find_guidance(key, "") is not None:
@@ -132,11 +143,18 @@ class Catalog:
         }
         return _pick({"": found}, "", resource_type)
 
-    def for_resource_type(self, resource_type: str) -> tuple[FixAction, ...]:
-        """Every fix for resources of this type; empty when there is none."""
+    def list_for_resource_type(self, resource_type: str) -> tuple[FixAction, ...]:
+        """List every fix for resources of this type.
+
+        Raises:
+            InvalidInputError: It is not a resource type with its provider.
+        """
+        if "/" not in resource_type:
+            example = "such as Microsoft.Storage/storageAccounts"
+            raise InvalidInputError(f"expected a resource type with its provider, {example}, got {resource_type!r}")
         return self._by_type.get(fold(resource_type), ())
 
-    def guidance(self, key: str, policy_definition_id: str | None = None) -> Guidance | None:
+    def get_guidance(self, key: str, policy_definition_id: str | None = None) -> Guidance | None:
         """What can be done about a recommendation that no bundled fix is for; None when nothing is known.
 
         The same for every catalog. It is read from its files when it is asked for the first time.
@@ -208,9 +226,9 @@ class Catalog:
                 if fold(fix.resource_type) == fold(step.resource_type)
             )
         if isinstance(given, Recommendation):
-            found = self.all_for(given.key, given.policy_definition_id)
+            found = self.list_for_recommendation(given.key, given.policy_definition_id)
         elif isinstance(given, str):
-            found = self.all_for(given)
+            found = self.list_for_recommendation(given)
         else:
             raise InvalidInputError(
                 f"expected a fix, a recommendation, its key or a plan, got {quoted(given)}",
@@ -220,7 +238,7 @@ class Catalog:
             key = given.key if isinstance(given, Recommendation) else given
             raise CatalogError(
                 f"the catalog has no fix for the recommendation {quoted(key)}",
-                hint="Catalog.guidance says what can be done about a recommendation without a fix",
+                hint="Catalog.get_guidance says what can be done about a recommendation without a fix",
             )
         return found
 
@@ -245,7 +263,10 @@ class Catalog:
 
 @cache
 def _bundled() -> Catalog:
-    return Catalog(_Checked(bundled_fixes()))
+    fixes, version = read_bundled()
+    catalog = Catalog(_Checked(fixes))
+    catalog._version = version  # noqa: SLF001 - computing it takes longer than reading the bundle
+    return catalog
 
 
 def _checked(fix: FixAction) -> FixAction:

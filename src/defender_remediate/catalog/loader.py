@@ -10,38 +10,45 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from defender_remediate.catalog.bundle import NAME, documents
+from defender_remediate.catalog.bundle import NAME, read
 from defender_remediate.catalog.schema import fixes
 from defender_remediate.catalog.toml import TOMLError, parse
 from defender_remediate.errors import CatalogError
 from defender_remediate.json_values import FrozenMap
 from defender_remediate.models.fix import FixAction
 
-_DATA = "defender_remediate.catalog"
+_PACKAGE = "defender_remediate.catalog"
 
 
-def bundled_fixes() -> tuple[FixAction, ...]:
-    """Every fix that comes with this library, file by file in the order of their names."""
-    data = resources.files(_DATA).joinpath("data")
-    templates = data.joinpath("templates")
+def read_bundled() -> tuple[tuple[FixAction, ...], str | None]:
+    """Every fix that comes with this library, in the order of the file names, and the version if it is known."""
+    files = bundled_files()
 
-    # A template that twenty fixes deploy is read and frozen once.
-    @cache
+    @cache  # a template that twenty fixes deploy is read once
     def read_template(name: str) -> Mapping[str, Any]:
-        return _template(templates.joinpath(name).read_bytes())
+        return _template(files[f"templates/{name}"])
 
-    files = {file.name: file.read_bytes() for file in data.iterdir() if file.name.endswith(".toml")}
+    bundle = resources.files(_PACKAGE).joinpath("data").joinpath(NAME).read_bytes()
+    documents, version = read(files, bundle)
     found: list[FixAction] = []
-    for name, document in documents(files, data.joinpath(NAME).read_bytes()).items():
+    for name, document in documents.items():
         found += fixes(document, source=name, read_template=read_template)
-    return tuple(found)
+    return tuple(found), version
+
+
+def bundled_files() -> dict[str, bytes]:
+    """The catalog files of this library, and the templates that they name, by their path below ``data``."""
+    data = resources.files(_PACKAGE).joinpath("data")
+    tables = {file.name: file.read_bytes() for file in data.iterdir() if file.name.endswith(".toml")}
+    templates = {f"templates/{file.name}": file.read_bytes() for file in data.joinpath("templates").iterdir()}
+    return tables | templates
 
 
 def read_fixes(file: str | os.PathLike[str]) -> tuple[FixAction, ...]:
-    """The fixes of a catalog file of the user's own. A template it names is looked for beside it.
+    """The fixes of a user's catalog file. The templates that it names are beside it.
 
     Raises:
-        CatalogError: The file cannot be read, is no TOML, or does not have the form; names the file and the key path.
+        CatalogError: The file cannot be read or is not a valid catalog; names the file and the key path.
     """
     place = Path(file)
     source = str(place)
@@ -57,7 +64,7 @@ def read_fixes(file: str | os.PathLike[str]) -> tuple[FixAction, ...]:
     def read_template(name: str) -> Mapping[str, Any]:
         folder = place.parent.resolve()
         template = (folder / name).resolve()
-        # A catalog file comes from somebody else more often than not: it may not reach for any file it likes.
+        # A catalog file may come from someone else, so it must not read files outside its folder.
         if not template.is_relative_to(folder):
             raise ValueError(f"{name!r} is outside the folder of the catalog file")
         try:

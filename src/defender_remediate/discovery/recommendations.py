@@ -88,7 +88,7 @@ def recommendations(
     for finding in findings:
         folded = fold(finding.key)
         about = metadata.get(folded) or RecommendationMetadata(key=finding.key, display_name=finding.display_name)
-        fix = catalog.for_recommendation(finding.key, about.policy_definition_id)
+        fix = catalog.get_for_recommendation(finding.key, about.policy_definition_id)
         yield Recommendation(
             key=finding.key,
             display_name=about.display_name or finding.display_name or finding.key,
@@ -109,5 +109,5 @@ def recommendations(
             healthy_count=finding.healthy,
             not_applicable_count=finding.not_applicable,
             fix=fix,
-            guidance=None if fix else catalog.guidance(finding.key, about.policy_definition_id),
+            guidance=None if fix else catalog.get_guidance(finding.key, about.policy_definition_id),
         )

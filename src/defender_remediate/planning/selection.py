@@ -105,7 +105,7 @@ def recommendations_to_plan(given: Choice | Iterable[Choice], catalog: Catalog) 
 
 def _selected(item: Choice, catalog: Catalog) -> Iterator[SelectedRecommendation]:
     if isinstance(item, Recommendation):
-        fixes = catalog.all_for(item.key, item.policy_definition_id)
+        fixes = catalog.list_for_recommendation(item.key, item.policy_definition_id)
         own = item.fix
         if own is not None and own not in fixes:
             fixes = (own, *(fix for fix in fixes if fold(fix.resource_type) != fold(own.resource_type)))
@@ -114,7 +114,7 @@ def _selected(item: Choice, catalog: Catalog) -> Iterator[SelectedRecommendation
         )
     elif isinstance(item, Assessment):
         resources = {id_key(item.resource_id): item.resource_id}
-        yield SelectedRecommendation(key=item.key, fixes=catalog.all_for(item.key), resources=resources)
+        yield SelectedRecommendation(key=item.key, fixes=catalog.list_for_recommendation(item.key), resources=resources)
     elif isinstance(item, FixAction):
         yield SelectedRecommendation(key=item.key, fixes=(item,))
     elif isinstance(item, SecurityControl):
@@ -124,7 +124,7 @@ def _selected(item: Choice, catalog: Catalog) -> Iterator[SelectedRecommendation
                 hint="pass a control from client.list_controls()",
             )
         for key in item.recommendation_keys:
-            yield SelectedRecommendation(key=key, fixes=catalog.all_for(key))
+            yield SelectedRecommendation(key=key, fixes=catalog.list_for_recommendation(key))
     elif isinstance(item, str):
         yield _named(item, catalog)
     else:
@@ -136,8 +136,8 @@ def _named(text: str, catalog: Catalog) -> SelectedRecommendation:
     if assessment:
         resource_id, key = assessment.groups()
         resources = {id_key(resource_id): resource_id}
-        return SelectedRecommendation(key=key, fixes=catalog.all_for(key), resources=resources)
-    fixes = catalog.all_for(text)
+        return SelectedRecommendation(key=key, fixes=catalog.list_for_recommendation(key), resources=resources)
+    fixes = catalog.list_for_recommendation(text)
     if fixes or is_guid(text):
         return SelectedRecommendation(key=text, fixes=fixes)
     titles: dict[str, tuple[str, set[str]]] = {}
@@ -146,7 +146,7 @@ def _named(text: str, catalog: Catalog) -> SelectedRecommendation:
     title, keys = titles.get(fold(text.strip()), (text, set()))
     if len(keys) == 1:
         key = keys.pop()
-        return SelectedRecommendation(key=key, fixes=catalog.all_for(key))
+        return SelectedRecommendation(key=key, fixes=catalog.list_for_recommendation(key))
     if keys:
         raise UnknownRecommendationError(
             f"{len(keys)} recommendations are named {quoted(title)}",

@@ -38,26 +38,26 @@ def test_by_key() -> None:
 
 def test_by_policy() -> None:
     """A policy definition is named bare or by its whole id; of two fixes for it the first one counts."""
-    assert CATALOG.for_policy("POLICY-2") is OTHER
-    assert CATALOG.for_policy("/providers/Microsoft.Authorization/policyDefinitions/policy-2") is OTHER
-    assert CATALOG.for_policy("policy-1") is SITE
-    assert CATALOG.for_policy("policy-1", "Microsoft.Web/sites/slots") is SLOT
-    assert CATALOG.for_policy("policy-3") is None
-    assert CATALOG.for_policy("") is None
+    assert CATALOG.get_for_policy("POLICY-2") is OTHER
+    assert CATALOG.get_for_policy("/providers/Microsoft.Authorization/policyDefinitions/policy-2") is OTHER
+    assert CATALOG.get_for_policy("policy-1") is SITE
+    assert CATALOG.get_for_policy("policy-1", "Microsoft.Web/sites/slots") is SLOT
+    assert CATALOG.get_for_policy("policy-3") is None
+    assert CATALOG.get_for_policy("") is None
 
 
 def test_by_recommendation() -> None:
     """The key counts first; a recommendation whose key is unknown gets its fix through its policy definition."""
-    assert CATALOG.for_recommendation(SITE.key, "policy-2") is SITE
-    assert CATALOG.for_recommendation("unknown", "policy-2") is OTHER
-    assert CATALOG.for_recommendation("unknown", "policy-1", "Microsoft.Web/sites/slots") is SLOT
-    assert CATALOG.for_recommendation("unknown") is None
+    assert CATALOG.get_for_recommendation(SITE.key, "policy-2") is SITE
+    assert CATALOG.get_for_recommendation("unknown", "policy-2") is OTHER
+    assert CATALOG.get_for_recommendation("unknown", "policy-1", "Microsoft.Web/sites/slots") is SLOT
+    assert CATALOG.get_for_recommendation("unknown") is None
 
 
 def test_by_resource_type() -> None:
     """All fixes of a type come in the order of the catalog."""
-    assert CATALOG.for_resource_type("MICROSOFT.WEB/sites") == (SITE, OTHER)
-    assert CATALOG.for_resource_type("Microsoft.Sql/servers") == ()
+    assert CATALOG.list_for_resource_type("MICROSOFT.WEB/sites") == (SITE, OTHER)
+    assert CATALOG.list_for_resource_type("Microsoft.Sql/servers") == ()
 
 
 def test_as_a_collection() -> None:
@@ -177,34 +177,38 @@ def test_variants_stand_side_by_side() -> None:
     """They are told apart by their names; where one fix is asked for, it is the first."""
     catalog = Catalog((SITE, SLOT, LINUX, WINDOWS))
     assert catalog.get(OTHER.key) is LINUX
-    assert catalog.for_policy("policy-2") is LINUX
-    assert catalog.all_for(OTHER.key) == catalog.all_for("unknown", "policy-2") == (LINUX, WINDOWS)
+    assert catalog.get_for_policy("policy-2") is LINUX
+    assert (
+        catalog.list_for_recommendation(OTHER.key)
+        == catalog.list_for_recommendation("unknown", "policy-2")
+        == (LINUX, WINDOWS)
+    )
     mine = attrs.evolve(WINDOWS, title="Mine")
-    assert catalog.with_fixes(mine).all_for(OTHER.key) == (LINUX, mine)
+    assert catalog.with_fixes(mine).list_for_recommendation(OTHER.key) == (LINUX, mine)
     assert catalog.version != Catalog((SITE, SLOT, LINUX)).version
 
 
 def test_a_fix_without_a_variant_takes_the_place_of_all() -> None:
     """And the other way round: no resource is left with two answers."""
     catalog = Catalog((LINUX, WINDOWS, OTHER))
-    assert catalog.all_for(OTHER.key) == (OTHER,)
-    assert catalog.with_fixes(LINUX).all_for(OTHER.key) == (LINUX,)
+    assert catalog.list_for_recommendation(OTHER.key) == (OTHER,)
+    assert catalog.with_fixes(LINUX).list_for_recommendation(OTHER.key) == (LINUX,)
 
 
 def test_every_fix_of_a_recommendation() -> None:
     """By its key, and by its policy definition for the resource types that the key has no fix for."""
-    assert CATALOG.all_for(SITE.key.lower()) == (SITE, SLOT)
-    assert CATALOG.all_for(SITE.key, resource_type="microsoft.web/sites/SLOTS") == (SLOT,)
-    assert CATALOG.all_for(OTHER.key, "/x/Policy-1") == (OTHER, SLOT)
-    assert CATALOG.all_for("unknown", "policy-1") == (SITE, SLOT)
-    assert CATALOG.all_for("unknown") == ()
+    assert CATALOG.list_for_recommendation(SITE.key.lower()) == (SITE, SLOT)
+    assert CATALOG.list_for_recommendation(SITE.key, resource_type="microsoft.web/sites/SLOTS") == (SLOT,)
+    assert CATALOG.list_for_recommendation(OTHER.key, "/x/Policy-1") == (OTHER, SLOT)
+    assert CATALOG.list_for_recommendation("unknown", "policy-1") == (SITE, SLOT)
+    assert CATALOG.list_for_recommendation("unknown") == ()
 
 
 def test_without_some() -> None:
     """All fixes of a recommendation go; a key that has none is misspelt."""
     rest = CATALOG.without(SITE.key.lower())
     assert list(rest) == [OTHER]
-    assert rest.for_policy("policy-1") is OTHER
+    assert rest.get_for_policy("policy-1") is OTHER
     assert CATALOG.without() == CATALOG
     with pytest.raises(CatalogError, match="no fix with the key 'unknown'"):
         CATALOG.without(SITE.key, "unknown")

@@ -71,11 +71,11 @@ def test_an_entry_of_another_form(text: str, path: str, message: str) -> None:
 
 def test_it_is_found_by_key_and_by_policy() -> None:
     """Whatever the case, and whichever catalog is asked; a recommendation that nothing is known of has none."""
-    found = Catalog.bundled().guidance(REDIS.upper())
+    found = Catalog.bundled().get_guidance(REDIS.upper())
     assert found is not None
     assert found.reason is GuidanceReason.CREATE_TIME
-    assert Catalog().guidance("unknown", f"/x/policyDefinitions/{found.policy_definition_ids[0].upper()}") is found
-    assert Catalog().guidance("unknown") is None
+    assert Catalog().get_guidance("unknown", f"/x/policyDefinitions/{found.policy_definition_ids[0].upper()}") is found
+    assert Catalog().get_guidance("unknown") is None
 
 
 def test_the_first_of_two_for_one_policy_counts() -> None:
@@ -90,7 +90,7 @@ def test_it_is_read_when_it_is_asked_for() -> None:
     code = (
         "from defender_remediate.catalog import Catalog, guidance\n"
         "catalog = Catalog.bundled(); assert guidance._bundled.cache_info().currsize == 0\n"
-        f"assert catalog.guidance({REDIS!r}) and guidance._bundled.cache_info().currsize == 1"
+        f"assert catalog.get_guidance({REDIS!r}) and guidance._bundled.cache_info().currsize == 1"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -99,7 +99,7 @@ def test_it_is_read_when_it_is_asked_for() -> None:
 def test_no_recommendation_has_both() -> None:
     """A recommendation that some bundled fix is for is not called hopeless for the same resources."""
     for each in bundled_guidance():
-        assert not Catalog.bundled().all_for(each.key, resource_type=each.resource_type or None), each
+        assert not Catalog.bundled().list_for_recommendation(each.key, resource_type=each.resource_type or None), each
 
 
 def test_the_files_hold_what_people_need() -> None:
@@ -115,7 +115,7 @@ def test_guidance_by_key_beats_a_fix_that_only_shares_its_policy() -> None:
     scanner, findings = "ffff0522-1e88-47fc-8382-2a80ba848f5d", "1195afff-c881-495e-9bc5-1486211ae03f"
     fix = catalog.get(scanner)
     assert fix is not None
-    assert catalog.for_recommendation(findings, fix.policy_definition_ids[0]) is None
-    assert catalog.guidance(findings) is not None
+    assert catalog.get_for_recommendation(findings, fix.policy_definition_ids[0]) is None
+    assert catalog.get_guidance(findings) is not None
     unknown = "11111111-2222-4333-8444-555555555555"
-    assert catalog.for_recommendation(unknown, fix.policy_definition_ids[0]) is fix
+    assert catalog.get_for_recommendation(unknown, fix.policy_definition_ids[0]) is fix

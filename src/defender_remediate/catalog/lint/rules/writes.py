@@ -96,10 +96,12 @@ def _restored(after: Mapping[str, Any], wanted: Mapping[str, Any], kind: FixKind
 
 
 def _without_null(value: Any) -> Any:
-    """The body without null members and without an identity of the type None: Azure treats them as absent."""
+    """The body without null members and without an identity that has no type: Azure treats both as absent."""
     if isinstance(value, Mapping):
-        told = {name: _without_null(item) for name, item in value.items() if item is not None}
-        return {name: item for name, item in told.items() if name != "identity" or look_up(item, "type") != NO_IDENTITY}
+        members = {name: _without_null(item) for name, item in value.items() if item is not None}
+        if look_up(members, "identity.type") in (ABSENT, NO_IDENTITY):
+            members.pop("identity", None)
+        return members
     return [_without_null(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 

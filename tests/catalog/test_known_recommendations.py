@@ -1,0 +1,40 @@
+"""The catalog against the list of recommendations that Microsoft documents."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from defender_remediate.catalog import Catalog
+from defender_remediate.catalog.guidance import bundled_guidance
+
+CATALOG = Catalog.bundled()
+LIST = Path(__file__).parent / "known-recommendations.tsv"
+
+
+def known() -> list[tuple[str, list[str], str]]:
+    """The assessment key, which may be empty, the policy definitions and the title of each recommendation."""
+    with LIST.open(encoding="utf-8", newline="") as rows:
+        return [(key, policies.split(","), title) for key, policies, title in csv.reader(rows, delimiter="\t")]
+
+
+def test_every_known_recommendation_has_a_fix_or_guidance() -> None:
+    """Whoever has the key or a policy definition of a recommendation gets a fix, or guidance with the reason."""
+    unanswered = []
+    for key, policies, title in known():
+        answers = (
+            CATALOG.get_for_recommendation(key, each) or CATALOG.get_guidance(key, each) for each in policies or [""]
+        )
+        if not any(answers):
+            unanswered.append((key, title))
+    assert unanswered == []
+
+
+def test_titles_are_those_of_azure() -> None:
+    """Every fix and every guidance entry has a title that Azure shows for its key."""
+    titles: dict[str, set[str]] = {}
+    for key, policies, title in known():
+        for name in (key, *policies):
+            titles.setdefault(name.casefold(), set()).add(title)
+    entries = [*CATALOG, *bundled_guidance()]
+    assert [entry.key for entry in entries if entry.title not in titles.get(entry.key.casefold(), set())] == []
