@@ -75,7 +75,7 @@ _RESULT = RemediationResult(
     started=NOON,
     finished=NOON,
     compliant=True,
-    health="pending",
+    health="healthy",
 )
 _REPORT = RemediationReport(
     run_id="run-1",

@@ -48,7 +48,7 @@ def unmoved(sim: ArmSimulator, report: RemediationReport, **facts: Any) -> None:
 def test_defender_lags_behind_the_resource(client: RemediationClient, report: RemediationReport) -> None:
     """One look right after the change: compliant, and Defender has not looked again."""
     looked = client.verify(report)
-    assert {(result.compliant, result.health) for result in looked} == {(True, Health.PENDING)}
+    assert {(result.compliant, result.health) for result in looked} == {(True, Health.UNHEALTHY)}
     assert {result.verified for result in looked} == {Verification.COMPLIANT}
     finished = first(report).finished
     assert finished is not None
@@ -71,7 +71,7 @@ def test_waiting_ends_with_the_timeout(sim: ArmSimulator, client: RemediationCli
     """What is still pending then is reported as pending."""
     before = sim.clock.monotonic()
     looked = client.verify(report, timeout=45)
-    assert {result.health for result in looked} == {Health.PENDING}
+    assert {result.health for result in looked} == {Health.UNHEALTHY}
     assert sim.clock.monotonic() - before == pytest.approx(45, abs=5)
 
 
@@ -96,7 +96,7 @@ def test_what_cannot_be_read_is_unknown(
     """A failing look is no verdict."""
     sim.faults.fail("GET", times=None, status=403, code="AuthorizationFailed")
     looked = client.verify(report)
-    assert {(result.compliant, result.health) for result in looked} == {(None, Health.UNKNOWN)}
+    assert {(result.compliant, result.health) for result in looked} == {(None, None)}
     assert why(looked).cause is Cause.UNREADABLE
     assert sum("AuthorizationFailed" in line for line in why(looked).evidence) == 2
 
@@ -106,7 +106,7 @@ def test_an_exemption_is_no_health(sim: ArmSimulator, client: RemediationClient,
     target = report.results[0].resource_id
     sim.defender.add_assessment(SECURE_TRANSFER, target, code="NotApplicable", cause="Exempt")
     looked = {result.resource_id: result for result in client.verify(report)}
-    assert looked[target].health is Health.UNKNOWN
+    assert looked[target].health is None
     diagnosis = looked[target].diagnosis
     assert diagnosis is not None
     assert diagnosis.cause is Cause.EXEMPT
@@ -141,7 +141,7 @@ def test_a_word_that_does_not_change_is_stale_for_two_days(
     assert finished is not None
     sim.clock.advance(HOUR)
     looked = client.verify(report)
-    assert (first(looked).health, why(looked).cause) == (Health.PENDING, Cause.STALE)
+    assert (first(looked).health, why(looked).cause) == (Health.UNHEALTHY, Cause.STALE)
     assert why(looked).recheck_at == finished + timedelta(days=1)
     sim.clock.advance(DAY)
     assert why(client.verify(report)).recheck_at == finished + timedelta(days=2)
@@ -223,7 +223,7 @@ def test_not_applicable_has_its_cause(
     unmoved(sim, report, code="NotApplicable", cause=cause)
     before = sim.clock.monotonic()
     looked = client.verify(report, timeout=60)
-    assert (first(looked).health, why(looked).cause) == (Health.UNKNOWN, expected)
+    assert (first(looked).health, why(looked).cause) == (None, expected)
     assert sim.clock.monotonic() - before <= 61
 
 
@@ -237,7 +237,7 @@ def test_a_deleted_resource_is_still_listed(
     assert why(looked).recheck_at is not None
     sim.clock.advance(DAY)
     looked = client.verify(report)
-    assert (first(looked).health, why(looked).cause) == (Health.UNKNOWN, Cause.DELETED)
+    assert (first(looked).health, why(looked).cause) == (None, Cause.DELETED)
     assert why(looked).recheck_at is None
 
 
@@ -403,7 +403,11 @@ def test_what_somebody_else_fixed_is_compliant(
     sim.access.unlock(accounts[0])
     sim.resources.edit(accounts[0], lambda body: body["properties"].update(supportsHttpsTrafficOnly=True))
     looked = client.verify(report)
-    assert (first(looked).compliant, first(looked).health, why(looked).cause) == (True, Health.PENDING, Cause.TOO_SOON)
+    assert (first(looked).compliant, first(looked).health, why(looked).cause) == (
+        True,
+        Health.UNHEALTHY,
+        Cause.TOO_SOON,
+    )
 
 
 def many(sim: ArmSimulator, accounts: list[str], count: int) -> list[str]:

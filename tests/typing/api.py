@@ -131,7 +131,7 @@ def cycles(client: RemediationClient, recommendation: Recommendation) -> Remedia
     assert_type(report.count(Outcome.APPLIED) + report.count("failed"), int)
     for result in report:
         assert_type(result.outcome, Outcome)
-        assert_type(result.health, Health)
+        assert_type(result.health, Health | None)
         assert_type(result.error, StepError | None)
         assert_type(report.step(result), RemediationStep | None)
         assert_type(result.verified, Verification)

@@ -14,7 +14,7 @@ TITLE = "Secure transfer to storage accounts should be enabled"
 @pytest.fixture
 def tell(make_plan, make_step, make_result, make_report):
     """Tell a hook of a whole run with one good and one bad step."""
-    bad = make_result(outcome="failed", health="unknown", error=StepError(code="Conflict", message="line\nbreak"))
+    bad = make_result(outcome="failed", health=None, error=StepError(code="Conflict", message="line\nbreak"))
 
     def _tell(hook):
         hook(RunStarted(run_id="run-1", correlation_id="c-1", plan=make_plan()))
@@ -35,7 +35,7 @@ def test_every_event_is_one_line_of_the_log(tell, make_step, caplog):
     assert [(record.name, record.levelname, record.getMessage()) for record in caplog.records] == [
         ("defender_remediate", "INFO", "run run-1: 1 step, correlation id c-1"),
         ("defender_remediate", "INFO", f"{target}: {TITLE}: started"),
-        ("defender_remediate", "INFO", f"[1/2] {target}: {TITLE}: applied (Defender for Cloud: pending)"),
+        ("defender_remediate", "INFO", f"[1/2] {target}: {TITLE}: applied (Defender for Cloud: healthy)"),
         ("defender_remediate", "WARNING", f"[2/2] {target}: {TITLE}: failed (Conflict: line break)"),
         ("defender_remediate", "WARNING", "run run-1: finished, 0 of 1 step succeeded"),
         ("defender_remediate", "INFO", "run run-1: finished, 1 of 1 step succeeded"),
@@ -55,7 +55,7 @@ def test_finished_steps_are_written_to_a_stream(tell, make_step):
     tell(print_progress(stream))
     target = make_step().target_id
     assert stream.getvalue().splitlines() == [
-        f"[1/2] {target}: {TITLE}: applied (Defender for Cloud: pending)",
+        f"[1/2] {target}: {TITLE}: applied (Defender for Cloud: healthy)",
         f"[2/2] {target}: {TITLE}: failed (Conflict: line break)",
     ]
 

@@ -54,7 +54,7 @@ def test_a_plan_as_markdown(make_plan):
 def test_a_report_as_markdown(make_report, make_result):
     """Counts, ids to search for, each result with what changed, and warnings."""
     error = StepError(code="ScopeLocked", message="locked", hint="remove it")
-    failed = make_result(step_id="", outcome="failed", error=error, before=None, health="unknown")
+    failed = make_result(step_id="", outcome="failed", error=error, before=None, health=None)
     lines = to_markdown(make_report(results=(make_result(), failed), warnings=("hook 1 raised",))).splitlines()
     account = make_result().resource_id
     assert lines[:4] == [
@@ -66,7 +66,7 @@ def test_a_report_as_markdown(make_report, make_result):
     assert (
         f"| {account} | Secure transfer to storage accounts should be enabled | applied "
         "| properties.supportsHttpsTrafficOnly: false -&gt; true<br>"
-        'properties.minimumTlsVersion: (absent) -&gt; "TLS1\\_2" | pending |  |  |'
+        'properties.minimumTlsVersion: (absent) -&gt; "TLS1\\_2" | healthy |  |  |'
     ) in lines
     assert lines[-5:] == ["", "## Warnings", "", "| Warning |", "| --- |", "| hook 1 raised |"][-5:]
     assert any("ScopeLocked: locked (remove it)" in line and "1c5de8e1-" in line for line in lines)
@@ -86,7 +86,7 @@ def test_created_resources_are_on_every_page(make_plan, make_step, make_report, 
 
 def test_failures_come_first(make_report, make_result):
     """The reader of a page sees at once what needs attention."""
-    failed = make_result(step_id="step-2", resource_id="/failed", outcome="failed", health="unknown")
+    failed = make_result(step_id="step-2", resource_id="/failed", outcome="failed", health=None)
     text = to_markdown(make_report(results=(make_result(), failed)))
     assert text.index("/failed") < text.index("| applied |")
 
@@ -176,7 +176,7 @@ def test_rows_for_a_spreadsheet(make_report, make_result):
     """One row per result under one header; unknown is empty."""
     error = StepError(code="ScopeLocked", message="locked, twice", hint="remove it")
     skipped = make_result(
-        step_id="", outcome="skipped", error=error, compliant=None, started=None, finished=None, health="unknown"
+        step_id="", outcome="skipped", error=error, compliant=None, started=None, finished=None, health=None
     )
     rows = list(csv.DictReader(io.StringIO(to_csv(make_report(results=(make_result(), skipped))))))
     assert rows[0] == {
@@ -188,7 +188,7 @@ def test_rows_for_a_spreadsheet(make_report, make_result):
         "titles": "Secure transfer to storage accounts should be enabled",
         "outcome": "applied",
         "compliant": "true",
-        "health": "pending",
+        "health": "healthy",
         "diagnosis": "",
         "recheck_at": "",
         "attempts": "1",

@@ -44,16 +44,10 @@ class Outcome(StrEnum):
 
 
 class Health(StrEnum):
-    """Defender for Cloud's own word on the recommendation, which may lag the resource by hours.
-
-    PENDING: the resource is compliant, Defender has not looked again yet. UNKNOWN: nobody asked, no answer came, or Defender
-    does not judge the resource.
-    """
+    """What Defender for Cloud reports for the recommendation. It may lag the resource by hours: see the diagnosis."""
 
     HEALTHY = "healthy"
     UNHEALTHY = "unhealthy"
-    PENDING = "pending"
-    UNKNOWN = "unknown"
 
 
 @attrs.frozen(kw_only=True, str=False)
@@ -96,7 +90,7 @@ class RemediationResult:
         attempts: How many times the write was sent.
         request_id: Azure's id of the last write, for a support case.
         compliant: Whether the last read of the target met the fix's own condition; None when it was not read.
-        health: Defender's own word.
+        health: What Defender for Cloud reports; None when it was not read, or Defender does not assess the resource.
         created: What did not exist before the step and was there after it.
         diagnosis: Why it is not healthy, as ``verify`` found; None when it is, or when nobody asked.
     """
@@ -113,9 +107,15 @@ class RemediationResult:
     started: datetime | None = None
     finished: datetime | None = None
     compliant: bool | None = None
-    health: Health = attrs.field(default=Health.UNKNOWN, converter=Health)
+    health: Health | None = attrs.field(default=None, converter=attrs.converters.optional(Health))
     created: tuple[CreatedResource, ...] = ()
     diagnosis: Diagnosis | None = None
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether Defender for Cloud reports Unhealthy only because it has not assessed the resource again yet."""
+        waits = self.diagnosis is not None and self.diagnosis.cause.ends_by_itself
+        return waits and self.health is Health.UNHEALTHY
 
     @property
     def verified(self) -> Verification:
@@ -144,7 +144,9 @@ class RemediationResult:
     def _text(self, *, hint: str | None) -> str:
         # The error of a step that a check blocked begins with the outcome.
         reason = self.error.text.removeprefix(f"{self.outcome.label}: ") if self.error else None
-        health = None if self.health is Health.UNKNOWN else f"Defender for Cloud: {self.health}"
+        health = None
+        if self.health is not None:
+            health = f"Defender for Cloud: {'not assessed again yet' if self.is_pending else self.health}"
         return one_line(noted(self.outcome.label, [reason, hint, health]))
 
     def __str__(self) -> str:

@@ -63,7 +63,7 @@ def _row(report: RemediationReport, result: RemediationResult) -> dict[str, str 
         "keys": "; ".join(result.keys),
         "outcome": result.outcome.label,
         "compliant": None if result.compliant is None else str(result.compliant).lower(),
-        "health": str(result.health),
+        "health": None if result.health is None else str(result.health),
         "attempts": str(result.attempts),
         "request_id": result.request_id,
         "started": iso(result.started),

@@ -13,7 +13,7 @@ from defender_remediate.errors import InvalidInputError
 from defender_remediate.json_values import ABSENT
 from defender_remediate.models.check import CheckResult
 from defender_remediate.models.plan import PRESERVED, PropertyChange, RemediationPlan, RemediationStep
-from defender_remediate.models.result import Health, RemediationReport, RemediationResult
+from defender_remediate.models.result import RemediationReport, RemediationResult
 
 Text = Union[str, Iterable[str], None]
 
@@ -145,10 +145,16 @@ def _result_row(result: RemediationResult, steps: Mapping[str, RemediationStep])
         step.titles if step else result.keys,
         result.outcome.label,
         _differences(result),
-        None if result.health is Health.UNKNOWN else str(result.health),
+        _health(result),
         (*str(diagnosis).split("\n"), *diagnosis.evidence) if diagnosis else (),
         str(result.error) if result.error else None,
     )
+
+
+def _health(result: RemediationResult) -> str | None:
+    if result.is_pending:
+        return "not assessed again yet"
+    return None if result.health is None else str(result.health)
 
 
 def _differences(result: RemediationResult) -> Iterator[str]:

@@ -31,24 +31,36 @@ _ADVICE = {
     SkipReason.UNCHECKED: "see why the checks could not be made, then plan it again",
     SkipReason.NOT_FOUND: "nothing to do if the resource was deleted",
 }
-_WORST_LAST = (Health.HEALTHY, Health.UNKNOWN, Health.PENDING, Health.UNHEALTHY)
 
 
 @attrs.frozen(kw_only=True)
 class Judgement:
-    """Defender's status, and why it is not Healthy."""
+    """Defender's status, and why it is not Healthy; the status is None when Defender does not assess the resource."""
 
-    health: Health
+    health: Health | None = None
     diagnosis: Diagnosis | None = None
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether waiting is all there is to do."""
+        waits = self.diagnosis is not None and self.diagnosis.cause.ends_by_itself
+        return waits and self.health is Health.UNHEALTHY
+
+    @property
+    def rank(self) -> tuple[int, bool]:
+        """Its place from the healthiest to the least healthy."""
+        if self.health is Health.HEALTHY:
+            place = 0
+        elif self.health is None:
+            place = 1
+        else:
+            place = 2 if self.is_pending else 3
+        return place, self.diagnosis is not None
 
 
 def worst(judgements: Iterable[Judgement]) -> Judgement:
     """The judgement that decides a result with several recommendations: the least healthy, the first of its kind."""
-    return max(
-        judgements,
-        key=lambda found: (_WORST_LAST.index(found.health), found.diagnosis is not None),
-        default=Judgement(health=Health.UNKNOWN),
-    )
+    return max(judgements, key=lambda found: found.rank, default=Judgement())
 
 
 @attrs.frozen
@@ -80,13 +92,11 @@ class Diagnoser:
             or self.not_our_property()
         )
         if self.status.assessment is not None and self.status.assessment.status == AssessmentStatus.HEALTHY:
-            health = Health.HEALTHY
-        elif not self.status.is_unhealthy:
-            health = Health.UNKNOWN
-        elif diagnosis is not None and diagnosis.cause.ends_by_itself:
-            health = Health.PENDING
-        else:
+            health: Health | None = Health.HEALTHY
+        elif self.status.is_unhealthy:
             health = Health.UNHEALTHY
+        else:
+            health = None
         return Judgement(health=health, diagnosis=diagnosis)
 
     def deleted(self) -> Diagnosis | None:

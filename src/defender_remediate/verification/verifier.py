@@ -14,7 +14,7 @@ from defender_remediate.fixes.conditions import holds
 from defender_remediate.models.diagnosis import Cause
 from defender_remediate.models.ids import id_key
 from defender_remediate.models.plan import RemediationStep, SkippedResource
-from defender_remediate.models.result import Health, Outcome, RemediationReport, RemediationResult
+from defender_remediate.models.result import Outcome, RemediationReport, RemediationResult
 from defender_remediate.threads import in_parallel
 from defender_remediate.verification.defender_status import AssessmentReader, DefenderStatusReader, Pair, pair_key
 from defender_remediate.verification.diagnosis import Diagnoser, Judgement, worst
@@ -35,7 +35,7 @@ class _Item:
     facts: VerifiedStep
     step: RemediationStep | None
     statuses: tuple[DefenderStatus, ...] = ()
-    judgement: Judgement = attrs.field(factory=lambda: Judgement(health=Health.UNKNOWN))
+    judgement: Judgement = attrs.field(factory=Judgement)
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
@@ -188,7 +188,7 @@ def _judge(items: Iterable[_Item], context: VerificationContext) -> None:
 
 
 def _pending(items: Iterable[_Item]) -> list[_Item]:
-    return [item for item in items if item.judgement.health is Health.PENDING]
+    return [item for item in items if item.judgement.is_pending]
 
 
 def _has_cause(item: _Item, cause: Cause) -> bool:

@@ -68,12 +68,12 @@ def test_three_causes_end_by_themselves() -> None:
 @pytest.mark.parametrize(
     ("changes", "stage"),
     [
-        ({"compliant": None, "after": None, "health": "unknown"}, Verification.NOT_VERIFIED),
+        ({"compliant": None, "after": None, "health": None}, Verification.NOT_VERIFIED),
         ({"compliant": None, "after": None, "health": "healthy"}, Verification.NOT_VERIFIED),
         ({"compliant": None}, Verification.READ_BACK),
         ({"compliant": False, "after": None}, Verification.READ_BACK),
         ({"compliant": False, "health": "healthy"}, Verification.READ_BACK),
-        ({"compliant": True}, Verification.COMPLIANT),
+        ({"compliant": True, "health": None}, Verification.COMPLIANT),
         ({"compliant": True, "health": "unhealthy"}, Verification.COMPLIANT),
         ({"compliant": True, "health": "healthy"}, Verification.CONFIRMED),
         ({"compliant": True, "health": "healthy", "outcome": "rolled_back"}, Verification.COMPLIANT),
@@ -106,7 +106,7 @@ def test_a_report_prints_its_diagnoses(make_report: Callable[..., Any], make_res
     assert str(report).splitlines()[2:] == [
         "! skipped (Defender for Cloud: unhealthy)",
         "    /c [k]",
-        "+ applied (Defender for Cloud: pending)",
+        "+ applied (Defender for Cloud: healthy)",
         "  stale: Defender has not looked again",
         "  -> wait; verify again after 2026-11-23 12:00 UTC",
         f"    {report.results[0].resource_id}: Secure transfer to storage accounts should be enabled",

@@ -118,14 +118,14 @@ def test_a_step_without_reason_or_changes_prints_short(make_step):
 
 def test_a_report_prints_what_needs_attention_first(make_report, make_result):
     """Counts, then steps that did not end well, then the rest, then warnings."""
-    bad = make_result(step_id="step-2", resource_id="/x", outcome="failed", health="unknown")
+    bad = make_result(step_id="step-2", resource_id="/x", outcome="failed", health=None)
     report = make_report(results=(make_result(), bad), warnings=("a hook raised",))
     assert str(report).splitlines() == [
         "Run run-1: 1 applied, 1 failed (0 s)",
         "correlation id: aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
         "! failed",
         f"    /x [{KEY}]",
-        "+ applied (Defender for Cloud: pending)",
+        "+ applied (Defender for Cloud: healthy)",
         f"    {make_result().resource_id}: Secure transfer to storage accounts should be enabled",
         "warning: a hook raised",
     ]
@@ -135,7 +135,7 @@ def test_a_report_prints_what_needs_attention_first(make_report, make_result):
 def test_what_to_do_stands_below_what_happened(make_report, make_result):
     """In a report on a line of its own; a single result stays one line."""
     error = StepError(code="ScopeLocked", message="answered 409 ScopeLocked: locked", hint="remove the lock")
-    blocked = make_result(resource_id="/x", outcome="blocked", error=error, health="unknown")
+    blocked = make_result(resource_id="/x", outcome="blocked", error=error, health=None)
     assert str(make_report(results=(blocked,))).splitlines()[2:] == [
         "! blocked (answered 409 ScopeLocked: locked)",
         "  -> remove the lock",
@@ -224,7 +224,7 @@ def test_texts_are_joined_without_stray_punctuation(make_result):
     error = StepError(code="Skipped", message="needs 'emails': separated by semicolons.", hint="")
     shown = str(make_result(resource_id="/x", outcome="skipped", error=error, health="unhealthy"))
     assert shown.endswith("skipped (Skipped: needs 'emails': separated by semicolons; Defender for Cloud: unhealthy)")
-    assert str(make_result(resource_id="/x", error=None, health="unknown")).endswith(": applied")
+    assert str(make_result(resource_id="/x", error=None, health=None)).endswith(": applied")
 
 
 HOSTILE = "\x1b[2J\u202egnp\r\n+ applied\u2028! fake\x9b1m\x85"

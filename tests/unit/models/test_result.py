@@ -5,7 +5,8 @@ import pickle
 import pytest
 
 from defender_remediate.errors import InvalidInputError, RemediationFailedError
-from defender_remediate.models.result import Health, Outcome, RemediationReport, RemediationResult, StepError
+from defender_remediate.models.diagnosis import Diagnosis
+from defender_remediate.models.result import Outcome, RemediationReport, RemediationResult, StepError
 
 ERROR = StepError(code="ScopeLocked", message="the scope is locked", status=409, hint="remove the lock")
 
@@ -46,7 +47,7 @@ def test_a_resource_that_the_plan_left_out_is_no_failure(make_report, make_resul
 
 def test_failures_raise_when_asked(make_report, make_result):
     """The exception counts the failures and names the first."""
-    report = make_report(results=(make_result(outcome="blocked", error=ERROR, health="unknown"),))
+    report = make_report(results=(make_result(outcome="blocked", error=ERROR, health=None),))
     with pytest.raises(RemediationFailedError) as caught:
         report.raise_for_failures()
     assert str(caught.value).startswith("1 of 1 steps did not succeed; the first: /subscriptions/")
@@ -66,11 +67,11 @@ def test_a_report_is_a_sequence_of_results(make_report, make_result):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"health": "unknown"}, "applied"),
-        ({}, "applied (Defender for Cloud: pending)"),
+        ({"health": None}, "applied"),
+        ({}, "applied (Defender for Cloud: healthy)"),
         (
             {"outcome": "failed", "error": StepError(code="X", message="y")},
-            "failed (X: y; Defender for Cloud: pending)",
+            "failed (X: y; Defender for Cloud: healthy)",
         ),
     ],
 )
@@ -83,7 +84,7 @@ def test_a_result_prints_on_one_line(make_result, changes, text):
 def test_what_is_not_known_is_unknown():
     """Nobody asked: no health, no compliance, no attempts."""
     result = RemediationResult(resource_id="/x", keys=(), outcome="skipped")
-    assert (result.health, result.compliant, result.attempts) == (Health.UNKNOWN, None, 0)
+    assert (result.health, result.compliant, result.attempts) == (None, None, 0)
 
 
 def test_no_repr_shows_a_secret(make_result):
@@ -98,3 +99,13 @@ def test_an_outcome_that_does_not_exist_is_a_typed_error(make_report, wrong):
     with pytest.raises(InvalidInputError, match="applied, already_compliant") as caught:
         make_report().count(wrong)
     assert len(str(caught.value)) < 300
+
+
+def test_a_result_that_only_waits_for_defender_is_pending(make_result):
+    """Unhealthy with a cause that ends by itself: nothing is left to do but to verify again."""
+    waiting = make_result(health="unhealthy", diagnosis=Diagnosis(cause="stale", message="m"))
+    assert waiting.is_pending
+    assert "Defender for Cloud: not assessed again yet" in str(waiting)
+    assert not make_result(health="unhealthy", diagnosis=Diagnosis(cause="reverted", message="m")).is_pending
+    assert not make_result(health="unhealthy").is_pending
+    assert not make_result(health="healthy").is_pending

@@ -79,7 +79,7 @@ def test_until_defender_had_its_time_waiting_is_all(
 ) -> None:
     """It says when to look again, at the latest."""
     health, diagnosis = found(make_case(after), said(), facts)
-    assert (health, diagnosis.cause, diagnosis.recheck_at) == (Health.PENDING, cause, hours(again))
+    assert (health, diagnosis.cause, diagnosis.recheck_at) == (Health.UNHEALTHY, cause, hours(again))
     assert diagnosis.evidence == ("TLS: Unhealthy", "Defender for Cloud reports this since 2026-11-22 12:00 UTC")
 
 
@@ -129,7 +129,7 @@ def test_what_defender_does_not_judge_is_told_with_its_cause(
 ) -> None:
     """Exempt and off by policy hide inside NotApplicable."""
     health, diagnosis = found(make_case(), said(status, cause=azure))
-    assert (health, diagnosis.cause) == (Health.UNKNOWN, cause)
+    assert (health, diagnosis.cause) == (None, cause)
     assert quoted in diagnosis.message
 
 
@@ -140,7 +140,7 @@ def test_what_defender_does_not_judge_is_told_with_its_cause(
 def test_no_answer_is_a_diagnosis(answer: DefenderStatus, cause: Cause) -> None:
     """Azure's error is the evidence; no assessment is no error."""
     health, diagnosis = found(make_case(), answer)
-    assert (health, diagnosis.cause) == (Health.UNKNOWN, cause)
+    assert (health, diagnosis.cause) == (None, cause)
     assert diagnosis.evidence == tuple(filter(None, (answer.error,)))
 
 
@@ -222,8 +222,8 @@ def test_a_rollback_leads_to_unhealthy() -> None:
 def test_what_the_plan_found_compliant_is_waited_for() -> None:
     """It was not read again; that Defender found it unhealthy later is another matter."""
     case = make_case(outcome="already_compliant", read_back=ReadBack.NOT_READ, target_id=None)
-    assert found(case, said())[0] is Health.PENDING
-    assert found(case, said(changed=None))[0] is Health.PENDING
+    assert found(case, said())[0] is Health.UNHEALTHY
+    assert found(case, said(changed=None))[0] is Health.UNHEALTHY
     health, diagnosis = found(case, said(changed=hours(0.1)))
     assert (health, diagnosis.cause) == (Health.UNHEALTHY, Cause.NOT_FIXED)
     assert "after it was planned" in diagnosis.message
@@ -300,11 +300,12 @@ def test_the_worst_word_decides() -> None:
     """Unhealthy before pending before unknown before healthy; a diagnosis before none; nothing is unknown."""
     why = Diagnosis(cause="deleted", message="m")
     healthy, explained = Judgement(health=Health.HEALTHY), Judgement(health=Health.HEALTHY, diagnosis=why)
-    pending, unhealthy = Judgement(health=Health.PENDING), Judgement(health=Health.UNHEALTHY)
+    waits = Diagnosis(cause="stale", message="m")
+    pending, unhealthy = Judgement(health=Health.UNHEALTHY, diagnosis=waits), Judgement(health=Health.UNHEALTHY)
     assert worst([healthy, explained]) == explained
     assert worst([healthy, unhealthy, pending]) == unhealthy
-    assert worst([Judgement(health=Health.UNKNOWN), healthy]).health is Health.UNKNOWN
-    assert worst([]) == Judgement(health=Health.UNKNOWN)
+    assert worst([Judgement(), healthy]).health is None
+    assert worst([]) == Judgement()
 
 
 ANSWERS: st.SearchStrategy[DefenderStatus] = st.one_of(
@@ -340,7 +341,7 @@ def test_everything_that_is_not_healthy_is_explained(
     diagnosis = judgement.diagnosis
     assert judgement.health is Health.HEALTHY or diagnosis is not None
     waits = diagnosis is not None and diagnosis.cause.ends_by_itself
-    assert (judgement.health is Health.PENDING) is waits
+    assert judgement.is_pending is (waits and judgement.health is Health.UNHEALTHY)
     again = diagnosis.recheck_at if diagnosis else None
     assert not waits or (again is not None and again > case.now)
 
@@ -349,4 +350,4 @@ def test_everything_that_is_not_healthy_is_explained(
 def test_waiting_ends(case: VerifiedStep, answer: DefenderStatus, facts: VerificationContext) -> None:
     """Two days after the resource became compliant nothing is pending any more."""
     late = attrs.evolve(case, now=hours(48))
-    assert Diagnoser(late, answer, facts).judge().health is not Health.PENDING
+    assert not Diagnoser(late, answer, facts).judge().is_pending
