@@ -7,119 +7,67 @@ from typing import Any
 import pytest
 
 from defender_remediate.testing import ArmSimulator
-from defender_remediate.testing.simulator.graph.evaluate import run, text
-from defender_remediate.testing.simulator.graph.language import QueryError, parse
+from defender_remediate.testing.simulator.graph.query import GraphQuery, QueryError
 
 PATH = "/providers/Microsoft.ResourceGraph/resources?api-version=2024-04-01"
 ROWS: list[dict[str, Any]] = [
-    {"id": "1", "name": "Web-01", "p": {"n": 3, "flag": True, "tags": ["a", "b"], "odd name": "x"}},
+    {"id": "1", "name": "Web-01", "p": {"n": 3, "flag": True, "s": "Left|'x'"}},
     {"id": "2", "name": "db 02", "p": {"n": 20, "flag": False, "d": "Left"}},
     {"id": "3", "name": "web", "p": {}},
 ]
 COLUMNS = frozenset({"id", "name", "p"})
 
 
-def found(query: str) -> list[Any]:
-    """The ids that a query over the small table finds."""
-    return [row["id"] for row in run(parse(f"t | {query}"), ROWS, COLUMNS)]
-
-
 @pytest.mark.parametrize(
     ("condition", "ids"),
     [
         ("name == 'web'", "3"),
-        ("name != 'web'", "12"),
         ("name =~ 'WEB'", "3"),
-        ("name !~ 'WEB'", "12"),
-        ("name in ('web', 'db 02')", "23"),
-        ("name in~ ('WEB')", "3"),
-        ("name !in ('web')", "12"),
-        ("name !in~ ('WEB')", "12"),
-        ("name has 'WEB'", "13"),
-        ("name !has 'web'", "2"),
-        ("name has 'we'", ""),
-        ("name contains 'B'", "123"),
-        ("name !contains '0'", "3"),
         ("name startswith 'WE'", "13"),
-        ("name endswith '02'", "2"),
-        ("p.flag == true", "1"),
+        ("name =~ 'WEB' or id == '2'", "23"),
         ("p.flag == 'true'", "1"),
-        ("p.n == 3", "1"),
-        ("p.n == 3.5", ""),
-        ("p.tags[1] == 'b'", "1"),
-        ("p.tags[7] == 'b'", ""),
-        ("p['odd name'] == \"x\"", "1"),
-        ("p['d'] == 'Left' or (p.n == 3 and p.flag == true)", "12"),
+        ("tostring(p.n) == '20'", "2"),
         ("p.D == 'Left'", ""),
         ("p.n.deeper == ''", "123"),
-        ("tolower(name) == 'web-01' or toupper(name) == 'WEB'", "13"),
-        ("isempty(p.n)", "3"),
-        ("isnotempty(p.n) and not(p.flag == true)", "2"),
-        ("coalesce(p.x, p.d) == 'Left'", "2"),
-        ("tostring(p.n) == '20' // the second", "2"),
-        ("name == @'web'", "3"),
-        ("name == 'it\\'s'", ""),
+        ("p.s == 'Left|\\'x\\''", "1"),
     ],
 )
 def test_where(condition: str, ids: str) -> None:
-    """Each operator and function, and members by their exact case."""
-    assert "".join(found(f"where {condition}")) == ids
+    """Each operator, members by their exact case, and separators inside strings."""
+    found = GraphQuery.parse(f"T | where {condition} | project id").run(ROWS, COLUMNS)
+    assert found == [{"id": each} for each in ids]
 
 
-@pytest.mark.parametrize(
-    ("query", "rows"),
-    [
-        ("project id, n = p.n | take 1", [{"id": "1", "n": 3}]),
-        ("project tostring(p.n), 5 | limit 1", [{"p_n": "3", "Column1": 5}]),
-        ("extend k = id | project k | order by k asc | take 2", [{"k": "1"}, {"k": "2"}]),
-        ("project id | sort by id | take 1", [{"id": "3"}]),
-        ("order by p.n desc, id asc | project id", [{"id": "3"}, {"id": "2"}, {"id": "1"}]),
-        ("count", [{"Count": 3}]),
-        ("summarize count()", [{"count_": 3}]),
-        (
-            "summarize n = count() by f = tostring(p.flag) | order by n asc",
-            [{"f": "true", "n": 1}, {"f": "false", "n": 1}, {"f": "", "n": 1}],
-        ),
-        ("where p.n == 3 | summarize by name", [{"name": "Web-01"}]),
-    ],
-)
-def test_stages(query: str, rows: list[dict[str, Any]]) -> None:
-    """Each stage, and names for columns that have none."""
-    assert run(parse(f"T | {query}"), ROWS, COLUMNS) == rows
+def test_order() -> None:
+    """In both directions."""
+    for direction, ids in (("asc", "123"), ("desc", "321")):
+        found = GraphQuery.parse(f"t | order by id {direction} | project id, name").run(ROWS, COLUMNS)
+        assert "".join(row["id"] for row in found) == ids
 
 
 @pytest.mark.parametrize(
     ("query", "code"),
     [
         ("", "ParserFailure"),
-        ("t | where", "ParserFailure"),
-        ("t | where name ==", "ParserFailure"),
-        ("t | where name in 'x'", "ParserFailure"),
-        ("t | where (name == 'x'", "ParserFailure"),
-        ("t | where p[name] == 'x'", "ParserFailure"),
-        ("t | where name == 'x' name", "ParserFailure"),
-        ("t | where p. == 'x'", "ParserFailure"),
-        ("t | take many", "ParserFailure"),
-        ("t | order id", "ParserFailure"),
         ("t ; drop", "ParserFailure"),
-        ("t | ", "ParserFailure"),
-        ("t | where cout(name) == 1", "UnknownFunction"),
-        ("t | mv-expand p", "InvalidQuery"),
-        ("t | summarize max(p) by name", "InvalidQuery"),
+        ("t | where name == 'x", "ParserFailure"),
+        ("t | where", "InvalidQuery"),
+        ("t | where name ==", "InvalidQuery"),
+        ("t | where name == 'x' name", "InvalidQuery"),
+        ("t | where name has 'x'", "InvalidQuery"),
+        ("t | where name == 'x' or", "InvalidQuery"),
+        ("t | count", "InvalidQuery"),
         ("t | where nome == 'x'", "InvalidQuery"),
         ("t | project id | where name == 'x'", "InvalidQuery"),
+        ("t | project nome", "InvalidQuery"),
+        ("t | order by nome asc", "InvalidQuery"),
     ],
 )
-def test_what_is_not_in_the_language_is_an_error(query: str, code: str) -> None:
+def test_what_the_library_does_not_send_is_refused(query: str, code: str) -> None:
     """Never a guess."""
     with pytest.raises(QueryError) as error:
-        run(parse(query), ROWS, COLUMNS)
+        GraphQuery.parse(query).run(ROWS, COLUMNS)
     assert error.value.code == code
-
-
-def test_values_as_text() -> None:
-    """As the language writes them."""
-    assert [text(value) for value in (None, True, 3, "x")] == ["", "true", "3", "x"]
 
 
 @pytest.fixture
@@ -173,10 +121,9 @@ def test_pages_need_the_id_and_follow_the_token(query: Any) -> None:
         assert wrong.json()["error"]["details"][1]["code"] == "InvalidSkipToken"
 
 
-@pytest.mark.parametrize("tail", ["| project name", "| project id | take 100"])
-def test_without_an_id_or_with_a_limit_there_is_one_page(query: Any, tail: str) -> None:
+def test_without_an_id_there_is_one_page(query: Any) -> None:
     """And the rest is lost."""
-    page = query(f"{ASSESSMENTS} {tail}", {"$top": 10}).json()
+    page = query(f"{ASSESSMENTS} | project name", {"$top": 10}).json()
     assert "$skipToken" not in page
     assert page["resultTruncated"] == "true"
     assert page["count"] == 10
@@ -196,8 +143,8 @@ def test_the_other_tables_and_types(query: Any) -> None:
     assert table["rows"][0][0] == "plan-contoso-web"
     empty = query("resources | where name == 'none'", {"resultFormat": "table"}).json()["data"]
     assert empty == {"columns": [], "rows": []}
-    kinds = query("securityresources | summarize count() by type | order by type asc").json()["data"]
-    assert [row["type"] for row in kinds] == [
+    rows = query("securityresources | project type | order by type asc").json()["data"]
+    assert list(dict.fromkeys(row["type"] for row in rows)) == [
         "microsoft.security/assessments",
         "microsoft.security/pricings",
         "microsoft.security/securescores",
@@ -208,20 +155,22 @@ def test_the_other_tables_and_types(query: Any) -> None:
 def test_scopes(demo: ArmSimulator, query: Any) -> None:
     """Subscriptions, management groups, and those that are not there; an unregistered Defender has no rows."""
     scope = demo.scopes[0].rpartition("/")[2]
-    count = "resources | project subscriptionId | summarize count() by subscriptionId"
-    assert [row["subscriptionId"] for row in query(count, subscriptions=[scope.upper()]).json()["data"]] == [scope]
-    assert query(count, managementGroups=["CONTOSO"]).json()["count"] == 3
-    assert query(count, managementGroups=["none"]).status_code == 400
+
+    def found(text: str, **body: Any) -> set[str]:
+        return {row["subscriptionId"] for row in query(f"{text} | project subscriptionId", **body).json()["data"]}
+
+    assert found("resources", subscriptions=[scope.upper()]) == {scope}
+    assert len(found("resources", managementGroups=["CONTOSO"])) == 3
+    assert query("resources", managementGroups=["none"]).status_code == 400
     demo.resources.unregister_provider(demo.scopes[0], "Microsoft.Security")
-    mine = f"{ASSESSMENTS} | summarize count() by subscriptionId"
-    assert len(query(mine).json()["data"]) == 2
-    assert query(mine, subscriptions=[scope]).json()["data"] == []
+    assert len(found(ASSESSMENTS)) == 2
+    assert found(ASSESSMENTS, subscriptions=[scope]) == set()
 
 
 @pytest.mark.parametrize(
     ("text", "options", "more", "code"),
     [
-        ("secrets | count", None, {}, "DisallowedLogicalTableName"),
+        ("secrets", None, {}, "DisallowedLogicalTableName"),
         ("resources | foo", None, {}, "InvalidQuery"),
         ("resources", {"$top": 5000}, {}, "InvalidPagingOptions"),
         ("resources", {"top": 5}, {}, "InvalidRequestContent"),
@@ -239,10 +188,10 @@ def test_a_bad_request_says_what_is_wrong_in_its_details(
 
 def test_fifteen_queries_in_five_seconds(demo: ArmSimulator, query: Any) -> None:
     """The sixteenth waits for the window to reset."""
-    left = [query("resources | count").headers["x-ms-user-quota-remaining"] for _ in range(15)]
+    left = [query("resources").headers["x-ms-user-quota-remaining"] for _ in range(15)]
     assert (left[0], left[-1]) == ("14", "0")
-    refused = query("resources | count")
+    refused = query("resources")
     assert (refused.status_code, refused.json()["error"]["code"]) == (429, "RateLimiting")
     assert refused.headers["x-ms-user-quota-resets-after"] == "00:00:05"
     demo.clock.sleep(float(refused.headers["Retry-After"]))
-    assert query("resources | count").status_code == 200
+    assert query("resources").status_code == 200

@@ -12,8 +12,7 @@ from typing import Any
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import Route, json_body
-from defender_remediate.testing.simulator.graph.evaluate import run
-from defender_remediate.testing.simulator.graph.language import Query, QueryError, parse
+from defender_remediate.testing.simulator.graph.query import GraphQuery, QueryError
 from defender_remediate.testing.simulator.graph.tables import COLUMNS, TABLES, rows
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.exchange import ArmError, Call, Reply
@@ -32,13 +31,13 @@ def _resources(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     if strangers:
         raise bad_request(tenant, "InvalidRequestContent", f"Unknown member '{strangers[0]}'.")
     try:
-        query = parse(str(body.get("query") or ""))
+        query = GraphQuery.parse(str(body.get("query") or ""))
         if query.table not in TABLES:
             raise QueryError(f"Table {query.table} is invalid or not supported here", code="DisallowedLogicalTableName")
-        found = run(query, rows(tenant, query.table, _subscriptions(tenant, body)), COLUMNS)
+        found = query.run(rows(tenant, query.table, _subscriptions(tenant, body)), COLUMNS)
     except QueryError as error:
         raise bad_request(tenant, error.code, str(error)) from None
-    return Reply.json(_page(tenant, body, options, query, found), headers=headers)
+    return Reply.json(_page(tenant, body, options, found), headers=headers)
 
 
 def _quota(tenant: Tenant) -> dict[str, str]:
@@ -95,14 +94,13 @@ def _subscriptions(tenant: Tenant, body: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _page(
-    tenant: Tenant, body: Mapping[str, Any], options: Mapping[str, Any], query: Query, found: list[dict[str, Any]]
+    tenant: Tenant, body: Mapping[str, Any], options: Mapping[str, Any], found: list[dict[str, Any]]
 ) -> dict[str, Any]:
     size = int(options.get("$top") or tenant.graph_page_size)
     if not 1 <= size <= _LIMIT:
         raise bad_request(tenant, "InvalidPagingOptions", f"$top is {size}, not 1 to {_LIMIT}.")
-    limited = any(stage.verb == "take" for stage in query.stages)
     # Without the id Azure cannot say where a page ended, so there is no second page.
-    pageable = not limited and all("id" in row for row in found)
+    pageable = all("id" in row for row in found)
     start = _start(tenant, body, options)
     page = found[start : start + size]
     more = start + size < len(found)
