@@ -14,8 +14,7 @@ import attrs
 from defender_remediate.arm.clock import Clock, SystemClock
 from defender_remediate.arm.cloud import resolve_endpoint
 from defender_remediate.arm.paging import Listing
-from defender_remediate.arm.pipeline import PipelineOptions
-from defender_remediate.arm.reads import RetryOptions
+from defender_remediate.arm.pipeline import pipeline_options
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
@@ -161,12 +160,6 @@ class RemediationClient:
         self._source: Literal["rest", "graph"] = one_of("source", source, ("rest", "graph"))
         self._workers = positive_integer("workers", workers)
         self._operation_timeout = positive_number("operation_timeout", operation_timeout)
-        request_options = {
-            "proxies": proxies,
-            "connection_verify": connection_verify,
-            "connection_timeout": connection_timeout,
-            "read_timeout": read_timeout,
-        }
         self._session = ArmSession.open(
             credential,
             resolve_endpoint(endpoint, cloud),
@@ -174,15 +167,18 @@ class RemediationClient:
             transport=transport,
             new_id=self._randomness.new_id,
             random=self._randomness.jitter,
-            options=PipelineOptions(
+            options=pipeline_options(
+                proxies=proxies,
+                connection_verify=connection_verify,
+                connection_timeout=connection_timeout,
+                read_timeout=read_timeout,
+                retry_total=retry_total,
+                retry_backoff_factor=retry_backoff_factor,
+                retry_backoff_max=retry_backoff_max,
                 logging_enable=logging_enable,
                 user_agent=user_agent,
-                per_call_policies=tuple(per_call_policies),
-                per_retry_policies=tuple(per_retry_policies),
-                request_options={name: option for name, option in request_options.items() if option is not None},
-                retry=RetryOptions(
-                    total=retry_total, backoff_factor=retry_backoff_factor, backoff_max=retry_backoff_max
-                ),
+                per_call_policies=per_call_policies,
+                per_retry_policies=per_retry_policies,
             ),
         )
 

@@ -39,6 +39,7 @@ from defender_remediate.arm.urls import redact_url, resolve_link
 from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError, MalformedResponseError
+from defender_remediate.validation import positive_number
 
 if TYPE_CHECKING:
     from azure.core.credentials import SupportsTokenInfo
@@ -76,6 +77,52 @@ class PipelineOptions:
     per_retry_policies: Sequence[Any] = ()
     request_options: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     retry: RetryOptions = attrs.field(factory=RetryOptions)
+
+
+def pipeline_options(
+    *,
+    proxies: Mapping[str, str] | None = None,
+    connection_verify: bool | str | None = None,
+    connection_timeout: float | None = None,
+    read_timeout: float | None = None,
+    retry_total: int = 4,
+    retry_backoff_factor: float = 0.8,
+    retry_backoff_max: float = 30.0,
+    logging_enable: bool = False,
+    user_agent: str | None = None,
+    per_call_policies: Sequence[Any] = (),
+    per_retry_policies: Sequence[Any] = (),
+) -> PipelineOptions:
+    """The options that a client's arguments mean; see ``RemediationClient``.
+
+    Raises:
+        InvalidInputError: One of them is of the wrong type, or a number is negative.
+    """
+    if isinstance(retry_total, bool) or not isinstance(retry_total, int) or retry_total < 0:
+        raise InvalidInputError(f"retry_total must be an integer from 0 up, got {quoted(retry_total)}")
+    if not isinstance(proxies, Mapping | None):
+        raise InvalidInputError(f"proxies must be a mapping of URLs by scheme, got {quoted(proxies)}")
+    if not isinstance(connection_verify, bool | str | None):
+        raise InvalidInputError(f"connection_verify must be True, False or a path, got {quoted(connection_verify)}")
+    if user_agent is not None:
+        check_headers({"user agent": user_agent})
+    timeouts = {"connection_timeout": connection_timeout, "read_timeout": read_timeout}
+    given = {"proxies": proxies, "connection_verify": connection_verify}
+    return PipelineOptions(
+        logging_enable=bool(logging_enable),
+        user_agent=user_agent,
+        per_call_policies=tuple(per_call_policies),
+        per_retry_policies=tuple(per_retry_policies),
+        request_options={
+            **{name: option for name, option in given.items() if option is not None},
+            **{name: positive_number(name, seconds) for name, seconds in timeouts.items() if seconds is not None},
+        },
+        retry=RetryOptions(
+            total=retry_total,
+            backoff_factor=positive_number("retry_backoff_factor", retry_backoff_factor),
+            backoff_max=positive_number("retry_backoff_max", retry_backoff_max),
+        ),
+    )
 
 
 @attrs.frozen(kw_only=True)

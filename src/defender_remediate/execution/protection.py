@@ -21,13 +21,12 @@ class ProtectedTags:
     """The protected tags of the guards, read again right before a step is sent. Shared between threads.
 
     Attributes:
-        versions: Where api-versions are looked up.
+        versions: Where api-versions are looked up; it remembers them.
     """
 
     guards: Guards
     reader: Reader
     versions: Versions
-    _known: dict[tuple[str, str], str] = attrs.field(factory=dict, init=False)
 
     def on_resource(self, step: RemediationStep) -> str | None:
         """Why the step's resource must not be changed, if that is not its target, or None.
@@ -51,11 +50,7 @@ class ProtectedTags:
         is_of_its_provider = below != id_key(step.target_id) and not below.startswith("providers/")
         if is_of_its_provider and not resource.is_type("Microsoft.Resources/subscriptions"):
             return step.api_version
-        place = (resource.subscription_id or "", ResourceId.parse(step.resource_id).type.lower())
-        if place not in self._known:
-            # Two threads may look it up at the same time, and get the same answer.
-            offered = self.versions(place[0], resource.type)
-            if not offered:
-                raise MalformedResponseError(f"Azure offers no api-version to read a {resource.type} with")
-            self._known[place] = offered[0]
-        return self._known[place]
+        offered = self.versions(resource.subscription_id or "", resource.type)
+        if not offered:
+            raise MalformedResponseError(f"Azure offers no api-version to read a {resource.type} with")
+        return offered[0]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 
-from defender_remediate.arm.pipeline import PipelineOptions
+from defender_remediate.arm.pipeline import PipelineOptions, pipeline_options
 from defender_remediate.arm.reads import RetryOptions
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.errors import CallTimeoutError, InvalidInputError, ServiceError
@@ -151,3 +151,37 @@ def test_logging_can_be_enabled_without_secrets(
     assert "sig=REDACTED" in caplog.text
     assert "s3cret" not in caplog.text
     assert "Bearer" not in caplog.text
+
+
+def test_the_options_of_a_connection_reach_the_transport(open_with: Callable[..., ArmSession], azure: Any) -> None:
+    """With each request, as azure-core's own transports take them."""
+    seen: list[Options] = []
+    azure.then(200, {})
+    send = azure.send
+    azure.send = lambda request, **options: (seen.append(options), send(request))[1]
+    given = {"proxies": {"https": "http://proxy:8080"}, "connection_verify": False, "read_timeout": 5.0}
+    options = pipeline_options(**given)  # type: ignore[arg-type]
+    open_with(request_options=options.request_options).get("/x", api_version="1")
+    assert {name: seen[0][name] for name in given} == given
+    assert options.retry == RetryOptions()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"retry_total": -1},
+        {"retry_total": "3"},
+        {"retry_total": True},
+        {"retry_backoff_factor": 0},
+        {"retry_backoff_max": None},
+        {"read_timeout": -1},
+        {"connection_timeout": "1"},
+        {"proxies": "http://proxy"},
+        {"connection_verify": 5},
+        {"user_agent": "a\nb"},
+    ],
+)
+def test_a_wrong_pipeline_option_is_a_typed_error(wrong: Options) -> None:
+    """That names the option."""
+    with pytest.raises(InvalidInputError, match=next(iter(wrong)).replace("user_agent", "headers")):
+        pipeline_options(**wrong)

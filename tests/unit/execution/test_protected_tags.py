@@ -90,13 +90,3 @@ def test_a_resource_is_read_with_a_version_of_its_own(
     found = Resources()
     assert found.watch("freeze").on_resource(step(target, resource, kind)) == "its tag freeze=yes is protected"
     assert found.asked == [(resource, version)]
-
-
-def test_a_version_is_looked_up_once(step: Callable[..., RemediationStep]) -> None:
-    """For each type and subscription; tags are looked for every time."""
-    found = Resources()
-    watch = found.watch("freeze")
-    for name in ("app", "APP", "other"):
-        watch.on_resource(step(f"{GROUP}/A.B/c/d", f"{GROUP}/Microsoft.Web/sites/{name}"))
-    assert found.looked_up == [(SUBSCRIPTION.rpartition("/")[2], "Microsoft.Web/sites")]
-    assert len(found.asked) == 3
