@@ -12,6 +12,7 @@ from typing import Any
 
 MAX_DEPTH = 100
 """Levels of objects and arrays that ``parse_json`` accepts. Azure's own limits are far below."""
+TOO_DEEP = "it is nested more than {} levels deep"
 OWN_MAX_DEPTH = MAX_DEPTH + 20
 """The same for plans and journals of this library, which hold bodies of Azure below their own levels."""
 
@@ -124,14 +125,24 @@ def parse_json(text: str | bytes, *, unique_names: bool = False, max_depth: int 
             object_pairs_hook=_with_unique_names if unique_names else None,
         )
     except RecursionError:
-        raise ValueError(f"it is nested more than {max_depth} levels deep") from None
+        raise ValueError(TOO_DEEP.format(max_depth)) from None
+    check_depth(document, max_depth=max_depth)
+    return document
+
+
+def check_depth(document: Any, *, max_depth: int = MAX_DEPTH) -> None:
+    """Refuse a document that is nested too deep for code that walks it.
+
+    Raises:
+        ValueError: It is nested more than ``max_depth`` levels deep.
+    """
     level = [document]
     for _ in range(max_depth + 1):
         containers = [node for node in level if isinstance(node, (dict, list))]
         if not containers:
-            return document
+            return
         level = [item for node in containers for item in (node.values() if isinstance(node, dict) else node)]
-    raise ValueError(f"it is nested more than {max_depth} levels deep")
+    raise ValueError(TOO_DEEP.format(max_depth))
 
 
 def _finite(text: str) -> float:

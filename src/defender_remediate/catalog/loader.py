@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from functools import cache
@@ -14,7 +13,7 @@ from defender_remediate.catalog.bundle import NAME, read
 from defender_remediate.catalog.schema import fixes
 from defender_remediate.catalog.toml import TOMLError, parse
 from defender_remediate.errors import CatalogError
-from defender_remediate.json_values import FrozenMap
+from defender_remediate.json_values import FrozenMap, parse_json
 from defender_remediate.models.fix import FixAction
 
 _PACKAGE = "defender_remediate.catalog"
@@ -77,7 +76,7 @@ def read_fixes(file: str | os.PathLike[str]) -> tuple[FixAction, ...]:
 
 def _template(content: bytes) -> FrozenMap:
     try:
-        template = json.loads(content)
+        template = parse_json(content)
     except ValueError as error:
         raise ValueError(f"is not JSON: {error}") from error
     if not isinstance(template, dict):

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from defender_remediate.arm.session import ArmResponse
+from defender_remediate.casing import fold
+from defender_remediate.catalog.read_only import unsettable_members
 from defender_remediate.executors.protocol import Preview, PreviewContext, StepContext, Submission
 from defender_remediate.executors.requests import plan_write, request_to_send, send_removal, wait_for_operation
 from defender_remediate.fixes.diff import changes, settled
+from defender_remediate.fixes.paths import EACH, look_up
 from defender_remediate.fixes.restore import restoration
 from defender_remediate.fixes.undo import undo_of
+from defender_remediate.json_values import ABSENT
 from defender_remediate.models.fix import FixKind
-from defender_remediate.models.plan import CreatedResource
+from defender_remediate.models.ids import ResourceId
+from defender_remediate.models.plan import CreatedResource, PlannedRequest
 
 
 class PatchExecutor:
@@ -30,6 +38,7 @@ class PatchExecutor:
             restored = restoration(undo.changes, after, values=undo.values)
             if restored.restored:
                 undo_request = plan_write(context, after, restored.body, if_match=required)
+                undo_limits += _not_sent_back(context, undo_request, before)
             elif not undo_limits:
                 undo_limits = ("What the fix sets is the default, so there is nothing to undo.",)
         created = CreatedResource(resource_id=context.target_id, api_version=request.api_version)
@@ -52,3 +61,12 @@ class PatchExecutor:
     def undo(self, context: StepContext, /) -> Submission:
         """Send what restores the target, or remove what the run created; exactly once."""
         return send_removal(context) if context.step.is_removal else self.submit(context)
+
+
+def _not_sent_back(context: PreviewContext, request: PlannedRequest, before: Mapping[str, Any]) -> tuple[str, ...]:
+    """The settings that the target had and that the PUT of its undo leaves out, a sentence each."""
+    target = ResourceId.parse(context.target_id)
+    read_only = {fold(path) for path in unsettable_members(target.type, target.name)}
+    left_out = [path for path in request.leave_out if fold(path) not in read_only and EACH not in path]
+    had = [path for path in left_out if look_up(before, path) not in (ABSENT, None)]
+    return tuple(f"{path} is not sent back: Azure sets it as the state that is restored allows." for path in had)

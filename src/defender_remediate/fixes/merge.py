@@ -189,8 +189,7 @@ def merge_patch(
         assigned = after[identity].get(member(after[identity], "userAssignedIdentities"))
         if isinstance(assigned, Mapping) and assigned:
             patch[identity]["userAssignedIdentities"] = {name: {} for name in assigned}
-    if identity in patch and look_up(after, f"{identity}.type") in (ABSENT, None):
-        # An identity goes by its type; null says nothing.
+    if identity in patch and not after.get(identity):
         patch[identity] = {"type": NO_IDENTITY}
     return patch
 

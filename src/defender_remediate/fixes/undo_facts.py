@@ -16,16 +16,18 @@ HONOURS_NULL: tuple[tuple[str, str], ...] = (
 """Types and the beginning of the paths whose members a PATCH removes with null. Everywhere else null is not sent."""
 
 PUT_REPLACES: tuple[tuple[str, str], ...] = (
-    # Recorded: networkSecurityGroup and natGateway of subnets, enableAcceleratedNetworking of network interfaces, aadTenant of
-    # gateways, sslPolicy members of application gateways are gone after a PUT without them.
-    ("microsoft.network/", "properties."),
-    # Recorded: customer-managed key of a storage account.
+    ("microsoft.network/virtualnetworks/subnets", "properties.networksecuritygroup"),
+    ("microsoft.network/virtualnetworks/subnets", "properties.natgateway"),
+    ("microsoft.network/virtualnetworkgateways", "properties.vpnclientconfiguration.aad"),
+    ("microsoft.network/networkinterfaces", "properties.enableacceleratednetworking"),
+    ("microsoft.network/applicationgateways", "properties.sslpolicy."),
+    # The customer-managed key of a storage account.
     ("microsoft.storage/storageaccounts", "properties.encryption.keyvaultproperties"),
-    # Recorded: application settings, and custom properties of a gateway.
+    # Application settings, and custom properties of API Management.
     ("microsoft.web/sites/config", "properties."),
     ("microsoft.apimanagement/service", "properties.customproperties"),
 )
-"""Types and the beginning of the paths whose members a PUT removes by leaving them out. Other types are known to keep them."""
+"""Types and the beginning of the paths whose members were recorded gone after a PUT without them. Others may be kept."""
 
 _DATABASE_SERVERS = (
     "microsoft.dbformariadb/servers",

@@ -487,7 +487,14 @@ def test_a_template_through_a_link(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"\xff", "is not UTF-8"), (b"[[fix]", "is not TOML"), (b"a = 1\na = 2", "is not TOML")],
+    [
+        (b"\xff", "is not UTF-8"),
+        (b"[[fix]", "is not TOML"),
+        (b"a = 1\na = 2", "is not TOML"),
+        (b"a = " + b"[" * 50_000, "is not TOML.*nested"),
+        (b"a = " + b"[" * 200 + b"]" * 200, "is not TOML.*nested"),
+        (b"a = " + b"9" * 5000, "is not TOML"),
+    ],
 )
 def test_a_file_that_is_no_catalog(tmp_path: Path, content: bytes, message: str) -> None:
     """Whatever the file holds, the error is a CatalogError that names it."""

@@ -242,6 +242,25 @@ def test_what_cannot_be_opened_stays_unlocked(begun):
     begun.open("run-1").close()
 
 
+@pytest.mark.parametrize("spoil", [lambda line: line[:40] + b"\n", lambda line: line.replace(b"a remark", b"another!")])
+def test_a_damaged_last_line_is_told_and_not_cut(begun, records, spoil):
+    """It was written whole, so what it said may have been done: nobody but the user decides what becomes of it."""
+    with begun.open("run-1") as log:
+        log.append(records.noted())
+    path = begun.directory / "run-1.jsonl"
+    first, last = path.read_bytes().splitlines(keepends=True)
+    damaged = first + spoil(last)
+    path.write_bytes(damaged)
+    for call in (begun.open, begun.read):
+        with pytest.raises(JournalTamperedError, match=r"run-1\.jsonl, line 2: "):
+            call("run-1")
+    assert path.read_bytes() == damaged
+    path.write_bytes(first + last[:40])
+    with begun.open("run-1") as log:
+        assert log.records == (records.opened(),)
+    assert path.read_bytes() == first
+
+
 def test_a_run_without_a_record_leaves_nothing(begun):
     """Killed between the file and its first record, or closed there."""
     begun.create("run-2").close()

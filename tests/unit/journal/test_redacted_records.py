@@ -79,6 +79,8 @@ def test_an_operation_with_a_secret_in_its_url_cannot_be_followed(records):
     assert scrubbed.poll_url == "https://x.example/op?sig=(hidden)"
     assert scrubbed.poll_kind == "hidden"
     assert redact_record(scrubbed) == scrubbed
+    signed = "https://management.azure.com/x?api-version=1&t=638&c=MIIH&s=Mva4&h=x_y"
+    assert redact_record(records.accepted(poll_url=signed, poll_kind="location")).poll_kind == "hidden"
     odd = redact_record(records.accepted(poll_url="https://x.example/op", poll_kind="location", request_id="pwd=abc"))
     assert (odd.poll_kind, odd.request_id) == ("location", "pwd=(hidden)")
 
