@@ -37,7 +37,6 @@ from defender_remediate.models.result import RemediationReport
 from defender_remediate.models.waves import Waves
 from defender_remediate.planning.assessments import assessed_counts, read_assessments
 from defender_remediate.planning.builder import PlanDraft, draft_plan
-from defender_remediate.planning.scopes import check_groups_exist
 from defender_remediate.planning.selection import (
     Choice,
     SelectedRecommendation,
@@ -108,8 +107,6 @@ class Workflow:
         selection = select(
             selected, assessments, only=only, covers=self.discovery.covers, given=given, guards=self.guards
         )
-        if not selection.candidates and not selection.skipped:
-            check_groups_exist(self.session, self.scopes)
         draft = draft_plan(
             selection,
             executors=self.executors,

@@ -42,11 +42,6 @@ def test_a_plan_counts_what_it_is_a_share_of(
     assert plan.digest != plain.digest
 
 
-def test_a_plan_of_nothing_counts_nothing(connect: Callable[..., RemediationClient]) -> None:
-    """There is no listing to read."""
-    assert connect(guards=Guards(max_share=0.5)).plan([]).assessed == {}
-
-
 def test_a_share_of_a_type_is_not_gone_beyond(
     sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str]
 ) -> None:

@@ -96,7 +96,7 @@ def test_a_parameter_is_asked_for_before_any_request(sim: ArmSimulator, client: 
         client.plan([CORS])
     with pytest.raises(ParameterError, match="'allowed_origin'"):
         client.plan([CORS], parameters={"allowed_origin": ["https://a.example"]})
-    with pytest.raises(ParameterError, match="list of texts"):
+    with pytest.raises(ParameterError, match="list of strings"):
         client.plan([CORS], parameters={"allowed_origins": "https://a.example"})
     assert sim.requests == []
     everything = client.plan()

@@ -14,15 +14,17 @@ from typing import Any
 import attrs
 
 from defender_remediate.casing import fold
-from defender_remediate.errors import InvalidResourceIdError
+from defender_remediate.errors import InvalidResourceIdError, ParameterError
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.merge import lay_over
 from defender_remediate.fixes.paths import look_up_all
-from defender_remediate.fixes.placeholders import fill, fill_condition, names_in
+from defender_remediate.fixes.placeholders import fill, fill_condition, names_in, resolve, resource_values
 from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.fix import FixAction, FixKind, Impact, ParameterType, Reversibility
+from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId, id_key
 from defender_remediate.models.plan import SkippedResource, SkipReason
+from defender_remediate.models.recommendation import Assessment
 
 _CHANGES_THE_PATH = re.compile(r"[?#%\\]|(?:^|/)\.{1,2}(?:/|$)")
 _IMPACTS = tuple(Impact)
@@ -82,6 +84,21 @@ class Candidate:
     def rejected(self, reason: SkipReason, message: str = "") -> RejectedCandidate:
         """This candidate, with the cause for which it is not planned."""
         return RejectedCandidate(candidate=self, cause=SkipCause(reason=reason, message=message))
+
+
+def candidate_for(fix: FixAction, assessment: Assessment, given: Mapping[str, Any], guards: Guards) -> Candidate:
+    """A fix for the resource of an assessment, with the parameters that the caller gave."""
+    values = resource_values(assessment.resource_id, None)
+    cause = None
+    if fix.is_irreversible and not guards.allows(fix.key):
+        message = f'the fix is irreversible; consent with Guards(allow_irreversible=["{fix.key}"])'
+        cause = SkipCause(reason=SkipReason.CONSENT_MISSING, message=message)
+    else:
+        try:
+            values |= resolve(fix, given, assessment.resource_id)
+        except ParameterError as error:
+            cause = SkipCause(reason=SkipReason.PARAMETER_MISSING, message=error.message)
+    return Candidate(fix=fix, key=assessment.key, resource_id=assessment.resource_id, values=values, skip_cause=cause)
 
 
 @attrs.frozen(kw_only=True)
@@ -192,7 +209,10 @@ def resource_or_parent(path: str) -> ResourceId:
     try:
         return ResourceId.parse(path)
     except InvalidResourceIdError:
-        return ResourceId.parse(path.rpartition("/")[0])
+        head = path.rpartition("/")[0]
+        above, _, _ = head.rpartition("/")
+        # The collection of an extension type begins with the provider: "…/providers/Microsoft.Insights/diagnosticSettings".
+        return ResourceId.parse(above[: -len("/providers")] if fold(above).endswith("/providers") else head)
 
 
 def resolve_variants(variants: Sequence[Candidate], resource: Any) -> tuple[Candidate | RejectedCandidate, ...]:

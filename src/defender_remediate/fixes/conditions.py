@@ -23,7 +23,7 @@ def holds(condition: Condition, body: Any) -> bool:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Whether two JSON values say the same to Azure: texts without regard to case, members in any order."""
+    """Whether two JSON values say the same to Azure: strings without regard to case, members in any order."""
     if isinstance(left, str) and isinstance(right, str):
         return fold(left) == fold(right)
     if isinstance(left, bool) is not isinstance(right, bool):
@@ -61,19 +61,10 @@ def _contains(found: Any, value: Any) -> bool:
     return isinstance(found, (tuple, list)) and any(same(item, value) for item in found)
 
 
-def _matches(found: Any, value: Any) -> bool:
-    return isinstance(found, str) and re.fullmatch(value, found, re.IGNORECASE) is not None
-
-
-def _some(condition: Condition, body: Any) -> bool:
+def _of_elements(condition: Condition, body: Any) -> list[bool]:
+    """Whether each element of an array meets the inner condition; nothing for what is not an array."""
     found = look_up(body, condition.path)
-    return isinstance(found, (tuple, list)) and any(holds(condition.of[0], item) for item in found)
-
-
-def _every(condition: Condition, body: Any) -> bool:
-    found = look_up(body, condition.path)
-    # An empty array proves nothing: no rule is not the same as every rule being right.
-    return isinstance(found, (tuple, list)) and bool(found) and all(holds(condition.of[0], item) for item in found)
+    return [holds(condition.of[0], item) for item in found] if isinstance(found, (tuple, list)) else []
 
 
 _LEAVES: Mapping[Operator, Callable[[Any, Any], bool]] = {
@@ -84,12 +75,13 @@ _LEAVES: Mapping[Operator, Callable[[Any, Any], bool]] = {
     Operator.EXISTS: lambda found, value: (found is not ABSENT and found is not None) is bool(value),
     Operator.AT_LEAST: _at_least,
     Operator.CONTAINS: _contains,
-    Operator.MATCHES: _matches,
+    Operator.MATCHES: lambda found, value: isinstance(found, str) and bool(re.fullmatch(value, found, re.IGNORECASE)),
 }
 _JOINED: Mapping[Operator, Callable[[Condition, Any], bool]] = {
     Operator.ALL: lambda condition, body: all(holds(part, body) for part in condition.of),
     Operator.ANY: lambda condition, body: any(holds(part, body) for part in condition.of),
     Operator.NOT: lambda condition, body: not holds(condition.of[0], body),
-    Operator.SOME: _some,
-    Operator.EVERY: _every,
+    Operator.SOME: lambda condition, body: any(_of_elements(condition, body)),
+    # An empty array proves nothing: having no rule is not the same as every rule being right.
+    Operator.EVERY: lambda condition, body: bool(met := _of_elements(condition, body)) and all(met),
 }

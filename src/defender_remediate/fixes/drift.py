@@ -49,12 +49,16 @@ def depends_on(
         is_whole: Whether the request is a PUT or a DELETE, so that every member counts that is not ignored.
         ignored: The members that no request can set, and those that Azure changes by itself.
     """
-    paths = {_replaced_whole(path) for path in changed if path}
+    paths: set[str] = set()
+    for path in filter(None, changed):
+        outermost = str(pattern(path)[0])
+        paths.add(outermost if fold(outermost) in ("tags", "identity") else path)
     if any(fold(str(pattern(path)[-1])) in _NETWORK_SETTINGS for path in paths):
         paths.update(_READ_BY_NETWORK_CHECK)
     for condition in conditions:
         paths.update(members_read(condition))
-    never = {path for path in (*ignored, *_IDENTITY_IDS) if is_whole or any(_is_below(path, outer) for outer in paths)}
+    outer = tuple(f"{fold(path)}{mark}" for path in paths for mark in ".[")
+    never = {path for path in (*ignored, *_IDENTITY_IDS) if is_whole or fold(path).startswith(outer)}
     return Dependencies(
         members=tuple(sorted(paths, key=fold)), is_whole=is_whole, ignored=tuple(sorted(never, key=fold))
     )
@@ -76,15 +80,6 @@ def fingerprint(body: Any, dependencies: Dependencies) -> str:
     selected = [[fold(path), _selected(body, _folded(path), ignored)] for path in dependencies.members]
     whole = _comparable(body, ignored) if dependencies.is_whole else None
     return sha256({"members": selected, "whole": whole})
-
-
-def _replaced_whole(path: str) -> str:
-    outermost = str(pattern(path)[0])
-    return outermost if fold(outermost) in ("tags", "identity") else path
-
-
-def _is_below(path: str, outer: str) -> bool:
-    return fold(path).startswith((f"{fold(outer)}.", f"{fold(outer)}["))
 
 
 def members_read(condition: Condition) -> set[str]:

@@ -1,4 +1,4 @@
-"""The values a fix is given, and the texts they fill in."""
+"""The values that a fix is given, and the strings that they are filled into."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def per_resource(name: str, given: Mapping[Any, Any]) -> PerResource:
     """What the caller gave as a mapping: one value for each resource.
 
     Raises:
-        ParameterError: A key is no resource id, or two of them are the same one.
+        ParameterError: A key is not a resource id, or two of them are the same id.
     """
     values: dict[str, Any] = {}
     for key, value in given.items():
@@ -95,30 +95,28 @@ def resolve(fix: FixAction, given: Mapping[str, Any], resource_id: str = "") -> 
     Raises:
         ParameterError: One is missing, or is not what the fix takes.
     """
-    return {
-        parameter.name: _value(fix, parameter, _given(fix, parameter, given, resource_id))
-        for parameter in fix.parameters
-    }
-
-
-def _given(fix: FixAction, parameter: FixParameter, given: Mapping[str, Any], resource_id: str) -> Any:
-    value = given.get(parameter.name)
-    if not isinstance(value, PerResource):
-        return value
-    found = value.values.get(fold(resource_id))
-    if found is None:
-        # Not the default either: whoever chose for each resource has not chosen for this one.
-        raise ParameterError(f"{parameter.name!r} of {fix.title!r} was given for other resources, and not for this one")
-    return found
+    values: dict[str, Any] = {}
+    for parameter in fix.parameters:
+        value = given.get(parameter.name)
+        if isinstance(value, PerResource):
+            value = value.values.get(fold(resource_id))
+            if value is None:
+                # Not the default either: a caller who chose for each resource has not chosen for this one.
+                raise ParameterError(
+                    f"{parameter.name!r} of {fix.title!r} was given for other resources, and not for this one"
+                )
+        values[parameter.name] = _value(fix, parameter, value)
+    return values
 
 
 def _value(fix: FixAction, parameter: FixParameter, given: Any) -> Any:
     value = given
     if value is None:
         if parameter.is_required:
+            choices = "; client.list_parameter_choices(…) lists the choices" if parameter.resource_type else ""
             raise ParameterError(
                 f"{fix.title!r} needs the parameter {parameter.name!r}: {parameter.description}",
-                hint=_how_to_give(parameter),
+                hint=f'pass parameters={{"{parameter.name}": …}}{choices}',
             )
         value = parameter.default
     problem = _problem(value, parameter)
@@ -138,25 +136,20 @@ def _shown(parameter: FixParameter, value: Any) -> str:
     return repr(redact_json(value, is_secret=is_secret_name(parameter.name)))
 
 
-def _how_to_give(parameter: FixParameter) -> str:
-    hint = f'pass parameters={{"{parameter.name}": …}}'
-    return f"{hint}; client.list_parameter_choices(…) shows what there is" if parameter.resource_type else hint
-
-
 def _problem(value: Any, parameter: FixParameter) -> str:
     if not parameter.type.accepts(value):
         return _MUST_BE[parameter.type]
     if parameter.type is ParameterType.RESOURCE_ID and parameter.resource_type:
-        found = ResourceId.parse(value).type
-        return "" if fold(found) == fold(parameter.resource_type) else f"must be the id of a {parameter.resource_type}"
+        is_of_type = ResourceId.parse(value).is_type(parameter.resource_type)
+        return "" if is_of_type else f"must be the id of a {parameter.resource_type}"
     return ""
 
 
 _MUST_BE: Mapping[ParameterType, str] = {
-    ParameterType.STRING: "must be a text that is not empty",
-    ParameterType.INTEGER: "must be a whole number",
+    ParameterType.STRING: "must be a string that is not empty",
+    ParameterType.INTEGER: "must be an integer",
     ParameterType.BOOLEAN: "must be True or False",
-    ParameterType.STRING_LIST: "must be a list of texts",
+    ParameterType.STRING_LIST: "must be a list of strings",
     ParameterType.RESOURCE_ID: "must be an Azure resource id",
     ParameterType.GUID: "must be a GUID",
 }
@@ -182,7 +175,7 @@ def resource_values(resource_id: str, resource: Any) -> dict[str, Any]:
 
 
 def fill(template: Any, values: Mapping[str, Any]) -> Any:
-    """The same JSON value with every ``${name}`` filled in. A text that is one placeholder takes the value's own type."""
+    """The same JSON value with every ``${name}`` filled in. A string that is one placeholder takes the value's own type."""
     if isinstance(template, Mapping):
         return {key: fill(item, values) for key, item in template.items()}
     if isinstance(template, (list, tuple)):
@@ -192,12 +185,13 @@ def fill(template: Any, values: Mapping[str, Any]) -> Any:
     whole = PLACEHOLDER.fullmatch(template)
     if whole and whole[1] in values:
         return values[whole[1]]
-    return PLACEHOLDER.sub(lambda match: _worded(values.get(match[1], match[0])), template)
 
+    def written(match: re.Match[str]) -> str:
+        value = values.get(match[1], match[0])
+        # JSON writes true, and Python writes True.
+        return str(value).lower() if isinstance(value, bool) else str(value)
 
-def _worded(value: Any) -> str:
-    # As JSON writes it, not as Python does.
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return PLACEHOLDER.sub(written, template)
 
 
 def fill_condition(condition: Condition, values: Mapping[str, Any]) -> Condition:
@@ -209,7 +203,7 @@ def fill_condition(condition: Condition, values: Mapping[str, Any]) -> Condition
 
 
 def names_in(template: Any) -> frozenset[str]:
-    """The names that a JSON value's texts ask for."""
+    """The names of the placeholders in a JSON value."""
     if isinstance(template, Mapping):
         return frozenset().union(*map(names_in, template.values()))
     if isinstance(template, (list, tuple)):

@@ -40,7 +40,10 @@ def read_assessments(
     keys = {fold(one.key): one.key for one in recommendations}
     if not keys:
         return ()
-    pairs = [pair for one in recommendations for pair in _pairs(one, only)]
+    pairs: list[tuple[str, str]] = []
+    for one in recommendations:
+        resources = one.resources or {} if only is None else only
+        pairs.extend((one.key, resource_id) for resource_id in resources.values() if one.covers(resource_id))
     is_restricted = only is not None or all(one.resources is not None for one in recommendations)
     if is_restricted and not reads_all and len(pairs) <= MAX_SINGLE_READS:
         return _read_pairs(discovery, pairs)
@@ -48,12 +51,6 @@ def read_assessments(
     single = next(iter(keys.values())) if len(keys) == 1 else None
     listed = discovery.list_assessments(single, status=status)
     return tuple(assessment for assessment in listed if fold(assessment.key) in keys)
-
-
-def _pairs(one: SelectedRecommendation, only: Mapping[str, str] | None) -> list[tuple[str, str]]:
-    """The key of a recommendation with each resource that it is restricted to."""
-    resources = one.resources or {} if only is None else only
-    return [(one.key, text) for text in resources.values() if one.covers(text)]
 
 
 def _read_pairs(discovery: Discovery, pairs: Iterable[tuple[str, str]]) -> tuple[Assessment, ...]:

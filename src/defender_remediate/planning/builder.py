@@ -1,32 +1,24 @@
-"""Builds the steps of a plan: reads each target, decides what one request changes on it, and previews the request.
-
-Sends no write.
-"""
+"""Drafts a plan: reads each target, and decides what one request changes on it. Sends no write."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 import attrs
 
 from defender_remediate.arm.reader import Reader
 from defender_remediate.casing import fold
-from defender_remediate.catalog.read_only import unsettable_members
-from defender_remediate.catalog.type_facts import honours_if_match
-from defender_remediate.errors import DefenderRemediateError, InvalidResourceIdError
-from defender_remediate.executors.protocol import FixExecutor, Preview, PreviewContext
-from defender_remediate.fixes.candidates import Candidate, CombinedFix, RejectedCandidate, combine
-from defender_remediate.fixes.drift import depends_on, fingerprint, sent_whole
-from defender_remediate.json_values import sha256
-from defender_remediate.models.dependencies import Dependencies
-from defender_remediate.models.fix import FixKind, Reversibility
+from defender_remediate.errors import DefenderRemediateError
+from defender_remediate.executors.protocol import FixExecutor
+from defender_remediate.fixes.candidates import Candidate, RejectedCandidate, combine
+from defender_remediate.models.fix import FixKind
 from defender_remediate.models.guards import Guards
-from defender_remediate.models.ids import ResourceId, id_key
-from defender_remediate.models.plan import CreatedResource, RemediationStep, SkippedResource, SkipReason
+from defender_remediate.models.ids import id_key
+from defender_remediate.models.plan import RemediationStep, SkippedResource, SkipReason
 from defender_remediate.planning.guards import protection
 from defender_remediate.planning.selection import Selection
-from defender_remediate.planning.targets import Reading, SkipTargetError, TargetReader, values_of
+from defender_remediate.planning.steps import build_step, subject_of
+from defender_remediate.planning.targets import SkipTargetError, TargetReader, values_of
 from defender_remediate.preflight.subject import Subject
 from defender_remediate.threads import in_parallel
 
@@ -69,16 +61,22 @@ def draft_plan(
         [*groups.values()],
         workers=workers,
     )
-    steps = tuple(step for draft in drafts for step in draft.steps)
-    skipped = [
-        *selection.skipped,
-        *(one.skipped for one in rejected),
-        *(skip for draft in drafts for skip in draft.skipped),
-    ]
-    steps, clashing = _one_step_per_target(steps)
+    skipped = [*selection.skipped, *(one.skipped for one in rejected)]
+    steps: dict[str, RemediationStep] = {}
+    for draft in drafts:
+        skipped.extend(draft.skipped)
+        for step in draft.steps:
+            # One step for each target: the second would find its target changed by the first.
+            if steps.setdefault(id_key(step.target_id), step) is not step:
+                message = f"another step of this plan writes to {step.target_id}; plan again after applying"
+                skipped.append(
+                    SkippedResource(
+                        resource_id=step.resource_id, keys=step.keys, reason=SkipReason.CONFLICTS, message=message
+                    )
+                )
     return PlanDraft(
-        steps=steps,
-        skipped=(*_without_repeats(steps, skipped), *clashing),
+        steps=tuple(steps.values()),
+        skipped=_without_repeats(steps.values(), skipped),
         subjects=tuple(subject for draft in drafts for subject in draft.subjects),
     )
 
@@ -118,15 +116,26 @@ def _draft_target(
     subjects: tuple[Subject, ...] = ()
     try:
         reading = targets.read(group)
-        _refuse_protected(group[0], reading, guards)
+        first = attrs.evolve(group[0], values=values_of(group[0], reading.resource))
+        protected = protection(guards, first.resource_id, reading.resource)
+        if protected is None and first.fix.is_elsewhere:
+            elsewhere = protection(guards, first.target_id, reading.before)
+            protected = None if elsewhere is None else f"{first.target_id}: {elsewhere}"
+        if protected is not None:
+            raise SkipTargetError(SkipReason.PROTECTED, protected)
         located = []
         for candidate in group:
-            mismatch = _location_mismatch(candidate, reading, targets)
+            fix = attrs.evolve(candidate.fix, api_version=reading.api_version)
+            found = attrs.evolve(candidate, fix=fix, values=values_of(candidate, reading.resource))
+            try:
+                mismatch = targets.location_mismatch(candidate, reading.resource)
+            except DefenderRemediateError as error:
+                rejected.append(candidate.rejected(SkipReason.NOT_READABLE, str(error)))
+                continue
             if mismatch is None:
-                fix = attrs.evolve(candidate.fix, api_version=reading.api_version)
-                located.append(attrs.evolve(candidate, fix=fix, values=values_of(candidate, reading.resource)))
+                located.append(found)
             else:
-                rejected.append(mismatch)
+                rejected.append(candidate.rejected(SkipReason.PARAMETER_MISSING, mismatch))
         combined = combine(located, resource=reading.resource, before=reading.before)
         rejected.extend(combined.rejected)
         planned = combined.accepted
@@ -134,163 +143,13 @@ def _draft_target(
             if reading.before is None and combined.kind is FixKind.PATCH:
                 # A fix that could have created it was among them, and was rejected.
                 raise SkipTargetError(SkipReason.NOT_FOUND, "the target does not exist, and a PATCH does not create it")
-            step = _step(combined, reading, executors, reader)
-            steps, subjects = (step,), (_subject(step, combined, reading),)
+            step = build_step(combined, reading, executors, reader)
+            steps, subjects = (step,), (subject_of(step, combined, reading),)
     except SkipTargetError as skip:
         rejected.extend(RejectedCandidate(candidate=candidate, cause=skip.cause) for candidate in planned)
     except DefenderRemediateError as error:
         rejected.extend(candidate.rejected(SkipReason.NOT_READABLE, str(error)) for candidate in planned)
     return PlanDraft(steps=steps, skipped=tuple(one.skipped for one in rejected), subjects=subjects)
-
-
-def _refuse_protected(first: Candidate, reading: Reading, guards: Guards) -> None:
-    """Raise SkipTargetError if the guards protect the resource, or another resource that the fix writes to."""
-    protected = protection(guards, first.resource_id, reading.resource)
-    if protected is None and first.fix.is_elsewhere:
-        target_id = attrs.evolve(first, values=values_of(first, reading.resource)).target_id
-        found = protection(guards, target_id, reading.before)
-        protected = None if found is None else f"{target_id}: {found}"
-    if protected is not None:
-        raise SkipTargetError(SkipReason.PROTECTED, protected)
-
-
-def _location_mismatch(candidate: Candidate, reading: Reading, targets: TargetReader) -> RejectedCandidate | None:
-    try:
-        message = targets.location_mismatch(candidate, reading.resource)
-    except DefenderRemediateError as error:
-        return candidate.rejected(SkipReason.NOT_READABLE, str(error))
-    return None if message is None else candidate.rejected(SkipReason.PARAMETER_MISSING, message)
-
-
-def _step(
-    combined: CombinedFix, reading: Reading, executors: Mapping[str, FixExecutor], reader: Reader
-) -> RemediationStep:
-    first = combined.accepted[0]
-    fixes = combined.fixes
-    context = PreviewContext(
-        fixes=fixes,
-        kind=combined.kind,
-        values=first.values,
-        resource_id=first.resource_id,
-        target_id=first.target_id,
-        before=reading.before,
-        after=combined.after,
-        etag=reading.etag if _honours_if_match(first.target_id) else "",
-        reader=reader,
-    )
-    try:
-        preview = executors[combined.kind].preview(context)
-    except DefenderRemediateError as error:
-        raise SkipTargetError(SkipReason.PREVIEW_FAILED, str(error)) from error
-    dependencies = _dependencies(combined, preview)
-    mark = fingerprint(reading.before, dependencies)
-    request = preview.request
-    reversibility = combined.reversibility
-    is_limited = preview.undo_request is None or bool(preview.undo_limits)
-    if is_limited and reversibility is Reversibility.EXACT:
-        # What did not exist before is not restored by a write, so "exact" would promise too much.
-        reversibility = Reversibility.CONDITIONAL
-    return RemediationStep(
-        id=sha256([id_key(first.target_id), combined.kind, request.method, request.path, request.body, mark])[:16],
-        executor=str(combined.kind),
-        keys=tuple(candidate.key for candidate in combined.accepted),
-        titles=tuple(fix.title for fix in fixes),
-        resource_id=first.resource_id,
-        resource_type=first.fix.resource_type,
-        target_id=first.target_id,
-        api_version=reading.api_version,
-        changes=preview.changes,
-        request=request,
-        undo_request=preview.undo_request,
-        undo_limits=preview.undo_limits,
-        creates=tuple(_with_dependencies(created) for created in preview.creates),
-        fingerprint=mark,
-        dependencies=dependencies,
-        compliant_when=combined.compliant_when,
-        impact=combined.impact,
-        impact_reason="; ".join(dict.fromkeys(fix.impact_reason for fix in fixes if fix.impact_reason)),
-        reversibility=reversibility,
-        irreversible_keys=tuple(fix.key for fix in fixes if fix.is_irreversible),
-        permissions=tuple(dict.fromkeys(action for fix in fixes for action in fix.permissions)),
-    )
-
-
-def _subject(step: RemediationStep, combined: CombinedFix, reading: Reading) -> Subject:
-    policies = [policy for fix in combined.fixes for policy in fix.policy_definition_ids]
-    return Subject(
-        step=step,
-        policies=tuple(dict.fromkeys(policies)),
-        parameters=_chosen_parameters(combined),
-        resource=reading.resource,
-        before=reading.before,
-        after=combined.after,
-    )
-
-
-def _chosen_parameters(combined: CombinedFix) -> dict[str, Any]:
-    """The values that the caller chose, by parameter name."""
-    values = combined.accepted[0].values
-    names = [parameter.name for fix in combined.fixes for parameter in fix.parameters]
-    return {name: values[name] for name in names if name in values}
-
-
-def _dependencies(combined: CombinedFix, preview: Preview) -> Dependencies:
-    """What the step depends on in its target. A condition on the resource counts where the resource is the target."""
-    first = combined.accepted[0]
-    conditions = [combined.compliant_when]
-    for fix in combined.fixes:
-        conditions += [each.when for each in fix.not_applicable]
-        conditions += [fix.applies_when] if fix.applies_when and first.is_on_resource else []
-    changed = [*(change.path for change in preview.changes), *sent_whole(preview.request)]
-    if combined.kind is FixKind.TEMPLATE:
-        # A what-if puts the end of the resource's id before each path: "(resource) properties.x", "config/web properties.x".
-        prefix = first.target_id[len(first.resource_id) :].strip("/") or "(resource)"
-        changed = [path.removeprefix(f"{prefix} ") for path in changed if path.startswith(f"{prefix} ")]
-    return depends_on(
-        changed=changed,
-        conditions=conditions,
-        is_whole=combined.kind is FixKind.PUT,
-        ignored=_unsettable(first.target_id),
-    )
-
-
-def _with_dependencies(created: CreatedResource) -> CreatedResource:
-    dependencies = depends_on(is_whole=True, ignored=_unsettable(created.resource_id))
-    return attrs.evolve(created, dependencies=dependencies)
-
-
-def _honours_if_match(path: str) -> bool:
-    try:
-        target = ResourceId.parse(path)
-    except InvalidResourceIdError:
-        return False
-    return honours_if_match(target.type, target.name)
-
-
-def _unsettable(path: str) -> tuple[str, ...]:
-    try:
-        target = ResourceId.parse(path)
-    except InvalidResourceIdError:
-        # A collection, such as the extensions of a machine: the conditions of the fix say which members count.
-        return ()
-    return unsettable_members(target.type, target.name)
-
-
-def _one_step_per_target(
-    steps: Iterable[RemediationStep],
-) -> tuple[tuple[RemediationStep, ...], tuple[SkippedResource, ...]]:
-    """Keep the first step for each target: the second would find its target changed by the first."""
-    kept: dict[str, RemediationStep] = {}
-    clashing: list[SkippedResource] = []
-    for step in steps:
-        if kept.setdefault(id_key(step.target_id), step) is not step:
-            message = f"another step of this plan writes to {step.target_id}; plan again after applying"
-            clashing.append(
-                SkippedResource(
-                    resource_id=step.resource_id, keys=step.keys, reason=SkipReason.CONFLICTS, message=message
-                )
-            )
-    return tuple(kept.values()), tuple(clashing)
 
 
 def _without_repeats(

@@ -14,6 +14,7 @@ from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.fixes.candidates import resource_or_parent
 from defender_remediate.models.guards import Guards
+from defender_remediate.models.ids import id_key
 from defender_remediate.models.plan import RemediationPlan
 
 
@@ -64,102 +65,61 @@ def violations(
         guards: The guards.
         plan: The whole plan: a share is that of the run.
         now: The time.
-        left: The ids of the steps that a resume goes on with; None for a plan that begins. What was approved in time
+        left: The ids of the steps that a resume continues with; None for a plan that begins. What was approved in time
             stays approved, so the age of the plan does not count then.
     """
-    ahead = plan if left is None else attrs.evolve(plan, steps=tuple(step for step in plan.steps if step.id in left))
-    found = (
-        _changes(guards, ahead),
-        _share(guards, plan),
-        _impacts(guards, ahead),
-        _window(guards, now),
-        _age(guards, plan, now) if left is None else None,
-        _removal(ahead),
-    )
-    return tuple(filter(None, found))
+    steps = [step for step in plan.steps if left is None or step.id in left]
+    found: list[Violation] = []
+
+    def violated(guard: str, message: str, hint: str) -> None:
+        found.append(Violation(guard=guard, message=message, hint=hint))
+
+    if len(steps) > guards.max_changes:
+        message = f"the plan has {len(steps)} changes, the guard max_changes allows {guards.max_changes}"
+        hint = f"apply plan.limit({guards.max_changes}), or pass guards=Guards(max_changes={len(steps)})"
+        violated("max_changes", message, hint)
+    if guards.max_share is not None:
+        share = _share_exceeded(plan, guards.max_share)
+        if share is not None:
+            instead = "leave some out with plan.only(...), or plan with the same guards"
+            violated("max_share", share, _or_waive("max_share", instead))
+    refused = next((step for step in steps if step.impact not in guards.allowed_impacts), None)
+    if refused is not None:
+        message = f"the change of {refused.target_id} has the impact {refused.impact}, which the guards do not allow"
+        violated("allowed_impacts", message, _or_waive("allowed_impacts", "leave it out with plan.only(...)"))
+    if guards.window is not None and not guards.window.is_open(now):
+        message = f"it is {now:%a %H:%M} UTC, outside the window {guards.window}"
+        violated("window", message, _or_waive("window", "apply it then"))
+    age = now - plan.created_at
+    if left is None and guards.max_plan_age is not None and age > guards.max_plan_age:
+        violated("max_plan_age", f"the plan is {age} old, {guards.max_plan_age} at most", "plan again")
+    removed = [step.target_id for step in steps if step.is_removal]
+    if removed:
+        more = f" and {len(removed) - 1} more" if len(removed) > 1 else ""
+        message = f"the plan removes {removed[0]}{more}, which cannot be undone"
+        violated("removal", message, _or_waive("removal", "plan the rollback without remove=[...]"))
+    return tuple(found)
 
 
-def _changes(guards: Guards, plan: RemediationPlan) -> Violation | None:
-    count = len(plan.steps)
-    if count <= guards.max_changes:
-        return None
-    return Violation(
-        guard="max_changes",
-        message=f"the plan has {count} changes, the guard max_changes allows {guards.max_changes}",
-        hint=f"apply plan.limit({guards.max_changes}), or pass guards=Guards(max_changes={count})",
-    )
-
-
-def _share(guards: Guards, plan: RemediationPlan) -> Violation | None:
-    if guards.max_share is None:
-        return None
+def _share_exceeded(plan: RemediationPlan, allowed: float) -> str | None:
+    """Of which resource type the plan changes too many, or None. One resource of each type may always be changed."""
     changed: dict[str, set[str]] = defaultdict(set)
     for step in plan.steps:
-        changed[fold(step.resource_type)].add(fold(step.resource_id))
+        changed[fold(step.resource_type)].add(id_key(step.resource_id))
     for kind, resources in changed.items():
-        message = _beyond_share(guards.max_share, len(resources), plan.assessed.get(kind))
-        if message:
-            hint = _waiver("max_share", "leave some out with plan.only(...), or plan with the same guards")
-            return Violation(guard="max_share", message=f"{kind}: {message}", hint=hint)
+        assessed = plan.assessed.get(kind)
+        if len(resources) <= 1:
+            continue
+        if not isinstance(assessed, int) or assessed < 1:
+            return f"{kind}: the plan does not say how many were assessed, so the guard max_share cannot be checked"
+        if len(resources) / assessed > allowed:
+            counts = f"the plan changes {len(resources)} of {assessed} that were assessed"
+            return f"{kind}: {counts}, the guard max_share allows {allowed:.0%}"
     return None
 
 
-def _beyond_share(share: float, changed: int, assessed: Any) -> str:
-    # Without one of each type no plan for a few resources could ever begin.
-    if changed <= 1:
-        return ""
-    if not isinstance(assessed, int) or assessed < 1:
-        return "the plan does not say how many were assessed, so the guard max_share cannot be checked"
-    if changed / assessed <= share:
-        return ""
-    return f"the plan changes {changed} of {assessed} that were assessed, the guard max_share allows {share:.0%}"
-
-
-def _removal(plan: RemediationPlan) -> Violation | None:
-    removed = [step.target_id for step in plan.steps if step.is_removal]
-    if not removed:
-        return None
-    more = f" and {len(removed) - 1} more" if len(removed) > 1 else ""
-    return Violation(
-        guard="removal",
-        message=f"the plan removes {removed[0]}{more}, which cannot be undone",
-        hint=_waiver("removal", "plan the rollback without remove=[...]"),
-    )
-
-
-def _impacts(guards: Guards, plan: RemediationPlan) -> Violation | None:
-    for step in plan.steps:
-        if step.impact not in guards.allowed_impacts:
-            message = f"the change of {step.target_id} has the impact {step.impact}, which the guards do not allow"
-            return Violation(
-                guard="allowed_impacts",
-                message=message,
-                hint=_waiver("allowed_impacts", "leave it out with plan.only(...)"),
-            )
-    return None
-
-
-def _window(guards: Guards, now: datetime) -> Violation | None:
-    if guards.window is None or guards.window.is_open(now):
-        return None
-    return Violation(
-        guard="window",
-        message=f"it is {now:%a %H:%M} UTC, outside the window {guards.window}",
-        hint=_waiver("window", "apply it then"),
-    )
-
-
-def _waiver(guard: str, otherwise: str) -> str:
-    return f'{otherwise}, or pass waive={{"{guard}": "why"}}'
-
-
-def _age(guards: Guards, plan: RemediationPlan, now: datetime) -> Violation | None:
-    age = now - plan.created_at
-    if guards.max_plan_age is None or age <= guards.max_plan_age:
-        return None
-    return Violation(
-        guard="max_plan_age", message=f"the plan is {age} old, {guards.max_plan_age} at most", hint="plan again"
-    )
+def _or_waive(guard: str, instead: str) -> str:
+    return f'{instead}, or pass waive={{"{guard}": "why"}}'
 
 
 def _any(patterns: tuple[str, ...], text: str) -> bool:

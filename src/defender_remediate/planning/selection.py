@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeAlias
 
@@ -21,14 +21,12 @@ from defender_remediate.errors import (
     ParameterError,
     UnknownRecommendationError,
 )
-from defender_remediate.fixes.candidates import Candidate, SkipCause
+from defender_remediate.fixes.candidates import Candidate, SkipCause, candidate_for
 from defender_remediate.fixes.placeholders import (
     check_names,
     check_values,
     named_resources,
     per_resource,
-    resolve,
-    resource_values,
 )
 from defender_remediate.models.control import SecurityControl
 from defender_remediate.models.fix import FixAction
@@ -67,6 +65,20 @@ class SelectedRecommendation:
     def covers(self, resource_id: str) -> bool:
         """Whether it is planned for this resource."""
         return self.resources is None or id_key(resource_id) in self.resources
+
+    def is_about(self, assessment: Assessment, only: Mapping[str, str] | None, named: Collection[str]) -> bool:
+        """Whether the plan is about this assessment of it.
+
+        Args:
+            assessment: The assessment.
+            only: The resources to restrict the plan to, by their key; None for no restriction.
+            named: The keys of the resources that the caller named in a parameter.
+        """
+        resource = id_key(assessment.resource_id)
+        if only is not None:
+            return resource in only and self.covers(resource)
+        is_named = resource in named or self.resources is not None
+        return self.covers(resource) and (is_named or assessment.status == AssessmentStatus.UNHEALTHY)
 
 
 @attrs.frozen(kw_only=True)
@@ -126,12 +138,17 @@ def _selected(item: Choice, catalog: Catalog) -> Iterator[SelectedRecommendation
         for key in item.recommendation_keys:
             yield SelectedRecommendation(key=key, fixes=catalog.list_for_recommendation(key))
     elif isinstance(item, str):
-        yield _named(item, catalog)
+        yield recommendation_named(item, catalog)
     else:
         raise InvalidInputError(f"expected {_CHOICES}, got {quoted(item)}")
 
 
-def _named(text: str, catalog: Catalog) -> SelectedRecommendation:
+def recommendation_named(text: str, catalog: Catalog) -> SelectedRecommendation:
+    """The recommendation with a key, an assessment id or a display name, whatever its case.
+
+    Raises:
+        UnknownRecommendationError: There is none, or several have the display name.
+    """
     assessment = _ASSESSMENT_ID.fullmatch(text)
     if assessment:
         resource_id, key = assessment.groups()
@@ -246,9 +263,14 @@ def select(
         ParameterError: A value was given for a resource without an assessment: most often its id is misspelt.
     """
     by_key = {fold(one.key): one for one in recommendations}
-    wanted = _wanted(by_key, assessments, only, named_resources(given))
-    found_on = {id_key(assessment.resource_id) for assessment in wanted}
-    unknown = named_resources(given) - found_on - set(only or ())
+    named = named_resources(given)
+    wanted: dict[tuple[str, str], Assessment] = {}
+    for assessment in assessments:
+        key, resource = fold(assessment.key), id_key(assessment.resource_id)
+        if key in by_key and by_key[key].is_about(assessment, only, named):
+            wanted.setdefault((key, resource), assessment)
+    found_on = {id_key(assessment.resource_id) for assessment in wanted.values()}
+    unknown = named - found_on - set(only or ())
     if unknown:
         raise ParameterError(
             f"a parameter was given for {min(unknown)}, which has no assessment of these recommendations",
@@ -256,45 +278,24 @@ def select(
         )
     candidates: list[Candidate] = []
     skipped: list[SkippedResource] = []
-    for assessment in wanted:
+    places = {key: place for place, key in enumerate(by_key)}
+    for assessment in sorted(wanted.values(), key=lambda assessment: places[fold(assessment.key)]):
         found = _pair(by_key[fold(assessment.key)], assessment, given, guards)
         if isinstance(found, SkipCause):
             skipped.append(_skipped(assessment.resource_id, (assessment.key,), found))
         else:
             candidates.extend(found)
     keys = tuple(one.key for one in by_key.values())
-    for resource_key, resource_id in _named_by_caller(by_key.values(), only).items():
-        if resource_key not in found_on:
-            skipped.append(_skipped(resource_id, keys, _no_assessment(is_covered=covers(resource_id))))
+    for one in by_key.values():
+        for resource_key, resource_id in (only or one.resources or {}).items():
+            if resource_key not in found_on:
+                found_on.add(resource_key)
+                message = "Defender for Cloud has no assessment of these recommendations on it"
+                if not covers(resource_id):
+                    message = "it is outside the scope of this client"
+                cause = SkipCause(reason=SkipReason.NOT_APPLICABLE, message=message)
+                skipped.append(_skipped(resource_id, keys, cause))
     return Selection(candidates=tuple(candidates), skipped=tuple(skipped))
-
-
-def _wanted(
-    by_key: Mapping[str, SelectedRecommendation],
-    assessments: Iterable[Assessment],
-    only: Mapping[str, str] | None,
-    named: frozenset[str],
-) -> list[Assessment]:
-    """The assessments that the plan is about, each once, in the order of the recommendations."""
-    wanted: dict[tuple[str, str], Assessment] = {}
-    for assessment in assessments:
-        key, resource = fold(assessment.key), id_key(assessment.resource_id)
-        recommendation = by_key.get(key)
-        if recommendation is None or not recommendation.covers(assessment.resource_id):
-            continue
-        if only is None:
-            # A plan for all resources is about the unhealthy ones, and about those that the caller named.
-            is_wanted = (
-                assessment.status == AssessmentStatus.UNHEALTHY
-                or resource in named
-                or recommendation.resources is not None
-            )
-        else:
-            is_wanted = resource in only
-        if is_wanted:
-            wanted.setdefault((key, resource), assessment)
-    places = {key: place for place, key in enumerate(by_key)}
-    return sorted(wanted.values(), key=lambda assessment: places[fold(assessment.key)])
 
 
 def _pair(
@@ -319,39 +320,10 @@ def _pair(
     protected = protection(guards, assessment.resource_id, None)
     if protected is not None:
         return SkipCause(reason=SkipReason.PROTECTED, message=protected)
-    candidates = tuple(_candidate(fix, assessment, given, guards) for fix in fixes)
+    candidates = tuple(candidate_for(fix, assessment, given, guards) for fix in fixes)
     if len(candidates) == 1 and candidates[0].skip_cause is not None:
         return candidates[0].skip_cause
     return candidates
-
-
-def _candidate(fix: FixAction, assessment: Assessment, given: Mapping[str, Any], guards: Guards) -> Candidate:
-    values = resource_values(assessment.resource_id, None)
-    cause = None
-    if fix.is_irreversible and not guards.allows(fix.key):
-        message = f'the fix is irreversible; consent with Guards(allow_irreversible=["{fix.key}"])'
-        cause = SkipCause(reason=SkipReason.CONSENT_MISSING, message=message)
-    else:
-        try:
-            values |= resolve(fix, given, assessment.resource_id)
-        except ParameterError as error:
-            cause = SkipCause(reason=SkipReason.PARAMETER_MISSING, message=error.message)
-    return Candidate(fix=fix, key=assessment.key, resource_id=assessment.resource_id, values=values, skip_cause=cause)
-
-
-def _named_by_caller(
-    recommendations: Iterable[SelectedRecommendation], only: Mapping[str, str] | None
-) -> Mapping[str, str]:
-    """The ids of the resources that the caller named, by their key."""
-    if only is not None:
-        return only
-    return {key: text for one in recommendations for key, text in (one.resources or {}).items()}
-
-
-def _no_assessment(*, is_covered: bool) -> SkipCause:
-    known = "Defender for Cloud has no assessment of these recommendations on it"
-    message = known if is_covered else "it is outside the scope of this client"
-    return SkipCause(reason=SkipReason.NOT_APPLICABLE, message=message)
 
 
 def _skipped(resource_id: str, keys: tuple[str, ...], cause: SkipCause) -> SkippedResource:

@@ -163,10 +163,11 @@ class TargetReader:
             if fold(error.code) not in VERSION_REFUSALS:
                 raise
         served = self._versions_of(target_id)
+        needed = [path for fix in fixes for path in (*_leaves(fix.body or {}, ()), *members_read(fix.compliant_when))]
         for version in served:
             if version < wanted:
                 body = self._body(target_id, version)
-                if all(_shows_members(body, fix) for fix in fixes):
+                if all(look_up_all(body, path) for path in needed):
                     return body, version
         listed = f"It serves {', '.join(served)}" if served else "It serves none of the type"
         message = f"this cloud does not serve api-version {wanted}. {listed}; no older one shows what the fix changes"
@@ -201,12 +202,6 @@ class TargetReader:
 def values_of(candidate: Candidate, resource: Any) -> dict[str, Any]:
     """What the candidate's placeholders stand for, now that the resource was read."""
     return {**candidate.values, **resource_values(candidate.resource_id, resource)}
-
-
-def _shows_members(body: Any, fix: FixAction) -> bool:
-    """Whether a body has every member that the fix changes or that its condition reads."""
-    changed = _leaves(fix.body or {}, ())
-    return all(look_up_all(body, path) for path in (*changed, *members_read(fix.compliant_when)))
 
 
 def _leaves(desired: Mapping[str, Any], at: tuple[str, ...]) -> Iterator[str]:

@@ -67,11 +67,11 @@ def test_a_right_value_is_taken(declared: FixParameter, value: Any) -> None:
 @pytest.mark.parametrize(
     ("declared", "value", "why"),
     [
-        (parameter("string"), " ", "text that is not empty"),
-        (parameter("integer"), True, "whole number"),
+        (parameter("string"), " ", "string that is not empty"),
+        (parameter("integer"), True, "integer"),
         (parameter("boolean"), "true", "True or False"),
-        (parameter("string_list"), "a", "list of texts"),
-        (parameter("string_list"), ["a", ""], "list of texts"),
+        (parameter("string_list"), "a", "list of strings"),
+        (parameter("string_list"), ["a", ""], "list of strings"),
         (parameter("guid"), "1", "a GUID"),
         (parameter("resource_id"), "w", "an Azure resource id"),
         (parameter("resource_id", resource_type="Microsoft.Storage/storageAccounts"), WORKSPACE, "storageAccounts"),

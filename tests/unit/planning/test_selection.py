@@ -186,7 +186,7 @@ def test_parameters_of_named_recommendations_are_checked() -> None:
     check_parameters(selected, {"level": "high"})
     for given, why in [
         ({}, "needs the parameter 'level'"),
-        ({"level": 3}, "text that is not empty"),
+        ({"level": 3}, "string that is not empty"),
         ({"x": 1}, "'x'"),
     ]:
         with pytest.raises(ParameterError, match=why):
@@ -197,7 +197,7 @@ def test_parameters_for_everything_are_checked() -> None:
     """A missing one only leaves its fix out; a wrong or unknown one is refused."""
     check_parameters_of_all(CATALOG, {})
     check_parameters_of_all(CATALOG, {"level": "high"})
-    for given, why in [({"level": 3}, "text that is not empty"), ({"x": 1}, "'x'")]:
+    for given, why in [({"level": 3}, "string that is not empty"), ({"x": 1}, "'x'")]:
         with pytest.raises(ParameterError, match=why):
             check_parameters_of_all(CATALOG, given)
 
@@ -240,7 +240,7 @@ def test_a_wrong_value_for_one_resource_is_refused() -> None:
         lambda: check_parameters(recommendations_to_plan([KEY], CATALOG), given),
         lambda: check_parameters_of_all(CATALOG, given),
     ):
-        with pytest.raises(ParameterError, match="text that is not empty"):
+        with pytest.raises(ParameterError, match="string that is not empty"):
             check()
     with pytest.raises(ParameterError, match="is not a resource id"):
         given_values({"level": {"st1": "high"}})
