@@ -37,21 +37,27 @@ _NEVER = re.compile(r"quota|scopelocked|cannotdelete|disallowedbypolicy|authoriz
 
 _MOVING = (
     r"['\"]?(?:updating|creating|accepted|provisioning|scaling|upgrading|configuring|restarting|starting|activating"
-    r"|resuming|transitioning|migrating|inprogress)['\"]?"
+    r"|resuming|transitioning|migrating|inprogress|reconciling|moving)\w{0,20}['\"]?"
 )
+_CHANGED = (
+    r"(?:updated|modified|created|provisioned|configured|scaled|upgraded|processed|started|restarted|stopped|deallocated"
+    r"|migrated|moved|resized|patched|reconfigured)"
+)
+_WORK = r"(?:operation|update|request|deployment|upgrade|task|job|change|creation|provisioning|scaling|maintenance)s?"
 _LOCK = re.compile(
     r"\bexc?lusive lock|\bacquire\b.{0,40}\block\b|\block\b.{0,40}\b(?:is|already) held\b"
-    r"|\banother (?:\w+ ){0,4}(?:operation|request|deployment|update|task|job)\b"
+    rf"|\banother (?:\w+ ){{0,4}}{_WORK}\b"
     r"|\bconflict\w* with (?:another|an ongoing|a concurrent|a pending|a running)\b",
     re.IGNORECASE,
 )
 _IN_PROGRESS = re.compile(
-    r"\b(?:operations?|updates?|requests?|deployments?|upgrades?|tasks?|jobs?|changes?|creation|provisioning|scaling)\b"
-    r".{0,120}?\b(?:in[- ]progress|ongoing|is running|are running)\b"
-    r"|\b(?:there is|has|have) (?:an? )?(?:ongoing|pending|running|active) (?:\w+ )?(?:operation|update|request|deployment)"
-    r"|\b(?:previous|pending|ongoing) (?:operation|update|request)\b.{0,80}\b(?:not (?:yet )?(?:been )?complete|to (?:complete|finish))"
-    r"|\b(?:is|are|was) (?:currently |still |too )?(?:busy|being (?:updated|modified|created|provisioned|configured|scaled|upgraded|processed))\b"
-    r"|\bconcurrent (?:update|operation|request|write|modification|change)s?\b|\bconcurrently\b"
+    rf"\b{_WORK}\b.{{0,120}}?\b(?:in[- ]progress|ongoing|(?:is|are) (?:currently |still |already )?(?:running|pending|executing))\b"
+    rf"|\bin[- ]progress\b.{{0,80}}\b{_WORK}\b"
+    rf"|\b(?:there is|has|have) (?:an? )?(?:ongoing|pending|running|active) (?:\w+ )?{_WORK}\b"
+    rf"|\b(?:previous|pending|ongoing|current) {_WORK}\b.{{0,80}}\b(?:not (?:yet )?(?:been )?complete|to (?:complete|finish|end))"
+    r"|\b(?:is|are|was) (?:currently |still |already |too )?busy\b"
+    rf"|\b(?:is|are|was) (?:currently |still |already )?being {_CHANGED}\b"
+    rf"|\bconcurrent {_WORK}\b|\bconcurrently\b|\bin transition\b"
     rf"|\b(?:in|is|state:?)\s+(?:the |a |an )?(?:provisioning )?(?:state:? )?{_MOVING}(?:\s+(?:provisioning )?state\b|[.,;]|\s*$)",
     re.IGNORECASE | re.DOTALL,
 )
@@ -77,7 +83,7 @@ def is_busy(status: int | None, details: Iterable[ErrorDetail]) -> bool:
 
 def _says_busy(status: int | None, detail: ErrorDetail) -> bool:
     code = fold(detail.code).replace(" ", "")
-    message = detail.message[:2000]
+    message = detail.message[:1000]
     if status is not None and status not in (400, 429, *_CONFLICTS):
         return False
     if _NEVER.search(code) or _QUOTA.search(message):

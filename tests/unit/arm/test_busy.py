@@ -46,6 +46,10 @@ BUSY = [
 NOT_BUSY = [
     (409, "Conflict", "The vault name is already in use by a deleted vault. Purge it and please retry the operation."),
     (409, "Conflict", "The resource is in a failed state."),
+    (409, "Conflict", "The resource is being deleted."),
+    (409, "Conflict", "The server must be in state Ready to start this operation."),
+    (409, "PropertyChangeNotAllowed", "Changing property 'x' is not allowed."),
+    (409, "OperationNotAllowed", "Disk is attached to VM x."),
     (409, "ScopeLocked", "The scope is locked. Please remove the lock and try again."),
     (
         409,
