@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from defender_remediate.catalog.editor_schema import CONDITION
 from defender_remediate.catalog.table import Table, described
 from defender_remediate.models.condition import Condition, Operator
 
@@ -12,7 +13,7 @@ _JOINED = {Operator.ALL.value, Operator.ANY.value}
 _ELEMENTS = {Operator.SOME.value, Operator.EVERY.value}
 _TESTS = {test.value: test for test in Operator}
 _LEAF_TESTS = frozenset(_TESTS) - _JOINED - _ELEMENTS - {Operator.NOT.value}
-_KEYS = frozenset({"path", *_TESTS})
+_KEYS = frozenset(CONDITION)
 _ELEMENT_KEYS = frozenset({"path", "where"})
 _QUOTED = r"\['(?:[^']|'')*'\]"
 PATH = re.compile(rf"(?:[^.\[\]']+|{_QUOTED})(?:\.[^.\[\]']+|{_QUOTED}|\[\d+\])*")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from defender_remediate.casing import fold
+from defender_remediate.catalog import editor_schema
 from defender_remediate.catalog.checks import check
 from defender_remediate.catalog.conditions import condition
 from defender_remediate.catalog.table import Table, described
@@ -25,54 +26,20 @@ from defender_remediate.models.fix import (
 ReadTemplate = Callable[[str], Mapping[str, Any]]
 """Gives the ARM template of this name; raises ValueError, whose text says why not."""
 
-_FIX_KEYS = frozenset(
-    {
-        "api_version",
-        "applies_when",
-        "body",
-        "compliant_when",
-        "control",
-        "evidence",
-        "if_match",
-        "impact",
-        "impact_reason",
-        "key",
-        "kind",
-        "linked",
-        "linked_type",
-        "leave_out",
-        "lists",
-        "not_applicable",
-        "parameters",
-        "permissions",
-        "policies",
-        "put_decision",
-        "quick_fix",
-        "remove",
-        "resource_type",
-        "reversibility",
-        "send_whole",
-        "sources",
-        "target",
-        "template",
-        "template_parameters",
-        "title",
-        "variant",
-    }
-)
-_PARAMETER_KEYS = frozenset({"allowed", "default", "description", "name", "resource_type", "same_location", "type"})
+_FIX_KEYS = frozenset(editor_schema.FIX)
+_PARAMETER_KEYS = frozenset(editor_schema.PARAMETER)
 _IF_MATCH = re.compile(r"\*")
-_API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[A-Za-z]+(\.\d+)?)?")
-RESOURCE_TYPE = re.compile(r"[A-Za-z][\w.]*(/[\w.-]+)+", re.ASCII)
+_API_VERSION = re.compile(editor_schema.API_VERSION)
+RESOURCE_TYPE = re.compile(editor_schema.RESOURCE_TYPE)
 _STEP = r"(?:[\w.-]|\$\{[^}/]*\})*(?:\w|\$\{[^}/]*\})"  # ends in what is no dot: ".." is no step
 _TARGET = re.compile(rf"/?{_STEP}(/{_STEP})*", re.ASCII)
 _MEMBER = r"(?:[^.\[\]'*]+|\['(?:[^']|'')*'\])"
 _REMOVE = re.compile(rf"{_MEMBER}(?:\.[^.\[\]'*]+|\['(?:[^']|'')*'\])*")
 _LINKED = re.compile(rf"{_MEMBER}(?:\.[^.\[\]'*]+|\[\*\])*")
 _PERMISSION = re.compile(r"[A-Za-z][\w.]*(/[\w.-]+)*/(read|write|delete|[\w-]+/action)", re.ASCII | re.IGNORECASE)
-_VARIANT = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*", re.ASCII)
-_NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
-POLICY = re.compile(r"[\w-]+", re.ASCII)
+_VARIANT = re.compile(editor_schema.VARIANT)
+_NAME = re.compile(editor_schema.PARAMETER_NAME)
+POLICY = re.compile(editor_schema.POLICY)
 _TYPE_LIKE = "Microsoft.Storage/storageAccounts"
 
 
@@ -153,7 +120,7 @@ def _fix(table: Table, read_template: ReadTemplate) -> FixAction:
 
 
 def _left_out(table: Table) -> LeftOutMember:
-    table.only(frozenset({"path", "when"}))
+    table.only(frozenset(editor_schema.LEAVE_OUT))
     when = table.table("when")
     return LeftOutMember(
         path=table.text("path", shape=_LINKED, like="a path such as properties.extensions[*].operationStatus"),
@@ -162,7 +129,7 @@ def _left_out(table: Table) -> LeftOutMember:
 
 
 def _not_applicable(table: Table) -> NotApplicable:
-    table.only(frozenset({"reason", "when"}))
+    table.only(frozenset(editor_schema.NOT_APPLICABLE))
     when = table.table("when")
     if when is None:
         raise table.error("is missing", "when")
