@@ -1,7 +1,7 @@
 """Text from outside made safe to show: no terminal sequence, no hidden direction mark, no line that was not there.
 
 Names, messages and tags come from Azure or from files. Written to a terminal as they are, they could move the cursor,
-reverse what is read, or add a line to what somebody approves.
+reverse what is read, or add a line to a plan that is being approved.
 """
 
 from __future__ import annotations

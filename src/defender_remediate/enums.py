@@ -1,4 +1,4 @@
-"""Enumerations for words that Azure owns: an unknown word is kept, never refused."""
+"""Enumerations: closed ones for the values of this library, open ones for the values of Azure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from defender_remediate.casing import fold
 
 
 class OpenEnum(str, Enum):
-    """A string enumeration that takes words it does not know.
+    """An enumeration of Azure's values, which accepts unknown ones because Azure may add a value at any time.
 
-    Known words are matched whatever their case. An unknown word becomes a value of its own, equal to that word, that
-    is not listed among the members: Azure may add words at any time.
+    Known values are matched without regard to case. An unknown value becomes a member that is equal to its string and
+    is not listed among the members.
     """
 
     @classmethod
@@ -30,7 +30,7 @@ class OpenEnum(str, Enum):
 
     @property
     def is_known(self) -> bool:
-        """Whether this is a word that this version of the library knows."""
+        """Whether this version of the library knows the value."""
         return any(self is member for member in type(self))
 
     def __str__(self) -> str:
@@ -46,11 +46,11 @@ class OpenEnum(str, Enum):
 
 
 class StrEnum(str, Enum):
-    """A string enumeration of this library's own words, in snake_case: an unknown one is an error."""
+    """An enumeration of this library's values, in snake_case: an unknown value is an error."""
 
     @property
     def label(self) -> str:
-        """The word as text for people, such as ``already compliant``."""
+        """The value as it is displayed, such as ``already compliant``."""
         return str(self.value).replace("_", " ")
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
-"""Progress and notification: what is called while a run goes on.
+"""Progress and notification: what is called during a run.
 
 A hook is any callable that takes one :data:`RemediationEvent`. It cannot change a
-run: what it returns is ignored, and when it raises, the run goes on and the report carries a warning.
+run: its result is ignored, and when it raises, the run continues and the report has a warning.
 """
 
 from __future__ import annotations
@@ -89,19 +89,19 @@ RemediationEvent = Union[RunStarted, StepStarted, StepFinished, RunFinished]
 
 
 class RemediationHook(Protocol):
-    """What is told of a run, one event at a time, in the order in which things happened."""
+    """A function that receives the events of a run, one at a time, in order."""
 
     def __call__(self, event: RemediationEvent, /) -> None:
-        """Take note of one event."""
+        """Receive one event."""
 
 
 def log_progress(logger: logging.Logger | None = None) -> RemediationHook:
-    """A hook that logs one line per event: INFO, and WARNING for a step that did not end well.
+    """A hook that logs one line per event: INFO, and WARNING for a step that did not succeed.
 
-    No line holds a value of a resource: only ids, outcomes and what Azure said about an error.
+    The lines contain ids, outcomes and error messages, and no values of resources.
 
     Args:
-        logger: Where to; the logger ``defender_remediate`` when left out.
+        logger: The logger to use; ``defender_remediate`` by default.
     """
     log = logger or logging.getLogger("defender_remediate")
 
@@ -115,7 +115,7 @@ def print_progress(stream: TextIO | None = None) -> RemediationHook:
     """A hook that writes one line per finished step, such as ``[3/20] ...: applied``.
 
     Args:
-        stream: Where to; what ``sys.stderr`` is at that time when left out, so that piped output stays clean.
+        stream: The stream to write to; ``sys.stderr`` by default, so that piped output stays clean.
     """
 
     def hook(event: RemediationEvent, /) -> None:

@@ -2,7 +2,7 @@
 
 from defender_remediate.json_values import ABSENT, Absent, FrozenMap
 from defender_remediate.models.activity import ActivityEvent, ActivityStatus
-from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.models.check import CheckResult, CheckStatus, Remark
 from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.control import ControlDefinition, SecureScore, SecurityControl
 from defender_remediate.models.dependencies import Dependencies
@@ -85,6 +85,7 @@ __all__ = [
     "PropertyChange",
     "Recommendation",
     "RecommendationMetadata",
+    "Remark",
     "RemediationPlan",
     "RemediationReport",
     "RemediationResult",

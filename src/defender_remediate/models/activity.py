@@ -1,4 +1,4 @@
-"""What the Azure activity log says happened."""
+"""Events of the Azure activity log."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ class ActivityStatus(OpenEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether nothing more is to be expected of the operation."""
+        """Whether the operation has ended."""
         return self not in (ActivityStatus.STARTED, ActivityStatus.ACCEPTED)
 
 
 @notebook
 @attrs.frozen(kw_only=True)
 class ActivityEvent:
-    """One operation on one resource, joined from the two or three records that the log keeps of it.
+    """One operation on one resource, joined from the two or three records that the log has of it.
 
     Attributes:
-        timestamp: When it began; UTC.
-        finished: When its last record was made; None while it runs.
-        operation: Such as ``Microsoft.Storage/storageAccounts/write``; its casing is Azure's and varies.
+        timestamp: When it started; UTC.
+        finished: When it ended, or None while it runs.
+        operation: Such as ``Microsoft.Storage/storageAccounts/write``, in Azure's casing, which varies.
         status: The latest one known.
         sub_status: Such as ``OK``, ``Created`` or ``Conflict``.
         caller: The user, or the object id of the application.
@@ -86,7 +86,7 @@ class ActivityEvent:
         )
 
     def join(self, other: ActivityEvent) -> ActivityEvent:
-        """This operation with what another of its records adds. The order in which records are joined does not matter."""
+        """Return this operation with what another of its records adds. The order of joining does not matter."""
         first, last = sorted((self, other), key=_moment)
         return attrs.evolve(
             last,
@@ -104,7 +104,7 @@ class ActivityEvent:
 
 
 def _moment(event: ActivityEvent) -> tuple[int, str]:
-    # Records of one operation may carry the same time: Started comes first and a terminal record last, whatever it says.
+    # Records of one operation may have the same time: Started comes first and a terminal record last.
     ranks = {ActivityStatus.STARTED: 0, ActivityStatus.ACCEPTED: 1}
     return ranks.get(event.status, 2), event.timestamp.isoformat() if event.timestamp else ""
 

@@ -11,6 +11,9 @@ from defender_remediate.enums import StrEnum
 from defender_remediate.notebook import notebook
 from defender_remediate.redaction import redact_text
 
+# Evidence of a group of resources that is shown at least.
+_SHOWN_EVIDENCE = 4
+
 
 class CheckStatus(StrEnum):
     """What a check result means for its step."""
@@ -64,3 +67,39 @@ class CheckResult:
     def __str__(self) -> str:
         reason = f" (waived: {self.waived_because})" if self.waived_because else ""
         return one_line(f"{self.check.replace('_', ' ')} {self.status}: {self.message}{reason}")
+
+
+@attrs.frozen(kw_only=True)
+class Remark:
+    """What a printed plan says about one resource.
+
+    Attributes:
+        subject: The resource, as text.
+        text: Stands before the check results; None for the check results alone.
+    """
+
+    subject: str
+    text: str | None = None
+    results: tuple[CheckResult, ...] = ()
+
+
+def grouped_lines(remarks: Iterable[Remark], *, mark: str) -> list[str]:
+    """The remarks as lines, each once above all resources that share it. Check results may differ in their evidence."""
+    groups: dict[object, list[Remark]] = {}
+    for remark in remarks:
+        same = [(each.check, each.status, each.message, each.advice, each.waived_because) for each in remark.results]
+        groups.setdefault((remark.text, *same), []).append(remark)
+    lines = []
+    for group in groups.values():
+        first = group[0]
+        said = [] if first.text is None else [one_line(first.text)]
+        indent = "  " if said else ""
+        for position, result in enumerate(first.results):
+            evidence = tuple(dict.fromkeys(text for remark in group for text in remark.results[position].evidence))
+            shown = max(len(result.evidence), _SHOWN_EVIDENCE)
+            if len(evidence) > shown:
+                evidence = (*evidence[:shown], f"and {len(evidence) - shown} more")
+            said += [f"{indent}{line}" for line in attrs.evolve(result, evidence=evidence).lines()]
+        lines += [f"{mark} {said[0]}", *(f"  {line}" for line in said[1:])]
+        lines += [one_line(f"    {remark.subject}") for remark in group]
+    return lines

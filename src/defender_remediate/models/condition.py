@@ -1,4 +1,4 @@
-"""A condition on a resource body: when a fix has nothing to do, and where it applies."""
+"""Conditions on a resource body: when a target is compliant, and where a fix applies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from defender_remediate.redaction import is_secret_name, redact_json
 
 
 class Operator(StrEnum):
-    """What a condition asks."""
+    """How a condition compares, or joins other conditions."""
 
     EQUALS = "equals"
     NOT_EQUALS = "not_equals"
@@ -33,7 +33,7 @@ class Operator(StrEnum):
 
 @attrs.frozen(kw_only=True, str=False, repr=False)
 class Condition:
-    """One question about a body, or several joined.
+    """A comparison of one member of a body, or several conditions joined.
 
     Strings compare without regard to case, as Azure Policy compares them.
 
@@ -78,5 +78,5 @@ class Condition:
         return f"Condition(operator={self.operator!r}, path={self.path!r}, value={self._shown()!r}, of={self.of!r})"
 
     def _shown(self) -> Any:
-        # What a rollback proves itself by can be a secret that is put back.
+        # The condition of a rollback can compare with a secret that is restored.
         return freeze(redact_json(self.value, is_secret=is_secret_name(self.path)))

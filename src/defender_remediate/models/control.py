@@ -69,7 +69,7 @@ class SecurityControl:
     """A group of recommendations with a maximum score.
 
     A resource counts as healthy only when every recommendation of the control is healthy on it, so healthy and
-    unhealthy counts are counts of resources, not of findings.
+    unhealthy counts are counts of resources, not of assessments.
 
     Attributes:
         name: The GUID of the control's definition, the same in every subscription.
@@ -95,7 +95,7 @@ class SecurityControl:
 
     @property
     def points_per_resource(self) -> float:
-        """What one more healthy resource adds to the score."""
+        """Points that one more healthy resource adds to the score."""
         counted = self.healthy_count + self.unhealthy_count
         return self.max_score / counted if counted else 0.0
 
@@ -131,7 +131,7 @@ class SecurityControl:
 @notebook
 @attrs.frozen(kw_only=True)
 class ControlDefinition:
-    """What a control groups and is worth in full, apart from any subscription.
+    """The definition of a security control, independent of any subscription.
 
     Attributes:
         max_score: Points in full; a subscription's own maximum is 0 while nothing in it counts.

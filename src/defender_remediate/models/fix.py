@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from defender_remediate.casing import fold
+from defender_remediate.display import one_line
 from defender_remediate.enums import StrEnum
 from defender_remediate.errors import InvalidResourceIdError
 from defender_remediate.json_values import FrozenMap, canonical, freeze
@@ -38,7 +39,7 @@ class Impact(StrEnum):
 
 
 class Reversibility(StrEnum):
-    """How good the way back is."""
+    """Whether a rollback restores everything."""
 
     EXACT = "exact"
     CONDITIONAL = "conditional"
@@ -55,7 +56,7 @@ class Evidence(StrEnum):
 
 
 class ParameterType(StrEnum):
-    """What a fix parameter takes."""
+    """The type of a fix parameter."""
 
     STRING = "string"
     INTEGER = "integer"
@@ -65,7 +66,7 @@ class ParameterType(StrEnum):
     GUID = "guid"
 
     def accepts(self, value: Any) -> bool:
-        """Whether a value is one of this type; texts that are blank are not."""
+        """Whether a value is of this type; a blank string is not."""
         if self is ParameterType.BOOLEAN:
             return isinstance(value, bool)
         if self is ParameterType.INTEGER:
@@ -88,11 +89,11 @@ def _is_resource_id(value: str) -> bool:
 
 
 class ArrayStrategy(StrEnum):
-    """What happens to the array that is there when a fix names one. The default is ``union``.
+    """How an array of a fix is merged into the array that exists. The default is ``union``.
 
-    ``union`` adds what is missing, ``replace`` replaces the whole. ``by:name`` takes the elements for objects that are
-    known by their member ``name``: those that the fix names are merged member by member or added, the others stay.
-    ``each`` lays the one element of the fix over every element that is there.
+    ``union`` adds what is missing, ``replace`` replaces the whole. ``by:name`` identifies
+    elements by their member ``name``: those that the fix names are merged member by member or added, the others stay.
+    ``each`` merges the one element of the fix into every element that exists.
     """
 
     UNION = "union"
@@ -102,10 +103,10 @@ class ArrayStrategy(StrEnum):
 
     @classmethod
     def parse(cls, text: str) -> tuple[ArrayStrategy, str]:
-        """What a fix says about an array, and for ``by`` the member that elements are known by.
+        """Read what a fix says about an array: the strategy, and for ``by`` the member that identifies elements.
 
         Raises:
-            ValueError: It is none of the four.
+            ValueError: It is not one of the four.
         """
         word, _, name = text.partition(":")
         if text not in (cls.UNION, cls.REPLACE, cls.EACH) and not (word == cls.BY and _MEMBER.fullmatch(name)):
@@ -116,7 +117,7 @@ class ArrayStrategy(StrEnum):
 @notebook
 @attrs.frozen(kw_only=True)
 class FixParameter:
-    """One value that a fix needs and that no one but the caller can choose.
+    """One value that a fix needs from the caller.
 
     Attributes:
         allowed: The values it may have; empty for any of its type.
@@ -173,7 +174,7 @@ class FixAction:
     """How one recommendation is remediated on one resource type.
 
     A fix says what must be true (``compliant_when``) and what to write when it is not: ``body`` is merged into what is
-    there and only the difference is sent. Texts in it may hold ``${name}``, a parameter or one of ``resource.id``,
+    there and only the difference is sent. Strings in it may contain ``${name}``, a parameter or one of ``resource.id``,
     ``resource.name``, ``resource.location``, ``resource.group`` and ``resource.subscription``.
 
     Attributes:
@@ -182,21 +183,21 @@ class FixAction:
         kind: ``patch`` sends the difference, ``put`` the whole merged body, ``template`` a deployment.
         resource_type: What the recommendation is about.
         variant: Tells the fixes of one recommendation and resource type apart, such as ``linux`` and ``windows``; the
-            first whose ``applies_when`` is met is the one. None when there is only one.
+            first whose ``applies_when`` is met is used. None when there is only one.
         api_version: The version of the type that is read and written.
         target: The path from the resource to what is read and written, such as ``config/web``; empty for the resource.
             One that begins with a slash, or with a parameter that is a resource id, is a whole id instead.
-        linked: Where the resource names others, such as ``properties.networkProfile.networkInterfaces[*].id``: each of
-            them is read and written in its place. None for the resource itself.
-        linked_type: The type of those others.
-        if_match: ``*`` for a type that takes no write without the header If-Match and gives no etag in its body.
+        linked: Where the resource names other resources, such as ``properties.networkProfile.networkInterfaces[*].id``: each of
+            them is read and written instead. None for the resource itself.
+        linked_type: The type of those other resources.
+        if_match: ``*`` for a type that requires the header If-Match and returns no etag in its body.
         body: The desired members; None for a template.
         remove: Paths of members that must not be there.
-        array_strategies: For an array in ``body``, by path, what happens to what is there: see ``ArrayStrategy``.
+        array_strategies: How arrays in ``body`` are merged, by path: see ``ArrayStrategy``.
         template: The ARM template; None unless ``kind`` is ``template``.
-        template_name: The template's file name, for people.
-        template_parameters: What the template is given; texts may hold ``${name}``.
-        parameters: What the caller has to choose.
+        template_name: The file name of the template, for display.
+        template_parameters: The parameters of the template; strings may contain ``${name}``.
+        parameters: The values that the caller has to choose.
         send_whole: Paths of objects that Azure replaces whole, such as ``properties.networkAcls``: a PATCH that changes
             a member of one carries all of it.
         leave_out: Members that a PUT does not carry, because Azure keeps them or refuses them in the state that is wanted.
@@ -205,10 +206,10 @@ class FixAction:
             Such a target is skipped as not applicable, with the reason.
         put_decision: For a PUT to a type with members that a GET does not return: why none of them is lost.
         compliant_when: The condition on the target that closes the recommendation.
-        impact, impact_reason: What its users may notice, and why.
-        control: The security control that the recommendation counts for, where it is known; Azure says it at run time.
+        impact, impact_reason: What users of the resource may notice, and why.
+        control: The security control that the recommendation counts for, where it is known; Azure reports it at run time.
         quick_fix: Whether Azure documents a Fix button in the portal for it; None when nothing is known.
-        reversibility: How good the way back is.
+        reversibility: Whether a rollback restores everything.
         permissions: Azure actions that the caller needs.
         policy_definition_ids: The policy definitions behind the recommendation, as bare names.
         sources: Where the facts come from.
@@ -250,7 +251,7 @@ class FixAction:
 
     @property
     def is_irreversible(self) -> bool:
-        """Whether nothing can put it back; such a fix needs its own consent, see ``Guards``."""
+        """Whether it cannot be rolled back; planning such a fix needs ``Guards.allow_irreversible``."""
         return self.reversibility is Reversibility.NONE
 
     @property
@@ -264,9 +265,11 @@ class FixAction:
     def __str__(self) -> str:
         what = self.template_name if self.kind is FixKind.TEMPLATE else self._written()
         about = self.linked_type or self.resource_type
-        where = self.target if self.target.startswith("/") else f"{about}/{self.target}" if self.target else about
+        where = about
+        if self.target:
+            where = self.target if self.target.startswith("/") else f"{about}/{self.target}"
         title = f"{self.title} ({self.variant})" if self.variant else self.title
-        return f"{title}: {str(self.kind).upper()} {where} {what}"
+        return one_line(f"{title}: {str(self.kind).upper()} {where} {what}")
 
     def _written(self) -> str:
         parts = [canonical(redact_json(self.body))] if self.body else []

@@ -1,11 +1,11 @@
-"""A plan: what will be sent, to which resources, and what is left out and why. Planning is the dry run."""
+"""A plan: what will be sent, to which resources, and what is skipped and why. Planning is the dry run."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
-from typing import Any, NamedTuple
+from typing import Any
 
 import attrs
 
@@ -15,7 +15,7 @@ from defender_remediate.display import counted, noted, one_line, quoted
 from defender_remediate.enums import StrEnum
 from defender_remediate.errors import InvalidInputError, PlanAlteredError
 from defender_remediate.json_values import ABSENT, Absent, FrozenMap, freeze, sha256, thaw
-from defender_remediate.models.check import CheckResult
+from defender_remediate.models.check import CheckResult, Remark, grouped_lines
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.dependencies import EVERYTHING, Dependencies
 from defender_remediate.models.fix import Impact, Reversibility
@@ -25,8 +25,6 @@ from defender_remediate.redaction import is_secret_name, redact_json
 from defender_remediate.validation import optional_text, strings
 
 PRESERVED = "preserved: it changed after the run, or a rollback cannot restore it"
-# Evidence of other resources that is shown beside that of the first.
-_FEW = 4
 
 
 class SkipReason(StrEnum):
@@ -98,8 +96,8 @@ class PlannedRequest:
     Attributes:
         method: ``PATCH`` or ``PUT``; ``DELETE`` in a rollback, for what the run created.
         path: A resource id with one leading slash, or the id of a deployment.
-        body: The JSON body; for GET-merge-PUT the difference that is laid over the target as it is read right before.
-        is_merge_patch: Whether the body is such a difference. So no plan or journal holds what a fix does not touch.
+        body: The JSON body; for GET-merge-PUT the difference that is merged into the target as it is read right before.
+        is_merge_patch: Whether the body is such a difference. So a plan or journal does not contain what a fix does not change.
         if_match: The etag that the target had, for types that have one; else None.
         send_whole: Paths of objects that Azure replaces whole: a PATCH that changes a member of one carries all of it.
         leave_out: Paths of members that a PUT does not carry; ``[*]`` stands for every element of an array.
@@ -120,7 +118,7 @@ class PlannedRequest:
 
 @attrs.frozen(kw_only=True)
 class CreatedResource:
-    """A resource that a step brings into being.
+    """A resource that a step creates.
 
     Attributes:
         api_version: The version that it is read and removed with.
@@ -141,7 +139,7 @@ class RemediationStep:
     Attributes:
         id: Unique within the plan, and the same whenever the same change is planned again.
         executor: The name of the executor that will send it.
-        keys, titles: The recommendations it closes; several fixes of one target become one request.
+        keys, titles: The recommendations it fixes; several fixes of one target become one request.
         resource_id: The resource the recommendation is about.
         target_id: What is read and written; the resource itself or something below it.
         changes: Every member that will differ.
@@ -152,12 +150,11 @@ class RemediationStep:
             fingerprint is skipped as drifted.
         dependencies: What the step depends on: see ``Dependencies``.
         compliant_when: The condition that proves the change.
-        irreversible_keys: The fixes in it that nothing can put back; each of them needs its own consent.
-        preserved: When this undoes a change: the members that somebody changed since, which stay as they are.
+        irreversible_keys: The fixes in it that cannot be rolled back; ``Guards.allow_irreversible`` has to name them.
+        preserved: In a rollback: the members that are not restored, because they changed after the run.
         permissions: The Azure actions that the caller needs for it.
-        check_results: What the checks before the change found and do not stop it for: warnings, and what was waived.
-        creates: The resources that do not exist and that this brings into being; each of them has to be missing still
-            when the step is carried out.
+        check_results: What the preflight checks found and does not block the step: warnings, and what was waived.
+        creates: The resources that the step creates; each of them must still be missing when the step is executed.
     """
 
     id: str
@@ -250,10 +247,10 @@ class RemediationStep:
 
 @attrs.frozen(kw_only=True, str=False)
 class SkippedResource:
-    """A resource that a plan leaves alone, and why.
+    """A resource that a plan does not change, and why.
 
     Attributes:
-        check_results: When a check stopped it: everything that the checks found.
+        check_results: Everything that the checks found, when a check blocked it.
     """
 
     resource_id: str
@@ -262,9 +259,16 @@ class SkippedResource:
     message: str | None = optional_text()
     check_results: tuple[CheckResult, ...] = ()
 
-    def __str__(self) -> str:
+    @property
+    def remark(self) -> Remark:
+        """What a printed plan says about it."""
         keys = f" [{', '.join(self.keys)}]" if self.keys else ""
-        return one_line(f"{self.resource_id}{keys}: {noted(self.reason.label, [self.message])}")
+        # The check results say more than the message.
+        text = noted(self.reason.label, [] if self.check_results else [self.message])
+        return Remark(subject=f"{self.resource_id}{keys}", text=text, results=self.check_results)
+
+    def __str__(self) -> str:
+        return one_line(f"{self.remark.subject}: {noted(self.reason.label, [self.message])}")
 
 
 def _aware(_plan: Any, _field: Any, at: datetime) -> None:
@@ -278,20 +282,20 @@ class RemediationPlan:
 
     ``print(plan)`` shows every change before and after. ``apply`` takes it only together with its digest, which covers
     the endpoint, tenants, scope, catalog version and all of every step: the executor, the resource, the state it was
-    planned on, what is shown of the change, the exact request and the way back. Any edit of them gives another digest.
+    planned on, what is shown of the change, the exact request and the undo request. Any edit of them changes the digest.
 
     Attributes:
         steps: What will be sent.
-        skipped: What will not, and why.
-        scope: The scope ids that were looked at.
+        skipped: The resources that are not changed, and why.
+        scope: The ids of the scopes that were planned.
         endpoint: The base URL of Azure Resource Manager.
         tenants: The tenant ids of the subscriptions involved, as far as they could be read.
         created_at: UTC.
         rolls_back: The run that this plan rolls back; None for a plan of fixes.
-        assessed: How many resources of each type in lower case the recommendations judge, when that was counted: see
-            ``Guards.max_share``.
-        removable: When this undoes a run: what the run created and this plan leaves there, as it is. Name some of it
-            in ``plan_rollback(run_id, remove=[...])``.
+        assessed: How many resources of each type, in lower case, the recommendations assess, when they were counted:
+            see ``Guards.max_share``.
+        removable: In a rollback: the resources that the run created and this plan keeps. To remove some of them, pass
+            ``plan_rollback(run_id, remove=[...])``.
     """
 
     steps: tuple[RemediationStep, ...]
@@ -374,8 +378,8 @@ class RemediationPlan:
     def to_json(self) -> str:
         """The whole plan as JSON text, with nothing hidden: it is what is sent once it is approved.
 
-        So a secret that a fix writes is in it, and one that the fix replaces; none that the target holds besides. Treat
-        it like the configuration it describes.
+        It contains secrets that a fix writes or replaces, and no other secrets of the target. Treat it like the
+        configuration that it describes.
         """
         return serialization.dumps({"kind": "RemediationPlan", "digest": self.digest, **serialization.encode(self)})
 
@@ -384,7 +388,7 @@ class RemediationPlan:
         """Read a plan back.
 
         Raises:
-            InvalidInputError: The text is no plan; the message names the member.
+            InvalidInputError: The text is not a plan; the message names the member.
             PlanAlteredError: The content does not match the digest stored with it.
         """
         document = serialization.loads(text, "RemediationPlan")
@@ -404,16 +408,13 @@ class RemediationPlan:
         lines += [one_line(f"{'scope: ' if i == 0 else '       '} {text}") for i, text in enumerate(self.scope)]
         for step in self.steps:
             lines += ["", *step.lines(with_checks=False)]
-        warned = [_Told("", (result,), step) for step in self.steps for result in step.check_results]
+        warned = [
+            Remark(subject=step.resource_id, results=(result,)) for step in self.steps for result in step.check_results
+        ]
         if warned:
-            lines += ["", "Check results to read before you approve:", *_grouped(warned, mark="!")]
+            lines += ["", "Check results to read before you approve:", *grouped_lines(warned, mark="!")]
         if self.skipped:
-            skipped = [
-                # The check results say more than the message.
-                _Told(noted(skip.reason.label, [] if skip.check_results else [skip.message]), skip.check_results, skip)
-                for skip in self.skipped
-            ]
-            lines += ["", "Skipped:", *_grouped(skipped, mark="-")]
+            lines += ["", "Skipped:", *grouped_lines([skip.remark for skip in self.skipped], mark="-")]
         if self.removable:
             lines += [
                 "",
@@ -424,36 +425,6 @@ class RemediationPlan:
 
     def _repr_html_(self) -> str:
         return preformatted(str(self))
-
-
-class _Told(NamedTuple):
-    """What a plan says about one resource."""
-
-    text: str
-    results: tuple[CheckResult, ...]
-    item: RemediationStep | SkippedResource
-
-
-def _grouped(told: Iterable[_Told], *, mark: str) -> list[str]:
-    """What is said, each once, above all resources that it is said of. Check results may differ in their evidence."""
-    groups: dict[object, list[_Told]] = {}
-    for one in told:
-        same = tuple((each.check, each.status, each.message, each.advice, each.waived_because) for each in one.results)
-        groups.setdefault((one.text, same), []).append(one)
-    lines = []
-    for group in groups.values():
-        said = [one_line(group[0].text)] if group[0].text else []
-        for position, result in enumerate(group[0].results):
-            evidence = tuple(dict.fromkeys(text for one in group for text in one.results[position].evidence))
-            shown = max(len(result.evidence), _FEW)
-            if len(evidence) > shown:
-                evidence = (*evidence[:shown], f"and {len(evidence) - shown} more")
-            said += [f"  {line}" if group[0].text else line for line in attrs.evolve(result, evidence=evidence).lines()]
-        lines += [f"{mark} {said[0]}", *(f"  {line}" for line in said[1:])]
-        for one in group:
-            keys = f" [{', '.join(one.item.keys)}]" if isinstance(one.item, SkippedResource) and one.item.keys else ""
-            lines.append(one_line(f"    {one.item.resource_id}{keys}"))
-    return lines
 
 
 __all__ = [

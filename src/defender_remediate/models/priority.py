@@ -1,4 +1,4 @@
-"""Why a recommendation stands where it does."""
+"""The place of a recommendation in the ranking."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Priority:
     """The place of a recommendation in the ranking, and the reasons for it, most important first.
 
     Attributes:
-        points: What fixing it alone adds to the secure score.
-        shared_points: What it adds on top when the other recommendations of the same controls are fixed as well.
+        points: Points that fixing it alone adds to the secure score.
+        shared_points: More points that it adds when the other recommendations of the same controls are fixed too.
         reasons: Short sentences, in the order in which they decided.
     """
 

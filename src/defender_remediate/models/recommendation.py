@@ -1,4 +1,4 @@
-"""Assessments and recommendations: what Defender for Cloud found, and what it says about it."""
+"""Assessments and recommendations of Defender for Cloud."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from defender_remediate.validation import optional_text
 
 
 class AssessmentStatus(OpenEnum):
-    """What Defender for Cloud says of one resource. Exempt resources are NotApplicable, with a cause."""
+    """What Defender for Cloud reports for one resource. Exempt resources are NotApplicable, with a cause."""
 
     HEALTHY = "Healthy"
     UNHEALTHY = "Unhealthy"
@@ -31,7 +31,7 @@ class AssessmentStatus(OpenEnum):
 
 
 class Severity(OpenEnum):
-    """How bad a finding is, the same for all its resources."""
+    """The severity of a recommendation, the same for all its resources."""
 
     CRITICAL = "Critical"
     HIGH = "High"
@@ -40,7 +40,7 @@ class Severity(OpenEnum):
 
 
 class RiskLevel(OpenEnum):
-    """How bad a finding is on this resource; known only where Defender CSPM looked at its context."""
+    """The risk of a recommendation on one resource; known only where Defender CSPM assessed its context."""
 
     CRITICAL = "Critical"
     HIGH = "High"
@@ -50,7 +50,7 @@ class RiskLevel(OpenEnum):
 
 
 class Effort(OpenEnum):
-    """Azure's own words for user impact and implementation effort."""
+    """Azure's levels of user impact and implementation effort."""
 
     LOW = "Low"
     MODERATE = "Moderate"
@@ -60,9 +60,9 @@ class Effort(OpenEnum):
 @notebook
 @attrs.frozen(kw_only=True)
 class Assessment:
-    """One recommendation judged on one resource.
+    """One recommendation assessed on one resource.
 
-    Two assessments are equal when they say the same of the same resource, whichever API they were read through: ids
+    Two assessments are equal when they report the same for the same resource, whichever API they were read through: ids
     compare without regard to case, and ``portal_url`` (which the REST list does not carry) does not count.
 
     Attributes:
@@ -73,9 +73,9 @@ class Assessment:
         cause: Why, such as ``Exempt`` or ``OffByPolicy``; None when Azure gives none.
         source: Where the resource lives, such as ``Azure``, ``OnPremise`` or ``Aws``.
         risk_level: None unless Defender CSPM rated it.
-        risk_factors: Azure's words for why it is at risk.
-        first_evaluated, changed: UTC, or None where Azure leaves them out.
-        additional_data: What this assessment type adds; free-form.
+        risk_factors: Why it is at risk, as Azure names it.
+        first_evaluated, changed: UTC, or None where Azure sends no time.
+        additional_data: More data, depending on the assessment type.
     """
 
     id: str = attrs.field(eq=fold)
@@ -155,7 +155,7 @@ def _portal_url(link: str) -> str | None:
 @notebook
 @attrs.frozen(kw_only=True)
 class RecommendationMetadata:
-    """What Azure says about an assessment type, apart from any resource.
+    """The metadata of an assessment type, independent of any resource.
 
     Attributes:
         remediation_steps: The manual steps as plain text; Azure sends HTML.
@@ -218,19 +218,19 @@ def _metadata(key: str, properties: Mapping[str, Any]) -> RecommendationMetadata
 @notebook
 @attrs.frozen(kw_only=True)
 class Recommendation:
-    """An assessment type with what Azure says about it, what it found, and how to fix it.
+    """An assessment type with its metadata, the number of affected resources, and its fix.
 
     Attributes:
         key: The assessment key.
         remediation_steps: The manual steps, as plain text.
-        risk_level: The highest risk among its unhealthy resources; None where no one rated it.
+        risk_level: The highest risk among its unhealthy resources; None where Defender rated none.
         controls: Display names of the security controls it belongs to.
         unhealthy_count, healthy_count, not_applicable_count: Resources in the client's scope.
-        fix: How this library fixes it; None when there are only the manual steps.
+        fix: How this library fixes it; None when it has to be fixed by hand.
         guidance: Why there is no fix and what can be done instead, where that is known; None when there is a fix.
         potential_increase: Points that the secure score gains when this recommendation alone is fixed everywhere. It is
             often 0: a control pays for a resource only when its last unhealthy recommendation is fixed.
-        priority: Where it stands in the ranking; ``str(priority)`` says why.
+        priority: Its place in the ranking; ``str(priority)`` says why.
     """
 
     key: str = attrs.field(eq=fold)

@@ -39,7 +39,7 @@ class Outcome(StrEnum):
 
     @property
     def succeeded(self) -> bool:
-        """Whether the caller has nothing left to do about it."""
+        """Whether nothing is left to do."""
         return self in (Outcome.APPLIED, Outcome.ALREADY_COMPLIANT, Outcome.ROLLED_BACK)
 
 
@@ -52,10 +52,10 @@ class Health(StrEnum):
 
 @attrs.frozen(kw_only=True, str=False)
 class StepError:
-    """Why a step did not end well.
+    """Why a step did not succeed.
 
     Attributes:
-        code: Azure's own word, such as ``ScopeLocked``, or this library's, such as ``Drifted``.
+        code: Azure's error code, such as ``ScopeLocked``, or one of this library, such as ``Drifted``.
         status: The HTTP status, or 0 when there was none.
         hint: What the caller can do.
     """
@@ -81,7 +81,7 @@ def _redacted_repr(value: Any) -> str:
 
 @attrs.frozen(kw_only=True, str=False)
 class RemediationResult:
-    """What happened to one step, or to one resource that the plan had left out.
+    """What happened to one step, or to one resource that the plan skipped.
 
     Attributes:
         step_id: The step; None for a resource that the plan skipped.
@@ -91,8 +91,8 @@ class RemediationResult:
         request_id: Azure's id of the last write, for a support case.
         compliant: Whether the last read of the target met the fix's own condition; None when it was not read.
         health: What Defender for Cloud reports; None when it was not read, or Defender does not assess the resource.
-        created: What did not exist before the step and was there after it.
-        diagnosis: Why it is not healthy, as ``verify`` found; None when it is, or when nobody asked.
+        created: The resources that the step created.
+        diagnosis: Why it is not healthy, as ``verify`` found; None when it is healthy or was not verified.
     """
 
     step_id: str | None = optional_text()
@@ -156,13 +156,13 @@ class RemediationResult:
 
 @attrs.frozen(kw_only=True, str=False)
 class RemediationReport:
-    """All results of one run: as many as the plan had steps and skips. Nothing is left out of it.
+    """All results of one run: as many as the plan had steps and skips. None is left out.
 
     Attributes:
         run_id: The run's own id.
-        correlation_id: What the activity log calls the run; every write carried it.
+        correlation_id: The id of the run in the activity log; every write carried it.
         plan: What was applied.
-        warnings: What went wrong beside the steps, such as a hook that raised.
+        warnings: Problems outside the steps, such as a hook that raised.
         started, finished: UTC.
     """
 
@@ -199,22 +199,22 @@ class RemediationReport:
 
     @property
     def failures(self) -> tuple[RemediationResult, ...]:
-        """The results of planned steps that did not end well, and of those that a check kept out of the plan.
+        """The results of planned steps that did not succeed, and of resources that a check kept out of the plan.
 
-        Skipped as drifted, blocked, failed or in doubt. What the plan left alone for another reason is not among them.
+        Skipped as drifted, blocked, failed or in doubt. Resources that the plan skipped for another reason do not count.
         """
         asked = (result for result in self.results if result.step_id or result.outcome is Outcome.BLOCKED)
         return tuple(result for result in asked if not result.outcome.succeeded)
 
     def step(self, result: RemediationResult) -> RemediationStep | None:
-        """The planned step behind a result; None for a resource that the plan had left out."""
+        """The planned step behind a result; None for a resource that the plan skipped."""
         return next((step for step in self.plan.steps if step.id == result.step_id), None)
 
     def raise_for_failures(self) -> None:
-        """Raise when ``failures`` has any; a call that applied a plan never raises for one step.
+        """Raise an error when there are ``failures``. ``apply`` itself never raises for a single step.
 
         Raises:
-            RemediationFailedError: Names how many, and the first of them.
+            RemediationFailedError: Says how many failed, and names the first of them.
         """
         failures = self.failures
         if failures:
@@ -226,7 +226,7 @@ class RemediationReport:
             )
 
     def to_json(self) -> str:
-        """The whole report, with its plan, as JSON text. Secrets are hidden, also in the requests of the plan."""
+        """The whole report, with its plan, as JSON text. Secrets are hidden, in the requests of the plan too."""
         return serialization.dumps({"kind": "RemediationReport", **redact_json(serialization.encode(self))})
 
     @classmethod
@@ -234,7 +234,7 @@ class RemediationReport:
         """Read a report back.
 
         Raises:
-            InvalidInputError: The text is no report; the message names the member.
+            InvalidInputError: The text is not a report; the message names the member.
         """
         return serialization.decode(cls, serialization.loads(text, "RemediationReport"))
 

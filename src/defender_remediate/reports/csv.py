@@ -28,8 +28,9 @@ def to_csv(report: RemediationReport) -> str:
     writer = csv.writer(out)
     writer.writerow(_COLUMNS)
     for result in report.results:
-        row = _row(report, result)
-        writer.writerow([_cell(row.get(column) or "") for column in _COLUMNS])
+        row = csv_row(report, result)
+        cells = [one_line(row.get(column) or "") for column in _COLUMNS]
+        writer.writerow([f"'{cell}" if _FORMULA.match(cell) else cell for cell in cells])
     return out.getvalue()
 
 
@@ -55,7 +56,8 @@ _COLUMNS = (
 )
 
 
-def _row(report: RemediationReport, result: RemediationResult) -> dict[str, str | None]:
+def csv_row(report: RemediationReport, result: RemediationResult) -> dict[str, str | None]:
+    """The cells of one result by column; what is absent may be left out."""
     row: dict[str, str | None] = {
         "run_id": report.run_id,
         "correlation_id": report.correlation_id,
@@ -82,8 +84,3 @@ def _row(report: RemediationReport, result: RemediationResult) -> dict[str, str 
             "recheck_at": iso(diagnosis.recheck_at),
         }
     return row
-
-
-def _cell(text: str) -> str:
-    clean = one_line(text)
-    return f"'{clean}" if _FORMULA.match(clean) else clean

@@ -25,7 +25,7 @@ def _lines(text: Text) -> tuple[str, ...]:
 
 
 @attrs.frozen(kw_only=True)
-class Table:
+class ReportTable:
     """Rows under a title; a cell holds lines of plain text, not escaped yet.
 
     Attributes:
@@ -44,7 +44,7 @@ class Document:
 
     title: str
     facts: tuple[tuple[str, tuple[str, ...]], ...]
-    tables: tuple[Table, ...]
+    tables: tuple[ReportTable, ...]
 
 
 def document_of(value: RemediationPlan | RemediationReport) -> Document:
@@ -54,9 +54,9 @@ def document_of(value: RemediationPlan | RemediationReport) -> Document:
         InvalidInputError: It is neither.
     """
     if isinstance(value, RemediationPlan):
-        return _plan(value)
+        return plan_document(value)
     if isinstance(value, RemediationReport):
-        return _report(value)
+        return report_document(value)
     raise InvalidInputError(f"expected a RemediationPlan or a RemediationReport, got {quoted(value)}")
 
 
@@ -65,7 +65,8 @@ def iso(when: datetime | None) -> str:
     return when.isoformat(timespec="seconds") if when else ""
 
 
-def _plan(plan: RemediationPlan) -> Document:
+def plan_document(plan: RemediationPlan) -> Document:
+    """The page of a plan."""
     shared: dict[CheckResult, list[str]] = {}
     for resource_id, result in plan.check_results:
         shared.setdefault(result, []).append(resource_id)
@@ -111,7 +112,8 @@ def _plan(plan: RemediationPlan) -> Document:
     )
 
 
-def _report(report: RemediationReport) -> Document:
+def report_document(report: RemediationReport) -> Document:
+    """The page of a report."""
     steps = {step.id: step for step in report.plan.steps}
     failures = report.failures
     return _document(
@@ -128,7 +130,7 @@ def _report(report: RemediationReport) -> Document:
             "Results",
             ("Target", "Recommendations", "Outcome", "Before and after", "Defender for Cloud", "Diagnosis", "Error"),
             # What needs attention comes first.
-            (_result_row(result, steps) for result in sorted(report.results, key=lambda one: one not in failures)),
+            (result_row(result, steps) for result in sorted(report.results, key=lambda one: one not in failures)),
         ),
         _table(
             "Created resources", ("Resource",), ((one.resource_id,) for each in report.results for one in each.created)
@@ -137,24 +139,20 @@ def _report(report: RemediationReport) -> Document:
     )
 
 
-def _result_row(result: RemediationResult, steps: Mapping[str, RemediationStep]) -> tuple[Text, ...]:
+def result_row(result: RemediationResult, steps: Mapping[str, RemediationStep]) -> tuple[Text, ...]:
+    """What a report shows of one result, in the order of the columns."""
     step = steps.get(result.step_id or "")
     diagnosis = result.diagnosis
+    health = "not assessed again yet" if result.is_pending else result.health
     return (
         step.target_id if step else result.resource_id,
         step.titles if step else result.keys,
         result.outcome.label,
         _differences(result),
-        _health(result),
+        str(health) if health else None,
         (*str(diagnosis).split("\n"), *diagnosis.evidence) if diagnosis else (),
         str(result.error) if result.error else None,
     )
-
-
-def _health(result: RemediationResult) -> str | None:
-    if result.is_pending:
-        return "not assessed again yet"
-    return None if result.health is None else str(result.health)
 
 
 def _differences(result: RemediationResult) -> Iterator[str]:
@@ -167,7 +165,7 @@ def _differences(result: RemediationResult) -> Iterator[str]:
         yield str(change) if was_read else f"{path}: {change.before_text} -> (not read)"
 
 
-def _document(title: str, facts: Iterable[tuple[str, Text]], *tables: Table) -> Document:
+def _document(title: str, facts: Iterable[tuple[str, Text]], *tables: ReportTable) -> Document:
     return Document(
         title=one_line(title),
         facts=tuple((name, _lines(text)) for name, text in facts if text),
@@ -175,5 +173,5 @@ def _document(title: str, facts: Iterable[tuple[str, Text]], *tables: Table) -> 
     )
 
 
-def _table(title: str, columns: tuple[str, ...], rows: Iterable[Iterable[Text]]) -> Table:
-    return Table(title=title, columns=columns, rows=tuple(tuple(_lines(cell) for cell in row) for row in rows))
+def _table(title: str, columns: tuple[str, ...], rows: Iterable[Iterable[Text]]) -> ReportTable:
+    return ReportTable(title=title, columns=columns, rows=tuple(tuple(_lines(cell) for cell in row) for row in rows))

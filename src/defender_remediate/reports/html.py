@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.result import RemediationReport
-from defender_remediate.reports.document import Table, document_of
+from defender_remediate.reports.document import document_of
 
 # Only ids may be broken inside a word: in any other column that would leave one letter per line.
 _STYLE = (
@@ -29,26 +29,22 @@ def to_html(document: RemediationPlan | RemediationReport) -> str:
     page = document_of(document)
     title = html.escape(page.title)
     facts = "".join(f"<dt>{html.escape(name)}</dt><dd>{_cell(text)}</dd>" for name, text in page.facts)
-    tables = "".join(map(_table, page.tables))
+    tables = ""
+    for table in page.tables:
+        head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in table.columns)
+        tables += f"<h2>{html.escape(table.title)}</h2>\n<table><thead><tr>{head}</tr></thead>\n<tbody>"
+        for row in table.rows:
+            tables += "<tr>"
+            for column, lines in zip(table.columns, row, strict=True):
+                kind = ' class="id"' if column in table.ids else ""
+                tables += f"<td{kind}>{_cell(lines)}</td>"
+            tables += "</tr>\n"
+        tables += "</tbody></table>\n"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         f"<title>{title}</title><style>{_STYLE}</style></head>\n"
         f"<body><h1>{title}</h1>\n<dl>{facts}</dl>\n{tables}</body></html>\n"
-    )
-
-
-def _table(table: Table) -> str:
-    head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in table.columns)
-    rows = ""
-    for row in table.rows:
-        cells = ""
-        for column, lines in zip(table.columns, row, strict=True):
-            kind = ' class="id"' if column in table.ids else ""
-            cells += f"<td{kind}>{_cell(lines)}</td>"
-        rows += f"<tr>{cells}</tr>\n"
-    return (
-        f"<h2>{html.escape(table.title)}</h2>\n<table><thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table>\n"
     )
 
 
