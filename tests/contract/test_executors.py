@@ -126,7 +126,7 @@ KEY_VAULT_LOGS_API = "4ed62ae4-5072-f9e7-8d94-51c76c48159a"
     [
         (Eager(), "preview writes nothing"),
         (Restless(), "preview is repeatable"),
-        (Twice(), "submit sends what was planned, once"),
+        (Twice(), "submit sends the planned request once"),
         (Careless(), "nothing else changes"),
         (Impatient(), "wait follows every form"),
         (Forgetful(), "undo restores"),

@@ -118,15 +118,15 @@ def _any_id(self: MemoryJournal, run_id: str) -> tuple[Any, ...]:
 @pytest.mark.parametrize(
     ("place", "broken"),
     [
-        (Breaking(create=_as(Forgetful)), "what was appended is read"),
-        (Breaking(create=_as(Forgetful)), "threads share a log"),
-        (Breaking(create=_as(Gossip)), "no secret is kept"),
-        (Breaking(open=_unlocked), "a run is open once"),
-        (Breaking(create=_fresh), "a run begins once"),
-        (Breaking(read=_trusting), "tampering shows"),
-        (Breaking(read=_trusting), "unknown runs are told"),
+        (Breaking(create=_as(Forgetful)), "appended records are read back"),
+        (Breaking(create=_as(Forgetful)), "several threads can share a log"),
+        (Breaking(create=_as(Gossip)), "no secret is stored"),
+        (Breaking(open=_unlocked), "a run cannot be opened twice"),
+        (Breaking(create=_fresh), "a run cannot begin twice"),
+        (Breaking(read=_trusting), "tampering is detected"),
+        (Breaking(read=_trusting), "unknown runs are reported"),
         (Breaking(list_runs=lambda self: iter(sorted(self.storage.contents))), "runs are listed newest first"),
-        (Breaking(read=_any_id), "unfit run ids are refused"),
+        (Breaking(read=_any_id), "invalid run ids are refused"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

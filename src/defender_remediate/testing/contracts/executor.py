@@ -134,21 +134,38 @@ class ExecutorRule:
         return self.name
 
 
+_RULES: list[ExecutorRule] = []
+
+
+def _rule(name: str) -> Callable[[Callable[[Bench], None]], Callable[[Bench], None]]:
+    """Adds a function to the contract."""
+
+    def add(body: Callable[[Bench], None]) -> Callable[[Bench], None]:
+        _RULES.append(ExecutorRule(name=name, body=body))
+        return body
+
+    return add
+
+
+@_rule("has the methods of the protocol")
 def _has_the_methods(bench: Bench) -> None:
     assert isinstance(bench.executor, FixExecutor), (
         "an executor has the methods preview, submit, wait and undo; this one lacks some"
     )
 
 
+@_rule("preview writes nothing")
 def _previews_without_writing(bench: Bench) -> None:
     bench.plan()
     assert not bench.sim.writes, f"preview wrote: {bench.sim.writes[0]}"
 
 
+@_rule("preview is repeatable")
 def _previews_the_same_again(bench: Bench) -> None:
     assert bench.plan().steps == bench.plan().steps, "two previews of one target differ"
 
 
+@_rule("submit sends the planned request once")
 def _sends_what_was_planned_once(bench: Bench) -> None:
     plan = bench.plan()
     bench.sim.requests.clear()
@@ -158,6 +175,7 @@ def _sends_what_was_planned_once(bench: Bench) -> None:
     assert found == [(planned.method, fold(planned.path))], f"sent {found}, planned {planned.method} {planned.path}"
 
 
+@_rule("nothing else changes")
 def _changes_nothing_else(bench: Bench) -> None:
     plan = bench.plan()
     resource = fold(plan.steps[0].resource_id)
@@ -171,6 +189,7 @@ def _others(sim: ArmSimulator, resource: str) -> list[str]:
     return [found for found in sim.resources.list_ids() if not f"{fold(found)}/".startswith(f"{resource}/")]
 
 
+@_rule("wait follows every form of long-running operation")
 def _waits_for_every_form(bench: Bench) -> None:
     for form in _FORMS:
         for ends, expected in (("Succeeded", Outcome.APPLIED), ("Failed", Outcome.FAILED)):
@@ -184,6 +203,7 @@ def _waits_for_every_form(bench: Bench) -> None:
             assert outcome is expected, f"an operation of the form {form} that ended {ends} was reported as {outcome}"
 
 
+@_rule("a refused write is reported")
 def _reports_what_is_forbidden(bench: Bench) -> None:
     plan = bench.plan()
     for scope in bench.sim.scopes:
@@ -193,6 +213,7 @@ def _reports_what_is_forbidden(bench: Bench) -> None:
     assert not bench.sim.writes, "a locked resource changed"
 
 
+@_rule("a broken connection is reported truthfully")
 def _survives_a_cut(bench: Bench) -> None:
     plan = bench.plan()
     path = plan.steps[0].request.path.rpartition("/")[2]
@@ -201,6 +222,7 @@ def _survives_a_cut(bench: Bench) -> None:
     assert outcome in (Outcome.APPLIED, Outcome.IN_DOUBT), f"a cut after the effect was reported as {outcome}"
 
 
+@_rule("undo restores the target")
 def _undoes_what_it_did(bench: Bench) -> None:
     plan = bench.plan()
     step = plan.steps[0]
@@ -213,6 +235,7 @@ def _undoes_what_it_did(bench: Bench) -> None:
     assert _still(bench.sim.resources.get(step.target_id)) == _still(before), "undo left the target other than it was"
 
 
+@_rule("undo removes created resources")
 def _removes_what_it_created(bench: Bench) -> None:
     plan = bench.plan()
     step = plan.steps[0]
@@ -239,16 +262,5 @@ def _still(body: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name not in ("etag", "eTag", "systemData")}
 
 
-EXECUTOR_CONTRACT = (
-    ExecutorRule(name="has the methods of the protocol", body=_has_the_methods),
-    ExecutorRule(name="preview writes nothing", body=_previews_without_writing),
-    ExecutorRule(name="preview is repeatable", body=_previews_the_same_again),
-    ExecutorRule(name="submit sends what was planned, once", body=_sends_what_was_planned_once),
-    ExecutorRule(name="nothing else changes", body=_changes_nothing_else),
-    ExecutorRule(name="wait follows every form of long-running operation", body=_waits_for_every_form),
-    ExecutorRule(name="what is forbidden is reported", body=_reports_what_is_forbidden),
-    ExecutorRule(name="a cut connection is survived", body=_survives_a_cut),
-    ExecutorRule(name="undo restores the target", body=_undoes_what_it_did),
-    ExecutorRule(name="undo removes what was created", body=_removes_what_it_created),
-)
+EXECUTOR_CONTRACT = tuple(_RULES)
 """What every executor has to do."""

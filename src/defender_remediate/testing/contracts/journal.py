@@ -161,12 +161,27 @@ def _refused(kind: type[DefenderRemediateError], call: Callable[[], object], wha
     raise AssertionError(f"{what}: expected a {kind.__name__}")
 
 
+_RULES: list[JournalRule] = []
+
+
+def _rule(name: str) -> Callable[[Callable[[JournalPlace], None]], Callable[[JournalPlace], None]]:
+    """Adds a function to the contract."""
+
+    def add(body: Callable[[JournalPlace], None]) -> Callable[[JournalPlace], None]:
+        _RULES.append(JournalRule(name=name, body=body))
+        return body
+
+    return add
+
+
+@_rule("has the methods of the protocols")
 def _has_the_methods(place: JournalPlace) -> None:
     assert isinstance(place.journal(), Journal), "it has create, open, read and list_runs"
     with place.journal().create(_RUN) as log:
         assert isinstance(log, RunLog), "its log has records, append and close, and is a context manager"
 
 
+@_rule("appended records are read back")
 def _reads_what_was_appended(place: JournalPlace) -> None:
     journal, whole = place.journal(), _whole_run()
     with journal.create(_RUN) as log:
@@ -176,6 +191,7 @@ def _reads_what_was_appended(place: JournalPlace) -> None:
             assert journal.read(_RUN) == whole[:n], f"record {n} was not durable when append returned"
 
 
+@_rule("records survive a new instance")
 def _outlives_its_instance(place: JournalPlace) -> None:
     log = _begun(place)
     log.append(_note("one"))
@@ -187,6 +203,7 @@ def _outlives_its_instance(place: JournalPlace) -> None:
     assert place.journal().read(_RUN) == (_opened(), _note("one"), _note("two")), "a run cannot be continued"
 
 
+@_rule("a run cannot be opened twice")
 def _opens_once(place: JournalPlace) -> None:
     first = place.journal()
     log = _begun(place)
@@ -199,6 +216,7 @@ def _opens_once(place: JournalPlace) -> None:
         assert again.records[-1] == _note("still mine")
 
 
+@_rule("a run cannot begin twice")
 def _begins_once(place: JournalPlace) -> None:
     log = _begun(place)
     _refused(JournalError, lambda: place.journal().create(_RUN), "a run begun again while it is open")
@@ -207,6 +225,7 @@ def _begins_once(place: JournalPlace) -> None:
     assert place.journal().read(_RUN) == (_opened(),)
 
 
+@_rule("a journal begins with its own run")
 def _begins_with_its_own_run(place: JournalPlace) -> None:
     with place.journal().create(_RUN) as log:
         _refused(JournalError, lambda: log.append(_note("too early")), "a first record other than RunOpened")
@@ -215,6 +234,7 @@ def _begins_with_its_own_run(place: JournalPlace) -> None:
     assert place.journal().read(_RUN) == (_opened(),)
 
 
+@_rule("a closed log accepts nothing")
 def _takes_nothing_when_closed(place: JournalPlace) -> None:
     log = _begun(place)
     log.close()
@@ -222,6 +242,7 @@ def _takes_nothing_when_closed(place: JournalPlace) -> None:
     assert place.journal().read(_RUN) == (_opened(),)
 
 
+@_rule("an incomplete last record is ignored")
 def _survives_a_torn_record(place: JournalPlace) -> None:
     with _begun(place) as log:
         log.append(_note("whole"))
@@ -232,6 +253,7 @@ def _survives_a_torn_record(place: JournalPlace) -> None:
     assert place.journal().read(_RUN) == (_opened(), _note("whole"), _note("after")), "the torn record is in the way"
 
 
+@_rule("tampering is detected")
 def _shows_tampering(place: JournalPlace) -> None:
     with _begun(place) as log:
         log.append(_note("one"))
@@ -242,6 +264,7 @@ def _shows_tampering(place: JournalPlace) -> None:
     _refused(JournalTamperedError, lambda: place.journal().open(_RUN), "trying so again")
 
 
+@_rule("unknown runs are reported")
 def _knows_what_it_does_not_know(place: JournalPlace) -> None:
     journal = place.journal()
     assert list(journal.list_runs()) == [], "an empty place has runs"
@@ -254,6 +277,7 @@ def _knows_what_it_does_not_know(place: JournalPlace) -> None:
     _begun(place).close()
 
 
+@_rule("invalid run ids are refused")
 def _refuses_unfit_ids(place: JournalPlace) -> None:
     for run_id in _UNFIT:
         for verb in ("create", "open", "read"):
@@ -261,6 +285,7 @@ def _refuses_unfit_ids(place: JournalPlace) -> None:
             _refused(InvalidInputError, lambda call=call, run_id=run_id: call(run_id), f"{verb}({run_id!r})")  # type: ignore[misc]
 
 
+@_rule("runs are listed newest first")
 def _lists_newest_first(place: JournalPlace) -> None:
     for run_id, days in (("b", 2), ("c", 1), ("a", 3), ("d", 1)):
         _begun(place, run_id, days=days).close()
@@ -269,6 +294,7 @@ def _lists_newest_first(place: JournalPlace) -> None:
     assert list(place.journal().list_runs()) == ["a", "b", "d", "c"], "by the time of the first record, then by the id"
 
 
+@_rule("no secret is stored")
 def _keeps_no_secret(place: JournalPlace) -> None:
     secret = "hunter2-" + "s" * 24
     intended = StepIntended(
@@ -284,6 +310,7 @@ def _keeps_no_secret(place: JournalPlace) -> None:
     assert kept[2].redacted_paths == ("properties.adminPassword",), "what cannot be restored is not named"
 
 
+@_rule("several threads can share a log")
 def _is_safe_between_threads(place: JournalPlace) -> None:
     log, ready = _begun(place), threading.Barrier(_THREADS)
 
@@ -306,20 +333,5 @@ def _is_safe_between_threads(place: JournalPlace) -> None:
     )
 
 
-JOURNAL_CONTRACT = (
-    JournalRule(name="has the methods of the protocols", body=_has_the_methods),
-    JournalRule(name="what was appended is read", body=_reads_what_was_appended),
-    JournalRule(name="records outlive the instance", body=_outlives_its_instance),
-    JournalRule(name="a run is open once", body=_opens_once),
-    JournalRule(name="a run begins once", body=_begins_once),
-    JournalRule(name="a journal begins with its own run", body=_begins_with_its_own_run),
-    JournalRule(name="a closed log takes nothing", body=_takes_nothing_when_closed),
-    JournalRule(name="a torn record is survived", body=_survives_a_torn_record),
-    JournalRule(name="tampering shows", body=_shows_tampering),
-    JournalRule(name="unknown runs are told", body=_knows_what_it_does_not_know),
-    JournalRule(name="unfit run ids are refused", body=_refuses_unfit_ids),
-    JournalRule(name="runs are listed newest first", body=_lists_newest_first),
-    JournalRule(name="no secret is kept", body=_keeps_no_secret),
-    JournalRule(name="threads share a log", body=_is_safe_between_threads),
-)
+JOURNAL_CONTRACT = tuple(_RULES)
 """What every journal has to do."""

@@ -36,30 +36,35 @@ def _subscription(found: Subscription) -> dict[str, Any]:
     }
 
 
-def _list_subscriptions(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_subscriptions(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Lists the subscriptions."""
     del holes
     return tenant.page(call, [_subscription(found) for found in tenant.store.subscriptions.values()])
 
 
-def _get_subscription(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def get_subscription(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Shows a subscription."""
     del call
     # A deleted one is still shown with its state; whatever else is asked about it is not found.
     found = tenant.store.subscriptions.get(fold(holes["subscription"]))
     return Reply.json(_subscription(found or tenant.store.subscription(holes["subscription"])))
 
 
-def _list_groups(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_groups(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Lists the resource groups of a subscription."""
     return tenant.page(call, list(tenant.store.subscription(holes["subscription"]).groups.values()))
 
 
-def _get_group(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def get_group(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Shows a resource group."""
     if call.method == "HEAD":
         groups = tenant.store.subscription(holes["subscription"]).groups
         return Reply(status=204 if fold(holes["group"]) in groups else 404)
     return Reply.json(tenant.store.group(holes["subscription"], holes["group"]))
 
 
-def _list_resources(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_resources(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Lists the resources of a subscription or resource group."""
     scope = f"/subscriptions/{holes['subscription']}"
     tenant.store.subscription(holes["subscription"])
     if "group" in holes:
@@ -98,12 +103,14 @@ def _provider(tenant: Tenant, namespace: str, subscription: Subscription | None)
     return shown
 
 
-def _list_providers(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_providers(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Lists the resource providers."""
     found = tenant.store.subscription(holes["subscription"]) if "subscription" in holes else None
     return tenant.page(call, [_provider(tenant, namespace, found) for namespace in tenant.types.namespaces()])
 
 
-def _get_provider(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def get_provider(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Shows a resource provider."""
     del call
     found = tenant.store.subscription(holes["subscription"]) if "subscription" in holes else None
     for namespace in tenant.types.namespaces():
@@ -129,7 +136,8 @@ def _get_feature(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     )
 
 
-def _descendants(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_descendants(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Lists the subscriptions of a management group."""
     group = tenant.store.management_groups.get(fold(holes["group"]))
     if group is None:
         raise refusal("ManagementGroupNotFound", group=holes["group"])
@@ -169,27 +177,27 @@ _KIND = "Microsoft.Resources/"
 ROUTES = tuple(
     Route(methods=methods, pattern=pattern, type=kind, handler=handler)
     for methods, pattern, kind, handler in (
-        (("GET",), "/subscriptions", f"{_KIND}subscriptions", _list_subscriptions),
-        (("GET",), _SUB, f"{_KIND}subscriptions", _get_subscription),
-        (("GET",), f"{_SUB}/resourceGroups", f"{_KIND}resourceGroups", _list_groups),
-        (("GET", "HEAD"), f"{_SUB}/resourceGroups/{{group}}", f"{_KIND}resourceGroups", _get_group),
-        (("GET",), f"{_SUB}/resources", f"{_KIND}resources", _list_resources),
-        (("GET",), f"{_SUB}/resourceGroups/{{group}}/resources", f"{_KIND}resources", _list_resources),
-        (("GET",), f"{_SUB}/providers", f"{_KIND}providers", _list_providers),
-        (("GET",), f"{_SUB}/providers/{{namespace}}", f"{_KIND}providers", _get_provider),
+        (("GET",), "/subscriptions", f"{_KIND}subscriptions", list_subscriptions),
+        (("GET",), _SUB, f"{_KIND}subscriptions", get_subscription),
+        (("GET",), f"{_SUB}/resourceGroups", f"{_KIND}resourceGroups", list_groups),
+        (("GET", "HEAD"), f"{_SUB}/resourceGroups/{{group}}", f"{_KIND}resourceGroups", get_group),
+        (("GET",), f"{_SUB}/resources", f"{_KIND}resources", list_resources),
+        (("GET",), f"{_SUB}/resourceGroups/{{group}}/resources", f"{_KIND}resources", list_resources),
+        (("GET",), f"{_SUB}/providers", f"{_KIND}providers", list_providers),
+        (("GET",), f"{_SUB}/providers/{{namespace}}", f"{_KIND}providers", get_provider),
         (
             ("GET",),
             f"{_SUB}/providers/Microsoft.Features/providers/{{namespace}}/features/{{feature}}",
             "Microsoft.Features/features",
             _get_feature,
         ),
-        (("GET",), "/providers", f"{_KIND}providers", _list_providers),
-        (("GET",), "/providers/{namespace}", f"{_KIND}providers", _get_provider),
+        (("GET",), "/providers", f"{_KIND}providers", list_providers),
+        (("GET",), "/providers/{namespace}", f"{_KIND}providers", get_provider),
         (
             ("GET",),
             "/providers/Microsoft.Management/managementGroups/{group}/descendants",
             "Microsoft.Management/managementGroups",
-            _descendants,
+            list_descendants,
         ),
     )
 )

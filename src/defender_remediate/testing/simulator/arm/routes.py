@@ -40,7 +40,7 @@ def handle(tenant: Tenant, call: Call) -> Reply:
     if target.is_collection:
         if call.method != "GET":
             raise unknown_route(call)
-        return _list(tenant, call, target, resource_type)
+        return list_resources(tenant, call, target, resource_type)
     return _HANDLERS[call.method](tenant, call, target, resource_type.for_name(target.name))
 
 
@@ -82,7 +82,8 @@ def shown(resource: Resource, status: int = 200) -> Reply:
     return Reply.json(resource.render(), status=status, headers=headers)
 
 
-def _list(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:
+def list_resources(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:
+    """Lists the resources of a type at a scope."""
     owner = target.parent
     action = f"{resource_type.name}/read"
     if target.is_nested or resource_type.extension or resource_type.at:
@@ -96,7 +97,8 @@ def _list(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: R
     return tenant.page(call, [resource.render() for resource in readable])
 
 
-def _get(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:
+def get_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:
+    """Shows a resource."""
     tenant.access.check_read(f"{resource_type.name}/read", target.id)
     reply = shown(existing(tenant, target))
     if resource_type.name == "Microsoft.Compute/virtualMachines":
@@ -114,13 +116,16 @@ def _with_instance_view(reply: Reply, *, expand: bool) -> Reply:
     return Reply.json(body, status=reply.status, headers=dict(reply.headers))
 
 
-def _head(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:
+def head_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:
+    """Says whether a resource exists."""
     del call
     tenant.access.check_read(f"{resource_type.name}/read", target.id)
     return Reply(status=204 if resource_type.head and tenant.store.find(target.id) else 404)
 
 
-def _delete(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:
+def delete_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:
+    """Deletes a resource."""
+
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:
         tenant.access.check_write("DELETE", operation.action, target.id)
         if not resource_type.deletable:
@@ -137,7 +142,7 @@ def _delete(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type:
     return logged(tenant, call, f"{resource_type.name}/delete", target.id, work)
 
 
-def _write(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:
+def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:
     """Patches or puts a resource, at once or by a long-running operation."""
 
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:
@@ -166,7 +171,7 @@ def _write(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: 
         if form is None:
             written = store_body(tenant, target.id, resource_type, result)
             return _as_parent(tenant, shown(written, status), written), False
-        reply = _start(tenant, call, target, resource_type, result, form, operation, status)
+        reply = start_operation(tenant, call, target, resource_type, result, form, operation, status)
         return reply, not form.at_once
 
     return logged(tenant, call, f"{resource_type.name}/write", target.id, work)
@@ -222,7 +227,7 @@ def store_body(tenant: Tenant, resource_id: str, resource_type: ResourceType, bo
     return written
 
 
-def _start(
+def start_operation(
     tenant: Tenant,
     call: Call,
     target: ids.ResourcePath,
@@ -275,4 +280,10 @@ def _in_state(body: Mapping[str, Any], state: str) -> dict[str, Any]:
     return {**body, "properties": {**(body.get("properties") or {}), "provisioningState": state}}
 
 
-_HANDLERS = {"GET": _get, "HEAD": _head, "PATCH": _write, "PUT": _write, "DELETE": _delete}
+_HANDLERS = {
+    "GET": get_resource,
+    "HEAD": head_resource,
+    "PATCH": write_resource,
+    "PUT": write_resource,
+    "DELETE": delete_resource,
+}

@@ -71,12 +71,14 @@ def _clause(text: str, *names: str) -> tuple[str, str]:
     return fold(found.group(1)), fold(found.group(2))
 
 
-def _permissions(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_permissions(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Lists the caller's permissions at a scope."""
     # Asking what one may do needs no right here; who has no role at the scope gets an empty list. Azure might say 403.
     return tenant.page(call, tenant.access.permissions(scope_of(tenant, holes)))
 
 
-def _locks(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_locks(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Lists the locks at a scope."""
     scope = scope_of(tenant, holes)
     tenant.access.check_read(f"{_TYPE}/locks/read", scope)
     found = seen_from(tenant, scope, call.query.get("$filter", ""), tenant.access.locks, lambda lock: lock.scope)
@@ -101,7 +103,8 @@ def _role_definition(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Re
     raise refusal("RoleDefinitionDoesNotExist", name=holes["name"])
 
 
-def _deny_assignments(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_deny_assignments(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Lists the deny assignments at a scope."""
     scope = scope_of(tenant, holes)
     tenant.access.check_read(f"{_TYPE}/denyAssignments/read", scope)
     text = call.query.get("$filter", "")
@@ -115,7 +118,8 @@ def _deny_assignments(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> R
     return tenant.page(call, [one.render() for one in found])
 
 
-def _assignments(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_policy_assignments(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Lists the policy assignments at a scope."""
     scope = scope_of(tenant, holes)
     tenant.access.check_read(f"{_TYPE}/policyAssignments/read", scope)
     text = call.query.get("$filter", "")
@@ -126,7 +130,8 @@ def _assignments(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     return tenant.page(call, [one.render() for one in kept])
 
 
-def _assignment(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def get_policy_assignment(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Shows a policy assignment."""
     del call
     scope = scope_of(tenant, holes)
     tenant.access.check_read(f"{_TYPE}/policyAssignments/read", scope)
@@ -136,7 +141,8 @@ def _assignment(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     return Reply.json(found.render())
 
 
-def _exemptions(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_policy_exemptions(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Lists the policy exemptions at a scope."""
     scope = scope_of(tenant, holes)
     tenant.access.check_read(f"{_TYPE}/policyExemptions/read", scope)
     text = call.query.get("$filter", "")
@@ -150,7 +156,7 @@ def _exemptions(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     return tenant.page(call, [one.render() for one in found])
 
 
-def _definition(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def get_policy_definition(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     """A policy of Azure's own at the tenant; somebody's own where it was made, and nowhere else."""
     del call
     wanted = f"{_above(tenant, holes)}{AUTHORIZATION}/policyDefinitions/{holes['name']}"
@@ -159,11 +165,11 @@ def _definition(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
             return Reply.json(restriction.definition())
     for definition in tenant.assessor.definitions.values():
         if ids.key(str(definition.metadata.get("policyDefinitionId") or "-")) == ids.key(wanted):
-            return Reply.json(_audit(wanted, definition.metadata, definition.resource_type))
+            return Reply.json(_audit_definition(wanted, definition.metadata, definition.resource_type))
     raise refusal("PolicyDefinitionNotFound", name=holes["name"])
 
 
-def _audit(definition_id: str, metadata: Mapping[str, Any], resource_type: str | None) -> dict[str, Any]:
+def _audit_definition(definition_id: str, metadata: Mapping[str, Any], resource_type: str | None) -> dict[str, Any]:
     # Only the frame of the rule is here: what makes a resource healthy is in the simulator's own findings.
     effect = {"type": "String", "allowedValues": ["Audit", "Disabled"], "defaultValue": "Audit"}
     return definition_body(
@@ -182,7 +188,8 @@ def _audit(definition_id: str, metadata: Mapping[str, Any], resource_type: str |
     )
 
 
-def _set_definition(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def get_policy_set_definition(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Shows an initiative: only Defender's benchmark exists."""
     del call
     wanted = f"{_above(tenant, holes)}{AUTHORIZATION}/policySetDefinitions/{holes['name']}"
     if ids.key(wanted) != ids.key(BENCHMARK):
@@ -219,17 +226,17 @@ def _above(tenant: Tenant, holes: Mapping[str, str]) -> str:
 ROUTES = tuple(
     Route(methods=("GET",), pattern=f"{scope}{AUTHORIZATION}/{tail}", type=f"{_TYPE}/{kind}", handler=handler)
     for scope, tail, kind, handler in (
-        ("/{scope*}", "permissions", "permissions", _permissions),
-        ("/{scope*}", "denyAssignments", "denyAssignments", _deny_assignments),
+        ("/{scope*}", "permissions", "permissions", list_permissions),
+        ("/{scope*}", "denyAssignments", "denyAssignments", list_deny_assignments),
         ("/{scope*}", "roleAssignments", "roleAssignments", _role_assignments),
         ("/{scope*}", "roleDefinitions/{name}", "roleDefinitions", _role_definition),
-        ("/{scope*}", "locks", "locks", _locks),
-        ("/{scope*}", "policyAssignments", "policyAssignments", _assignments),
-        ("/{scope*}", "policyAssignments/{name}", "policyAssignments", _assignment),
-        ("/{scope*}", "policyExemptions", "policyExemptions", _exemptions),
-        ("", "policyDefinitions/{name}", "policyDefinitions", _definition),
-        ("/{scope*}", "policyDefinitions/{name}", "policyDefinitions", _definition),
-        ("", "policySetDefinitions/{name}", "policySetDefinitions", _set_definition),
-        ("/{scope*}", "policySetDefinitions/{name}", "policySetDefinitions", _set_definition),
+        ("/{scope*}", "locks", "locks", list_locks),
+        ("/{scope*}", "policyAssignments", "policyAssignments", list_policy_assignments),
+        ("/{scope*}", "policyAssignments/{name}", "policyAssignments", get_policy_assignment),
+        ("/{scope*}", "policyExemptions", "policyExemptions", list_policy_exemptions),
+        ("", "policyDefinitions/{name}", "policyDefinitions", get_policy_definition),
+        ("/{scope*}", "policyDefinitions/{name}", "policyDefinitions", get_policy_definition),
+        ("", "policySetDefinitions/{name}", "policySetDefinitions", get_policy_set_definition),
+        ("/{scope*}", "policySetDefinitions/{name}", "policySetDefinitions", get_policy_set_definition),
     )
 )

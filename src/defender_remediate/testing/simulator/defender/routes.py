@@ -82,7 +82,8 @@ def portal_link(assessment: SimulatedAssessment) -> str:
     )
 
 
-def _list_assessments(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_assessments(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Lists the assessments at a scope."""
     wanted = set(subscriptions_below(tenant, holes["scope"]))
     scope = "/" + holes["scope"].strip("/")
     tenant.access.check_read(f"{_ASSESSMENTS}/read", scope)
@@ -95,7 +96,8 @@ def _list_assessments(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> R
     return tenant.page(call, found)
 
 
-def _get_assessment(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def get_assessment(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Shows an assessment."""
     scope = "/" + holes["scope"].strip("/")
     tenant.access.check_registered(ids.subscription_of(scope), "Microsoft.Security")
     tenant.access.check_read(f"{_ASSESSMENTS}/read", scope)
@@ -129,11 +131,13 @@ def _metadata(tenant: Tenant, holes: Mapping[str, str]) -> Iterator[tuple[Assess
             yield definition, f"/subscriptions/{subscription}"
 
 
-def _list_metadata(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_metadata(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Lists the assessment metadata."""
     return tenant.page(call, [_metadata_of(definition, prefix) for definition, prefix in _metadata(tenant, holes)])
 
 
-def _get_metadata(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def get_metadata(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Shows the metadata of an assessment."""
     del call
     for definition, prefix in _metadata(tenant, holes):
         if definition.key == fold(holes["key"]):
@@ -141,24 +145,28 @@ def _get_metadata(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply
     raise refusal("MetadataNotFound", key=holes["key"])
 
 
-def _list_scores(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_scores(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Lists the secure scores of a subscription."""
     _check_score(tenant, holes, _SCORES)
     return tenant.page(call, [overall(tenant, holes["subscription"])])
 
 
-def _get_score(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def get_score(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Shows a secure score."""
     del call
     _check_score(tenant, holes, _SCORES)
     return Reply.json(overall(tenant, holes["subscription"]))
 
 
-def _list_controls(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_controls(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Lists the security controls of a subscription."""
     _check_score(tenant, holes, _CONTROLS)
     expand = fold(call.query.get("$expand", "")) == "definition"
     return tenant.page(call, control_scores(tenant, holes["subscription"], expand=expand))
 
 
-def _list_definitions(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_control_definitions(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Lists the definitions of the security controls."""
     if "subscription" in holes:
         subscriptions_below(tenant, f"/subscriptions/{holes['subscription']}")
     return tenant.page(call, [definition_of(tenant, control) for control in controls()])
@@ -174,17 +182,17 @@ _METADATA = "Microsoft.Security/assessmentMetadata"
 ROUTES = tuple(
     Route(methods=("GET",), pattern=pattern, type=kind, handler=handler)
     for pattern, kind, handler in (
-        ("/{scope*}/providers/Microsoft.Security/assessments", _ASSESSMENTS, _list_assessments),
-        ("/{scope*}/providers/Microsoft.Security/assessments/{key}", _ASSESSMENTS, _get_assessment),
-        (f"{_T}/assessmentMetadata", _METADATA, _list_metadata),
-        (f"{_T}/assessmentMetadata/{{key}}", _METADATA, _get_metadata),
-        (f"{_S}/assessmentMetadata", _METADATA, _list_metadata),
-        (f"{_S}/assessmentMetadata/{{key}}", _METADATA, _get_metadata),
-        (f"{_S}/secureScores", _SCORES, _list_scores),
-        (f"{_S}/secureScores/{{score}}", _SCORES, _get_score),
-        (f"{_S}/secureScores/{{score}}/secureScoreControls", _CONTROLS, _list_controls),
-        (f"{_S}/secureScoreControls", _CONTROLS, _list_controls),
-        (f"{_T}/secureScoreControlDefinitions", _DEFINITIONS, _list_definitions),
-        (f"{_S}/secureScoreControlDefinitions", _DEFINITIONS, _list_definitions),
+        ("/{scope*}/providers/Microsoft.Security/assessments", _ASSESSMENTS, list_assessments),
+        ("/{scope*}/providers/Microsoft.Security/assessments/{key}", _ASSESSMENTS, get_assessment),
+        (f"{_T}/assessmentMetadata", _METADATA, list_metadata),
+        (f"{_T}/assessmentMetadata/{{key}}", _METADATA, get_metadata),
+        (f"{_S}/assessmentMetadata", _METADATA, list_metadata),
+        (f"{_S}/assessmentMetadata/{{key}}", _METADATA, get_metadata),
+        (f"{_S}/secureScores", _SCORES, list_scores),
+        (f"{_S}/secureScores/{{score}}", _SCORES, get_score),
+        (f"{_S}/secureScores/{{score}}/secureScoreControls", _CONTROLS, list_controls),
+        (f"{_S}/secureScoreControls", _CONTROLS, list_controls),
+        (f"{_T}/secureScoreControlDefinitions", _DEFINITIONS, list_control_definitions),
+        (f"{_S}/secureScoreControlDefinitions", _DEFINITIONS, list_control_definitions),
     )
 )

@@ -60,7 +60,8 @@ def _resource_type(tenant: Tenant) -> ResourceType:
     return resource_type
 
 
-def _put(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def put_deployment(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Starts a deployment."""
     base = _base(tenant, holes)
     deployment_id = _id(base, holes["name"])
 
@@ -134,7 +135,8 @@ def _start(tenant: Tenant, call: Call, deployment: Deployment, operation: Logged
     return running
 
 
-def _get(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def get_deployment(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Shows a deployment."""
     if call.method == "HEAD":
         found = tenant.deployments.find(_id(_base(tenant, holes), holes["name"]))
         return Reply(status=204 if found else 404)
@@ -142,7 +144,8 @@ def _get(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     return Reply.json(_found(tenant, holes).render(tenant.clock))
 
 
-def _list(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_deployments(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Lists the deployments at a scope, newest first."""
     base = _base(tenant, holes)
     text = call.query.get("$filter", "")
     match = re.match(r"provisioningState eq '(\w+)'\Z", text)
@@ -153,7 +156,8 @@ def _list(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     return tenant.page(call, [deployment.render(tenant.clock) for deployment in reversed(kept)], size=size)
 
 
-def _delete(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def delete_deployment(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Deletes a deployment from the history."""
     base = _base(tenant, holes)
     deployment_id = _id(base, holes["name"])
 
@@ -168,7 +172,8 @@ def _delete(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     return logged(tenant, call, f"{TYPE}/delete", deployment_id, work)
 
 
-def _cancel(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def cancel_deployment(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Cancels a running deployment."""
     found = _found(tenant, holes)
 
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:
@@ -181,7 +186,8 @@ def _cancel(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     return logged(tenant, call, f"{TYPE}/cancel/action", found.id, work)
 
 
-def _validate(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def validate_deployment(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Validates a template."""
     base = _base(tenant, holes)
     tenant.access.check_role(f"{TYPE}/validate/action", base)
     shell = {"id": _id(base, holes["name"]), "name": holes["name"], "type": TYPE}
@@ -198,7 +204,8 @@ def _validate(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     return Reply.json({**shell, "properties": properties})
 
 
-def _what_if(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def what_if(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Predicts what a deployment would change."""
     base = _base(tenant, holes)
     tenant.access.check_role(f"{TYPE}/whatIf/action", base)
     body = json_body(call)
@@ -235,12 +242,14 @@ def _nothing_more(ending: str, moment: float) -> None:
     del ending, moment
 
 
-def _export(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def export_template(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Shows the template of a deployment."""
     del call
     return Reply.json({"template": _found(tenant, holes).request.template})
 
 
-def _operations(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_operations(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Lists the operations of a deployment."""
     return tenant.page(call, _found(tenant, holes).steps)
 
 
@@ -252,18 +261,18 @@ ROUTES = (
         Route(methods=(method,), pattern=pattern, type=TYPE, handler=handler, reads=method in ("GET", "HEAD"))
         for scope in (_RG, _SUB)
         for method, pattern, handler in (
-            ("PUT", f"{scope}/providers/{TYPE}/{{name}}", _put),
-            ("GET", f"{scope}/providers/{TYPE}/{{name}}", _get),
-            ("HEAD", f"{scope}/providers/{TYPE}/{{name}}", _get),
-            ("DELETE", f"{scope}/providers/{TYPE}/{{name}}", _delete),
-            ("GET", f"{scope}/providers/{TYPE}", _list),
-            ("POST", f"{scope}/providers/{TYPE}/{{name}}/cancel", _cancel),
-            ("POST", f"{scope}/providers/{TYPE}/{{name}}/validate", _validate),
-            ("POST", f"{scope}/providers/{TYPE}/{{name}}/whatIf", _what_if),
-            ("POST", f"{scope}/providers/{TYPE}/{{name}}/exportTemplate", _export),
+            ("PUT", f"{scope}/providers/{TYPE}/{{name}}", put_deployment),
+            ("GET", f"{scope}/providers/{TYPE}/{{name}}", get_deployment),
+            ("HEAD", f"{scope}/providers/{TYPE}/{{name}}", get_deployment),
+            ("DELETE", f"{scope}/providers/{TYPE}/{{name}}", delete_deployment),
+            ("GET", f"{scope}/providers/{TYPE}", list_deployments),
+            ("POST", f"{scope}/providers/{TYPE}/{{name}}/cancel", cancel_deployment),
+            ("POST", f"{scope}/providers/{TYPE}/{{name}}/validate", validate_deployment),
+            ("POST", f"{scope}/providers/{TYPE}/{{name}}/whatIf", what_if),
+            ("POST", f"{scope}/providers/{TYPE}/{{name}}/exportTemplate", export_template),
         )
     ),
     # At a resource group this one path has no "providers/Microsoft.Resources".
-    Route(methods=("GET",), pattern=f"{_RG}/deployments/{{name}}/operations", type=TYPE, handler=_operations),
-    Route(methods=("GET",), pattern=f"{_SUB}/providers/{TYPE}/{{name}}/operations", type=TYPE, handler=_operations),
+    Route(methods=("GET",), pattern=f"{_RG}/deployments/{{name}}/operations", type=TYPE, handler=list_operations),
+    Route(methods=("GET",), pattern=f"{_SUB}/providers/{TYPE}/{{name}}/operations", type=TYPE, handler=list_operations),
 )

@@ -87,7 +87,7 @@ class GraphQuery:
 
 
 @attrs.frozen
-class _Condition:
+class _Comparison:
     path: tuple[str, ...]
     operator: str
     value: str
@@ -104,7 +104,7 @@ class _Condition:
         return fold(text).startswith(fold(self.value))
 
 
-def _conditions(text: str, columns: frozenset[str]) -> list[_Condition]:
+def _conditions(text: str, columns: frozenset[str]) -> list[_Comparison]:
     found = []
     position, more = 0, True
     while more:
@@ -114,7 +114,7 @@ def _conditions(text: str, columns: frozenset[str]) -> list[_Condition]:
         path = tuple(str(match["path"] or match["text"]).split("."))
         _check_columns(path[:1], columns)
         value = re.sub(r"\\(.)", lambda escape: {"n": "\n", "r": "\r"}.get(escape[1], escape[1]), match["value"][1:-1])
-        found.append(_Condition(path, match["operator"], value))
+        found.append(_Comparison(path, match["operator"], value))
         position, more = match.end(), match["more"] is not None
     if position < len(text):
         raise QueryError(f"The simulator does not support {text[position:].strip()!r} after a condition.")

@@ -22,7 +22,8 @@ _OPTIONS = frozenset({"$top", "$skip", "$skipToken", "resultFormat", "allowParti
 _LIMIT = 1000
 
 
-def _resources(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def query_resources(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Answers a query."""
     del holes
     headers = _quota(tenant)
     body = json_body(call)
@@ -150,7 +151,7 @@ ROUTES = (
         methods=("POST",),
         pattern="/providers/Microsoft.ResourceGraph/resources",
         type="Microsoft.ResourceGraph/resources",
-        handler=_resources,
+        handler=query_resources,
         throttled=False,
     ),
 )

@@ -65,7 +65,8 @@ class _Filter:
         return not self.name or _TESTS[self.name](event, self.value)
 
 
-def _list_events(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_events(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Lists the events of a subscription that match a filter."""
     tenant.store.subscription(holes["subscription"])
     wanted = _filter(tenant, call.query.get("$filter", ""))
     members = [name for name in call.query.get("$select", "").replace(" ", "").split(",") if name]
@@ -122,6 +123,6 @@ ROUTES = (
         methods=("GET",),
         pattern="/subscriptions/{subscription}/providers/Microsoft.Insights/eventtypes/management/values",
         type="Microsoft.Insights/eventtypes",
-        handler=_list_events,
+        handler=list_events,
     ),
 )

@@ -19,7 +19,8 @@ _MEMBERS = frozenset({"resourceDetails", "pendingFields", "includeAuditEffect"})
 _WORDS = {"deny": "Deny", "audit": "Audit"}
 
 
-def _check(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def check_restrictions(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+    """Says what policies would object to in a resource that does not exist yet."""
     scope = scope_of(tenant, holes)
     if not ids.subscription_of(scope) or ids.path_of(scope) is not None:
         # Azure takes a subscription or a group; at a management group it takes other bodies, which are not here.
@@ -108,7 +109,7 @@ ROUTES = (
         methods=("POST",),
         pattern="/{scope*}/providers/Microsoft.PolicyInsights/checkPolicyRestrictions",
         type=_TYPE,
-        handler=_check,
+        handler=check_restrictions,
         reads=False,
     ),
 )
