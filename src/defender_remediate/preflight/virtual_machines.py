@@ -8,11 +8,12 @@ from typing import Any
 import attrs
 
 from defender_remediate import wire
+from defender_remediate.arm_template import TemplateError, TemplateScope, evaluate
 from defender_remediate.casing import fold
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import root_of
+from defender_remediate.preflight.scopes import group_of, root_of, subscription_of
 from defender_remediate.preflight.subject import Subject
 
 MACHINE_TYPE = "Microsoft.Compute/virtualMachines"
@@ -119,25 +120,37 @@ def _writes_extension(subject: Subject) -> bool:
 
 
 def _written_extensions(subject: Subject) -> Iterator[tuple[str, str, str]]:
-    """Name, publisher and type of each extension in the request; a parameter of a template counts with its value."""
+    """Name, publisher and type of each extension in the request; the expressions of a template are evaluated."""
     body = subject.step.request.body
     if not subject.is_deployment:
         properties = wire.pick(body, "properties")
         name = subject.step.target_id.rpartition("/")[2]
         yield name, wire.text(properties, "publisher"), wire.text(properties, "type")
         return
-    values = wire.mapping(look_up(body, "properties.parameters"))
-    found = look_up(body, "properties.template.resources")
+    template = wire.mapping(look_up(body, "properties.template"))
+    declared = wire.mapping(wire.pick(template, "parameters"))
+    given = wire.mapping(look_up(body, "properties.parameters"))
+    path = subject.step.request.path
+    scope = TemplateScope(
+        subscription_id=subscription_of(path),
+        resource_group=group_of(path).rpartition("/")[2],
+        deployment=path.rpartition("/")[2],
+        parameters={
+            **{name: wire.pick(one, "defaultValue") for name, one in declared.items()},
+            **{name: wire.pick(one, "value") for name, one in given.items()},
+        },
+        variables=wire.mapping(wire.pick(template, "variables")),
+    )
+    found = wire.pick(template, "resources")
     resources = found.values() if isinstance(found, Mapping) else found if isinstance(found, (list, tuple)) else ()
     for resource in resources:
         if fold(wire.text(resource, "type")) != "microsoft.compute/virtualmachines/extensions":
             continue
         properties = wire.pick(resource, "properties")
-        texts = [wire.text(properties, "publisher"), wire.text(properties, "type")]
-        for at, text in enumerate(texts):
-            for name, given in values.items():
-                if fold(text.replace(" ", "")) == fold(f"[parameters('{name}')]"):
-                    texts[at] = wire.text(given, "value")
-        # The name of a template's resource is an expression that ends in the name of the extension.
-        name = wire.text(resource, "name").rpartition("/")[2].partition("'")[0].rstrip("]")
-        yield name, texts[0], texts[1]
+        try:
+            name = wire.text(evaluate(wire.text(resource, "name"), scope)).rpartition("/")[2]
+            publisher, kind = (wire.text(evaluate(wire.text(properties, key), scope)) for key in ("publisher", "type"))
+        except TemplateError:
+            # Only Azure can tell: then its what-if is the check.
+            continue
+        yield name, publisher, kind

@@ -96,25 +96,36 @@ def test_a_machine_has_to_take_the_extension(
 
 
 @pytest.mark.parametrize("as_map", [False, True])
-def test_the_extension_of_a_template_is_known_through_its_parameters(
-    check_one: CheckOne, make_subject: MakeSubject, as_map: bool
+@pytest.mark.parametrize(
+    ("name", "own", "statuses"),
+    [
+        ("[format('{0}/{1}', parameters('vmName'), variables('name'))]", "Guard", []),
+        ("[format('{0}/{1}', parameters('vmName'), variables('name'))]", "MyGuard", [BLOCKED]),
+        ("[reference('x')]", "MyGuard", []),
+    ],
+)
+def test_the_extension_of_a_template_is_evaluated(
+    check_one: CheckOne, make_subject: MakeSubject, as_map: bool, name: str, own: str, statuses: list[CheckStatus]
 ) -> None:
-    """A template names the publisher by a parameter and the machine by an expression."""
+    """A template names it by parameters and expressions; what only Azure can evaluate is left to its what-if."""
     resource = {
         "type": "Microsoft.Compute/virtualMachines/extensions",
-        "name": "[format('{0}/Guard', parameters('vmName'))]",
+        "name": name,
         "properties": {"publisher": "[parameters('publisher')]", "type": "Guard"},
     }
     other = {"type": "Microsoft.Network/privateEndpoints", "name": "pe"}
-    resources = {"guard": resource, "other": other} if as_map else [resource, other]
-    properties = {"template": {"resources": resources}, "parameters": {"publisher": {"value": "Contoso"}}}
+    template = {
+        "parameters": {"publisher": {"defaultValue": "Contoso"}},
+        "variables": {"name": "Guard"},
+        "resources": {"guard": resource, "other": other} if as_map else [resource, other],
+    }
+    properties = {"template": template, "parameters": {"vmName": {"value": "vm1"}}}
     path = f"{GROUP}/providers/Microsoft.Resources/deployments/d"
     request = PlannedRequest(method="PUT", path=path, api_version="1", body={"properties": properties})
     planned = extension(make_subject)
     subject = attrs.evolve(planned, step=attrs.evolve(planned.step, request=request, target_id=f"{MACHINE}/extensions"))
-    for name, statuses in (("Guard", []), ("MyGuard", [BLOCKED])):
-        answers = {"/virtualMachines/vm1": machine(), "/extensions": [installed(name, "Contoso", "Guard")]}
-        assert [one.status for one in check_one(VirtualMachineCheck(), subject, answers)] == statuses
+    answers = {"/virtualMachines/vm1": machine(), "/extensions": [installed(own, "Contoso", "Guard")]}
+    assert [one.status for one in check_one(VirtualMachineCheck(), subject, answers)] == statuses
 
 
 def test_a_machine_without_os_profile_does_not_get_one(check_one: CheckOne, make_subject: MakeSubject) -> None:
