@@ -87,8 +87,8 @@ def test_access_policies_give_way_to_roles_when_everyone_has_one(
     """The principals of the policies are looked for among the role assignments at the vault and above it."""
     (fix,) = [
         fix
-        for fix in Catalog.bundled().for_resource_type("Microsoft.KeyVault/vaults")
-        if fix.body is not None and "enableRbacAuthorization" in str(fix.body)
+        for fix in Catalog.bundled()
+        if fix.resource_type == "Microsoft.KeyVault/vaults" and "enableRbacAuthorization" in str(fix.body)
     ]
     vault = sim.resources.list_ids("Microsoft.KeyVault/vaults")[0]
     one, two = "aaaaaaaa-0000-4000-8000-000000000001", "aaaaaaaa-0000-4000-8000-000000000002"
