@@ -30,13 +30,13 @@ def test_each_command_is_one_line(section):
 
 
 def test_the_quickstart_runs_an_example_that_is_there():
-    """The command leads to a file of this repository."""
+    """The command names a file of this repository."""
     assert (ROOT / _first_command("Quickstart").rsplit(" ", 1)[-1]).is_file()
 
 
 @pytest.mark.skipif(shutil.which("bash") is None or shutil.which("awk") is None, reason="needs bash and awk")
 def test_ci_runs_the_command_of_the_readme(tmp_path):
-    """The script takes the command from the README it lies beside, runs it, and ends with its status."""
+    """The script takes the command from the README it lies beside, runs it, and returns its exit status."""
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
     command = _first_command("Run the tests")
@@ -49,7 +49,7 @@ def test_ci_runs_the_command_of_the_readme(tmp_path):
 
 @pytest.mark.skipif(shutil.which("bash") is None or shutil.which("awk") is None, reason="needs bash and awk")
 def test_ci_fails_without_a_command(tmp_path):
-    """A README that lost its command is no success."""
+    """A README without the command fails the run."""
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
     (tmp_path / "README.md").write_text("## Run the tests\n\nsoon\n", encoding="utf-8")
@@ -58,7 +58,10 @@ def test_ci_fails_without_a_command(tmp_path):
     assert "no bash block" in run.stderr
 
 
-def test_every_link_of_the_readme_leads_somewhere():
-    """Links into the repository point to files that are there."""
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)", README):
-        assert (ROOT / target).exists(), target
+def test_every_link_of_the_readme_leads_to_a_file():
+    """Links are absolute, so that they work on a package index too, and each points to a file of this repository."""
+    targets = re.findall(r"\]\(([^)#]+)", README)
+    base = "https://github.com/defender-remediate/defender-remediate/blob/main/"
+    assert targets
+    assert not [target for target in targets if not target.startswith(base)]
+    assert not [target for target in targets if not (ROOT / target.removeprefix(base)).is_file()]
