@@ -343,3 +343,27 @@ def test_a_plan_for_nothing_reads_nothing(sim: ArmSimulator, client: Remediation
     with pytest.raises(InvalidInputError, match="there are no resource ids"):
         client.fix(SECURE_TRANSFER, resources=[])
     assert sim.requests == []
+
+
+def test_a_cloud_with_older_versions_only_is_planned_and_fixed_in_one_of_them(
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str]
+) -> None:
+    """The step is read and written in the newest older version that shows what the fix changes."""
+    fix = Catalog.bundled().get(SECURE_TRANSFER)
+    assert fix is not None
+    sim.resources.retire_api_versions("Microsoft.Storage/storageAccounts", fix.api_version)
+    plan = client.plan([SECURE_TRANSFER], resources=accounts[:2])
+    assert {step.api_version for step in plan.steps} == {step.request.api_version for step in plan.steps}
+    assert all(step.api_version < fix.api_version for step in plan.steps)
+    assert len(plan.steps) == client.apply(plan, approve=plan.digest).count("applied") == 2
+
+
+def test_an_assessment_or_a_display_name_is_planned_like_its_key(
+    client: RemediationClient, accounts: list[str]
+) -> None:
+    """An assessment stands for its own resource; a name for all of them."""
+    one = next(found for found in client.list_assessments(SECURE_TRANSFER) if found.resource_id == accounts[0])
+    assert [step.resource_id for step in client.plan(one).steps] == accounts[:1]
+    fix = Catalog.bundled().get(SECURE_TRANSFER)
+    assert fix is not None
+    assert {step.resource_id for step in client.plan(fix.title.upper()).steps} == set(accounts)

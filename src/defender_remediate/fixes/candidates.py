@@ -16,7 +16,7 @@ import attrs
 from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidResourceIdError, ParameterError
 from defender_remediate.fixes.conditions import holds
-from defender_remediate.fixes.merge import lay_over
+from defender_remediate.fixes.merge import merge_into
 from defender_remediate.fixes.paths import look_up_all
 from defender_remediate.fixes.placeholders import fill, fill_condition, names_in, resolve, resource_values
 from defender_remediate.models.condition import Condition, Operator
@@ -283,7 +283,7 @@ def combine(candidates: Iterable[Candidate], *, resource: Any, before: Any) -> C
 
 def _merged(candidate: Candidate, body: Any) -> Any:
     fix = candidate.fix
-    return lay_over(
+    return merge_into(
         body,
         fill(fix.body or {}, candidate.values),
         lists=fix.array_strategies,

@@ -118,7 +118,7 @@ def _selected(value: Any, parts: _Parts, ignored: tuple[_Parts, ...], *, free_na
 
 
 def _comparable(value: Any, ignored: tuple[_Parts, ...], *, free_names: bool = False) -> Any:
-    """The value in the one form in which equal values are equal texts, without what is ignored."""
+    """The value in the one form in which equal values are equal strings, without what is ignored."""
     if isinstance(value, Mapping):
         members = []
         for name, item in value.items():

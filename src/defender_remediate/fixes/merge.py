@@ -1,4 +1,4 @@
-"""What a body becomes when a fix is laid over it. Nothing that the fix does not name changes."""
+"""Merges a fix into a body. Nothing that the fix does not name changes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.fix import ArrayStrategy
 
 NO_IDENTITY = "None"
-"""The type of an identity that is none: how one is taken away, and how some providers show it then."""
+"""The type of an absent identity: a request with it removes the identity, and some providers show it from then on."""
 
 _Path = tuple[str, ...]
 _Asked = Mapping[str, tuple[Condition, ...]]
 
 
-def lay_over(
+def merge_into(
     before: Any,
     desired: Mapping[str, Any],
     *,
@@ -31,9 +31,9 @@ def lay_over(
 ) -> FrozenMap:
     """The body after a fix: ``desired`` merged into ``before``, which may be None.
 
-    Objects are merged member by member, arrays as ``lists`` says: see ``ArrayStrategy``. A comma-separated text is joined
-    when ``lists`` says ``union``. What ``remove`` names is taken out; null is left as it is, because it says the same.
-    A member that already satisfies the fix's own condition is left as it is, so a stricter value is never weakened;
+    Objects are merged member by member, arrays as ``lists`` says: see ``ArrayStrategy``. A comma-separated string is joined
+    when ``lists`` says ``union``. What ``remove`` names is removed; null stays, because it means the same.
+    A member that already satisfies the fix's own condition stays, so a stricter value is never weakened;
     the same holds for an element that ``some`` or ``every`` asks about.
     """
     merging = _Merging(
@@ -56,8 +56,8 @@ class _Merging:
 
     Attributes:
         lists: What happens to an array, by path, with the member that its elements are known by.
-        kept: The paths of members that are left as they are.
-        asked: What the fix's condition asks of the elements of an array, by its path.
+        kept: The paths of members that stay as they are.
+        asked: The condition that the elements of an array must meet, by the path of the array.
     """
 
     lists: Mapping[str, tuple[ArrayStrategy, str]]
@@ -86,7 +86,7 @@ class _Merging:
 
     def _array(self, before: Any, desired: Sequence[Any], at: _Path, *, how: ArrayStrategy, name: str) -> Any:
         if not isinstance(before, (tuple, list)):
-            # There is no element to lay anything over.
+            # There is no element to merge anything into.
             return before if how is ArrayStrategy.EACH else desired
         if how is ArrayStrategy.EACH:
             return [self._element(item, desired[0], at, name) for item in before]
@@ -121,7 +121,7 @@ def _named(element: Any, name: str) -> Any:
 
 
 def _is_about(where: Condition, name: str, element: Mapping[str, Any]) -> bool:
-    """Whether a question can be about this element: not when it asks for one that is known by another name."""
+    """Whether a condition can be about this element: not if it is about one that has another name."""
     if where.operator is Operator.ALL:
         return all(_is_about(part, name, element) for part in where.of)
     return not name or fold(where.path) != fold(name) or holds(where, element)
@@ -174,7 +174,7 @@ def merge_patch(
     """The smallest PATCH body that turns one body into the other, by the rules of Azure Resource Manager.
 
     It is the ``difference``, but ``tags`` are sent whole, and a change of ``identity`` names every user-assigned
-    identity there is, because both are replaced whole. An identity is taken away by a type of its own, not by null.
+    identity there is, because both are replaced whole. An identity is removed by a type of its own, not by null.
     An object named in ``send_whole`` is sent with all of its members when one of them differs.
     """
     patch = difference(before, after)

@@ -21,7 +21,7 @@ def split(path: str) -> tuple[str | int, ...]:
     """The members of a path, outermost first; an integer is a place in an array.
 
     Raises:
-        ValueError: The text is no path.
+        ValueError: The text is not a path.
     """
     parts: list[str | int] = []
     position = 0
@@ -30,7 +30,7 @@ def split(path: str) -> tuple[str | int, ...]:
             position += 1
         match = _PART.match(path, position)
         if match is None:
-            raise ValueError(f"{path!r} is no path: unexpected {path[position:]!r}")
+            raise ValueError(f"{path!r} is not a path: unexpected {path[position:]!r}")
         quoted, index, plain = match.groups()
         parts.append(int(index) if index is not None else quoted.replace("''", "'") if quoted is not None else plain)
         position = match.end()

@@ -1,4 +1,4 @@
-"""Where a plan goes beyond its guards."""
+"""Whether the guards protect a resource, and which guards a plan violates."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from defender_remediate.models.plan import RemediationPlan
 
 
 @attrs.frozen(kw_only=True)
-class Violation:
-    """One guard that a plan goes beyond."""
+class GuardViolation:
+    """A guard that a plan violates."""
 
     guard: str
     message: str
@@ -58,8 +58,8 @@ def protecting_tag(guards: Guards, resource: Any) -> str | None:
 
 def violations(
     guards: Guards, plan: RemediationPlan, now: datetime, *, left: Collection[str] | None = None
-) -> tuple[Violation, ...]:
-    """Every guard that applying the plan now would go beyond.
+) -> tuple[GuardViolation, ...]:
+    """Every guard that applying the plan now would violate.
 
     Args:
         guards: The guards.
@@ -69,10 +69,10 @@ def violations(
             stays approved, so the age of the plan does not count then.
     """
     steps = [step for step in plan.steps if left is None or step.id in left]
-    found: list[Violation] = []
+    found: list[GuardViolation] = []
 
     def violated(guard: str, message: str, hint: str) -> None:
-        found.append(Violation(guard=guard, message=message, hint=hint))
+        found.append(GuardViolation(guard=guard, message=message, hint=hint))
 
     if len(steps) > guards.max_changes:
         message = f"the plan has {len(steps)} changes, the guard max_changes allows {guards.max_changes}"

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defender_remediate.fixes.merge import difference, lay_over, merge_patch, patched, without
+from defender_remediate.fixes.merge import difference, merge_into, merge_patch, patched, without
 from defender_remediate.json_values import thaw
 from defender_remediate.models import Condition
 
@@ -28,7 +28,7 @@ def over(
     when: Condition = NEVER,
     remove: tuple[str, ...] = (),
 ) -> Any:
-    return thaw(lay_over(before, desired, lists=lists or {}, compliant_when=when, remove=remove))
+    return thaw(merge_into(before, desired, lists=lists or {}, compliant_when=when, remove=remove))
 
 
 def asks(test: str, path: str, *parts: Condition) -> Condition:

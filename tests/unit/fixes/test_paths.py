@@ -21,8 +21,8 @@ def test_split_gives_back_what_join_wrote(parts: list[str | int]) -> None:
 
 @pytest.mark.parametrize("text", ["a..b", "a.", "a[", "a]b", "['open", ".a"])
 def test_a_broken_path_is_refused(text: str) -> None:
-    """A text that is no path is an error, never another path."""
-    with pytest.raises(ValueError, match="is no path"):
+    """A string that is not a path is an error, never another path."""
+    with pytest.raises(ValueError, match="is not a path"):
         split(text)
 
 

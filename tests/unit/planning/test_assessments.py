@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from defender_remediate import Assessment
-from defender_remediate.planning.assessments import assessed_counts
+from defender_remediate.planning.assessments import assessed_counts, read_assessments
 
 GROUP = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg/providers"
 ACCOUNT = f"{GROUP}/Microsoft.Storage/storageAccounts/st"
@@ -38,3 +38,8 @@ def found(resource_id: str, key: str = KEY, code: str = "Unhealthy") -> Assessme
 def test_a_resource_that_is_judged_counts_once(seen: list[Assessment], counts: dict[str, int]) -> None:
     """Healthy or not, by whichever of the recommendations; one outside Azure does not count."""
     assert assessed_counts(seen) == counts
+
+
+def test_nothing_is_read_for_no_recommendation() -> None:
+    """Not even a listing."""
+    assert read_assessments(None, [], only=None) == ()  # type: ignore[arg-type]
