@@ -289,3 +289,32 @@ def test_a_conditional_way_back_says_what_it_depends_on(
             told
         )
         assert "conditional (changed settings are restored" in to_markdown(told)
+
+
+def test_what_a_rollback_cannot_restore_is_said_before_and_after(
+    sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str]
+) -> None:
+    """Two members that were not set: one has a known default, the other keeps its value, whatever else happens."""
+    account = accounts[0]
+    names = ("allowSharedKeyAccess", "allowBlobPublicAccess")
+    sim.resources.edit(account, lambda body: [body["properties"].pop(name, None) for name in names])
+    fix = Catalog.bundled().get(SECURE_TRANSFER)
+    assert fix is not None
+    body = {"properties": {"supportsHttpsTrafficOnly": True, **dict.fromkeys(names, False)}}
+    catalog = Catalog.bundled().with_fixes(attrs.evolve(fix, body=body, impact_reason=None))
+    client = connect(journal=MemoryJournal(), catalog=catalog)
+    plan = client.plan([SECURE_TRANSFER], resources=[account], waive=UNUSED)
+    assert "allowBlobPublicAccess was not set before and its default is not known" in str(plan.steps[0].undo_condition)
+    report = client.apply(plan, approve=plan.digest)
+    undo = client.plan_rollback(report.run_id)
+    assert undo.steps[0].preserved == ("properties.allowBlobPublicAccess",)
+    assert undo.steps[0].request.body == {
+        "properties": {"supportsHttpsTrafficOnly": False, "allowSharedKeyAccess": True}
+    }
+    sim.resources.edit(
+        account,
+        lambda body: body["properties"].update(supportsHttpsTrafficOnly="theirs", allowSharedKeyAccess="theirs"),
+    )
+    (skip,) = client.plan_rollback(report.run_id).skipped
+    assert "properties.allowSharedKeyAccess was changed since" in skip.message
+    assert "properties.allowBlobPublicAccess was not set before" in skip.message

@@ -116,7 +116,7 @@ def test_a_value_its_class_refuses_is_an_input_error():
         (b"\xff\xfe\xff", "the text is not the JSON of a Thing: "),
         (None, "the text is not the JSON of a Thing: "),
         ("[]", "the text is JSON, but not of a Thing"),
-        ("[" * 200_000, "the text is not the JSON of a Thing: it is nested more than 100 levels deep"),
+        ("[" * 200_000, "the text is not the JSON of a Thing: it is nested more than 120 levels deep"),
         (
             '{"kind": "Thing", "version": 1, "version": 1}',
             "the text is not the JSON of a Thing: the name 'version' occurs",

@@ -185,6 +185,19 @@ def test_a_record_that_was_not_synced_is_taken_back(begun, records, monkeypatch)
     assert begun.read("run-1") == (records.opened(),)
 
 
+def test_a_directory_that_cannot_be_synced_takes_no_run(begun, monkeypatch):
+    """The name of the new file might not survive; nothing stays locked."""
+
+    def fail(descriptor):
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(JournalUnwritableError, match="Input/output error"):
+            begun.create("run-2")
+    begun.create("run-2").close()
+
+
 def test_a_file_in_place_of_the_directory_is_told(tmp_path):
     """No directory can be made there, and nothing be read."""
     (tmp_path / "file").touch()
