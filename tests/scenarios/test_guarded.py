@@ -151,6 +151,8 @@ def test_a_tag_that_no_version_can_read_is_no_permission(
     careful = connect(journal=MemoryJournal(), guards=Guards(protected_tags=["freeze"]))
     plan = careful.plan([KEY_VAULT_LOGS], parameters=parameters).limit(2)
     sim.faults.fail("GET", "providers/Microsoft.KeyVault[?]", status=200, body={"resourceTypes": []}, times=None)
+    # The client that planned remembers the api-versions.
+    careful = connect(journal=MemoryJournal(), guards=Guards(protected_tags=["freeze"]))
     report = careful.apply(plan, approve=plan.digest)
     assert report.count("failed") == 2
     assert "offers no api-version" in str(report.results[0].error)

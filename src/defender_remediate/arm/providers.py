@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from defender_remediate import wire
@@ -131,18 +131,6 @@ class Providers:
 
 def _raw(pipeline_response: Any, _: Any, __: Any) -> Any:
     return pipeline_response.http_response
-
-
-def fallback_api_versions(wanted: str, supported: Sequence[str]) -> tuple[str, ...]:
-    """The api-versions to try in place of one that a cloud refused: the closest older one first, then newer ones.
-
-    Args:
-        wanted: The version that was refused.
-        supported: What the refusal names: ``error.supported_api_versions``.
-    """
-    older = [version for version in supported if version < wanted]
-    newer = [version for version in supported if version > wanted]
-    return (*_best_first(older), *sorted(sorted(newer), key=_is_preview))
 
 
 def _best_first(versions: Iterable[str]) -> tuple[str, ...]:

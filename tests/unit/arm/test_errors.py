@@ -24,7 +24,6 @@ from azure.core.exceptions import (
 
 from defender_remediate import errors
 from defender_remediate.arm.errors import error_from_operation, error_from_response, translate
-from defender_remediate.arm.providers import fallback_api_versions
 
 BODIES = json.loads((Path(__file__).parent / "error_bodies.json").read_text(encoding="utf-8"))
 URL = "https://management.azure.com/subscriptions/s/x?api-version=2023-05-01&sig=s3cret"
@@ -274,11 +273,6 @@ def test_a_refused_api_version_names_those_that_are_served() -> None:
     found = error_from_response(400, {}, body, "GET", URL)
     assert isinstance(found, errors.UnsupportedApiVersionError)
     assert found.supported_api_versions == ("2024-01-01-preview", "2023-01-01", "2020-01-01")
-    assert fallback_api_versions("2022-01-01", found.supported_api_versions) == (
-        "2020-01-01",
-        "2023-01-01",
-        "2024-01-01-preview",
-    )
     assert pickle.loads(pickle.dumps(found)).supported_api_versions == found.supported_api_versions
     other = error_from_response(409, {}, body.replace(b"InvalidApiVersionParameter", b"Conflict"), "GET", URL)
     assert other.supported_api_versions == ()
