@@ -20,7 +20,7 @@ MARKS = re.compile(r"(?<=<!-- figures -->\n).*?(?=\n<!-- /figures -->)", re.DOTA
 
 
 def main() -> None:
-    """Write the line anew, between its marks."""
+    """Write the line between its marks again."""
     line = textwrap.fill(sentence(figures(Catalog.bundled(), bundled_guidance())), 118, break_on_hyphens=False)
     README.write_text(MARKS.sub(lambda _: line, README.read_text(encoding="utf-8"), count=1), encoding="utf-8")
 

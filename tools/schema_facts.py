@@ -76,8 +76,8 @@ def enums(models: Path) -> dict[str, list[str]]:
         for node in tree.body:
             if isinstance(node, ast.ClassDef) and any("Enum" in ast.unparse(base) for base in node.bases):
                 values = [each.value for each in node.body if isinstance(each, ast.Assign)]
-                texts = [each.value for each in values if isinstance(each, ast.Constant)]
-                found[node.name] = [text for text in texts if isinstance(text, str)]
+                strings = [each.value for each in values if isinstance(each, ast.Constant)]
+                found[node.name] = [text for text in strings if isinstance(text, str)]
     return found
 
 
@@ -107,7 +107,7 @@ def new_members(node: ast.ClassDef) -> Iterator[Member]:
         access = "" if "update" in visible else "+" if "create" in visible else "-"
         if "visibility" in given and "update" in visible and not visible & {"read", "query"}:
             access = "!"
-        # Each derived model knows its own word of a discriminator only.
+        # Each derived model knows only one value of a discriminator.
         is_word = ast.unparse(each.value.func) == "rest_discriminator"
         yield Member((name,), "str" if is_word else ast.unparse(each.annotation), access)
 
@@ -196,7 +196,7 @@ def shape(models: Path, written: str, stack: tuple[str, ...], resources: int) ->
 
 
 def tree(models: Path, name: str, stack: tuple[str, ...] = (), resources: int = 0) -> Any:
-    """The members of a model as nested objects; what nobody may set is marked with a leading minus."""
+    """The members of a model as nested objects; read-only members are marked with a leading minus."""
     found = members(models, name)
     heads = {member.path[0] for member in found}
     resources += {"id", "properties"} <= heads
@@ -290,7 +290,7 @@ def absent(wanted: Any, there: Any, path: str = "") -> Iterator[str]:
 
 
 def merged(whole: Any, more: Any) -> Any:
-    """The write model, and what only the read model has, which nobody may set."""
+    """The write model, and what only the read model has, which is read-only."""
     if not (isinstance(whole, dict) and isinstance(more, dict)):
         return whole
     result = {name: merged(inner, more.get(name)) for name, inner in whole.items()}

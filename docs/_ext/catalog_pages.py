@@ -69,7 +69,7 @@ def fill(app: Sphinx, docname: str, source: list[str]) -> None:
 
 
 def always(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
-    """Read generated pages anew each time: their files do not change when the catalog does."""
+    """Read generated pages again each time: their files do not change when the catalog does."""
     return [docname for docname in PAGES if docname in env.all_docs]
 
 

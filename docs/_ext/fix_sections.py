@@ -54,7 +54,7 @@ def text(plain: str) -> str:
 
 
 def code(plain: str) -> str:
-    """A text as it is written in code."""
+    """A string as inline code."""
     return f"`{plain}`"
 
 

@@ -26,7 +26,7 @@ _MADE_ANEW = re.compile(
     r"\b(make it again|make a new|add a new|make a second|order|restore it to a new)\b", re.IGNORECASE
 )
 _NO_MORE = re.compile(r"retire|retiring|replaced|deprecated|went away|no longer|can no longer", re.IGNORECASE)
-# A member of a body, or what is made or deleted: what somebody who has decided sends.
+# A member of a body, or what is made or deleted: what a person sends who has decided.
 _NAMED = re.compile(
     r"\b[a-z]+[A-Z]\w*|\bproperties\.\w+|\b(identity|sku)\b|\bMicrosoft\.\w+/\w|private endpoints?\b|\bDELETE\b",
     re.ASCII,

@@ -19,7 +19,7 @@ def known() -> list[tuple[str, list[str], str]]:
 
 
 def test_every_known_recommendation_has_a_fix_or_guidance() -> None:
-    """Whoever has the key or a policy definition of a recommendation gets a fix, or guidance with the reason."""
+    """The key or a policy definition of a recommendation leads to a fix, or guidance with the reason."""
     unanswered = []
     for key, policies, title in known():
         answers = (

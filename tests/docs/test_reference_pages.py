@@ -245,7 +245,7 @@ def test_a_catalog_without_a_warning() -> None:
 
 
 def test_the_figures_of_the_readme_are_true() -> None:
-    """The line in the README is what the catalog counts: when it is not, ``nox -s bundle`` writes it anew."""
+    """The line in the README is what the catalog counts: when it is not, ``nox -s bundle`` writes it again."""
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     assert sentence(figures(CATALOG, GUIDANCE)) in readme
 

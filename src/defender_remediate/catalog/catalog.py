@@ -102,7 +102,7 @@ class Catalog:
         return self._version
 
     def get(self, key: str, resource_type: str | None = None) -> FixAction | None:
-        """Get the first fix of the recommendation with this assessment key; None if there is none.
+        """Get the first fix of the recommendation with this assessment key; None if no fix is found.
 
         Raises:
             InvalidInputError: The key is a title or an id instead of an assessment key.
@@ -116,13 +116,13 @@ class Catalog:
         return next(iter(_pick(self._by_key, key, resource_type)), None)
 
     def get_for_policy(self, policy_definition_id: str, resource_type: str | None = None) -> FixAction | None:
-        """Get the first fix behind a policy definition, given by its name or its id; None if there is none."""
+        """Get the first fix behind a policy definition, given by its name or its id; None if no fix is found."""
         return next(iter(_pick(self._by_policy, _bare(policy_definition_id), resource_type)), None)
 
     def get_for_recommendation(
         self, key: str, policy_definition_id: str | None = None, resource_type: str | None = None
     ) -> FixAction | None:
-        """Get the first fix of a recommendation, by its key, else by its policy definition; None if there is none."""
+        """Get the first fix of a recommendation, by its key, else by its policy definition; None if no fix is found."""
         return next(iter(self.list_for_recommendation(key, policy_definition_id, resource_type)), None)
 
     def list_for_recommendation(
@@ -155,7 +155,7 @@ class Catalog:
         return self._by_type.get(fold(resource_type), ())
 
     def get_guidance(self, key: str, policy_definition_id: str | None = None) -> Guidance | None:
-        """What can be done about a recommendation that no bundled fix is for; None when nothing is known.
+        """What can be done about a recommendation that no bundled fix is for; None if nothing is known.
 
         The same for every catalog. It is read from its files when it is asked for the first time.
         """
@@ -167,7 +167,7 @@ class Catalog:
         """Prove fixes, as every bundled one is proven, and say what is wrong; empty when nothing is.
 
         Each fix is tried on bodies that are made for it: that it closes its own condition, changes nothing else, is done
-        once, has a way back and fits the provider's schema. A file that cannot be used is a problem too, not an error.
+        once, can be undone and matches the provider's schema. A file that cannot be read is reported as a problem.
         Makes no request, and takes some ten milliseconds a fix.
 
         Args:

@@ -188,8 +188,8 @@ def _unfilled_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
     for head, condition in conditions:
         for part in condition.parts() if condition else ():
             if head != "compliant_when" or part.operator not in _COMPARES:
-                texts = (text for _, text in leaves(part.value) if isinstance(text, str) and "${" in text)
-                yield from ((head, f"takes no placeholder, got {text!r}") for text in texts)
+                values = (text for _, text in leaves(part.value) if isinstance(text, str) and "${" in text)
+                yield from ((head, f"takes no placeholder, got {text!r}") for text in values)
 
 
 def _template_problems(template: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from defender_remediate.catalog.editor_schema import CONDITION
-from defender_remediate.catalog.table import Table, described
+from defender_remediate.catalog.table import TomlTable, described
 from defender_remediate.models.condition import Condition, Operator
 
 _JOINED = {Operator.ALL.value, Operator.ANY.value}
@@ -19,7 +19,7 @@ _QUOTED = r"\['(?:[^']|'')*'\]"
 PATH = re.compile(rf"(?:[^.\[\]']+|{_QUOTED})(?:\.[^.\[\]']+|{_QUOTED}|\[\d+\])*")
 
 
-def condition(table: Table, *, of_element: bool = False) -> Condition:
+def condition(table: TomlTable, *, of_element: bool = False) -> Condition:
     """Read a condition.
 
     Args:
@@ -47,13 +47,13 @@ def condition(table: Table, *, of_element: bool = False) -> Condition:
         if not parts:
             raise table.error("must hold at least one condition", name)
         return Condition(operator=_TESTS[name], of=tuple(condition(part, of_element=of_element) for part in parts))
-    inner = Table(table.values[name], source=table.source, path=table.at(name))
+    inner = TomlTable(table.values[name], source=table.source, path=table.at(name))
     if name in _ELEMENTS:
         return _elements(_TESTS[name], inner)
     return Condition(operator=Operator.NOT, of=(condition(inner, of_element=of_element),))
 
 
-def _elements(test: Operator, table: Table) -> Condition:
+def _elements(test: Operator, table: TomlTable) -> Condition:
     table.only(_ELEMENT_KEYS)
     where = table.table("where")
     if where is None:
@@ -61,14 +61,14 @@ def _elements(test: Operator, table: Table) -> Condition:
     return Condition(operator=test, path=_path(table), of=(condition(where, of_element=True),))
 
 
-def _path(table: Table) -> str:
+def _path(table: TomlTable) -> str:
     path: str = table.text(
         "path", shape=PATH, like="a path such as properties.networkAcls.defaultAction or tags['a.b']"
     )
     return path
 
 
-def _value(table: Table, name: str) -> Any:
+def _value(table: TomlTable, name: str) -> Any:
     value = table.values[name]
     if name in ("in", "not_in") and not (isinstance(value, list) and value):
         raise table.error("must be an array that is not empty", name)
@@ -81,7 +81,7 @@ def _value(table: Table, name: str) -> Any:
     return value
 
 
-def _pattern(table: Table, value: Any) -> str:
+def _pattern(table: TomlTable, value: Any) -> str:
     if not isinstance(value, str):
         raise table.error(f"must be a regular expression, got {described(value)}", "matches")
     try:

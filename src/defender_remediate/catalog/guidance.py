@@ -1,4 +1,4 @@
-"""What can be done about recommendations without a fix: read when somebody asks, not before."""
+"""What can be done about recommendations without a fix: read when it is asked for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from defender_remediate.casing import fold
 from defender_remediate.catalog.schema import POLICY, RESOURCE_TYPE
-from defender_remediate.catalog.table import Table
+from defender_remediate.catalog.table import TomlTable
 from defender_remediate.catalog.toml import parse
 from defender_remediate.models.guidance import Guidance, GuidanceReason
 
@@ -39,7 +39,7 @@ def guidance(document: Any, *, source: str) -> tuple[Guidance, ...]:
     Raises:
         CatalogError: Names the file and the key path of the first thing that is wrong.
     """
-    table = Table(document, source=source, path="")
+    table = TomlTable(document, source=source, path="")
     table.only(frozenset({"guidance"}))
     entries = table.tables("guidance")
     found: dict[str, Guidance] = {}
@@ -50,7 +50,7 @@ def guidance(document: Any, *, source: str) -> tuple[Guidance, ...]:
     return tuple(found.values())
 
 
-def _guidance(table: Table) -> Guidance:
+def _guidance(table: TomlTable) -> Guidance:
     table.only(_KEYS)
     return Guidance(
         key=table.text("key"),
@@ -58,8 +58,8 @@ def _guidance(table: Table) -> Guidance:
         resource_type=table.text("resource_type", "", shape=RESOURCE_TYPE, like="Microsoft.Cache/redis"),
         reason=table.word("reason", GuidanceReason),
         action=table.text("action", shape=_SENTENCES, like="a sentence or two, with a full stop"),
-        policy_definition_ids=table.texts("policies", shape=POLICY, like="the bare name of a policy definition"),
-        sources=table.texts("sources"),
+        policy_definition_ids=table.strings("policies", shape=POLICY, like="the bare name of a policy definition"),
+        sources=table.strings("sources"),
     )
 
 

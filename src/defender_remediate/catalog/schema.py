@@ -10,7 +10,7 @@ from defender_remediate.casing import fold
 from defender_remediate.catalog import editor_schema
 from defender_remediate.catalog.checks import check
 from defender_remediate.catalog.conditions import condition
-from defender_remediate.catalog.table import Table, described
+from defender_remediate.catalog.table import TomlTable, described
 from defender_remediate.models.fix import (
     Evidence,
     FixAction,
@@ -49,7 +49,7 @@ def fixes(document: Any, *, source: str, read_template: ReadTemplate) -> tuple[F
     Raises:
         CatalogError: Names the file and the key path of the first thing that is wrong.
     """
-    table = Table(document, source=source, path="")
+    table = TomlTable(document, source=source, path="")
     table.only(frozenset({"fix"}))
     entries = table.tables("fix")
     if not entries:
@@ -59,7 +59,7 @@ def fixes(document: Any, *, source: str, read_template: ReadTemplate) -> tuple[F
     return found
 
 
-def _distinct(found: tuple[FixAction, ...], entries: tuple[Table, ...]) -> None:
+def _distinct(found: tuple[FixAction, ...], entries: tuple[TomlTable, ...]) -> None:
     seen: dict[tuple[str, str], dict[str | None, int]] = {}
     for number, fix in enumerate(found):
         variants = seen.setdefault((fold(fix.key), fold(fix.resource_type)), {})
@@ -73,7 +73,7 @@ def _distinct(found: tuple[FixAction, ...], entries: tuple[Table, ...]) -> None:
         variants[fix.variant] = number
 
 
-def _fix(table: Table, read_template: ReadTemplate) -> FixAction:
+def _fix(table: TomlTable, read_template: ReadTemplate) -> FixAction:
     table.only(_FIX_KEYS)
     kind = table.word("kind", FixKind)
     body, lists, given = table.table("body"), table.table("lists"), table.table("template_parameters")
@@ -93,13 +93,13 @@ def _fix(table: Table, read_template: ReadTemplate) -> FixAction:
         if_match=table.text("if_match", "", shape=_IF_MATCH, like="*"),
         linked_type=table.text("linked_type", "", shape=RESOURCE_TYPE, like="Microsoft.Network/networkInterfaces"),
         body=_json(body) if body else None,
-        remove=table.texts("remove", shape=_REMOVE, like="a path such as properties.authOptions"),
+        remove=table.strings("remove", shape=_REMOVE, like="a path such as properties.authOptions"),
         array_strategies=_lists(lists) if lists else {},
         template=_template(table, template_name, read_template) if template_name else None,
         template_name=template_name,
         template_parameters=_json(given) if given else {},
         parameters=tuple(_parameter(each) for each in table.tables("parameters")),
-        send_whole=table.texts("send_whole", shape=_REMOVE, like="a path such as properties.networkAcls"),
+        send_whole=table.strings("send_whole", shape=_REMOVE, like="a path such as properties.networkAcls"),
         leave_out=tuple(_left_out(each) for each in table.tables("leave_out")),
         applies_when=condition(applies_when) if applies_when else None,
         not_applicable=tuple(_not_applicable(each) for each in table.tables("not_applicable")),
@@ -110,16 +110,16 @@ def _fix(table: Table, read_template: ReadTemplate) -> FixAction:
         control=table.text("control", ""),
         quick_fix=table.flag("quick_fix", default=None),
         reversibility=table.word("reversibility", Reversibility, Reversibility.EXACT),
-        permissions=table.texts("permissions", shape=_PERMISSION, like="Microsoft.Storage/storageAccounts/write"),
-        policy_definition_ids=table.texts("policies", shape=POLICY, like="the bare name of a policy definition"),
-        sources=table.texts("sources"),
+        permissions=table.strings("permissions", shape=_PERMISSION, like="Microsoft.Storage/storageAccounts/write"),
+        policy_definition_ids=table.strings("policies", shape=POLICY, like="the bare name of a policy definition"),
+        sources=table.strings("sources"),
         evidence=table.word("evidence", Evidence, None),
     )
     check(fix, source=table.source, path=table.path)
     return fix
 
 
-def _left_out(table: Table) -> LeftOutMember:
+def _left_out(table: TomlTable) -> LeftOutMember:
     table.only(frozenset(editor_schema.LEAVE_OUT))
     when = table.table("when")
     return LeftOutMember(
@@ -128,7 +128,7 @@ def _left_out(table: Table) -> LeftOutMember:
     )
 
 
-def _not_applicable(table: Table) -> NotApplicable:
+def _not_applicable(table: TomlTable) -> NotApplicable:
     table.only(frozenset(editor_schema.NOT_APPLICABLE))
     when = table.table("when")
     if when is None:
@@ -136,21 +136,21 @@ def _not_applicable(table: Table) -> NotApplicable:
     return NotApplicable(when=condition(when), reason=table.text("reason"))
 
 
-def _lists(table: Table) -> dict[str, str]:
+def _lists(table: TomlTable) -> dict[str, str]:
     for path, how in table.values.items():
         if isinstance(how, dict):
-            raise table.error("must be a text: put the whole path in quotes, else TOML splits it at its dots", path)
+            raise table.error("must be a string: put the whole path in quotes, else TOML splits it at its dots", path)
     return {path: table.text(path) for path in table.values}
 
 
-def _template(table: Table, name: str, read_template: ReadTemplate) -> Mapping[str, Any]:
+def _template(table: TomlTable, name: str, read_template: ReadTemplate) -> Mapping[str, Any]:
     try:
         return read_template(name)
     except ValueError as error:
         raise table.error(str(error), "template") from error
 
 
-def _parameter(table: Table) -> FixParameter:
+def _parameter(table: TomlTable) -> FixParameter:
     table.only(_PARAMETER_KEYS)
     kind = table.word("type", ParameterType)
     allowed, default = _allowed(table, kind), table.values.get("default")
@@ -170,7 +170,7 @@ def _parameter(table: Table) -> FixParameter:
     )
 
 
-def _allowed(table: Table, kind: ParameterType) -> tuple[Any, ...]:
+def _allowed(table: TomlTable, kind: ParameterType) -> tuple[Any, ...]:
     # A list may hold several of the allowed values, so each of them is one text.
     item = ParameterType.STRING if kind is ParameterType.STRING_LIST else kind
     values = table.values.get("allowed", [])
@@ -182,16 +182,16 @@ def _allowed(table: Table, kind: ParameterType) -> tuple[Any, ...]:
     return tuple(values)
 
 
-def _json(table: Table) -> dict[str, Any]:
+def _json(table: TomlTable) -> dict[str, Any]:
     """The table, when it holds nothing but what JSON can say: TOML also knows dates, infinity and NaN."""
     for name, value in table.values.items():
         _json_value(table, name, value)
     return table.values
 
 
-def _json_value(table: Table, name: str, value: Any) -> None:
+def _json_value(table: TomlTable, name: str, value: Any) -> None:
     if isinstance(value, dict):
-        _json(Table(value, source=table.source, path=table.at(name)))
+        _json(TomlTable(value, source=table.source, path=table.at(name)))
     elif isinstance(value, list):
         for number, item in enumerate(value):
             _json_value(table, f"{name}[{number}]", item)

@@ -12,9 +12,9 @@ _W = TypeVar("_W", bound=StrEnum)
 _REQUIRED: Any = object()
 _INDEX = re.compile(r"\[\d+\]")
 _NAMES = {
-    str: "a text",
+    str: "a string",
     bool: "true or false",
-    int: "a whole number",
+    int: "an integer",
     float: "a number",
     list: "an array",
     dict: "a table",
@@ -26,7 +26,7 @@ def described(value: Any) -> str:
     return _NAMES.get(type(value), f"a {type(value).__name__}")
 
 
-class Table:
+class TomlTable:
     """A table and where it stands.
 
     Attributes:
@@ -59,7 +59,7 @@ class Table:
                 raise self.error(f"unknown key; there are {', '.join(sorted(known))}", name)
 
     def text(self, name: str, default: Any = _REQUIRED, *, shape: re.Pattern[str] | None = None, like: str = "") -> Any:
-        """A text that is not blank, and that has the given shape as a whole when there is one."""
+        """A string that is not blank, and that matches the given shape as a whole."""
         value = self._get(name, str, default)
         if value is default:
             return value
@@ -69,12 +69,12 @@ class Table:
             raise self.error(f"{value!r} must look like {like}", name)
         return value
 
-    def texts(self, name: str, *, shape: re.Pattern[str] | None = None, like: str = "") -> tuple[str, ...]:
-        """An array of texts that are not blank; empty when the key is missing."""
+    def strings(self, name: str, *, shape: re.Pattern[str] | None = None, like: str = "") -> tuple[str, ...]:
+        """An array of strings that are not blank; empty if the key is missing."""
         values = self._get(name, list, ())
         for number, value in enumerate(values):
             if not isinstance(value, str) or not value.strip():
-                raise self.error("must be a text that is not empty", f"{name}[{number}]")
+                raise self.error("must be a string that is not empty", f"{name}[{number}]")
             if shape is not None and shape.fullmatch(value) is None:
                 raise self.error(f"{value!r} must look like {like}", f"{name}[{number}]")
         return tuple(values)
@@ -95,19 +95,21 @@ class Table:
         value: bool | None = self._get(name, bool, default)
         return value
 
-    def table(self, name: str) -> Table | None:
+    def table(self, name: str) -> TomlTable | None:
         """A table within this one; None when the key is missing."""
         if name not in self.values:
             return None
-        return Table(self.values[name], source=self.source, path=self.at(name))
+        return TomlTable(self.values[name], source=self.source, path=self.at(name))
 
-    def tables(self, name: str) -> tuple[Table, ...]:
+    def tables(self, name: str) -> tuple[TomlTable, ...]:
         """An array of tables; empty when the key is missing."""
         place = self.at(name)
         if isinstance(self.values.get(name), dict):
             raise self.error(f"must be an array of tables, so write [[{re.sub(_INDEX, '', place)}]]", name)
         values = self._get(name, list, ())
-        return tuple(Table(each, source=self.source, path=f"{place}[{number}]") for number, each in enumerate(values))
+        return tuple(
+            TomlTable(each, source=self.source, path=f"{place}[{number}]") for number, each in enumerate(values)
+        )
 
     def _get(self, name: str, kind: type[Any], default: Any) -> Any:
         value = self.values.get(name, default)

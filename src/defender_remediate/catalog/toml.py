@@ -14,7 +14,7 @@ else:  # pragma: no cover - see above
 
 
 class TOMLError(ValueError):
-    """A text is not a TOML document that can be read: the message says where and why."""
+    """A document is not valid TOML: the message says where and why."""
 
 
 def parse(text: str) -> dict[str, Any]:

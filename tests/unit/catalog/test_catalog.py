@@ -81,7 +81,7 @@ def test_a_later_fix_takes_the_place_of_an_earlier_one() -> None:
 
 
 def test_fixes_from_a_file(tmp_path: Path) -> None:
-    """A TOML file is added by its path, as a text or as a path object."""
+    """A TOML file is added by its path, as a string or as a path object."""
     file = tmp_path / "my.toml"
     file.write_text(
         """

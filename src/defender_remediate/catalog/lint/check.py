@@ -6,14 +6,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from defender_remediate.catalog.lint.checked_fix import CheckedFix, PlannedSample, checked_fix
-from defender_remediate.catalog.lint.problem import CatalogProblem, Rule, Violation
+from defender_remediate.catalog.lint.problem import CatalogProblem, Rule, RuleViolation
 from defender_remediate.catalog.lint.rules import permissions, requests, secrets, strictness, templates, writes
 from defender_remediate.catalog.loader import read_fixes
 from defender_remediate.errors import CatalogError
 from defender_remediate.models.fix import FixAction, FixKind
 
-FixRule = Callable[[CheckedFix], Iterator[Violation]]
-SampleRule = Callable[[CheckedFix, PlannedSample], Iterator[Violation]]
+FixRule = Callable[[CheckedFix], Iterator[RuleViolation]]
+SampleRule = Callable[[CheckedFix, PlannedSample], Iterator[RuleViolation]]
 
 ON_THE_FIX: Mapping[Rule, tuple[FixRule, ...]] = {
     Rule.CLOSES: (templates.closes_condition,),
@@ -82,7 +82,7 @@ def problems_of(checked: CheckedFix, *, source: str | None = None) -> Iterator[C
             )
 
 
-def violations_of(checked: CheckedFix, rule: Rule) -> Iterator[Violation]:
+def violations_of(checked: CheckedFix, rule: Rule) -> Iterator[RuleViolation]:
     """Every violation of one rule by one fix."""
     for on_fix in ON_THE_FIX.get(rule, ()):
         yield from on_fix(checked)

@@ -112,7 +112,7 @@ def plan_on(checked: CheckedFix, body: Any, note: str) -> PlannedSample | None:
 
 
 def plausible(shape: Any, pick: int, depth: int = _DEPTH) -> Any:
-    """A body with every known member down to some depth, and in each object a member that nobody knows."""
+    """A body with every known member down to some depth, and in each object an unknown member."""
     if isinstance(shape, list):
         return shape[pick % len(shape)]
     if isinstance(shape, Mapping) and ELEMENT in shape:
@@ -133,7 +133,7 @@ def _base(facts: TypeFacts | None, text: str) -> dict[str, Any]:
         "id": identity,
         "name": identity.rsplit("/", 1)[-1],
         "location": LOCATION,
-        "tags": {"owner": "somebody", "a.b": "c"},
+        "tags": {"owner": "someone", "a.b": "c"},
         "identity": {
             "type": "UserAssigned",
             "userAssignedIdentities": {f"{resource_id('Microsoft.ManagedIdentity/userAssignedIdentities')}": {}},

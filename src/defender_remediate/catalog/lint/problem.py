@@ -69,13 +69,13 @@ class CatalogProblem:
 
 
 @attrs.frozen
-class Violation:
+class RuleViolation:
     """What one rule reports about the fix it was given; ``check`` adds which fix that is."""
 
     message: str
     severity: ProblemSeverity = ProblemSeverity.ERROR
 
 
-def warning(message: str) -> Violation:
+def warning(message: str) -> RuleViolation:
     """A violation that is worth a look and can be right as it is."""
-    return Violation(message, ProblemSeverity.WARNING)
+    return RuleViolation(message, ProblemSeverity.WARNING)

@@ -127,7 +127,7 @@ def test_what_is_stricter(path: str, value: Any, shape: Any, found: list[Any]) -
     ],
 )
 def test_examples_of_a_pattern(pattern: str, text: str) -> None:
-    """A plain pattern has a text that it matches."""
+    """A simple pattern has a string that it matches."""
     assert example(pattern) == text
 
 

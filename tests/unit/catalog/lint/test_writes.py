@@ -66,7 +66,7 @@ def test_a_change_that_the_fix_does_not_name() -> None:
     """A change that the fix does not name is reported with its path."""
     checked = checked_fix(HTTPS)
     assert not said(changes_nothing_else(checked, checked.samples[0]))
-    stray = PropertyChange(path="tags.owner", before="somebody", after=None)
+    stray = PropertyChange(path="tags.owner", before="someone", after=None)
     assert "it also changes tags.owner" in said(changes_nothing_else(checked, with_changes(checked, stray)))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from defender_remediate.casing import fold, fold_or_none
 from defender_remediate.catalog.lint.checked_fix import CheckedFix
-from defender_remediate.catalog.lint.problem import Violation, warning
+from defender_remediate.catalog.lint.problem import RuleViolation, warning
 from defender_remediate.catalog.lint.template_resources import DEPLOYMENTS, declared_resources
 from defender_remediate.fixes.candidates import needs_resource
 from defender_remediate.models.fix import FixAction, FixKind
@@ -28,15 +28,15 @@ _JOINS: Mapping[str, str] = {
 _NO_ACTION = {"microsoft.resources/subscriptions"}
 
 
-def names_permissions(checked: CheckedFix) -> Iterator[Violation]:
+def names_permissions(checked: CheckedFix) -> Iterator[RuleViolation]:
     """A fix names the actions for what it reads and writes, and for what it refers to."""
     fix = checked.fix
     named = [fold(permission) for permission in fix.permissions]
     for action in dict.fromkeys(_needed(checked)):
         if fold(action) not in named:
-            yield Violation(f"{action} is missing")
+            yield RuleViolation(f"{action} is missing")
     if len(set(named)) < len(named):
-        yield Violation("a permission is named twice")
+        yield RuleViolation("a permission is named twice")
     if fix.kind is not FixKind.TEMPLATE and any(fold(action) in named for action in DEPLOYMENT):
         yield warning("it names permissions of a deployment, but deploys nothing")
 

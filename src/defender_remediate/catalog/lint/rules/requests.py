@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from defender_remediate.casing import fold
 from defender_remediate.catalog.checks import leaves
 from defender_remediate.catalog.lint.checked_fix import CheckedFix
-from defender_remediate.catalog.lint.problem import ProblemSeverity, Violation, warning
+from defender_remediate.catalog.lint.problem import ProblemSeverity, RuleViolation, warning
 from defender_remediate.catalog.type_facts import IS_SPELT, READ_ONLY, misfits, shape_at
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.paths import join, split
@@ -39,7 +39,7 @@ _NEEDED = {
 _CHOSEN = re.compile(r"address|range|origin|principal|object_id|admin|login|e?mail|workspace|subnet|key|tenant")
 
 
-def matches_schema(checked: CheckedFix) -> Iterator[Violation]:
+def matches_schema(checked: CheckedFix) -> Iterator[RuleViolation]:
     """Every member that is written exists, is settable, and has the right type and one of the known values."""
     fix, facts = checked.fix, checked.facts
     if fix.kind is FixKind.TEMPLATE:
@@ -51,38 +51,38 @@ def matches_schema(checked: CheckedFix) -> Iterator[Violation]:
     is_newer = fix.api_version[:10] > facts.version[:10]
     severity = ProblemSeverity.WARNING if is_newer else ProblemSeverity.ERROR
     for path, why in misfits(checked.desired, facts.members):
-        yield Violation(
+        yield RuleViolation(
             f"{path} {why} (source: {facts.origin})", ProblemSeverity.WARNING if IS_SPELT in why else severity
         )
     for path in fix.remove:
         shape = shape_at(facts.members, split(path))
         if shape is ABSENT or (isinstance(shape, str) and shape.startswith(READ_ONLY)):
-            yield Violation(f"{path} is removed, but it is not a settable member of {facts.origin}", severity)
+            yield RuleViolation(f"{path} is removed, but it is not a settable member of {facts.origin}", severity)
 
 
-def uses_supported_method(checked: CheckedFix) -> Iterator[Violation]:
+def uses_supported_method(checked: CheckedFix) -> Iterator[RuleViolation]:
     """A PATCH is sent only to types, and with members, that accept one; a write names one resource."""
     fix = checked.fix
     if fix.kind is FixKind.TEMPLATE:
         return
     if checked.target.is_collection:
-        yield Violation(f"target {fix.target!r} is a collection; add the name of a resource")
+        yield RuleViolation(f"target {fix.target!r} is a collection; add the name of a resource")
     if fix.kind is FixKind.PATCH:
         yield from _no_patch(checked)
     yield from _members_of_config_web(checked)
 
 
-def _no_patch(checked: CheckedFix) -> Iterator[Violation]:
+def _no_patch(checked: CheckedFix) -> Iterator[RuleViolation]:
     kind, facts = checked.target.type, checked.facts
     if facts is not None and facts.patch == "none":
-        yield Violation(f"{kind} has no PATCH (source: {facts.origin}); use kind put")
+        yield RuleViolation(f"{kind} has no PATCH (source: {facts.origin}); use kind put")
     elif facts is not None and facts.patch == "tags" and set(_heads(checked)) - {"tags", "identity"}:
-        yield Violation(f"a PATCH of {kind} accepts only tags (source: {facts.origin}); use kind put")
+        yield RuleViolation(f"a PATCH of {kind} accepts only tags (source: {facts.origin}); use kind put")
     elif fold(kind) in _NO_PATCH:
-        yield Violation(f"{kind} has no PATCH of its properties; use kind put")
+        yield RuleViolation(f"{kind} has no PATCH of its properties; use kind put")
     for path in _written(checked):
         if fold(path).startswith(_REPLACED_WHOLE) and not _is_below(path, checked.fix.send_whole):
-            yield Violation(
+            yield RuleViolation(
                 f"a PATCH replaces the whole object around {path}; name the object in send_whole, or use kind put"
             )
         if facts is not None and _is_below(path, facts.not_patched):
@@ -90,12 +90,12 @@ def _no_patch(checked: CheckedFix) -> Iterator[Violation]:
             yield warning(f"a PATCH does not accept {path} (source: {facts.origin}); kind put is safer")
 
 
-def _members_of_config_web(checked: CheckedFix) -> Iterator[Violation]:
+def _members_of_config_web(checked: CheckedFix) -> Iterator[RuleViolation]:
     if fold(checked.target.type) in _SITES:
         for path in _written(checked):
             name = fold(path).removeprefix("properties.").split(".")[0]
             if name == "siteconfig" or name in _ON_CONFIG_WEB:
-                yield Violation(f"{path} is a member of config/web; the site itself returns null for it")
+                yield RuleViolation(f"{path} is a member of config/web; the site itself returns null for it")
 
 
 def _heads(checked: CheckedFix) -> Iterator[str]:
@@ -111,18 +111,18 @@ def _is_below(path: str, others: tuple[str, ...]) -> bool:
     return any(folded.startswith((f"{fold(each)}.", f"{fold(each)}[")) for each in others)
 
 
-def explains_parameters(checked: CheckedFix) -> Iterator[Violation]:
+def explains_parameters(checked: CheckedFix) -> Iterator[RuleViolation]:
     """A parameter says what it is for, and has no default where the caller has to choose."""
     for parameter in checked.fix.parameters:
         if len(parameter.description.split()) < 2:
-            yield Violation(f"{parameter.name}: the description does not say what the parameter is for")
+            yield RuleViolation(f"{parameter.name}: the description does not say what the parameter is for")
         is_somebody = parameter.type in (ParameterType.RESOURCE_ID, ParameterType.GUID, ParameterType.STRING_LIST)
         has_default = parameter.default is not None and not parameter.allowed
         if has_default and (is_somebody or _CHOSEN.search(parameter.name)):
             yield warning(f"{parameter.name}: a default makes a choice that the caller has to make")
 
 
-def writes_what_condition_reads(checked: CheckedFix) -> Iterator[Violation]:
+def writes_what_condition_reads(checked: CheckedFix) -> Iterator[RuleViolation]:
     """A fix writes what its condition reads: neither a mere precondition nor more than is needed."""
     fix = checked.fix
     if fix.kind is not FixKind.TEMPLATE:
@@ -133,12 +133,12 @@ def writes_what_condition_reads(checked: CheckedFix) -> Iterator[Violation]:
         yield warning("a target that does not exist would count as compliant")
 
 
-def _unread_members(checked: CheckedFix) -> Iterator[Violation]:
+def _unread_members(checked: CheckedFix) -> Iterator[RuleViolation]:
     read = {fold(join(split(path))) for path in _read_paths(checked.compliant_when)}
     constants = dict(leaves(checked.fix.body or {}))
     seen = [path for path in _written(checked) if _touches(path, read)]
     if not seen:
-        yield Violation("it writes nothing that its condition reads, so it may be only a precondition")
+        yield RuleViolation("it writes nothing that its condition reads, so it may be only a precondition")
         return
     for path, value in constants.items():
         is_constant = not names_in(value) and "[" not in path

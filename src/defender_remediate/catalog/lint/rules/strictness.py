@@ -8,7 +8,7 @@ from typing import Any
 from defender_remediate.casing import fold
 from defender_remediate.catalog.checks import leaves
 from defender_remediate.catalog.lint.checked_fix import CheckedFix, plan_on
-from defender_remediate.catalog.lint.problem import Violation, warning
+from defender_remediate.catalog.lint.problem import RuleViolation, warning
 from defender_remediate.catalog.lint.sample_bodies import with_value
 from defender_remediate.catalog.lint.sample_values import is_versioned, stricter
 from defender_remediate.catalog.type_facts import shape_at
@@ -18,7 +18,7 @@ from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.fix import ArrayStrategy
 
 
-def keeps_stricter_values(checked: CheckedFix) -> Iterator[Violation]:
+def keeps_stricter_values(checked: CheckedFix) -> Iterator[RuleViolation]:
     """A member with a stricter value keeps it, whatever else the fix changes."""
     for path, value in leaves(checked.desired):
         parts = split(path)
@@ -26,7 +26,7 @@ def keeps_stricter_values(checked: CheckedFix) -> Iterator[Violation]:
             continue
         for more in stricter(path, value, shape_at(checked.shape, parts)):
             if _is_lowered(checked, path, more):
-                yield Violation(f"{path} = {more!r} is stricter than {value!r}, but would be replaced by it")
+                yield RuleViolation(f"{path} = {more!r} is stricter than {value!r}, but would be replaced by it")
                 break
 
 
@@ -38,7 +38,7 @@ def _is_lowered(checked: CheckedFix, path: str, more: Any) -> bool:
     return False
 
 
-def asks_for_minimum(checked: CheckedFix) -> Iterator[Violation]:
+def asks_for_minimum(checked: CheckedFix) -> Iterator[RuleViolation]:
     """A version is compared with at_least: with equals, a newer version would not be compliant."""
     for part in checked.compliant_when.parts():
         wanted = part.value if part.operator is Operator.IN else (part.value,)
@@ -49,14 +49,14 @@ def asks_for_minimum(checked: CheckedFix) -> Iterator[Violation]:
         shape = shape_at(checked.shape, split(part.path))
         above = {more for value in wanted for more in stricter(part.path, value, shape)} - set(wanted)
         if above and not any(_asks_for_least(other, part.path) for other in checked.compliant_when.parts()):
-            yield Violation(f"{part.path}: {min(above)} would not be compliant; use at_least")
+            yield RuleViolation(f"{part.path}: {min(above)} would not be compliant; use at_least")
 
 
 def _asks_for_least(part: Condition, path: str) -> bool:
     return part.operator is Operator.AT_LEAST and fold(part.path) == fold(path)
 
 
-def keeps_array_elements(checked: CheckedFix) -> Iterator[Violation]:
+def keeps_array_elements(checked: CheckedFix) -> Iterator[RuleViolation]:
     """An array that is replaced loses its other elements."""
     for path, how in checked.fix.array_strategies.items():
         if ArrayStrategy.parse(str(how))[0] is ArrayStrategy.REPLACE:

@@ -8,7 +8,7 @@ from typing import Any
 
 from defender_remediate.casing import fold
 from defender_remediate.catalog.lint.checked_fix import CheckedFix
-from defender_remediate.catalog.lint.problem import ProblemSeverity, Violation, warning
+from defender_remediate.catalog.lint.problem import ProblemSeverity, RuleViolation, warning
 from defender_remediate.catalog.lint.template_resources import (
     UNKNOWN,
     declared_resources,
@@ -38,24 +38,24 @@ _ENDPOINT = "microsoft.network/privateendpoints"
 _CONNECTIONS = "/privateendpointconnections"
 
 
-def is_valid_template(checked: CheckedFix) -> Iterator[Violation]:
+def is_valid_template(checked: CheckedFix) -> Iterator[RuleViolation]:
     """Azure accepts the template, which uses everything that it declares and removes nothing."""
     template = checked.fix.template
     if template is None:
         return
     if not _SCHEMA.fullmatch(str(template.get("$schema"))):
-        yield Violation("$schema is not the schema of a deployment template")
+        yield RuleViolation("$schema is not the schema of a deployment template")
     if not _VERSION.fullmatch(str(template.get("contentVersion"))):
-        yield Violation("contentVersion must look like 1.0.0.0")
+        yield RuleViolation("contentVersion must look like 1.0.0.0")
     modes = [
         resource["properties"].get("mode") for resource in declared_resources(template) if nested_template(resource)
     ]
     if {"incremental"} < {"incremental", *(fold(str(mode)) for mode in modes)}:
-        yield Violation("the mode of a nested deployment must be Incremental: any other removes resources")
+        yield RuleViolation("the mode of a nested deployment must be Incremental: any other removes resources")
     yield from _parts(template)
 
 
-def _parts(template: Mapping[str, Any]) -> Iterator[Violation]:
+def _parts(template: Mapping[str, Any]) -> Iterator[RuleViolation]:
     yield from _unused(template)
     for number, resource in enumerate(template.get("resources", ())):
         yield from _resource(resource, f"resources[{number}]")
@@ -64,17 +64,17 @@ def _parts(template: Mapping[str, Any]) -> Iterator[Violation]:
             yield from _unused(nested_template(resource))
 
 
-def _unused(template: Mapping[str, Any]) -> Iterator[Violation]:
+def _unused(template: Mapping[str, Any]) -> Iterator[RuleViolation]:
     used = set(_USED.findall(canonical({name: _in_scope(template[name]) for name in template if name != "parameters"})))
     for head in ("parameters", "variables"):
         declared = set(template.get(head, {}))
         for name in sorted(declared ^ {each for kind, each in used if kind == head}):
-            yield Violation(
+            yield RuleViolation(
                 f"{head}.{name} is " + ("declared, but not used" if name in declared else "used, but not declared")
             )
     for name, declaration in template.get("parameters", {}).items():
         if fold(str(declaration.get("type"))) not in _TYPES:
-            yield Violation(f"parameters.{name} has an unsupported or secure type")
+            yield RuleViolation(f"parameters.{name} has an unsupported or secure type")
         if not declaration.get("metadata", {}).get("description"):
             yield warning(f"parameters.{name} has no description")
 
@@ -89,16 +89,16 @@ def _in_scope(value: Any) -> Any:
     return [_in_scope(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def _resource(resource: Any, path: str) -> Iterator[Violation]:
+def _resource(resource: Any, path: str) -> Iterator[RuleViolation]:
     for name in ("type", "apiVersion", "name", "properties"):
         if not isinstance(resource, Mapping) or name not in resource:
-            yield Violation(f"{path} has no {name}")
+            yield RuleViolation(f"{path} has no {name}")
             return
     if not _API_VERSION.fullmatch(resource["apiVersion"]):
-        yield Violation(f"{path}.apiVersion {resource['apiVersion']!r} is not an api-version")
+        yield RuleViolation(f"{path}.apiVersion {resource['apiVersion']!r} is not an api-version")
 
 
-def gets_valid_parameters(checked: CheckedFix) -> Iterator[Violation]:
+def gets_valid_parameters(checked: CheckedFix) -> Iterator[RuleViolation]:
     """Every parameter value matches its declaration."""
     if checked.fix.template is None:
         return
@@ -107,12 +107,12 @@ def gets_valid_parameters(checked: CheckedFix) -> Iterator[Violation]:
         declaration = declared[name]
         kind = _TYPES.get(fold(str(declaration.get("type"))), object)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            yield Violation(f"template_parameters.{name} must be of type {declaration.get('type')}, got {value!r}")
+            yield RuleViolation(f"template_parameters.{name} must be of type {declaration.get('type')}, got {value!r}")
         elif value not in declaration.get("allowedValues", [value]):
-            yield Violation(f"template_parameters.{name}: {value!r} is not one of the allowed values")
+            yield RuleViolation(f"template_parameters.{name}: {value!r} is not one of the allowed values")
 
 
-def matches_schemas(checked: CheckedFix) -> Iterator[Violation]:
+def matches_schemas(checked: CheckedFix) -> Iterator[RuleViolation]:
     """Every member that the template writes exists in the schema of its type."""
     for resource in _rendered(checked):
         facts = facts_of(resource["type"], str(resource.get("name", "")).rsplit("/", 1)[-1])
@@ -124,10 +124,10 @@ def matches_schemas(checked: CheckedFix) -> Iterator[Violation]:
         for path, why in misfits({"properties": resource.get("properties", {})}, facts.members):
             if UNKNOWN not in why and why != IS_FOR_CREATION:
                 soft = ProblemSeverity.WARNING if IS_SPELT in why else severity
-                yield Violation(f"{resource['type']} {path} {why} (source: {facts.origin})", soft)
+                yield RuleViolation(f"{resource['type']} {path} {why} (source: {facts.origin})", soft)
 
 
-def closes_condition(checked: CheckedFix) -> Iterator[Violation]:
+def closes_condition(checked: CheckedFix) -> Iterator[RuleViolation]:
     """The condition is satisfied by what the template creates."""
     if checked.fix.kind is not FixKind.TEMPLATE:
         return
@@ -135,7 +135,7 @@ def closes_condition(checked: CheckedFix) -> Iterator[Violation]:
     if not shown:
         yield warning(f"the template deploys nothing of type {checked.target.type}, so the condition cannot be checked")
     elif not any(holds(checked.compliant_when, body) for body in shown):
-        yield Violation("what the template deploys does not satisfy the condition")
+        yield RuleViolation("what the template deploys does not satisfy the condition")
 
 
 def _shown(checked: CheckedFix) -> Iterator[Any]:

@@ -11,7 +11,7 @@ import attrs
 from defender_remediate.casing import fold
 from defender_remediate.catalog.checks import leaves
 from defender_remediate.catalog.lint.checked_fix import CheckedFix, PlannedSample
-from defender_remediate.catalog.lint.problem import Violation
+from defender_remediate.catalog.lint.problem import RuleViolation
 from defender_remediate.fixes.candidates import combine
 from defender_remediate.fixes.conditions import same
 from defender_remediate.fixes.diff import changes, settled, spelled_out
@@ -23,12 +23,12 @@ from defender_remediate.models.fix import ArrayStrategy, FixAction, FixKind
 from defender_remediate.models.plan import PropertyChange, SkipReason
 
 
-def closes_condition(checked: CheckedFix, sample: PlannedSample) -> Iterator[Violation]:
+def closes_condition(checked: CheckedFix, sample: PlannedSample) -> Iterator[RuleViolation]:
     """Wherever the fix applies and the target is not compliant, the fix makes it compliant."""
     if _has_no_elements(checked.fix, sample.before):
         return
     for rejected in sample.combined.rejected:
-        yield Violation(f"where {sample.note}: {rejected.cause.message or rejected.cause.reason}")
+        yield RuleViolation(f"where {sample.note}: {rejected.cause.message or rejected.cause.reason}")
 
 
 def _has_no_elements(fix: FixAction, before: Any) -> bool:
@@ -37,14 +37,14 @@ def _has_no_elements(fix: FixAction, before: Any) -> bool:
     return any(look_up(before, path) in (ABSENT, None, ()) for path in arrays)
 
 
-def changes_nothing_else(checked: CheckedFix, sample: PlannedSample) -> Iterator[Violation]:
+def changes_nothing_else(checked: CheckedFix, sample: PlannedSample) -> Iterator[RuleViolation]:
     """Only the members that the fix names differ afterwards; arrays and comma-separated strings keep their other elements."""
     named = _named(checked.desired, checked.fix)
     for part in _by_member(sample.changes):
         if not _is_within(part.path, named):
-            yield Violation(f"where {sample.note}: it also changes {part.path}")
+            yield RuleViolation(f"where {sample.note}: it also changes {part.path}")
         elif _loses(part, checked):
-            yield Violation(f"where {sample.note}: it loses a value at {part.path}")
+            yield RuleViolation(f"where {sample.note}: it loses a value at {part.path}")
 
 
 def _by_member(changed: Iterable[PropertyChange]) -> Iterator[PropertyChange]:
@@ -54,7 +54,7 @@ def _by_member(changed: Iterable[PropertyChange]) -> Iterator[PropertyChange]:
         yield from spelled_out(attrs.evolve(change, before=ABSENT) if comes else change)
 
 
-def is_idempotent(checked: CheckedFix, sample: PlannedSample) -> Iterator[Violation]:
+def is_idempotent(checked: CheckedFix, sample: PlannedSample) -> Iterator[RuleViolation]:
     """After the fix there is nothing left to plan."""
     once = sample.combined
     if not once.accepted:
@@ -65,10 +65,10 @@ def is_idempotent(checked: CheckedFix, sample: PlannedSample) -> Iterator[Violat
         SkipReason.ALREADY_COMPLIANT,
         SkipReason.NOT_APPLICABLE,
     ):
-        yield Violation(f"where {sample.note}: a second plan would change the target again")
+        yield RuleViolation(f"where {sample.note}: a second plan would change the target again")
 
 
-def undo_restores_original(checked: CheckedFix, sample: PlannedSample) -> Iterator[Violation]:
+def undo_restores_original(checked: CheckedFix, sample: PlannedSample) -> Iterator[RuleViolation]:
     """The undo request restores the target."""
     combined = sample.combined
     if not combined.accepted or sample.before is None or checked.fix.is_irreversible:
@@ -78,7 +78,7 @@ def undo_restores_original(checked: CheckedFix, sample: PlannedSample) -> Iterat
     there = _restored(after, undone.body, combined.kind, checked.fix.send_whole)
     if undone.preserved or _without_null(there) != _without_null(before):
         left = ", ".join(undone.preserved) or "the target"
-        yield Violation(f"where {sample.note}: a rollback does not restore {left}")
+        yield RuleViolation(f"where {sample.note}: a rollback does not restore {left}")
 
 
 def _restored(after: Mapping[str, Any], wanted: Mapping[str, Any], kind: FixKind, send_whole: tuple[str, ...]) -> Any:
@@ -148,20 +148,20 @@ def _words(text: str) -> set[str]:
     return {fold(word.strip()) for word in text.split(",")}
 
 
-def states_reversibility(checked: CheckedFix) -> Iterator[Violation]:
+def states_reversibility(checked: CheckedFix) -> Iterator[RuleViolation]:
     """A fix that is not exactly reversible says why, and its reversibility is what Azure allows."""
     fix = checked.fix
     if fix.reversibility != "exact" and not fix.impact_reason:
-        yield Violation(f"reversibility is {fix.reversibility}, and impact_reason does not say why")
+        yield RuleViolation(f"reversibility is {fix.reversibility}, and impact_reason does not say why")
     if fix.kind is FixKind.TEMPLATE and fix.reversibility == "exact":
-        yield Violation(
+        yield RuleViolation(
             "a deployment is not exactly reversible, because what it created stays: set reversibility to conditional or none"
         )
     never = IRREVERSIBLE.get(fold(checked.target.type), {})
     for path, value in leaves(checked.desired):
         words = never.get(fold(path), ())
         if any(same(value, word) for word in words) and not fix.is_irreversible:
-            yield Violation(f"Azure does not allow {path} = {value!r} to be undone: set reversibility to none")
+            yield RuleViolation(f"Azure does not allow {path} = {value!r} to be undone: set reversibility to none")
 
 
 IRREVERSIBLE: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
