@@ -25,14 +25,14 @@ _SLOW = 45.0
 
 
 class _Stopwatch:
-    """Notes how long an executor waits for what it has submitted."""
+    """Measures how long an executor waits for what it has submitted."""
 
     def __init__(self, executor: FixExecutor, clock: Clock) -> None:
         self._executor, self._clock = executor, clock
         self._since = self.waited = 0.0
 
     def watched(self) -> Any:
-        """The executor, with this watch at its side."""
+        """Returns the executor with its waiting measured."""
         whole = self._executor
         return SimpleNamespace(preview=whole.preview, submit=self._submit, wait=self._wait, undo=whole.undo)
 
@@ -61,7 +61,7 @@ class Bench:
     sim: ArmSimulator = attrs.field(factory=ArmSimulator.demo)
 
     def client(self) -> RemediationClient:
-        """A client that writes with the executor."""
+        """Returns a client that writes with the executor."""
         return seeded_client(
             self.sim.credential,
             self.sim.scopes,
@@ -75,7 +75,7 @@ class Bench:
         )
 
     def plan(self) -> RemediationPlan:
-        """A plan for one resource of the demo tenant.
+        """Returns a plan for one resource of the demo tenant.
 
         Raises:
             AssertionError: The demo tenant has nothing to fix.
@@ -86,16 +86,16 @@ class Bench:
         return plan
 
     def outcome(self, plan: RemediationPlan) -> Outcome:
-        """What applying the plan ends with."""
+        """Applies the plan and returns its outcome."""
         with self.client() as client:
             return client.apply(plan, approve=plan.digest).results[0].outcome
 
     def undone(
         self, plan: RemediationPlan, *, remove: Iterable[str] = ()
     ) -> tuple[RemediationPlan, tuple[Outcome, ...]]:
-        """Apply the plan and roll it back: the plan of the way back, and what each of its steps ended with.
+        """Applies the plan and rolls it back; returns the rollback plan and the outcome of each of its steps.
 
-        The simulator's list of requests holds those of the way back alone then.
+        Afterwards the simulator's list of requests contains only those of the rollback.
         """
         with self.client() as client:
             report = client.apply(plan, approve=plan.digest)
@@ -105,7 +105,7 @@ class Bench:
         return back, tuple(result.outcome for result in done if result.step_id)
 
     def sent(self) -> list[tuple[str, str]]:
-        """The verb and the path of every write in the simulator's list of requests."""
+        """Returns the method and the path of every write in the simulator's list of requests."""
         writes = (request for request in self.sim.requests if request.method not in ("GET", "HEAD"))
         return [(request.method, fold(request.path)) for request in writes]
 
@@ -118,7 +118,7 @@ class ExecutorRule:
     body: Callable[[Bench], None] = attrs.field(repr=False)
 
     def check(self, executor: FixExecutor, fix: FixAction, *, parameters: Mapping[str, object] | None = None) -> None:
-        """Try the rule on an executor.
+        """Checks the rule with an executor.
 
         Args:
             executor: What is tried.
@@ -263,4 +263,4 @@ def _still(body: dict[str, Any]) -> dict[str, Any]:
 
 
 EXECUTOR_CONTRACT = tuple(_RULES)
-"""What every executor has to do."""
+"""The rules that every executor obeys."""

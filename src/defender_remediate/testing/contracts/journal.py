@@ -46,16 +46,16 @@ _THREADS, _EACH = 4, 5
 
 
 class JournalPlace(Protocol):
-    """Somewhere that keeps journals, with what a test has to do to it behind the journal's back."""
+    """A place that stores journals, and the ways in which a test damages what is stored."""
 
     def journal(self) -> Journal:
-        """A new instance over this place, as another process would make it."""
+        """Returns a new instance for this place, as another process would create it."""
 
     def tear(self, run_id: str) -> None:
-        """Leave the beginning of a further record behind the last, as a process does that is killed while it writes."""
+        """Appends an incomplete record, as a process does that is killed while it writes."""
 
     def tamper(self, run_id: str) -> None:
-        """Change one character inside a record that is not the last."""
+        """Changes one character inside a record that is not the last."""
 
 
 @attrs.frozen(kw_only=True)
@@ -66,7 +66,7 @@ class JournalRule:
     body: Callable[[JournalPlace], None] = attrs.field(repr=False)
 
     def check(self, place: JournalPlace) -> None:
-        """Try the rule on an empty place.
+        """Checks the rule with an empty place.
 
         Raises:
             AssertionError: The rule is broken.
@@ -334,4 +334,4 @@ def _is_safe_between_threads(place: JournalPlace) -> None:
 
 
 JOURNAL_CONTRACT = tuple(_RULES)
-"""What every journal has to do."""
+"""The rules that every journal obeys."""

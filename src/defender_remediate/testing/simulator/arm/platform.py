@@ -1,4 +1,4 @@
-"""What Azure Resource Manager answers by itself: subscriptions, groups, providers, operation status."""
+"""Resource Manager's own operations: subscriptions, groups, providers and the status of operations."""
 
 from __future__ import annotations
 
@@ -36,39 +36,39 @@ def _subscription(found: Subscription) -> dict[str, Any]:
     }
 
 
-def list_subscriptions(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_subscriptions(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the subscriptions."""
-    del holes
+    del captured
     return tenant.page(call, [_subscription(found) for found in tenant.store.subscriptions.values()])
 
 
-def get_subscription(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def get_subscription(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Shows a subscription."""
     del call
-    # A deleted one is still shown with its state; whatever else is asked about it is not found.
-    found = tenant.store.subscriptions.get(fold(holes["subscription"]))
-    return Reply.json(_subscription(found or tenant.store.subscription(holes["subscription"])))
+    # A deleted subscription is still shown with its state; everything in it is not found.
+    found = tenant.store.subscriptions.get(fold(captured["subscription"]))
+    return Reply.json(_subscription(found or tenant.store.subscription(captured["subscription"])))
 
 
-def list_groups(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_groups(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the resource groups of a subscription."""
-    return tenant.page(call, list(tenant.store.subscription(holes["subscription"]).groups.values()))
+    return tenant.page(call, list(tenant.store.subscription(captured["subscription"]).groups.values()))
 
 
-def get_group(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def get_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Shows a resource group."""
     if call.method == "HEAD":
-        groups = tenant.store.subscription(holes["subscription"]).groups
-        return Reply(status=204 if fold(holes["group"]) in groups else 404)
-    return Reply.json(tenant.store.group(holes["subscription"], holes["group"]))
+        groups = tenant.store.subscription(captured["subscription"]).groups
+        return Reply(status=204 if fold(captured["group"]) in groups else 404)
+    return Reply.json(tenant.store.group(captured["subscription"], captured["group"]))
 
 
-def list_resources(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_resources(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the resources of a subscription or resource group."""
-    scope = f"/subscriptions/{holes['subscription']}"
-    tenant.store.subscription(holes["subscription"])
-    if "group" in holes:
-        scope = str(tenant.store.group(holes["subscription"], holes["group"])["id"])
+    scope = f"/subscriptions/{captured['subscription']}"
+    tenant.store.subscription(captured["subscription"])
+    if "group" in captured:
+        scope = str(tenant.store.group(captured["subscription"], captured["group"])["id"])
     text = call.query.get("$filter", "")
     wanted = _TYPE_FILTER.match(text)
     if text and not wanted:
@@ -103,32 +103,32 @@ def _provider(tenant: Tenant, namespace: str, subscription: Subscription | None)
     return shown
 
 
-def list_providers(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_providers(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the resource providers."""
-    found = tenant.store.subscription(holes["subscription"]) if "subscription" in holes else None
+    found = tenant.store.subscription(captured["subscription"]) if "subscription" in captured else None
     return tenant.page(call, [_provider(tenant, namespace, found) for namespace in tenant.types.namespaces()])
 
 
-def get_provider(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def get_provider(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Shows a resource provider."""
     del call
-    found = tenant.store.subscription(holes["subscription"]) if "subscription" in holes else None
+    found = tenant.store.subscription(captured["subscription"]) if "subscription" in captured else None
     for namespace in tenant.types.namespaces():
-        if fold(namespace) == fold(holes["namespace"]):
+        if fold(namespace) == fold(captured["namespace"]):
             return Reply.json(_provider(tenant, namespace, found))
-    raise refusal("InvalidResourceNamespace", namespace=holes["namespace"])
+    raise refusal("InvalidResourceNamespace", namespace=captured["namespace"])
 
 
-def _get_feature(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def _get_feature(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """A preview feature, which is registered unless a test says otherwise."""
     del call
-    subscription = tenant.store.subscription(holes["subscription"])
+    subscription = tenant.store.subscription(captured["subscription"])
     tenant.access.check_read("Microsoft.Features/providers/features/read", f"/subscriptions/{subscription.id}")
-    name = f"{holes['namespace']}/{holes['feature']}"
+    name = f"{captured['namespace']}/{captured['feature']}"
     return Reply.json(
         {
-            "id": f"/subscriptions/{subscription.id}/providers/Microsoft.Features/providers/{holes['namespace']}"
-            f"/features/{holes['feature']}",
+            "id": f"/subscriptions/{subscription.id}/providers/Microsoft.Features/providers/{captured['namespace']}"
+            f"/features/{captured['feature']}",
             "name": name,
             "type": "Microsoft.Features/providers/features",
             "properties": {"state": subscription.features.get(fold(name), "Registered")},
@@ -136,11 +136,11 @@ def _get_feature(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     )
 
 
-def list_descendants(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_descendants(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the subscriptions of a management group."""
-    group = tenant.store.management_groups.get(fold(holes["group"]))
+    group = tenant.store.management_groups.get(fold(captured["group"]))
     if group is None:
-        raise refusal("ManagementGroupNotFound", group=holes["group"])
+        raise refusal("ManagementGroupNotFound", group=captured["group"])
     parent = {"id": f"/providers/Microsoft.Management/managementGroups/{group['name']}"}
     return tenant.page(
         call,
@@ -160,7 +160,7 @@ def list_descendants(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Re
 
 
 def operation_status(tenant: Tenant, call: Call) -> Reply | None:
-    """The answer of a status page; None when the path is not one. These pages exist in every namespace."""
+    """Returns the answer of a status page; None if the path is not one. Every provider has these pages."""
     parts = ids.segments(call.path)
     if call.method != "GET" or len(parts) < 2:
         return None

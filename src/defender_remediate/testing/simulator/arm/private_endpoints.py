@@ -1,4 +1,4 @@
-"""Private endpoints: whoever makes one sees it on the resource that it leads to."""
+"""Private endpoints, which the resources that they lead to show as connections."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from defender_remediate.testing.simulator.state.store import Resource, Store
 
 CONNECTIONS = "privateEndpointConnections"
 _ENDPOINTS = "/providers/microsoft.network/privateendpoints/"
-# A link is approved by whoever may approve it; one that is asked for waits for the owner of the resource.
+# A manual connection waits for the approval of the resource's owner.
 _STATUS = {"privateLinkServiceConnections": "Approved", "manualPrivateLinkServiceConnections": "Pending"}
 
 
 class Connections:
-    """Keeps the connections that resources show in step with the private endpoints there are."""
+    """Updates the connections that resources show when private endpoints change."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         store.listen(self._changed)
 
     def connect(self, resource: Resource, endpoint_id: str, status: str) -> str:
-        """Show a connection on a resource, in place of an earlier one of the same endpoint; its id."""
+        """Shows a connection on a resource, in place of an earlier one of the endpoint; returns its id."""
         name = ids.segments(endpoint_id)[-1]
         connection = {
             "id": f"{resource.id}/{CONNECTIONS}/{name}",
@@ -69,18 +69,18 @@ class Connections:
 
 
 def _endpoint_of(connection: Any) -> str:
-    # What a test brought along may be any connection, also one that names no endpoint.
+    # A connection that a test added may lack the endpoint.
     properties = connection.get("properties") or {}
     return str((properties.get("privateEndpoint") or {}).get("id", ""))
 
 
 def shows_connections(resource: Resource) -> bool:
-    """Whether the body of this type names its private endpoints; a type that a test brought along may have anything."""
+    """Whether bodies of this type show private endpoints; a type that a test added may show anything."""
     return resource.type.known is None or CONNECTIONS in resource.type.known
 
 
 def _as_shown(value: Any, known: Any) -> Any:
-    """The value with the members that its type knows: some show the name of a connection, some only its id."""
+    """Returns only the members that the type knows: some types show the name of a connection, some only its id."""
     if not isinstance(value, Mapping) or not isinstance(known, Mapping):
         return value
     return {name: _as_shown(item, known[name]) for name, item in value.items() if name in known}

@@ -1,4 +1,4 @@
-"""Which handler answers which path, and with which api-versions. Routing ignores case, as Azure does."""
+"""Routes: which handler answers a path, with which api-versions. Routing ignores case, as Azure does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
 Handler = Callable[[Tenant, Call, Mapping[str, str]], Reply]
 
-_HOLE = re.compile(r"\{(\w+)(\*?)\}")
+_PLACEHOLDER = re.compile(r"\{(\w+)(\*?)\}")
 _VERSION = re.compile(r"\d{4}-\d\d-\d\d(-\w+)?\Z")
 
 
@@ -44,7 +44,7 @@ class Route:
     )
 
     def match(self, call: Call) -> Mapping[str, str] | None:
-        """What fills the holes of the pattern; None when the call is not for this route."""
+        """Returns the captured segments of the path; None if the call is not for this route."""
         if call.method not in self.methods:
             return None
         found = self.matcher.match(call.path)
@@ -54,15 +54,15 @@ class Route:
 def _compiled(pattern: str) -> re.Pattern[str]:
     text = ""
     position = 0
-    for hole in _HOLE.finditer(pattern):
-        text += re.escape(pattern[position : hole.start()])
-        text += f"(?P<{hole.group(1)}>{'.+' if hole.group(2) else '[^/]+'})"
-        position = hole.end()
+    for placeholder in _PLACEHOLDER.finditer(pattern):
+        text += re.escape(pattern[position : placeholder.start()])
+        text += f"(?P<{placeholder.group(1)}>{'.+' if placeholder.group(2) else '[^/]+'})"
+        position = placeholder.end()
     return re.compile(text + re.escape(pattern[position:]) + r"/?\Z", re.IGNORECASE)
 
 
 def find_type(tenant: Tenant, call: Call, type_name: str) -> ResourceType:
-    """The type, once the api-version of the call suits it.
+    """Returns the type, if it supports the api-version of the call.
 
     Raises:
         ArmError: 400 MissingApiVersionParameter, 404 InvalidResourceNamespace, 404 InvalidResourceType,
@@ -85,7 +85,7 @@ def find_type(tenant: Tenant, call: Call, type_name: str) -> ResourceType:
 
 
 def json_body(call: Call) -> dict[str, Any]:
-    """The JSON object in a request.
+    """Returns the JSON object in a request.
 
     Raises:
         ArmError: 400 InvalidRequestContent.
@@ -100,5 +100,5 @@ def json_body(call: Call) -> dict[str, Any]:
 
 
 def unknown_route(call: Call) -> Exception:
-    """A path that the simulator does not have: loud, so that nobody takes it for a missing resource."""
+    """Returns the error for a path that the simulator does not support, which differs from that of a missing resource."""
     return refusal("UnknownRoute", method=call.method, path=call.path)

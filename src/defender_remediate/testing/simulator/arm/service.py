@@ -1,4 +1,4 @@
-"""One request in, one answer out: authentication, throttling, faults, routing, and the record of it all."""
+"""Answers requests: authentication, throttling, faults, routing, and the list of requests."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _KEPT_HEADERS = (
 
 @attrs.frozen(kw_only=True)
 class RecordedRequest:
-    """One request, as the simulator's log keeps it.
+    """One request, as the simulator's list of requests keeps it.
 
     Attributes:
         status: The HTTP status; 0 when the connection broke.
@@ -69,7 +69,7 @@ class RecordedRequest:
 
 
 class Service:
-    """The service without a transport. One call at a time, whatever the number of threads."""
+    """The service without a transport. It answers one call at a time, from any number of threads."""
 
     def __init__(self, tenant: Tenant, credential: SimulatedCredential) -> None:
         self.tenant = tenant
@@ -137,15 +137,15 @@ class Service:
 
     def _routes(self, call: Call) -> Iterator[tuple[Route, dict[str, str]]]:
         for route in ROUTES:
-            holes = route.match(call)
-            if holes is not None:
-                yield route, dict(holes)
+            captured = route.match(call)
+            if captured is not None:
+                yield route, dict(captured)
 
     def _dispatch(self, call: Call, found: tuple[Route, dict[str, str]] | None) -> Reply:
         if found is not None:
-            route, holes = found
+            route, captured = found
             find_type(self.tenant, call, route.type)
-            return route.handler(self.tenant, call, holes)
+            return route.handler(self.tenant, call, captured)
         return platform.operation_status(self.tenant, call) or resources.handle(self.tenant, call)
 
     def _finish(self, call: Call, reply: Reply) -> Reply:

@@ -1,4 +1,4 @@
-"""Token buckets, as the published limits have them: one per subscription (or tenant) and class of request."""
+"""Token buckets with the published limits: one per subscription (or tenant) and kind of request."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Bucket:
     closed_until: float = 0.0
 
     def take(self, now: float) -> float:
-        """Take a token; the seconds to wait when there is none. Asking too early starts the wait again."""
+        """Takes a token; returns the seconds to wait if the bucket is empty. Asking too early restarts the wait."""
         self.level = min(self.size, self.level + (now - self.at) * self.refill)
         self.at = now
         if now < self.closed_until or self.level < 1.0:
@@ -52,11 +52,11 @@ class Throttle:
         self.enabled = True
 
     def drain(self, scope: str, kind: str) -> None:
-        """Empty a bucket, as other callers with the same identity would."""
+        """Empties a bucket, as other callers with the same identity would."""
         self._bucket(fold(ids.subscription_of(scope)), kind).level = 0.0
 
     def check(self, call: Call, *, reads: bool) -> dict[str, str]:
-        """Take a token for a call; the headers that say how many are left.
+        """Takes a token for a call; returns the headers that say how many are left.
 
         Raises:
             ArmError: 429 with Retry-After.
@@ -94,7 +94,7 @@ class Throttle:
 
 
 class Quota:
-    """Queries per window; the window starts with the first query and resets as a whole."""
+    """Counts queries per window. A window starts with its first query."""
 
     def __init__(self, size: int = 15, seconds: float = 5.0) -> None:
         self._size = size
@@ -103,7 +103,7 @@ class Quota:
         self._ends = 0.0
 
     def take(self, now: float) -> tuple[int, float]:
-        """Count a query: how many are left (below zero: refused), and when the window resets."""
+        """Counts a query; returns how many are left (negative if it is refused) and when the window resets."""
         if now >= self._ends:
             self._used, self._ends = 0, now + self._seconds
         self._used += 1

@@ -1,4 +1,4 @@
-"""Who may do what: the caller's role entries, which add up, and deny assignments, which no role overrides."""
+"""The caller's roles, which add up, and deny assignments, which no role overrides."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 def any_matches(patterns: Iterable[str], action: str) -> bool:
-    """Whether an action is among patterns in which ``*`` stands for anything; case does not matter."""
+    """Whether an action matches one of the patterns, in which ``*`` matches anything; case is ignored."""
     return any(_pattern(text).match(action) for text in patterns)
 
 
@@ -47,11 +47,11 @@ class RoleGrant:
     cuts: tuple[tuple[str, str], ...] = ()
 
     def allows(self, action: str, missing: Iterable[str]) -> bool:
-        """Whether it has an action, when these are taken out of it."""
+        """Whether it grants an action, apart from these."""
         return any_matches(self.actions, action) and not any_matches((*self.not_actions, *missing), action)
 
     def missing_at(self, scope: str, store: Store) -> tuple[str, ...]:
-        """What was taken out of it at a scope.
+        """Returns the actions that it lacks at a scope.
 
         In Azure a right held at a scope is held everywhere below it. So an action that is missing somewhere below is
         not held at the scope itself; the siblings of the place where it is missing keep it, as if assigned there.
@@ -59,11 +59,11 @@ class RoleGrant:
         return tuple(a for a, at in self.cuts if store.covers(at, scope) or store.covers(scope, at))
 
     def missing_above(self, scope: str, store: Store) -> tuple[str, ...]:
-        """What was taken out of it at a scope or above; not what is missing below only."""
+        """Returns the actions that it lacks at a scope or above, ignoring those that it lacks only below."""
         return tuple(action for action, at in self.cuts if store.covers(at, scope))
 
     def render(self, scope: str, store: Store) -> dict[str, Any]:
-        """As the permissions API shows it at a scope."""
+        """Returns the role as the permissions API shows it at a scope."""
         shown: dict[str, Any] = {
             "actions": list(self.actions),
             "notActions": [*self.not_actions, *self.missing_at(scope, store)],
@@ -77,7 +77,7 @@ class RoleGrant:
 
 @attrs.frozen(kw_only=True)
 class DenyRule:
-    """Actions that are refused to principals, whatever their roles.
+    """A deny assignment: actions that are refused to principals regardless of their roles.
 
     Attributes:
         name: Its name in its id, a GUID.
@@ -101,7 +101,7 @@ class DenyRule:
         return f"{self.scope}/providers/Microsoft.Authorization/denyAssignments/{self.name}"
 
     def refuses(self, principal: str, action: str, scope: str, store: Store) -> bool:
-        """Whether it keeps a principal from an action at a scope."""
+        """Whether it refuses an action to a principal at a scope."""
         if principal in self.exclude_principals or not {principal, EVERYONE} & set(self.principals):
             return False
         if not (store.covers(self.scope, scope) if self.inherited else ids.key(self.scope) == ids.key(scope)):
@@ -109,7 +109,7 @@ class DenyRule:
         return any_matches(self.actions, action) and not any_matches(self.not_actions, action)
 
     def concerns(self, principal: str) -> bool:
-        """Whether its list of principals names one."""
+        """Whether its list of principals contains one."""
         return fold(principal) in (fold(name) for name in self.principals)
 
     def render(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The Microsoft.Authorization routes, all of which only read: permissions, deny assignments, locks, policies, exemptions."""
+"""The read-only operations of Microsoft.Authorization: permissions, deny assignments, locks, policies, exemptions."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _EQUALS = re.compile(r"\s*(\w+)\s+eq\s+'([^']*)'\s*\Z", re.IGNORECASE)
 _TYPE = "Microsoft.Authorization"
 
 
-def scope_of(tenant: Tenant, holes: Mapping[str, str]) -> str:
-    """The scope of a call, once its subscription, group or management group is known to exist.
+def scope_of(tenant: Tenant, captured: Mapping[str, str]) -> str:
+    """Returns the scope of a call, if its subscription, group or management group exists.
 
     Raises:
         ArmError: 404 SubscriptionNotFound, ResourceGroupNotFound or NotFound.
     """
-    scope = "/" + "/".join(ids.segments(holes["scope"]))
+    scope = "/" + "/".join(ids.segments(captured["scope"]))
     target = ids.path_of(scope)
     if target is not None and target.names and fold(target.type) == "microsoft.management/managementgroups":
         if fold(target.name) not in tenant.store.management_groups:
@@ -40,7 +40,7 @@ def scope_of(tenant: Tenant, holes: Mapping[str, str]) -> str:
 def seen_from(
     tenant: Tenant, scope: str, text: str, items: Iterable[_Item], place: Callable[[_Item], str]
 ) -> list[_Item]:
-    """What a list at a scope shows: what is inherited, and what lies below; ``atScope()`` leaves out what lies below.
+    """Returns what a list at a scope shows: inherited items and those below, which ``atScope()`` omits.
 
     Args:
         tenant: The tenant.
@@ -57,59 +57,59 @@ def seen_from(
         raise refusal("InvalidFilter", filter=text)
     if word == "atexactscope()":
         return [item for item in items if ids.key(place(item)) == ids.key(scope)]
-    # A management group lists what is on it and above it only.
+    # A management group does not list what is below it.
     below = not word and bool(ids.subscription_of(scope))
     store = tenant.store
     return [i for i in items if store.covers(place(i), scope) or (below and store.covers(scope, place(i)))]
 
 
 def _clause(text: str, *names: str) -> tuple[str, str]:
-    """The name, in lower case, and the value of a filter ``name eq 'value'``; both empty for another filter."""
+    """Returns the folded name and the value of a filter ``name eq 'value'``; two empty strings for another filter."""
     found = _EQUALS.match(text)
     if found is None or fold(found.group(1)) not in names:
         return "", ""
     return fold(found.group(1)), fold(found.group(2))
 
 
-def list_permissions(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_permissions(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the caller's permissions at a scope."""
-    # Asking what one may do needs no right here; who has no role at the scope gets an empty list. Azure might say 403.
-    return tenant.page(call, tenant.access.permissions(scope_of(tenant, holes)))
+    # Reading one's own permissions needs no permission here. Azure may answer 403 to a caller without a role.
+    return tenant.page(call, tenant.access.permissions(scope_of(tenant, captured)))
 
 
-def list_locks(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_locks(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the locks at a scope."""
-    scope = scope_of(tenant, holes)
+    scope = scope_of(tenant, captured)
     tenant.access.check_read(f"{_TYPE}/locks/read", scope)
     found = seen_from(tenant, scope, call.query.get("$filter", ""), tenant.access.locks, lambda lock: lock.scope)
     return tenant.page(call, [lock.render() for lock in found])
 
 
-def _role_assignments(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def _role_assignments(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """The roles with data actions; the caller's own roles are in ``permissions`` only."""
-    scope = scope_of(tenant, holes)
+    scope = scope_of(tenant, captured)
     tenant.access.check_read(f"{_TYPE}/roleAssignments/read", scope)
     found = seen_from(tenant, scope, call.query.get("$filter", ""), tenant.access.data_roles, lambda role: role.scope)
     return tenant.page(call, [role.render() for role in found])
 
 
-def _role_definition(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def _role_definition(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     del call
-    scope = scope_of(tenant, holes)
+    scope = scope_of(tenant, captured)
     tenant.access.check_read(f"{_TYPE}/roleDefinitions/read", scope)
     for role in tenant.access.data_roles:
-        if fold(role.name) == fold(holes["name"]):
+        if fold(role.name) == fold(captured["name"]):
             return Reply.json(role.render_definition())
-    raise refusal("RoleDefinitionDoesNotExist", name=holes["name"])
+    raise refusal("RoleDefinitionDoesNotExist", name=captured["name"])
 
 
-def list_deny_assignments(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_deny_assignments(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the deny assignments at a scope."""
-    scope = scope_of(tenant, holes)
+    scope = scope_of(tenant, captured)
     tenant.access.check_read(f"{_TYPE}/denyAssignments/read", scope)
     text = call.query.get("$filter", "")
     name, value = _clause(text, "principalid", "denyassignmentname")
-    # One that does not hold below its scope is listed below all the same, and says so.
+    # A deny assignment that does not apply below its scope is listed there nevertheless.
     found = seen_from(tenant, scope, "" if name else text, tenant.access.deny_assignments, lambda one: one.scope)
     if name == "principalid":
         found = [one for one in found if one.concerns(value)]
@@ -118,9 +118,9 @@ def list_deny_assignments(tenant: Tenant, call: Call, holes: Mapping[str, str]) 
     return tenant.page(call, [one.render() for one in found])
 
 
-def list_policy_assignments(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_policy_assignments(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the policy assignments at a scope."""
-    scope = scope_of(tenant, holes)
+    scope = scope_of(tenant, captured)
     tenant.access.check_read(f"{_TYPE}/policyAssignments/read", scope)
     text = call.query.get("$filter", "")
     name, value = _clause(text, "policydefinitionid")
@@ -130,20 +130,20 @@ def list_policy_assignments(tenant: Tenant, call: Call, holes: Mapping[str, str]
     return tenant.page(call, [one.render() for one in kept])
 
 
-def get_policy_assignment(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def get_policy_assignment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Shows a policy assignment."""
     del call
-    scope = scope_of(tenant, holes)
+    scope = scope_of(tenant, captured)
     tenant.access.check_read(f"{_TYPE}/policyAssignments/read", scope)
-    found = tenant.policies.assignments.get(ids.key(f"{scope}{AUTHORIZATION}/policyAssignments/{holes['name']}"))
+    found = tenant.policies.assignments.get(ids.key(f"{scope}{AUTHORIZATION}/policyAssignments/{captured['name']}"))
     if found is None:
-        raise refusal("PolicyAssignmentNotFound", name=holes["name"])
+        raise refusal("PolicyAssignmentNotFound", name=captured["name"])
     return Reply.json(found.render())
 
 
-def list_policy_exemptions(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_policy_exemptions(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the policy exemptions at a scope."""
-    scope = scope_of(tenant, holes)
+    scope = scope_of(tenant, captured)
     tenant.access.check_read(f"{_TYPE}/policyExemptions/read", scope)
     text = call.query.get("$filter", "")
     lasting = fold(text.replace(" ", "")) == "excludeexpired()"
@@ -156,21 +156,21 @@ def list_policy_exemptions(tenant: Tenant, call: Call, holes: Mapping[str, str])
     return tenant.page(call, [one.render() for one in found])
 
 
-def get_policy_definition(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
-    """A policy of Azure's own at the tenant; somebody's own where it was made, and nowhere else."""
+def get_policy_definition(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Shows a policy definition: a built-in one at the tenant, a custom one only where it was created."""
     del call
-    wanted = f"{_above(tenant, holes)}{AUTHORIZATION}/policyDefinitions/{holes['name']}"
-    for restriction in tenant.policies.deny_policies:
-        if ids.key(restriction.assignment.definition_id) == ids.key(wanted):
-            return Reply.json(restriction.definition())
+    wanted = f"{_above(tenant, captured)}{AUTHORIZATION}/policyDefinitions/{captured['name']}"
+    for policy in tenant.policies.deny_policies:
+        if ids.key(policy.assignment.definition_id) == ids.key(wanted):
+            return Reply.json(policy.definition())
     for definition in tenant.assessor.definitions.values():
         if ids.key(str(definition.metadata.get("policyDefinitionId") or "-")) == ids.key(wanted):
             return Reply.json(_audit_definition(wanted, definition.metadata, definition.resource_type))
-    raise refusal("PolicyDefinitionNotFound", name=holes["name"])
+    raise refusal("PolicyDefinitionNotFound", name=captured["name"])
 
 
 def _audit_definition(definition_id: str, metadata: Mapping[str, Any], resource_type: str | None) -> dict[str, Any]:
-    # Only the frame of the rule is here: what makes a resource healthy is in the simulator's own findings.
+    # The rule is incomplete: the simulator's own data decides whether a resource is healthy.
     effect = {"type": "String", "allowedValues": ["Audit", "Disabled"], "defaultValue": "Audit"}
     return definition_body(
         definition_id,
@@ -188,12 +188,12 @@ def _audit_definition(definition_id: str, metadata: Mapping[str, Any], resource_
     )
 
 
-def get_policy_set_definition(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def get_policy_set_definition(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Shows an initiative: only Defender's benchmark exists."""
     del call
-    wanted = f"{_above(tenant, holes)}{AUTHORIZATION}/policySetDefinitions/{holes['name']}"
+    wanted = f"{_above(tenant, captured)}{AUTHORIZATION}/policySetDefinitions/{captured['name']}"
     if ids.key(wanted) != ids.key(BENCHMARK):
-        raise refusal("PolicySetDefinitionNotFound", name=holes["name"])
+        raise refusal("PolicySetDefinitionNotFound", name=captured["name"])
     members = [
         {
             "policyDefinitionReferenceId": reference_of(definition.metadata),
@@ -214,11 +214,11 @@ def get_policy_set_definition(tenant: Tenant, call: Call, holes: Mapping[str, st
     return Reply.json(definition_body(BENCHMARK, properties))
 
 
-def _above(tenant: Tenant, holes: Mapping[str, str]) -> str:
-    """The scope that a definition is asked for at; empty at the tenant, where anybody may ask."""
-    if "scope" not in holes:
+def _above(tenant: Tenant, captured: Mapping[str, str]) -> str:
+    """Returns the scope in a definition's path; empty at the tenant, where everyone may read."""
+    if "scope" not in captured:
         return ""
-    scope = scope_of(tenant, holes)
+    scope = scope_of(tenant, captured)
     tenant.access.check_read(f"{_TYPE}/policyDefinitions/read", scope)
     return scope
 

@@ -1,4 +1,4 @@
-"""What stands between a caller and a write: roles, deny assignments, locks, and the state of the subscription."""
+"""What decides whether a caller may write: roles, deny assignments, locks and the subscription's state."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ class DataRole:
 
 
 class Access:
-    """What the caller may do, and what keeps everybody from doing it.
+    """What the caller may do, and what is forbidden for everyone.
 
     Attributes:
-        unlimited: Nobody has changed the caller's rights: an owner of every subscription.
+        unlimited: Whether the caller is still the owner of every subscription.
     """
 
     def __init__(self, store: Store) -> None:
@@ -101,20 +101,20 @@ class Access:
         self.unlimited = True
 
     def own(self, scope: str) -> None:
-        """Make the caller the owner of a new subscription, less what was denied before it was there."""
+        """Makes the caller the owner of a new subscription, without the actions that were denied before."""
         self._add(RoleGrant(scope=scope, actions=("*",), cuts=tuple(self._denied)))
 
     def grant(self, entry: RoleGrant) -> None:
-        """Give the caller one more role."""
+        """Gives the caller one more role."""
         self.unlimited = False
         self._add(entry)
 
     def _add(self, entry: RoleGrant) -> None:
-        # By subscription, as there may be thousands of them; what is assigned above is under the empty name.
+        # By subscription, for speed with thousands of them; roles assigned above are under the empty name.
         self._entries.setdefault(fold(ids.subscription_of(entry.scope)), []).append(entry)
 
     def revoke(self, scope: str) -> int:
-        """Take every role away that is assigned at a scope; how many there were."""
+        """Removes every role that is assigned at a scope; returns how many there were."""
         self.unlimited = False
         held = self._entries.get(fold(ids.subscription_of(scope)), [])
         kept = [entry for entry in held if ids.key(entry.scope) != ids.key(scope)]
@@ -123,7 +123,7 @@ class Access:
         return gone
 
     def deny(self, action: str, scope: str) -> None:
-        """Take an action out of every role that the caller has."""
+        """Removes an action from every role that the caller has."""
         self.unlimited = False
         self._denied.append((action, scope))
         for held in self._entries.values():
@@ -135,7 +135,7 @@ class Access:
         self.deny_assignments.append(assignment)
 
     def permissions(self, scope: str) -> list[dict[str, Any]]:
-        """The caller's entries at a scope, as the permissions API shows them. Deny assignments are not in them."""
+        """Returns the caller's permissions at a scope as the API shows them, without deny assignments."""
         return [entry.render(scope, self._store) for entry in self._here(scope)]
 
     def _here(self, scope: str) -> list[RoleGrant]:
@@ -143,13 +143,13 @@ class Access:
         return [entry for entry in (*self._entries.get("", []), *own) if self._store.covers(entry.scope, scope)]
 
     def allows(self, action: str, scope: str) -> bool:
-        """Whether a role of the caller has the action: exactly what the permissions API says."""
+        """Whether a role of the caller grants an action, as the permissions API says."""
         if not ids.subscription_of(scope):
             return self._allowed_at_tenant(action, scope)
         return any(entry.allows(action, entry.missing_at(scope, self._store)) for entry in self._here(scope))
 
     def may_look(self, action: str, scope: str) -> bool:
-        """Whether the caller may read: a list above what may not be read is answered without it."""
+        """Whether the caller may read something that is in a list."""
         return self._reads(action, scope) and self._deny_of(action, scope) is None
 
     def _reads(self, action: str, scope: str) -> bool:
@@ -158,7 +158,7 @@ class Access:
         return any(entry.allows(action, entry.missing_above(scope, self._store)) for entry in self._here(scope))
 
     def _allowed_at_tenant(self, action: str, scope: str) -> bool:
-        # Roles are about subscriptions here; what is above them anybody may ask, unless a test says otherwise.
+        # Roles concern subscriptions here; above them everyone may read, unless a test denies it.
         return not any_matches((a for a, at in self._denied if self._store.covers(at, scope)), action)
 
     def _deny_of(self, action: str, scope: str) -> DenyRule | None:
@@ -166,7 +166,7 @@ class Access:
         return next(found, None)
 
     def check_role(self, action: str, scope: str) -> None:
-        """Refuse what the caller's roles lack, or a deny assignment forbids.
+        """Refuses what no role of the caller grants, or what a deny assignment forbids.
 
         Raises:
             ArmError: 403 AuthorizationFailed or 403 DenyAssignmentAuthorizationFailed.
@@ -176,7 +176,7 @@ class Access:
         self._check_deny(action, scope)
 
     def check_read(self, action: str, scope: str) -> None:
-        """Refuse a read, as ``check_role`` does; an action that is missing further below does not matter.
+        """Refuses a read as ``check_role`` does, ignoring actions that are missing only below the scope.
 
         Raises:
             ArmError: 403 AuthorizationFailed or 403 DenyAssignmentAuthorizationFailed.
@@ -188,7 +188,7 @@ class Access:
     def _check_deny(self, action: str, scope: str) -> None:
         denied = self._deny_of(action, scope)
         if denied is not None:
-            # The code and the sentence are as callers quote them in public; Azure documents neither.
+            # Code and message are as callers of Azure quote them; Azure documents neither.
             raise refusal(
                 "DenyAssignmentAuthorizationFailed",
                 client=CALLER_ID,
@@ -200,7 +200,7 @@ class Access:
             )
 
     def check_write(self, method: str, action: str, target_id: str) -> None:
-        """Refuse a write that the role, the subscription's state or a lock forbids, in the order Azure looks.
+        """Refuses a write that a role, the subscription's state or a lock forbids, in Azure's order.
 
         Raises:
             ArmError: 403 AuthorizationFailed, 403 DenyAssignmentAuthorizationFailed, 409 ReadOnlyDisabledSubscription
@@ -215,12 +215,12 @@ class Access:
             raise refusal("ScopeLocked", scope=target_id, verb=verb, locked="','".join(locked))
 
     def _check_state(self, method: str, subscription_id: str) -> None:
-        # What is in a disabled or warned subscription can still be deleted; only PUT, PATCH and POST stop.
+        # DELETE still works in a disabled or warned subscription; PUT, PATCH and POST do not.
         if subscription_id and method != "DELETE" and self._store.subscription(subscription_id).state in _STOPPED:
             raise refusal("ReadOnlyDisabledSubscription", subscription=subscription_id)
 
     def check_registered(self, subscription_id: str, namespace: str) -> None:
-        """Refuse a write to a resource provider that the subscription is not registered with.
+        """Refuses a write to a resource provider that is not registered in the subscription.
 
         Raises:
             ArmError: 409 MissingSubscriptionRegistration; for Microsoft.Security 404 Subscription Not Registered.
@@ -235,5 +235,5 @@ class Access:
 
 
 def is_registered(state: str) -> bool:
-    """Whether a provider in this state of registration takes writes; one that is still registering does."""
+    """Whether a provider in this registration state accepts writes; a registering one does."""
     return state not in _UNREGISTERED

@@ -1,4 +1,4 @@
-"""What is peculiar about Defender plans: a write may succeed while an extension of the plan does not."""
+"""Defender plans: a write may succeed although an extension of the plan fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PRICINGS = "Microsoft.Security/pricings"
 def extension_outcomes(
     tenant: Tenant, resource_type: ResourceType, resource_id: str, properties: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The properties of a plan after a PUT, with an ``operationStatus`` per extension; of anything else unchanged."""
+    """Returns the properties of a plan with an ``operationStatus`` per extension; other types are unchanged."""
     result = dict(properties)
     if resource_type.name != PRICINGS:
         return result

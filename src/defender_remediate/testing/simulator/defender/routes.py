@@ -1,4 +1,4 @@
-"""The Microsoft.Security routes that only read: assessments, their metadata, scores and controls."""
+"""The read-only operations of Microsoft.Security: assessments, their metadata, scores and controls."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GROUP = "/providers/microsoft.management/managementgroups/"
 
 
 def subscriptions_below(tenant: Tenant, scope: str) -> list[str]:
-    """The subscriptions of a subscription or management group scope.
+    """Returns the subscriptions of a subscription or management group scope.
 
     Raises:
         ArmError: The scope does not exist, or Microsoft.Security is not registered in the subscription.
@@ -41,23 +41,23 @@ def subscriptions_below(tenant: Tenant, scope: str) -> list[str]:
     return [fold(ids.subscription_of(scope))]
 
 
-def _check_score(tenant: Tenant, holes: Mapping[str, str], type_name: str) -> None:
+def _check_score(tenant: Tenant, captured: Mapping[str, str], type_name: str) -> None:
     """Refuses a caller who may not read the score, and a score that does not exist."""
-    scope = f"/subscriptions/{holes['subscription']}"
+    scope = f"/subscriptions/{captured['subscription']}"
     subscriptions_below(tenant, scope)
     tenant.access.check_read(f"{type_name}/read", scope)
-    if fold(holes.get("score", "ascScore")) != "ascscore":
-        raise refusal("ScoreNotFound", name=holes["score"])
+    if fold(captured.get("score", "ascScore")) != "ascscore":
+        raise refusal("ScoreNotFound", name=captured["score"])
 
 
 def is_on(tenant: Tenant, subscription: str) -> bool:
-    """Whether Defender for Cloud answers for a subscription, named in lower case, that is not deleted."""
+    """Whether Defender for Cloud is registered in a subscription that is not deleted."""
     found = tenant.store.subscriptions[subscription]
     return found.state != DELETED and is_registered(found.registration("Microsoft.Security"))
 
 
 def render(tenant: Tenant, assessment: SimulatedAssessment, *, version: str, expand: str = "") -> dict[str, Any]:
-    """An assessment as the REST API shows it."""
+    """Returns an assessment as the REST API shows it."""
     properties: dict[str, Any] = {
         "displayName": assessment.definition.metadata["displayName"],
         "resourceDetails": dict(assessment.details),
@@ -75,17 +75,17 @@ def render(tenant: Tenant, assessment: SimulatedAssessment, *, version: str, exp
 
 
 def portal_link(assessment: SimulatedAssessment) -> str:
-    """The portal's page about an assessment, without a scheme: Resource Graph has none either."""
+    """Returns the portal's URL of an assessment, without scheme as in Resource Graph."""
     return (
         "portal.azure.com/#blade/Microsoft_Azure_Security/RecommendationsBlade/assessmentKey/"
         f"{assessment.definition.key}/resourceId/{assessment.resource_id.replace('/', '%2f')}"
     )
 
 
-def list_assessments(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_assessments(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the assessments at a scope."""
-    wanted = set(subscriptions_below(tenant, holes["scope"]))
-    scope = "/" + holes["scope"].strip("/")
+    wanted = set(subscriptions_below(tenant, captured["scope"]))
+    scope = "/" + captured["scope"].strip("/")
     tenant.access.check_read(f"{_ASSESSMENTS}/read", scope)
     found = [
         render(tenant, assessment, version=call.api_version)
@@ -96,17 +96,17 @@ def list_assessments(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Re
     return tenant.page(call, found)
 
 
-def get_assessment(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def get_assessment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Shows an assessment."""
-    scope = "/" + holes["scope"].strip("/")
+    scope = "/" + captured["scope"].strip("/")
     tenant.access.check_registered(ids.subscription_of(scope), "Microsoft.Security")
     tenant.access.check_read(f"{_ASSESSMENTS}/read", scope)
     for assessment in tenant.assessor.current():
         same = ids.key(assessment.resource_id) == ids.key(scope)
-        if same and assessment.definition.key == fold(holes["key"]):
+        if same and assessment.definition.key == fold(captured["key"]):
             shown = render(tenant, assessment, version=call.api_version, expand=call.query.get("$expand", "").lower())
             return Reply.json(shown)
-    raise refusal("AssessmentNotFound", key=holes["key"], scope=scope)
+    raise refusal("AssessmentNotFound", key=captured["key"], scope=scope)
 
 
 def _metadata_of(definition: AssessmentDefinition, prefix: str) -> dict[str, Any]:
@@ -118,9 +118,9 @@ def _metadata_of(definition: AssessmentDefinition, prefix: str) -> dict[str, Any
     }
 
 
-def _metadata(tenant: Tenant, holes: Mapping[str, str]) -> Iterator[tuple[AssessmentDefinition, str]]:
-    """What is defined here. The tenant has the built-in ones; a subscription adds its own, under its own id."""
-    subscription = holes.get("subscription", "")
+def _metadata(tenant: Tenant, captured: Mapping[str, str]) -> Iterator[tuple[AssessmentDefinition, str]]:
+    """Yields the built-in definitions, and those of a subscription with the subscription's id."""
+    subscription = captured.get("subscription", "")
     if subscription:
         tenant.store.subscription(subscription)
         tenant.access.check_registered(subscription, "Microsoft.Security")
@@ -131,44 +131,44 @@ def _metadata(tenant: Tenant, holes: Mapping[str, str]) -> Iterator[tuple[Assess
             yield definition, f"/subscriptions/{subscription}"
 
 
-def list_metadata(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_metadata(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the assessment metadata."""
-    return tenant.page(call, [_metadata_of(definition, prefix) for definition, prefix in _metadata(tenant, holes)])
+    return tenant.page(call, [_metadata_of(definition, prefix) for definition, prefix in _metadata(tenant, captured)])
 
 
-def get_metadata(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def get_metadata(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Shows the metadata of an assessment."""
     del call
-    for definition, prefix in _metadata(tenant, holes):
-        if definition.key == fold(holes["key"]):
+    for definition, prefix in _metadata(tenant, captured):
+        if definition.key == fold(captured["key"]):
             return Reply.json(_metadata_of(definition, prefix))
-    raise refusal("MetadataNotFound", key=holes["key"])
+    raise refusal("MetadataNotFound", key=captured["key"])
 
 
-def list_scores(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_scores(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the secure scores of a subscription."""
-    _check_score(tenant, holes, _SCORES)
-    return tenant.page(call, [overall(tenant, holes["subscription"])])
+    _check_score(tenant, captured, _SCORES)
+    return tenant.page(call, [overall(tenant, captured["subscription"])])
 
 
-def get_score(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def get_score(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Shows a secure score."""
     del call
-    _check_score(tenant, holes, _SCORES)
-    return Reply.json(overall(tenant, holes["subscription"]))
+    _check_score(tenant, captured, _SCORES)
+    return Reply.json(overall(tenant, captured["subscription"]))
 
 
-def list_controls(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_controls(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the security controls of a subscription."""
-    _check_score(tenant, holes, _CONTROLS)
+    _check_score(tenant, captured, _CONTROLS)
     expand = fold(call.query.get("$expand", "")) == "definition"
-    return tenant.page(call, control_scores(tenant, holes["subscription"], expand=expand))
+    return tenant.page(call, control_scores(tenant, captured["subscription"], expand=expand))
 
 
-def list_control_definitions(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_control_definitions(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the definitions of the security controls."""
-    if "subscription" in holes:
-        subscriptions_below(tenant, f"/subscriptions/{holes['subscription']}")
+    if "subscription" in captured:
+        subscriptions_below(tenant, f"/subscriptions/{captured['subscription']}")
     return tenant.page(call, [definition_of(tenant, control) for control in controls()])
 
 

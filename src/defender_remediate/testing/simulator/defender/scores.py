@@ -30,7 +30,7 @@ class Control:
 
 @attrs.frozen(kw_only=True)
 class ControlCount:
-    """The resources of one control in one subscription."""
+    """How many resources of a control are healthy, unhealthy and not applicable in one subscription."""
 
     control: Control
     healthy: int
@@ -39,17 +39,17 @@ class ControlCount:
 
     @property
     def weight(self) -> int:
-        """Resources that count."""
+        """The number of resources that count."""
         return self.healthy + self.unhealthy
 
     @property
     def maximum(self) -> int:
-        """A control without a resource to judge is worth nothing."""
+        """The maximum score; 0 for a control without a resource that counts."""
         return self.control.max_score if self.weight else 0
 
     @property
     def current(self) -> float:
-        """The points it gives."""
+        """The current score."""
         return self.maximum * self.healthy / self.weight if self.weight else 0.0
 
 
@@ -59,7 +59,7 @@ def controls() -> list[Control]:
 
 
 def control_counts(tenant: Tenant, subscription: str) -> list[ControlCount]:
-    """Every control with its resources. A resource is healthy only when all its recommendations there are."""
+    """Returns the counts of every control. A resource is healthy if all its recommendations in the control are."""
     by_control: dict[str, dict[str, list[SimulatedAssessment]]] = {}
     for assessment in tenant.assessor.current():
         if fold(ids.subscription_of(assessment.resource_id)) != fold(subscription):

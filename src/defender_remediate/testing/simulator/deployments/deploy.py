@@ -36,7 +36,7 @@ _PROPERTIES = frozenset(
 
 
 def read_request(tenant: Tenant, base: str, name: str, body: Mapping[str, Any]) -> DeploymentRequest:
-    """Understand a deployment request, and look ahead as Azure does before it accepts one.
+    """Reads and validates a deployment request, as Azure does before it accepts one.
 
     Raises:
         ArmError: 400 InvalidRequestContent, InvalidDeployment, LocationRequired, InvalidTemplate or
@@ -75,11 +75,11 @@ def read_request(tenant: Tenant, base: str, name: str, body: Mapping[str, Any]) 
 
 
 def _frame(base: str, body: Mapping[str, Any]) -> tuple[str, str]:
-    """The location and the mode of a request whose outer members are in order."""
+    """Returns the location and the mode of a request whose top-level members are valid."""
     properties = body.get("properties") or {}
-    strangers = sorted((set(body) - _TOP) | (set(properties) - _PROPERTIES))
-    if strangers:
-        raise refusal("InvalidRequestContent", problem=f"Could not find member '{strangers[0]}' of a deployment")
+    unknown_names = sorted((set(body) - _TOP) | (set(properties) - _PROPERTIES))
+    if unknown_names:
+        raise refusal("InvalidRequestContent", problem=f"Could not find member '{unknown_names[0]}' of a deployment")
     location = str(body.get("location") or "")
     if not ids.group_of(base) and not location:
         raise refusal("LocationRequiredForDeployment")
@@ -118,9 +118,9 @@ def _policy_error(tenant: Tenant, resource: Described, resource_type: ResourceTy
 def deploy(
     tenant: Tenant, deployment: Deployment, operation: LoggedOperation, call: Call, moment: float
 ) -> dict[str, Any] | None:
-    """Put the resources in place; the error of the deployment when one of them could not be.
+    """Deploys the resources; returns the error of the deployment if one of them fails.
 
-    Resources that could not be put do not keep the others from being: nothing is undone.
+    The other resources are deployed even if one fails; nothing is undone.
     """
     failures = []
     for resource, resource_type in deployment.request.resources:

@@ -1,4 +1,4 @@
-"""Template deployments at resource group and subscription scope. They take time, and they really deploy."""
+"""Template deployments at resource group and subscription scope: long-running operations that deploy resources."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ _USUAL = OperationForm(form=AZURE_ASYNC, seconds=20.0, retry_after=5)
 _QUICK = OperationForm(form=LOCATION, seconds=3.0, retry_after=1)
 
 
-def _base(tenant: Tenant, holes: Mapping[str, str]) -> str:
-    if "group" in holes:
-        return str(tenant.store.group(holes["subscription"], holes["group"])["id"])
-    return f"/subscriptions/{tenant.store.subscription(holes['subscription']).id}"
+def _base(tenant: Tenant, captured: Mapping[str, str]) -> str:
+    if "group" in captured:
+        return str(tenant.store.group(captured["subscription"], captured["group"])["id"])
+    return f"/subscriptions/{tenant.store.subscription(captured['subscription']).id}"
 
 
 def _id(base: str, name: str) -> str:
     return f"{base}/providers/{TYPE}/{name}"
 
 
-def _found(tenant: Tenant, holes: Mapping[str, str]) -> Deployment:
-    found = tenant.deployments.find(_id(_base(tenant, holes), holes["name"]))
+def _found(tenant: Tenant, captured: Mapping[str, str]) -> Deployment:
+    found = tenant.deployments.find(_id(_base(tenant, captured), captured["name"]))
     if found is None:
-        raise refusal("DeploymentNotFound", name=holes["name"])
+        raise refusal("DeploymentNotFound", name=captured["name"])
     return found
 
 
@@ -60,16 +60,16 @@ def _resource_type(tenant: Tenant) -> ResourceType:
     return resource_type
 
 
-def put_deployment(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def put_deployment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Starts a deployment."""
-    base = _base(tenant, holes)
-    deployment_id = _id(base, holes["name"])
+    base = _base(tenant, captured)
+    deployment_id = _id(base, captured["name"])
 
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:
         tenant.access.check_write("PUT", operation.action, deployment_id)
-        request = read_request(tenant, base, holes["name"], json_body(call))
+        request = read_request(tenant, base, captured["name"], json_body(call))
         known = tenant.deployments.find(deployment_id)
-        _check_name(tenant, base, holes["name"], known, request)
+        _check_name(tenant, base, captured["name"], known, request)
         deployment = Deployment(
             id=deployment_id,
             request=request,
@@ -101,7 +101,7 @@ def _check_name(tenant: Tenant, base: str, name: str, known: Deployment | None, 
         return
     there = list(tenant.deployments.at(base))
     if len(there) >= _HISTORY:
-        # Azure clears old entries by itself, unless a lock keeps it from deleting anything.
+        # Azure deletes old entries by itself, unless a lock forbids it.
         if any(ids.within(base, lock.scope) for lock in tenant.access.locks):
             raise refusal("DeploymentQuotaExceeded", name=name)
         tenant.deployments.remove(there[0].id)
@@ -135,18 +135,18 @@ def _start(tenant: Tenant, call: Call, deployment: Deployment, operation: Logged
     return running
 
 
-def get_deployment(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def get_deployment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Shows a deployment."""
     if call.method == "HEAD":
-        found = tenant.deployments.find(_id(_base(tenant, holes), holes["name"]))
+        found = tenant.deployments.find(_id(_base(tenant, captured), captured["name"]))
         return Reply(status=204 if found else 404)
-    tenant.access.check_read(f"{TYPE}/read", _base(tenant, holes))
-    return Reply.json(_found(tenant, holes).render(tenant.clock))
+    tenant.access.check_read(f"{TYPE}/read", _base(tenant, captured))
+    return Reply.json(_found(tenant, captured).render(tenant.clock))
 
 
-def list_deployments(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_deployments(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the deployments at a scope, newest first."""
-    base = _base(tenant, holes)
+    base = _base(tenant, captured)
     text = call.query.get("$filter", "")
     match = re.match(r"provisioningState eq '(\w+)'\Z", text)
     if text and not match:
@@ -156,10 +156,10 @@ def list_deployments(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Re
     return tenant.page(call, [deployment.render(tenant.clock) for deployment in reversed(kept)], size=size)
 
 
-def delete_deployment(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def delete_deployment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Deletes a deployment from the history."""
-    base = _base(tenant, holes)
-    deployment_id = _id(base, holes["name"])
+    base = _base(tenant, captured)
+    deployment_id = _id(base, captured["name"])
 
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:
         tenant.access.check_write("DELETE", operation.action, deployment_id)
@@ -172,27 +172,27 @@ def delete_deployment(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> R
     return logged(tenant, call, f"{TYPE}/delete", deployment_id, work)
 
 
-def cancel_deployment(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def cancel_deployment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Cancels a running deployment."""
-    found = _found(tenant, holes)
+    found = _found(tenant, captured)
 
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:
         tenant.access.check_write("POST", operation.action, found.id)
         if not found.is_active or found.running is None:
-            raise refusal("DeploymentCannotBeCancelled", name=holes["name"], state=found.state)
+            raise refusal("DeploymentCannotBeCancelled", name=captured["name"], state=found.state)
         tenant.operations.cancel(found.running)
         return Reply(status=204), False
 
     return logged(tenant, call, f"{TYPE}/cancel/action", found.id, work)
 
 
-def validate_deployment(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def validate_deployment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Validates a template."""
-    base = _base(tenant, holes)
+    base = _base(tenant, captured)
     tenant.access.check_role(f"{TYPE}/validate/action", base)
-    shell = {"id": _id(base, holes["name"]), "name": holes["name"], "type": TYPE}
+    shell = {"id": _id(base, captured["name"]), "name": captured["name"], "type": TYPE}
     try:
-        request = read_request(tenant, base, holes["name"], json_body(call))
+        request = read_request(tenant, base, captured["name"], json_body(call))
     except ArmError as error:
         return Reply.json({**shell, **error.reply.body}, status=error.reply.status)
     properties = {
@@ -204,15 +204,15 @@ def validate_deployment(tenant: Tenant, call: Call, holes: Mapping[str, str]) ->
     return Reply.json({**shell, "properties": properties})
 
 
-def what_if(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def what_if(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Predicts what a deployment would change."""
-    base = _base(tenant, holes)
+    base = _base(tenant, captured)
     tenant.access.check_role(f"{TYPE}/whatIf/action", base)
     body = json_body(call)
     settings = (body.get("properties") or {}).pop("whatIfSettings", None) or {}
     ids_only = fold(str(settings.get("resultFormat", ""))) == "resourceidonly"
     try:
-        request = read_request(tenant, base, holes["name"], body)
+        request = read_request(tenant, base, captured["name"], body)
         for resource, resource_type in request.resources:
             tenant.access.check_role(f"{resource_type.name}/write", resource.id)
         result: dict[str, Any] = {
@@ -223,11 +223,11 @@ def what_if(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
         result = {"status": "Failed", "error": error.reply.body["error"]}
     content = json.dumps(result)
     now = tenant.clock.monotonic()
-    form = tenant.operation_form("POST", _id(base, holes["name"]), _resource_type(tenant)) or _QUICK
+    form = tenant.operation_form("POST", _id(base, captured["name"]), _resource_type(tenant)) or _QUICK
     running = RunningOperation(
         id=tenant.new_id(),
         form=attrs.evolve(form, form=LOCATION),
-        resource_id=_id(base, holes["name"]) + "/whatIf",
+        resource_id=_id(base, captured["name"]) + "/whatIf",
         started=now,
         due=now + form.seconds,
         result=lambda: Reply.json(json.loads(content)),
@@ -238,19 +238,19 @@ def what_if(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
 
 
 def _nothing_more(ending: str, moment: float) -> None:
-    """A what-if leaves nothing behind."""
+    """A what-if changes nothing."""
     del ending, moment
 
 
-def export_template(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def export_template(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Shows the template of a deployment."""
     del call
-    return Reply.json({"template": _found(tenant, holes).request.template})
+    return Reply.json({"template": _found(tenant, captured).request.template})
 
 
-def list_operations(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_operations(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the operations of a deployment."""
-    return tenant.page(call, _found(tenant, holes).steps)
+    return tenant.page(call, _found(tenant, captured).steps)
 
 
 _RG = "/subscriptions/{subscription}/resourceGroups/{group}"

@@ -18,7 +18,7 @@ from defender_remediate.testing.simulator.state.types import ResourceType
 
 @attrs.frozen(kw_only=True)
 class DeploymentRequest:
-    """A deployment request, understood.
+    """A valid deployment request.
 
     Attributes:
         base: The id of the resource group or subscription.
@@ -57,7 +57,7 @@ class Deployment:
 
     @property
     def is_active(self) -> bool:
-        """Whether it has not ended."""
+        """Whether it is still in effect."""
         return self.state == "Running"
 
     def render(self, clock: VirtualClock) -> dict[str, Any]:

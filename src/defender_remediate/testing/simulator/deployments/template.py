@@ -1,4 +1,4 @@
-"""ARM templates: what resources one describes, once its parameters are known."""
+"""ARM templates: the resources that a template with its parameters describes."""
 
 from __future__ import annotations
 
@@ -95,9 +95,9 @@ def opened(template: Any, given: Mapping[str, Any], scope: TemplateScope) -> Tem
     for name in ("$schema", "contentVersion", "resources"):
         if name not in template:
             raise TemplateError(f"required property '{name}' not found in JSON")
-    strangers = sorted(set(template) - _TOP)
-    if strangers:
-        raise TemplateError(f"could not find member '{strangers[0]}' on object of type 'Template'")
+    unknown_names = sorted(set(template) - _TOP)
+    if unknown_names:
+        raise TemplateError(f"could not find member '{unknown_names[0]}' on object of type 'Template'")
     return attrs.evolve(
         scope, parameters=_parameters(template, given, scope), variables=template.get("variables") or {}
     )
@@ -106,11 +106,11 @@ def opened(template: Any, given: Mapping[str, Any], scope: TemplateScope) -> Tem
 def _parameters(template: Mapping[str, Any], given: Mapping[str, Any], scope: TemplateScope) -> dict[str, Any]:
     declared: Mapping[str, Any] = template.get("parameters") or {}
     values = {fold(name): raw for name, raw in given.items()}
-    strangers = sorted(set(values) - {fold(name) for name in declared})
-    if strangers:
+    unknown_names = sorted(set(values) - {fold(name) for name in declared})
+    if unknown_names:
         raise TemplateError(
             f"the following parameters were supplied, but do not correspond to any parameters defined in the template: "
-            f"'{strangers[0]}'"
+            f"'{unknown_names[0]}'"
         )
     found: dict[str, Any] = {}
     for name, rules in declared.items():
@@ -151,9 +151,9 @@ def described(template: Mapping[str, Any], scope: TemplateScope) -> Iterator[Des
 
 
 def _resource(raw: Mapping[str, Any], scope: TemplateScope, parent: Described | None) -> Iterator[Described]:
-    strangers = sorted(set(raw) - _RESOURCE)
-    if strangers:
-        raise TemplateError(f"could not find member '{strangers[0]}' on object of type 'TemplateResource'")
+    unknown_names = sorted(set(raw) - _RESOURCE)
+    if unknown_names:
+        raise TemplateError(f"could not find member '{unknown_names[0]}' on object of type 'TemplateResource'")
     for name in ("type", "name", "apiVersion"):
         if name not in raw:
             raise TemplateError(f"required property '{name}' not found in JSON of a resource")

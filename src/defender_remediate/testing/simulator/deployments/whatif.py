@@ -1,4 +1,4 @@
-"""What a deployment would change: the resources it describes against those that are there."""
+"""What a deployment would change: the described resources compared to the existing ones."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _without(body: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def delta_of(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> Iterator[dict[str, Any]]:
-    """The properties that differ; those of objects by their path, those of arrays as children with an index."""
+    """Yields the properties that differ: by path in objects, as children with an index in arrays."""
     for name in sorted({*before, *after}):
         here = f"{path}.{name}" if path else name
         old, new = before.get(name), after.get(name)

@@ -22,15 +22,15 @@ _OPTIONS = frozenset({"$top", "$skip", "$skipToken", "resultFormat", "allowParti
 _LIMIT = 1000
 
 
-def query_resources(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def query_resources(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Answers a query."""
-    del holes
+    del captured
     headers = _quota(tenant)
     body = json_body(call)
     options = body.get("options") or {}
-    strangers = sorted((set(body) - _MEMBERS) | (set(options) - _OPTIONS))
-    if strangers:
-        raise bad_request(tenant, "InvalidRequestContent", f"Unknown member '{strangers[0]}'.")
+    unknown_names = sorted((set(body) - _MEMBERS) | (set(options) - _OPTIONS))
+    if unknown_names:
+        raise bad_request(tenant, "InvalidRequestContent", f"Unknown member '{unknown_names[0]}'.")
     try:
         query = GraphQuery.parse(str(body.get("query") or ""))
         if query.table not in TABLES:
@@ -64,7 +64,7 @@ def _quota(tenant: Tenant) -> dict[str, str]:
 
 
 def bad_request(tenant: Tenant, code: str, message: str) -> ArmError:
-    """400 BadRequest; what is wrong is in its details."""
+    """Returns a 400 BadRequest whose details say what is wrong."""
     first = {
         "code": "InvalidQuery",
         "message": "Query is invalid. Please refer to the documentation for the Azure Resource Graph service and fix the "

@@ -1,4 +1,4 @@
-"""The tables: the tenant's state in Resource Graph's own shapes, which are not those of the REST APIs."""
+"""The tables of Resource Graph, whose rows differ from the bodies of the REST APIs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TABLES = ("resources", "securityresources")
 
 
 def rows(tenant: Tenant, table: str, subscriptions: frozenset[str]) -> list[dict[str, Any]]:
-    """The rows of a table that the subscriptions hold and the caller may read."""
+    """Returns the rows of a table in these subscriptions that the caller may read."""
     every = tenant.store.subscriptions
     subscriptions = frozenset(s for s in subscriptions if every[s].state != DELETED)
     if table == "resources":
@@ -96,7 +96,7 @@ def _security(tenant: Tenant, subscriptions: frozenset[str]) -> Iterator[dict[st
 
 
 def assessment_properties(tenant: Tenant, assessment: SimulatedAssessment) -> dict[str, Any]:
-    """An assessment in the casing of this table: PascalCase details, metadata inside, a link without a scheme."""
+    """Returns an assessment as this table shows it: PascalCase details, metadata inside, a link without scheme."""
     details = {name[:1].upper() + name[1:]: item for name, item in assessment.details.items()}
     target = ids.path_of(assessment.resource_id)
     if details["Source"] == "Azure":

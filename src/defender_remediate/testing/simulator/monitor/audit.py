@@ -1,4 +1,4 @@
-"""Puts what a write does into the activity log."""
+"""Records writes in the activity log."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.exchange import ArmError, Call, Reply
 
 Work = Callable[[LoggedOperation], tuple[Reply, bool]]
-"""Does a write; the second value says whether it goes on after the answer."""
+"""Does a write; the second value says whether it continues after the answer."""
 
 
 def logged(tenant: Tenant, call: Call, action: str, resource_id: str, work: Work) -> Reply:
-    """Do a write and record it: Started and its outcome, with Accepted between them when it goes on for a while."""
+    """Does a write and records it: Started and Succeeded or Failed, or Accepted if it continues."""
     operation = begin(tenant, call, action, resource_id)
     try:
         reply, goes_on = work(operation)
@@ -27,7 +27,7 @@ def logged(tenant: Tenant, call: Call, action: str, resource_id: str, work: Work
 
 
 def begin(tenant: Tenant, call: Call, action: str, resource_id: str, *, caller: str = CALLER_ID) -> LoggedOperation:
-    """Record that a write started."""
+    """Records that a write started."""
     operation = LoggedOperation(
         id=tenant.new_id(),
         action=action,
@@ -45,12 +45,12 @@ def begin(tenant: Tenant, call: Call, action: str, resource_id: str, *, caller: 
 def end(
     tenant: Tenant, operation: LoggedOperation, status: str, sub_status: str, *, moment: float | None = None
 ) -> None:
-    """Record how a write went."""
+    """Records how a write ended."""
     _record(tenant, operation, status, sub_status, tenant.clock.monotonic() if moment is None else moment)
 
 
 def outcome(status: str) -> tuple[str, str]:
-    """The log's words for the outcome of a long-running write."""
+    """Returns status and substatus of a long-running write that ended."""
     return (SUCCEEDED, "OK") if status == "Succeeded" else (FAILED, "Conflict")
 
 

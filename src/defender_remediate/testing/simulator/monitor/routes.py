@@ -1,4 +1,4 @@
-"""The activity log's one operation, with the one filter grammar it takes."""
+"""The activity log's list operation and its filter."""
 
 from __future__ import annotations
 
@@ -65,9 +65,9 @@ class _Filter:
         return not self.name or _TESTS[self.name](event, self.value)
 
 
-def list_events(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def list_events(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the events of a subscription that match a filter."""
-    tenant.store.subscription(holes["subscription"])
+    tenant.store.subscription(captured["subscription"])
     wanted = _filter(tenant, call.query.get("$filter", ""))
     members = [name for name in call.query.get("$select", "").replace(" ", "").split(",") if name]
     unknown = [name for name in members if name not in _SELECTABLE]
@@ -76,7 +76,7 @@ def list_events(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
     found = []
     for record in tenant.activity.visible():
         event = tenant.activity.render(record, TENANT_ID)
-        here = fold(event["subscriptionId"]) == fold(holes["subscription"])
+        here = fold(event["subscriptionId"]) == fold(captured["subscription"])
         if here and wanted.takes(event, tenant.clock.at(record.moment)):
             found.append({name: event[name] for name in members} if members else event)
     return tenant.page(call, found, size=_PAGE)

@@ -53,7 +53,7 @@ class Record:
 
 
 class ActivityRecords:
-    """Keeps every record of the tenant."""
+    """Every record of the tenant."""
 
     def __init__(self, clock: VirtualClock, activity_delay: float) -> None:
         self._clock = clock
@@ -63,7 +63,7 @@ class ActivityRecords:
     def add(
         self, operation: LoggedOperation, status: str, *, record_id: str, sub_status: str = "", moment: float
     ) -> None:
-        """Write a record."""
+        """Adds a record."""
         self._records.append(
             Record(
                 operation=operation,
@@ -77,7 +77,7 @@ class ActivityRecords:
         )
 
     def visible(self) -> Iterator[Record]:
-        """The records that can be read now, newest first."""
+        """Returns the records that can be read now, newest first."""
         now = self._clock.monotonic()
         found = [record for record in self._records if record.visible <= now and now - record.moment <= RETENTION]
         order = {STARTED: 0, ACCEPTED: 1}
@@ -85,7 +85,7 @@ class ActivityRecords:
         return (record for _, record in reversed(ranked))
 
     def render(self, record: Record, tenant: str) -> dict[str, Any]:
-        """A record as the API shows it."""
+        """Returns a record as the API shows it."""
         operation = record.operation
         target = ids.path_of(operation.resource_id)
         namespace = target.namespace if target else "Microsoft.Resources"

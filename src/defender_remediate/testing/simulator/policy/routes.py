@@ -1,4 +1,4 @@
-"""What policies would say to a resource that is not written yet: POST checkPolicyRestrictions. Nothing changes."""
+"""POST checkPolicyRestrictions: what policies would say about a resource that is not written yet."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ _MEMBERS = frozenset({"resourceDetails", "pendingFields", "includeAuditEffect"})
 _WORDS = {"deny": "Deny", "audit": "Audit"}
 
 
-def check_restrictions(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> Reply:
+def check_restrictions(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Says what policies would object to in a resource that does not exist yet."""
-    scope = scope_of(tenant, holes)
+    scope = scope_of(tenant, captured)
     if not ids.subscription_of(scope) or ids.path_of(scope) is not None:
-        # Azure takes a subscription or a group; at a management group it takes other bodies, which are not here.
+        # Azure accepts a subscription or a group; at a management group it accepts other bodies, which are not simulated.
         raise unknown_route(call)
-    # The action is a read, so that locks and disabled subscriptions do not matter; the POST costs a write token.
+    # The action is a read, so locks and disabled subscriptions do not matter; the limit is that of writes.
     tenant.access.check_read(f"{_TYPE}/read", scope)
     body = json_body(call)
-    strangers = sorted(set(body) - _MEMBERS)
+    unknown_names = sorted(set(body) - _MEMBERS)
     details = body.get("resourceDetails")
-    if strangers or not isinstance(details, Mapping) or not isinstance(details.get("resourceContent"), Mapping):
+    if unknown_names or not isinstance(details, Mapping) or not isinstance(details.get("resourceContent"), Mapping):
         problem = (
-            f"Could not find member '{strangers[0]}'" if strangers else "resourceDetails.resourceContent is missing"
+            f"Could not find member '{unknown_names[0]}'"
+            if unknown_names
+            else "resourceDetails.resourceContent is missing"
         )
         raise refusal("InvalidRequestContent", problem=problem)
     content = details["resourceContent"]
@@ -44,7 +46,7 @@ def check_restrictions(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> 
             "contentEvaluationResult": {
                 "policyEvaluations": [
                     _evaluation(found, content)
-                    for found in tenant.policies.objections(place, str(content.get("type", "")), content, effects)
+                    for found in tenant.policies.policies_against(place, str(content.get("type", "")), content, effects)
                 ]
             },
         }
@@ -52,7 +54,7 @@ def check_restrictions(tenant: Tenant, call: Call, holes: Mapping[str, str]) -> 
 
 
 def _place(scope: str, content: Mapping[str, Any]) -> str:
-    """The id of the resource, as far as the content tells; policies and exemptions of it look there."""
+    """Returns the id of the resource if the content contains it, else the scope."""
     namespace, _, rest = str(content.get("type", "")).partition("/")
     types, names = rest.split("/"), str(content.get("name", "")).split("/")
     if not namespace or len(types) != len(names) or not all(names):
@@ -76,30 +78,30 @@ def _info(found: DenyPolicy) -> dict[str, str]:
 def _fields(
     tenant: Tenant, place: str, content: Mapping[str, Any], pending: list[Any], effects: tuple[str, ...]
 ) -> list[dict[str, Any]]:
-    """What policies say to the values that are still open; only those fields that were asked about."""
+    """Returns what policies say about the fields whose values are not decided yet."""
     found: dict[str, list[dict[str, Any]]] = {}
-    for restriction in tenant.policies.deny_policies:
-        if restriction.effect not in effects or not tenant.policies.in_force(restriction.assignment, place):
+    for policy in tenant.policies.deny_policies:
+        if policy.effect not in effects or not tenant.policies.in_force(policy.assignment, place):
             continue
-        of_type = restriction.resource_type
-        if restriction.path is None or (of_type and fold(of_type) != fold(str(content.get("type", "")))):
+        of_type = policy.resource_type
+        if policy.path is None or (of_type and fold(of_type) != fold(str(content.get("type", "")))):
             continue
         for field in pending:
-            values = _against(restriction, field)
+            values = _against(policy, field)
             if values:
-                word = _WORDS[restriction.effect]
-                reason = f"{restriction.field} must not be {restriction.equals}"
-                entry = {"result": word, "values": values, "policy": _info(restriction)}
-                found.setdefault(restriction.field, []).append({**entry, "policyEffect": word, "reason": reason})
+                word = _WORDS[policy.effect]
+                reason = f"{policy.field} must not be {policy.equals}"
+                entry = {"result": word, "values": values, "policy": _info(policy)}
+                found.setdefault(policy.field, []).append({**entry, "policyEffect": word, "reason": reason})
     return [{"field": name, "restrictions": entries} for name, entries in found.items()]
 
 
-def _against(restriction: DenyPolicy, field: Mapping[str, Any]) -> list[str]:
-    """The values of a pending field that a policy is against; one that has no values could take any."""
-    name, asked = fold(restriction.field), fold(str(field.get("field", "")))
+def _against(policy: DenyPolicy, field: Mapping[str, Any]) -> list[str]:
+    """Returns the values of a pending field that a policy denies; a field without values could have any."""
+    name, asked = fold(policy.field), fold(str(field.get("field", "")))
     if name != asked and not name.startswith(f"{asked}."):
         return []
-    refused = str(restriction.equals)
+    refused = str(policy.equals)
     values = field.get("values")
     return [refused] if values is None or refused in map(str, values) else []
 

@@ -1,4 +1,4 @@
-"""Azure Policy: what is assigned where, what it denies, and what was exempted from it."""
+"""Azure Policy: assignments, what they deny, and exemptions."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class PolicyAssignment:
         return "/policysetdefinitions/" in fold(self.definition_id)
 
     def covers(self, resource_id: str, store: Store) -> bool:
-        """Whether it looks at a resource."""
+        """Whether it applies to a resource."""
         left_out = any(store.covers(scope, resource_id) for scope in self.not_scopes)
         return store.covers(self.scope, resource_id) and not left_out
 
     def render(self) -> dict[str, Any]:
-        """As the policy assignments API shows it."""
+        """Returns the assignment as the API shows it."""
         return {
             "id": self.id,
             "name": self.name,
@@ -71,7 +71,7 @@ class PolicyAssignment:
 
 @attrs.frozen(kw_only=True)
 class DenyPolicy:
-    """An assigned policy of somebody's own that looks at one value.
+    """An assigned custom policy that evaluates one value.
 
     Attributes:
         resource_type: The type that it evaluates; None for every type.
@@ -88,19 +88,19 @@ class DenyPolicy:
 
     @property
     def field(self) -> str:
-        """What a policy calls the value: an alias of the type, or a name that every resource has."""
+        """The field in policy language: an alias of the type, or a member of every resource."""
         if self.path is None or self.resource_type is None or fold(self.path.split(".")[0]) in _FIELDS:
             return self.path or "type"
         return f"{self.resource_type}/{self.path.removeprefix('properties.')}"
 
     def objects(self, kind: str, body: Mapping[str, Any]) -> bool:
-        """Whether it is against a body of a type."""
+        """Whether it denies a body of a type."""
         if self.resource_type is not None and fold(self.resource_type) != fold(kind):
             return False
         return self.path is None or _same(value_at(body, self.path), self.equals)
 
     def expression(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """What it found, as policies report it."""
+        """Returns the evaluated expression as Azure reports it."""
         return {
             "result": "True",
             "expressionKind": "Field",
@@ -112,7 +112,7 @@ class DenyPolicy:
         }
 
     def definition(self) -> dict[str, Any]:
-        """Its definition, as the policy definitions API shows it."""
+        """Returns its definition as the API shows it."""
         clauses: list[dict[str, Any]] = []
         if self.resource_type is not None or self.path is None:
             wanted = {"exists": "true"} if self.resource_type is None else {"equals": self.resource_type}
@@ -155,11 +155,11 @@ class PolicyExemption:
         return f"{self.scope}{AUTHORIZATION}/policyExemptions/{self.name}"
 
     def holds(self, now: datetime) -> bool:
-        """Whether it has not ended."""
+        """Whether it is still in effect."""
         return self.expires is None or now < self.expires
 
     def render(self) -> dict[str, Any]:
-        """As the policy exemptions API shows it."""
+        """Returns the exemption as the API shows it."""
         properties: dict[str, Any] = {
             "policyAssignmentId": self.assignment_id,
             "policyDefinitionReferenceIds": list(self.references),
@@ -179,20 +179,20 @@ class PolicyExemption:
 
 
 def _same(value: Any, wanted: Any) -> bool:
-    # Policies compare text without regard to case.
+    # Policies ignore the case of strings.
     both = isinstance(value, str) and isinstance(wanted, str)
     return bool(fold(value) == fold(wanted) if both else value == wanted)
 
 
 def value_at(body: Any, path: str) -> Any:
-    """The value at a dotted path; None when there is none."""
+    """Returns the value at a dotted path; None if it is absent."""
     for name in path.split("."):
         body = body.get(name) if isinstance(body, Mapping) else None
     return body
 
 
 def definition_body(definition_id: str, properties: Mapping[str, Any]) -> dict[str, Any]:
-    """A definition as its API shows it."""
+    """Returns a definition as its API shows it."""
     _, kind, name = definition_id.rsplit("/", 2)
     return {
         "id": definition_id,
@@ -203,9 +203,9 @@ def definition_body(definition_id: str, properties: Mapping[str, Any]) -> dict[s
 
 
 def reference_of(metadata: Mapping[str, Any]) -> str | None:
-    """What the benchmark calls the policy behind a recommendation; None if there is none.
+    """Returns the benchmark's reference id of the policy behind a recommendation; None for one without a policy.
 
-    The names are the simulator's own: in Azure they are what the authors of an initiative like.
+    The names are the simulator's own; in Azure the authors of an initiative choose them.
     """
     if not metadata.get("policyDefinitionId"):
         return None
@@ -215,7 +215,7 @@ def reference_of(metadata: Mapping[str, Any]) -> str | None:
 
 
 class PolicyState:
-    """Everything that is assigned in a tenant.
+    """The policy assignments and exemptions of a tenant.
 
     Attributes:
         assignments: By their id in lower case.
@@ -229,25 +229,25 @@ class PolicyState:
         self.exemptions: list[PolicyExemption] = []
 
     def assign(self, assignment: PolicyAssignment) -> None:
-        """Put an assignment in place."""
+        """Adds an assignment."""
         self.assignments[ids.key(assignment.id)] = assignment
 
     def assign_benchmark(self, scope: str) -> None:
-        """Assign the benchmark to a subscription, as Defender for Cloud does."""
+        """Assigns the benchmark to a subscription, as Defender for Cloud does."""
         name = f"ASC Default (subscription: {ids.subscription_of(scope)})"
         self.assign(
             PolicyAssignment(scope=scope, name="SecurityCenterBuiltIn", definition_id=BENCHMARK, display_name=name)
         )
 
-    def add_policy(self, restriction: DenyPolicy) -> None:
-        """Assign a policy of somebody's own."""
-        self.assign(restriction.assignment)
-        self.deny_policies.append(restriction)
+    def add_policy(self, policy: DenyPolicy) -> None:
+        """Assigns a custom policy."""
+        self.assign(policy.assignment)
+        self.deny_policies.append(policy)
 
-    def objections(
+    def policies_against(
         self, resource_id: str, kind: str, body: Mapping[str, Any], effects: Iterable[str]
     ) -> list[DenyPolicy]:
-        """The policies that are in force, with one of the effects, and against a body."""
+        """Returns the enforced policies with one of the effects that deny a body."""
         wanted = tuple(effects)
         return [
             found
@@ -268,7 +268,7 @@ class PolicyState:
         )
 
     def exemption_of(self, reference: str | None, resource_id: str, now: datetime) -> PolicyExemption | None:
-        """What exempts a resource from a policy of the benchmark; None when nothing does."""
+        """Returns the exemption of a resource from a policy of the benchmark; None if it is not exempted."""
         if reference is None:
             return None
         for exemption in self.exemptions:
@@ -279,17 +279,17 @@ class PolicyState:
         return None
 
     def ended(self, since: datetime, until: datetime) -> list[tuple[datetime, PolicyExemption]]:
-        """The exemptions that ended in a span of time, in the order in which they did, each with when."""
+        """Returns the exemptions that expired in a period, in order, each with its time."""
         found = [(one.expires, one) for one in self.exemptions if one.expires is not None]
         return sorted(((end, one) for end, one in found if since < end <= until), key=lambda pair: pair[0])
 
     def check(self, resource_id: str, kind: str, body: Mapping[str, Any]) -> None:
-        """Refuse a body that a deny policy forbids.
+        """Refuses a body that a deny policy forbids.
 
         Raises:
             ArmError: 403 RequestDisallowedByPolicy.
         """
-        for found in self.objections(resource_id, kind, body, ("deny",)):
+        for found in self.policies_against(resource_id, kind, body, ("deny",)):
             raise _disallowed(found, resource_id, body)
 
 

@@ -1,4 +1,4 @@
-"""Time that passes only when somebody waits."""
+"""Virtual time, which passes only when a caller waits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ STARTS_AT = datetime(2026, 3, 2, 9, 0, tzinfo=timezone.utc)
 
 
 class VirtualClock:
-    """A clock that moves when it is told to, or when a caller sleeps on it. Shared between threads.
+    """A clock that moves only when it is advanced or when a caller sleeps on it. Threads may share it.
 
     Sleepers in several threads overlap as they would in real time: each names the moment at which it wakes up, and the
     clock goes to the latest of them. Ten threads that sleep one second take one second.
@@ -22,11 +22,11 @@ class VirtualClock:
         self._lock = threading.Lock()
 
     def now(self) -> datetime:
-        """The present, aware and in UTC."""
+        """Returns the current time, with the time zone UTC."""
         return self.at(self.monotonic())
 
     def at(self, moment: float) -> datetime:
-        """What ``now()`` says at a moment of ``monotonic()``."""
+        """Returns the time at a moment of ``monotonic()``."""
         return self._starts_at + timedelta(seconds=moment)
 
     def timestamp(self, moment: float | None = None) -> str:
@@ -34,20 +34,20 @@ class VirtualClock:
         return self.at(self.monotonic() if moment is None else moment).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
 
     def monotonic(self) -> float:
-        """Seconds since the simulator began; never goes back."""
+        """Returns the seconds since the start; never decreases."""
         with self._lock:
             return self._elapsed
 
     def sleep(self, seconds: float) -> None:
-        """Wake up so many seconds from now. Returns at once; the clock has moved."""
+        """Moves the clock so many seconds ahead and returns at once."""
         self.sleep_until(self.monotonic() + max(0.0, seconds))
 
     def sleep_until(self, moment: float) -> None:
-        """Go to a moment of ``monotonic()``; a moment that has passed changes nothing."""
+        """Moves the clock to a moment of ``monotonic()``; a past moment changes nothing."""
         with self._lock:
             self._elapsed = max(self._elapsed, moment)
 
     def advance(self, seconds: float) -> None:
-        """Let time pass for everybody."""
+        """Lets time pass for all callers."""
         with self._lock:
             self._elapsed += max(0.0, seconds)

@@ -1,4 +1,4 @@
-"""The facts that ship with the simulator. Each is read once and handed out as a copy that the caller may change."""
+"""The data files of the simulator. Each is read once; callers get a copy that they may change."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ def _read(name: str) -> str:
 
 
 def facts(name: str) -> Any:
-    """The content of ``data/<name>.json``."""
+    """Returns the content of ``data/<name>.json``."""
     return json.loads(_read(name))

@@ -1,4 +1,4 @@
-"""Resource ids as Azure Resource Manager reads them: without regard to case, and with extension resources."""
+"""Paths of requests, as Azure Resource Manager reads them: ignoring case, with extension resources."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z", re.IGNORECASE
 
 @attrs.frozen(kw_only=True)
 class ResourcePath:
-    """What a path points at.
+    """What a path identifies: a resource, or all resources of a type at a scope.
 
     Attributes:
         id: The path, with one leading slash.
@@ -57,7 +57,7 @@ class ResourcePath:
 
     @property
     def subscription(self) -> str:
-        """The subscription's GUID; empty at the tenant."""
+        """The subscription's GUID; empty for a tenant-level path."""
         return subscription_of(self.id)
 
     @property
@@ -67,13 +67,13 @@ class ResourcePath:
 
 
 def segments(path: str) -> list[str]:
-    """The parts between the slashes."""
+    """Returns the parts between the slashes."""
     return [part for part in path.split("/") if part]
 
 
 @lru_cache(maxsize=10_000)
 def key(resource_id: str) -> str:
-    """The form in which ids are compared."""
+    """Returns the form in which ids are compared."""
     return "/" + fold("/".join(segments(resource_id)))
 
 
@@ -83,13 +83,13 @@ def is_guid(text: str) -> bool:
 
 
 def subscription_of(path: str) -> str:
-    """The subscription in an id; empty when there is none."""
+    """Returns the subscription in an id; empty for an id without one."""
     parts = segments(path)
     return parts[1] if len(parts) > 1 and fold(parts[0]) == "subscriptions" else ""
 
 
 def group_of(path: str) -> str:
-    """The resource group in an id; empty when there is none."""
+    """Returns the resource group in an id; empty for an id without one."""
     parts = segments(path)
     return parts[3] if len(parts) > 3 and fold(parts[2]) == "resourcegroups" else ""
 
@@ -101,7 +101,7 @@ def within(resource_id: str, scope: str) -> bool:
 
 
 def path_of(path: str) -> ResourcePath | None:
-    """Read a path that ends in ``/providers/{namespace}/{type}[/{name}...]``; None when it does not."""
+    """Parses a path that ends in ``/providers/{namespace}/{type}[/{name}...]``; None if it does not."""
     parts = segments(path)
     heads = [i for i, part in enumerate(parts) if fold(part) == "providers"]
     if not heads or len(parts) < heads[-1] + 3:

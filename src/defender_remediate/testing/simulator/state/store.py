@@ -1,4 +1,4 @@
-"""The tenant's state: subscriptions, resource groups and resources. Everything the simulator answers comes from here."""
+"""The tenant's state: subscriptions, resource groups and resources."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Subscription:
     groups: dict[str, dict[str, Any]] = attrs.field(factory=dict)
 
     def registration(self, namespace: str) -> str:
-        """The state of registration of a resource provider."""
+        """Returns the registration state of a resource provider."""
         return self.registrations.get(fold(namespace), REGISTERED)
 
 
@@ -77,9 +77,9 @@ class Resource:
         return {"weak": f'W/"{bare}"', "quoted": f'"{bare}"', "bare": bare}[self.type.etag]
 
     def render(self) -> dict[str, Any]:
-        """The body as GET shows it."""
+        """Returns the body as GET shows it."""
         shown: dict[str, Any] = {"id": self._echoed_id(), "name": self.name, "type": self.type.shown_name}
-        # A body is JSON; this copy of it is several times faster than deepcopy, and rendering is what a tenant does most.
+        # Copying by JSON is several times faster than deepcopy, and nothing is done more often.
         shown.update(json.loads(json.dumps(self.body, default=dict)))
         for name in self.type.null_members:
             shown.setdefault(name, None)
@@ -100,7 +100,7 @@ Listener = Callable[[str], None]
 
 
 class Store:
-    """Holds the tenant, and tells its listeners the id of every resource that changed."""
+    """Holds the resources, and calls its listeners with the id of every resource that changes."""
 
     def __init__(self, types: ResourceTypes) -> None:
         self.types = types
@@ -111,7 +111,7 @@ class Store:
         self._listeners: list[Listener] = []
 
     def listen(self, listener: Listener) -> None:
-        """Call this with the id after every change."""
+        """Adds a function to call with the id after every change."""
         self._listeners.append(listener)
 
     def subscription(self, subscription_id: str) -> Subscription:
@@ -148,23 +148,23 @@ class Store:
         return found
 
     def find(self, resource_id: str) -> Resource | None:
-        """The resource with this id, whatever its case."""
+        """Returns the resource with this id, ignoring case; None if it does not exist."""
         return self._resources.get(ids.key(resource_id))
 
     def resources(self, scope: str = "") -> Iterator[Resource]:
-        """The resources at a scope or below it, in the order they were made."""
+        """Yields the resources at a scope or below it, in order of creation."""
         prefix = ids.key(scope).rstrip("/") + "/"
         return (resource for key, resource in list(self._resources.items()) if (key + "/").startswith(prefix))
 
     def children(self, parent_id: str, type_name: str = "") -> Iterator[Resource]:
-        """The resources right below another (or on it, for extensions), of one type when it is given."""
+        """Yields the direct children of a resource and the extensions on it, of one type if it is given."""
         for key in list(self._children.get(ids.key(parent_id), ())):
             resource = self._resources[key]
             if not type_name or fold(resource.type.name) == fold(type_name):
                 yield resource
 
     def write(self, resource_id: str, resource_type: ResourceType, body: Mapping[str, Any]) -> Resource:
-        """Create or replace."""
+        """Creates or replaces a resource."""
         key = ids.key(resource_id)
         content = {name: deepcopy(value) for name, value in body.items() if name not in _COMPUTED}
         content.setdefault("properties", {})
@@ -182,7 +182,7 @@ class Store:
         return found
 
     def add_built_in_children(self, resource_id: str, type_name: str) -> None:
-        """Give a new resource (or subscription) the children that every one of its type has."""
+        """Adds the children that every resource (or subscription) of a type has."""
         for resource_type in self.types.built_in_below(type_name):
             middle = "providers/" + resource_type.name if resource_type.at else resource_type.last_type
             for name, properties in resource_type.built_in.items():
@@ -195,7 +195,7 @@ class Store:
                 self.write(f"{resource_id}/{middle}/{name}", resource_type, {**place, "properties": properties})
 
     def remove(self, resource_id: str) -> None:
-        """Delete a resource and everything below it."""
+        """Deletes a resource and everything below it."""
         for resource in list(self.resources(resource_id)):
             key = ids.key(resource.id)
             del self._resources[key]

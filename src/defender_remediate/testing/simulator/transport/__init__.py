@@ -1,1 +1,1 @@
-"""The ways in: an azure-core transport, responses, an HTTP server."""
+"""How requests reach the simulator: an azure-core transport and an HTTP server."""

@@ -16,7 +16,7 @@ def _part(content: dict[str, str]) -> str:
     return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
 
 
-# As in Azure the token says whose it is, for those who look although it is meant to be opaque.
+# As in Azure, the token contains the object id and the tenant of its principal.
 TOKEN = (
     f"{_part({'alg': 'none', 'typ': 'JWT'})}.{_part({'oid': CALLER_ID, 'tid': TENANT_ID, 'idtyp': 'app'})}.simulated"
 )
@@ -24,7 +24,7 @@ _FOR_EVER = 4102444800
 
 
 class SimulatedCredential:
-    """Gives the fixed token that the simulator accepts. Counts how often it was asked."""
+    """Issues the token that the simulator accepts, and counts how often."""
 
     def __init__(self) -> None:
         self.token = TOKEN
@@ -32,7 +32,7 @@ class SimulatedCredential:
         self._expired: list[str] = []
 
     def expire(self) -> None:
-        """Give another token from now on; the one before is known as expired."""
+        """Issues another token from now on and makes the current one expire."""
         self._expired.append(self.token)
         self.token = f"{TOKEN}-{len(self._expired) + 1}"
 
@@ -41,19 +41,19 @@ class SimulatedCredential:
         return header.removeprefix("Bearer ") in self._expired
 
     def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken:
-        """The token, whatever the scope."""
+        """Returns the token, for any scope."""
         del scopes, kwargs
         self.calls += 1
         return AccessToken(self.token, _FOR_EVER)
 
     def get_token_info(self, *scopes: str, options: Any = None) -> AccessTokenInfo:
-        """The token, whatever the scope."""
+        """Returns the token, for any scope."""
         del scopes, options
         self.calls += 1
         return AccessTokenInfo(self.token, _FOR_EVER)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: nothing is open."""
 
     def __enter__(self) -> SimulatedCredential:
         return self

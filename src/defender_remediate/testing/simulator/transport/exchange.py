@@ -1,4 +1,4 @@
-"""A request as the simulator sees it, and the answer it gives, before either meets a transport or a socket."""
+"""Requests and answers, independent of a transport or a socket."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Call:
 
     @classmethod
     def of(cls, method: str, url: str, headers: Mapping[str, str], content: bytes) -> Call:
-        """Take a URL apart."""
+        """Makes a call from the parts of a request."""
         parts = urlsplit(url)
         return cls(
             method=method.upper(),
@@ -48,18 +48,18 @@ class Call:
 
     @property
     def api_version(self) -> str:
-        """The ``api-version``; empty when there is none."""
+        """The ``api-version``; empty if it is absent."""
         return self.query.get("api-version", "")
 
     @property
     def reads(self) -> bool:
-        """Whether the verb only looks."""
+        """Whether the method only reads."""
         return self.method in ("GET", "HEAD")
 
 
 @attrs.frozen(kw_only=True)
 class Reply:
-    """One response, as bytes: so that it can also be a broken one."""
+    """One response, as bytes, so that it can also be malformed."""
 
     status: int
     headers: Mapping[str, str] = attrs.field(factory=dict)
@@ -67,7 +67,7 @@ class Reply:
 
     @classmethod
     def json(cls, body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
-        """A JSON answer."""
+        """Makes a JSON answer."""
         content = json.dumps(body, ensure_ascii=False).encode()
         return cls(
             status=status,
@@ -77,16 +77,16 @@ class Reply:
 
     @property
     def body(self) -> Any:
-        """The JSON in it; None when there is none."""
+        """The JSON in it; None if it is empty."""
         return json.loads(self.content) if self.content else None
 
     def plus(self, **headers: str) -> Reply:
-        """The same answer with more headers; an underscore in a name stands for a hyphen."""
+        """Returns the same answer with more headers; an underscore in a name stands for a hyphen."""
         return attrs.evolve(self, headers={**self.headers, **{k.replace("_", "-"): v for k, v in headers.items()}})
 
 
 class ArmError(Exception):
-    """A refusal on its way out; the simulator turns it into its answer."""
+    """A refusal, which the simulator turns into its answer."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.status, reply.content)

@@ -1,4 +1,4 @@
-"""The response object that azure-core and the generated clients are given."""
+"""The response object that azure-core and the generated clients receive."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ class SimulatedResponse(HttpResponse):
         return self.iter_bytes(**kwargs)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: nothing is open."""
         self._closed = True
 
     def __enter__(self) -> SimulatedResponse:

@@ -1,4 +1,4 @@
-"""The simulator over HTTP, on the loopback interface only, for tools that speak nothing else."""
+"""The simulator as an HTTP server on the loopback interface."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
         do_GET = do_HEAD = do_PATCH = do_PUT = do_POST = do_DELETE = reply  # noqa: N815 (the base class names them)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Stay silent: the simulator keeps its own log."""
+            """Logs nothing: the simulator keeps its own list of requests."""
 
     return Handler
 
 
 @contextmanager
 def serving(service: Service, port: int) -> Iterator[Server]:
-    """Serve a core until the block ends."""
+    """Serves a tenant until the block ends."""
     server = ThreadingHTTPServer(("127.0.0.1", port), _handler(service))
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
