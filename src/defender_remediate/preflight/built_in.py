@@ -19,6 +19,7 @@ from defender_remediate.preflight.patch_support import PatchSupportCheck
 from defender_remediate.preflight.permissions import PermissionCheck
 from defender_remediate.preflight.policy import PolicyCheck
 from defender_remediate.preflight.providers import ProviderCheck
+from defender_remediate.preflight.regional_limits import RegionalLimitCheck
 from defender_remediate.preflight.running_state import RunningStateCheck
 from defender_remediate.preflight.storage_use import StorageUseCheck
 from defender_remediate.preflight.subscriptions import SubscriptionCheck
@@ -39,6 +40,7 @@ BUILT_IN_CHECKS: tuple[Check, ...] = (
     VirtualMachineCheck(),
     DiagnosticSettingCheck(),
     DefenderPlanCheck(),
+    RegionalLimitCheck(),
     NetworkAccessCheck(),
     FunctionAppCheck(),
     StorageUseCheck(),

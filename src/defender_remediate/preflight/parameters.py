@@ -55,7 +55,11 @@ class ParameterCheck:
                 return False
 
         def read(subject: Subject) -> list[str]:
-            named = [name for name, value in subject.parameters.items() if _is_resource(value)]
+            named = [
+                name
+                for name, value in subject.parameters.items()
+                if isinstance(value, str) and fold(value).startswith("/subscriptions/") and type_of(value)
+            ]
             return [name for name in named if not exists(str(subject.parameters[name]))]
 
         return reader.for_each(subjects, read)
@@ -75,7 +79,3 @@ class ParameterCheck:
 
 def _folded_id(item: object) -> str:
     return fold(wire.text(item, "id"))
-
-
-def _is_resource(value: object) -> bool:
-    return isinstance(value, str) and fold(value).startswith("/subscriptions/") and bool(type_of(value))

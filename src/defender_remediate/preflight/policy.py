@@ -139,7 +139,8 @@ class PolicyCheck:
             if restriction.effect == "deny" and not is_alias and not restriction.accepts(value):
                 yield self._result(CheckStatus.BLOCKED, f"a deny policy requires {field}", policy, *reason)
             return
-        if not _is_changed(subject, path):
+        changed = [fold(change.path) for change in subject.step.changes]
+        if not any(path == own or path.startswith(f"{own}.") for own in changed):
             return
         if restriction.result == "removed":
             yield self._result(CheckStatus.WARNING, f"a policy removes {field} from what is sent", policy, *reason)
@@ -202,12 +203,6 @@ def _path(field: str, subject: Subject) -> str:
     folded = fold(field)
     prefix = f"{fold(subject.target_type)}/"
     return f"properties.{folded.removeprefix(prefix)}" if folded.startswith(prefix) else folded
-
-
-def _is_changed(subject: Subject, path: str) -> bool:
-    """Whether the step changes a member, or something around it."""
-    changed = [fold(change.path) for change in subject.step.changes]
-    return any(path == own or path.startswith(f"{own}.") for own in changed)
 
 
 def _value(subject: Subject, path: str) -> str:

@@ -231,21 +231,17 @@ class CheckReader:
         Raises:
             CredentialError: The credential gave no token.
         """
-        found: str | None = self._answers.get("caller", self._object_id)
-        return found
 
-    def _object_id(self) -> str | None:
-        token = self._session.credential.get_token_info(self._session.endpoint.token_scope).token
-        return object_id_in(token)
+        def read() -> str | None:
+            token = self._session.credential.get_token_info(self._session.endpoint.token_scope).token
+            _, _, rest = token.partition(".")
+            payload, _, _ = rest.partition(".")
+            try:
+                claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+            except (ValueError, RecursionError):
+                return None
+            found = wire.text(claims, "oid")
+            return fold(found) if is_guid(found) else None
 
-
-def object_id_in(token: str) -> str | None:
-    """The object id that an access token names, in lower case; None when it names none."""
-    _, _, rest = token.partition(".")
-    payload, _, _ = rest.partition(".")
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (ValueError, RecursionError):
-        return None
-    found = wire.text(claims, "oid")
-    return fold(found) if is_guid(found) else None
+        known: str | None = self._answers.get("caller", read)
+        return known

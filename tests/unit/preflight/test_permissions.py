@@ -45,6 +45,7 @@ def judge(check_one: Judge, make_subject: Callable[..., Subject]) -> Judge:
         ("Microsoft.Storage/*/write", WRITE, True),
         ("*/write", WRITE, True),
         ("*/read", WRITE, False),
+        ("*/blob/*", WRITE, False),
         ("Microsoft.Storage/storageAccounts/wr*", WRITE, True),
         ("Microsoft.Storage/**/write", WRITE, True),
         ("Microsoft.Storage/storageAccounts", WRITE, False),

@@ -17,6 +17,7 @@ from defender_remediate.preflight.defender_plans import DefenderPlanCheck
 from defender_remediate.preflight.diagnostic_settings import DiagnosticSettingCheck
 from defender_remediate.preflight.features import FeatureCheck
 from defender_remediate.preflight.parameters import ParameterCheck
+from defender_remediate.preflight.regional_limits import RegionalLimitCheck
 from defender_remediate.preflight.running_state import INACTIVE_STATES, RunningStateCheck
 from defender_remediate.preflight.virtual_machines import VirtualMachineCheck
 
@@ -267,3 +268,50 @@ def test_other_steps_on_a_machine_are_not_read_for(check_one: CheckOne, make_sub
     here = {"resource_id": MACHINE, "target_id": MACHINE}
     assert check_one(VirtualMachineCheck(), make_subject(**here)) == ()
     assert check_one(VirtualMachineCheck(), make_subject({"tags": {}}, {"tags": {"a": "b"}}, **here)) == ()
+
+
+@pytest.mark.parametrize("is_template", [False, True])
+@pytest.mark.parametrize(
+    ("watchers", "statuses"),
+    [
+        ([], []),
+        ([{"id": "/x/other", "name": "other", "location": "West Europe"}], [BLOCKED]),
+        ([{"id": "/x/other", "name": "other", "location": "northeurope"}], []),
+        ([{"id": "/x/own", "name": "Own", "location": "westeurope"}], []),
+    ],
+)
+def test_a_region_has_one_network_watcher(
+    check_one: CheckOne, make_subject: MakeSubject, is_template: bool, watchers: list[Any], statuses: list[CheckStatus]
+) -> None:
+    """Azure refuses a second one under another name, also by a template."""
+    target = f"{GROUP}/providers/Microsoft.Network/networkWatchers/own"
+    path = f"{GROUP}/providers/Microsoft.Resources/deployments/d" if is_template else target
+    parameters = {"name": {"value": "own"}, "location": {"value": "westeurope"}}
+    body = {"properties": {"parameters": parameters}} if is_template else {"location": "westeurope"}
+    subject = make_subject(
+        target_id=target,
+        permissions=("Microsoft.Network/networkWatchers/write",),
+        request=PlannedRequest(method="PUT", path=path, api_version="1", body=body),
+    )
+    found = check_one(RegionalLimitCheck(), subject, {"/networkWatchers": watchers})
+    assert [one.status for one in found] == statuses
+
+
+def test_a_template_without_a_location_is_in_that_of_the_resource(
+    check_one: CheckOne, make_subject: MakeSubject
+) -> None:
+    """And nothing is read for a step that creates no watcher."""
+    target = f"{GROUP}/providers/Microsoft.Network/networkWatchers"
+    request = PlannedRequest(
+        method="PUT", path=f"{GROUP}/providers/Microsoft.Resources/deployments/d", api_version="1", body={}
+    )
+    subject = make_subject(
+        resource={"location": "westeurope"},
+        target_id=target,
+        permissions=("Microsoft.Network/networkWatchers/write",),
+        request=request,
+    )
+    watchers = [{"id": "/x/other", "name": "other", "location": "westeurope"}]
+    (found,) = check_one(RegionalLimitCheck(), subject, {"/networkWatchers": watchers})
+    assert found.evidence == ("/x/other",)
+    assert check_one(RegionalLimitCheck(), make_subject()) == ()
