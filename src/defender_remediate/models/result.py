@@ -131,10 +131,17 @@ class RemediationResult:
         lines = [self._text(hint=None)]
         if self.error is not None and self.error.hint:
             lines.append(one_line(f"  -> {self.error.hint}"))
-        # The outcome and the error say why something was not fixed.
-        if self.diagnosis is not None and self.diagnosis.cause is not Cause.NOT_FIXED:
-            lines += [f"  {line}" for line in str(self.diagnosis).split("\n")]
-        return lines
+        return lines + [f"  {line}" for line in self.explanation()]
+
+    def explanation(self) -> list[str]:
+        """The diagnosis, a line each. Of one that only repeats the outcome, the advice is left."""
+        if self.diagnosis is None:
+            return []
+        if self.diagnosis.cause is not Cause.NOT_FIXED:
+            return str(self.diagnosis).split("\n")
+        advice = self.diagnosis.advice
+        is_new = advice and (self.error is None or self.error.hint != advice)
+        return [one_line(f"-> {advice}")] if is_new else []
 
     @property
     def text(self) -> str:

@@ -12,6 +12,7 @@ from defender_remediate.display import counted, noted, one_line, quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.json_values import ABSENT
 from defender_remediate.models.check import CheckResult
+from defender_remediate.models.diagnosis import Cause
 from defender_remediate.models.plan import PRESERVED, PropertyChange, RemediationPlan, RemediationStep
 from defender_remediate.models.result import RemediationReport, RemediationResult
 
@@ -142,7 +143,9 @@ def report_document(report: RemediationReport) -> Document:
 def result_row(result: RemediationResult, steps: Mapping[str, RemediationStep]) -> tuple[Text, ...]:
     """What a report shows of one result, in the order of the columns."""
     step = steps.get(result.step_id or "")
-    diagnosis = result.diagnosis
+    diagnosis = result.explanation()
+    if result.diagnosis is not None and result.diagnosis.cause is not Cause.NOT_FIXED:
+        diagnosis += result.diagnosis.evidence
     health = "not assessed again yet" if result.is_pending else result.health
     return (
         step.target_id if step else result.resource_id,
@@ -150,7 +153,7 @@ def result_row(result: RemediationResult, steps: Mapping[str, RemediationStep]) 
         result.outcome.label,
         _differences(result),
         str(health) if health else None,
-        (*str(diagnosis).split("\n"), *diagnosis.evidence) if diagnosis else (),
+        diagnosis,
         str(result.error) if result.error else None,
     )
 

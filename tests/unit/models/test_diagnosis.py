@@ -7,10 +7,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import attrs
 import pytest
 
 from defender_remediate.models.diagnosis import Cause, Diagnosis, Verification, moment
-from defender_remediate.models.result import RemediationReport
+from defender_remediate.models.result import RemediationReport, StepError
 from defender_remediate.reports import to_csv, to_html, to_markdown
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
@@ -126,3 +127,19 @@ def test_a_report_for_people_has_the_diagnosis(
     place = head.index("diagnosis")
     assert one[place : place + 2] == ["stale: Defender has not looked again", "2026-11-23T12:00:00+00:00"]
     assert other[place : place + 2] == ["", ""]
+
+
+def test_of_what_was_not_fixed_a_report_shows_the_advice_only(
+    make_report: Callable[..., Any], make_result: Callable[..., Any]
+) -> None:
+    """The outcome says why; what can be done instead is new, unless the error has said it."""
+    why = Diagnosis(cause="not_fixed", message="it has no fix", advice="follow the manual steps", evidence=("seen",))
+    skipped = make_result(step_id=None, keys=("k",), resource_id="/c", outcome="skipped", health=None, diagnosis=why)
+    lines = str(make_report(results=(skipped,))).splitlines()
+    assert lines[2:] == ["- skipped", "  -> follow the manual steps", "    /c [k]"]
+    shown = to_markdown(make_report(results=(skipped,)))
+    assert "-&gt; follow the manual steps" in shown
+    assert "it has no fix" not in shown
+    error = StepError(code="X", message="m", hint="follow the manual steps")
+    told = str(make_report(results=(attrs.evolve(skipped, error=error),)))
+    assert told.count("follow the manual steps") == 1
