@@ -390,5 +390,5 @@ def test_many_that_one_thing_stops_are_told_together(
     assert text.count("a lock (ReadOnly) forbids writes") == 1
     assert f"and {len(accounts) - 4} more" in text
     assert text.count("/locks/") == 4
-    assert all(f"    {account} [{SECURE_TRANSFER}]" in text.splitlines() for account in accounts)
+    assert all(f"    {account}: {plan.skipped[0].titles[0]}" in text.splitlines() for account in accounts)
     assert len({finding.evidence for _, finding in plan.check_results}) == len(accounts)

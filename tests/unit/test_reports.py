@@ -232,3 +232,22 @@ def test_secrets_are_hidden_everywhere(make_plan, make_step, make_report, make_r
         assert "hunter" not in text
     assert "(hidden)" in to_markdown(plan)
     assert "(hidden)" in to_html(report)
+
+
+def test_a_skipped_resource_is_shown_with_the_name_of_its_recommendation(make_plan, make_report, make_result):
+    """In a plan and in the report of its run; a key stands for a name that is not known."""
+    skip = SkippedResource(resource_id="/x", keys=("k1",), titles=("Use TLS 1.2",), reason="no_fix")
+    plan = make_plan(skipped=(skip, SkippedResource(resource_id="/y", keys=("k2",), reason="no_fix")))
+    results = tuple(
+        make_result(
+            step_id=None, resource_id=each.resource_id, keys=each.keys, outcome="skipped", before=None, after=None
+        )
+        for each in plan.skipped
+    )
+    report = make_report(plan=plan, results=results)
+    for shown in (str(plan), str(report)):
+        assert "    /x: Use TLS 1.2\n    /y [k2]" in shown
+    for shown in (to_markdown(plan), to_markdown(report)):
+        assert "Use TLS 1.2" in shown
+        assert "k1" not in shown
+        assert "k2" in shown

@@ -114,6 +114,7 @@ class RejectedCandidate:
         return SkippedResource(
             resource_id=self.candidate.resource_id,
             keys=(self.candidate.key,),
+            titles=(self.candidate.fix.title,),
             reason=self.cause.reason,
             message=self.cause.message,
         )

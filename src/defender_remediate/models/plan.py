@@ -250,11 +250,13 @@ class SkippedResource:
     """A resource that a plan does not change, and why.
 
     Attributes:
+        keys, titles: The recommendations; no titles where they are not known.
         check_results: Everything that the checks found, when a check blocked it.
     """
 
     resource_id: str
     keys: tuple[str, ...]
+    titles: tuple[str, ...] = ()
     reason: SkipReason = attrs.field(converter=SkipReason)
     message: str | None = optional_text()
     check_results: tuple[CheckResult, ...] = ()
@@ -262,13 +264,19 @@ class SkippedResource:
     @property
     def remark(self) -> Remark:
         """What a printed plan says about it."""
-        keys = f" [{', '.join(self.keys)}]" if self.keys else ""
         # The check results say more than the message.
         text = noted(self.reason.label, [] if self.check_results else [self.message])
-        return Remark(subject=f"{self.resource_id}{keys}", text=text, results=self.check_results)
+        return Remark(subject=self.subject, text=text, results=self.check_results)
+
+    @property
+    def subject(self) -> str:
+        """The resource and the recommendations, as text."""
+        if self.titles:
+            return one_line(f"{self.resource_id}: {'; '.join(self.titles)}")
+        return one_line(f"{self.resource_id} [{', '.join(self.keys)}]" if self.keys else self.resource_id)
 
     def __str__(self) -> str:
-        return one_line(f"{self.remark.subject}: {noted(self.reason.label, [self.message])}")
+        return one_line(f"{self.subject}: {noted(self.reason.label, [self.message])}")
 
 
 def _aware(_plan: Any, _field: Any, at: datetime) -> None:
@@ -369,7 +377,9 @@ class RemediationPlan:
     def _select(self, steps: tuple[RemediationStep, ...]) -> RemediationPlan:
         kept = {step.id for step in steps}
         dropped = tuple(
-            SkippedResource(resource_id=step.resource_id, keys=step.keys, reason=SkipReason.NOT_SELECTED)
+            SkippedResource(
+                resource_id=step.resource_id, keys=step.keys, titles=step.titles, reason=SkipReason.NOT_SELECTED
+            )
             for step in self.steps
             if step.id not in kept
         )

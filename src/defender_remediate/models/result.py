@@ -126,6 +126,11 @@ class RemediationResult:
         was_read = self.compliant is not None or self.after is not None
         return Verification.READ_BACK if was_read else Verification.NOT_VERIFIED
 
+    @property
+    def was_requested(self) -> bool:
+        """Whether it belongs to a planned step, or to a resource that a check kept out of the plan."""
+        return self.step_id is not None or self.outcome is Outcome.BLOCKED
+
     def lines(self) -> list[str]:
         """The outcome with its reason and Defender's assessment, then the hint and the diagnosis, a line each."""
         lines = [self._text(hint=None)]
@@ -210,8 +215,7 @@ class RemediationReport:
 
         Skipped as drifted, blocked, failed or in doubt. Resources that the plan skipped for another reason do not count.
         """
-        asked = (result for result in self.results if result.step_id or result.outcome is Outcome.BLOCKED)
-        return tuple(result for result in asked if not result.outcome.succeeded)
+        return tuple(result for result in self.results if result.was_requested and not result.outcome.succeeded)
 
     def step(self, result: RemediationResult) -> RemediationStep | None:
         """The planned step behind a result; None for a resource that the plan skipped."""
@@ -226,9 +230,9 @@ class RemediationReport:
         failures = self.failures
         if failures:
             first = failures[0]
-            asked = len(self.plan.steps) + sum(not result.step_id for result in failures)
+            asked = len(self.plan.steps) + sum(result.step_id is None for result in failures)
             raise RemediationFailedError(
-                f"{len(failures)} of {asked} steps did not succeed; the first: {self.subject(first)}: {first.text}",
+                f"{len(failures)} of {asked} steps did not succeed; the first: {self.subjects()[self.results.index(first)]}: {first.text}",
                 hint="see report.failures for each of them",
             )
 
@@ -248,25 +252,26 @@ class RemediationReport:
     def __str__(self) -> str:
         seconds = (self.finished - self.started).total_seconds()
         lines = [f"Run {self.run_id}: {self.summary} ({seconds:.0f} s)", f"correlation id: {self.correlation_id}"]
-        failures = self.failures
-        succeeded = [result for result in self.results if result.outcome.succeeded]
-        skipped = [result for result in self.results if not result.outcome.succeeded and result not in failures]
-        for mark, results in (("!", failures), ("+", succeeded), ("-", skipped)):
-            groups: dict[tuple[str, ...], list[str]] = {}
-            for result in results:
-                groups.setdefault(tuple(result.lines()), []).append(self.subject(result))
-            for said, subjects in groups.items():
+        groups: dict[str, dict[tuple[str, ...], list[str]]] = {"!": {}, "+": {}, "-": {}}
+        for result, subject in zip(self.results, self.subjects(), strict=True):
+            mark = "+" if result.outcome.succeeded else "!" if result.was_requested else "-"
+            groups[mark].setdefault(tuple(result.lines()), []).append(subject)
+        for mark, group in groups.items():
+            for said, subjects in group.items():
                 lines += [f"{mark} {said[0]}", *said[1:], *(f"    {subject}" for subject in subjects)]
         lines += [f"created: {created.resource_id}" for result in self.results for created in result.created]
         lines += [f"warning: {warning}" for warning in self.warnings]
         return "\n".join(map(one_line, lines))
 
-    def subject(self, result: RemediationResult) -> str:
-        """The target and the recommendations of a result as text: several steps can be about one resource."""
-        step = self.step(result)
-        if step is None:
-            return f"{result.resource_id} [{', '.join(result.keys)}]"
-        return f"{step.target_id}: {'; '.join(step.titles)}"
+    def subjects(self) -> list[str]:
+        """The target and the recommendations of each result, as text: several steps can be about one resource."""
+        steps = {step.id: f"{step.target_id}: {'; '.join(step.titles)}" for step in self.plan.steps}
+        skipped = {(skip.resource_id, skip.keys): skip.subject for skip in self.plan.skipped}
+        found = []
+        for result in self.results:
+            bare = f"{result.resource_id} [{', '.join(result.keys)}]"
+            found.append(steps.get(result.step_id or "") or skipped.get((result.resource_id, result.keys), bare))
+        return found
 
     def _repr_html_(self) -> str:
         return preformatted(str(self))

@@ -71,7 +71,11 @@ def draft_plan(
                 message = f"another step of this plan writes to {step.target_id}; plan again after applying"
                 skipped.append(
                     SkippedResource(
-                        resource_id=step.resource_id, keys=step.keys, reason=SkipReason.CONFLICTS, message=message
+                        resource_id=step.resource_id,
+                        keys=step.keys,
+                        titles=step.titles,
+                        reason=SkipReason.CONFLICTS,
+                        message=message,
                     )
                 )
     return PlanDraft(

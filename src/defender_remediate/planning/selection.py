@@ -282,7 +282,8 @@ def select(
     for assessment in sorted(wanted.values(), key=lambda assessment: places[fold(assessment.key)]):
         found = _pair(by_key[fold(assessment.key)], assessment, given, guards)
         if isinstance(found, SkipCause):
-            skipped.append(_skipped(assessment.resource_id, (assessment.key,), found))
+            titles = (assessment.display_name,) if assessment.display_name else ()
+            skipped.append(attrs.evolve(_skipped(assessment.resource_id, (assessment.key,), found), titles=titles))
         else:
             candidates.extend(found)
     keys = tuple(one.key for one in by_key.values())

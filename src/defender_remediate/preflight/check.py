@@ -159,6 +159,7 @@ def run_checks(
             SkippedResource(
                 resource_id=subject.step.resource_id,
                 keys=subject.step.keys,
+                titles=subject.step.titles,
                 reason=SkipReason.BLOCKED if is_blocked else SkipReason.UNCHECKED,
                 message="; ".join(texts),
                 check_results=results,

@@ -108,7 +108,10 @@ def plan_document(plan: RemediationPlan) -> Document:
         _table(
             "Skipped",
             ("Resource", "Reason", "Recommendations"),
-            ((skip.resource_id, noted(skip.reason.label, [skip.message]), skip.keys) for skip in plan.skipped),
+            (
+                (skip.resource_id, noted(skip.reason.label, [skip.message]), skip.titles or skip.keys)
+                for skip in plan.skipped
+            ),
         ),
     )
 
@@ -116,7 +119,9 @@ def plan_document(plan: RemediationPlan) -> Document:
 def report_document(report: RemediationReport) -> Document:
     """The page of a report."""
     steps = {step.id: step for step in report.plan.steps}
-    failures = report.failures
+    titles = {(skip.resource_id, skip.keys): skip.titles for skip in report.plan.skipped}
+    # What needs attention comes first.
+    ordered = sorted(report.results, key=lambda one: one.outcome.succeeded or not one.was_requested)
     return _document(
         f"Remediation report {report.run_id}",
         [
@@ -130,8 +135,7 @@ def report_document(report: RemediationReport) -> Document:
         _table(
             "Results",
             ("Target", "Recommendations", "Outcome", "Before and after", "Defender for Cloud", "Diagnosis", "Error"),
-            # What needs attention comes first.
-            (result_row(result, steps) for result in sorted(report.results, key=lambda one: one not in failures)),
+            (result_row(result, steps, titles.get((result.resource_id, result.keys), ())) for result in ordered),
         ),
         _table(
             "Created resources", ("Resource",), ((one.resource_id,) for each in report.results for one in each.created)
@@ -140,8 +144,16 @@ def report_document(report: RemediationReport) -> Document:
     )
 
 
-def result_row(result: RemediationResult, steps: Mapping[str, RemediationStep]) -> tuple[Text, ...]:
-    """What a report shows of one result, in the order of the columns."""
+def result_row(
+    result: RemediationResult, steps: Mapping[str, RemediationStep], titles: tuple[str, ...]
+) -> tuple[Text, ...]:
+    """What a report shows of one result, in the order of the columns.
+
+    Args:
+        result: The result.
+        steps: The steps of the plan by id.
+        titles: The titles of the recommendations, for a skipped resource.
+    """
     step = steps.get(result.step_id or "")
     diagnosis = result.explanation()
     if result.diagnosis is not None and result.diagnosis.cause is not Cause.NOT_FIXED:
@@ -149,7 +161,7 @@ def result_row(result: RemediationResult, steps: Mapping[str, RemediationStep]) 
     health = "not assessed again yet" if result.is_pending else result.health
     return (
         step.target_id if step else result.resource_id,
-        step.titles if step else result.keys,
+        step.titles if step else titles or result.keys,
         result.outcome.label,
         _differences(result),
         str(health) if health else None,

@@ -42,7 +42,9 @@ class SkipStepError(Exception):
 
 def skipped(step: RemediationStep, reason: SkipReason, message: str) -> PlanDraft:
     """The draft of a step that is not undone."""
-    skip = SkippedResource(resource_id=step.resource_id, keys=step.keys, reason=reason, message=message)
+    skip = SkippedResource(
+        resource_id=step.resource_id, keys=step.keys, titles=step.titles, reason=reason, message=message
+    )
     return PlanDraft(skipped=(skip,))
 
 
@@ -124,6 +126,7 @@ def plan_removals(state: StepState, wanted: Collection[str], *, reader: Reader) 
                 SkippedResource(
                     resource_id=state.step.resource_id,
                     keys=state.step.keys,
+                    titles=state.step.titles,
                     reason=reason,
                     message=f"{created.resource_id}: {why}",
                 )

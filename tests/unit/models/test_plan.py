@@ -215,7 +215,7 @@ def test_only_keeps_what_was_asked_for(make_plan, make_step):
     assert plan.only() == plan
     (dropped,) = plan.only(keys=["k1"]).skipped
     assert (dropped.resource_id, dropped.keys, dropped.reason) == ("/other", ("k3",), SkipReason.NOT_SELECTED)
-    assert str(dropped) == "/other [k3]: not selected"
+    assert str(dropped) == "/other: Secure transfer to storage accounts should be enabled: not selected"
 
 
 @pytest.mark.parametrize(("n", "kept"), [(0, 0), (1, 1), (2, 2), (9, 2)])
