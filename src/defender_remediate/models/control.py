@@ -58,9 +58,7 @@ class SecureScore:
         points = f"{self.current:.2f} of {self.max:.2f} points"
         if self.subscription_count < 2:
             return f"{points} ({self.percentage:.0%})"
-        return (
-            f"{self.percentage:.0%}, the weighted average of {self.subscription_count} subscriptions; {points} in all"
-        )
+        return f"{points} ({self.percentage:.0%}, the weighted average of {self.subscription_count} subscriptions)"
 
 
 @notebook
