@@ -34,8 +34,14 @@ napoleon_numpy_docstring = False
 # What is described elsewhere: other libraries, and names that stand for shapes and not for classes.
 nitpick_ignore_regex = [
     (r"py:.*", r"(azure|collections|contextlib|datetime|enum|http|logging|os|re|requests|types|typing)\..*"),
-    (r"py:.*", r"(AccessToken|AccessTokenInfo|AzureClouds|HttpTransport|TokenCredential|TextIO|Any|Literal|Path)"),
-    (r"py:class", r"Endpoint|defender_remediate\..*\.(Bench|ChainedLog|Connection|_T)"),
+    (
+        r"py:.*",
+        r"(AccessToken|ItemPaged|AccessTokenInfo|AzureClouds|HttpTransport|TokenCredential|TextIO|Any|Literal|Path)",
+    ),
+    (
+        r"py:class",
+        r"Endpoint|PipelineOptions|Choice|RoleSubject|defender_remediate\..*\.(ArmSession|Bench|ChainedLog|Connection|Deadline|Service|Tenant|_FileSink|_MemorySink|_Attached|RequiredPermission|ReadSession|_T)",
+    ),
     (r"py:exc", r"Service(Request|Response)Error"),
     (
         r"py:.*",

@@ -47,20 +47,20 @@ Each error says what happened and where in its text, and what to do next in ``hi
 What comes from Azure, from the network or from a credential is an ``azure.core.exceptions`` error as well, so that an
 ``except HttpResponseError`` that a program has already also catches it:
 
-======================  =======================================================
-this library            azure-core
-======================  =======================================================
-RequestError            HttpResponseError; ``status_code`` and ``error`` are set
-NotFoundError           ResourceNotFoundError
-PreconditionFailedError ResourceModifiedError
-UnauthorizedError       ClientAuthenticationError
-CredentialError         ClientAuthenticationError
-ConnectionFailedError   ServiceRequestError
-ConnectionCutError      ServiceResponseError
-MalformedResponseError  DecodeError
-OperationTimeoutError   AzureError
-CallTimeoutError        AzureError
-======================  =======================================================
+=======================  =======================================================
+this library             azure-core
+=======================  =======================================================
+RequestError             HttpResponseError; ``status_code`` and ``error`` are set
+NotFoundError            ResourceNotFoundError
+PreconditionFailedError  ResourceModifiedError
+UnauthorizedError        ClientAuthenticationError
+CredentialError          ClientAuthenticationError
+ConnectionFailedError    ServiceRequestError
+ConnectionCutError       ServiceResponseError
+MalformedResponseError   DecodeError
+OperationTimeoutError    AzureError
+CallTimeoutError         AzureError
+=======================  =======================================================
 
 ``response`` is always None: a response holds the token of its request. 409 is not a ``ResourceExistsError``, because a
 lock or a busy resource is not one that exists already.
