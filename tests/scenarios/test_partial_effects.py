@@ -105,7 +105,7 @@ def test_a_deployment_that_failed_half_way_names_what_it_created(
     sim: ArmSimulator, connect: Callable[..., RemediationClient]
 ) -> None:
     """A rollback can be asked to remove it."""
-    from defender_remediate import TemplateExecutor
+    from defender_remediate.executors import TemplateExecutor
 
     class HalfWay(TemplateExecutor):
         def wait(self, context: StepContext, /) -> ArmResponse:
