@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from defender_remediate.casing import fold
@@ -101,19 +101,17 @@ def check_guards(
 
 
 def _check_step(step: RemediationStep, guards: Guards) -> None:
-    for reason in filter(None, (protection(guards, one, None) for one in _written(step))):
-        raise GuardError(f"{step.target_id}: {reason}", guard="protected", hint="leave it out with plan.only(...)")
+    written = [step.resource_id]
+    if step.is_removal or not ResourceId.parse(step.resource_id).contains(step.target_id):
+        # A part of the resource that is only changed goes by the resource.
+        written.append(step.target_id)
+    for resource_id in written:
+        if reason := protection(guards, resource_id, None):
+            raise GuardError(f"{step.target_id}: {reason}", guard="protected", hint="leave it out with plan.only(...)")
     for key in step.irreversible_keys:
         if not guards.allows(key):
             raise GuardError(
-                f"the change of {step.target_id} cannot be undone and was not consented to",
+                f"the change of {step.target_id} cannot be undone, and it was not consented to",
                 guard="allow_irreversible",
                 hint=f'pass guards=Guards(allow_irreversible=["{key}"])',
             )
-
-
-def _written(step: RemediationStep) -> Iterator[str]:
-    """The resource of a step, and its target where that is none of the resource's own parts."""
-    yield step.resource_id
-    if step.is_removal or not ResourceId.parse(step.resource_id).contains(step.target_id):
-        yield step.target_id

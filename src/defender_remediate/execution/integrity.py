@@ -71,13 +71,18 @@ def _problems(
             yield from _problems_of_path(request, step)
             yield from _problems_of_form(request, step)
     if not step.is_removal:
-        yield from _problems_of_content(step, catalog)
+        yield from _problems_of_content(step, plan, catalog)
     elif not plan.rolls_back or step.request.body:
         yield "only a rollback removes anything, and without a body"
 
 
 def _problems_of_place(step: RemediationStep, covers: Callable[[str], bool]) -> Iterator[str]:
-    resource, target = ResourceId.parse(step.resource_id), _target_id(step)
+    resource = ResourceId.parse(step.resource_id)
+    try:
+        target = ResourceId.parse(step.target_id)
+    except InvalidResourceIdError:
+        # A collection, such as the diagnostic settings of a vault: its members have ids.
+        target = ResourceId.parse(f"{step.target_id}/any")
     if not resource.is_type(step.resource_type):
         yield f"{resource} is not of the type {step.resource_type}"
     if id_key(resource.subscription_id or "") != id_key(target.subscription_id or ""):
@@ -115,8 +120,11 @@ def _problems_of_form(request: PlannedRequest, step: RemediationStep) -> Iterato
         yield "its If-Match is not an etag"
 
 
-def _problems_of_content(step: RemediationStep, catalog: Catalog) -> Iterator[str]:
-    fixes = _fixes_of(step, catalog)
+def _problems_of_content(step: RemediationStep, plan: RemediationPlan, catalog: Catalog) -> Iterator[str]:
+    # The fixes that the step may be made of.
+    titles = {fold(title) for title in step.titles}
+    kind = fold(step.resource_type)
+    fixes = [fix for fix in catalog if fold(fix.title) in titles and fold(fix.resource_type) == kind]
     if _is_deployment(step):
         if not any(_deploys(step.request, fix) for fix in fixes):
             yield "its template is not that of the fix in the catalog of this client"
@@ -127,26 +135,14 @@ def _problems_of_content(step: RemediationStep, catalog: Catalog) -> Iterator[st
         for path in step.request.leave_out:
             if path not in known:
                 yield f"no fix in the catalog of this client leaves out {path}"
+    if fixes and not (step.irreversible_keys or plan.rolls_back) and all(fix.is_irreversible for fix in fixes):
+        yield "it cannot be undone, and the plan does not say so"
     if fixes and _IMPACTS.index(step.impact) < min(_IMPACTS.index(fix.impact) for fix in fixes):
         yield f"its impact is more than {step.impact}"
 
 
 def _is_deployment(step: RemediationStep) -> bool:
     return step.executor == FixKind.TEMPLATE and not step.is_removal
-
-
-def _target_id(step: RemediationStep) -> ResourceId:
-    """The id of the target; for a collection, such as the diagnostic settings of a vault, that of any of its members."""
-    try:
-        return ResourceId.parse(step.target_id)
-    except InvalidResourceIdError:
-        return ResourceId.parse(f"{step.target_id}/any")
-
-
-def _fixes_of(step: RemediationStep, catalog: Catalog) -> list[FixAction]:
-    """The fixes that the step may be made of: those with its titles for its type of resource."""
-    titles = {fold(title) for title in step.titles}
-    return [fix for fix in catalog if fold(fix.title) in titles and fold(fix.resource_type) == fold(step.resource_type)]
 
 
 def _deploys(request: PlannedRequest, fix: FixAction) -> bool:

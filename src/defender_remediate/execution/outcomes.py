@@ -38,13 +38,17 @@ def result_of(
         state: The target as it was last read; None if it was not read.
         error: Why it did not succeed.
     """
+    after = None
+    if state is not None:
+        found = {change.path: _value_at(state.body, change.path) for change in step.changes}
+        after = {path: value for path, value in found.items() if value is not ABSENT}
     return RemediationResult(
         step_id=step.id,
         resource_id=step.resource_id,
         keys=step.keys,
         outcome=outcome,
         before=planned_before(step),
-        after=None if state is None else _changed_values(step, state.body),
+        after=after,
         error=error,
         compliant=None if state is None else state.satisfies(step.compliant_when),
     )
@@ -57,7 +61,7 @@ def planned_before(step: RemediationStep) -> FrozenMap:
 
 def drifted(step: RemediationStep, state: TargetState) -> RemediationResult:
     """Nothing was sent, because the target is not as it was planned."""
-    changed = [change.path for change in step.changes if not _is_as_before(change, state.body)]
+    changed = [change.path for change in step.changes if not _is(change.before, state.body, change.path)]
     what = ", ".join(changed) or "something that the step depends on"
     error = StepError(code="Drifted", message=f"the target has changed since it was planned: {what}", hint=_PLAN_AGAIN)
     return result_of(step, Outcome.SKIPPED, state=state, error=error)
@@ -203,20 +207,11 @@ def is_in_effect(change: PropertyChange, body: Any) -> bool:
     return _is(change.after, body, change.path) and not _is(change.before, body, change.path)
 
 
-def _is_as_before(change: PropertyChange, body: Any) -> bool:
-    return _is(change.before, body, change.path)
-
-
 def _is(value: Any, body: Any, path: str) -> bool:
     now = _value_at(body, path)
     if value is ABSENT or now is ABSENT:
         return value is now or (value is ABSENT and now is None)
     return same(value, now)
-
-
-def _changed_values(step: RemediationStep, body: Any) -> dict[str, Any]:
-    found = {change.path: _value_at(body, change.path) for change in step.changes}
-    return {path: value for path, value in found.items() if value is not ABSENT}
 
 
 def _value_at(body: Any, path: str) -> Any:

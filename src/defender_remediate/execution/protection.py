@@ -38,19 +38,18 @@ class ProtectedTags:
         """
         if not self.guards.protected_tags or id_key(step.target_id) == id_key(step.resource_id):
             return None
-        return protecting_tag(self.guards, read_at(self.reader, step.resource_id, self._api_version(step)))
-
-    def on_target(self, body: Any) -> str | None:
-        """Why a target must not be changed for one of its tags, or None."""
-        return protecting_tag(self.guards, body)
-
-    def _api_version(self, step: RemediationStep) -> str:
         resource = ResourceId.parse(step.resource_id)
         below = id_key(step.target_id).removeprefix(f"{resource.key}/")
         is_of_its_provider = below != id_key(step.target_id) and not below.startswith("providers/")
         if is_of_its_provider and not resource.is_type("Microsoft.Resources/subscriptions"):
-            return step.api_version
-        offered = self.versions(resource.subscription_id or "", resource.type)
-        if not offered:
-            raise MalformedResponseError(f"Azure offers no api-version to read a {resource.type} with")
-        return offered[0]
+            api_version = step.api_version
+        else:
+            offered = self.versions(resource.subscription_id or "", resource.type)
+            if not offered:
+                raise MalformedResponseError(f"Azure offers no api-version to read a {resource.type} with")
+            api_version = offered[0]
+        return protecting_tag(self.guards, read_at(self.reader, step.resource_id, api_version))
+
+    def on_target(self, body: Any) -> str | None:
+        """Why a target must not be changed for one of its tags, or None."""
+        return protecting_tag(self.guards, body)

@@ -97,7 +97,7 @@ def reaction_to(error: Exception, *, attempt: int = 1, role_was_seen: bool = Fal
     if isinstance(error, PreconditionFailedError):
         # The read before the next attempt shows whether the target has drifted, or only its etag has.
         return Reaction(action=NextAction.RETRY, outcome=Outcome.FAILED)
-    if role_was_seen and _is_missing_role(error):
+    if role_was_seen and isinstance(error, ForbiddenError) and fold(error.code or "") == _ROLE_MISSING:
         return Reaction(action=NextAction.RETRY, outcome=Outcome.BLOCKED, wait=ROLE_SECONDS)
     return Reaction(action=NextAction.GIVE_UP, outcome=Outcome.BLOCKED if is_blocking(error) else Outcome.FAILED)
 
@@ -107,7 +107,3 @@ def is_blocking(error: Exception) -> bool:
     if isinstance(error, (ScopeLockedError, ForbiddenError, ProviderNotRegisteredError)):
         return True
     return isinstance(error, ConflictError) and fold(error.code or "") in _BLOCKING_CODES
-
-
-def _is_missing_role(error: Exception) -> bool:
-    return isinstance(error, ForbiddenError) and fold(error.code or "") == _ROLE_MISSING

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 
 import attrs
 
@@ -59,7 +59,11 @@ class Run:
         self._tell(RunStarted(run_id=self.run_id, correlation_id=correlation_id, plan=self.plan))
         stopped = self._execute_in_waves([step for step in self.plan.steps if step.id not in self._results])
         if not stopped and not self.has_ended:
-            self._record(RunEnded(at=clock.now(), counts=_counts(self._results.values())))
+            self._record(
+                RunEnded(
+                    at=clock.now(), counts=FrozenMap(Counter(str(result.outcome) for result in self._results.values()))
+                )
+            )
         for step in self.plan.steps:
             self._results.setdefault(step.id, not_attempted(step, stopped))
         report = RemediationReport(
@@ -153,35 +157,26 @@ class Run:
         return attrs.evolve(result, outcome=Outcome.FAILED, error=reverted, compliant=False)
 
     def _ask(self, gate: Gate, wave: WaveFinished) -> str:
-        try:
+        failed = f"the gate failed after wave {wave.number}"
+        with self._as_warning(failed):
             return "" if gate(wave) is True else f"the gate said no after wave {wave.number}"
-        except Exception as error:  # noqa: BLE001 - a gate that fails has not said yes
-            self._warnings.append(f"the gate failed after wave {wave.number}: {_text(error)}")
-            return f"the gate failed after wave {wave.number}"
+        return failed
 
     def _record(self, record: StepEnded | StepReviewed | RunEnded | Note) -> None:
-        try:
+        # What it says has happened already, and its intent is recorded: without it, a resume reads the target.
+        with self._as_warning("the journal could not be written"):
             self.log.append(record)
-        except Exception as error:  # noqa: BLE001 - a store that breaks its contract must not lose the results
-            # What it says has happened already, and its intent is recorded: a resume reads the target.
-            why = error.message if isinstance(error, JournalError) else _text(error)
-            self._warnings.append(f"the journal could not be written: {why}")
 
     def _tell(self, event: RemediationEvent) -> None:
-        self._warnings += [warning for hook in self.hooks if (warning := _call(hook, event))]
+        for hook in self.hooks:
+            with self._as_warning(f"a hook failed at {type(event).__name__}"):
+                hook(event)
 
-
-def _call(hook: Hook, event: RemediationEvent) -> str:
-    try:
-        hook(event)
-    except Exception as error:  # noqa: BLE001 - a hook that fails must neither stop a run nor go unnoticed
-        return f"a hook failed at {type(event).__name__}: {_text(error)}"
-    return ""
-
-
-def _text(error: Exception) -> str:
-    return redact_text(f"{type(error).__name__}: {error}")
-
-
-def _counts(results: Iterable[RemediationResult]) -> FrozenMap:
-    return FrozenMap(Counter(str(result.outcome) for result in results))
+    @contextmanager
+    def _as_warning(self, text: str) -> Iterator[None]:
+        """Turns an exception of someone else's code into a warning of the report: it must neither stop a run nor be lost."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - see above
+            found = error.message if isinstance(error, JournalError) else f"{type(error).__name__}: {error}"
+            self._warnings.append(f"{text}: {redact_text(found)}")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Event
-from typing import Any, Union
+from typing import Any
 
 import attrs
 
 from defender_remediate.arm.clock import Clock
-from defender_remediate.arm.session import ArmResponse, ArmSession
+from defender_remediate.arm.session import ArmSession
 from defender_remediate.errors import (
     BusyError,
     ConnectionCutError,
@@ -19,6 +19,16 @@ from defender_remediate.errors import (
     JournalError,
     NotFoundError,
 )
+from defender_remediate.execution.answers import (
+    Accepted,
+    Answer,
+    Ended,
+    Rejected,
+    RunInterruptedError,
+    Submitted,
+    Unknown,
+)
+from defender_remediate.execution.creations import created_by, existing_creation
 from defender_remediate.execution.outcomes import (
     already_exists,
     drifted,
@@ -47,13 +57,11 @@ from defender_remediate.execution.target_state import (
     wait_until_provisioned,
 )
 from defender_remediate.executors.protocol import FixExecutor, StepContext, Submission
-from defender_remediate.fixes.drift import fingerprint
 from defender_remediate.fixes.shown import unshown_effects
 from defender_remediate.journal import Phase, RunLog, StepIntended, StepState
 from defender_remediate.journal.records import HIDDEN_POLL
 from defender_remediate.models.fix import FixKind
-from defender_remediate.models.ids import id_key
-from defender_remediate.models.plan import CreatedResource, RemediationStep
+from defender_remediate.models.plan import RemediationStep
 from defender_remediate.models.result import Outcome, RemediationResult, StepError
 from defender_remediate.redaction import redact_text
 
@@ -67,10 +75,6 @@ _STILL_CHANGING = StepError(
     message="Azure reported success, but the target is still being changed",
     hint="client.verify(report) reads it again",
 )
-
-
-class RunInterruptedError(ConnectionCutError):
-    """The run was interrupted while a request was being sent."""
 
 
 class _UnreadableError(Exception):
@@ -92,58 +96,12 @@ class _BeforeRequest:
     Attributes:
         target: The target; read last, so that nothing comes between it and the request.
         protected: Why the resource must not be changed by now, or None.
-        existing: The id of something that the step creates and that exists by now; empty if nothing does.
+        existing: The id of something that the step creates and that exists by now, or None.
     """
 
     target: TargetState
     protected: str | None
-    existing: str
-
-
-@attrs.frozen
-class Submitted:
-    """Azure took the request. The operation that it began may still be going on."""
-
-    submission: Submission
-
-
-@attrs.frozen
-class Accepted:
-    """Azure reports that the change is made, with this as its last answer; None if the target was gone already."""
-
-    response: ArmResponse | None
-
-
-@attrs.frozen
-class Rejected:
-    """The request had no effect: Azure refused it, or it was not sent."""
-
-    error: Exception
-
-
-@attrs.frozen(kw_only=True)
-class Unknown:
-    """The request may have taken effect, wholly or in part.
-
-    Attributes:
-        may_resend: Whether it may be sent again once the target is seen to be as before. Not while Azure works on it.
-        has_failed: Whether Azure reports that the operation that the request began has failed.
-    """
-
-    error: Exception
-    may_resend: bool = True
-    has_failed: bool = False
-
-
-@attrs.frozen
-class Ended:
-    """Nothing was sent, because the target is not as it was planned or cannot be read."""
-
-    result: RemediationResult
-
-
-Answer = Union[Submitted, Accepted, Rejected, Unknown, Ended]
-"""What became of one attempt, as far as it is known without reading the target."""
+    existing: str | None
 
 
 @attrs.frozen(kw_only=True)
@@ -230,39 +188,51 @@ class StepExecution:
     def run(self) -> RemediationResult:
         """Send the request if the target is as it was planned, and prove the outcome by reading the target."""
         self._allow_time()
-        answer = self._recorded_answer() or self._attempt()
+        answer = self._recorded_answer() or self.attempt()
         while True:
             if isinstance(answer, Submitted):
-                answer = self._wait(answer.submission)
+                answer = self.wait(answer.submission)
             if isinstance(answer, Accepted):
-                return self._confirm(answer)
+                return self.confirm(answer)
             if isinstance(answer, Ended):
                 return answer.result
             reaction = self._reaction(answer.error)
             is_last = reaction.stops_after(self.attempts) or self.clock.monotonic() >= self.deadline
             # Also after a refusal: an earlier request of unknown effect may be the reason for it.
             must_reconcile = isinstance(answer, Unknown) or (is_last and self.may_be_in_effect)
-            if must_reconcile and (result := self._reconcile(answer)):
+            if must_reconcile and (result := self.reconcile(answer)):
                 return result
             if is_last:
-                return self._give_up(reaction, answer.error)
-            self._back_off(reaction)
-            answer = self._attempt()
+                return self.give_up(reaction, answer.error)
+            self.back_off(reaction)
+            answer = self.attempt()
 
-    def _attempt(self) -> Answer:
+    def attempt(self) -> Answer:
         """Read the target and, if it is as it was planned, record the intent and send the request."""
         try:
             # The rate limiter is waited for first: nothing comes between the last read and the request.
             with self.session.write_permit(self.step.request.method, self.step.request.path):
                 reading = self._read_before_request()
                 if self._is_in_motion(reading.target):
-                    return Rejected(_in_motion(reading.target, self.step))
-                if result := self._precondition_failure(reading):
+                    busy = f"{self.step.target_id} is being changed by another operation: {reading.target.word!r}"
+                    hint = "nothing was sent; create a new plan when that operation has ended"
+                    return Rejected(BusyError(busy, code="StillChanging", retry_after=POLL_SECONDS, hint=hint))
+                if result := self.precondition_failure(reading):
                     return Ended(self._counted(result))
-                self._record_intent(reading.target)
-                return self._send(reading.target)
+                intent = StepIntended(
+                    at=self.clock.now(),
+                    step_id=self.step.id,
+                    attempt=self.attempts + 1,
+                    before=planned_before(self.step),
+                    fingerprint=reading.target.fingerprint,
+                )
+                self.log.append(intent)
+                return self.send(reading.target)
         except _UnreadableError as unreadable:
-            return Ended(self._not_readable(unreadable.error))
+            if not self.attempts:
+                return Ended(self._counted(not_readable(self.step, unreadable.error)))
+            outcome = Outcome.IN_DOUBT if self.may_be_in_effect else self._reaction(self.last_error).outcome
+            return Ended(self._end(outcome, error=_with_unread(self.last_error, unreadable.error)))
         except DefenderRemediateError as error:
             # The rate limiter gives no permit, or the journal does not take the intent.
             return Rejected(error)
@@ -294,7 +264,7 @@ class StepExecution:
     def _read_before_request(self) -> _BeforeRequest:
         try:
             protected = self.shared.tags.on_resource(self.step)
-            existing = "" if self.may_be_in_effect else self._existing()
+            existing = None if self.may_be_in_effect else existing_creation(self.session, self.step)
             target = read_target(self.session, self.step)
         except DefenderRemediateError as error:
             raise _UnreadableError(error) from error
@@ -310,7 +280,7 @@ class StepExecution:
             self.unknown_word, self.unknown_since = target.word, self.clock.monotonic()
         return self.clock.monotonic() < self.unknown_since + UNKNOWN_WORD_SECONDS
 
-    def _precondition_failure(self, reading: _BeforeRequest) -> RemediationResult | None:
+    def precondition_failure(self, reading: _BeforeRequest) -> RemediationResult | None:
         """The result if the request must not be sent; None if it may."""
         step, target = self.step, reading.target
         if self.may_be_in_effect:
@@ -333,18 +303,8 @@ class StepExecution:
             return not_as_shown(step, paths, target)
         return None
 
-    def _record_intent(self, target: TargetState) -> None:
-        self.log.append(
-            StepIntended(
-                at=self.clock.now(),
-                step_id=self.step.id,
-                attempt=self.attempts + 1,
-                before=planned_before(self.step),
-                fingerprint=target.fingerprint,
-            )
-        )
-
-    def _send(self, target: TargetState) -> Answer:
+    def send(self, target: TargetState) -> Answer:
+        """Send the request, exactly once, and record that Azure took it."""
         self.attempts += 1
         self.before = target
         self._allow_time()
@@ -366,7 +326,8 @@ class StepExecution:
             self.log.append(accepted_record(self.step, submission.response, at=self.clock.now()))
         return Submitted(submission)
 
-    def _wait(self, submission: Submission) -> Accepted | Unknown:
+    def wait(self, submission: Submission) -> Accepted | Unknown:
+        """Wait until the operation that the request began has ended."""
         self.request_id = submission.response.request_id
         try:
             response = self.executor.wait(self._context(submission))
@@ -397,7 +358,7 @@ class StepExecution:
         self.last_error = ConnectionCutError(redact_text(text))
         return Unknown(error=self.last_error, may_resend=False)
 
-    def _confirm(self, accepted: Accepted) -> RemediationResult:
+    def confirm(self, accepted: Accepted) -> RemediationResult:
         """The result of a request that Azure reports as successful: success only if the target shows it."""
         try:
             state = read_back(self.session, self.step, deadline=self.deadline)
@@ -417,7 +378,7 @@ class StepExecution:
             return self._end(Outcome.IN_DOUBT, state=state, error=_STILL_CHANGING)
         return self._counted(not_in_effect(self.step, state))
 
-    def _reconcile(self, answer: Rejected | Unknown) -> RemediationResult | None:
+    def reconcile(self, answer: Rejected | Unknown) -> RemediationResult | None:
         """Read the target after an answer that leaves open what happened; None if the target is as before."""
         has_failed = isinstance(answer, Unknown) and answer.has_failed
         self.may_be_in_effect = self.may_be_in_effect or not has_failed
@@ -444,7 +405,11 @@ class StepExecution:
         if self.step.is_removal and not state.exists:
             return self._end(Outcome.APPLIED, state=state)
         if not state.is_in_motion:
-            if state.satisfies(self.step.compliant_when) or self._shows_a_change(state) or self._created(state):
+            if (
+                state.satisfies(self.step.compliant_when)
+                or self._shows_a_change(state)
+                or created_by(self.session, self.step, state)
+            ):
                 return self._partially_applied(state, step_error(error))
             if state.fingerprint == self.step.fingerprint:
                 return None
@@ -455,26 +420,22 @@ class StepExecution:
 
     def _partially_applied(self, state: TargetState, error: StepError) -> RemediationResult:
         result = partially_applied(self.step, state, error)
-        return self._counted(attrs.evolve(result, created=self._created(state)))
-
-    def _not_readable(self, unread: DefenderRemediateError) -> RemediationResult:
-        if not self.attempts:
-            return self._counted(not_readable(self.step, unread))
-        outcome = Outcome.IN_DOUBT if self.may_be_in_effect else self._reaction(self.last_error).outcome
-        return self._end(outcome, error=_with_unread(self.last_error, unread))
+        return self._counted(attrs.evolve(result, created=created_by(self.session, self.step, state)))
 
     def _reaction(self, error: Exception) -> Reaction:
         waived = any(str(found.check) == "permission" for found in self.step.check_results)
         role_was_seen = bool(self.step.permissions) and not waived and not self.shared.role_is_missing.is_set()
         return reaction_to(error, attempt=self.attempts, role_was_seen=role_was_seen)
 
-    def _give_up(self, reaction: Reaction, error: Exception) -> RemediationResult:
+    def give_up(self, reaction: Reaction, error: Exception) -> RemediationResult:
+        """The result of a step that is not attempted again."""
         if isinstance(error, ForbiddenError):
             self.shared.role_is_missing.set()
         outcome = Outcome.FAILED if reaction.action is NextAction.RECONCILE else reaction.outcome
         return self._end(outcome, error=step_error(error))
 
-    def _back_off(self, reaction: Reaction) -> None:
+    def back_off(self, reaction: Reaction) -> None:
+        """Wait before the next attempt, as long as Azure asks for or twice as long as the last time."""
         seconds = min(60.0, 2.0**self.attempts) * (0.5 + self.shared.jitter() / 2)
         self.clock.sleep(seconds if reaction.wait is None else reaction.wait)
 
@@ -483,49 +444,11 @@ class StepExecution:
     ) -> RemediationResult:
         result = result_of(self.step, outcome, state=state, error=error)
         if outcome is Outcome.APPLIED and state is not None:
-            result = attrs.evolve(result, created=self._created(state))
+            result = attrs.evolve(result, created=created_by(self.session, self.step, state))
         return self._counted(result)
 
     def _counted(self, result: RemediationResult) -> RemediationResult:
         return attrs.evolve(result, attempts=self.attempts, request_id=self.request_id)
-
-    def _existing(self) -> str:
-        """The id of something that the step creates and that exists already; empty if nothing does."""
-        for creation in self.step.creates:
-            # Whether the target itself existed is a part of its fingerprint.
-            if not self._is_target(creation) and read_at(self.session, creation.resource_id, creation.api_version):
-                return creation.resource_id
-        return ""
-
-    def _created(self, state: TargetState) -> tuple[CreatedResource, ...]:
-        """What exists after the step that did not exist before it, with its fingerprint."""
-        created = []
-        for creation in self.step.creates:
-            is_target = self._is_target(creation)
-            if is_target and self.step.fingerprint != TargetState.of(None, self.step).fingerprint:
-                # Whatever the preview says: the target existed before.
-                continue
-            try:
-                body = state.body if is_target else read_at(self.session, creation.resource_id, creation.api_version)
-            except DefenderRemediateError:
-                # It is named nevertheless; without a fingerprint nothing removes it.
-                created.append(creation)
-                continue
-            if body is not None:
-                created.append(attrs.evolve(creation, fingerprint=fingerprint(body, creation.dependencies)))
-        return tuple(created)
-
-    def _is_target(self, creation: CreatedResource) -> bool:
-        return id_key(creation.resource_id) == id_key(self.step.target_id)
-
-
-def _in_motion(target: TargetState, step: RemediationStep) -> BusyError:
-    return BusyError(
-        f"{step.target_id} is being changed by another operation: its state is {target.word!r}",
-        code="StillChanging",
-        retry_after=POLL_SECONDS,
-        hint="nothing was sent; apply a new plan when that operation has ended",
-    )
 
 
 def _with_unread(error: Exception, unread: DefenderRemediateError) -> StepError:
