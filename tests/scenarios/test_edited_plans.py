@@ -133,6 +133,54 @@ def _from_the_future(edited: dict[str, Any]) -> None:
     edited["created_at"] = "2031-01-01T00:00:00+00:00"
 
 
+def _no_id(edited: dict[str, Any]) -> None:
+    step_of(edited, "patch")["resource_id"] = "/subscriptions/1/../2"
+
+
+def _another_type(edited: dict[str, Any]) -> None:
+    step_of(edited, "patch")["resource_type"] = "Microsoft.Storage/storageAccounts/blobServices"
+
+
+def _another_subscription(edited: dict[str, Any]) -> None:
+    step, other = step_of(edited, "patch"), step_of(edited, "put")["target_id"]
+    step["target_id"] = other
+    step["request"]["path"] = step["undo_request"]["path"] = other
+
+
+def _another_version(edited: dict[str, Any]) -> None:
+    step_of(edited, "patch")["request"]["api_version"] = "2016-01-01"
+
+
+def _no_version(edited: dict[str, Any]) -> None:
+    step_of(edited, "patch")["request"]["api_version"] = step_of(edited, "patch")["api_version"] = "1&x=y"
+
+
+def _no_etag(edited: dict[str, Any]) -> None:
+    step_of(edited, "patch")["request"]["if_match"] = "x\r\nX-Evil: 1"
+
+
+def _no_path(edited: dict[str, Any]) -> None:
+    step_of(edited, "patch")["changes"][0]["path"] = "a[[b"
+
+
+def _parameter_from_a_vault(edited: dict[str, Any]) -> None:
+    step_of(edited, "template")["request"]["body"]["properties"]["parameters"]["workspaceId"] = {"reference": {}}
+
+
+def _title_of_another_fix(edited: dict[str, Any]) -> None:
+    step_of(edited, "template")["titles"] = ["Key vaults should have purge protection enabled"]
+
+
+def _irreversible(edited: dict[str, Any]) -> None:
+    step_of(edited, "template")["titles"] = ["Key vaults should have purge protection enabled"]
+    step = step_of(edited, "template")
+    change = step["resource_id"]
+    body = {"properties": {"enablePurgeProtection": True}}
+    request = {"method": "PATCH", "path": change, "api_version": step["api_version"], "body": body}
+    changes = [{"path": "properties.enablePurgeProtection", "after": True}]
+    step.update(executor="patch", target_id=change, request=request, changes=changes, creates=[], undo_request=None)
+
+
 def _left_out(edited: dict[str, Any]) -> None:
     step_of(edited, "put")["request"]["leave_out"] = ["properties.networkProfile"]
 
@@ -151,6 +199,16 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "the impact is played down": (_lower_impact, "impact"),
     "the plan is younger than it can be": (_from_the_future, "in the future"),
     "a PUT leaves out a member": (_left_out, "leaves out"),
+    "an id is none": (_no_id, "not an Azure id"),
+    "the type is another one": (_another_type, "not of the type"),
+    "the target is in another subscription": (_another_subscription, "another subscription"),
+    "the api-version is another one": (_another_version, "written with"),
+    "the api-version is none": (_no_version, "not an api-version"),
+    "the etag is a header": (_no_etag, "not an etag"),
+    "the path of a change is none": (_no_path, "a[[b"),
+    "a parameter comes from elsewhere": (_parameter_from_a_vault, "its template"),
+    "the title is that of another fix": (_title_of_another_fix, "its template"),
+    "an irreversible fix is not called so": (_irreversible, "cannot be undone"),
 }
 
 

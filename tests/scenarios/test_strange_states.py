@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -292,6 +294,41 @@ def test_no_step_begins_when_a_run_is_interrupted(sim: ArmSimulator, connect: Ca
     (run_id,) = journal.list_runs()
     assert connect(journal=journal).resume(run_id).count(Outcome.APPLIED) == 4
     assert len(sim.writes) == 4
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a thread cannot be sent a signal")
+def test_ctrl_c_pressed_three_times_leaves_no_worker_and_loses_no_result(
+    sim: ArmSimulator, connect: Callable[..., RemediationClient]
+) -> None:
+    """The second and the third do not end the wait for what is under way."""
+    begun, released = threading.Event(), threading.Event()
+
+    class Held(PatchExecutor):
+        def submit(self, context: StepContext, /) -> Submission:
+            begun.set()
+            released.wait(30)
+            return super().submit(context)
+
+    def press() -> None:
+        begun.wait(30)
+        for _ in range(3):
+            signal.pthread_kill(main, signal.SIGINT)
+            threading.Event().wait(0.2)
+        released.set()
+
+    journal, main = MemoryJournal(), threading.get_ident()
+    client = connect(journal=journal, executors={"patch": Held()}, workers=2)
+    plan = client.plan([SECURE_TRANSFER])
+    presser = threading.Thread(target=press)
+    presser.start()
+    with pytest.raises(KeyboardInterrupt):
+        client.apply(plan, approve=plan.digest)
+    presser.join()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("defender-remediate")]
+    (run_id,) = journal.list_runs()
+    ended = [record for record in journal.read(run_id) if isinstance(record, StepEnded)]
+    assert len(ended) == len(sim.writes) == 2
+    assert connect(journal=journal).resume(run_id).count(Outcome.APPLIED) == len(plan.steps)
 
 
 def test_what_somebody_creates_while_a_step_has_to_wait_is_not_taken_over(
