@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from itertools import islice
 from queue import SimpleQueue
 from typing import Any, TypeVar, Union
@@ -18,31 +17,60 @@ _LISTINGS_AT_ONCE = 4
 _END: Any = object()
 
 
-@contextmanager
-def _pool(workers: int, name: str = _NAME) -> Iterator[ThreadPoolExecutor]:
-    """A pool of threads. On leaving, what has not begun is dropped, and what is under way is waited for."""
-    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix=name)
-    try:
-        yield pool
-    finally:
-        _shut_down(pool)
+class _Pool:
+    """A pool of threads. On leaving, what has not begun is dropped, and what is under way is waited for.
 
+    The threads keep count themselves of what is under way: whoever uses the pool may be interrupted anywhere, also while
+    it submits, and a join that is interrupted takes a running thread for a stopped one before Python 3.13.
+    """
 
-def _shut_down(pool: ThreadPoolExecutor) -> None:
-    try:
-        pool.shutdown(wait=True, cancel_futures=True)
-    except BaseException:
-        # Interrupted again, such as by a second Ctrl-C: the threads are waited for all the same.
-        _shut_down(pool)
-        raise
+    def __init__(self, workers: int, name: str = _NAME) -> None:
+        self._executor = ThreadPoolExecutor(max_workers=workers, thread_name_prefix=name)
+        self._lock = threading.Lock()
+        self._closed = False
+        self._running = 0
+        self._ended: SimpleQueue[None] = SimpleQueue()
+
+    def submit(self, function: Callable[..., _R], *arguments: Any) -> Future[_R]:
+        """Call a function in a thread."""
+
+        def call() -> _R:
+            with self._lock:
+                if self._closed:
+                    raise CancelledError
+                self._running += 1
+            try:
+                return function(*arguments)
+            finally:
+                with self._lock:
+                    self._running -= 1
+                self._ended.put(None)
+
+        return self._executor.submit(call)
+
+    def __enter__(self) -> _Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            with self._lock:
+                self._closed = True
+            self._executor.shutdown(wait=False, cancel_futures=True)
+            while self._running:
+                self._ended.get()
+            self._executor.shutdown(wait=True)
+        except BaseException:
+            # Interrupted, such as by a second Ctrl-C: what is under way is waited for all the same.
+            self.__exit__()
+            raise
 
 
 def in_parallel(function: Callable[[_T], _R], items: Sequence[_T], *, workers: int) -> list[_R]:
     """The function's results in the order of the items. The first exception ends it; what has not begun is dropped."""
     if len(items) < 2 or workers < 2:
         return [function(item) for item in items]
-    with _pool(min(workers, len(items))) as pool:
-        return list(pool.map(function, items))
+    with _Pool(min(workers, len(items))) as pool:
+        return [future.result() for future in [pool.submit(function, item) for item in items]]
 
 
 def run_side_by_side(tasks: Sequence[Iterator[_T]], *, workers: int) -> Generator[_T, None, None]:
@@ -65,7 +93,7 @@ def run_side_by_side(tasks: Sequence[Iterator[_T]], *, workers: int) -> Generato
 
     if not tasks:
         return
-    with _pool(min(workers, len(tasks))) as pool:
+    with _Pool(min(workers, len(tasks))) as pool:
         try:
             for task in tasks:
                 pool.submit(advance, task).add_done_callback(produced.put)
@@ -93,7 +121,7 @@ def interleave(listings: Iterable[Iterator[_T]]) -> Iterator[_T]:
         for listing in begun:
             yield from listing
         return
-    with _pool(len(begun), f"{_NAME}-listing") as pool:
+    with _Pool(len(begun), f"{_NAME}-listing") as pool:
         turns = deque((listing, pool.submit(next, listing, _END)) for listing in begun)
         while turns:
             listing, coming = turns.popleft()

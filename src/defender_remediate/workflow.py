@@ -1,4 +1,4 @@
-"""Plan, apply, verify, resume, roll back, over one scope."""
+"""Plans, applies, verifies, resumes and rolls back: each verb as one story."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ from defender_remediate.verification.verifier import Verifier
 
 @attrs.frozen(kw_only=True)
 class Workflow:
-    """What the client's verbs do.
+    """The verbs of the client, over its scopes.
 
     Attributes:
         timeout: Seconds that one long-running operation may take.
         workers: Threads at most.
-        journal: Where runs are written down before they happen.
+        journal: Where runs are recorded before they happen.
     """
 
     session: ArmSession
@@ -89,7 +89,7 @@ class Workflow:
         parameters: Mapping[str, object] | None,
         waive: Mapping[str, str] | None = None,
     ) -> RemediationPlan:
-        """Read, compare, check and write down what would be sent."""
+        """Select what to fix, read the targets, and plan a request for each of them. Sends no write."""
         waivers = parse_waivers(waive, checks=self._check_names, guards=None)
         only = resource_filter(resources)
         given = given_values(parameters)
@@ -147,7 +147,7 @@ class Workflow:
     def apply(
         self, plan: RemediationPlan, approve: str, *, waves: Waves | None, waive: Mapping[str, str]
     ) -> RemediationReport:
-        """Carry out an approved plan."""
+        """Apply a plan that was approved, after checking that it is what it shows and within the guards."""
         instance_or_none("waves", waves, Waves)
         waivers = parse_waivers(waive, checks=None)
         check_approved(plan, approve)
@@ -172,13 +172,13 @@ class Workflow:
             return self._run(log, opened, waves=waves).execute()
 
     def _check_removals(self, plan: RemediationPlan) -> None:
-        # Whatever the plan says of itself: what may go stands in the journal of the run that it undoes.
+        # What may be removed is in the journal of the run that is rolled back, whatever the plan says.
         if any(step.is_removal for step in plan.steps):
             undone = replay(self.journal.read(plan.rolls_back)).steps.values() if plan.rolls_back else ()
             check_removals(plan, undone)
 
     def resume(self, run_id: str, *, waves: Waves | None, waive: Mapping[str, str]) -> RemediationReport:
-        """Go on with a run that was interrupted or stopped; nothing is sent for one that is over."""
+        """Continue a run that was interrupted or stopped; nothing is sent for one that has ended."""
         instance_or_none("waves", waves, Waves)
         waivers = parse_waivers(waive, checks=None)
         with self.journal.open(run_id) as log:
@@ -214,7 +214,7 @@ class Workflow:
         remove: Iterable[str],
         waive: Mapping[str, str] | None = None,
     ) -> RemediationPlan:
-        """Plan the way back of a run, and check it like any plan."""
+        """Plan the rollback of a run, and check it like any plan."""
         waivers = parse_waivers(waive, checks=self._check_names, guards=None)
         state = self._idle(run_id)
         self._check_place(state.opened.plan)
@@ -232,22 +232,22 @@ class Workflow:
         )
 
     def _idle(self, run_id: str) -> RunState:
-        """The state of a run that nobody is at."""
+        """The state of a run that is not being executed."""
         state = replay(self.journal.read(run_id))
         if state.ended is not None:
             return state
-        # Whoever is at it has the journal locked: what is in flight would be missed.
+        # A process that executes it has the journal locked: what is in flight there would be missed.
         with self.journal.open(run_id) as log:
             return replay(log.records)
 
     def rollback(self, run_id: str, steps: Iterable[str] | None, waive: Mapping[str, str] | None) -> RemediationReport:
-        """Plan the way back and apply it."""
+        """Plan a rollback and apply it."""
         waivers = parse_waivers(waive, checks=self._check_names)
         plan = self.plan_rollback(run_id, steps, (), waivers.checks)
         return self.apply(plan, plan.digest, waves=None, waive=waivers.guards)
 
     def _inspected(self, draft: PlanDraft, waive: Mapping[str, str]) -> tuple[PlanDraft, tuple[str, ...]]:
-        """What is left after the checks, and its tenants: a subscription is read once for both."""
+        """The draft without the steps that a check blocks, and the tenants of the rest; a subscription is read once for both."""
         known = {subject.step.id: subject for subject in draft.subjects}
         subjects = [known.get(step.id) or Subject(step=step) for step in draft.steps]
         reader = CheckReader(self.session, workers=self.workers)
@@ -285,7 +285,7 @@ class Workflow:
         timeout: float,
         waive: Mapping[str, str] | None = None,
     ) -> RemediationReport:
-        """Plan, apply and verify. What only the last of them would refuse is refused before the first write."""
+        """Plan, apply and verify. What only the last of them refuses is refused before the first write."""
         _check_timeout(timeout)
         if resources is None:
             raise InvalidResourceIdError("fix takes the ids of the resources, got None", hint="there is no 'all'")
@@ -294,7 +294,7 @@ class Workflow:
         return self.verify(self.apply(plan, plan.digest, waves=None, waive=waivers.guards), timeout)
 
     def verify(self, report: RemediationReport, timeout: float) -> RemediationReport:
-        """Look again at what a run left behind."""
+        """Read the targets of a run again, and ask Defender for Cloud for their status."""
         _check_timeout(timeout)
         return Verifier(reader=self.session, assessments=self.discovery, workers=self.workers).verify(
             report, timeout=timeout

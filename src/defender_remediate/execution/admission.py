@@ -1,4 +1,4 @@
-"""Whether a plan may be carried out: approved, made for this place, and within the guards. Makes no request."""
+"""Whether a plan may be applied: approved, made for this client, and within the guards. Makes no request."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def check_approved(plan: RemediationPlan, approve: str) -> None:
     if not isinstance(approve, str) or fold(approve.strip()) != plan.digest:
         raise PlanNotApprovedError(
             f"the plan's digest is {plan.digest[:12]}…, but {str(approve)[:12]!r} was approved",
-            hint="look at the plan, then pass all 64 characters of its digest: approve=plan.digest",
+            hint="read the plan, then pass all 64 characters of its digest: approve=plan.digest",
         )
 
 
 def check_distinct(plan: RemediationPlan) -> None:
-    """Refuse a plan that was put together of others and has a step twice: results and records are kept by step.
+    """Refuse a plan that was combined from others and has a step twice: results and records are kept by step.
 
     Raises:
         PlanError: Names the step.
@@ -37,13 +37,13 @@ def check_distinct(plan: RemediationPlan) -> None:
     counted = Counter(step.id for step in plan.steps)
     for step in plan.steps:
         if counted[step.id] > 1:
-            raise PlanError(f"the plan has the step {step.id} twice, on {step.target_id}", hint="plan again")
+            raise PlanError(f"the plan has the step {step.id} twice, on {step.target_id}", hint="create a new plan")
 
 
 def check_place(
     plan: RemediationPlan, *, endpoint: str, scope: Sequence[str], executors: Mapping[str, FixExecutor]
 ) -> None:
-    """Refuse a plan that was made for somewhere else.
+    """Refuse a plan that was made for another client.
 
     Raises:
         PlanError: It was made for another endpoint or scope, or needs an executor that is not there.
@@ -56,7 +56,7 @@ def check_place(
 
 
 def check_tenants(planned: Sequence[str], here: Sequence[str]) -> None:
-    """Refuse a plan of another tenant. A plan without a tenant was made by somebody who may not read it.
+    """Refuse a plan of another tenant. A plan without a tenant was made by a caller who may not read it.
 
     Raises:
         PlanError: A subscription of the plan is in a tenant that the plan does not name.
@@ -69,7 +69,7 @@ def check_tenants(planned: Sequence[str], here: Sequence[str]) -> None:
 def _check_same(name: str, planned: Sequence[str], here: Sequence[str]) -> None:
     if sorted(fold(text) for text in planned) != sorted(fold(text) for text in here):
         places = f"{', '.join(planned)}, not {', '.join(here)}"
-        raise PlanError(f"the plan was made for another {name}: {places}", hint="plan again here")
+        raise PlanError(f"the plan was made for another {name}: {places}", hint="create a new plan with this client")
 
 
 def check_guards(
@@ -87,7 +87,7 @@ def check_guards(
         guards: The guards.
         now: The time.
         waive: The names of the guards that were waived.
-        left: The ids of the steps that a resume goes on with; None for a plan that begins.
+        left: The ids of the steps that a resume has to execute; None for a plan that begins.
 
     Raises:
         GuardError: Names the guard.
