@@ -20,7 +20,7 @@ _END: Any = object()
 class _Pool:
     """A pool of threads. On leaving, what has not begun is dropped, and what is under way is waited for.
 
-    The threads keep count themselves of what is under way: whoever uses the pool may be interrupted anywhere, also while
+    The threads keep count themselves of what is under way: the thread that uses the pool may be interrupted anywhere, also while
     it submits, and a join that is interrupted takes a running thread for a stopped one before Python 3.13.
     """
 

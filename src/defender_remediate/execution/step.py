@@ -314,7 +314,7 @@ class StepExecution:
         except DefenderRemediateError as error:
             self._note(error)
             if self.step.is_removal and isinstance(error, NotFoundError):
-                # Whoever removed it, it is gone; that is proven next.
+                # It is gone, no matter who removed it; that is proven next.
                 return Accepted(None)
             if reaction_to(error).action is NextAction.RECONCILE:
                 return Unknown(error=error)

@@ -70,7 +70,7 @@ def _changes(found: Iterable[Mapping[str, Any]], resource_id: str) -> Iterator[P
 
 
 def _created(found: Iterable[Mapping[str, Any]], versions: Mapping[str, str]) -> Iterator[CreatedResource]:
-    """What the deployment would create. Without an api-version nobody could look at it again, so it is left out."""
+    """What the deployment would create. What has no api-version could not be read again, so it is left out."""
     for change in found:
         resource_id, after = str(change.get("resourceId", "")), change.get("after")
         if fold(str(change.get("changeType", ""))) != "create":
