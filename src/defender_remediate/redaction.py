@@ -15,7 +15,7 @@ from defender_remediate.casing import fold
 
 HIDDEN = "(hidden)"
 
-# Shapes. Each pattern reads a text in linear time: no repetition can give back what an other one then takes.
+# Shapes. Each pattern reads its input in linear time: no repetition gives back what another one then takes.
 
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL
@@ -58,7 +58,7 @@ _SIGNED_URL = re.compile(
     r"((?:[?&]|&amp;)(?:[csh]|sig|signature|code|[\w$-]{0,50}token)=)[^&\s\"'<>\\]+", re.IGNORECASE
 )
 
-# Names in a text: what stands after them is the secret.
+# Names inside a sentence or a document: what stands after them is the secret.
 
 _NAME = (
     r"(?:passw(?:or)?d|pwd|passphrase|secret(?:[_-]?(?:text|value|key))?"
