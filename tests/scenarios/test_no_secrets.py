@@ -376,7 +376,7 @@ def test_the_url_of_an_operation_tells_no_secret(
         times=None,
     )
     report = client.apply(plan, approve=plan.digest)
-    assert report.results[0].outcome is Outcome.FAILED
+    assert report.results[0].outcome is Outcome.PARTIALLY_APPLIED
     assert any(secret in request.url for request in sim.requests)
     assert leaks(garden, plan, report, *journal.read(report.run_id), logs=listening, folder=journal.directory) == []
 

@@ -230,15 +230,15 @@ class RemediationStep:
 
     def _deployed_parameters(self) -> list[tuple[str, str]]:
         """The parameters of a deployment, as text, secrets hidden."""
-        properties = self.request.body.get("properties")
+        # Redacted together with the template, which says which of the parameters are secure.
+        properties = redact_json(self.request.body.get("properties"))
         parameters = properties.get("parameters") if isinstance(properties, Mapping) else None
         if self.executor != "template" or not isinstance(parameters, Mapping):
             return []
         shown = []
         for name, given in parameters.items():
             value = given["value"] if isinstance(given, Mapping) and set(given) == {"value"} else given
-            redacted = redact_json(thaw(value), is_secret=is_secret_name(name))
-            shown.append((name, json.dumps(redacted, ensure_ascii=False)))
+            shown.append((name, json.dumps(thaw(value), ensure_ascii=False)))
         return shown
 
     def __str__(self) -> str:
