@@ -33,26 +33,15 @@ VALUES = {
 """Values of parameters that have a form of their own."""
 
 REFERENCE = "the simulator does not evaluate reference() in a template"
-CONNECTIONS = "the simulator does not show the private endpoint connections of this type"
+CONNECTIONS = "the simulator does not list private endpoint connections as children of the resource"
 NOT_RUN: Mapping[str, str] = {
-    "bbfb1c05 Microsoft.BotService/botServices": CONNECTIONS,
     "d57a4221 Microsoft.Compute/virtualMachines windows": REFERENCE,
     "d57a4221 Microsoft.Compute/virtualMachines linux": REFERENCE,
     "06e3a6db Microsoft.Compute/virtualMachines windows": REFERENCE,
     "06e3a6db Microsoft.Compute/virtualMachines linux": REFERENCE,
     "f2f595ec Microsoft.Compute/virtualMachines": "the simulator has no backup fabrics",
-    "258823f2 Microsoft.Databricks/workspaces": CONNECTIONS,
     "2adacf14 Microsoft.DataFactory/factories": CONNECTIONS,
-    "b026c80a Microsoft.DesktopVirtualization/hostpools": CONNECTIONS,
-    "b026c80a Microsoft.DesktopVirtualization/workspaces": CONNECTIONS,
-    "04e222af Microsoft.Devices/provisioningServices": CONNECTIONS,
-    "81f8808d Microsoft.DeviceUpdate/accounts": CONNECTIONS,
-    "28087b4c Microsoft.EventGrid/namespaces": CONNECTIONS,
-    "cd5d1f0e Microsoft.EventGrid/namespaces": CONNECTIONS,
-    "81390ccd Microsoft.IoTCentral/iotApps": CONNECTIONS,
     "3ef9848c Microsoft.Kubernetes/connectedClusters": REFERENCE,
-    "692343df Microsoft.MachineLearningServices/workspaces": CONNECTIONS,
-    "69eb2f43 Microsoft.StorageSync/storageSyncServices": CONNECTIONS,
     "b9c7771d Microsoft.Web/sites": CONNECTIONS,
 }
 """What cannot be run from end to end, and why."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from defender_remediate.testing.simulator.state import ids
@@ -13,6 +13,9 @@ _ENDPOINTS = "/providers/microsoft.network/privateendpoints/"
 # A manual connection waits for the approval of the resource's owner.
 _STATUS = {"privateLinkServiceConnections": "Approved", "manualPrivateLinkServiceConnections": "Pending"}
 
+# Types whose connections name the groups of the private link that they lead to.
+_SHOWS_GROUPS = ("Microsoft.EventGrid/namespaces", "Microsoft.StorageSync/storageSyncServices")
+
 
 class Connections:
     """Updates the connections that resources show when private endpoints change."""
@@ -21,7 +24,7 @@ class Connections:
         self._store = store
         store.listen(self._changed)
 
-    def connect(self, resource: Resource, endpoint_id: str, status: str) -> str:
+    def connect(self, resource: Resource, endpoint_id: str, status: str, groups: Sequence[str] = ()) -> str:
         """Shows a connection on a resource, in place of an earlier one of the endpoint; returns its id."""
         name = ids.segments(endpoint_id)[-1]
         connection = {
@@ -32,6 +35,7 @@ class Connections:
                 "provisioningState": "Succeeded",
                 "privateEndpoint": {"id": endpoint_id},
                 "privateLinkServiceConnectionState": {"status": status, "description": ""},
+                **({"groupIds": list(groups)} if resource.type.name in _SHOWS_GROUPS else {}),
             },
         }
         shown = _as_shown(connection, (resource.type.known or {}).get(CONNECTIONS))
@@ -49,7 +53,7 @@ class Connections:
             for link in endpoint.body["properties"].get(member) or ():
                 target = self._store.find(str(link["properties"].get("privateLinkServiceId", "")))
                 if target is not None and shows_connections(target):
-                    self.connect(target, endpoint.id, status)
+                    self.connect(target, endpoint.id, status, link["properties"].get("groupIds") or ())
 
     def _forget(self, endpoint_id: str) -> None:
         for resource in self._store.resources():
