@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from itertools import chain
 from typing import Any
 
 from defender_remediate.casing import fold
@@ -152,30 +151,22 @@ def _parameter_problems(parameters: tuple[FixParameter, ...]) -> Iterator[tuple[
 
 
 def _placeholder_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
-    known = {parameter.name for parameter in fix.parameters}
+    known = {parameter.name for parameter in fix.parameters} | RESOURCE_NAMES
+    filled = {"target": fix.target, "body": fix.body, "template_parameters": fix.template_parameters}
+    places = [(_join(head, path), text) for head, value in filled.items() for path, text in leaves(value)]
+    for part in fix.compliant_when.parts():
+        if part.operator in _COMPARES:
+            places += [("compliant_when", text) for _, text in leaves(part.value)]
     used: set[str] = set()
-    for place, text in chain(_filled_texts(fix), _compared_texts(fix)):
-        for name in _PLACEHOLDER.findall(text):
+    for place, text in places:
+        for name in _PLACEHOLDER.findall(text) if isinstance(text, str) else ():
             used.add(name)
-            if name not in known | RESOURCE_NAMES:
-                there = ", ".join(sorted(known | RESOURCE_NAMES))
-                yield place, f"${{{name}}} is no parameter of the fix; there are {there}"
+            if name not in known:
+                yield place, f"${{{name}}} is not a parameter of the fix; known names are {', '.join(sorted(known))}"
     yield from _unfilled_problems(fix)
     for number, parameter in enumerate(fix.parameters):
         if parameter.name not in used:
             yield f"parameters[{number}].name", f"nothing in the fix uses ${{{parameter.name}}}"
-
-
-def _filled_texts(fix: FixAction) -> Iterator[tuple[str, str]]:
-    filled = {"target": fix.target, "body": fix.body, "template_parameters": fix.template_parameters}
-    for head, value in filled.items():
-        yield from ((_join(head, path), text) for path, text in leaves(value) if isinstance(text, str))
-
-
-def _compared_texts(fix: FixAction) -> Iterator[tuple[str, str]]:
-    for part in fix.compliant_when.parts():
-        if part.operator in _COMPARES:
-            yield from (("compliant_when", text) for _, text in leaves(part.value) if isinstance(text, str))
 
 
 def _unfilled_problems(fix: FixAction) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from defender_remediate.catalog import Catalog
-from defender_remediate.errors import CatalogError
+from defender_remediate.errors import CatalogError, InvalidInputError
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.fix import FixAction, FixKind, FixParameter
 
@@ -34,6 +34,16 @@ def test_by_key() -> None:
     assert CATALOG.get(SITE.key, "microsoft.web/SITES/slots") is SLOT
     assert CATALOG.get(SITE.key, "Microsoft.Sql/servers") is None
     assert CATALOG.get("cccccccc-0000-0000-0000-000000000003") is None
+
+
+def test_a_wrong_argument_of_a_lookup_is_a_typed_error() -> None:
+    """A title, an id or half a type finds nothing, so the error says what is expected."""
+    with pytest.raises(InvalidInputError, match=f"the key of this recommendation is {SITE.key}"):
+        CATALOG.get("Sites should be safe")
+    with pytest.raises(InvalidInputError, match="expected an assessment key"):
+        CATALOG.get("/providers/Microsoft.Security/assessments/x")
+    with pytest.raises(InvalidInputError, match="expected a resource type with its provider"):
+        CATALOG.list_for_resource_type("storage")
 
 
 def test_by_policy() -> None:

@@ -277,7 +277,7 @@ def test_every_kind_of_condition(tmp_path: Path, text: str, expected: Condition)
         (PATCH + 'target = "/config"\n' + BODY + WHEN, "fix[0].target", "has to begin with /subscriptions/${resource."),
         (PATCH + 'target = "a/../x"\n' + BODY + WHEN, "fix[0].target", "must look like config/web"),
         (PATCH + 'target = "a?b=c"\n' + BODY + WHEN, "fix[0].target", "must look like config/web"),
-        (PATCH + 'target = "a/${b}"\n' + BODY + WHEN, "fix[0].target", "${b} is no parameter of the fix"),
+        (PATCH + 'target = "a/${b}"\n' + BODY + WHEN, "fix[0].target", "${b} is not a parameter of the fix"),
         (PATCH + 'impact = "huge"\n' + BODY + WHEN, "fix[0].impact", "'huge' is not one of none, connectivity"),
         (PATCH + 'reversibility = "yes"\n' + BODY + WHEN, "fix[0].reversibility", "'yes' is not one of exact"),
         (PATCH + 'permissions = ["all"]\n' + BODY + WHEN, "fix[0].permissions[0]", "'all' must look like"),
@@ -365,7 +365,11 @@ def test_a_fix_of_another_form(tmp_path: Path, text: str, path: str, message: st
         (LEVEL.replace("string", "resource_id") + 'default = "x"\n', "fix[0].parameters[0].default", "no resource_id"),
         (LEVEL.replace("string", "string_list") + "default = [1]\n", "fix[0].parameters[0].default", "no string_list"),
         (LEVEL + "[[fix.parameters]]\n" + LEVEL, "fix[0].parameters[1].name", "there is another parameter 'level'"),
-        (LEVEL.replace("level", "depth"), "fix[0].body.properties.safe", "${level} is no parameter of the fix; there"),
+        (
+            LEVEL.replace("level", "depth"),
+            "fix[0].body.properties.safe",
+            "${level} is not a parameter of the fix; known",
+        ),
         (
             LEVEL + "[[fix.parameters]]\n" + LEVEL.replace("level", "depth"),
             "fix[0].parameters[1].name",
@@ -425,9 +429,9 @@ def test_a_default_of_each_type(tmp_path: Path, kind: str, default: str) -> None
         ('some = { where = { path = "a", equals = 1 } }', ".some.path", "is missing"),
         ('every = { path = "a", where = { path = "[", equals = 1 } }', ".every.where.path", "must look like a path"),
         ('some = { path = "a", equals = 1 }', ".some.equals", "unknown key; there are path, where"),
-        ('path = "a"\nequals = "${x"', "", "${x} is no parameter"),
+        ('path = "a"\nequals = "${x"', "", "${x} is not a parameter"),
         ('path = "a"\nmatches = "${resource.name}"', "", "takes no placeholder"),
-        ('path = "a"\nin = ["x", "${resource.nam}"]', "", "${resource.nam} is no parameter of the fix"),
+        ('path = "a"\nin = ["x", "${resource.nam}"]', "", "${resource.nam} is not a parameter of the fix"),
     ],
 )
 def test_a_condition_of_another_form(tmp_path: Path, text: str, path: str, message: str) -> None:

@@ -155,9 +155,9 @@ def _samples(candidate: Candidate, condition: Condition, facts: TypeFacts | None
     for body, note in ((None, "it does not exist"), ({}, "it is empty")):
         if not holds(condition, body) and not (fix.linked or fix.is_elsewhere):
             yield plan_sample(candidate, note=note, before=body, resource=resource)
-    for found in violating_bodies(condition, base, shape):
-        if _is_applicable(fix, found.body):
-            yield plan_sample(candidate, note=found.note, before=found.body, resource=resource)
+    violating = violating_bodies(condition, base, shape)
+    for found in (each for each in violating if _is_applicable(fix, each.body)):
+        yield plan_sample(candidate, note=found.note, before=found.body, resource=resource)
 
 
 def _applying(fix: FixAction, base: Mapping[str, Any]) -> Iterator[SampleBody]:

@@ -10,7 +10,7 @@ import pytest
 
 from defender_remediate.catalog.lint.samples import resource_id, sample, values_for
 from defender_remediate.catalog.lint.write_target import WriteTarget, write_target_of
-from defender_remediate.catalog.type_facts import facts_of, inner, misfits, shape_at
+from defender_remediate.catalog.type_facts import facts_of, honours_if_match, inner, misfits, shape_at
 from defender_remediate.json_values import ABSENT
 from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.fix import FixAction, FixParameter
@@ -159,3 +159,23 @@ def test_sample_ids() -> None:
     assert resource_id("Microsoft.Resources/subscriptions").count("/") == 2
     assert resource_id("Microsoft.Resources/resourceGroups").count("/") == 4
     assert values_for(fix())["resource.name"] == "name"
+
+
+def test_if_match_is_sent_only_where_azure_compares_it() -> None:
+    """A type honours If-Match if its package names the header, or if it is known to compare the etag of the body."""
+    assert honours_if_match("Microsoft.Devices/IotHubs")
+    assert honours_if_match("Microsoft.Network/networkInterfaces")
+    assert not honours_if_match("Microsoft.CognitiveServices/accounts")
+    assert not honours_if_match("Contoso.Own/things")
+
+
+def test_members_that_a_get_does_not_return() -> None:
+    """Passwords, keys and the data of certificates are known by their mark or by their name."""
+    found = {
+        name: facts.write_only_members
+        for name in ("Microsoft.ContainerService/managedClusters", "Microsoft.Network/applicationGateways")
+        if (facts := facts_of(name)) is not None
+    }
+    assert "properties.aadProfile.serverAppSecret" in found["Microsoft.ContainerService/managedClusters"]
+    certificates = "properties.sslCertificates[*].properties"
+    assert {f"{certificates}.password", f"{certificates}.data"} <= set(found["Microsoft.Network/applicationGateways"])

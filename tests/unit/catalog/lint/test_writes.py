@@ -194,3 +194,13 @@ def test_plausible_bodies() -> None:
     }  # fmt: skip
     assert plausible({"[]": {"a": {"[]": "s"}}}, 0, depth=1) == [{"unknownMember": unknown}]
     assert plausible({"[]": "s"}, 0, depth=0) == []
+
+
+def test_an_undo_of_an_object_that_is_sent_whole() -> None:
+    """Azure replaces the object with what the undo request carries, which is all of it; objects without a change stay."""
+    body = {"properties": {"networkAcls": {"defaultAction": "Deny"}}}
+    condition = Condition(operator=Operator.EQUALS, path="properties.networkAcls.defaultAction", value="Deny")
+    whole = ("properties.networkAcls", "properties.encryption")
+    checked = checked_fix(fix(body, condition, kind="patch", send_whole=whole))
+    assert checked.samples
+    assert not "".join(said(undo_restores_original(checked, sample)) for sample in checked.samples)

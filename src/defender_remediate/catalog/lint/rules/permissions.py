@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from defender_remediate.casing import fold, fold_or_none
+from defender_remediate.casing import fold
 from defender_remediate.catalog.lint.checked_fix import CheckedFix
 from defender_remediate.catalog.lint.problem import RuleViolation, warning
 from defender_remediate.catalog.lint.template_resources import DEPLOYMENTS, declared_resources
 from defender_remediate.fixes.candidates import needs_resource
-from defender_remediate.models.fix import FixAction, FixKind
+from defender_remediate.models.fix import FixKind
 
 DEPLOYMENT = tuple(
     f"Microsoft.Resources/deployments/{action}"
@@ -26,6 +26,7 @@ _JOINS: Mapping[str, str] = {
     "microsoft.managedidentity/userassignedidentities": "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",
 }
 _NO_ACTION = {"microsoft.resources/subscriptions"}
+_WORKSPACES = "microsoft.operationalinsights/workspaces"
 
 
 def names_permissions(checked: CheckedFix) -> Iterator[RuleViolation]:
@@ -54,22 +55,10 @@ def _needed(checked: CheckedFix) -> Iterator[str]:
                 yield f"{resource['type']}/write"
     else:
         yield f"{kind}/write"
-    yield from _joins(fix)
-
-
-def _joins(fix: FixAction) -> Iterator[str]:
-    for parameter in fix.parameters:
-        kind = fold(parameter.resource_type or "")
-        if kind in _JOINS:
-            yield _JOINS[kind]
-    types = [fold(resource["type"]) for resource in declared_resources(fix.template or {})]
-    if "microsoft.network/privateendpoints" in types:
+    parameter_types = [fold(parameter.resource_type or "") for parameter in fix.parameters]
+    yield from (_JOINS[each] for each in parameter_types if each in _JOINS)
+    deployed = [fold(resource["type"]) for resource in declared_resources(fix.template or {})]
+    if "microsoft.network/privateendpoints" in deployed:
         yield f"{fix.resource_type}/privateEndpointConnectionsApproval/action"
-    if "microsoft.insights/diagnosticsettings" in types and _names_workspace(fix):
+    if "microsoft.insights/diagnosticsettings" in deployed and _WORKSPACES in parameter_types:
         yield "Microsoft.OperationalInsights/workspaces/sharedKeys/action"
-
-
-def _names_workspace(fix: FixAction) -> bool:
-    return any(
-        fold_or_none(each.resource_type) == "microsoft.operationalinsights/workspaces" for each in fix.parameters
-    )

@@ -69,14 +69,22 @@ def uses_supported_method(checked: CheckedFix) -> Iterator[RuleViolation]:
         yield RuleViolation(f"target {fix.target!r} is a collection; add the name of a resource")
     if fix.kind is FixKind.PATCH:
         yield from _no_patch(checked)
-    yield from _members_of_config_web(checked)
+    if fold(checked.target.type) in _SITES:
+        for path in _written(checked):
+            name = fold(path).removeprefix("properties.").split(".")[0]
+            if name == "siteconfig" or name in _ON_CONFIG_WEB:
+                yield RuleViolation(f"{path} is a member of config/web; the site itself returns null for it")
 
 
 def _no_patch(checked: CheckedFix) -> Iterator[RuleViolation]:
     kind, facts = checked.target.type, checked.facts
     if facts is not None and facts.patch == "none":
         yield RuleViolation(f"{kind} has no PATCH (source: {facts.origin}); use kind put")
-    elif facts is not None and facts.patch == "tags" and set(_heads(checked)) - {"tags", "identity"}:
+    elif (
+        facts is not None
+        and facts.patch == "tags"
+        and {fold(str(split(path)[0])) for path in _written(checked)} - {"tags", "identity"}
+    ):
         yield RuleViolation(f"a PATCH of {kind} accepts only tags (source: {facts.origin}); use kind put")
     elif fold(kind) in _NO_PATCH:
         yield RuleViolation(f"{kind} has no PATCH of its properties; use kind put")
@@ -88,18 +96,6 @@ def _no_patch(checked: CheckedFix) -> Iterator[RuleViolation]:
         if facts is not None and _is_below(path, facts.not_patched):
             # The packages describe the newest api-version, and Azure often accepts more than they say.
             yield warning(f"a PATCH does not accept {path} (source: {facts.origin}); kind put is safer")
-
-
-def _members_of_config_web(checked: CheckedFix) -> Iterator[RuleViolation]:
-    if fold(checked.target.type) in _SITES:
-        for path in _written(checked):
-            name = fold(path).removeprefix("properties.").split(".")[0]
-            if name == "siteconfig" or name in _ON_CONFIG_WEB:
-                yield RuleViolation(f"{path} is a member of config/web; the site itself returns null for it")
-
-
-def _heads(checked: CheckedFix) -> Iterator[str]:
-    yield from (fold(str(split(path)[0])) for path in _written(checked))
 
 
 def _written(checked: CheckedFix) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from defender_remediate.catalog.lint.sample_values import is_versioned, stricter
 from defender_remediate.catalog.type_facts import shape_at
 from defender_remediate.fixes.conditions import same
 from defender_remediate.fixes.paths import look_up, split
-from defender_remediate.models.condition import Condition, Operator
+from defender_remediate.models.condition import Operator
 from defender_remediate.models.fix import ArrayStrategy
 
 
@@ -48,12 +48,12 @@ def asks_for_minimum(checked: CheckedFix) -> Iterator[RuleViolation]:
             continue
         shape = shape_at(checked.shape, split(part.path))
         above = {more for value in wanted for more in stricter(part.path, value, shape)} - set(wanted)
-        if above and not any(_asks_for_least(other, part.path) for other in checked.compliant_when.parts()):
+        has_minimum = any(
+            other.operator is Operator.AT_LEAST and fold(other.path) == fold(part.path)
+            for other in checked.compliant_when.parts()
+        )
+        if above and not has_minimum:
             yield RuleViolation(f"{part.path}: {min(above)} would not be compliant; use at_least")
-
-
-def _asks_for_least(part: Condition, path: str) -> bool:
-    return part.operator is Operator.AT_LEAST and fold(part.path) == fold(path)
 
 
 def keeps_array_elements(checked: CheckedFix) -> Iterator[RuleViolation]:

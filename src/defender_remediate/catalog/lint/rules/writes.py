@@ -25,16 +25,11 @@ from defender_remediate.models.plan import PropertyChange, SkipReason
 
 def closes_condition(checked: CheckedFix, sample: PlannedSample) -> Iterator[RuleViolation]:
     """Wherever the fix applies and the target is not compliant, the fix makes it compliant."""
-    if _has_no_elements(checked.fix, sample.before):
-        return
+    arrays = (path for path, how in checked.fix.array_strategies.items() if how == ArrayStrategy.EACH)
+    if any(look_up(sample.before, path) in (ABSENT, None, ()) for path in arrays):
+        return  # a fix for each element of an array has nothing to change in an empty one
     for rejected in sample.combined.rejected:
         yield RuleViolation(f"where {sample.note}: {rejected.cause.message or rejected.cause.reason}")
-
-
-def _has_no_elements(fix: FixAction, before: Any) -> bool:
-    """Whether the fix changes each element of an array without elements: planning rejects it, and nothing is written."""
-    arrays = (path for path, how in fix.array_strategies.items() if how == ArrayStrategy.EACH)
-    return any(look_up(before, path) in (ABSENT, None, ()) for path in arrays)
 
 
 def changes_nothing_else(checked: CheckedFix, sample: PlannedSample) -> Iterator[RuleViolation]:
@@ -90,7 +85,7 @@ def _restored(after: Mapping[str, Any], wanted: Mapping[str, Any], kind: FixKind
     # Azure replaces tags whole, also in a PATCH.
     result = patched(after, back)
     for path in send_whole:
-        if (whole := look_up(back, path)) not in (ABSENT, None):
+        if isinstance(whole := look_up(back, path), Mapping):
             result = assign(result, path, whole)
     return {**result, **{name: value for name, value in tags.items() if value is not None}}
 
