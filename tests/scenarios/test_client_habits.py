@@ -83,6 +83,8 @@ def test_options_of_a_call_reach_every_request(
     client.fix(SECURE_TRANSFER, resources=accounts[:2], headers={"x-team": "blue"}, client_request_id="mine")
     sent = sim.requests[before:]
     assert {request.headers["x-ms-client-request-id"] for request in sent} == {"mine"}
+    list(client.activity.list_events(client_request_id="log"))
+    assert sim.requests[-1].headers["x-ms-client-request-id"] == "log"
     before = len(sim.requests)
     client.get_secure_score()
     assert all(request.headers["x-ms-client-request-id"] != "mine" for request in sim.requests[before:])

@@ -59,7 +59,10 @@ class PooledTransport(HttpTransport["HttpRequest", "HttpResponse"]):
             if self._inner is None:
                 self._inner = _requests_transport(self._clock)
                 # urllib3 logs whole URLs at DEBUG; those of operations and pages are signed.
-                logging.getLogger("urllib3.connectionpool").addFilter(_QueryFilter(self._endpoint))
+                logger = logging.getLogger("urllib3.connectionpool")
+                known = (one.endpoint for one in logger.filters if isinstance(one, _QueryFilter))
+                if self._endpoint not in known:
+                    logger.addFilter(_QueryFilter(self._endpoint))
 
     def close(self) -> None:
         """Close all connections; nothing can be sent afterwards."""
@@ -80,13 +83,7 @@ class _QueryFilter(logging.Filter):
 
     def __init__(self, endpoint: Endpoint) -> None:
         super().__init__()
-        self._endpoint = endpoint
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _QueryFilter) and other._endpoint == self._endpoint
-
-    def __hash__(self) -> int:
-        return hash(self._endpoint)
+        self.endpoint = endpoint
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let the record through, with its URLs shortened."""
@@ -98,10 +95,10 @@ class _QueryFilter(logging.Filter):
     def _is_ours(self, argument: object) -> bool:
         if not isinstance(argument, str):
             return False
-        scheme, _, rest = self._endpoint.base_url.partition("://")
+        scheme, _, rest = self.endpoint.base_url.partition("://")
         port = rest.partition("/")[0].rpartition(":")[2]
         suffix = f":{port}" if port.isdecimal() else ""
-        return self._endpoint.is_same_origin(f"{scheme}://{argument}{suffix}")
+        return self.endpoint.is_same_origin(f"{scheme}://{argument}{suffix}")
 
 
 def _requests_transport(clock: Clock) -> Any:
