@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,8 @@ def test_a_process_that_is_killed_is_resumed_by_another(tmp_path: Path, seed: in
             except subprocess.TimeoutExpired:
                 child.send_signal(signal.SIGKILL)
                 child.wait()
+        # The child planned by the clock on the wall.
+        sim.clock.sleep((datetime.now(timezone.utc) - sim.clock.now()).total_seconds() + 60)
         credential: Any = sim.credential
         journal = FileJournal(tmp_path)
         with RemediationClient(credential, scope, endpoint=server.endpoint, journal=journal, clock=sim.clock) as client:
