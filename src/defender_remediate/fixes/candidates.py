@@ -237,7 +237,19 @@ def resolve_variants(variants: Sequence[Candidate], resource: Any) -> tuple[Cand
     linked = {fold(str(found)): found for found in look_up_all(resource, chosen.fix.linked) if found is not None}
     if not linked:
         return (chosen.rejected(SkipReason.NOT_APPLICABLE, f"it has nothing at {chosen.fix.linked}"),)
-    return tuple(_linked_candidate(chosen, found) for found in linked.values())
+    resolved: list[Candidate | RejectedCandidate] = []
+    for found in linked.values():
+        try:
+            resource_id = ResourceId.parse(found)
+        except InvalidResourceIdError as error:
+            resolved.append(chosen.rejected(SkipReason.NOT_APPLICABLE, error.message))
+            continue
+        if chosen.fix.linked_type is not None and resource_id.is_type(chosen.fix.linked_type):
+            resolved.append(attrs.evolve(chosen, linked_id=resource_id.text))
+        else:
+            message = f"{resource_id} is a {resource_id.type}, and the fix is for a {chosen.fix.linked_type}"
+            resolved.append(chosen.rejected(SkipReason.NOT_APPLICABLE, message))
+    return tuple(resolved)
 
 
 def _applies(fix: FixAction, resource: Any) -> bool:
@@ -251,17 +263,6 @@ def _required_of_resource(variants: Sequence[Candidate]) -> str:
     return f"no variant of the fix applies: {'; '.join(cases)}"
 
 
-def _linked_candidate(candidate: Candidate, found: Any) -> Candidate | RejectedCandidate:
-    try:
-        linked = ResourceId.parse(found)
-    except InvalidResourceIdError as error:
-        return candidate.rejected(SkipReason.NOT_APPLICABLE, error.message)
-    if candidate.fix.linked_type is None or not linked.is_type(candidate.fix.linked_type):
-        message = f"{linked} is a {linked.type}, and the fix is for a {candidate.fix.linked_type}"
-        return candidate.rejected(SkipReason.NOT_APPLICABLE, message)
-    return attrs.evolve(candidate, linked_id=linked.text)
-
-
 def combine(candidates: Iterable[Candidate], *, resource: Any, before: Any) -> CombinedFix:
     """Decide what one request does to one target. All candidates have the same ``request_key``.
 
@@ -272,7 +273,15 @@ def combine(candidates: Iterable[Candidate], *, resource: Any, before: Any) -> C
     rejected: list[RejectedCandidate] = []
     after = before
     for candidate in candidates:
-        merged = after if candidate.fix.kind is FixKind.TEMPLATE else _merged(candidate, after)
+        fix, merged = candidate.fix, after
+        if fix.kind is not FixKind.TEMPLATE:
+            merged = merge_into(
+                after,
+                fill(fix.body or {}, candidate.values),
+                lists=fix.array_strategies,
+                compliant_when=candidate.compliant_when,
+                remove=fix.remove,
+            )
         cause = _reason_to_skip(candidate, resource, before) or _conflict(candidate, accepted, merged)
         if cause is None:
             accepted.append(candidate)
@@ -280,17 +289,6 @@ def combine(candidates: Iterable[Candidate], *, resource: Any, before: Any) -> C
         else:
             rejected.append(RejectedCandidate(candidate=candidate, cause=cause))
     return CombinedFix(accepted=tuple(accepted), rejected=tuple(rejected), after=after)
-
-
-def _merged(candidate: Candidate, body: Any) -> Any:
-    fix = candidate.fix
-    return merge_into(
-        body,
-        fill(fix.body or {}, candidate.values),
-        lists=fix.array_strategies,
-        compliant_when=candidate.compliant_when,
-        remove=fix.remove,
-    )
 
 
 def _reason_to_skip(candidate: Candidate, resource: Any, before: Any) -> SkipCause | None:
