@@ -201,7 +201,7 @@ class Workflow:
             state.opened.plan,
             covers=self.discovery.covers,
             catalog=self.catalog,
-            now=self.session.clock.now(),
+            now=None,
             ignored=(set(state.steps) - left) | set(state.opened.redacted_steps),
         )
         waived = {*waive, *(waiver.partition(":")[0] for waiver in state.waivers)}

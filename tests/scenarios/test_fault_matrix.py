@@ -305,7 +305,7 @@ def _wrong(
             yield f"{where}: in effect: {in_effect}"
         if site is None and result.outcome is not Outcome.APPLIED:
             yield f"{where}: nothing happened to it"
-        if result.error is not None and "please report" in result.error.hint:
+        if result.error is not None and "please report" in (result.error.hint or ""):
             yield f"{where}: an error that nobody thought of"
 
 

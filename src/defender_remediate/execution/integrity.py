@@ -33,7 +33,7 @@ def check_integrity(
     *,
     covers: Callable[[str], bool],
     catalog: Catalog,
-    now: datetime,
+    now: datetime | None,
     ignored: Iterable[str] = (),
 ) -> None:
     """Refuse a plan with a request that is not what the plan shows.
@@ -42,14 +42,14 @@ def check_integrity(
         plan: The plan.
         covers: Whether an id is in the scope of the client.
         catalog: What the templates, the impacts and the members that a PUT leaves out are compared with.
-        now: The time.
+        now: The time; None for a resume, because what was approved in time stays approved.
         ignored: The ids of steps that are not sent: those of an interrupted run that have ended, or whose request the
             journal does not have.
 
     Raises:
         PlanAlteredError: Names the step and what is wrong with it.
     """
-    if plan.created_at > now + _CLOCK_SKEW:
+    if now is not None and plan.created_at > now + _CLOCK_SKEW:
         raise PlanAlteredError(f"the plan was created in the future, at {plan.created_at}", hint=_PLAN_AGAIN)
     skipped = frozenset(ignored)
     for step in plan.steps:
