@@ -126,3 +126,32 @@ def test_an_etag_without_evidence_protects_nothing(call: Any, scope: str, sim: A
         path = f"{added}?api-version=" + ("2023-06-30" if refused else "2025-02-14")
         response = call("PATCH", path, json={"tags": {}}, headers={"If-Match": "other"})
         assert (response.status_code == 412) is refused
+
+
+def test_a_group_is_added_to_a_subscription_that_exists(sim: ArmSimulator, scope: str) -> None:
+    """The subscription stays as it is."""
+    assert sim.resources.add({"id": f"{scope}/resourceGroups/another"}) == f"{scope}/resourceGroups/another"
+    assert sim.scopes == (scope,)
+
+
+@pytest.mark.parametrize("later", [0.0, 3600.0])
+def test_an_exemption_does_not_keep_the_assessments_of_what_was_deleted(
+    sim: ArmSimulator, call: Any, account: str, scope: str, later: float
+) -> None:
+    """They vanish at once when the exemption is known at once."""
+    sim.resources.remove(account)
+    sim.clock.advance(later)
+    sim.access.exempt(scope, already_assessed=True)
+    listed = call.get(f"{scope}/providers/Microsoft.Security/assessments", "2025-05-04")["value"]
+    assert not [item for item in listed if item["id"].startswith(account)]
+
+
+def test_an_update_replaces_what_it_sends(sim: ArmSimulator, call: Any, account: str) -> None:
+    """A member that Azure keeps when it is absent is replaced when it is there, whatever its form."""
+    sim.resources.edit(account, lambda body: body["properties"].update(encryption={"keySource": "Microsoft.Storage"}))
+    body = {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
+    for value in ("Allow", {"defaultAction": "Deny"}):
+        sent = {**body, "properties": {"networkAcls": value, "encryption": "none", "accessTier": "Cool"}}
+        assert call("PUT", f"{account}?api-version={STORAGE}", json=sent).status_code == 200
+    kept = call.get(account, STORAGE)["properties"]
+    assert (kept["networkAcls"]["defaultAction"], kept["accessTier"]) == ("Deny", "Cool")

@@ -196,11 +196,8 @@ def _check_etag(call: Call, current: Resource | None, resource_type: ResourceTyp
 
 def _as_parent(tenant: Tenant, reply: Reply, written: Resource) -> Reply:
     """Some child resources are answered with the id, name and type of their parent."""
-    path = ids.path_of(written.id)
-    if path is None or fold(path.name) not in (fold(name) for name in written.type.answers_as_parent):
-        return reply
-    parent = tenant.store.find(path.parent)
-    if parent is None:
+    parent = tenant.store.find(written.id.rsplit("/", 2)[0])
+    if parent is None or fold(written.name) not in (fold(name) for name in written.type.answers_as_parent):
         return reply
     about = {
         name: value for name, value in parent.render().items() if name in ("id", "name", "type", "location", "tags")

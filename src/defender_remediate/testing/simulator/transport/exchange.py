@@ -80,10 +80,6 @@ class Reply:
         """The JSON in it; None if it is empty."""
         return json.loads(self.content) if self.content else None
 
-    def plus(self, **headers: str) -> Reply:
-        """Returns the same answer with more headers; an underscore in a name stands for a hyphen."""
-        return attrs.evolve(self, headers={**self.headers, **{k.replace("_", "-"): v for k, v in headers.items()}})
-
 
 class ArmError(Exception):
     """A refusal, which the simulator turns into its answer."""
