@@ -53,7 +53,7 @@ class TomlTable:
         return f"{self.path}.{name}" if self.path else name
 
     def only(self, known: frozenset[str]) -> None:
-        """Refuse a key that is none of these: most often it is misspelt."""
+        """Raise an error for a key that is not one of these; most often it is misspelled."""
         for name in self.values:
             if name not in known:
                 raise self.error(f"unknown key; there are {', '.join(sorted(known))}", name)

@@ -177,7 +177,7 @@ def _is_applicable(fix: FixAction, target: Any) -> bool:
 
 
 def _applicable(fix: FixAction, body: Any, shape: Any) -> Any:
-    """The body, changed so that it is none of those that the fix cannot be applied to."""
+    """The body, changed so that the fix can be applied to it."""
     for each in fix.not_applicable:
         if holds(each.when, body):
             body = next(violating_bodies(each.when, body, shape), SampleBody(body, "")).body
