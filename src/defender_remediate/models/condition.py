@@ -38,12 +38,12 @@ class Condition:
     Strings compare without regard to case, as Azure Policy compares them.
 
     Attributes:
-        operator: ``equals``, ``not_equals``, ``in``, ``not_in``, ``contains`` (an array holds the value, or a text the
-            text) and ``matches`` (a regular expression for the whole text) compare what is at ``path`` with ``value``;
-            ``exists`` asks whether something other than null is there, without a path whether the body itself is;
-            ``at_least`` compares numbers and versions (``"TLS1_2"``, ``"1.2"``), and a version it cannot read is not
-            enough. ``all``, ``any`` and ``not`` join ``of``. ``some`` and ``every`` ask ``of[0]`` of each element of the array at ``path``; ``every`` is false
-            for an empty or missing array.
+        operator: ``equals``, ``not_equals``, ``in``, ``not_in``, ``contains`` (an array contains the value, or a string
+            the string) and ``matches`` (a regular expression for the whole string) compare what is at ``path`` with
+            ``value``. ``exists`` is true when something other than null is there; without a path, when the body itself
+            exists. ``at_least`` compares numbers and versions (``"TLS1_2"``, ``"1.2"``); a version that it cannot read
+            is not enough. ``all``, ``any`` and ``not`` join ``of``. ``some`` and ``every`` apply ``of[0]`` to each element
+            of the array at ``path``; ``every`` is false for an empty or missing array.
         path: Members joined by dots, such as ``properties.networkAcls.defaultAction``. A member with a dot in its name
             is written in brackets: ``tags['a.b']``.
     """
