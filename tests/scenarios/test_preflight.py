@@ -151,7 +151,7 @@ def test_a_deny_policy_that_does_not_look_at_the_change_is_asked_and_passes(
 def test_the_last_door_stays_open_until_there_is_another_one(
     sim: ArmSimulator, client: RemediationClient, accounts: list[str]
 ) -> None:
-    """A firewall that lets nobody in blocks; with an approved private endpoint it is planned."""
+    """A firewall that lets no one in blocks; with an approved private endpoint it is planned."""
     blocked = client.plan([FIREWALL], resources=accounts[:1])
     assert found_in(blocked, accounts[0]) == [("private_endpoint", CheckStatus.BLOCKED)]
     sim.resources.add_private_endpoint(accounts[0], status="Pending")
@@ -190,7 +190,7 @@ def test_a_check_that_could_not_be_made_stops_the_step(
 def test_a_place_without_the_feature_cannot_block_by_it(
     sim: ArmSimulator, client: RemediationClient, accounts: list[str]
 ) -> None:
-    """The step stays in the plan, and says what nobody looked at."""
+    """The step stays in the plan, and says what no one looked at."""
     sim.faults.fail("GET", "/denyAssignments", status=404, code="", times=None)
     plan = client.plan([SECURE_TRANSFER], resources=accounts)
     assert {step.resource_id for step in plan.steps} == set(accounts)
@@ -209,12 +209,12 @@ def test_a_waiver_is_in_the_plan_its_digest_and_the_journal(
     """Whoever approves sees the reason, and so does whoever reads the journal later."""
     journal = FileJournal(tmp_path)
     client = connect(journal=journal)
-    waive = {"private_endpoint": "CHG-4711: nobody uses it"}
+    waive = {"private_endpoint": "CHG-4711: no one uses it"}
     plan = client.plan([FIREWALL], resources=accounts[:1], waive=waive)
     (finding,) = plan.steps[0].check_results
-    assert (finding.status, finding.waived_because) == (CheckStatus.WAIVED, "CHG-4711: nobody uses it")
+    assert (finding.status, finding.waived_because) == (CheckStatus.WAIVED, "CHG-4711: no one uses it")
     assert "private endpoint waived" in str(plan)
-    assert "CHG-4711: nobody uses it" in str(plan)
+    assert "CHG-4711: no one uses it" in str(plan)
     other = client.plan([FIREWALL], resources=accounts[:1], waive={"private_endpoint": "another reason"})
     assert other.digest != plan.digest
     assert RemediationPlan.from_json(plan.to_json()) == plan

@@ -48,7 +48,7 @@ class AccessModelCheck:
     """Compares who has access with who will have it, when a step switches keys, passwords or access policies off.
 
     A key vault whose access policies name a principal without a role is blocked, and so is a cluster without Entra
-    integration. Where keys give access, nobody knows who uses them: a resource
+    integration. Where keys give access, no one knows who uses them: a resource
     on which no role gives access to data is a warning. Roles through a group are not resolved.
     """
 
@@ -118,7 +118,7 @@ class AccessModelCheck:
                     evidence=(
                         f"role assignments with data actions: {'not readable' if access.principals is None else 'none'}",
                     ),
-                    advice="assign roles to the clients first, or make sure that nobody uses keys",
+                    advice="assign roles to the clients first, or make sure that no one uses keys",
                 )
 
     def _of_cluster(self, subject: Subject) -> Iterator[CheckResult]:
@@ -131,7 +131,7 @@ class AccessModelCheck:
             yield CheckResult(
                 check=self.name,
                 status=CheckStatus.BLOCKED,
-                message="local accounts are disabled, and the cluster has no Microsoft Entra integration: nobody could "
+                message="local accounts are disabled, and the cluster has no Microsoft Entra integration: no one could "
                 "sign in",
                 evidence=("properties.aadProfile: none",),
                 advice="enable the Microsoft Entra integration of the cluster first",

@@ -154,14 +154,14 @@ def run_checks(
             steps.append(attrs.evolve(subject.step, check_results=results))
             continue
         is_blocked = any(result.status is CheckStatus.BLOCKED for result in blocking)
-        texts = [f"{result.message} - {result.advice}" if result.advice else result.message for result in blocking]
+        messages = [f"{result.message} - {result.advice}" if result.advice else result.message for result in blocking]
         skipped.append(
             SkippedResource(
                 resource_id=subject.step.resource_id,
                 keys=subject.step.keys,
                 titles=subject.step.titles,
                 reason=SkipReason.BLOCKED if is_blocked else SkipReason.UNCHECKED,
-                message="; ".join(texts),
+                message="; ".join(messages),
                 check_results=results,
             )
         )

@@ -33,7 +33,7 @@ class DeniedPrincipal:
 
     @property
     def is_single(self) -> bool:
-        """Whether it can stand for nobody but itself."""
+        """Whether it stands for exactly one principal."""
         return fold(self.kind) in ("user", "serviceprincipal")
 
 
@@ -139,7 +139,7 @@ class DenyAssignmentCheck:
                 for assignment in sorted(listed, key=lambda one: fold(one.id)):
                     denied = assignment.denied(required.actions, required.scope)
                     if denied:
-                        # Nobody needs to be identified when it denies everyone without exception.
+                        # No one needs to be identified when it denies everyone without exception.
                         is_for_all = {one.id for one in assignment.principals} == {EVERYONE} and not assignment.excluded
                         applies = True if is_for_all else assignment.applies_to(reader.caller_object_id())
                         found.append(Denial(assignment=assignment, actions=denied, applies=applies))

@@ -29,7 +29,7 @@ _ENTRA_ONLY = (
 
 
 class EntraAdministratorCheck:
-    """Finds servers whose passwords are switched off while no Entra administrator is set: nobody could sign in.
+    """Finds servers whose passwords are switched off while no Entra administrator is set: no one could sign in.
 
     The administrators are in the body of some servers; they are read for the others, for such a step only.
     """
@@ -72,7 +72,7 @@ class EntraAdministratorCheck:
             yield CheckResult(
                 check=self.name,
                 status=CheckStatus.BLOCKED,
-                message="the server has no Microsoft Entra administrator, and nobody could sign in without passwords",
+                message="the server has no Microsoft Entra administrator, and no one could sign in without passwords",
                 evidence=(f"{root_of(subject.written_id)}/administrators: none",),
                 advice="set a Microsoft Entra administrator first, then plan again",
             )

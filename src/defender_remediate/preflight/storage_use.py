@@ -182,7 +182,7 @@ class StorageUseCheck:
                 CheckStatus.BLOCKED if is_cut_off else CheckStatus.WARNING,
                 f"the account is used for {group}, and no private endpoint leads to that service",
                 evidence,
-                f"create a private endpoint for {group} first, or make sure that nobody uses it from outside",
+                f"create a private endpoint for {group} first, or make sure that no one uses it from outside",
             )
         local = look_up(subject.before, "properties.isSftpEnabled")
         if local is True:

@@ -63,7 +63,7 @@ def test_every_principal_of_an_access_policy_needs_a_role(judge: Judge) -> None:
     ],
 )
 def test_keys_are_switched_off_with_a_word_when_no_role_gives_access(judge: Judge, before: Any, after: Any) -> None:
-    """Nobody knows who uses a key, so that it is a warning."""
+    """No one knows who uses a key, so that it is a warning."""
     assert judge(HUB, before, after) == [CheckStatus.WARNING]
     assert judge(HUB, before, after, (ONE, "Microsoft.EventHub/namespaces/messages/send/action")) == []
     assert judge(HUB, after, after) == []
@@ -96,7 +96,7 @@ def test_roles_that_cannot_be_read_block_only_what_depends_on_them(
 def test_a_cluster_needs_entra_before_its_local_accounts_go(
     judge: Judge, profile: Any, statuses: list[CheckStatus]
 ) -> None:
-    """Without, nobody could sign in."""
+    """Without, no one could sign in."""
     before = {} if profile is None else {"aadProfile": profile}
     assert judge(CLUSTER, before, {**before, "disableLocalAccounts": True}) == statuses
 

@@ -72,6 +72,7 @@ def test_a_blocked_step_becomes_a_skip(make_subject: Callable[..., Subject]) -> 
     assert skipped == SkippedResource(
         resource_id=subject.step.resource_id,
         keys=subject.step.keys,
+        titles=subject.step.titles,
         reason=SkipReason.BLOCKED,
         message="b found it - act; c found it - act",
         check_results=skipped.check_results,

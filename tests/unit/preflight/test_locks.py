@@ -52,7 +52,7 @@ def test_a_lock_elsewhere_is_none(judge: Judge, make_subject: Callable[..., Subj
 def test_a_level_that_is_not_known_counts_as_read_only(
     judge: Judge, make_subject: Callable[..., Subject], level: str
 ) -> None:
-    """A lock nobody understands is respected."""
+    """A lock no one understands is respected."""
     assert judge(make_subject(), [lock(GROUP, level)])[0].status is CheckStatus.BLOCKED
 
 

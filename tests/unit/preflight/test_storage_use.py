@@ -79,7 +79,7 @@ def test_file_shares_need_the_keys(judge: Judge) -> None:
 
 
 def test_queues_and_tables_may_be_used_with_keys(judge: Judge) -> None:
-    """Nobody can see who does; the tables of the platform's own logs do not count."""
+    """No one can see who does; the tables of the platform's own logs do not count."""
     assert judge(NO_KEYS, queues=items("orders"), tables=items("people", "$Metrics")) == [
         (WARNING, ("queue orders", "table people"))
     ]

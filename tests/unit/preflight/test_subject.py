@@ -43,7 +43,7 @@ def test_a_deployment_needs_each_action_where_azure_asks_for_it(deployment: Subj
 
 
 def test_what_a_patch_links_to_is_needed_there(make_subject: Callable[..., Subject]) -> None:
-    """And when the request does not name it, nobody can say where: a rollback takes a link out."""
+    """And when the request does not name it, no one can say where: a rollback takes a link out."""
     permissions = (
         "Microsoft.Network/virtualNetworks/subnets/join/action",
         "Microsoft.Authorization/roleAssignments/write",
