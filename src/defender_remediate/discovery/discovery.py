@@ -18,7 +18,7 @@ from defender_remediate.discovery.arguments import (
     checked_text,
     checked_word,
 )
-from defender_remediate.discovery.candidates import candidates, wanted_type
+from defender_remediate.discovery.parameter_choices import choices, wanted_type
 from defender_remediate.discovery.ranking import Tally, rank
 from defender_remediate.discovery.recommendations import AssessmentCounts, count, recommendations
 from defender_remediate.discovery.scopes import Scopes
@@ -151,7 +151,7 @@ class Discovery:
         """
         wanted = wanted_type(parameter)
         place = None if location is None else checked_text(location, "location")
-        return candidates(self._session, self._providers, self.subscriptions(), wanted, location=place)
+        return choices(self._session, self._providers, self.subscriptions(), wanted, location=place)
 
     def list_metadata(self) -> Iterator[RecommendationMetadata]:
         """What Azure says about every assessment type, the custom ones of the subscriptions too, each once.

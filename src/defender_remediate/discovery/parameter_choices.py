@@ -1,4 +1,4 @@
-"""The values that a parameter could be given that takes a resource id."""
+"""The ids that a parameter could be given: what ``list_parameter_choices`` lists."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def wanted_type(parameter: FixParameter) -> str:
     return parameter.resource_type
 
 
-def candidates(
+def choices(
     session: ArmSession, providers: Providers, subscriptions: Iterable[str], resource_type: str, *, location: str | None
 ) -> Iterator[str]:
     """The ids of all resources of a type in some subscriptions; of a child type, in the parents that are there."""
