@@ -9,7 +9,7 @@ from typing import Any
 from defender_remediate.casing import fold
 from defender_remediate.errors import CatalogError
 from defender_remediate.models.condition import Operator
-from defender_remediate.models.fix import ArrayStrategy, FixAction, FixKind, FixParameter, ParameterType
+from defender_remediate.models.fix import ArrayStrategy, FixAction, FixKind, ParameterType
 
 RESOURCE_NAMES = frozenset(
     {"resource.group", "resource.id", "resource.location", "resource.name", "resource.subscription"}
@@ -53,18 +53,27 @@ def _join(path: str, step: str) -> str:
 def _problems(fix: FixAction) -> Iterator[tuple[str, str]]:
     if fix.variant and fix.applies_when is None:
         yield "applies_when", "is missing: a variant says where it applies"
-    yield from _kind_problems(fix)
-    yield from _place_problems(fix)
     yield from _request_problems(fix)
     yield from _list_problems(fix)
-    yield from _removal_problems(fix)
-    yield from _parameter_problems(fix.parameters)
+    written = [fold(path) for path, _ in leaves(fix.body or {})] if fix.remove else []
+    for number, path in enumerate(fix.remove):
+        folded = fold(path)
+        if any(f"{each}.".startswith(f"{folded}.") or f"{folded}.".startswith(f"{each}.") for each in written):
+            yield f"remove[{number}]", f"{path} is also in the body"
+    names = [parameter.name for parameter in fix.parameters]
+    for number, parameter in enumerate(fix.parameters):
+        if parameter.name in names[:number]:
+            yield f"parameters[{number}].name", f"there is another parameter {parameter.name!r}"
+        default = parameter.default
+        chosen = default if parameter.type is ParameterType.STRING_LIST else (default,)
+        if default is not None and parameter.allowed and not all(item in parameter.allowed for item in chosen):
+            yield f"parameters[{number}].default", f"{default!r} is not one of the allowed values"
     yield from _placeholder_problems(fix)
     if fix.template is not None:
         yield from _template_problems(fix.template, fix.template_parameters)
 
 
-def _kind_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
+def _request_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
     if fix.kind is FixKind.TEMPLATE:
         if fix.template is None:
             yield "template", "is missing: a fix of kind template deploys one"
@@ -73,16 +82,13 @@ def _kind_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
         for name, given in (("remove", fix.remove), ("linked", fix.linked)):
             if given:
                 yield name, "a fix of kind template has none"
-        return
-    if not fix.body and not fix.remove:
-        yield "body", f"is missing: a fix of kind {fix.kind} says what is written"
-    if fix.template is not None:
-        yield "template", f"a fix of kind {fix.kind} has none"
-    if fix.template_parameters:
-        yield "template_parameters", f"a fix of kind {fix.kind} has none"
-
-
-def _place_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
+    else:
+        if not fix.body and not fix.remove:
+            yield "body", f"is missing: a fix of kind {fix.kind} says what is written"
+        if fix.template is not None:
+            yield "template", f"a fix of kind {fix.kind} has none"
+        if fix.template_parameters:
+            yield "template_parameters", f"a fix of kind {fix.kind} has none"
     if fix.linked and not fix.linked_type:
         yield "linked_type", "is missing: a fix with a link says what type it leads to"
     if fix.linked_type and not fix.linked:
@@ -91,9 +97,6 @@ def _place_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
         yield "target", "is a whole id, so the link leads nowhere"
     if fix.target.startswith("/") and not fix.target.startswith(_OWN_SUBSCRIPTION):
         yield "target", f"has to begin with {_OWN_SUBSCRIPTION}: no fix leaves the subscription of its resource"
-
-
-def _request_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
     if fix.send_whole and fix.kind is not FixKind.PATCH:
         yield "send_whole", f"is for a fix of kind patch; a fix of kind {fix.kind} sends everything"
     if fix.leave_out and fix.kind is not FixKind.PUT:
@@ -105,82 +108,48 @@ def _list_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
     for path, value in leaves(fix.body or {}) if fix.array_strategies else ():
         # An array inside the elements of another is meant for all of them: its path has no index.
         there.setdefault(_INDEX.sub("", path), value)
-    for path, how in fix.array_strategies.items():
-        problem = _list_problem(str(how), there.get(path))
-        if problem:
-            yield _join("lists", path), problem
-
-
-def _list_problem(given: str, value: Any) -> str:
-    try:
-        how, name = ArrayStrategy.parse(given)
-    except ValueError as error:
-        return str(error)
-    if not isinstance(value, (str, tuple)):
-        return "names no array and no text of the body"
-    if how is ArrayStrategy.EACH and not (
-        isinstance(value, tuple) and len(value) == 1 and isinstance(value[0], Mapping)
-    ):
-        return "is each, so the body has to have an array of one table there"
-    if how is ArrayStrategy.BY and not (isinstance(value, tuple) and all(_has(item, name) for item in value)):
-        return f"is by:{name}, so the body has to have an array of tables with the key {name!r} there"
-    return ""
-
-
-def _has(value: Any, name: str) -> bool:
-    return isinstance(value, Mapping) and name in value
-
-
-def _removal_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
-    written = [fold(path) for path, _ in leaves(fix.body or {})] if fix.remove else []
-    for number, path in enumerate(fix.remove):
-        folded = fold(path)
-        if any(f"{each}.".startswith(f"{folded}.") or f"{folded}.".startswith(f"{each}.") for each in written):
-            yield f"remove[{number}]", f"{path} is also in the body"
-
-
-def _parameter_problems(parameters: tuple[FixParameter, ...]) -> Iterator[tuple[str, str]]:
-    names = [parameter.name for parameter in parameters]
-    for number, parameter in enumerate(parameters):
-        if parameter.name in names[:number]:
-            yield f"parameters[{number}].name", f"there is another parameter {parameter.name!r}"
-        default = parameter.default
-        chosen = default if parameter.type is ParameterType.STRING_LIST else (default,)
-        if default is not None and parameter.allowed and not all(item in parameter.allowed for item in chosen):
-            yield f"parameters[{number}].default", f"{default!r} is not one of the allowed values"
+    for path, given in fix.array_strategies.items():
+        place, value = _join("lists", path), there.get(path)
+        try:
+            how, name = ArrayStrategy.parse(str(given))
+        except ValueError as error:
+            yield place, str(error)
+            continue
+        tables = isinstance(value, tuple) and all(isinstance(item, Mapping) for item in value)
+        if not isinstance(value, (str, tuple)):
+            yield place, "names no array and no text of the body"
+        elif how is ArrayStrategy.EACH and not (tables and len(value) == 1):
+            yield place, "is each, so the body has to have an array of one table there"
+        elif how is ArrayStrategy.BY and not (tables and all(name in item for item in value)):
+            yield place, f"is by:{name}, so the body has to have an array of tables with the key {name!r} there"
 
 
 def _placeholder_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
     known = {parameter.name for parameter in fix.parameters} | RESOURCE_NAMES
     filled = {"target": fix.target, "body": fix.body, "template_parameters": fix.template_parameters}
     places = [(_join(head, path), text) for head, value in filled.items() for path, text in leaves(value)]
-    for part in fix.compliant_when.parts():
-        if part.operator in _COMPARES:
-            places += [("compliant_when", text) for _, text in leaves(part.value)]
+    named = [place for place, _ in places if "${" in place]
+    unfilled: list[tuple[str, Any]] = []
+    conditions = [("applies_when", fix.applies_when), ("compliant_when", fix.compliant_when)]
+    conditions += [(f"not_applicable[{number}].when", each.when) for number, each in enumerate(fix.not_applicable)]
+    for head, condition in conditions:
+        for part in condition.parts() if condition else ():
+            takes = head == "compliant_when" and part.operator in _COMPARES
+            (places if takes else unfilled).extend((head, text) for _, text in leaves(part.value))
     used: set[str] = set()
     for place, text in places:
         for name in _PLACEHOLDER.findall(text) if isinstance(text, str) else ():
             used.add(name)
             if name not in known:
                 yield place, f"${{{name}}} is not a parameter of the fix; known names are {', '.join(sorted(known))}"
-    yield from _unfilled_problems(fix)
+    for place in named:
+        yield place, "a member's name takes no placeholder"
+    for place, text in unfilled:
+        if isinstance(text, str) and "${" in text:
+            yield place, f"takes no placeholder, got {text!r}"
     for number, parameter in enumerate(fix.parameters):
         if parameter.name not in used:
             yield f"parameters[{number}].name", f"nothing in the fix uses ${{{parameter.name}}}"
-
-
-def _unfilled_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
-    for head, value in {"body": fix.body, "template_parameters": fix.template_parameters}.items():
-        yield from (
-            (_join(head, path), "a member's name takes no placeholder") for path, _ in leaves(value) if "${" in path
-        )
-    conditions = [("applies_when", fix.applies_when), ("compliant_when", fix.compliant_when)]
-    conditions += [(f"not_applicable[{number}].when", each.when) for number, each in enumerate(fix.not_applicable)]
-    for head, condition in conditions:
-        for part in condition.parts() if condition else ():
-            if head != "compliant_when" or part.operator not in _COMPARES:
-                values = (text for _, text in leaves(part.value) if isinstance(text, str) and "${" in text)
-                yield from ((head, f"takes no placeholder, got {text!r}") for text in values)
 
 
 def _template_problems(template: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
