@@ -26,16 +26,13 @@ def read(files: Mapping[str, bytes], bundle: bytes) -> tuple[dict[str, Any], str
 
 def make(files: Mapping[str, bytes], version: str) -> str:
     """The bundle of these files: JSON, with one TOML file per line."""
-    lines = ",\n".join(f"{json.dumps(name)}:{_compact(document)}" for name, document in _parsed(files).items())
+    compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+    lines = ",\n".join(f"{json.dumps(name)}:{compact(document)}" for name, document in _parsed(files).items())
     return f'{{"sha256":"{_digest(files)}",\n"version":"{version}",\n"documents":{{\n{lines}\n}}}}\n'
 
 
 def _parsed(files: Mapping[str, bytes]) -> dict[str, Any]:
     return {name: parse(files[name].decode()) for name in sorted(files) if name.endswith(".toml")}
-
-
-def _compact(document: Any) -> str:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":"))
 
 
 def _digest(files: Mapping[str, bytes]) -> str:

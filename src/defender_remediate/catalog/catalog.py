@@ -62,8 +62,16 @@ class Catalog:
                 variants.clear()
             variants[fix.variant] = fix
         self._fixes = tuple(fix for variants in found.values() for fix in variants.values())
-        self._by_key, self._by_policy, self._by_type = _indexes(self._fixes)
         self._version: str | None = None
+        self._by_key: _Index = {}
+        self._by_policy: _Index = {}
+        self._by_type: dict[str, tuple[FixAction, ...]] = {}
+        for fix in self._fixes:
+            key, of_type = _identity(fix)
+            _add(self._by_key, key, of_type, fix)
+            self._by_type[of_type] = (*self._by_type.get(of_type, ()), fix)
+            for policy in fix.policy_definition_ids:
+                _add(self._by_policy, fold(policy), of_type, fix)
 
     @classmethod
     def bundled(cls) -> Catalog:
@@ -276,19 +284,6 @@ def _checked(fix: FixAction) -> FixAction:
 
 def _identity(fix: FixAction) -> tuple[str, str]:
     return fold(fix.key), fold(fix.resource_type)
-
-
-def _indexes(fixes: tuple[FixAction, ...]) -> tuple[_Index, _Index, dict[str, tuple[FixAction, ...]]]:
-    by_key: _Index = {}
-    by_policy: _Index = {}
-    by_type: dict[str, tuple[FixAction, ...]] = {}
-    for fix in fixes:
-        key, of_type = _identity(fix)
-        _add(by_key, key, of_type, fix)
-        by_type[of_type] = (*by_type.get(of_type, ()), fix)
-        for policy in fix.policy_definition_ids:
-            _add(by_policy, fold(policy), of_type, fix)
-    return by_key, by_policy, by_type
 
 
 def _add(index: _Index, name: str, of_type: str, fix: FixAction) -> None:

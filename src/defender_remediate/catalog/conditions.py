@@ -49,16 +49,12 @@ def condition(table: TomlTable, *, of_element: bool = False) -> Condition:
         return Condition(operator=_TESTS[name], of=tuple(condition(part, of_element=of_element) for part in parts))
     inner = TomlTable(table.values[name], source=table.source, path=table.at(name))
     if name in _ELEMENTS:
-        return _elements(_TESTS[name], inner)
+        inner.only(_ELEMENT_KEYS)
+        where = inner.table("where")
+        if where is None:
+            raise inner.error("is missing", "where")
+        return Condition(operator=_TESTS[name], path=_path(inner), of=(condition(where, of_element=True),))
     return Condition(operator=Operator.NOT, of=(condition(inner, of_element=of_element),))
-
-
-def _elements(test: Operator, table: TomlTable) -> Condition:
-    table.only(_ELEMENT_KEYS)
-    where = table.table("where")
-    if where is None:
-        raise table.error("is missing", "where")
-    return Condition(operator=test, path=_path(table), of=(condition(where, of_element=True),))
 
 
 def _path(table: TomlTable) -> str:
@@ -77,15 +73,10 @@ def _value(table: TomlTable, name: str) -> Any:
     if name == "at_least" and (isinstance(value, bool) or not isinstance(value, (int, float, str))):
         raise table.error(f"must be a number or a version, got {described(value)}", name)
     if name == "matches":
-        return _pattern(table, value)
-    return value
-
-
-def _pattern(table: TomlTable, value: Any) -> str:
-    if not isinstance(value, str):
-        raise table.error(f"must be a regular expression, got {described(value)}", "matches")
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise table.error(f"{value!r} is no regular expression: {error}", "matches") from error
+        if not isinstance(value, str):
+            raise table.error(f"must be a regular expression, got {described(value)}", name)
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise table.error(f"{value!r} is no regular expression: {error}", name) from error
     return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -44,34 +44,26 @@ def guidance(document: Any, *, source: str) -> tuple[Guidance, ...]:
     entries = table.tables("guidance")
     found: dict[str, Guidance] = {}
     for entry in entries:
-        made = _guidance(entry)
+        entry.only(_KEYS)
+        made = Guidance(
+            key=entry.text("key"),
+            title=entry.text("title"),
+            resource_type=entry.text("resource_type", "", shape=RESOURCE_TYPE, like="Microsoft.Cache/redis"),
+            reason=entry.word("reason", GuidanceReason),
+            action=entry.text("action", shape=_SENTENCES, like="a sentence or two, with a full stop"),
+            policy_definition_ids=entry.strings("policies", shape=POLICY, like="the bare name of a policy definition"),
+            sources=entry.strings("sources"),
+        )
         if found.setdefault(fold(made.key), made) is not made:
             raise entry.error("there is another [[guidance]] with this key", "key")
     return tuple(found.values())
 
 
-def _guidance(table: TomlTable) -> Guidance:
-    table.only(_KEYS)
-    return Guidance(
-        key=table.text("key"),
-        title=table.text("title"),
-        resource_type=table.text("resource_type", "", shape=RESOURCE_TYPE, like="Microsoft.Cache/redis"),
-        reason=table.word("reason", GuidanceReason),
-        action=table.text("action", shape=_SENTENCES, like="a sentence or two, with a full stop"),
-        policy_definition_ids=table.strings("policies", shape=POLICY, like="the bare name of a policy definition"),
-        sources=table.strings("sources"),
-    )
-
-
 @cache
 def _bundled() -> tuple[Mapping[str, Guidance], Mapping[str, Guidance]]:
-    return _indexes(bundled_guidance())
-
-
-def _indexes(found: Iterable[Guidance]) -> tuple[Mapping[str, Guidance], Mapping[str, Guidance]]:
     by_key: dict[str, Guidance] = {}
     by_policy: dict[str, Guidance] = {}
-    for each in found:
+    for each in bundled_guidance():
         by_key.setdefault(fold(each.key), each)
         for policy in each.policy_definition_ids:
             by_policy.setdefault(fold(policy), each)

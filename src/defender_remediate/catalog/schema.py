@@ -55,11 +55,6 @@ def fixes(document: Any, *, source: str, read_template: ReadTemplate) -> tuple[F
     if not entries:
         raise table.error("holds no [[fix]]")
     found = tuple(_fix(entry, read_template) for entry in entries)
-    _distinct(found, entries)
-    return found
-
-
-def _distinct(found: tuple[FixAction, ...], entries: tuple[TomlTable, ...]) -> None:
     seen: dict[tuple[str, str], dict[str | None, int]] = {}
     for number, fix in enumerate(found):
         variants = seen.setdefault((fold(fix.key), fold(fix.resource_type)), {})
@@ -71,6 +66,7 @@ def _distinct(found: tuple[FixAction, ...], entries: tuple[TomlTable, ...]) -> N
             message = f"fix[{first}] has the same key and resource type, so each of them has to be a variant"
             raise entries[number].error(message, "variant")
         variants[fix.variant] = number
+    return found
 
 
 def _fix(table: TomlTable, read_template: ReadTemplate) -> FixAction:
@@ -80,7 +76,19 @@ def _fix(table: TomlTable, read_template: ReadTemplate) -> FixAction:
     applies_when, compliant_when = table.table("applies_when"), table.table("compliant_when")
     if compliant_when is None:
         raise table.error("is missing", "compliant_when")
-    template_name = table.text("template", "")
+    template_name, template = table.text("template", ""), None
+    if template_name:
+        try:
+            template = read_template(template_name)
+        except ValueError as error:
+            raise table.error(str(error), "template") from error
+    array_strategies: dict[str, str] = {}
+    if lists:
+        for path, how in lists.values.items():
+            if isinstance(how, dict):
+                reason = "must be a string: put the whole path in quotes, else TOML splits it at its dots"
+                raise lists.error(reason, path)
+            array_strategies[path] = lists.text(path)
     fix = FixAction(
         key=table.text("key"),
         title=table.text("title"),
@@ -94,8 +102,8 @@ def _fix(table: TomlTable, read_template: ReadTemplate) -> FixAction:
         linked_type=table.text("linked_type", "", shape=RESOURCE_TYPE, like="Microsoft.Network/networkInterfaces"),
         body=_json(body) if body else None,
         remove=table.strings("remove", shape=_REMOVE, like="a path such as properties.authOptions"),
-        array_strategies=_lists(lists) if lists else {},
-        template=_template(table, template_name, read_template) if template_name else None,
+        array_strategies=array_strategies,
+        template=template,
         template_name=template_name,
         template_parameters=_json(given) if given else {},
         parameters=tuple(_parameter(each) for each in table.tables("parameters")),
@@ -136,24 +144,17 @@ def _not_applicable(table: TomlTable) -> NotApplicable:
     return NotApplicable(when=condition(when), reason=table.text("reason"))
 
 
-def _lists(table: TomlTable) -> dict[str, str]:
-    for path, how in table.values.items():
-        if isinstance(how, dict):
-            raise table.error("must be a string: put the whole path in quotes, else TOML splits it at its dots", path)
-    return {path: table.text(path) for path in table.values}
-
-
-def _template(table: TomlTable, name: str, read_template: ReadTemplate) -> Mapping[str, Any]:
-    try:
-        return read_template(name)
-    except ValueError as error:
-        raise table.error(str(error), "template") from error
-
-
 def _parameter(table: TomlTable) -> FixParameter:
     table.only(_PARAMETER_KEYS)
     kind = table.word("type", ParameterType)
-    allowed, default = _allowed(table, kind), table.values.get("default")
+    # An array may hold several of the allowed values, so each of them is one string.
+    item = ParameterType.STRING if kind is ParameterType.STRING_LIST else kind
+    allowed, default = table.values.get("allowed", []), table.values.get("default")
+    if not isinstance(allowed, list):
+        raise table.error(f"must be an array, got {described(allowed)}", "allowed")
+    for number, value in enumerate(allowed):
+        if not item.accepts(value):
+            raise table.error(f"{value!r} is no {item}", f"allowed[{number}]")
     if default is not None and not kind.accepts(default):
         raise table.error(f"{default!r} is no {kind}", "default")
     for name in ("resource_type", "same_location"):
@@ -163,23 +164,11 @@ def _parameter(table: TomlTable) -> FixParameter:
         name=table.text("name", shape=_NAME, like="workspace_id"),
         type=kind,
         description=table.text("description"),
-        allowed=allowed,
+        allowed=tuple(allowed),
         default=default,
         resource_type=table.text("resource_type", "", shape=RESOURCE_TYPE, like=_TYPE_LIKE),
         same_location=bool(table.flag("same_location", default=False)),
     )
-
-
-def _allowed(table: TomlTable, kind: ParameterType) -> tuple[Any, ...]:
-    # A list may hold several of the allowed values, so each of them is one text.
-    item = ParameterType.STRING if kind is ParameterType.STRING_LIST else kind
-    values = table.values.get("allowed", [])
-    if not isinstance(values, list):
-        raise table.error(f"must be an array, got {described(values)}", "allowed")
-    for number, value in enumerate(values):
-        if not item.accepts(value):
-            raise table.error(f"{value!r} is no {item}", f"allowed[{number}]")
-    return tuple(values)
 
 
 def _json(table: TomlTable) -> dict[str, Any]:

@@ -29,7 +29,12 @@ IS_FOR_CREATION = "can be set when the resource is created, and not later"
 IS_SPELT = "is spelled by Azure"
 """Begins what is said about a difference of case only: Azure accepts both, people and policies may not."""
 _DATA = resources.files("defender_remediate.catalog") / "data" / "schemas"
-_NAMES = {"s": "a string", "b": "true or false", "i": "an integer", "n": "a number"}
+_PLAIN: Mapping[str, tuple[str, type | tuple[type, ...]]] = {
+    "s": ("a string", str),
+    "b": ("true or false", bool),
+    "i": ("an integer", int),
+    "n": ("a number", (int, float)),
+}
 # The names of members that hold a secret. Azure does not return most of them, or masks them.
 _SECRET = re.compile(
     r"(password|secret|accesskey|sastoken|saskey|connectionstring|sharedkey|(primary|secondary)key)$", re.IGNORECASE
@@ -137,17 +142,17 @@ def misfits(value: Any, shape: Any, path: str = "") -> Iterator[tuple[str, str]]
     elif isinstance(shape, list):
         yield from _not_among(value, shape, path)
     elif isinstance(shape, Mapping) and ELEMENT in shape:
-        yield from _not_elements(value, shape[ELEMENT], path)
+        if not isinstance(value, (list, tuple)):
+            yield path, f"must be an array, got {value!r}"
+            return
+        for number, item in enumerate(value):
+            yield from misfits(item, shape[ELEMENT], f"{path}[{number}]")
     elif isinstance(shape, Mapping):
         yield from _not_members(value, shape, path)
-    elif (plain := shape.lstrip(WRITE_ONLY)) != ANYTHING and not _is(value, plain):
-        yield path, f"must be {_NAMES[plain]}, got {value!r}"
-
-
-def _is(value: Any, shape: str) -> bool:
-    if shape in ("i", "n"):
-        return isinstance(value, int if shape == "i" else (int, float)) and not isinstance(value, bool)
-    return isinstance(value, str if shape == "s" else bool)
+    elif (plain := shape.lstrip(WRITE_ONLY)) != ANYTHING:
+        name, types = _PLAIN[plain]
+        if not isinstance(value, types) or (isinstance(value, bool) and types is not bool):
+            yield path, f"must be {name}, got {value!r}"
 
 
 def _not_among(value: Any, words: list[str], path: str) -> Iterator[tuple[str, str]]:
@@ -159,14 +164,6 @@ def _not_among(value: Any, words: list[str], path: str) -> Iterator[tuple[str, s
         if each not in words:
             known = next((word for word in words if fold(str(each)) == fold(word)), "")
             yield path, f"{each!r} {IS_SPELT} {known}" if known else f"{each!r} is not one of {', '.join(words)}"
-
-
-def _not_elements(value: Any, shape: Any, path: str) -> Iterator[tuple[str, str]]:
-    if not isinstance(value, (list, tuple)):
-        yield path, f"must be an array, got {value!r}"
-        return
-    for number, item in enumerate(value):
-        yield from misfits(item, shape, f"{path}[{number}]")
 
 
 def _not_members(value: Any, shape: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:

@@ -49,7 +49,12 @@ def _candidates(condition: Condition, body: Any, shape: Any, *, satisfied: bool)
     elif (operator is Operator.ALL and satisfied) or (operator is Operator.ANY and not satisfied):
         yield from _every_part(condition, body, shape, satisfied=satisfied)
     elif operator in (Operator.ALL, Operator.ANY):
-        yield from _one_part(condition, body, shape, satisfied=satisfied)
+        # Bodies for which one part alone decides, and bodies for which all parts are alike.
+        for number, part in enumerate(condition.of):
+            others = (*condition.of[:number], *condition.of[number + 1 :])
+            start = _with_parts(SampleBody(body, ""), others, shape, satisfied=not satisfied)
+            yield from islice(_candidates(part, start.body, shape, satisfied=satisfied), _VARIANTS)
+        yield from islice(_every_part(condition, body, shape, satisfied=satisfied), _VARIANTS)
     elif operator in (Operator.SOME, Operator.EVERY):
         yield from _arrays(condition, body, shape, satisfied=satisfied)
     else:
@@ -66,15 +71,6 @@ def _every_part(condition: Condition, body: Any, shape: Any, *, satisfied: bool)
         others = (*condition.of[:number], *condition.of[number + 1 :])
         for sample in islice(_candidates(part, body, shape, satisfied=satisfied), _VARIANTS):
             yield _with_parts(sample, others, shape, satisfied=satisfied)
-
-
-def _one_part(condition: Condition, body: Any, shape: Any, *, satisfied: bool) -> Iterator[SampleBody]:
-    """Bodies for which one part alone decides, and bodies for which all parts are alike."""
-    for number, part in enumerate(condition.of):
-        others = (*condition.of[:number], *condition.of[number + 1 :])
-        start = _with_parts(SampleBody(body, ""), others, shape, satisfied=not satisfied)
-        yield from islice(_candidates(part, start.body, shape, satisfied=satisfied), _VARIANTS)
-    yield from islice(_every_part(condition, body, shape, satisfied=satisfied), _VARIANTS)
 
 
 def _with_parts(sample: SampleBody, parts: tuple[Condition, ...], shape: Any, *, satisfied: bool) -> SampleBody:

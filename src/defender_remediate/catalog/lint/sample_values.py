@@ -128,11 +128,6 @@ def _above(value: Any, shape: Any) -> Iterator[Any]:
     yield from (value + 1, value * 10) if _is_number(value) else stricter("tls", value, shape)
 
 
-def _unlike(value: Any, shape: Any) -> Iterator[Any]:
-    yield from (ABSENT, opposite(value))
-    yield from _other_than((value,), shape)
-
-
 def _one_of(value: Any, _: Any) -> Iterator[Any]:
     yield from value
 
@@ -146,10 +141,6 @@ def _none_of(value: Any, shape: Any) -> Iterator[Any]:
 def _existing(value: Any, shape: Any) -> Iterator[Any]:
     words = _words(shape)
     yield from (words[0] if words else _OTHER, {_OTHER: _OTHER}) if value else (ABSENT, None)
-
-
-def _missing(value: Any, shape: Any) -> Iterator[Any]:
-    yield from _existing(not value, shape)
 
 
 def _without(value: Any, shape: Any) -> Iterator[Any]:
@@ -173,14 +164,14 @@ _VIOLATING: _Values = {
     Operator.NOT_EQUALS: lambda value, _: iter((value,)),
     Operator.IN: _none_of,
     Operator.NOT_IN: _one_of,
-    Operator.EXISTS: _missing,
+    Operator.EXISTS: lambda value, shape: _existing(not value, shape),
     Operator.AT_LEAST: _below,
     Operator.CONTAINS: _without,
     Operator.MATCHES: lambda *_: iter((ABSENT, "", "~")),
 }
 _SATISFYING: _Values = {
     Operator.EQUALS: lambda value, _: iter((value,)),
-    Operator.NOT_EQUALS: _unlike,
+    Operator.NOT_EQUALS: lambda value, shape: iter((ABSENT, opposite(value), *_other_than((value,), shape))),
     Operator.IN: _one_of,
     Operator.NOT_IN: _none_of,
     Operator.EXISTS: _existing,

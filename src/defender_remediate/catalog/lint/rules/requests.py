@@ -62,40 +62,32 @@ def matches_schema(checked: CheckedFix) -> Iterator[RuleViolation]:
 
 def uses_supported_method(checked: CheckedFix) -> Iterator[RuleViolation]:
     """A PATCH is sent only to types, and with members, that accept one; a write names one resource."""
-    fix = checked.fix
+    fix, kind, facts = checked.fix, checked.target.type, checked.facts
     if fix.kind is FixKind.TEMPLATE:
         return
     if checked.target.is_collection:
         yield RuleViolation(f"target {fix.target!r} is a collection; add the name of a resource")
     if fix.kind is FixKind.PATCH:
-        yield from _no_patch(checked)
-    if fold(checked.target.type) in _SITES:
+        heads = {fold(str(split(path)[0])) for path in _written(checked)}
+        if facts is not None and facts.patch == "none":
+            yield RuleViolation(f"{kind} has no PATCH (source: {facts.origin}); use kind put")
+        elif facts is not None and facts.patch == "tags" and heads - {"tags", "identity"}:
+            yield RuleViolation(f"a PATCH of {kind} accepts only tags (source: {facts.origin}); use kind put")
+        elif fold(kind) in _NO_PATCH:
+            yield RuleViolation(f"{kind} has no PATCH of its properties; use kind put")
+        for path in _written(checked):
+            if fold(path).startswith(_REPLACED_WHOLE) and not _is_below(path, fix.send_whole):
+                yield RuleViolation(
+                    f"a PATCH replaces the whole object around {path}; name the object in send_whole, or use kind put"
+                )
+            if facts is not None and _is_below(path, facts.not_patched):
+                # The packages describe the newest api-version, and Azure often accepts more than they say.
+                yield warning(f"a PATCH does not accept {path} (source: {facts.origin}); kind put is safer")
+    if fold(kind) in _SITES:
         for path in _written(checked):
             name = fold(path).removeprefix("properties.").split(".")[0]
             if name == "siteconfig" or name in _ON_CONFIG_WEB:
                 yield RuleViolation(f"{path} is a member of config/web; the site itself returns null for it")
-
-
-def _no_patch(checked: CheckedFix) -> Iterator[RuleViolation]:
-    kind, facts = checked.target.type, checked.facts
-    if facts is not None and facts.patch == "none":
-        yield RuleViolation(f"{kind} has no PATCH (source: {facts.origin}); use kind put")
-    elif (
-        facts is not None
-        and facts.patch == "tags"
-        and {fold(str(split(path)[0])) for path in _written(checked)} - {"tags", "identity"}
-    ):
-        yield RuleViolation(f"a PATCH of {kind} accepts only tags (source: {facts.origin}); use kind put")
-    elif fold(kind) in _NO_PATCH:
-        yield RuleViolation(f"{kind} has no PATCH of its properties; use kind put")
-    for path in _written(checked):
-        if fold(path).startswith(_REPLACED_WHOLE) and not _is_below(path, checked.fix.send_whole):
-            yield RuleViolation(
-                f"a PATCH replaces the whole object around {path}; name the object in send_whole, or use kind put"
-            )
-        if facts is not None and _is_below(path, facts.not_patched):
-            # The packages describe the newest api-version, and Azure often accepts more than they say.
-            yield warning(f"a PATCH does not accept {path} (source: {facts.origin}); kind put is safer")
 
 
 def _written(checked: CheckedFix) -> tuple[str, ...]:
@@ -122,24 +114,18 @@ def writes_what_condition_reads(checked: CheckedFix) -> Iterator[RuleViolation]:
     """A fix writes what its condition reads: neither a mere precondition nor more than is needed."""
     fix = checked.fix
     if fix.kind is not FixKind.TEMPLATE:
-        yield from _unread_members(checked)
+        read = {fold(join(split(path))) for path in _read_paths(checked.compliant_when)}
+        if not any(_touches(path, read) for path in _written(checked)):
+            yield RuleViolation("it writes nothing that its condition reads, so it may be only a precondition")
+        else:
+            for path, value in leaves(fix.body or {}):
+                is_constant = not names_in(value) and "[" not in path
+                if is_constant and not _touches(path, read) and fold(path) not in _NEEDED:
+                    yield warning(f"{path} is overwritten, but the condition does not read it")
         if not checked.samples:
             yield warning("found no body that the fix applies to and that is not compliant")
     if holds(checked.compliant_when, None) and not _forbids(checked.compliant_when):
         yield warning("a target that does not exist would count as compliant")
-
-
-def _unread_members(checked: CheckedFix) -> Iterator[RuleViolation]:
-    read = {fold(join(split(path))) for path in _read_paths(checked.compliant_when)}
-    constants = dict(leaves(checked.fix.body or {}))
-    seen = [path for path in _written(checked) if _touches(path, read)]
-    if not seen:
-        yield RuleViolation("it writes nothing that its condition reads, so it may be only a precondition")
-        return
-    for path, value in constants.items():
-        is_constant = not names_in(value) and "[" not in path
-        if is_constant and not _touches(path, read) and fold(path) not in _NEEDED:
-            yield warning(f"{path} is overwritten, but the condition does not read it")
 
 
 def _read_paths(condition: Condition) -> Iterator[str]:

@@ -52,13 +52,15 @@ def is_valid_template(checked: CheckedFix) -> Iterator[RuleViolation]:
     ]
     if {"incremental"} < {"incremental", *(fold(str(mode)) for mode in modes)}:
         yield RuleViolation("the mode of a nested deployment must be Incremental: any other removes resources")
-    yield from _parts(template)
-
-
-def _parts(template: Mapping[str, Any]) -> Iterator[RuleViolation]:
     yield from _unused(template)
     for number, resource in enumerate(template.get("resources", ())):
-        yield from _resource(resource, f"resources[{number}]")
+        path = f"resources[{number}]"
+        members = resource if isinstance(resource, Mapping) else {}
+        missing = [name for name in ("type", "apiVersion", "name", "properties") if name not in members]
+        if missing:
+            yield RuleViolation(f"{path} has no {missing[0]}")
+        elif not _API_VERSION.fullmatch(resource["apiVersion"]):
+            yield RuleViolation(f"{path}.apiVersion {resource['apiVersion']!r} is not an api-version")
     for resource in declared_resources({"resources": template.get("resources", ())}):
         if nested_template(resource) and has_own_scope(resource):
             yield from _unused(nested_template(resource))
@@ -87,15 +89,6 @@ def _in_scope(value: Any) -> Any:
             return {**value, "properties": {name: item for name, item in inner.items() if name != "template"}}
         return {name: _in_scope(item) for name, item in value.items()}
     return [_in_scope(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def _resource(resource: Any, path: str) -> Iterator[RuleViolation]:
-    for name in ("type", "apiVersion", "name", "properties"):
-        if not isinstance(resource, Mapping) or name not in resource:
-            yield RuleViolation(f"{path} has no {name}")
-            return
-    if not _API_VERSION.fullmatch(resource["apiVersion"]):
-        yield RuleViolation(f"{path}.apiVersion {resource['apiVersion']!r} is not an api-version")
 
 
 def gets_valid_parameters(checked: CheckedFix) -> Iterator[RuleViolation]:
@@ -131,21 +124,18 @@ def closes_condition(checked: CheckedFix) -> Iterator[RuleViolation]:
     """The condition is satisfied by what the template creates."""
     if checked.fix.kind is not FixKind.TEMPLATE:
         return
-    shown = list(_shown(checked))
+    shown: list[Any] = []
+    for resource in _rendered(checked):
+        kind = fold(resource["type"])
+        if kind == _ENDPOINT and fold(checked.target.type) != _ENDPOINT:
+            shown.append(_connected(resource, checked.target))
+        if kind == fold(checked.target.type):
+            made = {**resource, "properties": {**resource.get("properties", {}), "provisioningState": "Succeeded"}}
+            shown.append({"value": [made]} if checked.target.is_collection else made)
     if not shown:
         yield warning(f"the template deploys nothing of type {checked.target.type}, so the condition cannot be checked")
     elif not any(holds(checked.compliant_when, body) for body in shown):
         yield RuleViolation("what the template deploys does not satisfy the condition")
-
-
-def _shown(checked: CheckedFix) -> Iterator[Any]:
-    for resource in _rendered(checked):
-        kind = fold(resource["type"])
-        if kind == _ENDPOINT and fold(checked.target.type) != _ENDPOINT:
-            yield _connected(resource, checked.target)
-        if kind == fold(checked.target.type):
-            shown = {**resource, "properties": {**resource.get("properties", {}), "provisioningState": "Succeeded"}}
-            yield {"value": [shown]} if checked.target.is_collection else shown
 
 
 def _connected(endpoint: Mapping[str, Any], target: WriteTarget) -> dict[str, Any]:

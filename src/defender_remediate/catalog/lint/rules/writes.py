@@ -19,7 +19,7 @@ from defender_remediate.fixes.merge import NO_IDENTITY, difference, merge_patch,
 from defender_remediate.fixes.paths import assign, join, look_up, split
 from defender_remediate.fixes.restore import restoration
 from defender_remediate.json_values import ABSENT, thaw
-from defender_remediate.models.fix import ArrayStrategy, FixAction, FixKind
+from defender_remediate.models.fix import ArrayStrategy, FixKind
 from defender_remediate.models.plan import PropertyChange, SkipReason
 
 
@@ -34,7 +34,9 @@ def closes_condition(checked: CheckedFix, sample: PlannedSample) -> Iterator[Rul
 
 def changes_nothing_else(checked: CheckedFix, sample: PlannedSample) -> Iterator[RuleViolation]:
     """Only the members that the fix names differ afterwards; arrays and comma-separated strings keep their other elements."""
-    named = _named(checked.desired, checked.fix)
+    # An array counts as one path.
+    written = [path for path, _ in leaves(checked.desired) if "[" not in path.replace("['", "")]
+    named = frozenset(fold(join(split(path))) for path in (*written, *checked.fix.remove))
     for part in _by_member(sample.changes):
         if not _is_within(part.path, named):
             yield RuleViolation(f"where {sample.note}: it also changes {part.path}")
@@ -98,12 +100,6 @@ def _without_null(value: Any) -> Any:
             members.pop("identity", None)
         return members
     return [_without_null(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def _named(desired: Mapping[str, Any], fix: FixAction) -> frozenset[str]:
-    """The paths that a fix names, folded; an array counts as one path."""
-    arrays = (path for path, _ in leaves(desired) if "[" not in path.replace("['", ""))
-    return frozenset(fold(join(split(path))) for path in (*arrays, *fix.remove))
 
 
 def _is_within(path: str, named: frozenset[str]) -> bool:
