@@ -47,7 +47,7 @@ _DEFAULT_DELAY = 30.0
 # Azure may say Retry-After: 0; polling without a pause would only use up the rate limit for reads.
 _SHORTEST_DELAY = 0.5
 _FAILED_POLLS = 3
-# How many polls with an unknown word pass between two reads of the resource, and how often it is read in all.
+# The resource is read once per this number of polls with an unknown status, and this often in total.
 _POLLS_PER_LOOK = 3
 _LOOKS = 5
 _SUCCEEDED = frozenset({"succeeded", "success", "completed", "complete", "finished", "done", "ok"})

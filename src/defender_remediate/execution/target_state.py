@@ -92,9 +92,9 @@ class TargetState:
 
     Attributes:
         body: None when the target does not exist.
-        word: The target's own word for its provisioning state, folded; empty when it says none.
-        provisioning: What that word means.
-        fingerprint: Of what the step depends on: equal to the step's own when nothing of that has changed.
+        word: The provisioning state as the target reports it, folded; empty when it reports none.
+        provisioning: The class of that state.
+        fingerprint: Of the members that the step depends on. Equal to the step's fingerprint when none of them has changed.
     """
 
     body: Any = attrs.field(repr=False)

@@ -132,7 +132,7 @@ class ChainedJournal(ABC):
 
     @abstractmethod
     def hold(self, run_id: str, /, *, new: bool) -> Sink:
-        """Take the lines of a run, which nobody else gets until the sink is closed.
+        """Lock the lines of a run for exclusive use until the sink is closed.
 
         Args:
             run_id: The run.

@@ -49,7 +49,7 @@ def build_step(
     except DefenderRemediateError as error:
         raise SkipTargetError(SkipReason.PREVIEW_FAILED, str(error)) from error
     dependencies = _dependencies(combined, preview)
-    # What the step creates is removed by a rollback only while nobody has changed any of it.
+    # A rollback removes what the step creates only if it has not changed since.
     creates = [
         attrs.evolve(created, dependencies=depends_on(is_whole=True, ignored=_unsettable(created.resource_id)))
         for created in preview.creates

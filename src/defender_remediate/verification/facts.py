@@ -73,7 +73,7 @@ class DefenderStatus:
     Attributes:
         key: The assessment key.
         assessment: None when there is none, or it could not be read.
-        error: Why it could not be read; None when there simply is none.
+        error: Why it could not be read; None when it was read, or does not exist.
     """
 
     key: str
