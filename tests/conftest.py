@@ -89,7 +89,7 @@ _REPORT = RemediationReport(
 
 @pytest.fixture(autouse=True, scope="session")
 def _journals_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Runs are written down: not in the home of whoever tests."""
+    """Tests write their journals to a temporary directory, not to the home directory."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield

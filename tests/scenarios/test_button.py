@@ -85,7 +85,7 @@ def test_everything_that_can_be_fixed_is_fixed_and_stays_fixed(
         "authorized_ip_ranges": ["203.0.113.0/24"],
         "emails": "security@contoso.example",
     }
-    plan = client.plan(parameters=parameters, waive={"private_endpoint": "nobody uses this tenant"})
+    plan = client.plan(parameters=parameters, waive={"private_endpoint": "this tenant is not in use"})
     report = client.verify(client.apply(plan, approve=plan.digest), timeout=2 * 86400)
     report.raise_for_failures()
     assert report.count("applied") == len(plan.steps) > 25
@@ -145,7 +145,7 @@ def test_more_changes_than_the_guard_allows_are_not_begun(
 
 
 def test_the_irreversible_needs_its_own_consent(sim: ArmSimulator, connect: Callable[..., RemediationClient]) -> None:
-    """Without consent it is not planned, with consent it says that there is no way back."""
+    """Without consent it is not planned; with consent the step says that it cannot be undone."""
     assert {skip.reason for skip in connect().plan([PURGE_PROTECTION]).skipped} == {SkipReason.CONSENT_MISSING}
     client = connect(guards=Guards(allow_irreversible=[PURGE_PROTECTION]))
     plan = client.plan([PURGE_PROTECTION])

@@ -13,7 +13,7 @@ SERVERS = "56a6e81f-7413-4f72-9a1b-aaeeaa87c872"
 STORAGE_PLAN = "1be22853-8ed1-4005-9907-ddad64cb1417"
 FIREWALL = "45d313c3-3fca-5040-035f-d61928366d31"
 SQL_ALERTS = "400a6682-992c-4726-9549-629fbc3b988f"
-WAIVE = {"private_endpoint": "nobody uses this tenant"}
+WAIVE = {"private_endpoint": "this tenant is not in use"}
 
 
 def sent(sim: ArmSimulator) -> Any:

@@ -199,13 +199,13 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "the impact is played down": (_lower_impact, "impact"),
     "the plan is younger than it can be": (_from_the_future, "in the future"),
     "a PUT leaves out a member": (_left_out, "leaves out"),
-    "an id is none": (_no_id, "not an Azure id"),
+    "an id is invalid": (_no_id, "not an Azure id"),
     "the type is another one": (_another_type, "not of the type"),
     "the target is in another subscription": (_another_subscription, "another subscription"),
     "the api-version is another one": (_another_version, "written with"),
-    "the api-version is none": (_no_version, "not an api-version"),
+    "the api-version is invalid": (_no_version, "not an api-version"),
     "the etag is a header": (_no_etag, "not an etag"),
-    "the path of a change is none": (_no_path, "a[[b"),
+    "the path of a change is invalid": (_no_path, "a[[b"),
     "a parameter comes from elsewhere": (_parameter_from_a_vault, "its template"),
     "the title is that of another fix": (_title_of_another_fix, "its template"),
     "an irreversible fix is not called so": (_irreversible, "cannot be undone"),
@@ -214,7 +214,7 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
 
 @pytest.mark.parametrize("edit", EDITS)
 def test_an_edited_plan_is_refused_before_anything_is_sent(edit: str) -> None:
-    """Whoever edits a plan can compute its digest, so the digest alone proves nothing."""
+    """A person who edits a plan can compute its digest, so the digest alone proves nothing."""
     change, message = EDITS[edit]
     edited = copy.deepcopy(document())
     change(edited)

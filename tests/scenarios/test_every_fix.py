@@ -25,7 +25,7 @@ from defender_remediate.planning.waivers import CHECK_NAMES
 from defender_remediate.testing import ArmSimulator, seeded_client
 
 SCOPE = f"/subscriptions/{SUBSCRIPTION}"
-WAIVERS = {str(check): "the resource is made up, and nobody uses it" for check in CHECK_NAMES}
+WAIVERS = {str(check): "the resource exists only in this test" for check in CHECK_NAMES}
 VALUES = {
     "encryption_key_uri": "https://contoso.vault.azure.net/keys/tde/0123456789abcdef0123456789abcdef",
     "network_watcher_region": LOCATION,
@@ -160,7 +160,7 @@ def template_types(template: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def state_of(sim: ArmSimulator, step: RemediationStep) -> str:
-    """A text that is equal for two states of a target when nobody changed it between them.
+    """A string that is equal for two states of a target if no one changed it between them.
 
     A member that was not set goes back to its default, which Azure may show from then on.
     """

@@ -69,7 +69,7 @@ def test_one_recommendation_reports_a_step_that_failed(
 
 
 def test_the_command_line_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
-    """Too few arguments, or a subscription that is none."""
+    """Too few arguments or an invalid subscription id end the program with a message."""
     module = example("fix_one_recommendation")
     assert module.main([]) == 2
     assert "SUBSCRIPTION_ID ASSESSMENT_KEY" in capsys.readouterr().out
@@ -111,7 +111,7 @@ def test_a_runbook_says_what_is_wrong(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Wrong arguments, a text that is no plan, a step that failed."""
+    """Wrong arguments, input that is not a plan, and a failed step have exit codes of their own."""
     main = example("runbook").main
     assert main(["apply"]) == 2
     assert "plan SUBSCRIPTION_ID" in capsys.readouterr().err

@@ -306,7 +306,7 @@ def _wrong(
         if site is None and result.outcome is not Outcome.APPLIED:
             yield f"{where}: nothing happened to it"
         if result.error is not None and "please report" in (result.error.hint or ""):
-            yield f"{where}: an error that nobody thought of"
+            yield f"{where}: an unexpected error"
 
 
 def _is_read_refused(kind: Kind | None) -> bool:

@@ -1,4 +1,4 @@
-"""Guards that need to look: how large a share changes, which tags there are by now, and what a resume may go on with."""
+"""Guards that read Azure: the share of resources that change, the current tags, and the limits of a resume."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_share_of_a_type_is_not_gone_beyond(
 def test_a_plan_made_without_the_guard_cannot_be_checked(
     sim: ArmSimulator, connect: Callable[..., RemediationClient]
 ) -> None:
-    """And so is refused, but for a single change; so is its way back."""
+    """The plan is refused unless it has a single change, and so is its rollback."""
     journal = MemoryJournal()
     free, careful = connect(journal=journal), connect(journal=journal, guards=Guards(max_share=1.0))
     plan = free.plan([SECURE_TRANSFER])
@@ -206,7 +206,7 @@ def test_a_resume_counts_what_is_left(sim: ArmSimulator, connect: Callable[..., 
 def test_a_resume_keeps_to_the_guards_of_who_resumes(
     sim: ArmSimulator, connect: Callable[..., RemediationClient]
 ) -> None:
-    """What is protected by now, and outside the window, is not gone on with. Its age does not count."""
+    """A resume skips targets that are protected by now and does not run outside the window. The age of the plan does not count."""
     journal, plan, run_id = stopped(connect)
     name = plan.steps[3].resource_id.rpartition("/")[2]
     hour = sim.clock.now().hour
@@ -243,7 +243,7 @@ def test_a_waiver_of_a_run_holds_until_its_end(connect: Callable[..., Remediatio
 
 
 def test_a_resume_looks_for_tags_as_well(sim: ArmSimulator, connect: Callable[..., RemediationClient]) -> None:
-    """What was tagged while the run stood still is left alone, and the rest goes on."""
+    """Resources that were tagged while the run was stopped are skipped; the others are changed."""
     journal, plan, run_id = stopped(connect)
     tagged(sim, plan.steps[2].resource_id)
     resumed = connect(journal=journal, guards=Guards(protected_tags=["freeze"])).resume(run_id)

@@ -20,7 +20,7 @@ from defender_remediate.errors import JournalLockedError, JournalUnwritableError
 from defender_remediate.testing import ArmSimulator
 
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
-NOBODY = 65534
+UNPRIVILEGED_USER = 65534
 
 HOLDER = """
 import sys
@@ -77,7 +77,7 @@ def test_a_second_process_is_refused_and_its_death_lets_go(
         assert "another process" in str(caught.value)
         assert caught.value.hint
         assert len(sim.requests) == before
-        # Reading and planning the way back need no lock.
+        # Reading the journal and planning the rollback need no lock.
         assert len(client.plan_rollback(report.run_id).steps) == 2
         child.kill()
         child.wait()
@@ -158,12 +158,12 @@ def test_whatever_the_disk_says_comes_first(
 
 @contextmanager
 def somebody_without_rights() -> Iterator[None]:
-    """Root may write anywhere: be somebody else for a while."""
+    """Run as an unprivileged user, because root may write anywhere."""
     if not hasattr(os, "geteuid"):
         pytest.skip("no user ids on this platform")
     user = os.geteuid()
     if user == 0:
-        os.seteuid(NOBODY)
+        os.seteuid(UNPRIVILEGED_USER)
     try:
         yield
     finally:
@@ -175,7 +175,7 @@ def test_a_directory_that_takes_no_file_is_refused(
     sim: ArmSimulator, connect: Callable[..., RemediationClient], client: RemediationClient, plan: RemediationPlan
 ) -> None:
     """Read-only, and one below it that is not there yet."""
-    # What is imported late is imported now: nobody may not be able to read it.
+    # Import lazily loaded modules now: the unprivileged user may not be able to read them.
     client.apply(plan.limit(0), approve=plan.limit(0).digest)
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)

@@ -1,4 +1,4 @@
-"""SIGKILL at any instant of a real process, whatever it was doing; another process goes on with its run.
+"""SIGKILL at any instant of a real process; another process resumes its run.
 
 ``DEFENDER_REMEDIATE_KILLS=500`` kills so many.
 """
@@ -125,7 +125,7 @@ def told(report: RemediationReport) -> list[Any]:
 
 @cache
 def undisturbed(verb: str) -> tuple[list[Any], dict[str, Any], int, int]:
-    """What a run tells and leaves behind that nobody kills, and how many requests and records it needs."""
+    """The results of a run that is not killed, its final state, and how many requests and records it needs."""
     sim, journal = tenant(), MemoryJournal()
     with connect(sim, journal) as client:
         plan = planned(sim, client)
@@ -231,7 +231,7 @@ def test_a_process_that_is_killed_is_resumed_by_another(tmp_path: Path, seed: in
             return
         run_id = runs[0]
         if chance.random() < 0.3:
-            # Whoever goes on is killed as well.
+            # The process that resumes is killed as well.
             settled = _settled(journal, run_id)
             marked = len(sim.requests)
             murder.commit("resume", server.endpoint, run_id, earlier)

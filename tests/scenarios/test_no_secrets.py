@@ -67,14 +67,14 @@ def _pem(seed: str) -> tuple[str, str]:
 
 
 def shaped(shape: str, place: str) -> tuple[str, str]:
-    """A text with a secret in it that its shape gives away, and the secret."""
+    """A string that contains a secret of a recognizable form, and the secret."""
     seed = f"{shape} at {place}"
     plain = random_text(seed, 24)
     key, key_mark = _key(seed)
     jwt, jwt_mark = _jwt(seed)
     pem, pem_mark = _pem(seed)
     client_secret = f"{plain[:3]}8Q~{random_text(seed, 34)}"
-    texts = {
+    samples = {
         "connection string": (
             f"DefaultEndpointsProtocol=https;AccountName=x;AccountKey={key};EndpointSuffix=y",
             key_mark,
@@ -87,14 +87,14 @@ def shaped(shape: str, place: str) -> tuple[str, str]:
         "client secret": (client_secret, client_secret[10:]),
         "PEM": (pem, pem_mark),
         "URL with a password": (f"https://user:{plain}@example.com/x", plain),
-        "JSON in a text": (json.dumps({"client_secret": plain}), plain),
+        "JSON in a string": (json.dumps({"client_secret": plain}), plain),
     }
-    return texts[shape]
+    return samples[shape]
 
 
 SHAPES = (
     "connection string", "database string", "SAS", "account key", "bearer", "JWT", "client secret", "PEM",
-    "URL with a password", "JSON in a text",
+    "URL with a password", "JSON in a string",
 )  # fmt: skip
 NAMES = (
     "adminPassword",
@@ -384,7 +384,7 @@ def test_the_url_of_an_operation_tells_no_secret(
 def test_nothing_is_warned_about_and_no_secret_is_left_open(
     sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str], garden: Garden
 ) -> None:
-    """A warning would print its text: there is none."""
+    """A warning would print the text of a secret."""
     sim.resources.edit(accounts[0], lambda body: body["tags"].update(garden.each("body")))
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")

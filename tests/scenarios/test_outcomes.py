@@ -93,7 +93,7 @@ def test_a_fault_of_the_write(
 def test_a_cut_that_cannot_be_settled_stays_in_doubt(
     sim: ArmSimulator, apply: Callable[[], RemediationResult], in_effect: Callable[[], bool]
 ) -> None:
-    """When the target cannot be read after a cut, nobody knows; the report says exactly that."""
+    """If the target cannot be read after an interrupted write, the outcome is unknown, and the report says so."""
     sim.faults.fail("PATCH", when="after")
     sim.faults.fail("GET", "storageAccounts/[^/]+[?]", times=None, skip=1)
     result = apply()
@@ -116,7 +116,7 @@ def test_an_answer_that_proves_nothing_leaves_it_open(
 def test_a_target_that_is_gone_after_the_write_says_so(
     sim: ArmSimulator, apply: Callable[[], RemediationResult]
 ) -> None:
-    """Azure's own word for it."""
+    """The error says that the target does not exist any more."""
     sim.faults.fail("GET", "storageAccounts/[^/]+[?]", times=None, skip=1, status=404, code="ResourceNotFound")
     result = apply()
     assert result.outcome is Outcome.FAILED
@@ -158,7 +158,7 @@ def test_a_target_that_moved_is_skipped_as_drifted(
 def test_a_target_that_was_fixed_meanwhile_is_already_compliant(
     sim: ArmSimulator, apply: Callable[[], RemediationResult], plan: RemediationPlan
 ) -> None:
-    """Somebody was quicker: there is nothing to send."""
+    """Someone made the change in the meantime, so nothing is sent."""
     sim.resources.edit(plan.steps[0].target_id, lambda body: body["properties"].update(supportsHttpsTrafficOnly=True))
     result = apply()
     assert result.outcome is Outcome.ALREADY_COMPLIANT
@@ -287,7 +287,7 @@ def test_an_executor_that_breaks_while_it_waits_is_settled_by_looking(
 
 
 def _while_it_sleeps(sim: ArmSimulator, act: Callable[[], object]) -> None:
-    """Lets somebody act in the last pause before the write is sent again."""
+    """Edits the target in the last pause before the write is sent again."""
     original = sim.clock.sleep
 
     def sleep(seconds: float) -> None:
@@ -324,7 +324,7 @@ def test_what_somebody_changed_while_a_put_had_to_wait_is_not_overwritten(
 def test_a_target_that_became_compliant_in_a_pause_is_not_written_again(
     sim: ArmSimulator, apply: Callable[[], RemediationResult], plan: RemediationPlan, status: int, outcome: Outcome
 ) -> None:
-    """After a refusal it was somebody else; after a 503 it may be our own write, late."""
+    """After a refusal someone else made the change; after a 503 it may be a delayed effect of this write."""
     sim.faults.fail("PATCH", status=status, headers={"Retry-After": "7"})
     target = plan.steps[0].target_id
     _while_it_sleeps(

@@ -26,7 +26,7 @@ CORS = "df4d1739-47f0-60c7-1706-3731fea6ab03"
 MFA_FOR_OWNERS = "6240402e-f77c-46fa-9060-a7ce53997754"
 KEY_VAULT_LOGS = "88bbc99c-e5af-ddd7-6105-6150b2bfa519"
 FTP_BASIC_AUTH = "56d42cec-3359-c1a2-f3f2-fea2232edc64"
-UNUSED = {"private_endpoint": "nobody uses this tenant"}
+UNUSED = {"private_endpoint": "this tenant is not in use"}
 
 
 def with_put(connect: Callable[..., RemediationClient]) -> RemediationClient:

@@ -88,9 +88,9 @@ OBSTACLES: dict[str, tuple[Obstacle, str, CheckStatus]] = {
 def test_each_obstacle_is_found_before_anything_is_sent(
     sim: ArmSimulator, client: RemediationClient, accounts: list[str], name: str
 ) -> None:
-    """What blocks is left alone with its evidence and what to do; a warning stays on the step; nothing is written."""
-    put_up, check, verdict = OBSTACLES[name]
-    put_up(sim, accounts[0])
+    """A blocked resource is skipped with the evidence and advice; a warning stays on the step; nothing is written."""
+    create, check, verdict = OBSTACLES[name]
+    create(sim, accounts[0])
     plan = client.plan([SECURE_TRANSFER], resources=accounts[:1])
     assert found_in(plan, accounts[0]) == [(check, verdict)]
     finding = only(plan)
@@ -130,8 +130,10 @@ def test_a_lock_stops_what_is_below_it_and_nothing_else(
     assert {step.resource_id for step in plan.steps} == set(accounts) - below
 
 
-def test_an_exemption_that_has_ended_is_none(sim: ArmSimulator, client: RemediationClient, accounts: list[str]) -> None:
-    """And one that was taken away is none either."""
+def test_an_exemption_that_has_ended_is_ignored(
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str]
+) -> None:
+    """An exemption that was deleted is ignored as well."""
     exemption = sim.access.exempt(accounts[0])
     sim.access.end_exemption(exemption)
     assert client.plan([SECURE_TRANSFER], resources=accounts[:1]).check_results == ()
@@ -163,7 +165,7 @@ def test_the_last_door_stays_open_until_there_is_another_one(
 def test_a_function_app_is_not_cut_off_from_its_storage(
     sim: ArmSimulator, client: RemediationClient, accounts: list[str]
 ) -> None:
-    """Its containers show that it is there; a change that leaves network and keys alone is none of its business."""
+    """The containers reveal the function app; a change that affects neither network nor keys is not checked for it."""
     sim.resources.add_function_app(f"{group_of(accounts[0])}/providers/Microsoft.Web/sites/func-orders", accounts[0])
     sim.resources.add_private_endpoint(accounts[0])
     plan = client.plan([FIREWALL], resources=accounts[:1])
@@ -206,7 +208,7 @@ def test_a_place_without_the_feature_cannot_block_by_it(
 def test_a_waiver_is_in_the_plan_its_digest_and_the_journal(
     sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str], tmp_path: Any
 ) -> None:
-    """Whoever approves sees the reason, and so does whoever reads the journal later."""
+    """The approver of the plan and a later reader of the journal see the reason."""
     journal = FileJournal(tmp_path)
     client = connect(journal=journal)
     waive = {"private_endpoint": "CHG-4711: no one uses it"}
@@ -229,7 +231,7 @@ def test_a_waiver_is_in_the_plan_its_digest_and_the_journal(
 def test_a_wrong_waiver_is_refused_before_any_request(
     sim: ArmSimulator, client: RemediationClient, accounts: list[str], wrong: Any
 ) -> None:
-    """For a plan, and for a plan of the way back: guards are waived when it is applied."""
+    """This holds for a plan and for the plan of a rollback: guards are waived when a plan is applied."""
     sim.requests.clear()
     with pytest.raises(InvalidInputError):
         client.plan([SECURE_TRANSFER], waive=wrong)
@@ -254,7 +256,7 @@ def test_a_wrong_waiver_of_the_button_is_refused_before_any_request(
 def test_the_button_takes_waivers_of_checks_and_guards(
     sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str]
 ) -> None:
-    """And what it left alone because of a check is no success."""
+    """A resource that a check blocked is not a success."""
     client = connect(journal=MemoryJournal())
     blocked = client.fix(FIREWALL, resources=accounts[:1])
     assert [result.outcome for result in blocked] == [Outcome.BLOCKED]
@@ -268,7 +270,7 @@ def test_the_button_takes_waivers_of_checks_and_guards(
 def test_the_way_back_is_checked_as_well(
     sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str]
 ) -> None:
-    """A lock put up since stops it; an exemption does not, because undoing is no fix."""
+    """A lock that was created since blocks the rollback. An exemption does not, because a rollback is not a fix."""
     client = connect(journal=MemoryJournal())
     run = client.fix(SECURE_TRANSFER, resources=accounts[:1]).run_id
     sim.access.exempt(accounts[0])
@@ -284,7 +286,7 @@ def test_the_way_back_is_checked_as_well(
 
 
 def test_a_deployment_needs_its_permissions_where_it_links_to(sim: ArmSimulator, client: RemediationClient) -> None:
-    """The workspace is somebody else's: what is missing there is said, with where."""
+    """The workspace belongs to another team: the result names the missing permission and its scope."""
     workspace = sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
     parameters = {"workspace_id": workspace}
     assert {finding.status for _, finding in client.plan([KEY_VAULT_LOGS], parameters=parameters).check_results} <= {

@@ -76,7 +76,7 @@ def putting(workspace: str, **more: Any) -> FixAction:
 
 
 def test_a_plan_and_a_report_say_what_is_created(report: RemediationReport) -> None:
-    """By id, and with the fingerprint that tells whether somebody changed it since."""
+    """By id, and with the fingerprint that shows whether someone changed it since."""
     assert created(report) == [f"{step.resource_id}{SETTING}" for step in report.plan.steps]
     assert [one.resource_id for step in report.plan.steps for one in step.creates] == created(report)
     assert all(len(one.fingerprint) == 64 for result in report for one in result.created)
@@ -87,7 +87,7 @@ def test_a_plan_and_a_report_say_what_is_created(report: RemediationReport) -> N
 def test_nothing_is_removed_that_is_not_named(
     sim: ArmSimulator, client: RemediationClient, report: RemediationReport
 ) -> None:
-    """The plan of the way back names what it leaves there; the newest first."""
+    """The plan of the rollback names the created resources that remain, the newest first."""
     undo = client.plan_rollback(report.run_id)
     assert undo.steps == ()
     assert list(undo.removable) == created(report)[::-1]
@@ -138,12 +138,12 @@ def test_a_removal_needs_its_own_waiver(
     assert len(sim.writes) == writes
 
 
-@pytest.mark.parametrize("stranger", ["account", "vault", "none"])
+@pytest.mark.parametrize("other", ["account", "vault", "none"])
 def test_what_the_run_did_not_create_is_never_removed(
-    client: RemediationClient, report: RemediationReport, accounts: list[str], stranger: str
+    client: RemediationClient, report: RemediationReport, accounts: list[str], other: str
 ) -> None:
     """The error names what it did create."""
-    wanted = {"account": accounts[0], "vault": report.plan.steps[0].resource_id, "none": "*"}[stranger]
+    wanted = {"account": accounts[0], "vault": report.plan.steps[0].resource_id, "none": "*"}[other]
     with pytest.raises(InvalidInputError, match="did not create") as caught:
         client.plan_rollback(report.run_id, remove=[created(report)[0], wanted])
     assert created(report)[1] in caught.value.hint
@@ -201,7 +201,7 @@ def test_what_somebody_changes_after_planning_stays_as_well(
 def test_a_removal_that_finds_nothing_is_done(
     sim: ArmSimulator, client: RemediationClient, report: RemediationReport
 ) -> None:
-    """Somebody was faster: 404 says that it is gone, unless the target is still there."""
+    """Someone else deleted it: 404 means that it does not exist any more, unless the target still exists."""
     one, two = created(report)
     undo = client.plan_rollback(report.run_id, remove=[one, two])
     sim.faults.fail("DELETE", "kv-contoso-web", status=404, code="ResourceNotFound", when="after")
@@ -369,7 +369,7 @@ def test_what_somebody_else_created_meanwhile_is_not_taken_over(
 def test_what_could_not_be_read_afterwards_is_not_removed(
     sim: ArmSimulator, client: RemediationClient, workspace: str
 ) -> None:
-    """The report names it; without knowing how the run left it nobody can tell whose it is."""
+    """The report names it. Without the state that the run left, no one can tell whether it has changed since."""
     plan = client.plan([KEY_VAULT_LOGS], parameters={"workspace_id": workspace}).limit(1)
     sim.faults.fail("GET", "diagnosticSettings/defender-remediate", status=403, code="AuthorizationFailed", skip=1)
     report = client.apply(plan, approve=plan.digest)

@@ -30,7 +30,7 @@ WHY = {"removal": "CHG-9: the trial is over"}
 def test_a_plan_made_by_hand_removes_nothing_else(
     sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str], forge: Callable[..., Any]
 ) -> None:
-    """Whoever approves it: the journal of the run says what may go."""
+    """Approval does not change that: only the journal of the run says what may be removed."""
     client = connect(journal=MemoryJournal())
     workspace = sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
     plan = client.plan([KEY_VAULT_LOGS], parameters={"workspace_id": workspace}).limit(1)

@@ -1,4 +1,4 @@
-"""A run that is killed at any instant is gone on with: nothing lost, nothing twice, nothing reported wrongly."""
+"""A run that is killed at any instant can be resumed: no change is lost, repeated or misreported."""
 
 from __future__ import annotations
 
@@ -217,7 +217,7 @@ def _no_known_write_is_repeated(sim: ArmSimulator, report: RemediationReport, mo
     for step in report.plan.steps:
         path = step.request.path.casefold()
         sent = [request for request in sim.requests if request.method != "GET" and request.path.casefold() == path]
-        # A write that was cut off may be sent once more: nobody knew.
+        # An interrupted write may be sent once more, because its outcome is unknown.
         assert len(sent) <= 2, f"killed at {moment}: {step.target_id} was written {len(sent)} times"
 
 

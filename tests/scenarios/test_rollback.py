@@ -22,7 +22,7 @@ FTP_BASIC_AUTH = "56d42cec-3359-c1a2-f3f2-fea2232edc64"
 KEY_VAULT_LOGS = "88bbc99c-e5af-ddd7-6105-6150b2bfa519"
 CORS = "df4d1739-47f0-60c7-1706-3731fea6ab03"
 PURGE_PROTECTION = "4ed62ae4-5072-f9e7-8d94-51c76c48159a"
-UNUSED = {"private_endpoint": "nobody uses this tenant"}
+UNUSED = {"private_endpoint": "this tenant is not in use"}
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_everything_with_a_way_back_goes_back(sim: ArmSimulator, client: Remedia
 def test_a_third_partys_edit_survives_and_is_named(
     sim: ArmSimulator, client: RemediationClient, accounts: list[str]
 ) -> None:
-    """What somebody changed since stays; the rest goes back."""
+    """Members that someone changed since the run are preserved; the others are restored."""
     one = {found.resource_id for found in client.list_assessments(PUBLIC_ACCESS, status="Unhealthy")}
     shared = min(one & set(accounts))
     report = client.fix(SECURE_TRANSFER, resources=accounts)
@@ -277,10 +277,10 @@ def test_child_configuration_goes_back_where_it_was_read(
         assert sim.resources.get(target) == body
 
 
-def test_a_conditional_way_back_says_what_it_depends_on(
+def test_a_conditional_rollback_says_what_it_depends_on(
     connect: Callable[..., RemediationClient], accounts: list[str]
 ) -> None:
-    """In the plan, before anything is done, and again in the plan of the way back."""
+    """The plan says so before anything is done, and so does the plan of the rollback."""
     client = connect(journal=MemoryJournal(), catalog=with_lists(reversibility="conditional"))
     plan = client.plan([SECURE_TRANSFER], resources=accounts[:1])
     report = client.apply(plan, approve=plan.digest)

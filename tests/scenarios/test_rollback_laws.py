@@ -149,7 +149,7 @@ def targets(draw: st.DrawFn) -> tuple[FixAction, dict[str, Any]]:
     """A fix and a body that it has something to do on: real, or made up; and then wrong in some way at each member."""
     fix = draw(st.sampled_from(REVERSIBLE))
     wanted = thaw(fill(fix.body or {}, values_for(fix)))
-    made_up = {"location": "westeurope", "tags": {"env": "prod", "a.b": "c"}, "properties": {"stranger": {"list": [1]}}}
+    made_up = {"location": "westeurope", "tags": {"env": "prod", "a.b": "c"}, "properties": {"unknown": {"list": [1]}}}
     real = [json.loads(text) for text in recorded().get(target_type(fix), ())]
     body = deepcopy(draw(st.sampled_from([made_up, *real, *real, *real])))
     for way in leaves(wanted):
@@ -160,7 +160,7 @@ def targets(draw: st.DrawFn) -> tuple[FixAction, dict[str, Any]]:
         value = {"absent": ABSENT, "null": None, "no object": draw(st.sampled_from([ABSENT, None, {}]))}
         put_at(body, short, value.get(how, opposite(at(wanted, way))))
         if how == "in a crowd" and len(way) > 1:
-            put_at(body, (*way[:-1], "stranger"), {"none": None, "list": [{"name": "a"}]})
+            put_at(body, (*way[:-1], "unknown"), {"none": None, "list": [{"name": "a"}]})
     if "properties" in body and not isinstance(body["properties"], dict):
         del body["properties"]
     return fix, body
@@ -192,7 +192,7 @@ def test_what_was_changed_goes_back(case: tuple[FixAction, dict[str, Any]]) -> N
 
 def _other_members(after: dict[str, Any], planned: tuple[PropertyChange, ...]) -> list[tuple[str, ...]]:
     ours = [tuple(map(str, split(change.path))) for change in planned]
-    # What a provider says of a resource is nobody's to edit.
+    # A caller cannot edit what a provider reports about a resource.
     ours += [(name,) for name in ("id", "name", "type", "location")]
     kind = shipped_types().get(str(after.get("type", "")).casefold())
     ours += [("properties", *path.split(".")) for path in (kind.read_only if kind else ())]
@@ -349,7 +349,7 @@ def _without_nulls(body: Any) -> Any:
 def tried(
     fix: FixAction, body: dict[str, Any], edit: Callable[[ArmSimulator, RemediationStep], None]
 ) -> tuple[ArmSimulator, str, str, RemediationStep]:
-    """Apply, let somebody act, go back: the tenant, the target, how that was before, and the step of the fix."""
+    """Apply the fix, edit the target, roll back. Returns the tenant, the target, its state before, and the step."""
     assume(not fix.is_elsewhere)
     sim, target = seeded(fix, body)
     before = shown(sim, target)
@@ -445,7 +445,7 @@ def test_what_azure_changes_by_itself_does_not_stop_a_rollback(kind: str) -> Non
     sim, _ = seeded(fix, body)
     how: dict[str, Any] = {"transport": sim, "clock": sim.clock, "journal": MemoryJournal()}
     with seeded_client(sim.credential, sim.scopes, catalog=Catalog([plain(fix)]), **how) as client:
-        plan = client.plan([fix.key], resources=[resource_id(fix)], waive={"private_endpoint": "nobody uses it"})
+        plan = client.plan([fix.key], resources=[resource_id(fix)], waive={"private_endpoint": "it is not in use"})
         assert plan.steps, plan.skipped
         step = plan.steps[0]
         move(sim, step)

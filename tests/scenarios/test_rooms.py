@@ -214,7 +214,7 @@ def test_a_subscription_that_says_no_tenant_is_bound_by_its_id(sim: ArmSimulator
 
 
 def test_what_needs_an_if_match_gets_one_there_and_back(connect: Callable[..., RemediationClient]) -> None:
-    """A type that gives no etag takes the header as a star: in the plan, in its way back, and in a rollback."""
+    """A type that returns no etag accepts `If-Match: *`: in the plan, in the undo request, and in a rollback."""
     catalog = Catalog.bundled().with_fixes(attrs.evolve(fix(SECURE_TRANSFER), if_match="*"))
     client = connect(catalog=catalog)
     plan = client.plan([SECURE_TRANSFER]).limit(1)

@@ -245,7 +245,7 @@ def test_a_run_that_is_under_way_is_not_undone(
 
 
 def test_a_run_that_was_stopped_is_undone(sim: ArmSimulator, client: RemediationClient, accounts: list[str]) -> None:
-    """Nobody is at it, although it has not ended."""
+    """The run has not ended, but no process holds its lock."""
     plan = client.plan([SECURE_TRANSFER], resources=accounts)
     report = client.apply(plan, approve=plan.digest, waves=Waves(gate=lambda _: False))
     assert client.rollback(report.run_id).count(Outcome.ROLLED_BACK) == 1
@@ -332,10 +332,10 @@ def test_ctrl_c_pressed_three_times_leaves_no_worker_and_loses_no_result(
     assert connect(journal=journal).resume(run_id).count(Outcome.APPLIED) == len(plan.steps)
 
 
-def test_what_somebody_creates_while_a_step_has_to_wait_is_not_taken_over(
+def test_a_resource_that_someone_creates_while_a_step_waits_is_not_taken_over(
     sim: ArmSimulator, client: RemediationClient, workspace: str
 ) -> None:
-    """A second attempt looks again, as the first one did."""
+    """The second attempt reads again, as the first one did."""
     plan = client.plan([KEY_VAULT_LOGS], parameters={"workspace_id": workspace}).limit(1)
     (step,) = plan.steps
     theirs = CreatedResource(resource_id=f"{workspace}-of-theirs", api_version="2023-09-01")
@@ -377,7 +377,7 @@ def test_a_wave_that_fails_to_look_loses_no_result(
 
     def send(request: Any, **options: Any) -> Any:
         if written and request.method == "GET" and request.url.partition("?")[0] in written:
-            raise ZeroDivisionError("a transport of somebody's own")
+            raise ZeroDivisionError("a custom transport")
         return original(request, **options)
 
     def hook(event: RemediationEvent) -> None:

@@ -50,7 +50,7 @@ def test_an_operation_whose_answer_was_lost_is_waited_for(
 def test_what_is_still_being_changed_when_the_time_is_over_is_in_doubt(
     sim: ArmSimulator, connect: Callable[..., RemediationClient], plan: RemediationPlan, fault: dict[str, Any]
 ) -> None:
-    """Nobody knows how it will end."""
+    """The outcome is not known when the time limit is reached."""
     sim.faults.slow(ACCOUNT, seconds=4000)
     sim.faults.fail("PATCH", when="after", **fault)
     result = connect(operation_timeout=120).apply(plan, approve=plan.digest).results[0]

@@ -46,7 +46,7 @@ def unmoved(sim: ArmSimulator, report: RemediationReport, **facts: Any) -> None:
 
 
 def test_defender_lags_behind_the_resource(client: RemediationClient, report: RemediationReport) -> None:
-    """One look right after the change: compliant, and Defender has not looked again."""
+    """Right after the change the resource is compliant, and Defender has not assessed it again."""
     looked = client.verify(report)
     assert {(result.compliant, result.health) for result in looked} == {(True, Health.UNHEALTHY)}
     assert {result.verified for result in looked} == {Verification.COMPLIANT}
@@ -122,7 +122,7 @@ def test_a_timeout_is_a_number_of_seconds(client: RemediationClient, report: Rem
 def test_a_skipped_resource_keeps_its_word(
     connect: Callable[..., RemediationClient], client: RemediationClient
 ) -> None:
-    """Resources that the plan left alone are asked about too, and are not read again."""
+    """The health of skipped resources is read too, but not the resources themselves."""
     plan = client.plan([SECURE_TRANSFER]).limit(1)
     report = client.verify(client.apply(plan, approve=plan.digest))
     left = [result for result in report if not result.step_id]
@@ -387,13 +387,13 @@ def test_what_kind_of_recommendation_it_is_matters(
 
 
 def test_a_rollback_leads_to_unhealthy(client: RemediationClient, report: RemediationReport) -> None:
-    """Nobody waits for Defender to call that healthy."""
+    """After a rollback, verify does not wait for Defender to report Healthy."""
     looked = client.verify(client.rollback(report.run_id), timeout=DAY)
     assert {(result.compliant, result.health) for result in looked} == {(True, Health.UNHEALTHY)}
     assert why(looked).cause is Cause.ROLLED_BACK
 
 
-def test_what_somebody_else_fixed_is_compliant(
+def test_what_someone_else_fixed_is_compliant(
     sim: ArmSimulator, client: RemediationClient, accounts: list[str]
 ) -> None:
     """A step that was blocked, and a resource that is right all the same: the wait begins now."""

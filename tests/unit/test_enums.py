@@ -15,7 +15,7 @@ from defender_remediate.models.recommendation import AssessmentStatus, Severity
 
 @given(st.text())
 def test_an_open_enumeration_keeps_every_word(word):
-    """An unknown word becomes a value that is that word; a known one is found."""
+    """An unknown string becomes a value equal to that string; a known one is found."""
     status = AssessmentStatus(word)
     assert isinstance(status, AssessmentStatus)
     assert status.value.casefold() == word.casefold()
@@ -41,7 +41,7 @@ def test_a_known_word_is_one_member_whatever_its_case(word):
 
 
 def test_an_unknown_word_is_not_listed():
-    """Reading an unknown word does not change the enumeration."""
+    """Reading an unknown string does not change the enumeration."""
     unknown = Severity("Apocalyptic")
     assert unknown not in list(Severity)
     assert unknown != Severity.HIGH
@@ -80,6 +80,6 @@ def test_our_own_words_are_closed():
 
 
 def test_open_enumerations_compare_within_sets():
-    """A set of words finds an unknown word again."""
+    """A set of values finds an unknown string again."""
     assert issubclass(Severity, OpenEnum)
     assert Severity("New") in {Severity("New"), Severity.LOW}

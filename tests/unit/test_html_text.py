@@ -49,7 +49,7 @@ def test_no_markup_breaks_it(markup):
     "attack", ["<!--", "<![", "<head ", "<a '", "<p>", "<", "&#9", "<li>", '<a href="', "</a ", "<a '>'"]
 )
 def test_time_grows_with_the_length_only(attack):
-    """Eight times the text takes about eight times as long, whatever somebody repeats in it; quadratic would be 64 times."""
+    """Eight times the text takes about eight times as long, whatever it repeats; quadratic would be 64 times."""
 
     def seconds(length: int) -> float:
         markup = attack * (length // len(attack))

@@ -109,7 +109,7 @@ def test_absent_is_one_value_that_is_not_null():
 
 @given(VALUES)
 def test_what_is_formatted_is_parsed(value):
-    """A text and its value are the same thing, whatever characters are in it."""
+    """A JSON text round-trips to the same value, whatever characters it contains."""
     for indent in (None, 2):
         text = format_json(value, indent=indent)
         assert parse_json(text, unique_names=True) == value

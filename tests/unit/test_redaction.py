@@ -150,7 +150,7 @@ def test_what_a_sentence_quotes_as_a_secret_is_hidden(text):
     ],
 )
 def test_other_sentences_stay(text):
-    """Names of secrets and other values are needed to mend the error."""
+    """Names of secrets and values that are not secret are needed to fix the error."""
     assert redact_text(text) == text
 
 
@@ -255,7 +255,7 @@ def test_how_callers_may_sign_in_is_no_secret() -> None:
     ],
 )
 def test_time_grows_with_the_length_only(attack):
-    """Eight times the text takes about eight times as long, whatever somebody repeats in it; quadratic would be 64 times."""
+    """Eight times the text takes about eight times as long, whatever it repeats; quadratic would be 64 times."""
 
     def seconds(length: int) -> float:
         text = attack * (length // len(attack))

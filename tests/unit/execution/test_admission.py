@@ -166,7 +166,7 @@ def test_what_is_written_is_protected_as_well() -> None:
 
 
 def test_a_resume_is_held_to_the_guards_for_what_is_left() -> None:
-    """What has ended counts no more, and the plan may be of any age; what is protected by now is not gone on with."""
+    """Finished steps are not counted and the plan may be of any age, but targets that are protected by now are not changed."""
     made = plan(step(1), step(2), step(3))
     guards = Guards(max_changes=2, max_plan_age=timedelta(hours=1))
     later = made.created_at + timedelta(days=1)

@@ -56,7 +56,7 @@ def step(make_step: Callable[..., RemediationStep]) -> Callable[..., Remediation
 
 
 def test_without_protected_tags_nothing_is_asked(step: Callable[..., RemediationStep]) -> None:
-    """Whoever has none pays for none."""
+    """A client without protected tags sends no requests for them."""
     found = Resources()
     assert found.watch().on_resource(step(f"{APP}/config/web")) is None
     assert found.asked == []

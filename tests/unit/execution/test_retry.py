@@ -72,7 +72,7 @@ def test_an_error_without_a_code_is_named_by_its_kind() -> None:
     assert step_error(errors.ServiceError("m", status=503)).code == "ServiceError"
 
 
-def test_an_error_of_somebody_elses_is_told_without_its_secrets() -> None:
-    """By its own name, because nobody thought of it."""
+def test_an_unexpected_error_is_reported_without_its_secrets() -> None:
+    """The code is the name of its class."""
     shown = step_error(LookupError("no such key; password=planted-S3CR3T"))
     assert (shown.code, shown.message) == ("LookupError", "no such key; password=(hidden)")

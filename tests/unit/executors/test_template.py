@@ -106,7 +106,7 @@ def test_only_what_azure_says_it_creates_counts_as_created(kind: str, after: Any
 
 @pytest.mark.parametrize("as_mapping", [False, True])
 def test_what_azure_does_not_give_the_version_of_is_known_by_the_template(as_mapping: bool) -> None:
-    """Also in a nested template, and where resources have symbolic names; an id that is none has no version."""
+    """Also in a nested template, and where resources have symbolic names; an invalid id has no version."""
     key = {"type": "Microsoft.KeyVault/vaults/keys", "apiVersion": "2023-07-01"}
     nested = {"type": "Microsoft.Resources/deployments", "properties": {"template": {"resources": [key]}}}
     template = {"resources": {"key": key, "odd": "x"} if as_mapping else [nested, {"properties": None}]}

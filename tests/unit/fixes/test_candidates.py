@@ -46,7 +46,7 @@ def candidate(of: FixAction, **values: Any) -> Candidate:
 
 
 def test_fixes_of_one_target_become_one_body() -> None:
-    """Each is laid over what the one before it left."""
+    """Each fix is merged into the result of the previous one."""
     combined = combine((candidate(fix("a")), candidate(fix("b"))), resource={}, before={"properties": {"c": 1}})
     assert thaw(combined.after) == {"properties": {"a": True, "b": True, "c": 1}}
     assert [accepted.key for accepted in combined.accepted] == ["a", "b"]
@@ -142,7 +142,7 @@ def test_only_one_template_deploys_to_a_target() -> None:
     ],
 )
 def test_the_resource_is_read_only_when_something_needs_it(of: FixAction, needed: bool, own: bool) -> None:
-    """A read that nobody looks at is a request too many."""
+    """A read whose result is not used is an unnecessary request."""
     assert needs_resource(of) is needed
     assert reads_resource_with_own_version(of) is own
 

@@ -131,7 +131,7 @@ def test_versions_are_read_in_every_spelling(text: Any, expected: tuple[int, int
 
 
 def test_same_compares_as_azure_does() -> None:
-    """Texts ignore case, arrays keep order, members do not, and true is not 1."""
+    """Strings ignore case, arrays keep their order, members do not, and true is not 1."""
     assert same({"a": ["X", 1]}, {"a": ["x", 1.0]})
     assert not same({"a": 1}, {"b": 1})
     assert not same([1, 2], [2, 1])

@@ -70,13 +70,13 @@ def test_the_patch_brings_about_the_body(before: dict[str, Any], after: dict[str
 
 @given(BODIES, BODIES)
 def test_a_difference_laid_over_gives_the_body(before: dict[str, Any], after: dict[str, Any]) -> None:
-    """What is planned for a PUT, laid over the target as it is read, is the body that was planned."""
+    """The difference planned for a PUT, merged into the target that was read, is the body that was planned."""
     before, after = without_nulls(before), without_nulls(after)
     assert patched(before, difference(before, after)) == after == rfc7396(before, difference(before, after))
 
 
 def test_a_difference_removes_tags_too() -> None:
-    """Only a PATCH sends tags whole; a difference is laid over here and must be able to take one out."""
+    """Only a PATCH sends all tags; a difference is merged by this library and must be able to remove one."""
     assert difference({"tags": {"a": "1", "b": "2"}}, {"tags": {"a": "1"}}) == {"tags": {"b": None}}
     assert patched(None, {"a": {"b": 1}}) == {"a": {"b": 1}}
 
@@ -133,7 +133,7 @@ def test_arrays_are_joined_unless_the_fix_says_replace() -> None:
 
 
 def test_comma_separated_words_are_joined_when_the_fix_says_so() -> None:
-    """``bypass`` is a list written as a text; None in it means nothing."""
+    """``bypass`` is a list written as a string; None in it means nothing."""
     how = {"properties.bypass": "union"}
     desired = {"properties": {"bypass": "AzureServices"}}
     assert over({"properties": {"bypass": "Logging, Metrics"}}, desired, lists=how)["properties"]["bypass"] == (
@@ -225,7 +225,7 @@ def test_every_element_of_one_name_is_merged() -> None:
 
 
 def test_one_element_is_laid_over_each() -> None:
-    """An element that is there gets what the fix names; where there is none, none is made."""
+    """An existing element gets the values of the fix; a missing element is not created."""
     desired = {"ends": [{"properties": {"waf": {"id": "/w"}}}]}
     before = {"ends": [{"name": "a", "properties": {"host": "x"}}, {"name": "b"}, "text"]}
     assert over(before, desired, lists={"ends": "each"}) == {

@@ -1,4 +1,4 @@
-"""Parameters of fixes, and the texts they fill in."""
+"""Parameters of fixes, and the strings that they fill in."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_name_that_no_fix_takes_is_refused() -> None:
 
 
 def test_texts_are_filled_in() -> None:
-    """A text that is one placeholder takes the value's own type; an unknown name is left as it is."""
+    """A string that is one placeholder becomes the value with its type; an unknown name is unchanged."""
     values = {"n": 3, "resource.name": "st1"}
     template = {"whole": "${n}", "part": "diag-${resource.name}-${n}", "list": ["${other}"], "number": 7}
     assert fill(template, values) == {"whole": 3, "part": "diag-st1-3", "list": ["${other}"], "number": 7}

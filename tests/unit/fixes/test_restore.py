@@ -34,7 +34,7 @@ def test_undisturbed_everything_goes_back(before: dict[str, Any], after: dict[st
 
 @given(BODIES, BODIES, VALUES)
 def test_a_third_partys_edit_survives(before: dict[str, Any], after: dict[str, Any], edit: Any) -> None:
-    """Whatever somebody put under another name since is still there."""
+    """A member that someone added since is preserved."""
     now = deepcopy(after) | {"theirs": edit}
     found = restoration(changes(before, after), now)
     assert canonical(found.body) == canonical(before | {"theirs": edit})
@@ -71,7 +71,7 @@ def test_an_object_that_the_change_brought_goes_without_what_was_added_to_it() -
 
 
 def test_what_is_back_already_needs_nothing() -> None:
-    """Somebody undid it before us."""
+    """A change that someone has already undone needs no request."""
     change = PropertyChange(path="a", before=1, after=2)
     assert restoration([change], {"a": 1}).restored == ()
     assert restoration([change], {"a": 1}).preserved == ()

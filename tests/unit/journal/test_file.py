@@ -171,7 +171,7 @@ def test_a_disk_that_writes_little_by_little_is_served(begun, records, monkeypat
 
 
 def test_a_record_that_was_not_synced_is_taken_back(begun, records, monkeypatch):
-    """Nobody knows what the disk kept."""
+    """Its content on the disk is unknown after a failed sync."""
 
     def fail(descriptor):
         raise OSError(5, "Input/output error")
@@ -257,7 +257,7 @@ def test_what_cannot_be_opened_stays_unlocked(begun):
 
 @pytest.mark.parametrize("spoil", [lambda line: line[:40] + b"\n", lambda line: line.replace(b"a remark", b"another!")])
 def test_a_damaged_last_line_is_told_and_not_cut(begun, records, spoil):
-    """It was written whole, so what it said may have been done: nobody but the user decides what becomes of it."""
+    """The line was complete, so its request may have been sent: only the user can decide what to do with it."""
     with begun.open("run-1") as log:
         log.append(records.noted())
     path = begun.directory / "run-1.jsonl"
@@ -285,7 +285,7 @@ def test_a_run_without_a_record_leaves_nothing(begun):
 
 
 def test_only_runs_are_listed(begun):
-    """Other files in the directory are none, and one that vanishes meanwhile is none either."""
+    """Other files in the directory are ignored, and so is a file that disappears during the listing."""
     for name in ("notes.txt", "not a run.jsonl", "empty.jsonl"):
         (begun.directory / name).touch()
     (begun.directory / "gone.jsonl").symlink_to(begun.directory / "missing")

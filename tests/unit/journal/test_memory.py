@@ -38,7 +38,7 @@ def test_records_that_begin_in_the_middle_are_refused(records):
 
 
 def test_an_interrupted_write_ends_the_log(records):
-    """Nobody knows what it left behind until the journal is read again."""
+    """The content of the journal is unknown until it is read again."""
 
     class Interrupted:
         size = 0

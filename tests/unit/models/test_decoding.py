@@ -215,7 +215,7 @@ def test_what_is_missing_takes_nothing_else_along(decode, document):
 
 @pytest.mark.parametrize(("decode", "document"), DECODERS)
 def test_a_repr_fits_a_screen(decode, document):
-    """Long texts are left out of it."""
+    """Long strings are omitted from the repr."""
     assert len(repr(decode(document))) <= 1024
 
 

@@ -17,7 +17,7 @@ from defender_remediate.reports import to_csv, to_html, to_markdown
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
 STALE = Diagnosis(
     cause="stale",
-    message="Defender has not looked again",
+    message="Defender has not assessed it again",
     evidence=("Secure transfer: Unhealthy", "<b>since</b> 2026"),
     advice="wait",
     recheck_at=NOON,
@@ -27,7 +27,7 @@ STALE = Diagnosis(
 @pytest.mark.parametrize(
     ("diagnosis", "text"),
     [
-        (STALE, "stale: Defender has not looked again\n-> wait; verify again after 2026-11-23 12:00 UTC"),
+        (STALE, "stale: Defender has not assessed it again\n-> wait; verify again after 2026-11-23 12:00 UTC"),
         (Diagnosis(cause="exempt", message="m"), "exempt: m"),
         (Diagnosis(cause="exempt", message="m", advice="a"), "exempt: m\n-> a"),
         (
@@ -42,7 +42,7 @@ def test_a_diagnosis_prints_in_two_lines_at_most(diagnosis: Diagnosis, text: str
 
 
 def test_a_time_for_people_is_never_too_early() -> None:
-    """Whoever looks again at the minute printed is not turned away."""
+    """A re-check at the printed minute is not too early."""
     assert moment(NOON) == "2026-11-23 12:00 UTC"
     assert moment(NOON + timedelta(microseconds=1)) == "2026-11-23 12:01 UTC"
     assert moment(NOON.astimezone(timezone(timedelta(hours=2)))) == "2026-11-23 12:00 UTC"
@@ -62,7 +62,7 @@ def test_a_diagnosis_survives_json_and_pickle(make_report: Callable[..., Any], m
 
 
 def test_three_causes_end_by_themselves() -> None:
-    """All others need somebody."""
+    """All other causes need an action by a person."""
     assert {cause for cause in Cause if cause.ends_by_itself} == {Cause.TOO_SOON, Cause.STALE, Cause.PREVIEW}
 
 
@@ -108,7 +108,7 @@ def test_a_report_prints_its_diagnoses(make_report: Callable[..., Any], make_res
         "! skipped (Defender for Cloud: unhealthy)",
         "    /c [k]",
         "+ applied (Defender for Cloud: healthy)",
-        "  stale: Defender has not looked again",
+        "  stale: Defender has not assessed it again",
         "  -> wait; verify again after 2026-11-23 12:00 UTC",
         f"    {report.results[0].resource_id}: Secure transfer to storage accounts should be enabled",
         "    /b [k]",
@@ -120,12 +120,12 @@ def test_a_report_for_people_has_the_diagnosis(
 ) -> None:
     """Markdown and HTML with the evidence, as text; a spreadsheet in two columns."""
     report = make_report(results=(make_result(diagnosis=STALE), make_result(resource_id="/b")))
-    assert "| stale: Defender has not looked again<br>" in to_markdown(report)
+    assert "| stale: Defender has not assessed it again<br>" in to_markdown(report)
     for shown in (to_markdown(report), to_html(report)):
         assert "Secure transfer: Unhealthy<br>&lt;b&gt;since" in shown
     head, one, other = (line.split(",") for line in to_csv(report).splitlines())
     place = head.index("diagnosis")
-    assert one[place : place + 2] == ["stale: Defender has not looked again", "2026-11-23T12:00:00+00:00"]
+    assert one[place : place + 2] == ["stale: Defender has not assessed it again", "2026-11-23T12:00:00+00:00"]
     assert other[place : place + 2] == ["", ""]
 
 

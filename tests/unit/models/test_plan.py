@@ -25,44 +25,44 @@ from defender_remediate.models.plan import (
     SkipReason,
 )
 
-TEXTS = st.text(max_size=12)
+STRINGS = st.text(max_size=12)
 BODIES = st.dictionaries(
-    TEXTS, st.none() | st.booleans() | st.integers() | TEXTS | st.lists(TEXTS, max_size=2), max_size=3
+    STRINGS, st.none() | st.booleans() | st.integers() | STRINGS | st.lists(STRINGS, max_size=2), max_size=3
 )
-CONDITIONS = st.builds(Condition, operator=st.just("equals"), path=TEXTS, value=TEXTS | st.booleans() | st.none())
+CONDITIONS = st.builds(Condition, operator=st.just("equals"), path=STRINGS, value=STRINGS | st.booleans() | st.none())
 REQUESTS = st.builds(
-    PlannedRequest, method=st.sampled_from(["PATCH", "PUT"]), path=TEXTS, api_version=TEXTS, body=BODIES
+    PlannedRequest, method=st.sampled_from(["PATCH", "PUT"]), path=STRINGS, api_version=STRINGS, body=BODIES
 )
 FINDINGS = st.lists(
     st.builds(
         CheckResult,
         check=st.sampled_from(["lock", "policy", "my_own_check"]),
         status=st.sampled_from(CheckStatus),
-        message=TEXTS,
-        evidence=st.tuples(TEXTS),
-        advice=TEXTS,
-        waived_because=TEXTS,
+        message=STRINGS,
+        evidence=st.tuples(STRINGS),
+        advice=STRINGS,
+        waived_because=STRINGS,
     ),
     max_size=2,
 ).map(tuple)
 STEPS = st.builds(
     RemediationStep,
-    id=TEXTS,
-    executor=TEXTS,
-    keys=st.tuples(TEXTS),
-    titles=st.tuples(TEXTS),
-    resource_id=TEXTS,
-    resource_type=TEXTS,
-    target_id=TEXTS,
-    api_version=TEXTS,
-    changes=st.lists(st.builds(PropertyChange, path=TEXTS, before=TEXTS | st.just(ABSENT) | st.none()), max_size=2).map(
-        tuple
-    ),
+    id=STRINGS,
+    executor=STRINGS,
+    keys=st.tuples(STRINGS),
+    titles=st.tuples(STRINGS),
+    resource_id=STRINGS,
+    resource_type=STRINGS,
+    target_id=STRINGS,
+    api_version=STRINGS,
+    changes=st.lists(
+        st.builds(PropertyChange, path=STRINGS, before=STRINGS | st.just(ABSENT) | st.none()), max_size=2
+    ).map(tuple),
     request=REQUESTS,
     undo_request=st.none() | REQUESTS,
-    fingerprint=TEXTS,
-    dependencies=st.builds(Dependencies, members=st.tuples(TEXTS), is_whole=st.booleans()),
-    permissions=st.tuples(TEXTS),
+    fingerprint=STRINGS,
+    dependencies=st.builds(Dependencies, members=st.tuples(STRINGS), is_whole=st.booleans()),
+    permissions=st.tuples(STRINGS),
     check_results=FINDINGS,
     compliant_when=CONDITIONS | CONDITIONS.map(lambda inner: Condition(operator="not", of=(inner,))),
 )
@@ -72,17 +72,17 @@ PLANS = st.builds(
     skipped=st.lists(
         st.builds(
             SkippedResource,
-            resource_id=TEXTS,
-            keys=st.tuples(TEXTS),
+            resource_id=STRINGS,
+            keys=st.tuples(STRINGS),
             reason=st.sampled_from(SkipReason),
             check_results=FINDINGS,
         ),
         max_size=2,
     ).map(tuple),
-    scope=st.tuples(TEXTS),
-    endpoint=TEXTS,
-    tenants=st.tuples(TEXTS),
-    catalog_version=TEXTS,
+    scope=st.tuples(STRINGS),
+    endpoint=STRINGS,
+    tenants=st.tuples(STRINGS),
+    catalog_version=STRINGS,
     created_at=st.datetimes(timezones=st.just(timezone.utc)),
 )
 

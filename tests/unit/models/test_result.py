@@ -39,7 +39,7 @@ def test_only_three_outcomes_leave_nothing_to_do(outcome, make_report, make_resu
 
 
 def test_a_resource_that_the_plan_left_out_is_no_failure(make_report, make_result):
-    """What nobody meant to change cannot fail."""
+    """A resource that was not to be changed cannot fail."""
     report = make_report(results=(make_result(step_id="", outcome="skipped"),))
     assert report.failures == ()
     report.raise_for_failures()
@@ -82,7 +82,7 @@ def test_a_result_prints_on_one_line(make_result, changes, text):
 
 
 def test_what_is_not_known_is_unknown():
-    """Nobody asked: no health, no compliance, no attempts."""
+    """A skipped resource has no health, no compliance and no attempts."""
     result = RemediationResult(resource_id="/x", keys=(), outcome="skipped")
     assert (result.health, result.compliant, result.attempts) == (None, None, 0)
 

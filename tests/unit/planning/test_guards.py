@@ -162,7 +162,7 @@ def test_no_more_than_a_share_of_a_type_may_change(
     assessed: Any,
     message: str,
 ) -> None:
-    """One may always, so that a canary can; and a share of nobody knows what is too much."""
+    """One change is always allowed, for a canary; a share of an unknown total is refused."""
     counts = {} if assessed is None else {"microsoft.storage/storageaccounts": assessed}
     plan = make_plan(steps=accounts(make_step, changed), assessed=counts)
     found = violations(Guards(max_share=share, max_changes=200), plan, MONDAY)

@@ -220,7 +220,7 @@ def test_recommendations_and_parameters_have_a_form() -> None:
 
 
 def test_parameters_may_be_given_for_each_resource() -> None:
-    """Each gets its own; one without is left out; the fix for a resource that nobody assessed is a mistake."""
+    """Each resource gets its own value; a resource without one is skipped; a value for an unassessed resource is an error."""
     given = given_values({"level": {ACCOUNT.upper(): "high", f"{ACCOUNT}9": "low"}})
     check_parameters(recommendations_to_plan([KEY], CATALOG), given)
     assessments = [assessment(), assessment(OTHER), assessment(f"{ACCOUNT}9", status="Healthy")]
@@ -255,7 +255,7 @@ def test_a_resource_that_is_named_in_a_parameter_is_in_the_plan() -> None:
 
 
 def test_variants_are_candidates_side_by_side() -> None:
-    """Which of them applies is not known yet; what stands in the way of one is kept for then."""
+    """Which of them applies is not known yet; the reason against one is kept until then."""
     when = Condition(operator="exists", path="kind", value=True)
     easy = attrs.evolve(FIX, variant="easy", applies_when=when, parameters=(), body={"properties": {"a": 1}})
     hard = attrs.evolve(FIX, variant="hard", applies_when=when)

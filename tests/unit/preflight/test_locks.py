@@ -86,7 +86,7 @@ def test_the_order_of_the_list_does_not_count(judge: Judge, make_subject: Callab
 
 @pytest.mark.parametrize("level", ["ReadOnly", "CanNotDelete"])
 def test_a_lock_below_stops_a_removal(judge: Judge, make_subject: Callable[..., Subject], level: str) -> None:
-    """What is removed goes with all that is below it; a lock on a neighbour of a longer name is none."""
+    """A removal includes all child resources; a lock on a resource whose name only begins alike does not count."""
     request = PlannedRequest(method="DELETE", path=ACCOUNT, api_version="1", body={})
     subject = make_subject(request=request)
     (found,) = judge(subject, [lock(f"{ACCOUNT}/blobServices/default", level)])

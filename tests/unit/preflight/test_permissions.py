@@ -61,7 +61,7 @@ def test_a_star_is_any_text_and_nothing_else_is_special(pattern: str, action: st
 
 
 def test_many_stars_cost_no_time() -> None:
-    """A role is somebody else's text."""
+    """A role definition may contain any pattern."""
     assert not matches("*a" * 40 + "*b", "a" * 200)
 
 

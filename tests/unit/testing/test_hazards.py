@@ -61,7 +61,7 @@ def test_a_function_app_lives_on_an_account(sim: ArmSimulator, call: Any, accoun
 
 
 def test_a_private_endpoint_shows_in_the_body(sim: ArmSimulator, call: Any, account: str, site: str) -> None:
-    """Whoever writes the body afterwards cannot take it away; the status is that of the connection."""
+    """A later write of the body does not remove it; the status is that of the connection."""
     for name, status in (("pe-one", "Approved"), ("pe-two", "Pending")):
         made = sim.resources.add_private_endpoint(account, name, status=status)
         assert made == f"{account}/privateEndpointConnections/{name}"

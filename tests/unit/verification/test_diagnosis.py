@@ -77,7 +77,7 @@ def test_healthy_and_compliant_needs_no_diagnosis() -> None:
 def test_until_defender_had_its_time_waiting_is_all(
     after: float, facts: VerificationContext, cause: Cause, again: float
 ) -> None:
-    """It says when to look again, at the latest."""
+    """The diagnosis says when to re-check at the latest."""
     health, diagnosis = found(make_case(after), said(), facts)
     assert (health, diagnosis.cause, diagnosis.recheck_at) == (Health.UNHEALTHY, cause, hours(again))
     assert diagnosis.evidence == ("TLS: Unhealthy", "Defender for Cloud reports this since 2026-11-22 12:00 UTC")
@@ -101,7 +101,7 @@ def test_what_could_not_be_read_is_evidence() -> None:
     [(2, hours(0.5), "assessed it again"), (48, hours(-24), "twice the time"), (48, None, "twice the time")],
 )
 def test_what_nothing_explains_is_not_our_property(after: float, changed: datetime | None, told: str) -> None:
-    """Defender looked again, or had all the time it could need; its own words are quoted."""
+    """Defender assessed it again, or had more than enough time; its message is quoted."""
     answer = said(changed=changed, cause="Weak", description="TLS 1.0 is on")
     health, diagnosis = found(make_case(after), answer)
     assert (health, diagnosis.cause, diagnosis.recheck_at) == (Health.UNHEALTHY, Cause.NOT_OUR_PROPERTY, None)
@@ -110,7 +110,7 @@ def test_what_nothing_explains_is_not_our_property(after: float, changed: dateti
 
 
 def test_a_word_from_right_after_the_write_may_rest_on_an_older_look() -> None:
-    """Defender's word changed, but sooner than it usually looks again."""
+    """Defender's status changed, but sooner than a new assessment usually takes."""
     assert found(make_case(2), said(changed=hours(0.4)))[1].cause is Cause.STALE
 
 
@@ -146,7 +146,7 @@ def test_no_answer_is_a_diagnosis(answer: DefenderStatus, cause: Cause) -> None:
 
 @pytest.mark.parametrize("status", ["Unhealthy", "Healthy"])
 def test_a_target_that_cannot_be_read_is_unreadable(status: str) -> None:
-    """Even when Defender says Healthy: nobody knows it of the resource."""
+    """Even when Defender reports Healthy, the state of the resource is unknown."""
     case = make_case(read_back=ReadBack.UNREADABLE, error="AuthorizationFailed: no, password=hunter2")
     health, diagnosis = found(case, said(status))
     assert (str(health), diagnosis.cause) == (status.lower(), Cause.UNREADABLE)
@@ -209,7 +209,7 @@ def test_a_skipped_resource_gets_an_advice_that_can_help(
 
 
 def test_a_rollback_leads_to_unhealthy() -> None:
-    """There is nothing to wait for, and nothing to mend."""
+    """There is nothing to wait for and nothing to fix."""
     case = make_case(outcome="rolled_back", rolls_back=True)
     health, diagnosis = found(case, said())
     assert (health, diagnosis.cause) == (Health.UNHEALTHY, Cause.ROLLED_BACK)

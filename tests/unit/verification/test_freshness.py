@@ -70,7 +70,7 @@ def test_nobody_is_asked_after_the_deadline(elapsed: float, timeout: float) -> N
 
 @given(elapsed=ELAPSED, timeout=TIMEOUT)
 def test_the_number_of_questions_is_bounded(elapsed: float, timeout: float) -> None:
-    """However long somebody is willing to wait, even for ever."""
+    """The limit holds for every timeout, even an infinite one."""
     found = poll_schedule(elapsed=elapsed, timeout=timeout, freshness=Freshness())
     assert len(found) <= 32
     assert all(elapsed + moment <= 2 * DAY + MINUTE + 1e-6 for moment in found)
@@ -87,7 +87,7 @@ def test_the_last_question_comes_at_the_end(elapsed: float, timeout: float) -> N
 
 @given(elapsed=st.floats(0, 2 * DAY), timeout=TIMEOUT)
 def test_no_answer_waits_for_long(elapsed: float, timeout: float) -> None:
-    """On the first day nobody is left alone for more than an hour, on the second for more than six."""
+    """On the first day the caller waits at most an hour for a result, on the second at most six."""
     found = (0.0, *poll_schedule(elapsed=elapsed, timeout=timeout, freshness=Freshness()))
     for early, late in pairwise(found):
         assert late - early <= (HOUR if elapsed + late <= DAY else 6 * HOUR + MINUTE) + 1e-6

@@ -164,7 +164,7 @@ def test_fixes_that_are_not_exactly_reversible() -> None:
 
 
 def test_a_fix_is_checked_on_any_body_that_it_applies_to() -> None:
-    """Any body of the type may be plan_sample; one that is compliant, or that the fix does not apply to, is none."""
+    """Any body of the type may be the sample, unless it is compliant or the fix does not apply to it."""
     checked = checked_fix(
         attrs.evolve(HTTPS, applies_when=Condition(operator=Operator.EQUALS, path="kind", value="StorageV2"))
     )

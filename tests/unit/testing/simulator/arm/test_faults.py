@@ -63,7 +63,7 @@ def test_an_error_may_come_after_the_effect(sim: ArmSimulator, write: Any, word:
     ],
 )
 def test_an_answer_may_be_anything(sim: ArmSimulator, write: Any, body: Any, content: bytes) -> None:
-    """Bytes and texts as they are; headers win."""
+    """Bytes and strings are sent unchanged; the given headers take precedence."""
     sim.faults.fail(
         path=r"api-version=2025-08-01", status=502, body=body, headers={"Content-Type": "text/html", "Retry-After": "3"}
     )
@@ -87,7 +87,7 @@ def test_faults_count(sim: ArmSimulator, write: Any) -> None:
 
 
 def test_a_token_must_be_the_right_one(sim: ArmSimulator, call: Any, word: Any, write: Any, account: str) -> None:
-    """None, a wrong one and an expired one are told apart; the credential goes on with another."""
+    """A missing, a wrong and an expired token are distinguished; the credential then gets a new one."""
     from azure.core.rest import HttpRequest
 
     def bare(**headers: str) -> Any:

@@ -267,7 +267,7 @@ def test_what_others_do_is_real_and_is_logged_under_their_name(
 
 
 def test_locations_are_always_there(call: Any, scope: str, account: str) -> None:
-    """Nobody makes a location of a provider: what is in it can be made at once."""
+    """A location of a provider is not created: resources in it can be created at once."""
     assert account
     path = (
         f"{scope}/resourceGroups/rg/providers/Microsoft.Security/locations/westeurope/jitNetworkAccessPolicies/default"

@@ -161,7 +161,7 @@ def test_a_name_that_the_resource_has_is_known() -> None:
 
 @pytest.mark.parametrize(("patch", "word"), [("none", "MethodNotAllowed"), ("tags", "InvalidRequestFormat")])
 def test_a_type_without_property_patch_refuses_it(patch: str, word: str) -> None:
-    """Nobody learns from a green test that a PATCH works where it does not."""
+    """A passing test must not suggest that a PATCH works where Azure refuses it."""
     with pytest.raises(ArmError) as error:
         patched(attrs.evolve(KIND, patch=patch), THING, {"properties": {"a": 3}})
     assert code(error) == word

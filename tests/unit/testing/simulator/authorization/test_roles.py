@@ -111,7 +111,7 @@ def test_a_role_of_a_management_group_is_inherited(
 def test_what_is_denied_somewhere_is_not_held_above_it(
     sim: ArmSimulator, call: Any, account: str, neighbour: str, group: str, write: Any
 ) -> None:
-    """A right held at a scope is held below: so the group does not show it, and the account next door does."""
+    """A permission at a scope applies to all scopes below, so the group does not have it, and the neighboring account does."""
     sim.access.deny(WRITE, account)
     assert [says(call, place, WRITE) for place in (group, account, neighbour)] == [False, False, True]
     assert [write(place)[0] for place in (account, neighbour)] == [403, 200]
@@ -222,7 +222,7 @@ def test_a_deny_assignment_beats_every_role(
     ("options", "refused"),
     [
         ({}, True),
-        ({"principals": ("somebody-else",)}, False),
+        ({"principals": ("someone-else",)}, False),
         ({"principals": ("{caller}",)}, True),
         ({"exclude_principals": ("{caller}",)}, False),
         ({"apply_to_children": False}, False),

@@ -33,7 +33,7 @@ def test_a_read_only_lock_above_stops_every_write(sim: ArmSimulator, write: Any,
 
 
 def test_a_delete_lock_stops_deletes_only(sim: ArmSimulator, write: Any, word: Any, account: str) -> None:
-    """A PATCH passes; so does a write next door to a locked name that begins alike."""
+    """A PATCH passes, and so does a write to an account whose name only begins like a locked one."""
     sim.access.lock(account, "CanNotDelete")
     sim.access.lock(account[:-1], "ReadOnly")
     assert word(write("DELETE")) == "ScopeLocked"
@@ -133,7 +133,7 @@ def test_an_unknown_state_is_refused(sim: ArmSimulator, scope: str) -> None:
     ("state", "refused"), [("Registering", False), ("Unregistering", True), ("Unregistered", True)]
 )
 def test_a_provider_on_its_way(sim: ArmSimulator, call: Any, write: Any, scope: str, state: str, refused: bool) -> None:
-    """One that is still registering takes writes; registering it again mends the rest."""
+    """A provider that is still registering accepts writes; the other states need another registration."""
     sim.resources.unregister_provider(scope, "Microsoft.Storage", state=state)
     assert call.get(f"{scope}/providers/Microsoft.Storage", "2025-04-01")["registrationState"] == state
     assert write().status_code == (409 if refused else 200)

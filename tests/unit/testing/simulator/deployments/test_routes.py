@@ -323,7 +323,7 @@ def test_what_fails_inside_does_not_stop_the_rest(
 
 
 def test_complete_mode_removes_the_rest(sim: ArmSimulator, deploy: Any, account: str, vault: str) -> None:
-    """Which is why nobody should use it."""
+    """Complete mode deletes resources that the template does not name."""
     keep = {
         "type": "Microsoft.KeyVault/vaults",
         "apiVersion": "2025-05-01",

@@ -164,4 +164,4 @@ def test_what_is_no_template(content: Any) -> None:
     with pytest.raises(TemplateError):
         found(content)
     with pytest.raises(TemplateError):
-        opened(template(), {"stranger": {"value": 1}}, SCOPE)
+        opened(template(), {"unknown": {"value": 1}}, SCOPE)

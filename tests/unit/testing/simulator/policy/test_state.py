@@ -210,7 +210,7 @@ def test_a_check_answers_for_pending_fields(
 
 def test_a_pending_object_stands_for_what_is_in_it(sim: ArmSimulator, call: Any, account: str, group: str) -> None:
     """``tags`` asks about each tag; the values of other fields are no matter."""
-    sim.access.assign_policy(group, path="tags.owner", equals="nobody")
+    sim.access.assign_policy(group, path="tags.owner", equals="no-one")
     found = check(call, group, sim.resources.get(account), send={"pendingFields": [{"field": "tags"}]})
     assert [one["field"] for one in found["fieldRestrictions"]] == ["tags.owner"]
 
@@ -246,7 +246,7 @@ def test_an_exemption_from_a_deny_policy_lets_the_write_through(
     body = sim.resources.get(account)
     for content in (body, {**body, "name": ""}):
         found = check(call, group, content, supportsHttpsTrafficOnly=True)["contentEvaluationResult"]
-        # Without a name nobody can know that it is the exempted one.
+        # Without a name the exempted resource cannot be recognized.
         assert bool(found["policyEvaluations"]) is (content["name"] == "")
     assert names(call, account, "policyExemptions", f"policyAssignmentId eq '{assignment}'") == ["exemption"]
     assert names(call, account, "policyExemptions", "policyAssignmentId eq 'x'") == []
