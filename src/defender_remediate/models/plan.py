@@ -347,21 +347,25 @@ class RemediationPlan:
         The other steps become skips with the reason ``not_selected``. The result has another digest.
 
         Raises:
-            InvalidInputError: It is a single string, or the plan knows none of the recommendations or resources.
+            InvalidInputError: It is a single string, or names a recommendation or a resource that is not in the plan.
         """
         items: tuple[RemediationStep | SkippedResource, ...] = (*self.steps, *self.skipped)
         steps = self.steps
         if keys is not None:
-            wanted = {fold(key) for key in strings("keys", keys)}
-            if items and not wanted & {fold(key) for item in items for key in item.keys}:
-                raise InvalidInputError("the plan has none of the recommendations in keys", hint="see step.keys")
-            steps = tuple(step for step in steps if wanted & {fold(key) for key in step.keys})
+            by_key = {fold(key): key for key in strings("keys", keys)}
+            unknown = by_key.keys() - {fold(key) for item in items for key in item.keys}
+            if items and (unknown or not by_key):
+                named = quoted(sorted(by_key[key] for key in unknown)) if unknown else "that is named in keys"
+                raise InvalidInputError(f"the plan has no recommendation {named}", hint="see step.keys")
+            steps = tuple(step for step in steps if by_key.keys() & {fold(key) for key in step.keys})
         if resources is not None:
-            wanted = set(map(id_key, strings("resources", resources)))
+            by_id = {id_key(one): one for one in strings("resources", resources)}
             known = {id_key(item.resource_id) for item in items} | {id_key(step.target_id) for step in self.steps}
-            if items and not wanted & known:
-                raise InvalidInputError("the plan has none of the ids in resources", hint="see step.resource_id")
-            steps = tuple(step for step in steps if wanted & {id_key(step.resource_id), id_key(step.target_id)})
+            unknown = by_id.keys() - known
+            if items and (unknown or not by_id):
+                named = quoted(sorted(by_id[one] for one in unknown)) if unknown else "that is named in resources"
+                raise InvalidInputError(f"the plan has no resource {named}", hint="see step.resource_id")
+            steps = tuple(step for step in steps if by_id.keys() & {id_key(step.resource_id), id_key(step.target_id)})
         return self._select(steps)
 
     def limit(self, n: int) -> RemediationPlan:

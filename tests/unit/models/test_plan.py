@@ -296,6 +296,15 @@ def test_a_wrong_call_of_a_plan_is_a_typed_error(make_plan, call):
     assert len(str(caught.value)) < 300
 
 
+@pytest.mark.parametrize("member", ["keys", "resources"])
+def test_a_selection_that_names_one_thing_too_many_is_refused(make_plan, make_step, member):
+    """A typo among right names is a typed error that quotes it, not a resource that is left out in silence."""
+    plan = make_plan(steps=(make_step(keys=("k1",)),), skipped=())
+    known = {"keys": "k1", "resources": plan.steps[0].resource_id}[member]
+    with pytest.raises(InvalidInputError, match=r"\['/a/Typo', '/no/other'\]"):
+        plan.only(**{member: [known, "/no/other", "/a/Typo"]})
+
+
 def test_a_selection_may_name_what_was_skipped(make_plan):
     """A resource that needs no change is no typo: the plan for it has no steps."""
     plan = make_plan()
