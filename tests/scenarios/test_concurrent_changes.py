@@ -227,3 +227,26 @@ def test_a_target_that_stays_in_motion_is_given_up(
     assert result.error is not None
     assert (result.outcome, result.error.code, result.attempts) == (Outcome.FAILED, "StillChanging", 0)
     assert not sim.writes
+
+
+def test_a_rollback_overwrites_nothing_where_the_type_compares_etags() -> None:
+    """Not even what someone else changes between its last read and its request."""
+    sim = ArmSimulator.demo()
+    with connect_to(sim, sim) as client:
+        parameters = {"authorized_ip_ranges": ["203.0.113.0/24"]}
+        plan = client.plan([AUTHORISED_RANGES], parameters=parameters, waive=WAIVE).limit(1)
+        target = plan.steps[0].target_id
+        report = client.apply(plan, approve=plan.digest)
+        undo = client.plan_rollback(report.run_id, waive=WAIVE)
+
+    class Meddling(MeddlingTransport):
+        def send(self, request: Any, **options: Any) -> Any:
+            if request.method == "PUT":
+                sim.resources.edit(target, lambda body: body["properties"].update(dnsPrefix="theirs"))
+            return sim.send(request, **options)
+
+    with connect_to(sim, Meddling(sim, 0, lambda: None), journal=client.journal) as client:
+        (back,) = client.apply(undo, approve=undo.digest).results
+    assert back.error is not None
+    assert (back.outcome, back.error.code) == (Outcome.SKIPPED, "Drifted")
+    assert sim.resources.get(target)["properties"]["dnsPrefix"] == "theirs"

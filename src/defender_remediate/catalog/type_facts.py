@@ -18,7 +18,7 @@ from typing import Any
 import attrs
 
 from defender_remediate.casing import fold
-from defender_remediate.fixes.paths import member
+from defender_remediate.fixes.paths import look_up, member
 from defender_remediate.json_values import ABSENT
 
 ANYTHING = "x"
@@ -94,6 +94,12 @@ def honours_if_match(resource_type: str, name: str = "") -> bool:
     """Whether a type is known to compare the header If-Match of a write with the etag in its body."""
     facts = facts_of(resource_type, name)
     return (facts is not None and facts.if_match) or fold(resource_type).startswith(_HONOUR_IF_MATCH)
+
+
+def etag_for_write(body: Any, resource_type: str, name: str = "") -> str | None:
+    """The etag of a body, for the header If-Match of a write; None for a type that is not known to compare it."""
+    etag = look_up(body, "etag")
+    return etag if isinstance(etag, str) and honours_if_match(resource_type, name) else None
 
 
 def _write_only(shape: Any, path: str) -> Iterator[str]:

@@ -27,7 +27,7 @@ class PreviewContext:
         target_id: What is read and written: the resource, something below it or something that it links to.
         before: The target's body; None if it does not exist.
         after: The body that the request has to bring about; None for a template.
-        etag: The target's etag; empty for types that have none.
+        etag: The etag for the header If-Match; None for types that are not known to compare it.
         reader: For reads. Nothing may be written.
     """
 
@@ -38,7 +38,7 @@ class PreviewContext:
     target_id: str
     before: Any = attrs.field(repr=False)
     after: Any = attrs.field(repr=False)
-    etag: str = ""
+    etag: str | None = None
     reader: Reader = attrs.field(repr=False, eq=False)
 
 

@@ -8,7 +8,7 @@ import attrs
 
 from defender_remediate.arm.reader import Reader
 from defender_remediate.catalog.read_only import unsettable_members
-from defender_remediate.catalog.type_facts import honours_if_match
+from defender_remediate.catalog.type_facts import etag_for_write
 from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.executors.protocol import FixExecutor, Preview, PreviewContext
 from defender_remediate.fixes.candidates import CombinedFix, resource_or_parent
@@ -41,7 +41,7 @@ def build_step(
         target_id=first.target_id,
         before=reading.before,
         after=combined.after,
-        etag=reading.etag if honours_if_match(target.type, target.name) else "",
+        etag=etag_for_write(reading.before, target.type, target.name),
         reader=reader,
     )
     try:

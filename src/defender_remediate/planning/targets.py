@@ -55,12 +55,6 @@ class Reading:
     before: Any = attrs.field(repr=False)
     api_version: str
 
-    @property
-    def etag(self) -> str:
-        """The target's etag; empty for types that have none."""
-        found = look_up(self.before, "etag")
-        return found if isinstance(found, str) else ""
-
 
 class TargetReader:
     """Reads targets, and remembers which api-version a resource type is read with. Shared between threads.

@@ -8,12 +8,11 @@ from typing import Any
 import attrs
 
 from defender_remediate.arm.reader import Reader
-from defender_remediate.catalog.type_facts import honours_if_match
+from defender_remediate.catalog.type_facts import etag_for_write
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError, PlanError
 from defender_remediate.execution.target_state import read_at
 from defender_remediate.fixes.diff import settled
 from defender_remediate.fixes.drift import fingerprint
-from defender_remediate.fixes.paths import look_up
 from defender_remediate.fixes.restore import GONE, may_be_removed, what_goes
 from defender_remediate.journal import StepState
 from defender_remediate.json_values import sha256
@@ -191,7 +190,6 @@ def is_covered(step: RemediationStep, created: Mapping[str, CreatedResource]) ->
 
 
 def _step(step: RemediationStep, created: CreatedResource, current: Any) -> RemediationStep:
-    etag = look_up(current, "etag")
     kind = ResourceId.parse(created.resource_id).type
     return RemediationStep(
         id=sha256(["removal", step.id, id_key(created.resource_id), created.fingerprint])[:16],
@@ -208,7 +206,7 @@ def _step(step: RemediationStep, created: CreatedResource, current: Any) -> Reme
             path=created.resource_id,
             api_version=created.api_version,
             body={},
-            if_match=etag if isinstance(etag, str) and honours_if_match(kind) else "",
+            if_match=etag_for_write(current, kind),
         ),
         fingerprint=created.fingerprint or "",
         dependencies=created.dependencies,

@@ -9,8 +9,11 @@ from typing import Any
 import attrs
 
 from defender_remediate import wire
+from defender_remediate.catalog.type_facts import etag_for_write
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError
 from defender_remediate.execution.step import StepRunner
+from defender_remediate.executors.requests import ANY_ETAG
+from defender_remediate.fixes.candidates import resource_or_parent
 from defender_remediate.fixes.diff import changes, settled
 from defender_remediate.fixes.drift import depends_on, fingerprint, sent_whole
 from defender_remediate.fixes.merge import difference, merge_patch
@@ -117,6 +120,9 @@ def _rollback_step(
     now = settled(current)
     changed = changes(now, found.body)
     request = _request(step.undo_request or step.request, now, found.body)
+    if request.if_match != ANY_ETAG:
+        target = resource_or_parent(step.target_id)
+        request = attrs.evolve(request, if_match=etag_for_write(current, target.type, target.name))
     proof = is_restored(found.body, found.restored, may_be_absent=undo.values)
     dependencies = depends_on(
         changed=(*found.restored, *sent_whole(request)),
@@ -157,4 +163,4 @@ def _request(planned: PlannedRequest, before: dict[str, Any], after: dict[str, A
     else:
         body = merge_patch(before, after, send_whole=planned.send_whole)
     # The etag in the plan is not the one that the target has now; a type that asks for any etag takes any.
-    return attrs.evolve(planned, body=body, if_match="*" if planned.if_match == "*" else "")
+    return attrs.evolve(planned, body=body, if_match=ANY_ETAG if planned.if_match == ANY_ETAG else None)
