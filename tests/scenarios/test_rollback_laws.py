@@ -456,3 +456,18 @@ def test_what_azure_changes_by_itself_does_not_stop_a_rollback(kind: str) -> Non
         move(sim, step)
         back = client.apply(undo, approve=undo.digest)
     assert back.results[0].outcome is Outcome.ROLLED_BACK, back.results[0]
+
+
+@given(st.just({"properties": {"pricingTier": "Free"}}))
+@settings(max_examples=1)
+def test_an_undo_that_would_drop_what_somebody_added_is_not_made(body: dict[str, Any]) -> None:
+    """A plan that is switched off loses its extensions, also one that somebody else has added since."""
+    (fix,) = (fix for fix in REVERSIBLE if fix.key.startswith("1be22853"))
+    theirs = {"name": "SomebodysExtension", "isEnabled": "True"}
+
+    def add(sim: ArmSimulator, step: RemediationStep) -> None:
+        sim.resources.edit(step.target_id, lambda body: body["properties"]["extensions"].append(theirs))
+
+    sim, target, _, _ = tried(fix, body, add)
+    assert sim.resources.get(target)["properties"]["pricingTier"] == "Standard"
+    assert theirs in sim.resources.get(target)["properties"]["extensions"]

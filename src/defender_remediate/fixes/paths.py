@@ -63,6 +63,12 @@ def join(parts: Iterable[str | int]) -> str:
     return text
 
 
+def is_below(path: str, outer: str) -> bool:
+    """Whether a path is another one, or leads to something inside it."""
+    inner, around = ([fold(str(part)) for part in pattern(one)] for one in (path, outer))
+    return inner[: len(around)] == around
+
+
 def member(body: Mapping[str, Any], name: str) -> str:
     """The name under which an object has this member: its own casing when it has one, else the name itself.
 

@@ -23,8 +23,7 @@ PUT_REPLACES: tuple[tuple[str, str], ...] = (
     ("microsoft.network/applicationgateways", "properties.sslpolicy."),
     # The customer-managed key of a storage account.
     ("microsoft.storage/storageaccounts", "properties.encryption.keyvaultproperties"),
-    # Application settings, and custom properties of API Management.
-    ("microsoft.web/sites/config", "properties."),
+    # Custom properties of API Management.
     ("microsoft.apimanagement/service", "properties.customproperties"),
 )
 """Types and the beginning of the paths whose members were recorded gone after a PUT without them. Others may be kept."""

@@ -17,6 +17,7 @@ from defender_remediate.fixes.candidates import resource_or_parent
 from defender_remediate.fixes.diff import changes, settled
 from defender_remediate.fixes.drift import depends_on, fingerprint, sent_whole
 from defender_remediate.fixes.merge import difference, merge_patch
+from defender_remediate.fixes.paths import is_below
 from defender_remediate.fixes.restore import Restoration, is_restored, restoration
 from defender_remediate.fixes.undo import Undo, undo_of
 from defender_remediate.journal import RunState, StepState
@@ -111,6 +112,10 @@ def plan_step_undo(state: StepState, removed: Collection[str], runner: StepRunne
             reasons += undo.limits
         raise SkipStepError(reason, "; ".join(reasons) or "the target is as it was before the run")
     planned = _rollback_step(step, current, found, undo, redacted)
+    for path in found.preserved:
+        # What goes with the state that is undone, such as the extensions of a plan that is switched off.
+        if any(is_below(path, left) for left in planned.request.leave_out):
+            raise SkipStepError(SkipReason.CHANGED_SINCE, f"{path} was changed since, and the undo would drop it")
     return PlanDraft(steps=(planned,), subjects=(Subject(step=planned, before=settled(current), after=found.body),))
 
 
