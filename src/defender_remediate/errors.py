@@ -25,7 +25,7 @@
     │   ├── ForbiddenError                 403
     │   │   └── PolicyViolationError       a deny policy refused the change
     │   ├── NotFoundError                  404
-    │   ├── ProviderNotRegisteredError     Microsoft.Security is not registered: not "no findings"
+    │   ├── ProviderNotRegisteredError     Microsoft.Security is not registered: not an empty list
     │   ├── ConflictError                  409
     │   │   ├── ScopeLockedError           a lock forbids writes
     │   │   └── BusyError                  another operation holds the resource; it ends by itself
@@ -324,7 +324,7 @@ class NotFoundError(RequestError, ResourceNotFoundError):
 
 
 class ProviderNotRegisteredError(RequestError):
-    """The subscription is not registered with the resource provider: nothing is known, which is not "no findings"."""
+    """The subscription is not registered with the resource provider: nothing is known, which is not an empty list."""
 
 
 class ConflictError(RequestError):
