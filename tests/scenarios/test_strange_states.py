@@ -301,16 +301,18 @@ def test_ctrl_c_pressed_three_times_leaves_no_worker_and_loses_no_result(
     sim: ArmSimulator, connect: Callable[..., RemediationClient]
 ) -> None:
     """The second and the third do not end the wait for what is under way."""
-    begun, released = threading.Event(), threading.Event()
+    begun, released = threading.Semaphore(0), threading.Event()
 
     class Held(PatchExecutor):
         def submit(self, context: StepContext, /) -> Submission:
-            begun.set()
+            begun.release()
             released.wait(30)
             return super().submit(context)
 
     def press() -> None:
-        begun.wait(30)
+        for _ in range(2):
+            # Both workers are in the middle of a request.
+            begun.acquire(timeout=30)
         for _ in range(3):
             signal.pthread_kill(main, signal.SIGINT)
             threading.Event().wait(0.2)

@@ -6,7 +6,6 @@ import json
 from datetime import datetime, timezone
 from pathlib import Path
 
-import pytest
 import responses
 from responses import matchers
 
@@ -16,7 +15,7 @@ from defender_remediate.testing.simulator.state.clock import VirtualClock
 
 ONE = "089bd33f-d4ec-47fe-8ba5-0753aa5c5b33"
 URL = f"https://management.azure.com/subscriptions/{ONE}/providers/Microsoft.Insights/eventtypes/management/values"
-EXAMPLES = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "examples"
+EXAMPLES = json.loads((Path(__file__).parents[1] / "official_examples.json").read_text(encoding="utf-8"))
 
 
 def test_the_filter_to_the_letter(session: ArmSession, wire: responses.RequestsMock) -> None:
@@ -40,10 +39,7 @@ def test_the_filter_to_the_letter(session: ArmSession, wire: responses.RequestsM
 
 def test_the_official_example(session: ArmSession, wire: responses.RequestsMock, clock: VirtualClock) -> None:
     """One record of the end, whose beginning is on another page or was too early."""
-    path = EXAMPLES / "Microsoft.Insights__2015-04-01__GetTenantActivityLogsFiltered.json"
-    if not path.is_file():
-        pytest.skip("the official examples are not here")
-    body = json.loads(path.read_text(encoding="utf-8"))["responses"]["200"]["body"]
+    (body,) = EXAMPLES["Microsoft.Insights__2015-04-01__GetTenantActivityLogsFiltered"]
     wire.get(URL, json={**body, "nextLink": None})
     (event,) = ActivityLog(session, lambda: [ONE]).list_events(resource_group="MSSupportGroup")
     assert clock.monotonic() == 0

@@ -14,13 +14,14 @@ from defender_remediate.arm.providers import Providers
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.catalog import Catalog
 from defender_remediate.discovery import Discovery
+from defender_remediate.discovery.resource_graph import query_graph
 from defender_remediate.models.ids import Scope
 
 BASE = "https://management.azure.com"
 ONE = "20ff7fc3-e762-44dd-bd96-b71116dcdc23"
 GROUP = "/providers/Microsoft.Management/managementGroups/contoso"
 SECURITY = f"{BASE}/subscriptions/{ONE}/providers/Microsoft.Security"
-EXAMPLES = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "examples"
+EXAMPLES = json.loads((Path(__file__).parents[1] / "official_examples.json").read_text(encoding="utf-8"))
 REFUSED = {"error": {"code": "NoRegisteredProviderFound", "message": "The supported api-versions are '2020-01-01'."}}
 # The control of Microsoft's own documentation: 6 points over 78 resources, of which 5 are unhealthy.
 DOCUMENTED = {
@@ -120,10 +121,8 @@ def test_resource_graph_gets_one_query_with_its_filters(session: ArmSession, wir
 
 
 def example(name: str) -> dict[str, Any]:
-    path = EXAMPLES / f"{name}.json"
-    if not path.is_file():
-        pytest.skip("the official examples are not here")
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["responses"]["200"]["body"]
+    """The body of one of Azure's published examples."""
+    found: dict[str, Any] = EXAMPLES[name][0]
     return found
 
 
@@ -171,7 +170,7 @@ def test_official_rows_of_resource_graph(session: ArmSession, wire: responses.Re
     last = {name: value for name, value in page.items() if name != "$skipToken"}
     wire.post(f"{BASE}/providers/Microsoft.ResourceGraph/resources", json=page)
     wire.post(f"{BASE}/providers/Microsoft.ResourceGraph/resources", json=last)
-    assert len(list(session.rows("Resources | project id", subscriptions=[ONE]))) == 2 * page["count"]
+    assert len(list(query_graph(session, "Resources | project id", subscriptions=[ONE]))) == 2 * page["count"]
     assert json.loads(wire.calls[1].request.body)["options"]["$skipToken"] == page["$skipToken"]
 
 

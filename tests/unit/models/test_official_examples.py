@@ -1,8 +1,9 @@
-"""Azure's published request and response examples, where they lie beside the project."""
+"""Response bodies from Azure's published examples."""
 
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -11,27 +12,28 @@ from defender_remediate.models.activity import ActivityEvent, ActivityStatus
 from defender_remediate.models.control import ControlDefinition, SecureScore, SecurityControl
 from defender_remediate.models.recommendation import Assessment, RecommendationMetadata
 
-FOLDER = next(
-    (found for up in Path(__file__).parents if (found := up / "shared" / "data" / "examples").is_dir()), Path("missing")
-)
-pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the official examples are not beside the project")
+EXAMPLES = json.loads((Path(__file__).parents[2] / "official_examples.json").read_text(encoding="utf-8"))
 
 
 def _items(pattern):
-    items = []
-    for path in sorted(FOLDER.glob(pattern)):
-        for response in json.loads(path.read_text(encoding="utf-8"))["responses"].values():
-            body = response.get("body") or {}
-            items += [pytest.param(item, id=path.stem) for item in body.get("value", [body] if body else [])]
+    """Every item of the examples whose name matches, as parameters; at least one."""
+    items = [
+        pytest.param(item, id=name)
+        for name, bodies in EXAMPLES.items()
+        if fnmatch(name, pattern)
+        for body in bodies
+        for item in body.get("value", [body])
+    ]
+    assert items, pattern
     return items
 
 
 @pytest.mark.parametrize(
     "item",
     [
-        *_items("*__ListAssessments_example.json"),
-        *_items("*__GetAssessment_*.json"),
-        *_items("*__GetAssessmentWith*.json"),
+        *_items("*__ListAssessments_example"),
+        *_items("*__GetAssessment_*"),
+        *_items("*__GetAssessmentWith*"),
     ],
 )
 def test_assessments(item):
@@ -49,7 +51,7 @@ def test_assessments(item):
     assert (assessment.changed is None) == ("statusChangeDate" not in properties["status"])
 
 
-@pytest.mark.parametrize("item", _items("*AssessmentsMetadata*.json"))
+@pytest.mark.parametrize("item", _items("*AssessmentsMetadata*"))
 def test_metadata(item):
     """Every word is a known one, and no markup is left."""
     metadata = RecommendationMetadata.from_rest(item)
@@ -60,7 +62,7 @@ def test_metadata(item):
     assert "<a" not in metadata.remediation_steps
 
 
-@pytest.mark.parametrize("item", [*_items("*__ListSecureScores_*.json"), *_items("*__GetSecureScores*.json")])
+@pytest.mark.parametrize("item", [*_items("*__ListSecureScores_*"), *_items("*__GetSecureScores*")])
 def test_scores(item):
     """The ratio is the one of the points."""
     score = SecureScore.from_rest(item)
@@ -68,7 +70,7 @@ def test_scores(item):
     assert score.weight == item["properties"]["weight"]
 
 
-@pytest.mark.parametrize("item", _items("*__ListSecureScoreControls*.json"))
+@pytest.mark.parametrize("item", _items("*__ListSecureScoreControls*"))
 def test_controls(item):
     """Current points and potential are the maximum; nothing divides by zero."""
     control = SecurityControl.from_rest(item)
@@ -76,7 +78,7 @@ def test_controls(item):
     assert control.current_score + control.potential_increase == pytest.approx(control.max_score, abs=0.01)
 
 
-@pytest.mark.parametrize("item", _items("*__ListSecureScoreControlDefinitions*.json"))
+@pytest.mark.parametrize("item", _items("*__ListSecureScoreControlDefinitions*"))
 def test_definitions(item):
     """A definition names the keys that it groups."""
     definition = ControlDefinition.from_rest(item)
@@ -84,7 +86,7 @@ def test_definitions(item):
     assert definition.max_score == item["properties"]["maxScore"]
 
 
-@pytest.mark.parametrize("item", _items("*ActivityLogsFiltered.json"))
+@pytest.mark.parametrize("item", _items("*ActivityLogsFiltered"))
 def test_activity(item):
     """A record knows when, what, who and how it ended."""
     event = ActivityEvent.from_rest(item)
