@@ -11,7 +11,7 @@ from defender_remediate.errors import GuardError, PlanError, PlanNotApprovedErro
 from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId
-from defender_remediate.models.plan import RemediationPlan, RemediationStep
+from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.planning.guards import protection, violations
 
 
@@ -96,22 +96,21 @@ def check_guards(
         if found.guard not in waive:
             raise GuardError(found.message, guard=found.guard, hint=found.hint)
     for step in plan.steps:
-        if left is None or step.id in left:
-            _check_step(step, guards)
-
-
-def _check_step(step: RemediationStep, guards: Guards) -> None:
-    written = [step.resource_id]
-    if step.is_removal or not ResourceId.parse(step.resource_id).contains(step.target_id):
-        # A part of the resource that is only changed goes by the resource.
-        written.append(step.target_id)
-    for resource_id in written:
-        if reason := protection(guards, resource_id, None):
-            raise GuardError(f"{step.target_id}: {reason}", guard="protected", hint="leave it out with plan.only(...)")
-    for key in step.irreversible_keys:
-        if not guards.allows(key):
-            raise GuardError(
-                f"the change of {step.target_id} cannot be undone, and it was not consented to",
-                guard="allow_irreversible",
-                hint=f'pass guards=Guards(allow_irreversible=["{key}"])',
-            )
+        if left is not None and step.id not in left:
+            continue
+        written = [step.resource_id]
+        if step.is_removal or not ResourceId.parse(step.resource_id).contains(step.target_id):
+            # A part of the resource that is only changed goes by the resource.
+            written.append(step.target_id)
+        for resource_id in written:
+            if reason := protection(guards, resource_id, None):
+                raise GuardError(
+                    f"{step.target_id}: {reason}", guard="protected", hint="leave it out with plan.only(...)"
+                )
+        for key in step.irreversible_keys:
+            if not guards.allows(key):
+                raise GuardError(
+                    f"the change of {step.target_id} cannot be undone, and it was not consented to",
+                    guard="allow_irreversible",
+                    hint=f'pass guards=Guards(allow_irreversible=["{key}"])',
+                )

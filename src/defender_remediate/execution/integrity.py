@@ -68,8 +68,7 @@ def _problems(
         return
     for request in (step.request, step.undo_request):
         if request is not None:
-            yield from _problems_of_path(request, step)
-            yield from _problems_of_form(request, step)
+            yield from _problems_of_request(request, step)
     if not step.is_removal:
         yield from _problems_of_content(step, plan, catalog)
     elif not plan.rolls_back or step.request.body:
@@ -93,7 +92,7 @@ def _problems_of_place(step: RemediationStep, covers: Callable[[str], bool]) -> 
             yield f"{written} is outside the scope of this client"
 
 
-def _problems_of_path(request: PlannedRequest, step: RemediationStep) -> Iterator[str]:
+def _problems_of_request(request: PlannedRequest, step: RemediationStep) -> Iterator[str]:
     if _is_deployment(step):
         resource = ResourceId.parse(step.resource_id)
         scope = resource.group or resource.subscription
@@ -105,9 +104,6 @@ def _problems_of_path(request: PlannedRequest, step: RemediationStep) -> Iterato
             yield f"its request goes to {request.path}"
         if request.api_version != step.api_version:
             yield f"it is read with the api-version {step.api_version} and written with {request.api_version}"
-
-
-def _problems_of_form(request: PlannedRequest, step: RemediationStep) -> Iterator[str]:
     method = {FixKind.PATCH.value: "PATCH", FixKind.PUT.value: "PUT", FixKind.TEMPLATE.value: "PUT"}[step.executor]
     method = "DELETE" if step.is_removal else method
     is_merged = step.executor == FixKind.PUT and not step.is_removal

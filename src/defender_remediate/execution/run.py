@@ -19,7 +19,7 @@ from defender_remediate.journal import Note, RunEnded, RunLog, StepEnded, StepRe
 from defender_remediate.json_values import FrozenMap
 from defender_remediate.models.plan import RemediationPlan, RemediationStep
 from defender_remediate.models.result import Outcome, RemediationReport, RemediationResult, StepError
-from defender_remediate.models.waves import Gate, WaveFinished, Waves
+from defender_remediate.models.waves import WaveFinished, Waves
 from defender_remediate.redaction import redact_text
 from defender_remediate.threads import in_parallel, run_side_by_side
 
@@ -91,7 +91,9 @@ class Run:
             stopped = self.waves.reason_to_stop(failed, len(self._results))
             if not stopped and steps and self.waves.gate is not None:
                 finished = WaveFinished(number=number, waves=len(sizes), results=results, remaining=len(steps))
-                stopped = self._ask(self.waves.gate, finished)
+                stopped = f"the gate failed after wave {number}"
+                with self._as_warning(stopped):
+                    stopped = "" if self.waves.gate(finished) is True else f"the gate said no after wave {number}"
             if stopped and steps:
                 now = self.runner.session.clock.now()
                 self._record(Note(at=now, message=f"stopped after wave {number}: {stopped}"))
@@ -136,31 +138,26 @@ class Run:
     def _review(self, wave: Sequence[RemediationStep], pause: float) -> tuple[RemediationResult, ...]:
         """The results of a wave after a pause, in which something may have reverted the changes."""
         self.runner.session.clock.sleep(pause)
-        results = tuple(in_parallel(self._reviewed, wave, workers=self.workers))
+
+        def review(step: RemediationStep) -> RemediationResult:
+            result = self._results[step.id]
+            if result.outcome not in (Outcome.APPLIED, Outcome.ROLLED_BACK):
+                return result
+            try:
+                target = read_target(self.runner.session, step)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the results there are must not be lost
+                return attrs.evolve(result, outcome=Outcome.IN_DOUBT, error=step_error(error))
+            if target.satisfies(step.compliant_when):
+                return result
+            reverted = StepError(code="Reverted", message="the change was reverted during the pause after the wave")
+            return attrs.evolve(result, outcome=Outcome.FAILED, error=reverted, compliant=False)
+
+        results = tuple(in_parallel(review, wave, workers=self.workers))
         for step, result in zip(wave, results, strict=True):
             if result != self._results[step.id]:
                 self._results[step.id] = result
                 self._record(StepReviewed(at=self.runner.session.clock.now(), result=result))
         return results
-
-    def _reviewed(self, step: RemediationStep) -> RemediationResult:
-        result = self._results[step.id]
-        if result.outcome not in (Outcome.APPLIED, Outcome.ROLLED_BACK):
-            return result
-        try:
-            target = read_target(self.runner.session, step)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the results there are must not be lost
-            return attrs.evolve(result, outcome=Outcome.IN_DOUBT, error=step_error(error))
-        if target.satisfies(step.compliant_when):
-            return result
-        reverted = StepError(code="Reverted", message="the change was reverted during the pause after the wave")
-        return attrs.evolve(result, outcome=Outcome.FAILED, error=reverted, compliant=False)
-
-    def _ask(self, gate: Gate, wave: WaveFinished) -> str:
-        failed = f"the gate failed after wave {wave.number}"
-        with self._as_warning(failed):
-            return "" if gate(wave) is True else f"the gate said no after wave {wave.number}"
-        return failed
 
     def _record(self, record: StepEnded | StepReviewed | RunEnded | Note) -> None:
         # What it says has happened already, and its intent is recorded: without it, a resume reads the target.

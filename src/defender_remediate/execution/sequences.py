@@ -20,7 +20,10 @@ def independent_sequences(steps: Sequence[RemediationStep]) -> list[tuple[Remedi
     """
     neighbours: dict[str, set[str]] = defaultdict(set)
     for step in steps:
-        own, written = _own_root(step), _written_root(step)
+        own = written = _own_root(step)
+        # What is below the resource may be a collection, whose path is not the id of a resource.
+        if not contains(step.resource_id, step.target_id):
+            written = resource_or_parent(step.target_id).root.key
         neighbours[own].add(written)
         neighbours[written].add(own)
 
@@ -47,10 +50,3 @@ def independent_sequences(steps: Sequence[RemediationStep]) -> list[tuple[Remedi
 
 def _own_root(step: RemediationStep) -> str:
     return ResourceId.parse(step.resource_id).root.key
-
-
-def _written_root(step: RemediationStep) -> str:
-    # What is below the resource may be a collection, whose path is not the id of a resource.
-    if contains(step.resource_id, step.target_id):
-        return _own_root(step)
-    return resource_or_parent(step.target_id).root.key

@@ -28,12 +28,10 @@ def put_body(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _without_masks(value: Any) -> Any:
     if isinstance(value, Mapping):
-        kept = {name: item for name, item in value.items() if not _is_mask(name, item)}
-        return {name: _without_masks(item) for name, item in kept.items()}
+        kept = {}
+        for name, item in value.items():
+            is_mask = isinstance(item, str) and _MASK.fullmatch(item) is not None
+            if not is_mask and not (item is None and is_secret_name(name)):
+                kept[name] = _without_masks(item)
+        return kept
     return [_without_masks(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def _is_mask(name: str, value: Any) -> bool:
-    if value is None:
-        return is_secret_name(name)
-    return isinstance(value, str) and _MASK.fullmatch(value) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -54,11 +55,14 @@ class TemplateExecutor:
 
 
 def _changes(found: Iterable[Mapping[str, Any]], resource_id: str) -> Iterator[PropertyChange]:
+    own = ResourceId.parse(resource_id)
     for change in found:
         kind = fold(str(change.get("changeType", "")))
         if kind in _UNTOUCHED:
             continue
-        where = _relative(str(change.get("resourceId", "")), resource_id) or "(resource)"
+        where = str(change.get("resourceId", ""))
+        if own.contains(where):
+            where = where.strip("/")[len(own.text) :] or "(resource)"
         before, after = _body(change.get("before")), _body(change.get("after"))
         parts = changes(before, after)
         if not parts:
@@ -75,18 +79,14 @@ def _created(found: Iterable[Mapping[str, Any]], versions: Mapping[str, str]) ->
         resource_id, after = str(change.get("resourceId", "")), change.get("after")
         if fold(str(change.get("changeType", ""))) != "create":
             continue
-        version = after.get("apiVersion") if isinstance(after, Mapping) else None
         # Azure tells it in its payloads; what does not tell it is written in the version of the template.
-        version = version if isinstance(version, str) else versions.get(_type(resource_id))
+        told = after.get("apiVersion") if isinstance(after, Mapping) else None
+        version = told if isinstance(told, str) else None
+        if version is None:
+            with suppress(InvalidResourceIdError):
+                version = versions.get(fold(ResourceId.parse(resource_id).type))
         if version:
             yield CreatedResource(resource_id=resource_id, api_version=version)
-
-
-def _type(resource_id: str) -> str:
-    try:
-        return fold(ResourceId.parse(resource_id).type)
-    except InvalidResourceIdError:
-        return ""
 
 
 def _versions(template: Any) -> Iterator[tuple[str, str]]:
@@ -102,8 +102,3 @@ def _versions(template: Any) -> Iterator[tuple[str, str]]:
 def _body(found: Any) -> dict[str, Any]:
     # Who a resource is stands in its id already.
     return {name: value for name, value in found.items() if name not in _IDENTITY} if isinstance(found, Mapping) else {}
-
-
-def _relative(changed: str, resource_id: str) -> str:
-    own = ResourceId.parse(resource_id)
-    return changed.strip("/")[len(own.text) :] if own.contains(changed) else changed

@@ -114,9 +114,21 @@ def plan_removals(state: StepState, wanted: Collection[str], *, reader: Reader) 
     known = created_by([state])
     for key in sorted(known, key=lambda one: one.count("/"), reverse=True):
         created = known[key]
-        current, problem = _read(created, reader)
+        current: Any = None
+        problem: tuple[SkipReason, str] | None = None
+        try:
+            current = read_at(reader, created.resource_id, created.api_version)
+        except DefenderRemediateError as error:
+            problem = SkipReason.NOT_READABLE, str(error)
+        else:
+            if current is None:
+                problem = SkipReason.NOT_FOUND, "it does not exist any more"
+            elif not created.fingerprint:
+                problem = SkipReason.NOT_READABLE, "the run could not read it, so its state then is unknown"
+            elif fingerprint(current, created.dependencies) != created.fingerprint:
+                problem = SkipReason.CHANGED_SINCE, "it changed since the run, so it is not removed"
         if problem is None and key in wanted:
-            steps.append(_step(state.step, created, current))
+            steps.append(_removal_step(state.step, created, current))
         elif problem is None:
             removable.append(created.resource_id)
         elif key in wanted:
@@ -162,21 +174,6 @@ def plan_removal_only(state: StepState, wanted: Collection[str], *, reader: Read
     return attrs.evolve(draft, skipped=(*draft.skipped, *skipped(step, SkipReason.NO_UNDO, why).skipped))
 
 
-def _read(created: CreatedResource, reader: Reader) -> tuple[Any, tuple[SkipReason, str] | None]:
-    """The body of a resource, and why it cannot be removed."""
-    try:
-        current = read_at(reader, created.resource_id, created.api_version)
-    except DefenderRemediateError as error:
-        return None, (SkipReason.NOT_READABLE, str(error))
-    if current is None:
-        return None, (SkipReason.NOT_FOUND, "it does not exist any more")
-    if not created.fingerprint:
-        return None, (SkipReason.NOT_READABLE, "the run could not read it, so its state then is unknown")
-    if fingerprint(current, created.dependencies) != created.fingerprint:
-        return None, (SkipReason.CHANGED_SINCE, "it changed since the run, so it is not removed")
-    return current, None
-
-
 def is_covered(step: RemediationStep, created: Mapping[str, CreatedResource]) -> bool:
     """Whether removing these resources, by the keys of their ids, undoes everything that a step shows."""
     if step.executor != "template":
@@ -189,7 +186,7 @@ def is_covered(step: RemediationStep, created: Mapping[str, CreatedResource]) ->
     return True
 
 
-def _step(step: RemediationStep, created: CreatedResource, current: Any) -> RemediationStep:
+def _removal_step(step: RemediationStep, created: CreatedResource, current: Any) -> RemediationStep:
     kind = ResourceId.parse(created.resource_id).type
     return RemediationStep(
         id=sha256(["removal", step.id, id_key(created.resource_id), created.fingerprint])[:16],
