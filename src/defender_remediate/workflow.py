@@ -218,8 +218,7 @@ class Workflow:
         waivers = parse_waivers(waive, checks=self._check_names, guards=None)
         state = self._idle(run_id)
         self._check_place(state.opened.plan)
-        runner = self._runner(self.session)
-        draft = plan_undo(state, only=steps, remove=remove, runner=runner, workers=self.workers)
+        draft = plan_undo(state, only=steps, remove=remove, reader=self.session, workers=self.workers)
         draft, tenants = self._inspected(draft, waivers.checks)
         return attrs.evolve(
             state.opened.plan,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import attrs
+
 from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError, RequestError
 from defender_remediate.execution.retry import is_blocking
@@ -98,6 +100,16 @@ def not_as_shown(step: RemediationStep, paths: Sequence[str], state: TargetState
     return result_of(step, Outcome.FAILED, state=state, error=error)
 
 
+def withheld(step: RemediationStep) -> RemediationResult:
+    """Nothing was sent, because the journal, from which the run is resumed, does not have the whole request."""
+    error = StepError(
+        code="Withheld",
+        message="the request contained a secret, which the journal does not keep, so it cannot be sent from there",
+        hint=_PLAN_AGAIN,
+    )
+    return result_of(step, Outcome.FAILED, error=error)
+
+
 def not_attempted(step: RemediationStep, stopped: str) -> RemediationResult:
     """Nothing was sent, because the run had been stopped before the step began."""
     error = StepError(
@@ -106,6 +118,16 @@ def not_attempted(step: RemediationStep, stopped: str) -> RemediationResult:
         hint="client.resume(run_id) continues the run",
     )
     return result_of(step, Outcome.SKIPPED, error=error)
+
+
+def still_changing(step: RemediationStep, state: TargetState) -> RemediationResult:
+    """Azure reports success, and the target is still in motion."""
+    error = StepError(
+        code="StillChanging",
+        message="Azure reported success, but the target is still being changed",
+        hint="client.verify(report) reads it again",
+    )
+    return result_of(step, Outcome.IN_DOUBT, state=state, error=error)
 
 
 def not_in_effect(step: RemediationStep, state: TargetState) -> RemediationResult:
@@ -161,6 +183,11 @@ def step_error(error: Exception) -> StepError:
             hint=error.hint,
         )
     return StepError(code=type(error).__name__.removesuffix("Error"), message=error.message, hint=error.hint)
+
+
+def unread_after(error: Exception, unread: DefenderRemediateError) -> StepError:
+    """An error after which the target could not be read either."""
+    return attrs.evolve(step_error(error), hint=f"the target could not be read either: {unread.message}")
 
 
 def failed_parts(body: Any, before: Any, changes: Sequence[PropertyChange]) -> StepError | None:

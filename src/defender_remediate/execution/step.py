@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Event
-from typing import Any
 
 import attrs
 
@@ -42,6 +41,9 @@ from defender_remediate.execution.outcomes import (
     protected,
     result_of,
     step_error,
+    still_changing,
+    unread_after,
+    withheld,
 )
 from defender_remediate.execution.protection import ProtectedTags
 from defender_remediate.execution.recorded import accepted_record, recorded_response
@@ -51,7 +53,6 @@ from defender_remediate.execution.target_state import (
     UNKNOWN_WORD_SECONDS,
     ProvisioningState,
     TargetState,
-    read_at,
     read_back,
     read_target,
     wait_until_provisioned,
@@ -64,44 +65,6 @@ from defender_remediate.models.fix import FixKind
 from defender_remediate.models.plan import RemediationStep
 from defender_remediate.models.result import Outcome, RemediationResult, StepError
 from defender_remediate.redaction import redact_text
-
-_WITHHELD = StepError(
-    code="Withheld",
-    message="the request contained a secret, which the journal does not keep, so it cannot be sent from there",
-    hint="create and approve a new plan",
-)
-_STILL_CHANGING = StepError(
-    code="StillChanging",
-    message="Azure reported success, but the target is still being changed",
-    hint="client.verify(report) reads it again",
-)
-
-
-class _UnreadableError(Exception):
-    """What has to be read before a request could not be read.
-
-    Attributes:
-        error: Why.
-    """
-
-    def __init__(self, error: DefenderRemediateError) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-@attrs.frozen(kw_only=True)
-class _BeforeRequest:
-    """What is read right before a request.
-
-    Attributes:
-        target: The target; read last, so that nothing comes between it and the request.
-        protected: Why the resource must not be changed by now, or None.
-        existing: The id of something that the step creates and that exists by now, or None.
-    """
-
-    target: TargetState
-    protected: str | None
-    existing: str | None
 
 
 @attrs.frozen(kw_only=True)
@@ -151,10 +114,6 @@ class StepRunner:
             outcome = Outcome.IN_DOUBT if execution.attempts else Outcome.FAILED
             result = result_of(step, outcome, error=step_error(error))
         return attrs.evolve(result, started=started, finished=self.session.clock.now())
-
-    def read(self, step: RemediationStep) -> Any:
-        """The target's body now; None when it does not exist."""
-        return read_at(self.session, step.target_id, step.api_version)
 
 
 @attrs.define(kw_only=True)
@@ -212,27 +171,28 @@ class StepExecution:
         try:
             # The rate limiter is waited for first: nothing comes between the last read and the request.
             with self.session.write_permit(self.step.request.method, self.step.request.path):
-                reading = self._read_before_request()
-                if self._is_in_motion(reading.target):
-                    busy = f"{self.step.target_id} is being changed by another operation: {reading.target.word!r}"
+                try:
+                    protecting = self.shared.tags.on_resource(self.step)
+                    existing = None if self.may_be_in_effect else existing_creation(self.session, self.step)
+                    target = read_target(self.session, self.step)
+                except DefenderRemediateError as error:
+                    return Ended(self._unreadable(error))
+                if self._is_in_motion(target):
+                    busy = f"{self.step.target_id} is being changed by another operation: {target.word!r}"
                     hint = "nothing was sent; create a new plan when that operation has ended"
                     return Rejected(BusyError(busy, code="StillChanging", retry_after=POLL_SECONDS, hint=hint))
-                if result := self.precondition_failure(reading):
+                protecting = protecting or self.shared.tags.on_target(target.body)
+                if result := self.precondition_failure(target, protecting=protecting, existing=existing):
                     return Ended(self._counted(result))
                 intent = StepIntended(
                     at=self.clock.now(),
                     step_id=self.step.id,
                     attempt=self.attempts + 1,
                     before=planned_before(self.step),
-                    fingerprint=reading.target.fingerprint,
+                    fingerprint=target.fingerprint,
                 )
                 self.log.append(intent)
-                return self.send(reading.target)
-        except _UnreadableError as unreadable:
-            if not self.attempts:
-                return Ended(self._counted(not_readable(self.step, unreadable.error)))
-            outcome = Outcome.IN_DOUBT if self.may_be_in_effect else self._reaction(self.last_error).outcome
-            return Ended(self._end(outcome, error=_with_unread(self.last_error, unreadable.error)))
+                return self.send(target)
         except DefenderRemediateError as error:
             # The rate limiter gives no permit, or the journal does not take the intent.
             return Rejected(error)
@@ -261,16 +221,11 @@ class StepExecution:
             return Submitted(Submission(response=recorded_response(self.step, recorded.accepted)))
         return Unknown(error=self.last_error, may_resend=recorded.accepted is None)
 
-    def _read_before_request(self) -> _BeforeRequest:
-        try:
-            protected = self.shared.tags.on_resource(self.step)
-            existing = None if self.may_be_in_effect else existing_creation(self.session, self.step)
-            target = read_target(self.session, self.step)
-        except DefenderRemediateError as error:
-            raise _UnreadableError(error) from error
-        return _BeforeRequest(
-            target=target, protected=protected or self.shared.tags.on_target(target.body), existing=existing
-        )
+    def _unreadable(self, error: DefenderRemediateError) -> RemediationResult:
+        if not self.attempts:
+            return self._counted(not_readable(self.step, error))
+        outcome = Outcome.IN_DOUBT if self.may_be_in_effect else self._reaction(self.last_error).outcome
+        return self._end(outcome, error=unread_after(self.last_error, error))
 
     def _is_in_motion(self, target: TargetState) -> bool:
         """Whether the target has to come to rest first. A word that is not known is watched for a while."""
@@ -280,23 +235,31 @@ class StepExecution:
             self.unknown_word, self.unknown_since = target.word, self.clock.monotonic()
         return self.clock.monotonic() < self.unknown_since + UNKNOWN_WORD_SECONDS
 
-    def precondition_failure(self, reading: _BeforeRequest) -> RemediationResult | None:
-        """The result if the request must not be sent; None if it may."""
-        step, target = self.step, reading.target
+    def precondition_failure(
+        self, target: TargetState, *, protecting: str | None, existing: str | None
+    ) -> RemediationResult | None:
+        """The result if the request must not be sent; None if it may.
+
+        Args:
+            target: The target as it was read last.
+            protecting: Why the resource must not be changed by now.
+            existing: The id of something that the step creates and that exists by now.
+        """
+        step = self.step
         if self.may_be_in_effect:
             # What has changed may be the effect of an earlier request.
             if result := self._verdict(target, self.last_error, may_resend=True):
                 return result
         elif target.satisfies(step.compliant_when):
             return result_of(step, Outcome.ALREADY_COMPLIANT, state=target)
-        if reading.protected:
-            return protected(step, reading.protected, target)
+        if protecting:
+            return protected(step, protecting, target)
         if target.fingerprint != step.fingerprint:
             return drifted(step, target)
-        if reading.existing:
-            return already_exists(step, reading.existing, target)
+        if existing:
+            return already_exists(step, existing, target)
         if self.is_redacted:
-            return result_of(step, Outcome.FAILED, error=_WITHHELD)
+            return withheld(step)
         if not (step.is_removal or step.executor == FixKind.TEMPLATE) and (
             paths := unshown_effects(step.request, step.changes, target.body)
         ):
@@ -375,7 +338,7 @@ class StepExecution:
         if is_satisfied:
             return self._end(Outcome.APPLIED, state=state)
         if state.is_in_motion:
-            return self._end(Outcome.IN_DOUBT, state=state, error=_STILL_CHANGING)
+            return self._counted(still_changing(self.step, state))
         return self._counted(not_in_effect(self.step, state))
 
     def reconcile(self, answer: Rejected | Unknown) -> RemediationResult | None:
@@ -387,7 +350,7 @@ class StepExecution:
             # One that shows the change may be in motion yet, and fail.
             state = wait_until_provisioned(self.session, self.step, state, deadline=self.deadline)
         except DefenderRemediateError as unread:
-            return self._end(Outcome.IN_DOUBT, error=_with_unread(answer.error, unread))
+            return self._end(Outcome.IN_DOUBT, error=unread_after(answer.error, unread))
         if has_failed:
             return self._effect_of_failure(state, answer.error)
         return self._verdict(state, answer.error, may_resend=not isinstance(answer, Unknown) or answer.may_resend)
@@ -449,7 +412,3 @@ class StepExecution:
 
     def _counted(self, result: RemediationResult) -> RemediationResult:
         return attrs.evolve(result, attempts=self.attempts, request_id=self.request_id)
-
-
-def _with_unread(error: Exception, unread: DefenderRemediateError) -> StepError:
-    return attrs.evolve(step_error(error), hint=f"the target could not be read either: {unread.message}")

@@ -79,20 +79,17 @@ class _Merging:
             return self.objects(before if isinstance(before, Mapping) else {}, desired, at)
         how, name = self.lists.get(path, (None, ""))
         if isinstance(desired, (tuple, list)):
-            return self._array(before, desired, at, how=how or ArrayStrategy.UNION, name=name)
+            if not isinstance(before, (tuple, list)):
+                # There is no element to merge anything into.
+                return before if how is ArrayStrategy.EACH else desired
+            if how is ArrayStrategy.EACH:
+                return [self._element(item, desired[0], at, name) for item in before]
+            if how is ArrayStrategy.BY:
+                return self._known_by(before, desired, at, name)
+            return _unchanged(before, desired) if how is ArrayStrategy.REPLACE else _union(before, desired)
         if path == "identity.type" or how is ArrayStrategy.UNION:
             return _comma_union(before, desired)
         return _unchanged(before, desired)
-
-    def _array(self, before: Any, desired: Sequence[Any], at: _Path, *, how: ArrayStrategy, name: str) -> Any:
-        if not isinstance(before, (tuple, list)):
-            # There is no element to merge anything into.
-            return before if how is ArrayStrategy.EACH else desired
-        if how is ArrayStrategy.EACH:
-            return [self._element(item, desired[0], at, name) for item in before]
-        if how is ArrayStrategy.BY:
-            return self._known_by(before, desired, at, name)
-        return _unchanged(before, desired) if how is ArrayStrategy.REPLACE else _union(before, desired)
 
     def _known_by(self, before: Sequence[Any], desired: Sequence[Any], at: _Path, name: str) -> list[Any]:
         after = list(before)

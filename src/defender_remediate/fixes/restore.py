@@ -75,9 +75,16 @@ def restoration(
             cleaned = _compared(change.path, wanted)
             body = assign(body, change.path, wanted if cleaned is ABSENT else cleaned)
             restored.append(change.path)
-        elif owner is _Owner.THEIRS and _is_nothing(change.before) and _are_objects(now, after):
+        elif (
+            owner is _Owner.THEIRS
+            and _is_nothing(change.before)
+            and isinstance(now, Mapping)
+            and isinstance(after, Mapping)
+        ):
             # Something was added to an object that the change had created: the change's own members go, the others stay.
-            pending.extendleft(reversed(list(_members(change, now))))
+            for name, value in reversed(list(change.after.items())):
+                path = join((*split(change.path), member(now, name)))
+                pending.appendleft(PropertyChange(path=path, after=value))
         elif owner is _Owner.THEIRS:
             preserved.append(change.path)
     return Restoration(body=body, restored=tuple(restored), preserved=tuple(preserved))
@@ -102,10 +109,6 @@ def _is_nothing(value: Any) -> bool:
     return value is ABSENT or value is None
 
 
-def _are_objects(*values: Any) -> bool:
-    return all(isinstance(value, Mapping) for value in values)
-
-
 def _compared(path: str, value: Any) -> Any:
     """The part of a value that tells who changed it: of an identity its type and what was assigned to it."""
     if fold(path) == "identity.type" and isinstance(value, str) and same(value, NO_IDENTITY):
@@ -114,11 +117,6 @@ def _compared(path: str, value: Any) -> Any:
         return value
     own = {name: item for name, item in value.items() if fold(name) not in _GIVEN}
     return ABSENT if same(own.get(member(own, "type"), NO_IDENTITY), NO_IDENTITY) and len(own) < 2 else own
-
-
-def _members(change: PropertyChange, now: Mapping[str, Any]) -> Iterable[PropertyChange]:
-    for name, value in change.after.items():
-        yield PropertyChange(path=join((*split(change.path), member(now, name))), after=value)
 
 
 def _equal(left: Any, right: Any) -> bool:

@@ -84,8 +84,12 @@ def unshown_effects(request: PlannedRequest, changes: Sequence[PropertyChange], 
             there = look_up(start, text)
             after = assign(after, text, _as_there(sent, there) if len(path) > 1 else sent)
     shown = [_folded(_parts(change.path)) for change in changes]
-    effects = (change.path for change in differences(start, after))
-    return tuple(path for path in effects if not _overlaps(_folded(_parts(path)), shown))
+    found = []
+    for effect in differences(start, after):
+        folded = _folded(_parts(effect.path))
+        if not any(folded[: len(one)] == one or one[: len(folded)] == folded for one in shown):
+            found.append(effect.path)
+    return tuple(found)
 
 
 def _as_there(sent: Mapping[str, Any], there: Any) -> dict[str, Any]:
@@ -111,7 +115,3 @@ def _folded(path: _Path) -> _Path:
 
 def _is_below(path: _Path, outer: Sequence[_Path]) -> bool:
     return any(_folded(path[: len(one)]) == _folded(one) for one in outer)
-
-
-def _overlaps(path: _Path, others: Sequence[_Path]) -> bool:
-    return any(path[: len(other)] == other or other[: len(path)] == path for other in others)

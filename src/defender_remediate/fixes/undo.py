@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -58,7 +59,10 @@ def undo_of(
         is_put: Whether it is a PUT of the whole resource, which leaves a member out to remove it.
         before: The resource as it was, where that is known.
     """
-    kind = _type_of(target_id)
+    kind = ""
+    with suppress(InvalidResourceIdError):  # a collection, such as the extensions of a machine
+        kind = fold(ResourceId.parse(target_id).type)
+    removable = PUT_REPLACES if is_put else HONOURS_NULL
     restored: list[PropertyChange] = []
     values: dict[str, Any] = {}
     lasting: list[str] = []
@@ -67,7 +71,7 @@ def undo_of(
         if not _was_absent(change):
             restored.append(change)
             limits.append(_retired(change.path, change.before))
-        elif _honours_removal(kind, change.path, is_put=is_put):
+        elif any(kind.startswith(types) and fold(change.path).startswith(paths) for types, paths in removable):
             restored.append(change)
         else:
             for part in spelled_out(attrs.evolve(change, before=ABSENT)):
@@ -90,22 +94,10 @@ def undo_of(
     )
 
 
-def _type_of(target_id: str) -> str:
-    try:
-        return fold(ResourceId.parse(target_id).type)
-    except InvalidResourceIdError:  # a collection, such as the extensions of a machine
-        return ""
-
-
 def _was_absent(change: PropertyChange) -> bool:
     """Whether a change added a member. Tags and identities have rules of their own: see ``fixes.merge.merge_patch``."""
     own_rules = fold(str(split(change.path)[0])) in ("tags", "identity")
     return change.before in (ABSENT, None) and change.after not in (ABSENT, None) and not own_rules
-
-
-def _honours_removal(kind: str, path: str, *, is_put: bool) -> bool:
-    removable = PUT_REPLACES if is_put else HONOURS_NULL
-    return any(kind.startswith(prefix) and fold(path).startswith(paths) for prefix, paths in removable)
 
 
 def _default(kind: str, change: PropertyChange, *, is_put: bool) -> tuple[Any, str | None]:

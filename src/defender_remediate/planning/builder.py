@@ -52,16 +52,32 @@ def draft_plan(
     A fix of several resources that the selected resource links to makes one step for each of them. Each target is read
     once, in parallel. Nothing raises for a single target: it is skipped with the reason.
     """
-    candidates, rejected = _resolved(selection.candidates, targets, workers)
+    variants: dict[tuple[str, str], list[Candidate]] = {}
+    for candidate in selection.candidates:
+        variants.setdefault((fold(candidate.key), id_key(candidate.resource_id)), []).append(candidate)
+
+    def resolve(group: list[Candidate]) -> tuple[Candidate | RejectedCandidate, ...]:
+        """The variants that apply, and what linked fixes link to, in the same order."""
+        try:
+            return targets.resolve(tuple(group))
+        except SkipTargetError as skip:
+            return (RejectedCandidate(candidate=group[0], cause=skip.cause),)
+        except DefenderRemediateError as error:
+            return (group[0].rejected(SkipReason.NOT_READABLE, str(error)),)
+
+    skipped = [*selection.skipped]
     groups: dict[tuple[str, ...], list[Candidate]] = {}
-    for candidate in candidates:
-        groups.setdefault(candidate.request_key, []).append(candidate)
+    for resolved in in_parallel(resolve, [*variants.values()], workers=workers):
+        for one in resolved:
+            if isinstance(one, Candidate):
+                groups.setdefault(one.request_key, []).append(one)
+            else:
+                skipped.append(one.skipped)
     drafts = in_parallel(
         lambda group: _draft_target(tuple(group), executors, reader, targets, guards),
         [*groups.values()],
         workers=workers,
     )
-    skipped = [*selection.skipped, *(one.skipped for one in rejected)]
     steps: dict[str, RemediationStep] = {}
     for draft in drafts:
         skipped.extend(draft.skipped)
@@ -83,27 +99,6 @@ def draft_plan(
         skipped=_without_repeats(steps.values(), skipped),
         subjects=tuple(subject for draft in drafts for subject in draft.subjects),
     )
-
-
-def _resolved(
-    candidates: Iterable[Candidate], targets: TargetReader, workers: int
-) -> tuple[list[Candidate], list[RejectedCandidate]]:
-    """The variants that apply, and what linked fixes link to, in the same order."""
-    variants: dict[tuple[str, str], list[Candidate]] = {}
-    for candidate in candidates:
-        variants.setdefault((fold(candidate.key), id_key(candidate.resource_id)), []).append(candidate)
-
-    def resolve(group: list[Candidate]) -> tuple[Candidate | RejectedCandidate, ...]:
-        try:
-            return targets.resolve(tuple(group))
-        except SkipTargetError as skip:
-            return (RejectedCandidate(candidate=group[0], cause=skip.cause),)
-        except DefenderRemediateError as error:
-            return (group[0].rejected(SkipReason.NOT_READABLE, str(error)),)
-
-    found = [one for ones in in_parallel(resolve, [*variants.values()], workers=workers) for one in ones]
-    resolved = [one for one in found if isinstance(one, Candidate)]
-    return resolved, [one for one in found if isinstance(one, RejectedCandidate)]
 
 
 def _draft_target(

@@ -9,9 +9,10 @@ from typing import Any
 import attrs
 
 from defender_remediate import wire
+from defender_remediate.arm.reader import Reader
 from defender_remediate.catalog.type_facts import etag_for_write
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError
-from defender_remediate.execution.step import StepRunner
+from defender_remediate.execution.target_state import read_at
 from defender_remediate.executors.requests import ANY_ETAG
 from defender_remediate.fixes.candidates import resource_or_parent
 from defender_remediate.fixes.diff import changes, settled
@@ -33,7 +34,7 @@ _UNDOES = "undoes: "
 
 
 def plan_undo(
-    run: RunState, *, only: Iterable[str] | None, remove: Iterable[str] = (), runner: StepRunner, workers: int
+    run: RunState, *, only: Iterable[str] | None, remove: Iterable[str] = (), reader: Reader, workers: int
 ) -> PlanDraft:
     """Plan the undo of a run, newest step first; reads each target once and writes nothing.
 
@@ -41,7 +42,7 @@ def plan_undo(
         run: What the journal says of the run.
         only: Ids of the steps to undo; None for all that were sent.
         remove: Ids of resources that the run created, to be removed. Nothing is removed that is not named.
-        runner: Reads the targets.
+        reader: Reads the targets.
         workers: Threads at most.
 
     Raises:
@@ -58,7 +59,7 @@ def plan_undo(
 
     def undo(state: StepState) -> PlanDraft:
         try:
-            return plan_step_undo(state, removed, runner, run.opened.at)
+            return plan_step_undo(state, removed, reader, run.opened.at)
         except SkipStepError as skip:
             return skipped(state.step, skip.reason, skip.message)
 
@@ -71,7 +72,7 @@ def plan_undo(
     )
 
 
-def plan_step_undo(state: StepState, removed: Collection[str], runner: StepRunner, run_started: datetime) -> PlanDraft:
+def plan_step_undo(state: StepState, removed: Collection[str], reader: Reader, run_started: datetime) -> PlanDraft:
     """Plan the undo of one step.
 
     Raises:
@@ -83,10 +84,10 @@ def plan_step_undo(state: StepState, removed: Collection[str], runner: StepRunne
     if state.was_refused:
         raise SkipStepError(SkipReason.NOT_APPLIED, "Azure refused the request")
     if step.undo_request is None:
-        return plan_removal_only(state, removed, reader=runner.session)
+        return plan_removal_only(state, removed, reader=reader)
 
     try:
-        current = runner.read(step)
+        current = read_at(reader, step.target_id, step.api_version)
     except DefenderRemediateError as error:
         raise SkipStepError(SkipReason.NOT_READABLE, str(error)) from error
     if current is None:
