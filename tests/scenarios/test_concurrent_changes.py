@@ -97,6 +97,30 @@ def test_a_put_overwrites_nothing_that_was_changed_before_its_last_read() -> Non
     assert [result.outcome for result, _, _ in found].count(Outcome.SKIPPED) >= 1
 
 
+def test_a_rollback_names_the_etag_of_its_last_read() -> None:
+    """Azure refuses it when someone else changed the target after that read, and the next read shows the change."""
+    sim = ArmSimulator.demo()
+    theirs = {"authorizedIPRanges": ["198.51.100.0/24"]}
+    with connect_to(sim, sim) as client:
+        plan = client.plan([AUTHORISED_RANGES], parameters={"authorized_ip_ranges": ["203.0.113.0/24"]}, waive=WAIVE)
+        run = client.apply(plan, approve=plan.digest)
+        undo = client.plan_rollback(run.run_id)
+        target = undo.steps[0].target_id
+        original = sim.send
+
+        def send(request: Any, **options: Any) -> Any:
+            if request.method == "PUT":
+                sim.resources.edit(target, lambda body: body["properties"].update(apiServerAccessProfile=theirs))
+            return original(request, **options)
+
+        wire = MeddlingTransport(sim, 0, lambda: None)
+        wire.send = send  # type: ignore[method-assign]
+        with connect_to(sim, wire, journal=client.journal) as other:
+            (result,) = other.apply(undo, approve=undo.digest)
+    assert sim.resources.get(target)["properties"]["apiServerAccessProfile"] == theirs
+    assert result.outcome is Outcome.SKIPPED
+
+
 def test_nothing_waits_between_the_last_read_and_the_request(sim: ArmSimulator) -> None:
     """A pause that Azure asked for is over before the target is read: what changes in it is seen."""
     with connect_to(sim, sim) as client:

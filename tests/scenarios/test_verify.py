@@ -101,6 +101,17 @@ def test_what_cannot_be_read_is_unknown(
     assert sum("AuthorizationFailed" in line for line in why(looked).evidence) == 2
 
 
+@pytest.mark.parametrize("answer", [{"status": 202}, {"status": 204}, {"status": 203, "body": []}, {"status": 404}])
+def test_an_answer_that_says_nothing_is_no_verdict(
+    sim: ArmSimulator, client: RemediationClient, report: RemediationReport, answer: dict[str, Any]
+) -> None:
+    """A success without a resource in it is no reverted change, and a 404 without a code no deleted resource."""
+    sim.faults.fail("GET", r"storageAccounts/[^/]+[?]", times=None, **answer)
+    looked = client.verify(report)
+    assert {result.compliant for result in looked} == {None}
+    assert why(looked).cause is Cause.UNREADABLE
+
+
 def test_an_exemption_is_no_health(sim: ArmSimulator, client: RemediationClient, report: RemediationReport) -> None:
     """NotApplicable is neither healthy nor unhealthy."""
     target = report.results[0].resource_id

@@ -11,10 +11,11 @@ from typing import Any
 
 from azure.core.exceptions import HttpResponseError
 
+from defender_remediate import wire
 from defender_remediate.arm.errors import body_of, error_from_operation, translate
 from defender_remediate.arm.operations import wait_for
 from defender_remediate.arm.reader import Reader
-from defender_remediate.arm.session import ArmResponse, ArmSession
+from defender_remediate.arm.session import ArmResponse, ArmSession, check_object
 from defender_remediate.arm.urls import redact_url
 from defender_remediate.casing import fold
 from defender_remediate.errors import MalformedResponseError
@@ -98,7 +99,15 @@ def deploy(session: ArmSession, deployment: PlannedRequest) -> ArmResponse:
                 f"PUT {redact_url(url)}: the answer is not JSON, or was cut: {error}"
             ) from error
         received = body_of(answer)
-    return ArmResponse.of(answer, received, method="PUT", url=url)
+    response = check_object(ArmResponse.of(answer, received, method="PUT", url=url))
+    has_link = any(response.headers.get(name) for name in ("Azure-AsyncOperation", "Location"))
+    if response.status in (200, 201) and not has_link and not _says_state(response.body):
+        raise MalformedResponseError(f"PUT {response.url}: the answer does not say what became of the deployment")
+    return response
+
+
+def _says_state(body: Any) -> bool:
+    return isinstance(wire.pick(wire.pick(body, "properties"), "provisioningState"), str)
 
 
 def _raw(pipeline_response: Any, _: Any, __: Any) -> Any:

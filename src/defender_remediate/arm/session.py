@@ -92,6 +92,18 @@ class ArmResponse:
         )
 
 
+def check_object(response: ArmResponse) -> ArmResponse:
+    """The response, if its body is what the body of a resource has to be: an object, or nothing.
+
+    Raises:
+        MalformedResponseError: It is an array or a bare value, which says nothing of the resource.
+    """
+    if response.body is not None and not isinstance(response.body, Mapping):
+        kind = type(response.body).__name__
+        raise MalformedResponseError(f"{response.method} {response.url}: the answer is {kind}, not an object")
+    return response
+
+
 class ArmSession:
     """Speaks HTTP for the rest of the library. Safe to share between threads.
 
@@ -386,15 +398,16 @@ class ArmSession:
 
     def _get(self, url: str, *, expects_body: bool) -> ArmResponse:
         response = self._exchange("GET", url)
-        if expects_body and response.status == 200 and not isinstance(response.body, Mapping):
-            found = "empty" if response.body is None else f"{type(response.body).__name__}, not an object"
-            raise MalformedResponseError(f"GET {response.url}: the answer is {found}")
-        return response
+        if not expects_body:
+            return response
+        if response.status == 200 and response.body is None:
+            raise MalformedResponseError(f"GET {response.url}: the answer is empty")
+        return check_object(response)
 
     def _write(self, request: PlannedRequest, body: Any) -> ArmResponse:
         url = url_of(self.endpoint, request.path, request.api_version)
         headers = {"If-Match": request.if_match} if request.if_match else _NO_HEADERS
-        return self._exchange(request.method, url, body=body, headers=headers)
+        return check_object(self._exchange(request.method, url, body=body, headers=headers))
 
     def _exchange(
         self, method: str, url: str, *, body: Any = None, headers: Mapping[str, str] = _NO_HEADERS

@@ -9,7 +9,7 @@ import attrs
 from defender_remediate.arm.reader import Reader
 from defender_remediate.casing import fold
 from defender_remediate.enums import StrEnum
-from defender_remediate.errors import MalformedResponseError, NotFoundError
+from defender_remediate.errors import DefenderRemediateError, MalformedResponseError, NotFoundError
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.drift import fingerprint
 from defender_remediate.fixes.paths import look_up
@@ -17,7 +17,7 @@ from defender_remediate.models.condition import Condition
 from defender_remediate.models.plan import RemediationStep
 
 # Seconds between two reads after a write: a replica may not show the change yet.
-_READ_BACK_PAUSES = (0.0, 2.0, 8.0, 20.0)
+_READ_BACK_PAUSES = (2.0, 8.0, 20.0)
 POLL_SECONDS = 20.0
 """Seconds between two reads of a target that says that it is being changed."""
 
@@ -151,24 +151,38 @@ def read_target(reader: Reader, step: RemediationStep) -> TargetState:
             gives as well, unless the target may be missing.
     """
     try:
-        body = _body(reader, step.target_id, step.api_version)
+        body = read_body(reader, step.target_id, step.api_version)
     except NotFoundError as error:
-        may_be_missing = step.is_removal or step.fingerprint == TargetState.of(None, step).fingerprint
-        if not (error.code or may_be_missing):
+        if not says_missing(error, step):
             raise
         body = None
     return TargetState.of(body, step)
 
 
+def says_missing(error: NotFoundError, step: RemediationStep) -> bool:
+    """Whether a 404 says that the target of a step does not exist.
+
+    Without an error code it does so only for a target that may be missing: a gateway that lost its way gives it as well.
+    """
+    may_be_missing = step.is_removal or step.fingerprint == TargetState.of(None, step).fingerprint
+    return bool(error.code) or may_be_missing
+
+
 def read_at(reader: Reader, resource_id: str, api_version: str) -> Any:
     """The body of a resource now; None when it does not exist."""
     try:
-        return _body(reader, resource_id, api_version)
+        return read_body(reader, resource_id, api_version)
     except NotFoundError:
         return None
 
 
-def _body(reader: Reader, resource_id: str, api_version: str) -> Any:
+def read_body(reader: Reader, resource_id: str, api_version: str) -> Any:
+    """The body of a resource.
+
+    Raises:
+        NotFoundError: It does not exist.
+        DefenderRemediateError: It could not be read.
+    """
     body = reader.get(resource_id, api_version=api_version).body
     if body is None:
         # An empty success does not say anything, least of all that there is no such resource.
@@ -182,14 +196,26 @@ def read_back(reader: Reader, step: RemediationStep, *, deadline: float) -> Targ
     Args:
         reader: Reads, and waits between.
         step: The step.
-        deadline: On the reader's clock; for a target that is in motion.
+        deadline: On the reader's clock; for a target that is in motion, and for reads that Azure puts off.
+
+    Raises:
+        DefenderRemediateError: The target could not be read, again and again.
     """
-    for seconds in _READ_BACK_PAUSES:
-        if seconds:
-            reader.clock.sleep(seconds)
-        state = read_target(reader, step)
-        if state.satisfies(step.compliant_when):
-            return state
+    for pause in _READ_BACK_PAUSES:
+        seconds = pause
+        try:
+            state = read_target(reader, step)
+            if state.satisfies(step.compliant_when):
+                return state
+        except DefenderRemediateError as error:
+            # One answer that says nothing must not leave open what the next one proves.
+            seconds = max(pause, getattr(error, "retry_after", None) or 0.0)
+            if reader.clock.monotonic() + seconds > deadline:
+                raise
+        reader.clock.sleep(seconds)
+    state = read_target(reader, step)
+    if state.satisfies(step.compliant_when):
+        return state
     return wait_until_provisioned(reader, step, state, deadline=deadline)
 
 

@@ -10,6 +10,7 @@ from defender_remediate.arm.reader import Reader
 from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError, NotFoundError
 from defender_remediate.execution.outcomes import step_error
+from defender_remediate.execution.target_state import read_body, says_missing
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.models.diagnosis import Cause
 from defender_remediate.models.ids import id_key
@@ -155,12 +156,12 @@ class Verifier:
             return
         error: DefenderRemediateError | None = None
         try:
-            body = self.reader.get(step.target_id, api_version=step.api_version).body
+            body = read_body(self.reader, step.target_id, step.api_version)
             read_back = ReadBack.COMPLIANT if holds(step.compliant_when, body) else ReadBack.NOT_COMPLIANT
         except NotFoundError as not_found:
             code = fold(not_found.code or "")
             is_resource = id_key(step.target_id) == id_key(step.resource_id)
-            if code in _NOT_ABOUT_THE_TARGET:
+            if code in _NOT_ABOUT_THE_TARGET or not says_missing(not_found, step):
                 read_back, error = ReadBack.UNREADABLE, not_found
             elif is_resource or code in _PARENT_IS_GONE:
                 read_back, error = ReadBack.GONE, not_found
