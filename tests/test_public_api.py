@@ -18,6 +18,7 @@ import attrs
 import pytest
 
 import defender_remediate
+from defender_remediate.enums import StrEnum
 from defender_remediate.public_path import defining_module
 
 MODULES = ["catalog", "errors", "executors", "hooks", "journal", "models", "preflight", "reports", "testing"]
@@ -50,6 +51,18 @@ def public_classes():
             if inspect.isclass(member) and not issubclass(member, BaseException):
                 found[member] = f"{module.__name__}.{name}"
     return found
+
+
+def test_members_of_enumerations_are_named_as_their_values():
+    """Who has read a word in a report or in JSON can type it: the member has the same name."""
+    renamed = [
+        f"{path}.{member.name} is {member.value!r}"
+        for kind, path in public_classes().items()
+        if issubclass(kind, StrEnum)
+        for member in kind
+        if member.name.lower() != member.value
+    ]
+    assert not renamed
 
 
 def test_all_is_sorted_and_whole():

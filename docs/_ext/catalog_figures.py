@@ -76,7 +76,7 @@ def figures(fixes: Iterable[FixAction], guidance: Iterable[Guidance]) -> Figures
 
 def rules_of(fix: FixAction) -> frozenset[Rule]:
     """The rules that are asked of a fix: those on bodies of a template as well as far as they can be."""
-    return frozenset({Rule.FORM, *ON_THE_FIX, *(() if fix.kind is FixKind.TEMPLATE else ON_EACH_SAMPLE)})
+    return frozenset({Rule.IS_READABLE, *ON_THE_FIX, *(() if fix.kind is FixKind.TEMPLATE else ON_EACH_SAMPLE)})
 
 
 def sentence(known: Figures) -> str:

@@ -60,9 +60,9 @@ class Randomness:
 
 
 class RemediationClient:
-    """Defender for Cloud's recommendations for one scope: read them, rank them, fix them, and see that they are fixed.
+    """Reads, ranks and fixes Defender for Cloud's recommendations for one scope or several, and verifies the result.
 
-    Only ``apply``, ``fix``, ``resume`` and ``rollback`` write. Methods may be called from several threads. Making a
+    Only ``apply``, ``fix``, ``resume`` and ``rollback`` write. Methods may be called from several threads. Creating a
     client sends no request and asks for no token.
 
     Permissions: ``Microsoft.Security/*/read`` to list (the role Security Reader has it); each fix names what it needs to
@@ -79,7 +79,7 @@ class RemediationClient:
         executors: Replaces how fixes of a kind are written: ``{"patch": MyExecutor()}``.
         guards: The limits of a run; ``Guards()`` by default: 25 changes, nothing irreversible.
         checks: Preflight checks of your own, made beside the built-in ones: see ``preflight.Check``.
-        journal: Where runs are written down before they happen; ``FileJournal()`` by default, which keeps one file per
+        journal: Where each run is recorded before it happens; ``FileJournal()`` by default, which keeps one file per
             run in the platform's state directory. ``MemoryJournal()`` forgets them with the process.
         hooks: Called with every event of a run, on the thread that called ``apply``.
         transport: Any azure-core transport, such as ``defender_remediate.testing.ArmSimulator``.
@@ -206,14 +206,14 @@ class RemediationClient:
 
     @cached_property
     def journal(self) -> Journal:
-        """Where this client's runs are written down."""
+        """Where the runs of this client are recorded."""
         from defender_remediate.journal import FileJournal, Journal
 
         return instance_or_none("journal", self._journal, Journal) or FileJournal()
 
     @cached_property
     def activity(self) -> ActivityLog:
-        """What the Azure activity log says happened."""
+        """The events of the Azure activity log."""
         from defender_remediate.activity import ActivityLog
 
         return ActivityLog(self._session, self._wiring.discovery.subscriptions)
@@ -264,7 +264,7 @@ class RemediationClient:
         not assessments.
 
         Args:
-            status: Only those with a resource in this state; None for all.
+            status: Only those with a resource with this status; None for all.
             severity: A ``Severity``: ``Critical``, ``High``, ``Medium`` or ``Low``.
             control: A control, its name or its display name.
             fixable: True for those that the catalog can fix, False for the others.
@@ -302,7 +302,7 @@ class RemediationClient:
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
     ) -> ItemPaged[Assessment]:
-        """What was found on each resource, as a stream: no more is held than a page of each of four subscriptions.
+        """The assessments, one for each resource and recommendation, as a stream: at most four pages are held at a time.
 
         Args:
             key: One recommendation: itself, one of its assessments, its key, an assessment id or the display name that the
@@ -321,7 +321,9 @@ class RemediationClient:
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
     ) -> ItemPaged[str]:
-        """The ids of what a parameter could be given, such as the workspaces in ``location``; one listing each.
+        """The ids that can be passed for a parameter, such as those of the workspaces in ``location``.
+
+        Makes one listing per subscription, and one per parent for a child type.
 
         Raises:
             ParameterError: It does not take the id of a resource of one type.
@@ -340,7 +342,7 @@ class RemediationClient:
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
     ) -> RemediationPlan:
-        """What would be sent, and what is skipped and why. Reads only: planning is the dry run.
+        """Plan what would be sent, what is skipped, and why. Reads only: planning is the dry run.
 
         Reads the assessments, and every resource that would change. A template is previewed by Azure's what-if. Preflight
         checks look for what would block a step: roles, locks, policies, network access; see ``plan.check_results``. The
@@ -388,8 +390,9 @@ class RemediationClient:
 
         Raises:
             PlanNotApprovedError: ``approve`` is not this plan's digest; nothing was sent.
-            PlanError: The plan was made for another endpoint, scope or tenant, or has a step twice.
-            GuardError: The plan goes beyond a guard; nothing was sent.
+            PlanAlteredError: A request in the plan is not what the plan shows; nothing was sent.
+            PlanError: The plan was made for another endpoint, scope or tenant, or contains a step twice.
+            GuardError: The plan exceeds a guard; nothing was sent.
             JournalError: The journal cannot be written; nothing was sent.
         """
         return self._wired(None, headers, client_request_id).workflow.apply(
@@ -418,10 +421,10 @@ class RemediationClient:
 
         Raises:
             UnknownRunError: The journal has no such run.
-            JournalLockedError: Another process works on the run.
+            JournalLockedError: Another process executes the run.
             JournalTamperedError: The journal was edited.
             PlanError: The run was for another endpoint, scope or tenant.
-            GuardError: The remaining steps go beyond a guard; nothing was sent.
+            GuardError: The remaining steps exceed a guard; nothing was sent.
         """
         return self._wired(None, headers, client_request_id).workflow.resume(
             _run_id(run), waves=waves, waive=waive or {}
@@ -486,8 +489,8 @@ class RemediationClient:
     ) -> RemediationReport:
         """Check again: each result says how far it is ``verified``, its ``health`` in Defender, and why it is not healthy.
 
-        Defender assesses a resource again after 30 minutes to 24 hours, so PENDING is expected at first; ``diagnosis``
-        says when to check again. Nothing raises for one resource: what cannot be read is a diagnosis, too.
+        Defender assesses a resource again after 30 minutes to 24 hours, so it is usually Unhealthy at first: then ``result.is_pending`` is True, and
+        ``diagnosis`` says when to check again. A resource that cannot be read raises nothing; its diagnosis says so.
 
         Makes one request per target and one per recommendation and resource, or one listing when these are many; those
         that are pending are polled about thirty times in two days at most, whatever the timeout.

@@ -57,16 +57,16 @@ def test_is_known_by_ids() -> None:
 def test_fits_its_reason() -> None:
     """Every action fits its reason: recreate, retired, or what a decision sets."""
     for entry in FOUND:
-        if entry.reason is GuidanceReason.CREATE_TIME:
+        if entry.reason is GuidanceReason.CREATE_TIME_ONLY:
             assert _MADE_ANEW.search(entry.action)
         if entry.reason is GuidanceReason.RETIRED:
             assert _NO_MORE.search(entry.action)
-        if entry.reason is GuidanceReason.DECISION:
+        if entry.reason is GuidanceReason.NEEDS_A_DECISION:
             assert _NAMED.search(entry.action)
         assert bool(entry.resource_type) or entry.reason in {
             GuidanceReason.NOT_A_RESOURCE,
             GuidanceReason.OUTSIDE_AZURE,
-            GuidanceReason.INSIDE_MACHINE,
+            GuidanceReason.INSIDE_THE_MACHINE,
         }
 
 

@@ -100,7 +100,7 @@ def test_no_put_loses_what_a_get_does_not_return() -> None:
         seen = checked_fix(put)
         if seen.facts is None or not seen.facts.write_only_members:
             continue
-        if not any(each.rule is Rule.WRITE_ONLY and each.is_error for each in problems_of(seen)):
+        if not any(each.rule is Rule.KEEPS_WRITE_ONLY_MEMBERS and each.is_error for each in problems_of(seen)):
             unseen.append(name(fix))
     assert unseen == []
 
@@ -156,4 +156,7 @@ def test_any_body_satisfies_the_rules(found: tuple[FixAction, int, dict[str, Any
     members = {**(inner if isinstance(inner, dict) else {}), **others}
     body["properties"] = {member: value for member, value in members.items() if member not in missing}
     sample = plan_on(checked(fix), body, "it is like this")
-    assert violations(checked(fix), sample, (Rule.LEAST_CHANGE, Rule.IDEMPOTENT, Rule.UNDO)) == []
+    assert (
+        violations(checked(fix), sample, (Rule.CHANGES_NOTHING_ELSE, Rule.IS_IDEMPOTENT, Rule.UNDO_RESTORES_ORIGINAL))
+        == []
+    )

@@ -224,7 +224,7 @@ def test_what_is_counted() -> None:
     assert (counted.kinds["patch"], counted.impacts["cost"], counted.ways_back["conditional"]) == (2, 2, 3)
     assert counted.controls == {"Encrypt data in transit": 2, "Control not known": 1}
     assert rules_of(ONE) == set(Rule)
-    assert set(Rule) - rules_of(TEMPLATE) == {Rule.LEAST_CHANGE, Rule.IDEMPOTENT}
+    assert set(Rule) - rules_of(TEMPLATE) == {Rule.CHANGES_NOTHING_ELSE, Rule.IS_IDEMPOTENT}
 
 
 def test_the_coverage_page() -> None:

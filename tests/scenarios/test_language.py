@@ -226,7 +226,7 @@ def test_a_target_outside_the_resource(judged: ArmSimulator, plans: Plans) -> No
     """A policy of the resource group that both machines stand in: one after the other, each beside what is there."""
     client, plan = plans(ACCESS)
     assert [(step.resource_id, step.target_id) for step in plan.steps] == [(JUMP, JIT)]
-    assert told(plan) == [("vm-contoso-build01", SkipReason.CONFLICTS)]
+    assert told(plan) == [("vm-contoso-build01", SkipReason.CONFLICTS_WITH_ANOTHER_FIX)]
     assert client.apply(plan, approve=plan.digest).count(Outcome.APPLIED) == 1
     plan = client.plan([KEY])
     assert told(plan) == [("vm-contoso-jump", SkipReason.ALREADY_COMPLIANT)]

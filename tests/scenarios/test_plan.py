@@ -244,7 +244,7 @@ def test_two_api_versions_of_one_target_are_not_mixed(
     shared = min(one & {found.resource_id for found in client.list_assessments(PUBLIC_ACCESS, status="Unhealthy")})
     plan = mixed.plan([SECURE_TRANSFER, PUBLIC_ACCESS], resources=[shared])
     assert len(plan.steps) == 1
-    assert [skip.reason for skip in plan.skipped] == [SkipReason.CONFLICTS]
+    assert [skip.reason for skip in plan.skipped] == [SkipReason.CONFLICTS_WITH_ANOTHER_FIX]
 
 
 def test_a_recommendation_reached_by_its_policy(client: RemediationClient, accounts: list[str]) -> None:

@@ -52,7 +52,7 @@ def test_defender_lags_behind_the_resource(client: RemediationClient, report: Re
     assert {result.verified for result in looked} == {Verification.COMPLIANT}
     finished = first(report).finished
     assert finished is not None
-    assert (why(looked).cause, why(looked).recheck_at) == (Cause.TOO_SOON, finished + timedelta(minutes=30))
+    assert (why(looked).cause, why(looked).recheck_at) == (Cause.NOT_ENOUGH_TIME, finished + timedelta(minutes=30))
 
 
 def test_defender_is_asked_until_it_has_looked(
@@ -61,7 +61,9 @@ def test_defender_is_asked_until_it_has_looked(
     """At growing intervals, and no longer than needed."""
     before, sent = sim.clock.monotonic(), len(sim.requests)
     looked = client.verify(report, timeout=86400)
-    assert {(result.health, result.verified) for result in looked} == {(Health.HEALTHY, Verification.CONFIRMED)}
+    assert {(result.health, result.verified) for result in looked} == {
+        (Health.HEALTHY, Verification.CONFIRMED_BY_DEFENDER)
+    }
     assert not any(result.diagnosis for result in looked)
     assert sim.clock.monotonic() - before < 3600
     assert len(sim.requests) - sent < 30
@@ -324,7 +326,7 @@ def test_a_slot_is_unhealthy_by_itself(sim: ArmSimulator, client: RemediationCli
     slot = f"{first(report).resource_id}/slots/staging"
     sim.defender.add_assessment(HTTPS_ONLY, slot)
     looked = client.verify(report)
-    assert (why(looked).cause, why(looked).evidence[0]) == (Cause.SLOT_OR_CHILD, f"unhealthy: {slot}")
+    assert (why(looked).cause, why(looked).evidence[0]) == (Cause.SLOT_OR_CHILD_RESOURCE, f"unhealthy: {slot}")
 
 
 def test_an_assessment_of_something_else_is_told(
@@ -334,7 +336,7 @@ def test_an_assessment_of_something_else_is_told(
     child = f"{first(report).resource_id}/blobServices/default"
     unmoved(sim, report, details={"source": "Azure", "id": child})
     looked = client.verify(report)
-    assert (first(looked).health, why(looked).cause) == (Health.UNHEALTHY, Cause.SLOT_OR_CHILD)
+    assert (first(looked).health, why(looked).cause) == (Health.UNHEALTHY, Cause.SLOT_OR_CHILD_RESOURCE)
 
 
 @pytest.mark.parametrize(
@@ -417,7 +419,7 @@ def test_what_someone_else_fixed_is_compliant(
     assert (first(looked).compliant, first(looked).health, why(looked).cause) == (
         True,
         Health.UNHEALTHY,
-        Cause.TOO_SOON,
+        Cause.NOT_ENOUGH_TIME,
     )
 
 

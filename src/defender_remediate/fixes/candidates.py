@@ -306,11 +306,11 @@ def _conflict(candidate: Candidate, accepted: Sequence[Candidate], merged: Any) 
     """Why the fix does not become part of the request, after the fixes that are part of it already."""
     if candidate.fix.kind is FixKind.TEMPLATE:
         message = "another template of this plan deploys to it; plan again after applying"
-        return SkipCause(reason=SkipReason.CONFLICTS, message=message) if accepted else None
+        return SkipCause(reason=SkipReason.CONFLICTS_WITH_ANOTHER_FIX, message=message) if accepted else None
     if not holds(candidate.compliant_when, merged):
         message = f"its change would not bring about {candidate.compliant_when}"
         return SkipCause(reason=SkipReason.PREVIEW_FAILED, message=message)
     undone = next((earlier for earlier in accepted if not holds(earlier.compliant_when, merged)), None)
     if undone is None:
         return None
-    return SkipCause(reason=SkipReason.CONFLICTS, message=f"it would undo {undone.fix.title!r}")
+    return SkipCause(reason=SkipReason.CONFLICTS_WITH_ANOTHER_FIX, message=f"it would undo {undone.fix.title!r}")

@@ -17,32 +17,32 @@ class Verification(StrEnum):
     """How far a result is proven. Each stage includes those before it.
 
     NOT_VERIFIED: nothing was written, or nothing was read afterwards. READ_BACK: the target was read, and the condition of
-    the fix does not hold. COMPLIANT: it holds. CONFIRMED: it holds, and Defender for Cloud reports Healthy.
+    the fix does not hold. COMPLIANT: it holds. CONFIRMED_BY_DEFENDER: it holds, and Defender for Cloud reports Healthy.
     """
 
     NOT_VERIFIED = "not_verified"
     READ_BACK = "read_back"
     COMPLIANT = "compliant"
-    CONFIRMED = "confirmed_by_defender"
+    CONFIRMED_BY_DEFENDER = "confirmed_by_defender"
 
 
 class Cause(StrEnum):
     """Why a recommendation is not healthy on a resource.
 
-    TOO_SOON, STALE and PREVIEW resolve without action. EXEMPT, OFF_BY_POLICY, NOT_APPLICABLE and NOT_ASSESSED: Defender
-    does not assess it. SLOT_OR_CHILD, ANOTHER_INITIATIVE and NOT_OUR_PROPERTY: Defender assessed it again, and something
-    that the fix does not write is unhealthy. DELETED and REVERTED: the resource is not as the run left it. NOT_FIXED and
+    NOT_ENOUGH_TIME, STALE and PREVIEW resolve without action. EXEMPT, OFF_BY_POLICY, NOT_APPLICABLE and NOT_ASSESSED:
+    Defender does not assess it. SLOT_OR_CHILD_RESOURCE, ANOTHER_INITIATIVE and NOT_OUR_PROPERTY: Defender assessed it
+    again, and something that the fix does not write is unhealthy. DELETED and REVERTED: the resource is not as the run left it. NOT_FIXED and
     ROLLED_BACK: the run left it unhealthy. UNREADABLE: Azure refused to answer.
     """
 
-    TOO_SOON = "not_enough_time"
+    NOT_ENOUGH_TIME = "not_enough_time"
     STALE = "stale"
     PREVIEW = "preview"
     EXEMPT = "exempt"
     OFF_BY_POLICY = "off_by_policy"
     NOT_APPLICABLE = "not_applicable"
     NOT_ASSESSED = "not_assessed"
-    SLOT_OR_CHILD = "slot_or_child_resource"
+    SLOT_OR_CHILD_RESOURCE = "slot_or_child_resource"
     ANOTHER_INITIATIVE = "another_initiative"
     NOT_OUR_PROPERTY = "not_our_property"
     DELETED = "deleted"
@@ -54,7 +54,7 @@ class Cause(StrEnum):
     @property
     def ends_by_itself(self) -> bool:
         """Whether waiting is all there is to do."""
-        return self in (Cause.TOO_SOON, Cause.STALE, Cause.PREVIEW)
+        return self in (Cause.NOT_ENOUGH_TIME, Cause.STALE, Cause.PREVIEW)
 
 
 @notebook

@@ -14,10 +14,10 @@ from defender_remediate.validation import optional_text
 class GuidanceReason(StrEnum):
     """Why there is no fix."""
 
-    CREATE_TIME = "create_time_only"
+    CREATE_TIME_ONLY = "create_time_only"
     DATA_PLANE = "data_plane"
-    INSIDE_MACHINE = "inside_the_machine"
-    DECISION = "needs_a_decision"
+    INSIDE_THE_MACHINE = "inside_the_machine"
+    NEEDS_A_DECISION = "needs_a_decision"
     NOT_A_RESOURCE = "not_a_resource"
     OUTSIDE_AZURE = "outside_azure"
     RETIRED = "retired"

@@ -41,7 +41,7 @@ class SkipReason(StrEnum):
     PREVIEW_FAILED = "preview_failed"
     CONSENT_MISSING = "consent_missing"
     PROTECTED = "protected"
-    CONFLICTS = "conflicts_with_another_fix"
+    CONFLICTS_WITH_ANOTHER_FIX = "conflicts_with_another_fix"
     NOT_APPLIED = "not_applied"
     NO_UNDO = "no_undo"
     NOTHING_TO_RESTORE = "nothing_to_restore"

@@ -122,7 +122,7 @@ class RemediationResult:
         """How far it is proven. Defender's Healthy counts only on top of a resource that was read and is compliant."""
         if self.compliant:
             healthy = self.health is Health.HEALTHY and self.outcome is not Outcome.ROLLED_BACK
-            return Verification.CONFIRMED if healthy else Verification.COMPLIANT
+            return Verification.CONFIRMED_BY_DEFENDER if healthy else Verification.COMPLIANT
         was_read = self.compliant is not None or self.after is not None
         return Verification.READ_BACK if was_read else Verification.NOT_VERIFIED
 
@@ -213,7 +213,7 @@ class RemediationReport:
     def failures(self) -> tuple[RemediationResult, ...]:
         """The results of planned steps that did not succeed, and of resources that a check kept out of the plan.
 
-        Skipped as drifted, blocked, failed or in doubt. Resources that the plan skipped for another reason do not count.
+        Skipped as drifted, partially applied, blocked, failed or in doubt. Resources that the plan skipped for another reason do not count.
         """
         return tuple(result for result in self.results if result.was_requested and not result.outcome.succeeded)
 

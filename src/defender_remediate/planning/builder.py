@@ -90,7 +90,7 @@ def draft_plan(
                         resource_id=step.resource_id,
                         keys=step.keys,
                         titles=step.titles,
-                        reason=SkipReason.CONFLICTS,
+                        reason=SkipReason.CONFLICTS_WITH_ANOTHER_FIX,
                         message=message,
                     )
                 )

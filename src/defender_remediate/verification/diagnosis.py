@@ -218,7 +218,7 @@ class Diagnoser:
         if any(contains(found.resource_id, one) for one in ours):
             return None
         return self._diagnosis(
-            Cause.SLOT_OR_CHILD,
+            Cause.SLOT_OR_CHILD_RESOURCE,
             "Defender for Cloud assesses another resource than the one that was changed",
             f"it assesses {found.resource_id}",
             advice="plan the recommendation for the resource in the evidence",
@@ -240,7 +240,7 @@ class Diagnoser:
             message = "the recommendation is in preview: it does not count in the score and may be assessed late"
             advice = "nothing to do for the score"
         elif elapsed < freshness.usual:
-            cause = Cause.TOO_SOON
+            cause = Cause.NOT_ENOUGH_TIME
             message = f"Defender for Cloud assesses a resource again {freshness} after a change"
             recheck = freshness.usual
         elif is_overdue:
@@ -263,7 +263,7 @@ class Diagnoser:
         if not self.status.is_unhealthy or not parts:
             return None
         return self._diagnosis(
-            Cause.SLOT_OR_CHILD,
+            Cause.SLOT_OR_CHILD_RESOURCE,
             "a slot or child of the resource is unhealthy by the same recommendation",
             *_few(parts),
             advice="plan the recommendation for the resources in the evidence",

@@ -36,7 +36,7 @@ def test_a_whole_entry() -> None:
         key="aaaa",
         title="Caches should be elsewhere",
         resource_type="Microsoft.Cache/redis",
-        reason=GuidanceReason.CREATE_TIME,
+        reason=GuidanceReason.CREATE_TIME_ONLY,
         action="Make a new one.",
         policy_definition_ids=("p-1",),
         sources=("we looked",),
@@ -73,7 +73,7 @@ def test_it_is_found_by_key_and_by_policy() -> None:
     """Whatever the case, and whichever catalog is asked; a recommendation that nothing is known of has none."""
     found = Catalog.bundled().get_guidance(REDIS.upper())
     assert found is not None
-    assert found.reason is GuidanceReason.CREATE_TIME
+    assert found.reason is GuidanceReason.CREATE_TIME_ONLY
     assert Catalog().get_guidance("unknown", f"/x/policyDefinitions/{found.policy_definition_ids[0].upper()}") is found
     assert Catalog().get_guidance("unknown") is None
 

@@ -100,7 +100,7 @@ def test_a_fix_that_would_undo_another_is_refused() -> None:
     """The first one stays; the second is named as conflicting."""
     combined = combine((candidate(fix("a", True)), candidate(fix("a", False, key="b"))), resource={}, before={})
     assert [accepted.key for accepted in combined.accepted] == ["a"]
-    assert combined.rejected[0].cause.reason is SkipReason.CONFLICTS
+    assert combined.rejected[0].cause.reason is SkipReason.CONFLICTS_WITH_ANOTHER_FIX
     assert "it would undo 'a should be True'" in combined.rejected[0].cause.message
 
 
@@ -117,7 +117,7 @@ def test_only_one_template_deploys_to_a_target() -> None:
     template = fix("a", kind="template", body=None, template={"resources": []})
     combined = combine((candidate(template), candidate(attrs.evolve(template, key="b"))), resource={}, before=None)
     assert [accepted.key for accepted in combined.accepted] == ["a"]
-    assert combined.rejected[0].cause.reason is SkipReason.CONFLICTS
+    assert combined.rejected[0].cause.reason is SkipReason.CONFLICTS_WITH_ANOTHER_FIX
 
 
 @pytest.mark.parametrize(

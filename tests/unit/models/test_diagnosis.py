@@ -63,7 +63,7 @@ def test_a_diagnosis_survives_json_and_pickle(make_report: Callable[..., Any], m
 
 def test_three_causes_end_by_themselves() -> None:
     """All other causes need an action by a person."""
-    assert {cause for cause in Cause if cause.ends_by_itself} == {Cause.TOO_SOON, Cause.STALE, Cause.PREVIEW}
+    assert {cause for cause in Cause if cause.ends_by_itself} == {Cause.NOT_ENOUGH_TIME, Cause.STALE, Cause.PREVIEW}
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_three_causes_end_by_themselves() -> None:
         ({"compliant": False, "health": "healthy"}, Verification.READ_BACK),
         ({"compliant": True, "health": None}, Verification.COMPLIANT),
         ({"compliant": True, "health": "unhealthy"}, Verification.COMPLIANT),
-        ({"compliant": True, "health": "healthy"}, Verification.CONFIRMED),
+        ({"compliant": True, "health": "healthy"}, Verification.CONFIRMED_BY_DEFENDER),
         ({"compliant": True, "health": "healthy", "outcome": "rolled_back"}, Verification.COMPLIANT),
     ],
 )

@@ -65,9 +65,9 @@ def test_healthy_and_compliant_needs_no_diagnosis() -> None:
 @pytest.mark.parametrize(
     ("after", "facts", "cause", "again"),
     [
-        (0.4, VerificationContext(), Cause.TOO_SOON, 0.5),
+        (0.4, VerificationContext(), Cause.NOT_ENOUGH_TIME, 0.5),
         (0.6, VerificationContext(), Cause.STALE, 24),
-        (11, known(policy_definition_id="/x/y"), Cause.TOO_SOON, 12),
+        (11, known(policy_definition_id="/x/y"), Cause.NOT_ENOUGH_TIME, 12),
         (13, known(policy_definition_id="/x/y"), Cause.STALE, 24),
         (25, VerificationContext(), Cause.STALE, 48),
         (0.1, known(preview=True), Cause.PREVIEW, 24),
@@ -233,10 +233,10 @@ def test_an_assessment_of_another_resource_is_named() -> None:
     """A fix of the site does not change its slot, however long one waits."""
     slot = f"{SITE}/slots/staging"
     health, diagnosis = found(make_case(0), said(resource_id=slot))
-    assert (health, diagnosis.cause) == (Health.UNHEALTHY, Cause.SLOT_OR_CHILD)
+    assert (health, diagnosis.cause) == (Health.UNHEALTHY, Cause.SLOT_OR_CHILD_RESOURCE)
     assert diagnosis.evidence[0] == f"it assesses {slot}"
     by_target = make_case(0, target_id=slot)
-    assert found(by_target, said(resource_id=slot.upper()))[1].cause is Cause.TOO_SOON
+    assert found(by_target, said(resource_id=slot.upper()))[1].cause is Cause.NOT_ENOUGH_TIME
 
 
 def test_slots_that_are_unhealthy_themselves_are_named() -> None:
@@ -245,7 +245,7 @@ def test_slots_that_are_unhealthy_themselves_are_named() -> None:
     others = (make_assessment(), make_assessment(resource_id=f"{SITE}2"), make_assessment(key="b", resource_id=SITE))
     answer = said(changed=hours(1))
     _, diagnosis = found(make_case(2), answer, known(*others, *slots))
-    assert diagnosis.cause is Cause.SLOT_OR_CHILD
+    assert diagnosis.cause is Cause.SLOT_OR_CHILD_RESOURCE
     assert diagnosis.evidence[:6] == (*(f"unhealthy: {slot.resource_id}" for slot in slots[:5]), "and 2 more")
     assert found(make_case(2), answer, known(make_assessment()))[1].cause is Cause.NOT_OUR_PROPERTY
 

@@ -16,29 +16,29 @@ FixRule = Callable[[CheckedFix], Iterator[RuleViolation]]
 SampleRule = Callable[[CheckedFix, PlannedSample], Iterator[RuleViolation]]
 
 ON_THE_FIX: Mapping[Rule, tuple[FixRule, ...]] = {
-    Rule.CLOSES: (templates.closes_condition,),
-    Rule.UNDO: (writes.states_reversibility,),
-    Rule.SCHEMA: (requests.matches_schema, templates.matches_schemas),
-    Rule.STRICTER: (
+    Rule.CLOSES_CONDITION: (templates.closes_condition,),
+    Rule.UNDO_RESTORES_ORIGINAL: (writes.states_reversibility,),
+    Rule.MATCHES_SCHEMA: (requests.matches_schema, templates.matches_schemas),
+    Rule.KEEPS_STRICTER_VALUES: (
         strictness.asks_for_minimum,
         strictness.keeps_stricter_values,
         strictness.keeps_array_elements,
     ),
-    Rule.METHOD: (requests.uses_supported_method,),
-    Rule.WRITE_ONLY: (secrets.keeps_write_only_members,),
-    Rule.PERMISSIONS: (permissions.names_permissions,),
-    Rule.PARAMETERS: (requests.explains_parameters,),
-    Rule.SECRETS: (secrets.contains_no_secret,),
-    Rule.TEMPLATE: (templates.is_valid_template, templates.gets_valid_parameters),
-    Rule.AIM: (requests.writes_what_condition_reads,),
+    Rule.USES_SUPPORTED_METHOD: (requests.uses_supported_method,),
+    Rule.KEEPS_WRITE_ONLY_MEMBERS: (secrets.keeps_write_only_members,),
+    Rule.NAMES_PERMISSIONS: (permissions.names_permissions,),
+    Rule.EXPLAINS_PARAMETERS: (requests.explains_parameters,),
+    Rule.CONTAINS_NO_SECRET: (secrets.contains_no_secret,),
+    Rule.HAS_VALID_TEMPLATE: (templates.is_valid_template, templates.gets_valid_parameters),
+    Rule.WRITES_WHAT_CONDITION_READS: (requests.writes_what_condition_reads,),
 }
 """The rules about a fix as a whole."""
 
 ON_EACH_SAMPLE: Mapping[Rule, SampleRule] = {
-    Rule.CLOSES: writes.closes_condition,
-    Rule.LEAST_CHANGE: writes.changes_nothing_else,
-    Rule.IDEMPOTENT: writes.is_idempotent,
-    Rule.UNDO: writes.undo_restores_original,
+    Rule.CLOSES_CONDITION: writes.closes_condition,
+    Rule.CHANGES_NOTHING_ELSE: writes.changes_nothing_else,
+    Rule.IS_IDEMPOTENT: writes.is_idempotent,
+    Rule.UNDO_RESTORES_ORIGINAL: writes.undo_restores_original,
 }
 """The rules about a fix on each target that it is checked on."""
 
@@ -59,7 +59,9 @@ def check(given: Iterable[FixAction | str | os.PathLike[str]]) -> tuple[CatalogP
         except CatalogError as error:
             where = "".join(f"{part}: " for part in (error.source, error.path) if part)
             message = str(error).removeprefix(where)
-            problems.append(CatalogProblem(key=error.path or None, rule=Rule.FORM, message=message, source=source))
+            problems.append(
+                CatalogProblem(key=error.path or None, rule=Rule.IS_READABLE, message=message, source=source)
+            )
             continue
         for fix in fixes:
             problems += problems_of(checked_fix(fix), source=source)

@@ -18,20 +18,20 @@ class ProblemSeverity(StrEnum):
 class Rule(StrEnum):
     """What every fix has to satisfy."""
 
-    FORM = "is_readable"
-    CLOSES = "closes_condition"
-    LEAST_CHANGE = "changes_nothing_else"
-    IDEMPOTENT = "is_idempotent"
-    UNDO = "undo_restores_original"
-    SCHEMA = "matches_schema"
-    STRICTER = "keeps_stricter_values"
-    METHOD = "uses_supported_method"
-    WRITE_ONLY = "keeps_write_only_members"
-    PERMISSIONS = "names_permissions"
-    PARAMETERS = "explains_parameters"
-    SECRETS = "contains_no_secret"
-    TEMPLATE = "has_valid_template"
-    AIM = "writes_what_condition_reads"
+    IS_READABLE = "is_readable"
+    CLOSES_CONDITION = "closes_condition"
+    CHANGES_NOTHING_ELSE = "changes_nothing_else"
+    IS_IDEMPOTENT = "is_idempotent"
+    UNDO_RESTORES_ORIGINAL = "undo_restores_original"
+    MATCHES_SCHEMA = "matches_schema"
+    KEEPS_STRICTER_VALUES = "keeps_stricter_values"
+    USES_SUPPORTED_METHOD = "uses_supported_method"
+    KEEPS_WRITE_ONLY_MEMBERS = "keeps_write_only_members"
+    NAMES_PERMISSIONS = "names_permissions"
+    EXPLAINS_PARAMETERS = "explains_parameters"
+    CONTAINS_NO_SECRET = "contains_no_secret"  # noqa: S105 - the name of a rule
+    HAS_VALID_TEMPLATE = "has_valid_template"
+    WRITES_WHAT_CONDITION_READS = "writes_what_condition_reads"
 
 
 @notebook

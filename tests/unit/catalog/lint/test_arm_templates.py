@@ -101,31 +101,31 @@ def test_a_valid_template() -> None:
 @pytest.mark.parametrize(
     ("fix", "rule", "message"),
     [
-        (with_template(**{"$schema": "x"}), Rule.TEMPLATE, "$schema is not the schema of a deployment template"),
-        (with_template(contentVersion="1"), Rule.TEMPLATE, "contentVersion must look like 1.0.0.0"),
+        (with_template(**{"$schema": "x"}), Rule.HAS_VALID_TEMPLATE, "$schema is not the schema of a deployment template"),
+        (with_template(contentVersion="1"), Rule.HAS_VALID_TEMPLATE, "contentVersion must look like 1.0.0.0"),
         (
             with_template(resources=[nested(mode="Complete", **INNER)]),
-            Rule.TEMPLATE,
+            Rule.HAS_VALID_TEMPLATE,
             "the mode of a nested deployment must be Incremental: any other removes resources",
         ),
-        (with_template(resources=[resource(name="x")]), Rule.TEMPLATE, "parameters.name is declared, but not used"),
+        (with_template(resources=[resource(name="x")]), Rule.HAS_VALID_TEMPLATE, "parameters.name is declared, but not used"),
         (
             with_template(resources=[resource(name="[concat(variables('a'), parameters('name'))]")]),
-            Rule.TEMPLATE,
+            Rule.HAS_VALID_TEMPLATE,
             "variables.a is used, but not declared",
         ),
         (
             with_template(parameters={"name": {"type": "securestring", "metadata": {"description": "d"}}}),
-            Rule.TEMPLATE,
+            Rule.HAS_VALID_TEMPLATE,
             "parameters.name has an unsupported or secure type",
         ),
-        (with_template(parameters={"name": {"type": "string"}}), Rule.TEMPLATE, "parameters.name has no description"),
-        (with_template(resources=[resource(), {"name": "x"}]), Rule.TEMPLATE, "resources[1] has no type"),
-        (with_template(resources=[resource(), "x"]), Rule.TEMPLATE, "resources[1] has no type"),
-        (with_template(resources=[resource(apiVersion="new")]), Rule.TEMPLATE, "resources[0].apiVersion 'new' is not an api-version"),
+        (with_template(parameters={"name": {"type": "string"}}), Rule.HAS_VALID_TEMPLATE, "parameters.name has no description"),
+        (with_template(resources=[resource(), {"name": "x"}]), Rule.HAS_VALID_TEMPLATE, "resources[1] has no type"),
+        (with_template(resources=[resource(), "x"]), Rule.HAS_VALID_TEMPLATE, "resources[1] has no type"),
+        (with_template(resources=[resource(apiVersion="new")]), Rule.HAS_VALID_TEMPLATE, "resources[0].apiVersion 'new' is not an api-version"),
         (
             attrs.evolve(RIGHT, template_parameters={"name": 5}),
-            Rule.TEMPLATE,
+            Rule.HAS_VALID_TEMPLATE,
             "template_parameters.name must be of type string, got 5",
         ),
         (
@@ -133,38 +133,38 @@ def test_a_valid_template() -> None:
                 with_template(parameters={"name": {"type": "int", "metadata": {"description": "d"}}}),
                 template_parameters={"name": True},
             ),
-            Rule.TEMPLATE,
+            Rule.HAS_VALID_TEMPLATE,
             "template_parameters.name must be of type int, got True",
         ),
         (
             with_template(
                 parameters={"name": {"type": "string", "allowedValues": ["x"], "metadata": {"description": "d"}}}
             ),
-            Rule.TEMPLATE,
+            Rule.HAS_VALID_TEMPLATE,
             "template_parameters.name: 'mine' is not one of the allowed values",
         ),
         (
             with_template(resources=[resource(properties={"logs": [{"on": True, "enabled": True}]})]),
-            Rule.SCHEMA,
+            Rule.MATCHES_SCHEMA,
             f"{SETTING} properties.logs[0].on is not known to Azure (source: azure-mgmt-monitor 6.0.2 (2021-05-01-preview))",
         ),
         (
             with_template(resources=[resource(), resource(type="Contoso.Own/things")]),
-            Rule.SCHEMA,
+            Rule.MATCHES_SCHEMA,
             "no schema is known for Contoso.Own/things",
         ),
         (
             with_template(resources=[resource(type="Microsoft.Insights/components", properties={})]),
-            Rule.CLOSES,
+            Rule.CLOSES_CONDITION,
             f"the template deploys nothing of type {SETTING}, so the condition cannot be checked",
         ),
         (
             with_template(resources=[resource(properties={"logs": []})]),
-            Rule.CLOSES,
+            Rule.CLOSES_CONDITION,
             "what the template deploys does not satisfy the condition",
         ),
-        (attrs.evolve(RIGHT, permissions=()), Rule.PERMISSIONS, "Microsoft.Resources/deployments/validate/action is missing"),
-        (attrs.evolve(RIGHT, permissions=()), Rule.PERMISSIONS, f"{SETTING}/write is missing"),
+        (attrs.evolve(RIGHT, permissions=()), Rule.NAMES_PERMISSIONS, "Microsoft.Resources/deployments/validate/action is missing"),
+        (attrs.evolve(RIGHT, permissions=()), Rule.NAMES_PERMISSIONS, f"{SETTING}/write is missing"),
     ],
 )  # fmt: skip
 def test_an_invalid_template(fix: FixAction, rule: Rule, message: str) -> None:
@@ -181,7 +181,7 @@ def test_values_that_only_azure_knows() -> None:
     number = with_template(
         resources=[resource(properties={"logs": "[variables('logs')]"})], variables={"logs": "[json('[]')]"}
     )
-    assert all(rule is not Rule.SCHEMA for rule, _ in problems(number))
+    assert all(rule is not Rule.MATCHES_SCHEMA for rule, _ in problems(number))
 
 
 def test_private_endpoints_are_seen_on_the_resource() -> None:
@@ -198,7 +198,7 @@ def test_private_endpoints_are_seen_on_the_resource() -> None:
         ),
     )
     found = problems(attrs.evolve(fixes[0], compliant_when=unapproved))
-    assert (Rule.CLOSES, "what the template deploys does not satisfy the condition") in found
+    assert (Rule.CLOSES_CONDITION, "what the template deploys does not satisfy the condition") in found
     without = tuple(each for each in fixes[0].permissions if "rivateEndpointConnectionsApproval" not in each)
     assert any(
         "Approval/action is missing" in text for _, text in problems(attrs.evolve(fixes[0], permissions=without))
@@ -210,9 +210,11 @@ def test_private_endpoints_are_seen_in_the_list_that_a_fix_reads() -> None:
     fixes = [fix for fix in Catalog.bundled() if fix.target == "privateEndpointConnections"]
     assert fixes
     for fix in fixes:
-        assert all(rule is not Rule.CLOSES for rule, _ in problems(fix))
+        assert all(rule is not Rule.CLOSES_CONDITION for rule, _ in problems(fix))
         on_the_resource = attrs.evolve(fix, target="")
-        assert (Rule.CLOSES, "what the template deploys does not satisfy the condition") in problems(on_the_resource)
+        assert (Rule.CLOSES_CONDITION, "what the template deploys does not satisfy the condition") in problems(
+            on_the_resource
+        )
 
 
 def test_private_endpoints_lead_to_the_part_that_is_asked_for() -> None:
@@ -220,9 +222,9 @@ def test_private_endpoints_lead_to_the_part_that_is_asked_for() -> None:
     fixes = [fix for fix in Catalog.bundled() if fix.template_parameters.get("groupId") == "topicspace"]
     assert fixes
     for fix in fixes:
-        assert all(rule is not Rule.CLOSES for rule, _ in problems(fix))
+        assert all(rule is not Rule.CLOSES_CONDITION for rule, _ in problems(fix))
         other = attrs.evolve(fix, template_parameters={**fix.template_parameters, "groupId": "topic"})
-        assert (Rule.CLOSES, "what the template deploys does not satisfy the condition") in problems(other)
+        assert (Rule.CLOSES_CONDITION, "what the template deploys does not satisfy the condition") in problems(other)
 
 
 def test_defaults_variables_and_nested_templates() -> None:

@@ -72,71 +72,71 @@ def test_a_fix_that_is_right() -> None:
 ERRORS = [
     # It does not close its condition.
     (writing("allowBlobPublicAccess", True, compliant_when=leaf("properties.allowBlobPublicAccess", False)),
-     Rule.CLOSES, "where properties.allowBlobPublicAccess is absent: its change would not bring about"),
+     Rule.CLOSES_CONDITION, "where properties.allowBlobPublicAccess is absent: its change would not bring about"),
     (writing("allowSharedKeyAccess", False,
              compliant_when=Condition(operator=Operator.ALL, of=(leaf("properties.allowSharedKeyAccess", False),
                                                          leaf("kind", "StorageV2")))),
-     Rule.CLOSES, "its change would not bring about"),
+     Rule.CLOSES_CONDITION, "its change would not bring about"),
     # Its undo.
-    (changed(reversibility="conditional"), Rule.UNDO, "impact_reason does not say why"),
-    (vault("enablePurgeProtection", True), Rule.UNDO,
+    (changed(reversibility="conditional"), Rule.UNDO_RESTORES_ORIGINAL, "impact_reason does not say why"),
+    (vault("enablePurgeProtection", True), Rule.UNDO_RESTORES_ORIGINAL,
      "Azure does not allow properties.enablePurgeProtection = True to be undone"),
     # The schema.
-    (writing("allowBlobPublicAcces", False), Rule.SCHEMA, "properties.allowBlobPublicAcces is not known to Azure"),
-    (writing("allowBlobPublicAccess", "false"), Rule.SCHEMA, "must be true or false, got 'false'"),
-    (writing("publicNetworkAccess", "Off"), Rule.SCHEMA, "'Off' is not one of Enabled, Disabled, SecuredByPerimeter"),
-    (writing("provisioningState", "Succeeded"), Rule.SCHEMA, "properties.provisioningState is read-only"),
-    (writing("networkAcls", "Deny"), Rule.SCHEMA, "properties.networkAcls must be an object, got 'Deny'"),
+    (writing("allowBlobPublicAcces", False), Rule.MATCHES_SCHEMA, "properties.allowBlobPublicAcces is not known to Azure"),
+    (writing("allowBlobPublicAccess", "false"), Rule.MATCHES_SCHEMA, "must be true or false, got 'false'"),
+    (writing("publicNetworkAccess", "Off"), Rule.MATCHES_SCHEMA, "'Off' is not one of Enabled, Disabled, SecuredByPerimeter"),
+    (writing("provisioningState", "Succeeded"), Rule.MATCHES_SCHEMA, "properties.provisioningState is read-only"),
+    (writing("networkAcls", "Deny"), Rule.MATCHES_SCHEMA, "properties.networkAcls must be an object, got 'Deny'"),
     (writing("encryption", {"services": []}, compliant_when=leaf("properties.encryption.services", [])),
-     Rule.SCHEMA, "must be an object"),
-    (changed(body={"zones": "1"}, compliant_when=leaf("zones", "1")), Rule.SCHEMA, "zones must be an array, got '1'"),
+     Rule.MATCHES_SCHEMA, "must be an object"),
+    (changed(body={"zones": "1"}, compliant_when=leaf("zones", "1")), Rule.MATCHES_SCHEMA, "zones must be an array, got '1'"),
     (changed(body={"zones": [1]}, array_strategies={"zones": "replace"}, compliant_when=leaf("zones", 1, Operator.CONTAINS)),
-     Rule.SCHEMA, "zones[0] must be a string, got 1"),
+     Rule.MATCHES_SCHEMA, "zones[0] must be a string, got 1"),
     (changed(body=None, remove=("properties.nothing",), compliant_when=leaf("properties.nothing", False, Operator.EXISTS)),
-     Rule.SCHEMA, "but it is not a settable member"),
+     Rule.MATCHES_SCHEMA, "but it is not a settable member"),
     (changed(body={"properties": {"keyPolicy": {"keyExpirationPeriodInDays": True}}},
              compliant_when=leaf("properties.keyPolicy.keyExpirationPeriodInDays", True)),
-     Rule.SCHEMA, "must be an integer, got True"),
+     Rule.MATCHES_SCHEMA, "must be an integer, got True"),
     # Stricter values.
-    (writing("minimumTlsVersion", "TLS1_2"), Rule.STRICTER, "TLS1_3 would not be compliant; use at_least"),
+    (writing("minimumTlsVersion", "TLS1_2"), Rule.KEEPS_STRICTER_VALUES, "TLS1_3 would not be compliant; use at_least"),
     (writing("minimumTlsVersion", "TLS1_2",
              compliant_when=leaf("properties.minimumTlsVersion", ["TLS1_2"], Operator.IN)),
-     Rule.STRICTER, "properties.minimumTlsVersion = 'TLS1_3' is stricter than 'TLS1_2', but would be replaced by it"),
+     Rule.KEEPS_STRICTER_VALUES, "properties.minimumTlsVersion = 'TLS1_3' is stricter than 'TLS1_2', but would be replaced by it"),
     (changed(**BLOBS, body={"properties": {"deleteRetentionPolicy": {"days": 30}}}, compliant_when=leaf(DAYS, 30)),
-     Rule.STRICTER, f"{DAYS} = 31 is stricter than 30"),
+     Rule.KEEPS_STRICTER_VALUES, f"{DAYS} = 31 is stricter than 30"),
     (changed(body={"properties": {"immutableStorageWithVersioning": {"immutabilityPolicy": {"state": "Unlocked"}}}},
              compliant_when=leaf("properties.immutableStorageWithVersioning.immutabilityPolicy.state", "Unlocked")),
-     Rule.STRICTER, "state = 'Locked' is stricter than 'Unlocked'"),
+     Rule.KEEPS_STRICTER_VALUES, "state = 'Locked' is stricter than 'Unlocked'"),
     # The method.
     (changed(**{**BLOBS, "kind": "patch"}, body={"properties": {"isVersioningEnabled": True}},
              compliant_when=leaf("properties.isVersioningEnabled", True)),
-     Rule.METHOD, "Microsoft.Storage/storageAccounts/blobServices has no PATCH"),
-    (aks(), Rule.METHOD, "a PATCH of Microsoft.ContainerService/managedClusters accepts only tags"),
-    (changed(resource_type="Microsoft.Authorization/policyExemptions"), Rule.METHOD, "has no PATCH of its properties"),
+     Rule.USES_SUPPORTED_METHOD, "Microsoft.Storage/storageAccounts/blobServices has no PATCH"),
+    (aks(), Rule.USES_SUPPORTED_METHOD, "a PATCH of Microsoft.ContainerService/managedClusters accepts only tags"),
+    (changed(resource_type="Microsoft.Authorization/policyExemptions"), Rule.USES_SUPPORTED_METHOD, "has no PATCH of its properties"),
     (changed(body={"properties": {"networkAcls": {"defaultAction": "Deny"}}},
              compliant_when=leaf("properties.networkAcls.defaultAction", "Deny")),
-     Rule.METHOD, "a PATCH replaces the whole object around properties.networkAcls.defaultAction"),
-    (changed(target="blobServices", kind="put"), Rule.METHOD, "target 'blobServices' is a collection"),
+     Rule.USES_SUPPORTED_METHOD, "a PATCH replaces the whole object around properties.networkAcls.defaultAction"),
+    (changed(target="blobServices", kind="put"), Rule.USES_SUPPORTED_METHOD, "target 'blobServices' is a collection"),
     (changed(resource_type="Microsoft.Web/sites", body={"properties": {"siteConfig": {"ftpsState": "Disabled"}}},
              compliant_when=leaf("properties.siteConfig.ftpsState", "Disabled")),
-     Rule.METHOD, "properties.siteConfig.ftpsState is a member of config/web"),
+     Rule.USES_SUPPORTED_METHOD, "properties.siteConfig.ftpsState is a member of config/web"),
     # Permissions.
-    (changed(permissions=(f"{STORAGE}/read",)), Rule.PERMISSIONS, f"{STORAGE}/write is missing"),
-    (changed(permissions=(*RIGHT.permissions, f"{STORAGE}/READ")), Rule.PERMISSIONS, "a permission is named twice"),
+    (changed(permissions=(f"{STORAGE}/read",)), Rule.NAMES_PERMISSIONS, f"{STORAGE}/write is missing"),
+    (changed(permissions=(*RIGHT.permissions, f"{STORAGE}/READ")), Rule.NAMES_PERMISSIONS, "a permission is named twice"),
     (changed(parameters=(FixParameter(name="subnet", type="resource_id", description="The subnet.",
                                       resource_type="Microsoft.Network/virtualNetworks/subnets"),),
              body={"properties": {"minimumTlsVersion": "TLS1_2", "networkAcls": {"virtualNetworkRules": [
                  {"id": "${subnet}"}]}}}, kind="put"),
-     Rule.PERMISSIONS, "Microsoft.Network/virtualNetworks/subnets/join/action is missing"),
+     Rule.NAMES_PERMISSIONS, "Microsoft.Network/virtualNetworks/subnets/join/action is missing"),
     # Parameters and secrets.
     (writing("minimumTlsVersion", "${level}", parameters=(attrs.evolve(PARAMETER, description="Level"),),
-             compliant_when=RIGHT.compliant_when), Rule.PARAMETERS, "level: the description does not say"),
+             compliant_when=RIGHT.compliant_when), Rule.EXPLAINS_PARAMETERS, "level: the description does not say"),
     (writing("customDomain", {"name": "x", "password": "y"}, compliant_when=leaf("properties.customDomain.name", "x")),
-     Rule.SECRETS, "password looks like a secret"),
+     Rule.CONTAINS_NO_SECRET, "password looks like a secret"),
     (writing("minimumTlsVersion", "${admin_secret}", compliant_when=RIGHT.compliant_when,
-             parameters=(attrs.evolve(PARAMETER, name="admin_secret"),)), Rule.SECRETS, "admin_secret looks like"),
+             parameters=(attrs.evolve(PARAMETER, name="admin_secret"),)), Rule.CONTAINS_NO_SECRET, "admin_secret looks like"),
     # What it writes.
-    (changed(compliant_when=leaf("properties.allowBlobPublicAccess", False)), Rule.AIM, "so it may be only a precondition"),
+    (changed(compliant_when=leaf("properties.allowBlobPublicAccess", False)), Rule.WRITES_WHAT_CONDITION_READS, "so it may be only a precondition"),
 ]  # fmt: skip
 
 
@@ -149,22 +149,22 @@ def test_an_error(fix: FixAction, rule: Rule, message: str) -> None:
 
 WARNINGS = [
     (changed(resource_type="Contoso.Own/things", permissions=("Contoso.Own/things/read", "Contoso.Own/things/write")),
-     Rule.SCHEMA, "no schema is known for Contoso.Own/things"),
-    (writing("publicNetworkAccess", "disabled"), Rule.SCHEMA, "'disabled' is spelled by Azure Disabled"),
-    (writing("PublicNetworkAccess", "Disabled"), Rule.SCHEMA, "properties.PublicNetworkAccess is spelled by Azure"),
-    (writing("newMember", True, api_version="2099-01-01"), Rule.SCHEMA, "properties.newMember is not known to Azure"),
-    (writing("isHnsEnabled", True), Rule.METHOD, "a PATCH does not accept properties.isHnsEnabled"),
+     Rule.MATCHES_SCHEMA, "no schema is known for Contoso.Own/things"),
+    (writing("publicNetworkAccess", "disabled"), Rule.MATCHES_SCHEMA, "'disabled' is spelled by Azure Disabled"),
+    (writing("PublicNetworkAccess", "Disabled"), Rule.MATCHES_SCHEMA, "properties.PublicNetworkAccess is spelled by Azure"),
+    (writing("newMember", True, api_version="2099-01-01"), Rule.MATCHES_SCHEMA, "properties.newMember is not known to Azure"),
+    (writing("isHnsEnabled", True), Rule.USES_SUPPORTED_METHOD, "a PATCH does not accept properties.isHnsEnabled"),
     (writing("isLocalUserEnabled", False, permissions=(*RIGHT.permissions, "Microsoft.Resources/deployments/read")),
-     Rule.PERMISSIONS, "it names permissions of a deployment"),
+     Rule.NAMES_PERMISSIONS, "it names permissions of a deployment"),
     (changed(body={"zones": ["1"]}, array_strategies={"zones": "replace"}, compliant_when=leaf("zones", "1", Operator.CONTAINS)),
-     Rule.STRICTER, "it replaces the array at zones"),
+     Rule.KEEPS_STRICTER_VALUES, "it replaces the array at zones"),
     (writing("minimumTlsVersion", "${level}", compliant_when=RIGHT.compliant_when,
              parameters=(attrs.evolve(PARAMETER, type="guid", default="11111111-1111-1111-1111-111111111111"),)),
-     Rule.PARAMETERS, "level: a default makes a choice"),
+     Rule.EXPLAINS_PARAMETERS, "level: a default makes a choice"),
     (changed(body={"properties": {"minimumTlsVersion": "TLS1_2", "isSftpEnabled": False}}),
-     Rule.AIM, "properties.isSftpEnabled is overwritten, but the condition does not read it"),
+     Rule.WRITES_WHAT_CONDITION_READS, "properties.isSftpEnabled is overwritten, but the condition does not read it"),
     (changed(applies_when=leaf("properties.minimumTlsVersion", "TLS1_3"), permissions=RIGHT.permissions),
-     Rule.AIM, "found no body"),
+     Rule.WRITES_WHAT_CONDITION_READS, "found no body"),
 ]  # fmt: skip
 
 
@@ -219,7 +219,7 @@ def test_what_lives_on_a_subscription() -> None:
     )
     assert Catalog().check(fixes=pricing) == ()
     tagged = attrs.evolve(pricing, target="", body={"tags": {"a": "b"}}, compliant_when=leaf("tags.a", "b"))
-    lacking = [each.message for each in Catalog().check(fixes=tagged) if each.rule is Rule.PERMISSIONS]
+    lacking = [each.message for each in Catalog().check(fixes=tagged) if each.rule is Rule.NAMES_PERMISSIONS]
     assert lacking == ["Microsoft.Resources/subscriptions/write is missing"]
 
 
@@ -250,7 +250,7 @@ def my_file(tmp_path: Path) -> Path:
 def test_a_file(my_file: Path) -> None:
     """A user's file is checked like the bundled ones; each problem is one line that begins with the file."""
     problems = Catalog.bundled().check(fixes=my_file)
-    assert {each.rule for each in problems} == {Rule.STRICTER}
+    assert {each.rule for each in problems} == {Rule.KEEPS_STRICTER_VALUES}
     assert str(problems[0]) == (
         f"{my_file}: 11111111-aaaa-4bbb-8ccc-222222222222 on Microsoft.Storage/storageAccounts: "
         "keeps_stricter_values: properties.minimumTlsVersion: TLS1_3 would not be compliant; use at_least"
@@ -262,7 +262,7 @@ def test_a_file_that_cannot_be_used(tmp_path: Path) -> None:
     file = tmp_path / "my.toml"
     file.write_text(TOML.replace("title", "titel"), encoding="utf-8")
     (problem,) = Catalog().check(fixes=str(file))
-    assert (problem.rule, problem.key, problem.source) == (Rule.FORM, "fix[0].titel", str(file))
+    assert (problem.rule, problem.key, problem.source) == (Rule.IS_READABLE, "fix[0].titel", str(file))
     assert str(problem).startswith(f"{file}: fix[0].titel: is_readable: unknown key")
     (problem,) = Catalog().check(fixes=tmp_path / "none.toml")
     assert str(problem) == f"{tmp_path / 'none.toml'}: is_readable: cannot be read: No such file or directory"
