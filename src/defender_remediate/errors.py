@@ -132,13 +132,13 @@ class DefenderRemediateError(Exception):
 
     Attributes:
         message: What happened, and where.
-        hint: What the caller can do about it; empty when there is nothing to add.
+        hint: What the caller can do about it; None when there is nothing to add.
     """
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = hint or None
         if isinstance(self, AzureError):
             # azure-core keeps the exception that was being handled, with its text and all that its frames hold.
             vars(self).update(exc_type=None, exc_value=None, exc_traceback=None, exc_msg=message)
@@ -191,7 +191,7 @@ class CatalogError(InvalidInputError):
         path: The key path inside it, such as ``fix[3].compliant_when.path``; empty when the whole file is wrong.
     """
 
-    def __init__(self, message: str, *, source: str = "", path: str = "", hint: str = "") -> None:
+    def __init__(self, message: str, *, source: str = "", path: str = "", hint: str | None = None) -> None:
         where = ": ".join(part for part in (source, path) if part)
         super().__init__(f"{where}: {message}" if where else message, hint=hint)
         self.source = source
@@ -217,7 +217,7 @@ class GuardError(PlanError):
         guard: The name of the guard, such as ``max_changes``.
     """
 
-    def __init__(self, message: str, *, guard: str = "", hint: str = "") -> None:
+    def __init__(self, message: str, *, guard: str = "", hint: str | None = None) -> None:
         super().__init__(message, hint=hint)
         self.guard = guard
 
@@ -230,7 +230,7 @@ class JournalError(DefenderRemediateError):
         line: The line in it, from 1; 0 when the whole journal is meant.
     """
 
-    def __init__(self, message: str, *, source: str = "", line: int = 0, hint: str = "") -> None:
+    def __init__(self, message: str, *, source: str = "", line: int = 0, hint: str | None = None) -> None:
         where = ", ".join(part for part in (source, f"line {line}" if line else "") if part)
         super().__init__(f"{where}: {message}" if where else message, hint=hint)
         self.source = source
@@ -262,9 +262,9 @@ class RequestError(DefenderRemediateError, HttpResponseError):
 
     Attributes:
         status: The HTTP status; 200 for a long-running operation that failed under it. ``status_code`` is the same.
-        code: Azure's error code, such as ``ScopeLocked``; empty when the body had no code.
+        code: Azure's error code, such as ``ScopeLocked``; None when the body had no code.
         method, url: The request; the URL without anything that could be a secret.
-        request_id: ``x-ms-request-id``, for a support case.
+        request_id: ``x-ms-request-id``, for a support case; None when the answer had none.
         retry_after: Seconds that Azure asked to wait, or None.
         details: The codes and messages nested below, outermost first.
         supported_api_versions: The api-versions that a refusal names as served, newest first; empty for other errors.
@@ -275,23 +275,23 @@ class RequestError(DefenderRemediateError, HttpResponseError):
         message: str,
         *,
         status: int = 0,
-        code: str = "",
+        code: str | None = None,
         method: str = "",
         url: str = "",
-        request_id: str = "",
+        request_id: str | None = None,
         retry_after: float | None = None,
         details: tuple[str, ...] = (),
         supported_api_versions: tuple[str, ...] = (),
-        hint: str = "",
+        hint: str | None = None,
     ) -> None:
         super().__init__(message, hint=hint)
         self.status = status
         self.status_code = status or None
         self.supported_api_versions = supported_api_versions
-        self.code = code
+        self.code = code or None
         self.method = method
         self.url = url
-        self.request_id = request_id
+        self.request_id = request_id or None
         self.retry_after = retry_after
         self.details = details
 

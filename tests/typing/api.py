@@ -181,7 +181,7 @@ def fails(client: RemediationClient) -> None:
         assert_type(error.status, int)
         assert_type(error.retry_after, float | None)
     except DefenderRemediateError as error:
-        assert_type(error.hint, str)
+        assert_type(error.hint, str | None)
 
 
 def takes_ids_apart() -> None:

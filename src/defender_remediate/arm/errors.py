@@ -36,7 +36,7 @@ from defender_remediate.errors import (
 )
 from defender_remediate.redaction import redact_text
 
-VERSION_REFUSALS = frozenset({"invalidapiversionparameter", "noregisteredproviderfound", "invalidresourcetype"})
+_VERSION_REFUSALS = frozenset({"invalidapiversionparameter", "noregisteredproviderfound", "invalidresourcetype"})
 """The codes, in lower case, with which a cloud says that it does not serve an api-version."""
 
 _BY_STATUS: dict[int, type[RequestError]] = {
@@ -98,19 +98,24 @@ def error_from_response(
         hint = "redirects are not followed: a token never goes to another address"
     elif not hint and (status >= 500 or status == 408) and method not in ("GET", "HEAD"):
         hint = _CUT_HINT
-    offered = supported_versions_in(found) if any(fold(one.code) in VERSION_REFUSALS for one in found) else ()
+    offered = supported_versions_in(found) if any(fold(one.code) in _VERSION_REFUSALS for one in found) else ()
     return kind(
         redact_text(f"{method} {redact_url(url)} answered {status} {first}".rstrip()),
         status=status,
         code=first.code,
         method=method,
         url=redact_url(url),
-        request_id=lowered.get("x-ms-request-id", ""),
+        request_id=lowered.get("x-ms-request-id"),
         retry_after=retry_after(lowered, now),
         details=tuple(redact_text(str(detail)) for detail in found[1:]),
         supported_api_versions=offered,
         hint=hint,
     )
+
+
+def refuses_version(error: RequestError) -> bool:
+    """Whether an answer refuses the api-version of the request, so that another one may be served."""
+    return fold(error.code or "") in _VERSION_REFUSALS
 
 
 def error_from_operation(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from defender_remediate import wire
 from defender_remediate.arm.bodies import json_body
-from defender_remediate.arm.errors import VERSION_REFUSALS, body_of, translate
+from defender_remediate.arm.errors import body_of, refuses_version, translate
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError, MalformedResponseError, RequestError
@@ -96,7 +96,7 @@ class Providers:
         try:
             return self._session.with_retries(lambda: self._request(subscription_id, namespace, newest))
         except RequestError as error:
-            if fold(error.code) not in VERSION_REFUSALS:
+            if not refuses_version(error):
                 raise
         return self._session.with_retries(lambda: self._request(subscription_id, namespace, oldest))
 

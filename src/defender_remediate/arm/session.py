@@ -19,7 +19,7 @@ from defender_remediate.arm.clock import Clock
 from defender_remediate.arm.cloud import Endpoint
 from defender_remediate.arm.credential import SharedCredential
 from defender_remediate.arm.deadline import Deadline
-from defender_remediate.arm.errors import VERSION_REFUSALS, body_of, error_from_response, translate
+from defender_remediate.arm.errors import body_of, error_from_response, refuses_version, translate
 from defender_remediate.arm.pipeline import Connection, PipelineOptions, build_pipeline, check_headers
 from defender_remediate.arm.rate_limiter import RateLimiter, write_permit
 from defender_remediate.arm.reads import retry_read
@@ -432,7 +432,7 @@ def _unless_refused(ask: Callable[[str], ArmResponse], version: str, *, is_last:
     try:
         return ask(version)
     except RequestError as error:
-        if is_last or fold(error.code) not in VERSION_REFUSALS:
+        if is_last or not refuses_version(error):
             raise
         return None
 

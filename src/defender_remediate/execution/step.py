@@ -138,7 +138,7 @@ class StepExecution:
     attempts: int = 0
     may_be_in_effect: bool = False
     last_error: Exception = attrs.field(factory=lambda: RunInterruptedError("the run was interrupted during a request"))
-    request_id: str = ""
+    request_id: str | None = None
     before: TargetState | None = None
     deadline: float = 0.0
     unknown_word: str = ""

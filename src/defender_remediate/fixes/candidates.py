@@ -36,7 +36,7 @@ class SkipCause:
     """Why a fix is not planned for a resource."""
 
     reason: SkipReason
-    message: str = ""
+    message: str | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -24,7 +24,7 @@ class GuardViolation:
 
     guard: str
     message: str
-    hint: str = ""
+    hint: str
 
 
 def protection(guards: Guards, resource_id: str, resource: Any) -> str | None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from defender_remediate.arm.errors import VERSION_REFUSALS
+from defender_remediate.arm.errors import refuses_version
 from defender_remediate.arm.reader import Reader
-from defender_remediate.casing import fold
 from defender_remediate.errors import MalformedResponseError, NotFoundError, RequestError
 from defender_remediate.fixes.candidates import (
     Candidate,
@@ -57,11 +55,11 @@ class Reading:
 
 
 class TargetReader:
-    """Reads targets, and remembers which api-version a resource type is read with. Shared between threads.
+    """Reads targets, each once in an api-version. Shared between threads.
 
     Args:
         reader: What to read with.
-        versions: Where api-versions are looked up.
+        versions: Where api-versions are looked up; it remembers them.
         covers: Whether an id is in the client's scope.
         tags_matter: Whether every resource has to be read, for its tags.
     """
@@ -73,9 +71,7 @@ class TargetReader:
         self._versions = versions
         self._covers = covers
         self._tags_matter = tags_matter
-        self._served: dict[tuple[str, str], tuple[str, ...]] = {}
         self._bodies: dict[tuple[str, str], Any] = {}
-        self._lock = threading.Lock()
 
     def resolve(self, variants: tuple[Candidate, ...]) -> tuple[Candidate | RejectedCandidate, ...]:
         """What the variants of one fix come to on their resource, which is read for it.
@@ -144,7 +140,7 @@ class TargetReader:
             try:
                 return self._body(resource.text, candidate.fix.api_version)
             except RequestError as error:
-                if fold(error.code) not in VERSION_REFUSALS:
+                if not refuses_version(error):
                     raise
         return self._body(resource.text, self._newest(resource))
 
@@ -154,7 +150,7 @@ class TargetReader:
         try:
             return self._body(target_id, wanted), wanted
         except RequestError as error:
-            if fold(error.code) not in VERSION_REFUSALS:
+            if not refuses_version(error):
                 raise
         served = self._versions_of(target_id)
         needed = [path for fix in fixes for path in (*_leaves(fix.body or {}, ()), *members_read(fix.compliant_when))]
@@ -186,11 +182,7 @@ class TargetReader:
 
     def _versions_of(self, path: str) -> tuple[str, ...]:
         resource = resource_or_parent(path)
-        place = (resource.subscription_id or "", fold(resource.type))
-        with self._lock:
-            if place not in self._served:
-                self._served[place] = self._versions(*place)
-            return self._served[place]
+        return self._versions(resource.subscription_id or "", resource.type)
 
 
 def values_of(candidate: Candidate, resource: Any) -> dict[str, Any]:

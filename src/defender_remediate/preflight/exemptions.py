@@ -127,6 +127,6 @@ def _unlisted(reader: CheckReader, assignment_id: str) -> AssignedPolicy | None:
     try:
         return reader.get(assignment_id, api_versions=ASSIGNMENT_VERSIONS, parse=AssignedPolicy.from_rest)
     except NotFoundError as error:
-        if fold(error.code) != "policyassignmentnotfound":
+        if fold(error.code or "") != "policyassignmentnotfound":
             raise
         return None

@@ -50,7 +50,7 @@ class ParameterCheck:
             try:
                 return is_listed(resource_id)
             except NotFoundError as error:
-                if fold(error.code) not in _MISSING_SCOPE:
+                if fold(error.code or "") not in _MISSING_SCOPE:
                     raise
                 return False
 

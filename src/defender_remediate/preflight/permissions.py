@@ -136,7 +136,7 @@ class PermissionCheck:
             try:
                 return read_one(required)
             except NotFoundError as error:
-                if fold(error.code) not in _MISSING_SCOPE:
+                if fold(error.code or "") not in _MISSING_SCOPE:
                     raise
                 return CallerPermissions(required=required, read_at=(), entries=None)
 

@@ -31,7 +31,7 @@ def is_not_offered(error: DefenderRemediateError) -> bool:
     """
     if not isinstance(error, RequestError) or isinstance(error, ProviderNotRegisteredError):
         return False
-    code = fold(error.code)
+    code = fold(error.code or "")
     if error.status == 400:
         return code in _NO_SUCH_VERSION
     if isinstance(error, NotFoundError):
@@ -53,7 +53,7 @@ def unreadable(check: str, error: DefenderRemediateError) -> CheckResult:
     label = check.replace("_", " ")
     evidence: tuple[str, ...] = ()
     if isinstance(error, RequestError):
-        answer = f"{error.status} {error.code}".rstrip()
+        answer = f"{error.status} {error.code or ''}".rstrip()
         evidence = (f"{error.method} {error.url}",) if error.url else ()
     elif isinstance(error, MalformedResponseError):
         answer = "invalid response"
