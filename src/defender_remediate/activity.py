@@ -130,12 +130,16 @@ def _joined(records: Iterator[Mapping[str, Any]], search: _Search) -> Iterator[A
     # the same instant come in any order, so a complete one waits until something older comes.
     open_ones: dict[tuple[str, str], ActivityEvent] = {}
     complete: dict[tuple[str, str], ActivityEvent] = {}
+    oldest: datetime | None = None
     for record in records:
         event = ActivityEvent.from_rest(record)
         if not search.matches(event):
             continue
-        for key in [key for key, held in complete.items() if _is_older(event, held)]:
-            yield complete.pop(key)
+        # Looked through when the time changes, not for each record: many may have the same.
+        if event.timestamp is not None and (oldest is None or event.timestamp < oldest):
+            oldest = event.timestamp
+            for key in [key for key, held in complete.items() if held.timestamp is None or oldest < held.timestamp]:
+                yield complete.pop(key)
         name = fold(wire.text(wire.pick(record, "eventName"), "value"))
         if name not in ("beginrequest", "endrequest") or not event.operation_id:
             yield event
@@ -146,10 +150,6 @@ def _joined(records: Iterator[Mapping[str, Any]], search: _Search) -> Iterator[A
         held = held or open_ones.pop(key, None)
         (complete if is_complete else open_ones)[key] = held.join(event) if held else event
     yield from sorted((*complete.values(), *open_ones.values()), key=_moment, reverse=True)
-
-
-def _is_older(event: ActivityEvent, held: ActivityEvent) -> bool:
-    return event.timestamp is not None and held.timestamp is not None and event.timestamp < held.timestamp
 
 
 def _moment(event: ActivityEvent) -> datetime:
@@ -185,7 +185,10 @@ def _aware(moment: datetime | None, name: str) -> datetime | None:
         raise InvalidInputError(
             f"{name}={quoted(moment)} has no time zone", hint="use datetime.now(timezone.utc) or another aware one"
         )
-    return moment.astimezone(timezone.utc)
+    try:
+        return moment.astimezone(timezone.utc)
+    except OverflowError as error:
+        raise InvalidInputError(f"{name}={quoted(moment)} has no equivalent in UTC") from error
 
 
 def _named(text: str | None, name: str) -> str | None:

@@ -144,6 +144,10 @@ class RemediationClient:
     ) -> None:
         self._scopes = parse_scopes(scope)
         self._guards = instance_or_none("guards", guards, Guards) or Guards()
+        if isinstance(clock, type) or not all(
+            hasattr(clock or SystemClock, name) for name in ("now", "monotonic", "sleep")
+        ):
+            raise InvalidInputError(f"clock must have now, monotonic and sleep, got {quoted(clock)}")
         self._journal = journal
         self._catalog = catalog
         self._executors: Mapping[str, FixExecutor] = {}
@@ -202,7 +206,8 @@ class RemediationClient:
         """Every fix: by key, by policy definition, by resource type."""
         from defender_remediate.catalog import Catalog
 
-        return self._catalog if self._catalog is not None else Catalog.bundled()
+        given = instance_or_none("catalog", self._catalog, Catalog)
+        return given if given is not None else Catalog.bundled()
 
     @cached_property
     def journal(self) -> Journal:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from defender_remediate.redaction import redact_text
+
 _LONGEST = 100
+_LONGEST_READ = 10_000
 # Line and tab characters, which become a space where one line is wanted.
 _BREAKS = re.compile(r"[\t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
 # C0 and C1 controls, direction marks and overrides, invisible characters, and surrogates that no encoding can write.
 _UNSAFE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
     "\U000e0000-\U000e007f]"
 )
 
@@ -30,10 +33,11 @@ def multi_line(text: str) -> str:
 
 
 def quoted(value: object) -> str:
-    """What a caller passed, for an error message: its ``repr``, cut to 100 characters."""
+    """What a caller passed, for an error message: its ``repr`` without secrets, cut to 100 characters."""
     try:
-        shown = one_line(repr(value))
-    except (RecursionError, ValueError):  # nested too deeply, or an integer of thousands of digits
+        # Cut first, because a text may have megabytes; a secret is recognized long before the limit.
+        shown = one_line(redact_text(repr(value)[:_LONGEST_READ]))
+    except Exception:  # noqa: BLE001 - nested too deeply, an integer of thousands of digits, or a value whose repr fails
         shown = f"a {type(value).__name__}"
     return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
 

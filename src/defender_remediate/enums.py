@@ -6,6 +6,8 @@ from enum import Enum
 from typing import Any
 
 from defender_remediate.casing import fold
+from defender_remediate.display import quoted
+from defender_remediate.errors import InvalidInputError
 
 
 class OpenEnum(str, Enum):
@@ -18,7 +20,7 @@ class OpenEnum(str, Enum):
     @classmethod
     def _missing_(cls, value: object) -> Any:
         if not isinstance(value, str):
-            return None
+            raise InvalidInputError(f"{cls.__name__} must be a string, got {quoted(value)}")
         folded = fold(value)
         for member in cls:
             if fold(member.value) == folded:
@@ -46,7 +48,12 @@ class OpenEnum(str, Enum):
 
 
 class StrEnum(str, Enum):
-    """An enumeration of this library's values, in snake_case: an unknown value is an error."""
+    """An enumeration of this library's values, in snake_case: an unknown value is an InvalidInputError."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Any:
+        known = ", ".join(str(member.value) for member in cls)
+        raise InvalidInputError(f"{cls.__name__} must be one of {known}, got {quoted(value)}")
 
     @property
     def label(self) -> str:

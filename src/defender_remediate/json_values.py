@@ -6,9 +6,13 @@ import hashlib
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any
+
+from defender_remediate.display import quoted
+from defender_remediate.errors import InvalidInputError
 
 MAX_DEPTH = 100
 """Levels of objects and arrays that ``parse_json`` accepts. Azure's own limits are far below."""
@@ -44,6 +48,8 @@ class FrozenMap(Mapping[str, Any]):
     __slots__ = ("_hash", "_items")
 
     def __init__(self, items: Mapping[str, Any] | None = None) -> None:
+        if not isinstance(items, Mapping | None):
+            raise InvalidInputError(f"a FrozenMap is made of a mapping, got {quoted(items)}")
         self._items: dict[str, Any] = {str(k): freeze(v) for k, v in (items or {}).items()}
         self._hash: int | None = None
 
@@ -76,7 +82,18 @@ class FrozenMap(Mapping[str, Any]):
 
 
 def freeze(value: Any) -> Any:
-    """The same JSON value, unchangeable."""
+    """The same JSON value, unchangeable.
+
+    Raises:
+        InvalidInputError: It is nested deeper than Python can follow.
+    """
+    try:
+        return _frozen(value)
+    except RecursionError:
+        raise InvalidInputError("the value is nested too deeply for JSON") from None
+
+
+def _frozen(value: Any) -> Any:
     if isinstance(value, FrozenMap):
         return value
     if isinstance(value, Mapping):
@@ -155,8 +172,8 @@ def _finite(text: str) -> float:
 def _with_unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        counted = Counter(name for name, _ in pairs)
+        twice = next(name for name, times in counted.items() if times > 1)
         raise ValueError(f"the name {twice[:100]!r} occurs twice in one object")
     return members
 

@@ -6,13 +6,14 @@ import sys
 import types
 import typing
 from collections.abc import Hashable, Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar
 
 import attrs
 
+from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.json_values import ABSENT, OWN_MAX_DEPTH, FrozenMap, format_json, parse_json
 from defender_remediate.public_path import defining_module
@@ -41,7 +42,9 @@ def loads(text: str | bytes, kind: str) -> dict[str, Any]:
         raise InvalidInputError(f"the text is JSON, but not of a {kind}", hint=hint)
     version = document.pop("version", None)
     if version != VERSION:
-        raise InvalidInputError(f"this {kind} has format version {version!r}; this library reads version {VERSION}")
+        raise InvalidInputError(
+            f"this {kind} has format version {quoted(version)}; this library reads version {VERSION}"
+        )
     return document
 
 
@@ -69,9 +72,9 @@ def decode(cls: type[_T], document: Any, path: str = "") -> _T:
     if not isinstance(document, Mapping):
         raise InvalidInputError(f"{path or cls.__name__}: expected an object, got {type(document).__name__}")
     hints = _hints(typing.cast(Hashable, cls))  # mypy takes a class for unhashable
-    unknown = sorted(set(document) - set(hints))
+    unknown = sorted(map(str, set(document) - set(hints)))
     if unknown:
-        raise InvalidInputError(f"{_join(path, unknown[0])}: {cls.__name__} has no member of this name")
+        raise InvalidInputError(f"{path or cls.__name__} has no member {quoted(unknown[0])}")
     missing = [name for name in _required(typing.cast(Hashable, cls)) if name not in document]
     if missing:
         raise InvalidInputError(f"{_join(path, missing[0])} is missing")
@@ -120,13 +123,25 @@ def _scalar(hint: Any, value: Any, path: str) -> Any:
         if issubclass(hint, Enum):
             return hint(value)
         if hint is datetime:
-            return datetime.fromisoformat(value)
+            return _moment(value)
         if hint is FrozenMap and isinstance(value, Mapping):
             return FrozenMap(value)
-    except (TypeError, ValueError) as error:
+        if hint is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+    except (OverflowError, TypeError, ValueError) as error:
         raise InvalidInputError(f"{path}: {error}") from error
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise InvalidInputError(f"{path}: expected {hint.__name__}, got {type(value).__name__}")
     return value
+
+
+def _moment(text: str) -> datetime:
+    """A time with its zone. One that has no equivalent in UTC could not be compared with others."""
+    try:
+        moment = datetime.fromisoformat(text)
+        moment.astimezone(timezone.utc)
+    except (OverflowError, TypeError, ValueError) as error:
+        raise InvalidInputError(f"expected a time in ISO 8601, got {quoted(text)}") from error
+    if moment.tzinfo is None:
+        raise InvalidInputError(f"the time {quoted(text)} has no time zone")
+    return moment

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -63,8 +64,26 @@ def positive_number(name: str, value: float) -> float:
     Raises:
         InvalidInputError: It is not.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+    if not is_number(value) or not value > 0:
         raise InvalidInputError(f"{name} must be a positive number, got {quoted(value)}")
+    return value
+
+
+def is_number(value: object) -> bool:
+    """Whether this is a number to calculate with: not a boolean, and not an integer that no float can hold."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return isinstance(value, float) or abs(value) <= sys.float_info.max
+
+
+def string(name: str, value: str) -> str:
+    """The value of an argument, which must be a string.
+
+    Raises:
+        InvalidInputError: It is not.
+    """
+    if not isinstance(value, str):
+        raise InvalidInputError(f"{name} must be a string, got {quoted(value)}")
     return value
 
 
@@ -74,8 +93,18 @@ def instance_or_none(name: str, value: _T | None, kind: type[Any]) -> _T | None:
     Raises:
         InvalidInputError: It is not.
     """
-    if value is not None and not isinstance(value, kind):
-        raise InvalidInputError(f"{name} must be a {kind.__name__}, got {quoted(value)}")
+    return None if value is None else instance(name, value, kind)
+
+
+def instance(name: str, value: _T, kind: type[Any], *, hint: str = "") -> _T:
+    """The value of an argument, which must be of a class.
+
+    Raises:
+        InvalidInputError: It is not.
+    """
+    # A class has the methods of a protocol as well, and is not an instance of it.
+    if isinstance(value, type) or not isinstance(value, kind):
+        raise InvalidInputError(f"{name} must be a {kind.__name__}, got {quoted(value)}", hint=hint)
     return value
 
 

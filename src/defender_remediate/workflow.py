@@ -11,6 +11,7 @@ from defender_remediate.arm.session import ArmSession
 from defender_remediate.casing import fold
 from defender_remediate.catalog import Catalog
 from defender_remediate.discovery import Discovery
+from defender_remediate.display import quoted
 from defender_remediate.errors import (
     InvalidInputError,
     InvalidResourceIdError,
@@ -53,7 +54,7 @@ from defender_remediate.preflight import Check, CheckReader, Subject, run_checks
 from defender_remediate.preflight.subscriptions import tenant_of
 from defender_remediate.rollback.removal import check_removals
 from defender_remediate.rollback.rollback import plan_undo
-from defender_remediate.validation import instance_or_none
+from defender_remediate.validation import instance, instance_or_none, is_number
 from defender_remediate.verification.verifier import Verifier
 
 
@@ -148,6 +149,7 @@ class Workflow:
         self, plan: RemediationPlan, approve: str, *, waves: Waves | None, waive: Mapping[str, str]
     ) -> RemediationReport:
         """Apply a plan that was approved, after checking that it is what it shows and within the guards."""
+        instance("plan", plan, RemediationPlan, hint="pass client.plan(...), or RemediationPlan.from_json(text)")
         instance_or_none("waves", waves, Waves)
         waivers = parse_waivers(waive, checks=None)
         check_approved(plan, approve)
@@ -295,6 +297,9 @@ class Workflow:
     def verify(self, report: RemediationReport, timeout: float) -> RemediationReport:
         """Read the targets of a run again, and ask Defender for Cloud for their status."""
         _check_timeout(timeout)
+        instance(
+            "report", report, RemediationReport, hint="pass client.apply(...), or RemediationReport.from_json(text)"
+        )
         return Verifier(reader=self.session, assessments=self.discovery, workers=self.workers).verify(
             report, timeout=timeout
         )
@@ -312,5 +317,5 @@ class Workflow:
 
 
 def _check_timeout(timeout: float) -> None:
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout >= 0:
-        raise InvalidInputError(f"timeout must be a number of seconds from 0 up, got {timeout!r}")
+    if not is_number(timeout) or not timeout >= 0:
+        raise InvalidInputError(f"timeout must be a number of seconds from 0 up, got {quoted(timeout)}")

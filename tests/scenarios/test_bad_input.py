@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, time, timedelta, timezone
 from typing import Any
 
 import pytest
 
-from defender_remediate import Guards, RemediationClient, RemediationPlan, Waves, errors
+from defender_remediate import (
+    Catalog,
+    FileJournal,
+    Guards,
+    MaintenanceWindow,
+    RemediationClient,
+    RemediationPlan,
+    RemediationReport,
+    Scope,
+    Waves,
+    errors,
+)
+from defender_remediate.models import FrozenMap
 from defender_remediate.reports import to_csv
 from defender_remediate.testing import ArmSimulator
 
@@ -138,6 +151,100 @@ def test_an_argument_of_the_wrong_kind(sim: ArmSimulator, options: dict[str, Any
     """Each names itself, and says what it has to be."""
     with pytest.raises(errors.InvalidInputError, match=next(iter(options))):
         _ = RemediationClient(sim.credential, SUBSCRIPTION, transport=sim, **options).journal
+
+
+DEEP: list[Any] = []
+for _ in range(50_000):
+    DEEP = [DEEP]
+
+
+class Unprintable:
+    """A value whose repr fails."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+WRONG: list[Any] = [
+    None,
+    10**5000,
+    -1.5,
+    float("nan"),
+    b"x",
+    "",
+    "x" * 100_000,
+    "a\x1b[31m\u202e\nb",
+    [],
+    [None],
+    {},
+    {5: 5},
+]
+WRONG += [
+    DEEP,
+    Unprintable(),
+    object(),
+    "password=hunter2-hunter2",
+    datetime.max.replace(tzinfo=timezone(-timedelta(1) / 2)),
+]
+
+
+@pytest.mark.parametrize(
+    ("takes", "call"),
+    [
+        ((RemediationPlan,), lambda client, wrong: client.apply(wrong, approve="0" * 64)),
+        ((RemediationReport,), lambda client, wrong: client.verify(wrong)),
+        ((str,), lambda client, wrong: client.resume(wrong)),
+        ((str,), lambda client, wrong: client.plan_rollback(wrong)),
+        ((), lambda client, wrong: client.verify(wrong, timeout=wrong)),
+        ((), lambda client, wrong: client.list_controls(timeout=wrong or "x")),
+        ((), lambda client, wrong: client.activity.list_events(since=wrong or "x")),
+        ((str,), lambda client, wrong: client.catalog.get(wrong)),
+        ((), lambda client, wrong: client.catalog.list_for_resource_type(wrong)),
+        ((str,), lambda client, wrong: client.catalog.list_for_recommendation(wrong)),
+        ((str,), lambda client, wrong: client.catalog.get_guidance(wrong)),
+        ((str,), lambda client, wrong: client.catalog.get_for_policy(wrong)),
+        ((), lambda client, wrong: client.catalog.without(wrong)),
+        ((), lambda client, wrong: client.catalog.role_definition([], name="x", scopes=wrong)),
+        ((list, dict), lambda client, wrong: Catalog(wrong)),
+        ((), lambda client, wrong: Catalog([wrong])),
+        ((str,), lambda client, wrong: FileJournal(wrong or 5)),
+        ((dict,), lambda client, wrong: FrozenMap(wrong or 5)),
+        ((), lambda client, wrong: Guards().allows(wrong) if not isinstance(wrong, str) else Guards(max_share=wrong)),
+        ((datetime,), lambda client, wrong: MaintenanceWindow(start=time(1), end=time(2)).is_open(wrong)),
+        ((), lambda client, wrong: Waves().sizes(wrong)),
+        ((str,), lambda client, wrong: Scope.parse(client.catalog and SUBSCRIPTION).contains(wrong)),
+        ((), lambda client, wrong: Waves(canary=wrong)),
+        ((), lambda client, wrong: Waves(growth=wrong)),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_gets_a_short_typed_error(
+    client: RemediationClient, takes: tuple[type, ...], call: Callable[[RemediationClient, Any], Any]
+) -> None:
+    """Deep, huge, secret, unprintable and of any type: the error quotes a hundred characters of it at most."""
+    for wrong in WRONG:
+        if isinstance(wrong, takes):
+            continue
+        with pytest.raises(errors.DefenderRemediateError) as caught:
+            call(client, wrong)
+        text = str(caught.value)
+        assert len(text) < 500, text[:500]
+        assert not set("\x1b\u202e\n") & set(text)
+        assert "hunter2" not in text
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["catalog", "guards", "checks", "clock", "hooks", "workers", "source", "cloud", "per_call_policies", "per_retry_policies",
+     "operation_timeout", "read_timeout", "connection_timeout", "retry_total", "proxies", "user_agent"],
+)  # fmt: skip
+def test_a_wrong_option_of_a_client(sim: ArmSimulator, option: str) -> None:
+    """Named when the client is made or first used, not in the middle of a run."""
+    for wrong in (object(), Unprintable(), type, {5: 5}, DEEP, 10**5000):
+        if option in ("workers", "retry_total") and isinstance(wrong, int):
+            continue
+        with pytest.raises(errors.DefenderRemediateError) as caught:
+            _ = RemediationClient(sim.credential, SUBSCRIPTION, transport=sim, **{option: wrong}).catalog
+        assert len(str(caught.value)) < 500
 
 
 def test_waves_and_reports_of_the_wrong_kind(client: RemediationClient) -> None:

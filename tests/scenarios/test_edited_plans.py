@@ -181,6 +181,19 @@ def _irreversible(edited: dict[str, Any]) -> None:
     step.update(executor="patch", target_id=change, request=request, changes=changes, creates=[], undo_request=None)
 
 
+def _no_dependency(edited: dict[str, Any]) -> None:
+    step_of(edited, "patch")["dependencies"]["ignored"] = ["./.."]
+
+
+def _nothing_watched(edited: dict[str, Any]) -> None:
+    step_of(edited, "patch")["dependencies"] = {"members": [], "is_whole": False, "ignored": []}
+
+
+def _change_ignored(edited: dict[str, Any]) -> None:
+    step = step_of(edited, "patch")
+    step["dependencies"] = {"members": [], "is_whole": True, "ignored": [step["changes"][0]["path"]]}
+
+
 def _left_out(edited: dict[str, Any]) -> None:
     step_of(edited, "put")["request"]["leave_out"] = ["properties.networkProfile"]
 
@@ -208,6 +221,9 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "the path of a change is invalid": (_no_path, "a[[b"),
     "a parameter comes from elsewhere": (_parameter_from_a_vault, "its template"),
     "the title is that of another fix": (_title_of_another_fix, "its template"),
+    "what the step depends on is no path": (_no_dependency, "is not a path"),
+    "the step depends on nothing": (_nothing_watched, "would be overwritten"),
+    "what the step changes is ignored": (_change_ignored, "would be overwritten"),
     "an irreversible fix is not called so": (_irreversible, "cannot be undone"),
 }
 

@@ -52,3 +52,8 @@ def test_what_a_caller_passed_is_quoted_briefly():
     assert quoted("a\nb") == r"'a\nb'"
     assert len(quoted("x" * 5000)) == 100
     assert quoted(nested) == "a list"
+
+
+def test_an_invisible_vowel_separator_is_written_out():
+    """It has no width, so two names that differ in it look the same."""
+    assert one_line("a\u180eb") == r"a\u180eb"

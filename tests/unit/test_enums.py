@@ -59,7 +59,7 @@ def test_the_name_that_python_gives_a_word_is_no_word():
 
 def test_a_value_that_is_no_text_is_refused():
     """Only words are words."""
-    with pytest.raises(ValueError, match="3 is not a valid Severity"):
+    with pytest.raises(ValueError, match="Severity must be a string, got 3"):
         Severity(3)
 
 
@@ -73,7 +73,7 @@ def test_a_word_prints_as_itself(member):
 
 def test_our_own_words_are_closed():
     """A word of this library that is not one is an error."""
-    with pytest.raises(ValueError, match="'post' is not a valid FixKind"):
+    with pytest.raises(ValueError, match="FixKind must be one of patch, put, template, got 'post'"):
         FixKind("post")
     assert FixKind("patch") == "patch"
     assert {FixKind.PATCH: 1}["patch"] == 1

@@ -80,7 +80,7 @@ def test_an_integer_passes_for_a_float():
     ("document", "message"),
     [
         ([], "Outer: expected an object, got list"),
-        ({"texture": 1}, "texture: Outer has no member of this name"),
+        ({"texture": 1}, "Outer has no member 'texture'"),
         ({"text": 1}, "text: expected str, got int"),
         ({"count": True}, "count: expected int, got bool"),
         ({"count": "1"}, "count: expected int, got str"),
@@ -93,7 +93,7 @@ def test_an_integer_passes_for_a_float():
         ({"many": {}}, "many: expected an array, got dict"),
         ({"many": [{"name": "x"}, {"name": None}]}, "many[1].name: expected str, got NoneType"),
         ({"inner": {}}, "inner.name is missing"),
-        ({"inner": {"nam": "x"}}, "inner.nam: Inner has no member of this name"),
+        ({"inner": {"nam": "x"}}, "inner has no member 'nam'"),
     ],
 )
 def test_a_wrong_member_is_named(document, message):
@@ -139,3 +139,19 @@ def test_the_envelope_is_taken_off():
     assert "ü" in text
     assert serialization.loads(text, "Thing") == {"a": "ü"}
     assert serialization.loads(text.encode(), "Thing") == {"a": "ü"}
+
+
+@pytest.mark.parametrize(
+    "when", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2026-01-01T00:00:00", "x" * 100_000, 5]
+)
+def test_a_time_that_cannot_be_compared_is_refused(when):
+    """Without a zone, or without an equivalent in UTC; the message is short."""
+    with pytest.raises(InvalidInputError, match="when") as caught:
+        serialization.decode(Outer, {"when": when})
+    assert len(str(caught.value)) < 300
+
+
+def test_a_number_that_no_float_holds_is_refused():
+    """JSON has no limit for integers."""
+    with pytest.raises(InvalidInputError, match="ratio"):
+        serialization.decode(Outer, {"ratio": 10**400})

@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import attrs
 
+from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidEndpointError
 
 if TYPE_CHECKING:
@@ -68,9 +69,11 @@ def resolve_endpoint(endpoint: str | None, cloud: AzureClouds | str | None) -> E
         InvalidEndpointError: The URL is not https and not loopback, has more than a path after the host, or the cloud
             is not known.
     """
-    name = _PUBLIC if cloud is None else str(getattr(cloud, "value", cloud))
-    if name not in _CLOUDS:
-        raise InvalidEndpointError(f"{cloud!r} is not a known cloud", hint="use a member of azure.core.AzureClouds")
+    name = _PUBLIC if cloud is None else getattr(cloud, "value", cloud)
+    if not isinstance(name, str) or name not in _CLOUDS:
+        raise InvalidEndpointError(
+            f"{quoted(cloud)} is not a known cloud", hint="use a member of azure.core.AzureClouds"
+        )
     base_url, scope = _CLOUDS[name]
     if endpoint is None:
         return Endpoint(base_url=base_url, token_scope=scope)

@@ -22,6 +22,7 @@ from azure.core.pipeline.policies import (
     HttpLoggingPolicy,
     HTTPPolicy,
     RequestIdPolicy,
+    SansIOHTTPPolicy,
     UserAgentPolicy,
 )
 
@@ -37,8 +38,9 @@ from defender_remediate.arm.rate_limiter import RateLimiter, bucket_of, duration
 from defender_remediate.arm.reads import RetryOptions
 from defender_remediate.arm.urls import redact_url, resolve_link
 from defender_remediate.casing import fold
-from defender_remediate.display import quoted
+from defender_remediate.display import one_line, quoted
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError, MalformedResponseError
+from defender_remediate.redaction import redact_text
 from defender_remediate.validation import positive_number
 
 if TYPE_CHECKING:
@@ -100,10 +102,17 @@ def pipeline_options(
     """
     if isinstance(retry_total, bool) or not isinstance(retry_total, int) or retry_total < 0:
         raise InvalidInputError(f"retry_total must be an integer from 0 up, got {quoted(retry_total)}")
-    if not isinstance(proxies, Mapping | None):
+    if not isinstance(proxies, Mapping | None) or not all(
+        isinstance(one, str) for pair in (proxies or {}).items() for one in pair
+    ):
         raise InvalidInputError(f"proxies must be a mapping of URLs by scheme, got {quoted(proxies)}")
     if not isinstance(connection_verify, bool | str | None):
         raise InvalidInputError(f"connection_verify must be True, False or a path, got {quoted(connection_verify)}")
+    for name, policies in (("per_call_policies", per_call_policies), ("per_retry_policies", per_retry_policies)):
+        if not isinstance(policies, Sequence) or not all(
+            isinstance(one, (HTTPPolicy, SansIOHTTPPolicy)) for one in policies
+        ):
+            raise InvalidInputError(f"{name} must be a list of azure-core policies, got {quoted(policies)}")
     if user_agent is not None:
         check_headers({"user agent": user_agent})
     timeouts = {"connection_timeout": connection_timeout, "read_timeout": read_timeout}
@@ -152,7 +161,7 @@ def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
         if not isinstance(name, str) or not isinstance(value, str) or _CONTROL.search(name + value):
             raise InvalidInputError(f"headers must be printable strings by name; {quoted(name)} is not")
         if fold(name) in _OWN_HEADERS:
-            raise InvalidInputError(f"the header {name!r} is set by this library", hint="leave it out")
+            raise InvalidInputError(f"the header {quoted(name)} is set by this library", hint="leave it out")
     return dict(headers)
 
 
@@ -266,7 +275,7 @@ class LoggingPolicy(HTTPPolicy[Any, Any]):
             raise
         answer = response.http_response
         elapsed = 1000 * (self._clock.monotonic() - started)
-        request_id = answer.headers.get("x-ms-request-id", "-")
+        request_id = one_line(redact_text(answer.headers.get("x-ms-request-id", "-")))
         _LOGGER.debug("%s %s: %s, request id %s, %.0f ms", method, url, answer.status_code, request_id, elapsed)
         return response
 

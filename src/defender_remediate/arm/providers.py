@@ -11,6 +11,7 @@ from defender_remediate.arm.bodies import json_body
 from defender_remediate.arm.errors import body_of, refuses_version, translate
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.casing import fold
+from defender_remediate.display import quoted
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError, MalformedResponseError, RequestError
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Providers:
         """
         namespace, _, kind = resource_type.partition("/")
         if not namespace or not kind:
-            raise InvalidInputError(f"{resource_type!r} is not a resource type", hint="use Namespace/type")
+            raise InvalidInputError(f"{quoted(resource_type)} is not a resource type", hint="use Namespace/type")
         provider = self.get(subscription_id, namespace)
         found: set[str] = set()
         for item in wire.pick(provider, "resourceTypes") or ():

@@ -26,6 +26,7 @@ from defender_remediate.arm.reads import retry_read
 from defender_remediate.arm.transport import PooledTransport
 from defender_remediate.arm.urls import redact_url, resolve_link, url_of
 from defender_remediate.casing import fold
+from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError, MalformedResponseError, RequestError
 from defender_remediate.json_values import thaw
 from defender_remediate.models.plan import PlannedRequest
@@ -300,7 +301,9 @@ class ArmSession:
             ConnectionCutError: It was sent, and no complete answer came.
         """
         if request.method not in _WRITES:
-            raise InvalidInputError(f"the method {request.method!r} is not a write", hint="use PUT, PATCH or POST")
+            raise InvalidInputError(
+                f"the method {quoted(request.method)} is not a write", hint="use PUT, PATCH or POST"
+            )
         has_body = bool(request.body) or request.method in ("PUT", "PATCH")
         return self._write(request, thaw(request.body) if has_body else None)
 
@@ -311,7 +314,7 @@ class ArmSession:
             InvalidInputError: The method is not DELETE.
         """
         if request.method != "DELETE":
-            raise InvalidInputError(f"the method {request.method!r} does not remove anything", hint="use DELETE")
+            raise InvalidInputError(f"the method {quoted(request.method)} does not remove anything", hint="use DELETE")
         return self._write(request, None)
 
     def list_pages(

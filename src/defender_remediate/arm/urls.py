@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from defender_remediate.arm.cloud import Endpoint
 from defender_remediate.casing import fold
+from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError, MalformedResponseError
 
 # Slashes stay, and what RFC 3986 lets a path segment hold; everything else is encoded, a percent sign too.
@@ -26,7 +27,7 @@ def url_of(endpoint: Endpoint, path: str, api_version: str, params: Mapping[str,
     """
     trimmed = path.strip("/")
     if not trimmed or any(segment in ("", ".", "..") for segment in trimmed.split("/")):
-        raise InvalidInputError(f"{path!r} is not a path under Azure Resource Manager")
+        raise InvalidInputError(f"{quoted(path)} is not a path under Azure Resource Manager")
     if not api_version:
         raise InvalidInputError(f"{path}: every request needs an api-version")
     query = {"api-version": api_version, **(params or {})}

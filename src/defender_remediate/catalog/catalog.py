@@ -23,6 +23,7 @@ from defender_remediate.models.fix import FixAction
 from defender_remediate.models.guidance import Guidance
 from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.recommendation import Recommendation
+from defender_remediate.validation import string
 
 if TYPE_CHECKING:
     from defender_remediate.preflight import Check
@@ -55,6 +56,8 @@ class Catalog:
         Raises:
             CatalogError: One of them could not be planned; names the fix and the member.
         """
+        if isinstance(fixes, str) or not isinstance(fixes, Iterable):
+            raise CatalogError(f"a catalog is made of fixes, got {quoted(fixes)}", hint="pass [fix]")
         found: dict[tuple[str, str], dict[str | None, FixAction]] = {}
         for fix in fixes if isinstance(fixes, _Checked) else map(_checked, fixes):
             variants = found.setdefault(_identity(fix), {})
@@ -86,7 +89,7 @@ class Catalog:
         """
         unknown = [key for key in keys if key not in self]
         if unknown:
-            raise CatalogError(f"the catalog has no fix with the key {unknown[0]!r}")
+            raise CatalogError(f"the catalog has no fix with the key {quoted(unknown[0])}")
         dropped = {fold(key) for key in keys}
         return Catalog(_Checked(fix for fix in self._fixes if fold(fix.key) not in dropped))
 
@@ -115,12 +118,12 @@ class Catalog:
         Raises:
             InvalidInputError: The key is a title or an id instead of an assessment key.
         """
-        if key not in self and re.search(r"[\s/]", key):
+        if string("key", key) not in self and re.search(r"[\s/]", key):
             keys = [fix.key for fix in self._fixes if fold(fix.title) == fold(key)]
             hint = (
                 f"the key of this recommendation is {keys[0]}" if keys else "client.list_recommendations() lists keys"
             )
-            raise InvalidInputError(f"expected an assessment key (a GUID), got {key!r}", hint=hint)
+            raise InvalidInputError(f"expected an assessment key (a GUID), got {quoted(key)}", hint=hint)
         return next(iter(_pick(self._by_key, key, resource_type)), None)
 
     def get_for_policy(self, policy_definition_id: str, resource_type: str | None = None) -> FixAction | None:
@@ -141,7 +144,7 @@ class Catalog:
         A resource type without a fix for the key is looked up by the policy definition. A recommendation with guidance has
         no fix, even if a fix has the same policy definition.
         """
-        by_key = self._by_key.get(fold(key), {})
+        by_key = self._by_key.get(fold(string("key", key)), {})
         if not by_key and find_guidance(key, "") is not None:
             return ()
         found = by_key | {
@@ -157,9 +160,11 @@ class Catalog:
         Raises:
             InvalidInputError: It is not a resource type with its provider.
         """
-        if "/" not in resource_type:
+        if "/" not in string("resource_type", resource_type):
             example = "such as Microsoft.Storage/storageAccounts"
-            raise InvalidInputError(f"expected a resource type with its provider, {example}, got {resource_type!r}")
+            raise InvalidInputError(
+                f"expected a resource type with its provider, {example}, got {quoted(resource_type)}"
+            )
         return self._by_type.get(fold(resource_type), ())
 
     def get_guidance(self, key: str, policy_definition_id: str | None = None) -> Guidance | None:
@@ -167,7 +172,7 @@ class Catalog:
 
         The same for every catalog. It is read from its files when it is asked for the first time.
         """
-        return find_guidance(key, _bare(policy_definition_id or ""))
+        return find_guidance(string("key", key), _bare(policy_definition_id or ""))
 
     def check(
         self, *, fixes: FixAction | str | os.PathLike[str] | Iterable[FixAction | str | os.PathLike[str]] | None = None
@@ -278,6 +283,10 @@ def _bundled() -> Catalog:
 
 
 def _checked(fix: FixAction) -> FixAction:
+    if not isinstance(fix, FixAction):
+        raise CatalogError(
+            f"a catalog is made of fixes, got {quoted(fix)}", hint="Catalog().with_fixes(path) reads a file"
+        )
     check(fix, source=f"fix {fix.key}", path="")
     return fix
 
@@ -302,11 +311,11 @@ def _fixes_of(given: FixAction | str | os.PathLike[str]) -> tuple[FixAction, ...
 
 
 def _bare(policy_definition_id: str) -> str:
-    return fold(policy_definition_id.rstrip("/").rsplit("/", 1)[-1])
+    return fold(string("policy_definition_id", policy_definition_id).rstrip("/").rsplit("/", 1)[-1])
 
 
 def _pick(index: _Index, name: str, resource_type: str | None) -> tuple[FixAction, ...]:
     of_types = index.get(fold(name), {})
     if resource_type is None:
         return tuple(chain.from_iterable(of_types.values()))
-    return of_types.get(fold(resource_type), ())
+    return of_types.get(fold(string("resource_type", resource_type)), ())

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from defender_remediate.casing import fold
+from defender_remediate.display import quoted
 from defender_remediate.errors import CatalogError
 from defender_remediate.models.condition import Operator
 from defender_remediate.models.fix import ArrayStrategy, FixAction, FixKind, ParameterType
@@ -63,11 +64,11 @@ def _problems(fix: FixAction) -> Iterator[tuple[str, str]]:
     names = [parameter.name for parameter in fix.parameters]
     for number, parameter in enumerate(fix.parameters):
         if parameter.name in names[:number]:
-            yield f"parameters[{number}].name", f"there is another parameter {parameter.name!r}"
+            yield f"parameters[{number}].name", f"there is another parameter {quoted(parameter.name)}"
         default = parameter.default
         chosen = default if parameter.type is ParameterType.STRING_LIST else (default,)
         if default is not None and parameter.allowed and not all(item in parameter.allowed for item in chosen):
-            yield f"parameters[{number}].default", f"{default!r} is not one of the allowed values"
+            yield f"parameters[{number}].default", f"{quoted(default)} is not one of the allowed values"
     yield from _placeholder_problems(fix)
     if fix.template is not None:
         yield from _template_problems(fix.template, fix.template_parameters)
@@ -121,7 +122,7 @@ def _list_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
         elif how is ArrayStrategy.EACH and not (tables and len(value) == 1):
             yield place, "is each, so the body has to have an array of one table there"
         elif how is ArrayStrategy.BY and not (tables and all(name in item for item in value)):
-            yield place, f"is by:{name}, so the body has to have an array of tables with the key {name!r} there"
+            yield place, f"is by:{name}, so the body has to have an array of tables with the key {quoted(name)} there"
 
 
 def _placeholder_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
@@ -146,7 +147,7 @@ def _placeholder_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
         yield place, "a member's name takes no placeholder"
     for place, text in unfilled:
         if isinstance(text, str) and "${" in text:
-            yield place, f"takes no placeholder, got {text!r}"
+            yield place, f"takes no placeholder, got {quoted(text)}"
     for number, parameter in enumerate(fix.parameters):
         if parameter.name not in used:
             yield f"parameters[{number}].name", f"nothing in the fix uses ${{{parameter.name}}}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from defender_remediate.catalog.editor_schema import CONDITION
 from defender_remediate.catalog.table import TomlTable, described
+from defender_remediate.display import quoted
 from defender_remediate.models.condition import Condition, Operator
 
 _JOINED = {Operator.ALL.value, Operator.ANY.value}
@@ -41,7 +42,7 @@ def condition(table: TomlTable, *, of_element: bool = False) -> Condition:
         )
         return Condition(operator=_TESTS[name], path=path, value=_value(table, name))
     if "path" in table.values:
-        raise table.error(f"goes inside {name!r}, not beside it", "path")
+        raise table.error(f"goes inside {quoted(name)}, not beside it", "path")
     if name in _JOINED:
         parts = table.tables(name)
         if not parts:
@@ -78,5 +79,5 @@ def _value(table: TomlTable, name: str) -> Any:
         try:
             re.compile(value)
         except re.error as error:
-            raise table.error(f"{value!r} is no regular expression: {error}", name) from error
+            raise table.error(f"{quoted(value)} is no regular expression: {error}", name) from error
     return value

@@ -12,6 +12,7 @@ from typing import Any
 from defender_remediate.catalog.bundle import NAME, read
 from defender_remediate.catalog.schema import fixes
 from defender_remediate.catalog.toml import TOMLError, parse
+from defender_remediate.display import quoted
 from defender_remediate.errors import CatalogError
 from defender_remediate.json_values import FrozenMap, parse_json
 from defender_remediate.models.fix import FixAction
@@ -59,17 +60,19 @@ def read_fixes(file: str | os.PathLike[str]) -> tuple[FixAction, ...]:
         raise CatalogError(f"is not UTF-8: {error}", source=source) from error
     except TOMLError as error:
         raise CatalogError(f"is not TOML: {error}", source=source) from error
+    except ValueError as error:  # a path that no file system takes
+        raise CatalogError(f"cannot be read: {error}", source=source) from error
 
     def read_template(name: str) -> Mapping[str, Any]:
         folder = place.parent.resolve()
         template = (folder / name).resolve()
         # A catalog file may come from someone else, so it must not read files outside its folder.
         if not template.is_relative_to(folder):
-            raise ValueError(f"{name!r} is outside the folder of the catalog file")
+            raise ValueError(f"{quoted(name)} is outside the folder of the catalog file")
         try:
             return _template(template.read_bytes())
         except OSError as error:
-            raise ValueError(f"{name!r} cannot be read: {error.strerror or error}") from error
+            raise ValueError(f"{quoted(name)} cannot be read: {error.strerror or error}") from error
 
     return fixes(document, source=source, read_template=read_template)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from defender_remediate.casing import fold
+from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.fix import FixAction
 from defender_remediate.models.ids import ScopeKind, parse_scopes
@@ -40,8 +41,8 @@ def role_definition(
     """
     selected = tuple(fixes)
     if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_NAME:
-        raise InvalidInputError(f"a role needs a name of 1 to {_LONGEST_NAME} characters, got {name!r}")
-    parsed = parse_scopes(scopes if isinstance(scopes, str) else list(scopes))
+        raise InvalidInputError(f"a role needs a name of 1 to {_LONGEST_NAME} characters, got {quoted(name)}")
+    parsed = parse_scopes(scopes if isinstance(scopes, str) or not isinstance(scopes, Iterable) else list(scopes))
     management_groups = [scope for scope in parsed if scope.kind is ScopeKind.MANAGEMENT_GROUP]
     for scope in parsed:
         if scope.kind is ScopeKind.RESOURCE:

@@ -11,6 +11,7 @@ from defender_remediate.catalog import editor_schema
 from defender_remediate.catalog.checks import check
 from defender_remediate.catalog.conditions import condition
 from defender_remediate.catalog.table import TomlTable, described
+from defender_remediate.display import quoted
 from defender_remediate.models.fix import (
     Evidence,
     FixAction,
@@ -154,9 +155,9 @@ def _parameter(table: TomlTable) -> FixParameter:
         raise table.error(f"must be an array, got {described(allowed)}", "allowed")
     for number, value in enumerate(allowed):
         if not item.accepts(value):
-            raise table.error(f"{value!r} is no {item}", f"allowed[{number}]")
+            raise table.error(f"{quoted(value)} is no {item}", f"allowed[{number}]")
     if default is not None and not kind.accepts(default):
-        raise table.error(f"{default!r} is no {kind}", "default")
+        raise table.error(f"{quoted(default)} is no {kind}", "default")
     for name in ("resource_type", "same_location"):
         if name in table.values and kind is not ParameterType.RESOURCE_ID:
             raise table.error("is for a parameter of type resource_id only", name)

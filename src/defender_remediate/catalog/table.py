@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, TypeVar
 
+from defender_remediate.display import quoted
 from defender_remediate.enums import StrEnum
 from defender_remediate.errors import CatalogError
 
@@ -66,7 +67,7 @@ class TomlTable:
         if not value.strip():
             raise self.error("must not be empty", name)
         if shape is not None and shape.fullmatch(value) is None:
-            raise self.error(f"{value!r} must look like {like}", name)
+            raise self.error(f"{quoted(value)} must look like {like}", name)
         return value
 
     def strings(self, name: str, *, shape: re.Pattern[str] | None = None, like: str = "") -> tuple[str, ...]:
@@ -76,7 +77,7 @@ class TomlTable:
             if not isinstance(value, str) or not value.strip():
                 raise self.error("must be a string that is not empty", f"{name}[{number}]")
             if shape is not None and shape.fullmatch(value) is None:
-                raise self.error(f"{value!r} must look like {like}", f"{name}[{number}]")
+                raise self.error(f"{quoted(value)} must look like {like}", f"{name}[{number}]")
         return tuple(values)
 
     def word(self, name: str, words: type[_W], default: Any = _REQUIRED) -> Any:
@@ -88,7 +89,7 @@ class TomlTable:
             return words(value)
         except ValueError:
             known = ", ".join(word.value for word in words)
-            raise self.error(f"{value!r} is not one of {known}", name) from None
+            raise self.error(f"{quoted(value)} is not one of {known}", name) from None
 
     def flag(self, name: str, *, default: bool | None) -> bool | None:
         """True or false; the default when the key is missing."""

@@ -18,6 +18,7 @@ from typing import Any
 import attrs
 
 from defender_remediate.casing import fold
+from defender_remediate.display import quoted
 from defender_remediate.fixes.paths import look_up, member
 from defender_remediate.json_values import ABSENT
 
@@ -149,7 +150,7 @@ def misfits(value: Any, shape: Any, path: str = "") -> Iterator[tuple[str, str]]
         yield from _not_among(value, shape, path)
     elif isinstance(shape, Mapping) and ELEMENT in shape:
         if not isinstance(value, (list, tuple)):
-            yield path, f"must be an array, got {value!r}"
+            yield path, f"must be an array, got {quoted(value)}"
             return
         for number, item in enumerate(value):
             yield from misfits(item, shape[ELEMENT], f"{path}[{number}]")
@@ -158,7 +159,7 @@ def misfits(value: Any, shape: Any, path: str = "") -> Iterator[tuple[str, str]]
     elif (plain := shape.lstrip(WRITE_ONLY)) != ANYTHING:
         name, types = _PLAIN[plain]
         if not isinstance(value, types) or (isinstance(value, bool) and types is not bool):
-            yield path, f"must be {name}, got {value!r}"
+            yield path, f"must be {name}, got {quoted(value)}"
 
 
 def _not_among(value: Any, words: list[str], path: str) -> Iterator[tuple[str, str]]:
@@ -169,12 +170,15 @@ def _not_among(value: Any, words: list[str], path: str) -> Iterator[tuple[str, s
     for each in chosen:
         if each not in words:
             known = next((word for word in words if fold(str(each)) == fold(word)), "")
-            yield path, f"{each!r} {IS_SPELT} {known}" if known else f"{each!r} is not one of {', '.join(words)}"
+            yield (
+                path,
+                f"{quoted(each)} {IS_SPELT} {known}" if known else f"{quoted(each)} is not one of {', '.join(words)}",
+            )
 
 
 def _not_members(value: Any, shape: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
     if not isinstance(value, Mapping):
-        yield path, f"must be an object, got {value!r}"
+        yield path, f"must be an object, got {quoted(value)}"
         return
     for name, item in value.items():
         there = f"{path}.{name}" if path else name

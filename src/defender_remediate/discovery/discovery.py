@@ -73,7 +73,7 @@ class Discovery:
         interleave: Interleave = chain.from_iterable,
     ) -> None:
         if source not in ("rest", "graph"):
-            raise InvalidInputError(f"source={source!r} is not known", hint="use 'rest' or 'graph'")
+            raise InvalidInputError(f"source={quoted(source)} is not known", hint="use 'rest' or 'graph'")
         self._session = session
         self._scopes = Scopes(session, scopes)
         self._catalog = catalog

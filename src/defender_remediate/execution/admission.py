@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from defender_remediate.casing import fold
+from defender_remediate.display import quoted
 from defender_remediate.errors import GuardError, PlanError, PlanNotApprovedError
 from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.models.guards import Guards
@@ -52,7 +53,7 @@ def check_place(
     _check_same("scope", plan.scope, scope)
     unknown = sorted({step.executor for step in plan.steps} - set(executors))
     if unknown:
-        raise PlanError(f"the plan needs an executor {unknown[0]!r}", hint="give it to the client: executors={…}")
+        raise PlanError(f"the plan needs an executor {quoted(unknown[0])}", hint="give it to the client: executors={…}")
 
 
 def check_tenants(planned: Sequence[str], here: Sequence[str]) -> None:

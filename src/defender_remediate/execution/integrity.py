@@ -13,8 +13,11 @@ from datetime import datetime, timedelta
 
 from defender_remediate.casing import fold
 from defender_remediate.catalog import Catalog
+from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidResourceIdError, PlanAlteredError
 from defender_remediate.executors.requests import DEPLOYMENTS
+from defender_remediate.fixes.drift import is_watched, members_read
+from defender_remediate.fixes.paths import split
 from defender_remediate.fixes.shown import unshown_members
 from defender_remediate.json_values import canonical
 from defender_remediate.models.fix import FixAction, FixKind, Impact
@@ -73,6 +76,7 @@ def _problems(
         yield from _problems_of_content(step, plan, catalog)
     elif not plan.rolls_back or step.request.body:
         yield "only a rollback removes anything, and without a body"
+    yield from _problems_of_paths(step)
 
 
 def _problems_of_place(step: RemediationStep, covers: Callable[[str], bool]) -> Iterator[str]:
@@ -108,12 +112,25 @@ def _problems_of_request(request: PlannedRequest, step: RemediationStep) -> Iter
     method = "DELETE" if step.is_removal else method
     is_merged = step.executor == FixKind.PUT and not step.is_removal
     if request.method != method or request.is_merge_patch is not is_merged:
-        yield f"its request is not a {method} of the form that the executor {step.executor!r} sends"
+        yield f"its request is not a {method} of the form that the executor {quoted(step.executor)} sends"
     for version in (request.api_version, step.api_version):
         if not _API_VERSION.fullmatch(version):
-            yield f"{version!r} is not an api-version"
+            yield f"{quoted(version)} is not an api-version"
     if request.if_match and not (request.if_match.isascii() and request.if_match.isprintable()):
         yield "its If-Match is not an etag"
+
+
+def _problems_of_paths(step: RemediationStep) -> Iterator[str]:
+    try:
+        members_read(step.compliant_when)
+        for path in step.request.send_whole:
+            split(path)
+        watched = [is_watched(change.path, step.dependencies) for change in step.changes]
+    except ValueError as error:
+        yield str(error)
+        return
+    if not (all(watched) or _is_deployment(step)):
+        yield f"a change of {step.changes[watched.index(False)].path} by someone else would be overwritten"
 
 
 def _problems_of_content(step: RemediationStep, plan: RemediationPlan, catalog: Catalog) -> Iterator[str]:

@@ -11,7 +11,7 @@ from defender_remediate.fixes.paths import look_up
 from defender_remediate.json_values import ABSENT
 from defender_remediate.models.condition import Condition, Operator
 
-_VERSION = re.compile(r"(?:(?:tls|ssl)\s*)?v?(\d+)(?:[._](\d+))?\Z")
+_VERSION = re.compile(r"(?:(?:tls|ssl)\s*)?v?(\d{1,9})(?:[._](\d{1,9}))?\Z")
 _PACKED = re.compile(r"(?:tls|ssl)v?(\d)(\d)\Z")
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import takewhile
 from typing import Any
 
 from defender_remediate.casing import fold
-from defender_remediate.fixes.paths import EACH, join, look_up, member, pattern
+from defender_remediate.fixes.paths import EACH, join, look_up, member, pattern, split
 from defender_remediate.json_values import ABSENT, canonical, sha256
 from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.dependencies import Dependencies
@@ -80,6 +81,16 @@ def fingerprint(body: Any, dependencies: Dependencies) -> str:
     selected = [[fold(path), _selected(body, _folded(path), ignored)] for path in dependencies.members]
     whole = _comparable(body, ignored) if dependencies.is_whole else None
     return sha256({"members": selected, "whole": whole})
+
+
+def is_watched(path: str, dependencies: Dependencies) -> bool:
+    """Whether a change of the member at a path would be drift. A place in an array counts as the whole array."""
+    bodies: list[Any] = [1, 2]
+    plain = takewhile(lambda part: isinstance(part, str), split(path))
+    for part in reversed(tuple(plain)):
+        bodies = [{part: body} for body in bodies]
+    first, second = (fingerprint(body, dependencies) for body in bodies)
+    return first != second
 
 
 def members_read(condition: Condition) -> set[str]:

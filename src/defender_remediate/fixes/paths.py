@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from defender_remediate.casing import fold
+from defender_remediate.display import quoted
 from defender_remediate.json_values import ABSENT
 
 _PART = re.compile(r"\[(?:'((?:[^']|'')*)'|(\d+))\]|([^.\[\]]+)")
@@ -30,9 +31,11 @@ def split(path: str) -> tuple[str | int, ...]:
             position += 1
         match = _PART.match(path, position)
         if match is None:
-            raise ValueError(f"{path!r} is not a path: unexpected {path[position:]!r}")
-        quoted, index, plain = match.groups()
-        parts.append(int(index) if index is not None else quoted.replace("''", "'") if quoted is not None else plain)
+            raise ValueError(f"{quoted(path)} is not a path: unexpected {quoted(path[position:])}")
+        in_quotes, index, plain = match.groups()
+        parts.append(
+            int(index) if index is not None else in_quotes.replace("''", "'") if in_quotes is not None else plain
+        )
         position = match.end()
     return tuple(parts)
 
@@ -58,8 +61,8 @@ def join(parts: Iterable[str | int]) -> str:
         elif _PLAIN.match(part):
             text += f".{part}" if text else part
         else:
-            quoted = part.replace("'", "''")
-            text += f"['{quoted}']"
+            escaped = part.replace("'", "''")
+            text += f"['{escaped}']"
     return text
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from defender_remediate.casing import fold
+from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidResourceIdError, ParameterError
 from defender_remediate.fixes.conditions import same
 from defender_remediate.json_values import freeze
@@ -30,7 +31,7 @@ def check_names(fixes: Iterable[FixAction], given: Mapping[str, Any]) -> None:
     for name in given:
         if name not in known:
             have = f"they take {', '.join(known)}" if known else "they take none"
-            raise ParameterError(f"no fix in this call takes a parameter {name!r}", hint=have)
+            raise ParameterError(f"no fix in this call takes a parameter {quoted(name)}", hint=have)
 
 
 @attrs.frozen
@@ -56,9 +57,9 @@ def per_resource(name: str, given: Mapping[Any, Any]) -> PerResource:
             folded = fold(ResourceId.parse(key).text)
         except InvalidResourceIdError as error:
             hint = 'pass {"name": value}, or {"name": {resource id: value}}'
-            raise ParameterError(f"{name!r} is given for each resource: {error.message}", hint=hint) from error
+            raise ParameterError(f"{quoted(name)} is given for each resource: {error.message}", hint=hint) from error
         if folded in values:
-            raise ParameterError(f"{name!r} is given twice for {key}")
+            raise ParameterError(f"{quoted(name)} is given twice for {key}")
         values[folded] = value
     return PerResource(values)
 
@@ -103,7 +104,7 @@ def resolve(fix: FixAction, given: Mapping[str, Any], resource_id: str = "") -> 
             if value is None:
                 # Not the default either: a caller who chose for each resource has not chosen for this one.
                 raise ParameterError(
-                    f"{parameter.name!r} of {fix.title!r} was given for other resources, and not for this one"
+                    f"{quoted(parameter.name)} of {quoted(fix.title)} was given for other resources, and not for this one"
                 )
         values[parameter.name] = _value(fix, parameter, value)
     return values
@@ -115,17 +116,19 @@ def _value(fix: FixAction, parameter: FixParameter, given: Any) -> Any:
         if parameter.is_required:
             choices = "; client.list_parameter_choices(…) lists the choices" if parameter.resource_type else ""
             raise ParameterError(
-                f"{fix.title!r} needs the parameter {parameter.name!r}: {parameter.description}",
+                f"{quoted(fix.title)} needs the parameter {quoted(parameter.name)}: {parameter.description}",
                 hint=f'pass parameters={{"{parameter.name}": …}}{choices}',
             )
         value = parameter.default
     problem = _problem(value, parameter)
     if problem:
-        raise ParameterError(f"{parameter.name!r} of {fix.title!r} {problem}, got {_shown(parameter, value)}")
+        raise ParameterError(
+            f"{quoted(parameter.name)} of {quoted(fix.title)} {problem}, got {_shown(parameter, value)}"
+        )
     items = value if parameter.type is ParameterType.STRING_LIST else (value,)
     if parameter.allowed and not all(any(same(item, allowed) for allowed in parameter.allowed) for item in items):
         raise ParameterError(
-            f"{parameter.name!r} of {fix.title!r} may be {', '.join(map(repr, parameter.allowed))}, "
+            f"{quoted(parameter.name)} of {quoted(fix.title)} may be {', '.join(map(repr, parameter.allowed))}, "
             f"got {_shown(parameter, value)}"
         )
     return freeze(value)

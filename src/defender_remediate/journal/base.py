@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Protocol
 
+from defender_remediate.display import quoted
 from defender_remediate.errors import JournalError, JournalTamperedError, JournalUnwritableError, UnknownRunError
 from defender_remediate.journal.chain import Verified, encode_line, newest_first, sha256, verify
 from defender_remediate.journal.records import Record, RunOpened, redact_record
@@ -246,7 +247,7 @@ def _writing(source: str) -> Iterator[None]:
 
 def _unknown(run_id: str, source: str) -> UnknownRunError:
     return UnknownRunError(
-        f"run {run_id!r} has no journal here",
+        f"run {quoted(run_id)} has no journal here",
         source=source,
         hint="client.journal.list_runs() gives the runs of this journal; another one may have it.",
     )

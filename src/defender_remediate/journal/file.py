@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from defender_remediate.errors import JournalLockedError, JournalUnwritableError
+from defender_remediate.display import quoted
+from defender_remediate.errors import InvalidInputError, JournalLockedError, JournalUnwritableError
 from defender_remediate.journal.base import ChainedJournal
 from defender_remediate.journal.store import is_run_id
 
@@ -25,6 +26,8 @@ _PRIVATE_FILE, _PRIVATE_DIRECTORY = 0o600, 0o700
 
 def _default_directory(directory: str | os.PathLike[str] | None) -> Path:
     if directory is not None:
+        if not isinstance(directory, (str, os.PathLike)) or "\0" in os.fspath(directory):
+            raise InvalidInputError(f"directory must be a path, got {quoted(directory)}")
         return Path(directory)
     # Imported here because only a run needs to know where state goes on this system.
     import platformdirs

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, Union
 import attrs
 
 from defender_remediate import serialization
+from defender_remediate.display import quoted
 from defender_remediate.enums import StrEnum
 from defender_remediate.errors import InvalidInputError, JournalError
 from defender_remediate.json_values import ABSENT, FrozenMap, freeze
@@ -31,8 +32,8 @@ class RunKind(StrEnum):
 
 
 def _aware(_record: Any, _field: Any, at: datetime) -> None:
-    if at.tzinfo is None:
-        raise ValueError("the time of a record must have a time zone")
+    if not isinstance(at, datetime) or at.tzinfo is None:
+        raise InvalidInputError("the time of a record must have a time zone")
 
 
 def _there(before: Mapping[str, Any]) -> FrozenMap:
@@ -187,7 +188,7 @@ def decode(document: Mapping[str, Any], *, source: str = "", line: int = 0) -> R
     version = members.pop("version", None)
     if version != VERSION or isinstance(version, bool):
         raise JournalError(
-            f"the record has format version {version!r}; this library reads {VERSION}",
+            f"the record has format version {quoted(version)}; this library reads {VERSION}",
             source=source,
             line=line,
             hint="Read it with the version of the library that wrote it.",
@@ -195,7 +196,7 @@ def decode(document: Mapping[str, Any], *, source: str = "", line: int = 0) -> R
     kind = members.pop("record", None)
     cls = _KINDS.get(kind) if isinstance(kind, str) else None
     if cls is None:
-        raise JournalError(f"{kind!r} is not a kind of record", source=source, line=line)
+        raise JournalError(f"{quoted(kind)} is not a kind of record", source=source, line=line)
     try:
         return serialization.decode(cls, members)
     except InvalidInputError as error:

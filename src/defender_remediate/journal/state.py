@@ -14,6 +14,7 @@ from typing import Union
 
 import attrs
 
+from defender_remediate.display import quoted
 from defender_remediate.errors import JournalError
 from defender_remediate.journal.records import (
     GuardsWaived,
@@ -142,7 +143,7 @@ def _advanced(steps: Mapping[str, StepState], record: _StepRecord, *, source: st
     step_id = record.result.step_id if isinstance(record, (StepEnded, StepReviewed)) else record.step_id
     state = steps.get(step_id or "")
     if state is None:
-        raise JournalError(f"the plan has no step {step_id!r}", source=source, line=line)
+        raise JournalError(f"the plan has no step {quoted(step_id)}", source=source, line=line)
     if problem := _order_problem(state, record):
         raise JournalError(f"{type(record).__name__} of step {step_id}: {problem}", source=source, line=line)
     return _next(state, record)

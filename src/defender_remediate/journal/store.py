@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Protocol, runtime_checkable
 
+from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.journal.records import Record
 
@@ -101,7 +102,7 @@ def check_run_id(run_id: str) -> str:
     """
     if not is_run_id(run_id):
         raise InvalidInputError(
-            f"invalid run id {run_id!r}", hint="Use 1 to 100 letters, digits, dots, hyphens and underscores."
+            f"invalid run id {quoted(run_id)}", hint="Use 1 to 100 letters, digits, dots, hyphens and underscores."
         )
     return run_id
 

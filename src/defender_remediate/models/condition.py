@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import attrs
 
-from defender_remediate.display import one_line
+from defender_remediate.display import one_line, quoted
 from defender_remediate.enums import StrEnum
+from defender_remediate.errors import InvalidInputError
 from defender_remediate.json_values import canonical, freeze
 from defender_remediate.redaction import is_secret_name, redact_json
 
@@ -29,6 +31,9 @@ class Operator(StrEnum):
     NOT = "not"
     SOME = "some"
     EVERY = "every"
+
+
+_JOIN_ONE = frozenset({Operator.NOT, Operator.SOME, Operator.EVERY})
 
 
 @attrs.frozen(kw_only=True, str=False, repr=False)
@@ -52,6 +57,17 @@ class Condition:
     path: str = ""
     value: Any = attrs.field(default=None, converter=freeze)
     of: tuple[Condition, ...] = ()
+
+    def __attrs_post_init__(self) -> None:
+        if self.operator in _JOIN_ONE and len(self.of) != 1:
+            raise InvalidInputError(f"the operator {self.operator} needs one condition in of, got {len(self.of)}")
+        if self.operator in (Operator.IN, Operator.NOT_IN) and not isinstance(self.value, tuple):
+            raise InvalidInputError(f"the operator {self.operator} needs a list of values, got {quoted(self.value)}")
+        if self.operator is Operator.MATCHES:
+            try:
+                re.compile(self.value)
+            except (OverflowError, RecursionError, TypeError, re.error) as error:
+                raise InvalidInputError(f"{quoted(self.value)} is no regular expression: {error}") from error
 
     def parts(self) -> Iterator[Condition]:
         """This condition and all that it joins, outermost first."""

@@ -8,9 +8,9 @@ from typing import Any
 import attrs
 
 from defender_remediate.casing import fold
-from defender_remediate.display import one_line
+from defender_remediate.display import one_line, quoted
 from defender_remediate.enums import StrEnum
-from defender_remediate.errors import InvalidResourceIdError
+from defender_remediate.errors import InvalidInputError, InvalidResourceIdError
 from defender_remediate.json_values import FrozenMap, canonical, freeze
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.ids import ResourceId, is_guid
@@ -106,11 +106,11 @@ class ArrayStrategy(StrEnum):
         """Read what a fix says about an array: the strategy, and for ``by`` the member that identifies elements.
 
         Raises:
-            ValueError: It is not one of the four.
+            InvalidInputError: It is not one of the four.
         """
-        word, _, name = text.partition(":")
+        word, _, name = text.partition(":") if isinstance(text, str) else ("", "", "")
         if text not in (cls.UNION, cls.REPLACE, cls.EACH) and not (word == cls.BY and _MEMBER.fullmatch(name)):
-            raise ValueError(f"{text!r} is not one of union, replace, each, by:<member>")
+            raise InvalidInputError(f"{quoted(text)} is not one of union, replace, each, by:<member>")
         return cls(word), name
 
 

@@ -12,7 +12,7 @@ from defender_remediate.enums import StrEnum
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.fix import Impact
 from defender_remediate.notebook import notebook
-from defender_remediate.validation import as_tuple
+from defender_remediate.validation import as_tuple, string
 
 
 class GuardName(StrEnum):
@@ -73,7 +73,13 @@ class MaintenanceWindow:
             )
 
     def is_open(self, moment: datetime) -> bool:
-        """Whether the window is open at a moment, which must have a time zone."""
+        """Whether the window is open at a moment, which must have a time zone.
+
+        Raises:
+            InvalidInputError: It is not a time with a time zone.
+        """
+        if not isinstance(moment, datetime) or moment.tzinfo is None:
+            raise InvalidInputError(f"expected a time with a time zone, got {quoted(moment)}")
         local = moment.astimezone(self.zone)
         now, today = local.time(), _DAYS[local.weekday()]
         yesterday = _DAYS[local.weekday() - 1]
@@ -140,7 +146,7 @@ class Guards:
 
     def allows(self, key: str) -> bool:
         """Whether this irreversible fix may be planned."""
-        return fold(key) in {fold(allowed) for allowed in self.allow_irreversible}
+        return fold(string("key", key)) in {fold(allowed) for allowed in self.allow_irreversible}
 
 
 def _is_share(value: object) -> bool:

@@ -12,6 +12,7 @@ from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.enums import StrEnum
 from defender_remediate.errors import InvalidResourceIdError, InvalidScopeError
+from defender_remediate.validation import string
 
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # ARM refuses control characters and these; a '?' or '#' would turn the rest of an id into a query or a fragment. Line
@@ -37,7 +38,11 @@ def id_key(given: AnyId) -> str:
 
     A string need not be a valid resource id: the path of a listing has a key as well.
     """
-    return "/" + fold(given.strip("/")) if isinstance(given, str) else given.key
+    if isinstance(given, str):
+        return "/" + fold(given.strip("/"))
+    if not isinstance(given, (ResourceId, Scope)):
+        raise InvalidResourceIdError(f"expected an Azure id, got {quoted(given)}", hint=_ID_HINT)
+    return given.key
 
 
 def contains(outer: AnyId, inner: AnyId) -> bool:
@@ -61,7 +66,7 @@ def _segments(text: str, error: type[InvalidResourceIdError] | type[InvalidScope
 
 
 def _folded_key(value: ResourceId | Scope) -> str:
-    return fold(value.text)
+    return fold(string("text", value.text))
 
 
 @attrs.frozen(kw_only=True, str=False)

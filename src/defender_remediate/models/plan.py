@@ -280,7 +280,7 @@ class SkippedResource:
 
 
 def _aware(_plan: Any, _field: Any, at: datetime) -> None:
-    if at.tzinfo is None:
+    if not isinstance(at, datetime) or at.tzinfo is None:
         raise InvalidInputError("created_at of a plan has no time zone", hint="use datetime.now(timezone.utc)")
 
 

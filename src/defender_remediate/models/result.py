@@ -18,7 +18,7 @@ from defender_remediate.models.diagnosis import Cause, Diagnosis, Verification
 from defender_remediate.models.plan import CreatedResource, RemediationPlan, RemediationStep
 from defender_remediate.notebook import preformatted
 from defender_remediate.redaction import redact_json
-from defender_remediate.validation import optional_text
+from defender_remediate.validation import instance, optional_text
 
 
 class Outcome(StrEnum):
@@ -219,7 +219,8 @@ class RemediationReport:
 
     def step(self, result: RemediationResult) -> RemediationStep | None:
         """The planned step behind a result; None for a resource that the plan skipped."""
-        return next((step for step in self.plan.steps if step.id == result.step_id), None)
+        step_id = instance("result", result, RemediationResult).step_id
+        return next((step for step in self.plan.steps if step.id == step_id), None)
 
     def raise_for_failures(self) -> None:
         """Raise an error when there are ``failures``. ``apply`` itself never raises for a single step.

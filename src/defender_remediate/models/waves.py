@@ -11,6 +11,7 @@ from defender_remediate.display import counted, quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.result import RemediationResult
 from defender_remediate.notebook import notebook
+from defender_remediate.validation import is_number
 
 
 @attrs.frozen(kw_only=True, str=False)
@@ -67,10 +68,10 @@ class Waves:
     def __attrs_post_init__(self) -> None:
         for name in ("canary", "growth", "pause", "max_failures", "max_failure_share"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
+            if not is_number(value):
                 raise InvalidInputError(f"{name} of Waves must be a number, got {quoted(value)}")
         good = (
-            ("canary", "at least 1", self.canary >= 1),
+            ("canary", "at least 1", self.canary >= 1 and math.isfinite(self.canary)),
             ("growth", "at least 1", self.growth >= 1 and math.isfinite(self.growth)),
             ("pause", "at least 0 seconds", self.pause >= 0 and math.isfinite(self.pause)),
             ("max_failures", "at least 0", self.max_failures >= 0),
@@ -82,17 +83,30 @@ class Waves:
                 raise InvalidInputError(f"{name} of Waves must be {bounds}, got {quoted(getattr(self, name))}")
 
     def sizes(self, steps: int) -> tuple[int, ...]:
-        """How many steps each wave has; they add up to all of them."""
+        """How many steps each wave has; they add up to all of them.
+
+        Raises:
+            InvalidInputError: The number of steps is not an integer of at least 0.
+        """
+        if not isinstance(steps, int) or not is_number(steps) or steps < 0:
+            raise InvalidInputError(f"steps must be an integer of at least 0, got {quoted(steps)}")
         sizes: list[int] = []
         size = float(self.canary)
         while steps > 0:
-            sizes.append(min(steps, math.floor(size)))
+            # The product of two finite numbers may be infinite.
+            sizes.append(math.floor(min(float(steps), size)))
             steps -= sizes[-1]
             size *= self.growth
         return tuple(sizes)
 
     def reason_to_stop(self, failed: int, tried: int) -> str | None:
-        """Why the run must stop after this many failures; None when it may continue."""
+        """Why the run must stop after this many failures; None when it may continue.
+
+        Raises:
+            InvalidInputError: One of the counts is not a number.
+        """
+        if not (is_number(failed) and is_number(tried)):
+            raise InvalidInputError(f"failed and tried must be numbers, got {quoted((failed, tried))}")
         if failed > self.max_failures:
             return f"{failed} of {tried} steps failed; max_failures is {self.max_failures}"
         if tried and failed / tried > self.max_failure_share:

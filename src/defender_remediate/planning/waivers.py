@@ -64,7 +64,9 @@ def parse_waivers(
         if name not in taken:
             raise InvalidInputError(f"{quoted(name)} cannot be waived", hint=f"use one of {', '.join(taken)}")
         if not isinstance(reason, str) or not reason.strip():
-            raise InvalidInputError(f"waiving {str(name)!r} needs a reason", hint=f'pass waive={{"{name}": "why"}}')
+            raise InvalidInputError(
+                f"waiving {quoted(str(name))} needs a reason", hint=f'pass waive={{"{name}": "why"}}'
+            )
         found[str(name)] = reason.strip()
     return Waivers(
         checks={name: reason for name, reason in found.items() if name in tuple(checks or ())},

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import attrs
 
 from defender_remediate.casing import fold
+from defender_remediate.display import quoted
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError
 from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.models.plan import RemediationStep, SkippedResource, SkipReason
@@ -99,16 +100,18 @@ def checks_with(built_in: Iterable[Check], added: Iterable[Check]) -> tuple[Chec
     """
     found = list(built_in)
     if isinstance(added, str) or not isinstance(added, Iterable):
-        raise InvalidInputError(f"checks must be a list of checks, got {added!r}", hint="pass checks=[MyCheck()]")
+        raise InvalidInputError(f"checks must be a list of checks, got {quoted(added)}", hint="pass checks=[MyCheck()]")
     for check in added:
         if isinstance(check, type) or not isinstance(check, Check):
             raise InvalidInputError(
-                f"not a check: {check!r}", hint="a check has name, permissions, prefetch() and judge()"
+                f"not a check: {quoted(check)}", hint="a check has name, permissions, prefetch() and judge()"
             )
         if not isinstance(check.name, str) or not _NAME.fullmatch(check.name):
-            raise InvalidInputError(f"invalid check name {check.name!r}", hint="use snake_case, such as change_window")
+            raise InvalidInputError(
+                f"invalid check name {quoted(check.name)}", hint="use snake_case, such as change_window"
+            )
         if check.name in {other.name for other in found}:
-            raise InvalidInputError(f"there is already a check named {check.name!r}", hint="choose another name")
+            raise InvalidInputError(f"there is already a check named {quoted(check.name)}", hint="choose another name")
         found.append(check)
     return tuple(found)
 
@@ -176,7 +179,7 @@ def _results(check: Check, subject: Subject, facts: Any, failure: Exception | No
         results = tuple(check.judge(subject, facts))
         stray = [result for result in results if not isinstance(result, CheckResult) or result.check != check.name]
         if stray:
-            raise TypeError(f"judge() must yield CheckResult(check={check.name!r}, ...), got {stray[0]!r}")
+            raise TypeError(f"judge() must yield CheckResult(check={quoted(check.name)}, ...), got {quoted(stray[0])}")
     except DefenderRemediateError as error:
         return (unreadable(check.name, error),)
     except Exception as error:  # noqa: BLE001

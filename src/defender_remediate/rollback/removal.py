@@ -9,6 +9,7 @@ import attrs
 
 from defender_remediate.arm.reader import Reader
 from defender_remediate.catalog.type_facts import etag_for_write
+from defender_remediate.display import quoted
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError, PlanError
 from defender_remediate.execution.target_state import read_at
 from defender_remediate.fixes.diff import settled
@@ -69,7 +70,8 @@ def check_created(remove: Iterable[str], states: Iterable[StepState], *, run_id:
         if id_key(str(resource_id)) not in known:
             created = ", ".join(one.resource_id for one in known.values()) or "nothing"
             raise InvalidInputError(
-                f"run {run_id} did not create {resource_id!r} in the steps to undo", hint=f"It created: {created}."
+                f"run {run_id} did not create {quoted(resource_id)} in the steps to undo",
+                hint=f"It created: {created}.",
             )
     return frozenset(map(id_key, wanted))
 

@@ -11,6 +11,7 @@ import attrs
 from defender_remediate import wire
 from defender_remediate.arm.reader import Reader
 from defender_remediate.catalog.type_facts import etag_for_write
+from defender_remediate.display import quoted
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError
 from defender_remediate.execution.target_state import read_at
 from defender_remediate.executors.requests import ANY_ETAG
@@ -52,7 +53,8 @@ def plan_undo(
     unknown = sorted((wanted or set()) - set(run.steps))
     if unknown:
         raise InvalidInputError(
-            f"run {run.opened.run_id} has no step {unknown[0]!r}", hint="report.plan.steps has the steps and their ids"
+            f"run {run.opened.run_id} has no step {quoted(unknown[0])}",
+            hint="report.plan.steps has the steps and their ids",
         )
     states = [state for state in reversed(list(run.steps.values())) if wanted is None or state.step.id in wanted]
     removed = check_created(remove, states, run_id=run.opened.run_id)

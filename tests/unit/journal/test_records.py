@@ -55,7 +55,7 @@ def test_a_time_says_its_zone(records):
         ({"record": "Guessed"}, r"run\.jsonl, line 7: 'Guessed' is not a kind of record"),
         ({"record": ["Note"]}, "is not a kind of record"),
         ({"message": 7}, r"run\.jsonl, line 7: the record is not a valid Note: message: expected str, got int"),
-        ({"more": 7}, "the record is not a valid Note: more"),
+        ({"more": 7}, "the record is not a valid Note: Note has no member 'more'"),
         ({"at": "2026-11-23T12:00:00"}, "zone"),
     ],
 )
