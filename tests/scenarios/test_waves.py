@@ -153,6 +153,23 @@ def test_protected_resources_are_not_planned(
     assert protected
 
 
+def test_one_read_that_fails_after_the_pause_leaves_nothing_in_doubt(
+    sim: ArmSimulator, client: RemediationClient
+) -> None:
+    """What the next read can prove is proven by it."""
+    plan = client.plan([SECURE_TRANSFER]).limit(3)
+    original = sim.clock.sleep
+
+    def meanwhile(seconds: float) -> None:
+        if seconds == 60:
+            sim.faults.fail("GET", "storageAccounts/[^/]+[?]", status=403, code="AuthorizationFailed")
+        original(seconds)
+
+    sim.clock.sleep = meanwhile  # type: ignore[method-assign]
+    report = client.apply(plan, approve=plan.digest, waves=Waves(pause=60))
+    assert {result.outcome for result in report if result.step_id} == {Outcome.APPLIED}
+
+
 def test_a_wave_that_holds_is_written_down_once(client: RemediationClient) -> None:
     """A second look that shows the same is no news."""
     plan = client.plan([SECURE_TRANSFER]).limit(3)

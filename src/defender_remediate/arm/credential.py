@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from azure.core.credentials import AccessToken, AccessTokenInfo
+from azure.core.credentials import AccessTokenInfo
 
 from defender_remediate.arm.clock import Clock
 from defender_remediate.arm.errors import hide_secrets
@@ -83,10 +83,19 @@ class SharedCredential:
                 "the credential is asynchronous, and this client is not",
                 hint="use a credential of azure.identity instead of azure.identity.aio",
             )
-        if not isinstance(token, (AccessToken, AccessTokenInfo)) and not hasattr(token, "expires_on"):
-            raise CredentialError(f"the credential gave {type(token).__name__} instead of a token", hint=_HINT)
-        refresh_on = getattr(token, "refresh_on", None)
-        return AccessTokenInfo(token.token, int(token.expires_on), refresh_on=refresh_on)
+        try:
+            refresh_on = getattr(token, "refresh_on", None)
+            taken = AccessTokenInfo(
+                token.token, int(token.expires_on), refresh_on=None if refresh_on is None else int(refresh_on)
+            )
+        except (AttributeError, TypeError, ValueError, OverflowError) as error:
+            raise CredentialError(
+                f"the credential gave {type(token).__name__} instead of a token", hint=_HINT
+            ) from error
+        # It becomes a header, which takes nothing else.
+        if not (isinstance(taken.token, str) and taken.token.isascii() and taken.token.isprintable()):
+            raise CredentialError("the credential gave a token that is not printable ASCII text", hint=_HINT)
+        return taken
 
 
 def _info_of(credential: Any) -> Any:

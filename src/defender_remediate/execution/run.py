@@ -12,7 +12,7 @@ from defender_remediate.errors import JournalError
 from defender_remediate.execution.outcomes import not_attempted, skipped_result, step_error
 from defender_remediate.execution.sequences import independent_sequences
 from defender_remediate.execution.step import StepRunner
-from defender_remediate.execution.target_state import read_target
+from defender_remediate.execution.target_state import read_back
 from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.hooks import RemediationEvent, RunFinished, RunStarted, StepFinished, StepStarted
 from defender_remediate.journal import Note, RunEnded, RunLog, StepEnded, StepReviewed, StepState
@@ -137,14 +137,15 @@ class Run:
 
     def _review(self, wave: Sequence[RemediationStep], pause: float) -> tuple[RemediationResult, ...]:
         """The results of a wave after a pause, in which something may have reverted the changes."""
-        self.runner.session.clock.sleep(pause)
+        clock = self.runner.session.clock
+        clock.sleep(pause)
 
         def review(step: RemediationStep) -> RemediationResult:
             result = self._results[step.id]
             if result.outcome not in (Outcome.APPLIED, Outcome.ROLLED_BACK):
                 return result
             try:
-                target = read_target(self.runner.session, step)
+                target = read_back(self.runner.session, step, deadline=clock.monotonic() + self.runner.timeout)
             except Exception as error:  # noqa: BLE001 - whatever it is, the results there are must not be lost
                 return attrs.evolve(result, outcome=Outcome.IN_DOUBT, error=step_error(error))
             if target.satisfies(step.compliant_when):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -149,16 +150,29 @@ def test_an_error_without_words_is_named(clock: VirtualClock) -> None:
         SharedCredential(Broken(), clock).get_token_info("s")
 
 
-def test_something_that_is_no_token_is_refused(clock: VirtualClock) -> None:
-    """Such as the bare text of one; its value is not repeated."""
+@pytest.mark.parametrize(
+    "token",
+    [
+        "s3cret",
+        None,
+        AccessToken("s3cret", None),  # type: ignore[arg-type]
+        AccessToken("s3cret", float("inf")),  # type: ignore[arg-type]
+        AccessToken(None, 4102444800),  # type: ignore[arg-type]
+        AccessToken("s3cret\n", 4102444800),
+        AccessToken("s3cr\u20act", 4102444800),
+        SimpleNamespace(expires_on=4102444800),
+    ],
+)
+def test_something_that_is_no_token_is_refused(clock: VirtualClock, token: Any) -> None:
+    """Such as the bare text of one, or one that no header can carry; its value is not repeated."""
 
     class Wrong:
         def get_token(self, *scopes: str, **options: Any) -> Any:
-            return "s3cret"
+            return token
 
     with pytest.raises(CredentialError) as caught:
         SharedCredential(Wrong(), clock).get_token_info("s")
-    assert "s3cret" not in str(caught.value)
+    assert "s3cr" not in str(caught.value)
 
 
 def test_a_thing_without_get_token_is_refused_at_once(clock: VirtualClock) -> None:
