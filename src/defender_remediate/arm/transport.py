@@ -55,7 +55,7 @@ class PooledTransport(HttpTransport["HttpRequest", "HttpResponse"]):
         """Make the session, unless it is there."""
         with self._lock:
             if self._closed:
-                raise InvalidInputError("this client was closed", hint="make a new one")
+                raise InvalidInputError("this client was closed", hint="create a new client")
             if self._inner is None:
                 self._inner = _requests_transport(self._clock)
                 # urllib3 logs whole URLs at DEBUG; those of operations and pages are signed.

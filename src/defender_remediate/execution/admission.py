@@ -53,7 +53,7 @@ def check_place(
     _check_same("scope", plan.scope, scope)
     unknown = sorted({step.executor for step in plan.steps} - set(executors))
     if unknown:
-        raise PlanError(f"the plan needs an executor {quoted(unknown[0])}", hint="give it to the client: executors={…}")
+        raise PlanError(f"the plan needs an executor {quoted(unknown[0])}", hint="pass it to the client: executors={…}")
 
 
 def check_tenants(planned: Sequence[str], here: Sequence[str]) -> None:

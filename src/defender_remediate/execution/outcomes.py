@@ -70,10 +70,8 @@ def drifted(step: RemediationStep, state: TargetState) -> RemediationResult:
 
 
 def already_exists(step: RemediationStep, resource_id: str, state: TargetState) -> RemediationResult:
-    """Nothing was sent, because something that the step creates exists by now."""
-    error = StepError(
-        code="Drifted", message=f"{resource_id} was to be created, but it exists by now", hint=_PLAN_AGAIN
-    )
+    """Nothing was sent, because something that the step creates exists already."""
+    error = StepError(code="Drifted", message=f"{resource_id} would be created, but it exists now", hint=_PLAN_AGAIN)
     return result_of(step, Outcome.SKIPPED, state=state, error=error)
 
 

@@ -243,7 +243,7 @@ class StepExecution:
         Args:
             target: The target as it was read last.
             protecting: Why the resource must not be changed by now.
-            existing: The id of something that the step creates and that exists by now.
+            existing: The id of something that the step creates and that exists already.
         """
         step = self.step
         if self.may_be_in_effect:

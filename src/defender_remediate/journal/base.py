@@ -164,7 +164,7 @@ class ChainedJournal(ABC):
                 raise JournalError(
                     f"a journal for run {run_id} already exists",
                     source=source,
-                    hint="Use resume() to continue that run.",
+                    hint="continue that run with client.resume(run_id)",
                 )
             on_error.pop_all()
         return ChainedLog(run_id, Verified(), sink, source=source)
@@ -257,7 +257,7 @@ def _unwritable(source: str, error: OSError) -> JournalUnwritableError:
     return JournalUnwritableError(
         f"a record could not be made durable: {error.strerror or error}",
         source=source,
-        hint="Nothing that it announces was sent. Make room, or keep the journal in another directory.",
+        hint="free space, or keep the journal in another directory; the request that it announces was not sent",
     )
 
 

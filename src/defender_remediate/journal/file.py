@@ -162,11 +162,11 @@ def _locked(path: Path) -> BaseFileLock:
         raise JournalLockedError(
             f"the journal of run {path.stem} is locked by another process or another RunLog",
             source=str(path),
-            hint="Wait until it ends, or close it. The lock of a process that died is released by itself.",
+            hint="wait until it ends, or end it; the lock of a process that ended is released by itself",
         ) from error
     except NotImplementedError as error:
         raise JournalUnwritableError(
-            f"the file system has no locks: {error}", source=str(path), hint="Keep the journal on a local disk."
+            f"the file system has no locks: {error}", source=str(path), hint="keep the journal on a local disk"
         ) from error
     return lock
 

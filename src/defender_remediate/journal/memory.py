@@ -36,7 +36,7 @@ class MemoryStorage:
                 raise FileNotFoundError(run_id)
             if run_id in self._held:
                 raise JournalLockedError(
-                    f"run {run_id} is open in another RunLog", source="memory", hint="Close the other RunLog first."
+                    f"run {run_id} is open in another RunLog", source="memory", hint="close the other RunLog first"
                 )
             self._held.add(run_id)
             return self.contents.setdefault(run_id, bytearray())

@@ -191,7 +191,7 @@ def decode(document: Mapping[str, Any], *, source: str = "", line: int = 0) -> R
             f"the record has format version {quoted(version)}; this library reads {VERSION}",
             source=source,
             line=line,
-            hint="Read it with the version of the library that wrote it.",
+            hint="read it with the version of the library that wrote it",
         )
     kind = members.pop("record", None)
     cls = _KINDS.get(kind) if isinstance(kind, str) else None

@@ -102,7 +102,7 @@ def check_run_id(run_id: str) -> str:
     """
     if not is_run_id(run_id):
         raise InvalidInputError(
-            f"invalid run id {quoted(run_id)}", hint="Use 1 to 100 letters, digits, dots, hyphens and underscores."
+            f"invalid run id {quoted(run_id)}", hint="use 1 to 100 letters, digits, dots, hyphens and underscores"
         )
     return run_id
 

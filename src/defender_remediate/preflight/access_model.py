@@ -103,7 +103,7 @@ class AccessModelCheck:
                 yield CheckResult(
                     check=self.name,
                     status=CheckStatus.BLOCKED,
-                    message="access policies stop counting, and principals in them have no role on the key vault",
+                    message="access policies no longer apply, and principals in them have no role on the key vault",
                     evidence=tuple(f"no data role for {holder}" for holder in losing),
                     advice="assign each a Key Vault role first; one that has it through a group can be waived",
                 )

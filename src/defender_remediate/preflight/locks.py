@@ -47,7 +47,7 @@ class Lock:
 class LockCheck:
     """Finds locks that forbid the change.
 
-    ReadOnly forbids every write. CanNotDelete forbids removals, and keeps Azure from cleaning up the deployment history. A
+    ReadOnly forbids every write. CanNotDelete forbids removals, and prevents Azure from cleaning up the deployment history. A
     lock below a resource forbids the removal of the resource. A template also changes the resources that it refers to, such
     as the network of a private endpoint, so their locks count as well.
     """
@@ -94,7 +94,7 @@ class LockCheck:
             yield CheckResult(
                 check=self.name,
                 status=CheckStatus.WARNING,
-                message="a CanNotDelete lock keeps Azure from cleaning up the deployment history",
+                message="a CanNotDelete lock prevents Azure from cleaning up the deployment history",
                 evidence=_evidence(direct),
                 advice="a scope holds up to 800 deployments: delete old ones before that number is reached",
             )

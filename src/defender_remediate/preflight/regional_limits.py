@@ -49,7 +49,7 @@ class RegionalLimitCheck:
                 yield CheckResult(
                     check=self.name,
                     status=CheckStatus.BLOCKED,
-                    message=f"the region {location} already has a Network Watcher, and Azure allows one in a subscription",
+                    message=f"the region {location} already has a Network Watcher, and Azure allows one per region",
                     evidence=(wire.text(watcher, "id"),),
                     advice="use the existing Network Watcher",
                 )

@@ -71,7 +71,7 @@ def check_created(remove: Iterable[str], states: Iterable[StepState], *, run_id:
             created = ", ".join(one.resource_id for one in known.values()) or "nothing"
             raise InvalidInputError(
                 f"run {run_id} did not create {quoted(resource_id)} in the steps to undo",
-                hint=f"It created: {created}.",
+                hint=f"it created {created}",
             )
     return frozenset(map(id_key, wanted))
 

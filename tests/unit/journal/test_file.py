@@ -129,7 +129,7 @@ def test_a_second_process_is_refused(begun, records):
             JournalLockedError, match=r"run-1\.jsonl: the journal of run run-1 is locked by another process"
         ) as caught:
             begun.open("run-1")
-        assert "Wait" in caught.value.hint
+        assert "wait" in caught.value.hint
         assert begun.read("run-1") == (records.opened(),)
         other.kill()
     with begun.open("run-1") as log:
@@ -156,7 +156,7 @@ def test_a_full_disk_is_told_at_the_first_record(tmp_path, records):
     (tmp_path / "run-1.jsonl").symlink_to("/dev/full")
     with journal.create("run-1") as log, pytest.raises(JournalUnwritableError, match="No space left") as caught:
         log.append(records.opened())
-    assert "Nothing that it announces was sent" in caught.value.hint
+    assert "was not sent" in caught.value.hint
     assert not (tmp_path / "run-1.jsonl").is_symlink()
     assert list(journal.list_runs()) == []
 
