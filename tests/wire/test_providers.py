@@ -8,7 +8,7 @@ import pytest
 import responses
 from responses import matchers
 
-from defender_remediate.arm.providers import Providers
+from defender_remediate.arm.providers import Providers, newest_api_version
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.errors import (
     ConflictError,
@@ -108,7 +108,7 @@ def test_an_older_cloud_is_asked_in_an_older_version(session: ArmSession, wire: 
     """When it refuses the newest."""
     wire.get(URL, status=400, json={"error": {"code": "InvalidApiVersionParameter", "message": "m"}})
     wire.get(URL, json=BODY)
-    assert Providers(session).newest_api_version(SUBSCRIPTION, TYPE) == "2024-01-01"
+    assert newest_api_version(Providers(session).api_versions, SUBSCRIPTION, TYPE) == "2024-01-01"
     assert [call.request.params["api-version"] for call in wire.calls] == ["2025-04-01", "2021-04-01"]  # type: ignore[attr-defined]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from defender_remediate import wire
@@ -16,6 +16,9 @@ from defender_remediate.errors import DefenderRemediateError, InvalidInputError,
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
+
+ApiVersions = Callable[[str, str], tuple[str, ...]]
+"""The api-versions that Azure serves for a subscription and a resource type, the best first."""
 
 _API_VERSIONS = ("2025-04-01", "2021-04-01")
 
@@ -80,18 +83,6 @@ class Providers:
                 found.update(filter(None, wire.strings(item, "apiVersions")))
         return _best_first(found)
 
-    def newest_api_version(self, subscription_id: str, resource_type: str) -> str:
-        """The best api-version to read a resource type in.
-
-        Raises:
-            MalformedResponseError: Azure names none.
-            RequestError, ConnectionFailedError: The provider could not be read.
-        """
-        offered = self.api_versions(subscription_id, resource_type)
-        if not offered:
-            raise MalformedResponseError(f"Azure offers no api-version to read a {resource_type} with")
-        return offered[0]
-
     def _read(self, subscription_id: str, namespace: str) -> Mapping[str, Any]:
         newest, oldest = _API_VERSIONS
         try:
@@ -128,6 +119,19 @@ class Providers:
         if not isinstance(body, Mapping):
             raise MalformedResponseError(f"GET {path}: the answer is not an object")
         return body
+
+
+def newest_api_version(versions: ApiVersions, subscription_id: str, resource_type: str) -> str:
+    """The best api-version to read a resource type in.
+
+    Raises:
+        MalformedResponseError: Azure names none.
+        RequestError, ConnectionFailedError: The provider could not be read.
+    """
+    offered = versions(subscription_id, resource_type)
+    if not offered:
+        raise MalformedResponseError(f"Azure offers no api-version to read a {resource_type} with")
+    return offered[0]
 
 
 def _raw(pipeline_response: Any, _: Any, __: Any) -> Any:

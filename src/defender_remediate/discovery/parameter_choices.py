@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from defender_remediate import wire
-from defender_remediate.arm.providers import Providers
+from defender_remediate.arm.providers import Providers, newest_api_version
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.display import quoted
 from defender_remediate.errors import ParameterError
@@ -42,7 +42,7 @@ def choices(
         kind = f"{namespace}/{top}"
         for name in below if found else ():
             kind = f"{kind}/{name}"
-            version = providers.newest_api_version(subscription, kind)
+            version = newest_api_version(providers.api_versions, subscription, kind)
             paths = [f"{parent.strip('/')}/{name}" for parent in found]
             found = [_id(item) for path in paths for item in session.list(path, api_version=version)]
         yield from found

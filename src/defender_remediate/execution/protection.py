@@ -6,14 +6,13 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.arm.providers import ApiVersions, newest_api_version
 from defender_remediate.arm.reader import Reader
-from defender_remediate.errors import MalformedResponseError
 from defender_remediate.execution.target_state import read_at
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId, id_key
 from defender_remediate.models.plan import RemediationStep
 from defender_remediate.planning.guards import protecting_tag
-from defender_remediate.planning.targets import Versions
 
 
 @attrs.frozen(kw_only=True)
@@ -26,7 +25,7 @@ class ProtectedTags:
 
     guards: Guards
     reader: Reader
-    versions: Versions
+    versions: ApiVersions
 
     def on_resource(self, step: RemediationStep) -> str | None:
         """Why the step's resource must not be changed, if that is not its target, or None.
@@ -44,10 +43,7 @@ class ProtectedTags:
         if is_of_its_provider and not resource.is_type("Microsoft.Resources/subscriptions"):
             api_version = step.api_version
         else:
-            offered = self.versions(resource.subscription_id or "", resource.type)
-            if not offered:
-                raise MalformedResponseError(f"Azure offers no api-version to read a {resource.type} with")
-            api_version = offered[0]
+            api_version = newest_api_version(self.versions, resource.subscription_id or "", resource.type)
         return protecting_tag(self.guards, read_at(self.reader, step.resource_id, api_version))
 
     def on_target(self, body: Any) -> str | None:

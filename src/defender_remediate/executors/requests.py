@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,9 +11,9 @@ import attrs
 from defender_remediate.arm.deployments import API_VERSION
 from defender_remediate.arm.operations import wait_for
 from defender_remediate.arm.session import ArmResponse
+from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidInputError, ParameterError
 from defender_remediate.executors.protocol import PreviewContext, StepContext, Submission
-from defender_remediate.executors.put_body import put_body
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.diff import settled
 from defender_remediate.fixes.merge import difference, merge_patch, patched, without
@@ -22,11 +23,16 @@ from defender_remediate.json_values import sha256, thaw
 from defender_remediate.models.fix import FixKind
 from defender_remediate.models.ids import ResourceId, id_key
 from defender_remediate.models.plan import PlannedRequest
+from defender_remediate.redaction import is_secret_name
 
 ANY_ETAG = "*"
 DEPLOYMENTS = "/providers/Microsoft.Resources/deployments/"
 
-# Azure takes these from the URL.
+_NEVER_SENT = frozenset({"id", "name", "type", "resourcegroup", "subscriptionid"})
+"""Top-level members, in lower case: Azure takes these from the URL. Some services return the last two as well."""
+
+_MASK = re.compile(r"\*{3,}|<hidden>|\[hidden\]", re.IGNORECASE)
+"""A value that stands for a secret. A connection string of which only the key is masked is kept: Azure takes it back."""
 
 
 def plan_write(
@@ -96,6 +102,27 @@ def request_to_send(context: StepContext) -> PlannedRequest:
         return request
     merged = without(patched(settled(before), request.body), request.leave_out)
     return attrs.evolve(request, body=put_body(merged))
+
+
+def put_body(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a body may be sent back: nothing that the URL says already, and nothing that stands for a secret.
+
+    Args:
+        body: The target as it was read, with the change merged into it.
+    """
+    sent: dict[str, Any] = _without_masks({name: item for name, item in body.items() if fold(name) not in _NEVER_SENT})
+    return sent
+
+
+def _without_masks(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        kept = {}
+        for name, item in value.items():
+            is_mask = isinstance(item, str) and _MASK.fullmatch(item) is not None
+            if not is_mask and not (item is None and is_secret_name(name)):
+                kept[name] = _without_masks(item)
+        return kept
+    return [_without_masks(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def send_removal(context: StepContext) -> Submission:

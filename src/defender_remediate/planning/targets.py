@@ -8,8 +8,9 @@ from typing import Any
 import attrs
 
 from defender_remediate.arm.errors import refuses_version
+from defender_remediate.arm.providers import ApiVersions, newest_api_version
 from defender_remediate.arm.reader import Reader
-from defender_remediate.errors import MalformedResponseError, NotFoundError, RequestError
+from defender_remediate.errors import NotFoundError, RequestError
 from defender_remediate.fixes.candidates import (
     Candidate,
     RejectedCandidate,
@@ -26,9 +27,6 @@ from defender_remediate.fixes.placeholders import resource_values, same_place
 from defender_remediate.models.fix import FixAction, FixKind
 from defender_remediate.models.ids import ResourceId, id_key
 from defender_remediate.models.plan import SkipReason
-
-Versions = Callable[[str, str], tuple[str, ...]]
-"""The api-versions that Azure serves for a subscription and a resource type, the best first."""
 
 
 class SkipTargetError(Exception):
@@ -65,7 +63,7 @@ class TargetReader:
     """
 
     def __init__(
-        self, reader: Reader, versions: Versions, *, covers: Callable[[str], bool], tags_matter: bool = False
+        self, reader: Reader, versions: ApiVersions, *, covers: Callable[[str], bool], tags_matter: bool = False
     ) -> None:
         self._reader = reader
         self._versions = versions
@@ -152,7 +150,8 @@ class TargetReader:
         except RequestError as error:
             if not refuses_version(error):
                 raise
-        served = self._versions_of(target_id)
+        target = resource_or_parent(target_id)
+        served = self._versions(target.subscription_id or "", target.type)
         needed = [path for fix in fixes for path in (*_leaves(fix.body or {}, ()), *members_read(fix.compliant_when))]
         for version in served:
             if version < wanted:
@@ -173,16 +172,7 @@ class TargetReader:
         return self._bodies[place]
 
     def _newest(self, resource: ResourceId) -> str:
-        served = self._versions_of(resource.text)
-        if not served:
-            raise MalformedResponseError(
-                f"Azure serves no api-version of {resource.type}, so {resource} cannot be read"
-            )
-        return served[0]
-
-    def _versions_of(self, path: str) -> tuple[str, ...]:
-        resource = resource_or_parent(path)
-        return self._versions(resource.subscription_id or "", resource.type)
+        return newest_api_version(self._versions, resource.subscription_id or "", resource.type)
 
 
 def values_of(candidate: Candidate, resource: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from defender_remediate.executors.put_body import put_body
+from defender_remediate.executors.requests import put_body
 
 GROUP = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg/providers"
 HUB = f"{GROUP}/Microsoft.Devices/IotHubs/hub"

@@ -72,7 +72,7 @@ def test_a_type_that_azure_offers_no_version_of_is_a_typed_error() -> None:
     """So that its resource is left out, and the plan of the others is made."""
     extension = candidate("put", target="providers/Microsoft.Insights/diagnosticSettings/d")
     reader = TargetReader(Bodies({SITE: {}}), lambda *_: (), covers=lambda _: True, tags_matter=True)
-    with pytest.raises(MalformedResponseError, match="serves no api-version"):
+    with pytest.raises(MalformedResponseError, match="offers no api-version"):
         reader.read((extension,))
 
 
