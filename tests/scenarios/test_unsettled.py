@@ -71,7 +71,19 @@ def test_a_deployment_whose_answer_was_lost_is_ours_when_it_ends(sim: ArmSimulat
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("body", ["", "null", "[]", "{}", '{"id": "/sub', "<html>Bad Gateway</html>", b"\xff\xfe\x00"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "null",
+        "[]",
+        "{}",
+        '{"id": "/sub',
+        "<html>Bad Gateway</html>",
+        b"\xff\xfe\x00",
+        pytest.param("[" * 20000, id="deep"),
+    ],
+)
 def test_an_answer_to_a_deployment_that_cannot_be_read_is_looked_behind(
     sim: ArmSimulator, client: RemediationClient, body: str | bytes, when: str
 ) -> None:

@@ -93,7 +93,7 @@ def deploy(session: ArmSession, deployment: PlannedRequest) -> ArmResponse:
             if error.response is None or not 200 <= (error.status_code or 0) < 300:
                 raise
             answer = error.response
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             # The client reads the answer before it hands it on, and lets what json raises through.
             raise MalformedResponseError(
                 f"PUT {redact_url(url)}: the answer is not JSON, or was cut: {error}"

@@ -62,7 +62,19 @@ _BY_CODE: dict[str, type[RequestError]] = {
 _WRAPPERS = frozenset({"invalidtemplatedeployment", "deploymentfailed", "multipleerrorsoccurred"})
 # What the chain of a ServiceRequestError may hold although the request had left: azure-core sorts a body that stops
 # half-way and a TLS failure in the middle of an answer under "could not be sent".
-_AFTER_SENDING = frozenset({"ReadTimeoutError", "ReadTimeout", "ProtocolError", "IncompleteRead", "SSLError"})
+_AFTER_SENDING = frozenset(
+    {
+        "ReadTimeoutError",
+        "ReadTimeout",
+        "ProtocolError",
+        "IncompleteRead",
+        "SSLError",
+        "ConnectionResetError",
+        "ConnectionAbortedError",
+        "BrokenPipeError",
+        "RemoteDisconnected",
+    }
+)
 _BEFORE_SENDING = frozenset({"SSLCertVerificationError", "NewConnectionError", "ConnectTimeoutError", "ProxyError"})
 _LONGEST = 300
 _CANCELED = frozenset({"canceled", "cancelled"})
