@@ -1,4 +1,4 @@
-"""The client: it wires the layers together and has no logic of its own."""
+"""The client of the library: creates its layers and passes each call to them."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ if TYPE_CHECKING:
 
 @attrs.frozen(kw_only=True)
 class Randomness:
-    """Where a client's ids and its jitter come from; ``testing.seeded_client`` replaces it.
+    """The source of a client's ids and jitter; ``testing.seeded_client`` replaces it.
 
     Attributes:
-        new_id: Gives a new GUID.
-        jitter: Gives a number from 0 to 1.
+        new_id: Returns a new GUID.
+        jitter: Returns a number from 0 to 1.
     """
 
     new_id: Callable[[], str] = lambda: str(uuid.uuid4())
@@ -60,49 +60,49 @@ class Randomness:
 
 
 class RemediationClient:
-    """Reads, ranks and fixes Defender for Cloud's recommendations for one scope or several, and verifies the result.
+    """Reads, ranks and remediates the recommendations of Defender for Cloud in its scopes, and verifies the result.
 
     Only ``apply``, ``fix``, ``resume`` and ``rollback`` write. Methods may be called from several threads. Creating a
-    client sends no request and asks for no token.
+    client sends no request and acquires no token.
 
     Permissions: ``Microsoft.Security/*/read`` to list (the role Security Reader has it); each fix names what it needs to
     read and write its resources in ``fix.permissions``.
 
     Args:
-        credential: Anything with azure-core's ``get_token``, such as ``azure.identity.DefaultAzureCredential()``.
+        credential: An object with azure-core's ``get_token``, such as ``azure.identity.DefaultAzureCredential()``.
         scope: A ``Scope``, the GUID of a subscription, or the id of a subscription, resource group, resource or management
             group; or several of them.
         endpoint: The base URL of Azure Resource Manager; by default the cloud's own. Plain http only for a loopback
             address.
         cloud: A member of ``azure.core.AzureClouds``; the public cloud by default.
         catalog: The fixes to use; ``Catalog.bundled()`` by default.
-        executors: Replaces how fixes of a kind are written: ``{"patch": MyExecutor()}``.
+        executors: Executors that replace the built-in ones, by kind of fix: ``{"patch": MyExecutor()}``.
         guards: The limits of a run; ``Guards()`` by default: 25 changes, nothing irreversible.
-        checks: Preflight checks of your own, made beside the built-in ones: see ``preflight.Check``.
-        journal: Where each run is recorded before it happens; ``FileJournal()`` by default, which keeps one file per
-            run in the platform's state directory. ``MemoryJournal()`` forgets them with the process.
+        checks: Custom preflight checks, made in addition to the built-in ones: see ``preflight.Check``.
+        journal: Where runs are recorded before their requests are sent; ``FileJournal()`` by default, which keeps one file
+            per run in the platform's state directory. A ``MemoryJournal()`` is lost when the process ends.
         hooks: Called with every event of a run, on the thread that called ``apply``.
         transport: Any azure-core transport, such as ``defender_remediate.testing.ArmSimulator``.
-        source: ``"rest"`` reads assessments subscription by subscription; ``"graph"`` asks Azure Resource Graph, which
-            filters on its side but may lag by minutes. Both give equal objects.
-        clock: Where the time comes from.
-        workers: Threads that plan, apply and verify at once.
-        operation_timeout: Seconds that one long-running operation may take before its step is left in doubt.
-        proxies: Proxies by scheme, such as ``{"https": "http://proxy:8080"}``; by default those of the environment.
-        connection_verify: False, or the path of a file with certificates, in place of the usual check.
-        connection_timeout, read_timeout: Seconds for making a connection (30) and for each part of an answer (120).
-        retry_total, retry_backoff_factor, retry_backoff_max: How reads are retried: how often after the first attempt
-            (4), after how many seconds first (0.8, then doubled), and after how many at most (30). Writes never are.
+        source: ``"rest"`` reads the assessments of each subscription; ``"graph"`` queries Azure Resource Graph, which filters
+            on the server but may lag by minutes. Both return equal objects.
+        clock: The source of the time; the system clock by default.
+        workers: The number of threads that plan, apply and verify in parallel.
+        operation_timeout: Seconds to wait for one long-running operation. After that its step is in doubt.
+        proxies: Proxies by scheme, such as ``{"https": "http://proxy:8080"}``; by default those in the environment variables.
+        connection_verify: False to accept any certificate, or the path of a file with trusted certificates; True by default.
+        connection_timeout, read_timeout: Seconds to wait for a connection (30) and for each part of a response (120).
+        retry_total, retry_backoff_factor, retry_backoff_max: How reads are retried: the number of retries (4),
+            the first delay in seconds (0.8, doubled for each retry), and the longest delay (30). Writes are not retried.
         logging_enable: Log each request at INFO with azure-core's ``HttpLoggingPolicy``; secret values are redacted.
         user_agent: Text to add to the ``User-Agent`` of every request.
-        per_call_policies, per_retry_policies: azure-core policies of your own; the first come before all others, the
-            second right before authentication. As every request is sent through the pipeline once, both run once.
+        per_call_policies, per_retry_policies: Custom azure-core policies. The first run before all others, the second
+            immediately before authentication. Both run once for each request, because retries are new requests.
 
-    Methods that read take ``timeout``, ``headers`` and ``client_request_id``. ``timeout`` bounds the whole call in seconds,
-    with all its requests, retries and waits; CallTimeoutError is raised when it is over. For a listing the time begins
-    with the call and includes what the caller does between two items. Methods that write take no ``timeout``, because
-    ending them in the middle would leave steps in doubt: ``operation_timeout`` bounds each operation. ``headers`` and
-    ``client_request_id`` (``x-ms-client-request-id``) go with every request of the call.
+    Methods that read take ``timeout``, ``headers`` and ``client_request_id``. ``timeout`` limits the whole call in seconds,
+    including all requests, retries and waits; CallTimeoutError is raised when it is exceeded. For a listing the time starts
+    with the call and includes the time that the caller spends between two items. Methods that write take no ``timeout``,
+    because an interrupted run would leave steps in doubt; ``operation_timeout`` limits each operation instead. ``headers``
+    and ``client_request_id`` (``x-ms-client-request-id``) are sent with every request of the call.
 
     Raises:
         InvalidScopeError: A scope is not one of the four kinds.
@@ -203,7 +203,7 @@ class RemediationClient:
 
     @cached_property
     def catalog(self) -> Catalog:
-        """Every fix: by key, by policy definition, by resource type."""
+        """The catalog of fixes that this client uses."""
         from defender_remediate.catalog import Catalog
 
         given = instance_or_none("catalog", self._catalog, Catalog)
@@ -211,14 +211,14 @@ class RemediationClient:
 
     @cached_property
     def journal(self) -> Journal:
-        """Where the runs of this client are recorded."""
+        """The journal in which this client records its runs."""
         from defender_remediate.journal import FileJournal, Journal
 
         return instance_or_none("journal", self._journal, Journal) or FileJournal()
 
     @cached_property
     def activity(self) -> ActivityLog:
-        """The events of the Azure activity log."""
+        """The Azure activity log of the subscriptions in scope."""
         from defender_remediate.activity import ActivityLog
 
         return ActivityLog(self._session, self._wiring.discovery.subscriptions)
@@ -230,7 +230,7 @@ class RemediationClient:
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
     ) -> SecureScore:
-        """The secure score of whole subscriptions; of several the weighted average, as the portal shows it.
+        """Get the secure score of the subscriptions in scope; for several the weighted average, as the portal shows it.
 
         Makes one request per subscription.
 
@@ -246,7 +246,7 @@ class RemediationClient:
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
     ) -> ItemPaged[SecurityControl]:
-        """The security controls of the whole subscriptions in scope, added up, highest potential increase first.
+        """List the security controls of the subscriptions in scope, summed over them, highest potential increase first.
 
         Makes one request per subscription and page.
         """
@@ -263,19 +263,19 @@ class RemediationClient:
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
     ) -> ItemPaged[Recommendation]:
-        """The recommendations, ranked by what they add to the secure score; ``priority`` says why each stands there.
+        """List the recommendations, ranked by what they add to the secure score; ``priority`` explains the rank.
 
-        Reads all assessments of the scope before it gives the first, because the ranking needs them; it keeps counts,
-        not assessments.
+        Reads all assessments of the scope before it returns the first item, because the ranking needs them. It keeps
+        counts in memory, not assessments.
 
         Args:
-            status: Only those with a resource with this status; None for all.
+            status: Only recommendations with a resource in this state; None for all.
             severity: A ``Severity``: ``Critical``, ``High``, ``Medium`` or ``Low``.
             control: A control, its name or its display name.
             fixable: True for those that the catalog can fix, False for the others.
 
         Raises:
-            InvalidInputError: A status or severity that Azure does not have, or a control that no subscription has.
+            InvalidInputError: The status or the severity does not exist in Azure, or no subscription has the control.
         """
         name = control.name if isinstance(control, SecurityControl) else control
         discovery = self._wired(timeout, headers, client_request_id).discovery
@@ -291,7 +291,7 @@ class RemediationClient:
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
     ) -> Recommendation:
-        """One recommendation by its assessment key; as many requests as the list, because its rank depends on all.
+        """Get one recommendation by its assessment key. Makes as many requests as the list, because the rank depends on all.
 
         Raises:
             UnknownRecommendationError: Azure has no such assessment type.
@@ -307,11 +307,11 @@ class RemediationClient:
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
     ) -> ItemPaged[Assessment]:
-        """The assessments, one for each resource and recommendation, as a stream: at most four pages are held at a time.
+        """List the assessments of each resource. Holds at most one page of each of four subscriptions in memory.
 
         Args:
-            key: One recommendation: itself, one of its assessments, its key, an assessment id or the display name that the
-                catalog has for it; None for all.
+            key: A recommendation, one of its assessments, its key, an assessment id, or its display name in the catalog;
+                None for all recommendations.
             status: ``Unhealthy``, ``Healthy`` or ``NotApplicable``; exempt resources are NotApplicable.
         """
         discovery = self._wired(timeout, headers, client_request_id).discovery
@@ -326,12 +326,10 @@ class RemediationClient:
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
     ) -> ItemPaged[str]:
-        """The ids that can be passed for a parameter, such as those of the workspaces in ``location``.
-
-        Makes one listing per subscription, and one per parent for a child type.
+        """List the resource ids that a parameter accepts, such as the workspaces in ``location``.
 
         Raises:
-            ParameterError: It does not take the id of a resource of one type.
+            ParameterError: The parameter does not take the id of a resource of one type.
         """
         discovery = self._wired(timeout, headers, client_request_id).discovery
         return Listing(lambda: discovery.list_parameter_choices(parameter, location=location))
@@ -347,23 +345,24 @@ class RemediationClient:
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
     ) -> RemediationPlan:
-        """Plan what would be sent, what is skipped, and why. Reads only: planning is the dry run.
+        """Plan the changes: what would be sent, and what is skipped and why. Reads only: planning is the dry run.
 
         Reads the assessments, and every resource that would change. A template is previewed by Azure's what-if. Preflight
-        checks look for what would block a step: roles, locks, policies, network access; see ``plan.check_results``. The
-        steps come in the order of the recommendations: as they were named, else as they are ranked.
+        checks look for blockers: missing permissions, locks, policies, blocked network access; see
+        ``plan.check_results``. The steps are in the order in which the recommendations were passed, or else in which
+        they are ranked.
 
         Args:
             recommendations: Recommendations, assessments, security controls, fixes, keys or display names, one or several;
                 None for everything the catalog can fix.
-            resources: Only these resource ids; each of them is in the plan, as a step or as a skip.
+            resources: Only these resource ids. The plan has a step or a skip for each of them.
             parameters: Values by parameter name: one for all resources, or one for each as ``{resource id: value}``.
             waive: Checks to waive: their names, each with a reason that the plan and the journal keep.
 
         Raises:
-            ParameterError: A parameter is missing, unknown or wrong; nothing was sent. When no recommendations are
-                named, those whose parameters are missing are skipped instead.
-            UnknownRecommendationError: A key that neither Azure nor the catalog knows.
+            ParameterError: A parameter is missing, unknown or invalid; nothing was sent. If no recommendations were
+                passed, those with missing parameters are skipped instead.
+            UnknownRecommendationError: Neither Azure nor the catalog has the key.
             RequestError, ConnectionFailedError: The assessments could not be read. A single resource that cannot be
                 read is skipped.
         """
@@ -382,21 +381,20 @@ class RemediationClient:
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
     ) -> RemediationReport:
-        """Send what the plan says, and nothing else. Never raises for a single step: see the report.
+        """Send the requests of a plan and nothing else. Does not raise for a single step: see the report.
 
-        Each target is read again first and skipped when it drifted since it was planned; what was written is read back
-        before it counts as applied. Every intent is in the journal before its request is sent.
+        Each target is read again first, and skipped if it has drifted since it was planned. Each change is read back
+        before it counts as applied. The journal records each request before it is sent.
 
         Args:
-            plan: What ``plan`` gave, or ``RemediationPlan.from_json`` read back.
-            approve: ``plan.digest``, as you have seen it.
+            plan: The result of ``plan`` or of ``RemediationPlan.from_json``.
+            approve: The digest of the plan that was reviewed: ``plan.digest``.
             waves: Roll out in waves and stop when too many steps fail; all at once by default.
             waive: Guards to waive for this run: their names, each with a reason that the journal keeps.
 
         Raises:
             PlanNotApprovedError: ``approve`` is not this plan's digest; nothing was sent.
-            PlanAlteredError: A request in the plan is not what the plan shows; nothing was sent.
-            PlanError: The plan was made for another endpoint, scope or tenant, or contains a step twice.
+            PlanError: The plan was created for another endpoint, scope or tenant, or contains a step twice.
             GuardError: The plan exceeds a guard; nothing was sent.
             JournalError: The journal cannot be written; nothing was sent.
         """
@@ -413,22 +411,22 @@ class RemediationClient:
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
     ) -> RemediationReport:
-        """Resume a run that was interrupted, on this machine or another, or that was stopped between waves.
+        """Resume a run that was interrupted or was stopped between waves, on this machine or another one.
 
-        Steps that the journal shows as ended are not repeated. A write whose outcome is unknown is settled by reading its
-        target, or by polling the operation that Azure had begun. A run that has ended is only reported. The guards are
-        checked again for the remaining steps; what was waived stays waived, and the plan may be of any age.
+        Steps that have ended according to the journal are not repeated. If the outcome of a write is unknown, its target is
+        read or the operation that Azure started is polled. For a run that has ended, only the report is returned. The
+        guards are checked again for the remaining steps. Earlier waivers stay valid, and the plan may be of any age.
 
         Args:
             run: The report of the run or its ``run_id``; after a crash, the newest of ``journal.list_runs()``.
-            waves: As for ``apply``, for the remaining steps; without them all of those are sent at once.
+            waves: As for ``apply``, for the remaining steps; without it, all of them are sent at once.
             waive: As for ``apply``, for the remaining steps.
 
         Raises:
             UnknownRunError: The journal has no such run.
-            JournalLockedError: Another process executes the run.
+            JournalLockedError: Another process has locked the run.
             JournalTamperedError: The journal was edited.
-            PlanError: The run was for another endpoint, scope or tenant.
+            PlanError: The run was started for another endpoint, scope or tenant.
             GuardError: The remaining steps exceed a guard; nothing was sent.
         """
         return self._wired(None, headers, client_request_id).workflow.resume(
@@ -446,23 +444,23 @@ class RemediationClient:
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
     ) -> RemediationPlan:
-        """Plan the rollback of a run, newest step first. Reads only; apply it like any plan.
+        """Plan the rollback of a run, newest step first. Reads only; apply the result like any plan.
 
-        Every member is compared three ways: as it was, as the run left it, as it is now. What someone changed since is
-        preserved and named; so is a resource that was deleted and recreated, where Azure tells its age. Resources that the
-        run created are kept as well; ``plan.removable`` names them.
+        The value of each member before the run, after the run and now are compared. A member that someone changed since is
+        preserved, and the plan names it. So is a resource that was deleted and recreated, if Azure returns its creation
+        time. Resources that the run created are kept as well; ``plan.removable`` names them.
 
         Args:
             run: The report of the run, or its ``run_id``.
             steps: Only these step ids.
-            remove: Ids of resources that the run created, to be deleted with all that is below them, while they are
-                as the run left them. Applying such a plan needs ``waive={"removal": "why"}``.
+            remove: Ids of resources that the run created and that are to be deleted with their child resources. A resource
+                that has changed since is kept. Applying such a plan needs ``waive={"removal": "why"}``.
             waive: Checks to waive, as for ``plan``.
 
         Raises:
             UnknownRunError: The journal has no such run.
             JournalLockedError: The run has not ended yet.
-            InvalidInputError: The run has no such step, or did not create what is to be removed.
+            InvalidInputError: The run has no such step, or did not create a resource in ``remove``.
         """
         call = self._wired(timeout, headers, client_request_id)
         plan = call.workflow.plan_rollback(_run_id(run), steps, remove, waive)
@@ -478,9 +476,10 @@ class RemediationClient:
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
     ) -> RemediationReport:
-        """Undo a run: ``plan_rollback`` and ``apply`` in one. Calling it is the approval; the plan is in the report.
+        """Roll back a run: ``plan_rollback`` and ``apply`` in one call, which is the approval. The report contains the plan.
 
-        Takes and raises what those two do. The guards apply to the rollback as well: GuardError names the guard.
+        The arguments and errors are those of the two methods. The guards apply to the rollback as well; GuardError names
+        the guard.
         """
         return self._wired(None, headers, client_request_id).workflow.rollback(_run_id(run), steps, waive)
 
@@ -492,16 +491,16 @@ class RemediationClient:
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
     ) -> RemediationReport:
-        """Check again: each result says how far it is ``verified``, its ``health`` in Defender, and why it is not healthy.
+        """Verify a report: how far each change is proven, its health in Defender for Cloud, and why it is not healthy.
 
-        Defender assesses a resource again after 30 minutes to 24 hours, so it is usually Unhealthy at first: then ``result.is_pending`` is True, and
-        ``diagnosis`` says when to check again. A resource that cannot be read raises nothing; its diagnosis says so.
+        Defender assesses a resource again after 30 minutes to 24 hours, so results are usually pending at first;
+        ``diagnosis`` says when to check again. Does not raise for a single resource: a failed read becomes a diagnosis.
 
-        Makes one request per target and one per recommendation and resource, or one listing when these are many; those
-        that are pending are polled about thirty times in two days at most, whatever the timeout.
+        Makes one request per target and one per recommendation and resource, or one listing if there are many. Pending
+        results are polled at most about 30 times in two days, whatever the timeout.
 
         Args:
-            report: What ``apply`` gave, or ``RemediationReport.from_json`` read back.
+            report: The result of ``apply`` or of ``RemediationReport.from_json``.
             timeout: Seconds to wait for Defender; 0 checks once.
         """
         return self._wired(None, headers, client_request_id).workflow.verify(report, timeout)
@@ -517,9 +516,9 @@ class RemediationClient:
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
     ) -> RemediationReport:
-        """The Fix button: plan, apply and verify one recommendation on the resources named.
+        """Plan, apply and verify one recommendation on the given resources, like the Fix button in the portal.
 
-        Calling it is the approval; the plan is in the report. Everything that ``plan`` and ``apply`` raise applies.
+        The call is the approval; the report contains the plan. Raises the errors of ``plan`` and ``apply``.
 
         Args:
             recommendation: A recommendation, its key or its display name.
@@ -535,7 +534,7 @@ class RemediationClient:
     def _wired(
         self, timeout: float | None, headers: Mapping[str, str] | None, client_request_id: str | None
     ) -> _Wiring:
-        """The layers for one call: the client's own, or others over a session with the options of the call."""
+        """The layers for one call: those of the client, or new ones over a session with the options of the call."""
         if timeout is None and headers is None and client_request_id is None:
             return self._wiring
         session = self._session.with_options(timeout=timeout, headers=headers, client_request_id=client_request_id)
@@ -583,7 +582,7 @@ class RemediationClient:
 
 
 class _Wiring:
-    """The layers behind a client's methods over one session, each made when it is first used."""
+    """The layers that a client's methods use over one session; each is created on first use."""
 
     def __init__(
         self,

@@ -33,7 +33,7 @@ class ActivityStatus(OpenEnum):
 @notebook
 @attrs.frozen(kw_only=True)
 class ActivityEvent:
-    """One operation on one resource, joined from the two or three records that the log has of it.
+    """One operation on one resource, joined from its two or three records in the log.
 
     Attributes:
         timestamp: When it started; UTC.
@@ -63,7 +63,7 @@ class ActivityEvent:
 
     @classmethod
     def from_rest(cls, json: Mapping[str, Any]) -> ActivityEvent:
-        """Decode one record of ``eventtypes/management/values``; ``join`` puts the records of one operation together."""
+        """Decode one record of ``eventtypes/management/values``; ``join`` combines the records of one operation."""
         status = ActivityStatus(_value(json, "status"))
         submitted = wire.timestamp(json, "eventTimestamp")
         properties = wire.mapping(wire.pick(json, "properties"))
@@ -86,7 +86,7 @@ class ActivityEvent:
         )
 
     def join(self, other: ActivityEvent) -> ActivityEvent:
-        """Return this operation with what another of its records adds. The order of joining does not matter."""
+        """Return this operation combined with another of its records. The order of joining does not matter."""
         first, last = sorted((self, other), key=_moment)
         return attrs.evolve(
             last,

@@ -1,4 +1,4 @@
-"""What a preflight check found about a step: the problem, the evidence, and what to do about it."""
+"""The results of preflight checks."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def _redacted(given: Iterable[str]) -> tuple[str, ...]:
 @notebook
 @attrs.frozen(kw_only=True, str=False)
 class CheckResult:
-    """One thing that a preflight check found about a step.
+    """One result of a preflight check for a step: the problem, the evidence, and advice.
 
     Attributes:
         check: The name of the check, such as ``lock``.
         status: ``blocked`` and ``unchecked`` keep the step out of the plan; ``warning`` and ``waived`` do not.
         message: What was found, without the name of the resource, so that resources with the same result can share it.
-        evidence: What it is based on: ids of locks and policies, tags, actions of a role, Azure's message.
+        evidence: The facts behind it: ids of locks and policies, tags, actions of a role, Azure's message.
         advice: What the caller can do; None when there is nothing to do.
         waived_because: The reason given for waiving it; None unless ``status`` is ``waived``.
     """
@@ -71,11 +71,11 @@ class CheckResult:
 
 @attrs.frozen(kw_only=True)
 class Remark:
-    """What a printed plan says about one resource.
+    """The lines of a printed plan about one resource.
 
     Attributes:
         subject: The resource, as text.
-        text: Stands before the check results; None for the check results alone.
+        text: Printed before the check results; None to print the check results only.
     """
 
     subject: str
@@ -84,7 +84,7 @@ class Remark:
 
 
 def grouped_lines(remarks: Iterable[Remark], *, mark: str) -> list[str]:
-    """The remarks as lines, each once above all resources that share it. Check results may differ in their evidence."""
+    """The remarks as lines. Resources with the same remark are listed below it; the evidence may differ."""
     groups: dict[object, list[Remark]] = {}
     for remark in remarks:
         same = [(each.check, each.status, each.message, each.advice, each.waived_because) for each in remark.results]

@@ -1,4 +1,4 @@
-"""How a recommendation is remediated on one resource type."""
+"""Fixes: how a recommendation is remediated on one resource type."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FixKind(StrEnum):
 
 
 class Impact(StrEnum):
-    """What the people who use the resource may notice."""
+    """The effect of a fix on users of the resource."""
 
     NONE = "none"
     CONNECTIVITY = "connectivity"
@@ -92,7 +92,7 @@ class ArrayStrategy(StrEnum):
     """How an array of a fix is merged into the array that exists. The default is ``union``.
 
     ``union`` adds what is missing, ``replace`` replaces the whole. ``by:name`` identifies
-    elements by their member ``name``: those that the fix names are merged member by member or added, the others stay.
+    elements by their member ``name``: those that the fix names are merged member by member or added, the others are unchanged.
     ``each`` merges the one element of the fix into every element that exists.
     """
 
@@ -106,7 +106,7 @@ class ArrayStrategy(StrEnum):
         """Read what a fix says about an array: the strategy, and for ``by`` the member that identifies elements.
 
         Raises:
-            InvalidInputError: It is not one of the four.
+            ValueError: The string is not one of the four strategies.
         """
         word, _, name = text.partition(":") if isinstance(text, str) else ("", "", "")
         if text not in (cls.UNION, cls.REPLACE, cls.EACH) and not (word == cls.BY and _MEMBER.fullmatch(name)):
@@ -120,7 +120,7 @@ class FixParameter:
     """One value that a fix needs from the caller.
 
     Attributes:
-        allowed: The values it may have; empty for any of its type.
+        allowed: The valid values; empty if every value of the type is valid.
         default: Used when the caller gives none; None when the caller has to choose.
         resource_type: For a ``resource_id``, the type that it must be of; None for any.
         same_location: For a ``resource_id``, whether it must be in the location of the resource that is fixed.
@@ -143,11 +143,11 @@ class FixParameter:
 @notebook
 @attrs.frozen(kw_only=True)
 class LeftOutMember:
-    """A member that a PUT does not carry, although the target has it.
+    """A member of the target that a PUT omits.
 
     Attributes:
         path: Where it is; ``[*]`` stands for every element of an array.
-        when: A condition on the body that the PUT brings about; None for every PUT.
+        when: A condition on the body after the PUT; None for every PUT.
     """
 
     path: str
@@ -161,7 +161,7 @@ class NotApplicable:
 
     Attributes:
         when: A condition on the target.
-        reason: Why the fix cannot be applied then, and what a person can do instead.
+        reason: Why the fix cannot be applied, and what a person can do instead.
     """
 
     when: Condition
@@ -173,47 +173,47 @@ class NotApplicable:
 class FixAction:
     """How one recommendation is remediated on one resource type.
 
-    A fix says what must be true (``compliant_when``) and what to write when it is not: ``body`` is merged into what is
-    there and only the difference is sent. Strings in it may contain ``${name}``, a parameter or one of ``resource.id``,
+    A fix says which condition must hold (``compliant_when``) and what to write if it does not: ``body`` is merged into the
+    target and only the difference is sent. Strings in it may contain ``${name}``, a parameter or one of ``resource.id``,
     ``resource.name``, ``resource.location``, ``resource.group`` and ``resource.subscription``.
 
     Attributes:
         key: The assessment key; the policy definition id where Azure publishes no key.
         title: Azure's display name of the recommendation.
         kind: ``patch`` sends the difference, ``put`` the whole merged body, ``template`` a deployment.
-        resource_type: What the recommendation is about.
-        variant: Tells the fixes of one recommendation and resource type apart, such as ``linux`` and ``windows``; the
-            first whose ``applies_when`` is met is used. None when there is only one.
-        api_version: The version of the type that is read and written.
-        target: The path from the resource to what is read and written, such as ``config/web``; empty for the resource.
-            One that begins with a slash, or with a parameter that is a resource id, is a whole id instead.
-        linked: Where the resource names other resources, such as ``properties.networkProfile.networkInterfaces[*].id``: each of
-            them is read and written instead. None for the resource itself.
+        resource_type: The resource type that the recommendation is about.
+        variant: Distinguishes the fixes of one recommendation and resource type, such as ``linux`` and ``windows``. The
+            first whose ``applies_when`` is met is used. None if there is only one.
+        api_version: The api-version to read and write with.
+        target: The path of the target relative to the resource, such as ``config/web``; empty for the resource itself. A
+            path that begins with a slash, or with a parameter that is a resource id, is a complete id.
+        linked: The path of the ids of other resources, such as ``properties.networkProfile.networkInterfaces[*].id``. They are
+            read and written instead. None for the resource itself.
         linked_type: The type of those other resources.
         if_match: ``*`` for a type that requires the header If-Match and returns no etag in its body.
         body: The desired members; None for a template.
-        remove: Paths of members that must not be there.
+        remove: Paths of members to remove.
         array_strategies: How arrays in ``body`` are merged, by path: see ``ArrayStrategy``.
         template: The ARM template; None unless ``kind`` is ``template``.
         template_name: The file name of the template, for display.
         template_parameters: The parameters of the template; strings may contain ``${name}``.
         parameters: The values that the caller has to choose.
-        send_whole: Paths of objects that Azure replaces whole, such as ``properties.networkAcls``: a PATCH that changes
-            a member of one carries all of it.
-        leave_out: Members that a PUT does not carry, because Azure keeps them or refuses them in the state that is wanted.
+        send_whole: Paths of objects that Azure replaces as a whole, such as ``properties.networkAcls``. A PATCH that changes
+            a member of such an object sends the complete object.
+        leave_out: Members that a PUT omits, because Azure keeps them or does not accept them in the desired state.
         applies_when: A condition on the resource itself; a resource that does not meet it is skipped as not applicable.
         not_applicable: Targets that the fix cannot be applied to, such as one with a key that Azure does not return.
             Such a target is skipped as not applicable, with the reason.
-        put_decision: For a PUT to a type with members that a GET does not return: why none of them is lost.
-        compliant_when: The condition on the target that closes the recommendation.
+        put_decision: For a PUT to a type with members that a GET does not return: the reason why none of them is lost.
+        compliant_when: The condition that the target meets when it is compliant.
         impact, impact_reason: What users of the resource may notice, and why.
-        control: The security control that the recommendation counts for, where it is known; Azure reports it at run time.
-        quick_fix: Whether Azure documents a Fix button in the portal for it; None when nothing is known.
+        control: The security control of the recommendation, if known; Azure reports it at run time.
+        quick_fix: Whether Azure documents a Fix button for it in the portal; None if unknown.
         reversibility: Whether a rollback restores everything.
-        permissions: Azure actions that the caller needs.
+        permissions: The Azure actions that the caller needs.
         policy_definition_ids: The policy definitions behind the recommendation, as bare names.
         sources: Where the facts come from.
-        evidence: How it is known that Azure accepts this write; None when nothing is known.
+        evidence: How it is known that Azure accepts this write; None if unknown.
     """
 
     key: str = attrs.field(eq=fold)
@@ -256,7 +256,7 @@ class FixAction:
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether it writes to something that is neither the resource that was assessed nor below it."""
+        """Whether it writes to a target that is neither the assessed resource nor below it."""
         if self.linked or self.target.startswith("/"):
             return True
         ids = {parameter.name for parameter in self.parameters if parameter.type is ParameterType.RESOURCE_ID}

@@ -49,7 +49,7 @@ class MaintenanceWindow:
         unknown = [day for day in self.days if day not in _DAYS]
         if unknown or not self.days:
             raise InvalidInputError(
-                f"days of a MaintenanceWindow must be some of {', '.join(_DAYS)}, got {quoted(self.days)}"
+                f"days of a MaintenanceWindow must be one or more of {', '.join(_DAYS)}, got {quoted(self.days)}"
             )
         for name in ("start", "end"):
             value = getattr(self, name)
@@ -129,7 +129,7 @@ class Guards:
         unknown = [impact for impact in self.allowed_impacts if impact not in tuple(Impact)]
         if unknown:
             raise InvalidInputError(
-                f"allowed_impacts must be some of {', '.join(Impact)}, got {quoted(self.allowed_impacts)}"
+                f"allowed_impacts must be one or more of {', '.join(Impact)}, got {quoted(self.allowed_impacts)}"
             )
         self._check_kinds()
 

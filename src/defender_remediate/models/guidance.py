@@ -1,4 +1,4 @@
-"""What to do about a recommendation that this library does not fix."""
+"""Guidance for recommendations that this library does not fix."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class GuidanceReason(StrEnum):
 @notebook
 @attrs.frozen(kw_only=True)
 class Guidance:
-    """Why one recommendation has no fix, and what to do instead.
+    """Explains why one recommendation has no fix, and what to do instead.
 
     Attributes:
         key: The assessment key; the policy definition id where Azure publishes no key.

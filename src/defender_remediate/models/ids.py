@@ -1,4 +1,4 @@
-"""Resource ids and scopes. Azure compares them without regard to case and returns them in any casing; so do these."""
+"""Resource ids and scopes. They compare without regard to case, as in Azure."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def is_guid(text: object) -> bool:
 
 
 def id_key(given: AnyId) -> str:
-    """The folded form of an id with one leading slash: equal for all spellings that Azure takes for the same id.
+    """The folded form of an id with one leading slash: equal for all spellings that Azure treats as the same id.
 
-    A string need not be a valid resource id: the path of a listing has a key as well.
+    The string need not be a valid resource id: the path of a listing has a key as well.
     """
     if isinstance(given, str):
         return "/" + fold(given.strip("/"))
@@ -46,7 +46,7 @@ def id_key(given: AnyId) -> str:
 
 
 def contains(outer: AnyId, inner: AnyId) -> bool:
-    """Whether the inner id is the outer one or below it, segment by segment, where the outer need not be a valid id."""
+    """Whether the inner id is the outer one or below it, segment by segment. The outer string need not be a valid id."""
     return f"{id_key(inner)}/".startswith(f"{id_key(outer).rstrip('/')}/")
 
 
@@ -71,9 +71,9 @@ def _folded_key(value: ResourceId | Scope) -> str:
 
 @attrs.frozen(kw_only=True, str=False)
 class ResourceId:
-    """The id of an Azure resource, resource group or subscription, and what can be read from it.
+    """The id of an Azure resource, resource group or subscription, and its parts.
 
-    Two ids are equal, and have the same hash, when Azure takes them for the same id, whatever their casing.
+    Two ids that differ only in casing are equal and have the same hash.
 
     Attributes:
         text: The id as it was given, with one leading slash.
@@ -96,7 +96,7 @@ class ResourceId:
         """Read a resource id.
 
         Raises:
-            InvalidResourceIdError: The text is not the id of a resource, resource group or subscription.
+            InvalidResourceIdError: The string is not the id of a resource, resource group or subscription.
         """
         segments = _segments(text, InvalidResourceIdError)
         heads = [fold(segment) for segment in segments[::2]]
@@ -121,7 +121,7 @@ class ResourceId:
 
     @property
     def parent(self) -> ResourceId | None:
-        """The id right above this one; None for a subscription or a tenant-level resource.
+        """The id directly above this one; None for a subscription or a tenant-level resource.
 
         A child belongs to its parent resource, an extension resource to what it extends, a top-level resource to its
         resource group or subscription.
@@ -155,7 +155,7 @@ class ResourceId:
         return None if self.subscription_id is None else ResourceId.parse(f"/subscriptions/{self.subscription_id}")
 
     def scopes(self) -> tuple[ResourceId, ...]:
-        """This id and every id above it, innermost first: what a lock or a role assignment that holds here can be on."""
+        """This id and every id above it, innermost first: where a lock or role assignment that applies here can be."""
         found = [self]
         while (above := found[-1].parent) is not None:
             found.append(above)
@@ -192,7 +192,7 @@ def _type_of(segments: list[str], heads: list[str], text: str) -> str:
 
 
 class ScopeKind(StrEnum):
-    """What a scope is."""
+    """The kind of a scope."""
 
     SUBSCRIPTION = "subscription"
     RESOURCE_GROUP = "resource_group"
@@ -202,14 +202,14 @@ class ScopeKind(StrEnum):
 
 @attrs.frozen(kw_only=True, str=False)
 class Scope:
-    """Where to look: a subscription, a resource group, one resource, or a management group.
+    """The scope of a client: a subscription, a resource group, one resource, or a management group.
 
-    Two scopes are equal when Azure takes their ids for the same.
+    Two scopes are equal when their ids differ only in casing.
 
     Attributes:
         text: The id as it was given, with one leading slash.
         key: The folded id, for use as a dictionary key beside plain strings.
-        kind: What it is.
+        kind: The kind of scope.
         subscription_id: The GUID, or None for a management group.
         resource_group: The name, or None for a scope above resource groups.
     """
@@ -222,10 +222,10 @@ class Scope:
 
     @classmethod
     def parse(cls, text: str) -> Scope:
-        """Read the id of a scope; a GUID is that of a subscription.
+        """Read the id of a scope; a GUID is read as the id of a subscription.
 
         Raises:
-            InvalidScopeError: The text is not the id of one of the four kinds of scope; nothing was sent.
+            InvalidScopeError: The string is not the id of one of the four kinds of scope; nothing was sent.
         """
         if is_guid(text):
             text = f"/subscriptions/{text}"
@@ -250,7 +250,7 @@ class Scope:
     def contains(self, other: AnyId) -> bool:
         """Whether the id is this scope or below it, segment by segment. A string need not be a valid id.
 
-        The ids do not say what a management group contains, so it answers False for everything but itself.
+        A management group id does not show what the group contains, so the result is True only for the group itself.
         """
         return contains(self, other)
 
@@ -265,10 +265,10 @@ _SCOPE_HINT = (
 
 
 def parse_scopes(scope: str | Scope | Sequence[str | Scope]) -> tuple[Scope, ...]:
-    """Read one scope or several; each comes once.
+    """Read one scope or several, without duplicates.
 
     Raises:
-        InvalidScopeError: There is none, or one of them is not a scope.
+        InvalidScopeError: The list is empty, or an item is not a scope.
     """
     given = [scope] if isinstance(scope, (str, Scope)) else list(scope) if isinstance(scope, Iterable) else None
     if given is None:

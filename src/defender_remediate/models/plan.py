@@ -410,8 +410,8 @@ class RemediationPlan:
         plan = serialization.decode(cls, document)
         if digest != plan.digest:
             raise PlanAlteredError(
-                f"the plan's content has digest {plan.digest[:12]}…, its text says {str(digest)[:12]}…",
-                hint="plan again and approve the new digest",
+                f"the digest of the plan's content is {plan.digest[:12]}…, but the stored digest is {str(digest)[:12]}…",
+                hint="create and approve a new plan",
             )
         return plan
 

@@ -62,18 +62,18 @@ class Effort(OpenEnum):
 class Assessment:
     """One recommendation assessed on one resource.
 
-    Two assessments are equal when they report the same for the same resource, whichever API they were read through: ids
-    compare without regard to case, and ``portal_url`` (which the REST list does not carry) does not count.
+    Two assessments are equal when they report the same for the same resource, whichever API returned them. Ids compare
+    without regard to case, and ``portal_url`` (which the REST list does not return) is ignored.
 
     Attributes:
-        id: The assessment's own resource id.
+        id: The resource id of the assessment.
         key: The assessment key: a GUID that all resources share.
-        resource_id: What was assessed.
+        resource_id: The assessed resource.
         status: Healthy, Unhealthy or NotApplicable.
-        cause: Why, such as ``Exempt`` or ``OffByPolicy``; None when Azure gives none.
+        cause: The reason for the status, such as ``Exempt`` or ``OffByPolicy``; None when Azure gives none.
         source: Where the resource lives, such as ``Azure``, ``OnPremise`` or ``Aws``.
         risk_level: None unless Defender CSPM rated it.
-        risk_factors: Why it is at risk, as Azure names it.
+        risk_factors: The risk factors, as Azure names them.
         first_evaluated, changed: UTC, or None where Azure sends no time.
         additional_data: More data, depending on the assessment type.
     """
@@ -111,7 +111,7 @@ class Assessment:
 
     @classmethod
     def from_graph(cls, row: Mapping[str, Any]) -> Assessment:
-        """Decode one row of the Resource Graph table ``securityresources``, which has another casing."""
+        """Decode one row of the Resource Graph table ``securityresources``, which uses a different casing."""
         return _assessment(row)
 
 
@@ -228,9 +228,9 @@ class Recommendation:
         unhealthy_count, healthy_count, not_applicable_count: Resources in the client's scope.
         fix: How this library fixes it; None when it has to be fixed by hand.
         guidance: Why there is no fix and what can be done instead, where that is known; None when there is a fix.
-        potential_increase: Points that the secure score gains when this recommendation alone is fixed everywhere. It is
-            often 0: a control pays for a resource only when its last unhealthy recommendation is fixed.
-        priority: Its place in the ranking; ``str(priority)`` says why.
+        potential_increase: Points that the secure score gains when only this recommendation is fixed on all its resources. It
+            is often 0: a resource adds points to a control only when its last unhealthy recommendation is fixed.
+        priority: Its rank; ``str(priority)`` explains it.
     """
 
     key: str = attrs.field(eq=fold)
