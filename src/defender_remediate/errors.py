@@ -1,4 +1,4 @@
-"""Every error this library raises, as one tree.
+"""The errors that this library raises.
 
 ::
 
@@ -10,16 +10,16 @@
     │   ├── UnknownRecommendationError     no such assessment key
     │   ├── ParameterError                 a fix parameter is missing, unknown or of the wrong type
     │   └── CatalogError                   a catalog file is wrong: names the file and the key path
-    ├── PlanError                          a plan may not be applied; nothing was sent
+    ├── PlanError                          a plan cannot be applied; nothing was sent
     │   ├── PlanNotApprovedError           ``approve`` is not the digest of this plan
     │   ├── PlanAlteredError               the plan does not match its own digest
-    │   └── GuardError                     the plan goes beyond a guard
+    │   └── GuardError                     the plan exceeds a guard
     ├── JournalError                       a journal cannot be read or written: names the file and the line
-    │   ├── JournalLockedError             another process works on this run
+    │   ├── JournalLockedError             another process has locked this run
     │   ├── JournalUnwritableError         no room, no permission or a failing disk
     │   ├── JournalTamperedError           a record was edited, removed, moved or inserted
-    │   └── UnknownRunError                no journal of such a run
-    ├── CredentialError                    the credential gave no token
+    │   └── UnknownRunError                the journal has no such run
+    ├── CredentialError                    the credential returned no token
     ├── RequestError                       Azure Resource Manager answered with an error
     │   ├── UnauthorizedError              401
     │   ├── ForbiddenError                 403
@@ -28,24 +28,24 @@
     │   ├── ProviderNotRegisteredError     Microsoft.Security is not registered: not an empty list
     │   ├── ConflictError                  409
     │   │   ├── ScopeLockedError           a lock forbids writes
-    │   │   └── BusyError                  another operation holds the resource; it ends by itself
+    │   │   └── BusyError                  another operation on the resource is running; retry later
     │   ├── PreconditionFailedError        412: the target changed
     │   ├── ThrottledError                 429
     │   ├── ServiceError                   5xx: a write may have taken effect
     │   ├── UnsupportedApiVersionError     this cloud does not serve the api-version
     │   └── OperationFailedError           a long-running operation ended Failed or Canceled
-    │       └── OperationBusyError         it ended so because another one held the resource; also a BusyError
-    ├── ConnectionFailedError              no answer
-    │   └── ConnectionCutError             no answer after the request left: a write may have taken effect
-    ├── MalformedResponseError             the answer is not what the contract says
-    ├── OperationTimeoutError              a long-running operation did not end in time; it goes on in Azure
+    │       └── OperationBusyError         it failed because another operation was running; also a BusyError
+    ├── ConnectionFailedError              no response
+    │   └── ConnectionCutError             no response after the request was sent: a write may have taken effect
+    ├── MalformedResponseError             the response does not follow the contract
+    ├── OperationTimeoutError              a long-running operation did not end in time; it continues in Azure
     ├── CallTimeoutError                   the ``timeout`` of this call is over
     └── RemediationFailedError             raised by ``raise_for_failures()`` only
 
-Each error says what happened and where in its text, and what to do next in ``hint``. All of them pickle.
+The text of an error says what happened and where; ``hint`` says what to do next. All errors can be pickled.
 
-What comes from Azure, from the network or from a credential is an ``azure.core.exceptions`` error as well, so that an
-``except HttpResponseError`` that a program has already also catches it:
+Errors of Azure, of the network or of a credential also derive from ``azure.core.exceptions``, so an existing
+``except HttpResponseError`` catches them:
 
 =======================  =======================================================
 this library             azure-core
@@ -62,7 +62,7 @@ OperationTimeoutError    AzureError
 CallTimeoutError         AzureError
 =======================  =======================================================
 
-``response`` is always None: a response holds the token of its request. 409 is not a ``ResourceExistsError``, because a
+``response`` is always None, because a response contains the token of its request. 409 is not a ``ResourceExistsError``, because a
 lock or a busy resource is not one that exists already.
 """
 
@@ -128,7 +128,7 @@ __all__ = [
 
 
 class DefenderRemediateError(Exception):
-    """The root of the tree.
+    """The base class of all errors of this library.
 
     Attributes:
         message: What happened, and where.
@@ -160,11 +160,11 @@ def _rebuild(cls: type[DefenderRemediateError], message: str, state: dict[str, A
 
 
 class InvalidInputError(DefenderRemediateError, ValueError):
-    """An argument is wrong. Nothing was sent to Azure."""
+    """An argument is invalid. Nothing was sent to Azure."""
 
 
 class InvalidResourceIdError(InvalidInputError):
-    """A string is not an Azure resource id, or not one of the kind this call takes."""
+    """A string is not an Azure resource id, or not the id of a resource that this call accepts."""
 
 
 class InvalidScopeError(InvalidInputError):
@@ -172,7 +172,7 @@ class InvalidScopeError(InvalidInputError):
 
 
 class InvalidEndpointError(InvalidInputError):
-    """The endpoint is not an https URL, and not a loopback address either: a token must not travel in the clear."""
+    """The endpoint is not an https URL, and not a loopback address either: tokens must not be sent unencrypted."""
 
 
 class UnknownRecommendationError(InvalidInputError):
@@ -180,15 +180,15 @@ class UnknownRecommendationError(InvalidInputError):
 
 
 class ParameterError(InvalidInputError):
-    """A fix parameter is missing, unknown, or has a value that the fix does not take."""
+    """A fix parameter is missing, unknown, or has a value that the fix does not accept."""
 
 
 class CatalogError(InvalidInputError):
     """A catalog file cannot be used.
 
     Attributes:
-        source: The file, or another name of where it came from.
-        path: The key path inside it, such as ``fix[3].compliant_when.path``; empty when the whole file is wrong.
+        source: The file, or another name of the source.
+        path: The key path in the file, such as ``fix[3].compliant_when.path``; empty when the error concerns the whole file.
     """
 
     def __init__(self, message: str, *, source: str = "", path: str = "", hint: str | None = None) -> None:
@@ -199,7 +199,7 @@ class CatalogError(InvalidInputError):
 
 
 class PlanError(DefenderRemediateError):
-    """A plan may not be applied. Nothing was sent to Azure."""
+    """A plan cannot be applied. Nothing was sent to Azure."""
 
 
 class PlanNotApprovedError(PlanError):
@@ -211,7 +211,7 @@ class PlanAlteredError(PlanError):
 
 
 class GuardError(PlanError):
-    """The plan goes beyond a guard.
+    """The plan exceeds a guard.
 
     Attributes:
         guard: The name of the guard, such as ``max_changes``.
@@ -226,8 +226,8 @@ class JournalError(DefenderRemediateError):
     """A journal cannot be read or written.
 
     Attributes:
-        source: The file, or another name of where the journal is; empty when it has none.
-        line: The line in it, from 1; 0 when the whole journal is meant.
+        source: The file, or another name of the journal; empty if unknown.
+        line: The line number, from 1; 0 when the error concerns the whole journal.
     """
 
     def __init__(self, message: str, *, source: str = "", line: int = 0, hint: str | None = None) -> None:
@@ -238,36 +238,36 @@ class JournalError(DefenderRemediateError):
 
 
 class JournalLockedError(JournalError):
-    """Another thread or process works on this run."""
+    """Another thread or process has locked this run."""
 
 
 class JournalUnwritableError(JournalError):
-    """A record could not be made durable: no room, no permission, or a disk that fails."""
+    """A record could not be made durable: no disk space, no permission, or a failing disk."""
 
 
 class JournalTamperedError(JournalError):
-    """A journal is not what was written: a record was edited, removed, moved or inserted."""
+    """A journal was changed: a record was edited, removed, moved or inserted."""
 
 
 class UnknownRunError(JournalError):
-    """No journal knows this run."""
+    """The journal has no such run."""
 
 
 class CredentialError(DefenderRemediateError, ClientAuthenticationError):
-    """The credential gave no token, so the request was not sent."""
+    """The credential returned no token, so the request was not sent."""
 
 
 class RequestError(DefenderRemediateError, HttpResponseError):
     """Azure Resource Manager answered with an error.
 
     Attributes:
-        status: The HTTP status; 200 for a long-running operation that failed under it. ``status_code`` is the same.
-        code: Azure's error code, such as ``ScopeLocked``; None when the body had no code.
-        method, url: The request; the URL without anything that could be a secret.
-        request_id: ``x-ms-request-id``, for a support case; None when the answer had none.
-        retry_after: Seconds that Azure asked to wait, or None.
-        details: The codes and messages nested below, outermost first.
-        supported_api_versions: The api-versions that a refusal names as served, newest first; empty for other errors.
+        status: The HTTP status; 200 for a long-running operation that failed with HTTP 200. ``status_code`` is the same.
+        code: Azure's error code, such as ``ScopeLocked``; empty when the body had no code.
+        method, url: The request; the URL without possible secrets.
+        request_id: ``x-ms-request-id``, for a support case.
+        retry_after: The number of seconds that Azure asked the caller to wait, or None.
+        details: The nested codes and messages, outermost first.
+        supported_api_versions: The api-versions that Azure names as supported, newest first; empty for other errors.
     """
 
     def __init__(
@@ -297,7 +297,7 @@ class RequestError(DefenderRemediateError, HttpResponseError):
 
     @property
     def error(self) -> ODataV4Format | None:
-        """Code and message as azure-core has them; None when the body had no code."""
+        """Code and message as an azure-core error; None when the body had no code."""
         # azure-core asks for it in its constructor, before there is a code.
         code = self.__dict__.get("code")
         return ODataV4Format({"code": code, "message": self.message}) if code else None
@@ -336,7 +336,7 @@ class ScopeLockedError(ConflictError):
 
 
 class BusyError(ConflictError):
-    """Another operation holds the resource; the same request may work later."""
+    """Another operation on the resource is running. The same request may succeed later."""
 
 
 class PreconditionFailedError(RequestError, ResourceModifiedError):
@@ -344,39 +344,39 @@ class PreconditionFailedError(RequestError, ResourceModifiedError):
 
 
 class ThrottledError(RequestError):
-    """429: the request was not processed; ``retry_after`` says when to come back."""
+    """429: the request was not processed; retry it after ``retry_after`` seconds."""
 
 
 class ServiceError(RequestError):
-    """408 or 5xx: Azure failed. A write may or may not have taken effect until the target is read again."""
+    """408 or 5xx: Azure failed. Whether a write has taken effect is unknown until the target is read again."""
 
 
 class OperationFailedError(RequestError):
-    """A long-running operation ended Failed or Canceled, whatever the HTTP status of its last answer was."""
+    """A long-running operation ended Failed or Canceled, whatever the HTTP status of its last response was."""
 
 
 class UnsupportedApiVersionError(RequestError):
-    """This cloud does not serve the api-version of the request; ``supported_api_versions`` names those it serves."""
+    """This cloud does not serve the api-version of the request; ``supported_api_versions`` names the supported ones."""
 
 
 class OperationBusyError(OperationFailedError, BusyError):
-    """A long-running operation ended Failed because another one held the resource; the same request may work later."""
+    """A long-running operation failed because another one was running. The same request may succeed later."""
 
 
 class ConnectionFailedError(DefenderRemediateError, ServiceRequestError):
-    """No answer came, and the request is known not to have reached Azure."""
+    """There was no response, and the request is known not to have reached Azure."""
 
 
 class ConnectionCutError(ConnectionFailedError, ServiceResponseError):
-    """No answer came after the request had left: a write may or may not have taken effect."""
+    """There was no response after the request was sent. Whether a write has taken effect is unknown."""
 
 
 class MalformedResponseError(DefenderRemediateError, DecodeError):
-    """An answer is truncated, not JSON, or not what Azure's contract says."""
+    """A response is truncated, is not JSON, or does not follow Azure's contract."""
 
 
 class OperationTimeoutError(DefenderRemediateError, AzureError):
-    """A long-running operation did not end within the time given. It goes on in Azure."""
+    """A long-running operation did not end within the time limit. It continues in Azure."""
 
 
 class CallTimeoutError(DefenderRemediateError, AzureError):

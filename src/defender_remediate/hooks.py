@@ -1,4 +1,4 @@
-"""Progress and notification: what is called during a run.
+"""Hooks: functions that are called with the events of a run.
 
 A hook is any callable that takes one :data:`RemediationEvent`. It cannot change a
 run: its result is ignored, and when it raises, the run continues and the report has a warning.
@@ -30,7 +30,7 @@ __all__ = [
 
 @attrs.frozen(kw_only=True, str=False)
 class RunStarted:
-    """A plan is about to be applied."""
+    """The run of a plan is about to start."""
 
     run_id: str
     correlation_id: str

@@ -1,4 +1,4 @@
-"""Executors: how a change is sent to Azure. The only code that writes, called by ``execution`` only."""
+"""Executors: the only code that sends changes to Azure."""
 
 from defender_remediate.arm.reader import Reader
 from defender_remediate.arm.session import ArmResponse, ArmSession

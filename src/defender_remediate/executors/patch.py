@@ -1,4 +1,4 @@
-"""PATCH with the difference only, and GET, merge and PUT for the types that take no PATCH."""
+"""The executor for PATCH requests, and for PUT requests of types that do not support PATCH."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from defender_remediate.models.plan import CreatedResource, PlannedRequest
 
 
 class PatchExecutor:
-    """Writes a resource: a PATCH that carries only what differs, or a PUT of the merged body."""
+    """Writes a resource: a PATCH with only the difference, or a PUT of the merged body."""
 
     def preview(self, context: PreviewContext, /) -> Preview:
         """Compare the bodies before and after; makes no request."""
@@ -55,16 +55,16 @@ class PatchExecutor:
         return Submission(response=context.session.send(request_to_send(context)))
 
     def wait(self, context: StepContext, /) -> ArmResponse:
-        """Wait until the write has ended, in whatever form Azure made it long-running."""
+        """Wait until the write has ended, whatever form the long-running operation has."""
         return wait_for_operation(context)
 
     def undo(self, context: StepContext, /) -> Submission:
-        """Send what restores the target, or remove what the run created; exactly once."""
+        """Send the request that restores the target or removes a created resource, exactly once."""
         return send_removal(context) if context.step.is_removal else self.submit(context)
 
 
 def _not_sent_back(context: PreviewContext, request: PlannedRequest, before: Mapping[str, Any]) -> tuple[str, ...]:
-    """The settings that the target had and that the PUT of its undo leaves out, a sentence each."""
+    """The settings of the target that the PUT of the undo omits, one sentence each."""
     target = ResourceId.parse(context.target_id)
     read_only = {fold(path) for path in unsettable_members(target.type, target.name)}
     left_out = [path for path in request.leave_out if fold(path) not in read_only and EACH not in path]

@@ -1,4 +1,4 @@
-"""The seam between deciding and writing: what an executor is given, and what it gives back."""
+"""The protocol of executors, with the values that they receive and return."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from defender_remediate.models.plan import CreatedResource, PlannedRequest, Prop
 
 @attrs.frozen(kw_only=True)
 class PreviewContext:
-    """What an executor is given to plan one request.
+    """The input of an executor that plans one request.
 
     Attributes:
-        fixes: The fixes that the request makes, at least one.
-        kind: How it is sent. A PUT also carries what some of the fixes alone would have sent as a PATCH.
+        fixes: The fixes that the request applies, at least one.
+        kind: How the request is sent. A PUT can include fixes that would be a PATCH on their own.
         values: The values of the fixes' placeholders, by name.
         resource_id: The resource that the recommendation is about.
-        target_id: What is read and written: the resource, something below it or something that it links to.
+        target_id: The id that is read and written: the resource, a child of it, or a resource that it links to.
         before: The target's body; None if it does not exist.
-        after: The body that the request has to bring about; None for a template.
+        after: The body after the request; None for a template.
         etag: The etag for the header If-Match; None for types that are not known to compare it.
-        reader: For reads. Nothing may be written.
+        reader: Sends read requests. An executor must not write while planning.
     """
 
     fixes: tuple[FixAction, ...]
@@ -44,16 +44,15 @@ class PreviewContext:
 
 @attrs.frozen(kw_only=True)
 class Preview:
-    """One planned request: what it is, what it changes and how it is undone.
+    """One planned request, its changes, and how it is undone.
 
     Attributes:
-        changes: Every member that will differ. For a PATCH or a PUT the request's body is derived from nothing else: a
-            plan whose changes and bodies differ is not applied.
+        changes: Every member that will differ. The body of a PATCH or PUT is derived from the changes alone: a
+            plan in which the two differ is not applied.
         request: The request, on the target or, for a template, on a deployment in the resource's group or subscription.
-        undo_request: The request that undoes it; None if this executor cannot undo it. A rollback compares the target
-            three ways first and plans a request of its own of this kind.
-        creates: The resources that do not exist before the request and exist after it. A rollback can be asked to
-            remove them.
+        undo_request: The request that undoes it; None if this executor cannot undo it. A rollback compares the
+            target before the run, after the run and now, and plans a new request of this kind.
+        creates: The resources that the request creates. A rollback can remove them on request.
     """
 
     changes: tuple[PropertyChange, ...]
@@ -65,22 +64,22 @@ class Preview:
 
 @attrs.frozen(kw_only=True)
 class Submission:
-    """Azure's first answer to a request. A long-running operation may have begun with it."""
+    """Azure's first response to a request, which may have started a long-running operation."""
 
     response: ArmResponse
 
 
 @attrs.frozen(kw_only=True)
 class StepContext:
-    """What an executor is given to send the request of one step, or to wait for it.
+    """The input of an executor that sends the request of one step or waits for it.
 
     Attributes:
-        step: The approved step. Its request is what is sent, and nothing else.
-        before: The target as it was read right before the request; None if it does not exist. While a resumed run waits
-            for a recorded operation, it is None as well.
+        step: The approved step. Only its request is sent.
+        before: The target as it was read immediately before the request; None if it does not exist, and None while a
+            resumed run waits for a recorded operation.
         submission: What ``submit`` or ``undo`` returned; None before that.
-        session: Sends the request and reads what became of it. While ``submit`` or ``undo`` runs, it holds the permit
-            of the rate limiter for one request with the method and to the subscription of ``step.request``.
+        session: Sends the request and reads its outcome. While ``submit`` or ``undo`` runs, the session has the rate limiter's
+            permit for one request with the method and subscription of ``step.request``.
         timeout: Seconds that a long-running operation may take.
     """
 
@@ -95,43 +94,43 @@ class StepContext:
 class FixExecutor(Protocol):
     """How one kind of fix is planned and sent.
 
-    ``preview`` is called while planning, ``submit`` for each step of a plan that fixes, ``undo`` for each step of a plan
-    that rolls back, and ``wait`` after either of them. All are called from several threads, so an executor holds no
-    state. They raise the errors of this library only. An executor is trusted once it passes the contract tests of
-    ``defender_remediate.testing``.
+    ``preview`` is called while planning, ``submit`` for each step of a plan of fixes, ``undo`` for each step of a rollback
+    plan, and ``wait`` after either of them. All are called from several threads, so an executor must not have state. They
+    must raise only the errors of this library. Test an executor with the contract in ``defender_remediate.testing``.
     """
 
     def preview(self, context: PreviewContext, /) -> Preview:
         """Plan the request. Reads only."""
 
     def submit(self, context: StepContext, /) -> Submission:
-        """Send the step's request, exactly once, at once and without reading anything first."""
+        """Send the request of the step exactly once, without a delay and without any read before it."""
 
     def wait(self, context: StepContext, /) -> ArmResponse:
-        """Wait until the submission has ended; returns Azure's last answer.
+        """Wait until the submission has ended; returns Azure's last response.
 
         Raises:
-            OperationFailedError: It ended Failed or Canceled. The target is read then: a part may be in effect.
-            OperationTimeoutError: It did not end in time.
+            OperationFailedError: The operation ended Failed or Canceled. The caller then reads the target, because a part of the
+                change may be in effect.
+            OperationTimeoutError: The operation did not end in time.
         """
 
     def undo(self, context: StepContext, /) -> Submission:
         """Send the request of a step that undoes another one, exactly once, as ``submit`` does.
 
-        ``context.step`` is a step of the rollback: its ``request`` undoes. Do not send its ``undo_request``, which would
-        make the fix again. The request is a PATCH or PUT that restores the target or, if ``context.step.is_removal``,
-        the DELETE of something that the run created. ``submit`` never gets a DELETE.
+        ``context.step`` is a step of the rollback; send its ``request``. Do not send its ``undo_request``, which would apply
+        the fix again. The request is a PATCH or PUT that restores the target or, if ``context.step.is_removal``, the
+        DELETE of a resource that the run created. ``submit`` never receives a DELETE.
 
         Raises:
-            InvalidInputError: This executor cannot undo that.
+            InvalidInputError: This executor cannot undo the step.
         """
 
 
 def executors_by_kind(executors: Mapping[str, FixExecutor]) -> dict[str, FixExecutor]:
-    """The executors that a caller passed, by the kind of fix that each of them writes.
+    """The executors that a caller passed, by kind of fix.
 
     Raises:
-        InvalidInputError: It is not a mapping, or one of its keys is not a kind of fix.
+        InvalidInputError: The value is not a mapping, or a key is not a kind of fix.
     """
     kinds = [kind.value for kind in FixKind]
     if not isinstance(executors, Mapping):

@@ -1,4 +1,4 @@
-"""The requests that executors plan and send: the one place that builds them."""
+"""Builds and sends the requests of executors."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def plan_write(
 ) -> PlannedRequest:
     """The PATCH or PUT that turns one body of the target into another. Its body is the difference in both cases.
 
-    So neither a plan nor a journal contains what a fix does not touch; ``request_to_send`` completes the body of a PUT.
+    Plans and journals therefore contain only members that a fix changes; ``request_to_send`` completes the body of a PUT.
     """
     is_put = context.kind is FixKind.PUT
     send_whole = () if is_put else tuple(dict.fromkeys(path for fix in context.fixes for path in fix.send_whole))
@@ -62,7 +62,7 @@ def plan_deployment(context: PreviewContext) -> PlannedRequest:
     """The PUT that deploys a fix's template to the resource's group, or to its subscription if it has none.
 
     Raises:
-        ParameterError: A deployment to a subscription needs a location, and the fix gives none.
+        ParameterError: A deployment to a subscription needs a location, and the fix has none.
     """
     fix = context.fixes[0]
     resource = ResourceId.parse(context.resource_id)
@@ -90,9 +90,9 @@ def plan_deployment(context: PreviewContext) -> PlannedRequest:
 
 
 def request_to_send(context: StepContext) -> PlannedRequest:
-    """The planned request as it leaves: a PUT with its whole body, and the etag of the target as it was read last.
+    """The request to send: for a PUT the complete body, and the etag of the last read of the target.
 
-    Members that do not matter to the step may have changed since it was planned, and the etag with them.
+    The step does not depend on every member, so the target and its etag may have changed since it was planned.
     """
     request, before = context.step.request, context.before
     etag = look_up(before, "etag")
@@ -138,7 +138,7 @@ def send_removal(context: StepContext) -> Submission:
 
 
 def wait_for_operation(context: StepContext) -> ArmResponse:
-    """Wait until what a submission began has ended, in every form that Azure has for it.
+    """Wait until the operation of a submission has ended, whatever form it has.
 
     Raises:
         InvalidInputError: Nothing was submitted.

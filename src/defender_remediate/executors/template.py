@@ -1,4 +1,4 @@
-"""ARM template deployments: what-if for the preview, an incremental deployment for the change."""
+"""The executor for ARM template deployments, which are previewed by what-if."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TemplateExecutor:
     """Deploys an ARM template, in incremental mode, to the resource's group or subscription."""
 
     def preview(self, context: PreviewContext, /) -> Preview:
-        """Ask Azure what the deployment would change: its what-if, which needs the permissions of the deployment."""
+        """Preview the deployment with Azure's what-if, which needs the permissions of the deployment."""
         request = plan_deployment(context)
         found = what_if(context.reader, request)
         return Preview(
@@ -40,14 +40,14 @@ class TemplateExecutor:
         return Submission(response=deploy(context.session, context.step.request))
 
     def wait(self, context: StepContext, /) -> ArmResponse:
-        """Wait until the deployment has ended. One that ended Failed under HTTP 200 is a failure."""
+        """Wait until the deployment has ended. A deployment that ended Failed with HTTP 200 is a failure."""
         return wait_for_operation(context)
 
     def undo(self, context: StepContext, /) -> Submission:
-        """Remove something that a deployment created, exactly once.
+        """Remove a resource that a deployment created, exactly once.
 
         Raises:
-            InvalidInputError: The step is not a removal: what a deployment changed is not undone by another deployment.
+            InvalidInputError: The step is not a removal. Changes of a deployment are not undone by another deployment.
         """
         if not context.step.is_removal:
             raise InvalidInputError(f"{context.step.target_id}: a template deployment cannot be undone")
@@ -74,7 +74,7 @@ def _changes(found: Iterable[Mapping[str, Any]], resource_id: str) -> Iterator[P
 
 
 def _created(found: Iterable[Mapping[str, Any]], versions: Mapping[str, str]) -> Iterator[CreatedResource]:
-    """What the deployment would create. What has no api-version could not be read again, so it is left out."""
+    """The resources that the deployment would create, without those of an unknown api-version, which cannot be read."""
     for change in found:
         resource_id, after = str(change.get("resourceId", "")), change.get("after")
         if fold(str(change.get("changeType", ""))) != "create":
@@ -90,7 +90,7 @@ def _created(found: Iterable[Mapping[str, Any]], versions: Mapping[str, str]) ->
 
 
 def _versions(template: Any) -> Iterator[tuple[str, str]]:
-    """The api-versions in which a template writes, by type in lower case; nested ones as well."""
+    """The api-versions in a template and its nested templates, by type in lower case."""
     resources = template.get("resources") if isinstance(template, Mapping) else ()
     for one in resources.values() if isinstance(resources, Mapping) else resources or ():
         if isinstance(one, Mapping):

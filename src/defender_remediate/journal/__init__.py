@@ -1,7 +1,7 @@
-"""The write-ahead journal of a run: what is about to be done is durable before it is done.
+"""The write-ahead journal of a run: each request is recorded durably before it is sent.
 
 A run is a list of records, each chained to the one before; ``replay`` turns them into the state of every step. A ``Journal``
-keeps them: in files, in memory, or in a place of your own, for which ``ChainedJournal`` is the base class.
+stores them: in files, in memory, or in a custom store, for which ``ChainedJournal`` is the base class.
 """
 
 from __future__ import annotations

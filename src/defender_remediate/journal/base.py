@@ -1,7 +1,7 @@
-"""The base class for journals: numbering, chaining, redaction, locking and errors, over anything that keeps bytes.
+"""The base class for journals: numbering, chaining, redaction, locking and errors, over any store of bytes.
 
-To keep journals in a place of your own, derive from ``ChainedJournal`` and say where the lines of a run are. The contract in
-``defender_remediate.testing.contracts.journal`` proves the result.
+To store journals elsewhere, derive from ``ChainedJournal`` and implement its abstract methods. Test the result with the
+contract in ``defender_remediate.testing.contracts.journal``.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from defender_remediate.journal.store import check_run_id
 
 
 class Sink(Protocol):
-    """The lines of one run, held by one writer."""
+    """The lines of one run, locked by one writer."""
 
     @property
     def size(self) -> int:
-        """How many bytes it holds."""
+        """The number of bytes in it."""
 
     def write(self, line: bytes, /) -> None:
         """Append a line; it is durable when this returns.
 
         Raises:
-            OSError: The line is not kept, or that is unknown.
+            OSError: The line was not written, or it is unknown whether it was.
         """
 
     def cut(self, size: int, /) -> None:
-        """Drop everything after the first ``size`` bytes.
+        """Truncate to the first ``size`` bytes.
 
         Raises:
-            OSError: That failed.
+            OSError: Truncating failed.
         """
 
     def close(self) -> None:
-        """Let others write. Called once."""
+        """Release the lock. Called once."""
 
 
 class ChainedLog:
@@ -50,9 +50,9 @@ class ChainedLog:
 
     Args:
         run_id: The run.
-        verified: What the sink already holds.
-        sink: Takes the lines that follow.
-        source: What errors call the sink, such as the path of a file.
+        verified: The records that the sink already contains.
+        sink: Receives the new lines.
+        source: The name of the sink in error messages, such as the path of a file.
     """
 
     def __init__(self, run_id: str, verified: Verified, sink: Sink, *, source: str) -> None:
@@ -67,16 +67,16 @@ class ChainedLog:
 
     @property
     def records(self) -> tuple[Record, ...]:
-        """Everything recorded so far, in order, without the secrets."""
+        """All records so far, in order, without secrets."""
         with self._lock:
             return tuple(self._records)
 
     def append(self, record: Record, /) -> None:
-        """Record one thing; durable when this returns.
+        """Append a record. It is durable when this method returns.
 
         Raises:
-            JournalUnwritableError: It could not be made durable, now or before.
-            JournalError: The log is closed, or its first record is not its run's ``RunOpened``.
+            JournalUnwritableError: This record, or an earlier one, could not be made durable.
+            JournalError: The log is closed, or the first record is not the ``RunOpened`` of its run.
         """
         record = redact_record(record)
         with self._lock:
@@ -99,7 +99,7 @@ class ChainedLog:
             self._records.append(record)
 
     def close(self) -> None:
-        """Let others open the journal. Closing twice does nothing."""
+        """Release the lock of the journal. Closing twice has no effect."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -118,18 +118,18 @@ class ChainedLog:
 
 
 class ChainedJournal(ABC):
-    """A journal whose runs are lists of chained lines. Implements ``Journal``; a subclass has the four methods that are abstract.
+    """A journal whose runs are lists of chained lines. Implements ``Journal``; a subclass implements the four abstract methods.
 
-    Each may raise ``OSError``, which becomes a ``JournalError``, and ``FileNotFoundError`` for a run that it does not have.
+    They may raise ``OSError``, which becomes a ``JournalError``, and ``FileNotFoundError`` for an unknown run.
     """
 
     @abstractmethod
     def source_of(self, run_id: str, /) -> str:
-        """What errors call the journal of a run, such as the path of a file."""
+        """The name of a run's journal in error messages, such as the path of a file."""
 
     @abstractmethod
     def read_lines(self, run_id: str, /) -> Iterable[bytes]:
-        """The lines of a run, with their line ends; also while it is held."""
+        """The lines of a run, with their line ends; also while another writer has locked it."""
 
     @abstractmethod
     def hold(self, run_id: str, /, *, new: bool) -> Sink:
@@ -137,10 +137,10 @@ class ChainedJournal(ABC):
 
         Args:
             run_id: The run.
-            new: Whether to make it when it is missing. One that is closed without a line is not kept.
+            new: Whether to create the run if it does not exist. A run that is closed without a line is not kept.
 
         Raises:
-            JournalLockedError: Another process or another ``RunLog`` holds them.
+            JournalLockedError: Another process or another ``RunLog`` has locked them.
         """
 
     @abstractmethod
@@ -154,7 +154,7 @@ class ChainedJournal(ABC):
             InvalidInputError: The run id is not valid.
             JournalError: The run already has a journal.
             JournalLockedError: Another process or another ``RunLog`` has it open.
-            JournalUnwritableError: The place does not take it.
+            JournalUnwritableError: The journal cannot be created.
         """
         source = self.source_of(check_run_id(run_id))
         with ExitStack() as on_error, _writing(source):
@@ -170,14 +170,14 @@ class ChainedJournal(ABC):
         return ChainedLog(run_id, Verified(), sink, source=source)
 
     def open(self, run_id: str, /) -> ChainedLog:
-        """Open the journal of a run to continue it. A torn last record is cut off.
+        """Open the journal of a run to continue it. An incomplete last record is removed.
 
         Raises:
             InvalidInputError: The run id is not valid.
             UnknownRunError: There is no such run.
             JournalLockedError: Another process or another ``RunLog`` has it open.
-            JournalTamperedError: A record is not what was written. Nothing is cut off.
-            JournalUnwritableError: The place takes no more records.
+            JournalTamperedError: A record was changed after it was written. Nothing is removed.
+            JournalUnwritableError: The journal cannot be written.
         """
         source = self.source_of(check_run_id(run_id))
         with ExitStack() as on_error, _writing(source):
@@ -193,13 +193,13 @@ class ChainedJournal(ABC):
         return ChainedLog(run_id, verified, sink, source=source)
 
     def read(self, run_id: str, /) -> tuple[Record, ...]:
-        """Return the whole records of a run, also while another process continues it.
+        """Return the complete records of a run, also while another process continues it.
 
         Raises:
             InvalidInputError: The run id is not valid.
             UnknownRunError: There is no such run.
-            JournalTamperedError: A record is not what was written.
-            JournalError: It cannot be read.
+            JournalTamperedError: A record was changed after it was written.
+            JournalError: The journal cannot be read.
         """
         return self._verified(run_id, self.source_of(check_run_id(run_id))).records
 
@@ -207,7 +207,7 @@ class ChainedJournal(ABC):
         """The ids of the runs that have a record, newest first.
 
         Raises:
-            JournalError: The place cannot be read.
+            JournalError: The journals cannot be listed.
         """
         try:
             first_lines = self.read_first_lines()
@@ -229,7 +229,7 @@ class ChainedJournal(ABC):
 
 
 def _check_first(record: Record, run_id: str, *, source: str) -> None:
-    """Refuse a journal that begins with anything but its own run's ``RunOpened``."""
+    """Refuse a journal that does not begin with the ``RunOpened`` of its run."""
     if not isinstance(record, RunOpened):
         kind = type(record).__name__
         raise JournalError(f"the first record has to be RunOpened, not {kind}", source=source, line=1)
@@ -249,7 +249,7 @@ def _unknown(run_id: str, source: str) -> UnknownRunError:
     return UnknownRunError(
         f"run {quoted(run_id)} has no journal here",
         source=source,
-        hint="client.journal.list_runs() gives the runs of this journal; another one may have it.",
+        hint="client.journal.list_runs() lists the runs of this journal. If the run is in another journal, pass that one to the client.",
     )
 
 
@@ -257,7 +257,7 @@ def _unwritable(source: str, error: OSError) -> JournalUnwritableError:
     return JournalUnwritableError(
         f"a record could not be made durable: {error.strerror or error}",
         source=source,
-        hint="free space, or keep the journal in another directory; the request that it announces was not sent",
+        hint="free disk space, or keep the journal in another directory; the request of this record was not sent",
     )
 
 

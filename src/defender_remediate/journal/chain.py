@@ -1,11 +1,11 @@
-"""One line per record, each chained to the one before.
+"""Encodes records as lines, each chained to the previous one by a hash.
 
-A line is a JSON object: ``n`` counts from 1, ``prev`` is the SHA-256 of the whole line before (64 zeros in the first), and
-``hash``, always the last member, is the SHA-256 of the line without it. So an edit, a deletion, an insertion or a change of
-order shows, and ``sha256sum`` is enough to check it.
+A line is a JSON object: ``n`` counts from 1, ``prev`` is the SHA-256 of the previous line (64 zeros in the first), and
+``hash``, always the last member, is the SHA-256 of the line without it. The chain therefore reveals edited, deleted, inserted
+and reordered lines, and can be checked with ``sha256sum``.
 
-What the chain cannot show: whole lines that were cut off at the end; and a chain that was written again from the edited line
-on, because a hash is not a signature. To notice these as well, keep ``Verified.head`` elsewhere.
+The chain does not reveal lines that were removed at the end, or a chain that was recomputed from an edited line on, because a
+hash is not a signature. To detect these as well, store ``Verified.head`` elsewhere.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ FIRST = "0" * 64
 _HASH = b',"hash":"'
 _OPENED_AT = re.compile(rb'\{"n":1,"version":\d+,"record":"RunOpened","at":"([^"]{1,40})"')
 _SEALED = len(_HASH) + 64 + len(b'"}')
-_HINT = "The records before this line are sound. Read the targets before you conclude anything from the others."
+_HINT = "The records before this line are intact. Read the targets before you rely on the other records."
 
 
 @attrs.frozen(kw_only=True)
 class Verified:
-    """What a journal holds.
+    """The verified content of a journal.
 
     Attributes:
-        records: Every whole record, in order.
-        torn: Whether a half-written record follows, one without a line end: a process or a machine died while it wrote.
-            Nothing that depended on it was done.
-        size: The bytes of the whole records; what follows is the torn tail.
-        head: The SHA-256 of the last whole line, which the next line refers to.
+        records: Every complete record, in order.
+        torn: Whether an incomplete record without a line end follows, because the process or machine died while writing.
+            Nothing that depended on the record was done.
+        size: The size of the complete records in bytes; the incomplete record follows.
+        head: The SHA-256 of the last complete line, which the next line refers to.
     """
 
     records: tuple[Record, ...] = attrs.field(default=(), repr=False)
@@ -54,9 +54,9 @@ def encode_line(record: Record, *, n: int, prev: str) -> bytes:
     """Return the line of a record, with its line end.
 
     Args:
-        record: What to write.
+        record: The record to write.
         n: Its number, from 1.
-        prev: The SHA-256 of the line before; ``FIRST`` for the first.
+        prev: The SHA-256 of the previous line; ``FIRST`` for the first.
     """
     document = {"n": n, **records.encode(record), "prev": prev}
     body = format_json(document).encode()
@@ -69,16 +69,16 @@ def sha256(line: bytes) -> str:
 
 
 def verify(lines: Iterable[bytes], *, source: str = "") -> Verified:
-    """Read a journal's lines back and check each against the chain.
+    """Read the lines of a journal and check each against the chain.
 
     Args:
-        lines: With their line ends, as a binary file gives them.
+        lines: The lines with their line ends, as a binary file yields them.
         source: The file, for the error.
 
     Raises:
         JournalTamperedError: A line is not the one that was written there; the error names it. A last line that has a line
             end was written whole, so it is checked like any other.
-        JournalError: A line is sound, but this library cannot read it.
+        JournalError: A line is intact, but this library cannot read it.
     """
     found = list(lines)
     torn = bool(found) and not found[-1].endswith(b"\n")
@@ -92,7 +92,7 @@ def verify(lines: Iterable[bytes], *, source: str = "") -> Verified:
 
 
 def newest_first(begun: Mapping[str, bytes]) -> list[str]:
-    """Return run ids by the time in the first line of each, without those whose first line is not whole.
+    """Return run ids by the time in the first line of each, without those whose first line is incomplete.
 
     Lines are not checked here: a run whose journal was tampered with is listed too. One without a time comes last.
     """

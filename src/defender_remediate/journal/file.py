@@ -1,4 +1,4 @@
-"""Journals as files: one per run, one line per record, each on the disk before ``append`` returns."""
+"""Stores journals as files: one file per run, one line per record."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def _default_directory(directory: str | os.PathLike[str] | None) -> Path:
 class FileJournal(ChainedJournal):
     """A journal in a directory: ``<run id>.jsonl`` for each run. Implements ``Journal``.
 
-    Nothing is created before the first run. Files are readable by their owner alone, and so is a directory that is made
-    here. Each record is flushed to the disk before ``append`` returns. A ``<run id>.lock`` beside each journal keeps
-    other processes out while it is open; the system releases it when a process dies, and the empty file stays.
+    Nothing is created before the first run. Only the owner can read the files and a directory that this class creates. Each
+    record is flushed to the disk before ``append`` returns. A ``<run id>.lock`` next to each journal locks it against
+    other processes while it is open. The system releases the lock when a process dies; the empty file remains.
 
     Args:
-        directory: Where to keep them; by default ``defender-remediate/runs`` in the user's state directory, such as
-            ``~/.local/state`` or ``%LOCALAPPDATA%``. Use a local disk: network file systems promise too little about
-            locks, and about what survives a power cut.
+        directory: Where to store them; by default ``defender-remediate/runs`` in the user's state directory, such as
+            ``~/.local/state`` or ``%LOCALAPPDATA%``. Use a local disk: network file systems do not guarantee locks, or
+            that records survive a power failure.
     """
 
     directory: Path = attrs.field(default=None, converter=_default_directory)
@@ -65,12 +65,12 @@ class FileJournal(ChainedJournal):
             return file.readlines()
 
     def hold(self, run_id: str, /, *, new: bool) -> _FileSink:
-        """Take the file of a run and its lock.
+        """Open and lock the file of a run.
 
         Raises:
             JournalLockedError: Another process, or another ``RunLog``, has it open.
             JournalUnwritableError: The file system has no locks.
-            OSError: The file does not exist, or takes nothing.
+            OSError: The file does not exist or cannot be written.
         """
         path = Path(self.source_of(run_id))
         if new:
@@ -114,7 +114,7 @@ class FileJournal(ChainedJournal):
 
 @attrs.define(kw_only=True)
 class _FileSink:
-    """Appends to one file, and holds its lock."""
+    """Appends to one file and holds its lock."""
 
     path: Path
     descriptor: int
@@ -162,7 +162,7 @@ def _locked(path: Path) -> BaseFileLock:
         raise JournalLockedError(
             f"the journal of run {path.stem} is locked by another process or another RunLog",
             source=str(path),
-            hint="wait until it ends, or end it; the lock of a process that ended is released by itself",
+            hint="wait until it ends, or end it; the lock of a dead process is released automatically",
         ) from error
     except NotImplementedError as error:
         raise JournalUnwritableError(
@@ -172,7 +172,7 @@ def _locked(path: Path) -> BaseFileLock:
 
 
 def _make(directory: Path) -> None:
-    """Make a directory and those above it, for their owner alone, so that they survive a power cut."""
+    """Create a directory and its parents, accessible to their owner only, so that they survive a power failure."""
     if directory.is_dir():
         return
     _make(directory.parent)
@@ -181,7 +181,7 @@ def _make(directory: Path) -> None:
 
 
 def _sync(directory: Path) -> None:
-    """Make the names in a directory durable. Windows does so by itself, and opens no directories."""
+    """Make the names in a directory durable. Windows does this itself, and cannot open directories."""
     if hasattr(os, "O_DIRECTORY"):
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         try:

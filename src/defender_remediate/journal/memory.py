@@ -1,4 +1,4 @@
-"""Journals in memory: for tests, and for sandboxes without a disk. They end with the process."""
+"""Stores journals in memory, for tests and for sandboxes without a disk."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from defender_remediate.journal.base import ChainedJournal
 
 @attrs.define
 class MemoryStorage:
-    """What a disk is to files: several ``MemoryJournal`` over one storage see the same runs.
+    """Storage that several ``MemoryJournal`` instances can share, as processes share a disk.
 
     Attributes:
-        contents: The bytes of each run's journal, as a file would hold them.
+        contents: The bytes of each run's journal, as in a file.
     """
 
     contents: dict[str, bytearray] = attrs.field(factory=dict, kw_only=True, repr=False)
@@ -25,11 +25,11 @@ class MemoryStorage:
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False, eq=False)
 
     def hold(self, run_id: str, *, new: bool) -> bytearray:
-        """The bytes of a run, for one holder at a time.
+        """Lock the bytes of a run.
 
         Raises:
-            FileNotFoundError: The run is missing, and is not to be made.
-            JournalLockedError: Another log holds them.
+            FileNotFoundError: The run does not exist and is not to be created.
+            JournalLockedError: Another log has locked them.
         """
         with self._lock:
             if not new and not self.contents.get(run_id):
@@ -42,7 +42,7 @@ class MemoryStorage:
             return self.contents.setdefault(run_id, bytearray())
 
     def release(self, run_id: str) -> None:
-        """Let others hold the run."""
+        """Release the lock of the run."""
         with self._lock:
             self._held.discard(run_id)
 
@@ -69,12 +69,12 @@ class _MemorySink:
 
 @attrs.frozen
 class MemoryJournal(ChainedJournal):
-    """A journal that lasts as long as the process. Implements ``Journal``.
+    """A journal that is lost when the process ends. Implements ``Journal``.
 
-    A run that was interrupted together with its process cannot be resumed from it: use ``FileJournal`` where there is a disk.
+    A run that was interrupted together with its process cannot be resumed from it: use ``FileJournal`` if a disk is available.
 
     Args:
-        storage: Where the records are; one of its own by default.
+        storage: The storage of the records; a new one by default.
     """
 
     storage: MemoryStorage = attrs.field(factory=MemoryStorage)
@@ -84,11 +84,11 @@ class MemoryJournal(ChainedJournal):
         return "memory"
 
     def read_lines(self, run_id: str, /) -> Iterable[bytes]:
-        """The lines of a run; none for one that it does not have."""
+        """The lines of a run; none for an unknown run."""
         return io.BytesIO(bytes(self.storage.contents.get(run_id, b"")))
 
     def hold(self, run_id: str, /, *, new: bool) -> _MemorySink:
-        """Take the lines of a run.
+        """Lock the lines of a run.
 
         Raises:
             FileNotFoundError: There is no such run.

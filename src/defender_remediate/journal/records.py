@@ -1,4 +1,4 @@
-"""What a journal records: one frozen class per thing that happens, and each as JSON and back."""
+"""The records of a journal: one frozen class per kind of event, and their JSON form."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HIDDEN_POLL = "hidden"
 
 
 class RunKind(StrEnum):
-    """What a run is for."""
+    """The purpose of a run."""
 
     APPLY = "apply"
     ROLLBACK = "rollback"
@@ -42,17 +42,17 @@ def _there(before: Mapping[str, Any]) -> FrozenMap:
 
 @attrs.frozen(kw_only=True)
 class RunOpened:
-    """A run begins. Always the first record.
+    """A run starts. Always the first record.
 
     Attributes:
         kind: Whether the run applies a plan or rolls one back.
-        correlation_id: What the activity log calls the run.
-        plan: What was approved. Secrets in it are hidden once it is in a journal.
+        correlation_id: The id of the run in the activity log.
+        plan: The approved plan. A journal hides the secrets in it.
         rolls_back: The run that is rolled back; None for an apply.
         waivers: The guards that were waived, and why.
-        digest: The digest of the plan as it was approved, which covers what is hidden here.
-        redacted_steps: The ids of the steps whose request, undo request or condition had a secret in it: the journal does
-            not hold them whole, so they cannot be sent from it.
+        digest: The digest of the approved plan, computed before secrets were hidden.
+        redacted_steps: The ids of the steps whose request, undo request or condition contained a secret. The journal does not
+            contain them completely, so they cannot be sent from it.
     """
 
     at: datetime = attrs.field(validator=_aware)
@@ -68,13 +68,13 @@ class RunOpened:
 
 @attrs.frozen(kw_only=True)
 class StepIntended:
-    """A write is about to be sent. On disk before the request leaves.
+    """A write is about to be sent. Durable before the request is sent.
 
     Attributes:
         attempt: Counted from 1, also across a resume.
-        before: The changed members as they were, by path; a member that was absent is left out.
+        before: The values of the changed members before the write, by path, without absent members.
         fingerprint: SHA-256 of the whole target as it was read for this attempt.
-        redacted_paths: The paths whose values before had a secret in them, which no journal keeps.
+        redacted_paths: The paths in ``before`` whose values contained a secret, which the journal does not store.
     """
 
     at: datetime = attrs.field(validator=_aware)
@@ -87,13 +87,13 @@ class StepIntended:
 
 @attrs.frozen(kw_only=True)
 class StepAccepted:
-    """Azure took the write. It is not sent again unless the operation fails without any effect on the target.
+    """Azure accepted the write. It is not sent again unless the operation fails without any effect on the target.
 
     Attributes:
-        status: The HTTP status of the answer.
-        poll_url: Where the operation is followed; None when the answer was final.
-        poll_kind: Which header named that URL. ``"hidden"`` when the URL had a secret in it, such as a signature, and cannot
-            be followed from the journal.
+        status: The HTTP status of the response.
+        poll_url: The URL to poll; None when the response was final.
+        poll_kind: The header that contained the URL. ``"hidden"`` if the URL contained a secret, such as a signature, and
+            cannot be polled from the journal.
         request_id: Azure's id of the write.
     """
 
@@ -107,7 +107,7 @@ class StepAccepted:
 
 @attrs.frozen(kw_only=True)
 class StepEnded:
-    """What became of one step. Nothing more is sent for it."""
+    """The result of one step. No further request is sent for it."""
 
     at: datetime = attrs.field(validator=_aware)
     result: RemediationResult
@@ -115,9 +115,9 @@ class StepEnded:
 
 @attrs.frozen(kw_only=True)
 class StepReviewed:
-    """A step that had ended was checked again, and its result takes the place of the one before.
+    """A step that had ended was checked again, and the new result replaces the previous one.
 
-    Such as a change that was reverted during the pause of a wave.
+    For example, a change was reverted during the pause after a wave.
     """
 
     at: datetime = attrs.field(validator=_aware)
@@ -126,7 +126,7 @@ class StepReviewed:
 
 @attrs.frozen(kw_only=True)
 class GuardsWaived:
-    """A resume waives guards that the run had kept so far.
+    """A resume waives further guards.
 
     Attributes:
         waivers: The guards that were waived, and why.
@@ -138,7 +138,7 @@ class GuardsWaived:
 
 @attrs.frozen(kw_only=True)
 class RunEnded:
-    """The run is over.
+    """The run has ended.
 
     Attributes:
         counts: How many steps had each outcome.
@@ -150,7 +150,7 @@ class RunEnded:
 
 @attrs.frozen(kw_only=True)
 class Note:
-    """A remark for the reader of the journal; it changes nothing."""
+    """A remark for readers of the journal, without effect on the run."""
 
     at: datetime = attrs.field(validator=_aware)
     message: str
@@ -174,15 +174,15 @@ def encode(record: Record) -> dict[str, Any]:
 
 
 def decode(document: Mapping[str, Any], *, source: str = "", line: int = 0) -> Record:
-    """Read a record back.
+    """Decode a record.
 
     Args:
-        document: What ``encode`` gave.
-        source: The file it was found in, for the error.
-        line: The line in it.
+        document: The result of ``encode``.
+        source: The name of the file, for error messages.
+        line: The number of the line, for error messages.
 
     Raises:
-        JournalError: Another version, an unknown kind, or a member that is missing, unknown or of the wrong type.
+        JournalError: The version or kind is unknown, or a member is missing, unknown or of the wrong type.
     """
     members = dict(document)
     version = members.pop("version", None)
@@ -206,8 +206,8 @@ def decode(document: Mapping[str, Any], *, source: str = "", line: int = 0) -> R
 def redact_record(record: _T) -> _T:
     """Return the same record with ``(hidden)`` for every secret in it.
 
-    What was hidden is named, because it cannot be sent or restored from the journal: in ``RunOpened.redacted_steps``, in
-    ``StepIntended.redacted_paths``, and by the ``poll_kind`` ``"hidden"``. Redacting twice gives what redacting once gives.
+    The record names what was hidden, because it cannot be sent or restored from the journal: in ``RunOpened.redacted_steps``,
+    in ``StepIntended.redacted_paths``, and by the ``poll_kind`` ``"hidden"``. Redacting is idempotent.
     """
     document = serialization.encode(record)
     clean = redact_json(document)
@@ -228,5 +228,5 @@ def redact_record(record: _T) -> _T:
 
 
 def _needed_to_send(step: RemediationStep) -> tuple[Any, ...]:
-    """What sending, proving and undoing a step depends on."""
+    """The parts of a step that are needed to send, prove and undo it."""
     return step.id, step.target_id, step.request, step.undo_request, step.compliant_when

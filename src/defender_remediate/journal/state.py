@@ -1,9 +1,9 @@
-"""What a list of records means: the state of a run and of each of its steps. Pure.
+"""Computes the state of a run and of each of its steps from the records of its journal.
 
-A step goes ``NEW`` → ``INTENDED`` → ``ACCEPTED`` → ``ENDED``. It may end from any of them: a step that is
-skipped was never intended, a refused one never accepted. While it is ``INTENDED`` it may be intended again, which is the
+A step passes through ``NEW``, ``INTENDED``, ``ACCEPTED`` and ``ENDED``. It can end in each of these phases: a step that is
+skipped was never intended, a refused one never accepted. While it is ``INTENDED`` it can be intended again for the
 next attempt. Once Azure has accepted it, it may be intended again only after the operation has failed without any effect
-on the target. One that has ended may be reviewed: it stays ended, with another result.
+on the target. A step that has ended can be reviewed: its result changes, its phase does not.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ _StepRecord = Union[StepIntended, StepAccepted, StepEnded, StepReviewed]
 
 
 class Phase(IntEnum):
-    """How far a step has come; a later phase is greater.
+    """The phase of a step; a later phase is greater.
 
-    NEW: nothing was sent. INTENDED: a write may have been sent. ACCEPTED: Azure has it. ENDED: nothing more happens.
+    NEW: nothing was sent. INTENDED: a write may have been sent. ACCEPTED: Azure accepted it. ENDED: nothing more is sent.
     """
 
     NEW = 0
@@ -52,15 +52,15 @@ class Phase(IntEnum):
 
 @attrs.frozen(kw_only=True)
 class StepState:
-    """What the journal knows of one step.
+    """The recorded state of one step.
 
     Attributes:
-        attempts: How many times its write was intended.
-        before: The changed members as they were before the first attempt, by path; None when there was none.
-        fingerprint: Of the target before the first attempt; None when there was none.
-        redacted_paths: The paths in ``before`` whose values the journal does not hold.
-        accepted: Azure's acceptance; None when it never came.
-        result: Its outcome, as it was read last; None until it ended.
+        attempts: The number of times that its write was intended.
+        before: The values of the changed members before the first attempt, by path; None without an attempt.
+        fingerprint: The fingerprint of the target before the first attempt; None without an attempt.
+        redacted_paths: The paths in ``before`` whose values the journal does not contain.
+        accepted: Azure's acceptance; None if there was none.
+        result: Its latest result; None until it has ended.
     """
 
     step: RemediationStep
@@ -74,7 +74,7 @@ class StepState:
 
     @property
     def was_refused(self) -> bool:
-        """Whether a request that was sent surely had no effect: what the target shows now was then changed by someone else."""
+        """Whether a sent request certainly had no effect. Any change of the target was then made by someone else."""
         if self.result is None or self.accepted is not None:
             return False
         status = 0 if self.result.error is None else self.result.error.status
@@ -84,14 +84,14 @@ class StepState:
 
 @attrs.frozen(kw_only=True)
 class RunState:
-    """What the journal knows of one run.
+    """The recorded state of one run.
 
     Attributes:
         opened: Its first record, with the plan.
         steps: Every step of the plan by its id, in the order of the plan.
-        ended: Its last record; None for a run that was interrupted.
+        ended: Its last record; None for an interrupted run.
         notes: The remarks, in order.
-        waivers: The guards that were waived, and why: when it began, and when it was resumed.
+        waivers: The waived guards with their reasons, from the start of the run and from each resume.
     """
 
     opened: RunOpened
@@ -102,19 +102,19 @@ class RunState:
 
     @property
     def unfinished(self) -> tuple[StepState, ...]:
-        """The steps that have not ended: what a resume has to settle."""
+        """The steps that have not ended, which a resume has to finish."""
         return tuple(state for state in self.steps.values() if state.phase < Phase.ENDED)
 
 
 def replay(records: Iterable[Record], *, source: str = "") -> RunState:
-    """Return the state that a run's records add up to.
+    """Return the state of a run after all its records.
 
     Args:
-        records: All of them, in order.
-        source: The file, for the error.
+        records: All records, in order.
+        source: The name of the file, for error messages.
 
     Raises:
-        JournalError: The order is impossible; the error names the record.
+        JournalError: The order is invalid; the error names the record.
     """
     found = list(records)
     if not found or not isinstance(found[0], RunOpened):

@@ -1,4 +1,4 @@
-"""The protocols of a journal and of the log of one run, and which run ids are valid."""
+"""The protocols of a journal and of the log of one run, and the rules for run ids."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 @runtime_checkable
 class RunLog(Protocol):
-    """The journal of one run, open for writing. It can be opened once at a time.
+    """The journal of one run, open for writing. Only one can be open at a time.
 
-    Threads share it. It is a context manager that closes itself.
+    Safe to use from several threads. It is a context manager.
     """
 
     @property
     def records(self) -> tuple[Record, ...]:
-        """Everything recorded so far, in order, without the secrets."""
+        """All records so far, in order, without secrets."""
 
     def append(self, record: Record, /) -> None:
-        """Record one thing. It is durable when this returns, and it was never recorded when this raises.
+        """Append a record. It is durable when this method returns, and is not recorded when it raises.
 
         Secrets are hidden first: see ``defender_remediate.journal.records.redact_record``.
 
         Raises:
-            JournalUnwritableError: It could not be made durable. What it announces must not be done, and the log takes
-                nothing more.
-            JournalError: The log is closed, or its first record is not its run's ``RunOpened``.
+            JournalUnwritableError: The record could not be made durable. The request that it announces must not be sent, and the
+                log accepts no further records.
+            JournalError: The log is closed, or the first record is not the ``RunOpened`` of its run.
         """
 
     def close(self) -> None:
-        """Let others open the journal. Closing twice does nothing."""
+        """Release the lock of the journal. Closing twice has no effect."""
 
     def __enter__(self) -> RunLog:
         """The log itself."""
@@ -52,10 +52,10 @@ class RunLog(Protocol):
 
 @runtime_checkable
 class Journal(Protocol):
-    """A place that keeps the journals of runs. Threads share it.
+    """A store for the journals of runs. Safe to use from several threads.
 
-    ``ChainedJournal`` is a base class for places of your own, and ``defender_remediate.testing.contracts.journal`` has the contract
-    that they keep.
+    ``ChainedJournal`` is a base class for custom journals. ``defender_remediate.testing.contracts.journal`` has the contract that
+    they must satisfy.
     """
 
     def create(self, run_id: str, /) -> RunLog:
@@ -65,28 +65,28 @@ class Journal(Protocol):
             InvalidInputError: The run id is not valid.
             JournalError: The run already has a journal.
             JournalLockedError: Another process or another ``RunLog`` has it open.
-            JournalUnwritableError: The place does not take it.
+            JournalUnwritableError: The journal cannot be created.
         """
 
     def open(self, run_id: str, /) -> RunLog:
-        """Open the journal of a run to continue it. A torn last record is cut off.
+        """Open the journal of a run to continue it. An incomplete last record is removed.
 
         Raises:
             InvalidInputError: The run id is not valid.
             UnknownRunError: There is no such run.
             JournalLockedError: Another process or another ``RunLog`` has it open.
-            JournalTamperedError: A record is not what was written.
-            JournalUnwritableError: The place takes no more records.
+            JournalTamperedError: A record was changed after it was written.
+            JournalUnwritableError: The journal cannot be written.
         """
 
     def read(self, run_id: str, /) -> tuple[Record, ...]:
-        """The whole records of a run, also while another process continues it. Never empty.
+        """The complete records of a run, also while another process continues it. Never empty.
 
         Raises:
             InvalidInputError: The run id is not valid.
             UnknownRunError: There is no such run.
-            JournalTamperedError: A record is not what was written.
-            JournalError: It cannot be read.
+            JournalTamperedError: A record was changed after it was written.
+            JournalError: The journal cannot be read.
         """
 
     def list_runs(self) -> Iterator[str]:
@@ -97,8 +97,8 @@ def check_run_id(run_id: str) -> str:
     """Return the run id if it can be the name of a file on any system.
 
     Raises:
-        InvalidInputError: It is not 1 to 100 letters, digits, dots, hyphens and underscores, begins or ends with a dot, or
-            is a name that Windows reserves for a device.
+        InvalidInputError: The id is not 1 to 100 letters, digits, dots, hyphens and underscores, begins or ends with a dot, or
+            is a reserved device name on Windows.
     """
     if not is_run_id(run_id):
         raise InvalidInputError(
@@ -108,5 +108,5 @@ def check_run_id(run_id: str) -> str:
 
 
 def is_run_id(text: object) -> bool:
-    """Whether the text can be a run id."""
+    """Whether the string is a valid run id."""
     return isinstance(text, str) and bool(_RUN_ID.fullmatch(text)) and not _DEVICE.fullmatch(text)

@@ -1,4 +1,4 @@
-"""What a preflight check is, and the runner that makes all checks of a plan."""
+"""The protocol of preflight checks, and the runner that makes all checks of a plan."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 @runtime_checkable
 class Check(Protocol):
-    """One question that is asked about every planned step before anyone approves it.
+    """A preflight check, which is made for every planned step.
 
     A check is made in two parts. ``prefetch`` reads what all steps need, in as few requests as possible. ``judge`` looks at
-    one step and what was read; it makes no request. Everything else is done for the check: reads run in parallel and are
-    made once for all checks, waivers are applied, and the results are ordered, because the digest of a plan covers them.
+    one step and what was read; it makes no request. The runner does the rest: it reads in parallel and once for
+    all checks, applies waivers, and orders the results, because the digest of a plan covers them.
 
     To add one, pass it to the client::
 
@@ -49,7 +49,7 @@ class Check(Protocol):
     ``warning``. A check that raises leaves its steps unchecked, with the error in the message.
 
     Attributes:
-        name: What a waiver calls it, in snake_case; unique among the checks of a client.
+        name: The name that a waiver uses, in snake_case; unique among the checks of a client.
         permissions: The Azure actions that its reads need; ``Catalog.role_definition`` puts them into the role.
     """
 
@@ -58,21 +58,21 @@ class Check(Protocol):
 
     @property
     def name(self) -> str:
-        """What a waiver calls the check."""
+        """The name that a waiver uses."""
 
     @property
     def permissions(self) -> tuple[str, ...]:
         """The Azure actions that its reads need."""
 
     def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> Any:
-        """Read what the steps need, and return it for ``judge``.
+        """Read the facts that the steps need, and return them for ``judge``.
 
-        ``reader.for_each(subjects, read)`` reads for every step in parallel, and raises a failed read in ``judge`` for the
-        step concerned only.
+        ``reader.for_each(subjects, read)`` reads for all steps in parallel. A failed read is raised in ``judge``, only for the
+        step concerned.
         """
 
     def judge(self, subject: Subject, facts: Any) -> Iterable[CheckResult]:
-        """Say what was found about one step. ``facts`` is what ``prefetch`` returned."""
+        """Yield the results for one step. ``facts`` is the return value of ``prefetch``."""
 
 
 def applies_to(check: Check, resource_type: str) -> bool:
@@ -83,7 +83,7 @@ def applies_to(check: Check, resource_type: str) -> bool:
 
 
 def permissions_for(check: Check, resource_types: Iterable[str]) -> tuple[str, ...]:
-    """The permissions that a check needs for steps on these types: those on its other types are left out."""
+    """The permissions that a check needs for steps on these types, without those for its other types."""
     kinds = [kind for kind in resource_types if applies_to(check, kind)]
     own: tuple[str, ...] = getattr(check, "resource_types", ())
     if own and not kinds:
@@ -96,7 +96,7 @@ def checks_with(built_in: Iterable[Check], added: Iterable[Check]) -> tuple[Chec
     """The built-in checks and those that a caller adds.
 
     Raises:
-        InvalidInputError: One is not a check, or its name is invalid or taken.
+        InvalidInputError: An item is not a check, or its name is invalid or already used.
     """
     found = list(built_in)
     if isinstance(added, str) or not isinstance(added, Iterable):
@@ -127,12 +127,12 @@ class CheckedSteps:
 def run_checks(
     subjects: Sequence[Subject], *, checks: Sequence[Check], reader: CheckReader, waivers: Mapping[str, str]
 ) -> CheckedSteps:
-    """Make all checks of all steps. Reads only, and raises nothing: a check that fails leaves its steps unchecked.
+    """Make all checks of all steps. Reads only. Does not raise: a check that fails leaves its steps unchecked.
 
     Args:
         subjects: The planned steps.
         checks: The checks, in the order in which their results are listed.
-        reader: What they read with.
+        reader: Reads for the checks.
         waivers: The reasons for waived checks, by name.
     """
 
@@ -172,7 +172,7 @@ def run_checks(
 
 
 def _results(check: Check, subject: Subject, facts: Any, failure: Exception | None) -> tuple[CheckResult, ...]:
-    """The results of one check about one step; what a failed read or a defective check becomes."""
+    """The results of one check for one step, including those of a failed read or a defective check."""
     try:
         if failure is not None:
             raise failure

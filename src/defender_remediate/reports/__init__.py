@@ -1,7 +1,7 @@
-"""Plans and reports for people: Markdown for a ticket, an HTML page to send on, rows for a spreadsheet.
+"""Renders plans and reports: as Markdown for a ticket, as an HTML page, or as rows for a spreadsheet.
 
-Resource names and error messages are shown as text, whatever they contain: no markup, no script, no formula, no control
-character. Secrets are hidden, as they are when a plan is printed.
+Resource names and error messages are escaped: they cannot add markup, scripts, formulas or control characters. Secrets
+are hidden, as in a printed plan.
 """
 
 from defender_remediate.reports.csv import to_csv

@@ -1,4 +1,4 @@
-"""A report as comma-separated values."""
+"""Renders a report as comma-separated values."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _FORMULA = re.compile(r"\s*[=+\-@]")
 
 
 def to_csv(report: RemediationReport) -> str:
-    """A report as comma-separated values: one header, one row per result.
+    """Render a report as comma-separated values: one header, one row per result.
 
-    A cell that a spreadsheet would read as a formula begins with an apostrophe.
+    A cell that a spreadsheet would evaluate as a formula is prefixed with an apostrophe.
 
     Raises:
-        InvalidInputError: It is not a report; a plan has no results yet.
+        InvalidInputError: The value is not a report. A plan is not accepted because it has no results.
     """
     if not isinstance(report, RemediationReport):
         raise InvalidInputError(f"expected a RemediationReport, got {quoted(report)}")
@@ -57,7 +57,7 @@ _COLUMNS = (
 
 
 def csv_row(report: RemediationReport, result: RemediationResult) -> dict[str, str | None]:
-    """The cells of one result by column; what is absent may be left out."""
+    """The cells of one result by column; absent values may be omitted."""
     row: dict[str, str | None] = {
         "run_id": report.run_id,
         "correlation_id": report.correlation_id,

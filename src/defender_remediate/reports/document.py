@@ -1,4 +1,4 @@
-"""What Markdown and HTML both show of a plan or a report: a title, facts and tables."""
+"""The title, facts and tables of a plan or a report, for Markdown and HTML."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ Text = Union[str, Iterable[str], None]
 
 
 def _lines(text: Text) -> tuple[str, ...]:
-    """The lines of a cell. Text from outside cannot add one."""
+    """The lines of a cell. External text cannot add a line."""
     lines = (text,) if isinstance(text, str) else text or ()
     return tuple(one_line(line) for line in lines if line)
 
 
 @attrs.frozen(kw_only=True)
 class ReportTable:
-    """Rows under a title; a cell holds lines of plain text, not escaped yet.
+    """Rows under a title. A cell contains lines of plain text that are not escaped yet.
 
     Attributes:
-        ids: The columns that hold ids, which may be broken anywhere.
+        ids: The columns of ids, which may be wrapped at any character.
     """
 
     title: str
@@ -41,7 +41,7 @@ class ReportTable:
 
 @attrs.frozen(kw_only=True)
 class Document:
-    """A whole page; a table without rows is not in it."""
+    """A complete page; tables without rows are omitted."""
 
     title: str
     facts: tuple[tuple[str, tuple[str, ...]], ...]
@@ -147,7 +147,7 @@ def report_document(report: RemediationReport) -> Document:
 def result_row(
     result: RemediationResult, steps: Mapping[str, RemediationStep], titles: tuple[str, ...]
 ) -> tuple[Text, ...]:
-    """What a report shows of one result, in the order of the columns.
+    """The cells of one result of a report, in the order of the columns.
 
     Args:
         result: The result.

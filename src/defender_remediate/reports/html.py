@@ -1,4 +1,4 @@
-"""A plan or a report as an HTML page."""
+"""Renders a plan or a report as an HTML page."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def to_html(document: RemediationPlan | RemediationReport) -> str:
-    """A plan or a report as one HTML page that loads nothing and runs nothing.
+    """Render a plan or a report as one HTML page without scripts or external resources.
 
     Raises:
-        InvalidInputError: It is neither a plan nor a report.
+        InvalidInputError: The value is neither a plan nor a report.
     """
     page = document_of(document)
     title = html.escape(page.title)

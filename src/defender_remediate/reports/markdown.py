@@ -1,4 +1,4 @@
-"""A plan or a report as Markdown."""
+"""Renders a plan or a report as Markdown."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _SPECIAL = re.compile(r"([\\`*_\[\]|~$])")
 
 
 def to_markdown(document: RemediationPlan | RemediationReport) -> str:
-    """A plan or a report as GitHub-flavoured Markdown, for a ticket or a pull request.
+    """Render a plan or a report as GitHub-flavored Markdown, for a ticket or a pull request.
 
     Raises:
-        InvalidInputError: It is neither a plan nor a report.
+        InvalidInputError: The value is neither a plan nor a report.
     """
     page = document_of(document)
     lines = [f"# {_escape(page.title)}", ""]
