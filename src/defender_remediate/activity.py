@@ -1,4 +1,4 @@
-"""What the Azure activity log says happened, and who did it."""
+"""Reads the Azure activity log."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _SECOND = timedelta(seconds=1)
 
 
 class ActivityLog:
-    """Reads the activity log of some subscriptions: writes and deletes of the last 90 days, never reads.
+    """Reads the activity log of subscriptions: writes and deletes of the last 90 days; Azure does not log reads.
 
-    An event appears up to 15 minutes after the operation that it records: an event that is there proves the operation,
-    and one that is missing proves nothing.
+    An event appears up to 15 minutes after the operation that it records: an event proves the
+    operation, but a missing event proves nothing.
     """
 
     def __init__(self, session: ArmSession, subscriptions: Callable[[], Sequence[str]]) -> None:
@@ -52,23 +52,23 @@ class ActivityLog:
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
     ) -> ItemPaged[ActivityEvent]:
-        """The operations in the log, newest first in each subscription; the records of one operation are joined.
+        """List the operations in the log, newest first in each subscription, with the records of one operation joined.
 
         Args:
-            since: From when; aware. By default 24 hours before ``until``, or 89 days before it when a correlation id is
-                given; never more than 90 days ago.
-            until: Up to when; aware. By default now.
-            resource_id: One resource and everything below it; narrows the search to its subscription.
+            since: The start of the time range, with a time zone. By default 24 hours before ``until``, or 89 days before it
+                with a correlation id; at most 90 days ago.
+            until: The end of the time range, with a time zone; now by default.
+            resource_id: A resource whose operations, and those of its child resources, are listed. Only its subscription is read.
             resource_group: The name of a resource group.
             correlation_id: The ``correlation_id`` of a run's report.
-            timeout: Seconds that the whole listing may take.
-            headers: Sent with every request of the call.
+            timeout: The time limit of the whole listing, in seconds.
+            headers: Additional headers of every request of the call.
             client_request_id: Sent as ``x-ms-client-request-id`` of every request of the call.
 
         Raises:
-            InvalidInputError: Before any request, for a naive time, a time range that is empty or begins more than 90
-                days ago, or an invalid resource id.
-            CallTimeoutError: While the listing is read, when ``timeout`` is over.
+            InvalidInputError: A time has no time zone, the time range is empty or starts more than 90 days ago, or the
+                resource id is invalid. Raised before any request.
+            CallTimeoutError: ``timeout`` was exceeded while the listing was read.
 
         Permissions: ``Microsoft.Insights/eventtypes/values/read``. Makes one listing per subscription.
         """
@@ -97,7 +97,7 @@ class ActivityLog:
 
 @attrs.frozen(kw_only=True)
 class _Search:
-    """One search, with everything checked."""
+    """The validated arguments of one search."""
 
     since: datetime
     until: datetime
@@ -106,7 +106,7 @@ class _Search:
     correlation_id: str | None
 
     def filter(self) -> str:
-        """The one form that the log accepts: a time range, and at most one clause more."""
+        """The only form of filter that the log accepts: a time range and at most one further clause."""
         clauses = [f"eventTimestamp ge '{_text(self.since)}'", f"eventTimestamp le '{_text(self.until)}'"]
         if self.correlation_id:
             clauses.append(f"correlationId eq {_quoted(self.correlation_id)}")
@@ -117,7 +117,7 @@ class _Search:
         return " and ".join(clauses)
 
     def matches(self, event: ActivityEvent) -> bool:
-        """Whether a record is one of those asked for; the log was asked by one clause only."""
+        """Whether a record matches the whole search; the filter of the request has only one clause."""
         return (
             (not self.correlation_id or fold_or_none(event.correlation_id) == fold(self.correlation_id))
             and (self.resource is None or self.resource.contains(event.resource_id))

@@ -262,9 +262,9 @@ class RequestError(DefenderRemediateError, HttpResponseError):
 
     Attributes:
         status: The HTTP status; 200 for a long-running operation that failed with HTTP 200. ``status_code`` is the same.
-        code: Azure's error code, such as ``ScopeLocked``; empty when the body had no code.
+        code: Azure's error code, such as ``ScopeLocked``; None when the body had no code.
         method, url: The request; the URL without possible secrets.
-        request_id: ``x-ms-request-id``, for a support case.
+        request_id: ``x-ms-request-id``, for a support case; None if the response had none.
         retry_after: The number of seconds that Azure asked the caller to wait, or None.
         details: The nested codes and messages, outermost first.
         supported_api_versions: The api-versions that Azure names as supported, newest first; empty for other errors.

@@ -289,7 +289,9 @@ class Workflow:
         """Plan, apply and verify. What only the last of them refuses is refused before the first write."""
         _check_timeout(timeout)
         if resources is None:
-            raise InvalidResourceIdError("fix takes the ids of the resources, got None", hint="there is no 'all'")
+            raise InvalidResourceIdError(
+                "fix takes the ids of the resources, got None", hint="pass the ids of the resources; there is no 'all'"
+            )
         waivers = parse_waivers(waive, checks=self._check_names)
         plan = self.plan([recommendation], resources, parameters, waivers.checks)
         return self.verify(self.apply(plan, plan.digest, waves=None, waive=waivers.guards), timeout)

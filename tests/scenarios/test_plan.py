@@ -340,7 +340,7 @@ def test_a_plan_for_nothing_reads_nothing(sim: ArmSimulator, client: Remediation
     ):
         with pytest.raises(InvalidInputError, match="there are no"):
             client.plan(recommendations, **options)
-    with pytest.raises(InvalidInputError, match="there are no resource ids"):
+    with pytest.raises(InvalidInputError, match="no resource ids"):
         client.fix(SECURE_TRANSFER, resources=[])
     assert sim.requests == []
 

@@ -220,7 +220,7 @@ def test_a_resource_that_was_made_anew_is_not_put_back(
     undo = client.plan_rollback(report.run_id)
     assert [step.resource_id for step in undo.steps] == accounts[1:2]
     assert [(skip.resource_id, skip.reason) for skip in undo.skipped] == [(accounts[0], SkipReason.CHANGED_SINCE)]
-    assert "created again" in undo.skipped[0].message
+    assert "recreated" in undo.skipped[0].message
 
 
 def test_a_run_that_is_under_way_is_not_undone(

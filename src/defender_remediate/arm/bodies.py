@@ -56,14 +56,14 @@ def json_body(content: bytes, where: str) -> Any:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         # Not chained: the error carries all that was received, and shows it.
-        problem = f"{where}: the answer is not UTF-8 ({error.reason} at {error.start})"
+        problem = f"{where}: the response is not UTF-8 ({error.reason} at {error.start})"
     if problem:
         raise MalformedResponseError(problem)
     try:
         return parse_json(text)
     except ValueError as error:
         raise MalformedResponseError(
-            f"{where}: the answer is not JSON, or was cut: {summary(content)!r}",
+            f"{where}: the response is not JSON, or is truncated: {summary(content)!r}",
             hint="a proxy or gateway may have answered instead of Azure" if content.lstrip()[:1] == b"<" else "",
         ) from error
 

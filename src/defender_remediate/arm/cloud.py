@@ -102,7 +102,7 @@ def _checked(endpoint: str) -> tuple[SplitResult, str]:
     if "@" in parts.netloc or "?" in endpoint or "#" in endpoint:
         raise InvalidEndpointError(f"the endpoint at {host} has user info, a query or a fragment in it", hint=_HINT)
     if parts.scheme == "http" and not is_loopback(host):
-        raise InvalidEndpointError(f"http://{host} would send a token in the clear", hint=_HINT)
+        raise InvalidEndpointError(f"http://{host} would send the token unencrypted", hint=_HINT)
     shown = f"[{host}]" if ":" in host else host
     default = port is None or port == _PORTS[parts.scheme]
     return parts, f"{parts.scheme}://{shown}" + ("" if default else f":{port}")

@@ -16,7 +16,7 @@ from defender_remediate.redaction import redact_text
 
 # azure-core renews a token that has less than this left.
 _RENEWAL_WINDOW = 300
-_HINT = "sign in, for example with 'az login', or see which identity the credential uses; nothing was sent"
+_HINT = "sign in, for example with 'az login', or check which identity the credential uses; nothing was sent"
 _LONGEST = 2000
 
 
@@ -30,7 +30,7 @@ class SharedCredential:
         if not (callable(getattr(credential, "get_token", None)) or callable(_info_of(credential))):
             raise InvalidInputError(
                 f"expected a credential with get_token, got {type(credential).__name__}",
-                hint="pass one of azure.identity, such as DefaultAzureCredential()",
+                hint="pass a credential of azure.identity, such as DefaultAzureCredential()",
             )
         self._credential = credential
         self._clock = clock
@@ -80,7 +80,7 @@ class SharedCredential:
         if inspect.iscoroutine(token):
             token.close()
             raise CredentialError(
-                "the credential is asynchronous, and this client is not",
+                "the credential is asynchronous, but this client is synchronous",
                 hint="use a credential of azure.identity instead of azure.identity.aio",
             )
         try:

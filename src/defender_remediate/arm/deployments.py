@@ -58,7 +58,7 @@ def what_if(reader: Reader, deployment: PlannedRequest) -> tuple[Mapping[str, An
     properties = found.get("properties")
     changes = properties.get("changes") if isinstance(properties, Mapping) else None
     if not isinstance(changes, list) or not all(isinstance(change, Mapping) for change in changes):
-        raise MalformedResponseError(f"POST {first.url}: the answer has no array 'properties.changes' of objects")
+        raise MalformedResponseError(f"POST {first.url}: the response has no array 'properties.changes' of objects")
     return tuple(changes)
 
 
@@ -96,7 +96,7 @@ def deploy(session: ArmSession, deployment: PlannedRequest) -> ArmResponse:
         except (ValueError, RecursionError) as error:
             # The client reads the answer before it hands it on, and lets what json raises through.
             raise MalformedResponseError(
-                f"PUT {redact_url(url)}: the answer is not JSON, or was cut: {error}"
+                f"PUT {redact_url(url)}: the response is not JSON, or is truncated: {error}"
             ) from error
         received = body_of(answer)
     response = check_object(ArmResponse.of(answer, received, method="PUT", url=url))

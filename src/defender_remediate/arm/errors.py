@@ -78,7 +78,7 @@ _AFTER_SENDING = frozenset(
 _BEFORE_SENDING = frozenset({"SSLCertVerificationError", "NewConnectionError", "ConnectTimeoutError", "ProxyError"})
 _LONGEST = 300
 _CANCELED = frozenset({"canceled", "cancelled"})
-_CUT_HINT = "a write may have taken effect: read the resource before anything is sent again"
+_CUT_HINT = "the write may have taken effect: read the resource before you send it again"
 # The host of a connection in front of the reason, and the query of a URL, which may be signed.
 _CONNECTION = re.compile(r"^(?:<[^<>]{0,200}>|\w{1,60}\([^()]{0,200}\)): ")
 _QUERY = re.compile(r"\?[^\s'\"()<>]+")
@@ -107,7 +107,7 @@ def error_from_response(
     kind = _class_of(status, found)
     hint = BUSY_HINT if kind is errors.BusyError else hint_for(found)
     if not hint and 300 <= status < 400:
-        hint = "redirects are not followed: a token never goes to another address"
+        hint = "redirects are not followed, because a token is never sent to another host"
     elif not hint and (status >= 500 or status == 408) and method not in ("GET", "HEAD"):
         hint = _CUT_HINT
     offered = supported_versions_in(found) if any(fold(one.code) in _VERSION_REFUSALS for one in found) else ()
@@ -139,7 +139,7 @@ def error_from_operation(
     """
     properties = document.get("properties") if isinstance(document, Mapping) else None
     found = error_details(document) or error_details(properties)
-    first = found[0] if found else ErrorDetail(code="", message="Azure does not say why")
+    first = found[0] if found else ErrorDetail(code="", message="Azure gave no reason")
     is_busy_now = fold(state) not in _CANCELED and is_busy(None, found)
     return (OperationBusyError if is_busy_now else OperationFailedError)(
         redact_text(f"the operation behind {method} {redact_url(url)} ended {state}: {first}"),
@@ -201,19 +201,19 @@ def _translated(error: AzureError, method: str, url: str) -> DefenderRemediateEr
         host = urlsplit(url).hostname or "Azure"
         return ConnectionFailedError(
             f"no connection to {host}: {_cause(error)}: {where} was not sent",
-            hint="check name resolution, firewall and proxy settings of this machine",
+            hint="check the name resolution, firewall and proxy settings of this machine",
         )
     if isinstance(error, ClientAuthenticationError) and response is None:
         return CredentialError(f"the credential gave no token: {_cause(error)}")
     # azure-core takes a body that was compressed wrongly for a broken connection.
     is_undecodable = isinstance(error, DecodeError) and not isinstance(error, IncompleteReadError)
     if is_undecodable or "ContentDecodingError" in kinds:
-        return MalformedResponseError(f"{where}: the answer could not be decoded: {_cause(error)}")
+        return MalformedResponseError(f"{where}: the response could not be decoded: {_cause(error)}")
     if isinstance(error, HttpResponseError) and response is not None:
         content = body_of(response)
         return error_from_response(response.status_code, response.headers, content, method, url)
     return ConnectionCutError(
-        f"no complete answer: {_cause(error)}: {where}", hint="" if method in ("GET", "HEAD") else _CUT_HINT
+        f"no complete response: {_cause(error)}: {where}", hint="" if method in ("GET", "HEAD") else _CUT_HINT
     )
 
 

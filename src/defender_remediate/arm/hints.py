@@ -18,7 +18,7 @@ _DENIED = re.compile(
 )
 _POLICY_ID = re.compile(r'"(?:id|policyDefinitionId|policyAssignmentId)"\s*:\s*"([^"]+)"')
 
-BUSY_HINT = "another operation holds this resource; it ends by itself, then the same request can be sent again"
+BUSY_HINT = "wait until the other operation on this resource has ended, then send the same request again"
 
 _PLAIN = {
     "subscription not registered": "register Microsoft.Security in this subscription: nothing is known about it until "

@@ -57,7 +57,7 @@ _FAILED = frozenset(
 _RUNNING = frozenset({"inprogress", "accepted", "queued", "enqueued", "dequeued"})
 # At a Location these say that the poll failed; any other 4xx is the operation's own answer.
 _NO_ANSWER = frozenset({401, 403, 404, 408, 429})
-_HINT = "it continues in Azure, or has ended there: read the resource before anything is sent again"
+_HINT = "the operation may still be running in Azure: read the resource before you send anything again"
 
 
 def wait_for(

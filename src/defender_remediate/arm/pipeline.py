@@ -302,4 +302,4 @@ class BrokenAnswerPolicy(HTTPPolicy[Any, Any]):
                 raise
             where = f"{request.http_request.method} {redact_url(request.http_request.url)}"
             # Not chained: its text may hold anything that the server sent.
-            raise MalformedResponseError(f"{where}: the answer is broken: {type(error).__name__}") from None
+            raise MalformedResponseError(f"{where}: the response is malformed: {type(error).__name__}") from None

@@ -114,10 +114,10 @@ class Providers:
                 if isinstance(error, DefenderRemediateError):
                     raise
                 # The client reads the answer before it hands it on, and fails on what is not a provider.
-                raise MalformedResponseError(f"GET {path}: the answer is not a resource provider") from error
+                raise MalformedResponseError(f"GET {path}: the response is not a resource provider") from error
             body = json_body(body_of(answer), f"GET {path}")
         if not isinstance(body, Mapping):
-            raise MalformedResponseError(f"GET {path}: the answer is not an object")
+            raise MalformedResponseError(f"GET {path}: the response is not an object")
         return body
 
 

@@ -404,7 +404,7 @@ class ArmSession:
         if not expects_body:
             return response
         if response.status == 200 and response.body is None:
-            raise MalformedResponseError(f"GET {response.url}: the answer is empty")
+            raise MalformedResponseError(f"GET {response.url}: the response is empty")
         return check_object(response)
 
     def _write(self, request: PlannedRequest, body: Any) -> ArmResponse:
@@ -444,7 +444,7 @@ def _items(page: ArmResponse) -> Page:
     value = page.body.get("value") if isinstance(page.body, Mapping) else None
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         raise MalformedResponseError(
-            f"GET {page.url}: the answer is not a page of a list: it has no array 'value' of objects"
+            f"GET {page.url}: the response is not a page of a list: it has no array 'value' of objects"
         )
     return value
 

@@ -43,7 +43,7 @@ def resolve_link(endpoint: Endpoint, link: str) -> str:
             shows no more of it than its host: a link may be signed.
     """
     if not isinstance(link, str) or _UNPRINTABLE.search(link):
-        raise MalformedResponseError("Azure Resource Manager gave a link that is not a URL")
+        raise MalformedResponseError("Azure Resource Manager returned a link that is not a URL")
     if link.startswith("//"):
         url = f"{endpoint.base_url.partition(':')[0]}:{link}"
     elif "://" in link.partition("?")[0]:
@@ -52,8 +52,8 @@ def resolve_link(endpoint: Endpoint, link: str) -> str:
         url = f"{endpoint.base_url}/{link.lstrip('/')}"
     if not endpoint.is_same_origin(url):
         raise MalformedResponseError(
-            f"Azure Resource Manager gave a link to {_origin(url)}, which is not {endpoint.base_url}",
-            hint="a token is never sent to another host; check what stands between this machine and Azure",
+            f"Azure Resource Manager returned a link to {_origin(url)}, which is not {endpoint.base_url}",
+            hint="tokens are never sent to another host; check for a proxy between this machine and Azure",
         )
     return url
 

@@ -35,26 +35,26 @@ _Index = dict[str, dict[str, tuple[FixAction, ...]]]
 
 
 class _Checked(tuple[FixAction, ...]):
-    """Fixes that need not be looked at again: the loader has checked what it read."""
+    """Fixes that the loader has already checked."""
 
 
 class Catalog:
-    """Every fix that is known, found by recommendation, by policy definition or by resource type.
+    """The fixes, by recommendation, by policy definition or by resource type.
 
-    A catalog never changes; ``with_fixes`` gives another one. Names compare without regard to case. One recommendation
-    may have one fix per resource type, or several variants of it; where one fix is asked for, it is the first.
+    A catalog is immutable; ``with_fixes`` returns a new one. Names compare without regard to case. A recommendation can have
+    one fix per resource type, or several variants of it. Methods that return one fix return the first.
     """
 
     __slots__ = ("_by_key", "_by_policy", "_by_type", "_fixes", "_version")
 
     def __init__(self, fixes: Iterable[FixAction] = ()) -> None:
-        """A catalog of these fixes and no others.
+        """Create a catalog of these fixes only.
 
-        A later one takes the place of an earlier one for the same key, resource type and variant. One without a variant
-        takes the place of all variants, and the other way round.
+        A later fix replaces an earlier one with the same key, resource type and variant. A fix without a variant replaces all
+        variants, and vice versa.
 
         Raises:
-            CatalogError: One of them could not be planned; names the fix and the member.
+            CatalogError: A fix is invalid; the error names the fix and the member.
         """
         if isinstance(fixes, str) or not isinstance(fixes, Iterable):
             raise CatalogError(f"a catalog is made of fixes, got {quoted(fixes)}", hint="pass [fix]")
@@ -78,14 +78,14 @@ class Catalog:
 
     @classmethod
     def bundled(cls) -> Catalog:
-        """The catalog that comes with this library. Its files are read on the first call only."""
+        """Get the catalog of this library. Its files are read on the first call only."""
         return _bundled()
 
     def without(self, *keys: str) -> Catalog:
-        """This catalog without every fix of these recommendations.
+        """Get a catalog without the fixes of these recommendations.
 
         Raises:
-            CatalogError: The catalog has no fix with such a key.
+            CatalogError: The catalog has no fix with one of the keys.
         """
         unknown = [key for key in keys if key not in self]
         if unknown:
@@ -94,19 +94,19 @@ class Catalog:
         return Catalog(_Checked(fix for fix in self._fixes if fold(fix.key) not in dropped))
 
     def with_fixes(self, *fixes: FixAction | str | os.PathLike[str]) -> Catalog:
-        """This catalog and more fixes; a later one takes the place of an earlier one for the same resource type.
+        """Get a catalog with additional fixes; a later fix replaces an earlier one for the same resource type.
 
         Args:
-            fixes: Fixes made in code, or the paths of TOML catalog files.
+            fixes: ``FixAction`` values, or the paths of TOML catalog files.
 
         Raises:
-            CatalogError: A file cannot be used, or a fix could not be planned; names the file and the key path.
+            CatalogError: A file or a fix is invalid; the error names the file and the key path.
         """
         return Catalog(_Checked(chain(self._fixes, *map(_fixes_of, fixes))))
 
     @property
     def version(self) -> str:
-        """``1.`` and a digest of all fixes: it changes with every change of a fix, and with nothing else."""
+        """``1.`` and a digest of all fixes: it changes only when a fix changes."""
         if self._version is None:
             content = sorted((*_identity(fix), fix.variant, sha256(serialization.encode(fix))) for fix in self._fixes)
             self._version = f"{_FORMAT}.{sha256(content)[:12]}"
@@ -168,23 +168,23 @@ class Catalog:
         return self._by_type.get(fold(resource_type), ())
 
     def get_guidance(self, key: str, policy_definition_id: str | None = None) -> Guidance | None:
-        """What can be done about a recommendation that no bundled fix is for; None if nothing is known.
+        """Get the guidance for a recommendation without a bundled fix; None if there is no guidance.
 
-        The same for every catalog. It is read from its files when it is asked for the first time.
+        It is the same for every catalog. Its files are read on the first call.
         """
         return find_guidance(string("key", key), _bare(policy_definition_id or ""))
 
     def check(
         self, *, fixes: FixAction | str | os.PathLike[str] | Iterable[FixAction | str | os.PathLike[str]] | None = None
     ) -> tuple[CatalogProblem, ...]:
-        """Prove fixes, as every bundled one is proven, and say what is wrong; empty when nothing is.
+        """Check fixes as the bundled ones are checked. Returns the problems; empty if there are none.
 
-        Each fix is tried on bodies that are made for it: that it closes its own condition, changes nothing else, is done
-        once, can be undone and matches the provider's schema. A file that cannot be read is reported as a problem.
-        Makes no request, and takes some ten milliseconds a fix.
+        Each fix is applied to generated bodies. The checks are that it meets its condition, changes nothing else, is
+        idempotent, can be undone and matches the provider's schema. A file that cannot be read is reported as a problem.
+        Makes no request, and takes about ten milliseconds per fix.
 
         Args:
-            fixes: Fixes, or the paths of catalog files, to check in place of those in this catalog.
+            fixes: Fixes, or the paths of catalog files, to check instead of those in this catalog.
         """
         # The schemas are large, and only who checks pays for them.
         from defender_remediate.catalog.lint.check import check as prove
@@ -201,22 +201,22 @@ class Catalog:
         scopes: Iterable[str] | str,
         checks: Iterable[Check] = (),
     ) -> dict[str, Any]:
-        """A custom role with the least that these fixes need, and what planning, checking and verifying them reads.
+        """Get a least-privilege custom role for these fixes, including the reads for planning, checks and verification.
 
-        It has no wildcard, and deletes nothing unless a fix says that it does. As JSON it is what ``az role definition
-        create --role-definition`` takes; for the REST API or a template, take its ``properties``.
+        It has no wildcards, and no delete permission unless a fix needs it. As JSON it is the input of ``az role definition
+        create --role-definition``; for the REST API or a template, use its ``properties``.
 
         Args:
-            fixes: One or several of: a fix, a recommendation or its key for all its fixes, a plan for the fixes of its
-                steps. The role reads the resources of these fixes and of no others, so with an empty list it lists
-                recommendations and cannot plan.
-            name: What the role is called.
+            fixes: Fixes; recommendations or keys, for all their fixes; or plans, for the fixes of their steps. One or
+                several. The role can read only the resources of these fixes, so with an empty list it can list
+                recommendations but not plan.
+            name: The name of the role.
             scopes: The subscriptions, resource groups or the management group that it can be assigned at.
-            checks: Preflight checks of your own that the client makes.
+            checks: The custom preflight checks of the client.
 
         Raises:
-            CatalogError: There is no fix for a recommendation.
-            InvalidInputError: ``fixes`` has something else in it, or the name or a scope is not valid for a role.
+            CatalogError: A recommendation has no fix.
+            InvalidInputError: ``fixes`` contains an invalid value, or the name or a scope is not valid for a role.
         """
         given = [fixes] if isinstance(fixes, (FixAction, str, Recommendation, RemediationPlan)) else fixes
         if not isinstance(given, Iterable):

@@ -34,7 +34,7 @@ def condition(table: TomlTable, *, of_element: bool = False) -> Condition:
     tests = [name for name in table.values if name != "path"]
     if len(tests) != 1:
         got = f"got {', '.join(tests)}" if tests else "got none"
-        raise table.error(f"a condition makes exactly one test, {got}")
+        raise table.error(f"a condition must have exactly one operator, {got}")
     name = tests[0]
     if name in _LEAF_TESTS:
         path = (
@@ -46,7 +46,7 @@ def condition(table: TomlTable, *, of_element: bool = False) -> Condition:
     if name in _JOINED:
         parts = table.tables(name)
         if not parts:
-            raise table.error("must hold at least one condition", name)
+            raise table.error("must contain at least one condition", name)
         return Condition(operator=_TESTS[name], of=tuple(condition(part, of_element=of_element) for part in parts))
     inner = TomlTable(table.values[name], source=table.source, path=table.at(name))
     if name in _ELEMENTS:

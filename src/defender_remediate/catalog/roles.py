@@ -1,4 +1,4 @@
-"""The least that a caller must be allowed for a selection of fixes, as a custom role of Azure."""
+"""Builds least-privilege custom roles for a selection of fixes."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def role_definition(
 
 
 def _needed(fixes: tuple[FixAction, ...], checks: Iterable[Check]) -> list[str]:
-    """The actions of the fixes, of choosing their parameters, and of the checks that are made for them."""
+    """The actions of the fixes, of listing their parameter choices, and of their checks."""
     from defender_remediate.preflight import BUILT_IN_CHECKS, checks_with, permissions_for
 
     needed = [*_ALWAYS]

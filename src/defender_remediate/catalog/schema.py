@@ -54,7 +54,7 @@ def fixes(document: Any, *, source: str, read_template: ReadTemplate) -> tuple[F
     table.only(frozenset({"fix"}))
     entries = table.tables("fix")
     if not entries:
-        raise table.error("holds no [[fix]]")
+        raise table.error("contains no [[fix]]")
     found = tuple(_fix(entry, read_template) for entry in entries)
     seen: dict[tuple[str, str], dict[str | None, int]] = {}
     for number, fix in enumerate(found):
@@ -186,6 +186,6 @@ def _json_value(table: TomlTable, name: str, value: Any) -> None:
         for number, item in enumerate(value):
             _json_value(table, f"{name}[{number}]", item)
     elif not isinstance(value, (str, bool, int, float)):
-        raise table.error(f"must be a value that JSON has, got {described(value)}", name)
+        raise table.error(f"must be a JSON value, got {described(value)}", name)
     elif value != value or value in (float("inf"), float("-inf")):
-        raise table.error("must be a value that JSON has, got a number that is not finite", name)
+        raise table.error("must be a JSON value, got a number that is not finite", name)

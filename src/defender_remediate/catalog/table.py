@@ -57,7 +57,7 @@ class TomlTable:
         """Raise an error for a key that is not one of these; most often it is misspelled."""
         for name in self.values:
             if name not in known:
-                raise self.error(f"unknown key; there are {', '.join(sorted(known))}", name)
+                raise self.error(f"unknown key; the valid keys are {', '.join(sorted(known))}", name)
 
     def text(self, name: str, default: Any = _REQUIRED, *, shape: re.Pattern[str] | None = None, like: str = "") -> Any:
         """A string that is not blank, and that matches the given shape as a whole."""

@@ -132,7 +132,7 @@ class Discovery:
         response = self._session.get(path, api_versions=ASSESSMENTS)
         found = Assessment.from_rest(wire.mapping(response.body))
         if fold(found.id) != fold(f"/{path}"):
-            raise MalformedResponseError(f"GET {response.url}: the answer is about {found.id}")
+            raise MalformedResponseError(f"GET {response.url}: the response is about {found.id}")
         return found
 
     def list_parameter_choices(self, parameter: FixParameter, *, location: str | None = None) -> Iterator[str]:
@@ -309,4 +309,4 @@ def _display_name(controls: tuple[SecurityControl, ...], wanted: str) -> str:
         if folded in (fold(control.display_name), fold(control.name)):
             return control.display_name
     known = ", ".join(sorted(control.display_name for control in controls)) or "none"
-    raise InvalidInputError(f"no subscription in scope has a control {quoted(wanted)}", hint=f"it has these: {known}")
+    raise InvalidInputError(f"no subscription in scope has a control {quoted(wanted)}", hint=f"use one of {known}")

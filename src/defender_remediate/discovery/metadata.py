@@ -59,5 +59,5 @@ def _metadata_in(session: ArmSession, subscription: str, key: str) -> Recommenda
         return None
     found = RecommendationMetadata.from_rest(response.body)
     if fold(found.key) != fold(key):
-        raise MalformedResponseError(f"GET {response.url}: the answer is about {found.key or 'nothing'}")
+        raise MalformedResponseError(f"GET {response.url}: the response is about {found.key or 'nothing'}")
     return found

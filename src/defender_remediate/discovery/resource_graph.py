@@ -50,7 +50,9 @@ def query_graph(
             if not token:
                 break
             if token in seen:
-                raise MalformedResponseError(f"{_WHERE}: a page token was given before, so the rows have no end")
+                raise MalformedResponseError(
+                    f"{_WHERE}: Azure returned the same page token twice, so the listing does not end"
+                )
             seen.add(token)
 
 
@@ -67,7 +69,9 @@ def decoded(data: Any) -> list[dict[str, Any]]:
             return [dict(zip(names, row, strict=False)) for row in table]
     elif isinstance(data, list) and all(isinstance(row, dict) for row in data):
         return data
-    raise MalformedResponseError(f"{_WHERE}: the answer has no rows: 'data' is neither a table nor an array of objects")
+    raise MalformedResponseError(
+        f"{_WHERE}: the response has no rows: 'data' is neither a table nor an array of objects"
+    )
 
 
 def _check_complete(
@@ -75,12 +79,12 @@ def _check_complete(
 ) -> None:
     if wire.flag(response.headers, "x-ms-tenant-subscription-limit-hit"):
         raise MalformedResponseError(
-            f"{_WHERE}: this tenant has more than 10,000 subscriptions, and Azure looked at the first 10,000 only",
-            hint="name subscriptions or management groups",
+            f"{_WHERE}: this tenant has more than 10,000 subscriptions, and Azure searched only the first 10,000",
+            hint="pass subscriptions or management groups as the scope",
         )
     total = wire.count(body, "totalRecords")
     if not has_more and (wire.flag(body, "resultTruncated") or (is_whole and total > count)):
         raise MalformedResponseError(
-            f"{_WHERE}: Azure left rows out: {total} were found, and it gives no way to those after this page",
-            hint="the query has to project id, and be ordered, without limit or take",
+            f"{_WHERE}: Azure found {total} rows, and returned no page token for those after this page",
+            hint="project id and order the query, without limit or take",
         )

@@ -48,7 +48,7 @@ class Scopes:
         self._expanded: tuple[Scope, ...] | None = None
         self._unconfirmed = {scope for scope in self._scopes if scope.kind is ScopeKind.RESOURCE_GROUP}
         if not self._scopes:
-            raise InvalidInputError("there is no scope to look at")
+            raise InvalidInputError("no scope was given", hint="pass at least one scope")
 
     def subscriptions(self) -> tuple[str, ...]:
         """The ids of the subscriptions, each once, in the order of the scopes."""

@@ -70,7 +70,7 @@ def check_tenants(planned: Sequence[str], here: Sequence[str]) -> None:
 def _check_same(name: str, planned: Sequence[str], here: Sequence[str]) -> None:
     if sorted(fold(text) for text in planned) != sorted(fold(text) for text in here):
         places = f"{', '.join(planned)}, not {', '.join(here)}"
-        raise PlanError(f"the plan was made for another {name}: {places}", hint="create a new plan with this client")
+        raise PlanError(f"the plan was created for another {name}: {places}", hint="create a new plan with this client")
 
 
 def check_guards(
@@ -111,7 +111,7 @@ def check_guards(
         for key in step.irreversible_keys:
             if not guards.allows(key):
                 raise GuardError(
-                    f"the change of {step.target_id} cannot be undone, and it was not consented to",
+                    f"the change of {step.target_id} cannot be undone, and the guards do not allow it",
                     guard="allow_irreversible",
                     hint=f'pass guards=Guards(allow_irreversible=["{key}"])',
                 )

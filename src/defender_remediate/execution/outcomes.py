@@ -132,7 +132,7 @@ def not_in_effect(step: RemediationStep, state: TargetState) -> RemediationResul
     """Azure reports success, and the target does not show it."""
     if not state.exists:
         message = "Azure reported success, but the target does not exist any more"
-        hint = "something has deleted it: see the activity log"
+        hint = "find out who deleted it: see the activity log"
     else:
         condition = step.compliant_when
         parts = condition.of if condition.operator is Operator.ALL else (condition,)
@@ -149,7 +149,7 @@ def partially_applied(step: RemediationStep, state: TargetState, error: StepErro
     if shown:
         error = StepError(
             code=error.code,
-            message=f"{error.message}; in effect nevertheless: {', '.join(shown)}",
+            message=f"{error.message}; in effect despite the error: {', '.join(shown)}",
             status=error.status,
             hint="see what failed, then create a new plan for it or roll the run back",
         )

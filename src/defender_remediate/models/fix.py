@@ -106,7 +106,7 @@ class ArrayStrategy(StrEnum):
         """Read what a fix says about an array: the strategy, and for ``by`` the member that identifies elements.
 
         Raises:
-            ValueError: The string is not one of the four strategies.
+            InvalidInputError: The string is not one of the four strategies.
         """
         word, _, name = text.partition(":") if isinstance(text, str) else ("", "", "")
         if text not in (cls.UNION, cls.REPLACE, cls.EACH) and not (word == cls.BY and _MEMBER.fullmatch(name)):

@@ -111,7 +111,7 @@ def recommendations_to_plan(given: Choice | Iterable[Choice], catalog: Catalog) 
                 resources = {**earlier.resources, **one.resources}
             selected[fold(one.key)] = attrs.evolve(earlier, resources=resources)
     if not named_anything:
-        raise InvalidInputError("there are no recommendations in what was passed to plan", hint=_READ_ONCE)
+        raise InvalidInputError("no recommendations were passed to plan", hint=_READ_ONCE)
     return tuple(selected.values())
 
 
@@ -233,7 +233,7 @@ def resource_filter(resources: Iterable[str] | None) -> Mapping[str, str] | None
         )
     ids = [ResourceId.parse(resource) for resource in resources]
     if not ids:
-        raise InvalidResourceIdError("there are no resource ids in what was passed as resources", hint=_READ_ONCE)
+        raise InvalidResourceIdError("no resource ids were passed as resources", hint=_READ_ONCE)
     return {resource.key: resource.text for resource in ids}
 
 

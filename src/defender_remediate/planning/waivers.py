@@ -54,11 +54,11 @@ def parse_waivers(
     for name, reason in (waive or {}).items():
         if name in tuple(GuardName) and guards is None:
             raise InvalidInputError(
-                f"{quoted(str(name))} is a guard, and guards are not waived here", hint="pass it to apply or resume"
+                f"{quoted(str(name))} is a guard, which this method does not waive", hint="pass it to apply or resume"
             )
         if name in CHECK_NAMES and checks is None:
             raise InvalidInputError(
-                f"{quoted(str(name))} is a check, and checks are not waived here",
+                f"{quoted(str(name))} is a check, which this method does not waive",
                 hint="pass it to plan or plan_rollback",
             )
         if name not in taken:

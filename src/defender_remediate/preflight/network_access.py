@@ -157,7 +157,7 @@ class NetworkAccessCheck:
             yield CheckResult(
                 check=self.name,
                 status=CheckStatus.BLOCKED,
-                message="the resource is placed inside a virtual network and takes no private endpoint",
+                message="the resource is inside a virtual network and does not support private endpoints",
                 evidence=(network,),
                 advice="no private endpoint is needed: callers in that network reach it; exempt the recommendation",
             )
@@ -177,7 +177,7 @@ class NetworkAccessCheck:
                     message=f"{closed.path} becomes {closed.value!r}: the resource is secured by a network security "
                     "perimeter, whose access rules would no longer let callers in",
                     evidence=(f"{closed.path}: {public_access}",),
-                    advice="leave the resource to its perimeter; exempt the recommendation",
+                    advice="keep the resource in its perimeter and exempt the recommendation",
                 )
                 continue
             setting = closed.setting

@@ -142,7 +142,7 @@ OWNERS = (
         instead="change the environment of the container apps",
         groups=("me_*_*_*",),
         managers=("microsoft.app/managedenvironments",),
-        why="an environment with own networking creates a resource group called ME_{environment}_{group}_{region}",
+        why="an environment with its own network creates a resource group called ME_{environment}_{group}_{region}",
     ),
 )
 _MANAGER_TAGS = frozenset(

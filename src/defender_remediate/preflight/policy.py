@@ -104,7 +104,9 @@ class PolicyCheck:
         evaluations = wire.pick(evaluated, "policyEvaluations") if evaluated is not None else []
         are_lists = all(value is None or isinstance(value, list) for value in (evaluations, restrictions))
         if (evaluated is None and restrictions is None) or not are_lists:
-            raise MalformedResponseError("checkPolicyRestrictions: the answer has neither evaluations nor restrictions")
+            raise MalformedResponseError(
+                "checkPolicyRestrictions: the response has neither evaluations nor restrictions"
+            )
         found = [*self._of_content(evaluations or [])]
         for item in restrictions or []:
             listed = wire.pick(item, "restrictions")

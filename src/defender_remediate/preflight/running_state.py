@@ -114,7 +114,7 @@ INACTIVE_STATES = (
         path="properties.status",
         values=("disconnected", "expired", "error"),
         status=CheckStatus.WARNING,
-        why="its agent takes a change only when it is connected",
+        why="its agent applies a change only while it is connected",
         advice="connect the machine, then verify the change",
     ),
     InactiveState(
@@ -122,7 +122,7 @@ INACTIVE_STATES = (
         path="properties.connectivityStatus",
         values=("offline", "expired", "connecting"),
         status=CheckStatus.WARNING,
-        why="its agents take a change only when they are connected",
+        why="its agents apply a change only while they are connected",
         advice="connect the cluster, then verify the change",
     ),
 )

@@ -96,7 +96,7 @@ def plan_step_undo(state: StepState, removed: Collection[str], reader: Reader, r
         raise SkipStepError(SkipReason.NOT_FOUND, "the target does not exist any more")
     created = wire.timestamp(wire.pick(current, "systemData"), "createdAt")
     if created is not None and created > run_started:
-        raise SkipStepError(SkipReason.CHANGED_SINCE, "the target was deleted and created again since")
+        raise SkipStepError(SkipReason.CHANGED_SINCE, "the target was deleted and recreated since")
 
     # The journal has no secrets. One may be a part of a longer text, so the mark is looked for anywhere in the values.
     values = {

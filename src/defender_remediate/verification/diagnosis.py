@@ -108,7 +108,7 @@ class Diagnoser:
         return self._diagnosis(
             Cause.DELETED,
             "the resource does not exist any more, or the caller cannot see it",
-            advice="nothing to do: Defender for Cloud drops its assessment in time" if is_listed else None,
+            advice="nothing to do: Defender for Cloud removes its assessment after some time" if is_listed else None,
             recheck_at=self.step.now + timedelta(seconds=latest) if is_listed else None,
         )
 

@@ -79,7 +79,7 @@ def test_what_says_that_another_operation_runs_is_busy() -> None:
     for status, code, message in BUSY:
         body = json.dumps({"error": {"code": code, "message": message}}).encode()
         found = error_from_response(status, {}, body, "PATCH", URL)
-        if type(found) is not BusyError or "ends by itself" not in found.hint:
+        if type(found) is not BusyError or "other operation on this resource" not in found.hint:
             wrong.append((status, code, message, found))
     assert not wrong
 

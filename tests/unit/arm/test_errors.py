@@ -140,7 +140,7 @@ def test_details_may_come_without_a_code() -> None:
 
 
 def test_a_date_to_come_back_is_compared_with_now() -> None:
-    """When the answer has no date of its own."""
+    """When the response has no date of its own."""
     found = error_from_response(
         503,
         {"Retry-After": "Mon, 23 Nov 2026 12:00:30 GMT"},
@@ -156,8 +156,8 @@ def test_a_date_to_come_back_is_compared_with_now() -> None:
     ("document", "code", "words"),
     [
         ({"properties": {"provisioningState": "Failed", "error": {"code": "C", "message": "why"}}}, "C", "C: why"),
-        ({"status": "Canceled"}, "Canceled", "Azure does not say why"),
-        (None, "Canceled", "Azure does not say why"),
+        ({"status": "Canceled"}, "Canceled", "Azure gave no reason"),
+        (None, "Canceled", "Azure gave no reason"),
     ],
 )
 def test_an_operation_that_ended_badly_says_why_if_it_can(document: Any, code: str, words: str) -> None:

@@ -314,7 +314,7 @@ def test_a_page_without_items_is_not_an_empty_page(session: ArmSession, azure: A
 def test_what_is_at_an_id_is_an_object(session: ArmSession, azure: Any, body: Any) -> None:
     """Anything else is asked for again, and never taken for a resource."""
     azure.then(200, body)
-    with pytest.raises(MalformedResponseError, match=r"the answer is (empty|.*not an object)"):
+    with pytest.raises(MalformedResponseError, match=r"the response is (empty|.*not an object)"):
         session.get("/x", api_version="1")
     assert len(azure.requests) == 5
 

@@ -49,7 +49,7 @@ def test_a_whole_entry() -> None:
 @pytest.mark.parametrize(
     ("text", "path", "message"),
     [
-        ("[[fix]]", "fix", "unknown key; there are guidance"),
+        ("[[fix]]", "fix", "unknown key; the valid keys are guidance"),
         (WHOLE + WHOLE.replace("AAAA", "aaaa"), "guidance[1].key", "another [[guidance]] with this key"),
         (
             WHOLE.replace("create_time_only", "hard"),

@@ -44,7 +44,7 @@ def test_children_are_looked_for_in_their_parents(sim: ArmSimulator, discover: A
 
 def test_a_child_type_that_azure_does_not_offer(discover: Any) -> None:
     """It is a typed error, and not an empty answer."""
-    with pytest.raises(MalformedResponseError, match=r"no api-version to read a .*/virtualNetworks/rooms"):
+    with pytest.raises(MalformedResponseError, match=r"no api-version for reading .*/virtualNetworks/rooms"):
         list(discover().list_parameter_choices(parameter("Microsoft.Network/virtualNetworks/rooms")))
 
 

@@ -199,7 +199,7 @@ def test_a_text_without_its_digest_is_refused(make_plan):
     """A plan that does not say what was approved cannot be approved."""
     document = json.loads(make_plan().to_json())
     del document["digest"]
-    with pytest.raises(PlanAlteredError, match="its text says None"):
+    with pytest.raises(PlanAlteredError, match="stored digest is None"):
         RemediationPlan.from_json(json.dumps(document))
 
 
