@@ -1,4 +1,4 @@
-"""The Fix button of Microsoft Defender for Cloud, as a library one can trust with production.
+"""Remediates the recommendations of Microsoft Defender for Cloud: plan, apply, verify, roll back.
 
 >>> from azure.identity import DefaultAzureCredential
 >>> from defender_remediate import RemediationClient

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 def fold(text: str) -> str:
-    """Return the form of an Azure id or name that is equal for all spellings that Azure takes for the same.
+    """Return the form of an Azure id or name that is equal for all spellings that Azure treats as the same.
 
     ASCII letters become lower case. Other letters become upper case where that is a single character outside ASCII; the
     dotless ``ı`` and the long ``ſ`` therefore stay apart from ``i`` and ``s``.

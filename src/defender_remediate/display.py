@@ -1,7 +1,7 @@
-"""Text from outside made safe to show: no terminal sequence, no hidden direction mark, no line that was not there.
+"""Makes external text safe to display: without terminal sequences, hidden direction marks or additional lines.
 
-Names, messages and tags come from Azure or from files. Written to a terminal as they are, they could move the cursor,
-reverse what is read, or add a line to a plan that is being approved.
+Names, messages and tags come from Azure or from files. Printed unchanged, they could move the cursor,
+reverse the text, or add a line to a plan that is being approved.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ def multi_line(text: str) -> str:
 
 
 def quoted(value: object) -> str:
-    """What a caller passed, for an error message: its ``repr`` without secrets, cut to 100 characters."""
+    """The value that a caller passed, for an error message: its ``repr`` without secrets, limited to 100 characters."""
     try:
-        # Cut first, because a text may have megabytes; a secret is recognized long before the limit.
+        # Truncate first, because the text may have megabytes; a secret is recognized long before the limit.
         shown = one_line(redact_text(repr(value)[:_LONGEST_READ]))
     except Exception:  # noqa: BLE001 - nested too deeply, an integer of thousands of digits, or a value whose repr fails
         shown = f"a {type(value).__name__}"
@@ -48,7 +48,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def noted(text: str, notes: Iterable[str | None]) -> str:
-    """The text with notes in brackets, separated by semicolons; a note that is absent or empty leaves no trace."""
+    """The text with notes in brackets, separated by semicolons; absent and empty notes are omitted."""
     kept = "; ".join(stripped for note in notes if (stripped := (note or "").strip().rstrip(".;")))
     return f"{text} ({kept})" if kept else text
 

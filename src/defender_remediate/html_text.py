@@ -1,7 +1,7 @@
 """Turns Azure's HTML into plain text.
 
 The parser of the standard library is not used: it asserts on sections that Office writes and takes quadratic time for markup
-that is never closed. This one reads each character once, and broken markup gives some text.
+that is never closed. This parser reads each character once, and returns text for broken markup too.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class _Renderer:
         self.parts.append(_SPACES.sub(" ", text))
 
     def add_tag(self, tag: re.Match[str]) -> int:
-        """Add what a tag stands for and return where the text goes on."""
+        """Add the text for a tag and return the position after it."""
         end = self.end_of_tag(tag.end())
         name = tag[2].lower()
         if tag[1]:

@@ -28,7 +28,7 @@ _UNPRINTABLE = re.compile(
 
 
 class Absent(Enum):
-    """The one value of a property that is not there. "Was absent" is not "was null"."""
+    """The only value of an absent property. Absent is not null."""
 
     ABSENT = "absent"
 
@@ -82,10 +82,10 @@ class FrozenMap(Mapping[str, Any]):
 
 
 def freeze(value: Any) -> Any:
-    """The same JSON value, unchangeable.
+    """An immutable copy of a JSON value.
 
     Raises:
-        InvalidInputError: It is nested deeper than Python can follow.
+        InvalidInputError: The value is nested deeper than Python can follow.
     """
     try:
         return _frozen(value)
@@ -113,7 +113,7 @@ def thaw(value: Any) -> Any:
 
 
 def canonical(value: Any) -> str:
-    """One text per JSON document: keys sorted, no spaces. ``1``, ``1.0`` and ``true`` are three documents."""
+    """The canonical JSON text of a value: sorted keys, no spaces. ``1``, ``1.0`` and ``true`` are three documents."""
     return json.dumps(thaw(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
@@ -123,7 +123,7 @@ def sha256(value: Any) -> str:
 
 
 def parse_json(text: str | bytes, *, unique_names: bool = False, max_depth: int = MAX_DEPTH) -> Any:
-    """Read a JSON text from outside.
+    """Parse JSON from an external source.
 
     Args:
         text: A string, or bytes in UTF-8.
@@ -148,10 +148,10 @@ def parse_json(text: str | bytes, *, unique_names: bool = False, max_depth: int 
 
 
 def check_depth(document: Any, *, max_depth: int = MAX_DEPTH) -> None:
-    """Refuse a document that is nested too deep for code that walks it.
+    """Refuse a document that is nested too deeply.
 
     Raises:
-        ValueError: It is nested more than ``max_depth`` levels deep.
+        ValueError: The document is nested more than ``max_depth`` levels deep.
     """
     level = [document]
     for _ in range(max_depth + 1):

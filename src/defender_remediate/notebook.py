@@ -1,4 +1,4 @@
-"""How a value looks in a notebook: its fields as a table, or its text as it is printed."""
+"""Displays values in notebooks: their fields as a table, or their printed text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Classes that show where users import them from, not the module that happens to define them."""
+"""Lets classes and functions show the package from which users import them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import FunctionType
 
 
 def show_public_path(package: str, names: Iterable[str]) -> None:
-    """Let the classes and functions that a package exports name the package as their module, as in their ``repr``."""
+    """Set the module of the classes and functions that a package exports to the package, as shown in their ``repr``."""
     namespace = vars(sys.modules[package])
     for name in names:
         member = namespace[name]

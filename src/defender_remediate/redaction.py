@@ -1,8 +1,7 @@
-"""Hides secrets in everything that a journal, a report, a log, an error message or a ``repr`` shows.
+"""Hides secrets in journals, reports, logs, error messages and ``repr``.
 
-A secret is found in one of two ways. ``redact_text`` knows what secrets look like: tokens, keys, connection strings, signed
-URLs. ``redact_json`` also knows what members are called that hold one. What has neither the name nor the shape of a secret
-cannot be told from other text and stays.
+``redact_text`` recognizes secrets by their form: tokens, keys, connection strings, signed URLs. ``redact_json`` also
+recognizes them by the name of their member. A secret with neither a known form nor a known name is not recognized.
 """
 
 from __future__ import annotations
@@ -88,10 +87,10 @@ def redact_text(text: str) -> str:
     """Return the text with ``(hidden)`` for every part that looks like a secret.
 
     Hidden are bearer and basic credentials, JSON web tokens, keys of 64 bytes in base64, tokens with a provider's mark,
-    private keys in PEM, passwords and signatures in URLs, what stands after a name such as ``password=``, ``AccountKey=`` or
-    ``"client_secret":``, and what a sentence quotes as a secret (``the password 'x' is too short``).
+    private keys in PEM, passwords and signatures in URLs, the value after a name such as ``password=``, ``AccountKey=`` or
+    ``"client_secret":``, and a quoted secret in a sentence (``the password 'x' is too short``).
 
-    Redacting twice gives what redacting once gives. The time it takes grows with the length of the text.
+    Redacting is idempotent. The time is linear in the length of the text.
     """
     text = _PRIVATE_KEY.sub(HIDDEN, text)
     text = _DOTTED.sub(_without_web_token, text)
@@ -108,7 +107,7 @@ def redact_text(text: str) -> str:
 
 
 def _without_web_token(match: re.Match[str]) -> str:
-    """Cut a run of letters, digits and dots off where a JSON web token begins in it."""
+    """Remove a JSON web token from a sequence of letters, digits and dots, with everything after its start."""
     run = match[0]
     part_start = 0
     for part in run.split("."):
@@ -121,7 +120,7 @@ def _without_web_token(match: re.Match[str]) -> str:
 
 
 def _without_value(match: re.Match[str]) -> str:
-    """Keep the name and the quotes, hide what is between them."""
+    """Keep the name and the quotes, and hide the value."""
     quote = match["open"] or (match["quoted"] or "")[:1]
     return f"{match['name']}{quote}{HIDDEN}{quote}"
 
@@ -143,7 +142,7 @@ _REFERENCE = re.compile(r"\[parameters\('[\w-]+'\)\]|@Microsoft\.KeyVault\([^()]
 
 
 def is_secret_name(name: Any) -> bool:
-    """Return whether a member, a path or an app setting of this name holds a secret, such as ``adminPassword``."""
+    """Return whether a member, a path or an app setting of this name contains a secret, such as ``adminPassword``."""
     if not isinstance(name, str):
         return False
     last = _INDEXES.sub("", name).rstrip("]'")
@@ -151,7 +150,7 @@ def is_secret_name(name: Any) -> bool:
 
 
 def redact_json(value: Any, *, is_secret: bool = False) -> Any:
-    """Return the same JSON value with ``(hidden)`` for every secret in it, by its name or by its shape.
+    """Return the same JSON value with ``(hidden)`` for every secret in it, by its name or its form.
 
     Args:
         value: JSON values; tuples count as arrays. Values of other types are returned as they are.
@@ -194,7 +193,7 @@ def _redact_object(members: Mapping[str, Any], *, is_secret: bool) -> dict[str, 
 
 
 def _secure_parameters(deployment: Mapping[str, Any]) -> frozenset[str]:
-    """The parameters that the template of a deployment declares as secure, whatever they are called."""
+    """The parameters that the template of a deployment declares as secure."""
     template = deployment.get("template")
     declared = template.get("parameters") if isinstance(template, Mapping) else None
     if not isinstance(declared, Mapping):

@@ -23,7 +23,7 @@ VERSION = 1
 
 
 def dumps(document: Mapping[str, Any]) -> str:
-    """Return indented JSON text, in the order of the fields, that shows no character which a terminal would not."""
+    """Return indented JSON text, in the order of the fields. Characters that a terminal would not show are escaped."""
     return format_json({"version": VERSION, **document}, indent=2)
 
 
@@ -49,7 +49,7 @@ def loads(text: str | bytes, kind: str) -> dict[str, Any]:
 
 
 def encode(value: Any) -> Any:
-    """Return a value of this library as plain JSON values. ``ABSENT`` is written by leaving the member out."""
+    """Return a value of this library as plain JSON values. A member with the value ``ABSENT`` is omitted."""
     if attrs.has(type(value)):
         value = {field.name: getattr(value, field.name) for field in attrs.fields(type(value))}
     if isinstance(value, Enum):
@@ -64,7 +64,7 @@ def encode(value: Any) -> Any:
 
 
 def decode(cls: type[_T], document: Any, path: str = "") -> _T:
-    """Build an instance of an attrs class from plain JSON values, converting nothing but enumerations and times.
+    """Build an instance of an attrs class from plain JSON values, converting only enumerations and times.
 
     Raises:
         InvalidInputError: A member is missing, unknown or of the wrong type; the message gives its path.

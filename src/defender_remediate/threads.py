@@ -18,7 +18,7 @@ _END: Any = object()
 
 
 class _Pool:
-    """A pool of threads. On leaving, what has not begun is dropped, and what is under way is waited for.
+    """A pool of threads. On exit it drops tasks that have not started and waits for the running ones.
 
     The threads keep count themselves of what is under way: the thread that uses the pool may be interrupted anywhere, also while
     it submits, and a join that is interrupted takes a running thread for a stopped one before Python 3.13.
@@ -66,7 +66,7 @@ class _Pool:
 
 
 def in_parallel(function: Callable[[_T], _R], items: Sequence[_T], *, workers: int) -> list[_R]:
-    """The function's results in the order of the items. The first exception ends it; what has not begun is dropped."""
+    """Yield the function's results in the order of the items. The first exception ends it; calls that have not started are dropped."""
     if len(items) < 2 or workers < 2:
         return [function(item) for item in items]
     with _Pool(min(workers, len(items))) as pool:
@@ -74,7 +74,7 @@ def in_parallel(function: Callable[[_T], _R], items: Sequence[_T], *, workers: i
 
 
 def run_side_by_side(tasks: Sequence[Iterator[_T]], *, workers: int) -> Generator[_T, None, None]:
-    """What tasks produce, as it comes; the tasks advance in threads, the results arrive on the calling thread.
+    """Yield the items that tasks produce, in the order of arrival. The tasks run in threads; the caller receives the items.
 
     When the caller closes the generator, or is interrupted, no task advances any further: what a task is doing at that
     moment is finished and waited for, and what it produces then is dropped. An exception of a task ends the others in
@@ -112,8 +112,8 @@ def run_side_by_side(tasks: Sequence[Iterator[_T]], *, workers: int) -> Generato
 def interleave(listings: Iterable[Iterator[_T]]) -> Iterator[_T]:
     """A page of each listing in turn, four listings at a time; while one page is used, the next ones are read.
 
-    More at once would hold more pages and gain little, because parsing their JSON is work for one thread at a time. The
-    first error ends it.
+    A larger number would keep more pages in memory and gain little, because only one thread at a time parses JSON. The first
+    error ends it.
     """
     waiting = iter(listings)
     begun = list(islice(waiting, _LISTINGS_AT_ONCE))

@@ -1,4 +1,4 @@
-"""Checks of the arguments that a caller passes, before anything is done with them."""
+"""Checks the arguments of a caller."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 
 
 def optional_text(**options: Any) -> Any:
-    """A field of a value that holds a string or None: an empty string, as Azure sends it for what is absent, is None."""
+    """A field with a string or None. An empty string, which Azure sends for absent values, becomes None."""
     return attrs.field(default=None, converter=_none_if_empty, **options)
 
 
@@ -24,7 +24,7 @@ def _none_if_empty(text: str | None) -> str | None:
 
 
 def as_tuple(given: Iterable[str]) -> tuple[str, ...]:
-    """The values as a tuple. A single string is refused, because its letters would be taken for the values.
+    """The values as a tuple. A single string is refused, because its letters would be treated as the values.
 
     Raises:
         InvalidInputError: It is a single string, or not iterable.

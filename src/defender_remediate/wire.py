@@ -1,4 +1,4 @@
-"""Reading what Azure sends: the few getters that all ``from_rest`` methods share. None of them fails on odd values."""
+"""Reads members of Azure's responses for the ``from_rest`` methods. Does not raise for unexpected values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def mapping(value: Any) -> Mapping[str, Any]:
 
 
 def pick(value: Any, *names: str) -> Any:
-    """The first of these members that is there and not null, whatever its case.
+    """The first of these members that is present and not null, whatever its case.
 
     Azure Resource Manager, Resource Graph and continuous export spell the same member differently.
     """
@@ -61,7 +61,7 @@ def strings(value: Any, *names: str) -> tuple[str, ...]:
 
 
 def number(value: Any, *names: str) -> float:
-    """A member as a float; zero when it is missing or no number."""
+    """A member as a float; zero when it is missing or not a number."""
     found = pick(value, *names)
     try:
         read = float(found)
@@ -71,18 +71,18 @@ def number(value: Any, *names: str) -> float:
 
 
 def count(value: Any, *names: str) -> int:
-    """A member as an integer; zero when it is missing or no number."""
+    """A member as an integer; zero when it is missing or not a number."""
     return int(number(value, *names))
 
 
 def flag(value: Any, *names: str) -> bool:
-    """A member as a boolean; Azure writes booleans as text in places."""
+    """A member as a boolean; Azure sometimes writes booleans as strings."""
     found = pick(value, *names)
     return fold(found) == "true" if isinstance(found, str) else bool(found)
 
 
 def timestamp(value: Any, *names: str) -> datetime | None:
-    """A member as an aware datetime in UTC; None when it is missing or no date.
+    """A member as an aware datetime in UTC; None when it is missing or not a date.
 
     Azure sends up to seven fractional digits; Python keeps six.
     """

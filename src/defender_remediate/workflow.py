@@ -134,7 +134,7 @@ class Workflow:
         )
 
     def _with_fixes(self, selected: tuple[SelectedRecommendation, ...]) -> tuple[SelectedRecommendation, ...]:
-        """Look up what the catalog does not know by its key: its fix may be known by its policy definition."""
+        """Look up the fixes of recommendations by their policy definition if the catalog does not have their key."""
         found = []
         for one in selected:
             if not one.is_known:
@@ -148,7 +148,7 @@ class Workflow:
     def apply(
         self, plan: RemediationPlan, approve: str, *, waves: Waves | None, waive: Mapping[str, str]
     ) -> RemediationReport:
-        """Apply a plan that was approved, after checking that it is what it shows and within the guards."""
+        """Apply an approved plan, after checking its integrity and the guards."""
         instance("plan", plan, RemediationPlan, hint="pass client.plan(...), or RemediationPlan.from_json(text)")
         instance_or_none("waves", waves, Waves)
         waivers = parse_waivers(waive, checks=None)
@@ -180,7 +180,7 @@ class Workflow:
             check_removals(plan, undone)
 
     def resume(self, run_id: str, *, waves: Waves | None, waive: Mapping[str, str]) -> RemediationReport:
-        """Continue a run that was interrupted or stopped; nothing is sent for one that has ended."""
+        """Continue a run that was interrupted or stopped; sends nothing for a run that has ended."""
         instance_or_none("waves", waves, Waves)
         waivers = parse_waivers(waive, checks=None)
         with self.journal.open(run_id) as log:
@@ -286,7 +286,7 @@ class Workflow:
         timeout: float,
         waive: Mapping[str, str] | None = None,
     ) -> RemediationReport:
-        """Plan, apply and verify. What only the last of them refuses is refused before the first write."""
+        """Plan, apply and verify. An invalid timeout is refused before the first write."""
         _check_timeout(timeout)
         if resources is None:
             raise InvalidResourceIdError(

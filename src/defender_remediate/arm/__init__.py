@@ -1,1 +1,1 @@
-"""The only package that speaks HTTP to Azure Resource Manager."""
+"""Sends requests to Azure Resource Manager. The only package that uses HTTP."""

@@ -1,4 +1,4 @@
-"""What an answer says, read from its bytes. Nothing here fails on odd input except where it says so."""
+"""Reads the bodies of responses. The functions raise only the documented errors."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def json_body(content: bytes, where: str) -> Any:
     """The JSON in a body; None when it is empty.
 
     Raises:
-        MalformedResponseError: The body is not UTF-8, not JSON, was cut, or is nested too deep.
+        MalformedResponseError: The body is not UTF-8, not JSON, truncated, or nested too deeply.
     """
     if not content.strip():
         return None
@@ -124,7 +124,7 @@ def _embedded(text: str) -> Any:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Seconds that an answer asks to wait; None when it does not say.
+    """The number of seconds that a response asks the caller to wait; None if it does not.
 
     Azure sends seconds or an HTTP date, and milliseconds under other names. A date is compared with the answer's own
     ``Date``, so that a wrong clock on this machine does not matter, else with ``now``.

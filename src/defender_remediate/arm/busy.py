@@ -1,7 +1,7 @@
-"""Whether an error says that another operation holds the resource: it ends by itself, and the request may work later.
+"""Recognizes errors that report another running operation on the resource, so that the request can be retried.
 
-Resource providers have no common code for it. Many send a code of their own, or a general one such as ``Conflict``,
-``OperationNotAllowed`` or ``429`` with a sentence that says it. Both are read here, and nothing else decides it.
+Resource providers have no common code for it. Many send a specific code, or a general one such as ``Conflict``,
+``OperationNotAllowed`` or ``429`` with a message that says it. This module reads both.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ _CONFLICTS = frozenset({409, 412, 423})
 
 
 def is_busy(status: int | None, details: Iterable[ErrorDetail]) -> bool:
-    """Whether an error says that another operation holds the resource.
+    """Whether an error reports another running operation on the resource.
 
     Args:
         status: The HTTP status of a refusal; None for an operation that ended Failed.

@@ -1,4 +1,4 @@
-"""Time, as something that is passed in."""
+"""The clock of a client, which tests can replace."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Where the library takes the time from, and how it waits. Shared between threads."""
+    """The source of time, and the way to wait. Shared between threads."""
 
     def now(self) -> datetime:
         """The present, aware and in UTC."""
 
     def monotonic(self) -> float:
-        """Seconds since some moment; never goes back."""
+        """Seconds since an arbitrary moment; never decreases."""
 
     def sleep(self, seconds: float) -> None:
-        """Wait. Nothing in this library waits in any other way."""
+        """Wait. The library waits only through this method."""
 
 
 class SystemClock:
-    """The machine's own time."""
+    """The system clock."""
 
     def now(self) -> datetime:
         """The present, aware and in UTC."""
         return datetime.now(timezone.utc)
 
     def monotonic(self) -> float:
-        """Seconds since some moment; never goes back."""
+        """Seconds since an arbitrary moment; never decreases."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Wait for so many seconds."""
+        """Wait for this number of seconds."""
         time.sleep(max(0.0, seconds))

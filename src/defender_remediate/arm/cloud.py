@@ -1,4 +1,4 @@
-"""Where Azure Resource Manager lives, and which token it takes."""
+"""The endpoints of Azure Resource Manager and the scopes of their tokens."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _HINT = "use an https URL, or http for a loopback address only"
 
 @attrs.frozen(kw_only=True)
 class Endpoint:
-    """A base URL of Azure Resource Manager, and the token that it takes.
+    """A base URL of Azure Resource Manager and the scope of its token.
 
     Attributes:
         base_url: Without a trailing slash.
-        token_scope: What the credential is asked for.
+        token_scope: The scope to request from the credential.
         is_loopback_http: Whether it is plain http, which only a loopback address may be.
     """
 
@@ -59,10 +59,10 @@ class Endpoint:
 
 
 def resolve_endpoint(endpoint: str | None, cloud: AzureClouds | str | None) -> Endpoint:
-    """The endpoint to speak to: the one given, else the cloud's, else that of the public cloud.
+    """The endpoint to use: the given one, else that of the cloud, else that of the public cloud.
 
     Args:
-        endpoint: Any ARM-compatible base URL. Plain http is taken for a loopback address only.
+        endpoint: Any ARM-compatible base URL. Plain http is accepted for a loopback address only.
         cloud: A member of ``azure.core.AzureClouds``. Together with ``endpoint`` it says which token to ask for.
 
     Raises:

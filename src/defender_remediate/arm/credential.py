@@ -1,4 +1,4 @@
-"""The caller's credential, asked once however many threads need a token."""
+"""Shares one token of the caller's credential between threads."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _LONGEST = 2000
 
 
 class SharedCredential:
-    """Wraps a credential: concurrent calls take one token, and every failure is a CredentialError.
+    """Wraps a credential: concurrent calls share one token, and every failure becomes a CredentialError.
 
-    azure-core's own bearer policy has no lock, so that 32 first requests would take 32 tokens.
+    azure-core's bearer policy has no lock, so 32 concurrent first requests would acquire 32 tokens.
     """
 
     def __init__(self, credential: Any, clock: Clock) -> None:
@@ -42,7 +42,7 @@ class SharedCredential:
         """A token, fresh or shared with a thread that asked at the same time.
 
         Raises:
-            CredentialError: The credential gave none.
+            CredentialError: The credential returned no token.
         """
         key = (scopes, *sorted((options or {}).items()))
         seen = self._taken
@@ -57,7 +57,7 @@ class SharedCredential:
             return token
 
     def forget(self) -> None:
-        """Ask for a new token next time: Azure refused this one."""
+        """Discard a token that Azure refused."""
         with self._lock:
             self._tokens = {}
 

@@ -1,4 +1,4 @@
-"""The time that one call may take."""
+"""The time limit of one call."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from defender_remediate.errors import CallTimeoutError
 
 
 class Deadline:
-    """The end of the time that a call may take; without ``timeout`` it has no end. Shared between threads.
+    """The time limit of a call; unlimited without ``timeout``. Shared between threads.
 
     Attributes:
-        is_exceeded: Whether something was given up because of it.
+        is_exceeded: Whether a wait or request was abandoned because of it.
     """
 
     def __init__(self, clock: Clock, timeout: float | None = None) -> None:
@@ -20,14 +20,14 @@ class Deadline:
         self.is_exceeded = False
 
     def remaining(self) -> float | None:
-        """Seconds that are left; None without a deadline."""
+        """The remaining seconds; None without a deadline."""
         return None if self._at is None else max(0.0, self._at - self._clock.monotonic())
 
     def sleep(self, seconds: float) -> None:
         """Wait, unless the wait would end after the deadline.
 
         Raises:
-            CallTimeoutError: It would; raised at once.
+            CallTimeoutError: The wait would end too late. Raised at once.
         """
         remaining = self.remaining()
         if remaining is not None and seconds > remaining:
@@ -35,10 +35,10 @@ class Deadline:
         self._clock.sleep(seconds)
 
     def check(self) -> None:
-        """See whether there is time left.
+        """Check that time remains.
 
         Raises:
-            CallTimeoutError: No time is left, or something was given up because of the deadline.
+            CallTimeoutError: No time remains, or a wait or request was abandoned because of the deadline.
         """
         if self.is_exceeded or self.remaining() == 0:
             self._exceed()

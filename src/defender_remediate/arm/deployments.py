@@ -1,7 +1,7 @@
-"""Template deployments: what one would change, and the deployment itself.
+"""Previews and starts template deployments.
 
-The deployment goes through Azure's own client, given our pipeline and told not to poll. The what-if does not: that
-client takes a what-if that ended Failed under HTTP 200 for a success (see ``docs/adr/0004``).
+The deployment uses Azure's own client with this library's pipeline and without its poller. The what-if does not, because
+that client treats a what-if that ended Failed with HTTP 200 as a success (see ``docs/adr/0004``).
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _BETWEEN = "/providers/Microsoft.Resources/deployments/"
 
 
 def what_if(reader: Reader, deployment: PlannedRequest) -> tuple[Mapping[str, Any], ...]:
-    """The changes that a deployment would make, as Azure sees them. Changes nothing.
+    """The changes that a deployment would make, according to Azure. Changes nothing.
 
     Raises:
-        OperationFailedError: Azure could not tell; also when it says so under HTTP 200.
+        OperationFailedError: The what-if failed, possibly with HTTP 200.
     """
     body = thaw(deployment.body)
     body["properties"]["whatIfSettings"] = {"resultFormat": "FullResourcePayloads"}
@@ -63,7 +63,7 @@ def what_if(reader: Reader, deployment: PlannedRequest) -> tuple[Mapping[str, An
 
 
 def deploy(session: ArmSession, deployment: PlannedRequest) -> ArmResponse:
-    """Begin a deployment: one PUT, sent once. It goes on in Azure when this returns."""
+    """Start a deployment: one PUT, sent once. It continues in Azure when this function returns."""
     # A tenth of a second of import that a client which deploys nothing need not pay.
     from azure.mgmt.resource.deployments import DeploymentsMgmtClient
 
@@ -102,7 +102,7 @@ def deploy(session: ArmSession, deployment: PlannedRequest) -> ArmResponse:
     response = check_object(ArmResponse.of(answer, received, method="PUT", url=url))
     has_link = any(response.headers.get(name) for name in ("Azure-AsyncOperation", "Location"))
     if response.status in (200, 201) and not has_link and not _says_state(response.body):
-        raise MalformedResponseError(f"PUT {response.url}: the answer does not say what became of the deployment")
+        raise MalformedResponseError(f"PUT {response.url}: the response does not have the state of the deployment")
     return response
 
 

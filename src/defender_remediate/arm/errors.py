@@ -1,4 +1,4 @@
-"""Azure's answers and azure-core's exceptions as this library's errors."""
+"""Translates Azure's error responses and azure-core's exceptions into the errors of this library."""
 
 from __future__ import annotations
 
@@ -93,10 +93,10 @@ def error_from_response(
     *,
     now: datetime | None = None,
 ) -> RequestError:
-    """The error that an answer is, of the class that its code, else its status, asks for.
+    """The error for a response. Its class follows from the code, or else from the status.
 
-    The body may be anything, also nothing. Of the URL only path and api-version are kept. ``now`` is for a Retry-After
-    that is a date, in an answer without a date of its own.
+    The body may have any content or be empty. Only the path and the api-version of the URL are kept. ``now`` is used for a
+    Retry-After with a date in a response without a Date header.
     """
     lowered = {fold(name): value for name, value in headers.items()}
     try:
@@ -133,9 +133,9 @@ def refuses_version(error: RequestError) -> bool:
 def error_from_operation(
     document: Any, headers: Mapping[str, str], *, status: int, state: str, method: str, url: str
 ) -> OperationFailedError:
-    """The error that a long-running operation ended with, whatever HTTP status said so.
+    """The error of a long-running operation that failed, whatever the HTTP status.
 
-    ``document`` is the body of the operation, or of the resource that it left behind; ``state`` its last word.
+    ``document`` is the body of the operation or of the resource that remains; ``state`` is the final status.
     """
     properties = document.get("properties") if isinstance(document, Mapping) else None
     found = error_details(document) or error_details(properties)
@@ -155,12 +155,12 @@ def error_from_operation(
 
 @contextmanager
 def translate(method: str, url: str) -> Iterator[None]:
-    """Turn what azure-core and its generated clients raise into this library's errors, chained.
+    """Translate the exceptions of azure-core and its generated clients into chained errors of this library.
 
     Raises:
         ConnectionFailedError: The request was not sent.
-        ConnectionCutError: It was sent, or may have been, and no whole answer came.
-        CredentialError: The credential gave no token.
+        ConnectionCutError: The request was sent, or may have been sent, and there was no complete response.
+        CredentialError: The credential returned no token.
         MalformedResponseError: The answer could not be decoded.
         RequestError: Azure answered with an error; its subclasses say which.
     """
@@ -175,7 +175,7 @@ def translate(method: str, url: str) -> Iterator[None]:
 
 
 def hide_secrets(error: BaseException) -> None:
-    """Remove the secrets from what an error shows that stays as a cause: a traceback prints them all."""
+    """Remove the secrets from an error that remains as a cause, because a traceback prints all causes."""
     for link in _chain(error):
         if all(_safe(text) == text for text in (str(link), repr(link))):
             continue
@@ -235,7 +235,7 @@ def _class_of(status: int, found: tuple[ErrorDetail, ...]) -> type[RequestError]
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and all that it was made from, the outermost first."""
+    """An error and its causes, the outermost first."""
     waiting, seen = [error], set[int]()
     while waiting:
         link = waiting.pop()
@@ -248,7 +248,7 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _cause(error: BaseException) -> str:
-    """What went wrong in the first place, such as "Failed to resolve 'host'"; its wrappers only repeat the URL."""
+    """The root cause, such as "Failed to resolve 'host'"; the outer errors only repeat the URL."""
     links = list(_chain(error))
     found = ""
     for link in reversed(links):

@@ -1,4 +1,4 @@
-"""What a caller can do about Azure's error codes, in this library's words."""
+"""Hints for Azure's error codes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _PLAIN = {
 
 
 def hint_for(details: Iterable[ErrorDetail]) -> str:
-    """The advice for the innermost code that has one; empty when no code has."""
+    """The hint for the innermost code that has one; empty if no code has one."""
     for detail in sorted(details, key=lambda detail: -detail.depth):
         code = fold(detail.code)
         made = _MAKERS.get(code)
@@ -60,7 +60,7 @@ def hint_for(details: Iterable[ErrorDetail]) -> str:
 
 
 def supported_versions_in(details: Iterable[ErrorDetail]) -> tuple[str, ...]:
-    """The api-versions that a refusal names as served, newest first."""
+    """The api-versions that an error message names as supported, newest first."""
     offered: set[str] = set()
     for detail in details:
         found = _OFFERED.search(detail.message)

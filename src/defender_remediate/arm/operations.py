@@ -1,4 +1,4 @@
-"""Long-running operations, in every form that Azure Resource Manager has for them.
+"""Waits for long-running operations, in every form that Azure Resource Manager uses.
 
 =======================================  =================================================================
 First answer                             What is polled until it ends
@@ -11,8 +11,8 @@ another status without a link            the same; a resource that is removed ha
 
 The newest link and the newest ``Retry-After`` count at every step; without ``Retry-After`` 30 seconds pass between two
 polls. A poll that fails says nothing about the operation. A final status page without a status, or one that is the
-resource itself, ends the operation; when Azure uses a word that is not known, reading the resource tells whether it is
-over.
+resource itself, ends the operation; if the status is unknown, the resource is read to find out whether the operation
+has ended.
 """
 
 from __future__ import annotations
@@ -69,22 +69,22 @@ def wait_for(
     timeout: float,
     final_via: FinalVia = "resource",
 ) -> ArmResponse:
-    """Wait until the operation that an answer began has ended, and give its result.
+    """Wait until the operation that a response started has ended, and return its result.
 
-    An answer that began none is given back as it is.
+    A response that started none is returned unchanged.
 
     Args:
-        session: What to read with.
+        session: Reads the status and the resource.
         response: The first answer.
-        path: The resource: where the result is, and what is polled when the answer names no URL.
+        path: The resource, which is the result, and is polled when the response names no URL.
         api_version: Of the resource.
-        timeout: Seconds. When Azure wants the next poll only after they are over, this raises at once.
-        final_via: Where the result is: at the resource, or at the ``Location``.
+        timeout: Seconds. If Azure asks for the next poll after the time limit, this raises at once.
+        final_via: Whether the result is at the resource or at the ``Location``.
 
     Raises:
-        OperationFailedError: It ended Failed or Canceled, under whatever HTTP status; an OperationBusyError when
-            another operation held the resource.
-        OperationTimeoutError: It did not end in time, or three polls in a row failed: how it ends is unknown.
+        OperationFailedError: It ended Failed or Canceled, whatever the HTTP status; an OperationBusyError if another
+            operation was running.
+        OperationTimeoutError: It did not end in time, or three polls in a row failed. Its outcome is unknown.
     """
     operation = _Operation(
         session=session,
@@ -132,7 +132,7 @@ class _Operation:
     deadline: float
 
     def poll(self, link: str, answer: ArmResponse, *, is_location: bool, delay: float | None = None) -> ArmResponse:
-        """Poll the URL that an answer named until the operation has ended; gives the last answer."""
+        """Poll the URL of a response until the operation has ended; returns the last response."""
         header = _LOCATION if is_location else _OPERATION
         failures = unknown = 0
         delay = self.delay_after(answer) if delay is None else delay
@@ -163,7 +163,7 @@ class _Operation:
     def _resource_after_failed_poll(
         self, error: DefenderRemediateError, failures: int, *, is_location: bool
     ) -> ArmResponse | None:
-        """The resource when it shows that the operation is over; None when the poll has to be repeated."""
+        """The resource if it shows that the operation has ended; None if the poll has to be repeated."""
         if isinstance(error, CallTimeoutError):
             raise error
         is_answer = isinstance(error, PolicyViolationError) or (
@@ -189,9 +189,9 @@ class _Operation:
         return resource
 
     def poll_resource(self, answer: ArmResponse) -> ArmResponse:
-        """Read the resource until it is in a final state; gives the last answer.
+        """Read the resource until it is in a final state; returns the last response.
 
-        A state that is not known is taken for a final one when it stays.
+        An unknown state that does not change counts as final.
         """
         unknown = 0
         while True:
@@ -203,7 +203,7 @@ class _Operation:
             answer = self.read_resource(self.delay_after(answer))
 
     def read_resource(self, delay: float) -> ArmResponse:
-        """Read the resource after a pause. A removed one is an answer to a DELETE."""
+        """Read the resource after a pause. For a DELETE, a missing resource is a valid result."""
         failed: DefenderRemediateError | None = None
         for _ in range(_FAILED_POLLS):
             self.pause(delay)
@@ -241,14 +241,14 @@ class _Operation:
         return max(_SHORTEST_DELAY, _DEFAULT_DELAY if asked is None else asked)
 
     def raise_if_failed(self, answer: ArmResponse, state: str | None) -> None:
-        """Raise what a final state says, when it is a bad one."""
+        """Raise an error if a final state is a failure."""
         if state is not None and fold(state) in _FAILED:
             raise error_from_operation(
                 answer.body, answer.headers, status=answer.status, state=state, method=self.method, url=self.path
             )
 
     def _resource_in_final_state(self) -> ArmResponse | None:
-        """The resource when it says by itself that it is in a final state; None when it does not."""
+        """The resource if it reports a final state; None otherwise."""
         if self.method == "POST":
             return None
         try:
@@ -273,7 +273,7 @@ def _provisioning_state(body: Any) -> str | None:
 
 
 def _state(body: Any) -> str | None:
-    """The status on a status page; of a page that is the resource itself its provisioning state."""
+    """The status on a status page, or the provisioning state on a page that is the resource."""
     status = wire.text(body, "status") if isinstance(body, Mapping) else ""
     return status or _provisioning_state(body)
 

@@ -1,4 +1,4 @@
-"""Listings in the form that Azure's own libraries give them."""
+"""Listings as ``ItemPaged``, as in Azure's own libraries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Listing(ItemPaged[_T]):
     """An ``ItemPaged`` over a listing that is read as a stream. Read it once, item by item or page by page.
 
     Args:
-        begin: Begins the listing; called at once, so that wrong arguments are refused at once, and again for each
+        begin: Starts the listing. Called immediately, so that invalid arguments are refused early, and again for each
             ``by_page``.
     """
 
@@ -35,7 +35,7 @@ class Listing(ItemPaged[_T]):
         """The listing from its beginning, in pages of up to 100 items.
 
         Raises:
-            InvalidInputError: A continuation token is given: these listings do not have any.
+            InvalidInputError: A continuation token was passed, which these listings do not support.
         """
         if continuation_token is not None:
             raise InvalidInputError("this listing cannot continue from a continuation token", hint="leave it out")

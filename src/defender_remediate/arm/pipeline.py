@@ -1,7 +1,7 @@
-"""The pipeline of one request to Azure Resource Manager: an explicit list of policies, and nothing else.
+"""Builds the pipeline of requests to Azure Resource Manager from an explicit list of policies.
 
-What azure-core's defaults would add and this leaves out: retries (see ``reads``; a write is never sent twice), redirects
-(a token never goes to another host), and the registration of resource providers, which is a write that was not asked for.
+In contrast to azure-core's defaults it has no retries (see ``reads``; a write is never sent twice), no redirects (a token
+is never sent to another host), and no registration of resource providers (a write that the caller did not request).
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _WIRE_MODULES = frozenset({"http", "urllib3", "requests", "zlib"})
 
 @attrs.frozen(kw_only=True)
 class PipelineOptions:
-    """What a caller can set of the pipeline; the names and meanings are azure-core's.
+    """The options of the pipeline; names and meanings are those of azure-core.
 
     Attributes:
         logging_enable: Log each request and answer at INFO with azure-core's ``HttpLoggingPolicy``; header and query
@@ -95,10 +95,10 @@ def pipeline_options(
     per_call_policies: Sequence[Any] = (),
     per_retry_policies: Sequence[Any] = (),
 ) -> PipelineOptions:
-    """The options that a client's arguments mean; see ``RemediationClient``.
+    """The options for the arguments of ``RemediationClient``.
 
     Raises:
-        InvalidInputError: One of them is of the wrong type, or a number is negative.
+        InvalidInputError: An argument is of the wrong type, or a number is negative.
     """
     if isinstance(retry_total, bool) or not isinstance(retry_total, int) or retry_total < 0:
         raise InvalidInputError(f"retry_total must be an integer from 0 up, got {quoted(retry_total)}")
@@ -136,7 +136,7 @@ def pipeline_options(
 
 @attrs.frozen(kw_only=True)
 class Connection:
-    """What all sessions of a client share."""
+    """The parts that all sessions of a client share."""
 
     endpoint: Endpoint
     clock: Clock
@@ -150,10 +150,10 @@ class Connection:
 
 
 def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """The headers that a caller gives for one call.
+    """Check the headers that a caller passes for one call.
 
     Raises:
-        InvalidInputError: They are not strings by name, hold a control character, or this library sets them itself.
+        InvalidInputError: They are not strings by name, contain a control character, or this library sets them itself.
     """
     if not isinstance(headers, Mapping):
         raise InvalidInputError(f"headers must be a mapping, got {quoted(headers)}")
@@ -168,7 +168,7 @@ def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
 def build_pipeline(
     connection: Connection, correlation_id: str, headers: Mapping[str, str], deadline: Deadline
 ) -> Pipeline[HttpRequest, HttpResponse]:
-    """A pipeline whose every request carries these headers. Cheap: connections and tokens are shared."""
+    """Build a pipeline that sends these headers with every request. Connections and tokens are shared."""
     options = connection.options
     agent = UserAgentPolicy(base_user_agent=USER_AGENT, user_agent=options.user_agent)
     policies: list[Any] = [
@@ -201,14 +201,14 @@ class AuthenticationPolicy(BearerTokenCredentialPolicy[Any, Any]):
         self._shared = connection.credential
 
     def on_request(self, request: PipelineRequest[Any]) -> None:
-        """Add the token, unless the request would take it elsewhere."""
+        """Add the token, unless the request is to another host."""
         resolve_link(self._endpoint, request.http_request.url)
         if self._endpoint.is_loopback_http:
             request.context.options["enforce_https"] = False
         super().on_request(request)
 
     def on_challenge(self, request: PipelineRequest[Any], response: PipelineResponse[Any, Any]) -> bool:
-        """Take a token with the claims that Azure asks for; a challenge that cannot be read is a plain 401."""
+        """Acquire a token with the claims that Azure asks for; a malformed challenge is treated as a plain 401."""
         try:
             return bool(super().on_challenge(request, response))
         except DefenderRemediateError:
@@ -224,7 +224,7 @@ class AuthenticationPolicy(BearerTokenCredentialPolicy[Any, Any]):
 
 
 class RateLimitPolicy(HTTPPolicy[Any, Any]):
-    """Lets each request wait for the rate limiter, and tells the limiter what the answer says about the limits."""
+    """Makes each request wait for the rate limiter, and updates the limiter from the response."""
 
     def __init__(self, connection: Connection, deadline: Deadline) -> None:
         super().__init__()
@@ -281,7 +281,7 @@ class LoggingPolicy(HTTPPolicy[Any, Any]):
 
 
 class BrokenAnswerPolicy(HTTPPolicy[Any, Any]):
-    """Turns what a transport raises about a broken answer, beside azure-core's own errors, into a typed error.
+    """Translates exceptions of a transport about malformed responses into typed errors.
 
     Examples are a redirect to something that is not a URL and a chunk of negative size.
     """
@@ -290,7 +290,7 @@ class BrokenAnswerPolicy(HTTPPolicy[Any, Any]):
         """Send.
 
         Raises:
-            MalformedResponseError: The transport could not make sense of the answer.
+            MalformedResponseError: The transport could not parse the response.
         """
         try:
             return self.next.send(request)

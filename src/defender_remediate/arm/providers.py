@@ -1,4 +1,4 @@
-"""Resource providers as a subscription has them: registered or not, with their types and api-versions."""
+"""Reads the resource providers of a subscription: their registration, types and api-versions."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _API_VERSIONS = ("2025-04-01", "2021-04-01")
 
 
 class Providers:
-    """What Azure says of resource providers, each read once per subscription. Shared between threads.
+    """The resource providers, each read once per subscription. Shared between threads.
 
-    Nothing is ever registered: azure-mgmt-resource is given the session's own pipeline, because its default one
-    registers providers by itself. A read that failed is made again when it is asked for again.
+    No provider is ever registered: azure-mgmt-resource uses the session's pipeline, because its default pipeline registers
+    providers. A failed read is repeated on the next call.
 
     Permissions: ``Microsoft.Resources/subscriptions/providers/read``. Makes one request per subscription and namespace.
     """
@@ -39,13 +39,13 @@ class Providers:
         self._known: dict[str, Mapping[str, Any]] = {}
 
     def over(self, session: ArmSession) -> Providers:
-        """The same, with what is known already, read over another session of the same client."""
+        """The same providers, including those already read, over another session of the same client."""
         other = Providers(session)
         other._lock, other._reading, other._known = self._lock, self._reading, self._known
         return other
 
     def get(self, subscription_id: str, namespace: str) -> Mapping[str, Any]:
-        """What Azure says of a provider, such as its ``registrationState`` and ``resourceTypes``.
+        """Get a provider, with its ``registrationState`` and ``resourceTypes``.
 
         Raises:
             RequestError: Azure answered with an error, such as 404 for a provider that does not exist.
@@ -65,12 +65,12 @@ class Providers:
             return known
 
     def api_versions(self, subscription_id: str, resource_type: str) -> tuple[str, ...]:
-        """The api-versions of a resource type in a subscription: the stable ones, newest first, then the previews.
+        """The api-versions of a resource type in a subscription: stable versions first, newest first, then previews.
 
         Empty when the provider has no such type here.
 
         Raises:
-            InvalidInputError: The type has no provider in front, as in ``Microsoft.Storage/storageAccounts``.
+            InvalidInputError: The type has no provider, unlike ``Microsoft.Storage/storageAccounts``.
             RequestError, ConnectionFailedError, MalformedResponseError: The provider could not be read.
         """
         namespace, _, kind = resource_type.partition("/")

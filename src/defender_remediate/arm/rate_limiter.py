@@ -1,8 +1,8 @@
-"""Rate limiting under Azure's published limits, shared by all threads of a client.
+"""Limits the rate of requests to Azure's published limits, for all threads of a client.
 
 Azure Resource Manager keeps a token bucket per subscription, principal and kind of request. This module keeps a copy of
-each bucket, takes a token when a request is sent, lowers the bucket to what each answer says is left, and pauses it for
-all threads after a 429 for as long as Azure asked: a request sent earlier would be refused and start the wait again.
+each bucket, takes a token when a request is sent, lowers the bucket to the remaining number in each response, and pauses it for
+all threads after a 429 for as long as Azure asks. A request sent earlier would be refused and would restart the wait.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class TokenBucket:
 
     Attributes:
         issued: Tickets given out.
-        allowed: Tickets that may be used; a fraction is on its way.
+        allowed: Tickets that may be used; can be a fraction.
         at: The moment at which ``allowed`` was computed; for a window, when it began.
         paused_until: Nothing is sent before this moment.
     """
@@ -116,7 +116,7 @@ class TokenBucket:
         return attrs.evolve(self, allowed=min(self.allowed + elapsed * limit.per_second, used + limit.size), at=now)
 
     def seconds_until(self, ticket: int, limit: Limit, now: float) -> float:
-        """Seconds until this ticket may be used, as far as is known now; 0 when it may be used."""
+        """Seconds until this ticket may be used, as currently known; 0 if it may be used now."""
         current = self.refilled(limit, now)
         missing = ticket - current.allowed
         if missing <= 0:
@@ -128,7 +128,7 @@ class TokenBucket:
         return max(0.0, own, current.paused_until - now)
 
     def lowered_to(self, ticket: int, remaining: int) -> TokenBucket:
-        """The bucket after an answer to this ticket said how many requests Azure has left. It only ever shrinks."""
+        """The bucket after a response to this ticket reported the remaining number of requests. The bucket never grows."""
         return attrs.evolve(self, allowed=min(self.allowed, float(ticket + remaining)))
 
     def with_returned_token(self, limit: Limit) -> TokenBucket:
@@ -170,13 +170,13 @@ class RateLimiter:
         return ticket
 
     def give_back(self, key: BucketKey) -> None:
-        """Let another request be sent in place of one that had a ticket and was not sent."""
+        """Return the ticket of a request that was not sent."""
         with self._lock:
             bucket = self._refilled(key, self._clock.monotonic())
             self._buckets[key] = bucket.with_returned_token(self._limits[key.kind])
 
     def update(self, key: BucketKey, ticket: int, headers: Mapping[str, str]) -> None:
-        """Lower the bucket to what an answer says is left."""
+        """Lower the bucket to the remaining number in a response."""
         if key.kind is RequestKind.GRAPH:
             names = ["x-ms-user-quota-remaining"]
         else:
@@ -195,7 +195,7 @@ class RateLimiter:
             self._buckets[key] = bucket
 
     def pause(self, key: BucketKey, seconds: float, *, provider: str | None = None) -> None:
-        """Send nothing of this bucket for so many seconds; with ``provider`` only nothing to that resource provider."""
+        """Pause the bucket for this number of seconds; with ``provider``, only for that resource provider."""
         with self._lock:
             now = self._clock.monotonic()
             until = now + seconds
@@ -250,10 +250,10 @@ _PERMIT: ContextVar[WritePermit | None] = ContextVar("defender_remediate_write_p
 
 @contextmanager
 def write_permit(limiter: RateLimiter, method: str, url: str) -> Iterator[None]:
-    """Wait now for what a write would wait for, so that nothing comes between the read of its target and the write.
+    """Wait for the rate limit in advance, so that there is no wait between the read of a target and its write.
 
-    The next request of this thread with the same method and bucket is sent at once. Reads inside wait as always. A
-    permit that was not used is given back.
+    The next request of this thread with the same method and bucket is sent at once. Reads inside wait as usual. An
+    unused permit is returned.
 
     Raises:
         ThrottledError: Azure paused the bucket for longer than ``LONGEST_WAIT``; nothing was sent.
@@ -272,7 +272,7 @@ def write_permit(limiter: RateLimiter, method: str, url: str) -> Iterator[None]:
 def ticket_for(
     limiter: RateLimiter, key: BucketKey, method: str, *, sleep: Callable[[float], None] | None = None
 ) -> int:
-    """The ticket of a request: of the write permit that this thread holds for it, else one that is waited for now."""
+    """The ticket of a request: that of this thread's write permit, or else a new one."""
     permit = _PERMIT.get()
     if permit is None or permit.is_used or permit.limiter is not limiter:
         return limiter.acquire(key, sleep=sleep)

@@ -1,4 +1,4 @@
-"""When a read is tried again, and after how long. Writes are never tried again here."""
+"""Retries reads. Writes are never retried here."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class RetryOptions:
 
 
 def is_worth_retrying(error: BaseException | None, unauthorized: int) -> bool:
-    """Whether a read may succeed when it is simply sent again.
+    """Whether a retry of a read may succeed.
 
-    ``unauthorized`` is how often it was answered 401, this time included: a token can be renewed once.
+    ``unauthorized`` is the number of 401 responses so far, including this one: a token can be renewed once.
     """
     if isinstance(error, RequestError):
         if error.retry_after is not None and error.retry_after > LONGEST_WAIT:
@@ -68,9 +68,9 @@ def is_worth_retrying(error: BaseException | None, unauthorized: int) -> bool:
 def retry_read(
     read: Callable[[], _T], *, options: RetryOptions, sleep: Callable[[float], None], random: Callable[[], float]
 ) -> _T:
-    """Do a read, by default five times at most: again after 408, 429, 5xx and broken answers, once after 401.
+    """Read with retries, by default five attempts: after 408, 429, 5xx and malformed responses, and once after 401.
 
-    ``Retry-After`` is honoured up to two minutes; one that is longer is given to the caller at once.
+    ``Retry-After`` is honored up to two minutes; a longer one is raised to the caller at once.
     """
     # Some milliseconds of import that a client which never reads need not pay.
     from tenacity import Retrying, stop_after_attempt

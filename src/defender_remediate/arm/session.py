@@ -1,4 +1,4 @@
-"""One client's conversation with Azure Resource Manager: reads that are retried, writes that are sent once."""
+"""Sends requests to Azure Resource Manager: reads with retries, writes exactly once."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ MOST_EMPTY_PAGES = 1_000
 
 @attrs.frozen(kw_only=True)
 class ArmResponse:
-    """A successful answer of Azure's.
+    """A successful response.
 
     Attributes:
         headers: Names match in any case.
         body: The parsed JSON; None when there was none.
         request_id: ``x-ms-request-id``, for a support case.
-        url: The path and api-version of the request; the rest of its query is left out.
+        url: The path and api-version of the request; the rest of its query is omitted.
     """
 
     status: int
@@ -78,7 +78,7 @@ class ArmResponse:
 
     @classmethod
     def of(cls, answer: Any, received: bytes, *, method: str, url: str) -> ArmResponse:
-        """An answer of either of azure-core's two kinds, whose body was received.
+        """Convert a response of either of azure-core's two kinds, whose body was received.
 
         Raises:
             MalformedResponseError: The body is not JSON.
@@ -101,12 +101,12 @@ def check_object(response: ArmResponse) -> ArmResponse:
     """
     if response.body is not None and not isinstance(response.body, Mapping):
         kind = type(response.body).__name__
-        raise MalformedResponseError(f"{response.method} {response.url}: the answer is {kind}, not an object")
+        raise MalformedResponseError(f"{response.method} {response.url}: the response is {kind}, not an object")
     return response
 
 
 class ArmSession:
-    """Speaks HTTP for the rest of the library. Safe to share between threads.
+    """Sends the HTTP requests of the library. Safe to share between threads.
 
     All sessions that ``correlated`` and ``with_options`` derive share connections, token and rate limiter.
 
@@ -115,7 +115,7 @@ class ArmSession:
         clock: How it waits.
         credential: The caller's, wrapped, for the generated clients.
         pipeline: azure-core's pipeline behind it, for the generated clients: it retries nothing.
-        correlation_id: What the activity log calls its requests.
+        correlation_id: The correlation id of its requests in the activity log.
         deadline: The end of the time that the current call may take.
     """
 
@@ -153,7 +153,7 @@ class ArmSession:
         """A session over its own connections. No request is made.
 
         Args:
-            credential: Anything with azure-core's ``get_token``.
+            credential: An object with azure-core's ``get_token``.
             endpoint: The endpoint of Azure Resource Manager.
             clock: How to wait.
             transport: Any azure-core transport; used as it is, and closed by ``close``.
@@ -223,7 +223,7 @@ class ArmSession:
         api_versions: Sequence[str] = (),
         params: Mapping[str, str] | None = None,
     ) -> ArmResponse:
-        """Read what is at an id; retried.
+        """Read a resource, with retries.
 
         Args:
             path: The id.
@@ -245,7 +245,7 @@ class ArmSession:
         return self._in_served_version(path, api_version, api_versions, read)
 
     def get_url(self, url: str) -> ArmResponse:
-        """Read a URL that Azure gave, as it is; retried. The answer may have no body.
+        """Read a URL from a response, unchanged, with retries. The response may have no body.
 
         Raises:
             MalformedResponseError: It leads to another host, or from https to http.
@@ -262,7 +262,7 @@ class ArmSession:
         body: Any,
         params: Mapping[str, str] | None = None,
     ) -> ArmResponse:
-        """Send a POST that changes nothing; retried as a read is, with api-versions as in ``get``.
+        """Send a POST that changes nothing, with retries as for a read and api-versions as in ``get``.
 
         Raises:
             InvalidInputError: The path is not one of ``READ_LIKE_POSTS``.
@@ -289,7 +289,7 @@ class ArmSession:
         return write_permit(self._connection.limiter, method, f"/{path.strip('/')}")
 
     def send(self, request: PlannedRequest) -> ArmResponse:
-        """Send a write, exactly once, and give the first answer: a long-running operation may have begun.
+        """Send a write exactly once, and return the first response, which may have started a long-running operation.
 
         After a ConnectionCutError, a ServiceError or a MalformedResponseError the write may have taken effect. (A 401
         that asks for other claims is answered once with a new token: Azure sends it before it looks at the request.)
@@ -308,7 +308,7 @@ class ArmSession:
         return self._write(request, thaw(request.body) if has_body else None)
 
     def delete(self, request: PlannedRequest) -> ArmResponse:
-        """Remove what is at an id: one DELETE, sent once, as ``send`` does it. A method of its own, so none slips in.
+        """Remove a resource: one DELETE, sent once. A separate method, so that ``send`` cannot remove anything by mistake.
 
         Raises:
             InvalidInputError: The method is not DELETE.
@@ -325,7 +325,7 @@ class ArmSession:
         api_versions: Sequence[str] = (),
         params: Mapping[str, str] | None = None,
     ) -> Iterator[Page]:
-        """The pages of a listing, with api-versions as in ``get``; one page is held at a time.
+        """The pages of a listing, with api-versions as in ``get``. One page at a time is in memory.
 
         Raises:
             MalformedResponseError: A page has no ``value``, or the pages have no end.
@@ -346,7 +346,7 @@ class ArmSession:
         return chain.from_iterable(pages)
 
     def with_retries(self, read: Callable[[], _T]) -> _T:
-        """Do a read in the way this session does its reads, with retries: see ``retry_read``."""
+        """Call a function that reads, with the retries of this session: see ``retry_read``."""
         return retry_read(
             read,
             options=self._connection.options.retry,
@@ -355,7 +355,7 @@ class ArmSession:
         )
 
     def request_options(self) -> dict[str, Any]:
-        """What azure-core's pipeline is given with each request, for the generated clients too."""
+        """The options that azure-core's pipeline receives with each request, also from the generated clients."""
         options = {
             **self._connection.options.request_options,
             "request_id": self._client_request_id or self._connection.new_id(),

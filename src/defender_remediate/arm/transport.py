@@ -1,4 +1,4 @@
-"""The connection itself, made when it is first needed: importing this library must not import ``requests``."""
+"""The HTTP transport, created on first use so that importing this library does not import ``requests``."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ LONGEST_BODY = 300.0
 
 
 class PooledTransport(HttpTransport["HttpRequest", "HttpResponse"]):
-    """azure-core's requests transport over a session with room for 64 threads, and with limits for a body.
+    """azure-core's requests transport with a pool for 64 threads and with limits for the body.
 
-    The default pool holds 10 connections and throws the others away, which costs a TLS handshake each.
+    The default pool keeps 10 connections and discards the others, which costs a TLS handshake each.
     """
 
     def __init__(self, endpoint: Endpoint, clock: Clock) -> None:
@@ -52,7 +52,7 @@ class PooledTransport(HttpTransport["HttpRequest", "HttpResponse"]):
         return response
 
     def open(self) -> None:
-        """Make the session, unless it is there."""
+        """Create the session if it does not exist."""
         with self._lock:
             if self._closed:
                 raise InvalidInputError("this client was closed", hint="create a new client")
@@ -79,7 +79,7 @@ class PooledTransport(HttpTransport["HttpRequest", "HttpResponse"]):
 
 
 class _QueryFilter(logging.Filter):
-    """Takes the query out of the URLs that urllib3 logs about one endpoint; lines about other hosts stay as they are."""
+    """Removes the query from URLs in urllib3's log lines about one endpoint; lines about other hosts are unchanged."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Paths and URLs: how an id becomes a URL, and how a URL is shown."""
+"""Builds URLs from ids, resolves links, and redacts URLs for display."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def url_of(endpoint: Endpoint, path: str, api_version: str, params: Mapping[str,
     """The URL of an id, with or without its leading slash.
 
     Raises:
-        InvalidInputError: The path has a segment that would lead elsewhere, or there is no api-version.
+        InvalidInputError: The path contains a segment that would leave it, or the api-version is missing.
     """
     trimmed = path.strip("/")
     if not trimmed or any(segment in ("", ".", "..") for segment in trimmed.split("/")):
@@ -36,7 +36,7 @@ def url_of(endpoint: Endpoint, path: str, api_version: str, params: Mapping[str,
 
 
 def resolve_link(endpoint: Endpoint, link: str) -> str:
-    """A link that Azure gave, as an absolute URL and otherwise untouched.
+    """A link of a response as an absolute URL, otherwise unchanged.
 
     Raises:
         MalformedResponseError: It leads to another host, or to http where https was used, or is not a URL. The message

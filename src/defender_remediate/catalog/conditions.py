@@ -42,7 +42,7 @@ def condition(table: TomlTable, *, of_element: bool = False) -> Condition:
         )
         return Condition(operator=_TESTS[name], path=path, value=_value(table, name))
     if "path" in table.values:
-        raise table.error(f"goes inside {quoted(name)}, not beside it", "path")
+        raise table.error(f"must be inside {quoted(name)}, not next to it", "path")
     if name in _JOINED:
         parts = table.tables(name)
         if not parts:
@@ -79,5 +79,5 @@ def _value(table: TomlTable, name: str) -> Any:
         try:
             re.compile(value)
         except re.error as error:
-            raise table.error(f"{quoted(value)} is no regular expression: {error}", name) from error
+            raise table.error(f"{quoted(value)} is not a valid regular expression: {error}", name) from error
     return value

@@ -155,9 +155,9 @@ def _parameter(table: TomlTable) -> FixParameter:
         raise table.error(f"must be an array, got {described(allowed)}", "allowed")
     for number, value in enumerate(allowed):
         if not item.accepts(value):
-            raise table.error(f"{quoted(value)} is no {item}", f"allowed[{number}]")
+            raise table.error(f"{quoted(value)} is not a valid {item}", f"allowed[{number}]")
     if default is not None and not kind.accepts(default):
-        raise table.error(f"{quoted(default)} is no {kind}", "default")
+        raise table.error(f"{quoted(default)} is not a valid {kind}", "default")
     for name in ("resource_type", "same_location"):
         if name in table.values and kind is not ParameterType.RESOURCE_ID:
             raise table.error("is for a parameter of type resource_id only", name)

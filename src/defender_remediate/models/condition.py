@@ -67,7 +67,7 @@ class Condition:
             try:
                 re.compile(self.value)
             except (OverflowError, RecursionError, TypeError, re.error) as error:
-                raise InvalidInputError(f"{quoted(self.value)} is no regular expression: {error}") from error
+                raise InvalidInputError(f"{quoted(self.value)} is not a valid regular expression: {error}") from error
 
     def parts(self) -> Iterator[Condition]:
         """This condition and all that it joins, outermost first."""

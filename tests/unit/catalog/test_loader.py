@@ -374,8 +374,16 @@ def test_a_fix_of_another_form(tmp_path: Path, text: str, path: str, message: st
             "fix[0].parameters[0].default",
             "'x' is not a valid guid",
         ),
-        (LEVEL.replace("string", "resource_id") + 'default = "x"\n', "fix[0].parameters[0].default", "not a valid resource_id"),
-        (LEVEL.replace("string", "string_list") + "default = [1]\n", "fix[0].parameters[0].default", "not a valid string_list"),
+        (
+            LEVEL.replace("string", "resource_id") + 'default = "x"\n',
+            "fix[0].parameters[0].default",
+            "not a valid resource_id",
+        ),
+        (
+            LEVEL.replace("string", "string_list") + "default = [1]\n",
+            "fix[0].parameters[0].default",
+            "not a valid string_list",
+        ),
         (LEVEL + "[[fix.parameters]]\n" + LEVEL, "fix[0].parameters[1].name", "there is another parameter 'level'"),
         (
             LEVEL.replace("level", "depth"),
