@@ -328,6 +328,8 @@ class RemediationClient:
     ) -> ItemPaged[str]:
         """List the resource ids that a parameter accepts, such as the workspaces in ``location``.
 
+        Makes one listing per subscription, and one per parent for a child type.
+
         Raises:
             ParameterError: The parameter does not take the id of a resource of one type.
         """
@@ -394,6 +396,7 @@ class RemediationClient:
 
         Raises:
             PlanNotApprovedError: ``approve`` is not this plan's digest; nothing was sent.
+            PlanAlteredError: A request in the plan is not what the plan shows; nothing was sent.
             PlanError: The plan was created for another endpoint, scope or tenant, or contains a step twice.
             GuardError: The plan exceeds a guard; nothing was sent.
             JournalError: The journal cannot be written; nothing was sent.

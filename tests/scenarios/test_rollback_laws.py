@@ -461,7 +461,7 @@ def test_what_azure_changes_by_itself_does_not_stop_a_rollback(kind: str) -> Non
 @given(st.just({"properties": {"pricingTier": "Free"}}))
 @settings(max_examples=1)
 def test_an_undo_that_would_drop_what_somebody_added_is_not_made(body: dict[str, Any]) -> None:
-    """A plan that is switched off loses its extensions, also one that somebody else has added since."""
+    """Disabling a plan removes its extensions, including one that someone else has added since."""
     (fix,) = (fix for fix in REVERSIBLE if fix.key.startswith("1be22853"))
     theirs = {"name": "SomebodysExtension", "isEnabled": "True"}
 
