@@ -130,7 +130,7 @@ def newest_api_version(versions: ApiVersions, subscription_id: str, resource_typ
     """
     offered = versions(subscription_id, resource_type)
     if not offered:
-        raise MalformedResponseError(f"Azure offers no api-version to read a {resource_type} with")
+        raise MalformedResponseError(f"Azure offers no api-version for reading {resource_type}")
     return offered[0]
 
 
