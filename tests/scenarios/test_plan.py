@@ -338,7 +338,7 @@ def test_a_plan_for_nothing_reads_nothing(sim: ArmSimulator, client: Remediation
         ([SECURE_TRANSFER], {"resources": []}),
         ([SECURE_TRANSFER], {"resources": iter(())}),
     ):
-        with pytest.raises(InvalidInputError, match="no (recommendations|resource ids) were passed"):
+        with pytest.raises(InvalidInputError, match=r"no (recommendations|resource ids) were passed"):
             client.plan(recommendations, **options)
     with pytest.raises(InvalidInputError, match="no resource ids"):
         client.fix(SECURE_TRANSFER, resources=[])
