@@ -66,7 +66,7 @@ def _path(table: TomlTable) -> str:
 
 
 def _value(table: TomlTable, name: str) -> Any:
-    value = table.values[name]
+    value = table.json_value(name)
     if name in ("in", "not_in") and not (isinstance(value, list) and value):
         raise table.error("must be an array that is not empty", name)
     if name == "exists" and not isinstance(value, bool):
@@ -78,6 +78,6 @@ def _value(table: TomlTable, name: str) -> Any:
             raise table.error(f"must be a regular expression, got {described(value)}", name)
         try:
             re.compile(value)
-        except re.error as error:
+        except (OverflowError, RecursionError, re.error) as error:
             raise table.error(f"{quoted(value)} is not a valid regular expression: {error}", name) from error
     return value

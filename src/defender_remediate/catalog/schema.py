@@ -174,18 +174,4 @@ def _parameter(table: TomlTable) -> FixParameter:
 
 def _json(table: TomlTable) -> dict[str, Any]:
     """The table, when it holds nothing but what JSON can say: TOML also knows dates, infinity and NaN."""
-    for name, value in table.values.items():
-        _json_value(table, name, value)
-    return table.values
-
-
-def _json_value(table: TomlTable, name: str, value: Any) -> None:
-    if isinstance(value, dict):
-        _json(TomlTable(value, source=table.source, path=table.at(name)))
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            _json_value(table, f"{name}[{number}]", item)
-    elif not isinstance(value, (str, bool, int, float)):
-        raise table.error(f"must be a JSON value, got {described(value)}", name)
-    elif value != value or value in (float("inf"), float("-inf")):
-        raise table.error("must be a JSON value, got a number that is not finite", name)
+    return {name: table.json_value(name) for name in table.values}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any, TypeVar
 
@@ -90,6 +91,24 @@ class TomlTable:
         except ValueError:
             known = ", ".join(word.value for word in words)
             raise self.error(f"{quoted(value)} is not one of {known}", name) from None
+
+    def json_value(self, name: str) -> Any:
+        """A value that JSON has: TOML also has dates, infinity and NaN."""
+        self._check_json(name, self.values[name])
+        return self.values[name]
+
+    def _check_json(self, name: str, value: Any) -> None:
+        if isinstance(value, dict):
+            inner = TomlTable(value, source=self.source, path=self.at(name))
+            for each in value:
+                inner.json_value(each)
+        elif isinstance(value, list):
+            for number, item in enumerate(value):
+                self._check_json(f"{name}[{number}]", item)
+        elif not isinstance(value, (str, bool, int, float)):
+            raise self.error(f"must be a JSON value, got {described(value)}", name)
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise self.error("must be a JSON value, got a number that is not finite", name)
 
     def flag(self, name: str, *, default: bool | None) -> bool | None:
         """True or false; the default when the key is missing."""
