@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import attrs
 
 from defender_remediate.display import multi_line, one_line
+from defender_remediate.redaction import redact_text
 
 _T = TypeVar("_T")
 
@@ -36,4 +37,4 @@ def preformatted(text: str) -> str:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return one_line(", ".join(map(str, value)) if isinstance(value, tuple) else str(value))
+    return one_line(redact_text(", ".join(map(str, value)) if isinstance(value, tuple) else str(value)))

@@ -79,6 +79,11 @@ _SAID = re.compile(
     rf"""(?P<name>(?!secret\s){_NAME}\s+(?:(?:value|of|is|was)\s+){{0,2}})(?P<open>)(?P<quoted>{_QUOTED})""",
     re.IGNORECASE,
 )
+# An option of a command: "--client-secret x".
+_OPTION = re.compile(
+    rf"""(?P<name>--(?:[a-z]{{1,30}}-){{0,4}}{_NAME}\s+)(?P<open>)(?:(?P<quoted>{_QUOTED})|(?!-)[^\s"']+)""",
+    re.IGNORECASE,
+)
 _OF = rf"""(?=\s+(?:of|for|in)\s+(?:\w+\s+){{0,3}}["']?[\w.]{{0,100}}?{_NAME}(?!\w))"""
 _VALUE = re.compile(rf"""(?P<name>\bvalue\s+)(?P<open>)(?P<quoted>"[^"]*"|'[^']*'){_OF}""", re.IGNORECASE)
 
@@ -101,7 +106,7 @@ def redact_text(text: str) -> str:
     text = _AUTHORIZATION.sub(rf"\1{HIDDEN}", text)
     text = _USER_INFO.sub(rf"\1{HIDDEN}", text)
     text = _SIGNED_URL.sub(rf"\1{HIDDEN}", text)
-    for pattern in (_ASSIGNED, _SAID, _VALUE):
+    for pattern in (_ASSIGNED, _OPTION, _SAID, _VALUE):
         text = pattern.sub(_without_value, text)
     return text
 

@@ -267,3 +267,14 @@ def test_time_grows_with_the_length_only(attack):
         return best
 
     assert seconds(240_000) < 30 * max(seconds(30_000), 0.001)
+
+
+@pytest.mark.parametrize(
+    "option", ["--password hunter2", "--client-secret 'hunter2'", '--account-key "hunter2"', "--sas-token  hunter2"]
+)
+def test_an_option_of_a_command_is_hidden(option: str) -> None:
+    """Credentials that run a command quote it when it fails; the option after it stays."""
+    shown = redact_text(f"az login {option} --tenant contoso")
+    assert "hunter2" not in shown
+    assert shown.endswith(" --tenant contoso")
+    assert redact_text("use --password --tenant contoso") == "use --password --tenant contoso"

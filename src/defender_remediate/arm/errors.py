@@ -117,7 +117,7 @@ def error_from_response(
         code=first.code,
         method=method,
         url=redact_url(url),
-        request_id=lowered.get("x-ms-request-id"),
+        request_id=redact_text(lowered.get("x-ms-request-id") or ""),
         retry_after=retry_after(lowered, now),
         details=tuple(redact_text(str(detail)) for detail in found[1:]),
         supported_api_versions=offered,
@@ -147,7 +147,7 @@ def error_from_operation(
         code=first.code or state,
         method=method,
         url=redact_url(url),
-        request_id={fold(name): value for name, value in headers.items()}.get("x-ms-request-id", ""),
+        request_id=redact_text({fold(name): value for name, value in headers.items()}.get("x-ms-request-id", "")),
         details=tuple(redact_text(str(detail)) for detail in found[1:]),
         hint=BUSY_HINT if is_busy_now else hint_for(found),
     )

@@ -30,6 +30,7 @@ from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError, MalformedResponseError, RequestError
 from defender_remediate.json_values import thaw
 from defender_remediate.models.plan import PlannedRequest
+from defender_remediate.redaction import redact_text
 from defender_remediate.validation import positive_number
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class ArmResponse:
             status=answer.status_code,
             headers=CaseInsensitiveDict(answer.headers),
             body=json_body(received, f"{method} {redact_url(url)}"),
-            request_id=answer.headers.get("x-ms-request-id", ""),
+            request_id=redact_text(answer.headers.get("x-ms-request-id", "")),
             url=redact_url(url),
             method=method,
         )

@@ -93,7 +93,7 @@ class TomlTable:
             raise self.error(f"{quoted(value)} is not one of {known}", name) from None
 
     def json_value(self, name: str) -> Any:
-        """A value that JSON has: TOML also has dates, infinity and NaN."""
+        """A JSON value: TOML also has dates, infinity and NaN."""
         self._check_json(name, self.values[name])
         return self.values[name]
 

@@ -14,6 +14,8 @@ from defender_remediate.enums import StrEnum
 from defender_remediate.errors import InvalidResourceIdError, InvalidScopeError
 from defender_remediate.validation import string
 
+# Far above what Azure accepts: looking at the id of each ancestor takes time that grows with the square of the length.
+_LONGEST = 8000
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # ARM refuses control characters and these; a '?' or '#' would turn the rest of an id into a query or a fragment. Line
 # separators and direction marks could make one id look like another.
@@ -55,6 +57,8 @@ def _segments(text: str, error: type[InvalidResourceIdError] | type[InvalidScope
         raise error(
             f"expected an Azure id, got {quoted(text)}", hint="an id starts with /subscriptions/ or /providers/"
         )
+    if len(text) > _LONGEST:
+        raise error(f"{quoted(text)} is not an Azure id: it has more than {_LONGEST} characters")
     segments = text.strip("/").split("/")
     # A space is legal in some names, although never in the name of a resource group.
     bad = [s for s in segments if not s or s in (".", "..") or _FORBIDDEN.search(s.replace(" ", "_"))]
