@@ -216,3 +216,17 @@ def test_urllib3_logs_no_signature(caplog: pytest.LogCaptureFixture) -> None:
     assert "s3cret" not in caplog.text
     assert "k3y" not in caplog.text
     assert "/x?kept=1" in caplog.text
+
+
+@pytest.mark.parametrize("status", [b"200 OK", b"404 Gone"])
+def test_a_request_id_is_text_from_outside(caplog: pytest.LogCaptureFixture, status: bytes) -> None:
+    """It reaches journals, reports and the log."""
+    caplog.set_level(logging.DEBUG, "defender_remediate")
+    raw = b"HTTP/1.1 " + status + b"\r\nx-ms-request-id: password=s3cret\x9b31m\r\nContent-Length: 11\r\n" + BODY
+    with serving(sending(raw)) as (session, _):
+        try:
+            shown = session.get("/subscriptions/s/x", api_version="1").request_id
+        except RequestError as error:
+            shown = error.request_id or ""
+    assert "s3cret" not in shown + caplog.text
+    assert "\x9b" not in caplog.text
