@@ -30,7 +30,8 @@ _CODES = frozenset(
     }
 )
 _CODE = re.compile(
-    r"operation(s|is|are)?(still)?inprogress|updateinprogress|anotheroperation|busy|conflicting(\w*operation|concurrent)"
+    r"inprogress|anotheroperation|busy|conflicting(\w*operation|concurrent)|(concurrent|simultaneous)\w*(update|operation|request|change|write)"
+    r"|notready$|not(yet)?provisioned$|provisioningstate(invalid|notterminal|isnotterminal)$"
 )
 # Codes that forbid the request for another reason, whatever their message says.
 _NEVER = re.compile(r"quota|scopelocked|cannotdelete|disallowedbypolicy|authorization|registration|disabled|throttle")
@@ -52,7 +53,9 @@ _LOCK = re.compile(
 )
 _IN_PROGRESS = re.compile(
     rf"\b{_WORK}\b.{{0,120}}?\b(?:in[- ]progress|ongoing|(?:is|are) (?:currently |still |already )?(?:running|pending|executing))\b"
-    rf"|\bin[- ]progress\b.{{0,80}}\b{_WORK}\b"
+    rf"|\bin[- ]progress\b.{{0,80}}\b{_WORK}\b|\b{_WORK}\b.{{0,80}}\bunder ?way\b"
+    rf"|\balready an? {_WORK}\b|\buntil the (?:current|previous|other|running|pending) {_WORK}\b"
+    r"|\bprovisioning ?state (?:must|has to|should|needs to) be\b.{0,20}\bsucceeded\b|\bnot (?:yet ready|ready yet)\b"
     rf"|\b(?:there is|has|have) (?:an? )?(?:ongoing|pending|running|active) (?:\w+ )?{_WORK}\b"
     rf"|\b(?:previous|pending|ongoing|current) {_WORK}\b.{{0,80}}\b(?:not (?:yet )?(?:been )?complete|to (?:complete|finish|end))"
     r"|\b(?:is|are|was) (?:currently |still |already |too )?busy\b"
