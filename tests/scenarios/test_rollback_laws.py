@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 
 from defender_remediate import Catalog, FixAction, MemoryJournal, Outcome, SkipReason
 from defender_remediate.casing import fold
+from defender_remediate.catalog.read_only import read_only_members
 from defender_remediate.fixes.candidates import Candidate, combine
 from defender_remediate.fixes.diff import changes, settled, spelled_out
-from defender_remediate.fixes.paths import split
+from defender_remediate.fixes.paths import look_up_all, split
 from defender_remediate.fixes.placeholders import fill
 from defender_remediate.fixes.restore import restoration
 from defender_remediate.fixes.undo_facts import DEFAULTS
@@ -29,6 +30,7 @@ from defender_remediate.json_values import ABSENT, canonical, thaw
 from defender_remediate.models import FixKind
 from defender_remediate.models.fix import Reversibility
 from defender_remediate.models.plan import PropertyChange, RemediationStep
+from defender_remediate.planning.waivers import CHECK_NAMES
 from defender_remediate.testing import ArmSimulator, seeded_client
 from defender_remediate.testing.simulator.arm.writes import merge_patch, without_read_only
 from defender_remediate.testing.simulator.state.types import shipped_types
@@ -46,6 +48,7 @@ SAMPLES: Mapping[str, Any] = {
 IDS = {"resource_id": f"{GROUP}/providers/A.B/c/d", "guid": "11111111-1111-1111-1111-111111111111"}
 REVERSIBLE = [fix for fix in Catalog.bundled() if fix.kind is not FixKind.TEMPLATE and not fix.is_irreversible]
 THEIRS = "theirs"
+WAIVERS = {str(check): "nobody uses it" for check in CHECK_NAMES}
 CHECKS = [HealthCheck.filter_too_much, HealthCheck.too_slow]
 
 
@@ -423,6 +426,31 @@ def test_a_rollback_leaves_what_somebody_else_did(case: tuple[FixAction, dict[st
 
 def _null_is_absent(value: Any) -> Any:
     return ABSENT if value is None else value if value is ABSENT else _without_nulls(thaw(value))
+
+
+def test_a_put_carries_nothing_that_no_request_can_set() -> None:
+    """Read-only members, wherever they stand: what a GET shows goes back without them, on the way there and on the way back."""
+    sent_back: set[str] = set()
+    puts = 0
+    for fix in (fix for fix in REVERSIBLE if fix.kind is FixKind.PUT and target_type(fix) in recorded()):
+        body = json.loads(recorded()[target_type(fix)][0])
+        for way in leaves(thaw(fill(fix.body or {}, values_for(fix)))):
+            put_at(body, way, ABSENT)
+        sim, target = seeded(fix, body)
+        how: dict[str, Any] = {"transport": sim, "clock": sim.clock, "journal": MemoryJournal()}
+        with seeded_client(sim.credential, sim.scopes, catalog=Catalog([plain(fix)]), **how) as client:
+            given = {each.name: values_for(fix)[each.name] for each in fix.parameters}
+            plan = client.plan([fix.key], resources=[resource_id(fix)], parameters=given, waive=WAIVERS)
+            report = client.apply(plan, approve=plan.digest)
+            undo = client.plan_rollback(report.run_id, waive=WAIVERS)
+            client.apply(undo, approve=undo.digest)
+        for request in (one for one in sim.requests if one.method == "PUT"):
+            puts += 1
+            members = read_only_members(target_type(fix), target.rpartition("/")[2])
+            wrong = {path for path in members if look_up_all(json.loads(request.body), path)}
+            sent_back |= {f"{fix.title}: {path}" for path in wrong}
+    assert sent_back == set()
+    assert puts > 30
 
 
 @pytest.mark.parametrize("kind", ["microsoft.dbformysql/flexibleservers", "microsoft.operationalinsights/workspaces"])

@@ -41,9 +41,14 @@ def unsettable_members(resource_type: str, name: str = "") -> tuple[str, ...]:
     Returns:
         Their paths, with ``[*]`` for each element of an array or member of an object.
     """
+    return (*read_only_members(resource_type, name), *MOVED_BY_AZURE.get(fold(resource_type), ()))
+
+
+@cache
+def read_only_members(resource_type: str, name: str = "") -> tuple[str, ...]:
+    """The members that are marked as read-only, as paths like those of ``unsettable_members``."""
     facts = facts_of(resource_type, name)
-    read_only = () if facts is None else tuple(_read_only(facts.members, ()))
-    return (*read_only, *MOVED_BY_AZURE.get(fold(resource_type), ()))
+    return () if facts is None else tuple(_read_only(facts.members, ()))
 
 
 def _read_only(shape: Any, at: tuple[str, ...]) -> Iterator[str]:

@@ -12,8 +12,10 @@ from defender_remediate.arm.deployments import API_VERSION
 from defender_remediate.arm.operations import wait_for
 from defender_remediate.arm.session import ArmResponse
 from defender_remediate.casing import fold
+from defender_remediate.catalog.read_only import read_only_members
 from defender_remediate.errors import InvalidInputError, ParameterError
 from defender_remediate.executors.protocol import PreviewContext, StepContext, Submission
+from defender_remediate.fixes.candidates import resource_or_parent
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.diff import settled
 from defender_remediate.fixes.merge import difference, merge_patch, patched, without
@@ -100,7 +102,10 @@ def request_to_send(context: StepContext) -> PlannedRequest:
         request = attrs.evolve(request, if_match=etag)
     if not request.is_merge_patch:
         return request
-    merged = without(patched(settled(before), request.body), request.leave_out)
+    target = resource_or_parent(context.step.target_id)
+    # Azure's own clients do not send what is read-only either, and some types refuse it.
+    left_out = (*request.leave_out, *read_only_members(target.type, target.name))
+    merged = without(patched(settled(before), request.body), left_out)
     return attrs.evolve(request, body=put_body(merged))
 
 

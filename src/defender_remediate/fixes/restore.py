@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any
 
@@ -12,8 +12,8 @@ import attrs
 from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidResourceIdError
 from defender_remediate.fixes.conditions import same
-from defender_remediate.fixes.merge import NO_IDENTITY
-from defender_remediate.fixes.paths import assign, join, look_up, member, split
+from defender_remediate.fixes.merge import NO_IDENTITY, without
+from defender_remediate.fixes.paths import assign, is_below, join, look_up, member, split
 from defender_remediate.json_values import ABSENT
 from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.ids import ResourceId
@@ -53,7 +53,11 @@ class _Owner(Enum):
 
 
 def restoration(
-    changes: Iterable[PropertyChange], current: Any, *, values: Mapping[str, Any] | None = None
+    changes: Iterable[PropertyChange],
+    current: Any,
+    *,
+    values: Mapping[str, Any] | None = None,
+    read_only: Collection[str] = (),
 ) -> Restoration:
     """Undo changes in a resource as it is now, and overwrite nothing that someone else changed since.
 
@@ -61,6 +65,7 @@ def restoration(
         changes: The changes to undo. A member that was absent becomes absent again, which is not null.
         current: The resource as it is now.
         values: What stands for "absent" where Azure does not remove a member, by its path in lower case.
+        read_only: The members that no request sets. They do not tell who changed what is around them.
     """
     body = current
     restored: list[str] = []
@@ -68,11 +73,12 @@ def restoration(
     pending = deque(changes)
     while pending:
         change = pending.popleft()
-        now, after = _compared(change.path, look_up(body, change.path)), _compared(change.path, change.after)
+        own = [one for one in read_only if is_below(one, change.path)]
+        now, after = (_compared(change.path, one, own) for one in (look_up(body, change.path), change.after))
         wanted = (values or {}).get(fold(change.path), change.before)
-        owner = _owner(body, change, wanted)
+        owner = _owner(body, change, wanted, own)
         if owner is _Owner.OURS:
-            cleaned = _compared(change.path, wanted)
+            cleaned = _compared(change.path, wanted, own)
             body = assign(body, change.path, wanted if cleaned is ABSENT else cleaned)
             restored.append(change.path)
         elif (
@@ -90,9 +96,10 @@ def restoration(
     return Restoration(body=body, restored=tuple(restored), preserved=tuple(preserved))
 
 
-def _owner(body: Any, change: PropertyChange, wanted: Any) -> _Owner:
+def _owner(body: Any, change: PropertyChange, wanted: Any, read_only: Collection[str]) -> _Owner:
     now, before, after, target = (
-        _compared(change.path, value) for value in (look_up(body, change.path), change.before, change.after, wanted)
+        _compared(change.path, value, read_only)
+        for value in (look_up(body, change.path), change.before, change.after, wanted)
     )
     was_absent_and_is = wanted is not change.before and _is_nothing(now)
     if _equal(now, before) or _equal(now, target) or was_absent_and_is:
@@ -109,8 +116,10 @@ def _is_nothing(value: Any) -> bool:
     return value is ABSENT or value is None
 
 
-def _compared(path: str, value: Any) -> Any:
+def _compared(path: str, value: Any, read_only: Collection[str] = ()) -> Any:
     """The part of a value that tells who changed it: of an identity its type and what was assigned to it."""
+    if read_only and isinstance(value, (Mapping, list, tuple)):
+        value = look_up(without(assign({}, path, value), read_only), path)
     if fold(path) == "identity.type" and isinstance(value, str) and same(value, NO_IDENTITY):
         return ABSENT
     if fold(path) != "identity" or not isinstance(value, Mapping):
@@ -146,6 +155,13 @@ def is_restored(body: Any, paths: Iterable[str], *, may_be_absent: Container[str
 def _as(path: str, value: Any) -> Condition:
     if fold(path) == "identity":
         return _as(f"{path}.type", look_up(value, "type"))
+    if value and isinstance(value, (list, tuple)) and all(one and isinstance(one, Mapping) for one in value):
+        # Azure adds members of its own to the elements, such as the state of each.
+        elements = [Condition(operator=Operator.ALL, of=tuple(_members_as((), one))) for one in value]
+        some = [Condition(operator=Operator.SOME, path=path, of=(one,)) for one in elements]
+        known = Condition(operator=Operator.ANY, of=tuple(elements))
+        every = Condition(operator=Operator.EVERY, path=path, of=(known,))
+        return Condition(operator=Operator.ALL, of=(*some, every))
     if _compared(path, value) not in (ABSENT, None):
         return Condition(operator=Operator.EQUALS, path=path, value=value)
     gone = Condition(operator=Operator.EXISTS, path=path, value=False)
@@ -154,6 +170,14 @@ def _as(path: str, value: Any) -> Condition:
     return Condition(
         operator=Operator.ANY, of=(gone, Condition(operator=Operator.EQUALS, path=path, value=NO_IDENTITY))
     )
+
+
+def _members_as(at: tuple[str, ...], value: Mapping[str, Any]) -> Iterator[Condition]:
+    for name, item in value.items():
+        if item and isinstance(item, Mapping):
+            yield from _members_as((*at, name), item)
+        else:
+            yield _as(join((*at, name)), item)
 
 
 def what_goes(body: Any) -> tuple[PropertyChange, ...]:

@@ -10,6 +10,7 @@ import attrs
 
 from defender_remediate import wire
 from defender_remediate.arm.reader import Reader
+from defender_remediate.catalog.read_only import read_only_members
 from defender_remediate.catalog.type_facts import etag_for_write
 from defender_remediate.display import quoted
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError
@@ -106,7 +107,9 @@ def plan_step_undo(state: StepState, removed: Collection[str], reader: Reader, r
     redacted = tuple(path for path, found in values.items() if HIDDEN in canonical(found))
     known = [change for change in step.changes if change.path not in redacted]
     undo = undo_of(known, target_id=step.target_id, is_put=step.request.is_merge_patch)
-    found = restoration(undo.changes, settled(current), values=undo.values)
+    target = resource_or_parent(step.target_id)
+    read_only = read_only_members(target.type, target.name)
+    found = restoration(undo.changes, settled(current), values=undo.values, read_only=read_only)
     if not found.restored:
         reason = SkipReason.CHANGED_SINCE if found.preserved else SkipReason.NOTHING_TO_RESTORE
         reasons = [f"{path} was changed since" for path in found.preserved]
@@ -131,7 +134,9 @@ def _rollback_step(
     if request.if_match != ANY_ETAG:
         target = resource_or_parent(step.target_id)
         request = attrs.evolve(request, if_match=etag_for_write(current, target.type, target.name))
-    proof = is_restored(found.body, found.restored, may_be_absent=undo.values)
+    # What is not sent back becomes what Azure makes of it.
+    sent = [path for path in found.restored if not any(is_below(path, left) for left in request.leave_out)]
+    proof = is_restored(found.body, sent or found.restored, may_be_absent=undo.values)
     dependencies = depends_on(
         changed=(*found.restored, *sent_whole(request)),
         conditions=[proof],

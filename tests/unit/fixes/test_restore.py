@@ -137,3 +137,15 @@ GROUP = "/subscriptions/11111111-1111-1111-1111-111111111111/resourceGroups/rg"
 def test_what_others_put_things_into_is_never_removed(resource_id: str, may: bool) -> None:
     """A group that a deployment created may hold anything by now."""
     assert may_be_removed(resource_id) is may
+
+
+def test_a_state_that_azure_adds_to_an_element_does_not_make_it_somebody_elses():
+    """Read-only members do not tell who changed what is around them, and the proof does not ask for them."""
+    change = PropertyChange(path="a", before=({"name": "x", "on": False, "by": {"who": "me"}},), after=({"name": "x"},))
+    now = {"a": [{"name": "x", "state": {"code": "Succeeded"}}]}
+    found = restoration([change], now, read_only=["a[*].state"])
+    assert (found.restored, found.preserved) == (("a",), ())
+    proof = is_restored(found.body, found.restored)
+    assert holds(proof, {"a": [{"name": "x", "on": False, "by": {"who": "me"}, "state": {"code": "Pending"}}]})
+    assert not holds(proof, {"a": [{"name": "x", "on": False, "by": {"who": "me"}}, {"name": "y"}]})
+    assert not holds(proof, {"a": [{"name": "x", "on": True, "by": {"who": "me"}}]})
