@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from itertools import takewhile
 from typing import Any
@@ -15,6 +16,12 @@ from defender_remediate.models.plan import PlannedRequest
 
 NEVER_SET = frozenset({"etag", "systemdata", "provisioningstate"})
 """Members that no request can set, wherever they stand, in lower case. Tags and settings may have these names."""
+
+# Azure keeps the time of the last of something under such a name, also where the schema facts do not know it yet.
+_TIME_NAME = re.compile(
+    r"(last|modified|updated|changed)\w*|\w*(modified|updated|changed)(at|on|time|date|timestamp)?(utc)?"
+)
+_TIME_STAMP = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
 
 _FREE_NAMES = frozenset({"tags", "appsettings"})
 """Objects whose member names a person chooses, in lower case."""
@@ -134,7 +141,7 @@ def _comparable(value: Any, ignored: tuple[_Parts, ...], *, free_names: bool = F
         members = []
         for name, item in value.items():
             folded, inside = fold(name), _inside(ignored, name, item)
-            if () not in inside and (free_names or folded not in NEVER_SET):
+            if () not in inside and (free_names or not (folded in NEVER_SET or _is_time_of_last(folded, item))):
                 members.append([folded, _comparable(item, inside, free_names=folded in _FREE_NAMES)])
         return {"members": sorted(members, key=canonical)}
     if isinstance(value, (list, tuple)):
@@ -145,6 +152,12 @@ def _comparable(value: Any, ignored: tuple[_Parts, ...], *, free_names: bool = F
     if isinstance(value, str) and fold(value).startswith(("/subscriptions/", "/providers/")):
         return fold(value)
     return value
+
+
+def _is_time_of_last(name: str, value: Any) -> bool:
+    """Whether a member says when something happened last: no person sets that."""
+    is_time = isinstance(value, str) and _TIME_STAMP.fullmatch(value) is not None
+    return is_time and _TIME_NAME.fullmatch(name) is not None
 
 
 def _inside(ignored: tuple[_Parts, ...], name: str | None, item: Any) -> tuple[_Parts, ...]:

@@ -167,3 +167,21 @@ def test_members_that_were_seen_to_move_are_known(resource_type: str, path: str)
 def test_an_unknown_type_has_no_member_that_may_move() -> None:
     """What is not known counts as writable."""
     assert unsettable_members("Contoso.Own/things") == ()
+
+
+@pytest.mark.parametrize("name", ["lastXyzTime", "lastFooUpdate", "modifiedDate", "updatedAt", "lastModifiedTimeUtc"])
+def test_the_time_of_the_last_of_something_is_no_drift_also_when_its_name_is_new(name: str) -> None:
+    """A PUT depends on every member, and the facts about a type do not know what Azure adds to it later."""
+    dependencies = depends_on(is_whole=True)
+    first, later = ({"sku": {name: f"2026-0{month}-01T00:00:00Z"}, "rules": [{name: None}]} for month in (1, 2))
+    assert fingerprint(first, dependencies) == fingerprint(later, dependencies)
+    assert fingerprint(first, dependencies) == fingerprint({"sku": {}, "rules": [{name: None}]}, dependencies)
+    assert fingerprint({"tags": first["sku"]}, dependencies) != fingerprint({"tags": later["sku"]}, dependencies)
+    assert fingerprint({name: "Enabled"}, dependencies) != fingerprint({name: "Disabled"}, dependencies)
+
+
+def test_the_time_of_the_last_of_something_counts_when_a_step_depends_on_it() -> None:
+    """A member that a condition reads is a dependency, whatever its name is."""
+    dependencies = depends_on(changed=["properties.lastXyzTime"])
+    first, later = ({"properties": {"lastXyzTime": f"2026-0{month}-01"}} for month in (1, 2))
+    assert fingerprint(first, dependencies) != fingerprint(later, dependencies)
