@@ -13,10 +13,12 @@ from datetime import datetime, timedelta
 
 from defender_remediate.casing import fold
 from defender_remediate.catalog import Catalog
+from defender_remediate.catalog.read_only import unsettable_members
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidResourceIdError, PlanAlteredError
 from defender_remediate.executors.requests import DEPLOYMENTS
-from defender_remediate.fixes.drift import is_watched, members_read
+from defender_remediate.fixes.candidates import resource_or_parent
+from defender_remediate.fixes.drift import depends_on, is_watched, members_read
 from defender_remediate.fixes.paths import split
 from defender_remediate.fixes.shown import unshown_members
 from defender_remediate.json_values import canonical
@@ -77,6 +79,8 @@ def _problems(
     elif not plan.rolls_back or step.request.body:
         yield "only a rollback removes anything, and without a body"
     yield from _problems_of_paths(step)
+    if not (step.is_removal or _is_deployment(step)):
+        yield from _problems_of_dependencies(step)
 
 
 def _problems_of_place(step: RemediationStep, covers: Callable[[str], bool]) -> Iterator[str]:
@@ -152,6 +156,17 @@ def _problems_of_content(step: RemediationStep, plan: RemediationPlan, catalog: 
         yield "it cannot be undone, and the plan does not say so"
     if fixes and _IMPACTS.index(step.impact) < min(_IMPACTS.index(fix.impact) for fix in fixes):
         yield f"its impact is more than {step.impact}"
+
+
+def _problems_of_dependencies(step: RemediationStep) -> Iterator[str]:
+    """A step that ignores what others can change would overwrite it."""
+    if step.request.is_merge_patch and not step.dependencies.is_whole:
+        yield "its PUT sends every member, and it does not depend on all of them"
+    target = resource_or_parent(step.target_id)
+    may_be_ignored = depends_on(is_whole=True, ignored=unsettable_members(target.type, target.name)).ignored
+    for path in step.dependencies.ignored:
+        if path not in may_be_ignored:
+            yield f"it ignores changes of {quoted(path)}"
 
 
 def _is_deployment(step: RemediationStep) -> bool:

@@ -138,7 +138,7 @@ def _rollback_step(
     sent = [path for path in found.restored if not any(is_below(path, left) for left in request.leave_out)]
     proof = is_restored(found.body, sent or found.restored, may_be_absent=undo.values)
     dependencies = depends_on(
-        changed=(*found.restored, *sent_whole(request)),
+        changed=(*found.restored, *(change.path for change in changed), *sent_whole(request)),
         conditions=[proof],
         is_whole=step.request.is_merge_patch,
         ignored=step.dependencies.ignored,
