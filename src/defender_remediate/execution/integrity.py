@@ -111,7 +111,8 @@ def _problems_of_request(request: PlannedRequest, step: RemediationStep) -> Iter
         if id_key(request.path) != id_key(step.target_id):
             yield f"its request goes to {request.path}"
         if request.api_version != step.api_version:
-            yield f"it is read with the api-version {step.api_version} and written with {request.api_version}"
+            read, written = quoted(step.api_version), quoted(request.api_version)
+            yield f"it is read with the api-version {read} and written with {written}"
     method = {FixKind.PATCH.value: "PATCH", FixKind.PUT.value: "PUT", FixKind.TEMPLATE.value: "PUT"}[step.executor]
     method = "DELETE" if step.is_removal else method
     is_merged = step.executor == FixKind.PUT and not step.is_removal

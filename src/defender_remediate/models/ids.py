@@ -171,7 +171,7 @@ class ResourceId:
 
     def is_type(self, name: str) -> bool:
         """Whether it is of this resource type, whatever the casing."""
-        return fold(self.type) == fold(name)
+        return fold(self.type) == fold(string("name", name))
 
     def __str__(self) -> str:
         return self.text

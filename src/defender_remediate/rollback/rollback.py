@@ -31,6 +31,7 @@ from defender_remediate.preflight.subject import Subject
 from defender_remediate.redaction import HIDDEN
 from defender_remediate.rollback.removal import SkipStepError, check_created, plan_removal_only, skipped
 from defender_remediate.threads import in_parallel
+from defender_remediate.validation import strings
 
 _UNDOES = "undoes: "
 
@@ -50,7 +51,7 @@ def plan_undo(
     Raises:
         InvalidInputError: The run has no such step, or did not create such a resource.
     """
-    wanted = None if only is None else set(only)
+    wanted = None if only is None else set(strings("steps", only))
     unknown = sorted((wanted or set()) - set(run.steps))
     if unknown:
         raise InvalidInputError(
