@@ -116,7 +116,9 @@ def _default(kind: str, change: PropertyChange, *, is_put: bool) -> tuple[Any, s
 
 def _retired(path: str, value: Any) -> str | None:
     is_about_tls = "tls" in fold(path) or "ssl" in fold(path)
-    if is_about_tls and isinstance(value, str) and re.fullmatch(RETIRED_TLS, value, re.IGNORECASE):
+    # A list of versions is one text in some types.
+    words = re.split(r"[,;]", value) if isinstance(value, str) else []
+    if is_about_tls and any(re.fullmatch(RETIRED_TLS, word.strip(), re.IGNORECASE) for word in words):
         return f"Azure may refuse to set {path} back to {value!r}: TLS below 1.2 is retired."
     return None
 

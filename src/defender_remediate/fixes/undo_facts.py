@@ -107,7 +107,10 @@ USUAL_DEFAULTS: Mapping[str, tuple[Any, ...]] = {
 }
 """What a member of this name, in lower case, usually means when it is not set, where nothing is known of its type."""
 
-RETIRED_TLS = r"none|tls|(tls)?[v_]?1[._]?[01]|tlsenforcementdisabled"
+RETIRED_TLS = (
+    r"none|tls|tlsenforcementdisabled|appgwsslpolicy(20150501|20170401)"
+    r"|(tls)?[ v_-]*1([._]?[01])?|ssl[ v_-]*[23]([._]?0)?"
+)
 """The values that say TLS 1.0 or 1.1, or no minimum. Azure retires them service by service (Azure Storage since February 2026;
 Azure SQL takes no server back to no minimum)."""
 

@@ -121,3 +121,27 @@ def test_an_object_is_put_back_without_its_nulls() -> None:
 def test_an_id_that_is_a_collection_has_no_facts() -> None:
     """Such as the extensions of a machine."""
     assert undo(f"{GROUP}/Microsoft.Compute/virtualMachines/v/extensions", "properties.odd", ABSENT, 1).lasting
+
+
+@pytest.mark.parametrize(
+    ("value", "is_retired"),
+    [
+        ("TLSv1", True),
+        ("TLS 1.1", True),
+        ("tls-1.0", True),
+        ("1", True),
+        ("SSLv3", True),
+        ("TLSv1.1, TLSv1.2", True),
+        ("AppGwSslPolicy20170401", True),
+        ("AppGwSslPolicy20170401S", False),
+        ("AppGwSslPolicy20220101", False),
+        ("TLSv1.2;TLSv1.3", False),
+        ("Tls12", False),
+        ("1.3", False),
+    ],
+)
+def test_a_retired_version_is_known_however_a_type_spells_it(value: str, is_retired: bool) -> None:
+    """With and without a point, a v or a space, in a list of versions, and as the name of a predefined policy."""
+    vault = "/subscriptions/s/resourceGroups/g/providers/A.B/c/d"
+    found = undo(vault, "properties.sslPolicy.policyName", value, "TLS1_2")
+    assert any("TLS below 1.2 is retired" in limit for limit in found.limits) is is_retired
