@@ -37,6 +37,7 @@ class InactiveState:
 
 _REFUSED = "Azure refuses changes in this state"
 _START = "start it, then plan again"
+_RESUME = "have it resumed, then plan again"
 _LATER = "the change takes effect only when it runs again"
 INACTIVE_STATES = (
     InactiveState(
@@ -92,6 +93,18 @@ INACTIVE_STATES = (
         values=("stopped",),
         why=_REFUSED,
         advice=_START,
+    ),
+    *(
+        InactiveState(type=name, path=path, values=values, why=_REFUSED, advice=advice)
+        for name, path, values, advice in (
+            # The specifications name these states.
+            ("microsoft.search/searchservices", "properties.status", ("disabled",), "ask for it to be enabled first"),
+            ("microsoft.devices/iothubs", "properties.state", ("suspended", "suspending"), _RESUME),
+            ("microsoft.devices/provisioningservices", "properties.state", ("suspended", "suspending"), _RESUME),
+            ("microsoft.iotcentral/iotapps", "properties.state", ("suspended",), _RESUME),
+            ("microsoft.dbforpostgresql/servergroupsv2", "properties.state", ("stopped", "stopping"), _START),
+            ("microsoft.documentdb/mongoclusters", "properties.clusterStatus", ("stopped", "stopping"), _START),
+        )
     ),
     InactiveState(
         type="microsoft.web/sites",
