@@ -210,6 +210,10 @@ class NetworkAccessCheck:
 
 def network_of(subject: Subject) -> str | None:
     """The member that names the virtual network a resource was placed in, with its value; None when it is in none."""
+    tier = fold(wire.text(wire.pick(subject.written_body, "sku"), "name"))
+    if fold(subject.root_type) == "microsoft.apimanagement/service" and tier == "standardv2":
+        # Its network is for outbound calls only, and it takes private endpoints (API Management, virtual network concepts).
+        return None
     for body in (subject.written_body, subject.before):
         for kind in (subject.root_type, subject.target_type):
             for path in INJECTED.get(fold(kind), ()):

@@ -158,6 +158,17 @@ def test_a_resource_inside_a_network_stays_reachable(
     assert [found.status for found in judge(creating)] == expected
 
 
+def test_a_network_for_outbound_calls_does_not_lead_to_the_resource(
+    judge: Judge, make_subject: Callable[..., Subject]
+) -> None:
+    """The tier decides what a subnet is for: one of Standard v2 lets no caller in."""
+    resource = f"{GROUP}/providers/Microsoft.ApiManagement/service/r"
+    before = {**inside(INJECTED["microsoft.apimanagement/service"][0]), "sku": {"name": "StandardV2"}}
+    after = {**before, "properties": {**before["properties"], "publicNetworkAccess": "Disabled"}}
+    (found,) = judge(make_subject(before, after, resource_id=resource, target_id=resource))
+    assert found.status is CheckStatus.BLOCKED
+
+
 def test_a_resource_in_a_perimeter_is_left_to_it(judge: Judge, make_subject: Callable[..., Subject]) -> None:
     """The rules of the perimeter replace its firewall, and switching public access off would end them."""
     before = body(publicNetworkAccess="SecuredByPerimeter", **allowed())
