@@ -115,14 +115,17 @@ def _list_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
             how, name = ArrayStrategy.parse(str(given))
         except ValueError as error:
             yield place, str(error)
-            continue
-        tables = isinstance(value, tuple) and all(isinstance(item, Mapping) for item in value)
-        if not isinstance(value, (str, tuple)):
-            yield place, "names no array and no text of the body"
-        elif how is ArrayStrategy.EACH and not (tables and len(value) == 1):
-            yield place, "is each, so the body has to have an array of one table there"
-        elif how is ArrayStrategy.BY and not (tables and all(name in item for item in value)):
-            yield place, f"is by:{name}, so the body has to have an array of tables with the key {quoted(name)} there"
+        else:
+            tables = isinstance(value, tuple) and all(isinstance(item, Mapping) for item in value)
+            if not isinstance(value, (str, tuple)):
+                yield place, "names no array and no text of the body"
+            elif how is ArrayStrategy.EACH and not (tables and len(value) == 1):
+                yield place, "is each, so the body has to have an array of one table there"
+            elif how is ArrayStrategy.BY and not (tables and all(name in item for item in value)):
+                yield (
+                    place,
+                    f"is by:{name}, so the body has to have an array of tables with the key {quoted(name)} there",
+                )
 
 
 def _placeholder_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
