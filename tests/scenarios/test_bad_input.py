@@ -33,7 +33,8 @@ SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
     "scope",
     ["", "/", "subscription", "/subscriptions/x", f"{SUBSCRIPTION}/resourceGroups", f"{SUBSCRIPTION}?x=1", [], [""],
      "/providers/Microsoft.Management/managementGroups", f"{SUBSCRIPTION}/../{SUBSCRIPTION}",
-     f"{SUBSCRIPTION}/resourceGroups/{'x' * 8000}", "/a" * 50_000, "/tenants/x", f" {SUBSCRIPTION}", None, [None], 5, f"{SUBSCRIPTION}//resourceGroups/x"],
+     f"{SUBSCRIPTION}/resourceGroups/{'x' * 8000}", "/a" * 50_000, f"{SUBSCRIPTION}/resourceGroups/r\u200bg", f"{SUBSCRIPTION}/resourceGroups/r\u200eg",
+     f"{SUBSCRIPTION}/resourceGroups/rg\ufeff", f"{SUBSCRIPTION}/resourceGroups/r\U000e0041g", "/tenants/x", f" {SUBSCRIPTION}", None, [None], 5, f"{SUBSCRIPTION}//resourceGroups/x"],
 )  # fmt: skip
 def test_a_malformed_scope(sim: ArmSimulator, scope: Any) -> None:
     """Nothing is guessed."""

@@ -18,8 +18,10 @@ from defender_remediate.validation import string
 _LONGEST = 8000
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # ARM refuses control characters and these; a '?' or '#' would turn the rest of an id into a query or a fragment. Line
-# separators and direction marks could make one id look like another.
-_FORBIDDEN = re.compile(r"[\x00-\x20<>%&\\?#\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# separators, direction marks and invisible characters could make one id look like another.
+_FORBIDDEN = re.compile(
+    r"[\x00-\x20<>%&\\?#\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
 _ASSESSMENT = "/providers/microsoft.security/assessments/"
 _NOT_A_RESOURCE = " is not a resource id: "
 _ID_HINT = "a resource id looks like /subscriptions/{guid}/resourceGroups/{name}/providers/{namespace}/{type}/{name}"
