@@ -50,7 +50,7 @@ def test_an_answer_that_is_cut_leaves_the_deployment_in_doubt(
 ) -> None:
     """It may have begun."""
     wire.put(URL, status=201, body=b'{"id":', content_type="application/json")
-    with pytest.raises(MalformedResponseError, match="cut"):
+    with pytest.raises(MalformedResponseError, match="truncated"):
         deploy(session, REQUEST)
 
 
