@@ -48,7 +48,7 @@ SAMPLES: Mapping[str, Any] = {
 IDS = {"resource_id": f"{GROUP}/providers/A.B/c/d", "guid": "11111111-1111-1111-1111-111111111111"}
 REVERSIBLE = [fix for fix in Catalog.bundled() if fix.kind is not FixKind.TEMPLATE and not fix.is_irreversible]
 THEIRS = "theirs"
-WAIVERS = {str(check): "nobody uses it" for check in CHECK_NAMES}
+WAIVERS = {str(check): "no one uses it" for check in CHECK_NAMES}
 CHECKS = [HealthCheck.filter_too_much, HealthCheck.too_slow]
 
 
@@ -429,7 +429,7 @@ def _null_is_absent(value: Any) -> Any:
 
 
 def test_a_put_carries_nothing_that_no_request_can_set() -> None:
-    """Read-only members, wherever they stand: what a GET shows goes back without them, on the way there and on the way back."""
+    """Read-only members, wherever they stand: what a GET shows goes back without them, on the way there and on the rollback."""
     sent_back: set[str] = set()
     puts = 0
     for fix in (fix for fix in REVERSIBLE if fix.kind is FixKind.PUT and target_type(fix) in recorded()):
