@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -134,17 +134,21 @@ def _equal(left: Any, right: Any) -> bool:
     return same(left, right)
 
 
-def is_restored(body: Any, paths: Iterable[str], *, may_be_absent: Container[str] = ()) -> Condition:
+def is_restored(
+    body: Any, paths: Iterable[str], *, may_be_absent: Container[str] = (), replaced: Any = None
+) -> Condition:
     """The condition that proves a restoration: each path has the value that it has in the restored body.
 
     Args:
         body: The restored body.
         paths: The paths that were restored.
         may_be_absent: Those that may be absent as well, in lower case: they have Azure's default value.
+        replaced: The body before the restoration, without read-only members: what it has in an element of an array and the
+            restored one has not must be gone.
     """
     parts = []
     for path in paths:
-        part = _as(path, look_up(body, path))
+        part = _as(path, look_up(body, path), replaced=look_up(replaced, path))
         if fold(path) in may_be_absent:
             absent = Condition(operator=Operator.EXISTS, path=path, value=False)
             part = Condition(operator=Operator.ANY, of=(part, absent))
@@ -152,15 +156,22 @@ def is_restored(body: Any, paths: Iterable[str], *, may_be_absent: Container[str
     return parts[0] if len(parts) == 1 else Condition(operator=Operator.ALL, of=tuple(parts))
 
 
-def _as(path: str, value: Any) -> Condition:
+def _as(path: str, value: Any, *, replaced: Any = ABSENT) -> Condition:
     if fold(path) == "identity":
         return _as(f"{path}.type", look_up(value, "type"))
     if value and isinstance(value, (list, tuple)) and all(one and isinstance(one, Mapping) for one in value):
         # Azure adds members of its own to the elements, such as the state of each.
-        elements = [Condition(operator=Operator.ALL, of=tuple(_members_as((), one))) for one in value]
+        there = [one for one in replaced if isinstance(one, Mapping)] if isinstance(replaced, (list, tuple)) else []
+        known = {path for one in there for path, _ in _members_as((), one, ())}
+        elements = []
+        for one in value:
+            shown = tuple(condition for _, condition in _members_as((), one, there))
+            added = sorted(path for path in known if look_up(one, path) is ABSENT)
+            absent = tuple(Condition(operator=Operator.EXISTS, path=path, value=False) for path in added)
+            elements.append(Condition(operator=Operator.ALL, of=(*shown, *absent)))
         some = [Condition(operator=Operator.SOME, path=path, of=(one,)) for one in elements]
-        known = Condition(operator=Operator.ANY, of=tuple(elements))
-        every = Condition(operator=Operator.EVERY, path=path, of=(known,))
+        any_of_them = Condition(operator=Operator.ANY, of=tuple(elements))
+        every = Condition(operator=Operator.EVERY, path=path, of=(any_of_them,))
         return Condition(operator=Operator.ALL, of=(*some, every))
     if _compared(path, value) not in (ABSENT, None):
         return Condition(operator=Operator.EQUALS, path=path, value=value)
@@ -172,12 +183,14 @@ def _as(path: str, value: Any) -> Condition:
     )
 
 
-def _members_as(at: tuple[str, ...], value: Mapping[str, Any]) -> Iterator[Condition]:
+def _members_as(at: tuple[str, ...], value: Mapping[str, Any], there: Sequence[Any]) -> Iterator[tuple[str, Condition]]:
     for name, item in value.items():
+        path = join((*at, name))
         if item and isinstance(item, Mapping):
-            yield from _members_as((*at, name), item)
+            yield from _members_as((*at, name), item, there)
         else:
-            yield _as(join((*at, name)), item)
+            inner = [found for one in there if isinstance(found := look_up(one, path), (list, tuple))]
+            yield path, _as(path, item, replaced=[element for elements in inner for element in elements])
 
 
 def what_goes(body: Any) -> tuple[PropertyChange, ...]:

@@ -19,7 +19,7 @@ from defender_remediate.executors.requests import ANY_ETAG
 from defender_remediate.fixes.candidates import resource_or_parent
 from defender_remediate.fixes.diff import changes, settled
 from defender_remediate.fixes.drift import depends_on, fingerprint, sent_whole
-from defender_remediate.fixes.merge import difference, merge_patch
+from defender_remediate.fixes.merge import difference, merge_patch, without
 from defender_remediate.fixes.paths import is_below
 from defender_remediate.fixes.restore import Restoration, is_restored, restoration
 from defender_remediate.fixes.undo import Undo, undo_of
@@ -135,9 +135,11 @@ def _rollback_step(
     if request.if_match != ANY_ETAG:
         target = resource_or_parent(step.target_id)
         request = attrs.evolve(request, if_match=etag_for_write(current, target.type, target.name))
+    target = resource_or_parent(step.target_id)
+    read_only = read_only_members(target.type, target.name)
     # What is not sent back becomes what Azure makes of it.
     sent = [path for path in found.restored if not any(is_below(path, left) for left in request.leave_out)]
-    proof = is_restored(found.body, sent or found.restored, may_be_absent=undo.values)
+    proof = is_restored(found.body, sent or found.restored, may_be_absent=undo.values, replaced=without(now, read_only))
     dependencies = depends_on(
         changed=(*found.restored, *(change.path for change in changed), *sent_whole(request)),
         conditions=[proof],

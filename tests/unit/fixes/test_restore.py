@@ -149,3 +149,17 @@ def test_a_state_that_azure_adds_to_an_element_does_not_make_it_somebody_elses()
     assert holds(proof, {"a": [{"name": "x", "on": False, "by": {"who": "me"}, "state": {"code": "Pending"}}]})
     assert not holds(proof, {"a": [{"name": "x", "on": False, "by": {"who": "me"}}, {"name": "y"}]})
     assert not holds(proof, {"a": [{"name": "x", "on": True, "by": {"who": "me"}}]})
+
+
+def test_a_member_that_the_change_added_to_an_element_must_be_gone():
+    """Or the proof would hold before the restoration, and nothing would be sent."""
+    before = {"a": [{"name": "x", "b": [{"c": 1}]}]}
+    after = {"a": [{"name": "x", "b": [{"c": 1, "link": {"id": "1"}}]}]}
+    found = restoration(changes(before, after), after)
+    proof = is_restored(found.body, found.restored, replaced=after)
+    assert holds(proof, before)
+    assert not holds(proof, after)
+    after = {"a": [{"name": "x", "b": [{"c": 1}], "link": {"id": "1"}}]}
+    assert not holds(is_restored(before, ["a"], replaced=after), after)
+    after = {"a": [{"name": "x", "b": [{"c": 1}], "rules": [{"d": 1}]}]}
+    assert not holds(is_restored(before, ["a"], replaced=after), after)
