@@ -30,6 +30,7 @@ TOP_LEVEL = frozenset(
     ]
 )
 _READ_ONLY_TOP = ("id", "name", "type", "etag", "eTag", "systemData", "location")
+_IDENTITY_IDS = ("principalId", "tenantId")
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
@@ -127,14 +128,21 @@ def _keep(result: Any, body: Any, before: Any, names: list[str]) -> None:
 
 def _with_identity(resource_type: ResourceType, current: Mapping[str, Any], result: dict[str, Any]) -> dict[str, Any]:
     """An identity of the type ``None`` removes the identity; some types go on showing the type."""
-    identity = result.get("identity")
-    if isinstance(identity, Mapping) and not _is_assigned(identity):
-        removes = identity.get("type") == "None" and _is_assigned(current.get("identity") or {})
+    identity, known = result.get("identity"), current.get("identity") or {}
+    if isinstance(identity, Mapping) and _is_system_assigned(identity) and _is_system_assigned(known):
+        # An identity that stays keeps its ids, also if the request leaves them out.
+        result["identity"] = {**{name: known[name] for name in _IDENTITY_IDS if name in known}, **identity}
+    elif isinstance(identity, Mapping) and not _is_assigned(identity):
+        removes = identity.get("type") == "None" and _is_assigned(known)
         if removes and not resource_type.shows_no_identity:
             del result["identity"]
         else:
-            result["identity"] = {name: identity[name] for name in identity if name not in ("principalId", "tenantId")}
+            result["identity"] = {name: identity[name] for name in identity if name not in _IDENTITY_IDS}
     return result
+
+
+def _is_system_assigned(identity: Mapping[str, Any]) -> bool:
+    return "systemassigned" in fold(str(identity.get("type")))
 
 
 def _is_assigned(identity: Mapping[str, Any]) -> bool:
