@@ -36,7 +36,7 @@ class _Pool:
 
         def call() -> _R:
             with self._lock:
-                if self._closed:
+                if self._closed:  # pragma: no cover - a thread that starts while the pool is being closed
                     raise CancelledError
                 self._running += 1
             try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +23,8 @@ from defender_remediate.fixes.placeholders import names_in
 from defender_remediate.json_values import ABSENT, thaw
 from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.fix import FixAction, FixKind
+
+pytestmark = pytest.mark.exhaustive
 
 CATALOG = Catalog.bundled()
 WRITES = [fix for fix in CATALOG if fix.kind is not FixKind.TEMPLATE]

@@ -63,6 +63,7 @@ def test_a_wrong_endpoint(sim: ArmSimulator, endpoint: str) -> None:
         {"workers": 2.5},
         {"operation_timeout": 0},
         {"executors": {"ptach": None}},
+        {"executors": 5},
     ],
 )
 def test_a_wrong_option(sim: ArmSimulator, options: dict[str, Any]) -> None:

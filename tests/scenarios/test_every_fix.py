@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
+import pytest
 
 from defender_remediate import Guards, Outcome, RemediationClient, RemediationPlan, RemediationStep
 from defender_remediate.catalog import Catalog
@@ -23,6 +24,8 @@ from defender_remediate.models.fix import FixAction, FixKind, ParameterType
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.planning.waivers import CHECK_NAMES
 from defender_remediate.testing import ArmSimulator, seeded_client
+
+pytestmark = pytest.mark.exhaustive
 
 SCOPE = f"/subscriptions/{SUBSCRIPTION}"
 WAIVERS = {str(check): "the resource exists only in this test" for check in CHECK_NAMES}

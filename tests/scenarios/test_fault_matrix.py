@@ -24,6 +24,8 @@ from defender_remediate import Guards, MemoryJournal, Outcome, RemediationClient
 from defender_remediate.journal import replay
 from defender_remediate.testing import ArmSimulator, seeded_client
 
+pytestmark = pytest.mark.exhaustive
+
 SEED = 4
 STRIDE = int(os.environ.get("DEFENDER_REMEDIATE_STRIDE", "4"))
 HERE = Path(__file__).resolve()

@@ -33,6 +33,8 @@ from defender_remediate import (
 from defender_remediate.journal import Phase, RunState, replay, verify
 from defender_remediate.testing import ArmSimulator
 
+pytestmark = pytest.mark.exhaustive
+
 KILLS = int(os.environ.get("DEFENDER_REMEDIATE_KILLS", "2"))
 KEYS = {
     "PATCH": "1c5de8e1-f68d-6a17-e0d2-ec259c42768c",

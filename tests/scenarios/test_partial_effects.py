@@ -143,3 +143,73 @@ def test_a_success_with_a_failed_part_names_the_part(
     assert result.error is not None
     assert (result.outcome, result.error.code) == (Outcome.PARTIALLY_APPLIED, "PartiallyFailed")
     assert "OnUploadMalwareScanning" in result.error.message
+
+
+def test_a_failed_operation_that_leaves_the_target_in_motion_is_in_doubt(
+    applied: Callable[..., RemediationResult],
+) -> None:
+    """Nothing can be said of a target that Azure is still changing when the time is over."""
+    result = applied({"provisioningState": "Updating"})
+    assert result.outcome is Outcome.IN_DOUBT
+
+
+def test_a_success_whose_part_failed_without_an_effect_is_a_failure(
+    sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str]
+) -> None:
+    """The response names a failed part, and the target is as before."""
+
+    class Ignored(PatchExecutor):
+        def wait(self, context: StepContext, /) -> ArmResponse:
+            response = super().wait(context)
+
+            def restore(body: dict[str, Any]) -> None:
+                body["properties"] = dict(context.before["properties"])
+
+            sim.resources.edit(context.step.target_id, restore)
+            part = {"name": "scan", "operationStatus": {"code": "Failed", "message": "no capacity"}}
+            return attrs.evolve(response, body={"properties": {"parts": [part]}})
+
+    client = connect(executors={"patch": Ignored()}, journal=MemoryJournal())
+    result = client.fix(SECURE_TRANSFER, resources=accounts[:1]).results[0]
+    assert result.error is not None
+    assert (result.outcome, result.error.code) == (Outcome.FAILED, "PartiallyFailed")
+    assert "no capacity" in result.error.message
+
+
+def test_a_removal_that_is_reported_as_failed_and_took_effect_is_applied(
+    sim: ArmSimulator, connect: Callable[..., RemediationClient]
+) -> None:
+    """The resource is gone, whatever the operation said."""
+    from defender_remediate.executors import TemplateExecutor
+
+    class Doubtful(TemplateExecutor):
+        def wait(self, context: StepContext, /) -> ArmResponse:
+            response = super().wait(context)
+            if context.step.is_removal:
+                raise FAILED
+            return response
+
+    workspace = sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
+    client = connect(executors={"template": Doubtful()}, journal=MemoryJournal())
+    plan = client.plan([KEY_VAULT_LOGS], parameters={"workspace_id": workspace}).limit(1)
+    report = client.apply(plan, approve=plan.digest)
+    undo = client.plan_rollback(report.run_id, remove=[one.resource_id for one in report.results[0].created])
+    back = client.apply(undo, approve=undo.digest, waive={"removal": "the trial is over"})
+    assert back.results[0].outcome is Outcome.ROLLED_BACK
+
+
+def test_a_target_that_cannot_be_read_in_time_after_the_write_is_in_doubt(
+    sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str]
+) -> None:
+    """Azure asks for a wait that is longer than the step may take."""
+
+    class Unreadable(PatchExecutor):
+        def wait(self, context: StepContext, /) -> ArmResponse:
+            response = super().wait(context)
+            limits = {"status": 429, "code": "TooManyRequests", "headers": {"Retry-After": "86400"}}
+            sim.faults.fail("GET", context.step.target_id, times=None, **limits)
+            return response
+
+    client = connect(executors={"patch": Unreadable()}, journal=MemoryJournal())
+    plan = client.plan([SECURE_TRANSFER], resources=accounts[:1])
+    assert client.apply(plan, approve=plan.digest).results[0].outcome is Outcome.IN_DOUBT

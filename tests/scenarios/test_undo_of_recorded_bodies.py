@@ -27,6 +27,8 @@ from defender_remediate.fixes.undo_facts import DEFAULTS
 from defender_remediate.json_values import ABSENT, thaw
 from defender_remediate.models import FixKind
 
+pytestmark = pytest.mark.exhaustive
+
 GROUP = "/subscriptions/11111111-2222-4333-8444-555555555555/resourceGroups/rg"
 SAMPLES: Mapping[str, Any] = {
     "string": "sample",

@@ -130,11 +130,13 @@ def _problems_of_paths(step: RemediationStep) -> Iterator[str]:
         members_read(step.compliant_when)
         for path in step.request.send_whole:
             split(path)
-        watched = [is_watched(change.path, step.dependencies) for change in step.changes]
+        # The changes of a deployment name resources, not members of the target.
+        own = () if _is_deployment(step) else step.changes
+        watched = [is_watched(change.path, step.dependencies) for change in own]
     except ValueError as error:
         yield str(error)
         return
-    if not (all(watched) or _is_deployment(step)):
+    if not all(watched):
         yield f"a change of {step.changes[watched.index(False)].path} by someone else would be overwritten"
 
 

@@ -546,6 +546,8 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         read_fixes(tmp_path / "none.toml")
     with pytest.raises(CatalogError, match="cannot be read"):
         read_fixes(tmp_path)
+    with pytest.raises(CatalogError, match="cannot be read"):
+        read_fixes("a path with a null\0.toml")
 
 
 def test_a_removal_needs_no_body(tmp_path: Path) -> None:

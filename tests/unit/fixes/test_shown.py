@@ -48,6 +48,13 @@ def test_another_member_in_a_put_is_found(before: dict[str, Any], after: dict[st
     assert unshown_members(put({**planned, name: value}), changes(before, after)) == (name,)
 
 
+def test_an_identity_is_assigned_by_its_id_alone() -> None:
+    """Azure shows the ids of an identity that a request names without them."""
+    shown = [PropertyChange(path="identity.userAssignedIdentities['/one']", before=ABSENT, after={"clientId": "1"})]
+    request = patch({"identity": {"userAssignedIdentities": {"/one": {}}}})
+    assert unshown_members(request, shown) == ()
+
+
 IDENTITY = {"type": "UserAssigned", "userAssignedIdentities": {"/one": {"clientId": "1"}}}
 
 

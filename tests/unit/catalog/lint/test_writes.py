@@ -15,6 +15,7 @@ from defender_remediate.catalog.lint.checked_fix import (
     plan_sample,
     plausible,
 )
+from defender_remediate.catalog.lint.rules.secrets import keeps_write_only_members
 from defender_remediate.catalog.lint.rules.writes import (
     changes_nothing_else,
     closes_condition,
@@ -204,3 +205,13 @@ def test_an_undo_of_an_object_that_is_sent_whole() -> None:
     checked = checked_fix(fix(body, condition, kind="patch", send_whole=whole))
     assert checked.samples
     assert not "".join(said(undo_restores_original(checked, sample)) for sample in checked.samples)
+
+
+def test_a_put_that_may_lose_what_a_get_does_not_return() -> None:
+    """A user's PUT fix of a type with a write-only member needs a decision."""
+    members = {"resource_type": "Microsoft.Sql/servers", "api_version": "2023-08-01"}
+    condition = Condition(operator=Operator.EQUALS, path="properties.publicNetworkAccess", value="Disabled")
+    put = fix({"properties": {"publicNetworkAccess": "Disabled"}}, condition, **members)
+    assert "administratorLoginPassword" in said(keeps_write_only_members(checked_fix(put)))
+    decided = attrs.evolve(put, put_decision="Azure keeps the password that a PUT leaves out.")
+    assert not list(keeps_write_only_members(checked_fix(decided)))
