@@ -16,7 +16,7 @@ from defender_remediate.errors import (
     RequestError,
     UnknownRecommendationError,
 )
-from defender_remediate.models import Condition
+from defender_remediate.models import Condition, Reversibility
 from defender_remediate.testing import ArmSimulator
 
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
@@ -367,3 +367,12 @@ def test_an_assessment_or_a_display_name_is_planned_like_its_key(
     fix = Catalog.bundled().get(SECURE_TRANSFER)
     assert fix is not None
     assert {step.resource_id for step in client.plan(fix.title.upper()).steps} == set(accounts)
+
+
+def test_a_value_that_is_the_default_needs_no_undo(sim: ArmSimulator, client: RemediationClient) -> None:
+    """A property that was not set before and gets Azure's default: an undo would send the same value."""
+    key, cache = "35b25be2-d08a-e340-45ed-f08a95d804fc", sim.resources.list_ids("Microsoft.Cache/redis")[0]
+    sim.resources.edit(cache, lambda body: body["properties"].pop("enableNonSslPort", None))
+    found = [step for step in client.plan([key]).steps if step.resource_id == cache]
+    assert [(step.undo_request, step.reversibility) for step in found] == [(None, Reversibility.CONDITIONAL)]
+    assert "is the default, so there is nothing to undo" in str(found[0].undo_condition)

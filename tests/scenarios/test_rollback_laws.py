@@ -198,6 +198,7 @@ def _other_members(after: dict[str, Any], planned: tuple[PropertyChange, ...]) -
     ours = [tuple(map(str, split(change.path))) for change in planned]
     # A caller cannot edit what a provider reports about a resource.
     ours += [(name,) for name in ("id", "name", "type", "location")]
+    ours += [("identity", "principalId"), ("identity", "tenantId")]
     kind = shipped_types().get(str(after.get("type", "")).casefold())
     ours += [("properties", *path.split(".")) for path in (kind.read_only if kind else ())]
     return [way for way in leaves(after) if not any(way[: len(own)] == own or own[: len(way)] == way for own in ours)]

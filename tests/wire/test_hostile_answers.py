@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import logging
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -52,7 +53,7 @@ def serving(answer: Callable[[socket.socket], None], clock: Any = None) -> Itera
             except OSError:
                 return
             with connection, suppress(OSError):
-                seen.append(connection.recv(65536))
+                seen.append(_request(connection))
                 answer(connection)
 
     thread = threading.Thread(target=serve, daemon=True)
@@ -68,6 +69,17 @@ def serving(answer: Callable[[socket.socket], None], clock: Any = None) -> Itera
         listening.shutdown(socket.SHUT_RDWR)
         listening.close()
         thread.join(5)
+
+
+def _request(connection: socket.socket) -> bytes:
+    """A whole request: to close a connection before its body was read would reset it."""
+    received = connection.recv(65536)
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+    missing = int(length[1]) - len(body) if length else 0
+    while missing > 0 and (more := connection.recv(missing)):
+        received, missing = received + more, missing - len(more)
+    return received
 
 
 def sending(raw: bytes) -> Callable[[socket.socket], None]:
