@@ -140,7 +140,7 @@ def run_checks(
         concerned = [subject for subject in subjects if applies_to(check, subject.root_type)]
         try:
             return concerned, check.prefetch(concerned, reader) if concerned else None, None
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - a failed or defective check only leaves its own steps unchecked
             return concerned, None, error
 
     found: dict[str, list[CheckResult]] = {subject.step.id: [] for subject in subjects}
@@ -182,8 +182,7 @@ def _results(check: Check, subject: Subject, facts: Any, failure: Exception | No
             raise TypeError(f"judge() must yield CheckResult(check={quoted(check.name)}, ...), got {quoted(stray[0])}")
     except DefenderRemediateError as error:
         return (unreadable(check.name, error),)
-    except Exception as error:  # noqa: BLE001
-        # A check that a user added must not end the planning of all other steps.
+    except Exception as error:  # noqa: BLE001 - a check that a user added must not end the planning of other steps
         return (
             CheckResult(
                 check=check.name,
