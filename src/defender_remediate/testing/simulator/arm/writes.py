@@ -7,6 +7,8 @@ from copy import deepcopy
 from typing import Any
 
 from defender_remediate.casing import fold
+from defender_remediate.catalog.read_only import read_only_members
+from defender_remediate.fixes.paths import EACH, member, pattern
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.state.types import NONE, TAGS, ResourceType
 
@@ -71,6 +73,7 @@ def patched(resource_type: ResourceType, current: Mapping[str, Any], body: Mappi
         elif name not in _READ_ONLY_TOP:
             result[name] = deepcopy(value) if name == "tags" else merge_patch(current.get(name), value)
     _check_irreversible(resource_type, current, result)
+    _keep_read_only_members(resource_type, current, result)
     return _with_identity(resource_type, current, result)
 
 
@@ -106,7 +109,46 @@ def put(resource_type: ResourceType, current: Mapping[str, Any] | None, body: Ma
     for path in resource_type.keeps:
         _keep(result, body, before, path.split("."))
     _check_irreversible(resource_type, before, result)
+    _keep_read_only_members(resource_type, before, result)
     return _with_identity(resource_type, before, result)
+
+
+def _keep_read_only_members(resource_type: ResourceType, before: Mapping[str, Any], result: dict[str, Any]) -> None:
+    """Shows what is read-only in objects and elements that stay as it was, whatever a caller sent there."""
+    own = [f"properties.{path}" for path in resource_type.read_only]
+    for path in (*own, *read_only_members(resource_type.name, str(before.get("name", "")))):
+        parts = pattern(path)
+        if len(parts) > 1:
+            _keep_read_only(result, before, parts)
+
+
+def _keep_read_only(result: Any, before: Any, parts: tuple[str | int, ...]) -> None:
+    if isinstance(result, list):
+        # The simulator's own paths do not mark arrays.
+        inner = parts[1:] if parts[0] == EACH else parts
+        for position, element in enumerate(result):
+            if inner:
+                _keep_read_only(element, _counterpart(element, position, len(result), before), inner)
+        return
+    if not isinstance(result, dict) or not isinstance(before, Mapping):
+        return
+    names = [name for name in result if name in before] if parts[0] == EACH else [member(before, str(parts[0]))]
+    for name in names:
+        if parts[1:]:
+            _keep_read_only(result.get(name), before.get(name), parts[1:])
+        elif before.get(name) is not None:
+            result[name] = deepcopy(before[name])
+
+
+def _counterpart(element: Any, position: int, count: int, before: Any) -> Any:
+    """Returns what an element was before: the one with its id or name; without these, the one at its place."""
+    there = before if isinstance(before, list) else []
+    for key in ("id", "name"):
+        own = element.get(key) if isinstance(element, Mapping) else None
+        if isinstance(own, str):
+            same = (one for one in there if isinstance(one, Mapping) and fold(str(one.get(key))) == fold(own))
+            return next(same, None)
+    return there[position] if len(there) == count else None
 
 
 def _keep(result: Any, body: Any, before: Any, names: list[str]) -> None:

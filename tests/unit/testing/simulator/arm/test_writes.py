@@ -133,6 +133,33 @@ def test_what_a_caller_may_not_write_is_passed_over() -> None:
     assert read_only_part(KIND, {"nest": "text", "ro": 1}) == {"ro": 1}
 
 
+@pytest.mark.parametrize("write", [patched, put])
+def test_a_write_keeps_what_is_read_only_in_the_elements_of_an_array(write: Any) -> None:
+    """Azure goes on showing it, whether the elements are sent back without it, with another value, or in another order."""
+    there = [{"name": "A", "x": 1, "ro": "a"}, {"name": "b", "x": 1, "ro": "b"}, {"x": 1, "ro": "third"}, "text"]
+    current = {**THING, "properties": {"list": there}}
+    kind = attrs.evolve(KIND, known=None)
+    sent = [{"name": "b", "x": 2}, {"name": "a", "x": 2, "ro": "mine"}, {"x": 2}, "text"]
+    shown = [{"name": "b", "x": 2, "ro": "b"}, {"name": "a", "x": 2, "ro": "a"}, {"x": 2, "ro": "third"}, "text"]
+    body = {"location": "westeurope", "properties": {"list": sent}}
+    assert write(kind, current, body)["properties"]["list"] == shown
+    new = [{"name": "new", "x": 2}, {"x": 2}]
+    body = {"location": "westeurope", "properties": {"list": new}}
+    assert write(kind, current, body)["properties"]["list"] == new
+
+
+def test_a_write_keeps_what_the_schema_says_is_read_only() -> None:
+    """The library sends none of it back, and Azure goes on showing it: in arrays, in objects of any names, one below another."""
+    kind = shipped_types()["microsoft.containerservice/managedclusters"]
+    pool = {"name": "one", "count": 3, "currentOrchestratorVersion": "1.33.1", "provisioningState": "Succeeded"}
+    current = {"name": "c", "location": "westeurope", "properties": {"agentPoolProfiles": [pool], "dnsPrefix": "c"}}
+    sent = {"name": "one", "count": 4}
+    after = put(
+        kind, current, {"location": "westeurope", "properties": {"agentPoolProfiles": [sent], "dnsPrefix": "c"}}
+    )
+    assert after["properties"]["agentPoolProfiles"] == [{**pool, "count": 4}]
+
+
 @pytest.mark.parametrize(
     ("body", "path"),
     [
