@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import reference_pages
 
 from defender_remediate import Catalog
-from defender_remediate.catalog.guidance import bundled_guidance
+from defender_remediate.catalog.guidance import bundled_guidance, category_guidance
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -23,7 +23,10 @@ PAGES: dict[str, tuple[str, Callable[[], str]]] = {
     "reference/catalog": ("<!-- every provider -->", lambda: reference_pages.overview(Catalog.bundled())),
     "reference/controls": ("<!-- every control -->", lambda: reference_pages.control_page(Catalog.bundled())),
     "reference/permissions": ("<!-- every permission -->", lambda: reference_pages.permission_page(Catalog.bundled())),
-    "reference/guidance": ("<!-- every guidance -->", lambda: reference_pages.guidance_page(bundled_guidance())),
+    "reference/guidance": (
+        "<!-- every guidance -->",
+        lambda: reference_pages.guidance_page(bundled_guidance(), category_guidance()),
+    ),
     "reference/coverage": (
         "<!-- every figure -->",
         lambda: reference_pages.coverage_page(Catalog.bundled(), bundled_guidance()),

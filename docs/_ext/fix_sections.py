@@ -76,6 +76,7 @@ def section(fix: FixAction) -> str:
 
 def _fields(fix: FixAction) -> Iterator[tuple[str, str]]:
     yield "Recommendation", code(fix.key)
+    yield "Also named", "; ".join(map(text, fix.titles))
     yield "Policy definitions", _codes(fix.policy_definition_ids)
     yield "Security control", f"[{text(fix.control)}](#{slug('control', fix.control)})" if fix.control else ""
     yield "Fix in the portal", _QUICK_FIXES[fix.quick_fix]
@@ -87,6 +88,7 @@ def _fields(fix: FixAction) -> Iterator[tuple[str, str]]:
     yield "Target", f"{_target(fix)}, api-version {fix.api_version}"
     yield "Compliant when", code(str(fix.compliant_when))
     yield "Impact", f"{fix.impact}: {text(fix.impact_reason or '')}"
+    yield "Cost", text(fix.cost or "")
     yield "Rollback", str(fix.reversibility)
     yield "Evidence", _EVIDENCE[fix.evidence] if fix.evidence else ""
     yield from (("Parameter", _parameter(parameter)) for parameter in fix.parameters)

@@ -18,6 +18,7 @@ from defender_remediate.models.guidance import Guidance, GuidanceReason
 
 SOMEWHERE = "/subscriptions/00000000-0000-0000-0000-000000000000"
 FOLDER = "catalog"
+MANY = 9
 _EVIDENCE = {
     Evidence.RECORDED: "Azure was recorded accepting the write",
     Evidence.RECORDED_OTHER_VERB: "recorded with the other method (PUT or PATCH)",
@@ -66,19 +67,35 @@ def permission_page(catalog: Catalog) -> str:
     return "\n\n".join([*parts, "## A role for all fixes", _role(catalog, catalog, "Defender remediation")])
 
 
-def guidance_page(guidance: Iterable[Guidance]) -> str:
-    """What has no fix, by resource provider, with the reason and what can be done."""
+def guidance_page(guidance: Iterable[Guidance], categories: Iterable[Guidance] = ()) -> str:
+    """What has no fix, by category and by resource provider, with the reason and what can be done."""
     groups: dict[str, list[Guidance]] = defaultdict(list)
     for each in sorted(guidance, key=lambda each: ((each.resource_type or "").casefold(), each.title)):
         groups[provider_of(each.resource_type or "") or "Not an Azure resource"].append(each)
+    sections = {"Categories of individual recommendations": list(categories), **groups}
     return "\n\n".join(
         f"## {provider}\n\n"
         + table(
             ["Recommendation", "Why there is no fix", "What can be done"],
-            [(f"{text(each.title)}<br>{code(each.key)}", str(each.reason), text(each.action)) for each in found],
+            [(f"{text(each.title)}<br>{code(each.key)}", _why_no_fix(each), text(each.action)) for each in found],
         )
-        for provider, found in groups.items()
+        for provider, found in sections.items()
+        if found
     )
+
+
+def _why_no_fix(guidance: Guidance) -> str:
+    """The reason, with the day and what replaced the recommendation."""
+    parts = [str(guidance.reason)]
+    if guidance.retired_on:
+        parts.append(f"on {guidance.retired_on}")
+    if len(guidance.replaced_by) > MANY:
+        parts.append(f"by {len(guidance.replaced_by)} recommendations, in `guidance.replaced_by`")
+    elif guidance.replaced_by:
+        parts.append("by " + "<br>".join(map(code, guidance.replaced_by)))
+    if guidance.category and guidance.category != guidance.key:
+        parts.append(f"by the category {code(guidance.category)}")
+    return "<br>".join(parts)
 
 
 def coverage_page(catalog: Catalog, guidance: Iterable[Guidance]) -> str:

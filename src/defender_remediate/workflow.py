@@ -15,6 +15,7 @@ from defender_remediate.display import quoted
 from defender_remediate.errors import (
     InvalidInputError,
     InvalidResourceIdError,
+    UnknownRecommendationError,
 )
 from defender_remediate.execution.admission import (
     check_approved,
@@ -31,8 +32,9 @@ from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.fixes.placeholders import named_resources
 from defender_remediate.journal import GuardsWaived, Journal, RunKind, RunLog, RunOpened, RunState, replay
 from defender_remediate.json_values import FrozenMap
+from defender_remediate.models.fix import FixAction
 from defender_remediate.models.guards import Guards
-from defender_remediate.models.ids import ResourceId, Scope
+from defender_remediate.models.ids import ResourceId, Scope, is_guid
 from defender_remediate.models.plan import RemediationPlan, RemediationStep
 from defender_remediate.models.result import RemediationReport
 from defender_remediate.models.waves import Waves
@@ -134,16 +136,29 @@ class Workflow:
         )
 
     def _with_fixes(self, selected: tuple[SelectedRecommendation, ...]) -> tuple[SelectedRecommendation, ...]:
-        """Look up the fixes of recommendations by their policy definition if the catalog does not have their key."""
+        """Look up fixes by policy definition or display name if the catalog does not have the recommendation's key."""
         found = []
         for one in selected:
-            if not one.is_known:
-                policy = self.discovery.get_metadata(one.key).policy_definition_id
-                one = attrs.evolve(
-                    one, policy_definition_id=policy, fixes=self.catalog.list_for_recommendation(one.key, policy)
-                )
+            if one.fixes and not is_guid(one.key):
+                one = attrs.evolve(one, key=self._key_of(one.fixes))
+            elif not one.is_known:
+                about = self.discovery.get_metadata(one.key)
+                policy = about.policy_definition_id
+                fixes = self.catalog.list_for_recommendation(one.key, policy, title=about.display_name)
+                one = attrs.evolve(one, policy_definition_id=policy, fixes=fixes)
             found.append(one)
         return tuple(found)
+
+    def _key_of(self, fixes: Iterable[FixAction]) -> str:
+        """The key, which Azure does not publish, of the recommendation with these fixes: Azure knows it by display name."""
+        titles = {fold(title): title for fix in fixes for title in fix.display_names}
+        for about in self.discovery.list_metadata():
+            if fold(about.display_name or "") in titles:
+                return about.key
+        raise UnknownRecommendationError(
+            f"Azure has no recommendation named {' or '.join(map(quoted, titles.values()))}",
+            hint="list_recommendations() shows those in scope",
+        )
 
     def apply(
         self, plan: RemediationPlan, approve: str, *, waves: Waves | None, waive: Mapping[str, str]

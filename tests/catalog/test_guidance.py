@@ -7,7 +7,7 @@ from collections import Counter
 from importlib import resources
 
 from defender_remediate.catalog import Catalog
-from defender_remediate.catalog.guidance import bundled_guidance, guidance
+from defender_remediate.catalog.guidance import bundled_guidance, category_guidance, guidance
 from defender_remediate.catalog.toml import parse
 from defender_remediate.models.guidance import Guidance, GuidanceReason
 
@@ -110,3 +110,20 @@ def test_every_file_is_one_provider() -> None:
         providers = {(entry.resource_type or "").casefold().partition("/")[0] for entry in entries}
         if file.name.startswith("microsoft."):
             assert {re.sub(r"(\.v2)?\.data$", "", provider) for provider in providers} == {file.name[:-5]}
+
+
+def test_every_category_answers() -> None:
+    """Individual recommendations, whose keys Azure makes, are answered by their category, whatever its case."""
+    known = {
+        "ApiVulnerabilities", "CodeVulnerabilities", "ExposedSecrets", "HostMisconfigurations", "IacVulnerabilities",
+        "ServiceUpgrade", "SoftwareUpdate", "SystemUpdate",
+    }  # fmt: skip
+    assert {entry.key for entry in category_guidance()} == {entry.category for entry in category_guidance()} == known
+    for category in known:
+        found = CATALOG.guidance_for_category(category.upper())
+        assert found is not None
+        assert found.category == category
+        assert 100 <= len(found.action) <= 450
+        assert _TALK.search(found.action) is None
+    assert CATALOG.guidance_for_category("Unknown") is None
+    assert CATALOG.guidance_for_category("SomethingNew") is None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from defender_remediate.catalog import Catalog
 from defender_remediate.catalog.guidance import bundled_guidance
+from defender_remediate.models.ids import is_guid
 
 CATALOG = Catalog.bundled()
 LIST = Path(__file__).parent / "known-recommendations.tsv"
@@ -36,5 +37,10 @@ def test_titles_are_those_of_azure() -> None:
     for key, policies, title in known():
         for name in (key, *policies):
             titles.setdefault(name.casefold(), set()).add(title)
-    entries = [*CATALOG, *bundled_guidance()]
-    assert [entry.key for entry in entries if entry.title not in titles.get(entry.key.casefold(), set())] == []
+    unpublished = {title for key, _, title in known() if not key}
+    offenders = [
+        entry.key
+        for entry in (*CATALOG, *bundled_guidance())
+        if entry.title not in titles.get(entry.key.casefold(), set() if is_guid(entry.key) else unpublished)
+    ]
+    assert offenders == ["foundational-cspm"]  # what all recommendations need is none itself

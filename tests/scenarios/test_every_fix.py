@@ -21,7 +21,7 @@ from defender_remediate.fixes.paths import assign
 from defender_remediate.journal import MemoryJournal
 from defender_remediate.json_values import ABSENT, thaw
 from defender_remediate.models.fix import FixAction, FixKind, ParameterType
-from defender_remediate.models.ids import ResourceId
+from defender_remediate.models.ids import ResourceId, is_guid
 from defender_remediate.planning.waivers import CHECK_NAMES
 from defender_remediate.testing import ArmSimulator, seeded_client
 
@@ -35,9 +35,13 @@ VALUES = {
 }
 """Values of parameters that have a form of their own."""
 
+UNPUBLISHED = "0a1b2c3d-0000-4000-8000-000000000000"
+"""The key of a recommendation that is found by its display name."""
+
 REFERENCE = "the simulator does not evaluate reference() in a template"
 CONNECTIONS = "the simulator does not list private endpoint connections as children of the resource"
 NOT_RUN: Mapping[str, str] = {
+    "foundati Microsoft.Resources/subscriptions": "the simulator has no plan of that name",
     "d57a4221 Microsoft.Compute/virtualMachines windows": REFERENCE,
     "d57a4221 Microsoft.Compute/virtualMachines linux": REFERENCE,
     "06e3a6db Microsoft.Compute/virtualMachines windows": REFERENCE,
@@ -105,8 +109,9 @@ def finding_of(fix: FixAction) -> Finding:
         add(sim, candidate.target_id, thaw(case.before), fix.api_version)
     metadata = {"displayName": fix.title, "severity": "High"}
     never = {"path": "properties.neverThere", "equals": True}
-    sim.defender.add_recommendation(metadata, key=fix.key, resource_type=fix.resource_type, rule=never)
-    sim.defender.add_assessment(fix.key, candidate.resource_id)
+    key = fix.key if is_guid(fix.key) else UNPUBLISHED
+    sim.defender.add_recommendation(metadata, key=key, resource_type=fix.resource_type, rule=never)
+    sim.defender.add_assessment(key, candidate.resource_id)
     return Finding(sim=sim, resource_id=candidate.resource_id, parameters=parameters)
 
 

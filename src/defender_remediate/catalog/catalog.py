@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Union
 from defender_remediate import serialization
 from defender_remediate.casing import fold
 from defender_remediate.catalog.checks import check
-from defender_remediate.catalog.guidance import find_guidance
+from defender_remediate.catalog.guidance import find_category_guidance, find_guidance
 from defender_remediate.catalog.lint.problem import CatalogProblem
 from defender_remediate.catalog.loader import read_bundled, read_fixes
 from defender_remediate.catalog.roles import role_definition
@@ -45,7 +45,7 @@ class Catalog:
     one fix per resource type, or several variants of it. Methods that return one fix return the first.
     """
 
-    __slots__ = ("_by_key", "_by_policy", "_by_type", "_fixes", "_version")
+    __slots__ = ("_by_key", "_by_policy", "_by_title", "_by_type", "_fixes", "_version")
 
     def __init__(self, fixes: Iterable[FixAction] = ()) -> None:
         """Create a catalog of these fixes only.
@@ -68,6 +68,7 @@ class Catalog:
         self._version: str | None = None
         self._by_key: _Index = {}
         self._by_policy: _Index = {}
+        self._by_title: _Index = {}
         self._by_type: dict[str, tuple[FixAction, ...]] = {}
         for fix in self._fixes:
             key, of_type = _identity(fix)
@@ -75,6 +76,8 @@ class Catalog:
             self._by_type[of_type] = (*self._by_type.get(of_type, ()), fix)
             for policy in fix.policy_definition_ids:
                 _add(self._by_policy, fold(policy), of_type, fix)
+            for title in fix.display_names:
+                _add(self._by_title, fold(title), of_type, fix)
 
     @classmethod
     def bundled(cls) -> Catalog:
@@ -131,28 +134,34 @@ class Catalog:
         return next(iter(_pick(self._by_policy, _bare(policy_definition_id), resource_type)), None)
 
     def get_for_recommendation(
-        self, key: str, policy_definition_id: str | None = None, resource_type: str | None = None
+        self,
+        key: str,
+        policy_definition_id: str | None = None,
+        resource_type: str | None = None,
+        title: str | None = None,
     ) -> FixAction | None:
-        """Get the first fix of a recommendation, by its key, else by its policy definition; None if no fix is found."""
-        return next(iter(self.list_for_recommendation(key, policy_definition_id, resource_type)), None)
+        """Get the first fix of a recommendation, found as ``list_for_recommendation`` does; None if no fix is found."""
+        return next(iter(self.list_for_recommendation(key, policy_definition_id, resource_type, title)), None)
 
     def list_for_recommendation(
-        self, key: str, policy_definition_id: str | None = None, resource_type: str | None = None
+        self,
+        key: str,
+        policy_definition_id: str | None = None,
+        resource_type: str | None = None,
+        title: str | None = None,
     ) -> tuple[FixAction, ...]:
         """List every fix of a recommendation with all variants, for all resource types or for one.
 
-        A resource type without a fix for the key is looked up by the policy definition. A recommendation with guidance has
-        no fix, even if a fix has the same policy definition.
+        A resource type without a fix for the key is looked up by the policy definition, then by the display name, which only
+        fixes with ``FixAction.display_names`` are found by. A recommendation with guidance has no fix, even if a fix has
+        the same policy definition.
         """
         by_key = self._by_key.get(fold(string("key", key)), {})
-        if not by_key and find_guidance(key, "") is not None:
+        if not by_key and find_guidance(key) is not None:
             return ()
-        found = by_key | {
-            of_type: fixes
-            for of_type, fixes in self._by_policy.get(_bare(policy_definition_id or ""), {}).items()
-            if of_type not in by_key
-        }
-        return _pick({"": found}, "", resource_type)
+        by_title = self._by_title.get(fold(string("title", title or "").strip()), {})
+        by_policy = self._by_policy.get(_bare(policy_definition_id or ""), {})
+        return _pick({"": by_title | by_policy | by_key}, "", resource_type)
 
     def list_for_resource_type(self, resource_type: str) -> tuple[FixAction, ...]:
         """List every fix for resources of this type.
@@ -167,12 +176,26 @@ class Catalog:
             )
         return self._by_type.get(fold(resource_type), ())
 
-    def get_guidance(self, key: str, policy_definition_id: str | None = None) -> Guidance | None:
+    def get_guidance(
+        self, key: str, policy_definition_id: str | None = None, title: str | None = None
+    ) -> Guidance | None:
         """Get the guidance for a recommendation without a bundled fix; None if there is no guidance.
 
-        It is the same for every catalog. Its files are read on the first call.
+        A retired recommendation answers with what replaced it: the keys in ``replaced_by``, or the ``category`` of the
+        individual recommendations. The display name counts if nothing else is found, for recommendations whose key Azure
+        does not publish. It is the same for every catalog. Its files are read on the first call.
         """
-        return find_guidance(string("key", key), _bare(policy_definition_id or ""))
+        bare = _bare(policy_definition_id or "")
+        return find_guidance(string("key", key), bare, string("title", title or ""))
+
+    def guidance_for_category(self, category: str) -> Guidance | None:
+        """Get the guidance for the individual recommendations of a category, such as ``SoftwareUpdate``.
+
+        Azure makes their keys for each finding, so that they are addressed by category
+        (``properties.metadata.recommendationCategory``). None for ``Unknown``, whose recommendations have keys of their
+        own, and for a category that this version of the library does not know.
+        """
+        return find_category_guidance(string("category", category))
 
     def check(
         self, *, fixes: FixAction | str | os.PathLike[str] | Iterable[FixAction | str | os.PathLike[str]] | None = None

@@ -94,8 +94,11 @@ PARAMETER: Mapping[str, _Schema] = {
     "same_location": _flag("For a resource_id: whether the resource must be in the location of the fixed resource."),
 }
 FIX: Mapping[str, _Schema] = {
-    "key": _string("The assessment key of the recommendation; its policy definition id if Azure publishes no key."),
+    "key": _string(
+        "The assessment key of the recommendation; its policy definition id if Azure publishes no key; else a name."
+    ),
     "title": _string("The display name of the recommendation."),
+    "titles": _strings("Display names to find the recommendation by, if Azure does not publish its key."),
     "policies": _strings("The names of the policy definitions behind the recommendation.", POLICY),
     "resource_type": _string("The resource type that the recommendation is about.", RESOURCE_TYPE),
     "variant": _string("Tells several fixes of one key and resource type apart; each needs applies_when.", VARIANT),
@@ -125,6 +128,7 @@ FIX: Mapping[str, _Schema] = {
     "compliant_when": _condition("Tested on the target; the recommendation is closed when it holds."),
     "impact": _word(Impact, "What the users of the resource may notice."),
     "impact_reason": _string("Why, in one clause without a full stop."),
+    "cost": _string("What is billed for after the change, and per what; leave it out if nothing is."),
     "reversibility": _word(Reversibility, "Whether the change can be undone."),
     "permissions": _strings("The Azure actions that the fix needs.", RESOURCE_TYPE),
     "sources": _strings("Where the facts come from."),

@@ -6,31 +6,53 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
+from itertools import chain
 from typing import Any
+
+import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.catalog.schema import POLICY, RESOURCE_TYPE
 from defender_remediate.catalog.table import TomlTable
 from defender_remediate.catalog.toml import parse
 from defender_remediate.models.guidance import Guidance, GuidanceReason
+from defender_remediate.models.ids import is_guid
 
-_KEYS = frozenset({"action", "key", "policies", "reason", "resource_type", "sources", "title"})
+_KEYS = frozenset(
+    {
+        "action", "category", "key", "policies", "reason", "replaced_by", "resource_type", "retired_on", "sources", "title",
+        "titles",
+    }
+)  # fmt: skip
 _SENTENCES = re.compile(r".+\.", re.DOTALL)
+CATEGORIES = "categories.toml"
+"""The file with guidance about whole categories of individual recommendations."""
 
 
-def find_guidance(key: str, policy_definition_id: str = "") -> Guidance | None:
-    """The guidance for a recommendation: by its key, else by the bare name of its policy definition."""
-    by_key, by_policy = _bundled()
-    return by_key.get(fold(key)) or by_policy.get(fold(policy_definition_id))
+def find_guidance(key: str, policy_definition_id: str = "", title: str = "") -> Guidance | None:
+    """The guidance for a recommendation: by its key, else by the bare name of its policy definition, else by its title."""
+    found = _bundled()
+    return (
+        found.by_key.get(fold(key))
+        or found.by_policy.get(fold(policy_definition_id))
+        or found.by_policy.get(fold(key))
+        or found.by_title.get(fold(title.strip()))
+    )
+
+
+def find_category_guidance(category: str) -> Guidance | None:
+    """The guidance for the individual recommendations of a category."""
+    return _bundled().by_category.get(fold(category))
 
 
 def bundled_guidance() -> tuple[Guidance, ...]:
-    """All guidance that comes with this library, file by file in the order of their names."""
-    found: list[Guidance] = []
-    folder = resources.files("defender_remediate.catalog").joinpath("data").joinpath("guidance")
-    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        found += guidance(parse(file.read_text(encoding="utf-8")), source=file.name)
-    return tuple(found)
+    """All guidance about recommendations that comes with this library, file by file in the order of their names."""
+    return tuple(chain.from_iterable(entries for name, entries in _files() if name != CATEGORIES))
+
+
+def category_guidance() -> tuple[Guidance, ...]:
+    """The guidance about categories of individual recommendations that comes with this library."""
+    return tuple(chain.from_iterable(entries for name, entries in _files() if name == CATEGORIES))
 
 
 def guidance(document: Any, *, source: str) -> tuple[Guidance, ...]:
@@ -48,9 +70,13 @@ def guidance(document: Any, *, source: str) -> tuple[Guidance, ...]:
         made = Guidance(
             key=entry.text("key"),
             title=entry.text("title"),
+            titles=entry.strings("titles"),
             resource_type=entry.text("resource_type", "", shape=RESOURCE_TYPE, like="Microsoft.Cache/redis"),
             reason=entry.word("reason", GuidanceReason),
             action=entry.text("action", shape=_SENTENCES, like="a sentence or two, with a full stop"),
+            category=entry.text("category", ""),
+            replaced_by=entry.strings("replaced_by"),
+            retired_on=entry.day("retired_on"),
             policy_definition_ids=entry.strings("policies", shape=POLICY, like="the bare name of a policy definition"),
             sources=entry.strings("sources"),
         )
@@ -59,12 +85,31 @@ def guidance(document: Any, *, source: str) -> tuple[Guidance, ...]:
     return tuple(found.values())
 
 
+@attrs.frozen
+class _Index:
+    by_key: Mapping[str, Guidance]
+    by_policy: Mapping[str, Guidance]
+    by_title: Mapping[str, Guidance]
+    by_category: Mapping[str, Guidance]
+
+
 @cache
-def _bundled() -> tuple[Mapping[str, Guidance], Mapping[str, Guidance]]:
+def _files() -> tuple[tuple[str, tuple[Guidance, ...]], ...]:
+    folder = resources.files("defender_remediate.catalog").joinpath("data").joinpath("guidance")
+    files = sorted(folder.iterdir(), key=lambda entry: entry.name)
+    return tuple((file.name, guidance(parse(file.read_text(encoding="utf-8")), source=file.name)) for file in files)
+
+
+@cache
+def _bundled() -> _Index:
     by_key: dict[str, Guidance] = {}
     by_policy: dict[str, Guidance] = {}
+    by_title: dict[str, Guidance] = {}
     for each in bundled_guidance():
         by_key.setdefault(fold(each.key), each)
         for policy in each.policy_definition_ids:
             by_policy.setdefault(fold(policy), each)
-    return by_key, by_policy
+        for title in each.titles if is_guid(each.key) else (each.title, *each.titles):
+            by_title.setdefault(fold(title), each)
+    by_category = {fold(each.key): each for each in category_guidance()}
+    return _Index(by_key, by_policy, by_title, by_category)

@@ -93,6 +93,7 @@ def _fix(table: TomlTable, read_template: ReadTemplate) -> FixAction:
     fix = FixAction(
         key=table.text("key"),
         title=table.text("title"),
+        titles=table.strings("titles"),
         kind=kind,
         resource_type=table.text("resource_type", shape=RESOURCE_TYPE, like=_TYPE_LIKE),
         variant=table.text("variant", "", shape=_VARIANT, like="linux or function-app"),
@@ -116,6 +117,7 @@ def _fix(table: TomlTable, read_template: ReadTemplate) -> FixAction:
         compliant_when=condition(compliant_when),
         impact=table.word("impact", Impact, Impact.NONE),
         impact_reason=table.text("impact_reason", ""),
+        cost=table.text("cost", ""),
         control=table.text("control", ""),
         quick_fix=table.flag("quick_fix", default=None),
         reversibility=table.word("reversibility", Reversibility, Reversibility.EXACT),

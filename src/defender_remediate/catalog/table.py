@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import date
 from typing import Any, TypeVar
 
 from defender_remediate.display import quoted
@@ -20,6 +21,7 @@ _NAMES = {
     float: "a number",
     list: "an array",
     dict: "a table",
+    date: "a date",
 }
 
 
@@ -113,6 +115,11 @@ class TomlTable:
     def flag(self, name: str, *, default: bool | None) -> bool | None:
         """True or false; the default when the key is missing."""
         value: bool | None = self._get(name, bool, default)
+        return value
+
+    def day(self, name: str) -> date | None:
+        """A day, as TOML writes it: ``2026-07-31``; None when the key is missing."""
+        value: date | None = self._get(name, date, None)
         return value
 
     def table(self, name: str) -> TomlTable | None:

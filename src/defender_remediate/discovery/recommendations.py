@@ -88,10 +88,11 @@ def recommendations(
     for finding in findings:
         folded = fold(finding.key)
         about = metadata.get(folded) or RecommendationMetadata(key=finding.key, display_name=finding.display_name)
-        fix = catalog.get_for_recommendation(finding.key, about.policy_definition_id)
+        title = about.display_name or finding.display_name
+        fix = catalog.get_for_recommendation(finding.key, about.policy_definition_id, title=title)
         yield Recommendation(
             key=finding.key,
-            display_name=about.display_name or finding.display_name or finding.key,
+            display_name=title or finding.key,
             description=about.description,
             remediation_steps=about.remediation_steps,
             severity=about.severity,
@@ -109,5 +110,5 @@ def recommendations(
             healthy_count=finding.healthy,
             not_applicable_count=finding.not_applicable,
             fix=fix,
-            guidance=None if fix else catalog.get_guidance(finding.key, about.policy_definition_id),
+            guidance=None if fix else catalog.get_guidance(finding.key, about.policy_definition_id, title),
         )

@@ -159,6 +159,8 @@ def _problems_of_content(step: RemediationStep, plan: RemediationPlan, catalog: 
         yield "it cannot be undone, and the plan does not say so"
     if fixes and _IMPACTS.index(step.impact) < min(_IMPACTS.index(fix.impact) for fix in fixes):
         yield f"its impact is more than {step.impact}"
+    if fixes and not (step.cost or plan.rolls_back) and all(fix.cost for fix in fixes):
+        yield "it costs money, and the plan does not say so"
 
 
 def _problems_of_dependencies(step: RemediationStep) -> Iterator[str]:

@@ -178,8 +178,11 @@ class FixAction:
     ``resource.name``, ``resource.location``, ``resource.group`` and ``resource.subscription``.
 
     Attributes:
-        key: The assessment key; the policy definition id where Azure publishes no key.
+        key: The assessment key; the policy definition id where Azure publishes no key; a name of this library where it
+            publishes neither.
         title: Azure's display name of the recommendation.
+        titles: Display names that the recommendation is found by when Azure knows it by a key that is not published, such as
+            one before it was renamed. A fix whose key is a name of this library is found by its title, too.
         kind: ``patch`` sends the difference, ``put`` the whole merged body, ``template`` a deployment.
         resource_type: The resource type that the recommendation is about.
         variant: Distinguishes the fixes of one recommendation and resource type, such as ``linux`` and ``windows``. The
@@ -207,6 +210,7 @@ class FixAction:
         put_decision: For a PUT to a type with members that a GET does not return: the reason why none of them is lost.
         compliant_when: The condition that the target meets when it is compliant.
         impact, impact_reason: What users of the resource may notice, and why.
+        cost: What is billed for, and per what; None when the change itself costs nothing.
         control: The security control of the recommendation, if known; Azure reports it at run time.
         quick_fix: Whether Azure documents a Fix button for it in the portal; None if unknown.
         reversibility: Whether a rollback restores everything.
@@ -218,6 +222,7 @@ class FixAction:
 
     key: str = attrs.field(eq=fold)
     title: str
+    titles: tuple[str, ...] = ()
     kind: FixKind = attrs.field(converter=FixKind)
     resource_type: str
     variant: str | None = optional_text()
@@ -241,6 +246,7 @@ class FixAction:
     compliant_when: Condition
     impact: Impact = attrs.field(default=Impact.NONE, converter=Impact)
     impact_reason: str | None = optional_text()
+    cost: str | None = optional_text()
     control: str | None = optional_text()
     quick_fix: bool | None = None
     reversibility: Reversibility = attrs.field(default=Reversibility.EXACT, converter=Reversibility)
@@ -248,6 +254,11 @@ class FixAction:
     policy_definition_ids: tuple[str, ...] = ()
     sources: tuple[str, ...] = attrs.field(default=(), repr=False)
     evidence: Evidence | None = attrs.field(default=None, converter=attrs.converters.optional(Evidence))
+
+    @property
+    def display_names(self) -> tuple[str, ...]:
+        """The display names that the recommendation is found by when its key is not known."""
+        return self.titles if is_guid(self.key) else (self.title, *self.titles)
 
     @property
     def is_irreversible(self) -> bool:

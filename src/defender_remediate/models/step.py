@@ -145,6 +145,7 @@ class RemediationStep:
             fingerprint is skipped as drifted.
         dependencies: What the step depends on: see ``Dependencies``.
         compliant_when: The condition that proves the change.
+        cost: What is billed for after it; None when nothing is, or in a rollback.
         irreversible_keys: The fixes in it that cannot be rolled back; ``Guards.allow_irreversible`` has to name them.
         preserved: In a rollback: the members that are not restored, because they changed after the run.
         permissions: The Azure actions that the caller needs for it.
@@ -169,6 +170,7 @@ class RemediationStep:
     compliant_when: Condition
     impact: Impact = attrs.field(default=Impact.NONE, converter=Impact)
     impact_reason: str | None = optional_text()
+    cost: str | None = optional_text()
     reversibility: Reversibility = attrs.field(default=Reversibility.EXACT, converter=Reversibility)
     irreversible_keys: tuple[str, ...] = ()
     preserved: tuple[str, ...] = ()
@@ -219,6 +221,7 @@ class RemediationStep:
         lines += [f"      not sent: {path}" for path in self.request.leave_out]
         impact = noted(str(self.impact), [self.impact_reason])
         lines.append(f"    impact: {impact}; rollback: {noted(str(self.reversibility), [self.undo_condition])}")
+        lines += [f"    cost: {one_line(self.cost)}"] if self.cost else []
         if with_checks:
             lines += [f"    {line}" for result in self.check_results for line in result.lines()]
         return [one_line(line) for line in lines]

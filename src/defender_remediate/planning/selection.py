@@ -117,7 +117,7 @@ def recommendations_to_plan(given: Choice | Iterable[Choice], catalog: Catalog) 
 
 def _selected(item: Choice, catalog: Catalog) -> Iterator[SelectedRecommendation]:
     if isinstance(item, Recommendation):
-        fixes = catalog.list_for_recommendation(item.key, item.policy_definition_id)
+        fixes = catalog.list_for_recommendation(item.key, item.policy_definition_id, title=item.display_name)
         own = item.fix
         if own is not None and own not in fixes:
             fixes = (own, *(fix for fix in fixes if fold(fix.resource_type) != fold(own.resource_type)))

@@ -80,6 +80,7 @@ def build_step(
         compliant_when=combined.compliant_when,
         impact=combined.impact,
         impact_reason="; ".join(dict.fromkeys(fix.impact_reason for fix in fixes if fix.impact_reason)),
+        cost="; ".join(dict.fromkeys(fix.cost for fix in fixes if fix.cost)) or None,
         reversibility=reversibility,
         irreversible_keys=tuple(fix.key for fix in fixes if fix.is_irreversible),
         permissions=tuple(dict.fromkeys(action for fix in fixes for action in fix.permissions)),

@@ -90,7 +90,7 @@ def plan_document(plan: RemediationPlan) -> Document:
                     step.titles,
                     f"{step.request.method}, api-version {step.request.api_version}",
                     (*map(str, step.changes), *(f"{path}: {PRESERVED}" for path in step.preserved)),
-                    noted(str(step.impact), [step.impact_reason]),
+                    (noted(str(step.impact), [step.impact_reason]), *([f"cost: {step.cost}"] if step.cost else [])),
                     noted(str(step.reversibility), [step.undo_condition]),
                 )
                 for step in plan.steps

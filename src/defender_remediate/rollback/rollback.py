@@ -166,6 +166,7 @@ def _rollback_step(
         dependencies=dependencies,
         compliant_when=proof,
         impact_reason=impact_reason,
+        cost=None,
         preserved=(*found.preserved, *redacted, *undo.lasting),
         irreversible_keys=(),
         creates=(),

@@ -117,6 +117,7 @@ EDITS = {
     "permissions": ("Microsoft.Web/sites/write",),
     "check_results": (CheckResult(check="lock", status="warning", message="other"),),
     "impact_reason": "other",
+    "cost": "other",
     "undo_limits": ("Another sentence.",),
     "reversibility": "none",
     "creates": (CreatedResource(resource_id="/x", api_version="1"),),
