@@ -43,4 +43,4 @@ def test_titles_are_those_of_azure() -> None:
         for entry in (*CATALOG, *bundled_guidance())
         if entry.title not in titles.get(entry.key.casefold(), set() if is_guid(entry.key) else unpublished)
     ]
-    assert offenders == ["foundational-cspm"]  # what all recommendations need is none itself
+    assert offenders == ["foundational-cspm"]  # not a recommendation, but what all of them need
