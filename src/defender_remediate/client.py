@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import uuid
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
@@ -22,6 +23,7 @@ from defender_remediate.models.control import SecureScore, SecurityControl
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import Scope, parse_scopes
 from defender_remediate.models.plan import RemediationPlan
+from defender_remediate.models.posture import PostureWarning, SubscriptionPosture
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus, Recommendation, Severity
 from defender_remediate.models.result import RemediationReport
 from defender_remediate.validation import callables, instance_or_none, one_of, positive_integer, positive_number
@@ -239,6 +241,23 @@ class RemediationClient:
         """
         return self._wired(timeout, headers, client_request_id).discovery.get_secure_score()
 
+    def get_posture(
+        self,
+        *,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        client_request_id: str | None = None,
+    ) -> tuple[SubscriptionPosture, ...]:
+        """Get, for each subscription in scope, whether Defender for Cloud evaluates it at all, and what to do if not.
+
+        An empty list means healthy only where ``posture.is_evaluated`` is True. A part that cannot be read, such as the
+        plans after a 403, is one of ``posture.reasons`` and not an error. Pass the result to ``plan`` to turn on
+        foundational posture management where it is off.
+
+        Makes about six requests per subscription, and one for each further page of its assessments.
+        """
+        return tuple(self._wired(timeout, headers, client_request_id).discovery.list_postures())
+
     def list_controls(
         self,
         *,
@@ -356,7 +375,8 @@ class RemediationClient:
 
         Args:
             recommendations: Recommendations, assessments, security controls, fixes, keys or display names, one or several;
-                None for everything the catalog can fix.
+                None for everything the catalog can fix. The postures of ``get_posture`` stand for turning on foundational
+                posture management, which Defender does not assess.
             resources: Only these resource ids. The plan has a step or a skip for each of them.
             parameters: Values by parameter name: one for all resources, or one for each as ``{resource id: value}``.
             waive: Checks to waive: their names, each with a reason that the plan and the journal keep.
@@ -557,7 +577,9 @@ class RemediationClient:
         from defender_remediate.discovery import Discovery
         from defender_remediate.threads import interleave
 
-        return Discovery(session, self._scopes, self.catalog, self._providers.over(session), self._source, interleave)
+        return Discovery(
+            session, self._scopes, self.catalog, self._providers.over(session), self._source, interleave, _warn
+        )
 
     def _make_workflow(self, session: ArmSession, discovery: Discovery) -> Workflow:
         from defender_remediate.executors import PatchExecutor, TemplateExecutor
@@ -569,7 +591,8 @@ class RemediationClient:
         return Workflow(
             session=session,
             scopes=self._scopes,
-            discovery=discovery,
+            # A plan says itself why nothing was found.
+            discovery=discovery.quiet(),
             providers=self._providers.over(session),
             catalog=self.catalog,
             executors={**bundled, **self._executors},
@@ -606,6 +629,10 @@ class _Wiring:
     def workflow(self) -> Workflow:
         """Plans, applies, verifies and undoes."""
         return self._make_workflow(self.session, self.discovery)
+
+
+def _warn(warning: PostureWarning) -> None:
+    warnings.warn(warning, stacklevel=2)
 
 
 def _run_id(run: str | RemediationReport) -> str:

@@ -36,6 +36,7 @@ from defender_remediate.models.fix import FixAction
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId, Scope, is_guid
 from defender_remediate.models.plan import RemediationPlan, RemediationStep
+from defender_remediate.models.posture import PostureIssue
 from defender_remediate.models.result import RemediationReport
 from defender_remediate.models.waves import Waves
 from defender_remediate.planning.assessments import assessed_counts, read_assessments
@@ -100,6 +101,10 @@ class Workflow:
             check_parameters_of_all(self.catalog, given)
             fixable = tuple(self.discovery.list_recommendations(fixable=True))
             selected = recommendations_to_plan(fixable, self.catalog) if fixable else ()
+            if not fixable:
+                # The first fix of a new subscription: without it there is nothing else to find.
+                off = [one for one in self.discovery.list_postures() if PostureIssue.POSTURE_OFF in one.issues]
+                selected = recommendations_to_plan(off, self.catalog) if off else ()
         else:
             selected = self._with_fixes(recommendations_to_plan(recommendations, self.catalog))
             check_parameters(selected, given)
@@ -133,7 +138,14 @@ class Workflow:
             catalog_version=self.catalog.version,
             created_at=self.session.clock.now(),
             assessed=assessed_counts(assessments) if counts_all else FrozenMap(),
+            not_evaluated=() if assessments else self._reasons_for_nothing(selected),
         )
+
+    def _reasons_for_nothing(self, selected: tuple[SelectedRecommendation, ...]) -> tuple[str, ...]:
+        """Why nothing was found, as far as Defender does not evaluate the subscriptions."""
+        about = selected[0].key if len(selected) == 1 else None
+        postures = self.discovery.list_postures(about=about)
+        return tuple(f"subscription {one.subscription_id}: {reason}" for one in postures for reason in one.reasons)
 
     def _with_fixes(self, selected: tuple[SelectedRecommendation, ...]) -> tuple[SelectedRecommendation, ...]:
         """Look up fixes by policy definition or display name if the catalog does not have the recommendation's key."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from copy import copy
 from itertools import chain
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from defender_remediate import wire
 from defender_remediate.arm.providers import Providers
@@ -19,6 +21,7 @@ from defender_remediate.discovery.arguments import (
     checked_word,
 )
 from defender_remediate.discovery.parameter_choices import choices, wanted_type
+from defender_remediate.discovery.posture import read_posture
 from defender_remediate.discovery.ranking import Tally, rank
 from defender_remediate.discovery.recommendations import AssessmentCounts, count, recommendations
 from defender_remediate.discovery.scopes import Scopes
@@ -29,11 +32,13 @@ from defender_remediate.errors import (
     InvalidInputError,
     MalformedResponseError,
     NotFoundError,
+    RequestError,
     UnknownRecommendationError,
 )
 from defender_remediate.models.control import ControlDefinition, SecureScore, SecurityControl
 from defender_remediate.models.fix import FixParameter
 from defender_remediate.models.ids import Scope
+from defender_remediate.models.posture import PostureWarning, SubscriptionPosture
 from defender_remediate.models.recommendation import (
     Assessment,
     AssessmentStatus,
@@ -44,6 +49,29 @@ from defender_remediate.models.recommendation import (
 
 if TYPE_CHECKING:
     from defender_remediate.catalog import Catalog
+
+_T = TypeVar("_T")
+
+
+class _Silence:
+    """The subscriptions of which a listing has shown nothing yet."""
+
+    def __init__(self) -> None:
+        self._scopes: tuple[Scope, ...] = ()
+
+    def expect(self, subscriptions: Iterable[str]) -> None:
+        """Note the subscriptions of which something is expected."""
+        self._scopes = tuple(map(Scope.parse, subscriptions))
+
+    def hear(self, resource_id: str) -> None:
+        """Note that something of a subscription was shown."""
+        if self._scopes:
+            self._scopes = tuple(scope for scope in self._scopes if not scope.contains(resource_id))
+
+    @property
+    def subscriptions(self) -> tuple[str, ...]:
+        """The ids of those that are left."""
+        return tuple(scope.subscription_id or "" for scope in self._scopes)
 
 
 class Discovery:
@@ -61,6 +89,7 @@ class Discovery:
         source: ``rest`` reads every assessment and is up to date; ``graph`` lets Resource Graph filter, which is less to
             read and follows changes with a delay. Both give equal objects. Metadata comes from REST either way.
         interleave: How the listings of several subscriptions are read; one after the other by default.
+        warn: What to do when nothing is found where Defender does not evaluate; None to not look why nothing is found.
     """
 
     def __init__(
@@ -71,6 +100,7 @@ class Discovery:
         providers: Providers,
         source: Literal["rest", "graph"] = "rest",
         interleave: Interleave = chain.from_iterable,
+        warn: Callable[[PostureWarning], None] | None = None,
     ) -> None:
         if source not in ("rest", "graph"):
             raise InvalidInputError(f"source={quoted(source)} is not known", hint="use 'rest' or 'graph'")
@@ -78,9 +108,16 @@ class Discovery:
         self._scopes = Scopes(session, scopes)
         self._catalog = catalog
         self._providers = providers
+        self._warn = warn
         self._source: Source = (
             GraphSource(session, self._scopes) if source == "graph" else RestSource(session, self._scopes, interleave)
         )
+
+    def quiet(self) -> Discovery:
+        """The same, without a warning when nothing is found."""
+        found = copy(self)
+        found._warn = None  # noqa: SLF001 - it is one of its own kind
+        return found
 
     def subscriptions(self) -> tuple[str, ...]:
         """The ids of all subscriptions that the scopes touch, each once.
@@ -116,7 +153,10 @@ class Discovery:
         Permissions: ``Microsoft.Security/assessments/read``.
         """
         wanted = checked_word(AssessmentStatus, status, "status")
-        return self._assessments(None if key is None else assessment_key(key, self._catalog), wanted)
+        about = None if key is None else assessment_key(key, self._catalog)
+        silent = _Silence() if about is None and wanted is None else None
+        is_all = wanted in (None, AssessmentStatus.UNHEALTHY)
+        return self._warned(self._assessments(about, wanted, silent), silent, is_all=is_all, about=about)
 
     def get_assessment(self, resource_id: str, key: str) -> Assessment:
         """One recommendation on one resource, as Defender sees it now. Always read over REST: Resource Graph lags.
@@ -183,7 +223,7 @@ class Discovery:
 
         Permissions: ``Microsoft.Security/secureScoreControls/read``. Makes one listing per subscription.
         """
-        yield from by_potential(self._controls())
+        yield from self._warned(by_potential(self._controls()))
 
     def list_secure_scores(self) -> Iterator[tuple[str, SecureScore]]:
         """Each subscription's id with its secure score, as Azure gives it; a subscription may have several.
@@ -200,7 +240,10 @@ class Discovery:
 
         Permissions: ``Microsoft.Security/secureScores/read``. Makes one listing per subscription.
         """
-        return overall(official(self.list_secure_scores()))
+        scores = official(self.list_secure_scores())
+        if not any(score.max for score in scores):
+            self._warn_of(None)
+        return overall(scores)
 
     def list_recommendations(
         self,
@@ -230,7 +273,11 @@ class Discovery:
         wanted = checked_word(AssessmentStatus, status, "status")
         rated = checked_word(Severity, severity, "severity")
         named = None if control is None else checked_text(control, "control")
-        return self._listed(wanted, severity=rated, control=named, fixable=checked_choice(fixable, "fixable"))
+        fixed = checked_choice(fixable, "fixable")
+        silent = _Silence()
+        listed = self._listed(wanted, severity=rated, control=named, fixable=fixed, silent=silent)
+        is_all = rated is None and named is None and fixed is None
+        return self._warned(listed, silent, is_all=is_all)
 
     def get_recommendation(self, key: RecommendationChoice) -> Recommendation:
         """One recommendation, with the same counts and priority as in the listing; it may have no unhealthy resource.
@@ -248,20 +295,78 @@ class Discovery:
         made = recommendations((AssessmentCounts(about.key),), {wanted: about}, self._controls(), self._catalog)
         return rank(made, Tally(()))[0]
 
-    def _assessments(self, key: str | None, status: AssessmentStatus | None) -> Iterator[Assessment]:
+    def list_postures(
+        self, subscriptions: Iterable[str] | None = None, *, about: str | None = None
+    ) -> Iterator[SubscriptionPosture]:
+        """Whether Defender evaluates each subscription. What cannot be read is a reason in it, not an error.
+
+        Args:
+            subscriptions: Only these; None for all that the scopes touch.
+            about: The key of a recommendation: only its assessments count as off by policy or without a plan.
+
+        Permissions: ``Microsoft.Security/*/read``, ``Microsoft.Resources/subscriptions/read``, ``.../providers/read`` and
+        ``Microsoft.Authorization/policyAssignments/read``. Reads every assessment of the subscriptions.
+        """
+        for subscription in self.subscriptions() if subscriptions is None else subscriptions:
+            yield read_posture(self._session, self._providers, subscription, about=about)
+
+    def _warned(
+        self, items: Iterable[_T], silent: _Silence | None = None, *, is_all: bool = False, about: str | None = None
+    ) -> Iterator[_T]:
+        """The items; then a PostureWarning if nothing was found somewhere because Defender does not evaluate it.
+
+        Args:
+            items: What was found.
+            silent: The subscriptions without any assessment, once the items were read; None when only what was asked for
+                was read, so that they are not known.
+            is_all: Whether what is off by policy would be among the items, if it was evaluated.
+            about: The key that the items are about; None for all.
+        """
+        is_empty = True
+        for item in items:
+            is_empty = False
+            yield item
+        if is_empty:
+            self._warn_of(None, is_all=is_all, about=about)
+        elif silent is not None:
+            self._warn_of(silent.subscriptions)
+
+    def _warn_of(self, subscriptions: Iterable[str] | None, *, is_all: bool = False, about: str | None = None) -> None:
+        if self._warn is None:
+            return
+        postures = self.list_postures(subscriptions, about=about)
+        found = tuple(one for one in postures if one.is_blind or (is_all and not one.is_evaluated))
+        if found:
+            self._warn(PostureWarning(found))
+
+    def _assessments(
+        self, key: str | None, status: AssessmentStatus | None, silent: _Silence | None = None
+    ) -> Iterator[Assessment]:
         empty = self._scopes.unconfirmed_groups()
+        if silent is not None and self._warn is not None:
+            # A caller who may list at a management group may not be allowed to see what is in it.
+            with suppress(RequestError):
+                silent.expect(self.subscriptions())
         for found in self._source.assessments(key=key, status=status):
             if empty:
                 empty = frozenset(scope for scope in empty if not scope.contains(found.resource_id))
+            if silent is not None:
+                silent.hear(found.id)
             yield found
         self._scopes.check_exist(empty)
 
     def _listed(
-        self, status: AssessmentStatus | None, *, severity: Severity | None, control: str | None, fixable: bool | None
+        self,
+        status: AssessmentStatus | None,
+        *,
+        severity: Severity | None,
+        control: str | None,
+        fixable: bool | None,
+        silent: _Silence,
     ) -> Iterator[Recommendation]:
         controls = self._controls()
         name = None if control is None else _display_name(controls, control)
-        for found in self._ranked(status, controls):
+        for found in self._ranked(status, controls, silent):
             if (
                 (severity is None or found.severity == severity)
                 and (name is None or name in found.controls)
@@ -270,11 +375,14 @@ class Discovery:
                 yield found
 
     def _ranked(
-        self, status: AssessmentStatus | None, controls: tuple[SecurityControl, ...] | None = None
+        self,
+        status: AssessmentStatus | None,
+        controls: tuple[SecurityControl, ...] | None = None,
+        silent: _Silence | None = None,
     ) -> list[Recommendation]:
         controls = self._controls() if controls is None else controls
         tally = Tally(controls)
-        findings = count(self._assessments(None, None), tally)
+        findings = count(self._assessments(None, None, silent), tally)
         about = metadata.metadata_of(self._session, self.subscriptions(), findings)
         ranked = rank(recommendations(findings.values(), about, controls, self._catalog), tally)
         return [found for found in ranked if findings[fold(found.key)].has(status)]

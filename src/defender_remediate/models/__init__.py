@@ -31,6 +31,14 @@ from defender_remediate.models.plan import (
     SkippedResource,
     SkipReason,
 )
+from defender_remediate.models.posture import (
+    DefenderPlan,
+    PostureIssue,
+    PostureReason,
+    PostureWarning,
+    SecurityConnector,
+    SubscriptionPosture,
+)
 from defender_remediate.models.priority import Priority
 from defender_remediate.models.recommendation import (
     Assessment,
@@ -59,6 +67,7 @@ __all__ = [
     "Condition",
     "ControlDefinition",
     "CreatedResource",
+    "DefenderPlan",
     "Dependencies",
     "Diagnosis",
     "Effort",
@@ -81,6 +90,9 @@ __all__ = [
     "Outcome",
     "ParameterType",
     "PlannedRequest",
+    "PostureIssue",
+    "PostureReason",
+    "PostureWarning",
     "Priority",
     "PropertyChange",
     "Recommendation",
@@ -96,11 +108,13 @@ __all__ = [
     "Scope",
     "ScopeKind",
     "SecureScore",
+    "SecurityConnector",
     "SecurityControl",
     "Severity",
     "SkipReason",
     "SkippedResource",
     "StepError",
+    "SubscriptionPosture",
     "Verification",
     "WaveFinished",
     "Waves",

@@ -53,6 +53,7 @@ class RemediationPlan:
             see ``Guards.max_share``.
         removable: In a rollback: the resources that the run created and this plan keeps. To remove some of them, pass
             ``plan_rollback(run_id, remove=[...])``.
+        not_evaluated: When nothing was found: why that does not mean healthy, a sentence for each subscription and reason.
     """
 
     steps: tuple[RemediationStep, ...]
@@ -65,6 +66,7 @@ class RemediationPlan:
     rolls_back: str | None = optional_text()
     assessed: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze)
     removable: tuple[str, ...] = ()
+    not_evaluated: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -178,6 +180,9 @@ class RemediationPlan:
             lines += ["", "Check results to read before you approve:", *grouped_lines(warned, mark="!")]
         if self.skipped:
             lines += ["", "Skipped:", *grouped_lines([skip.remark for skip in self.skipped], mark="-")]
+        if self.not_evaluated:
+            lines += ["", "Nothing was found, and that does not mean healthy:"]
+            lines += [one_line(f"- {reason}") for reason in self.not_evaluated]
         if self.removable:
             lines += [
                 "",

@@ -37,20 +37,49 @@ def read_assessments(
     Raises:
         RequestError, ConnectionFailedError, MalformedResponseError: A listing could not be read.
     """
+    assumed = _assumed(discovery, recommendations, only)
+    recommendations = [one for one in recommendations if one.is_assessed]
     keys = {fold(one.key): one.key for one in recommendations}
     if not keys:
-        return ()
+        return assumed
     pairs: list[tuple[str, str]] = []
     for one in recommendations:
         resources = one.resources or {} if only is None else only
         pairs.extend((one.key, resource_id) for resource_id in resources.values() if one.covers(resource_id))
     is_restricted = only is not None or all(one.resources is not None for one in recommendations)
     if is_restricted and not reads_all and len(pairs) <= MAX_SINGLE_READS:
-        return _read_pairs(discovery, pairs)
+        return (*assumed, *_read_pairs(discovery, pairs))
     status = None if is_restricted or named or reads_all else AssessmentStatus.UNHEALTHY
     single = next(iter(keys.values())) if len(keys) == 1 else None
     listed = discovery.list_assessments(single, status=status)
-    return tuple(assessment for assessment in listed if fold(assessment.key) in keys)
+    return (*assumed, *(assessment for assessment in listed if fold(assessment.key) in keys))
+
+
+def _assumed(
+    discovery: Discovery, recommendations: Iterable[SelectedRecommendation], only: Mapping[str, str] | None
+) -> tuple[Assessment, ...]:
+    """An unhealthy assessment for each resource of what Defender does not assess: the target shows whether it is."""
+    found = []
+    for one in recommendations:
+        if one.is_assessed:
+            continue
+        if only is not None:
+            resources = tuple(resource for resource in only.values() if one.covers(resource))
+        elif one.resources is not None:
+            resources = tuple(one.resources.values())
+        else:
+            resources = tuple(f"/subscriptions/{subscription}" for subscription in discovery.subscriptions())
+        found += [
+            Assessment(
+                id=f"{resource}/providers/Microsoft.Security/assessments/{one.key}",
+                key=one.key,
+                resource_id=resource,
+                status=AssessmentStatus.UNHEALTHY,
+            )
+            for resource in resources
+            if discovery.covers(resource)
+        ]
+    return tuple(found)
 
 
 def _read_pairs(discovery: Discovery, pairs: Iterable[tuple[str, str]]) -> tuple[Assessment, ...]:

@@ -33,14 +33,16 @@ from defender_remediate.models.fix import FixAction
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId, id_key, is_guid
 from defender_remediate.models.plan import SkippedResource, SkipReason
+from defender_remediate.models.posture import FOUNDATIONAL, SubscriptionPosture
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus, Recommendation
 from defender_remediate.planning.guards import protection
 
-Choice: TypeAlias = Recommendation | Assessment | SecurityControl | FixAction | str
+Choice: TypeAlias = Recommendation | Assessment | SecurityControl | SubscriptionPosture | FixAction | str
 """What a caller can name to be planned; a string is a key, the id of an assessment, or a display name."""
 
 _ASSESSMENT_ID = re.compile(r"(/.+)/providers/microsoft\.security/assessments/([^/]+)", re.IGNORECASE)
-_CHOICES = "a recommendation, an assessment, a security control, a fix, an assessment key or a display name"
+_CHOICES = "a recommendation, an assessment, a security control, a posture, a fix, an assessment key or a display name"
+_POSTURE_TARGET = f"providers/Microsoft.Security/pricings/{FOUNDATIONAL}"
 _READ_ONCE = "an iterator can be read only once: pass list(...)"
 
 
@@ -61,6 +63,11 @@ class SelectedRecommendation:
     def is_known(self) -> bool:
         """Whether nothing has to be asked of Azure to find its fixes."""
         return bool(self.fixes or self.policy_definition_id)
+
+    @property
+    def is_assessed(self) -> bool:
+        """Whether Defender assesses it. It does not assess whether foundational posture management is on."""
+        return not any(fold(fix.target) == fold(_POSTURE_TARGET) for fix in self.fixes)
 
     def covers(self, resource_id: str) -> bool:
         """Whether it is planned for this resource."""
@@ -96,7 +103,7 @@ def recommendations_to_plan(given: Choice | Iterable[Choice], catalog: Catalog) 
         InvalidInputError: Nothing was named, or something that is not a recommendation.
         UnknownRecommendationError: A name is neither a key nor the display name of a recommendation in the catalog.
     """
-    if isinstance(given, (str, Recommendation, Assessment, SecurityControl, FixAction)):
+    if isinstance(given, (str, Recommendation, Assessment, SecurityControl, SubscriptionPosture, FixAction)):
         given = (given,)
     if not isinstance(given, Iterable):
         raise InvalidInputError(f"expected {_CHOICES}, got {quoted(given)}")
@@ -127,6 +134,10 @@ def _selected(item: Choice, catalog: Catalog) -> Iterator[SelectedRecommendation
     elif isinstance(item, Assessment):
         resources = {id_key(item.resource_id): item.resource_id}
         yield SelectedRecommendation(key=item.key, fixes=catalog.list_for_recommendation(item.key), resources=resources)
+    elif isinstance(item, SubscriptionPosture):
+        subscription = f"/subscriptions/{item.subscription_id}"
+        fix = posture_fix(catalog)
+        yield SelectedRecommendation(key=fix.key, fixes=(fix,), resources={id_key(subscription): subscription})
     elif isinstance(item, FixAction):
         yield SelectedRecommendation(key=item.key, fixes=(item,))
     elif isinstance(item, SecurityControl):
@@ -141,6 +152,20 @@ def _selected(item: Choice, catalog: Catalog) -> Iterator[SelectedRecommendation
         yield recommendation_named(item, catalog)
     else:
         raise InvalidInputError(f"expected {_CHOICES}, got {quoted(item)}")
+
+
+def posture_fix(catalog: Catalog) -> FixAction:
+    """The fix that turns on foundational posture management.
+
+    Raises:
+        InvalidInputError: The catalog does not have it.
+    """
+    for fix in catalog:
+        if fold(fix.target) == fold(_POSTURE_TARGET):
+            return fix
+    raise InvalidInputError(
+        f"the catalog of this client has no fix for {_POSTURE_TARGET}", hint="use Catalog.bundled()"
+    )
 
 
 def recommendation_named(text: str, catalog: Catalog) -> SelectedRecommendation:

@@ -113,6 +113,9 @@ def plan_document(plan: RemediationPlan) -> Document:
                 for skip in plan.skipped
             ),
         ),
+        _table(
+            "Nothing was found, and that does not mean healthy", ("Reason",), ((one,) for one in plan.not_evaluated)
+        ),
     )
 
 

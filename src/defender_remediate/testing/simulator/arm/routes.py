@@ -16,7 +16,7 @@ from defender_remediate.testing.simulator.arm.operations import (
 )
 from defender_remediate.testing.simulator.arm.routing import find_type, json_body, unknown_route
 from defender_remediate.testing.simulator.arm.writes import merge_patch, patched, put
-from defender_remediate.testing.simulator.defender.plans import extension_outcomes
+from defender_remediate.testing.simulator.defender.plans import check_enablement, extension_outcomes
 from defender_remediate.testing.simulator.monitor.audit import end, logged, outcome
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
 from defender_remediate.testing.simulator.state import ids
@@ -163,6 +163,7 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
         else:
             result = put(resource_type, current, body)
         tenant.policies.check(target.id, resource_type.name, result)
+        check_enablement(resource_type, target.name, current, result)
         write = write_of(call.method, exists=found is not None)
         form = tenant.operation_form(call.method, target.id, resource_type, write)
         status = int(resource_type.answer_to(write)[0])

@@ -7,12 +7,17 @@ from copy import deepcopy
 from typing import Any
 
 from defender_remediate.casing import fold
+from defender_remediate.errors import InvalidInputError
 from defender_remediate.testing.simulator.defender.state import (
+    DEFENDER_CSPM,
+    FOUNDATIONAL,
+    PRICINGS,
     UNHEALTHY,
     AssessmentDefinition,
     SimulatedAssessment,
     SimulatedStatus,
 )
+from defender_remediate.testing.simulator.policy.state import AUTHORIZATION, BENCHMARK_NAME
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.tenant import Tenant
 
@@ -98,3 +103,36 @@ class DefenderControls:
         """
         with self._tenant.lock:
             self._tenant.assessor.find(key, resource_id).risk = None if risk is None else dict(risk)
+
+    def turn_off_posture(self, scope: str) -> None:
+        """Turns off foundational posture management in a subscription: its assessments disappear.
+
+        Defender CSPM counts as posture management as well, if it is on.
+        """
+        self._set_plan(scope, FOUNDATIONAL, "Free")
+
+    def turn_on_cspm(self, scope: str) -> None:
+        """Turns on Defender CSPM in a subscription."""
+        self._set_plan(scope, DEFENDER_CSPM, "Standard")
+
+    def unassign_benchmark(self, scope: str) -> None:
+        """Removes the benchmark from a subscription: the assessments with a policy disappear.
+
+        Raises:
+            KeyError: It is not assigned there.
+        """
+        with self._tenant.lock:
+            del self._tenant.policies.assignments[ids.key(f"{scope}{AUTHORIZATION}/policyAssignments/{BENCHMARK_NAME}")]
+
+    def forget_assessments(self, scope: str) -> None:
+        """Removes every assessment of a subscription, as before Defender's first evaluation."""
+        with self._tenant.lock:
+            self._tenant.assessor.forget(ids.subscription_of(scope))
+
+    def _set_plan(self, scope: str, name: str, tier: str) -> None:
+        with self._tenant.lock:
+            plan = self._tenant.store.find(f"{scope}/providers/{PRICINGS}/{name}")
+            if plan is None:
+                raise InvalidInputError(f"The subscription {scope!r} does not exist.")
+            body = plan.render()
+            self._tenant.store.write(plan.id, plan.type, {"properties": {**body["properties"], "pricingTier": tier}})

@@ -1,4 +1,4 @@
-"""Defender plans: a write may succeed although an extension of the plan fails."""
+"""Defender plans: what is no longer enabled, and a write that succeeds although an extension of the plan fails."""
 
 from __future__ import annotations
 
@@ -6,13 +6,39 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.arm.errors import refusal
+from defender_remediate.testing.simulator.defender.state import PRICINGS
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.types import ResourceType
 
 if TYPE_CHECKING:
     from defender_remediate.testing.simulator.state.tenant import Tenant
 
-PRICINGS = "Microsoft.Security/pricings"
+_DEAD_SUB_PLANS = {("keyvaults", "pertransaction"): "PerKeyVault", ("arm", "perapicall"): "PerSubscription"}
+
+
+def check_enablement(
+    resource_type: ResourceType, name: str, current: Mapping[str, Any] | None, wanted: Mapping[str, Any]
+) -> None:
+    """Refuses to enable what Azure no longer sells; who has it keeps it. The words are the simulator's own.
+
+    Raises:
+        ArmError: 400 for a deprecated plan, or a sub-plan of the old pricing, that is not on yet.
+    """
+    if resource_type.name != PRICINGS:
+        return
+    before = (current or {}).get("properties") or {}
+    after = wanted.get("properties") or {}
+    if fold(str(after.get("pricingTier", ""))) != "standard":
+        return
+    was_on = fold(str(before.get("pricingTier", ""))) == "standard"
+    if before.get("deprecated") and not was_on:
+        raise refusal("PlanDeprecated", plan=name, replaced_by=", ".join(before.get("replacedBy") or ()))
+    sub_plan = fold(str(after.get("subPlan", "")))
+    kept = was_on and fold(str(before.get("subPlan", ""))) == sub_plan
+    instead = _DEAD_SUB_PLANS.get((fold(name), sub_plan))
+    if instead is not None and not kept:
+        raise refusal("PlanDeprecated", plan=f"{name} {after['subPlan']}", replaced_by=instead)
 
 
 def extension_outcomes(

@@ -17,6 +17,9 @@ from defender_remediate.testing.simulator.state.facts import facts
 from defender_remediate.testing.simulator.state.store import Store
 
 SUBSCRIPTION = "Microsoft.Resources/subscriptions"
+PRICINGS = "Microsoft.Security/pricings"
+FOUNDATIONAL, DEFENDER_CSPM = "FoundationalCspm", "CloudPosture"
+"""The free plan of foundational posture management, and the paid plan that includes it."""
 HEALTHY, UNHEALTHY, NOT_APPLICABLE = "Healthy", "Unhealthy", "NotApplicable"
 
 
@@ -153,9 +156,35 @@ class Assessor:
         return self._assessments[_key(fold(key), resource_id)]
 
     def current(self) -> Iterator[SimulatedAssessment]:
-        """Yields every assessment that Defender shows now."""
+        """Yields every assessment that Defender shows now: of subscriptions with posture management, and not forgotten.
+
+        Without the benchmark, only the recommendations that have no policy are left.
+        """
         self._end_exemptions()
         now = self._clock.monotonic()
+        has_benchmark: dict[str, bool] = {}
+        for assessment in self._settled(now):
+            subscription = fold(ids.subscription_of(assessment.resource_id))
+            if subscription not in has_benchmark:
+                has_benchmark[subscription] = self._policies.has_benchmark(subscription)
+            is_shown = has_benchmark[subscription] or not assessment.definition.metadata.get("policyDefinitionId")
+            if is_shown and self._has_posture(subscription):
+                yield assessment
+
+    def forget(self, subscription: str) -> None:
+        """Removes every assessment of a subscription, as before the first evaluation."""
+        for key, assessment in list(self._assessments.items()):
+            if fold(ids.subscription_of(assessment.resource_id)) == fold(subscription):
+                del self._assessments[key]
+
+    def _has_posture(self, subscription: str) -> bool:
+        for plan in (FOUNDATIONAL, DEFENDER_CSPM):
+            found = self._store.find(f"/subscriptions/{subscription}/providers/{PRICINGS}/{plan}")
+            if found is not None and fold(str(found.body["properties"].get("pricingTier"))) == "standard":
+                return True
+        return False
+
+    def _settled(self, now: float) -> Iterator[SimulatedAssessment]:
         for key, assessment in list(self._assessments.items()):
             if not assessment.settle(now):
                 del self._assessments[key]

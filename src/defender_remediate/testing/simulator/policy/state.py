@@ -20,6 +20,8 @@ from defender_remediate.testing.simulator.transport.exchange import ArmError
 AUTHORIZATION = "/providers/Microsoft.Authorization"
 BENCHMARK = f"{AUTHORIZATION}/policySetDefinitions/1f3afdf9-d0c9-4c3d-847f-89da613e70a8"
 """The id of the initiative behind Defender's recommendations: the Microsoft cloud security benchmark."""
+BENCHMARK_NAME = "SecurityCenterBuiltIn"
+"""The name of its assignment to a subscription."""
 ENFORCED = "Default"
 _FIELDS = ("name", "fullname", "kind", "type", "location", "id", "tags", "identity")
 
@@ -235,8 +237,13 @@ class PolicyState:
     def assign_benchmark(self, scope: str) -> None:
         """Assigns the benchmark to a subscription, as Defender for Cloud does."""
         name = f"ASC Default (subscription: {ids.subscription_of(scope)})"
-        self.assign(
-            PolicyAssignment(scope=scope, name="SecurityCenterBuiltIn", definition_id=BENCHMARK, display_name=name)
+        self.assign(PolicyAssignment(scope=scope, name=BENCHMARK_NAME, definition_id=BENCHMARK, display_name=name))
+
+    def has_benchmark(self, subscription: str) -> bool:
+        """Whether the benchmark is assigned to a subscription or above it."""
+        scope = f"/subscriptions/{subscription}"
+        return any(
+            one.definition_id == BENCHMARK and one.covers(scope, self._store) for one in self.assignments.values()
         )
 
     def add_policy(self, policy: DenyPolicy) -> None:
