@@ -151,7 +151,7 @@ class Workflow:
         """Look up fixes by policy definition or display name if the catalog does not have the recommendation's key."""
         found = []
         for one in selected:
-            if one.fixes and not is_guid(one.key):
+            if one.is_assessed and one.fixes and not is_guid(one.key):
                 one = attrs.evolve(one, key=self._key_of(one.fixes))
             elif not one.is_known:
                 about = self.discovery.get_metadata(one.key)

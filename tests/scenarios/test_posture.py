@@ -7,24 +7,13 @@ from typing import Any
 
 import pytest
 
-from defender_remediate import Catalog, FixAction, RemediationClient
+from defender_remediate import Catalog, RemediationClient
 from defender_remediate.errors import InvalidInputError, ProviderNotRegisteredError
-from defender_remediate.models import Condition, DefenderPlan, PostureIssue, PostureWarning, SubscriptionPosture
+from defender_remediate.models import DefenderPlan, PostureIssue, PostureWarning, SubscriptionPosture
 from defender_remediate.testing import ArmSimulator, seeded_client
 
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
-FOUNDATIONAL = FixAction(
-    key="foundational-cspm",
-    title="Foundational CSPM should be enabled",
-    kind="put",
-    resource_type="Microsoft.Resources/subscriptions",
-    api_version="2024-01-01",
-    target="providers/Microsoft.Security/pricings/FoundationalCspm",
-    body={"properties": {"pricingTier": "Standard"}},
-    compliant_when=Condition(operator="equals", path="properties.pricingTier", value="Standard"),
-    impact_reason="it is free",
-    permissions=("Microsoft.Security/pricings/write",),
-)
+FOUNDATIONAL = "foundational-cspm"
 
 
 @pytest.fixture
@@ -39,9 +28,8 @@ def sim() -> ArmSimulator:
 
 
 def connected(sim: ArmSimulator, **options: Any) -> RemediationClient:
-    """A client whose catalog can turn on foundational posture management."""
-    catalog = Catalog.bundled().with_fixes(FOUNDATIONAL)
-    options = {"transport": sim, "clock": sim.clock, "jitter": lambda: 0.5, "catalog": catalog, **options}
+    """A client on the tenant."""
+    options = {"transport": sim, "clock": sim.clock, "jitter": lambda: 0.5, **options}
     return seeded_client(sim.credential, sim.scopes, **options)
 
 
@@ -228,7 +216,9 @@ def test_turning_posture_on_is_the_first_fix(sim: ArmSimulator) -> None:
         assert PostureIssue.POSTURE_OFF in posture_of(client).issues
 
 
-@pytest.mark.parametrize("given", ["foundational-cspm", FOUNDATIONAL])
+@pytest.mark.parametrize(
+    "given", [FOUNDATIONAL, "Foundational CSPM should be enabled", Catalog.bundled().get(FOUNDATIONAL)]
+)
 def test_the_fix_is_planned_by_name_on_every_subscription_or_the_named_one(sim: ArmSimulator, given: Any) -> None:
     """Defender does not assess it, so no assessment is needed."""
     sim.resources.add_subscription("66666666-6666-4666-8666-666666666666", "Other")
