@@ -54,6 +54,8 @@ from defender_remediate.planning.selection import (
 from defender_remediate.planning.targets import TargetReader
 from defender_remediate.planning.waivers import parse_waivers
 from defender_remediate.preflight import Check, CheckReader, Subject, run_checks
+from defender_remediate.preflight.check import applies_to
+from defender_remediate.preflight.member_reads import with_member_reads
 from defender_remediate.preflight.subscriptions import tenant_of
 from defender_remediate.rollback.removal import check_removals
 from defender_remediate.rollback.rollback import plan_undo
@@ -277,11 +279,16 @@ class Workflow:
     def _inspected(self, draft: PlanDraft, waive: Mapping[str, str]) -> tuple[PlanDraft, tuple[str, ...]]:
         """The draft without the steps that a check blocks, and the tenants of the rest; a subscription is read once for both."""
         known = {subject.step.id: subject for subject in draft.subjects}
-        subjects = [known.get(step.id) or Subject(step=step) for step in draft.steps]
+        subjects = [self._checked_by(known.get(step.id) or Subject(step=step)) for step in draft.steps]
         reader = CheckReader(self.session, workers=self.workers)
         checked = run_checks(subjects, checks=self.checks, reader=reader, waivers=waive)
         inspected = attrs.evolve(draft, steps=checked.steps, skipped=(*draft.skipped, *checked.skipped), subjects=())
         return inspected, self._tenants(inspected.steps, reader)
+
+    def _checked_by(self, subject: Subject) -> Subject:
+        """The step, depending on what the checks that are made for it read in its target."""
+        checks = [check for check in self.checks if applies_to(check, subject.root_type)]
+        return with_member_reads(subject, [reads for check in checks for reads in getattr(check, "reads", ())])
 
     @property
     def _check_names(self) -> tuple[str, ...]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
 from defender_remediate.casing import fold
-from defender_remediate.catalog.type_facts import ANY_NAME, ELEMENT, READ_ONLY, facts_of
-from defender_remediate.fixes.paths import EACH, join
+from defender_remediate.catalog.type_facts import ANY_NAME, ANYTHING, ELEMENT, READ_ONLY, facts_of, inner
+from defender_remediate.fixes.paths import EACH, join, pattern
+from defender_remediate.json_values import ABSENT
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
 
 SET_BY_AZURE: Mapping[str, tuple[str, ...]] = {
     # Read-only until the api-version 2025-10-01. Later versions take it to roll a pool back to an earlier image, so that
@@ -56,9 +60,63 @@ def read_only_members(resource_type: str, name: str = "") -> tuple[str, ...]:
     return (*marked, *SET_BY_AZURE.get(fold(resource_type), ()))
 
 
+def unknown_counters(body: Any, resource_type: str, name: str = "") -> tuple[str, ...]:
+    """The members of a body that hold a number or a time, and that the schema facts of its type do not know.
+
+    No client of Azure sets them, because none knows them; Azure counts something there. Of a type without facts nothing is
+    known. A member of another kind may be a setting that is newer than the facts, so it counts as one.
+
+    Returns:
+        Their paths, as ``unsettable_members`` gives them.
+    """
+    facts = facts_of(resource_type, name)
+    return () if facts is None else tuple(dict.fromkeys(_unknown_counters(body, facts.members, ())))
+
+
+def is_unknown_member(path: str, resource_type: str, name: str = "") -> bool:
+    """Whether the schema facts of a type do not know the member at a path; False for a type without facts.
+
+    Raises:
+        ValueError: The text is not a path.
+    """
+    facts = facts_of(resource_type, name)
+    shape: Any = ANYTHING if facts is None else facts.members
+    for part in pattern(path):
+        shape = _inner(shape, ELEMENT if part == EACH else str(part))
+    return shape is ABSENT
+
+
+def _unknown_counters(value: Any, shape: Any, at: tuple[str, ...]) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        has_free_names = isinstance(shape, Mapping) and ANY_NAME in shape
+        for key, item in value.items():
+            yield from _unknown_counters(item, _inner(shape, key), (*at, EACH if has_free_names else key))
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _unknown_counters(item, _inner(shape, ELEMENT), (*at, EACH))
+    elif shape is ABSENT and _is_count_or_time(value):
+        yield _text(at)
+
+
+def _is_count_or_time(value: Any) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number or (isinstance(value, str) and _TIME.fullmatch(value) is not None)
+
+
+def _inner(shape: Any, part: str) -> Any:
+    """Below what is not known nothing is known either; an array or object where another kind is known is not known."""
+    if isinstance(shape, Mapping) and ANY_NAME in shape and part == ELEMENT:
+        return shape[ANY_NAME]
+    return ABSENT if shape is ABSENT else inner(shape, part)
+
+
+def _text(parts: tuple[str, ...]) -> str:
+    return "".join(part if part == EACH else f".{join((part,))}" for part in parts).removeprefix(".")
+
+
 def _read_only(shape: Any, at: tuple[str, ...]) -> Iterator[str]:
     if isinstance(shape, str) and shape.startswith(READ_ONLY):
-        yield "".join(part if part == EACH else f".{join((part,))}" for part in at).removeprefix(".")
+        yield _text(at)
     elif isinstance(shape, Mapping):
-        for name, inner in shape.items():
-            yield from _read_only(inner, (*at, EACH if name in (ELEMENT, ANY_NAME) else name))
+        for name, below in shape.items():
+            yield from _read_only(below, (*at, EACH if name in (ELEMENT, ANY_NAME) else name))

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from defender_remediate.casing import fold
 from defender_remediate.catalog import Catalog
-from defender_remediate.catalog.read_only import unsettable_members
+from defender_remediate.catalog.read_only import is_unknown_member, unsettable_members
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidResourceIdError, PlanAlteredError
 from defender_remediate.executors.requests import DEPLOYMENTS
@@ -170,7 +170,11 @@ def _problems_of_dependencies(step: RemediationStep) -> Iterator[str]:
     target = resource_or_parent(step.target_id)
     may_be_ignored = depends_on(is_whole=True, ignored=unsettable_members(target.type, target.name)).ignored
     for path in step.dependencies.ignored:
-        if path not in may_be_ignored:
+        try:
+            is_known = path not in may_be_ignored and not is_unknown_member(path, target.type, target.name)
+        except ValueError:
+            is_known = True
+        if is_known:
             yield f"it ignores changes of {quoted(path)}"
 
 

@@ -33,14 +33,6 @@ _IDENTITY_IDS = (
     "identity.userAssignedIdentities[*].clientId",
 )
 
-_NETWORK_SETTINGS = frozenset(
-    {"publicnetworkaccess", "publicnetworkaccessforingestion", "publicnetworkaccessforquery", "defaultaction"}
-)
-_READ_BY_NETWORK_CHECK = (
-    "properties.privateEndpointConnections[*].properties.privateLinkServiceConnectionState.status",
-    "properties.privateLinkScopedResources",
-)
-
 
 def depends_on(
     *,
@@ -61,8 +53,6 @@ def depends_on(
     for path in filter(None, changed):
         outermost = str(pattern(path)[0])
         paths.add(outermost if fold(outermost) in ("tags", "identity") else path)
-    if any(fold(str(pattern(path)[-1])) in _NETWORK_SETTINGS for path in paths):
-        paths.update(_READ_BY_NETWORK_CHECK)
     for condition in conditions:
         paths.update(members_read(condition))
     outer = tuple(f"{fold(path)}{mark}" for path in paths for mark in ".[")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import attrs
 
 from defender_remediate.arm.reader import Reader
-from defender_remediate.catalog.read_only import unsettable_members
+from defender_remediate.catalog.read_only import unknown_counters, unsettable_members
 from defender_remediate.catalog.type_facts import etag_for_write
 from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.executors.protocol import FixExecutor, Preview, PreviewContext
@@ -48,7 +49,7 @@ def build_step(
         preview = executors[combined.kind].preview(context)
     except DefenderRemediateError as error:
         raise SkipTargetError(SkipReason.PREVIEW_FAILED, str(error)) from error
-    dependencies = _dependencies(combined, preview)
+    dependencies = _dependencies(combined, preview, reading.before)
     # A rollback removes what the step creates only if it has not changed since.
     creates = [
         attrs.evolve(created, dependencies=depends_on(is_whole=True, ignored=_unsettable(created.resource_id)))
@@ -102,7 +103,7 @@ def subject_of(step: RemediationStep, combined: CombinedFix, reading: Reading) -
     )
 
 
-def _dependencies(combined: CombinedFix, preview: Preview) -> Dependencies:
+def _dependencies(combined: CombinedFix, preview: Preview, before: Any) -> Dependencies:
     """What the step depends on in its target. A condition on the resource counts where the resource is the target."""
     first = combined.accepted[0]
     conditions = [combined.compliant_when]
@@ -114,12 +115,12 @@ def _dependencies(combined: CombinedFix, preview: Preview) -> Dependencies:
         # A what-if puts the end of the resource's id before each path: "(resource) properties.x", "config/web properties.x".
         prefix = first.target_id[len(first.resource_id) :].strip("/") or "(resource)"
         changed = [path.removeprefix(f"{prefix} ") for path in changed if path.startswith(f"{prefix} ")]
-    return depends_on(
-        changed=changed,
-        conditions=conditions,
-        is_whole=combined.kind is FixKind.PUT,
-        ignored=_unsettable(first.target_id),
-    )
+    is_whole = combined.kind is FixKind.PUT
+    ignored = _unsettable(first.target_id)
+    if is_whole:
+        target = resource_or_parent(first.target_id)
+        ignored = (*ignored, *unknown_counters(before, target.type, target.name))
+    return depends_on(changed=changed, conditions=conditions, is_whole=is_whole, ignored=ignored)
 
 
 def _unsettable(path: str) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from defender_remediate.preflight.built_in import BUILT_IN_CHECKS
 from defender_remediate.preflight.check import Check, CheckedSteps, checks_with, permissions_for, run_checks
+from defender_remediate.preflight.member_reads import MemberReads
 from defender_remediate.preflight.reader import CheckReader, StepFacts
 from defender_remediate.preflight.subject import Subject
 from defender_remediate.public_path import show_public_path
@@ -11,6 +12,7 @@ __all__ = [
     "Check",
     "CheckReader",
     "CheckedSteps",
+    "MemberReads",
     "StepFacts",
     "Subject",
     "checks_with",

@@ -13,6 +13,7 @@ from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.fixes.conditions import same
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.preflight.member_reads import MemberReads
 from defender_remediate.preflight.permissions import matches
 from defender_remediate.preflight.reader import CheckReader, StepFacts
 from defender_remediate.preflight.scopes import root_of
@@ -54,6 +55,16 @@ class AccessModelCheck:
 
     name = "access_model"
     permissions = ("Microsoft.Authorization/roleAssignments/read", "Microsoft.Authorization/roleDefinitions/read")
+    reads = (
+        MemberReads(
+            paths=("properties.accessPolicies[*].objectId",),
+            when_changing=frozenset({"enablerbacauthorization"}),
+            types=(_VAULT,),
+        ),
+        MemberReads(
+            paths=("properties.aadProfile",), when_changing=frozenset({"disablelocalaccounts"}), types=(_CLUSTER,)
+        ),
+    )
 
     def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> StepFacts[DataAccess | None]:
         """Who has access to the data by a role; None where a step does not switch to roles."""

@@ -55,6 +55,8 @@ class Check(Protocol):
 
     # A check of some resource types only also has ``resource_types``, a tuple of top-level types. It is then made for
     # steps that write to such a resource or below it, and its permissions are needed for fixes of these types only.
+    # A check whose judgement depends on members of the target's body has ``reads``, a tuple of ``MemberReads``: a change of
+    # one of them after the plan is drift.
 
     @property
     def name(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.preflight.member_reads import MemberReads
 from defender_remediate.preflight.reader import CheckReader
 from defender_remediate.preflight.subject import Subject
 
@@ -16,6 +17,7 @@ class DefenderPlanCheck:
 
     name = "defender_plan"
     permissions: tuple[str, ...] = ()
+    reads = (MemberReads(paths=("properties.deprecated",), types=("microsoft.security/pricings",)),)
 
     def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> None:
         """Nothing."""

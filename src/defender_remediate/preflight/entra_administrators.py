@@ -10,6 +10,7 @@ from defender_remediate.casing import fold
 from defender_remediate.fixes.conditions import same
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.preflight.member_reads import MemberReads
 from defender_remediate.preflight.reader import CheckReader, StepFacts
 from defender_remediate.preflight.scopes import root_of
 from defender_remediate.preflight.subject import Subject
@@ -48,6 +49,13 @@ class EntraAdministratorCheck:
         "Microsoft.Sql/managedInstances",
         "Microsoft.Sql/servers",
         "Microsoft.Synapse/workspaces",
+    )
+
+    reads = (
+        MemberReads(
+            paths=("properties.administrators.sid",),
+            when_changing=frozenset({"azureadonlyauthentication", "passwordauth"}),
+        ),
     )
 
     def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> StepFacts[bool]:

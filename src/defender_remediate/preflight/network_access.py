@@ -10,8 +10,9 @@ import attrs
 from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.fixes.conditions import same
-from defender_remediate.fixes.paths import look_up
+from defender_remediate.fixes.paths import EACH, look_up
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.preflight.member_reads import MemberReads
 from defender_remediate.preflight.reader import CheckReader
 from defender_remediate.preflight.subject import Subject
 
@@ -108,6 +109,32 @@ SETTINGS = (
 """The settings of every type: Azure gives them the same names everywhere."""
 
 
+_NAMES = frozenset(setting.member for setting in SETTINGS)
+_READS = (
+    MemberReads(
+        paths=(
+            f"properties.{_ENDPOINTS}[*].properties.privateLinkServiceConnectionState.status",
+            "properties.privateLinkScopedResources",
+            "properties.publicNetworkAccess",
+        ),
+        when_changing=_NAMES,
+    ),
+    *(
+        MemberReads(beside=setting.rules, when_changing=frozenset({setting.member}))
+        for setting in SETTINGS
+        if setting.rules
+    ),
+    *(
+        MemberReads(paths=tuple(f"properties.{name}" for name in names), when_changing=_NAMES, types=(kind,))
+        for kind, names in _ALTERNATIVES.items()
+    ),
+    *(
+        MemberReads(paths=tuple(path.replace("[0]", EACH) for path in paths), when_changing=_NAMES, types=(kind,))
+        for kind, paths in INJECTED.items()
+    ),
+)
+
+
 @attrs.frozen(kw_only=True)
 class ClosedSetting:
     """A setting that a step closes: its path, its new value, and the object around it."""
@@ -145,6 +172,7 @@ class NetworkAccessCheck:
 
     name = "private_endpoint"
     permissions: tuple[str, ...] = ()
+    reads = _READS
 
     def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> None:
         """Nothing."""

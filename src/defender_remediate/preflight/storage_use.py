@@ -13,6 +13,7 @@ from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.fixes.conditions import same
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.preflight.member_reads import MemberReads
 from defender_remediate.preflight.network_access import is_approved
 from defender_remediate.preflight.reader import CheckReader, StepFacts
 from defender_remediate.preflight.scopes import subscription_of
@@ -25,6 +26,7 @@ from defender_remediate.preflight.storage import (
 )
 from defender_remediate.preflight.subject import Subject
 
+_TYPES = (fold(ACCOUNT_TYPE),)
 _SERVICES = {"queues": "queueServices/default/queues", "tables": "tableServices/default/tables"}
 
 
@@ -58,6 +60,27 @@ class StorageUseCheck:
         "Microsoft.Storage/storageAccounts/tableServices/tables/read",
     )
     resource_types = (ACCOUNT_TYPE,)
+    reads = (
+        MemberReads(
+            paths=("kind", "properties.isNfsV3Enabled"),
+            when_changing=frozenset({"supportshttpstrafficonly"}),
+            types=_TYPES,
+        ),
+        MemberReads(
+            paths=(
+                "kind",
+                "tags.ms-resource-usage",
+                "properties.azureFilesIdentityBasedAuthentication.directoryServiceOptions",
+            ),
+            when_changing=frozenset({"allowsharedkeyaccess"}),
+            types=_TYPES,
+        ),
+        MemberReads(
+            paths=("kind", "tags.ms-resource-usage", "properties.privateEndpointConnections[*].properties.groupIds"),
+            when_changing=frozenset({"publicnetworkaccess", "defaultaction"}),
+            types=_TYPES,
+        ),
+    )
 
     def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> StepFacts[StorageUse]:
         """What is in the accounts whose access a step closes."""

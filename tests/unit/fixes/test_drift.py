@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defender_remediate.catalog.read_only import unsettable_members
+from defender_remediate.catalog.read_only import is_unknown_member, unknown_counters, unsettable_members
 from defender_remediate.fixes.drift import depends_on, fingerprint
 from defender_remediate.fixes.paths import assign
 from defender_remediate.json_values import canonical
@@ -130,14 +130,6 @@ def test_what_is_replaced_whole_counts_whole() -> None:
         assert fingerprint(assign(body, path, {}), step) != fingerprint(body, step)
 
 
-def test_access_that_others_have_counts_when_it_is_closed() -> None:
-    """A check allowed the change because of a private endpoint: without it the step is another one."""
-    step = depends_on(changed=["properties.publicNetworkAccess"])
-    state = {"properties": {"privateLinkServiceConnectionState": {"status": "Approved"}}}
-    body = {"properties": {"publicNetworkAccess": "Enabled", "privateEndpointConnections": [state]}}
-    assert fingerprint(assign(body, "properties.privateEndpointConnections", []), step) != fingerprint(body, step)
-
-
 def test_a_path_leads_through_arrays_objects_and_neither() -> None:
     """A path that ends early has a value of its own, so that a member that turns into another kind is drift."""
     step = depends_on(conditions=[Condition(operator=Operator.EQUALS, path="a.b", value=1)])
@@ -185,3 +177,46 @@ def test_the_time_of_the_last_of_something_counts_when_a_step_depends_on_it() ->
     dependencies = depends_on(changed=["properties.lastXyzTime"])
     first, later = ({"properties": {"lastXyzTime": f"2026-0{month}-01"}} for month in (1, 2))
     assert fingerprint(first, dependencies) != fingerprint(later, dependencies)
+
+
+AKS = "Microsoft.ContainerService/managedClusters"
+
+
+def test_a_counter_that_no_client_knows_is_no_drift_of_a_put() -> None:
+    """Else a PUT would be planned and found drifted for ever; a setting that is newer than the facts still counts."""
+    pool = {"name": "a", "count": 1, "nodesReady": 3, "mode": "System"}
+    body = {
+        "properties": {
+            "agentPoolProfiles": [pool],
+            "dnsPrefix": "a",
+            "usage": {"pods": 7, "since": "2026-01-01T00:00:00Z", "plan": "new", "isOn": True},
+            "addonProfiles": {"mine": {"enabled": True, "restarts": 1}},
+        }
+    }
+    counters = unknown_counters(body, AKS)
+    assert sorted(counters) == [
+        "properties.addonProfiles[*].restarts",
+        "properties.agentPoolProfiles[*].nodesReady",
+        "properties.usage.pods",
+        "properties.usage.since",
+    ]
+    assert all(is_unknown_member(path, AKS) for path in counters)
+    assert not is_unknown_member("properties.agentPoolProfiles[*].count", AKS)
+    assert not is_unknown_member("properties.addonProfiles.mine.enabled", AKS)
+    step = depends_on(is_whole=True, ignored=counters)
+    moved = {**pool, "nodesReady": 4}
+    for path, value in (("agentPoolProfiles", [moved]), ("usage.pods", 8), ("addonProfiles.mine.restarts", 2)):
+        assert fingerprint(assign(body, f"properties.{path}", value), step) == fingerprint(body, step)
+    for path, value in (("agentPoolProfiles", [{**pool, "count": 2}]), ("usage.plan", "old"), ("usage.isOn", False)):
+        assert fingerprint(assign(body, f"properties.{path}", value), step) != fingerprint(body, step)
+
+
+def test_nothing_is_unknown_of_a_type_without_facts() -> None:
+    """Then every member counts as one that a person may have changed."""
+    assert unknown_counters({"properties": {"count": 1}}, "Contoso.Own/things") == ()
+    assert not is_unknown_member("properties.count", "Contoso.Own/things")
+    sent = {"properties": {"roleDefinitionIds": [1], "count": 1}}
+    assert unknown_counters(sent, "Microsoft.Storage/storageAccounts") == (
+        "properties.roleDefinitionIds[*]",
+        "properties.count",
+    )
