@@ -23,6 +23,18 @@ VERSIONS = nox.project.python_versions(PROJECT)
 DIST = ROOT / "dist"
 # No line depends on the version, so the oldest Python there is measures for all: measuring costs time.
 MEASURE = ("--cov", "--cov-report=", "--cov-fail-under=0")
+# What depends on the version of Python shows here; the oldest and the newest Python run everything else too.
+BETWEEN = (
+    "tests/unit",
+    "tests/wire",
+    "tests/docs",
+    "tests/scenarios/test_button.py",
+    "tests/scenarios/test_examples.py",
+    "tests/scenarios/test_rollback.py",
+    "tests/scenarios/test_waves.py",
+    "docs",
+    "README.md",
+)
 PROBE = "import ssl, sys, zlib; print('%d.%d' % sys.version_info[:2])"
 
 
@@ -111,6 +123,7 @@ def tests(session: nox.Session) -> None:
     """The tests and every code block of the documentation, against the built wheel.
 
     The oldest Python measures the coverage. The newest one also runs the exhaustive tests, which depend on no version.
+    Those between run the unit and wire tests, the main scenarios and the documentation.
     """
     install_groups(session, "tests")
     session.install(str(wheel()))
@@ -122,6 +135,8 @@ def tests(session: nox.Session) -> None:
         arguments += MEASURE
     if session.python != newest:
         arguments += ["-m", "not exhaustive"]
+    if session.python not in (oldest, newest):
+        arguments += BETWEEN
     session.run("pytest", *(session.posargs or arguments), env=env)
 
 

@@ -53,6 +53,7 @@ def files() -> list[Path]:
     ]
 
 
+@pytest.mark.exhaustive
 def test_retired_words_are_not_used():
     """A reader meets one term for one thing, and no private vocabulary. Reports every place."""
     places = []

@@ -161,6 +161,7 @@ READ_ONLY = {
 }
 
 
+@pytest.mark.exhaustive
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_what_moves_by_itself_is_no_drift_and_a_dependency_is(data: st.DataObject) -> None:

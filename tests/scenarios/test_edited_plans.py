@@ -297,6 +297,7 @@ _VALUES = st.one_of(
 )
 
 
+@pytest.mark.exhaustive
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_any_edit_is_refused_or_does_what_the_text_shows(data: st.DataObject) -> None:

@@ -36,6 +36,7 @@ def chosen(client: RemediationClient, parameter: FixParameter) -> object:
 FIXES = dict(judged_in_the_demo())
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("key", FIXES)
 def test_its_own_role_is_all_that_a_fix_needs(sim: ArmSimulator, key: str) -> None:
     """Azure refuses nothing, no check misses a right, and all that was planned is applied."""

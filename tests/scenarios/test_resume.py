@@ -139,6 +139,7 @@ def connect(sim: ArmSimulator, journal: Any, fuse: Fuse | None = None) -> Remedi
     )
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_killed_at_any_moment_is_resumed(kind: str) -> None:
     """Each resource is as planned, the report is that of an undisturbed run, and no known write is repeated."""
@@ -171,6 +172,7 @@ def test_a_run_killed_at_any_moment_is_resumed(kind: str) -> None:
     assert killed > 20 // STRIDE
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("kind", ["patch", "put", "template"])
 def test_a_rollback_killed_at_any_moment_is_resumed(kind: str) -> None:
     """By a PATCH, by a PUT, and by the removal of what a template created: as an undisturbed one."""

@@ -455,6 +455,7 @@ def _null_is_absent(value: Any) -> Any:
     return ABSENT if value is None else value if value is ABSENT else _without_nulls(thaw(value))
 
 
+@pytest.mark.exhaustive
 def test_a_put_carries_nothing_that_no_request_can_set() -> None:
     """Read-only members, wherever they stand: what a GET shows goes back without them, on the way there and on the rollback."""
     sent_back: set[str] = set()

@@ -45,6 +45,7 @@ def test_no_markup_breaks_it(markup):
     assert lines == [""] or all(line.strip() for line in lines)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "attack", ["<!--", "<![", "<head ", "<a '", "<p>", "<", "&#9", "<li>", '<a href="', "</a ", "<a '>'"]
 )

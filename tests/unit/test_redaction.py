@@ -57,6 +57,7 @@ SECRETS = st.one_of(
 )
 
 
+@pytest.mark.exhaustive
 @given(st.text(), SECRETS, st.text())
 @example("a/b/", ("A" * 86 + "==", "A" * 86 + "=="), "")
 @example("x.", (f"eyJ{'a' * 17}.eyJ{'b' * 17}.", f"eyJ{'a' * 17}.eyJ{'b' * 17}."), "")
@@ -234,6 +235,7 @@ def test_how_callers_may_sign_in_is_no_secret() -> None:
     assert not is_secret_name("properties.authOptions.aadOrApiKey")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "attack",
     [

@@ -184,6 +184,7 @@ def _assert_a_value(decode, document):
     assert found._repr_html_().startswith("<table>")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("decode", "document"), DECODERS)
 @given(data=st.data())
 def test_any_json_at_any_place(decode, document, data):
