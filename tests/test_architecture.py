@@ -22,6 +22,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "display",
             "enums",
             "errors",
+            "event_payload",
             "html_text",
             "json_values",
             "notebook",

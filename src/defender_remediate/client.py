@@ -19,9 +19,12 @@ from defender_remediate.arm.pipeline import pipeline_options
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
+from defender_remediate.models.attack_path import AttackPath
 from defender_remediate.models.control import SecureScore, SecurityControl
+from defender_remediate.models.cve import Cve, CveAssessment
 from defender_remediate.models.guards import Guards
-from defender_remediate.models.ids import Scope, parse_scopes
+from defender_remediate.models.ids import ResourceId, Scope, parse_scopes
+from defender_remediate.models.individual import RecommendationCategory
 from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.posture import PostureWarning, SubscriptionPosture
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus, Recommendation, Severity
@@ -278,6 +281,7 @@ class RemediationClient:
         severity: Severity | str | None = None,
         control: str | SecurityControl | None = None,
         fixable: bool | None = None,
+        category: RecommendationCategory | str | Iterable[RecommendationCategory | str] | None = None,
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
@@ -292,14 +296,20 @@ class RemediationClient:
             severity: A ``Severity``: ``Critical``, ``High``, ``Medium`` or ``Low``.
             control: A control, its name or its display name.
             fixable: True for those that the catalog can fix, False for the others.
+            category: Individual recommendations of one ``RecommendationCategory`` or several, each title once: the view by
+                title. A category that this library does not know is passed on.
 
         Raises:
-            InvalidInputError: The status or the severity does not exist in Azure, or no subscription has the control.
+            InvalidInputError: The status or the severity does not exist in Azure, no subscription has the control, or a
+                category is not a string.
+            NotAvailableError: The REST API of this cloud names no category; use ``source="graph"``.
         """
         name = control.name if isinstance(control, SecurityControl) else control
         discovery = self._wired(timeout, headers, client_request_id).discovery
         return Listing(
-            lambda: discovery.list_recommendations(status=status, severity=severity, control=name, fixable=fixable)
+            lambda: discovery.list_recommendations(
+                status=status, severity=severity, control=name, fixable=fixable, category=category
+            )
         )
 
     def get_recommendation(
@@ -322,6 +332,7 @@ class RemediationClient:
         key: str | Recommendation | Assessment | None = None,
         *,
         status: AssessmentStatus | str | None = None,
+        category: RecommendationCategory | str | Iterable[RecommendationCategory | str] | None = None,
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
@@ -330,11 +341,82 @@ class RemediationClient:
 
         Args:
             key: A recommendation, one of its assessments, its key, an assessment id, or its display name in the catalog;
-                None for all recommendations.
+                None for all recommendations. For an individual recommendation, all assessments with its title.
             status: ``Unhealthy``, ``Healthy`` or ``NotApplicable``; exempt resources are NotApplicable.
+            category: Individual recommendations of one ``RecommendationCategory`` or several: the view by resource.
+
+        Raises:
+            InvalidInputError: The status does not exist in Azure, or a category is not a string.
+            NotAvailableError: The REST API of this cloud names no category; use ``source="graph"``.
         """
         discovery = self._wired(timeout, headers, client_request_id).discovery
-        return Listing(lambda: discovery.list_assessments(key, status=status))
+        return Listing(lambda: discovery.list_assessments(key, status=status, category=category))
+
+    def list_cves(
+        self,
+        ids: Iterable[str] | None = None,
+        *,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        client_request_id: str | None = None,
+    ) -> ItemPaged[Cve]:
+        """List what Azure says about the CVEs in the tenant, from Resource Graph. Rejected CVEs are omitted.
+
+        Makes one query per 1000 CVEs, or per 100 ids. Without Security Reader at the management group Azure lists none.
+
+        Args:
+            ids: Only these, such as ``CVE-2026-0001``; None for all.
+
+        Raises:
+            InvalidScopeError: The scope of this client is not a management group, the only scope with these details.
+            InvalidInputError: An id is not the id of a CVE.
+        """
+        discovery = self._wired(timeout, headers, client_request_id).discovery
+        listed = ids if ids is None or isinstance(ids, str) or not isinstance(ids, Iterable) else tuple(ids)
+        return Listing(lambda: discovery.list_cves(listed))
+
+    def list_cve_assessments(
+        self,
+        *,
+        status: AssessmentStatus | str | None = "Unhealthy",
+        category: RecommendationCategory | str | Iterable[RecommendationCategory | str] | None = "SoftwareUpdate",
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        client_request_id: str | None = None,
+    ) -> ItemPaged[CveAssessment]:
+        """List each CVE of each assessment, joined with its details. No row is lost for want of details.
+
+        At a management group, ``cve`` holds the details of ``list_cves``; at other scopes Azure gives none and it is None.
+        Holds the details in memory, about 1 KiB for each CVE, and streams the assessments.
+
+        Args:
+            status: As for ``list_assessments``.
+            category: As for ``list_assessments``.
+        """
+        discovery = self._wired(timeout, headers, client_request_id).discovery
+        return Listing(lambda: discovery.list_cve_assessments(status=status, category=category))
+
+    def list_attack_paths(
+        self,
+        resource: str | ResourceId | Assessment | None = None,
+        *,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        client_request_id: str | None = None,
+    ) -> ItemPaged[AttackPath]:
+        """List the attack paths in scope, from Resource Graph.
+
+        Azure looks for attack paths only with the plan Defender CSPM: without it, none listed does not mean that there is
+        none. Makes one query per 1000 attack paths.
+
+        Args:
+            resource: Only the attack paths that pass through this resource.
+
+        Raises:
+            InvalidResourceIdError: The resource is not a resource id.
+        """
+        discovery = self._wired(timeout, headers, client_request_id).discovery
+        return Listing(lambda: discovery.list_attack_paths(resource))
 
     def list_parameter_choices(
         self,

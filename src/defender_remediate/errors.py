@@ -8,6 +8,7 @@
     │   ├── InvalidScopeError              not a subscription, group, resource or management group id
     │   ├── InvalidEndpointError           not an https URL, and not a loopback address either
     │   ├── UnknownRecommendationError     no such assessment key
+    │   ├── RetiredError                   Azure has retired what this is about
     │   ├── ParameterError                 a fix parameter is missing, unknown or of the wrong type
     │   └── CatalogError                   a catalog file is wrong: names the file and the key path
     ├── PlanError                          a plan cannot be applied; nothing was sent
@@ -37,6 +38,7 @@
     │       └── OperationBusyError         it failed because another operation was running; also a BusyError
     ├── ConnectionFailedError              no response
     │   └── ConnectionCutError             no response after the request was sent: a write may have taken effect
+    ├── NotAvailableError                  Azure does not provide it here: not an empty list
     ├── MalformedResponseError             the response does not follow the contract
     ├── OperationTimeoutError              a long-running operation did not end in time; it continues in Azure
     ├── CallTimeoutError                   the ``timeout`` of this call is over
@@ -104,6 +106,7 @@ __all__ = [
     "JournalTamperedError",
     "JournalUnwritableError",
     "MalformedResponseError",
+    "NotAvailableError",
     "NotFoundError",
     "OperationBusyError",
     "OperationFailedError",
@@ -117,6 +120,7 @@ __all__ = [
     "ProviderNotRegisteredError",
     "RemediationFailedError",
     "RequestError",
+    "RetiredError",
     "ScopeLockedError",
     "ServiceError",
     "ThrottledError",
@@ -177,6 +181,10 @@ class InvalidEndpointError(InvalidInputError):
 
 class UnknownRecommendationError(InvalidInputError):
     """No recommendation has this assessment key, neither in Azure nor in the catalog."""
+
+
+class RetiredError(InvalidInputError):
+    """Azure has retired what was passed; the hint names what replaces it."""
 
 
 class ParameterError(InvalidInputError):
@@ -373,6 +381,10 @@ class ConnectionCutError(ConnectionFailedError, ServiceResponseError):
 
 class MalformedResponseError(DefenderRemediateError, DecodeError):
     """A response is truncated, is not JSON, or does not follow Azure's contract."""
+
+
+class NotAvailableError(DefenderRemediateError):
+    """Azure does not provide what was asked for in this cloud or scope. Nothing is known, which is not an empty list."""
 
 
 class OperationTimeoutError(DefenderRemediateError, AzureError):

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.enums import OpenEnum
 from defender_remediate.errors import InvalidInputError, UnknownRecommendationError
-from defender_remediate.models.ids import is_guid
+from defender_remediate.models.ids import ResourceId, is_guid
+from defender_remediate.models.individual import RecommendationCategory
 from defender_remediate.models.recommendation import Assessment, Recommendation
+from defender_remediate.validation import strings
 
 if TYPE_CHECKING:
     from defender_remediate.catalog import Catalog
 
 _Word = TypeVar("_Word", bound=OpenEnum)
+_CVE = re.compile(r"CVE-\d{4}-\d{4,}", re.ASCII | re.IGNORECASE)
 _ASSESSMENTS = "/providers/microsoft.security/assessments/"
+CategoryChoice = RecommendationCategory | str | Iterable[RecommendationCategory | str] | None
+"""One category or several; None for all."""
 RecommendationChoice = str | Recommendation | Assessment
 """One recommendation: itself, one of its assessments, its key, an assessment id, or its display name in the catalog."""
 
@@ -33,6 +40,56 @@ def checked_word(words: type[_Word], value: str | None, name: str) -> _Word | No
         known = ", ".join(member.value for member in words)
         raise InvalidInputError(f"{name}={quoted(value)} is not known", hint=f"use one of {known}")
     return word
+
+
+def checked_categories(given: CategoryChoice) -> tuple[RecommendationCategory, ...]:
+    """One category or several, each once; none for None. One that is not known here is kept: Azure may add one.
+
+    Raises:
+        InvalidInputError: Something else was given than strings, or none at all.
+    """
+    if given is None:
+        return ()
+    hint = f"pass one or several of {', '.join(member.value for member in RecommendationCategory)}"
+    if isinstance(given, (bytes, bytearray, Mapping)) or not isinstance(given, (str, Iterable)):
+        raise InvalidInputError(f"category must be a string or several strings, got {quoted(given)}", hint=hint)
+    listed = [given] if isinstance(given, str) else list(given)
+    for item in listed:
+        if not isinstance(item, str) or not item.strip():
+            raise InvalidInputError(f"a category must be a string that is not empty, got {quoted(item)}", hint=hint)
+    if not listed:
+        raise InvalidInputError("no category was passed", hint=f"{hint}; leave it out for all")
+    return tuple({fold(item): RecommendationCategory(item) for item in listed}.values())
+
+
+def checked_cves(given: Iterable[str] | None) -> tuple[str, ...]:
+    """The ids of CVEs, each once; none for None, which means all.
+
+    Raises:
+        InvalidInputError: Something else was given than ids such as ``CVE-2026-0001``, or none at all.
+    """
+    if given is None:
+        return ()
+    ids = strings("ids", given)
+    for item in ids:
+        if not _CVE.fullmatch(item):
+            raise InvalidInputError(f"{quoted(item)} is not the id of a CVE", hint="pass ids such as CVE-2026-0001")
+    if not ids:
+        raise InvalidInputError("no ids were passed", hint="leave ids out for all CVEs")
+    return tuple({fold(item): item for item in ids}.values())
+
+
+def checked_resource(given: str | ResourceId | Assessment | None) -> str | None:
+    """The id of a resource; None for None.
+
+    Raises:
+        InvalidResourceIdError: It is not one.
+    """
+    if isinstance(given, Assessment):
+        return given.resource_id
+    if given is None:
+        return None
+    return given.text if isinstance(given, ResourceId) else ResourceId.parse(given).text
 
 
 def checked_text(text: str, name: str) -> str:

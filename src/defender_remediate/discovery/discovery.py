@@ -8,25 +8,39 @@ from copy import copy
 from itertools import chain
 from typing import TYPE_CHECKING, Literal, TypeVar
 
+import attrs
+
 from defender_remediate import wire
 from defender_remediate.arm.providers import Providers
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.casing import fold
 from defender_remediate.discovery import metadata
 from defender_remediate.discovery.arguments import (
+    CategoryChoice,
     RecommendationChoice,
     assessment_key,
+    checked_categories,
     checked_choice,
+    checked_cves,
+    checked_resource,
     checked_text,
     checked_word,
 )
+from defender_remediate.discovery.metadata import ASSESSMENTS
 from defender_remediate.discovery.parameter_choices import choices, wanted_type
 from defender_remediate.discovery.posture import read_posture
-from defender_remediate.discovery.ranking import Tally, rank
-from defender_remediate.discovery.recommendations import AssessmentCounts, count, recommendations
+from defender_remediate.discovery.ranking import Tally, group_of, rank
+from defender_remediate.discovery.recommendations import (
+    AssessmentCounts,
+    count,
+    names_by_key,
+    recommendations,
+    with_metadata,
+)
 from defender_remediate.discovery.scopes import Scopes
 from defender_remediate.discovery.scoring import by_potential, merge_controls, official, overall, with_keys
-from defender_remediate.discovery.sources import ASSESSMENTS, SCORES, GraphSource, Interleave, RestSource, Source
+from defender_remediate.discovery.sources import SCORES, GraphSource, Interleave, RestSource, Source
+from defender_remediate.discovery.wanted import Wanted
 from defender_remediate.display import quoted
 from defender_remediate.errors import (
     InvalidInputError,
@@ -35,9 +49,12 @@ from defender_remediate.errors import (
     RequestError,
     UnknownRecommendationError,
 )
+from defender_remediate.models.attack_path import AttackPath
 from defender_remediate.models.control import ControlDefinition, SecureScore, SecurityControl
+from defender_remediate.models.cve import Cve, CveAssessment, join_cves
 from defender_remediate.models.fix import FixParameter
-from defender_remediate.models.ids import Scope
+from defender_remediate.models.ids import ResourceId, Scope
+from defender_remediate.models.individual import RecommendationCategory
 from defender_remediate.models.posture import PostureWarning, SubscriptionPosture
 from defender_remediate.models.recommendation import (
     Assessment,
@@ -109,9 +126,8 @@ class Discovery:
         self._catalog = catalog
         self._providers = providers
         self._warn = warn
-        self._source: Source = (
-            GraphSource(session, self._scopes) if source == "graph" else RestSource(session, self._scopes, interleave)
-        )
+        self._graph = GraphSource(session, self._scopes)
+        self._source: Source = self._graph if source == "graph" else RestSource(session, self._scopes, interleave)
 
     def quiet(self) -> Discovery:
         """The same, without a warning when nothing is found."""
@@ -136,27 +152,39 @@ class Discovery:
         return self._scopes.cover(resource_id)
 
     def list_assessments(
-        self, key: RecommendationChoice | None = None, *, status: str | None = None
+        self,
+        key: RecommendationChoice | None = None,
+        *,
+        status: str | None = None,
+        category: CategoryChoice = None,
     ) -> Iterator[Assessment]:
         """The assessments in scope, one for each recommendation and resource.
 
         Args:
-            key: An assessment key; all when left out.
+            key: An assessment key; all when left out. Of an individual recommendation all assessments with its title,
+                because their keys are generated.
             status: ``Healthy``, ``Unhealthy`` or ``NotApplicable``; all when left out. Exempt resources are
                 NotApplicable, with a cause.
+            category: One category or several; all when left out.
 
         Raises:
-            UnknownRecommendationError, InvalidInputError: Before any request, for a key that is not a GUID or a
-                status that is not known.
+            UnknownRecommendationError, InvalidInputError: Before any request, for a key that is not a GUID, a status that
+                is not known, or a category that is not a string.
             InvalidScopeError: While the listing is read: the resource group of a scope does not exist.
+            NotAvailableError: While the listing is read: no category is known over REST.
 
-        Permissions: ``Microsoft.Security/assessments/read``.
+        Permissions: ``Microsoft.Security/assessments/read``; for a category over REST those of ``list_metadata``.
         """
-        wanted = checked_word(AssessmentStatus, status, "status")
-        about = None if key is None else assessment_key(key, self._catalog)
-        silent = _Silence() if about is None and wanted is None else None
-        is_all = wanted in (None, AssessmentStatus.UNHEALTHY)
-        return self._warned(self._assessments(about, wanted, silent), silent, is_all=is_all, about=about)
+        wanted = Wanted(
+            status=checked_word(AssessmentStatus, status, "status"), categories=checked_categories(category)
+        )
+        if isinstance(key, (Recommendation, Assessment)) and key.is_individual and key.category and key.display_name:
+            wanted = attrs.evolve(wanted, title=key.display_name, categories=wanted.categories or (key.category,))
+        elif key is not None:
+            wanted = attrs.evolve(wanted, key=assessment_key(key, self._catalog))
+        silent = _Silence() if wanted == Wanted() else None
+        is_all = not wanted.categories and wanted.status in (None, AssessmentStatus.UNHEALTHY)
+        return self._warned(self._assessments(wanted, silent), silent, is_all=is_all, about=wanted.key)
 
     def get_assessment(self, resource_id: str, key: str) -> Assessment:
         """One recommendation on one resource, as Defender sees it now. Always read over REST: Resource Graph lags.
@@ -174,6 +202,70 @@ class Discovery:
         if fold(found.id) != fold(f"/{path}"):
             raise MalformedResponseError(f"GET {response.url}: the response is about {found.id}")
         return found
+
+    def list_attack_paths(self, resource: str | ResourceId | Assessment | None = None) -> Iterator[AttackPath]:
+        """The attack paths in scope, from Resource Graph; Azure has no other API for them.
+
+        Without the plan Defender CSPM Azure looks for none, so that none listed does not mean that there is none.
+
+        Args:
+            resource: Only those that pass through this resource.
+
+        Raises:
+            InvalidResourceIdError: The resource is not a resource id; before any request.
+
+        Permissions: ``Microsoft.Security/*/read``. Makes one query per 1000 attack paths.
+        """
+        wanted = checked_resource(resource)
+        found = self._graph.attack_paths()
+        return found if wanted is None else (path for path in found if path.passes_through(wanted))
+
+    def list_cves(self, ids: Iterable[str] | None = None) -> Iterator[Cve]:
+        """What Azure says about CVEs, from Resource Graph. Rejected ones are left out.
+
+        Args:
+            ids: Only these, such as ``CVE-2026-0001``; all when left out.
+
+        Raises:
+            InvalidInputError: An id is not one of a CVE; before any request.
+            InvalidScopeError: The scope is not a management group; before any request.
+
+        Permissions: Security Reader at the management group. Makes one query per 1000 CVEs, or per 100 ids.
+        """
+        wanted = checked_cves(ids)
+        return (cve for cve in self._graph.cves(wanted) if not cve.is_rejected)
+
+    def list_cve_assessments(
+        self,
+        *,
+        status: str | None = AssessmentStatus.UNHEALTHY,
+        category: CategoryChoice = RecommendationCategory.SOFTWARE_UPDATE,
+    ) -> Iterator[CveAssessment]:
+        """Each CVE of each assessment, with its details as far as Azure gives them at this scope.
+
+        No row is lost for want of details: ``cve`` is None then, always where the scope is not a management group. The
+        details are held in memory, about 1 KiB each, and the assessments are not.
+
+        Args:
+            status: As for ``list_assessments``.
+            category: As for ``list_assessments``.
+
+        Raises:
+            InvalidInputError: As for ``list_assessments``.
+
+        Permissions: those of ``list_assessments``, and of ``list_cves`` at a management group.
+        """
+        assessments = self.list_assessments(status=status, category=category)
+        return self._joined(assessments)
+
+    def _joined(self, assessments: Iterator[Assessment]) -> Iterator[CveAssessment]:
+        details: dict[str, Cve] = {}
+        if self._scopes.only_management_groups():
+            for cve in self.list_cves():
+                known = details.setdefault(fold(cve.id), cve)
+                if known.score is None:
+                    details[fold(cve.id)] = cve
+        yield from join_cves(assessments, details)
 
     def list_parameter_choices(self, parameter: FixParameter, *, location: str | None = None) -> Iterator[str]:
         """The ids of the resources that a parameter could be given, in the whole subscriptions that the scopes touch.
@@ -252,21 +344,25 @@ class Discovery:
         severity: str | None = None,
         control: str | None = None,
         fixable: bool | None = None,
+        category: CategoryChoice = None,
     ) -> Iterator[Recommendation]:
         """The recommendations in scope, the most worthwhile first; each says why it stands where it does.
 
         Ranking needs all of them, so all assessments are read before the first one is given; what is kept of them are
-        counts.
+        counts. An individual recommendation comes once for all assessments of one category and title.
 
         Args:
             status: Only those that some resource has this status on; None for all that were assessed.
             severity: ``Critical``, ``High``, ``Medium`` or ``Low``.
             control: The display name of a security control, or its GUID.
             fixable: Whether the catalog has a fix; both when left out.
+            category: One category or several; all when left out. Only these are read, so the points do not take other
+                recommendations on the same resources into account.
 
         Raises:
             InvalidInputError: A status or severity that is not known, or an argument of another type, before any
                 request; a control that no subscription in scope has, while the listing is read.
+            NotAvailableError: While the listing is read: no category is known over REST.
 
         Permissions: those of ``list_assessments``, ``list_metadata`` and ``list_controls``.
         """
@@ -274,9 +370,10 @@ class Discovery:
         rated = checked_word(Severity, severity, "severity")
         named = None if control is None else checked_text(control, "control")
         fixed = checked_choice(fixable, "fixable")
-        silent = _Silence()
-        listed = self._listed(wanted, severity=rated, control=named, fixable=fixed, silent=silent)
-        is_all = rated is None and named is None and fixed is None
+        chosen = Wanted(status=wanted, categories=checked_categories(category))
+        silent = None if chosen.categories else _Silence()
+        listed = self._listed(chosen, severity=rated, control=named, fixable=fixed, silent=silent)
+        is_all = rated is None and named is None and fixed is None and not chosen.categories
         return self._warned(listed, silent, is_all=is_all)
 
     def get_recommendation(self, key: RecommendationChoice) -> Recommendation:
@@ -288,12 +385,26 @@ class Discovery:
         Permissions: those of ``list_recommendations``, and as many requests: its place depends on the others.
         """
         wanted = fold(assessment_key(key, self._catalog))
-        for found in self._ranked(None):
-            if fold(found.key) == wanted:
+        groups = {group_of(key) if isinstance(key, (Recommendation, Assessment)) else wanted}
+        ranked = self._ranked(self._noting(wanted, groups), self._controls())
+        for found, _ in ranked:
+            if group_of(found) in groups or fold(found.key) == wanted:
                 return found
         about = self.get_metadata(key)
-        made = recommendations((AssessmentCounts(about.key),), {wanted: about}, self._controls(), self._catalog)
-        return rank(made, Tally(()))[0]
+        for found, _ in ranked:
+            # Another of its generated keys stands for it.
+            if about.category is not None and group_of(found) == group_of(about):
+                return found
+        counts = AssessmentCounts(about.key, metadata=about, category=about.category)
+        counts.controls = names_by_key(self._controls()).get(wanted, counts.controls)
+        return rank(recommendations((counts,), self._catalog), Tally(()))[0]
+
+    def _noting(self, key: str, groups: set[str]) -> Iterator[Assessment]:
+        """All assessments; the group of those with a folded key is added to the groups."""
+        for assessment in self._assessments(Wanted()):
+            if fold(assessment.key) == key:
+                groups.add(group_of(assessment))
+            yield assessment
 
     def list_postures(
         self, subscriptions: Iterable[str] | None = None, *, about: str | None = None
@@ -339,15 +450,13 @@ class Discovery:
         if found:
             self._warn(PostureWarning(found))
 
-    def _assessments(
-        self, key: str | None, status: AssessmentStatus | None, silent: _Silence | None = None
-    ) -> Iterator[Assessment]:
+    def _assessments(self, wanted: Wanted, silent: _Silence | None = None) -> Iterator[Assessment]:
         empty = self._scopes.unconfirmed_groups()
         if silent is not None and self._warn is not None:
             # A caller who may list at a management group may not be allowed to see what is in it.
             with suppress(RequestError):
                 silent.expect(self.subscriptions())
-        for found in self._source.assessments(key=key, status=status):
+        for found in self._source.assessments(wanted):
             if empty:
                 empty = frozenset(scope for scope in empty if not scope.contains(found.resource_id))
             if silent is not None:
@@ -357,35 +466,36 @@ class Discovery:
 
     def _listed(
         self,
-        status: AssessmentStatus | None,
+        wanted: Wanted,
         *,
         severity: Severity | None,
         control: str | None,
         fixable: bool | None,
-        silent: _Silence,
+        silent: _Silence | None,
     ) -> Iterator[Recommendation]:
         controls = self._controls()
         name = None if control is None else _display_name(controls, control)
-        for found in self._ranked(status, controls, silent):
+        # The counts of all statuses are shown, also where only one of them is wanted.
+        assessments = self._assessments(attrs.evolve(wanted, status=None), silent)
+        for found, counts in self._ranked(assessments, controls):
             if (
-                (severity is None or found.severity == severity)
+                counts.has(wanted.status)
+                and (severity is None or found.severity == severity)
                 and (name is None or name in found.controls)
                 and (fixable is None or found.is_fixable is fixable)
             ):
                 yield found
 
     def _ranked(
-        self,
-        status: AssessmentStatus | None,
-        controls: tuple[SecurityControl, ...] | None = None,
-        silent: _Silence | None = None,
-    ) -> list[Recommendation]:
-        controls = self._controls() if controls is None else controls
+        self, assessments: Iterable[Assessment], controls: tuple[SecurityControl, ...]
+    ) -> list[tuple[Recommendation, AssessmentCounts]]:
         tally = Tally(controls)
-        findings = count(self._assessments(None, None, silent), tally)
-        about = metadata.metadata_of(self._session, self.subscriptions(), findings)
-        ranked = rank(recommendations(findings.values(), about, controls, self._catalog), tally)
-        return [found for found in ranked if findings[fold(found.key)].has(status)]
+        counted = count(assessments, tally, names_by_key(controls))
+        without = [counts.key for counts in counted.values() if counts.metadata is None]
+        about = metadata.metadata_of(self._session, self.subscriptions(), without)
+        counted = with_metadata(counted.values(), about, tally)
+        ranked = rank(recommendations(counted.values(), self._catalog), tally)
+        return [(found, counted[group_of(found)]) for found in ranked]
 
     def _controls(self) -> tuple[SecurityControl, ...]:
         controls = tuple(merge_controls(self._source.controls()).values())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from defender_remediate.discovery.wanted import Wanted
 from defender_remediate.models.ids import Scope
-from defender_remediate.models.recommendation import AssessmentStatus
 
 _END = "project id, name, type, properties | order by id asc"
 _SCORES = "microsoft.security/securescores"
@@ -17,18 +17,36 @@ def literal(text: str) -> str:
     return f"'{escaped}'"
 
 
-def assessments(*, key: str | None, status: AssessmentStatus | None, within: Iterable[Scope]) -> str:
-    """All assessments of a recommendation and status, in these parts of the scopes of the query."""
+def assessments(wanted: Wanted, within: Iterable[Scope]) -> str:
+    """The assessments that are wanted, in these parts of the scopes of the query."""
     filters = ["type == 'microsoft.security/assessments'"]
-    if key is not None:
-        filters.append(f"name =~ {literal(key)}")
-    if status is not None:
-        filters.append(f"tostring(properties.status.code) =~ {literal(status.value)}")
+    if wanted.key is not None:
+        filters.append(f"name =~ {literal(wanted.key)}")
+    if wanted.status is not None:
+        filters.append(f"tostring(properties.status.code) =~ {literal(wanted.status.value)}")
+    if wanted.categories:
+        filters.append(_any_of("tostring(properties.metadata.recommendationCategory)", wanted.categories))
+    if wanted.title is not None:
+        filters.append(f"tostring(properties.displayName) =~ {literal(wanted.title)}")
     # The id of an assessment begins with that of its resource.
     parts = " or ".join(f"id startswith {literal(f'{scope.text}/')}" for scope in within)
     if parts:
         filters.append(parts)
     return _query(filters)
+
+
+def cves(ids: Iterable[str]) -> str:
+    """The details of CVEs: of these, or of all."""
+    filters = ["type == 'microsoft.security/cvedetails'"]
+    names = tuple(ids)
+    if names:
+        filters.append(f"{_any_of('name', names)} or {_any_of('tostring(properties.cveId)', names)}")
+    return _query(filters)
+
+
+def attack_paths() -> str:
+    """All attack paths."""
+    return _query(["type == 'microsoft.security/attackpaths'"])
 
 
 def scores() -> str:
@@ -39,6 +57,10 @@ def scores() -> str:
 def controls() -> str:
     """The security controls of each subscription; their definitions are inside."""
     return _query([f"type == {literal(f'{_SCORES}/securescorecontrols')}"])
+
+
+def _any_of(column: str, values: Iterable[str]) -> str:
+    return " or ".join(f"{column} =~ {literal(value)}" for value in values)
 
 
 def _query(filters: Iterable[str]) -> str:

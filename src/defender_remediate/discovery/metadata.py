@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.casing import fold
-from defender_remediate.discovery.sources import ASSESSMENTS
 from defender_remediate.errors import MalformedResponseError, NotFoundError
 from defender_remediate.models.recommendation import RecommendationMetadata
 
+ASSESSMENTS = ("2025-05-04", "2021-06-01", "2020-01-01")
 _TYPE = "providers/Microsoft.Security/assessmentMetadata"
 
 

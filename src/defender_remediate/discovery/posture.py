@@ -12,7 +12,7 @@ from defender_remediate import wire
 from defender_remediate.arm.providers import Providers
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.casing import fold, fold_or_none
-from defender_remediate.discovery.sources import ASSESSMENTS
+from defender_remediate.discovery.metadata import ASSESSMENTS
 from defender_remediate.display import counted
 from defender_remediate.errors import (
     CallTimeoutError,

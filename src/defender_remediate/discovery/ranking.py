@@ -2,7 +2,8 @@
 
 A control pays for a resource only when its last unhealthy recommendation is fixed there, so a recommendation adds points
 alone only where nothing else of the same control is unhealthy. Preview recommendations and controls without a maximum
-add none.
+add none. Individual recommendations count since 5 May 2026, in the controls that name their keys: no points are assumed for
+others.
 """
 
 from __future__ import annotations
@@ -10,18 +11,38 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.enums import OpenEnum
 from defender_remediate.models.control import SecurityControl
+from defender_remediate.models.individual import RecommendationCategory, is_individual
 from defender_remediate.models.priority import Priority
-from defender_remediate.models.recommendation import Effort, Recommendation, RiskLevel, Severity
+from defender_remediate.models.recommendation import Effort, Recommendation, Severity
+from defender_remediate.models.risk import RiskLevel
 
 _RISKS = (RiskLevel.CRITICAL, RiskLevel.HIGH, RiskLevel.MEDIUM, RiskLevel.LOW)
 _SEVERITIES = (Severity.CRITICAL, Severity.HIGH, Severity.MEDIUM, Severity.LOW)
 _EFFORTS = (Effort.LOW, Effort.MODERATE, Effort.HIGH)
+
+
+class _Grouped(Protocol):
+    @property
+    def key(self) -> str: ...
+    @property
+    def display_name(self) -> str | None: ...
+    @property
+    def category(self) -> RecommendationCategory | None: ...
+
+
+def group_of(item: _Grouped) -> str:
+    """What counts as one recommendation: a key, or the category and title of an individual one, whose keys are generated."""
+    if item.category is None or not is_individual(item.category):
+        return fold(item.key)
+    # No key contains a line feed.
+    return f"{fold(item.category)}\n{fold(item.display_name or item.key)}"
 
 
 class Tally:
@@ -36,18 +57,19 @@ class Tally:
         self._numbers: dict[str, int] = {}
         self._sets: dict[tuple[int, ...], tuple[int, ...]] = {(): ()}
         self._together: dict[tuple[int, bytes], tuple[int, ...]] = {}
+        self._renamed: dict[str, str] = {}
         self._controls_of: dict[str, list[int]] = {}
         for number, control in enumerate(self._controls):
             for key in {fold(key) for key in control.recommendation_keys} if control.max_score > 0 else ():
                 self._controls_of.setdefault(key, []).append(number)
 
-    def add(self, key: str, resource_id: str) -> None:
-        """Take in that a resource is unhealthy on a recommendation."""
+    def add(self, key: str, resource_id: str, group: str | None = None) -> None:
+        """Take in that a resource is unhealthy on a recommendation; see ``group_of`` for the group, by default the key."""
         folded = fold(key)
         numbers = self._controls_of.get(folded)
         if not numbers:
             return
-        own = self._numbers.setdefault(folded, len(self._numbers))
+        own = self._numbers.setdefault(folded if group is None else group, len(self._numbers))
         # Ids are long and there may be a million of them.
         resource = hashlib.blake2b(fold(resource_id).encode(errors="surrogatepass"), digest_size=12).digest()
         for number in numbers:
@@ -56,18 +78,23 @@ class Tally:
                 grown = tuple(sorted((*others, own)))
                 self._together[number, resource] = self._sets.setdefault(grown, grown)
 
-    def sets(self, ignored: Iterable[str] = ()) -> Counter[tuple[int, frozenset[str]]]:
-        """How many resources have just this set of keys unhealthy in a control, by the control's number and the set.
+    def rename(self, group: str, to: str) -> None:
+        """Let a group count as another one from now on, together with it."""
+        if group != to:
+            self._renamed[group] = to
 
-        Keys in ``ignored`` count as if they were healthy everywhere.
+    def sets(self, ignored: Iterable[str] = ()) -> Counter[tuple[int, frozenset[str]]]:
+        """How many resources have just this set of groups unhealthy in a control, by the control's number and the set.
+
+        Groups in ``ignored`` count as if they were healthy everywhere.
         """
-        out = {fold(key) for key in ignored}
-        names = list(self._numbers)
+        out = {fold(group) for group in ignored}
+        names = [self._renamed.get(group, group) for group in self._numbers]
         found: Counter[tuple[int, frozenset[str]]] = Counter()
         for (number, _), together in self._together.items():
-            keys = frozenset(names[own] for own in together) - out
-            if keys:
-                found[number, keys] += 1
+            groups = frozenset(names[own] for own in together) - out
+            if groups:
+                found[number, groups] += 1
         return found
 
     @property
@@ -89,13 +116,14 @@ class _Gain:
 def rank(recommendations: Iterable[Recommendation], tally: Tally) -> list[Recommendation]:
     """The recommendations in the order in which they are worth doing, each with its priority. Total and stable.
 
-    Points that come at once first, then risk level, severity, effort (low first), display name and key.
+    Points that come at once first, then risk level, whether the risk is contextual, resources on attack paths, severity,
+    effort (low first), display name, key and category.
     """
     found = list(recommendations)
-    names = {fold(item.key): item.display_name for item in found}
-    gains = _gains(tally, (item.key for item in found if item.preview))
+    names = {group_of(item): item.display_name for item in found}
+    gains = _gains(tally, (group_of(item) for item in found if item.preview))
     ranked = [
-        attrs.evolve(item, priority=_priority(item, tuple(gains.get(fold(item.key), {}).values()), names))
+        attrs.evolve(item, priority=_priority(item, tuple(gains.get(group_of(item), {}).values()), names))
         for item in found
     ]
     return sorted(ranked, key=_order)
@@ -122,8 +150,12 @@ def _priority(item: Recommendation, gains: Sequence[_Gain], names: Mapping[str, 
     reasons = [_points(item, gains, points)]
     if shared:
         reasons.append(f"{shared:.2f} points more once {_partners(gains, names)} fixed on the same resources too")
-    if item.risk_level:
-        reasons.append(f"risk level {item.risk_level}")
+    if item.risk is not None and item.risk.level:
+        factors = f": {', '.join(item.risk.factors)}" if item.risk.is_contextual and item.risk.factors else ""
+        reasons.append(f"risk level {item.risk.level} ({item.risk.basis}{factors})")
+    if item.on_attack_paths:
+        one = item.on_attack_paths == 1
+        reasons.append(f"{item.on_attack_paths} {'resource is' if one else 'resources are'} on an attack path")
     reasons.append(f"severity {item.severity}" if item.severity else "severity not known")
     if item.implementation_effort:
         reasons.append(f"{str(item.implementation_effort).lower()} effort to implement")
@@ -133,6 +165,8 @@ def _priority(item: Recommendation, gains: Sequence[_Gain], names: Mapping[str, 
 def _points(item: Recommendation, gains: Sequence[_Gain], points: float) -> str:
     if item.preview:
         return "preview: does not count for the score"
+    if not item.controls and item.is_individual:
+        return "counts for the score, but no control names its keys, so its points are not known"
     if not item.controls:
         return "belongs to no control, so it adds no points"
     if points:
@@ -159,15 +193,18 @@ def _partners(gains: Sequence[_Gain], names: Mapping[str, str]) -> str:
     return f"{name} is" if not more else f"{name} and {more} {'other' if more == 1 else 'others'} are"
 
 
-def _order(item: Recommendation) -> tuple[float, int, int, int, str, str]:
+def _order(item: Recommendation) -> tuple[float, int, bool, int, int, int, str, str, str]:
     return (
         # Sums of fractions differ in their last digits although they are the same points.
         -round(item.priority.points, 6),
         _place(item.risk_level, _RISKS),
+        item.risk is None or not item.risk.is_contextual,
+        -item.on_attack_paths,
         _place(item.severity, _SEVERITIES),
         _place(item.implementation_effort, _EFFORTS),
         fold(item.display_name),
         fold(item.key),
+        fold(item.category or ""),
     )
 
 

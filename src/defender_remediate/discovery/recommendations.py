@@ -8,50 +8,73 @@ from typing import TYPE_CHECKING
 import attrs
 
 from defender_remediate.casing import fold
-from defender_remediate.discovery.ranking import Tally
+from defender_remediate.discovery.ranking import Tally, group_of
 from defender_remediate.models.control import SecurityControl
+from defender_remediate.models.individual import RecommendationCategory, is_individual
 from defender_remediate.models.recommendation import (
     Assessment,
     AssessmentStatus,
     Recommendation,
     RecommendationMetadata,
-    RiskLevel,
+    fields_of,
 )
+from defender_remediate.models.risk import Risk, worse
 
 if TYPE_CHECKING:
     from defender_remediate.catalog import Catalog
 
-# A level that is not known here is worse than any known one, and better than none.
-_RISKS: dict[RiskLevel | None, int] = {
-    None: -1,
-    RiskLevel.NONE: 1,
-    RiskLevel.LOW: 2,
-    RiskLevel.MEDIUM: 3,
-    RiskLevel.HIGH: 4,
-    RiskLevel.CRITICAL: 5,
-}
+
+_NO_CONTROL: frozenset[str] = frozenset()
 
 
 @attrs.define
 class AssessmentCounts:
-    """What was counted for one key."""
+    """What was counted for one recommendation.
+
+    Attributes:
+        key: The assessment key; of an individual recommendation the first of its keys.
+        category: None while it is not known.
+        metadata: What came with its assessments; None when nothing did.
+        controls: The display names of the security controls that one of its keys belongs to.
+    """
 
     key: str
     display_name: str | None = None
+    category: RecommendationCategory | None = None
     healthy: int = 0
     unhealthy: int = 0
     not_applicable: int = 0
-    risk_level: RiskLevel | None = None
+    risk: Risk | None = None
+    on_attack_paths: int = 0
+    metadata: RecommendationMetadata | None = None
+    controls: frozenset[str] = frozenset()
+
+    @property
+    def is_individual(self) -> bool:
+        """Whether it has a category and generated keys."""
+        return is_individual(self.category)
 
     def add(self, assessment: Assessment) -> None:
         """Count one assessment. A status that is not known here counts as none of the three."""
+        self.key = min(self.key, assessment.key, key=fold)
         self.display_name = self.display_name or assessment.display_name
         self.healthy += assessment.status == AssessmentStatus.HEALTHY
         self.not_applicable += assessment.status == AssessmentStatus.NOT_APPLICABLE
         if assessment.status == AssessmentStatus.UNHEALTHY:
             self.unhealthy += 1
-            if _RISKS.get(assessment.risk_level, 0) > _RISKS.get(self.risk_level, 0):
-                self.risk_level = assessment.risk_level
+            if assessment.risk is not None:
+                self.risk = worse(self.risk, assessment.risk)
+                self.on_attack_paths += bool(assessment.risk.attack_paths)
+
+    def merge(self, other: AssessmentCounts) -> None:
+        """Take over what was counted for another key of the same individual recommendation."""
+        self.key = min(self.key, other.key, key=fold)
+        self.healthy += other.healthy
+        self.unhealthy += other.unhealthy
+        self.not_applicable += other.not_applicable
+        self.risk = worse(self.risk, other.risk)
+        self.on_attack_paths += other.on_attack_paths
+        self.controls |= other.controls
 
     def has(self, status: AssessmentStatus | None) -> bool:
         """Whether any resource has this status."""
@@ -63,52 +86,91 @@ class AssessmentCounts:
         return status is None or counts[status] > 0
 
 
-def count(assessments: Iterable[Assessment], tally: Tally) -> dict[str, AssessmentCounts]:
-    """The findings per key in lower case; what is unhealthy together goes into the tally."""
-    findings: dict[str, AssessmentCounts] = {}
-    for assessment in assessments:
-        finding = findings.setdefault(fold(assessment.key), AssessmentCounts(assessment.key))
-        finding.add(assessment)
-        if assessment.status == AssessmentStatus.UNHEALTHY:
-            tally.add(assessment.key, assessment.resource_id)
-    return findings
-
-
-def recommendations(
-    findings: Iterable[AssessmentCounts],
-    metadata: Mapping[str, RecommendationMetadata],
-    controls: Iterable[SecurityControl],
-    catalog: Catalog,
-) -> Iterator[Recommendation]:
-    """The findings with what Azure says about their types, the controls they are in, and their fixes; not ranked yet."""
-    names: dict[str, list[str]] = {}
+def names_by_key(controls: Iterable[SecurityControl]) -> dict[str, frozenset[str]]:
+    """The display names of the controls that each folded assessment key belongs to."""
+    names: dict[str, frozenset[str]] = {}
     for control in controls:
         for key in {fold(key) for key in control.recommendation_keys}:
-            names.setdefault(key, []).append(control.display_name)
-    for finding in findings:
-        folded = fold(finding.key)
-        about = metadata.get(folded) or RecommendationMetadata(key=finding.key, display_name=finding.display_name)
-        title = about.display_name or finding.display_name
-        fix = catalog.get_for_recommendation(finding.key, about.policy_definition_id, title=title)
+            names[key] = names.get(key, frozenset()) | {control.display_name}
+    return names
+
+
+def count(
+    assessments: Iterable[Assessment], tally: Tally, names: Mapping[str, frozenset[str]]
+) -> dict[str, AssessmentCounts]:
+    """What was counted, by ``group_of``; what is unhealthy together goes into the tally.
+
+    The generated keys of an individual recommendation count as one: there may be as many of them as assessments.
+
+    Args:
+        assessments: Read once, as a stream.
+        tally: Where the unhealthy ones are added.
+        names: The display names of the controls of each folded key.
+    """
+    found: dict[str, AssessmentCounts] = {}
+    for assessment in assessments:
+        group = group_of(assessment)
+        counts = found.get(group)
+        if counts is None:
+            counts = AssessmentCounts(assessment.key, category=assessment.category)
+            counts.metadata = assessment.metadata if assessment.is_individual else None
+            found[group] = counts
+        counts.add(assessment)
+        counts.controls |= names.get(fold(assessment.key), _NO_CONTROL)
+        if assessment.status == AssessmentStatus.UNHEALTHY:
+            tally.add(assessment.key, assessment.resource_id, group)
+    return found
+
+
+def with_metadata(
+    found: Iterable[AssessmentCounts], metadata: Mapping[str, RecommendationMetadata], tally: Tally
+) -> dict[str, AssessmentCounts]:
+    """The counts with their metadata, again by ``group_of``: over REST the category is known only now.
+
+    Args:
+        found: What was counted.
+        metadata: The metadata by folded key, as far as Azure has any.
+        tally: Told which keys count as one.
+    """
+    grouped: dict[str, AssessmentCounts] = {}
+    for counts in found:
+        before = group_of(counts)
+        about = counts.metadata or metadata.get(fold(counts.key))
+        if about is not None and counts.category is None:
+            counts.category = about.category
+        counts.metadata = about
+        if counts.display_name is None and about is not None:
+            counts.display_name = about.display_name
+        group = group_of(counts)
+        tally.rename(before, group)
+        known = grouped.setdefault(group, counts)
+        if known is not counts:
+            known.merge(counts)
+    return grouped
+
+
+def recommendations(found: Iterable[AssessmentCounts], catalog: Catalog) -> Iterator[Recommendation]:
+    """The counts with what Azure says about their types, and their fixes; not ranked yet."""
+    for counts in found:
+        about = counts.metadata or RecommendationMetadata(key=counts.key, category=counts.category)
+        # The keys of an individual recommendation count as one because they share the title of their assessments.
+        titles = (counts.display_name, about.display_name)
+        first, second = titles if counts.is_individual else reversed(titles)
+        title = first or second
+        fix = catalog.get_for_recommendation(counts.key, about.policy_definition_id, title=title)
+        guidance = None if fix else catalog.get_guidance(counts.key, about.policy_definition_id, title)
+        if fix is None and guidance is None and counts.category is not None:
+            guidance = catalog.guidance_for_category(counts.category)
         yield Recommendation(
-            key=finding.key,
-            display_name=title or finding.key,
-            description=about.description,
-            remediation_steps=about.remediation_steps,
-            severity=about.severity,
-            risk_level=finding.risk_level,
-            categories=about.categories,
-            user_impact=about.user_impact,
-            implementation_effort=about.implementation_effort,
-            threats=about.threats,
-            tactics=about.tactics,
-            techniques=about.techniques,
-            preview=about.preview,
-            policy_definition_id=about.policy_definition_id,
-            controls=tuple(sorted(names.get(folded, ()))),
-            unhealthy_count=finding.unhealthy,
-            healthy_count=finding.healthy,
-            not_applicable_count=finding.not_applicable,
+            key=counts.key,
+            display_name=title or counts.key,
+            risk=counts.risk,
+            on_attack_paths=counts.on_attack_paths,
+            controls=tuple(sorted(counts.controls)),
+            unhealthy_count=counts.unhealthy,
+            healthy_count=counts.healthy,
+            not_applicable_count=counts.not_applicable,
             fix=fix,
-            guidance=None if fix else catalog.get_guidance(finding.key, about.policy_definition_id, title),
+            guidance=guidance,
+            **fields_of(about),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import attrs
 
@@ -64,6 +64,15 @@ class Scopes:
         Of several, one may be inside another, and what is in it must not come twice.
         """
         return (self._scopes[0].text.rpartition("/")[2],) if self._is_one_group() else ()
+
+    def __iter__(self) -> Iterator[Scope]:
+        return iter(self._scopes)
+
+    def only_management_groups(self) -> tuple[str, ...]:
+        """The names of the management groups when all scopes are; empty otherwise."""
+        if any(scope.kind is not ScopeKind.MANAGEMENT_GROUP for scope in self._scopes):
+            return ()
+        return tuple(scope.text.rpartition("/")[2] for scope in self._scopes)
 
     def parts(self) -> tuple[Scope, ...]:
         """What results have to be filtered by; empty when whole subscriptions are wanted everywhere."""

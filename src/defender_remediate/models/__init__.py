@@ -2,11 +2,14 @@
 
 from defender_remediate.json_values import ABSENT, Absent, FrozenMap
 from defender_remediate.models.activity import ActivityEvent, ActivityStatus
+from defender_remediate.models.attack_path import AttackPath
 from defender_remediate.models.check import CheckResult, CheckStatus, Remark
 from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.control import ControlDefinition, SecureScore, SecurityControl
+from defender_remediate.models.cve import Cve, CveAssessment
 from defender_remediate.models.dependencies import Dependencies
 from defender_remediate.models.diagnosis import Cause, Diagnosis, Verification
+from defender_remediate.models.event import AssessmentEvent, EventAction, EventBatch, IgnoredRecord, latest_events
 from defender_remediate.models.fix import (
     ArrayStrategy,
     Evidence,
@@ -22,6 +25,7 @@ from defender_remediate.models.fix import (
 from defender_remediate.models.guards import GuardName, Guards, MaintenanceWindow
 from defender_remediate.models.guidance import Guidance, GuidanceReason
 from defender_remediate.models.ids import ResourceId, Scope, ScopeKind
+from defender_remediate.models.individual import CveReference, IndividualDetails, RecommendationCategory
 from defender_remediate.models.plan import (
     CreatedResource,
     PlannedRequest,
@@ -46,10 +50,10 @@ from defender_remediate.models.recommendation import (
     Effort,
     Recommendation,
     RecommendationMetadata,
-    RiskLevel,
     Severity,
 )
 from defender_remediate.models.result import Health, Outcome, RemediationReport, RemediationResult, StepError
+from defender_remediate.models.risk import Risk, RiskLevel
 from defender_remediate.models.waves import Gate, WaveFinished, Waves
 from defender_remediate.public_path import show_public_path
 
@@ -60,17 +64,24 @@ __all__ = [
     "ActivityStatus",
     "ArrayStrategy",
     "Assessment",
+    "AssessmentEvent",
     "AssessmentStatus",
+    "AttackPath",
     "Cause",
     "CheckResult",
     "CheckStatus",
     "Condition",
     "ControlDefinition",
     "CreatedResource",
+    "Cve",
+    "CveAssessment",
+    "CveReference",
     "DefenderPlan",
     "Dependencies",
     "Diagnosis",
     "Effort",
+    "EventAction",
+    "EventBatch",
     "Evidence",
     "FixAction",
     "FixKind",
@@ -82,7 +93,9 @@ __all__ = [
     "Guidance",
     "GuidanceReason",
     "Health",
+    "IgnoredRecord",
     "Impact",
+    "IndividualDetails",
     "LeftOutMember",
     "MaintenanceWindow",
     "NotApplicable",
@@ -96,6 +109,7 @@ __all__ = [
     "Priority",
     "PropertyChange",
     "Recommendation",
+    "RecommendationCategory",
     "RecommendationMetadata",
     "Remark",
     "RemediationPlan",
@@ -104,6 +118,7 @@ __all__ = [
     "RemediationStep",
     "ResourceId",
     "Reversibility",
+    "Risk",
     "RiskLevel",
     "Scope",
     "ScopeKind",
@@ -118,6 +133,7 @@ __all__ = [
     "Verification",
     "WaveFinished",
     "Waves",
+    "latest_events",
 ]
 
 show_public_path(__name__, __all__)

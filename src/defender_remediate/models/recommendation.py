@@ -12,12 +12,16 @@ from defender_remediate import wire
 from defender_remediate.casing import fold, fold_or_none
 from defender_remediate.display import one_line
 from defender_remediate.enums import OpenEnum
+from defender_remediate.event_payload import read_assessment
 from defender_remediate.html_text import plain_text
-from defender_remediate.json_values import FrozenMap, freeze
+from defender_remediate.json_values import FrozenMap, freeze, parse_json
 from defender_remediate.models.fix import FixAction
 from defender_remediate.models.guidance import Guidance
 from defender_remediate.models.ids import resource_of_assessment
+from defender_remediate.models.individual import IndividualDetails, RecommendationCategory, is_individual
 from defender_remediate.models.priority import Priority
+from defender_remediate.models.risk import Risk
+from defender_remediate.models.risk import RiskLevel as RiskLevel
 from defender_remediate.notebook import notebook
 from defender_remediate.validation import optional_text
 
@@ -39,16 +43,6 @@ class Severity(OpenEnum):
     LOW = "Low"
 
 
-class RiskLevel(OpenEnum):
-    """The risk of a recommendation on one resource; known only where Defender CSPM assessed its context."""
-
-    CRITICAL = "Critical"
-    HIGH = "High"
-    MEDIUM = "Medium"
-    LOW = "Low"
-    NONE = "None"
-
-
 class Effort(OpenEnum):
     """Azure's levels of user impact and implementation effort."""
 
@@ -63,7 +57,8 @@ class Assessment:
     """One recommendation assessed on one resource.
 
     Two assessments are equal when they report the same for the same resource, whichever API returned them. Ids compare
-    without regard to case, and ``portal_url`` (which the REST list does not return) is ignored.
+    without regard to case, and what the REST list does not return is ignored: ``portal_url``, ``severity``, ``category``,
+    ``resource_details`` and ``resource_data``.
 
     Attributes:
         id: The resource id of the assessment.
@@ -72,8 +67,10 @@ class Assessment:
         status: Healthy, Unhealthy or NotApplicable.
         cause: The reason for the status, such as ``Exempt`` or ``OffByPolicy``; None when Azure gives none.
         source: Where the resource lives, such as ``Azure``, ``OnPremise`` or ``Aws``.
-        risk_level: None unless Defender CSPM rated it.
-        risk_factors: The risk factors, as Azure names them.
+        severity, category: None where the API does not return the metadata of an assessment with it.
+        risk: None where Azure reports none, or the cloud has an older version of the API.
+        resource_details: What Azure says about the resource, such as its type and its name in another cloud.
+        resource_data: ``resourceAdditionalData``, such as the digest of a container image.
         first_evaluated, changed: UTC, or None where Azure sends no time.
         additional_data: More data, depending on the assessment type.
     """
@@ -86,12 +83,16 @@ class Assessment:
     cause: str | None = optional_text()
     description: str | None = optional_text()
     source: str = "Azure"
-    risk_level: RiskLevel | None = None
-    risk_factors: tuple[str, ...] = ()
+    severity: Severity | None = attrs.field(default=None, eq=False)
+    category: RecommendationCategory | None = attrs.field(default=None, eq=False)
+    risk: Risk | None = None
     first_evaluated: datetime | None = None
     changed: datetime | None = None
     portal_url: str | None = attrs.field(default=None, eq=False, repr=False)
     additional_data: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze, repr=False)
+    resource_details: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze, eq=False, repr=False)
+    resource_data: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze, eq=False, repr=False)
+    _metadata: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze, eq=False, repr=False)
 
     def __str__(self) -> str:
         cause = f" ({self.cause})" if self.cause else ""
@@ -103,6 +104,54 @@ class Assessment:
     def is_exempt(self) -> bool:
         """Whether the resource is exempt; Azure reports it as NotApplicable."""
         return fold_or_none(self.cause) == "exempt"
+
+    @property
+    def is_individual(self) -> bool:
+        """Whether it belongs to an individual recommendation, which is addressed by category and not by key."""
+        return is_individual(self.category)
+
+    @property
+    def details(self) -> IndividualDetails:
+        """What an individual recommendation is about: the software update, secret or rule."""
+        return IndividualDetails.from_json(self.additional_data, self.resource_data)
+
+    @property
+    def metadata(self) -> RecommendationMetadata | None:
+        """The metadata of the assessment type, where the API returns it with the assessment."""
+        if not self._metadata:
+            return None
+        return _metadata(self.key, {"displayName": self.display_name, **self._metadata})
+
+    @property
+    def risk_level(self) -> RiskLevel | None:
+        """The risk level; it says more than the severity only where ``risk.is_contextual`` is true."""
+        return None if self.risk is None else self.risk.level
+
+    @property
+    def risk_factors(self) -> tuple[str, ...]:
+        """The risk factors, as Azure names them."""
+        return () if self.risk is None else self.risk.factors
+
+    @property
+    def resource_type(self) -> str | None:
+        """The type of the resource as Azure names it, such as ``K8s-container``; None where it does not."""
+        return wire.text(self.resource_details, "resourceType") or None
+
+    @property
+    def resource_name(self) -> str | None:
+        """The name of the resource; None where Azure does not return it."""
+        return wire.text(self.resource_details, "resourceName") or None
+
+    @property
+    def native_resource_id(self) -> str | None:
+        """The id of a resource in its own cloud, such as an ARN; None for a resource in Azure, or where it is not returned."""
+        found = wire.text(self.resource_details, "nativeResourceId", "awsResourceId", "gcpResourceId")
+        return found if found and fold(self.source) != "azure" else None
+
+    @property
+    def connector_id(self) -> str | None:
+        """The security connector that another cloud is connected with; None where Azure does not return it."""
+        return wire.text(self.resource_details, "connectorId") or None
 
     @classmethod
     def from_rest(cls, json: Mapping[str, Any]) -> Assessment:
@@ -119,10 +168,11 @@ def _assessment(item: Mapping[str, Any]) -> Assessment:
     properties = wire.mapping(wire.pick(item, "properties"))
     status = wire.mapping(properties.get("status"))
     details = wire.mapping(wire.pick(properties, "resourceDetails"))
-    risk = wire.mapping(properties.get("risk"))
+    metadata = wire.mapping(properties.get("metadata"))
     links = wire.mapping(properties.get("links"))
     identifier = wire.text(item, "id")
-    level = wire.text(risk, "level")
+    category = wire.text(metadata, "recommendationCategory") if metadata else ""
+    severity = wire.text(metadata, "severity") if metadata else ""
     return Assessment(
         id="/" + identifier.strip("/"),
         key=wire.name(item),
@@ -132,13 +182,27 @@ def _assessment(item: Mapping[str, Any]) -> Assessment:
         cause=wire.text(status, "cause"),
         description=wire.text(status, "description"),
         source=wire.text(details, "source") or "Azure",
-        risk_level=RiskLevel(level) if level else None,
-        risk_factors=wire.strings(risk, "riskFactors"),
+        severity=Severity(severity) if severity else None,
+        category=RecommendationCategory(category) if category else None,
+        risk=Risk.from_json(wire.mapping(properties.get("risk"))),
         first_evaluated=wire.timestamp(status, "firstEvaluationDate"),
         changed=wire.timestamp(status, "statusChangeDate"),
         portal_url=_portal_url(wire.text(links, "azurePortalUri", "azurePortal")),
         additional_data=FrozenMap(wire.mapping(properties.get("additionalData"))),
+        resource_details=FrozenMap(details),
+        resource_data=FrozenMap(wire.mapping(_parsed(properties.get("resourceAdditionalData")))),
+        metadata=FrozenMap(metadata),
     )
+
+
+def _parsed(value: Any) -> Any:
+    """A value that Azure may send as JSON inside a string."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_json(value)
+    except ValueError:
+        return None
 
 
 def _resource_id(details: Mapping[str, Any], assessment_id: str) -> str:
@@ -159,6 +223,7 @@ class RecommendationMetadata:
 
     Attributes:
         remediation_steps: The manual steps as plain text; Azure sends HTML.
+        category: Of individual recommendations, and of those that replaced a grouped one; None for all others.
         policy_definition_id: The policy definition that it comes from; None for those that are not policies.
     """
 
@@ -168,6 +233,7 @@ class RecommendationMetadata:
     remediation_steps: str | None = optional_text(repr=False)
     severity: Severity | None = None
     assessment_type: str | None = optional_text()
+    category: RecommendationCategory | None = None
     categories: tuple[str, ...] = ()
     user_impact: Effort | None = None
     implementation_effort: Effort | None = None
@@ -192,9 +258,31 @@ class RecommendationMetadata:
         return _metadata(wire.name(row), {**inlined, "displayName": name})
 
 
+_SHARED = (
+    "description",
+    "remediation_steps",
+    "severity",
+    "category",
+    "categories",
+    "user_impact",
+    "implementation_effort",
+    "threats",
+    "tactics",
+    "techniques",
+    "preview",
+    "policy_definition_id",
+)
+
+
+def fields_of(metadata: RecommendationMetadata) -> dict[str, Any]:
+    """The fields that a ``Recommendation`` takes over from its metadata, by name."""
+    return {name: getattr(metadata, name) for name in _SHARED}
+
+
 def _metadata(key: str, properties: Mapping[str, Any]) -> RecommendationMetadata:
-    severity, impact, effort = (
-        wire.text(properties, name) for name in ("severity", "userImpact", "implementationEffort")
+    severity, impact, effort, category = (
+        wire.text(properties, name)
+        for name in ("severity", "userImpact", "implementationEffort", "recommendationCategory")
     )
     return RecommendationMetadata(
         key=key,
@@ -203,6 +291,7 @@ def _metadata(key: str, properties: Mapping[str, Any]) -> RecommendationMetadata
         remediation_steps=plain_text(wire.text(properties, "remediationDescription")),
         severity=Severity(severity) if severity else None,
         assessment_type=wire.text(properties, "assessmentType"),
+        category=RecommendationCategory(category) if category else None,
         categories=wire.strings(properties, "categories"),
         user_impact=Effort(impact) if impact else None,
         implementation_effort=Effort(effort) if effort else None,
@@ -221,9 +310,12 @@ class Recommendation:
     """An assessment type with its metadata, the number of affected resources, and its fix.
 
     Attributes:
-        key: The assessment key.
+        key: The assessment key. The assessments of an individual recommendation may have several; this is the first of them
+            in alphabetical order.
+        category: None unless it is an individual recommendation, or replaced a grouped one.
         remediation_steps: The manual steps, as plain text.
-        risk_level: The highest risk among its unhealthy resources; None where Defender rated none.
+        risk: The highest risk among its unhealthy resources; None where Azure reports none.
+        on_attack_paths: The number of its unhealthy resources on which Azure names it as part of an attack path.
         controls: Display names of the security controls it belongs to.
         unhealthy_count, healthy_count, not_applicable_count: Resources in the client's scope.
         fix: How this library fixes it; None when it has to be fixed by hand.
@@ -238,7 +330,9 @@ class Recommendation:
     description: str | None = optional_text(repr=False)
     remediation_steps: str | None = optional_text(repr=False)
     severity: Severity | None = None
-    risk_level: RiskLevel | None = None
+    category: RecommendationCategory | None = None
+    risk: Risk | None = None
+    on_attack_paths: int = 0
     categories: tuple[str, ...] = attrs.field(default=(), repr=False)
     user_impact: Effort | None = None
     implementation_effort: Effort | None = None
@@ -255,10 +349,52 @@ class Recommendation:
     guidance: Guidance | None = attrs.field(default=None, repr=False)
     priority: Priority = attrs.field(factory=Priority, repr=False)
 
+    @classmethod
+    def from_event(cls, payload: Any) -> Recommendation:
+        """Read the recommendation of an event of continuous export or a workflow automation. Makes no request.
+
+        It has no fix, guidance or rank, which only ``client.get_recommendation`` knows, and counts the resource of the
+        event alone. To plan for this one resource pass ``AssessmentEvent.from_payload(payload).assessment`` to
+        ``client.plan``; a recommendation is planned for all its resources.
+
+        Args:
+            payload: One event, ``{"records": [event]}``, or one of these as JSON in a string or bytes.
+
+        Raises:
+            RetiredError: It is about a sub-assessment; Azure has retired these.
+            InvalidInputError: It is not JSON, or holds no assessment or several.
+        """
+        record = read_assessment(payload)
+        assessment = Assessment.from_rest(record.json)
+        metadata = assessment.metadata or RecommendationMetadata(key=assessment.key)
+        status = None if fold(record.action) == "delete" else assessment.status
+        is_unhealthy = status == AssessmentStatus.UNHEALTHY
+        risk = assessment.risk if is_unhealthy else None
+        return cls(
+            key=assessment.key,
+            display_name=assessment.display_name or metadata.display_name or assessment.key,
+            risk=risk,
+            on_attack_paths=int(risk is not None and bool(risk.attack_paths)),
+            unhealthy_count=int(is_unhealthy),
+            healthy_count=int(status == AssessmentStatus.HEALTHY),
+            not_applicable_count=int(status == AssessmentStatus.NOT_APPLICABLE),
+            **fields_of(metadata),
+        )
+
     @property
     def is_fixable(self) -> bool:
         """Whether the catalog has a fix for it."""
         return self.fix is not None
+
+    @property
+    def is_individual(self) -> bool:
+        """Whether it is an individual recommendation, which is addressed by category and not by key."""
+        return is_individual(self.category)
+
+    @property
+    def risk_level(self) -> RiskLevel | None:
+        """The highest risk level among its unhealthy resources; None where Azure reports none."""
+        return None if self.risk is None else self.risk.level
 
     @property
     def potential_increase(self) -> float:

@@ -291,7 +291,7 @@ def test_the_highest_risk_wins(levels: tuple[str | None, ...], highest: str | No
         more = {"risk": {"level": level}} if level else {}
         finding.add(Assessment.from_rest(assessed(KEY, str(number), **more)))
     finding.add(Assessment.from_rest(assessed(KEY, "healthy", "Healthy", risk={"level": "Critical"})))
-    assert finding.risk_level == highest
+    assert (finding.risk and finding.risk.level) == highest
 
 
 def test_a_status_that_is_not_known_is_counted_nowhere() -> None:

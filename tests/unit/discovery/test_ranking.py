@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import random
+from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defender_remediate.discovery.ranking import Tally, rank
+from defender_remediate.discovery.ranking import Tally, group_of, rank
 from defender_remediate.models.control import SecurityControl
-from defender_remediate.models.recommendation import Effort, Recommendation, RiskLevel, Severity
+from defender_remediate.models.individual import RecommendationCategory
+from defender_remediate.models.recommendation import Effort, Recommendation, Severity
+from defender_remediate.models.risk import Risk, RiskLevel, worse
 
 
 def control(name: str, keys: str, *, maximum: float = 4.0, healthy: int = 0, unhealthy: int = 4) -> SecurityControl:
@@ -120,9 +125,14 @@ def test_points_first_then_risk_severity_effort_and_name() -> None:
     """Every tie is broken, so the order does not depend on how Azure lists them."""
     found = [
         recommendation("p", severity=Severity.LOW),
-        recommendation("r1", risk_level=RiskLevel.CRITICAL, severity=Severity.LOW),
-        recommendation("r2", risk_level=RiskLevel.LOW, severity=Severity.HIGH),
-        recommendation("s1", severity=Severity.CRITICAL, risk_level=RiskLevel.NONE, implementation_effort=Effort.HIGH),
+        recommendation("r1", risk=Risk(level=RiskLevel.CRITICAL), severity=Severity.LOW),
+        recommendation("r2", risk=Risk(level=RiskLevel.LOW, is_contextual=True), severity=Severity.LOW),
+        recommendation("r3", risk=Risk(level=RiskLevel.LOW), on_attack_paths=2, severity=Severity.LOW),
+        recommendation("r4", risk=Risk(level=RiskLevel.LOW), on_attack_paths=1, severity=Severity.LOW),
+        recommendation("r5", risk=Risk(level=RiskLevel.LOW), severity=Severity.HIGH),
+        recommendation(
+            "s1", severity=Severity.CRITICAL, risk=Risk(level=RiskLevel.NONE), implementation_effort=Effort.HIGH
+        ),
         recommendation("s2", severity=Severity.HIGH, implementation_effort=Effort.LOW),
         recommendation("s3", severity=Severity.HIGH, implementation_effort=Effort.HIGH),
         recommendation("s4", severity=Severity.HIGH),
@@ -141,12 +151,25 @@ def test_points_first_then_risk_severity_effort_and_name() -> None:
 
 def test_each_fact_that_decides_is_told() -> None:
     """In the order in which it decides."""
+    risk = Risk(level=RiskLevel.HIGH, is_contextual=True, factors=("Exposure to the internet", "Sensitive data"))
     (found,) = rank(
-        [recommendation("a", risk_level=RiskLevel.HIGH, severity=Severity.LOW, implementation_effort=Effort.MODERATE)],
+        [
+            recommendation(
+                "a", risk=risk, on_attack_paths=1, severity=Severity.LOW, implementation_effort=Effort.MODERATE
+            )
+        ],
         tally([control("transit", "a")], "a1"),
     )
     assert str(found.priority) == (
-        "adds 1.00 points alone (1 resource in Transit); risk level High; severity Low; moderate effort to implement"
+        "adds 1.00 points alone (1 resource in Transit);"
+        " risk level High (contextual: Exposure to the internet, Sensitive data); 1 resource is on an attack path;"
+        " severity Low; moderate effort to implement"
+    )
+    copied = attrs.evolve(risk, is_contextual=False)
+    (derived,) = rank([recommendation("a", risk=copied, on_attack_paths=2)], Tally([]))
+    assert derived.priority.reasons[1:3] == (
+        "risk level High (derived from severity)",
+        "2 resources are on an attack path",
     )
     (bare,) = rank([recommendation("a")], tally([control("transit", "a")], "a1"))
     assert bare.priority.reasons[1:] == ("severity not known",)
@@ -184,3 +207,75 @@ def test_points_are_what_the_score_gains(world: dict[str, set[str]], members: se
     assert [item.priority.points for item in ranked] == sorted((i.priority.points for i in ranked), reverse=True)
     for first, second in itertools.pairwise(ranked):
         assert first.key != second.key
+
+
+def individual(key: str, title: str, **more: Any) -> Recommendation:
+    """An individual recommendation."""
+    return recommendation(key, display_name=title, category=RecommendationCategory.SOFTWARE_UPDATE, **more)
+
+
+def test_an_individual_recommendation_gets_the_points_of_all_its_keys() -> None:
+    """Its keys are generated, so several of them are one recommendation: on one resource they count once."""
+    counted = Tally([control("updates", "abz", maximum=3.0, unhealthy=3)])
+    item = individual("a", "Update OpenSSL")
+    for key, resource in (("a", "/r/1"), ("b", "/r/1"), ("b", "/r/2")):
+        counted.add(key, resource, group_of(item))
+    counted.add("z", "/r/2")
+    (found,) = rank([item], counted)
+    assert (found.priority.points, found.priority.shared_points) == (1.0, 1.0)
+
+
+def test_keys_that_turn_out_to_be_one_recommendation_are_counted_as_one() -> None:
+    """Over REST the category is known only after the assessments were counted."""
+    counted = Tally([control("updates", "ab", maximum=1.0, unhealthy=1)])
+    item = individual("a", "Update OpenSSL")
+    for key in "ab":
+        counted.add(key, "/r/1")
+        counted.rename(key, group_of(item))
+    (found,) = rank([item], counted)
+    assert found.priority.points == 1.0
+
+
+def test_no_points_are_made_up_for_an_individual_recommendation() -> None:
+    """It counts for the score; but which control it counts in is not published when no control names its keys."""
+    (found,) = rank([individual("a", "Update OpenSSL", controls=())], Tally([]))
+    assert found.priority.points == 0.0
+    assert found.priority.reasons[0] == (
+        "counts for the score, but no control names its keys, so its points are not known"
+    )
+
+
+risks = st.builds(
+    Risk,
+    level=st.none() | st.sampled_from(RiskLevel) | st.just(RiskLevel("Odd")),
+    factors=st.lists(st.sampled_from("xy"), max_size=2).map(tuple),
+    is_contextual=st.booleans(),
+    attack_paths=st.lists(st.sampled_from("pq"), max_size=2).map(tuple),
+)
+
+
+@given(st.lists(st.none() | risks, max_size=6).flatmap(lambda found: st.tuples(st.just(found), st.permutations(found))))
+def test_the_worst_risk_does_not_depend_on_the_order(given: tuple[list[Risk | None], list[Risk | None]]) -> None:
+    """Assessments are counted as they come, and Azure lists them in any order."""
+    first, second = (functools.reduce(worse, found, None) for found in given)
+    assert first == second
+
+
+@given(
+    st.lists(
+        st.builds(
+            recommendation,
+            st.sampled_from("abc"),
+            display_name=st.sampled_from(["Same", "same", "Other"]),
+            category=st.none() | st.sampled_from(RecommendationCategory),
+            risk=st.none() | risks,
+            on_attack_paths=st.integers(0, 2),
+        ),
+        unique_by=group_of,
+        max_size=6,
+    ).flatmap(lambda found: st.tuples(st.just(found), st.permutations(found)))
+)
+def test_the_order_is_total(given: tuple[list[Recommendation], list[Recommendation]]) -> None:
+    """Risk, attack paths and categories leave no tie that the order of the listing would decide."""
+    first, second = (rank(found, Tally([])) for found in given)
+    assert first == second

@@ -18,9 +18,9 @@ from defender_remediate.models.recommendation import (
     Effort,
     Recommendation,
     RecommendationMetadata,
-    RiskLevel,
     Severity,
 )
+from defender_remediate.models.risk import Risk, RiskLevel
 
 KEY = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
 ACCOUNT = (
@@ -86,8 +86,7 @@ def test_an_assessment_is_read_in_full():
         display_name="Secure transfer to storage accounts should be enabled",
         status=AssessmentStatus.UNHEALTHY,
         source="Azure",
-        risk_level=RiskLevel.HIGH,
-        risk_factors=("InternetExposure",),
+        risk=Risk(level=RiskLevel.HIGH, factors=("InternetExposure",), is_contextual=True),
         first_evaluated=datetime(2026, 11, 1, 8, 0, 0, 123456, tzinfo=timezone.utc),
         changed=datetime(2026, 11, 2, 8, tzinfo=timezone.utc),
         additional_data={"sub": "x"},
