@@ -23,8 +23,9 @@ from defender_remediate.models.attack_path import AttackPath
 from defender_remediate.models.control import SecureScore, SecurityControl
 from defender_remediate.models.cve import Cve, CveAssessment
 from defender_remediate.models.guards import Guards
-from defender_remediate.models.ids import ResourceId, Scope, parse_scopes
+from defender_remediate.models.ids import Scope, parse_scopes
 from defender_remediate.models.individual import RecommendationCategory
+from defender_remediate.models.named import Choice, PlanChoice, ResourceChoice, RunChoice, run_named
 from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.posture import PostureWarning, SubscriptionPosture
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus, Recommendation, Severity
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
     from defender_remediate.journal import Journal
     from defender_remediate.models.fix import FixParameter
     from defender_remediate.models.waves import Waves
-    from defender_remediate.planning.selection import Choice
     from defender_remediate.preflight import Check
     from defender_remediate.workflow import Workflow
 
@@ -314,7 +314,7 @@ class RemediationClient:
 
     def get_recommendation(
         self,
-        key: str | Recommendation | Assessment,
+        key: Choice,
         *,
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
@@ -329,7 +329,7 @@ class RemediationClient:
 
     def list_assessments(
         self,
-        key: str | Recommendation | Assessment | None = None,
+        key: Choice | None = None,
         *,
         status: AssessmentStatus | str | None = None,
         category: RecommendationCategory | str | Iterable[RecommendationCategory | str] | None = None,
@@ -398,7 +398,7 @@ class RemediationClient:
 
     def list_attack_paths(
         self,
-        resource: str | ResourceId | Assessment | None = None,
+        resource: ResourceChoice | None = None,
         *,
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
@@ -439,9 +439,9 @@ class RemediationClient:
 
     def plan(
         self,
-        recommendations: Choice | Iterable[Choice] | None = None,
+        recommendations: PlanChoice | Iterable[PlanChoice] | None = None,
         *,
-        resources: Iterable[str] | None = None,
+        resources: Iterable[ResourceChoice] | None = None,
         parameters: Mapping[str, object] | None = None,
         waive: Mapping[str, str] | None = None,
         timeout: float | None = None,
@@ -509,7 +509,7 @@ class RemediationClient:
 
     def resume(
         self,
-        run: str | RemediationReport,
+        run: RunChoice,
         *,
         waves: Waves | None = None,
         waive: Mapping[str, str] | None = None,
@@ -535,12 +535,12 @@ class RemediationClient:
             GuardError: The remaining steps exceed a guard; nothing was sent.
         """
         return self._wired(None, headers, client_request_id).workflow.resume(
-            _run_id(run), waves=waves, waive=waive or {}
+            run_named(run), waves=waves, waive=waive or {}
         )
 
     def plan_rollback(
         self,
-        run: str | RemediationReport,
+        run: RunChoice,
         *,
         steps: Iterable[str] | None = None,
         remove: Iterable[str] = (),
@@ -568,13 +568,13 @@ class RemediationClient:
             InvalidInputError: The run has no such step, or did not create a resource in ``remove``.
         """
         call = self._wired(timeout, headers, client_request_id)
-        plan = call.workflow.plan_rollback(_run_id(run), steps, remove, waive)
+        plan = call.workflow.plan_rollback(run_named(run), steps, remove, waive)
         call.session.deadline.check()
         return plan
 
     def rollback(
         self,
-        run: str | RemediationReport,
+        run: RunChoice,
         *,
         steps: Iterable[str] | None = None,
         waive: Mapping[str, str] | None = None,
@@ -586,7 +586,7 @@ class RemediationClient:
         The arguments and errors are those of the two methods. The guards apply to the rollback as well; GuardError names
         the guard.
         """
-        return self._wired(None, headers, client_request_id).workflow.rollback(_run_id(run), steps, waive)
+        return self._wired(None, headers, client_request_id).workflow.rollback(run_named(run), steps, waive)
 
     def verify(
         self,
@@ -612,9 +612,9 @@ class RemediationClient:
 
     def fix(
         self,
-        recommendation: Choice,
+        recommendation: PlanChoice,
         *,
-        resources: Iterable[str],
+        resources: Iterable[ResourceChoice],
         parameters: Mapping[str, object] | None = None,
         timeout: float = 0.0,
         waive: Mapping[str, str] | None = None,
@@ -715,11 +715,3 @@ class _Wiring:
 
 def _warn(warning: PostureWarning) -> None:
     warnings.warn(warning, stacklevel=2)
-
-
-def _run_id(run: str | RemediationReport) -> str:
-    if isinstance(run, RemediationReport):
-        return run.run_id
-    if isinstance(run, str):
-        return run
-    raise InvalidInputError(f"expected a report or a run id, got {quoted(run)}", hint="pass report or report.run_id")

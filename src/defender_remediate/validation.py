@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 
@@ -106,6 +108,24 @@ def instance(name: str, value: _T, kind: type[Any], *, hint: str = "") -> _T:
     if isinstance(value, type) or not isinstance(value, kind):
         raise InvalidInputError(f"{name} must be a {kind.__name__}, got {quoted(value)}", hint=hint)
     return value
+
+
+def did_you_mean(given: object, known: Iterable[str], *, most: int = 8) -> str:
+    """What a caller may have meant, for the hint of an error: the closest known values, or else all of them.
+
+    Args:
+        given: What was given.
+        known: The valid values.
+        most: How many are listed at most when none is close.
+    """
+    shown = {fold(value): value for value in known}
+    wanted = fold(given.strip()[:200]) if isinstance(given, str) else ""
+    close = get_close_matches(wanted, shown, n=2, cutoff=0.7) or [one for one in shown if wanted and wanted in one][:2]
+    if close:
+        return f"did you mean {' or '.join(quoted(shown[one]) for one in close)}?"
+    listed = list(shown.values())
+    rest = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return f"use one of {', '.join(listed[:most])}{rest}" if listed else "there are none"
 
 
 def callables(name: str, given: Iterable[Callable[..., Any]]) -> tuple[Any, ...]:

@@ -15,7 +15,6 @@ from defender_remediate.display import quoted
 from defender_remediate.errors import (
     InvalidInputError,
     InvalidResourceIdError,
-    UnknownRecommendationError,
 )
 from defender_remediate.execution.admission import (
     check_approved,
@@ -32,9 +31,9 @@ from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.fixes.placeholders import named_resources
 from defender_remediate.journal import GuardsWaived, Journal, RunKind, RunLog, RunOpened, RunState, replay
 from defender_remediate.json_values import FrozenMap
-from defender_remediate.models.fix import FixAction
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId, Scope, is_guid
+from defender_remediate.models.named import PlanChoice, ResourceChoice
 from defender_remediate.models.plan import RemediationPlan, RemediationStep
 from defender_remediate.models.posture import PostureIssue
 from defender_remediate.models.result import RemediationReport
@@ -42,7 +41,6 @@ from defender_remediate.models.waves import Waves
 from defender_remediate.planning.assessments import assessed_counts, read_assessments
 from defender_remediate.planning.builder import PlanDraft, draft_plan
 from defender_remediate.planning.selection import (
-    Choice,
     SelectedRecommendation,
     check_parameters,
     check_parameters_of_all,
@@ -90,8 +88,8 @@ class Workflow:
 
     def plan(
         self,
-        recommendations: Choice | Iterable[Choice] | None,
-        resources: Iterable[str] | None,
+        recommendations: PlanChoice | Iterable[PlanChoice] | None,
+        resources: Iterable[ResourceChoice] | None,
         parameters: Mapping[str, object] | None,
         waive: Mapping[str, str] | None = None,
     ) -> RemediationPlan:
@@ -154,7 +152,8 @@ class Workflow:
         found = []
         for one in selected:
             if one.is_assessed and one.fixes and not is_guid(one.key):
-                one = attrs.evolve(one, key=self._key_of(one.fixes))
+                titles = [title for fix in one.fixes for title in fix.display_names]
+                one = attrs.evolve(one, key=self.discovery.key_by_title(titles))
             elif not one.is_known:
                 about = self.discovery.get_metadata(one.key)
                 policy = about.policy_definition_id
@@ -162,17 +161,6 @@ class Workflow:
                 one = attrs.evolve(one, policy_definition_id=policy, fixes=fixes)
             found.append(one)
         return tuple(found)
-
-    def _key_of(self, fixes: Iterable[FixAction]) -> str:
-        """The key, which Azure does not publish, of the recommendation with these fixes: Azure knows it by display name."""
-        titles = {fold(title): title for fix in fixes for title in fix.display_names}
-        for about in self.discovery.list_metadata():
-            if fold(about.display_name or "") in titles:
-                return about.key
-        raise UnknownRecommendationError(
-            f"Azure has no recommendation named {' or '.join(map(quoted, titles.values()))}",
-            hint="list_recommendations() shows those in scope",
-        )
 
     def apply(
         self, plan: RemediationPlan, approve: str, *, waves: Waves | None, waive: Mapping[str, str]
@@ -314,8 +302,8 @@ class Workflow:
 
     def fix(
         self,
-        recommendation: Choice,
-        resources: Iterable[str],
+        recommendation: PlanChoice,
+        resources: Iterable[ResourceChoice],
         parameters: Mapping[str, object] | None,
         timeout: float,
         waive: Mapping[str, str] | None = None,

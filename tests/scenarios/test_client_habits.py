@@ -6,10 +6,11 @@ from collections.abc import Callable
 from inspect import signature
 from typing import Any
 
+import attrs
 import pytest
 from azure.core.paging import ItemPaged
 
-from defender_remediate import RemediationClient
+from defender_remediate import Catalog, RemediationClient
 from defender_remediate.errors import (
     CallTimeoutError,
     InvalidInputError,
@@ -45,7 +46,9 @@ def test_a_recommendation_is_named_in_every_way(client: RemediationClient) -> No
     title = next(fix.title for fix in client.catalog if fix.key == SECURE_TRANSFER)
     for name in (recommendation, expected[0], expected[0].id, SECURE_TRANSFER.upper(), title):
         assert list(client.list_assessments(name)) == expected
-    with pytest.raises(UnknownRecommendationError, match="is not an assessment key"):
+    with pytest.raises(
+        UnknownRecommendationError, match="no recommendation in the catalog has the key or display name"
+    ):
         client.list_assessments("secure transfer")
     with pytest.raises(InvalidInputError) as caught:
         client.list_assessments([recommendation] * 50)  # type: ignore[arg-type]
@@ -109,3 +112,19 @@ def test_no_argument_is_there_for_tests_only() -> None:
     arguments = signature(RemediationClient).parameters
     assert not {"new_id", "jitter"} & set(arguments)
     assert all("0x" not in str(argument) for argument in arguments.values())
+
+
+def test_a_recommendation_whose_key_is_not_published_is_found_by_its_name(
+    connect: Callable[..., RemediationClient],
+) -> None:
+    """The catalog has a word of its own for it; Azure knows it by its display name."""
+    fix = Catalog.bundled().get(SECURE_TRANSFER)
+    assert fix is not None
+    client = connect(catalog=Catalog([attrs.evolve(fix, key="unpublished")]))
+    expected = list(client.list_assessments(SECURE_TRANSFER))
+    for name in ("unpublished", fix.title, attrs.evolve(fix, key="unpublished")):
+        assert list(client.list_assessments(name)) == expected
+        assert client.get_recommendation(name).key == SECURE_TRANSFER
+    client = connect(catalog=Catalog([attrs.evolve(fix, key="unpublished", title="No such thing")]))
+    with pytest.raises(UnknownRecommendationError, match="Azure has no recommendation named 'No such thing'"):
+        list(client.list_assessments("unpublished"))

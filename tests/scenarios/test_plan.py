@@ -338,9 +338,9 @@ def test_a_plan_for_nothing_reads_nothing(sim: ArmSimulator, client: Remediation
         ([SECURE_TRANSFER], {"resources": []}),
         ([SECURE_TRANSFER], {"resources": iter(())}),
     ):
-        with pytest.raises(InvalidInputError, match=r"no (recommendations|resource ids) were passed"):
+        with pytest.raises(InvalidInputError, match=r"(recommendations|resources) is empty"):
             client.plan(recommendations, **options)
-    with pytest.raises(InvalidInputError, match="no resource ids"):
+    with pytest.raises(InvalidInputError, match="resources is empty"):
         client.fix(SECURE_TRANSFER, resources=[])
     assert sim.requests == []
 

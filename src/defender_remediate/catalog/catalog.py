@@ -12,15 +12,19 @@ from typing import TYPE_CHECKING, Any, Union
 from defender_remediate import serialization
 from defender_remediate.casing import fold
 from defender_remediate.catalog.checks import check
-from defender_remediate.catalog.guidance import find_category_guidance, find_guidance
+from defender_remediate.catalog.guidance import all_guidance, find_category_guidance, find_guidance
 from defender_remediate.catalog.lint.problem import CatalogProblem
 from defender_remediate.catalog.loader import read_bundled, read_fixes
 from defender_remediate.catalog.roles import role_definition
+from defender_remediate.catalog.search import check_resource_type, search
 from defender_remediate.display import quoted
-from defender_remediate.errors import CatalogError, InvalidInputError
+from defender_remediate.errors import CatalogError
 from defender_remediate.json_values import sha256
+from defender_remediate.models.control import SecurityControl
 from defender_remediate.models.fix import FixAction
 from defender_remediate.models.guidance import Guidance
+from defender_remediate.models.ids import Scope
+from defender_remediate.models.named import CHOICES, Choice, key_named, named, several
 from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.recommendation import Recommendation
 from defender_remediate.validation import string
@@ -28,8 +32,9 @@ from defender_remediate.validation import string
 if TYPE_CHECKING:
     from defender_remediate.preflight import Check
 
-RoleSubject = Union[FixAction, Recommendation, RemediationPlan, str]
+RoleSubject = Union[RemediationPlan, Choice]
 """What a role can be made for."""
+_NAME = re.compile(r"[\s/]")
 _FORMAT = 1
 _Index = dict[str, dict[str, tuple[FixAction, ...]]]
 
@@ -84,16 +89,21 @@ class Catalog:
         """Get the catalog of this library. Its files are read on the first call only."""
         return _bundled()
 
-    def without(self, *keys: str) -> Catalog:
+    def without(self, *keys: Choice) -> Catalog:
         """Get a catalog without the fixes of these recommendations.
+
+        Args:
+            keys: Recommendations, fixes, assessment keys or display names.
 
         Raises:
             CatalogError: The catalog has no fix with one of the keys.
         """
-        unknown = [key for key in keys if key not in self]
-        if unknown:
-            raise CatalogError(f"the catalog has no fix with the key {quoted(unknown[0])}")
-        dropped = {fold(key) for key in keys}
+        dropped = set()
+        for key in keys:
+            found = self._key(key)
+            if found not in self:
+                raise CatalogError(f"the catalog has no fix with the key {quoted(found)}", hint=self._next_step(found))
+            dropped.add(fold(found))
         return Catalog(_Checked(fix for fix in self._fixes if fold(fix.key) not in dropped))
 
     def with_fixes(self, *fixes: FixAction | str | os.PathLike[str]) -> Catalog:
@@ -115,27 +125,26 @@ class Catalog:
             self._version = f"{_FORMAT}.{sha256(content)[:12]}"
         return self._version
 
-    def get(self, key: str, resource_type: str | None = None) -> FixAction | None:
-        """Get the first fix of the recommendation with this assessment key; None if no fix is found.
+    def get(self, key: Choice, resource_type: str | None = None) -> FixAction | None:
+        """Get the first fix of a recommendation; None if there is no fix.
+
+        Args:
+            key: A recommendation, one of its assessments, its assessment key, or its display name in the catalog.
+            resource_type: Only a fix for this type, such as ``Microsoft.Web/sites``.
 
         Raises:
-            InvalidInputError: The key is a title or an id instead of an assessment key.
+            UnknownRecommendationError: No recommendation has this display name; the error names similar ones.
+            InvalidInputError: An argument is something else.
         """
-        if string("key", key) not in self and re.search(r"[\s/]", key):
-            keys = [fix.key for fix in self._fixes if fold(fix.title) == fold(key)]
-            hint = (
-                f"the key of this recommendation is {keys[0]}" if keys else "client.list_recommendations() lists keys"
-            )
-            raise InvalidInputError(f"expected an assessment key (a GUID), got {quoted(key)}", hint=hint)
-        return next(iter(_pick(self._by_key, key, resource_type)), None)
+        return next(iter(_pick(self._by_key, self._key(key), self._type(resource_type))), None)
 
     def get_for_policy(self, policy_definition_id: str, resource_type: str | None = None) -> FixAction | None:
         """Get the first fix behind a policy definition, given by its name or its id; None if no fix is found."""
-        return next(iter(_pick(self._by_policy, _bare(policy_definition_id), resource_type)), None)
+        return next(iter(_pick(self._by_policy, _bare(policy_definition_id), self._type(resource_type))), None)
 
     def get_for_recommendation(
         self,
-        key: str,
+        key: Choice,
         policy_definition_id: str | None = None,
         resource_type: str | None = None,
         title: str | None = None,
@@ -145,7 +154,7 @@ class Catalog:
 
     def list_for_recommendation(
         self,
-        key: str,
+        key: Choice,
         policy_definition_id: str | None = None,
         resource_type: str | None = None,
         title: str | None = None,
@@ -156,28 +165,53 @@ class Catalog:
         fixes with ``FixAction.display_names`` are found by. A recommendation with guidance has no fix, even if a fix has
         the same policy definition.
         """
-        by_key = self._by_key.get(fold(string("key", key)), {})
+        if isinstance(key, Recommendation):
+            policy_definition_id = policy_definition_id or key.policy_definition_id
+            title = title or key.display_name
+        key = self._key(key)
+        by_key = self._by_key.get(fold(key), {})
         if not by_key and find_guidance(key) is not None:
             return ()
         by_title = self._by_title.get(fold(string("title", title or "").strip()), {})
         by_policy = self._by_policy.get(_bare(policy_definition_id or ""), {})
-        return _pick({"": by_title | by_policy | by_key}, "", resource_type)
+        return _pick({"": by_title | by_policy | by_key}, "", self._type(resource_type))
 
     def list_for_resource_type(self, resource_type: str) -> tuple[FixAction, ...]:
         """List every fix for resources of this type.
 
         Raises:
-            InvalidInputError: It is not a resource type with its provider.
+            InvalidInputError: It is not a resource type with its provider, or misspells one of the catalog.
         """
-        if "/" not in string("resource_type", resource_type):
-            example = "such as Microsoft.Storage/storageAccounts"
-            raise InvalidInputError(
-                f"expected a resource type with its provider, {example}, got {quoted(resource_type)}"
-            )
-        return self._by_type.get(fold(resource_type), ())
+        return self._by_type.get(fold(self._type(string("resource_type", resource_type)) or ""), ())
+
+    def search(
+        self,
+        text: str = "",
+        *,
+        provider: str | None = None,
+        control: str | SecurityControl | None = None,
+        resource_type: str | None = None,
+    ) -> tuple[FixAction, ...]:
+        """Find fixes by words, such as ``catalog.search("tls app service")``, the best match first.
+
+        A word is looked for in the title, the name of the service, the resource type, the control and the members that a
+        fix writes. Fixes that match all words are returned; if there are none, those that match most of them. The order
+        is always the same.
+
+        Args:
+            text: Words in any order; may be empty if there is a filter.
+            provider: Only fixes of this resource provider, such as ``Microsoft.Storage`` or ``storage``.
+            control: Only fixes of this security control: a ``SecurityControl`` or its display name.
+            resource_type: Only fixes for this resource type.
+
+        Raises:
+            InvalidInputError: There is neither a word nor a filter, or the catalog has nothing of the provider, the control
+                or the resource type.
+        """
+        return search(self._fixes, text, provider=provider, control=control, resource_type=resource_type)
 
     def get_guidance(
-        self, key: str, policy_definition_id: str | None = None, title: str | None = None
+        self, key: Choice, policy_definition_id: str | None = None, title: str | None = None
     ) -> Guidance | None:
         """Get the guidance for a recommendation without a bundled fix; None if there is no guidance.
 
@@ -186,7 +220,7 @@ class Catalog:
         does not publish. It is the same for every catalog. Its files are read on the first call.
         """
         bare = _bare(policy_definition_id or "")
-        return find_guidance(string("key", key), bare, string("title", title or ""))
+        return find_guidance(self._key(key), bare, string("title", title or ""))
 
     def guidance_for_category(self, category: str) -> Guidance | None:
         """Get the guidance for the individual recommendations of a category, such as ``SoftwareUpdate``.
@@ -196,6 +230,14 @@ class Catalog:
         own, and for a category that this version of the library does not know.
         """
         return find_category_guidance(string("category", category))
+
+    def titles(self) -> Iterator[tuple[str, str]]:
+        """The key and the display name of every recommendation that has a fix or guidance."""
+        for fix in self._fixes:
+            for title in dict.fromkeys((fix.title, *fix.display_names)):
+                yield fix.key, title
+        for guidance in all_guidance():
+            yield guidance.key, guidance.title
 
     def check(
         self, *, fixes: FixAction | str | os.PathLike[str] | Iterable[FixAction | str | os.PathLike[str]] | None = None
@@ -221,7 +263,7 @@ class Catalog:
         fixes: RoleSubject | Iterable[RoleSubject],
         *,
         name: str,
-        scopes: Iterable[str] | str,
+        scopes: str | Scope | Iterable[str | Scope],
         checks: Iterable[Check] = (),
     ) -> dict[str, Any]:
         """Get a least-privilege custom role for these fixes, including the reads for planning, checks and verification.
@@ -230,8 +272,8 @@ class Catalog:
         create --role-definition``; for the REST API or a template, use its ``properties``.
 
         Args:
-            fixes: Fixes; recommendations or keys, for all their fixes; or plans, for the fixes of their steps. One or
-                several. The role can read only the resources of these fixes, so with an empty list it can list
+            fixes: Fixes; recommendations, controls, keys or display names, for all their fixes; or plans, for the fixes of
+                their steps. One or several. The role can read only the resources of these fixes, so with an empty list it can list
                 recommendations but not plan.
             name: The name of the role.
             scopes: The subscriptions, resource groups or the management group that it can be assigned at.
@@ -241,13 +283,8 @@ class Catalog:
             CatalogError: A recommendation has no fix.
             InvalidInputError: ``fixes`` contains an invalid value, or the name or a scope is not valid for a role.
         """
-        given = [fixes] if isinstance(fixes, (FixAction, str, Recommendation, RemediationPlan)) else fixes
-        if not isinstance(given, Iterable):
-            raise InvalidInputError(
-                f"expected fixes, recommendations, their keys or a plan, got {quoted(given)}",
-                hint="pass plan, or recommendations, or [fix]",
-            )
-        selected = chain.from_iterable(map(self._fixes_of, given))
+        subjects: Iterable[RoleSubject] = (fixes,) if isinstance(fixes, RemediationPlan) else _listed(fixes)
+        selected = chain.from_iterable(map(self._fixes_of, subjects))
         return role_definition(selected, name=name, scopes=scopes, checks=checks)
 
     def _fixes_of(self, given: RoleSubject) -> tuple[FixAction, ...]:
@@ -262,21 +299,34 @@ class Catalog:
                 if fold(fix.resource_type) == fold(step.resource_type)
             )
         if isinstance(given, Recommendation):
-            found = self.list_for_recommendation(given.key, given.policy_definition_id)
-        elif isinstance(given, str):
-            found = self.list_for_recommendation(given)
+            keys, found = [given.key], self.list_for_recommendation(given)
         else:
-            raise InvalidInputError(
-                f"expected a fix, a recommendation, its key or a plan, got {quoted(given)}",
-                hint="pass one of these, or a list of them",
-            )
+            keys = [one.key for one in named(given, self.titles, expected=f"a plan, {CHOICES}")]
+            found = tuple(fix for key in keys for fix in self.list_for_recommendation(key))
         if not found:
-            key = given.key if isinstance(given, Recommendation) else given
             raise CatalogError(
-                f"the catalog has no fix for the recommendation {quoted(key)}",
-                hint="Catalog.get_guidance says what can be done about a recommendation without a fix",
+                f"the catalog has no fix for the recommendation {quoted(keys[0])}", hint=self._next_step(keys[0])
             )
         return found
+
+    def _key(self, given: Choice) -> str:
+        """The key of the recommendation that a caller means. A string without a space or a slash is a key."""
+        if isinstance(given, str) and not _NAME.search(given):
+            return given
+        return key_named(given, self.titles)
+
+    def _type(self, resource_type: str | None) -> str | None:
+        """A resource type as a caller wrote it, if it can be one."""
+        if resource_type is not None and fold(string("resource_type", resource_type)) not in self._by_type:
+            check_resource_type(resource_type, self._fixes)
+        return resource_type
+
+    @staticmethod
+    def _next_step(key: str) -> str:
+        known = find_guidance(key)
+        if known is None:
+            return "client.list_recommendations(fixable=True) lists those with a fix"
+        return f"{known.reason.label}: Catalog.get_guidance({quoted(known.key)}) says what can be done"
 
     def __iter__(self) -> Iterator[FixAction]:
         return iter(self._fixes)
@@ -303,6 +353,11 @@ def _bundled() -> Catalog:
     catalog = Catalog(_Checked(fixes))
     catalog._version = version  # noqa: SLF001 - computing it takes longer than reading the bundle
     return catalog
+
+
+def _listed(given: RoleSubject | Iterable[RoleSubject]) -> Iterable[RoleSubject]:
+    # With an empty list a role can list recommendations but not plan.
+    return () if isinstance(given, (list, tuple)) and not given else several(given, "fixes")
 
 
 def _checked(fix: FixAction) -> FixAction:

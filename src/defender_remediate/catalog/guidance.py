@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
 from itertools import chain
@@ -43,6 +43,11 @@ def find_guidance(key: str, policy_definition_id: str = "", title: str = "") -> 
 def find_category_guidance(category: str) -> Guidance | None:
     """The guidance for the individual recommendations of a category."""
     return _bundled().by_category.get(fold(category))
+
+
+def all_guidance() -> Iterable[Guidance]:
+    """All guidance that comes with this library; its files are read once."""
+    return _bundled().by_key.values()
 
 
 def bundled_guidance() -> tuple[Guidance, ...]:

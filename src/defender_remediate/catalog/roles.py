@@ -9,7 +9,7 @@ from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.fix import FixAction
-from defender_remediate.models.ids import ScopeKind, parse_scopes
+from defender_remediate.models.ids import Scope, ScopeKind, parse_scopes
 
 if TYPE_CHECKING:
     from defender_remediate.preflight import Check
@@ -32,7 +32,11 @@ _LONGEST_NAME = 128
 
 
 def role_definition(
-    fixes: Iterable[FixAction], *, name: str, scopes: Iterable[str] | str, checks: Iterable[Check] = ()
+    fixes: Iterable[FixAction],
+    *,
+    name: str,
+    scopes: str | Scope | Iterable[str | Scope],
+    checks: Iterable[Check] = (),
 ) -> dict[str, Any]:
     """A custom role; see ``Catalog.role_definition``.
 
@@ -42,7 +46,7 @@ def role_definition(
     selected = tuple(fixes)
     if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_NAME:
         raise InvalidInputError(f"a role needs a name of 1 to {_LONGEST_NAME} characters, got {quoted(name)}")
-    parsed = parse_scopes(scopes if isinstance(scopes, str) or not isinstance(scopes, Iterable) else list(scopes))
+    parsed = parse_scopes(scopes)
     management_groups = [scope for scope in parsed if scope.kind is ScopeKind.MANAGEMENT_GROUP]
     for scope in parsed:
         if scope.kind is ScopeKind.RESOURCE:

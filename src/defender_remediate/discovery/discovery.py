@@ -17,12 +17,9 @@ from defender_remediate.casing import fold
 from defender_remediate.discovery import metadata
 from defender_remediate.discovery.arguments import (
     CategoryChoice,
-    RecommendationChoice,
-    assessment_key,
     checked_categories,
     checked_choice,
     checked_cves,
-    checked_resource,
     checked_text,
     checked_word,
 )
@@ -53,8 +50,9 @@ from defender_remediate.models.attack_path import AttackPath
 from defender_remediate.models.control import ControlDefinition, SecureScore, SecurityControl
 from defender_remediate.models.cve import Cve, CveAssessment, join_cves
 from defender_remediate.models.fix import FixParameter
-from defender_remediate.models.ids import ResourceId, Scope
+from defender_remediate.models.ids import Scope, is_guid
 from defender_remediate.models.individual import RecommendationCategory
+from defender_remediate.models.named import Choice, ResourceChoice, key_named, named, resource_named
 from defender_remediate.models.posture import PostureWarning, SubscriptionPosture
 from defender_remediate.models.recommendation import (
     Assessment,
@@ -63,6 +61,7 @@ from defender_remediate.models.recommendation import (
     RecommendationMetadata,
     Severity,
 )
+from defender_remediate.validation import did_you_mean
 
 if TYPE_CHECKING:
     from defender_remediate.catalog import Catalog
@@ -153,7 +152,7 @@ class Discovery:
 
     def list_assessments(
         self,
-        key: RecommendationChoice | None = None,
+        key: Choice | None = None,
         *,
         status: str | None = None,
         category: CategoryChoice = None,
@@ -161,15 +160,16 @@ class Discovery:
         """The assessments in scope, one for each recommendation and resource.
 
         Args:
-            key: An assessment key; all when left out. Of an individual recommendation all assessments with its title,
+            key: What names one recommendation, or a control for all of its recommendations; all when left out. Of an individual recommendation all assessments with its title,
                 because their keys are generated.
             status: ``Healthy``, ``Unhealthy`` or ``NotApplicable``; all when left out. Exempt resources are
                 NotApplicable, with a cause.
             category: One category or several; all when left out.
 
         Raises:
-            UnknownRecommendationError, InvalidInputError: Before any request, for a key that is not a GUID, a status that
-                is not known, or a category that is not a string.
+            UnknownRecommendationError, InvalidInputError: Before any request, for a string that names no recommendation, a
+                status that is not known, or a category that is not a string.
+            UnknownRecommendationError: While the listing is read: neither Azure nor the catalog has the key.
             InvalidScopeError: While the listing is read: the resource group of a scope does not exist.
             NotAvailableError: While the listing is read: no category is known over REST.
 
@@ -178,13 +178,16 @@ class Discovery:
         wanted = Wanted(
             status=checked_word(AssessmentStatus, status, "status"), categories=checked_categories(category)
         )
+        is_all = not wanted.categories and wanted.status in (None, AssessmentStatus.UNHEALTHY)
+        if key is None:
+            silent = _Silence() if wanted == Wanted() else None
+            return self._warned(self._assessments(wanted, silent), silent, is_all=is_all)
         if isinstance(key, (Recommendation, Assessment)) and key.is_individual and key.category and key.display_name:
             wanted = attrs.evolve(wanted, title=key.display_name, categories=wanted.categories or (key.category,))
-        elif key is not None:
-            wanted = attrs.evolve(wanted, key=assessment_key(key, self._catalog))
-        silent = _Silence() if wanted == Wanted() else None
-        is_all = not wanted.categories and wanted.status in (None, AssessmentStatus.UNHEALTHY)
-        return self._warned(self._assessments(wanted, silent), silent, is_all=is_all, about=wanted.key)
+            return self._warned(self._assessments(wanted), is_all=is_all)
+        keys = tuple(one.key for one in named(key, self._catalog.titles))
+        about = keys[0] if len(keys) == 1 else None
+        return self._warned(self._of_recommendations(keys, wanted), is_all=is_all, about=about)
 
     def get_assessment(self, resource_id: str, key: str) -> Assessment:
         """One recommendation on one resource, as Defender sees it now. Always read over REST: Resource Graph lags.
@@ -196,14 +199,16 @@ class Discovery:
 
         Permissions: ``Microsoft.Security/assessments/read``. Makes one request.
         """
-        path = f"{resource_id.strip('/')}/providers/Microsoft.Security/assessments/{assessment_key(key, self._catalog)}"
+        path = (
+            f"{resource_id.strip('/')}/providers/Microsoft.Security/assessments/{key_named(key, self._catalog.titles)}"
+        )
         response = self._session.get(path, api_versions=ASSESSMENTS)
         found = Assessment.from_rest(wire.mapping(response.body))
         if fold(found.id) != fold(f"/{path}"):
             raise MalformedResponseError(f"GET {response.url}: the response is about {found.id}")
         return found
 
-    def list_attack_paths(self, resource: str | ResourceId | Assessment | None = None) -> Iterator[AttackPath]:
+    def list_attack_paths(self, resource: ResourceChoice | None = None) -> Iterator[AttackPath]:
         """The attack paths in scope, from Resource Graph; Azure has no other API for them.
 
         Without the plan Defender CSPM Azure looks for none, so that none listed does not mean that there is none.
@@ -216,7 +221,7 @@ class Discovery:
 
         Permissions: ``Microsoft.Security/*/read``. Makes one query per 1000 attack paths.
         """
-        wanted = checked_resource(resource)
+        wanted = None if resource is None else resource_named(resource).text
         found = self._graph.attack_paths()
         return found if wanted is None else (path for path in found if path.passes_through(wanted))
 
@@ -292,19 +297,34 @@ class Discovery:
         """
         yield from metadata.list_metadata(self._session, self.subscriptions())
 
-    def get_metadata(self, key: RecommendationChoice) -> RecommendationMetadata:
+    def get_metadata(self, key: Choice) -> RecommendationMetadata:
         """What Azure says about one assessment type.
 
         Raises:
             UnknownRecommendationError: Azure has no such key, or it is not a GUID.
         """
-        wanted = assessment_key(key, self._catalog)
+        wanted = self._published(key_named(key, self._catalog.titles))
         found = metadata.get_metadata(self._session, self.subscriptions(), wanted)
         if found is None:
             raise UnknownRecommendationError(
                 f"Azure has no recommendation with the key {wanted}", hint="list_recommendations() shows those in scope"
             )
         return found
+
+    def key_by_title(self, titles: Iterable[str]) -> str:
+        """The key of a recommendation whose key Azure does not publish: its tenants know it by one of its display names.
+
+        Raises:
+            UnknownRecommendationError: Azure has no recommendation with one of these display names.
+        """
+        wanted = {fold(title): title for title in titles}
+        for about in self.list_metadata():
+            if fold(about.display_name or "") in wanted:
+                return about.key
+        raise UnknownRecommendationError(
+            f"Azure has no recommendation named {' or '.join(map(quoted, wanted.values()))}",
+            hint="list_recommendations() shows those in scope",
+        )
 
     def list_controls(self) -> Iterator[SecurityControl]:
         """The security controls, highest potential increase first.
@@ -376,7 +396,7 @@ class Discovery:
         is_all = rated is None and named is None and fixed is None and not chosen.categories
         return self._warned(listed, silent, is_all=is_all)
 
-    def get_recommendation(self, key: RecommendationChoice) -> Recommendation:
+    def get_recommendation(self, key: Choice) -> Recommendation:
         """One recommendation, with the same counts and priority as in the listing; it may have no unhealthy resource.
 
         Raises:
@@ -384,13 +404,13 @@ class Discovery:
 
         Permissions: those of ``list_recommendations``, and as many requests: its place depends on the others.
         """
-        wanted = fold(assessment_key(key, self._catalog))
+        wanted = fold(self._published(key_named(key, self._catalog.titles)))
         groups = {group_of(key) if isinstance(key, (Recommendation, Assessment)) else wanted}
         ranked = self._ranked(self._noting(wanted, groups), self._controls())
         for found, _ in ranked:
             if group_of(found) in groups or fold(found.key) == wanted:
                 return found
-        about = self.get_metadata(key)
+        about = self.get_metadata(wanted)
         for found, _ in ranked:
             # Another of its generated keys stands for it.
             if about.category is not None and group_of(found) == group_of(about):
@@ -449,6 +469,27 @@ class Discovery:
         found = tuple(one for one in postures if one.is_blind or (is_all and not one.is_evaluated))
         if found:
             self._warn(PostureWarning(found))
+
+    def _of_recommendations(self, keys: tuple[str, ...], wanted: Wanted) -> Iterator[Assessment]:
+        keys = tuple(map(self._published, keys))
+        folded = frozenset(map(fold, keys))
+        is_empty = True
+        for found in self._assessments(attrs.evolve(wanted, key=keys[0] if len(keys) == 1 else None)):
+            if fold(found.key) in folded:
+                is_empty = False
+                yield found
+        # A misspelt key would read as "all is well".
+        if is_empty and len(keys) == 1 and not self._knows(keys[0]):
+            self.get_metadata(keys[0])
+
+    def _published(self, key: str) -> str:
+        """The key in Azure of a recommendation that the catalog names by a word of its own."""
+        if is_guid(key):
+            return key
+        return self.key_by_title(title for known, title in self._catalog.titles() if fold(known) == fold(key))
+
+    def _knows(self, key: str) -> bool:
+        return key in self._catalog or self._catalog.get_guidance(key) is not None
 
     def _assessments(self, wanted: Wanted, silent: _Silence | None = None) -> Iterator[Assessment]:
         empty = self._scopes.unconfirmed_groups()
@@ -526,5 +567,7 @@ def _display_name(controls: tuple[SecurityControl, ...], wanted: str) -> str:
     for control in controls:
         if folded in (fold(control.display_name), fold(control.name)):
             return control.display_name
-    known = ", ".join(sorted(control.display_name for control in controls)) or "none"
-    raise InvalidInputError(f"no subscription in scope has a control {quoted(wanted)}", hint=f"use one of {known}")
+    known = sorted(control.display_name for control in controls)
+    raise InvalidInputError(
+        f"no subscription in scope has a control {quoted(wanted)}", hint=did_you_mean(wanted, known, most=len(known))
+    )

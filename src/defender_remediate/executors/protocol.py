@@ -13,6 +13,7 @@ from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.fix import FixAction, FixKind
 from defender_remediate.models.plan import CreatedResource, PlannedRequest, PropertyChange, RemediationStep
+from defender_remediate.validation import did_you_mean
 
 
 @attrs.frozen(kw_only=True)
@@ -139,7 +140,5 @@ def executors_by_kind(executors: Mapping[str, FixExecutor]) -> dict[str, FixExec
         )
     for name in executors:
         if name not in kinds:
-            raise InvalidInputError(
-                f"executors: {quoted(name)} is not a kind of fix", hint=f"use one of {', '.join(kinds)}"
-            )
+            raise InvalidInputError(f"executors: {quoted(name)} is not a kind of fix", hint=did_you_mean(name, kinds))
     return dict(executors)

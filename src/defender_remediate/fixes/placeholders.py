@@ -17,6 +17,7 @@ from defender_remediate.models.condition import Condition
 from defender_remediate.models.fix import FixAction, FixParameter, ParameterType
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.redaction import is_secret_name, redact_json
+from defender_remediate.validation import did_you_mean
 
 PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
 
@@ -30,7 +31,7 @@ def check_names(fixes: Iterable[FixAction], given: Mapping[str, Any]) -> None:
     known = sorted({parameter.name for fix in fixes for parameter in fix.parameters})
     for name in given:
         if name not in known:
-            have = f"they take {', '.join(known)}" if known else "they take none"
+            have = did_you_mean(name, known) if known else "they take none"
             raise ParameterError(f"no fix in this call takes a parameter {quoted(name)}", hint=have)
 
 

@@ -26,6 +26,14 @@ from defender_remediate.models.guards import GuardName, Guards, MaintenanceWindo
 from defender_remediate.models.guidance import Guidance, GuidanceReason
 from defender_remediate.models.ids import ResourceId, Scope, ScopeKind
 from defender_remediate.models.individual import CveReference, IndividualDetails, RecommendationCategory
+from defender_remediate.models.named import (
+    NamedRecommendation,
+    NamesControl,
+    NamesRecommendation,
+    NamesRecommendations,
+    NamesResource,
+    NamesRun,
+)
 from defender_remediate.models.plan import (
     CreatedResource,
     PlannedRequest,
@@ -98,6 +106,12 @@ __all__ = [
     "IndividualDetails",
     "LeftOutMember",
     "MaintenanceWindow",
+    "NamedRecommendation",
+    "NamesControl",
+    "NamesRecommendation",
+    "NamesRecommendations",
+    "NamesResource",
+    "NamesRun",
     "NotApplicable",
     "Operator",
     "Outcome",

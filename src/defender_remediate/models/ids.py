@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Union
 
 import attrs
@@ -270,18 +270,25 @@ _SCOPE_HINT = (
 )
 
 
-def parse_scopes(scope: str | Scope | Sequence[str | Scope]) -> tuple[Scope, ...]:
+def parse_scopes(scope: str | Scope | ResourceId | Iterable[str | Scope | ResourceId]) -> tuple[Scope, ...]:
     """Read one scope or several, without duplicates.
 
     Raises:
         InvalidScopeError: The list is empty, or an item is not a scope.
     """
-    given = [scope] if isinstance(scope, (str, Scope)) else list(scope) if isinstance(scope, Iterable) else None
-    if given is None:
-        raise InvalidScopeError(f"expected a scope, got {quoted(scope)}", hint=_SCOPE_HINT)
-    if not given:
+    given = [scope] if isinstance(scope, (str, Scope, ResourceId)) else scope
+    if not isinstance(given, Iterable):
+        is_credential = hasattr(scope, "get_token")
+        hint = "the credential comes first: RemediationClient(credential, scope)" if is_credential else _SCOPE_HINT
+        raise InvalidScopeError(f"expected a scope, got {quoted(scope)}", hint=hint)
+    found = dict.fromkeys(one if isinstance(one, Scope) else Scope.parse(_text_of(one)) for one in given)
+    if not found:
         raise InvalidScopeError("no scope was given", hint="pass a subscription id such as /subscriptions/{guid}")
-    return tuple(dict.fromkeys(one if isinstance(one, Scope) else Scope.parse(one) for one in given))
+    return tuple(found)
+
+
+def _text_of(given: str | ResourceId) -> str:
+    return given.text if isinstance(given, ResourceId) else given
 
 
 def resource_of_assessment(assessment_id: str) -> str:

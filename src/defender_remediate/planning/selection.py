@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from difflib import get_close_matches
-from typing import Any, TypeAlias
+from typing import Any
 
 import attrs
 
@@ -19,7 +17,6 @@ from defender_remediate.errors import (
     InvalidInputError,
     InvalidResourceIdError,
     ParameterError,
-    UnknownRecommendationError,
 )
 from defender_remediate.fixes.candidates import Candidate, SkipCause, candidate_for
 from defender_remediate.fixes.placeholders import (
@@ -28,22 +25,16 @@ from defender_remediate.fixes.placeholders import (
     named_resources,
     per_resource,
 )
-from defender_remediate.models.control import SecurityControl
 from defender_remediate.models.fix import FixAction
 from defender_remediate.models.guards import Guards
-from defender_remediate.models.ids import ResourceId, id_key, is_guid
+from defender_remediate.models.ids import ResourceId, id_key
+from defender_remediate.models.named import CHOICES, PlanChoice, ResourceChoice, named, resources_named, several
 from defender_remediate.models.plan import SkippedResource, SkipReason
 from defender_remediate.models.posture import FOUNDATIONAL, SubscriptionPosture
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus, Recommendation
 from defender_remediate.planning.guards import protection
 
-Choice: TypeAlias = Recommendation | Assessment | SecurityControl | SubscriptionPosture | FixAction | str
-"""What a caller can name to be planned; a string is a key, the id of an assessment, or a display name."""
-
-_ASSESSMENT_ID = re.compile(r"(/.+)/providers/microsoft\.security/assessments/([^/]+)", re.IGNORECASE)
-_CHOICES = "a recommendation, an assessment, a security control, a posture, a fix, an assessment key or a display name"
 _POSTURE_TARGET = f"providers/Microsoft.Security/pricings/{FOUNDATIONAL}"
-_READ_ONCE = "an iterator can be read only once: pass list(...)"
 
 
 @attrs.frozen(kw_only=True)
@@ -96,33 +87,27 @@ class Selection:
     skipped: tuple[SkippedResource, ...] = ()
 
 
-def recommendations_to_plan(given: Choice | Iterable[Choice], catalog: Catalog) -> tuple[SelectedRecommendation, ...]:
+def recommendations_to_plan(
+    given: PlanChoice | Iterable[PlanChoice], catalog: Catalog
+) -> tuple[SelectedRecommendation, ...]:
     """The recommendations that a caller named, each once, in the given order. Makes no request.
 
     Raises:
         InvalidInputError: Nothing was named, or something that is not a recommendation.
         UnknownRecommendationError: A name is neither a key nor the display name of a recommendation in the catalog.
     """
-    if isinstance(given, (str, Recommendation, Assessment, SecurityControl, SubscriptionPosture, FixAction)):
-        given = (given,)
-    if not isinstance(given, Iterable):
-        raise InvalidInputError(f"expected {_CHOICES}, got {quoted(given)}")
     selected: dict[str, SelectedRecommendation] = {}
-    named_anything = False
-    for item in given:
-        named_anything = True
+    for item in several(given, "recommendations"):
         for one in _selected(item, catalog):
             earlier = selected.setdefault(fold(one.key), one)
             resources = None
             if earlier.resources is not None and one.resources is not None:
                 resources = {**earlier.resources, **one.resources}
             selected[fold(one.key)] = attrs.evolve(earlier, resources=resources)
-    if not named_anything:
-        raise InvalidInputError("no recommendations were passed to plan", hint=_READ_ONCE)
     return tuple(selected.values())
 
 
-def _selected(item: Choice, catalog: Catalog) -> Iterator[SelectedRecommendation]:
+def _selected(item: PlanChoice, catalog: Catalog) -> Iterator[SelectedRecommendation]:
     if isinstance(item, Recommendation):
         fixes = catalog.list_for_recommendation(item.key, item.policy_definition_id, title=item.display_name)
         own = item.fix
@@ -131,27 +116,17 @@ def _selected(item: Choice, catalog: Catalog) -> Iterator[SelectedRecommendation
         yield SelectedRecommendation(
             key=item.key, policy_definition_id=item.policy_definition_id or None, fixes=tuple(fixes)
         )
-    elif isinstance(item, Assessment):
-        resources = {id_key(item.resource_id): item.resource_id}
-        yield SelectedRecommendation(key=item.key, fixes=catalog.list_for_recommendation(item.key), resources=resources)
     elif isinstance(item, SubscriptionPosture):
         subscription = f"/subscriptions/{item.subscription_id}"
         fix = posture_fix(catalog)
         yield SelectedRecommendation(key=fix.key, fixes=(fix,), resources={id_key(subscription): subscription})
     elif isinstance(item, FixAction):
         yield SelectedRecommendation(key=item.key, fixes=(item,))
-    elif isinstance(item, SecurityControl):
-        if not item.recommendation_keys:
-            raise InvalidInputError(
-                f"the security control {quoted(item.display_name)} names no recommendations",
-                hint="pass a control from client.list_controls()",
-            )
-        for key in item.recommendation_keys:
-            yield SelectedRecommendation(key=key, fixes=catalog.list_for_recommendation(key))
-    elif isinstance(item, str):
-        yield recommendation_named(item, catalog)
     else:
-        raise InvalidInputError(f"expected {_CHOICES}, got {quoted(item)}")
+        for one in named(item, catalog.titles, expected=f"a posture, {CHOICES}"):
+            resources = None if one.resource_id is None else {id_key(one.resource_id): one.resource_id}
+            fixes = catalog.list_for_recommendation(one.key)
+            yield SelectedRecommendation(key=one.key, fixes=fixes, resources=resources)
 
 
 def posture_fix(catalog: Catalog) -> FixAction:
@@ -165,39 +140,6 @@ def posture_fix(catalog: Catalog) -> FixAction:
             return fix
     raise InvalidInputError(
         f"the catalog of this client has no fix for {_POSTURE_TARGET}", hint="use Catalog.bundled()"
-    )
-
-
-def recommendation_named(text: str, catalog: Catalog) -> SelectedRecommendation:
-    """The recommendation with a key, an assessment id or a display name, whatever its case.
-
-    Raises:
-        UnknownRecommendationError: There is none, or several have the display name.
-    """
-    assessment = _ASSESSMENT_ID.fullmatch(text)
-    if assessment:
-        resource_id, key = assessment.groups()
-        resources = {id_key(resource_id): resource_id}
-        return SelectedRecommendation(key=key, fixes=catalog.list_for_recommendation(key), resources=resources)
-    fixes = catalog.list_for_recommendation(text)
-    if fixes or is_guid(text):
-        return SelectedRecommendation(key=text, fixes=fixes)
-    titles: dict[str, tuple[str, set[str]]] = {}
-    for fix in catalog:
-        titles.setdefault(fold(fix.title), (fix.title, set()))[1].add(fix.key)
-    title, keys = titles.get(fold(text.strip()), (text, set()))
-    if len(keys) == 1:
-        key = keys.pop()
-        return SelectedRecommendation(key=key, fixes=catalog.list_for_recommendation(key))
-    if keys:
-        raise UnknownRecommendationError(
-            f"{len(keys)} recommendations are named {quoted(title)}",
-            hint=f"pass one of the keys {', '.join(sorted(keys))}",
-        )
-    close = [titles[match][0] for match in get_close_matches(fold(text), titles, n=3)]
-    hint = f"did you mean {' or '.join(map(quoted, close))}?" if close else f"pass {_CHOICES}"
-    raise UnknownRecommendationError(
-        f"no recommendation in the catalog has the key or display name {quoted(text)}", hint=hint
     )
 
 
@@ -244,7 +186,7 @@ def check_parameters_of_all(catalog: Catalog, given: Mapping[str, Any]) -> None:
             check_values(fix, given)
 
 
-def resource_filter(resources: Iterable[str] | None) -> Mapping[str, str] | None:
+def resource_filter(resources: Iterable[ResourceChoice] | None) -> Mapping[str, str] | None:
     """The ids to restrict a plan to, by their key; None for no restriction.
 
     Raises:
@@ -252,14 +194,7 @@ def resource_filter(resources: Iterable[str] | None) -> Mapping[str, str] | None
     """
     if resources is None:
         return None
-    if isinstance(resources, (str, bytes)) or not isinstance(resources, Iterable):
-        raise InvalidResourceIdError(
-            f"resources must be a list of resource ids, got {quoted(resources)}", hint="pass [resource_id]"
-        )
-    ids = [ResourceId.parse(resource) for resource in resources]
-    if not ids:
-        raise InvalidResourceIdError("no resource ids were passed as resources", hint=_READ_ONCE)
-    return {resource.key: resource.text for resource in ids}
+    return {resource.key: resource.text for resource in resources_named(resources, "resources")}
 
 
 def select(

@@ -10,6 +10,7 @@ from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.guards import GuardName
 from defender_remediate.preflight import BUILT_IN_CHECKS
+from defender_remediate.validation import did_you_mean
 
 CHECK_NAMES = tuple(check.name for check in BUILT_IN_CHECKS)
 """The names of the checks that every client makes."""
@@ -62,7 +63,7 @@ def parse_waivers(
                 hint="pass it to plan or plan_rollback",
             )
         if name not in taken:
-            raise InvalidInputError(f"{quoted(name)} cannot be waived", hint=f"use one of {', '.join(taken)}")
+            raise InvalidInputError(f"{quoted(name)} cannot be waived", hint=did_you_mean(name, taken, most=30))
         if not isinstance(reason, str) or not reason.strip():
             raise InvalidInputError(
                 f"waiving {quoted(str(name))} needs a reason", hint=f'pass waive={{"{name}": "why"}}'

@@ -9,9 +9,11 @@ import attrs
 import pytest
 
 from defender_remediate.catalog import Catalog
-from defender_remediate.errors import CatalogError, InvalidInputError
+from defender_remediate.catalog.guidance import bundled_guidance
+from defender_remediate.errors import CatalogError, InvalidInputError, UnknownRecommendationError
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.fix import FixAction, FixKind, FixParameter
+from defender_remediate.models.recommendation import Recommendation
 
 SITE = FixAction(
     key="AAAAAAAA-0000-0000-0000-000000000001",
@@ -37,13 +39,30 @@ def test_by_key() -> None:
 
 
 def test_a_wrong_argument_of_a_lookup_is_a_typed_error() -> None:
-    """A title, an id or half a type finds nothing, so the error says what is expected."""
-    with pytest.raises(InvalidInputError, match=f"the key of this recommendation is {SITE.key}"):
-        CATALOG.get("Sites should be safe")
-    with pytest.raises(InvalidInputError, match="expected an assessment key"):
+    """A misspelt title, an id or half a type finds nothing, so the error says what is meant."""
+    with pytest.raises(UnknownRecommendationError, match=f"did you mean '{SITE.title}'"):
+        CATALOG.get(f"{SITE.title}s")
+    with pytest.raises(UnknownRecommendationError, match="the id of an assessment ends with"):
         CATALOG.get("/providers/Microsoft.Security/assessments/x")
     with pytest.raises(InvalidInputError, match="expected a resource type with its provider"):
         CATALOG.list_for_resource_type("storage")
+    with pytest.raises(InvalidInputError, match=r"did you mean Microsoft.Web/sites or Microsoft.Web/sites/slots"):
+        CATALOG.list_for_resource_type("web")
+    with pytest.raises(InvalidInputError, match=r"did you mean Microsoft.Web/sites"):
+        CATALOG.get(SITE.key, "Microsoft.Web/site")
+
+
+def test_a_lookup_takes_whatever_names_a_recommendation() -> None:
+    """Its display name, the recommendation itself, one of its fixes or one of its assessments."""
+    other = attrs.evolve(OTHER, title="Sites should be quiet")
+    catalog = Catalog((SITE, other))
+    about = Recommendation(key="", display_name="x", policy_definition_id="policy-2")
+    assert catalog.get("sites should be QUIET ") is other
+    assert catalog.get(Recommendation(key=other.key, display_name="x")) is other
+    assert catalog.get(f"/subscriptions/s/providers/Microsoft.Security/assessments/{other.key}") is other
+    assert catalog.list_for_recommendation(other) == catalog.list_for_recommendation(about) == (other,)
+    assert tuple(catalog.without("Sites should be quiet")) == tuple(catalog.without(other)) == (SITE,)
+    assert Catalog.bundled().get_guidance(next(iter(bundled_guidance())).title) is not None
 
 
 def test_by_policy() -> None:

@@ -11,7 +11,8 @@ import attrs
 import pytest
 
 from defender_remediate import Catalog, FixAction, Recommendation, RemediationPlan
-from defender_remediate.errors import CatalogError, InvalidInputError, InvalidScopeError
+from defender_remediate.catalog.guidance import bundled_guidance
+from defender_remediate.errors import CatalogError, InvalidInputError, InvalidScopeError, UnknownRecommendationError
 from defender_remediate.models import Condition, FixParameter
 from defender_remediate.preflight import BUILT_IN_CHECKS
 
@@ -100,8 +101,14 @@ def test_what_only_some_fixes_need() -> None:
 def test_fixes_may_be_named_by_their_keys() -> None:
     """All fixes of the recommendation are meant; a key that has none is misspelt."""
     assert role("K") == role(FIX)
-    with pytest.raises(CatalogError, match="no fix for the recommendation 'x'"):
+    assert role("T") == role(FIX)
+    with pytest.raises(UnknownRecommendationError, match="display name 'x'"):
         role("x")
+    unknown, guided = "00000000-0000-0000-0000-000000000000", next(iter(bundled_guidance())).key
+    with pytest.raises(CatalogError, match=f"no fix for the recommendation '{unknown}' .client.list"):
+        role(unknown)
+    with pytest.raises(CatalogError, match=f"Catalog.get_guidance.'{guided}'. says what can be done"):
+        role(guided)
 
 
 def test_a_role_is_made_for_whatever_is_in_hand(make_plan: Callable[..., RemediationPlan]) -> None:

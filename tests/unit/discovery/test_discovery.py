@@ -10,7 +10,7 @@ import pytest
 
 from defender_remediate import Catalog
 from defender_remediate.discovery import Discovery
-from defender_remediate.discovery.arguments import assessment_key, checked_choice
+from defender_remediate.discovery.arguments import checked_choice
 from defender_remediate.discovery.recommendations import AssessmentCounts
 from defender_remediate.errors import (
     InvalidInputError,
@@ -19,6 +19,7 @@ from defender_remediate.errors import (
     ProviderNotRegisteredError,
     UnknownRecommendationError,
 )
+from defender_remediate.models.named import key_named
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus, RiskLevel
 from defender_remediate.testing import ArmSimulator
 
@@ -335,7 +336,7 @@ def test_a_name_that_two_recommendations_share_is_refused() -> None:
     """With the keys to choose from; and a choice is True, False or None."""
     fixes = {fix.key: fix for fix in Catalog.bundled()}
     shared = Catalog(attrs.evolve(fix, title="The same") for fix in list(fixes.values())[:2])
-    with pytest.raises(UnknownRecommendationError, match="2 recommendations are named 'the same '"):
-        assessment_key("the same ", shared)
+    with pytest.raises(UnknownRecommendationError, match="2 recommendations are named 'The same'"):
+        key_named("the same ", shared.titles)
     with pytest.raises(InvalidInputError, match="True, False or None"):
         checked_choice("yes", "fixable")

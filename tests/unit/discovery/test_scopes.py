@@ -8,9 +8,16 @@ from typing import Any
 import pytest
 
 from defender_remediate.arm.session import ArmSession
+from defender_remediate.catalog import Catalog
 from defender_remediate.discovery import Discovery
 from defender_remediate.discovery.scopes import Scopes, outermost
-from defender_remediate.errors import InvalidInputError, InvalidScopeError, NotFoundError, ProviderNotRegisteredError
+from defender_remediate.errors import (
+    InvalidInputError,
+    InvalidScopeError,
+    NotFoundError,
+    ProviderNotRegisteredError,
+    UnknownRecommendationError,
+)
 from defender_remediate.models.ids import Scope
 from defender_remediate.testing import ArmSimulator
 
@@ -160,10 +167,24 @@ def test_a_resource_group_that_does_not_exist_is_not_an_empty_one(sim: ArmSimula
     with pytest.raises(InvalidScopeError, match="nope"):
         list(discover(f"{sim.scopes[0]}/resourceGroups/nope").list_recommendations())
     before = len(sim.requests)
-    found = (one.resource_id for one in discover().list_assessments())
-    resource = next(one for one in found if "/resourceGroups/" in one)
+    found = list(discover().list_assessments())
+    resource = next(one.resource_id for one in found if "/resourceGroups/" in one.resource_id)
+    assessed = {one.key for one in found}
+    unassessed = next(fix.key for fix in Catalog.bundled() if fix.key not in assessed)
     group = "/".join(resource.split("/")[:5])
     inside = discover(group)
-    assert list(inside.list_assessments("00000000-0000-0000-0000-000000000000")) == []
-    assert list(inside.list_assessments("00000000-0000-0000-0000-000000000000")) == []
+    assert list(inside.list_assessments(unassessed)) == []
+    assert list(inside.list_assessments(unassessed)) == []
     assert len([one for one in sim.requests[before:] if one.path.partition("?")[0] == group]) == 1
+
+
+def test_a_key_that_nobody_knows_is_not_an_empty_listing(discover: Any) -> None:
+    """Neither Azure nor the catalog has it: it is misspelt. A control stands for all of its recommendations."""
+    with pytest.raises(UnknownRecommendationError, match="no recommendation with the key"):
+        list(discover().list_assessments("00000000-0000-0000-0000-000000000000"))
+    control = next(one for one in discover().list_controls() if len(one.recommendation_keys) > 1)
+    found = list(discover().list_assessments(control))
+    assert {one.key for one in found} <= set(control.recommendation_keys)
+    assert found == [one for one in discover().list_assessments() if one.key in control.recommendation_keys]
+    with pytest.raises(InvalidInputError, match="pass one of their keys"):
+        discover().get_recommendation(control)

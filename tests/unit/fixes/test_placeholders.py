@@ -101,7 +101,7 @@ def test_a_default_stands_in() -> None:
 def test_a_name_that_no_fix_takes_is_refused() -> None:
     """A misspelt name would otherwise be ignored."""
     check_names([fix(parameter("string"))], {"p": "x"})
-    with pytest.raises(ParameterError, match=r"'q' \(they take p\)"):
+    with pytest.raises(ParameterError, match=r"'q' \(use one of p\)"):
         check_names([fix(parameter("string"))], {"q": 1})
     with pytest.raises(ParameterError, match="they take none"):
         check_names([fix()], {"q": 1})
