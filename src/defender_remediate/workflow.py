@@ -11,6 +11,7 @@ from defender_remediate.arm.session import ArmSession
 from defender_remediate.casing import fold
 from defender_remediate.catalog import Catalog
 from defender_remediate.discovery import Discovery
+from defender_remediate.discovery.score_watch import ScoreWatch
 from defender_remediate.display import quoted
 from defender_remediate.errors import (
     InvalidInputError,
@@ -40,6 +41,7 @@ from defender_remediate.models.result import RemediationReport
 from defender_remediate.models.waves import Waves
 from defender_remediate.planning.assessments import assessed_counts, read_assessments
 from defender_remediate.planning.builder import PlanDraft, draft_plan
+from defender_remediate.planning.score import score_facts, start_watch
 from defender_remediate.planning.selection import (
     SelectedRecommendation,
     check_parameters,
@@ -109,8 +111,14 @@ class Workflow:
             selected = self._with_fixes(recommendations_to_plan(recommendations, self.catalog))
             check_parameters(selected, given)
         counts_all = self.guards.max_share is not None
+        watch = start_watch(self.discovery, selected, only=only, reads_all=counts_all)
         assessments = read_assessments(
-            self.discovery, selected, only=only, named=named_resources(given), reads_all=counts_all
+            self.discovery,
+            selected,
+            only=only,
+            named=named_resources(given),
+            reads_all=counts_all,
+            watch=watch if isinstance(watch, ScoreWatch) else None,
         )
         selection = select(
             selected, assessments, only=only, covers=self.discovery.covers, given=given, guards=self.guards
@@ -139,6 +147,7 @@ class Workflow:
             created_at=self.session.clock.now(),
             assessed=assessed_counts(assessments) if counts_all else FrozenMap(),
             not_evaluated=() if assessments else self._reasons_for_nothing(selected),
+            score=score_facts(watch, self.discovery, draft.steps),
         )
 
     def _reasons_for_nothing(self, selected: tuple[SelectedRecommendation, ...]) -> tuple[str, ...]:
@@ -247,6 +256,7 @@ class Workflow:
             created_at=self.session.clock.now(),
             rolls_back=run_id,
             removable=draft.removable,
+            score=None,
         )
 
     def _idle(self, run_id: str) -> RunState:

@@ -324,20 +324,22 @@ def test_any_edit_is_refused_or_does_what_the_text_shows(data: st.DataObject) ->
     except DefenderRemediateError:
         assert not sim.writes
         return
-    text = str(plan)
+    text, details = str(plan), plan.details()
     for one in sim.resources.list_ids():
         now, then = sim.resources.get(one), before.get(one)
         if now == then or "/deployments/" in one:
             continue
         if then is None:
             # A control character in a parameter is shown by its escape.
-            assert json.dumps(one.rpartition("/")[2])[1:-1] in text, one
+            assert json.dumps(one.rpartition("/")[2])[1:-1] in details, one
             continue
-        assert one in text, one
+        assert one in details, one
+        assert one.rpartition("/providers/")[2].split("/")[2] in text, one
         # The simulator does not show what is read-only in an element of an array again after a PUT without it.
         settable = [without(body, read_only_members(body["type"], body["name"])) for body in (then, now)]
         for changed in _changed(*settable):
-            assert changed in text, (one, changed)
+            assert changed in details, (one, changed)
+            assert changed in text.replace("\n        ", ""), (one, changed)
     assert set(before) <= set(sim.resources.list_ids())
 
 

@@ -126,7 +126,7 @@ def test_each_state_is_named_and_never_healthy(sim: ArmSimulator, state: Callabl
         assert set(warned[0].message.postures[0].issues) == STATES[state]  # type: ignore[union-attr]
         assert posture.reasons[0].message in str(warned[0].message)
         plan = client.plan([SECURE_TRANSFER])
-        assert posture.reasons[0].message in str(plan)
+        assert posture.reasons[0].message in plan.details()
         assert len(plan.not_evaluated) == len(posture.reasons)
 
 

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from html.parser import HTMLParser
 
+import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from defender_remediate.display import one_line
 from defender_remediate.errors import InvalidInputError
+from defender_remediate.models.check import CheckResult
 from defender_remediate.models.diagnosis import Diagnosis
 from defender_remediate.models.plan import CreatedResource, PropertyChange, SkippedResource
 from defender_remediate.models.result import StepError
@@ -22,33 +25,123 @@ same_fixtures = settings(suppress_health_check=[HealthCheck.function_scoped_fixt
 def test_a_plan_as_markdown(make_plan):
     """Facts first, then each change with its rollback, then what is skipped and why."""
     plan = make_plan()
-    account = plan.steps[0].target_id
     assert to_markdown(plan).splitlines() == [
         "# Remediation plan: 1 change, 1 skipped",
         "",
-        f"- **Digest**: {plan.digest}",
+        "- **Score**: the expected gain is not known: this plan does not carry the score",
+        "- **By impact**: 1 connectivity",
+        "- **By rollback**: 1 exact",
+        "- **By type**: 1 Microsoft.Storage/storageAccounts",
+        "- **Skipped**: 1 already compliant",
+        f"- **Digest**: `{plan.digest}`",
         "- **Scope**: /subscriptions/11111111-2222-3333-4444-555555555555",
-        "- **Endpoint**: https://management.azure.com",
-        "- **Catalog**: 2026.11",
-        "- **Planned**: 2026-11-23T12:00:00+00:00",
+        "- **Planned**: 2026-11-23T12:00:00+00:00, catalog 2026.11",
+        "",
+        "| Changes | Recommendation |",
+        "| ---: | --- |",
+        "| 1 | Secure transfer to storage accounts should be enabled |",
         "",
         "## Changes",
         "",
-        "| Target | Recommendations | Request | Before and after | Impact | Rollback |",
-        "| --- | --- | --- | --- | --- | --- |",
-        (
-            f"| {account} | Secure transfer to storage accounts should be enabled | PATCH, api-version 2023-05-01 "
-            "| properties.supportsHttpsTrafficOnly: false -&gt; true<br>"
-            'properties.minimumTlsVersion: (absent) -&gt; "TLS1\\_2" '
-            "| connectivity (plain-HTTP clients are refused) | exact |"
-        ),
+        "### 1 change: Secure transfer to storage accounts should be enabled",
+        "",
+        "PATCH Microsoft.Storage/storageAccounts, api-version 2023-05-01<br>",
+        "impact: connectivity (plain-HTTP clients are refused)<br>",
+        "rollback: exact",
+        "",
+        "| Property | Before | After |",
+        "| --- | --- | --- |",
+        "| properties.supportsHttpsTrafficOnly | false | true |",
+        '| properties.minimumTlsVersion | (absent) | "TLS1\\_2" |',
+        "",
+        "- shop-rg: shopdata",
         "",
         "## Skipped",
         "",
-        "| Resource | Reason | Recommendations |",
-        "| --- | --- | --- |",
-        f"| {account}2 | already compliant | 1c5de8e1-f68d-6a17-e0d2-ec259c42768c |",
+        f"- {KEY}: already compliant",
+        "  - shop-rg: shopdata2",
     ]
+
+
+KEY = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
+COMMENT = 65_536
+"""The most characters of a comment on GitHub."""
+
+
+@pytest.fixture
+def make_many(make_step):
+    """Many steps, all of the same change or each of another one."""
+
+    def make(count, *, differ, length=0, **changes):
+        for number in range(count):
+            target = f"{make_step().resource_id}{number:05}{'x' * length}"
+            step = make_step(id=str(number), resource_id=target, target_id=target, **changes)
+            step = attrs.evolve(step, request=attrs.evolve(step.request, path=target))
+            if differ:
+                step = attrs.evolve(step, changes=(PropertyChange(path="tags.n", before=number, after="v" * length),))
+            yield step
+
+    return make
+
+
+@pytest.mark.parametrize("differ", [False, True])
+def test_a_plan_fits_into_a_comment_and_counts_what_does_not(make_plan, make_many, differ):
+    """No change is hidden without a number: what is shown and what is counted add up."""
+    count = 500
+    checked = CheckResult(check="lock", status="warning", message="m", evidence=("e",), advice="a")
+    skips = tuple(SkippedResource(resource_id=f"/s{number}", keys=("k",), reason="no_fix") for number in range(900))
+    steps = tuple(make_many(count, differ=differ, length=90, check_results=(checked,)))
+    plan = make_plan(steps=steps, skipped=skips, removable=tuple(f"/kept{number}" for number in range(500)))
+    text = to_markdown(plan, max_length=COMMENT)
+    assert len(text) <= COMMENT
+    assert f"# Remediation plan: {count} changes, 900 skipped" in text
+    groups = sum(int(number) for number in re.findall(r"^### (\d+) change", text, re.MULTILINE))
+    hidden = sum(int(number) for number in re.findall(r"^\*\*(\d+) more changes? not shown here", text, re.MULTILINE))
+    assert groups + hidden == count
+    assert "- 900 more skipped resources not shown here: `plan.details()`" in text
+    whole = to_markdown(plan)
+    assert len(whole) > COMMENT
+    assert "not shown here" not in whole
+    if not differ:
+        names = text.partition("## Check results")[0].count("x" * 90)
+        (more,) = re.findall(r"^- and (\d+) more$", text.partition("## Check results")[0], re.MULTILINE)
+        assert names + int(more) == count
+
+
+@pytest.mark.parametrize("limit", [9_999, "65536", True])
+def test_a_limit_that_no_plan_fits_into_is_refused(make_plan, limit):
+    """The summary alone needs some room."""
+    with pytest.raises(InvalidInputError, match="max_length must be an integer of at least 10000"):
+        to_markdown(make_plan(), max_length=limit)
+
+
+def test_many_scopes_titles_and_types_are_counted(make_plan, make_many):
+    """The summary fits into the smallest limit, whatever the plan is."""
+    steps = [
+        attrs.evolve(step, titles=(f"*{step.id}" * 200,), resource_type=f"A.B/{step.id}")
+        for step in make_many(60, differ=True)
+    ]
+    plan = make_plan(steps=tuple(steps), scope=tuple(f"/scope{number}" for number in range(12)))
+    text = to_markdown(plan, max_length=10_000)
+    assert len(text) <= 10_000
+    assert "/scope9<br>and 2 more" in text
+    assert "40 of 40 other kinds" in text
+    assert "| 40 | 40 other recommendations |" in text
+
+
+def test_everything_of_a_change_is_in_the_markdown(make_plan, make_step):
+    """Each of its recommendations, what it creates, its check results, and what a rollback keeps."""
+    checked = CheckResult(check="lock", status="warning", message="m", evidence=("e",), advice="do this")
+    created = CreatedResource(resource_id="/a/setting", api_version="1")
+    step = make_step(titles=("One", "Two"), creates=(created,), check_results=(checked,), changes=())
+    blocked = SkippedResource(resource_id="/s", keys=("k",), titles=("T",), reason="blocked", check_results=(checked,))
+    text = to_markdown(make_plan(steps=(step,), skipped=(blocked,), rolls_back="run-1", removable=("/kept",)))
+    assert text.startswith("# Rollback plan for run run-1: 1 change, 1 skipped")
+    assert "### 1 change: One\n\nAlso fixes: Two<br>\n" in text
+    assert "- creates /a/setting\n" in text
+    assert "- **lock warning: m**\n  <br>evidence: e\n  <br>do this\n  - shop-rg: shopdata\n" in text
+    assert "- T: blocked\n  - **lock warning: m**\n" in text
+    assert "## Created by the run and kept\n\n- /kept\n" in text
 
 
 def test_a_report_as_markdown(make_report, make_result):
@@ -72,16 +165,12 @@ def test_a_report_as_markdown(make_report, make_result):
     assert any("ScopeLocked: locked (remove it)" in line and "1c5de8e1-" in line for line in lines)
 
 
-def test_created_resources_are_on_every_page(make_plan, make_step, make_report, make_result):
-    """What a plan would create and what a run created, in a table of its own."""
+def test_created_resources_are_on_the_page_of_a_report(make_report, make_result):
+    """What a run created, in a table of its own."""
     created = CreatedResource(resource_id="/a/setting", api_version="1")
-    for document in (
-        make_plan(steps=(make_step(creates=(created,)),)),
-        make_report(results=(make_result(created=(created,)),)),
-    ):
-        assert "## Created resources\n\n| Resource |\n| --- |\n| /a/setting |" in to_markdown(document)
-        assert "<h2>Created resources</h2>" in to_html(document)
-        assert '<td class="id">/a/setting</td>' in to_html(document)
+    document = make_report(results=(make_result(created=(created,)),))
+    assert "## Created resources\n\n| Resource |\n| --- |\n| /a/setting |" in to_markdown(document)
+    assert '<td class="id">/a/setting</td>' in to_html(document)
 
 
 def test_failures_come_first(make_report, make_result):
@@ -118,13 +207,16 @@ def test_an_empty_report_has_no_tables(make_report, make_plan):
 @given(name=NASTY)
 def test_no_text_breaks_out_of_a_markdown_cell(make_plan, make_step, name):
     """A table row stays one line with as many cells, and no markup of the text's own survives."""
-    plan = make_plan(steps=(make_step(titles=(name,), target_id="/x"),), skipped=())
-    (row,) = [line for line in to_markdown(plan).splitlines() if line.startswith("| /x")]
+    plan = make_plan(
+        steps=(make_step(titles=(name,), changes=(PropertyChange(path=f"x{name}", before=name, after=1),)),)
+    )
+    (row,) = [line for line in to_markdown(plan).splitlines() if line.startswith("| x")]
     bare = row.replace("\\\\", "")
-    assert bare.replace("\\|", "").count("|") == 7
-    assert "<" not in bare.replace("<br>", "")
+    assert bare.replace("\\|", "").count("|") == 4
+    assert "<" not in bare
     assert "`" not in bare.replace("\\`", "")
     assert "[" not in bare.replace("\\[", "")
+    assert "@" not in bare.replace("\\@", "")
 
 
 class _Page(HTMLParser):
@@ -245,7 +337,7 @@ def test_a_skipped_resource_is_shown_with_the_name_of_its_recommendation(make_pl
         for each in plan.skipped
     )
     report = make_report(plan=plan, results=results)
-    for shown in (str(plan), str(report)):
+    for shown in (plan.details(), str(report)):
         assert "    /x: Use TLS 1.2\n    /y [k2]" in shown
     for shown in (to_markdown(plan), to_markdown(report)):
         assert "Use TLS 1.2" in shown

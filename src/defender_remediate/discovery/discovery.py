@@ -35,6 +35,7 @@ from defender_remediate.discovery.recommendations import (
     with_metadata,
 )
 from defender_remediate.discovery.scopes import Scopes
+from defender_remediate.discovery.score_watch import ScoreWatch
 from defender_remediate.discovery.scoring import by_potential, merge_controls, official, overall, with_keys
 from defender_remediate.discovery.sources import SCORES, GraphSource, Interleave, RestSource, Source
 from defender_remediate.discovery.wanted import Wanted
@@ -120,6 +121,7 @@ class Discovery:
     ) -> None:
         if source not in ("rest", "graph"):
             raise InvalidInputError(f"source={quoted(source)} is not known", hint="use 'rest' or 'graph'")
+        self.filters_in_azure = source == "graph"
         self._session = session
         self._scopes = Scopes(session, scopes)
         self._catalog = catalog
@@ -357,6 +359,24 @@ class Discovery:
             self._warn_of(None)
         return overall(scores)
 
+    def read_score_watch(self) -> ScoreWatch:
+        """The controls and scores of every subscription, to watch the assessments of a plan with.
+
+        Permissions: those of ``list_controls`` and ``list_secure_scores``. Makes one listing of each per subscription.
+        """
+        found = tuple(self._source.controls())
+        scores = official(self.list_secure_scores())
+        merged = self._with_keys(merge_controls(control for _, control in found).values())
+        return ScoreWatch(controls=found, tally=Tally(merged), scores=scores)
+
+    def list_previews(self, keys: Iterable[str]) -> frozenset[str]:
+        """Those of these keys, folded, that are previews and do not count for the score.
+
+        Permissions: ``Microsoft.Security/assessmentMetadata/read``. Makes one listing per subscription.
+        """
+        about = metadata.metadata_of(self._session, self.subscriptions(), keys)
+        return frozenset(key for key, found in about.items() if found.preview)
+
     def list_recommendations(
         self,
         *,
@@ -539,7 +559,10 @@ class Discovery:
         return [(found, counted[group_of(found)]) for found in ranked]
 
     def _controls(self) -> tuple[SecurityControl, ...]:
-        controls = tuple(merge_controls(self._source.controls()).values())
+        return self._with_keys(merge_controls(control for _, control in self._source.controls()).values())
+
+    def _with_keys(self, given: Iterable[SecurityControl]) -> tuple[SecurityControl, ...]:
+        controls = tuple(given)
         if all(control.recommendation_keys for control in controls):
             return controls
         keys = self._defined_keys()

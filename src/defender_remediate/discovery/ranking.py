@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import attrs
@@ -70,8 +70,7 @@ class Tally:
         if not numbers:
             return
         own = self._numbers.setdefault(folded if group is None else group, len(self._numbers))
-        # Ids are long and there may be a million of them.
-        resource = hashlib.blake2b(fold(resource_id).encode(errors="surrogatepass"), digest_size=12).digest()
+        resource = _digest(resource_id)
         for number in numbers:
             others = self._together.get((number, resource), ())
             if own not in others:
@@ -97,10 +96,24 @@ class Tally:
                 found[number, groups] += 1
         return found
 
+    def unhealthy_on(self, resource_id: str) -> Iterator[tuple[SecurityControl, tuple[str, ...]]]:
+        """The controls in which a resource is unhealthy, each with the keys that are unhealthy there, in lower case."""
+        names = list(self._numbers)
+        resource = _digest(resource_id)
+        for number, control in enumerate(self._controls):
+            together = self._together.get((number, resource), ())
+            if together:
+                yield control, tuple(names[own] for own in together)
+
     @property
     def controls(self) -> Sequence[SecurityControl]:
         """The controls, by their numbers."""
         return self._controls
+
+
+def _digest(resource_id: str) -> bytes:
+    # Ids are long and there may be a million of them.
+    return hashlib.blake2b(fold(resource_id).encode(errors="surrogatepass"), digest_size=12).digest()
 
 
 @attrs.define

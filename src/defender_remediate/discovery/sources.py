@@ -34,8 +34,8 @@ class Source(Protocol):
     def assessments(self, wanted: Wanted) -> Iterator[Assessment]:
         """The assessments in scope that are wanted."""
 
-    def controls(self) -> Iterator[SecurityControl]:
-        """The controls of each subscription; one of the same name for each."""
+    def controls(self) -> Iterator[tuple[str, SecurityControl]]:
+        """The controls of each subscription, with its id; one of the same name for each."""
 
     def scores(self) -> Iterator[tuple[str, SecureScore]]:
         """The secure scores of each subscription, with its id."""
@@ -96,12 +96,13 @@ class RestSource:
         else:
             yield from ((root, page) for page in pages)
 
-    def controls(self) -> Iterator[SecurityControl]:
+    def controls(self) -> Iterator[tuple[str, SecurityControl]]:
         """Read the controls of each subscription, with their definitions."""
         for subscription in self._scopes.subscriptions():
             path = f"subscriptions/{subscription}/{_SECURITY}/secureScoreControls"
             items = self._session.list(path, api_version=SCORES, params={"$expand": "definition"})
-            yield from map(SecurityControl.from_rest, items)
+            for item in items:
+                yield subscription, SecurityControl.from_rest(item)
 
     def scores(self) -> Iterator[tuple[str, SecureScore]]:
         """Read the scores of each subscription."""
@@ -164,15 +165,15 @@ class GraphSource:
         """Read the assessments that are wanted, and no others."""
         yield from map(Assessment.from_graph, self._rows(kql.assessments(wanted, self._scopes.parts())))
 
-    def controls(self) -> Iterator[SecurityControl]:
+    def controls(self) -> Iterator[tuple[str, SecurityControl]]:
         """Read the controls of all subscriptions."""
-        yield from map(SecurityControl.from_graph, self._rows(kql.controls()))
+        for row in self._rows(kql.controls()):
+            yield _subscription_of(row), SecurityControl.from_graph(row)
 
     def scores(self) -> Iterator[tuple[str, SecureScore]]:
         """Read the scores of all subscriptions."""
         for row in self._rows(kql.scores()):
-            segments = wire.text(row, "id").strip("/").split("/")
-            yield segments[1] if len(segments) > 1 else "", SecureScore.from_graph(row)
+            yield _subscription_of(row), SecureScore.from_graph(row)
 
     def attack_paths(self) -> Iterator[AttackPath]:
         """Read the attack paths of all subscriptions. Azure has no other API for them."""
@@ -205,3 +206,8 @@ class GraphSource:
         subscriptions = self._scopes.subscriptions()
         # Without any scope Azure would answer for the whole tenant.
         return query_graph(self._session, query, subscriptions=subscriptions) if subscriptions else iter(())
+
+
+def _subscription_of(row: dict[str, Any]) -> str:
+    segments = wire.text(row, "id").strip("/").split("/")
+    return segments[1] if len(segments) > 1 else ""

@@ -22,6 +22,13 @@ from defender_remediate.models.fix import (
     ParameterType,
     Reversibility,
 )
+from defender_remediate.models.forecast import (
+    ControlFacts,
+    ControlForecast,
+    ScoreFacts,
+    ScoreForecast,
+    UnhealthyResource,
+)
 from defender_remediate.models.guards import GuardName, Guards, MaintenanceWindow
 from defender_remediate.models.guidance import Guidance, GuidanceReason
 from defender_remediate.models.ids import ResourceId, Scope, ScopeKind
@@ -43,6 +50,8 @@ from defender_remediate.models.plan import (
     SkippedResource,
     SkipReason,
 )
+from defender_remediate.models.plan_diff import PlanDiff
+from defender_remediate.models.plan_groups import Place, PlanSummary, ResultGroup, SkipGroup, StepGroup
 from defender_remediate.models.posture import (
     DefenderPlan,
     PostureIssue,
@@ -80,6 +89,8 @@ __all__ = [
     "CheckStatus",
     "Condition",
     "ControlDefinition",
+    "ControlFacts",
+    "ControlForecast",
     "CreatedResource",
     "Cve",
     "CveAssessment",
@@ -116,6 +127,9 @@ __all__ = [
     "Operator",
     "Outcome",
     "ParameterType",
+    "Place",
+    "PlanDiff",
+    "PlanSummary",
     "PlannedRequest",
     "PostureIssue",
     "PostureReason",
@@ -131,19 +145,25 @@ __all__ = [
     "RemediationResult",
     "RemediationStep",
     "ResourceId",
+    "ResultGroup",
     "Reversibility",
     "Risk",
     "RiskLevel",
     "Scope",
     "ScopeKind",
+    "ScoreFacts",
+    "ScoreForecast",
     "SecureScore",
     "SecurityConnector",
     "SecurityControl",
     "Severity",
+    "SkipGroup",
     "SkipReason",
     "SkippedResource",
     "StepError",
+    "StepGroup",
     "SubscriptionPosture",
+    "UnhealthyResource",
     "Verification",
     "WaveFinished",
     "Waves",

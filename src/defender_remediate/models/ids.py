@@ -71,6 +71,14 @@ def _segments(text: str, error: type[InvalidResourceIdError] | type[InvalidScope
     return segments
 
 
+def type_or_id(text: str) -> str:
+    """The type of a resource; the text itself when it is not the id of one."""
+    try:
+        return ResourceId.parse(text).type
+    except InvalidResourceIdError:
+        return text
+
+
 def _folded_key(value: ResourceId | Scope) -> str:
     return fold(string("text", value.text))
 

@@ -10,11 +10,15 @@ import attrs
 
 from defender_remediate import serialization
 from defender_remediate.casing import fold
-from defender_remediate.display import counted, one_line, quoted
+from defender_remediate.display import counted, quoted
 from defender_remediate.errors import InvalidInputError, PlanAlteredError
 from defender_remediate.json_values import ABSENT, Absent, FrozenMap, freeze, sha256
-from defender_remediate.models.check import CheckResult, Remark, grouped_lines
+from defender_remediate.models.check import CheckResult
+from defender_remediate.models.forecast import ScoreFacts, ScoreForecast, forecast, forecast_text
 from defender_remediate.models.ids import id_key
+from defender_remediate.models.plan_diff import PlanDiff, diff
+from defender_remediate.models.plan_groups import PlanSummary, summarize
+from defender_remediate.models.plan_text import details, printed
 from defender_remediate.models.step import (
     PRESERVED,
     CreatedResource,
@@ -51,6 +55,7 @@ class RemediationPlan:
         rolls_back: The run that this plan rolls back; None for a plan of fixes.
         assessed: How many resources of each type, in lower case, the recommendations assess, when they were counted:
             see ``Guards.max_share``.
+        score: What the expected gain of the score is computed from; None in a rollback.
         removable: In a rollback: the resources that the run created and this plan keeps. To remove some of them, pass
             ``plan_rollback(run_id, remove=[...])``.
         not_evaluated: When nothing was found: why that does not mean healthy, a sentence for each subscription and reason.
@@ -67,13 +72,26 @@ class RemediationPlan:
     assessed: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze)
     removable: tuple[str, ...] = ()
     not_evaluated: tuple[str, ...] = ()
+    score: ScoreFacts | None = attrs.field(default=None, repr=False)
 
     @property
     def digest(self) -> str:
         """SHA-256 in hexadecimal over everything that is shown of a step and everything that will be sent."""
         bound = [self.endpoint, self.tenants, self.scope, self.catalog_version, self.rolls_back, self.assessed]
         made = [self.created_at.astimezone(timezone.utc).isoformat(), self.removable]
-        return sha256([*bound, *made, serialization.encode(self.steps)])
+        # A plan without the score has the digest that it had before plans carried it.
+        scored = [] if self.score is None else [serialization.encode(self.score)]
+        return sha256([*bound, *made, serialization.encode(self.steps), *scored])
+
+    @property
+    def summary(self) -> PlanSummary:
+        """How many changes and skips there are of each kind."""
+        return summarize(self.steps, self.skipped)
+
+    @property
+    def forecast(self) -> ScoreForecast | None:
+        """The secure score as it is expected after this plan; None when that is not known: ``print(plan)`` says why."""
+        return None if self.score is None else forecast(self.score, self.steps, self.skipped)
 
     @property
     def check_results(self) -> tuple[tuple[str, CheckResult], ...]:
@@ -100,24 +118,63 @@ class RemediationPlan:
         Raises:
             InvalidInputError: It is a single string, or names a recommendation or a resource that is not in the plan.
         """
-        items: tuple[RemediationStep | SkippedResource, ...] = (*self.steps, *self.skipped)
         steps = self.steps
         if keys is not None:
-            by_key = {fold(key): key for key in strings("keys", keys)}
-            unknown = by_key.keys() - {fold(key) for item in items for key in item.keys}
-            if items and (unknown or not by_key):
-                named = quoted(sorted(by_key[key] for key in unknown)) if unknown else "that is named in keys"
-                raise InvalidInputError(f"the plan has no recommendation {named}", hint="see step.keys")
-            steps = tuple(step for step in steps if by_key.keys() & {fold(key) for key in step.keys})
+            steps = self._closing(keys)
         if resources is not None:
-            by_id = {id_key(one): one for one in strings("resources", resources)}
-            known = {id_key(item.resource_id) for item in items} | {id_key(step.target_id) for step in self.steps}
-            unknown = by_id.keys() - known
-            if items and (unknown or not by_id):
-                named = quoted(sorted(by_id[one] for one in unknown)) if unknown else "that is named in resources"
-                raise InvalidInputError(f"the plan has no resource {named}", hint="see step.resource_id")
-            steps = tuple(step for step in steps if by_id.keys() & {id_key(step.resource_id), id_key(step.target_id)})
+            touching = {step.id for step in self._touching(resources)}
+            steps = tuple(step for step in steps if step.id in touching)
         return self._select(steps)
+
+    def exclude(self, *, keys: Iterable[str] | None = None, resources: Iterable[str] | None = None) -> RemediationPlan:
+        """A plan without the steps that close one of these recommendations or touch one of these resources.
+
+        They become skips with the reason ``not_selected``. A step that closes two recommendations is excluded with
+        either of them, because it is one request. The result has another digest.
+
+        Raises:
+            InvalidInputError: Nothing is named, it is a single string, or it names a recommendation or a resource that is
+                not in the plan.
+        """
+        if keys is None and resources is None:
+            raise InvalidInputError("nothing was named to exclude", hint="pass keys=[...] or resources=[...]")
+        closing = () if keys is None else self._closing(keys)
+        touching = () if resources is None else self._touching(resources)
+        excluded = {step.id for step in (*closing, *touching)}
+        return self._select(tuple(step for step in self.steps if step.id not in excluded))
+
+    def diff(self, other: RemediationPlan) -> PlanDiff:
+        """What the other plan changes that this one does not, and the reverse; ``print`` shows it.
+
+        Two steps are compared if they write to the same target. Makes no request.
+
+        Raises:
+            InvalidInputError: The other value is not a plan.
+        """
+        if not isinstance(other, RemediationPlan):
+            raise InvalidInputError(f"expected a RemediationPlan, got {quoted(other)}", hint="pass client.plan(...)")
+        return diff(self.steps, other.steps)
+
+    def _closing(self, keys: Iterable[str]) -> tuple[RemediationStep, ...]:
+        """The steps that close one of these recommendations."""
+        by_key = {fold(key): key for key in strings("keys", keys)}
+        items: tuple[RemediationStep | SkippedResource, ...] = (*self.steps, *self.skipped)
+        unknown = by_key.keys() - {fold(key) for item in items for key in item.keys}
+        if items and (unknown or not by_key):
+            named = quoted(sorted(by_key[key] for key in unknown)) if unknown else "that is named in keys"
+            raise InvalidInputError(f"the plan has no recommendation {named}", hint="see step.keys")
+        return tuple(step for step in self.steps if by_key.keys() & {fold(key) for key in step.keys})
+
+    def _touching(self, resources: Iterable[str]) -> tuple[RemediationStep, ...]:
+        """The steps that touch one of these resources."""
+        by_id = {id_key(one): one for one in strings("resources", resources)}
+        items: tuple[RemediationStep | SkippedResource, ...] = (*self.steps, *self.skipped)
+        known = {id_key(item.resource_id) for item in items} | {id_key(step.target_id) for step in self.steps}
+        unknown = by_id.keys() - known
+        if items and (unknown or not by_id):
+            named = quoted(sorted(by_id[one] for one in unknown)) if unknown else "that is named in resources"
+            raise InvalidInputError(f"the plan has no resource {named}", hint="see step.resource_id")
+        return tuple(step for step in self.steps if by_id.keys() & {id_key(step.resource_id), id_key(step.target_id)})
 
     def limit(self, n: int) -> RemediationPlan:
         """A plan with the first ``n`` steps; the others become skips with the reason ``not_selected``.
@@ -166,30 +223,41 @@ class RemediationPlan:
             )
         return plan
 
-    def __str__(self) -> str:
+    def details(self) -> str:
+        """The text of every step, check result and skip, with whole ids, however long that is."""
+        return details(
+            title=self._title,
+            digest=self.digest,
+            scope=self.scope,
+            score=self._score_text,
+            steps=self.steps,
+            skipped=self.skipped,
+            not_evaluated=self.not_evaluated,
+            removable=self.removable,
+        )
+
+    @property
+    def _title(self) -> str:
         title = f"Rollback plan for run {self.rolls_back}" if self.rolls_back else "Plan"
-        lines = [one_line(f"{title}: {counted(len(self.steps), 'change')}, {len(self.skipped)} skipped")]
-        lines.append(f"digest: {self.digest}")
-        lines += [one_line(f"{'scope: ' if i == 0 else '       '} {text}") for i, text in enumerate(self.scope)]
-        for step in self.steps:
-            lines += ["", *step.lines(with_checks=False)]
-        warned = [
-            Remark(subject=step.resource_id, results=(result,)) for step in self.steps for result in step.check_results
-        ]
-        if warned:
-            lines += ["", "Check results to read before you approve:", *grouped_lines(warned, mark="!")]
-        if self.skipped:
-            lines += ["", "Skipped:", *grouped_lines([skip.remark for skip in self.skipped], mark="-")]
-        if self.not_evaluated:
-            lines += ["", "Nothing was found, and that does not mean healthy:"]
-            lines += [one_line(f"- {reason}") for reason in self.not_evaluated]
-        if self.removable:
-            lines += [
-                "",
-                "Created by the run and kept; plan_rollback(run_id, remove=[...]) removes those that you name:",
-            ]
-            lines += [one_line(f"    {resource}") for resource in self.removable]
-        return "\n".join(lines)
+        return f"{title}: {counted(len(self.steps), 'change')}, {len(self.skipped)} skipped"
+
+    @property
+    def _score_text(self) -> str | None:
+        """What is expected of the score; None for a plan that is not about it."""
+        return None if self.rolls_back or not self.steps else forecast_text(self.score, self.forecast)
+
+    def __str__(self) -> str:
+        return printed(
+            title=self._title,
+            digest=self.digest,
+            scope=self.scope,
+            score=self._score_text,
+            summary=self.summary,
+            steps=self.steps,
+            skipped=self.skipped,
+            not_evaluated=self.not_evaluated,
+            removable=self.removable,
+        )
 
     def _repr_html_(self) -> str:
         return preformatted(str(self))

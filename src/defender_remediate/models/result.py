@@ -217,6 +217,27 @@ class RemediationReport:
         """
         return tuple(result for result in self.results if result.was_requested and not result.outcome.succeeded)
 
+    def retryable(self) -> tuple[str, ...]:
+        """The ids of the assessments that are still to be fixed: pass them to ``client.plan`` to plan them again.
+
+        They are those of the ``failures``, and of results that were found reverted afterwards. Planning reads each target
+        again, so what is in doubt or was changed in the meantime is planned from its present state.
+
+        Raises:
+            InvalidInputError: It is the report of a rollback, which is not planned from assessments.
+        """
+        if self.plan.rolls_back:
+            raise InvalidInputError(
+                f"run {self.run_id} is a rollback", hint=f"use client.plan_rollback({self.plan.rolls_back!r})"
+            )
+        found: dict[str, None] = {}
+        for result in self.results:
+            is_reverted = result.outcome.succeeded and result.compliant is False
+            if is_reverted or (result.was_requested and not result.outcome.succeeded):
+                for key in result.keys:
+                    found[f"{result.resource_id}/providers/Microsoft.Security/assessments/{key}"] = None
+        return tuple(found)
+
     def step(self, result: RemediationResult) -> RemediationStep | None:
         """The planned step behind a result; None for a resource that the plan skipped."""
         step_id = instance("result", result, RemediationResult).step_id

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -15,11 +15,15 @@ from defender_remediate.models.check import CheckResult, Remark
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.dependencies import EVERYTHING, Dependencies
 from defender_remediate.models.fix import Impact, Reversibility
-from defender_remediate.models.ids import contains, id_key
+from defender_remediate.models.ids import contains, id_key, type_or_id
 from defender_remediate.redaction import is_secret_name, redact_json
 from defender_remediate.validation import optional_text
 
 PRESERVED = "preserved: it changed after the run, or a rollback cannot restore it"
+
+
+# Longer paths are not padded to one width: their values would be far to the right.
+_WIDEST_COLUMN = 44
 
 
 class SkipReason(StrEnum):
@@ -205,26 +209,68 @@ class RemediationStep:
         if not contains(self.resource_id, self.target_id):
             lines.append(f"    for {self.resource_id}")
         # The target is named above; a request to anything else is shown whole.
-        request = str(self.request)
-        if id_key(self.request.path) == id_key(self.target_id):
-            is_resource = id_key(self.target_id) == id_key(self.resource_id)
-            short = self.resource_type if is_resource else self.target_id.removeprefix(f"{self.resource_id}/")
-            request = f"{self.request.method} {short}, api-version {self.request.api_version}"
-        lines.append(f"    {request}")
-        width = max((len(one_line(change.path)) for change in self.changes), default=0)
-        lines += [
-            f"      {one_line(change.path):<{width}}  {change.before_text} -> {change.after_text}"
-            for change in self.changes
-        ]
-        lines += [f"      {path}  {PRESERVED}" for path in self.preserved]
-        lines += [f"      parameter {name}: {value}" for name, value in self._deployed_parameters()]
-        lines += [f"      not sent: {path}" for path in self.request.leave_out]
-        impact = noted(str(self.impact), [self.impact_reason])
-        lines.append(f"    impact: {impact}; rollback: {noted(str(self.reversibility), [self.undo_condition])}")
+        is_on_target = id_key(self.request.path) == id_key(self.target_id)
+        lines.append(f"    {self._short_request() if is_on_target else self.request}")
+        lines += [f"    {line}" for line in self._content(self._deployed_parameters())]
+        lines += [f"      creates {created.resource_id}" for created in self.creates]
+        lines.append(f"    {'; '.join(self._consequences())}")
         lines += [f"    cost: {one_line(self.cost)}"] if self.cost else []
         if with_checks:
             lines += [f"    {line}" for result in self.check_results for line in result.lines()]
         return [one_line(line) for line in lines]
+
+    def shared_lines(self) -> list[str]:
+        """What another step that makes the same change on another resource says too: everything but the resource.
+
+        A request that is neither on the target nor a deployment to its resource group or subscription is shown whole.
+        """
+        created = [
+            created.resource_id[len(self.resource_id) + 1 :]
+            if contains(self.resource_id, created.resource_id)
+            else created.resource_id
+            for created in self.creates
+        ]
+        # A value that follows from the resource is the same for all of them.
+        own = {
+            json.dumps(self.resource_id, ensure_ascii=False): "(the id of the resource)",
+            json.dumps(self.resource_id.rpartition("/")[2], ensure_ascii=False): "(the name of the resource)",
+        }
+        parameters = [(name, own.get(value, value)) for name, value in self._deployed_parameters()]
+        lines = [self._short_request(), *self._content(parameters), *(f"  creates {one}" for one in created)]
+        lines += [f"cost: {self.cost}"] if self.cost else []
+        return [one_line(line) for line in [*lines, *self._consequences()]]
+
+    def _short_request(self) -> str:
+        """The request without the resource: its type, or what is below it."""
+        place, _, name = self.request.path.rpartition("/providers/Microsoft.Resources/deployments/")
+        target = self.request.path
+        if id_key(self.request.path) == id_key(self.target_id):
+            if id_key(self.target_id) == id_key(self.resource_id):
+                target = self.resource_type
+            elif contains(self.resource_id, self.target_id):
+                target = self.target_id[len(self.resource_id) + 1 :]
+            else:
+                target = type_or_id(self.target_id)
+        elif place and name and place.count("/") in (2, 4) and contains(place, self.resource_id):
+            target = f"Microsoft.Resources/deployments to the {'subscription' if place.count('/') == 2 else 'group'}"
+        return f"{self.request.method} {target}, api-version {self.request.api_version}"
+
+    def _content(self, parameters: Iterable[tuple[str, str]]) -> list[str]:
+        width = max((len(one_line(change.path)) for change in self.changes), default=0)
+        width = width if width <= _WIDEST_COLUMN else 0
+        return [
+            *(
+                f"  {one_line(change.path):<{width}}  {change.before_text} -> {change.after_text}"
+                for change in self.changes
+            ),
+            *(f"  {path}  {PRESERVED}" for path in self.preserved),
+            *(f"  parameter {name}: {value}" for name, value in parameters),
+            *(f"  not sent: {path}" for path in self.request.leave_out),
+        ]
+
+    def _consequences(self) -> tuple[str, str]:
+        impact = noted(str(self.impact), [self.impact_reason])
+        return f"impact: {impact}", f"rollback: {noted(str(self.reversibility), [self.undo_condition])}"
 
     def _deployed_parameters(self) -> list[tuple[str, str]]:
         """The parameters of a deployment, as text, secrets hidden."""

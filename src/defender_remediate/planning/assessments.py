@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from defender_remediate.casing import fold
 from defender_remediate.discovery.discovery import Discovery
+from defender_remediate.discovery.score_watch import ScoreWatch
 from defender_remediate.errors import InvalidResourceIdError, MalformedResponseError, NotFoundError
 from defender_remediate.json_values import FrozenMap
 from defender_remediate.models.ids import ResourceId, id_key
@@ -24,6 +25,7 @@ def read_assessments(
     only: Mapping[str, str] | None,
     named: Collection[str] = (),
     reads_all: bool = False,
+    watch: ScoreWatch | None = None,
 ) -> tuple[Assessment, ...]:
     """The assessments of the recommendations.
 
@@ -33,6 +35,7 @@ def read_assessments(
         only: The resources that the plan is restricted to, by their key; None for those that are unhealthy.
         named: The keys of resources that are of interest although they may not be unhealthy.
         reads_all: Whether assessments of every status are wanted, to count the resources.
+        watch: What counts all unhealthy assessments while they are read; only for recommendations that are listed.
 
     Raises:
         RequestError, ConnectionFailedError, MalformedResponseError: A listing could not be read.
@@ -42,17 +45,35 @@ def read_assessments(
     keys = {fold(one.key): one.key for one in recommendations}
     if not keys:
         return assumed
+    is_restricted = _is_restricted(recommendations, only)
+    if reads_singly(recommendations, only=only, reads_all=reads_all):
+        return (*assumed, *_read_pairs(discovery, _pairs(recommendations, only)))
+    status = None if is_restricted or named or reads_all else AssessmentStatus.UNHEALTHY
+    single = next(iter(keys.values())) if len(keys) == 1 and watch is None else None
+    listed = discovery.list_assessments(single, status=status)
+    watched = listed if watch is None else watch.watched(listed)
+    return (*assumed, *(assessment for assessment in watched if fold(assessment.key) in keys))
+
+
+def reads_singly(
+    recommendations: Sequence[SelectedRecommendation], *, only: Mapping[str, str] | None, reads_all: bool
+) -> bool:
+    """Whether the assessments are so few that each is read by its id."""
+    if reads_all or not _is_restricted(recommendations, only):
+        return False
+    return len(_pairs(recommendations, only)) <= MAX_SINGLE_READS
+
+
+def _is_restricted(recommendations: Sequence[SelectedRecommendation], only: Mapping[str, str] | None) -> bool:
+    return only is not None or all(one.resources is not None for one in recommendations)
+
+
+def _pairs(recommendations: Sequence[SelectedRecommendation], only: Mapping[str, str] | None) -> list[tuple[str, str]]:
     pairs: list[tuple[str, str]] = []
     for one in recommendations:
         resources = one.resources or {} if only is None else only
         pairs.extend((one.key, resource_id) for resource_id in resources.values() if one.covers(resource_id))
-    is_restricted = only is not None or all(one.resources is not None for one in recommendations)
-    if is_restricted and not reads_all and len(pairs) <= MAX_SINGLE_READS:
-        return (*assumed, *_read_pairs(discovery, pairs))
-    status = None if is_restricted or named or reads_all else AssessmentStatus.UNHEALTHY
-    single = next(iter(keys.values())) if len(keys) == 1 else None
-    listed = discovery.list_assessments(single, status=status)
-    return (*assumed, *(assessment for assessment in listed if fold(assessment.key) in keys))
+    return pairs
 
 
 def _assumed(

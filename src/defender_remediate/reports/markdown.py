@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Iterable
 
 from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.result import RemediationReport
 from defender_remediate.reports.document import document_of
+from defender_remediate.reports.plan_markdown import escape, plan_markdown
 
-_SPECIAL = re.compile(r"([\\`*_\[\]|~$])")
 
-
-def to_markdown(document: RemediationPlan | RemediationReport) -> str:
+def to_markdown(document: RemediationPlan | RemediationReport, *, max_length: int | None = None) -> str:
     """Render a plan or a report as GitHub-flavored Markdown, for a ticket or a pull request.
 
+    Args:
+        document: The plan or the report.
+        max_length: For a plan: the most characters that the text may have, such as 65,536 for a comment on GitHub. What
+            does not fit is counted in the text.
+
     Raises:
-        InvalidInputError: The value is neither a plan nor a report.
+        InvalidInputError: The value is neither a plan nor a report, or the limit is less than 10,000.
     """
+    if isinstance(document, RemediationPlan):
+        return plan_markdown(document, max_length)
     page = document_of(document)
-    lines = [f"# {_escape(page.title)}", ""]
+    lines = [f"# {escape(page.title)}", ""]
     lines += [f"- **{name}**: {_cell(text)}" for name, text in page.facts]
     for table in page.tables:
         lines += ["", f"## {table.title}", ""]
@@ -30,8 +34,4 @@ def to_markdown(document: RemediationPlan | RemediationReport) -> str:
 
 
 def _cell(lines: Iterable[str]) -> str:
-    return "<br>".join(map(_escape, lines))
-
-
-def _escape(text: str) -> str:
-    return html.escape(_SPECIAL.sub(r"\\\1", text), quote=False)
+    return "<br>".join(map(escape, lines))

@@ -10,7 +10,13 @@ from defender_remediate.models.condition import Condition
 from defender_remediate.models.control import SecurityControl
 from defender_remediate.models.diagnosis import Diagnosis
 from defender_remediate.models.guidance import Guidance
-from defender_remediate.models.plan import CreatedResource, PlannedRequest, PropertyChange, SkippedResource
+from defender_remediate.models.plan import (
+    CreatedResource,
+    PlannedRequest,
+    PropertyChange,
+    RemediationPlan,
+    SkippedResource,
+)
 from defender_remediate.models.recommendation import Assessment, Recommendation
 from defender_remediate.models.result import StepError
 from defender_remediate.notebook import notebook
@@ -60,6 +66,33 @@ def test_a_plan_prints_every_change(make_plan, make_step):
         "Plan: 1 change, 1 skipped",
         f"digest: {plan.digest}",
         "scope:  /subscriptions/11111111-2222-3333-4444-555555555555",
+        "score:  the expected gain is not known: this plan does not carry the score",
+        "changes by recommendation:",
+        "  1  Secure transfer to storage accounts should be enabled",
+        "by type: 1 Microsoft.Storage/storageAccounts",
+        "by impact: 1 connectivity",
+        "by rollback: 1 exact",
+        "skipped: 1 already compliant",
+        "",
+        "~ 1 change: Secure transfer to storage accounts should be enabled",
+        "    PATCH Microsoft.Storage/storageAccounts, api-version 2023-05-01",
+        "      properties.supportsHttpsTrafficOnly  false -> true",
+        '      properties.minimumTlsVersion         (absent) -> "TLS1_2"',
+        "    impact: connectivity (plain-HTTP clients are refused); rollback: exact",
+        "      shop-rg: shopdata",
+        "",
+        "Skipped:",
+        "- already compliant",
+        f"    [{KEY}]",
+        "      shop-rg: shopdata2",
+    ]
+    assert "2 changes, 0 skipped" in str(make_plan(steps=(make_step(), make_step(id="step-2")), skipped=()))
+
+
+def test_the_details_of_a_plan_are_whole_ids(make_plan):
+    """Every target and skip by its id, however long the text becomes."""
+    plan = make_plan()
+    assert plan.details().splitlines()[4:] == [
         "",
         f"~ {plan.steps[0].target_id}",
         "    Secure transfer to storage accounts should be enabled",
@@ -72,19 +105,27 @@ def test_a_plan_prints_every_change(make_plan, make_step):
         "- already compliant",
         f"    {plan.skipped[0].resource_id} [{KEY}]",
     ]
-    assert "2 changes, 0 skipped" in str(make_plan(steps=(make_step(), make_step(id="step-2")), skipped=()))
 
 
 def test_what_is_said_of_many_resources_is_said_once(make_plan):
     """A reason stands above all the resources that share it."""
     skips = [make_plan().skipped[0], attrs.evolve(make_plan().skipped[0], resource_id="/z", message="why")]
-    shown = str(make_plan(skipped=(skips[0], attrs.evolve(skips[0], resource_id="/y"), skips[1]))).splitlines()
-    assert shown[-5:] == [
+    plan = make_plan(skipped=(skips[0], attrs.evolve(skips[0], resource_id="/y"), skips[1]))
+    assert plan.details().splitlines()[-5:] == [
         "- already compliant",
         f"    {skips[0].resource_id} [{KEY}]",
         f"    /y [{KEY}]",
         "- already compliant (why)",
         f"    /z [{KEY}]",
+    ]
+    assert str(plan).splitlines()[-7:] == [
+        "- already compliant",
+        f"    [{KEY}]",
+        "      shop-rg: shopdata2",
+        "      /y",
+        "- already compliant (why)",
+        f"    [{KEY}]",
+        "      /z",
     ]
 
 
@@ -107,7 +148,7 @@ def test_what_is_below_a_resource_is_shown_as_such(make_step):
 
 def test_several_scopes_stand_below_each_other(make_plan):
     """One id per line, aligned."""
-    assert "\nscope:  /a\n        /b\n\n" in str(make_plan(scope=("/a", "/b")))
+    assert "\nscope:  /a\n        /b\nscore:" in str(make_plan(scope=("/a", "/b")))
 
 
 def test_a_step_without_reason_or_changes_prints_short(make_step):
@@ -236,8 +277,11 @@ def test_text_from_outside_cannot_draw_lines_or_control_a_terminal(make_plan, ma
         _everything(make_plan, make_step, make_report, make_result, text) for text in ("harmless", HOSTILE)
     )
     for first, second in zip(plain, hostile, strict=True):
-        for show in (str, repr):
+        # The text of a plan is wrapped, so a longer name may add a line; its details are not.
+        shows = (RemediationPlan.details, repr) if isinstance(first, RemediationPlan) else (str, repr)
+        for show in shows:
             assert len(show(second).splitlines()) == len(show(first).splitlines())
+        for show in (*shows, str):
             assert all(character.isprintable() for character in show(second).replace("\n", ""))
         if hasattr(second, "_repr_html_"):
             assert second._repr_html_().replace("\n", "").isprintable()
