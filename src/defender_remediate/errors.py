@@ -42,6 +42,7 @@
     ├── MalformedResponseError             the response does not follow the contract
     ├── OperationTimeoutError              a long-running operation did not end in time; it continues in Azure
     ├── CallTimeoutError                   the ``timeout`` of this call is over
+    ├── MissingExtraError (ImportError)    an optional feature needs a package that is not installed
     └── RemediationFailedError             raised by ``raise_for_failures()`` only
 
 The text of an error says what happened and where; ``hint`` says what to do next. All errors can be pickled.
@@ -106,6 +107,7 @@ __all__ = [
     "JournalTamperedError",
     "JournalUnwritableError",
     "MalformedResponseError",
+    "MissingExtraError",
     "NotAvailableError",
     "NotFoundError",
     "OperationBusyError",
@@ -393,6 +395,18 @@ class OperationTimeoutError(DefenderRemediateError, AzureError):
 
 class CallTimeoutError(DefenderRemediateError, AzureError):
     """A call did not end within its ``timeout``. Only calls that read have one, so nothing was changed."""
+
+
+class MissingExtraError(DefenderRemediateError, ImportError):
+    """A feature needs an extra of this library that is not installed.
+
+    Attributes:
+        extra: The extra to install, such as ``simulator``.
+    """
+
+    def __init__(self, message: str, *, extra: str = "", hint: str | None = None) -> None:
+        super().__init__(message, hint=hint or f"run: python -m pip install 'defender-remediate[{extra}]'")
+        self.extra = extra
 
 
 class RemediationFailedError(DefenderRemediateError):

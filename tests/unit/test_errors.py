@@ -10,7 +10,14 @@ import pytest
 from azure.core import exceptions
 
 from defender_remediate import errors
-from defender_remediate.errors import CatalogError, DefenderRemediateError, GuardError, RequestError, ThrottledError
+from defender_remediate.errors import (
+    CatalogError,
+    DefenderRemediateError,
+    GuardError,
+    MissingExtraError,
+    RequestError,
+    ThrottledError,
+)
 
 CLASSES = {
     name: member
@@ -139,3 +146,11 @@ def test_an_error_does_not_keep_what_was_being_handled() -> None:
     except ValueError:
         error = errors.ServiceError("down")
     assert "hunter2" not in repr(vars(error))
+
+
+def test_a_missing_extra_is_an_import_error_that_names_the_extra() -> None:
+    """An `except ImportError` around an optional feature catches it, and its text says what to install."""
+    error = pickle.loads(pickle.dumps(MissingExtraError("the https server needs uvicorn", extra="simulator")))
+    assert isinstance(error, ImportError)
+    assert error.extra == "simulator"
+    assert str(error) == ("the https server needs uvicorn (run: python -m pip install 'defender-remediate[simulator]')")
