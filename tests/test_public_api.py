@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import typing
+from datetime import time
 from pathlib import Path
 from typing import get_origin
 
@@ -19,8 +20,11 @@ import attrs
 import pytest
 
 import defender_remediate
+from defender_remediate import Guards, MaintenanceWindow, Waves
 from defender_remediate.enums import StrEnum
+from defender_remediate.models import FixParameter
 from defender_remediate.public_path import defining_module
+from defender_remediate.serialization import Value
 
 MODULES = ["catalog", "errors", "executors", "hooks", "journal", "models", "preflight", "reports", "testing"]
 # Loaded when they are used, so that a runbook that only lists starts quickly.
@@ -167,6 +171,40 @@ def test_value_classes_are_frozen_and_keyword_only():
             if not is_frozen or not all(field.kw_only for field in attrs.fields(cls) if field.init):
                 loose.append(name)
     assert not loose
+
+
+def test_every_value_can_be_plain_data(make_report, make_result):
+    """``to_dict()`` of each class of values gives what ``json.dumps`` takes, with its attributes as keys."""
+    from defender_remediate import hooks, models
+
+    members = [getattr(module, name) for module in (models, hooks) for name in module.__all__]
+    values = [cls for cls in members if inspect.isclass(cls) and attrs.has(cls)]
+    assert not [cls.__name__ for cls in values if not issubclass(cls, Value)]
+    finished = hooks.RunFinished(report=make_report(results=(make_result(before={"adminPassword": "x"}),)))
+    data = finished.to_dict()
+    assert json.loads(json.dumps(data)) == data
+    assert list(data["report"]) == [field.name for field in attrs.fields(models.RemediationReport)] + ["summary"]
+    result, plan = data["report"]["results"][0], data["report"]["plan"]
+    assert (result["outcome"], result["verified"]) == ("applied", "confirmed_by_defender")
+    assert result["before"] == {"adminPassword": "(hidden)"}
+    assert plan["created_at"] == "2026-11-23T12:00:00+00:00"
+    assert plan["digest"] == finished.report.plan.digest
+    assert "before" not in plan["steps"][0]["changes"][1]
+
+
+def test_plain_data_has_no_value_that_json_does_not_know():
+    """Times of the clock, zones, sets, functions and numbers without end."""
+    window = MaintenanceWindow(start=time(22), end=time(4))
+    guards = Guards(window=window, protected_names=["st*"]).to_dict()
+    assert guards["window"]["start"] == "22:00:00"
+    assert guards["window"]["zone"] == "UTC"
+    waves = Waves(max_failures=float("inf"), gate=bool).to_dict()
+    assert (waves["max_failures"], waves["gate"]) == ("inf", "<class 'bool'>")
+    assert FixParameter(name="x", type="string", description="", default=frozenset({2, 1})).to_dict()["default"] == [
+        1,
+        2,
+    ]
+    assert json.dumps([guards, waves], allow_nan=False)
 
 
 def test_everything_in_the_reference_can_be_imported_from_where_it_says():

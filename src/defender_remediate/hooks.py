@@ -15,6 +15,7 @@ import attrs
 from defender_remediate.display import counted, one_line
 from defender_remediate.models.plan import RemediationPlan, RemediationStep
 from defender_remediate.models.result import RemediationReport, RemediationResult
+from defender_remediate.serialization import Value
 
 __all__ = [
     "RemediationEvent",
@@ -29,7 +30,7 @@ __all__ = [
 
 
 @attrs.frozen(kw_only=True, str=False)
-class RunStarted:
+class RunStarted(Value):
     """The run of a plan is about to start."""
 
     run_id: str
@@ -42,7 +43,7 @@ class RunStarted:
 
 
 @attrs.frozen(kw_only=True, str=False)
-class StepStarted:
+class StepStarted(Value):
     """A step is about to start; its target has not been read again yet."""
 
     run_id: str
@@ -53,7 +54,7 @@ class StepStarted:
 
 
 @attrs.frozen(kw_only=True, str=False)
-class StepFinished:
+class StepFinished(Value):
     """A step has a result.
 
     Attributes:
@@ -72,7 +73,7 @@ class StepFinished:
 
 
 @attrs.frozen(kw_only=True, str=False)
-class RunFinished:
+class RunFinished(Value):
     """All steps have a result."""
 
     report: RemediationReport

@@ -1,12 +1,13 @@
-"""Writes plans, reports and journal records as JSON and reads them back, by the annotations of their classes."""
+"""Writes values as plain data; plans, reports and journal records as JSON that is read back by their annotations."""
 
 from __future__ import annotations
 
+import math
 import sys
 import types
 import typing
 from collections.abc import Hashable, Mapping
-from datetime import datetime, timezone
+from datetime import datetime, time, timezone
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar
@@ -17,9 +18,44 @@ from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.json_values import ABSENT, OWN_MAX_DEPTH, FrozenMap, format_json, parse_json
 from defender_remediate.public_path import defining_module
+from defender_remediate.redaction import redact_json
 
 _T = TypeVar("_T")
 VERSION = 1
+
+
+class Value:
+    """The base of all public values. A class names the properties that belong to its data in ``_computed``."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The value as a dictionary that ``json.dumps`` takes: for a web service, a log or a table.
+
+        It has the attributes, and under their names some computed ones, such as ``potential_increase``. Values inside it
+        are dictionaries and lists too, enumerations are strings, and times are in ISO 8601. Secrets are hidden. A member of
+        a resource that is not there is omitted.
+        """
+        return typing.cast("dict[str, Any]", redact_json(_plain(self)))
+
+
+def _plain(value: Any) -> Any:
+    if attrs.has(type(value)):
+        names = [field.name for field in attrs.fields(type(value))]
+        value = {name: getattr(value, name) for name in (*names, *getattr(value, "_computed", ()))}
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items() if item is not ABSENT}
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(_plain, value), key=str)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, (datetime, time)):
+        return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, (str, bool, int, float)) else str(value)
 
 
 def dumps(document: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from defender_remediate.casing import fold, fold_or_none
 from defender_remediate.display import one_line
 from defender_remediate.enums import OpenEnum
 from defender_remediate.notebook import notebook
+from defender_remediate.serialization import Value
 from defender_remediate.validation import optional_text
 
 
@@ -32,7 +33,7 @@ class ActivityStatus(OpenEnum):
 
 @notebook
 @attrs.frozen(kw_only=True)
-class ActivityEvent:
+class ActivityEvent(Value):
     """One operation on one resource, joined from its two or three records in the log.
 
     Attributes:

@@ -16,12 +16,13 @@ from defender_remediate.json_values import FrozenMap, freeze
 from defender_remediate.models.ids import AnyId, ResourceId, id_key, resource_of_assessment
 from defender_remediate.models.risk import RiskLevel
 from defender_remediate.notebook import notebook
+from defender_remediate.serialization import Value
 from defender_remediate.validation import optional_text
 
 
 @notebook
 @attrs.frozen(kw_only=True)
-class AttackPath:
+class AttackPath(Value):
     """One attack path that Defender CSPM or Security Exposure Management found.
 
     Azure documents one shape of its properties and sends another one as well, so whatever has a known name is read and

@@ -10,6 +10,7 @@ from defender_remediate.display import one_line
 from defender_remediate.enums import StrEnum
 from defender_remediate.notebook import notebook
 from defender_remediate.redaction import redact_text
+from defender_remediate.serialization import Value
 
 # Evidence of a group of resources that is shown at least.
 _SHOWN_EVIDENCE = 4
@@ -31,7 +32,7 @@ def _redacted(given: Iterable[str]) -> tuple[str, ...]:
 
 @notebook
 @attrs.frozen(kw_only=True, str=False)
-class CheckResult:
+class CheckResult(Value):
     """One result of a preflight check for a step: the problem, the evidence, and advice.
 
     Attributes:
@@ -70,7 +71,7 @@ class CheckResult:
 
 
 @attrs.frozen(kw_only=True)
-class Remark:
+class Remark(Value):
     """The lines of a printed plan about one resource.
 
     Attributes:

@@ -13,6 +13,7 @@ from defender_remediate.enums import StrEnum
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.json_values import canonical, freeze
 from defender_remediate.redaction import is_secret_name, redact_json
+from defender_remediate.serialization import Value
 
 
 class Operator(StrEnum):
@@ -37,7 +38,7 @@ _JOIN_ONE = frozenset({Operator.NOT, Operator.SOME, Operator.EVERY})
 
 
 @attrs.frozen(kw_only=True, str=False, repr=False)
-class Condition:
+class Condition(Value):
     """A comparison of one member of a body, or several conditions joined.
 
     Strings compare without regard to case, as Azure Policy compares them.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
@@ -11,12 +11,13 @@ from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.display import one_line
 from defender_remediate.notebook import notebook
+from defender_remediate.serialization import Value
 from defender_remediate.validation import optional_text
 
 
 @notebook
 @attrs.frozen(kw_only=True)
-class SecureScore:
+class SecureScore(Value):
     """The secure score of a subscription, or of several.
 
     Attributes:
@@ -63,7 +64,7 @@ class SecureScore:
 
 @notebook
 @attrs.frozen(kw_only=True)
-class SecurityControl:
+class SecurityControl(Value):
     """A group of recommendations with a maximum score.
 
     A resource counts as healthy only when every recommendation of the control is healthy on it, so healthy and
@@ -76,6 +77,8 @@ class SecurityControl:
         potential_increase: Points that the control would still add.
         recommendation_keys: The assessment keys it groups; empty unless Azure was asked for the definition.
     """
+
+    _computed: ClassVar[tuple[str, ...]] = ("potential_increase",)
 
     name: str = attrs.field(eq=fold)
     display_name: str
@@ -128,7 +131,7 @@ class SecurityControl:
 
 @notebook
 @attrs.frozen(kw_only=True)
-class ControlDefinition:
+class ControlDefinition(Value):
     """The definition of a security control, independent of any subscription.
 
     Attributes:

@@ -15,12 +15,13 @@ from defender_remediate.json_values import FrozenMap, freeze
 from defender_remediate.models.individual import CveReference, best_score, cvss_scores
 from defender_remediate.models.recommendation import Assessment
 from defender_remediate.notebook import notebook
+from defender_remediate.serialization import Value
 from defender_remediate.validation import optional_text
 
 
 @notebook
 @attrs.frozen(kw_only=True)
-class Cve:
+class Cve(Value):
     """One CVE as ``microsoft.security/cvedetails`` describes it.
 
     Attributes:
@@ -98,7 +99,7 @@ def _flag(members: Mapping[str, Any], name: str) -> bool | None:
 
 @notebook
 @attrs.frozen(kw_only=True)
-class CveAssessment:
+class CveAssessment(Value):
     """One CVE in one assessment; an assessment without any CVE has one with ``reference`` None.
 
     Attributes:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import attrs
 
+from defender_remediate.serialization import Value
+
 
 @attrs.frozen(kw_only=True)
-class Dependencies:
+class Dependencies(Value):
     """The members of a target that a step depends on. A change of any of them is drift; any other change is not.
 
     In a path, ``[*]`` stands for every element of an array or every member of an object, and ``[?name]`` for every

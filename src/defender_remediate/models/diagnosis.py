@@ -9,6 +9,7 @@ import attrs
 from defender_remediate.display import one_line
 from defender_remediate.enums import StrEnum
 from defender_remediate.notebook import notebook
+from defender_remediate.serialization import Value
 
 _ALMOST_A_MINUTE = timedelta(seconds=59, microseconds=999999)
 
@@ -59,7 +60,7 @@ class Cause(StrEnum):
 
 @notebook
 @attrs.frozen(kw_only=True, str=False)
-class Diagnosis:
+class Diagnosis(Value):
     """Why a recommendation is not healthy, on what evidence, and what to do.
 
     Attributes:

@@ -16,6 +16,7 @@ from defender_remediate.json_values import FrozenMap, freeze
 from defender_remediate.models.ids import id_key
 from defender_remediate.models.recommendation import Assessment
 from defender_remediate.notebook import notebook
+from defender_remediate.serialization import Value
 from defender_remediate.validation import optional_text
 
 _LONG_AGO = datetime.min.replace(tzinfo=timezone.utc)
@@ -30,7 +31,7 @@ class EventAction(OpenEnum):
 
 @notebook
 @attrs.frozen(kw_only=True)
-class AssessmentEvent:
+class AssessmentEvent(Value):
     """One assessment as continuous export or a workflow automation reports it.
 
     Attributes:
@@ -110,7 +111,7 @@ def _event(record: EventRecord, enqueued: datetime | None) -> AssessmentEvent:
 
 @notebook
 @attrs.frozen(kw_only=True)
-class IgnoredRecord:
+class IgnoredRecord(Value):
     """A record that is not about an assessment.
 
     Attributes:
@@ -129,7 +130,7 @@ class IgnoredRecord:
 
 @notebook
 @attrs.frozen(kw_only=True)
-class EventBatch:
+class EventBatch(Value):
     """The records of one payload.
 
     Attributes:

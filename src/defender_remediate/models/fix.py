@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
@@ -16,6 +16,7 @@ from defender_remediate.models.condition import Condition
 from defender_remediate.models.ids import ResourceId, is_guid
 from defender_remediate.notebook import notebook
 from defender_remediate.redaction import redact_json
+from defender_remediate.serialization import Value
 from defender_remediate.validation import optional_text
 
 _MEMBER = re.compile(r"[A-Za-z_][\w-]*", re.ASCII)
@@ -116,7 +117,7 @@ class ArrayStrategy(StrEnum):
 
 @notebook
 @attrs.frozen(kw_only=True)
-class FixParameter:
+class FixParameter(Value):
     """One value that a fix needs from the caller.
 
     Attributes:
@@ -125,6 +126,8 @@ class FixParameter:
         resource_type: For a ``resource_id``, the type that it must be of; None for any.
         same_location: For a ``resource_id``, whether it must be in the location of the resource that is fixed.
     """
+
+    _computed: ClassVar[tuple[str, ...]] = ("is_required",)
 
     name: str
     type: ParameterType = attrs.field(converter=ParameterType)
@@ -142,7 +145,7 @@ class FixParameter:
 
 @notebook
 @attrs.frozen(kw_only=True)
-class LeftOutMember:
+class LeftOutMember(Value):
     """A member of the target that a PUT omits.
 
     Attributes:
@@ -156,7 +159,7 @@ class LeftOutMember:
 
 @notebook
 @attrs.frozen(kw_only=True)
-class NotApplicable:
+class NotApplicable(Value):
     """A kind of target that a fix cannot be applied to.
 
     Attributes:
@@ -170,7 +173,7 @@ class NotApplicable:
 
 @notebook
 @attrs.frozen(kw_only=True)
-class FixAction:
+class FixAction(Value):
     """How one recommendation is remediated on one resource type.
 
     A fix says which condition must hold (``compliant_when``) and what to write if it does not: ``body`` is merged into the
@@ -219,6 +222,8 @@ class FixAction:
         sources: Where the facts come from.
         evidence: How it is known that Azure accepts this write; None if unknown.
     """
+
+    _computed: ClassVar[tuple[str, ...]] = ("is_irreversible",)
 
     key: str = attrs.field(eq=fold)
     title: str

@@ -12,6 +12,7 @@ from defender_remediate.enums import StrEnum
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.fix import Impact
 from defender_remediate.notebook import notebook
+from defender_remediate.serialization import Value
 from defender_remediate.validation import as_tuple, string
 
 
@@ -31,7 +32,7 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 @notebook
 @attrs.frozen(kw_only=True)
-class MaintenanceWindow:
+class MaintenanceWindow(Value):
     """When changes may be made: each day between two times of the clock.
 
     Attributes:
@@ -93,7 +94,7 @@ class MaintenanceWindow:
 
 @notebook
 @attrs.frozen(kw_only=True)
-class Guards:
+class Guards(Value):
     """The limits of a run.
 
     Attributes:

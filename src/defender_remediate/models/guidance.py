@@ -10,6 +10,7 @@ from defender_remediate.casing import fold
 from defender_remediate.display import one_line
 from defender_remediate.enums import StrEnum
 from defender_remediate.notebook import notebook
+from defender_remediate.serialization import Value
 from defender_remediate.validation import optional_text
 
 
@@ -30,7 +31,7 @@ class GuidanceReason(StrEnum):
 
 @notebook
 @attrs.frozen(kw_only=True)
-class Guidance:
+class Guidance(Value):
     """Explains why one recommendation has no fix, and what to do instead.
 
     Attributes:

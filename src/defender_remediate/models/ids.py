@@ -12,6 +12,7 @@ from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.enums import StrEnum
 from defender_remediate.errors import InvalidResourceIdError, InvalidScopeError
+from defender_remediate.serialization import Value
 from defender_remediate.validation import string
 
 # Far above what Azure accepts: looking at the id of each ancestor takes time that grows with the square of the length.
@@ -84,7 +85,7 @@ def _folded_key(value: ResourceId | Scope) -> str:
 
 
 @attrs.frozen(kw_only=True, str=False)
-class ResourceId:
+class ResourceId(Value):
     """The id of an Azure resource, resource group or subscription, and its parts.
 
     Two ids that differ only in casing are equal and have the same hash.
@@ -215,7 +216,7 @@ class ScopeKind(StrEnum):
 
 
 @attrs.frozen(kw_only=True, str=False)
-class Scope:
+class Scope(Value):
     """The scope of a client: a subscription, a resource group, one resource, or a management group.
 
     Two scopes are equal when their ids differ only in casing.

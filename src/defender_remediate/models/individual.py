@@ -18,6 +18,7 @@ from defender_remediate.display import one_line
 from defender_remediate.enums import OpenEnum
 from defender_remediate.json_values import FrozenMap, freeze, parse_json
 from defender_remediate.notebook import notebook
+from defender_remediate.serialization import Value
 from defender_remediate.validation import optional_text
 
 
@@ -45,7 +46,7 @@ def is_individual(category: RecommendationCategory | None) -> bool:
 
 @notebook
 @attrs.frozen(kw_only=True)
-class CveReference:
+class CveReference(Value):
     """One CVE that an individual recommendation resolves, as far as its assessment tells.
 
     Attributes:
@@ -67,7 +68,7 @@ class CveReference:
 
 @notebook
 @attrs.frozen(kw_only=True)
-class IndividualDetails:
+class IndividualDetails(Value):
     """What an individual recommendation is about: a software update, a secret or a rule.
 
     Attributes:

@@ -17,6 +17,7 @@ from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError, InvalidResourceIdError, UnknownRecommendationError
 from defender_remediate.models.ids import ResourceId, Scope, is_guid
 from defender_remediate.models.posture import SubscriptionPosture
+from defender_remediate.serialization import Value
 
 _ASSESSMENT_ID = re.compile(r"(/.+)/providers/microsoft\.security/assessments/([^/]+)", re.IGNORECASE)
 CHOICES = "a recommendation, an assessment, a control, a fix, a key or a display name"
@@ -80,7 +81,7 @@ Titles: TypeAlias = Callable[[], Iterable[tuple[str, str]]]
 
 
 @attrs.frozen(kw_only=True)
-class NamedRecommendation:
+class NamedRecommendation(Value):
     """A recommendation that was named.
 
     Attributes:

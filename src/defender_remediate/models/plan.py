@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
@@ -29,6 +29,7 @@ from defender_remediate.models.step import (
     SkipReason,
 )
 from defender_remediate.notebook import preformatted
+from defender_remediate.serialization import Value
 from defender_remediate.validation import optional_text, strings
 
 
@@ -38,7 +39,7 @@ def _aware(_plan: Any, _field: Any, at: datetime) -> None:
 
 
 @attrs.frozen(kw_only=True, str=False)
-class RemediationPlan:
+class RemediationPlan(Value):
     """An immutable list of steps and skips, with a digest. Nothing was written to make it.
 
     ``print(plan)`` shows every change before and after. ``apply`` takes it only together with its digest, which covers
@@ -60,6 +61,8 @@ class RemediationPlan:
             ``plan_rollback(run_id, remove=[...])``.
         not_evaluated: When nothing was found: why that does not mean healthy, a sentence for each subscription and reason.
     """
+
+    _computed: ClassVar[tuple[str, ...]] = ("digest",)
 
     steps: tuple[RemediationStep, ...]
     skipped: tuple[SkippedResource, ...] = ()

@@ -14,6 +14,7 @@ from defender_remediate.display import counted, one_line
 from defender_remediate.enums import StrEnum
 from defender_remediate.notebook import notebook
 from defender_remediate.redaction import redact_text
+from defender_remediate.serialization import Value
 from defender_remediate.validation import optional_text
 
 FOUNDATIONAL = "FoundationalCspm"
@@ -24,7 +25,7 @@ DEFENDER_CSPM = "CloudPosture"
 
 @notebook
 @attrs.frozen(kw_only=True, str=False)
-class DefenderPlan:
+class DefenderPlan(Value):
     """A Defender plan of a subscription, as Azure lists it.
 
     Attributes:
@@ -72,7 +73,7 @@ class DefenderPlan:
 
 @notebook
 @attrs.frozen(kw_only=True, str=False)
-class SecurityConnector:
+class SecurityConnector(Value):
     """A connector to another cloud or to a code host.
 
     Attributes:
@@ -110,7 +111,7 @@ _PARTIAL = (PostureIssue.OFF_BY_POLICY, PostureIssue.UNSUPPORTED_PLAN)
 
 @notebook
 @attrs.frozen(kw_only=True, str=False)
-class PostureReason:
+class PostureReason(Value):
     """One reason why an empty list of a subscription is not the same as a healthy subscription.
 
     Attributes:
@@ -129,7 +130,7 @@ class PostureReason:
 
 @notebook
 @attrs.frozen(kw_only=True, str=False)
-class SubscriptionPosture:
+class SubscriptionPosture(Value):
     """Whether Defender for Cloud evaluates a subscription, and with what. None stands for what could not be checked.
 
     Attributes:

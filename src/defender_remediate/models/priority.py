@@ -6,11 +6,12 @@ import attrs
 
 from defender_remediate.display import one_line
 from defender_remediate.notebook import notebook
+from defender_remediate.serialization import Value
 
 
 @notebook
 @attrs.frozen(kw_only=True)
-class Priority:
+class Priority(Value):
     """The place of a recommendation in the ranking, and the reasons for it, most important first.
 
     Attributes:

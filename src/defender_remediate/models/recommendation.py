@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
@@ -23,6 +23,7 @@ from defender_remediate.models.priority import Priority
 from defender_remediate.models.risk import Risk
 from defender_remediate.models.risk import RiskLevel as RiskLevel
 from defender_remediate.notebook import notebook
+from defender_remediate.serialization import Value
 from defender_remediate.validation import optional_text
 
 
@@ -53,7 +54,7 @@ class Effort(OpenEnum):
 
 @notebook
 @attrs.frozen(kw_only=True)
-class Assessment:
+class Assessment(Value):
     """One recommendation assessed on one resource.
 
     Two assessments are equal when they report the same for the same resource, whichever API returned them. Ids compare
@@ -74,6 +75,8 @@ class Assessment:
         first_evaluated, changed: UTC, or None where Azure sends no time.
         additional_data: More data, depending on the assessment type.
     """
+
+    _computed: ClassVar[tuple[str, ...]] = ("is_exempt",)
 
     id: str = attrs.field(eq=fold)
     key: str = attrs.field(eq=fold)
@@ -218,7 +221,7 @@ def _portal_url(link: str) -> str | None:
 
 @notebook
 @attrs.frozen(kw_only=True)
-class RecommendationMetadata:
+class RecommendationMetadata(Value):
     """The metadata of an assessment type, independent of any resource.
 
     Attributes:
@@ -306,7 +309,7 @@ def _metadata(key: str, properties: Mapping[str, Any]) -> RecommendationMetadata
 
 @notebook
 @attrs.frozen(kw_only=True)
-class Recommendation:
+class Recommendation(Value):
     """An assessment type with its metadata, the number of affected resources, and its fix.
 
     Attributes:
@@ -324,6 +327,8 @@ class Recommendation:
             is often 0: a resource adds points to a control only when its last unhealthy recommendation is fixed.
         priority: Its rank; ``str(priority)`` explains it.
     """
+
+    _computed: ClassVar[tuple[str, ...]] = ("is_fixable", "potential_increase")
 
     key: str = attrs.field(eq=fold)
     display_name: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
@@ -18,6 +18,7 @@ from defender_remediate.models.diagnosis import Cause, Diagnosis, Verification
 from defender_remediate.models.plan import CreatedResource, RemediationPlan, RemediationStep
 from defender_remediate.notebook import preformatted
 from defender_remediate.redaction import redact_json
+from defender_remediate.serialization import Value
 from defender_remediate.validation import instance, optional_text
 
 
@@ -51,7 +52,7 @@ class Health(StrEnum):
 
 
 @attrs.frozen(kw_only=True, str=False)
-class StepError:
+class StepError(Value):
     """Why a step did not succeed.
 
     Attributes:
@@ -80,7 +81,7 @@ def _redacted_repr(value: Any) -> str:
 
 
 @attrs.frozen(kw_only=True, str=False)
-class RemediationResult:
+class RemediationResult(Value):
     """What happened to one step, or to one resource that the plan skipped.
 
     Attributes:
@@ -94,6 +95,8 @@ class RemediationResult:
         created: The resources that the step created.
         diagnosis: Why it is not healthy, as ``verify`` found; None when it is healthy or was not verified.
     """
+
+    _computed: ClassVar[tuple[str, ...]] = ("is_pending", "verified")
 
     step_id: str | None = optional_text()
     resource_id: str
@@ -167,7 +170,7 @@ class RemediationResult:
 
 
 @attrs.frozen(kw_only=True, str=False)
-class RemediationReport:
+class RemediationReport(Value):
     """All results of one run: as many as the plan had steps and skips. None is left out.
 
     Attributes:
@@ -177,6 +180,8 @@ class RemediationReport:
         warnings: Problems outside the steps, such as a hook that raised.
         started, finished: UTC.
     """
+
+    _computed: ClassVar[tuple[str, ...]] = ("summary",)
 
     run_id: str
     correlation_id: str

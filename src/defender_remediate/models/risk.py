@@ -12,6 +12,7 @@ from defender_remediate.casing import fold
 from defender_remediate.display import one_line
 from defender_remediate.enums import OpenEnum
 from defender_remediate.notebook import notebook
+from defender_remediate.serialization import Value
 
 
 class RiskLevel(OpenEnum):
@@ -29,7 +30,7 @@ _ASCENDING = (RiskLevel.NONE, RiskLevel.LOW, RiskLevel.MEDIUM, RiskLevel.HIGH, R
 
 @notebook
 @attrs.frozen(kw_only=True)
-class Risk:
+class Risk(Value):
     """The risk that Defender for Cloud reports for one recommendation on one resource.
 
     Since 11 March 2026 Azure reports a level everywhere. Without the plan Defender CSPM it is a copy of the severity, which

@@ -17,6 +17,7 @@ from defender_remediate.models.dependencies import EVERYTHING, Dependencies
 from defender_remediate.models.fix import Impact, Reversibility
 from defender_remediate.models.ids import contains, id_key, type_or_id
 from defender_remediate.redaction import is_secret_name, redact_json
+from defender_remediate.serialization import Value
 from defender_remediate.validation import optional_text
 
 PRESERVED = "preserved: it changed after the run, or a rollback cannot restore it"
@@ -50,7 +51,7 @@ class SkipReason(StrEnum):
 
 
 @attrs.frozen(kw_only=True, repr=False, str=False)
-class PropertyChange:
+class PropertyChange(Value):
     """One member of a body, before and after.
 
     Attributes:
@@ -89,7 +90,7 @@ class PropertyChange:
 
 
 @attrs.frozen(kw_only=True)
-class PlannedRequest:
+class PlannedRequest(Value):
     """One request to Azure Resource Manager, as it will be sent.
 
     Attributes:
@@ -116,7 +117,7 @@ class PlannedRequest:
 
 
 @attrs.frozen(kw_only=True)
-class CreatedResource:
+class CreatedResource(Value):
     """A resource that a step creates.
 
     Attributes:
@@ -132,7 +133,7 @@ class CreatedResource:
 
 
 @attrs.frozen(kw_only=True)
-class RemediationStep:
+class RemediationStep(Value):
     """One change planned for one target.
 
     Attributes:
@@ -290,7 +291,7 @@ class RemediationStep:
 
 
 @attrs.frozen(kw_only=True, str=False)
-class SkippedResource:
+class SkippedResource(Value):
     """A resource that a plan does not change, and why.
 
     Attributes:

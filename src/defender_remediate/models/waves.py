@@ -11,11 +11,12 @@ from defender_remediate.display import counted, quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.result import RemediationResult
 from defender_remediate.notebook import notebook
+from defender_remediate.serialization import Value
 from defender_remediate.validation import is_number
 
 
 @attrs.frozen(kw_only=True, str=False)
-class WaveFinished:
+class WaveFinished(Value):
     """What a gate receives when a wave has ended.
 
     Attributes:
@@ -46,7 +47,7 @@ Gate = Callable[[WaveFinished], bool]
 
 @notebook
 @attrs.frozen(kw_only=True)
-class Waves:
+class Waves(Value):
     """How a plan is divided, and when it is stopped.
 
     Attributes:

@@ -6,6 +6,7 @@ import attrs
 
 from defender_remediate.enums import StrEnum
 from defender_remediate.notebook import notebook
+from defender_remediate.serialization import Value
 
 
 class ProblemSeverity(StrEnum):
@@ -36,7 +37,7 @@ class Rule(StrEnum):
 
 @notebook
 @attrs.frozen(kw_only=True, str=False)
-class CatalogProblem:
+class CatalogProblem(Value):
     """A rule that a fix violates.
 
     Attributes:
@@ -69,7 +70,7 @@ class CatalogProblem:
 
 
 @attrs.frozen
-class RuleViolation:
+class RuleViolation(Value):
     """What one rule reports about the fix it was given; ``check`` adds which fix that is."""
 
     message: str
