@@ -11,11 +11,12 @@ from defender_remediate.display import one_line
 from defender_remediate.models.ids import id_key
 from defender_remediate.models.step import RemediationStep, SkippedResource, SkipReason
 from defender_remediate.notebook import notebook
+from defender_remediate.serialization import Value
 from defender_remediate.validation import optional_text
 
 
 @attrs.frozen(kw_only=True)
-class ControlFacts:
+class ControlFacts(Value):
     """The points and the resources of one security control in one subscription, when the plan was made."""
 
     subscription_id: str
@@ -34,7 +35,7 @@ class ControlFacts:
 
 
 @attrs.frozen(kw_only=True)
-class UnhealthyResource:
+class UnhealthyResource(Value):
     """The recommendations that keep one resource from counting as healthy in one control; previews do not count."""
 
     subscription_id: str
@@ -44,7 +45,7 @@ class UnhealthyResource:
 
 
 @attrs.frozen(kw_only=True)
-class ScoreFacts:
+class ScoreFacts(Value):
     """What the expected gain of a plan is computed from; read while it was planned.
 
     Attributes:
@@ -62,7 +63,7 @@ class ScoreFacts:
 
 
 @attrs.frozen(kw_only=True)
-class ControlForecast:
+class ControlForecast(Value):
     """One security control over all subscriptions, before and after a plan."""
 
     display_name: str
@@ -78,7 +79,7 @@ class ControlForecast:
 
 @notebook
 @attrs.frozen(kw_only=True, str=False)
-class ScoreForecast:
+class ScoreForecast(Value):
     """The secure score before a plan, and as it is expected when Defender has assessed the changed resources again.
 
     A resource adds points to a control only when its last unhealthy recommendation there is fixed, so a plan may add

@@ -9,10 +9,11 @@ import attrs
 from defender_remediate.display import counted, one_line
 from defender_remediate.models.ids import id_key
 from defender_remediate.models.step import RemediationStep
+from defender_remediate.serialization import Value
 
 
 @attrs.frozen(kw_only=True, str=False)
-class PlanDiff:
+class PlanDiff(Value):
     """The difference between two plans, by the targets that their steps write to.
 
     Attributes:

@@ -12,6 +12,7 @@ from defender_remediate.errors import InvalidResourceIdError
 from defender_remediate.models.check import CheckResult
 from defender_remediate.models.ids import ResourceId, contains
 from defender_remediate.models.step import RemediationStep, SkippedResource
+from defender_remediate.serialization import Value
 
 _SHORT = 8
 
@@ -20,7 +21,7 @@ Counts = tuple[tuple[str, int], ...]
 
 
 @attrs.frozen(kw_only=True)
-class PlanSummary:
+class PlanSummary(Value):
     """How many steps and skips of a plan there are of each kind.
 
     Attributes:
@@ -58,7 +59,7 @@ def _counts(words: Iterable[str]) -> Counts:
 
 
 @attrs.frozen(kw_only=True)
-class Place:
+class Place(Value):
     """Where a resource is, and its name there.
 
     Attributes:
@@ -73,7 +74,7 @@ class Place:
 
 
 @attrs.frozen(kw_only=True)
-class StepGroup:
+class StepGroup(Value):
     """Steps that make the same change: they differ in their resources only.
 
     Attributes:
@@ -113,7 +114,7 @@ def group_steps(steps: Iterable[RemediationStep], scope: Iterable[str] = ()) -> 
 
 
 @attrs.frozen(kw_only=True)
-class SkipGroup:
+class SkipGroup(Value):
     """Skips with the same reason, check results and recommendations.
 
     Attributes:
@@ -146,7 +147,7 @@ def _together(results: Sequence[CheckResult]) -> CheckResult:
 
 
 @attrs.frozen(kw_only=True)
-class ResultGroup:
+class ResultGroup(Value):
     """A check result that steps share; the evidence of all of them."""
 
     result: CheckResult
