@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 import uuid
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import attrs
 
@@ -49,6 +49,9 @@ if TYPE_CHECKING:
     from defender_remediate.models.waves import Waves
     from defender_remediate.preflight import Check
     from defender_remediate.workflow import Workflow
+
+
+_T = TypeVar("_T")
 
 
 @attrs.frozen(kw_only=True)
@@ -305,10 +308,11 @@ class RemediationClient:
             NotAvailableError: The REST API of this cloud names no category; use ``source="graph"``.
         """
         name = control.name if isinstance(control, SecurityControl) else control
+        categories = _reread(category)
         discovery = self._wired(timeout, headers, client_request_id).discovery
         return Listing(
             lambda: discovery.list_recommendations(
-                status=status, severity=severity, control=name, fixable=fixable, category=category
+                status=status, severity=severity, control=name, fixable=fixable, category=categories
             )
         )
 
@@ -350,7 +354,8 @@ class RemediationClient:
             NotAvailableError: The REST API of this cloud names no category; use ``source="graph"``.
         """
         discovery = self._wired(timeout, headers, client_request_id).discovery
-        return Listing(lambda: discovery.list_assessments(key, status=status, category=category))
+        categories = _reread(category)
+        return Listing(lambda: discovery.list_assessments(key, status=status, category=categories))
 
     def list_cves(
         self,
@@ -372,7 +377,7 @@ class RemediationClient:
             InvalidInputError: An id is not the id of a CVE.
         """
         discovery = self._wired(timeout, headers, client_request_id).discovery
-        listed = ids if ids is None or isinstance(ids, str) or not isinstance(ids, Iterable) else tuple(ids)
+        listed = _reread(ids)
         return Listing(lambda: discovery.list_cves(listed))
 
     def list_cve_assessments(
@@ -394,7 +399,8 @@ class RemediationClient:
             category: As for ``list_assessments``.
         """
         discovery = self._wired(timeout, headers, client_request_id).discovery
-        return Listing(lambda: discovery.list_cve_assessments(status=status, category=category))
+        categories = _reread(category)
+        return Listing(lambda: discovery.list_cve_assessments(status=status, category=categories))
 
     def list_attack_paths(
         self,
@@ -715,3 +721,8 @@ class _Wiring:
 
 def _warn(warning: PostureWarning) -> None:
     warnings.warn(warning, stacklevel=2)
+
+
+def _reread(given: _T) -> _T | tuple[Any, ...]:
+    """An iterator as a tuple, because a listing may begin several times; anything else as it is."""
+    return tuple(given) if isinstance(given, Iterator) else given

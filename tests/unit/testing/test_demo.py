@@ -36,7 +36,11 @@ def test_every_status_and_source_is_there(demo: ArmSimulator, ask: Any) -> None:
     assert {"Exempt", "OffByPolicy", "EvaluationSuspended"} <= causes
     assert {item["resourceDetails"]["source"] for item in found} == {"Azure", "OnPremise", "Aws"}
     metadata = ask.get(f"{demo.scopes[0]}/providers/Microsoft.Security/assessmentMetadata", "2025-05-04")["value"]
-    assert {item["properties"]["assessmentType"] for item in metadata} == {"BuiltIn", "CustomerManaged"}
+    assert {item["properties"]["assessmentType"] for item in metadata} == {
+        "BuiltIn",
+        "CustomerManaged",
+        "DynamicBuiltIn",
+    }
     assert any(item["properties"].get("preview") for item in metadata)
 
 

@@ -97,3 +97,23 @@ def _add_assessments(
         )
     for entry in _filled(demo["risks"], scopes):
         defender.set_risk(entry["key"], entry["on"], entry["risk"])
+    _add_individual(demo, scopes, defender)
+
+
+def _add_individual(demo: Mapping[str, Any], scopes: Mapping[str, str], defender: DefenderControls) -> None:
+    for entry in demo["individual"]:
+        defender.add_individual(
+            entry["title"],
+            entry["on"].format(**scopes),
+            category=entry["category"],
+            severity=entry["severity"],
+            details=_filled(entry.get("details"), scopes),
+            # They contain JSON inside strings, which has braces of its own.
+            additional=entry["additional"],
+            resource_data=entry.get("data"),
+            risk=entry.get("risk"),
+        )
+    for name, properties in demo["cves"].items():
+        defender.add_cve(name, properties)
+    for entry in _filled(demo["attack_paths"], scopes):
+        defender.add_attack_path(entry["name"], entry["on"], entry["properties"])

@@ -146,6 +146,8 @@ def test_the_other_tables_and_types(query: Any) -> None:
     rows = query("securityresources | project type | order by type asc").json()["data"]
     assert list(dict.fromkeys(row["type"] for row in rows)) == [
         "microsoft.security/assessments",
+        "microsoft.security/attackpaths",
+        "microsoft.security/cvedetails",
         "microsoft.security/pricings",
         "microsoft.security/securescores",
         "microsoft.security/securescores/securescorecontrols",

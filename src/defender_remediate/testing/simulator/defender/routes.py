@@ -65,8 +65,11 @@ def render(tenant: Tenant, assessment: SimulatedAssessment, *, version: str, exp
     }
     if assessment.additional:
         properties["additionalData"] = dict(assessment.additional)
-    if assessment.risk is not None and version >= _RISK_SINCE:
-        properties["risk"] = dict(assessment.risk)
+    if assessment.resource_data:
+        properties["resourceAdditionalData"] = dict(assessment.resource_data)
+    risk = assessment.render_risk()
+    if risk is not None and version >= _RISK_SINCE:
+        properties["risk"] = risk
     if expand == "links":
         properties["links"] = {"azurePortalUri": "https://" + portal_link(assessment)}
     if expand == "metadata":

@@ -76,6 +76,9 @@ class SimulatedAssessment:
         due: When the status becomes ``coming``; None if no change is pending.
         coming: The next status; None if the assessment is about to be removed.
         pinned: The status that a test set by hand; it follows no rule.
+        additional: ``additionalData``.
+        resource_data: ``resourceAdditionalData``.
+        risk: The risk that Defender CSPM found; None where it is derived from the severity.
     """
 
     definition: AssessmentDefinition
@@ -87,7 +90,8 @@ class SimulatedAssessment:
     due: float | None = None
     coming: SimulatedStatus | None = None
     pinned: SimulatedStatus | None = None
-    additional: Mapping[str, str] = attrs.field(factory=dict)
+    additional: Mapping[str, Any] = attrs.field(factory=dict)
+    resource_data: Mapping[str, Any] = attrs.field(factory=dict)
     risk: Mapping[str, Any] | None = None
 
     @property
@@ -101,6 +105,24 @@ class SimulatedAssessment:
         shown["firstEvaluationDate"] = clock.timestamp(self.first)
         shown["statusChangeDate"] = clock.timestamp(self.changed)
         return shown
+
+    def render_risk(self) -> dict[str, Any] | None:
+        """Returns the risk as the newest REST API and Resource Graph show it; None for what is not unhealthy.
+
+        Without the context of Defender CSPM the level is a copy of the severity.
+        """
+        if self.risk is not None:
+            return dict(self.risk)
+        if self.status is None or self.status.code != UNHEALTHY:
+            return None
+        level = self.definition.metadata.get("severity")
+        return {
+            "level": level,
+            "riskFactors": [],
+            "attackPathsReferences": [],
+            "isContextualRisk": False,
+            "paths": [],
+        }
 
     def settle(self, now: float) -> bool:
         """Applies a pending change that is due; returns False if the assessment is removed by it."""

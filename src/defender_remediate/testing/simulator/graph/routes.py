@@ -35,7 +35,9 @@ def query_resources(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> 
         query = GraphQuery.parse(str(body.get("query") or ""))
         if query.table not in TABLES:
             raise QueryError(f"Table {query.table} is invalid or not supported here", code="DisallowedLogicalTableName")
-        found = query.run(rows(tenant, query.table, _subscriptions(tenant, body)), COLUMNS)
+        subscriptions = _subscriptions(tenant, body)
+        listed = rows(tenant, query.table, subscriptions, is_tenant_wide=not body.get("subscriptions"))
+        found = query.run(listed, COLUMNS)
     except QueryError as error:
         raise bad_request(tenant, error.code, str(error)) from None
     return Reply.json(_page(tenant, body, options, found), headers=headers)

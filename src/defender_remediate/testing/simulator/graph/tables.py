@@ -36,15 +36,25 @@ COLUMNS = frozenset(
 TABLES = ("resources", "securityresources")
 
 
-def rows(tenant: Tenant, table: str, subscriptions: frozenset[str]) -> list[dict[str, Any]]:
-    """Returns the rows of a table in these subscriptions that the caller may read."""
+def rows(
+    tenant: Tenant, table: str, subscriptions: frozenset[str], *, is_tenant_wide: bool = False
+) -> list[dict[str, Any]]:
+    """Returns the rows of a table in these subscriptions that the caller may read.
+
+    Args:
+        tenant: The tenant.
+        table: The table.
+        subscriptions: The subscriptions of the query.
+        is_tenant_wide: Whether the query is at management group or tenant scope, where rows of no subscription are shown.
+    """
     every = tenant.store.subscriptions
     subscriptions = frozenset(s for s in subscriptions if every[s].state != DELETED)
     if table == "resources":
         found = _resources(tenant)
     else:
         subscriptions = frozenset(s for s in subscriptions if is_on(tenant, s))
-        found = _security(tenant, subscriptions)
+        found = _security(tenant, subscriptions, is_tenant_wide=is_tenant_wide)
+        subscriptions |= {""}
     shown = [row for row in found if fold(str(row["subscriptionId"])) in subscriptions]
     if tenant.access.unlimited:
         return shown
@@ -77,10 +87,12 @@ def _resources(tenant: Tenant) -> Iterator[dict[str, Any]]:
             yield _row(resource.id, resource.name, resource.type.name, shown["properties"], **more)
 
 
-def _security(tenant: Tenant, subscriptions: frozenset[str]) -> Iterator[dict[str, Any]]:
+def _security(tenant: Tenant, subscriptions: frozenset[str], *, is_tenant_wide: bool) -> Iterator[dict[str, Any]]:
     for assessment in tenant.assessor.current():
         name = assessment.definition.key
         yield _row(assessment.id, name, "microsoft.security/assessments", assessment_properties(tenant, assessment))
+    for identifier, kind, properties in tenant.exposure.rows(is_tenant_wide=is_tenant_wide):
+        yield _row(identifier, ids.segments(identifier)[-1], kind, dict(properties))
     for resource in tenant.store.resources():
         if resource.type.name == PRICINGS:
             yield _row(resource.id, resource.name, PRICINGS, resource.render()["properties"])
@@ -99,10 +111,10 @@ def assessment_properties(tenant: Tenant, assessment: SimulatedAssessment) -> di
     details = {name[:1].upper() + name[1:]: item for name, item in assessment.details.items()}
     target = ids.path_of(assessment.resource_id)
     if details["Source"] == "Azure":
-        details["ResourceType"] = (target.types[-1] if target else "subscription").lower()
-        details["ResourceProvider"] = (target.namespace if target else "microsoft.resources").lower()
-        details["ResourceName"] = ids.segments(assessment.resource_id)[-1]
-    elif details["Source"] in ("Aws", "Gcp"):
+        details.setdefault("ResourceType", (target.types[-1] if target else "subscription").lower())
+        details.setdefault("ResourceProvider", (target.namespace if target else "microsoft.resources").lower())
+        details.setdefault("ResourceName", ids.segments(assessment.resource_id)[-1])
+    elif "/securityEntityData/" in assessment.resource_id:
         details["AzureResourceId"] = assessment.resource_id
         details["ConnectorId"] = assessment.resource_id.partition("/securityEntityData/")[0]
     properties: dict[str, Any] = {
@@ -113,6 +125,9 @@ def assessment_properties(tenant: Tenant, assessment: SimulatedAssessment) -> di
         "metadata": dict(assessment.definition.metadata),
         "additionalData": dict(assessment.additional),
     }
-    if assessment.risk is not None:
-        properties["risk"] = dict(assessment.risk)
+    if assessment.resource_data:
+        properties["resourceAdditionalData"] = dict(assessment.resource_data)
+    risk = assessment.render_risk()
+    if risk is not None:
+        properties["risk"] = risk
     return properties

@@ -12,6 +12,7 @@ from defender_remediate.testing.simulator.arm.operations import OperationForm, O
 from defender_remediate.testing.simulator.arm.private_endpoints import Connections
 from defender_remediate.testing.simulator.arm.throttling import Quota
 from defender_remediate.testing.simulator.authorization.state import Access
+from defender_remediate.testing.simulator.defender.exposure import Exposure
 from defender_remediate.testing.simulator.defender.state import Assessor
 from defender_remediate.testing.simulator.deployments.state import DeploymentHistory
 from defender_remediate.testing.simulator.monitor.state import ActivityRecords
@@ -43,6 +44,7 @@ class Tenant:
         self.operations = Operations(self.clock)
         self.policies = PolicyState(self.store, self.clock)
         self.assessor = Assessor(self.store, self.clock, self.policies, assessment_lag)
+        self.exposure = Exposure()
         self.deployments = DeploymentHistory()
         self.page_size = page_size
         self.graph_page_size = graph_page_size

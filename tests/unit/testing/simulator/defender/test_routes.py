@@ -120,13 +120,14 @@ def test_the_list_is_paged_and_has_no_metadata(sim: ArmSimulator, account: str, 
 
 
 def test_risk_is_shown_by_the_newest_version_only(sim: ArmSimulator, call: Any, account: str, scope: str) -> None:
-    """And only where Defender CSPM has something to say."""
+    """Without Defender CSPM the level is a copy of the severity."""
     sim.defender.set_risk(SECURE_TRANSFER, account, {"level": "High"})
     assert assessments(call, scope)[SECURE_TRANSFER, account]["risk"] == {"level": "High"}
-    assert "risk" not in assessments(call, scope)[PUBLIC_BLOBS, account]
+    copied = assessments(call, scope)[PUBLIC_BLOBS, account]["risk"]
+    assert (copied["level"], copied["isContextualRisk"]) == ("Medium", False)
     assert "risk" not in assessments(call, scope, "2021-06-01")[SECURE_TRANSFER, account]
     sim.defender.set_risk(SECURE_TRANSFER, account, None)
-    assert "risk" not in assessments(call, scope)[SECURE_TRANSFER, account]
+    assert assessments(call, scope)[SECURE_TRANSFER, account]["risk"]["isContextualRisk"] is False
     with pytest.raises(KeyError):
         sim.defender.set_risk(SECURE_TRANSFER, scope, None)
 
