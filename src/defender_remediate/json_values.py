@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from enum import Enum
 from typing import Any
 
@@ -62,6 +62,22 @@ class FrozenMap(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._items)
 
+    def __contains__(self, key: object) -> bool:
+        return key in self._items
+
+    # The views of a dict are several times faster than those of Mapping, and as unchangeable.
+    def keys(self) -> KeysView[str]:
+        """The names of the members."""
+        return self._items.keys()
+
+    def values(self) -> ValuesView[Any]:
+        """The values of the members."""
+        return self._items.values()
+
+    def items(self) -> ItemsView[str, Any]:
+        """The members."""
+        return self._items.items()
+
     def __eq__(self, other: object) -> bool:
         if isinstance(other, FrozenMap):
             return self._items == other._items
@@ -94,7 +110,7 @@ def freeze(value: Any) -> Any:
 
 
 def _frozen(value: Any) -> Any:
-    if isinstance(value, FrozenMap):
+    if isinstance(value, (str, int, float, FrozenMap)) or value is None:
         return value
     if isinstance(value, Mapping):
         return FrozenMap(value)
@@ -105,11 +121,28 @@ def _frozen(value: Any) -> Any:
 
 def thaw(value: Any) -> Any:
     """The same JSON value as plain dicts and lists: a fresh copy, ready for ``json.dumps``."""
-    if isinstance(value, Mapping):
+    if isinstance(value, (str, int, float)) or value is None:
+        return value
+    if isinstance(value, (dict, FrozenMap, Mapping)):
         return {key: thaw(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [thaw(item) for item in value]
     return value
+
+
+def is_same_json(one: Any, other: Any) -> bool:
+    """Whether two values have the same canonical text."""
+    if isinstance(one, str):
+        return isinstance(other, str) and one == other
+    if isinstance(one, Mapping):
+        if not isinstance(other, Mapping) or len(one) != len(other):
+            return False
+        return all(name in other and is_same_json(value, other[name]) for name, value in one.items())
+    if isinstance(one, (list, tuple)):
+        if not isinstance(other, (list, tuple)) or len(one) != len(other):
+            return False
+        return all(is_same_json(*pair) for pair in zip(one, other, strict=True))
+    return type(one) is type(other) and bool(one == other)
 
 
 def canonical(value: Any) -> str:

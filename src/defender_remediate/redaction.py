@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from defender_remediate.casing import fold
@@ -88,6 +89,11 @@ _OF = rf"""(?=\s+(?:of|for|in)\s+(?:\w+\s+){{0,3}}["']?[\w.]{{0,100}}?{_NAME}(?!
 _VALUE = re.compile(rf"""(?P<name>\bvalue\s+)(?P<open>)(?P<quoted>"[^"]*"|'[^']*'){_OF}""", re.IGNORECASE)
 
 
+# Strings in which no secret was found. The records of a run repeat the same ids and titles many times.
+_CLEAN: set[str] = set()
+_MOST_CLEAN, _LONGEST_CLEAN = 10_000, 1_000
+
+
 def redact_text(text: str) -> str:
     """Return the text with ``(hidden)`` for every part that looks like a secret.
 
@@ -97,6 +103,17 @@ def redact_text(text: str) -> str:
 
     Redacting is idempotent. The time is linear in the length of the text.
     """
+    if text in _CLEAN:
+        return text
+    found = _redacted(text)
+    if found == text and len(text) <= _LONGEST_CLEAN:
+        if len(_CLEAN) >= _MOST_CLEAN:
+            _CLEAN.clear()
+        _CLEAN.add(text)
+    return found
+
+
+def _redacted(text: str) -> str:
     text = _PRIVATE_KEY.sub(HIDDEN, text)
     text = _DOTTED.sub(_without_web_token, text)
     text = _ACCOUNT_KEY.sub(HIDDEN, text)
@@ -148,8 +165,11 @@ _REFERENCE = re.compile(r"\[parameters\('[\w-]+'\)\]|@Microsoft\.KeyVault\([^()]
 
 def is_secret_name(name: Any) -> bool:
     """Return whether a member, a path or an app setting of this name contains a secret, such as ``adminPassword``."""
-    if not isinstance(name, str):
-        return False
+    return isinstance(name, str) and _says_secret(name)
+
+
+@lru_cache(4096)
+def _says_secret(name: str) -> bool:
     last = _INDEXES.sub("", name).rstrip("]'")
     return bool(_SECRET_NAME.search(last.replace("_", "").replace("-", "")))
 

@@ -22,6 +22,7 @@ from defender_remediate.redaction import redact_json
 
 _T = TypeVar("_T")
 VERSION = 1
+_PLAIN = frozenset({str, int, float, bool})
 
 
 class Value:
@@ -86,8 +87,11 @@ def loads(text: str | bytes, kind: str) -> dict[str, Any]:
 
 def encode(value: Any) -> Any:
     """Return a value of this library as plain JSON values. A member with the value ``ABSENT`` is omitted."""
-    if attrs.has(type(value)):
-        value = {field.name: getattr(value, field.name) for field in attrs.fields(type(value))}
+    if value is None or type(value) in _PLAIN:
+        return value
+    if (names := _fields(typing.cast(Hashable, type(value)))) is not None:
+        members = ((name, getattr(value, name)) for name in names)
+        return {name: encode(item) for name, item in members if item is not ABSENT}
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):
@@ -97,6 +101,12 @@ def encode(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: encode(item) for name, item in value.items() if item is not ABSENT}
     return value
+
+
+@cache
+def _fields(cls: type[Any]) -> tuple[str, ...] | None:
+    """The names of the fields of a class of attrs; None for any other class."""
+    return tuple(field.name for field in attrs.fields(cls)) if attrs.has(cls) else None
 
 
 def decode(cls: type[_T], document: Any, path: str = "") -> _T:

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 from queue import SimpleQueue
 from typing import Any, TypeVar, Union
@@ -14,6 +15,7 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 _NAME = "defender-remediate"
 _LISTINGS_AT_ONCE = 4
+_WAITING_PER_WORKER = 16
 _END: Any = object()
 
 
@@ -73,8 +75,82 @@ def in_parallel(function: Callable[[_T], _R], items: Sequence[_T], *, workers: i
         return [future.result() for future in [pool.submit(function, item) for item in items]]
 
 
+class _Places:
+    """The places of a pool: each running task has one, and gives it to another task while it waits for Azure.
+
+    A task that has waited takes the next place that is free, before a task that has not begun. With one worker nothing is
+    given away, so that one task runs at a time.
+
+    Args:
+        workers: How many tasks run at once.
+        start: Starts a task in a thread.
+        tasks: What is to run.
+    """
+
+    def __init__(self, workers: int, start: Callable[[_T], None], tasks: Iterable[_T]) -> None:
+        self._changed = threading.Condition()
+        self._workers = workers
+        self._start = start
+        self._pending = deque(tasks)
+        self._running = self._waiting = self._returning = 0
+        self._stopped = False
+
+    def fill(self) -> None:
+        """Start tasks while places are free."""
+        with self._changed:
+            most = self._workers * _WAITING_PER_WORKER
+            while self._pending and self._running + self._returning < self._workers and self._waiting < most:
+                self._running += 1
+                self._start(self._pending.popleft())
+
+    def stop(self) -> None:
+        """Start no other task."""
+        with self._changed:
+            self._pending.clear()
+            # Of tasks that were to begin when the pool was closed, the places are never given back.
+            self._stopped = True
+            self._changed.notify_all()
+
+    def leave(self) -> None:
+        """Give the place away: the task has ended."""
+        with self._changed:
+            self._running -= 1
+            self._changed.notify()
+        self.fill()
+
+    @contextmanager
+    def left(self) -> Iterator[None]:
+        """Give the place to another task while this one waits."""
+        if self._workers == 1:
+            yield
+            return
+        with self._changed:
+            self._waiting += 1
+        self.leave()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._returning += 1
+                self._changed.wait_for(lambda: self._stopped or self._running < self._workers)
+                self._returning -= 1
+                self._waiting -= 1
+                self._running += 1
+
+
+_OWN = threading.local()
+
+
+def waiting() -> AbstractContextManager[None]:
+    """While this thread waits in the context, another task of ``run_side_by_side`` may have its place."""
+    places: _Places | None = getattr(_OWN, "places", None)
+    return nullcontext() if places is None else places.left()
+
+
 def run_side_by_side(tasks: Sequence[Iterator[_T]], *, workers: int) -> Generator[_T, None, None]:
     """Yield the items that tasks produce, in the order of arrival. The tasks run in threads; the caller receives the items.
+
+    At most ``workers`` tasks run at once. A task that is ``waiting`` does not count, so that many more may have begun.
 
     When the caller closes the generator, or is interrupted, no task advances any further: what a task is doing at that
     moment is finished and waited for, and what it produces then is dropped. An exception of a task ends the others in
@@ -84,19 +160,25 @@ def run_side_by_side(tasks: Sequence[Iterator[_T]], *, workers: int) -> Generato
     stopped = threading.Event()
 
     def advance(task: Iterator[_T]) -> None:
+        _OWN.places = places
         try:
             while not stopped.is_set() and (item := next(task, _END)) is not _END:
                 produced.put(item)
         except BaseException:
             stopped.set()
+            places.stop()
             raise
+        finally:
+            places.leave()
 
     if not tasks:
         return
-    with _Pool(min(workers, len(tasks))) as pool:
+    workers = min(workers, len(tasks))
+    threads = workers if workers == 1 else min(len(tasks), workers * (1 + _WAITING_PER_WORKER))
+    with _Pool(threads) as pool:
+        places = _Places(workers, lambda task: pool.submit(advance, task).add_done_callback(produced.put), tasks)
         try:
-            for task in tasks:
-                pool.submit(advance, task).add_done_callback(produced.put)
+            places.fill()
             running = len(tasks)
             while running:
                 item = produced.get()
@@ -107,6 +189,7 @@ def run_side_by_side(tasks: Sequence[Iterator[_T]], *, workers: int) -> Generato
                     yield item
         finally:
             stopped.set()
+            places.stop()
 
 
 def interleave(listings: Iterable[Iterator[_T]]) -> Iterator[_T]:

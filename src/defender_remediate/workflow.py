@@ -25,6 +25,7 @@ from defender_remediate.execution.admission import (
     check_tenants,
 )
 from defender_remediate.execution.integrity import check_integrity
+from defender_remediate.execution.proof import MANY
 from defender_remediate.execution.protection import ProtectedTags
 from defender_remediate.execution.run import Hook, Run
 from defender_remediate.execution.step import StepRunner
@@ -301,7 +302,9 @@ class Workflow:
             run_id=opened.run_id,
             plan=opened.plan,
             runner=attrs.evolve(
-                self._runner(self.session.correlated(opened.correlation_id)), undoes=bool(opened.plan.rolls_back)
+                self._runner(self.session.correlated(opened.correlation_id)),
+                undoes=bool(opened.plan.rolls_back),
+                takes_answers=len(opened.plan.steps) > MANY,
             ),
             executors=self.executors,
             hooks=self.hooks,

@@ -9,8 +9,8 @@ with ``Azure-AsyncOperation``            that URL; ``status`` in the body counts
 another status without a link            the same; a resource that is removed has ended when it is gone
 =======================================  =================================================================
 
-The newest link and the newest ``Retry-After`` count at every step; without ``Retry-After`` 30 seconds pass between two
-polls. A poll that fails says nothing about the operation. A final status page without a status, or one that is the
+The newest link counts at every step. The first question is asked early, and the newest ``Retry-After``, or else 30 seconds,
+is the longest time between two of them: see ``operation_pace``. A poll that fails says nothing about the operation. A final status page without a status, or one that is the
 resource itself, ends the operation; if the status is unknown, the resource is read to find out whether the operation
 has ended.
 """
@@ -25,6 +25,7 @@ import attrs
 from defender_remediate import wire
 from defender_remediate.arm.bodies import retry_after
 from defender_remediate.arm.errors import error_from_operation
+from defender_remediate.arm.operation_pace import WatchedOperation
 from defender_remediate.arm.reader import Reader
 from defender_remediate.arm.session import ArmResponse
 from defender_remediate.casing import fold
@@ -40,12 +41,14 @@ from defender_remediate.errors import (
     PolicyViolationError,
     RequestError,
 )
+from defender_remediate.threads import waiting
 
-FinalVia = Literal["resource", "location"]
+FinalVia = Literal["resource", "location", "status"]
 _OPERATION, _LOCATION = "azure-asyncoperation", "location"
 _DEFAULT_DELAY = 30.0
-# Azure may say Retry-After: 0; polling without a pause would only use up the rate limit for reads.
 _SHORTEST_DELAY = 0.5
+# While others of its kind may show how long it takes, an operation looks at that this often, without a request.
+_LEARNING = 1.0
 _FAILED_POLLS = 3
 # The resource is read once per this number of polls with an unknown status, and this often in total.
 _POLLS_PER_LOOK = 3
@@ -79,7 +82,8 @@ def wait_for(
         path: The resource, which is the result, and is polled when the response names no URL.
         api_version: Of the resource.
         timeout: Seconds. If Azure asks for the next poll after the time limit, this raises at once.
-        final_via: Whether the result is at the resource or at the ``Location``.
+        final_via: Whether the result is at the resource or at the ``Location``, or is the status of the operation, if it says
+            that it has succeeded.
 
     Raises:
         OperationFailedError: It ended Failed or Canceled, whatever the HTTP status; an OperationBusyError if another
@@ -101,6 +105,8 @@ def wait_for(
     elif location and response.status == 202:
         last = operation.poll(location, response, is_location=True)
 
+    if last is not response:
+        operation.end()
     if final_via == "location":
         if link and location:
             # The operation's URL has told the state; the result may take a moment longer.
@@ -109,13 +115,19 @@ def wait_for(
     if response.method == "DELETE" and (last is not response or response.status != 202):
         return last
     if last is not response:
+        if final_via == "status" and fold(_state(last.body) or "") in _SUCCEEDED:
+            return last
         last = operation.read_resource(0.0)
     elif response.status not in (200, 201):
-        last = operation.read_resource(operation.delay_after(response) if response.status == 202 else 0.0)
-    return operation.poll_resource(last)
+        if response.status == 202:
+            operation.wait_to_ask(response)
+        last = operation.read_resource(0.0)
+    last = operation.poll_resource(last)
+    operation.end()
+    return last
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class _Operation:
     """An operation that is being waited for.
 
@@ -130,14 +142,17 @@ class _Operation:
     path: str
     api_version: str
     deadline: float
+    watched: WatchedOperation | None = None
 
     def poll(self, link: str, answer: ArmResponse, *, is_location: bool, delay: float | None = None) -> ArmResponse:
         """Poll the URL of a response until the operation has ended; returns the last response."""
         header = _LOCATION if is_location else _OPERATION
         failures = unknown = 0
-        delay = self.delay_after(answer) if delay is None else delay
         while True:
-            self.pause(delay)
+            if delay is None:
+                self.wait_to_ask(answer)
+            else:
+                self.pause(delay)
             try:
                 answer = self.session.get_url(link)
             except DefenderRemediateError as error:
@@ -147,7 +162,7 @@ class _Operation:
                     return resource
                 delay = max(_SHORTEST_DELAY, getattr(error, "retry_after", None) or _DEFAULT_DELAY)
                 continue
-            failures = 0
+            failures, delay = 0, None
             link = str(answer.headers.get(header) or "") or link
             state = _state(answer.body)
             self.raise_if_failed(answer, state)
@@ -158,7 +173,6 @@ class _Operation:
                 resource = self._resource_in_final_state() if unknown % _POLLS_PER_LOOK == 0 else None
                 if resource or unknown == _POLLS_PER_LOOK * _LOOKS:
                     return resource or answer
-            delay = self.delay_after(answer)
 
     def _resource_after_failed_poll(
         self, error: DefenderRemediateError, failures: int, *, is_location: bool
@@ -200,7 +214,8 @@ class _Operation:
             if state is None or fold(state) in _SUCCEEDED or unknown == _POLLS_PER_LOOK * _LOOKS:
                 return answer
             unknown = 0 if _is_running(state) else unknown + 1
-            answer = self.read_resource(self.delay_after(answer))
+            self.wait_to_ask(answer)
+            answer = self.read_resource(0.0)
 
     def read_resource(self, delay: float) -> ArmResponse:
         """Read the resource after a pause. For a DELETE, a missing resource is a valid result."""
@@ -220,6 +235,31 @@ class _Operation:
                 delay = max(_SHORTEST_DELAY, getattr(error, "retry_after", None) or _DEFAULT_DELAY)
         raise self._unknown(failed) from failed
 
+    def wait_to_ask(self, answer: ArmResponse) -> None:
+        """Wait until it is time for the next question after an answer.
+
+        Raises:
+            OperationTimeoutError: The next question would come too late.
+        """
+        clock = self.session.clock
+        since = clock.monotonic()
+        asked = retry_after(answer.headers, clock.now())
+        if self.watched is None:
+            self.watched = self.session.operation_pace.begin(f"{self.method} {_kind(self.path)}", since)
+        watched = self.watched
+        while (seconds := watched.seconds_until_question(since, clock.monotonic(), asked)) > 0:
+            if watched.may_change:
+                left = self.deadline - clock.monotonic()
+                seconds = min(seconds, _LEARNING, left) if left > 0 else seconds
+            self.pause(seconds)
+        watched.ask()
+
+    def end(self) -> None:
+        """Note how long the operation took."""
+        if self.watched is not None:
+            self.watched.end(self.session.clock.monotonic())
+            self.watched = None
+
     def pause(self, seconds: float) -> None:
         """Wait before the next poll.
 
@@ -229,16 +269,12 @@ class _Operation:
         if self.session.clock.monotonic() + seconds > self.deadline:
             raise OperationTimeoutError(
                 f"the operation behind {self.method} {self.path} did not end in time; "
-                f"Azure asks to wait {seconds:.0f} s before the next poll",
+                f"the next poll would be {seconds:.0f} s later, after the end of the time limit",
                 hint=_HINT,
             )
         if seconds:
-            self.session.clock.sleep(seconds)
-
-    def delay_after(self, answer: ArmResponse) -> float:
-        """Seconds to wait after an answer."""
-        asked = retry_after(answer.headers, self.session.clock.now())
-        return max(_SHORTEST_DELAY, _DEFAULT_DELAY if asked is None else asked)
+            with waiting():
+                self.session.clock.sleep(seconds)
 
     def raise_if_failed(self, answer: ArmResponse, state: str | None) -> None:
         """Raise an error if a final state is a failure."""
@@ -276,6 +312,12 @@ def _state(body: Any) -> str | None:
     """The status on a status page, or the provisioning state on a page that is the resource."""
     status = wire.text(body, "status") if isinstance(body, Mapping) else ""
     return status or _provisioning_state(body)
+
+
+def _kind(path: str) -> str:
+    """The provider and the type in a path, and not whose it is."""
+    below = fold(path).rpartition("/providers/")[2].split("/")
+    return "/".join((below[0], *below[1::2]))
 
 
 def _is_running(state: str) -> bool:

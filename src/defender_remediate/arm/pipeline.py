@@ -34,6 +34,7 @@ from defender_remediate.arm.cloud import Endpoint
 from defender_remediate.arm.credential import SharedCredential
 from defender_remediate.arm.deadline import Deadline
 from defender_remediate.arm.errors import body_of
+from defender_remediate.arm.operation_pace import OperationPace
 from defender_remediate.arm.rate_limiter import RateLimiter, bucket_of, duration, ticket_for
 from defender_remediate.arm.reads import RetryOptions
 from defender_remediate.arm.urls import redact_url, resolve_link
@@ -147,6 +148,7 @@ class Connection:
     random: Callable[[], float] = attrs.field(repr=False)
     options: PipelineOptions = attrs.field(factory=PipelineOptions)
     versions: dict[tuple[str, ...], str] = attrs.field(factory=dict, repr=False)
+    operation_pace: OperationPace = attrs.field(factory=OperationPace, repr=False)
 
 
 def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:

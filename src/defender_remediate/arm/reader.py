@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from defender_remediate.arm.clock import Clock
+from defender_remediate.arm.operation_pace import OperationPace
 
 if TYPE_CHECKING:
     from defender_remediate.arm.session import ArmResponse
@@ -17,6 +18,10 @@ class Reader(Protocol):
     @property
     def clock(self) -> Clock:
         """How it waits."""
+
+    @property
+    def operation_pace(self) -> OperationPace:
+        """When it asks how long-running operations are doing."""
 
     def get(
         self,
@@ -41,3 +46,13 @@ class Reader(Protocol):
 
     def get_url(self, url: str) -> ArmResponse:
         """Read a URL that Azure gave."""
+
+    def list_pages(
+        self,
+        path: str,
+        *,
+        api_version: str | None = None,
+        api_versions: Sequence[str] = (),
+        params: Mapping[str, str] | None = None,
+    ) -> Iterator[list[dict[str, Any]]]:
+        """The pages of a listing."""

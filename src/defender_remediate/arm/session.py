@@ -115,6 +115,7 @@ class ArmSession:
         endpoint: The endpoint that requests go to.
         clock: How it waits.
         credential: The caller's, wrapped, for the generated clients.
+        operation_pace: What is known of how long operations take.
         pipeline: azure-core's pipeline behind it, for the generated clients: it retries nothing.
         correlation_id: The correlation id of its requests in the activity log.
         deadline: The end of the time that the current call may take.
@@ -135,6 +136,7 @@ class ArmSession:
         self.endpoint: Endpoint = connection.endpoint
         self.clock: Clock = connection.clock
         self.credential = connection.credential
+        self.operation_pace = connection.operation_pace
         self.correlation_id = correlation_id
         self.deadline = deadline or Deadline(connection.clock)
         self.pipeline: Pipeline[Any, Any] = build_pipeline(connection, correlation_id, headers, self.deadline)

@@ -8,7 +8,15 @@ from functools import cache
 from typing import Any
 
 from defender_remediate.casing import fold
-from defender_remediate.catalog.type_facts import ANY_NAME, ANYTHING, ELEMENT, READ_ONLY, facts_of, inner
+from defender_remediate.catalog.type_facts import (
+    ANY_NAME,
+    ANYTHING,
+    ELEMENT,
+    READ_ONLY,
+    facts_of,
+    has_own_facts,
+    inner,
+)
 from defender_remediate.fixes.paths import EACH, join, pattern
 from defender_remediate.json_values import ABSENT
 
@@ -38,7 +46,6 @@ MOVED_BY_AZURE: Mapping[str, tuple[str, ...]] = {
 """Members by resource type, in lower case, that a request can set and that Azure changes by itself. A PUT sends them back."""
 
 
-@cache
 def unsettable_members(resource_type: str, name: str = "") -> tuple[str, ...]:
     """The members that no person changed when they change: the read-only ones, and those that Azure changes by itself.
 
@@ -52,9 +59,14 @@ def unsettable_members(resource_type: str, name: str = "") -> tuple[str, ...]:
     return (*read_only_members(resource_type, name), *MOVED_BY_AZURE.get(fold(resource_type), ()))
 
 
-@cache
 def read_only_members(resource_type: str, name: str = "") -> tuple[str, ...]:
     """The members that no request sets, as paths like those of ``unsettable_members``. No PUT carries them."""
+    # Few types have a resource whose name matters, and there may be thousands of names.
+    return _read_only_of(resource_type, name if has_own_facts(resource_type, name) else "")
+
+
+@cache
+def _read_only_of(resource_type: str, name: str) -> tuple[str, ...]:
     facts = facts_of(resource_type, name)
     marked = () if facts is None else tuple(_read_only(facts.members, ()))
     return (*marked, *SET_BY_AZURE.get(fold(resource_type), ()))

@@ -91,6 +91,12 @@ def facts_of(resource_type: str, name: str = "") -> TypeFacts | None:
     return TypeFacts(name=f"{provider}/{rest}", **members)
 
 
+def has_own_facts(resource_type: str, name: str) -> bool:
+    """Whether the resource of this name accepts other members than the rest of its type."""
+    provider, _, rest = fold(resource_type).partition("/")
+    return f"{rest}/{fold(name)}" in _provider(provider)
+
+
 def honours_if_match(resource_type: str, name: str = "") -> bool:
     """Whether a type is known to compare the header If-Match of a write with the etag in its body."""
     facts = facts_of(resource_type, name)

@@ -29,10 +29,14 @@ def accepted_record(step: RemediationStep, response: ArmResponse, *, at: datetim
 def recorded_response(step: RemediationStep, accepted: StepAccepted) -> ArmResponse:
     """Azure's first answer, as far as it is needed to follow the operation.
 
-    The body was not kept: without a link, the resource itself is read for its state, as after a 202 without a link.
+    The body was not kept: without a link, the resource itself is read for its state. That is done at once where Azure had
+    answered that the change was made: time has passed since.
     """
+    status = accepted.status
+    if accepted.poll_kind is None:
+        status = 202 if accepted.status == 202 or step.is_removal else 204
     return ArmResponse(
-        status=accepted.status if accepted.poll_kind else 202,
+        status=status,
         headers={accepted.poll_kind: accepted.poll_url or ""} if accepted.poll_kind else {},
         body=None,
         request_id=accepted.request_id or "",

@@ -45,6 +45,7 @@ from defender_remediate.execution.outcomes import (
     unread_after,
     withheld,
 )
+from defender_remediate.execution.proof import shown_by
 from defender_remediate.execution.protection import ProtectedTags
 from defender_remediate.execution.recorded import accepted_record, recorded_response
 from defender_remediate.execution.retry import NextAction, Reaction, reaction_to
@@ -65,6 +66,7 @@ from defender_remediate.models.fix import FixKind
 from defender_remediate.models.plan import RemediationStep
 from defender_remediate.models.result import Outcome, RemediationResult, StepError
 from defender_remediate.redaction import redact_text
+from defender_remediate.threads import waiting
 
 
 @attrs.frozen(kw_only=True)
@@ -76,6 +78,7 @@ class StepRunner:
         jitter: Gives a number from 0 to 1, to spread retries.
         tags: The protected tags, read again before each attempt.
         undoes: Whether the steps belong to a plan that rolls back.
+        takes_answers: Whether the answer to a write counts as a read of the target where it proves as much: see ``proof``.
         role_is_missing: Set once a step has waited in vain for a role assignment to become effective.
     """
 
@@ -84,6 +87,7 @@ class StepRunner:
     jitter: Callable[[], float]
     tags: ProtectedTags
     undoes: bool = False
+    takes_answers: bool = False
     role_is_missing: Event = attrs.field(factory=Event, eq=False, repr=False)
 
     def run(
@@ -323,12 +327,13 @@ class StepExecution:
 
     def confirm(self, accepted: Accepted) -> RemediationResult:
         """The result of a request that Azure reports as successful: success only if the target shows it."""
+        before = None if self.before is None else self.before.body
         try:
-            state = read_back(self.session, self.step, deadline=self.deadline)
+            state = shown_by(accepted.response, self.step, before, may_be_write=self.shared.takes_answers)
+            state = state or read_back(self.session, self.step, deadline=self.deadline)
         except DefenderRemediateError as error:
             return self._end(Outcome.IN_DOUBT, error=step_error(error))
         is_satisfied = state.satisfies(self.step.compliant_when)
-        before = None if self.before is None else self.before.body
         answered = None if accepted.response is None else accepted.response.body
         parts = [failed_parts(body, before, self.step.changes) for body in (answered, state.body)]
         if error_of_parts := next(filter(None, parts), None):
@@ -400,7 +405,8 @@ class StepExecution:
     def back_off(self, reaction: Reaction) -> None:
         """Wait before the next attempt, as long as Azure asks for or twice as long as the last time."""
         seconds = min(60.0, 2.0**self.attempts) * (0.5 + self.shared.jitter() / 2)
-        self.clock.sleep(seconds if reaction.wait is None else reaction.wait)
+        with waiting():
+            self.clock.sleep(seconds if reaction.wait is None else reaction.wait)
 
     def _end(
         self, outcome: Outcome, *, state: TargetState | None = None, error: StepError | None = None

@@ -15,6 +15,7 @@ from defender_remediate.fixes.drift import fingerprint
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.plan import RemediationStep
+from defender_remediate.threads import waiting
 
 # Seconds between two reads after a write: a replica may not show the change yet.
 _READ_BACK_PAUSES = (2.0, 8.0, 20.0)
@@ -212,7 +213,8 @@ def read_back(reader: Reader, step: RemediationStep, *, deadline: float) -> Targ
             seconds = max(pause, getattr(error, "retry_after", None) or 0.0)
             if reader.clock.monotonic() + seconds > deadline:
                 raise
-        reader.clock.sleep(seconds)
+        with waiting():
+            reader.clock.sleep(seconds)
     state = read_target(reader, step)
     if state.satisfies(step.compliant_when):
         return state
@@ -229,7 +231,8 @@ def wait_until_provisioned(
         until = deadline if state.is_in_motion else min(deadline, watched_until)
         if clock.monotonic() + POLL_SECONDS > until:
             break
-        clock.sleep(POLL_SECONDS)
+        with waiting():
+            clock.sleep(POLL_SECONDS)
         before, state = state, read_target(reader, step)
         if state.word != before.word:
             watched_until = clock.monotonic() + UNKNOWN_WORD_SECONDS

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from defender_remediate.arm.deployments import API_VERSION
-from defender_remediate.arm.operations import wait_for
+from defender_remediate.arm.operations import FinalVia, wait_for
 from defender_remediate.arm.session import ArmResponse
 from defender_remediate.casing import fold
 from defender_remediate.catalog.read_only import read_only_members
@@ -142,8 +142,12 @@ def send_removal(context: StepContext) -> Submission:
     return Submission(response=context.session.delete(request))
 
 
-def wait_for_operation(context: StepContext) -> ArmResponse:
+def wait_for_operation(context: StepContext, *, final_via: FinalVia = "resource") -> ArmResponse:
     """Wait until the operation of a submission has ended, whatever form it has.
+
+    Args:
+        context: With the submission.
+        final_via: Where its result is.
 
     Raises:
         InvalidInputError: Nothing was submitted.
@@ -157,4 +161,5 @@ def wait_for_operation(context: StepContext) -> ArmResponse:
         path=request.path,
         api_version=request.api_version,
         timeout=context.timeout,
+        final_via=final_via,
     )

@@ -41,7 +41,8 @@ class TemplateExecutor:
 
     def wait(self, context: StepContext, /) -> ArmResponse:
         """Wait until the deployment has ended. A deployment that ended Failed with HTTP 200 is a failure."""
-        return wait_for_operation(context)
+        # Its status is that of the deployment as a whole, which need not be read for it again.
+        return wait_for_operation(context, final_via="status")
 
     def undo(self, context: StepContext, /) -> Submission:
         """Remove a resource that a deployment created, exactly once.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from defender_remediate.fixes.paths import join, member, split
-from defender_remediate.json_values import ABSENT, canonical
+from defender_remediate.json_values import ABSENT, is_same_json
 from defender_remediate.models.plan import PropertyChange
 
 # Members that move without anyone having changed the resource.
@@ -25,7 +25,7 @@ def _walk(before: Any, after: Any, at: tuple[str, ...]) -> Iterator[PropertyChan
     if isinstance(after, Mapping) and isinstance(before, Mapping):
         for name in [*after, *(name for name in before if name not in after)]:
             yield from _walk(before.get(name, ABSENT), after.get(name, ABSENT), (*at, name))
-    elif before is ABSENT or after is ABSENT or canonical(before) != canonical(after):
+    elif before is ABSENT or after is ABSENT or not is_same_json(before, after):
         yield PropertyChange(path=join(at), before=before, after=after)
 
 

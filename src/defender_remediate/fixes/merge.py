@@ -10,7 +10,7 @@ import attrs
 from defender_remediate.casing import fold
 from defender_remediate.fixes.conditions import holds, same
 from defender_remediate.fixes.paths import assign, join, look_up, member, split
-from defender_remediate.json_values import ABSENT, FrozenMap, canonical, thaw
+from defender_remediate.json_values import ABSENT, FrozenMap, is_same_json, thaw
 from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.fix import ArrayStrategy
 
@@ -217,7 +217,7 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str,
     patch: dict[str, Any] = {name: None for name in before if name not in after}
     for name, value in after.items():
         old = before.get(name, ABSENT)
-        if old is not ABSENT and canonical(old) == canonical(value):
+        if old is not ABSENT and is_same_json(old, value):
             continue
         nested = isinstance(old, Mapping) and isinstance(value, Mapping)
         patch[name] = difference(old, value) if nested else thaw(value)

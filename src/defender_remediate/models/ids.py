@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Union
 
 import attrs
@@ -113,6 +114,11 @@ class ResourceId(Value):
         Raises:
             InvalidResourceIdError: The string is not the id of a resource, resource group or subscription.
         """
+        # One id is read many times while its resource is planned and written.
+        return _parsed(text) if type(text) is str else cls._parse(text)
+
+    @classmethod
+    def _parse(cls, text: str) -> ResourceId:
         segments = _segments(text, InvalidResourceIdError)
         heads = [fold(segment) for segment in segments[::2]]
         if heads[0] not in ("subscriptions", "providers"):
@@ -186,6 +192,11 @@ class ResourceId(Value):
 
     def __str__(self) -> str:
         return self.text
+
+
+@lru_cache(4096)
+def _parsed(text: str) -> ResourceId:
+    return ResourceId._parse(text)  # noqa: SLF001 - the cached half of it
 
 
 def _not_a_resource(text: str, why: str) -> InvalidResourceIdError:

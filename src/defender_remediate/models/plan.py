@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
+from functools import cached_property
 from typing import Any, ClassVar
 
 import attrs
@@ -77,7 +78,7 @@ class RemediationPlan(Value):
     not_evaluated: tuple[str, ...] = ()
     score: ScoreFacts | None = attrs.field(default=None, repr=False)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 in hexadecimal over everything that is shown of a step and everything that will be sent."""
         bound = [self.endpoint, self.tenants, self.scope, self.catalog_version, self.rolls_back, self.assessed]

@@ -52,6 +52,7 @@ def draft_plan(
     A fix of several resources that the selected resource links to makes one step for each of them. Each target is read
     once, in parallel. Nothing raises for a single target: it is skipped with the reason.
     """
+    targets.read_lists(selection.candidates, workers=workers)
     variants: dict[tuple[str, str], list[Candidate]] = {}
     for candidate in selection.candidates:
         variants.setdefault((fold(candidate.key), id_key(candidate.resource_id)), []).append(candidate)

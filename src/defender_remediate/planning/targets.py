@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -27,6 +27,7 @@ from defender_remediate.fixes.placeholders import resource_values, same_place
 from defender_remediate.models.fix import FixAction, FixKind
 from defender_remediate.models.ids import ResourceId, id_key
 from defender_remediate.models.plan import SkipReason
+from defender_remediate.planning.listings import listed_bodies
 
 
 class SkipTargetError(Exception):
@@ -71,6 +72,23 @@ class TargetReader:
         self._tags_matter = tags_matter
         self._bodies: dict[tuple[str, str], Any] = {}
 
+    def read_lists(self, candidates: Iterable[Candidate], *, workers: int) -> None:
+        """Read the resources of many candidates with the lists of their types, before they are asked for one by one.
+
+        A PUT depends on every member of its target, so its target is read with a GET.
+        """
+        places = [
+            (candidate.resource_id, candidate.fix.api_version)
+            for candidate in candidates
+            if candidate.fix.kind is not FixKind.PUT and candidate.skip_cause is None
+            if candidate.is_on_resource
+            or (reads_resource_with_own_version(candidate.fix) and self._needs_resource(candidate.fix))
+        ]
+        self._bodies.update(listed_bodies(self._reader, places, workers=workers))
+
+    def _needs_resource(self, fix: FixAction) -> bool:
+        return self._tags_matter or needs_resource(fix)
+
     def resolve(self, variants: tuple[Candidate, ...]) -> tuple[Candidate | RejectedCandidate, ...]:
         """What the variants of one fix come to on their resource, which is read for it.
 
@@ -96,7 +114,7 @@ class TargetReader:
             body, version = self._target(first.resource_id, fixes)
             return Reading(resource=body, before=body, api_version=version)
         resource = None
-        if self._tags_matter or any(map(needs_resource, fixes)):
+        if any(map(self._needs_resource, fixes)):
             resource = self._resource(first)
         located = attrs.evolve(first, values=values_of(first, resource))
         problem = invalid_target(located)

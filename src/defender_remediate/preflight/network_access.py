@@ -133,6 +133,7 @@ _READS = (
         for kind, paths in INJECTED.items()
     ),
 )
+_BY_MEMBER = {one.member: tuple(other for other in SETTINGS if other.member == one.member) for one in SETTINGS}
 
 
 @attrs.frozen(kw_only=True)
@@ -151,8 +152,8 @@ def closed_settings(subject: Subject) -> Iterator[ClosedSetting]:
         return
     for path, around, parent in _objects(subject.after):
         for name, value in around.items():
-            for setting in SETTINGS:
-                if setting.member != fold(name) or (setting.parents and fold(parent) not in setting.parents):
+            for setting in _BY_MEMBER.get(fold(name), ()):
+                if setting.parents and fold(parent) not in setting.parents:
                     continue
                 own = f"{path}{name}"
                 if setting.is_closed(value) and not setting.is_closed(look_up(subject.before, own)):
