@@ -671,7 +671,7 @@ class RemediationClient:
 
     def _make_workflow(self, session: ArmSession, discovery: Discovery) -> Workflow:
         from defender_remediate.executors import PatchExecutor, TemplateExecutor
-        from defender_remediate.preflight import BUILT_IN_CHECKS
+        from defender_remediate.preflight import BUILT_IN_CHECKS, with_blocked_plans
         from defender_remediate.workflow import Workflow
 
         write = PatchExecutor()
@@ -685,7 +685,10 @@ class RemediationClient:
             catalog=self.catalog,
             executors={**bundled, **self._executors},
             guards=self._guards,
-            checks=BUILT_IN_CHECKS if self._checks is None else self._checks,
+            checks=with_blocked_plans(
+                BUILT_IN_CHECKS if self._checks is None else self._checks,
+                lambda plan, sub_plan: self.catalog.freshness.blocked_plan(plan, sub_plan),
+            ),
             hooks=self._hooks,
             new_id=self._randomness.new_id,
             jitter=self._randomness.jitter,

@@ -16,7 +16,7 @@ from defender_remediate.catalog.type_facts import facts_of, shape_at
 from defender_remediate.fixes.paths import split
 from defender_remediate.json_values import ABSENT
 from defender_remediate.models.condition import Condition, Operator
-from defender_remediate.models.fix import Evidence, FixKind, Reversibility
+from defender_remediate.models.fix import Evidence, FixKind, Impact, Reversibility
 
 CATALOG = Catalog.bundled()
 
@@ -130,7 +130,15 @@ def test_undoing_a_minimum_tls_version_is_conditional() -> None:
 def test_every_fix_states_its_evidence() -> None:
     """A user sees for each fix how it is known that Azure accepts it."""
     assert [fix.key for fix in CATALOG if fix.evidence is None] == []
-    assert Counter(fix.evidence for fix in CATALOG)[Evidence.RECORDED] >= 130
+    assert Counter(fix.evidence for fix in CATALOG)[Evidence.RECORDED] >= 125
+
+
+def test_what_costs_money_says_what_is_billed() -> None:
+    """A fix that costs money names what is billed for; a free one does not, and Foundational CSPM is free."""
+    assert [fix.key for fix in CATALOG if fix.impact is Impact.COST and not fix.cost] == []
+    foundational = CATALOG.get("foundational-cspm")
+    assert foundational is not None
+    assert foundational.cost is None
 
 
 def test_every_template_is_used() -> None:

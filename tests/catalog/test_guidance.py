@@ -13,8 +13,11 @@ from defender_remediate.models.guidance import Guidance, GuidanceReason
 
 CATALOG = Catalog.bundled()
 FOUND = bundled_guidance()
+WRITTEN = [entry for entry in FOUND if entry.reason is not GuidanceReason.REPLACED]
+"""What a person wrote; a replaced recommendation answers with the words of what replaced it."""
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 _END = re.compile(r"[.?!](?=\s+[A-Z]|$)")
 # What one can say of every recommendation says nothing about any of them.
 _TALK = re.compile(
@@ -33,20 +36,26 @@ _NAMED = re.compile(
 
 def test_says_what_can_be_done() -> None:
     """Every action is one or two whole, specific sentences."""
-    for entry in FOUND:
-        assert entry.action == " ".join(entry.action.split())
-        assert entry.title == entry.title.strip()
-        assert 1 <= len(_END.findall(entry.action)) <= 2
-        assert 100 <= len(entry.action) <= 450
-        assert _TALK.search(entry.action) is None
-        assert entry.title.rstrip(".") not in entry.action.partition("'")[0]
-        assert entry.action.isascii()
+    offenders = [
+        (entry.key, entry.action)
+        for entry in WRITTEN
+        if not (
+            entry.action == " ".join(entry.action.split())
+            and entry.title == entry.title.strip()
+            and 1 <= len(_END.findall(entry.action)) <= 2
+            and 100 <= len(entry.action) <= 450
+            and _TALK.search(entry.action) is None
+            and entry.title.rstrip(".") not in entry.action.partition("'")[0]
+            and entry.action.isascii()
+        )
+    ]
+    assert offenders == []
 
 
 def test_is_known_by_ids() -> None:
-    """Keys and policy definitions are ids in lower case, and the sources are named."""
+    """Keys and policy definitions are ids in lower case, or a name without one, and the sources are named."""
     for entry in FOUND:
-        assert _ID.fullmatch(entry.key)
+        assert _ID.fullmatch(entry.key) or _NAME.fullmatch(entry.key)
         assert all(_ID.fullmatch(policy) for policy in entry.policy_definition_ids)
         assert entry.sources
         assert len(set(entry.sources)) == len(entry.sources)
@@ -54,18 +63,23 @@ def test_is_known_by_ids() -> None:
 
 def test_fits_its_reason() -> None:
     """Every action fits its reason: recreate, retired, or what a decision sets."""
-    for entry in FOUND:
-        if entry.reason is GuidanceReason.CREATE_TIME_ONLY:
-            assert _RECREATED.search(entry.action)
-        if entry.reason is GuidanceReason.RETIRED:
-            assert _NO_MORE.search(entry.action)
-        if entry.reason is GuidanceReason.NEEDS_A_DECISION:
-            assert _NAMED.search(entry.action)
-        assert bool(entry.resource_type) or entry.reason in {
-            GuidanceReason.NOT_A_RESOURCE,
-            GuidanceReason.OUTSIDE_AZURE,
-            GuidanceReason.INSIDE_THE_MACHINE,
-        }
+    fitting = {
+        GuidanceReason.CREATE_TIME_ONLY: _RECREATED,
+        GuidanceReason.RETIRED: _NO_MORE,
+        GuidanceReason.NEEDS_A_DECISION: _NAMED,
+    }
+    without_a_resource = {
+        GuidanceReason.NOT_A_RESOURCE,
+        GuidanceReason.OUTSIDE_AZURE,
+        GuidanceReason.INSIDE_THE_MACHINE,
+    }
+    offenders = [
+        (entry.key, entry.reason, entry.action)
+        for entry in WRITTEN
+        if (entry.reason in fitting and not fitting[entry.reason].search(entry.action))
+        or not (entry.resource_type or entry.reason in without_a_resource)
+    ]
+    assert offenders == []
 
 
 def test_no_two_for_the_same() -> None:
@@ -95,7 +109,7 @@ def test_a_shared_policy_leads_to_what_is_in_force() -> None:
 
 def test_wording_is_shared_by_few() -> None:
     """A sentence for a family is for a small one: what fits many types fits none of them well."""
-    shared = Counter(entry.action for entry in FOUND)
+    shared = Counter(entry.action for entry in WRITTEN)
     assert max(shared.values()) <= 2
 
 
@@ -127,3 +141,22 @@ def test_every_category_answers() -> None:
         assert _TALK.search(found.action) is None
     assert CATALOG.guidance_for_category("Unknown") is None
     assert CATALOG.guidance_for_category("SomethingNew") is None
+
+
+def test_what_is_replaced_leads_on() -> None:
+    """A retired recommendation names what replaced it, which is in force and has an answer of its own."""
+    offenders = []
+    for entry in FOUND:
+        if entry.reason is GuidanceReason.REPLACED and not (entry.replaced_by or entry.category):
+            offenders.append(entry.key)
+        for key in entry.replaced_by:
+            found = CATALOG.get_guidance(key)
+            if not CATALOG.get(key) and (found is None or found.reason is GuidanceReason.REPLACED):
+                offenders.append(f"{entry.key}: {key}")
+        if entry.category and CATALOG.guidance_for_category(entry.category) is None:
+            offenders.append(f"{entry.key}: {entry.category}")
+    assert offenders == []
+    vulnerabilities = CATALOG.get_guidance("1195AFFF-C881-495E-9BC5-1486211AE03F")
+    assert vulnerabilities is not None
+    assert (vulnerabilities.category, str(vulnerabilities.retired_on)) == ("SoftwareUpdate", "2026-07-31")
+    assert "replaced on 2026-07-31, replaced by SoftwareUpdate" in str(vulnerabilities)

@@ -22,9 +22,11 @@ def main(arguments: Sequence[str], out: TextIO) -> int:
         "files", nargs="*", metavar="my.toml", help="catalog files; the bundled catalog when none is named"
     )
     files = parser.parse_args(arguments).files
-    problems = Catalog.bundled().check(fixes=files or None)
+    catalog = Catalog.bundled()
+    problems = catalog.check(fixes=files or None)
     errors = sum(problem.is_error for problem in problems)
     out.writelines(f"{problem}\n" for problem in problems)
+    out.write(f"{catalog.freshness}\n")
     out.write(f"{errors} errors, {len(problems) - errors} warnings\n")
     return 1 if errors else 0
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Union
 from defender_remediate import serialization
 from defender_remediate.casing import fold
 from defender_remediate.catalog.checks import check
-from defender_remediate.catalog.guidance import all_guidance, find_category_guidance, find_guidance
+from defender_remediate.catalog.freshness import bundled_freshness
+from defender_remediate.catalog.guidance import all_guidance, bundled_guidance, find_category_guidance, find_guidance
 from defender_remediate.catalog.lint.problem import CatalogProblem
 from defender_remediate.catalog.loader import read_bundled, read_fixes
 from defender_remediate.catalog.roles import role_definition
@@ -22,6 +23,7 @@ from defender_remediate.errors import CatalogError
 from defender_remediate.json_values import sha256
 from defender_remediate.models.control import SecurityControl
 from defender_remediate.models.fix import FixAction
+from defender_remediate.models.freshness import CatalogFreshness
 from defender_remediate.models.guidance import Guidance
 from defender_remediate.models.ids import Scope
 from defender_remediate.models.named import CHOICES, Choice, key_named, named, several
@@ -124,6 +126,14 @@ class Catalog:
             content = sorted((*_identity(fix), fix.variant, sha256(serialization.encode(fix))) for fix in self._fixes)
             self._version = f"{_FORMAT}.{sha256(content)[:12]}"
         return self._version
+
+    @property
+    def freshness(self) -> CatalogFreshness:
+        """How old the knowledge of Azure is that comes with this library, and what it knows to be retired or blocked.
+
+        It is the same for every catalog. Its file is read on the first call.
+        """
+        return bundled_freshness()
 
     def get(self, key: Choice, resource_type: str | None = None) -> FixAction | None:
         """Get the first fix of a recommendation; None if there is no fix.
@@ -244,8 +254,10 @@ class Catalog:
     ) -> tuple[CatalogProblem, ...]:
         """Check fixes as the bundled ones are checked. Returns the problems; empty if there are none.
 
+        Without ``fixes``, the guidance is checked too.
+
         Each fix is applied to generated bodies. The checks are that it meets its condition, changes nothing else, is
-        idempotent, can be undone and matches the provider's schema. A file that cannot be read is reported as a problem.
+        idempotent, can be undone and matches the provider's schema, and that Azure still has what it is about. A file that cannot be read is reported as a problem.
         Makes no request, and takes about ten milliseconds per fix.
 
         Args:
@@ -253,9 +265,10 @@ class Catalog:
         """
         # The schemas are large, and only who checks pays for them.
         from defender_remediate.catalog.lint.check import check as prove
+        from defender_remediate.catalog.lint.rules.freshness import stale_guidance
 
         if fixes is None:
-            return prove(self._fixes)
+            return (*prove(self._fixes), *stale_guidance(bundled_guidance()))
         return prove((fixes,) if isinstance(fixes, (FixAction, str, os.PathLike)) else fixes)
 
     def role_definition(

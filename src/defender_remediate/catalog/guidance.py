@@ -12,9 +12,11 @@ from typing import Any
 import attrs
 
 from defender_remediate.casing import fold
+from defender_remediate.catalog.freshness import bundled_freshness
 from defender_remediate.catalog.schema import POLICY, RESOURCE_TYPE
 from defender_remediate.catalog.table import TomlTable
 from defender_remediate.catalog.toml import parse
+from defender_remediate.models.freshness import CatalogFreshness, RetiredRecommendation
 from defender_remediate.models.guidance import Guidance, GuidanceReason
 from defender_remediate.models.ids import is_guid
 
@@ -42,7 +44,7 @@ def find_guidance(key: str, policy_definition_id: str = "", title: str = "") -> 
 
 def find_category_guidance(category: str) -> Guidance | None:
     """The guidance for the individual recommendations of a category."""
-    return _bundled().by_category.get(fold(category))
+    return next((each for each in category_guidance() if fold(each.key) == fold(category)), None)
 
 
 def all_guidance() -> Iterable[Guidance]:
@@ -50,9 +52,56 @@ def all_guidance() -> Iterable[Guidance]:
     return _bundled().by_key.values()
 
 
+@cache
 def bundled_guidance() -> tuple[Guidance, ...]:
-    """All guidance about recommendations that comes with this library, file by file in the order of their names."""
-    return tuple(chain.from_iterable(entries for name, entries in _files() if name != CATEGORIES))
+    """All guidance about recommendations that comes with this library, file by file in the order of their names.
+
+    What the manifest says about a retired recommendation or service is in it. The replaced recommendations that no file
+    has an entry for follow, with the guidance of what replaced them.
+    """
+    known = bundled_freshness()
+    written = tuple(chain.from_iterable(entries for name, entries in _files() if name != CATEGORIES))
+    keys = {fold(each.key) for each in written}
+    rest = (each for each in known.recommendations if fold(each.key) not in keys)
+    return (*(_dated(each, known) for each in written), *map(_replaced, rest))
+
+
+def _dated(guidance: Guidance, known: CatalogFreshness) -> Guidance:
+    """The guidance with the day and the successors that the manifest has for its recommendation, or its service."""
+    retired = known.retired(guidance.key)
+    if retired is not None:
+        return attrs.evolve(
+            guidance,
+            retired_on=retired.retired_on,
+            replaced_by=retired.replaced_by,
+            category=retired.category,
+        )
+    service = known.service_of(guidance.resource_type or "")
+    is_over = service is not None and guidance.reason is GuidanceReason.RETIRED and guidance.retired_on is None
+    return attrs.evolve(guidance, retired_on=service.retired_on) if service and is_over else guidance
+
+
+def _replaced(retired: RetiredRecommendation) -> Guidance:
+    category = find_category_guidance(retired.category) if retired.category else None
+    if category is not None:
+        what = f"the individual recommendations of the category {category.key}, one for each finding"
+        then = category.action
+    else:
+        many = len(retired.replaced_by)
+        what = "another recommendation" if many == 1 else f"{many} recommendations"
+        then = "Plan those instead, or read the guidance for each of their keys."
+    return Guidance(
+        key=retired.key,
+        title=retired.title,
+        resource_type=retired.resource_type,
+        reason=GuidanceReason.REPLACED,
+        action=f"Azure replaced it by {what}. {then}",
+        category=retired.category,
+        replaced_by=retired.replaced_by,
+        retired_on=retired.retired_on,
+        policy_definition_ids=retired.policy_definition_ids,
+        sources=(retired.source,),
+    )
 
 
 def category_guidance() -> tuple[Guidance, ...]:
@@ -95,7 +144,6 @@ class _Index:
     by_key: Mapping[str, Guidance]
     by_policy: Mapping[str, Guidance]
     by_title: Mapping[str, Guidance]
-    by_category: Mapping[str, Guidance]
 
 
 @cache
@@ -116,5 +164,4 @@ def _bundled() -> _Index:
             by_policy.setdefault(fold(policy), each)
         for title in each.titles if is_guid(each.key) else (each.title, *each.titles):
             by_title.setdefault(fold(title), each)
-    by_category = {fold(each.key): each for each in category_guidance()}
-    return _Index(by_key, by_policy, by_title, by_category)
+    return _Index(by_key, by_policy, by_title)

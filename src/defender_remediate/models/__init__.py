@@ -29,6 +29,7 @@ from defender_remediate.models.forecast import (
     ScoreForecast,
     UnhealthyResource,
 )
+from defender_remediate.models.freshness import BlockedPlan, CatalogFreshness, RetiredRecommendation, RetiredService
 from defender_remediate.models.guards import GuardName, Guards, MaintenanceWindow
 from defender_remediate.models.guidance import Guidance, GuidanceReason
 from defender_remediate.models.ids import ResourceId, Scope, ScopeKind
@@ -84,6 +85,8 @@ __all__ = [
     "AssessmentEvent",
     "AssessmentStatus",
     "AttackPath",
+    "BlockedPlan",
+    "CatalogFreshness",
     "Cause",
     "CheckResult",
     "CheckStatus",
@@ -146,6 +149,8 @@ __all__ = [
     "RemediationStep",
     "ResourceId",
     "ResultGroup",
+    "RetiredRecommendation",
+    "RetiredService",
     "Reversibility",
     "Risk",
     "RiskLevel",

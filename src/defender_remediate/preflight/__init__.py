@@ -2,6 +2,7 @@
 
 from defender_remediate.preflight.built_in import BUILT_IN_CHECKS
 from defender_remediate.preflight.check import Check, CheckedSteps, checks_with, permissions_for, run_checks
+from defender_remediate.preflight.defender_plans import with_blocked_plans
 from defender_remediate.preflight.member_reads import MemberReads
 from defender_remediate.preflight.reader import CheckReader, StepFacts
 from defender_remediate.preflight.subject import Subject
@@ -18,6 +19,7 @@ __all__ = [
     "checks_with",
     "permissions_for",
     "run_checks",
+    "with_blocked_plans",
 ]
 
 show_public_path(__name__, __all__)

@@ -13,7 +13,7 @@ from defender_remediate.errors import ForbiddenError, NotFoundError
 from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.models.plan import PlannedRequest
 from defender_remediate.preflight import Subject
-from defender_remediate.preflight.defender_plans import DefenderPlanCheck
+from defender_remediate.preflight.defender_plans import DefenderPlanCheck, with_blocked_plans
 from defender_remediate.preflight.diagnostic_settings import DiagnosticSettingCheck
 from defender_remediate.preflight.features import FeatureCheck
 from defender_remediate.preflight.parameters import ParameterCheck
@@ -230,6 +230,45 @@ def test_a_deprecated_plan_is_not_enabled(
     assert [one.status for one in found] == statuses
     assert all("Api" in one.message for one in found)
     assert check_one(DefenderPlanCheck(), make_subject({"properties": properties})) == ()
+
+
+@pytest.mark.parametrize(
+    ("before", "wanted", "statuses"),
+    [
+        ({"pricingTier": "Free"}, {"pricingTier": "standard", "subPlan": "PERTRANSACTION"}, [BLOCKED]),
+        ({"pricingTier": "Standard", "subPlan": "PerKeyVault"}, {"pricingTier": "Standard", "subPlan": "PerTransaction"}, [BLOCKED]),
+        ({"pricingTier": "Standard", "subPlan": "PerTransaction"}, {"pricingTier": "Standard", "subPlan": "PerTransaction"}, []),
+        ({"pricingTier": "Free"}, {"pricingTier": "Standard", "subPlan": "PerKeyVault"}, []),
+        ({"pricingTier": "Standard", "subPlan": "PerTransaction"}, {"pricingTier": "Free"}, []),
+        (None, {"pricingTier": "Standard", "subPlan": "PerTransaction"}, [BLOCKED]),
+    ],
+)  # fmt: skip
+def test_a_plan_that_azure_refuses_is_not_enabled(
+    check_one: CheckOne, make_subject: MakeSubject, before: Any, wanted: Any, statuses: list[CheckStatus]
+) -> None:
+    """Azure refuses some plans and sub-plans unless they are on already; the result names what it takes."""
+    (check,) = with_blocked_plans([DefenderPlanCheck()], Catalog().freshness.blocked_plan)
+    plan = f"{SUBSCRIPTION}/providers/Microsoft.Security/pricings/KeyVaults"
+    subject = make_subject(before and {"properties": before}, {"properties": wanted}, target_id=plan)
+    found = check_one(check, subject)
+    assert [one.status for one in found] == statuses
+    assert all(one.advice == "enable PerKeyVault instead" for one in found)
+    assert check_one(DefenderPlanCheck(), subject) == ()
+
+
+def test_a_plan_in_a_template_is_checked_too(check_one: CheckOne, make_subject: MakeSubject) -> None:
+    """A custom fix may deploy a plan; one whose name is an expression is not known before Azure evaluates it."""
+    (check,) = with_blocked_plans([DefenderPlanCheck()], Catalog().freshness.blocked_plan)
+    standard = {"type": "Microsoft.Security/pricings", "properties": {"pricingTier": "Standard"}}
+    resources = [{**standard, "name": "Dns"}, {**standard, "name": "Api"}, {"type": "Microsoft.Web/sites"}, 1]
+    subject = make_subject()
+    request = attrs.evolve(
+        subject.step.request,
+        path=f"{GROUP}/providers/Microsoft.Resources/deployments/d",
+        body={"properties": {"template": {"resources": resources}}},
+    )
+    (found,) = check_one(check, attrs.evolve(subject, step=attrs.evolve(subject.step, request=request)))
+    assert found.message == "Azure refuses to enable the Defender plan Dns since 2026-07-05"
 
 
 def test_a_parameter_has_to_name_a_resource(check_one: CheckOne, make_subject: MakeSubject) -> None:

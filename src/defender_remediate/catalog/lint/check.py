@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from defender_remediate.catalog.lint.checked_fix import CheckedFix, PlannedSample, checked_fix
 from defender_remediate.catalog.lint.problem import CatalogProblem, Rule, RuleViolation
-from defender_remediate.catalog.lint.rules import permissions, requests, secrets, strictness, templates, writes
+from defender_remediate.catalog.lint.rules import (
+    freshness,
+    permissions,
+    requests,
+    secrets,
+    strictness,
+    templates,
+    writes,
+)
 from defender_remediate.catalog.loader import read_fixes
 from defender_remediate.errors import CatalogError
 from defender_remediate.models.fix import FixAction, FixKind
@@ -16,6 +24,7 @@ FixRule = Callable[[CheckedFix], Iterator[RuleViolation]]
 SampleRule = Callable[[CheckedFix, PlannedSample], Iterator[RuleViolation]]
 
 ON_THE_FIX: Mapping[Rule, tuple[FixRule, ...]] = {
+    Rule.IS_CURRENT: (freshness.is_current,),
     Rule.CLOSES_CONDITION: (templates.closes_condition,),
     Rule.UNDO_RESTORES_ORIGINAL: (writes.states_reversibility,),
     Rule.MATCHES_SCHEMA: (requests.matches_schema, templates.matches_schemas),

@@ -20,6 +20,7 @@ class Rule(StrEnum):
     """What every fix has to satisfy."""
 
     IS_READABLE = "is_readable"
+    IS_CURRENT = "is_current"
     CLOSES_CONDITION = "closes_condition"
     CHANGES_NOTHING_ELSE = "changes_nothing_else"
     IS_IDEMPOTENT = "is_idempotent"

@@ -266,8 +266,8 @@ def test_every_shipped_type_is_consistent(kind: ResourceType) -> None:
     known = kind.known
     if known is not None:
         assert {path.split(".")[0] for path in kind.read_only} <= set(known)
-        for properties in kind.built_in.values():
-            check_names(kind, {"properties": properties}, {})
+        for name, properties in kind.built_in.items():
+            check_names(kind.for_name(name), {"properties": properties}, {})
         check_names(kind, {"properties": kind.defaults}, {})
 
 
