@@ -9,12 +9,13 @@ import attrs
 from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.notebook import notebook
+from defender_remediate.serialization import Value
 from defender_remediate.validation import optional_text
 
 
 @notebook
 @attrs.frozen(kw_only=True)
-class RetiredRecommendation:
+class RetiredRecommendation(Value):
     """A recommendation that Azure no longer reports.
 
     Attributes:
@@ -36,7 +37,7 @@ class RetiredRecommendation:
 
 @notebook
 @attrs.frozen(kw_only=True)
-class RetiredService:
+class RetiredService(Value):
     """A service that Azure ended, or will end.
 
     Attributes:
@@ -54,7 +55,7 @@ class RetiredService:
 
 @notebook
 @attrs.frozen(kw_only=True)
-class BlockedPlan:
+class BlockedPlan(Value):
     """A Defender plan, or one of its sub-plans, that Azure no longer lets anyone enable. Who has it keeps it.
 
     Attributes:
@@ -76,7 +77,7 @@ class BlockedPlan:
 
 @notebook
 @attrs.frozen(kw_only=True)
-class CatalogFreshness:
+class CatalogFreshness(Value):
     """How old the catalog's knowledge of Azure is, and what it knows to be gone.
 
     Attributes:
