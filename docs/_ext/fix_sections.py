@@ -9,7 +9,7 @@ from typing import Any
 
 from defender_remediate import FixAction
 from defender_remediate.json_values import thaw
-from defender_remediate.models import FixKind, FixParameter
+from defender_remediate.models import FixKind, FixParameter, LiveUse
 from defender_remediate.models.fix import Evidence, LeftOutMember
 
 _KINDS = {
@@ -89,6 +89,8 @@ def _fields(fix: FixAction) -> Iterator[tuple[str, str]]:
     yield "Compliant when", code(str(fix.compliant_when))
     yield "Impact", f"{fix.impact}: {text(fix.impact_reason or '')}"
     yield "Cost", text(fix.cost or "")
+    if fix.live_use is not None:
+        yield "Who still uses it", _live_use(fix.live_use)
     yield "Rollback", str(fix.reversibility)
     yield "Evidence", _EVIDENCE[fix.evidence] if fix.evidence else ""
     yield from (("Parameter", _parameter(parameter)) for parameter in fix.parameters)
@@ -103,6 +105,24 @@ def _fields(fix: FixAction) -> Iterator[tuple[str, str]]:
         yield "Template", f"[{text(fix.template_name)}](#{slug('template', fix.template_name)}), with these parameters:"
     elif fix.body:
         yield "Writes", "these members, where they differ:"
+
+
+def _live_use(use: LiveUse) -> str:
+    """Which metric tells whether anyone still uses what the fix closes, and the logs that tell more."""
+    if use.none:
+        said = f"no metric tells: {text(use.none)}"
+    else:
+        said = _codes(use.metrics)
+        if use.below:
+            said += f" of its {code(use.below)}"
+        if use.dimension:
+            values = f"is {_codes(use.values)}" if use.values else f"is not {_codes(use.keeps)}"
+            said += f" where {code(use.dimension)} {values}"
+        else:
+            said += ", which does not tell whether the fix would cut that use off"
+        if use.note:
+            said += f"; {text(use.note)}"
+    return f"{said}; logs: {text(use.logs)}" if use.logs else said
 
 
 def _target(fix: FixAction) -> str:

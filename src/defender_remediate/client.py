@@ -46,12 +46,16 @@ if TYPE_CHECKING:
     from defender_remediate.hooks import RemediationHook
     from defender_remediate.journal import Journal
     from defender_remediate.models.fix import FixParameter
+    from defender_remediate.models.watch import WatchReport
     from defender_remediate.models.waves import Waves
     from defender_remediate.preflight import Check
     from defender_remediate.workflow import Workflow
 
 
 _T = TypeVar("_T")
+
+# For a journal that the caller passed; the default one is shared by all clients of a user.
+_HOLD_DAYS = 7
 
 
 @attrs.frozen(kw_only=True)
@@ -616,6 +620,40 @@ class RemediationClient:
         """
         return self._wired(None, headers, client_request_id).workflow.verify(report, timeout)
 
+    def watch(
+        self,
+        report: RemediationReport,
+        *,
+        limit: int = 3,
+        parameters: Mapping[str, object] | None = None,
+        waive: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        client_request_id: str | None = None,
+    ) -> WatchReport:
+        """Find out which changes of a run were undone since, and by whom, and plan them again. Reads only.
+
+        Whether a change is undone is decided by reading its target. Who undid it is in Azure's change history, which lags by
+        about 5 minutes and goes back 14 days. A change that the journal has ``limit`` times in 90 days is not planned again:
+        someone else owns the setting.
+
+        Makes one request per changed target and one query per 250 undone changes, and for the plan those of ``plan``.
+
+        Args:
+            report: The result of ``apply`` or of ``RemediationReport.from_json``.
+            limit: How many times a change is made before it is given up.
+            parameters: Values by parameter name, as for ``plan``.
+            waive: Checks to waive in the plan, as for ``plan``.
+
+        Raises:
+            PlanError: The run was made for another endpoint or scope.
+            JournalError: The journal cannot be read.
+        """
+        call = self._wired(timeout, headers, client_request_id)
+        found = call.workflow.watch(report, limit=limit, parameters=parameters, waive=waive)
+        call.session.deadline.check()
+        return found
+
     def fix(
         self,
         recommendation: PlanChoice,
@@ -695,6 +733,7 @@ class RemediationClient:
             timeout=self._operation_timeout,
             workers=self._workers,
             journal=self.journal,
+            default_hold_days=0 if self._journal is None else _HOLD_DAYS,
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 
 import attrs
 
@@ -16,6 +17,7 @@ from defender_remediate.display import quoted
 from defender_remediate.errors import (
     InvalidInputError,
     InvalidResourceIdError,
+    JournalError,
 )
 from defender_remediate.execution.admission import (
     check_approved,
@@ -31,17 +33,28 @@ from defender_remediate.execution.run import Hook, Run
 from defender_remediate.execution.step import StepRunner
 from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.fixes.placeholders import named_resources
-from defender_remediate.journal import GuardsWaived, Journal, RunKind, RunLog, RunOpened, RunState, replay
+from defender_remediate.journal import (
+    GuardsWaived,
+    Journal,
+    RunKind,
+    RunLog,
+    RunOpened,
+    RunState,
+    replay,
+)
+from defender_remediate.journal.past_outcomes import past_outcomes
 from defender_remediate.json_values import FrozenMap
 from defender_remediate.models.guards import Guards
-from defender_remediate.models.ids import ResourceId, Scope, is_guid
+from defender_remediate.models.ids import ResourceId, Scope, id_key, is_guid
 from defender_remediate.models.named import PlanChoice, ResourceChoice
 from defender_remediate.models.plan import RemediationPlan, RemediationStep
 from defender_remediate.models.posture import PostureIssue
 from defender_remediate.models.result import RemediationReport
+from defender_remediate.models.watch import WatchReport
 from defender_remediate.models.waves import Waves
 from defender_remediate.planning.assessments import assessed_counts, read_assessments
 from defender_remediate.planning.builder import PlanDraft, draft_plan
+from defender_remediate.planning.holds import HOLD, Holds, holds_at
 from defender_remediate.planning.score import score_facts, start_watch
 from defender_remediate.planning.selection import (
     SelectedRecommendation,
@@ -60,8 +73,15 @@ from defender_remediate.preflight.member_reads import with_member_reads
 from defender_remediate.preflight.subscriptions import tenant_of
 from defender_remediate.rollback.removal import check_removals
 from defender_remediate.rollback.rollback import plan_undo
-from defender_remediate.validation import instance, instance_or_none, is_number
+from defender_remediate.validation import instance, instance_or_none, is_number, positive_integer
+from defender_remediate.verification.change_history import with_change_records
 from defender_remediate.verification.verifier import Verifier
+from defender_remediate.verification.watcher import Watcher
+
+# A run that began earlier may have ended in the period that counts.
+_LONGEST_RUN = timedelta(days=2)
+# Over which time the attempts of one change are counted.
+_COUNTED = timedelta(days=90)
 
 
 @attrs.frozen(kw_only=True)
@@ -72,6 +92,7 @@ class Workflow:
         timeout: Seconds that one long-running operation may take.
         workers: Threads at most.
         journal: Where runs are recorded before they happen.
+        default_hold_days: How long a plan leaves out what failed or was rolled back, if the guards do not say.
     """
 
     session: ArmSession
@@ -88,6 +109,7 @@ class Workflow:
     timeout: float
     workers: int
     journal: Journal
+    default_hold_days: float = 0
 
     def plan(
         self,
@@ -97,7 +119,7 @@ class Workflow:
         waive: Mapping[str, str] | None = None,
     ) -> RemediationPlan:
         """Select what to fix, read the targets, and plan a request for each of them. Sends no write."""
-        waivers = parse_waivers(waive, checks=self._check_names, guards=None)
+        waivers = parse_waivers(waive, checks=(*self._check_names, HOLD), guards=None)
         only = resource_filter(resources)
         given = given_values(parameters)
         if recommendations is None:
@@ -124,8 +146,9 @@ class Workflow:
         selection = select(
             selected, assessments, only=only, covers=self.discovery.covers, given=given, guards=self.guards
         )
+        holds = self._holds(waivers.checks.get(HOLD))
         draft = draft_plan(
-            selection,
+            holds.applied_to(selection),
             executors=self.executors,
             reader=self.session,
             targets=TargetReader(
@@ -139,7 +162,7 @@ class Workflow:
         )
         draft, tenants = self._inspected(draft, waivers.checks)
         return RemediationPlan(
-            steps=draft.steps,
+            steps=tuple(map(holds.noted_on, draft.steps)),
             skipped=draft.skipped,
             scope=tuple(scope.text for scope in self.scopes),
             endpoint=self.session.endpoint.base_url,
@@ -156,6 +179,21 @@ class Workflow:
         about = selected[0].key if len(selected) == 1 else None
         postures = self.discovery.list_postures(about=about)
         return tuple(f"subscription {one.subscription_id}: {reason}" for one in postures for reason in one.reasons)
+
+    def _holds(self, waived_because: str | None) -> Holds:
+        """What earlier runs say about the resources that they failed on, or that were rolled back."""
+        days = self.guards.hold_days
+        period = timedelta(days=self.default_hold_days if days is None else days)
+        if not period:
+            return Holds()
+        try:
+            runs = tuple(self.journal.list_runs())
+        except JournalError:
+            # Nothing was recorded in such a place, and apply refuses it.
+            return Holds()
+        now = self.session.clock.now()
+        outcomes = past_outcomes(self.journal, runs, since=now - period - _LONGEST_RUN)
+        return holds_at(outcomes, now=now, period=period, waived_because=waived_because)
 
     def _with_fixes(self, selected: tuple[SelectedRecommendation, ...]) -> tuple[SelectedRecommendation, ...]:
         """Look up fixes by policy definition or display name if the catalog does not have the recommendation's key."""
@@ -337,9 +375,39 @@ class Workflow:
         instance(
             "report", report, RemediationReport, hint="pass client.apply(...), or RemediationReport.from_json(text)"
         )
-        return Verifier(reader=self.session, assessments=self.discovery, workers=self.workers).verify(
+        verified = Verifier(reader=self.session, assessments=self.discovery, workers=self.workers).verify(
             report, timeout=timeout
         )
+        return with_change_records(self.session, verified)
+
+    def watch(
+        self,
+        report: RemediationReport,
+        *,
+        limit: int,
+        parameters: Mapping[str, object] | None,
+        waive: Mapping[str, str] | None,
+    ) -> WatchReport:
+        """Find out which changes of a run are undone, and plan those again that were not made too often."""
+        instance(
+            "report", report, RemediationReport, hint="pass client.apply(...), or RemediationReport.from_json(text)"
+        )
+        positive_integer("limit", limit)
+        self._check_place(report.plan)
+        since = self.session.clock.now() - _COUNTED
+        past = past_outcomes(self.journal, self.journal.list_runs(), since=since)
+        found = Watcher(session=self.session, workers=self.workers, limit=limit).watch(report, past)
+        again = [one for one in found.undone if not one.is_given_up]
+        if not again:
+            return found
+        keys = tuple(dict.fromkeys(key for one in again for key in one.keys))
+        resources = tuple(dict.fromkeys(one.resource_id for one in again))
+        plan = self.plan(keys, resources, parameters, waive)
+        undone = {(fold(key), id_key(one.resource_id)) for one in again for key in one.keys}
+        kept = [
+            step for step in plan.steps if any((fold(key), id_key(step.resource_id)) in undone for key in step.keys)
+        ]
+        return attrs.evolve(found, plan=attrs.evolve(plan, steps=tuple(kept)))
 
     def _runner(self, session: ArmSession) -> StepRunner:
         tags = ProtectedTags(guards=self.guards, reader=session, versions=self.providers.api_versions)

@@ -56,6 +56,7 @@ def _problems(fix: FixAction) -> Iterator[tuple[str, str]]:
         yield "applies_when", "is missing: a variant says where it applies"
     yield from _request_problems(fix)
     yield from _list_problems(fix)
+    yield from _live_use_problems(fix)
     written = [fold(path) for path, _ in leaves(fix.body or {})] if fix.remove else []
     for number, path in enumerate(fix.remove):
         folded = fold(path)
@@ -126,6 +127,21 @@ def _list_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
                     place,
                     f"is by:{name}, so the body has to have an array of tables with the key {quoted(name)} there",
                 )
+
+
+def _live_use_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
+    use = fix.live_use
+    if use is None:
+        return
+    if bool(use.metrics) == bool(use.none):
+        yield "live_use", "has either metrics, or none with the reason why no metric tells"
+    for name in ("dimension", "values", "keeps", "below", "proof"):
+        if use.none and getattr(use, name):
+            yield f"live_use.{name}", "is for metrics, and there are none"
+    if use.metrics and bool(use.dimension) != bool(use.values or use.keeps):
+        yield "live_use.dimension", "needs values or keeps, and these need the dimension"
+    if use.values and use.keeps:
+        yield "live_use.keeps", "says the same as values: give one of them"
 
 
 def _placeholder_problems(fix: FixAction) -> Iterator[tuple[str, str]]:

@@ -8,10 +8,12 @@ from typing import Any
 from defender_remediate.enums import StrEnum
 from defender_remediate.models.condition import Operator
 from defender_remediate.models.fix import Evidence, FixKind, Impact, ParameterType, Reversibility
+from defender_remediate.models.live_use import Aggregation
 
 # Patterns that Python and JavaScript read alike. Each is for the whole string.
 API_VERSION = "[0-9]{4}-[0-9]{2}-[0-9]{2}(-[A-Za-z]+([.][0-9]+)?)?"
 ARRAY_STRATEGY = "(union|replace|each|by:[A-Za-z_][A-Za-z0-9_-]*)"
+METRIC = "[A-Za-z][A-Za-z0-9_./ -]*"
 PARAMETER_NAME = "[a-z][a-z0-9_]*"
 POLICY = "[A-Za-z0-9_-]+"
 RESOURCE_TYPE = "[A-Za-z][A-Za-z0-9_.]*(/[A-Za-z0-9_.-]+)+"
@@ -84,6 +86,18 @@ LEAVE_OUT: Mapping[str, _Schema] = {
     "path": _PATH,
     "when": _condition("Tested on the body that the PUT brings about."),
 }
+LIVE_USE: Mapping[str, _Schema] = {
+    "metrics": _strings("The metrics of Azure Monitor that count the use of what the fix closes.", METRIC),
+    "none": _string("Why no metric tells; instead of metrics."),
+    "aggregation": _word(Aggregation, "How the metrics are aggregated over a day; the default is total."),
+    "dimension": _string("The dimension that tells use that the fix cuts off from other use.", METRIC),
+    "values": _strings("The values of the dimension for use that the fix cuts off."),
+    "keeps": _strings("The values of the dimension for use that goes on; all others are for use that is cut off."),
+    "below": _string("The child resources that have the metrics, such as databases.", "[A-Za-z]+"),
+    "proof": _string("A metric that the resource has whether it is used or not; it proves that data arrives.", METRIC),
+    "note": _string("What the figures include or leave out, in one clause without a full stop."),
+    "logs": _string("The resource logs that tell more."),
+}
 PARAMETER: Mapping[str, _Schema] = {
     "name": _string("The name of the placeholder ${name}.", PARAMETER_NAME),
     "type": _word(ParameterType, "What values it accepts."),
@@ -129,6 +143,7 @@ FIX: Mapping[str, _Schema] = {
     "impact": _word(Impact, "What the users of the resource may notice."),
     "impact_reason": _string("Why, in one clause without a full stop."),
     "cost": _string("What is billed for after the change, and per what; leave it out if nothing is."),
+    "live_use": _table(LIVE_USE, description="Which metric tells whether anyone still uses what the fix closes."),
     "reversibility": _word(Reversibility, "Whether the change can be undone."),
     "permissions": _strings("The Azure actions that the fix needs.", RESOURCE_TYPE),
     "sources": _strings("Where the facts come from."),

@@ -23,6 +23,7 @@ from defender_remediate.models.fix import (
     ParameterType,
     Reversibility,
 )
+from defender_remediate.models.live_use import Aggregation, LiveUse
 
 ReadTemplate = Callable[[str], Mapping[str, Any]]
 """Gives the ARM template of this name; raises ValueError, whose text says why not."""
@@ -40,6 +41,8 @@ _LINKED = re.compile(rf"{_MEMBER}(?:\.[^.\[\]'*]+|\[\*\])*")
 _PERMISSION = re.compile(r"[A-Za-z][\w.]*(/[\w.-]+)*/(read|write|delete|[\w-]+/action)", re.ASCII | re.IGNORECASE)
 _VARIANT = re.compile(editor_schema.VARIANT)
 _NAME = re.compile(editor_schema.PARAMETER_NAME)
+_METRIC = re.compile(editor_schema.METRIC)
+_CHILDREN = re.compile("[A-Za-z]+")
 POLICY = re.compile(editor_schema.POLICY)
 _TYPE_LIKE = "Microsoft.Storage/storageAccounts"
 
@@ -77,6 +80,7 @@ def _fix(table: TomlTable, read_template: ReadTemplate) -> FixAction:
     applies_when, compliant_when = table.table("applies_when"), table.table("compliant_when")
     if compliant_when is None:
         raise table.error("is missing", "compliant_when")
+    live_use = table.table("live_use")
     template_name, template = table.text("template", ""), None
     if template_name:
         try:
@@ -118,6 +122,7 @@ def _fix(table: TomlTable, read_template: ReadTemplate) -> FixAction:
         impact=table.word("impact", Impact, Impact.NONE),
         impact_reason=table.text("impact_reason", ""),
         cost=table.text("cost", ""),
+        live_use=_live_use(live_use) if live_use else None,
         control=table.text("control", ""),
         quick_fix=table.flag("quick_fix", default=None),
         reversibility=table.word("reversibility", Reversibility, Reversibility.EXACT),
@@ -136,6 +141,23 @@ def _left_out(table: TomlTable) -> LeftOutMember:
     return LeftOutMember(
         path=table.text("path", shape=_LINKED, like="a path such as properties.extensions[*].operationStatus"),
         when=condition(when) if when else None,
+    )
+
+
+def _live_use(table: TomlTable) -> LiveUse:
+    table.only(frozenset(editor_schema.LIVE_USE))
+    like = "the name of a metric, such as Transactions"
+    return LiveUse(
+        metrics=table.strings("metrics", shape=_METRIC, like=like),
+        none=table.text("none", None),
+        aggregation=table.word("aggregation", Aggregation, Aggregation.TOTAL),
+        dimension=table.text("dimension", None, shape=_METRIC, like="the name of a dimension, such as Authentication"),
+        values=table.strings("values"),
+        keeps=table.strings("keeps"),
+        below=table.text("below", None, shape=_CHILDREN, like="databases"),
+        proof=table.text("proof", None, shape=_METRIC, like=like),
+        note=table.text("note", None),
+        logs=table.text("logs", None),
     )
 
 

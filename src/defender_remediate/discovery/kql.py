@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime, timezone
 
 from defender_remediate.discovery.wanted import Wanted
 from defender_remediate.models.ids import Scope
@@ -61,6 +62,16 @@ def controls() -> str:
 
 def _any_of(column: str, values: Iterable[str]) -> str:
     return " or ".join(f"{column} =~ {literal(value)}" for value in values)
+
+
+def changes_of(resource_ids: Iterable[str], *, since: datetime) -> str:
+    """The changes of some resources since a time."""
+    ids = ", ".join(map(literal, resource_ids))
+    moment = since.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (
+        f"resourcechanges | where tostring(properties.targetResourceId) in~ ({ids})"
+        f" | where todatetime(properties.changeAttributes.timestamp) >= datetime({moment}) | {_END}"
+    )
 
 
 def _query(filters: Iterable[str]) -> str:

@@ -3,6 +3,16 @@
 from defender_remediate.json_values import ABSENT, Absent, FrozenMap
 from defender_remediate.models.activity import ActivityEvent, ActivityStatus
 from defender_remediate.models.attack_path import AttackPath
+from defender_remediate.models.change_history import (
+    ChangeRecord,
+    ChangeRecordStatus,
+    ChangeType,
+    RecordedChange,
+    ResourceChange,
+    UndoneChange,
+    Writer,
+    WriterKind,
+)
 from defender_remediate.models.check import CheckResult, CheckStatus, Remark
 from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.control import ControlDefinition, SecureScore, SecurityControl
@@ -34,6 +44,7 @@ from defender_remediate.models.guards import GuardName, Guards, MaintenanceWindo
 from defender_remediate.models.guidance import Guidance, GuidanceReason
 from defender_remediate.models.ids import ResourceId, Scope, ScopeKind
 from defender_remediate.models.individual import CveReference, IndividualDetails, RecommendationCategory
+from defender_remediate.models.live_use import Aggregation, LiveUse
 from defender_remediate.models.named import (
     NamedRecommendation,
     NamesControl,
@@ -72,6 +83,7 @@ from defender_remediate.models.recommendation import (
 )
 from defender_remediate.models.result import Health, Outcome, RemediationReport, RemediationResult, StepError
 from defender_remediate.models.risk import Risk, RiskLevel
+from defender_remediate.models.watch import WatchReport
 from defender_remediate.models.waves import Gate, WaveFinished, Waves
 from defender_remediate.public_path import show_public_path
 
@@ -80,6 +92,7 @@ __all__ = [
     "Absent",
     "ActivityEvent",
     "ActivityStatus",
+    "Aggregation",
     "ArrayStrategy",
     "Assessment",
     "AssessmentEvent",
@@ -88,6 +101,9 @@ __all__ = [
     "BlockedPlan",
     "CatalogFreshness",
     "Cause",
+    "ChangeRecord",
+    "ChangeRecordStatus",
+    "ChangeType",
     "CheckResult",
     "CheckStatus",
     "Condition",
@@ -119,6 +135,7 @@ __all__ = [
     "Impact",
     "IndividualDetails",
     "LeftOutMember",
+    "LiveUse",
     "MaintenanceWindow",
     "NamedRecommendation",
     "NamesControl",
@@ -142,11 +159,13 @@ __all__ = [
     "Recommendation",
     "RecommendationCategory",
     "RecommendationMetadata",
+    "RecordedChange",
     "Remark",
     "RemediationPlan",
     "RemediationReport",
     "RemediationResult",
     "RemediationStep",
+    "ResourceChange",
     "ResourceId",
     "ResultGroup",
     "RetiredRecommendation",
@@ -168,10 +187,14 @@ __all__ = [
     "StepError",
     "StepGroup",
     "SubscriptionPosture",
+    "UndoneChange",
     "UnhealthyResource",
     "Verification",
+    "WatchReport",
     "WaveFinished",
     "Waves",
+    "Writer",
+    "WriterKind",
     "latest_events",
 ]
 

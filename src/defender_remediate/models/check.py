@@ -17,12 +17,16 @@ _SHOWN_EVIDENCE = 4
 
 
 class CheckStatus(StrEnum):
-    """What a check result means for its step."""
+    """What a check result means for its step.
+
+    PASSED: what was looked for is not there; the evidence says how that is known.
+    """
 
     BLOCKED = "blocked"
     UNCHECKED = "unchecked"
     WARNING = "warning"
     WAIVED = "waived"
+    PASSED = "passed"
 
 
 def _redacted(given: Iterable[str]) -> tuple[str, ...]:
@@ -37,7 +41,7 @@ class CheckResult(Value):
 
     Attributes:
         check: The name of the check, such as ``lock``.
-        status: ``blocked`` and ``unchecked`` keep the step out of the plan; ``warning`` and ``waived`` do not.
+        status: ``blocked`` and ``unchecked`` keep the step out of the plan; ``warning``, ``waived`` and ``passed`` do not.
         message: What was found, without the name of the resource, so that resources with the same result can share it.
         evidence: The facts behind it: ids of locks and policies, tags, actions of a role, Azure's message.
         advice: What the caller can do; None when there is nothing to do.

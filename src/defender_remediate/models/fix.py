@@ -14,6 +14,7 @@ from defender_remediate.errors import InvalidInputError, InvalidResourceIdError
 from defender_remediate.json_values import FrozenMap, canonical, freeze
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.ids import ResourceId, is_guid
+from defender_remediate.models.live_use import LiveUse
 from defender_remediate.notebook import notebook
 from defender_remediate.redaction import redact_json
 from defender_remediate.serialization import Value
@@ -214,6 +215,7 @@ class FixAction(Value):
         compliant_when: The condition that the target meets when it is compliant.
         impact, impact_reason: What users of the resource may notice, and why.
         cost: What is billed for, and per what; None when the change itself costs nothing.
+        live_use: Which metric tells whether anyone still uses what it closes; None for a fix that closes nothing.
         control: The security control of the recommendation, if known; Azure reports it at run time.
         quick_fix: Whether Azure documents a Fix button for it in the portal; None if unknown.
         reversibility: Whether a rollback restores everything.
@@ -252,6 +254,7 @@ class FixAction(Value):
     impact: Impact = attrs.field(default=Impact.NONE, converter=Impact)
     impact_reason: str | None = optional_text()
     cost: str | None = optional_text()
+    live_use: LiveUse | None = None
     control: str | None = optional_text()
     quick_fix: bool | None = None
     reversibility: Reversibility = attrs.field(default=Reversibility.EXACT, converter=Reversibility)

@@ -13,7 +13,7 @@ from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.fix import Impact
 from defender_remediate.notebook import notebook
 from defender_remediate.serialization import Value
-from defender_remediate.validation import as_tuple, string
+from defender_remediate.validation import as_tuple, is_number, string
 
 
 class GuardName(StrEnum):
@@ -27,6 +27,7 @@ class GuardName(StrEnum):
     REMOVAL = "removal"
 
 
+_MOST_DAYS = 3650
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -109,6 +110,9 @@ class Guards(Value):
         protected_tags: Tags whose resources are never planned: ``name``, or ``name=value`` with a pattern as value.
         allowed_impacts: The impacts that a step may have; every one by default.
         window: When a run may begin; always by default.
+        hold_days: For how many days a plan leaves out a resource on which an earlier run failed or was rolled back, according to
+            the journal; 0 for never. By default 7 for a client with a journal of its own, and 0 with the default journal,
+            which all clients of a user share. ``plan`` takes a waiver named ``hold``.
         max_plan_age: How old a plan may be when it is applied; any age by default, since targets that drifted are skipped.
     """
 
@@ -121,6 +125,7 @@ class Guards(Value):
     allowed_impacts: tuple[Impact, ...] = attrs.field(default=tuple(Impact), converter=as_tuple)
     window: MaintenanceWindow | None = None
     max_plan_age: timedelta | None = None
+    hold_days: float | None = None
 
     def __attrs_post_init__(self) -> None:
         if isinstance(self.max_changes, bool) or not isinstance(self.max_changes, int) or self.max_changes < 1:
@@ -132,6 +137,9 @@ class Guards(Value):
             raise InvalidInputError(
                 f"allowed_impacts must be one or more of {', '.join(Impact)}, got {quoted(self.allowed_impacts)}"
             )
+        days = 0 if self.hold_days is None else self.hold_days
+        if not is_number(days) or not 0 <= days <= _MOST_DAYS:
+            raise InvalidInputError(f"hold_days must be a number from 0 to {_MOST_DAYS}, got {quoted(self.hold_days)}")
         self._check_kinds()
 
     def _check_kinds(self) -> None:

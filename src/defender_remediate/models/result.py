@@ -14,6 +14,7 @@ from defender_remediate.display import noted, one_line, quoted
 from defender_remediate.enums import StrEnum
 from defender_remediate.errors import InvalidInputError, RemediationFailedError
 from defender_remediate.json_values import ABSENT, freeze
+from defender_remediate.models.change_history import ChangeRecord
 from defender_remediate.models.diagnosis import Cause, Diagnosis, Verification
 from defender_remediate.models.plan import CreatedResource, RemediationPlan, RemediationStep
 from defender_remediate.notebook import preformatted
@@ -94,6 +95,8 @@ class RemediationResult(Value):
         health: What Defender for Cloud reports; None when it was not read, or Defender does not assess the resource.
         created: The resources that the step created.
         diagnosis: Why it is not healthy, as ``verify`` found; None when it is healthy or was not verified.
+        change_record: What Azure's change history says about it, as ``verify`` found; None when nothing was sent or it was not
+            verified.
     """
 
     _computed: ClassVar[tuple[str, ...]] = ("is_pending", "verified")
@@ -113,6 +116,7 @@ class RemediationResult(Value):
     health: Health | None = attrs.field(default=None, converter=attrs.converters.optional(Health))
     created: tuple[CreatedResource, ...] = ()
     diagnosis: Diagnosis | None = None
+    change_record: ChangeRecord | None = None
 
     @property
     def is_pending(self) -> bool:
@@ -135,11 +139,15 @@ class RemediationResult(Value):
         return self.step_id is not None or self.outcome is Outcome.BLOCKED
 
     def lines(self) -> list[str]:
-        """The outcome with its reason and Defender's assessment, then the hint and the diagnosis, a line each."""
+        """The outcome with its reason and Defender's assessment, then the hint, the diagnosis and a contradiction of Azure's
+        change history, a line each.
+        """
         lines = [self._text(hint=None)]
         if self.error is not None and self.error.hint:
             lines.append(one_line(f"  -> {self.error.hint}"))
-        return lines + [f"  {line}" for line in self.explanation()]
+        record = self.change_record
+        contradiction = record.lines() if record is not None and record.is_contradiction else []
+        return lines + [f"  {line}" for line in (*self.explanation(), *contradiction)]
 
     def explanation(self) -> list[str]:
         """The diagnosis, a line each. Of one that only repeats the outcome, the advice is left."""

@@ -48,6 +48,7 @@ class SkipReason(StrEnum):
     CHANGED_SINCE = "changed_since"
     BLOCKED = "blocked"
     UNCHECKED = "unchecked"
+    HELD = "held"
 
 
 @attrs.frozen(kw_only=True, repr=False, str=False)

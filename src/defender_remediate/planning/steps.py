@@ -96,6 +96,7 @@ def subject_of(step: RemediationStep, combined: CombinedFix, reading: Reading) -
     return Subject(
         step=step,
         policies=tuple(dict.fromkeys(policies)),
+        live_uses=tuple(dict.fromkeys(fix.live_use for fix in combined.fixes if fix.live_use is not None)),
         parameters={name: values[name] for name in chosen},
         resource=reading.resource,
         before=reading.before,

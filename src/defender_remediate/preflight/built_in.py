@@ -11,6 +11,7 @@ from defender_remediate.preflight.entra_administrators import EntraAdministrator
 from defender_remediate.preflight.exemptions import ExemptionCheck
 from defender_remediate.preflight.features import FeatureCheck
 from defender_remediate.preflight.function_apps import FunctionAppCheck
+from defender_remediate.preflight.live_use import LiveUseCheck
 from defender_remediate.preflight.locks import LockCheck
 from defender_remediate.preflight.network_access import NetworkAccessCheck
 from defender_remediate.preflight.ownership import OwnershipCheck
@@ -46,5 +47,6 @@ BUILT_IN_CHECKS: tuple[Check, ...] = (
     StorageUseCheck(),
     AccessModelCheck(),
     EntraAdministratorCheck(),
+    LiveUseCheck(),
     OwnershipCheck(),
 )

@@ -46,7 +46,7 @@ class Check(Protocol):
         client = RemediationClient(credential, scope, checks=[NoFriday()])
 
     ``judge`` may yield results with the status ``blocked`` or ``unchecked``, which keep the step out of the plan, or
-    ``warning``. A check that raises leaves its steps unchecked, with the error in the message.
+    ``warning``. ``passed`` records what was looked for and not found. A check that raises leaves its steps unchecked, with the error in the message.
 
     Attributes:
         name: The name that a waiver uses, in snake_case; unique among the checks of a client.
@@ -167,7 +167,8 @@ def run_checks(
                 titles=subject.step.titles,
                 reason=SkipReason.BLOCKED if is_blocked else SkipReason.UNCHECKED,
                 message="; ".join(messages),
-                check_results=results,
+                # What was looked for and not found stops nothing.
+                check_results=tuple(result for result in results if result.status is not CheckStatus.PASSED),
             )
         )
     return CheckedSteps(steps=tuple(steps), skipped=tuple(skipped))

@@ -10,6 +10,7 @@ import attrs
 
 from defender_remediate import wire
 from defender_remediate.casing import fold
+from defender_remediate.models.live_use import LiveUse
 from defender_remediate.models.plan import RemediationStep
 from defender_remediate.preflight.scopes import covers, group_of, is_action_on, root_of, type_of
 
@@ -23,6 +24,7 @@ class Subject:
 
     Attributes:
         policies: The bare names of the policy definitions behind its recommendations; empty when it undoes a change.
+        live_uses: How to see whether anyone still uses what its fixes close; empty when it undoes a change.
         parameters: The values that the caller chose, by parameter name.
         resource: The body of the resource; None when it was not read.
         before: The body of the target; None when it does not exist.
@@ -31,6 +33,7 @@ class Subject:
 
     step: RemediationStep
     policies: tuple[str, ...] = ()
+    live_uses: tuple[LiveUse, ...] = ()
     parameters: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     resource: Any = attrs.field(default=None, repr=False)
     before: Any = attrs.field(default=None, repr=False)

@@ -40,6 +40,7 @@ ON_THE_FIX: Mapping[Rule, tuple[FixRule, ...]] = {
     Rule.CONTAINS_NO_SECRET: (secrets.contains_no_secret,),
     Rule.HAS_VALID_TEMPLATE: (templates.is_valid_template, templates.gets_valid_parameters),
     Rule.WRITES_WHAT_CONDITION_READS: (requests.writes_what_condition_reads,),
+    Rule.NAMES_LIVE_USE: (requests.names_live_use,),
 }
 """The rules about a fix as a whole."""
 

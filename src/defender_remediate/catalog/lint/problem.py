@@ -34,6 +34,7 @@ class Rule(StrEnum):
     CONTAINS_NO_SECRET = "contains_no_secret"  # noqa: S105 - the name of a rule
     HAS_VALID_TEMPLATE = "has_valid_template"
     WRITES_WHAT_CONDITION_READS = "writes_what_condition_reads"
+    NAMES_LIVE_USE = "names_live_use"
 
 
 @notebook

@@ -14,6 +14,7 @@ from defender_remediate.testing.simulator.arm.service import RecordedRequest, Se
 from defender_remediate.testing.simulator.controls.access import AccessControls
 from defender_remediate.testing.simulator.controls.defender import DefenderControls
 from defender_remediate.testing.simulator.controls.faults import FaultControls
+from defender_remediate.testing.simulator.controls.metrics import MetricControls
 from defender_remediate.testing.simulator.controls.resources import ResourceControls
 from defender_remediate.testing.simulator.demo import add_demo_resources
 from defender_remediate.testing.simulator.state.clock import VirtualClock
@@ -38,6 +39,7 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
         endpoint: The URL that it answers to; other hosts cannot be reached.
         assessment_lag: Seconds from a change of a resource to the change of its assessments.
         activity_delay: Seconds from an event to its appearance in the activity log.
+        change_delay: Seconds from a write to its appearance in the change history of Resource Graph.
         page_size: Items per page of a listing.
         graph_page_size: Rows per page of Resource Graph, unless a query asks for fewer.
 
@@ -45,6 +47,7 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
         resources: Adds, shows, changes and removes subscriptions and resources.
         access: Roles, deny assignments, locks, policies and exemptions.
         defender: Recommendations and assessments.
+        metrics: Who uses a resource, as Azure Monitor shows it.
         faults: Errors, broken connections, throttling and slow operations.
         clock: The virtual clock; starts at ``STARTS_AT``.
         credential: The credential whose token is accepted.
@@ -57,6 +60,7 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
         endpoint: str = ENDPOINT,
         assessment_lag: float = 600.0,
         activity_delay: float = 30.0,
+        change_delay: float = 300.0,
         page_size: int = 100,
         graph_page_size: int = 1000,
     ) -> None:
@@ -65,6 +69,7 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
         tenant = Tenant(
             assessment_lag=assessment_lag,
             activity_delay=activity_delay,
+            change_delay=change_delay,
             page_size=page_size,
             graph_page_size=graph_page_size,
         )
@@ -73,6 +78,7 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
         self.resources = ResourceControls(tenant, self.endpoint)
         self.access = AccessControls(tenant)
         self.defender = DefenderControls(tenant)
+        self.metrics = MetricControls(tenant)
         self.faults = FaultControls(self._service, self.credential)
         self.clock: VirtualClock = tenant.clock
         self.requests: list[RecordedRequest] = self._service.requests

@@ -15,7 +15,7 @@ from defender_remediate.fixes.paths import join, split
 from defender_remediate.fixes.placeholders import names_in
 from defender_remediate.json_values import ABSENT
 from defender_remediate.models.condition import Condition, Operator
-from defender_remediate.models.fix import FixKind, ParameterType
+from defender_remediate.models.fix import FixKind, Impact, ParameterType
 
 # Types without a PATCH of properties that no package describes.
 _NO_PATCH = {"microsoft.authorization/policyexemptions", "microsoft.guestconfiguration/guestconfigurationassignments"}
@@ -108,6 +108,12 @@ def explains_parameters(checked: CheckedFix) -> Iterator[RuleViolation]:
         has_default = parameter.default is not None and not parameter.allowed
         if has_default and (is_somebody or _CHOSEN.search(parameter.name)):
             yield warning(f"{parameter.name}: a default makes a choice that the caller has to make")
+
+
+def names_live_use(checked: CheckedFix) -> Iterator[RuleViolation]:
+    """A fix that closes something says which metric tells whether anyone still uses it, or why none does."""
+    if checked.fix.impact is Impact.CONNECTIVITY and checked.fix.live_use is None:
+        yield warning("it does not say which metric tells whether anyone still uses what it closes; see [fix.live_use]")
 
 
 def writes_what_condition_reads(checked: CheckedFix) -> Iterator[RuleViolation]:

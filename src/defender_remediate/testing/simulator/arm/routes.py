@@ -251,6 +251,11 @@ def start_operation(
 
     def finish(ending: str, moment: float) -> None:
         resource.busy = False
+        with tenant.changes.by(operation):
+            settle(ending)
+        end(tenant, operation, *outcome(ending), moment=moment)
+
+    def settle(ending: str) -> None:
         if ending == "Succeeded":
             rested = dict(result)
             rested["properties"] = {k: v for k, v in result["properties"].items() if k != "provisioningState"}
@@ -258,7 +263,6 @@ def start_operation(
         else:
             ended = _in_state(before, ending) if shows_state else before
             tenant.store.write(resource.id, resource_type, ended)
-        end(tenant, operation, *outcome(ending), moment=moment)
 
     now = tenant.clock.monotonic()
     running = RunningOperation(

@@ -16,6 +16,7 @@ from defender_remediate.testing.simulator.authorization import routes as authori
 from defender_remediate.testing.simulator.defender import routes as security
 from defender_remediate.testing.simulator.deployments import routes as deployments
 from defender_remediate.testing.simulator.graph import routes as graph
+from defender_remediate.testing.simulator.monitor import metrics
 from defender_remediate.testing.simulator.monitor import routes as logs
 from defender_remediate.testing.simulator.policy import routes as deny_policies
 from defender_remediate.testing.simulator.state.tenant import Tenant
@@ -26,6 +27,7 @@ ROUTES: tuple[Route, ...] = (
     *security.ROUTES,
     *graph.ROUTES,
     *logs.ROUTES,
+    *metrics.ROUTES,
     *deployments.ROUTES,
     *authorization.ROUTES,
     *deny_policies.ROUTES,

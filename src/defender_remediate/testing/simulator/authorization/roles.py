@@ -15,6 +15,8 @@ from defender_remediate.testing.simulator.state.store import Store
 
 CALLER_ID = "aaaaaaaa-0000-4000-8000-000000000001"
 """The object id of the caller."""
+CALLER_APP_ID = "aaaaaaaa-0000-4000-8000-0000000000ab"
+"""The id of the application that the caller uses."""
 EVERYONE = "everyone"
 _ALL_PRINCIPALS = "00000000-0000-0000-0000-000000000000"
 

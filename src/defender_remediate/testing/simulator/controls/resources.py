@@ -12,12 +12,13 @@ from defender_remediate.testing.simulator.arm.routes import store_body
 from defender_remediate.testing.simulator.arm.writes import TOP_LEVEL
 from defender_remediate.testing.simulator.defender.state import SUBSCRIPTION
 from defender_remediate.testing.simulator.monitor.audit import begin, end
+from defender_remediate.testing.simulator.monitor.state import LoggedOperation
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import REGISTERED, Resource, Subscription
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.exchange import Call
 
-_ANOTHER_CALLER = "another.user@contoso.example"
+ANOTHER_CALLER = "another.user@contoso.example"
 _SUBSCRIPTION_STATES = ("Enabled", "Warned", "PastDue", "Disabled", "Deleted")
 _REGISTRATION_STATES = (REGISTERED, "Registering", "NotRegistered", "Unregistering", "Unregistered")
 
@@ -209,12 +210,23 @@ class ResourceControls:
             self._tenant.assessor.assess_now(found.id)
             return connection_id
 
-    def edit(self, resource_id: str, change: Callable[[dict[str, Any]], object]) -> None:
-        """Changes a resource as another user would. The activity log shows it.
+    def edit(
+        self,
+        resource_id: str,
+        change: Callable[[dict[str, Any]], object],
+        *,
+        caller: str = ANOTHER_CALLER,
+        caller_type: str = "User",
+        client: str = "Azure Portal",
+    ) -> None:
+        """Changes a resource as another user would. The activity log and the change history show it.
 
         Args:
             resource_id: The resource.
             change: Receives the body as GET shows it and changes it in place.
+            caller: The object id or the name of the user; ``System`` for Azure itself.
+            caller_type: ``User``, ``Application``, ``ManagedIdentity`` or ``System``.
+            client: What the caller used: ``Azure Portal``, the id of an application, or ``Unknown``.
 
         Raises:
             KeyError: The resource does not exist.
@@ -223,19 +235,34 @@ class ResourceControls:
             found = self._found(resource_id)
             body = found.render()
             change(body)
-            self._log("PUT", f"{found.type.name}/write", found.id)
-            self._tenant.store.write(found.id, found.type, body)
+            operation = self._log("PUT", f"{found.type.name}/write", found.id, caller, caller_type, client)
+            with self._tenant.changes.by(operation):
+                self._tenant.store.write(found.id, found.type, body)
 
-    def remove(self, resource_id: str) -> None:
+    def remove(
+        self,
+        resource_id: str,
+        *,
+        caller: str = ANOTHER_CALLER,
+        caller_type: str = "User",
+        client: str = "Azure Portal",
+    ) -> None:
         """Deletes a resource as another user would. Its assessments stay for a while, as in Azure.
+
+        Args:
+            resource_id: The resource.
+            caller: Who deletes it, as for ``edit``.
+            caller_type: As for ``edit``.
+            client: As for ``edit``.
 
         Raises:
             KeyError: The resource does not exist.
         """
         with self._tenant.lock:
             found = self._found(resource_id)
-            self._log("DELETE", f"{found.type.name}/delete", found.id)
-            self._tenant.store.remove(found.id)
+            operation = self._log("DELETE", f"{found.type.name}/delete", found.id, caller, caller_type, client)
+            with self._tenant.changes.by(operation):
+                self._tenant.store.remove(found.id)
 
     def set_subscription_state(self, scope: str, state: str) -> None:
         """Sets the state of a subscription.
@@ -301,7 +328,12 @@ class ResourceControls:
             raise KeyError(resource_id)
         return found
 
-    def _log(self, method: str, action: str, resource_id: str) -> None:
+    def _log(
+        self, method: str, action: str, resource_id: str, caller: str, caller_type: str, client: str
+    ) -> LoggedOperation:
         call = Call.of(method, self._endpoint + resource_id, {}, b"")
-        operation = begin(self._tenant, call, action, resource_id, caller=_ANOTHER_CALLER)
+        operation = begin(
+            self._tenant, call, action, resource_id, caller=caller, caller_type=caller_type, client=client
+        )
         end(self._tenant, operation, "Succeeded", "OK")
+        return operation

@@ -125,14 +125,16 @@ def deploy(
     failures = []
     for resource, resource_type in deployment.request.resources:
         inner = begin(tenant, _inner(call, operation, resource), f"{resource_type.name}/write", resource.id)
-        reply = _attempt(tenant, resource, resource_type)
+        with tenant.changes.by(inner):
+            reply = _attempt(tenant, resource, resource_type)
         failed = reply.status >= 400
         if failed:
             failures.append({"code": _code(reply), "message": json.dumps(reply.body, indent=2).replace("\n", "\r\n")})
         end(tenant, inner, *(("Failed", "Conflict") if failed else ("Succeeded", "OK")), moment=moment)
         deployment.steps.append(_step(tenant, deployment, resource, reply, moment))
     if deployment.request.mode == "Complete":
-        _remove_others(tenant, deployment)
+        with tenant.changes.by(operation):
+            _remove_others(tenant, deployment)
     if failures:
         error: dict[str, Any] = error_body("DeploymentFailed")["error"]
         return {**error, "details": failures}

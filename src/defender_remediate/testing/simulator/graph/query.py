@@ -5,13 +5,15 @@
     table | where CONDITION or CONDITION ... | where ... | project id, name, ... | order by id asc
 
 A condition compares a column, a member below it or ``tostring()`` of one with a string, by ``==``, ``=~`` or
-``startswith``. Everything else of the query language is refused, never guessed.
+``startswith``; with several strings by ``in~``; or ``todatetime()`` of one by ``>=`` with ``datetime()``. Everything else
+of the query language is refused, never guessed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import attrs
@@ -26,6 +28,11 @@ _CONDITION = re.compile(
     rf"\s*(?:tostring\(\s*(?P<text>{_PATH})\s*\)|(?P<path>{_PATH}))\s*(?P<operator>==|=~|startswith\b)"
     rf"\s*(?P<value>{_STRING})\s*(?P<more>or\b)?"
 )
+_MEMBERSHIP = re.compile(
+    rf"\s*(?:tostring\(\s*(?P<text>{_PATH})\s*\)|(?P<path>{_PATH}))\s*in~\s*"
+    rf"\((?P<values>\s*{_STRING}(?:\s*,\s*{_STRING})*)\s*\)\s*\Z"
+)
+_SINCE = re.compile(rf"\s*todatetime\(\s*(?P<path>{_PATH})\s*\)\s*>=\s*datetime\((?P<moment>[0-9TZ:.+-]+)\)\s*\Z")
 _STAGES = re.compile(rf"(?:[^|']|{_STRING})+")
 _PROJECT = re.compile(r"project\s+(\w+(?:\s*,\s*\w+)*)\s*\Z")
 _ORDER = re.compile(r"order\s+by\s+(\w+)\s+(asc|desc)\s*\Z")
@@ -93,10 +100,7 @@ class _Comparison:
     value: str
 
     def holds(self, row: Mapping[str, Any]) -> bool:
-        found: Any = row
-        for name in self.path:
-            found = found.get(name) if isinstance(found, Mapping) else None
-        text = _text(found)
+        text = _text(_at(row, self.path))
         if self.operator == "==":
             return text == self.value
         if self.operator == "=~":
@@ -104,7 +108,47 @@ class _Comparison:
         return fold(text).startswith(fold(self.value))
 
 
-def _conditions(text: str, columns: frozenset[str]) -> list[_Comparison]:
+@attrs.frozen
+class _Membership:
+    path: tuple[str, ...]
+    values: frozenset[str]
+
+    def holds(self, row: Mapping[str, Any]) -> bool:
+        return fold(_text(_at(row, self.path))) in self.values
+
+
+@attrs.frozen
+class _Since:
+    path: tuple[str, ...]
+    moment: datetime
+
+    def holds(self, row: Mapping[str, Any]) -> bool:
+        return _moment(_text(_at(row, self.path))) >= self.moment
+
+
+def _at(row: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        row = row.get(name) if isinstance(row, Mapping) else None
+    return row
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+
+def _literal(text: str) -> str:
+    return re.sub(r"\\(.)", lambda escape: {"n": "\n", "r": "\r"}.get(escape[1], escape[1]), text[1:-1])
+
+
+def _conditions(text: str, columns: frozenset[str]) -> Sequence[_Comparison | _Membership | _Since]:
+    if within := _MEMBERSHIP.match(text):
+        path = tuple(str(within["path"] or within["text"]).split("."))
+        _check_columns(path[:1], columns)
+        return [_Membership(path, frozenset(fold(_literal(one)) for one in re.findall(_STRING, within["values"])))]
+    if since := _SINCE.match(text):
+        path = tuple(since["path"].split("."))
+        _check_columns(path[:1], columns)
+        return [_Since(path, _moment(since["moment"]))]
     found = []
     position, more = 0, True
     while more:
@@ -113,8 +157,7 @@ def _conditions(text: str, columns: frozenset[str]) -> list[_Comparison]:
             raise QueryError(f"The simulator does not support the condition {text[position:].strip()!r}.")
         path = tuple(str(match["path"] or match["text"]).split("."))
         _check_columns(path[:1], columns)
-        value = re.sub(r"\\(.)", lambda escape: {"n": "\n", "r": "\r"}.get(escape[1], escape[1]), match["value"][1:-1])
-        found.append(_Comparison(path, match["operator"], value))
+        found.append(_Comparison(path, match["operator"], _literal(match["value"])))
         position, more = match.end(), match["more"] is not None
     if position < len(text):
         raise QueryError(f"The simulator does not support {text[position:].strip()!r} after a condition.")

@@ -33,7 +33,7 @@ COLUMNS = frozenset(
         "extendedLocation",
     ]
 )
-TABLES = ("resources", "securityresources")
+TABLES = ("resources", "resourcechanges", "securityresources")
 
 
 def rows(
@@ -49,6 +49,8 @@ def rows(
     """
     every = tenant.store.subscriptions
     subscriptions = frozenset(s for s in subscriptions if every[s].state != DELETED)
+    if table == "resourcechanges":
+        return [*_changes(tenant, subscriptions)]
     if table == "resources":
         found = _resources(tenant)
     else:
@@ -85,6 +87,16 @@ def _resources(tenant: Tenant) -> Iterator[dict[str, Any]]:
             shown = resource.render()
             more = {name: shown.get(name) for name in ("kind", "location", "sku", "plan", "tags", "identity", "zones")}
             yield _row(resource.id, resource.name, resource.type.name, shown["properties"], **more)
+
+
+def _changes(tenant: Tenant, subscriptions: frozenset[str]) -> Iterator[dict[str, Any]]:
+    for record in tenant.changes.visible():
+        if fold(ids.subscription_of(record.target_id)) not in subscriptions:
+            continue
+        if not tenant.access.unlimited and not tenant.access.may_look(f"{record.target_type}/read", record.target_id):
+            continue
+        row_id = f"{record.target_id}/providers/Microsoft.Resources/changes/{record.id}"
+        yield _row(row_id, record.id, "microsoft.resources/changes", tenant.changes.render(record))
 
 
 def _security(tenant: Tenant, subscriptions: frozenset[str], *, is_tenant_wide: bool) -> Iterator[dict[str, Any]]:

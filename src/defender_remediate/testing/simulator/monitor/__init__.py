@@ -1,1 +1,1 @@
-"""The activity log."""
+"""The activity log, and metrics."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from http import HTTPStatus
 
-from defender_remediate.testing.simulator.authorization.roles import CALLER_ID
+from defender_remediate.testing.simulator.authorization.roles import CALLER_APP_ID, CALLER_ID
 from defender_remediate.testing.simulator.monitor.state import ACCEPTED, FAILED, STARTED, SUCCEEDED, LoggedOperation
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.exchange import ArmError, Call, Reply
@@ -18,7 +18,8 @@ def logged(tenant: Tenant, call: Call, action: str, resource_id: str, work: Work
     """Does a write and records it: Started and Succeeded or Failed, or Accepted if it continues."""
     operation = begin(tenant, call, action, resource_id)
     try:
-        reply, goes_on = work(operation)
+        with tenant.changes.by(operation):
+            reply, goes_on = work(operation)
     except ArmError as error:
         end(tenant, operation, FAILED, _phrase(error.reply.status))
         raise
@@ -26,7 +27,16 @@ def logged(tenant: Tenant, call: Call, action: str, resource_id: str, work: Work
     return reply
 
 
-def begin(tenant: Tenant, call: Call, action: str, resource_id: str, *, caller: str = CALLER_ID) -> LoggedOperation:
+def begin(
+    tenant: Tenant,
+    call: Call,
+    action: str,
+    resource_id: str,
+    *,
+    caller: str = CALLER_ID,
+    caller_type: str = "Application",
+    client: str = CALLER_APP_ID,
+) -> LoggedOperation:
     """Records that a write started."""
     operation = LoggedOperation(
         id=tenant.new_id(),
@@ -37,6 +47,8 @@ def begin(tenant: Tenant, call: Call, action: str, resource_id: str, *, caller: 
         method=call.method,
         uri=call.url,
         request_id=call.headers.get("x-ms-client-request-id", ""),
+        caller_type=caller_type,
+        client=client,
     )
     _record(tenant, operation, STARTED, "", tenant.clock.monotonic())
     return operation

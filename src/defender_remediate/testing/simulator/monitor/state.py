@@ -20,6 +20,8 @@ class LoggedOperation:
 
     Attributes:
         action: Such as ``Microsoft.Storage/storageAccounts/write``.
+        caller_type: ``User``, ``Application``, ``ManagedIdentity`` or ``System``.
+        client: What the caller used, as the change history names it: ``Azure Portal``, an app id or ``Unknown``.
         request_id: The caller's ``x-ms-client-request-id``.
     """
 
@@ -31,6 +33,8 @@ class LoggedOperation:
     method: str
     uri: str
     request_id: str
+    caller_type: str = "Application"
+    client: str = "Unknown"
 
 
 @attrs.frozen(kw_only=True)

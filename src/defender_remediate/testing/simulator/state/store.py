@@ -97,6 +97,8 @@ class Resource:
 
 
 Listener = Callable[[str], None]
+Recorder = Callable[["Resource", "Mapping[str, Any] | None", "Mapping[str, Any] | None"], None]
+"""Is called with a resource, and its body before and after a write; None for a resource that does not exist."""
 
 
 class Store:
@@ -109,10 +111,15 @@ class Store:
         self._resources: dict[str, Resource] = {}
         self._children: dict[str, dict[str, None]] = {}
         self._listeners: list[Listener] = []
+        self._recorders: list[Recorder] = []
 
     def listen(self, listener: Listener) -> None:
         """Adds a function to call with the id after every change."""
         self._listeners.append(listener)
+
+    def record(self, recorder: Recorder) -> None:
+        """Adds a function to call with the bodies before and after every write."""
+        self._recorders.append(recorder)
 
     def subscription(self, subscription_id: str) -> Subscription:
         """The subscription.
@@ -171,6 +178,7 @@ class Store:
         if resource_type.state is not None:
             content["properties"].setdefault("provisioningState", resource_type.state)
         found = self._resources.get(key)
+        before = None if found is None else found.body
         if found is None:
             found = self._resources[key] = Resource(id=resource_id, type=resource_type, body=content)
             self._children.setdefault(ids.key(_owner(resource_id)), {})[key] = None
@@ -178,6 +186,8 @@ class Store:
         else:
             found.body = content
             found.revision += 1
+        for recorder in self._recorders:
+            recorder(found, before, content)
         self._tell(resource_id)
         return found
 
@@ -200,6 +210,8 @@ class Store:
             key = ids.key(resource.id)
             del self._resources[key]
             self._children[ids.key(_owner(resource.id))].pop(key, None)
+            for recorder in self._recorders:
+                recorder(resource, resource.body, None)
         self._tell(resource_id)
 
     def _tell(self, resource_id: str) -> None:

@@ -15,6 +15,8 @@ from defender_remediate.testing.simulator.authorization.state import Access
 from defender_remediate.testing.simulator.defender.exposure import Exposure
 from defender_remediate.testing.simulator.defender.state import Assessor
 from defender_remediate.testing.simulator.deployments.state import DeploymentHistory
+from defender_remediate.testing.simulator.graph.change_records import ChangeRecords
+from defender_remediate.testing.simulator.monitor.metric_state import MetricRecords
 from defender_remediate.testing.simulator.monitor.state import ActivityRecords
 from defender_remediate.testing.simulator.policy.state import PolicyState
 from defender_remediate.testing.simulator.state.clock import VirtualClock
@@ -33,7 +35,15 @@ class Tenant:
         failing_extensions: Extensions of Defender plans that cannot be enabled: (plan, extension), folded.
     """
 
-    def __init__(self, *, assessment_lag: float, activity_delay: float, page_size: int, graph_page_size: int) -> None:
+    def __init__(
+        self,
+        *,
+        assessment_lag: float,
+        activity_delay: float,
+        change_delay: float,
+        page_size: int,
+        graph_page_size: int,
+    ) -> None:
         self.lock = threading.RLock()
         self.clock = VirtualClock()
         self.types = ResourceTypes()
@@ -41,6 +51,9 @@ class Tenant:
         self.connections = Connections(self.store)
         self.access = Access(self.store)
         self.activity = ActivityRecords(self.clock, activity_delay)
+        self.metrics = MetricRecords()
+        self.changes = ChangeRecords(self.clock, change_delay)
+        self.store.record(self.changes.wrote)
         self.operations = Operations(self.clock)
         self.policies = PolicyState(self.store, self.clock)
         self.assessor = Assessor(self.store, self.clock, self.policies, assessment_lag)

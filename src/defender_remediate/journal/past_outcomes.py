@@ -1,0 +1,59 @@
+"""How the steps of earlier runs ended, on whichever machine wrote the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+import attrs
+
+from defender_remediate.errors import UnknownRunError
+from defender_remediate.journal.records import RunKind, RunOpened, StepEnded, StepReviewed
+from defender_remediate.journal.store import Journal
+from defender_remediate.models.plan import RemediationStep
+from defender_remediate.models.result import RemediationResult
+
+
+@attrs.frozen(kw_only=True)
+class PastOutcome:
+    """How one step of an earlier run ended.
+
+    Attributes:
+        at: When that was recorded.
+        kind: Whether the run applied a plan or rolled one back.
+    """
+
+    run_id: str
+    kind: RunKind
+    at: datetime
+    step: RemediationStep
+    result: RemediationResult
+
+
+def past_outcomes(journal: Journal, run_ids: Iterable[str], *, since: datetime) -> tuple[PastOutcome, ...]:
+    """The results of the steps of these runs, if they began since a time, oldest first; a review replaces a result.
+
+    Raises:
+        JournalError: A run cannot be read.
+    """
+    # The newest is listed first; of two at the same instant it counts.
+    found = [one for run_id in reversed([*run_ids]) for one in _outcomes_of(journal, run_id, since)]
+    return tuple(sorted(found, key=lambda one: one.at))
+
+
+def _outcomes_of(journal: Journal, run_id: str, since: datetime) -> Iterator[PastOutcome]:
+    try:
+        records = journal.read(run_id)
+    except UnknownRunError:
+        # It was begun and not recorded.
+        return
+    opened = records[0]
+    if not isinstance(opened, RunOpened) or opened.at < since:
+        return
+    steps = {step.id: step for step in opened.plan.steps}
+    ended: dict[str, PastOutcome] = {}
+    for record in records:
+        if isinstance(record, (StepEnded, StepReviewed)) and record.result.step_id in steps:
+            step = steps[record.result.step_id]
+            ended[step.id] = PastOutcome(run_id=run_id, kind=opened.kind, at=record.at, step=step, result=record.result)
+    yield from ended.values()
