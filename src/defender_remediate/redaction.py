@@ -22,6 +22,7 @@ _PRIVATE_KEY = re.compile(
 )
 # 64 bytes in base64: the keys of storage accounts, Cosmos DB, Batch and others; also as they look inside a URL.
 _ACCOUNT_KEY = re.compile(r"(?:[A-Za-z0-9+/]|%2[BbFf]){86}(?:==|%3[Dd]%3[Dd])")
+_ACCOUNT_KEY_LENGTH = 88
 # Providers put a fixed mark into the tokens that they issue, so that scanners find them.
 _APPLICATION_SECRET = re.compile(r"[\w.~-]{3}\dQ~[\w.~-]{31,34}")  # Entra ID
 _AZURE_KEY = re.compile(
@@ -87,6 +88,7 @@ _OPTION = re.compile(
 )
 _OF = rf"""(?=\s+(?:of|for|in)\s+(?:\w+\s+){{0,3}}["']?[\w.]{{0,100}}?{_NAME}(?!\w))"""
 _VALUE = re.compile(rf"""(?P<name>\bvalue\s+)(?P<open>)(?P<quoted>"[^"]*"|'[^']*'){_OF}""", re.IGNORECASE)
+_NAMED = ((_ASSIGNED, "=:"), (_OPTION, ("--",)), (_SAID, "\"'"), (_VALUE, "\"'"))
 
 
 # Strings in which no secret was found. The records of a run repeat the same ids and titles many times.
@@ -116,15 +118,17 @@ def redact_text(text: str) -> str:
 def _redacted(text: str) -> str:
     text = _PRIVATE_KEY.sub(HIDDEN, text)
     text = _DOTTED.sub(_without_web_token, text)
-    text = _ACCOUNT_KEY.sub(HIDDEN, text)
+    text = _ACCOUNT_KEY.sub(HIDDEN, text) if len(text) >= _ACCOUNT_KEY_LENGTH else text
     text = _APPLICATION_SECRET.sub(HIDDEN, text)
     text = _AZURE_KEY.sub(HIDDEN, text)
     text = _TOKEN.sub(HIDDEN, text)
     text = _AUTHORIZATION.sub(rf"\1{HIDDEN}", text)
     text = _USER_INFO.sub(rf"\1{HIDDEN}", text)
     text = _SIGNED_URL.sub(rf"\1{HIDDEN}", text)
-    for pattern in (_ASSIGNED, _OPTION, _SAID, _VALUE):
-        text = pattern.sub(_without_value, text)
+    for pattern, marks in _NAMED:
+        # Most strings have none of the marks that the pattern needs, and searching takes long.
+        if any(mark in text for mark in marks):
+            text = pattern.sub(_without_value, text)
     return text
 
 

@@ -42,7 +42,7 @@ class Value:
 
 def _plain(value: Any) -> Any:
     if attrs.has(type(value)):
-        names = [field.name for field in attrs.fields(type(value))]
+        names = [field.name for field in attrs.fields(type(value)) if not field.name.startswith("_")]
         value = {name: getattr(value, name) for name in (*names, *getattr(value, "_computed", ()))}
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items() if item is not ABSENT}

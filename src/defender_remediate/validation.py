@@ -42,7 +42,11 @@ def strings(name: str, given: Iterable[str]) -> tuple[str, ...]:
     Raises:
         InvalidInputError: It is a single string, not iterable, or holds something else than strings.
     """
-    found = as_tuple(given)
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise InvalidInputError(
+            f"{name}: expected a list of strings, got {quoted(given)}", hint=f"pass [{quoted(given)}]"
+        )
+    found = tuple(given)
     for item in found:
         if not isinstance(item, str):
             raise InvalidInputError(f"{name} must be strings, got {quoted(item)}")

@@ -1,4 +1,4 @@
-"""Renders plans and reports: as Markdown for a ticket, as an HTML page, or as rows for a spreadsheet.
+"""Renders plans, reports and listings: as Markdown, HTML, CSV, JSON, an Excel workbook, or rows for a data frame.
 
 Resource names and error messages are escaped: they cannot add markup, scripts, formulas or control characters. Secrets
 are hidden, as in a printed plan.
@@ -6,6 +6,9 @@ are hidden, as in a printed plan.
 
 from defender_remediate.reports.csv import to_csv
 from defender_remediate.reports.html import to_html
+from defender_remediate.reports.json import to_json
 from defender_remediate.reports.markdown import to_markdown
+from defender_remediate.reports.rows import to_rows
+from defender_remediate.reports.xlsx import to_xlsx
 
-__all__ = ["to_csv", "to_html", "to_markdown"]
+__all__ = ["to_csv", "to_html", "to_json", "to_markdown", "to_rows", "to_xlsx"]

@@ -1,86 +1,47 @@
-"""Renders a report as comma-separated values."""
+"""Renders values as comma-separated values."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
+from collections.abc import Sequence
 
-from defender_remediate.display import one_line, quoted
-from defender_remediate.errors import InvalidInputError
-from defender_remediate.models.result import RemediationReport, RemediationResult
-from defender_remediate.reports.document import iso
+from defender_remediate.display import one_line
+from defender_remediate.reports.rows import Cell, Listed, to_rows
 
-_FORMULA = re.compile(r"\s*[=+\-@]")
+# What a spreadsheet takes for the start of a formula, also in the wide forms of East Asian keyboards.
+_FORMULA = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 
 
-def to_csv(report: RemediationReport) -> str:
-    """Render a report as comma-separated values: one header, one row per result.
+def to_csv(values: Listed, *, columns: Sequence[str] | None = None) -> str:
+    """Render values as comma-separated values: one header, and the rows of ``to_rows``.
 
-    A cell that a spreadsheet would evaluate as a formula is prefixed with an apostrophe.
+    A string that a spreadsheet would evaluate as a formula is prefixed with an apostrophe. Excel reads the file correctly
+    if it is written with the encoding ``utf-8-sig``. Of an empty listing nothing is known, so that it gives the header of
+    ``columns`` or an empty string.
+
+    Args:
+        values: A value of this library, or several of them, as for ``to_rows``.
+        columns: Only these columns, in this order.
 
     Raises:
-        InvalidInputError: The value is not a report. A plan is not accepted because it has no results.
+        InvalidInputError: As for ``to_rows``.
     """
-    if not isinstance(report, RemediationReport):
-        raise InvalidInputError(f"expected a RemediationReport, got {quoted(report)}")
+    rows = to_rows(values, columns=columns)
+    names = list(rows[0]) if rows else list(columns or ())
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(_COLUMNS)
-    for result in report.results:
-        row = csv_row(report, result)
-        cells = [one_line(row.get(column) or "") for column in _COLUMNS]
-        writer.writerow([f"'{cell}" if _FORMULA.match(cell) else cell for cell in cells])
+    if names:
+        writer.writerow(map(_text, names))
+    writer.writerows([_text(row[name]) for name in names] for row in rows)
     return out.getvalue()
 
 
-_COLUMNS = (
-    "run_id",
-    "correlation_id",
-    "resource_id",
-    "target_id",
-    "keys",
-    "titles",
-    "outcome",
-    "compliant",
-    "health",
-    "diagnosis",
-    "recheck_at",
-    "attempts",
-    "error_code",
-    "error_message",
-    "error_hint",
-    "request_id",
-    "started",
-    "finished",
-)
-
-
-def csv_row(report: RemediationReport, result: RemediationResult) -> dict[str, str | None]:
-    """The cells of one result by column; absent values may be omitted."""
-    row: dict[str, str | None] = {
-        "run_id": report.run_id,
-        "correlation_id": report.correlation_id,
-        "resource_id": result.resource_id,
-        "keys": "; ".join(result.keys),
-        "outcome": result.outcome.label,
-        "compliant": None if result.compliant is None else str(result.compliant).lower(),
-        "health": None if result.health is None else str(result.health),
-        "attempts": str(result.attempts),
-        "request_id": result.request_id,
-        "started": iso(result.started),
-        "finished": iso(result.finished),
-    }
-    step = report.step(result)
-    if step is not None:
-        row |= {"target_id": step.target_id, "titles": "; ".join(step.titles)}
-    if result.error is not None:
-        error = result.error
-        row |= {"error_code": error.code, "error_message": error.message, "error_hint": error.hint}
-    if result.diagnosis is not None:
-        diagnosis = result.diagnosis
-        row |= {
-            "diagnosis": f"{diagnosis.cause.label}: {diagnosis.message}",
-            "recheck_at": iso(diagnosis.recheck_at),
-        }
-    return row
+def _text(cell: Cell) -> str:
+    if cell is None:
+        return ""
+    if not isinstance(cell, str):
+        return str(cell).lower() if isinstance(cell, bool) else str(cell)
+    shown = one_line(cell)
+    return f"'{shown}" if _FORMULA.match(shown) else shown
