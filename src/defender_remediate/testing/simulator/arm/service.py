@@ -13,11 +13,13 @@ from defender_remediate.testing.simulator.arm.faults import AFTER, Faults
 from defender_remediate.testing.simulator.arm.routing import Route, find_type
 from defender_remediate.testing.simulator.arm.throttling import Throttle
 from defender_remediate.testing.simulator.authorization import routes as authorization
+from defender_remediate.testing.simulator.defender import exemption_routes, governance
 from defender_remediate.testing.simulator.defender import routes as security
 from defender_remediate.testing.simulator.deployments import routes as deployments
 from defender_remediate.testing.simulator.graph import routes as graph
 from defender_remediate.testing.simulator.monitor import metrics
 from defender_remediate.testing.simulator.monitor import routes as logs
+from defender_remediate.testing.simulator.policy import exemptions as policy_exemptions
 from defender_remediate.testing.simulator.policy import routes as deny_policies
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
@@ -25,12 +27,15 @@ from defender_remediate.testing.simulator.transport.exchange import ArmError, Ca
 
 ROUTES: tuple[Route, ...] = (
     *security.ROUTES,
+    *exemption_routes.ROUTES,
+    *governance.ROUTES,
     *graph.ROUTES,
     *logs.ROUTES,
     *metrics.ROUTES,
     *deployments.ROUTES,
     *authorization.ROUTES,
     *deny_policies.ROUTES,
+    *policy_exemptions.ROUTES,
     *platform.ROUTES,
 )
 _KEPT_HEADERS = (

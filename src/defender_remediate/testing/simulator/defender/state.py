@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.defender.exemptions import EXEMPT, StandardAssignments
 from defender_remediate.testing.simulator.defender.rules import holds
 from defender_remediate.testing.simulator.policy.state import PolicyState, reference_of
 from defender_remediate.testing.simulator.state import ids
@@ -142,6 +143,7 @@ class Assessor:
 
     Attributes:
         definitions: The recommendations by assessment key.
+        standard_assignments: Defender's own exemptions and attestations.
     """
 
     def __init__(self, store: Store, clock: VirtualClock, policies: PolicyState, assessment_lag: float) -> None:
@@ -150,6 +152,7 @@ class Assessor:
         self._policies = policies
         self._assessment_lag = assessment_lag
         self._exemptions_checked_at = clock.now()
+        self.standard_assignments = StandardAssignments(store)
         self.definitions = {raw["key"]: AssessmentDefinition(**raw) for raw in facts("findings")}
         self._assessments: dict[tuple[str, str], SimulatedAssessment] = {}
         store.listen(self._on_change)
@@ -176,6 +179,10 @@ class Assessor:
             KeyError: It does not exist.
         """
         return self._assessments[_key(fold(key), resource_id)]
+
+    def get(self, key: str, resource_id: str) -> SimulatedAssessment | None:
+        """Returns the assessment of a recommendation on a resource; None if there is none."""
+        return self._assessments.get(_key(fold(key), resource_id))
 
     def current(self) -> Iterator[SimulatedAssessment]:
         """Yields every assessment that Defender shows now: of subscriptions with posture management, and not forgotten.
@@ -288,8 +295,11 @@ class Assessor:
     def _end_exemptions(self) -> None:
         """Assesses again what was covered by exemptions that have expired since the last call."""
         now = self._clock.now()
-        for expired_at, exemption in self._policies.ended(self._exemptions_checked_at, now):
+        since = self._exemptions_checked_at
+        for expired_at, exemption in self._policies.ended(since, now):
             self._reassess(exemption.scope, expired_at)
+        for expired_at, assignment in self.standard_assignments.ended(since, now):
+            self._reassess(assignment.scope, expired_at)
         self._exemptions_checked_at = now
 
     def _evaluate(
@@ -309,6 +319,12 @@ class Assessor:
             exemption = self._policies.exemption_of(reference, assessment.resource_id, time)
             if exemption is not None:
                 status = SimulatedStatus(code=NOT_APPLICABLE, cause="Exempt", description=exemption.description or None)
+        own = self.standard_assignments.about(definition.key, assessment.resource_id, time)
+        if status is not None and own is not None:
+            if own.effect == EXEMPT:
+                status = SimulatedStatus(code=NOT_APPLICABLE, cause="Exempt", description=own.properties["description"])
+            elif own.data["complianceState"] != "unknown":
+                status = SimulatedStatus(code=HEALTHY if own.data["complianceState"] == "compliant" else UNHEALTHY)
         if assessment.status == status:
             assessment.due = assessment.coming = None
             return

@@ -150,6 +150,9 @@ class PolicyExemption:
     expires: datetime | None = None
     category: str = "Waiver"
     description: str = ""
+    display_name: str = ""
+    metadata: Mapping[str, Any] = attrs.field(factory=dict)
+    selectors: tuple[Any, ...] = ()
 
     @property
     def id(self) -> str:
@@ -166,10 +169,14 @@ class PolicyExemption:
             "policyAssignmentId": self.assignment_id,
             "policyDefinitionReferenceIds": list(self.references),
             "exemptionCategory": self.category,
-            "displayName": self.name,
+            "displayName": self.display_name or self.name,
             "description": self.description,
             "assignmentScopeValidation": "Default",
         }
+        if self.metadata:
+            properties["metadata"] = dict(self.metadata)
+        if self.selectors:
+            properties["resourceSelectors"] = list(self.selectors)
         if self.expires is not None:
             properties["expiresOn"] = self.expires.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
         return {
@@ -279,8 +286,12 @@ class PolicyState:
         if reference is None:
             return None
         for exemption in self.exemptions:
-            assignment = self.assignments[ids.key(exemption.assignment_id)]
-            meant = assignment.definition_id == BENCHMARK and reference in (exemption.references or (reference,))
+            assignment = self.assignments.get(ids.key(exemption.assignment_id))
+            meant = (
+                assignment is not None
+                and assignment.definition_id == BENCHMARK
+                and reference in (exemption.references or (reference,))
+            )
             if meant and exemption.holds(now) and self._store.covers(exemption.scope, resource_id):
                 return exemption
         return None

@@ -214,6 +214,10 @@ class Store:
                 recorder(resource, resource.body, None)
         self._tell(resource_id)
 
+    def touch(self, resource_id: str) -> None:
+        """Says that something changed that is kept elsewhere, such as an exemption."""
+        self._tell(resource_id)
+
     def _tell(self, resource_id: str) -> None:
         for listener in self._listeners:
             listener(resource_id)

@@ -32,6 +32,7 @@ class Tenant:
         lock: Held while a request is answered or a control changes something.
         page_size: Items per page of a listing that Azure pages.
         graph_page_size: Rows per page of Resource Graph.
+        governance: The governance assignments by the key of their id: the id and the properties.
         failing_extensions: Extensions of Defender plans that cannot be enabled: (plan, extension), folded.
     """
 
@@ -58,6 +59,7 @@ class Tenant:
         self.policies = PolicyState(self.store, self.clock)
         self.assessor = Assessor(self.store, self.clock, self.policies, assessment_lag)
         self.exposure = Exposure()
+        self.governance: dict[str, tuple[str, dict[str, Any]]] = {}
         self.deployments = DeploymentHistory()
         self.page_size = page_size
         self.graph_page_size = graph_page_size
