@@ -42,6 +42,7 @@ ROWS: tuple[frozenset[str], ...] = (
     frozenset({"execution"}),
     frozenset({"verification", "rollback"}),
     frozenset({"workflow"}),
+    frozenset({"exemptions", "governance"}),
     frozenset({"client"}),
     frozenset({"__init__"}),
     frozenset({"testing"}),

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from defender_remediate.catalog import Catalog
     from defender_remediate.discovery import Discovery
     from defender_remediate.executors import FixExecutor
+    from defender_remediate.exemptions import Exemptions
     from defender_remediate.hooks import RemediationHook
     from defender_remediate.journal import Journal
     from defender_remediate.models.fix import FixParameter
@@ -227,6 +228,22 @@ class RemediationClient:
         from defender_remediate.journal import FileJournal, Journal
 
         return instance_or_none("journal", self._journal, Journal) or FileJournal()
+
+    @cached_property
+    def exemptions(self) -> Exemptions:
+        """The exemptions and attestations in scope, on both of Azure's APIs: listed, and planned like any change."""
+        from defender_remediate.exemptions import Exemptions
+        from defender_remediate.exemptions.reading import ExemptionReader
+
+        def reader() -> ExemptionReader:
+            return ExemptionReader(
+                session=self._session,
+                discovery=self._wiring.discovery,
+                providers=self._providers,
+                workers=self._workers,
+            )
+
+        return Exemptions(self._wiring.workflow, reader)
 
     @cached_property
     def activity(self) -> ActivityLog:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 
 import attrs
@@ -47,17 +47,19 @@ from defender_remediate.json_values import FrozenMap
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId, Scope, id_key, is_guid
 from defender_remediate.models.named import PlanChoice, ResourceChoice
-from defender_remediate.models.plan import RemediationPlan, RemediationStep
+from defender_remediate.models.plan import RemediationPlan, RemediationStep, SkippedResource
 from defender_remediate.models.posture import PostureIssue
 from defender_remediate.models.result import RemediationReport
 from defender_remediate.models.watch import WatchReport
 from defender_remediate.models.waves import Waves
 from defender_remediate.planning.assessments import assessed_counts, read_assessments
 from defender_remediate.planning.builder import PlanDraft, draft_plan
+from defender_remediate.planning.decisions import Decision, Removal, draft_removals
 from defender_remediate.planning.holds import HOLD, Holds, holds_at
 from defender_remediate.planning.score import score_facts, start_watch
 from defender_remediate.planning.selection import (
     SelectedRecommendation,
+    Selection,
     check_parameters,
     check_parameters_of_all,
     given_values,
@@ -147,8 +149,32 @@ class Workflow:
             selected, assessments, only=only, covers=self.discovery.covers, given=given, guards=self.guards
         )
         holds = self._holds(waivers.checks.get(HOLD))
-        draft = draft_plan(
-            holds.applied_to(selection),
+        plan = self._planned(self._drafted(holds.applied_to(selection)), waivers.checks)
+        return attrs.evolve(
+            plan,
+            steps=tuple(map(holds.noted_on, plan.steps)),
+            assessed=assessed_counts(assessments) if counts_all else FrozenMap(),
+            not_evaluated=() if assessments else self._reasons_for_nothing(selected),
+            score=score_facts(watch, self.discovery, plan.steps),
+        )
+
+    def plan_decisions(
+        self,
+        decisions: Sequence[Decision],
+        *,
+        removals: Sequence[Removal] = (),
+        skipped: Sequence[SkippedResource] = (),
+    ) -> RemediationPlan:
+        """Plan exemptions, attestations and owners like any change, and the removal of such. Sends no write."""
+        candidates = tuple(decision.candidate() for decision in decisions)
+        draft = self._drafted(Selection(candidates=candidates, skipped=tuple(skipped)))
+        removed = draft_removals(removals, self.session)
+        draft = attrs.evolve(draft, steps=(*draft.steps, *removed.steps), skipped=(*draft.skipped, *removed.skipped))
+        return self._planned(draft, {})
+
+    def _drafted(self, selection: Selection) -> PlanDraft:
+        return draft_plan(
+            selection,
             executors=self.executors,
             reader=self.session,
             targets=TargetReader(
@@ -160,18 +186,17 @@ class Workflow:
             guards=self.guards,
             workers=self.workers,
         )
-        draft, tenants = self._inspected(draft, waivers.checks)
+
+    def _planned(self, draft: PlanDraft, waive: Mapping[str, str]) -> RemediationPlan:
+        draft, tenants = self._inspected(draft, waive)
         return RemediationPlan(
-            steps=tuple(map(holds.noted_on, draft.steps)),
+            steps=draft.steps,
             skipped=draft.skipped,
             scope=tuple(scope.text for scope in self.scopes),
             endpoint=self.session.endpoint.base_url,
             tenants=tenants,
             catalog_version=self.catalog.version,
             created_at=self.session.clock.now(),
-            assessed=assessed_counts(assessments) if counts_all else FrozenMap(),
-            not_evaluated=() if assessments else self._reasons_for_nothing(selected),
-            score=score_facts(watch, self.discovery, draft.steps),
         )
 
     def _reasons_for_nothing(self, selected: tuple[SelectedRecommendation, ...]) -> tuple[str, ...]:

@@ -18,8 +18,10 @@ from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidResourceIdError, PlanAlteredError
 from defender_remediate.executors.requests import DEPLOYMENTS
 from defender_remediate.fixes.candidates import resource_or_parent
+from defender_remediate.fixes.decisions import is_recoverable
 from defender_remediate.fixes.drift import depends_on, is_watched, members_read
 from defender_remediate.fixes.paths import split
+from defender_remediate.fixes.restore import GONE
 from defender_remediate.fixes.shown import unshown_members
 from defender_remediate.json_values import canonical
 from defender_remediate.models.fix import FixAction, FixKind, Impact
@@ -76,8 +78,12 @@ def _problems(
             yield from _problems_of_request(request, step)
     if not step.is_removal:
         yield from _problems_of_content(step, plan, catalog)
-    elif not plan.rolls_back or step.request.body:
-        yield "only a rollback removes anything, and without a body"
+    elif step.request.body or not (plan.rolls_back or is_recoverable(step)):
+        yield "only a rollback removes anything but an exemption, an attestation or a governance assignment"
+    elif step.compliant_when != GONE:
+        yield "it removes its target and would be proven by something else"
+    elif step.undo_request is not None and not _shows_what_goes(step):
+        yield "what it shows to go is not what its undo request brings back"
     yield from _problems_of_paths(step)
     if not (step.is_removal or _is_deployment(step)):
         yield from _problems_of_dependencies(step)
@@ -114,8 +120,9 @@ def _problems_of_request(request: PlannedRequest, step: RemediationStep) -> Iter
             read, written = quoted(step.api_version), quoted(request.api_version)
             yield f"it is read with the api-version {read} and written with {written}"
     method = {FixKind.PATCH.value: "PATCH", FixKind.PUT.value: "PUT", FixKind.TEMPLATE.value: "PUT"}[step.executor]
-    method = "DELETE" if step.is_removal else method
-    is_merged = step.executor == FixKind.PUT and not step.is_removal
+    removes = step.is_removal and request is step.request
+    method = "DELETE" if removes else method
+    is_merged = step.executor == FixKind.PUT and not removes
     if request.method != method or request.is_merge_patch is not is_merged:
         yield f"its request is not a {method} of the form that the executor {quoted(step.executor)} sends"
     for version in (request.api_version, step.api_version):
@@ -176,6 +183,12 @@ def _problems_of_dependencies(step: RemediationStep) -> Iterator[str]:
             is_known = True
         if is_known:
             yield f"it ignores changes of {quoted(path)}"
+
+
+def _shows_what_goes(step: RemediationStep) -> bool:
+    shown = {change.path: change.before for change in step.changes}
+    undo = step.undo_request.body if step.undo_request is not None else {}
+    return all(canonical(shown.get(name)) == canonical(item) for name, item in undo.items())
 
 
 def _is_deployment(step: RemediationStep) -> bool:

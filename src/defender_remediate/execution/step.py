@@ -275,7 +275,7 @@ class StepExecution:
         self.attempts += 1
         self.before = target
         self._allow_time()
-        send = self.executor.undo if self.shared.undoes else self.executor.submit
+        send = self.executor.undo if self.shared.undoes or self.step.is_removal else self.executor.submit
         try:
             submission = send(self._context(None))
         except DefenderRemediateError as error:

@@ -10,6 +10,7 @@ from defender_remediate.casing import fold
 from defender_remediate.catalog.read_only import unsettable_members
 from defender_remediate.executors.protocol import Preview, PreviewContext, StepContext, Submission
 from defender_remediate.executors.requests import plan_write, request_to_send, send_removal, wait_for_operation
+from defender_remediate.fixes.decisions import is_decision
 from defender_remediate.fixes.diff import changes, settled
 from defender_remediate.fixes.paths import EACH, look_up
 from defender_remediate.fixes.restore import restoration
@@ -41,6 +42,8 @@ class PatchExecutor:
                 undo_limits += _not_sent_back(context, undo_request, before)
             elif not undo_limits:
                 undo_limits = ("What the fix sets is the default, so there is nothing to undo.",)
+        if is_new and is_decision(context.target_id):
+            undo_limits = ("A rollback removes it, unless it changed since.",)
         created = CreatedResource(resource_id=context.target_id, api_version=request.api_version)
         return Preview(
             changes=changed,

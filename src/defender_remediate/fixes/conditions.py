@@ -10,6 +10,7 @@ from defender_remediate.casing import fold
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.json_values import ABSENT
 from defender_remediate.models.condition import Condition, Operator
+from defender_remediate.wire import timestamp
 
 _VERSION = re.compile(r"(?:(?:tls|ssl)\s*)?v?(\d{1,9})(?:[._](\d{1,9}))?\Z")
 _PACKED = re.compile(r"(?:tls|ssl)v?(\d)(\d)\Z")
@@ -23,9 +24,12 @@ def holds(condition: Condition, body: Any) -> bool:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Whether two JSON values say the same to Azure: strings without regard to case, members in any order."""
+    """Whether two JSON values say the same to Azure: strings without regard to case, members in any order.
+
+    Two times are the same when they are the same instant: Azure writes more digits than it was sent.
+    """
     if isinstance(left, str) and isinstance(right, str):
-        return fold(left) == fold(right)
+        return fold(left) == fold(right) or _same_instant(left, right)
     if isinstance(left, bool) is not isinstance(right, bool):
         return False
     if isinstance(left, Mapping) and isinstance(right, Mapping):
@@ -33,6 +37,13 @@ def same(left: Any, right: Any) -> bool:
     if isinstance(left, (tuple, list)) and isinstance(right, (tuple, list)):
         return len(left) == len(right) and all(map(same, left, right))
     return bool(left == right)
+
+
+def _same_instant(left: str, right: str) -> bool:
+    if left[10:11] != "T" or right[10:11] != "T":
+        return False
+    instant = timestamp(left)
+    return instant is not None and instant == timestamp(right)
 
 
 def version(value: Any) -> tuple[int, int] | None:

@@ -20,6 +20,14 @@ from defender_remediate.models.cve import Cve, CveAssessment
 from defender_remediate.models.dependencies import Dependencies
 from defender_remediate.models.diagnosis import Cause, Diagnosis, Verification
 from defender_remediate.models.event import AssessmentEvent, EventAction, EventBatch, IgnoredRecord, latest_events
+from defender_remediate.models.exemption import (
+    AttestationEvidence,
+    ComplianceState,
+    Exemption,
+    ExemptionApi,
+    ExemptionCategory,
+    ExemptionListing,
+)
 from defender_remediate.models.fix import (
     ArrayStrategy,
     Evidence,
@@ -100,12 +108,14 @@ __all__ = [
     "AttackPath",
     "BlockedPlan",
     "CatalogFreshness",
+    "AttestationEvidence",
     "Cause",
     "ChangeRecord",
     "ChangeRecordStatus",
     "ChangeType",
     "CheckResult",
     "CheckStatus",
+    "ComplianceState",
     "Condition",
     "ControlDefinition",
     "ControlFacts",
@@ -121,6 +131,10 @@ __all__ = [
     "EventAction",
     "EventBatch",
     "Evidence",
+    "Exemption",
+    "ExemptionApi",
+    "ExemptionCategory",
+    "ExemptionListing",
     "FixAction",
     "FixKind",
     "FixParameter",

@@ -11,6 +11,7 @@ from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.fixes.candidates import Candidate, RejectedCandidate, combine
+from defender_remediate.fixes.decisions import is_decision
 from defender_remediate.models.fix import FixKind
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import id_key
@@ -53,9 +54,11 @@ def draft_plan(
     once, in parallel. Nothing raises for a single target: it is skipped with the reason.
     """
     targets.read_lists(selection.candidates, workers=workers)
-    variants: dict[tuple[str, str], list[Candidate]] = {}
+    variants: dict[tuple[str, str, str], list[Candidate]] = {}
     for candidate in selection.candidates:
-        variants.setdefault((fold(candidate.key), id_key(candidate.resource_id)), []).append(candidate)
+        # Of exemptions from several initiatives none is a variant of another one.
+        own = id_key(candidate.target_id) if is_decision(candidate.target_id) else ""
+        variants.setdefault((fold(candidate.key), id_key(candidate.resource_id), own), []).append(candidate)
 
     def resolve(group: list[Candidate]) -> tuple[Candidate | RejectedCandidate, ...]:
         """The variants that apply, and what linked fixes link to, in the same order."""

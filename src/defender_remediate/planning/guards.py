@@ -13,6 +13,7 @@ import attrs
 from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.fixes.candidates import resource_or_parent
+from defender_remediate.fixes.decisions import is_recoverable
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import id_key
 from defender_remediate.models.plan import RemediationPlan
@@ -93,7 +94,7 @@ def violations(
     age = now - plan.created_at
     if left is None and guards.max_plan_age is not None and age > guards.max_plan_age:
         violated("max_plan_age", f"the plan is {age} old, {guards.max_plan_age} at most", "plan again")
-    removed = [step.target_id for step in steps if step.is_removal]
+    removed = [step.target_id for step in steps if step.is_removal and not is_recoverable(step)]
     if removed:
         more = f" and {len(removed) - 1} more" if len(removed) > 1 else ""
         message = f"the plan removes {removed[0]}{more}, which cannot be undone"

@@ -95,6 +95,7 @@ def subject_of(step: RemediationStep, combined: CombinedFix, reading: Reading) -
     chosen = [parameter.name for fix in combined.fixes for parameter in fix.parameters if parameter.name in values]
     return Subject(
         step=step,
+        keys=step.keys,
         policies=tuple(dict.fromkeys(policies)),
         live_uses=tuple(dict.fromkeys(fix.live_use for fix in combined.fixes if fix.live_use is not None)),
         parameters={name: values[name] for name in chosen},

@@ -1,17 +1,14 @@
-"""Policy exemptions: someone decided to accept what a recommendation reports, so the resource is not changed."""
+"""Exemptions on both APIs: someone decided to accept what a recommendation reports, so the resource is not changed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
 
-import attrs
-
-from defender_remediate import wire
 from defender_remediate.casing import fold
-from defender_remediate.errors import NotFoundError
+from defender_remediate.errors import NotFoundError, RequestError
+from defender_remediate.fixes.decisions import is_decision
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.models.exemption import Exemption
 from defender_remediate.preflight.policy_assignments import (
     ASSIGNMENT_VERSIONS,
     AssignedPolicy,
@@ -19,92 +16,98 @@ from defender_remediate.preflight.policy_assignments import (
     policy_assignments,
 )
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import covers, scope_of
+from defender_remediate.preflight.scopes import covers, subscription_of
 from defender_remediate.preflight.subject import Subject
+from defender_remediate.preflight.unreadable import is_not_offered
 
 _VERSIONS = ("2022-07-01-preview", "2020-07-01-preview")
-
-
-@attrs.frozen(kw_only=True)
-class Exemption:
-    """An exemption, and what it exempts from.
-
-    Attributes:
-        references: The parts of an initiative that it is for; empty for the whole assignment.
-        expires: None for never.
-        has_selectors: Whether it holds for some locations or types only; which ones is not evaluated.
-    """
-
-    id: str
-    assignment_id: str
-    category: str = ""
-    name: str = ""
-    references: tuple[str, ...] = ()
-    expires: datetime | None = None
-    has_selectors: bool = False
-
-    @classmethod
-    def from_rest(cls, item: Any) -> Exemption:
-        """Read one item of a listing."""
-        properties = wire.mapping(wire.pick(item, "properties"))
-        return cls(
-            id=wire.text(item, "id"),
-            assignment_id=wire.text(properties, "policyAssignmentId"),
-            category=wire.text(properties, "exemptionCategory"),
-            name=wire.text(properties, "displayName") or wire.name(item),
-            references=wire.strings(properties, "policyDefinitionReferenceIds"),
-            expires=wire.timestamp(properties, "expiresOn"),
-            has_selectors=bool(wire.pick(properties, "resourceSelectors")),
-        )
+_DEFENDER_VERSIONS = ("2024-08-01",)
 
 
 def exemptions_in_force(reader: CheckReader, resource_id: str) -> tuple[Exemption, ...]:
-    """The exemptions on a resource or above it that have not expired, sorted by id.
+    """The policy exemptions on a resource or above it that have not expired, sorted by id.
 
     Raises:
         RequestError, ConnectionFailedError, MalformedResponseError: They cannot be read.
     """
-    listed = reader.list_attached("policyExemptions", resource_id, api_versions=_VERSIONS, parse=Exemption.from_rest)
+    listed = reader.list_attached("policyExemptions", resource_id, api_versions=_VERSIONS, parse=Exemption.from_policy)
     now = reader.now()
-    found = [
-        exemption
-        for exemption in listed
-        if covers(scope_of(exemption.id), resource_id) and (exemption.expires is None or exemption.expires > now)
-    ]
+    found = [exemption for exemption in listed if covers(exemption.scope, resource_id) and exemption.holds_at(now)]
     return tuple(sorted(found, key=lambda exemption: fold(exemption.id)))
 
 
+def defender_exemptions_in_force(
+    reader: CheckReader, resource_id: str, keys: Collection[str], *, by_policy: bool
+) -> tuple[Exemption, ...]:
+    """Defender's own exemptions of a resource from recommendations that have not expired, sorted by id.
+
+    Those of the subscription are listed. A recommendation without a policy can be exempt here only, so those of the
+    resource are listed as well: whether a listing shows what is below its scope is not documented. A cloud without the
+    API has none.
+
+    Raises:
+        RequestError, ConnectionFailedError, MalformedResponseError: They cannot be read.
+    """
+    wanted, now = {fold(key) for key in keys}, reader.now()
+    found: dict[str, Exemption] = {}
+    subscription = f"/subscriptions/{subscription_of(resource_id)}"
+    for scope in (subscription,) if by_policy else (subscription, resource_id):
+        try:
+            listed = reader.list(
+                f"{scope}/providers/Microsoft.Security/standardAssignments",
+                api_versions=_DEFENDER_VERSIONS,
+                parse=Exemption.from_defender,
+                collection="standardAssignments",
+            )
+        except RequestError as error:
+            if not is_not_offered(error):
+                raise
+            break
+        for one in listed:
+            is_meant = one is not None and not one.is_attestation and bool(wanted & {fold(key) for key in one.keys})
+            if one is not None and is_meant and covers(one.scope, resource_id) and one.holds_at(now):
+                found[fold(one.id)] = one
+    return tuple(found[key] for key in sorted(found))
+
+
 class ExemptionCheck:
-    """Finds exemptions from the policies behind a recommendation. A rollback is not checked: it has no policies."""
+    """Finds exemptions from a recommendation, and from the policies behind it. A rollback is not checked.
+
+    A recommendation with a policy is exempt by Azure Policy, one without by Defender itself.
+    """
 
     name = "exemption"
     permissions = (
         "Microsoft.Authorization/policyAssignments/read",
         "Microsoft.Authorization/policyExemptions/read",
         "Microsoft.Authorization/policySetDefinitions/read",
+        "Microsoft.Security/standardAssignments/read",
     )
 
     def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> StepFacts[list[Exemption]]:
         """The exemptions in force from the policies of each step."""
 
         def read(subject: Subject) -> list[Exemption]:
-            if not subject.policies:
+            if is_decision(subject.step.target_id):
                 return []
-            policies = {fold(policy) for policy in subject.policies}
             resource_id = subject.step.resource_id
-            found = exemptions_in_force(reader, resource_id)
-            assigned = {fold(one.id): one for one in policy_assignments(reader, resource_id)} if found else {}
-            concerned = []
-            for exemption in found:
-                assignment = assigned.get(fold(exemption.assignment_id)) or _unlisted(reader, exemption.assignment_id)
+            policies = {fold(policy) for policy in subject.policies}
+            found: list[Exemption] = []
+            if subject.keys:
+                found += defender_exemptions_in_force(reader, resource_id, subject.keys, by_policy=bool(policies))
+            exemptions = exemptions_in_force(reader, resource_id) if policies else ()
+            assigned = {fold(one.id): one for one in policy_assignments(reader, resource_id)} if exemptions else {}
+            for exemption in exemptions:
+                assignment_id = exemption.assignment_id or ""
+                assignment = assigned.get(fold(assignment_id)) or unlisted_assignment(reader, assignment_id)
                 if assignment is None:
                     continue
                 references = {fold(reference) for reference in exemption.references}
                 for reference, definition in members_of(reader, assignment):
                     if fold(definition) in policies and (not references or fold(reference) in references):
-                        concerned.append(exemption)
+                        found.append(exemption)
                         break
-            return concerned
+            return found
 
         return reader.for_each(subjects, read)
 
@@ -122,7 +125,7 @@ class ExemptionCheck:
             )
 
 
-def _unlisted(reader: CheckReader, assignment_id: str) -> AssignedPolicy | None:
+def unlisted_assignment(reader: CheckReader, assignment_id: str) -> AssignedPolicy | None:
     """An assignment that is not listed; None when it was deleted: an exemption can outlive it and has no effect then."""
     try:
         return reader.get(assignment_id, api_versions=ASSIGNMENT_VERSIONS, parse=AssignedPolicy.from_rest)

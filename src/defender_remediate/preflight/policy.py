@@ -25,7 +25,7 @@ from defender_remediate.preflight.policy_assignments import (
     reads_names,
 )
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import group_of, name_of, scope_of, subscription_of
+from defender_remediate.preflight.scopes import group_of, name_of, subscription_of
 from defender_remediate.preflight.subject import Subject
 
 _API_VERSION = "2023-03-01"
@@ -76,7 +76,7 @@ class PolicyCheck:
             # Without a name, equal resources are one question. With one, Azure can evaluate rules about names, and
             # exemptions of the resource itself.
             group = group_of(target)
-            exempt = [scope_of(one.id) for one in exemptions_in_force(reader, target)]
+            exempt = [one.scope for one in exemptions_in_force(reader, target)]
             is_exempt = any(contains(group, scope) and id_key(group) != id_key(scope) for scope in exempt)
             content = _content(subject)
             if is_exempt or any(reads_names(single_definition(one)) for one in refusing):

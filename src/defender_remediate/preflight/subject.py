@@ -23,6 +23,7 @@ class Subject:
     """A step that is planned and not yet checked.
 
     Attributes:
+        keys: The recommendations that it closes; empty when it undoes a change.
         policies: The bare names of the policy definitions behind its recommendations; empty when it undoes a change.
         live_uses: How to see whether anyone still uses what its fixes close; empty when it undoes a change.
         parameters: The values that the caller chose, by parameter name.
@@ -32,6 +33,7 @@ class Subject:
     """
 
     step: RemediationStep
+    keys: tuple[str, ...] = ()
     policies: tuple[str, ...] = ()
     live_uses: tuple[LiveUse, ...] = ()
     parameters: Mapping[str, Any] = attrs.field(factory=dict, repr=False)

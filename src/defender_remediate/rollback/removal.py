@@ -12,6 +12,7 @@ from defender_remediate.catalog.type_facts import etag_for_write
 from defender_remediate.display import quoted
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError, PlanError
 from defender_remediate.execution.target_state import read_at
+from defender_remediate.fixes.decisions import is_decision, is_recoverable, recreation
 from defender_remediate.fixes.diff import settled
 from defender_remediate.fixes.drift import fingerprint
 from defender_remediate.fixes.restore import GONE, may_be_removed, what_goes
@@ -88,7 +89,7 @@ def check_removals(plan: RemediationPlan, states: Iterable[StepState]) -> None:
     """
     known = created_by(states)
     for step in plan.steps:
-        if not step.is_removal:
+        if not step.is_removal or (not plan.rolls_back and is_recoverable(step)):
             continue
         created = known.get(id_key(step.target_id))
         is_target = id_key(step.request.path) == id_key(step.target_id) and step.compliant_when == GONE
@@ -129,7 +130,8 @@ def plan_removals(state: StepState, wanted: Collection[str], *, reader: Reader) 
                 problem = SkipReason.NOT_READABLE, "the run could not read it, so its state then is unknown"
             elif fingerprint(current, created.dependencies) != created.fingerprint:
                 problem = SkipReason.CHANGED_SINCE, "it changed since the run, so it is not removed"
-        if problem is None and key in wanted:
+        # An exemption or the like is removed unasked: nothing depends on it, and it can be brought back.
+        if problem is None and (key in wanted or is_decision(created.resource_id)):
             steps.append(_removal_step(state.step, created, current))
         elif problem is None:
             removable.append(created.resource_id)
@@ -190,6 +192,9 @@ def is_covered(step: RemediationStep, created: Mapping[str, CreatedResource]) ->
 
 def _removal_step(step: RemediationStep, created: CreatedResource, current: Any) -> RemediationStep:
     kind = ResourceId.parse(created.resource_id).type
+    undo = None
+    if is_decision(created.resource_id):
+        undo = recreation(created.resource_id, created.api_version, current)
     return RemediationStep(
         id=sha256(["removal", step.id, id_key(created.resource_id), created.fingerprint])[:16],
         executor=step.executor,
@@ -207,11 +212,12 @@ def _removal_step(step: RemediationStep, created: CreatedResource, current: Any)
             body={},
             if_match=etag_for_write(current, kind),
         ),
+        undo_request=undo,
         fingerprint=created.fingerprint or "",
         dependencies=created.dependencies,
         compliant_when=GONE,
         impact=step.impact,
         impact_reason=f"undoes: {step.impact_reason}" if step.impact_reason else None,
-        reversibility=Reversibility.NONE,
+        reversibility=Reversibility.NONE if undo is None else Reversibility.EXACT,
         permissions=(f"{kind}/read", f"{kind}/delete"),
     )

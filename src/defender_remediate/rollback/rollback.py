@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,7 @@ from defender_remediate.errors import DefenderRemediateError, InvalidInputError
 from defender_remediate.execution.target_state import read_at
 from defender_remediate.executors.requests import ANY_ETAG
 from defender_remediate.fixes.candidates import resource_or_parent
+from defender_remediate.fixes.decisions import is_recoverable, shows
 from defender_remediate.fixes.diff import changes, settled
 from defender_remediate.fixes.drift import depends_on, fingerprint, sent_whole
 from defender_remediate.fixes.merge import difference, merge_patch, without
@@ -24,8 +26,9 @@ from defender_remediate.fixes.paths import is_below
 from defender_remediate.fixes.restore import Restoration, is_restored, restoration
 from defender_remediate.fixes.undo import Undo, undo_of
 from defender_remediate.journal import RunState, StepState
-from defender_remediate.json_values import ABSENT, canonical, sha256
-from defender_remediate.models.plan import PlannedRequest, RemediationStep, SkipReason
+from defender_remediate.json_values import ABSENT, canonical, sha256, thaw
+from defender_remediate.models.fix import Reversibility
+from defender_remediate.models.plan import CreatedResource, PlannedRequest, RemediationStep, SkipReason
 from defender_remediate.planning.builder import PlanDraft
 from defender_remediate.preflight.subject import Subject
 from defender_remediate.redaction import HIDDEN
@@ -89,6 +92,8 @@ def plan_step_undo(state: StepState, removed: Collection[str], reader: Reader, r
         raise SkipStepError(SkipReason.NOT_APPLIED, "Azure refused the request")
     if step.undo_request is None:
         return plan_removal_only(state, removed, reader=reader)
+    if is_recoverable(step):
+        return _plan_recreation(step, step.undo_request, reader)
 
     try:
         current = read_at(reader, step.target_id, step.api_version)
@@ -124,6 +129,34 @@ def plan_step_undo(state: StepState, removed: Collection[str], reader: Reader, r
         if any(is_below(path, left) for left in planned.request.leave_out):
             raise SkipStepError(SkipReason.CHANGED_SINCE, f"{path} was changed since, and the undo would drop it")
     return PlanDraft(steps=(planned,), subjects=(Subject(step=planned, before=settled(current), after=found.body),))
+
+
+def _plan_recreation(step: RemediationStep, request: PlannedRequest, reader: Reader) -> PlanDraft:
+    """Plan to bring back what a step removed."""
+    if HIDDEN in canonical(request.body):
+        raise SkipStepError(SkipReason.NO_UNDO, "the journal does not have all of it, because it looks like a secret")
+    try:
+        current = read_at(reader, step.target_id, step.api_version)
+    except DefenderRemediateError as error:
+        raise SkipStepError(SkipReason.NOT_READABLE, str(error)) from error
+    if current is not None:
+        raise SkipStepError(SkipReason.CHANGED_SINCE, "it exists again")
+    whole = depends_on(is_whole=True)
+    planned = attrs.evolve(
+        step,
+        id=sha256(["recreation", step.id, request.path, request.body])[:16],
+        changes=changes({}, request.body),
+        request=request,
+        undo_request=None,
+        fingerprint=fingerprint(None, whole),
+        dependencies=whole,
+        compliant_when=shows(request.body["properties"]),
+        reversibility=Reversibility.CONDITIONAL,
+        permissions=tuple(re.sub("/delete$", "/write", action) for action in step.permissions),
+        check_results=(),
+        creates=(CreatedResource(resource_id=step.target_id, api_version=step.api_version, dependencies=whole),),
+    )
+    return PlanDraft(steps=(planned,), subjects=(Subject(step=planned, after=thaw(request.body)),))
 
 
 def _rollback_step(

@@ -189,10 +189,11 @@ def _audit_definition(definition_id: str, metadata: Mapping[str, Any], resource_
 
 
 def get_policy_set_definition(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
-    """Shows an initiative: only Defender's benchmark exists."""
+    """Shows an initiative: Defender's benchmark, or a custom one."""
     del call
     wanted = f"{_above(tenant, captured)}{AUTHORIZATION}/policySetDefinitions/{captured['name']}"
-    if ids.key(wanted) != ids.key(BENCHMARK):
+    own = tenant.policies.initiatives.get(ids.key(wanted))
+    if ids.key(wanted) != ids.key(BENCHMARK) and own is None:
         raise refusal("PolicySetDefinitionNotFound", name=captured["name"])
     members = [
         {
@@ -203,15 +204,16 @@ def get_policy_set_definition(tenant: Tenant, call: Call, captured: Mapping[str,
         }
         for definition in tenant.assessor.definitions.values()
         if reference_of(definition.metadata) and not definition.subscriptions
+        if own is None or reference_of(definition.metadata) in own
     ]
     properties = {
-        "displayName": "Microsoft cloud security benchmark",
-        "policyType": "BuiltIn",
+        "displayName": "Microsoft cloud security benchmark" if own is None else captured["name"],
+        "policyType": "BuiltIn" if own is None else "Custom",
         "metadata": {"version": "57.0.0", "category": "Security Center"},
         "parameters": {},
         "policyDefinitions": members,
     }
-    return Reply.json(definition_body(BENCHMARK, properties))
+    return Reply.json(definition_body(BENCHMARK if own is None else wanted, properties))
 
 
 def _above(tenant: Tenant, captured: Mapping[str, str]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.testing.simulator.authorization.roles import CALLER_ID, EVERYONE, DenyRule, RoleGrant
 from defender_remediate.testing.simulator.authorization.state import READ_ONLY, DataRole, ManagementLock
@@ -201,6 +202,34 @@ class AccessControls:
         with self._tenant.lock:
             self._tenant.policies.add_policy(policy)
         return assignment.id
+
+    def assign_initiative(self, scope: str, *keys: str, name: str = "regulation") -> str:
+        """Assigns a custom initiative with the policies of some recommendations; returns the assignment's id.
+
+        Defender then shows a resource as exempt only once it is exempt from this initiative as well.
+
+        Args:
+            scope: A subscription, or what is in one.
+            keys: The assessment keys of the recommendations.
+            name: The name of the initiative and of its assignment.
+
+        Raises:
+            InvalidInputError: A recommendation does not exist, or has no policy.
+        """
+        tenant = self._tenant
+        definition_id = f"/subscriptions/{ids.subscription_of(scope)}{AUTHORIZATION}/policySetDefinitions/{name}"
+        with tenant.lock:
+            references = set()
+            for key in keys:
+                found = tenant.assessor.definitions.get(fold(key))
+                reference = None if found is None else reference_of(found.metadata)
+                if reference is None:
+                    raise InvalidInputError(f"{key!r} is not the key of a recommendation with a policy.")
+                references.add(reference)
+            tenant.policies.initiatives[ids.key(definition_id)] = frozenset(references)
+            assignment = PolicyAssignment(scope=scope, name=name, definition_id=definition_id, display_name=name)
+            tenant.policies.assign(assignment)
+            return assignment.id
 
     def exempt(
         self,

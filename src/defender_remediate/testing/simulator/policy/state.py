@@ -228,6 +228,7 @@ class PolicyState:
 
     Attributes:
         assignments: By their id in lower case.
+        initiatives: The reference ids in each custom initiative, by the initiative's id in lower case.
     """
 
     def __init__(self, store: Store, clock: VirtualClock) -> None:
@@ -236,6 +237,7 @@ class PolicyState:
         self.assignments: dict[str, PolicyAssignment] = {}
         self.deny_policies: list[DenyPolicy] = []
         self.exemptions: list[PolicyExemption] = []
+        self.initiatives: dict[str, frozenset[str]] = {}
 
     def assign(self, assignment: PolicyAssignment) -> None:
         """Adds an assignment."""
@@ -282,19 +284,22 @@ class PolicyState:
         )
 
     def exemption_of(self, reference: str | None, resource_id: str, now: datetime) -> PolicyExemption | None:
-        """Returns the exemption of a resource from a policy of the benchmark; None if it is not exempted."""
-        if reference is None:
-            return None
-        for exemption in self.exemptions:
-            assignment = self.assignments.get(ids.key(exemption.assignment_id))
-            meant = (
-                assignment is not None
-                and assignment.definition_id == BENCHMARK
-                and reference in (exemption.references or (reference,))
-            )
-            if meant and exemption.holds(now) and self._store.covers(exemption.scope, resource_id):
-                return exemption
-        return None
+        """Returns an exemption of a resource from a policy; None unless every initiative with the policy exempts it."""
+        found = None
+        for assignment in self.assignments.values() if reference is not None else ():
+            members = self.initiatives.get(ids.key(assignment.definition_id), frozenset())
+            has_policy = assignment.definition_id == BENCHMARK or reference in members
+            if not has_policy or not assignment.covers(resource_id, self._store):
+                continue
+            for exemption in self.exemptions:
+                is_from_it = ids.key(exemption.assignment_id) == ids.key(assignment.id)
+                meant = is_from_it and reference in (exemption.references or (reference,))
+                if meant and exemption.holds(now) and self._store.covers(exemption.scope, resource_id):
+                    found = exemption
+                    break
+            else:
+                return None
+        return found
 
     def ended(self, since: datetime, until: datetime) -> list[tuple[datetime, PolicyExemption]]:
         """Returns the exemptions that expired in a period, in order, each with its time."""

@@ -1,0 +1,350 @@
+"""The exemptions of a client: listed, and planned. Nothing here writes; ``client.apply`` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+
+import attrs
+
+from defender_remediate.casing import fold
+from defender_remediate.display import quoted
+from defender_remediate.errors import InvalidInputError, InvalidResourceIdError
+from defender_remediate.exemptions.bodies import Terms, removal
+from defender_remediate.exemptions.file import export, read, terms_of
+from defender_remediate.exemptions.reading import ExemptionReader
+from defender_remediate.exemptions.rules import VulnerabilityRule
+from defender_remediate.exemptions.selection import DecisionMaker
+from defender_remediate.models.exemption import RULE_KEY, AttestationEvidence, Exemption, ExemptionListing
+from defender_remediate.models.ids import ResourceId, contains, id_key
+from defender_remediate.models.plan import RemediationPlan
+from defender_remediate.models.recommendation import Assessment, Recommendation
+from defender_remediate.planning.decisions import check_free_text
+from defender_remediate.planning.selection import resource_filter
+from defender_remediate.validation import instance
+from defender_remediate.workflow import Workflow
+
+_REVIEW = "pass the Exemption objects of list_exemptions(), or their ids"
+
+
+class Exemptions:
+    """Exemptions and attestations on both of Azure's APIs, as one. ``client.exemptions`` has it.
+
+    What is created, renewed or removed is a ``RemediationPlan``: print it, apply it with its digest, roll it back.
+    Azure Policy keeps the exemptions from recommendations that have a policy, one for each initiative with that policy;
+    Defender for Cloud keeps the others, rules about vulnerabilities, and attestations.
+
+    Permissions: to read ``Microsoft.Authorization/policyExemptions/read``, ``.../policyAssignments/read``,
+    ``.../policySetDefinitions/read`` and ``Microsoft.Security/*/read``; to write what the steps name. For a policy
+    exemption that includes ``Microsoft.Authorization/policyAssignments/exempt/action`` at the assignment.
+    """
+
+    def __init__(self, workflow: Workflow, make_reader: Callable[[], ExemptionReader]) -> None:
+        self._workflow = workflow
+        self._make_reader = make_reader
+
+    def list_exemptions(self) -> ExemptionListing:
+        """List all in scope and those inherited from above, with the recommendations that they are for.
+
+        What could not be read, such as an API that the cloud does not have, is in ``not_checked``.
+        """
+        reader = self._make_reader()
+        return reader.listing(reader.all())
+
+    def list_expiring(self, within: timedelta = timedelta(days=30)) -> ExemptionListing:
+        """List those that end within a time, the first to end first; those that have ended already have a note.
+
+        Raises:
+            InvalidInputError: ``within`` is not a positive timedelta.
+        """
+        if not isinstance(within, timedelta) or within <= timedelta():
+            raise InvalidInputError(f"within must be a positive timedelta, got {quoted(within)}")
+        reader = self._make_reader()
+        now = self._workflow.session.clock.now()
+        found: list[tuple[datetime, Exemption]] = []
+        for one in reader.all():
+            if one.expires is not None and one.expires <= now + within:
+                note = None if one.holds_at(now) else f"it ended {one.expires:%Y-%m-%d}"
+                found.append((one.expires, attrs.evolve(one, note=note)))
+        return reader.listing(one for _, one in sorted(found, key=lambda pair: pair[0]))
+
+    def list_orphaned(self) -> ExemptionListing:
+        """List those without any effect: of a deleted assignment, policy, recommendation or resource; ``note`` says which.
+
+        Makes one request for each resource that is exempt, beside those of ``list_exemptions``.
+        """
+        reader = self._make_reader()
+        return reader.listing(reader.orphaned(reader.all()))
+
+    def list_duplicates(self) -> ExemptionListing:
+        """List those that another one in force makes superfluous, at the same scope or above; ``note`` names it."""
+        reader = self._make_reader()
+        now = self._workflow.session.clock.now()
+        kept: list[Exemption] = []
+        found: list[Exemption] = []
+        # The wider scope first, and of the same scope the one that lasts longest.
+        for one in sorted(reader.all(), key=lambda one: (one.scope.count("/"), -_end(one), one.id)):
+            other = next((each for each in kept if each.holds_at(now) and _includes(each, one)), None)
+            if other is None:
+                kept.append(one)
+            else:
+                found.append(attrs.evolve(one, note=f"{other.id} includes it"))
+        return reader.listing(found)
+
+    def plan_create(
+        self,
+        recommendation: Recommendation | Assessment | str,
+        resources: Iterable[str] | None = None,
+        *,
+        reason: str,
+        owner: str,
+        expires: datetime,
+        category: str = "Waiver",
+        ticket: str | None = None,
+    ) -> RemediationPlan:
+        """Plan to exempt resources from a recommendation, on the API that has it and from every initiative with it.
+
+        Reads only. What is exempt already is skipped; so is a resource without an assessment of the recommendation.
+
+        Args:
+            recommendation: A recommendation, one of its assessments, or its key.
+            resources: Ids of resources, resource groups or subscriptions; that of the assessment by default.
+            reason: Why.
+            owner: Who answers for it.
+            expires: When it ends: in the future, with a time zone.
+            category: ``Waiver``: the risk is accepted. ``Mitigated``: something else takes care of it.
+            ticket: A ticket, if there is one.
+
+        Raises:
+            InvalidInputError: An argument is missing or invalid, or the recommendation is custom: those cannot be exempt.
+            UnknownRecommendationError: Azure has no such recommendation.
+        """
+        terms = self._terms(reason=reason, owner=owner, expires=expires, ticket=ticket, category=category)
+        return self._planned(recommendation, resources, terms)
+
+    def plan_create_rule(
+        self,
+        rule: VulnerabilityRule,
+        scope: str,
+        *,
+        name: str,
+        reason: str,
+        owner: str,
+        expires: datetime,
+        category: str = "Waiver",
+        ticket: str | None = None,
+    ) -> RemediationPlan:
+        """Plan to exempt vulnerabilities, by CVE, severity or CVSS score, wherever they are found below a scope."""
+        instance("rule", rule, VulnerabilityRule, hint="pass VulnerabilityRule(cves=[...])")
+        check_free_text(name=name)
+        terms = self._terms(reason=reason, owner=owner, expires=expires, ticket=ticket, category=category)
+        maker = self._maker()
+        maker.decide_rule(ResourceId.parse(scope).text, name, attrs.evolve(terms, rule=rule.to_azure()))
+        return self._plan_of(maker)
+
+    def plan_attest(
+        self,
+        recommendation: Recommendation | Assessment | str,
+        resources: Iterable[str] | None = None,
+        *,
+        evidence: Iterable[AttestationEvidence],
+        reason: str,
+        owner: str,
+        expires: datetime,
+        state: str = "compliant",
+        ticket: str | None = None,
+    ) -> RemediationPlan:
+        """Plan to attest a recommendation that Azure cannot assess by itself.
+
+        Args:
+            recommendation: A manual recommendation, one of its assessments, or its key.
+            resources: As for ``plan_create``.
+            reason: Why.
+            owner: Who answers for it.
+            expires: When it ends.
+            ticket: A ticket, if there is one.
+            evidence: What proves it, each with a description and a URL; at least one.
+            state: ``compliant``, ``nonCompliant`` or ``unknown``.
+
+        Raises:
+            InvalidInputError: An argument is missing or invalid, or the recommendation is not a manual one.
+        """
+        proofs = tuple(instance("evidence", one, AttestationEvidence) for one in evidence)
+        if not proofs:
+            raise InvalidInputError("an attestation needs evidence", hint="pass [AttestationEvidence(...)]")
+        for one in proofs:
+            check_free_text(description=one.description)
+            if not one.url.startswith("https://"):
+                raise InvalidInputError(f"the url of evidence must begin with https://, got {quoted(one.url)}")
+        terms = self._terms(reason=reason, owner=owner, expires=expires, ticket=ticket, state=state, evidence=proofs)
+        return self._planned(recommendation, resources, terms)
+
+    def plan_renew(
+        self,
+        exemptions: Exemption | str | Iterable[Exemption | str],
+        *,
+        reason: str,
+        owner: str,
+        expires: datetime,
+        ticket: str | None = None,
+    ) -> RemediationPlan:
+        """Plan new terms for exemptions or attestations that exist; their category and evidence stay.
+
+        Raises:
+            InvalidInputError: An argument is missing or invalid, or an id is not that of an exemption in scope.
+        """
+        maker = self._maker()
+        terms = self._terms(reason=reason, owner=owner, expires=expires, ticket=ticket)
+        for one in self._existing(exemptions, maker):
+            kept = attrs.evolve(terms, category=one.category, state=one.state, evidence=one.evidence)
+            maker.renew(one, kept)
+        return self._plan_of(maker)
+
+    def plan_remove(self, exemptions: Exemption | str | Iterable[Exemption | str]) -> RemediationPlan:
+        """Plan to remove exemptions or attestations. A rollback of that brings them back as they were.
+
+        Raises:
+            InvalidInputError: An id is not that of an exemption in scope.
+        """
+        maker = self._maker()
+        removals = [removal(one) for one in self._existing(exemptions, maker)]
+        return self._workflow.plan_decisions((), removals=removals)
+
+    def export(self) -> str:
+        """Export the exemptions and attestations in scope as JSON text.
+
+        Those that a file cannot express, for example without an owner, are listed in ``not_exported`` with the reason.
+
+        Raises:
+            InvalidInputError: A part could not be read: the file would be incomplete.
+        """
+        reader = self._make_reader()
+        found = reader.all()
+        if reader.not_checked:
+            raise InvalidInputError(
+                f"the exemptions could not all be read: {reader.not_checked[0]}",
+                hint="list_exemptions() shows what can be read",
+            )
+        discovery = self._workflow.discovery
+        now = self._workflow.session.clock.now()
+        return export((one for one in found if discovery.covers(one.scope)), now=now)
+
+    def plan_file(self, text: str | bytes) -> RemediationPlan:
+        """Plan what makes the exemptions those of a file: missing ones are created, other terms are renewed.
+
+        What is not in the file stays. Planning again after applying has nothing to do.
+
+        Raises:
+            InvalidInputError: The text is not such a file; the message names the entry and the member.
+        """
+        entries = read(text)
+        maker = self._maker(renews=True)
+        for entry in entries:
+            self._check(entry.terms)
+            if entry.terms.rule is not None or entry.key == RULE_KEY:
+                maker.decide_rule(entry.scope, entry.name, entry.terms)
+            else:
+                maker.decide(maker.about(entry.key), [entry.scope], entry.terms)
+        return self._plan_of(maker)
+
+    def _maker(self, *, renews: bool = False) -> DecisionMaker:
+        reader = self._make_reader()
+        exist = reader.all()
+        if reader.not_checked:
+            raise InvalidInputError(
+                f"the exemptions that exist could not be read: {reader.not_checked[0]}",
+                hint="ask for the permission to read them; without it a plan could exempt twice",
+            )
+        return DecisionMaker(reader=reader, exist=exist, renews=renews)
+
+    def _planned(
+        self, recommendation: Recommendation | Assessment | str, resources: Iterable[str] | None, terms: Terms
+    ) -> RemediationPlan:
+        if resources is None and isinstance(recommendation, Assessment):
+            resources = [recommendation.resource_id]
+        only = resource_filter(resources)
+        if only is None:
+            raise InvalidResourceIdError(
+                "resources must be a list of ids, got None", hint="pass the ids of what is exempt; there is no 'all'"
+            )
+        maker = self._maker()
+        about = maker.about(recommendation)
+        if terms.state is not None and "manual" not in fold(about.assessment_type or ""):
+            raise InvalidInputError(
+                f"{quoted(about.display_name)} is assessed by Azure, so it cannot be attested",
+                hint="exempt the resource with plan_create",
+            )
+        maker.decide(about, only.values(), terms)
+        return self._plan_of(maker)
+
+    def _plan_of(self, maker: DecisionMaker) -> RemediationPlan:
+        return self._workflow.plan_decisions(maker.decisions, skipped=maker.skipped)
+
+    def _existing(
+        self, exemptions: Exemption | str | Iterable[Exemption | str], maker: DecisionMaker
+    ) -> list[Exemption]:
+        given = [exemptions] if isinstance(exemptions, (Exemption, str)) else exemptions
+        known = {id_key(one.id): one for one in maker.exist}
+        found: list[Exemption] = []
+        for item in given:
+            wanted = item.id if isinstance(item, Exemption) else item
+            if not isinstance(wanted, str) or id_key(wanted) not in known:
+                raise InvalidInputError(f"there is no exemption {quoted(wanted)} in scope", hint=_REVIEW)
+            one = known[id_key(wanted)]
+            if not self._workflow.discovery.covers(one.scope):
+                raise InvalidInputError(
+                    f"the exemption {one.id} is inherited from {one.scope}, outside the scope of this client",
+                    hint="use a client whose scope has it",
+                )
+            found.append(one)
+        if not found:
+            raise InvalidInputError("no exemptions were passed", hint=_REVIEW)
+        return found
+
+    def _terms(
+        self,
+        *,
+        reason: str,
+        owner: str,
+        expires: datetime,
+        ticket: str | None,
+        category: str | None = None,
+        state: str | None = None,
+        evidence: tuple[AttestationEvidence, ...] = (),
+    ) -> Terms:
+        check_free_text(reason=reason, owner=owner)
+        terms = terms_of(
+            reason=reason,
+            owner=owner,
+            expires=expires,
+            ticket=ticket,
+            category=category,
+            state=state,
+            evidence=evidence,
+        )
+        self._check(terms)
+        return terms
+
+    def _check(self, terms: Terms) -> None:
+        check_free_text(reason=terms.reason, owner=terms.owner)
+        if terms.ticket is not None:
+            check_free_text(ticket=terms.ticket)
+        if terms.expires <= self._workflow.session.clock.now():
+            raise InvalidInputError(f"expires must be in the future, got {terms.expires:%Y-%m-%d %H:%M}")
+
+
+def _end(one: Exemption) -> float:
+    return float("inf") if one.expires is None else one.expires.timestamp()
+
+
+def _includes(wide: Exemption, narrow: Exemption) -> bool:
+    """Whether one exemption makes another one superfluous."""
+    same = wide.api is narrow.api and wide.rule == narrow.rule and wide.is_attestation == narrow.is_attestation
+    if not same or wide.has_selectors or fold(wide.assignment_id or "") != fold(narrow.assignment_id or ""):
+        return False
+    if not contains(wide.scope, narrow.scope) or _end(wide) < _end(narrow):
+        return False
+    if wide.assignment_id:
+        parts = set(map(fold, wide.references))
+        return not parts or (bool(narrow.references) and set(map(fold, narrow.references)) <= parts)
+    return set(narrow.keys) <= set(wide.keys)
