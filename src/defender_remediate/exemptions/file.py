@@ -124,7 +124,7 @@ def _read_entry(number: int, item: Any) -> Entry:
         )
     for name in ("recommendation", "scope", "reason", "owner", "expires"):
         if not isinstance(item.get(name), str) or not item[name].strip():
-            raise InvalidInputError(f"{where}: {name} must be a text that is not blank, got {quoted(item.get(name))}")
+            raise InvalidInputError(f"{where}: {name} must be a string that is not blank, got {quoted(item.get(name))}")
     expires = wire.timestamp(item, "expires")
     if expires is None:
         raise InvalidInputError(f"{where}: expires is not a time: {quoted(item['expires'])}")

@@ -16,6 +16,7 @@ from defender_remediate.enums import OpenEnum, StrEnum
 from defender_remediate.json_values import FrozenMap, freeze
 from defender_remediate.notebook import notebook
 from defender_remediate.redaction import redact_text
+from defender_remediate.serialization import Value
 from defender_remediate.validation import optional_text
 
 RULE_KEY = "00000000-0000-0000-0000-000000000000"
@@ -52,7 +53,7 @@ class ComplianceState(OpenEnum):
 
 @notebook
 @attrs.frozen(kw_only=True)
-class AttestationEvidence:
+class AttestationEvidence(Value):
     """What proves an attestation.
 
     Attributes:
@@ -66,7 +67,7 @@ class AttestationEvidence:
 
 @notebook
 @attrs.frozen(kw_only=True, str=False)
-class Exemption:
+class Exemption(Value):
     """An exemption of a scope from recommendations, or an attestation.
 
     Attributes:
@@ -182,7 +183,7 @@ class Exemption:
 
 @notebook
 @attrs.frozen(kw_only=True, str=False)
-class ExemptionListing:
+class ExemptionListing(Value):
     """What was found, and what could not be read. Iterating gives the exemptions.
 
     Attributes:

@@ -87,14 +87,14 @@ class Removal:
 
 
 def check_free_text(**given: str | None) -> None:
-    """Refuse texts that are blank, or that look like a placeholder of a fix.
+    """Refuse strings that are blank, or that look like a placeholder of a fix.
 
     Raises:
         InvalidInputError: Names the argument.
     """
     for name, text in given.items():
         if not isinstance(text, str) or not text.strip():
-            raise InvalidInputError(f"{name} must be a text that is not blank, got {quoted(text)}")
+            raise InvalidInputError(f"{name} must be a string that is not blank, got {quoted(text)}")
         if PLACEHOLDER.search(text) or any(mark in text for mark in "[]"):
             raise InvalidInputError(f"{name} must not contain brackets or ${{...}}, got {quoted(text)}")
 

@@ -37,7 +37,7 @@ def instant(text: object) -> datetime | None:
     """Returns a time as a request writes it; None for no time.
 
     Raises:
-        ArmError: 400 for a text that is not a time.
+        ArmError: 400 for a string that is not a time.
     """
     if text is None:
         return None
