@@ -4,11 +4,15 @@ Resource names and error messages are escaped: they cannot add markup, scripts, 
 are hidden, as in a printed plan.
 """
 
+from defender_remediate.public_path import show_public_path
 from defender_remediate.reports.csv import to_csv
 from defender_remediate.reports.html import to_html
 from defender_remediate.reports.json import to_json
 from defender_remediate.reports.markdown import to_markdown
+from defender_remediate.reports.page import ReportWarning
 from defender_remediate.reports.rows import to_rows
 from defender_remediate.reports.xlsx import to_xlsx
 
-__all__ = ["to_csv", "to_html", "to_json", "to_markdown", "to_rows", "to_xlsx"]
+__all__ = ["ReportWarning", "to_csv", "to_html", "to_json", "to_markdown", "to_rows", "to_xlsx"]
+
+show_public_path(__name__, __all__)

@@ -1,65 +1,64 @@
-"""Renders a plan or a report as an HTML page."""
+"""Renders a plan, a report or a listing as an HTML page."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
+from defender_remediate.models.activity import ActivityEvent
+from defender_remediate.models.control import SecureScore, SecurityControl
 from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.result import RemediationReport
-from defender_remediate.reports.document import document_of
-from defender_remediate.reports.listing import listing_html, listing_title
-from defender_remediate.reports.rows import Listed, checked_values
-
-# Only ids may be broken inside a word: in any other column that would leave one letter per line.
-_STYLE = (
-    "body{font:14px/1.5 system-ui,sans-serif;margin:2rem;color:#1b1b1b;background:#fff}"
-    "table{border-collapse:collapse;margin:0 0 2rem}"
-    "th,td{border:1px solid #ccc;padding:.3rem .6rem;text-align:left;vertical-align:top}"
-    "td.id{overflow-wrap:anywhere;min-width:14rem}"
-    "th{background:#f3f3f3}dt{font-weight:600}dd{margin:0 0 .4rem;overflow-wrap:anywhere}"
-)
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+from defender_remediate.reports.listing import listing_view
+from defender_remediate.reports.page import render
+from defender_remediate.reports.plan_view import plan_view
+from defender_remediate.reports.report_view import ScoreContext, report_view
+from defender_remediate.reports.rows import Listed
 
 
-def to_html(document: RemediationPlan | RemediationReport | Listed, *, columns: Sequence[str] | None = None) -> str:
-    """Render a plan, a report or a listing as one HTML page without scripts or external resources.
+def to_html(
+    document: RemediationPlan | RemediationReport | Listed,
+    *,
+    columns: Sequence[str] | None = None,
+    score_before: SecureScore | None = None,
+    score_after: SecureScore | None = None,
+    controls_before: Iterable[SecurityControl] = (),
+    controls_after: Iterable[SecurityControl] = (),
+    events: Iterable[ActivityEvent] = (),
+    template: str | Path | None = None,
+    logo: str | Path | bytes | None = None,
+) -> str:
+    """Render a plan, a report or a listing as one HTML page: self-contained, without scripts, for light, dark and paper.
+
+    Without a measured score, a report shows what is expected of the score when Defender has assessed the changes.
 
     Args:
         document: The plan or the report; or values to list in one table, as for ``to_rows``.
         columns: For a listing: only these columns, in this order; by default those that a reader wants to see.
+        score_before: For a report: ``client.get_secure_score()`` before the run.
+        score_after: The same after the run.
+        controls_before: For a report: ``client.list_controls()`` before the run.
+        controls_after: The same after the run.
+        events: For a report: ``client.activity.list_events(correlation_id=report.correlation_id)``.
+        template: The path of a Jinja template that is used instead of the bundled one. It may extend
+            ``report.html``, ``plan.html`` or ``listing.html`` and replace the blocks ``heading``, ``content`` and ``footer``. One that fails gives a
+            ``ReportWarning``, and the bundled template is used.
+        logo: The path or the content of a PNG, JPEG, GIF or SVG image of at most 1 MB, for the head of the page. One that
+            cannot be used gives a ``ReportWarning``.
 
     Raises:
-        InvalidInputError: It is something else, or a column does not exist.
+        InvalidInputError: The value is something else, or a column does not exist.
+        MissingExtraError: The extra ``reports`` is not installed.
     """
-    if not isinstance(document, (RemediationPlan, RemediationReport)):
-        listed = list(checked_values(document))
-        return _page(html.escape(listing_title(listed)), listing_html(listed, columns))
-    page = document_of(document)
-    title = html.escape(page.title)
-    facts = "".join(f"<dt>{html.escape(name)}</dt><dd>{_cell(text)}</dd>" for name, text in page.facts)
-    tables = ""
-    for table in page.tables:
-        head = "".join(f'<th scope="col">{html.escape(column)}</th>' for column in table.columns)
-        tables += f"<h2>{html.escape(table.title)}</h2>\n<table><thead><tr>{head}</tr></thead>\n<tbody>"
-        for row in table.rows:
-            tables += "<tr>"
-            for column, lines in zip(table.columns, row, strict=True):
-                kind = ' class="id"' if column in table.ids else ""
-                tables += f"<td{kind}>{_cell(lines)}</td>"
-            tables += "</tr>\n"
-        tables += "</tbody></table>\n"
-    return _page(title, f"<dl>{facts}</dl>\n{tables}")
-
-
-def _page(title: str, body: str) -> str:
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        f"<title>{title}</title><style>{_STYLE}</style></head>\n"
-        f"<body><h1>{title}</h1>\n{body}</body></html>\n"
-    )
-
-
-def _cell(lines: Iterable[str]) -> str:
-    return "<br>".join(map(html.escape, lines))
+    if isinstance(document, RemediationPlan):
+        return render("plan.html", template=template, logo=logo, view=plan_view(document))
+    if isinstance(document, RemediationReport):
+        context = ScoreContext(
+            score_before=score_before,
+            score_after=score_after,
+            controls_before=tuple(controls_before),
+            controls_after=tuple(controls_after),
+            events=tuple(events),
+        )
+        return render("report.html", template=template, logo=logo, view=report_view(document, context))
+    return render("listing.html", template=template, logo=logo, view=listing_view(document, columns))

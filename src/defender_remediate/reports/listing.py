@@ -1,9 +1,10 @@
-"""Renders a listing as a table in Markdown or HTML."""
+"""Renders a listing as a table."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
+
+import attrs
 
 from defender_remediate.display import counted, one_line
 from defender_remediate.reports.plan_markdown import escape
@@ -34,14 +35,25 @@ def listing_markdown(values: Listed, columns: Sequence[str] | None = None) -> st
     return "\n".join(lines) + "\n"
 
 
-def listing_html(values: Listed, columns: Sequence[str] | None = None) -> str:
-    """The values as one table in HTML, without a page around it."""
-    rows = listing_rows(values, columns)
-    if not rows:
-        return "<p>Nothing is listed.</p>\n"
-    head = "".join(f'<th scope="col">{_html(heading(name))}</th>' for name in rows[0])
-    body = "".join(f"<tr>{''.join(f'<td>{_html(shown(cell))}</td>' for cell in row.values())}</tr>\n" for row in rows)
-    return f"<table><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table>\n"
+@attrs.frozen(kw_only=True)
+class ListingView:
+    """The page of a listing: one table."""
+
+    title: str
+    subtitle: str = ""
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def listing_view(values: Listed, columns: Sequence[str] | None = None) -> ListingView:
+    """The page of these values, with the columns that a reader wants to see."""
+    listed = list(checked_values(values))
+    rows = listing_rows(listed, columns)
+    return ListingView(
+        title=listing_title(listed),
+        columns=tuple(map(heading, rows[0])) if rows else (),
+        rows=tuple(tuple(map(shown, row.values())) for row in rows),
+    )
 
 
 def listing_title(values: Sequence[object]) -> str:
@@ -77,7 +89,3 @@ def shown(cell: Cell) -> str:
     if isinstance(cell, bool):
         return "yes" if cell else "no"
     return f"{cell:.2f}".rstrip("0").rstrip(".") if isinstance(cell, float) else str(cell)
-
-
-def _html(text: str) -> str:
-    return html.escape(one_line(text))
