@@ -42,15 +42,23 @@ class Absent(Enum):
 ABSENT = Absent.ABSENT
 
 
+_SCALARS = frozenset({str, bool, int, float, type(None)})
+
+
 class FrozenMap(Mapping[str, Any]):
     """A JSON object that cannot change; equal to any mapping with the same content, hashable, picklable."""
 
     __slots__ = ("_hash", "_items")
 
     def __init__(self, items: Mapping[str, Any] | None = None) -> None:
-        if not isinstance(items, Mapping | None):
+        if items is None:
+            items = {}
+        elif type(items) is not dict and not isinstance(items, Mapping):
             raise InvalidInputError(f"a FrozenMap is made of a mapping, got {quoted(items)}")
-        self._items: dict[str, Any] = {str(k): freeze(v) for k, v in (items or {}).items()}
+        # Listings make several for each of many thousand items, most of whose values need no copy.
+        self._items: dict[str, Any] = {
+            k if type(k) is str else str(k): v if type(v) in _SCALARS else freeze(v) for k, v in items.items()
+        }
         self._hash: int | None = None
 
     def __getitem__(self, key: str) -> Any:
@@ -186,12 +194,16 @@ def check_depth(document: Any, *, max_depth: int = MAX_DEPTH) -> None:
     Raises:
         ValueError: The document is nested more than ``max_depth`` levels deep.
     """
-    level = [document]
+    containers = [document] if isinstance(document, (dict, list)) else []
     for _ in range(max_depth + 1):
-        containers = [node for node in level if isinstance(node, (dict, list))]
         if not containers:
             return
-        level = [item for node in containers for item in (node.values() if isinstance(node, dict) else node)]
+        containers = [
+            item
+            for node in containers
+            for item in (node.values() if isinstance(node, dict) else node)
+            if isinstance(item, (dict, list))
+        ]
     raise ValueError(TOO_DEEP.format(max_depth))
 
 

@@ -6,11 +6,14 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any
 
 from defender_remediate.casing import fold
 
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?\s*(Z|[+-]\d\d:?\d\d)?\Z", re.IGNORECASE)
+
+_LONGEST_TIME = 40
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
@@ -30,15 +33,21 @@ def pick(value: Any, *names: str) -> Any:
         if found is not None:
             return found
     for name in names:
-        wanted = fold(name)
+        wanted, length = fold(name), len(name)
         for key, item in members.items():
-            if item is not None and fold(str(key)) == wanted:
+            # Folding keeps the length, so most names need no folding.
+            if item is not None and len(text_of := str(key)) == length and fold(text_of) == wanted:
                 return item
     return None
 
 
 def text(value: Any, *names: str) -> str:
     """A member as text; empty when it is missing."""
+    if names and type(value) is dict:
+        # Nearly every member of a listing is a string in the case that is asked for first.
+        found = value.get(names[0])
+        if type(found) is str:
+            return found
     found = pick(value, *names) if names else value
     if isinstance(found, str):
         return found
@@ -86,7 +95,13 @@ def timestamp(value: Any, *names: str) -> datetime | None:
 
     Azure sends up to seven fractional digits; Python keeps six.
     """
-    match = _TIMESTAMP.match(text(value, *names))
+    written = text(value, *names)
+    # The assessments of a listing share their times, because they were evaluated together. No time of Azure's is longer.
+    return _recent(written) if len(written) <= _LONGEST_TIME else _moment(written)
+
+
+def _moment(written: str) -> datetime | None:
+    match = _TIMESTAMP.match(written)
     if match is None:
         return None
     day, clock, fraction, zone = match.groups()
@@ -96,3 +111,6 @@ def timestamp(value: Any, *names: str) -> datetime | None:
         return parsed.astimezone(timezone.utc)
     except (OverflowError, ValueError):
         return None
+
+
+_recent = lru_cache(maxsize=1024)(_moment)

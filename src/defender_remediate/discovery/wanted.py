@@ -37,4 +37,4 @@ class Wanted:
         """Whether this category is wanted. Azure may spell one that is not known here in several cases."""
         if not self.categories:
             return True
-        return category is not None and fold(category) in {fold(wanted) for wanted in self.categories}
+        return category is not None and (category in self.categories or fold(category) in map(fold, self.categories))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
@@ -108,6 +108,7 @@ class CveAssessment(Value):
         cve: Azure's details; None when it gives none, or the CVE was rejected.
     """
 
+    _computed: ClassVar[tuple[str, ...]] = ("score",)
     assessment: Assessment
     reference: CveReference | None = None
     cve: Cve | None = None

@@ -76,7 +76,7 @@ class Assessment(Value):
         additional_data: More data, depending on the assessment type.
     """
 
-    _computed: ClassVar[tuple[str, ...]] = ("is_exempt",)
+    _computed: ClassVar[tuple[str, ...]] = ("is_exempt", "is_individual")
 
     id: str = attrs.field(eq=fold)
     key: str = attrs.field(eq=fold)
@@ -95,7 +95,8 @@ class Assessment(Value):
     additional_data: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze, repr=False)
     resource_details: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze, eq=False, repr=False)
     resource_data: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze, eq=False, repr=False)
-    _metadata: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze, eq=False, repr=False)
+    # As it was sent: a copy for each of 300,000 rows would cost more than all the rest of them. Nothing changes it.
+    _metadata: Mapping[str, Any] = attrs.field(factory=FrozenMap, eq=False, repr=False)
 
     def __str__(self) -> str:
         cause = f" ({self.cause})" if self.cause else ""
@@ -120,7 +121,7 @@ class Assessment(Value):
 
     @property
     def metadata(self) -> RecommendationMetadata | None:
-        """The metadata of the assessment type, where the API returns it with the assessment."""
+        """The metadata of an individual recommendation, where the API returns it with the assessment; None for others."""
         if not self._metadata:
             return None
         return _metadata(self.key, {"displayName": self.display_name, **self._metadata})
@@ -176,6 +177,7 @@ def _assessment(item: Mapping[str, Any]) -> Assessment:
     identifier = wire.text(item, "id")
     category = wire.text(metadata, "recommendationCategory") if metadata else ""
     severity = wire.text(metadata, "severity") if metadata else ""
+    known = RecommendationCategory(category) if category else None
     return Assessment(
         id="/" + identifier.strip("/"),
         key=wire.name(item),
@@ -186,7 +188,7 @@ def _assessment(item: Mapping[str, Any]) -> Assessment:
         description=wire.text(status, "description"),
         source=wire.text(details, "source") or "Azure",
         severity=Severity(severity) if severity else None,
-        category=RecommendationCategory(category) if category else None,
+        category=known,
         risk=Risk.from_json(wire.mapping(properties.get("risk"))),
         first_evaluated=wire.timestamp(status, "firstEvaluationDate"),
         changed=wire.timestamp(status, "statusChangeDate"),
@@ -194,7 +196,7 @@ def _assessment(item: Mapping[str, Any]) -> Assessment:
         additional_data=FrozenMap(wire.mapping(properties.get("additionalData"))),
         resource_details=FrozenMap(details),
         resource_data=FrozenMap(wire.mapping(_parsed(properties.get("resourceAdditionalData")))),
-        metadata=FrozenMap(metadata),
+        metadata=metadata if is_individual(known) else FrozenMap(),
     )
 
 
@@ -328,7 +330,7 @@ class Recommendation(Value):
         priority: Its rank; ``str(priority)`` explains it.
     """
 
-    _computed: ClassVar[tuple[str, ...]] = ("is_fixable", "potential_increase")
+    _computed: ClassVar[tuple[str, ...]] = ("is_fixable", "is_individual", "potential_increase")
 
     key: str = attrs.field(eq=fold)
     display_name: str
@@ -371,7 +373,7 @@ class Recommendation(Value):
         """
         record = read_assessment(payload)
         assessment = Assessment.from_rest(record.json)
-        metadata = assessment.metadata or RecommendationMetadata(key=assessment.key)
+        metadata = RecommendationMetadata.from_graph(record.json)
         status = None if fold(record.action) == "delete" else assessment.status
         is_unhealthy = status == AssessmentStatus.UNHEALTHY
         risk = assessment.risk if is_unhealthy else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import attrs
 
@@ -43,6 +43,7 @@ class Risk(Value):
         attack_paths: Azure's references to the attack paths that the recommendation is part of.
     """
 
+    _computed: ClassVar[tuple[str, ...]] = ("basis",)
     level: RiskLevel | None = None
     factors: tuple[str, ...] = ()
     is_contextual: bool = False
