@@ -240,22 +240,29 @@ class RateLimitPolicy(HTTPPolicy[Any, Any]):
         key = bucket_of(method, request.http_request.url)
         ticket = ticket_for(self._limiter, key, method, sleep=self._deadline.sleep)
         self._deadline.check()
-        response: PipelineResponse[Any, Any] = self.next.send(request)
+        try:
+            response: PipelineResponse[Any, Any] = self.next.send(request)
+        except BaseException:
+            self._limiter.update(key, ticket, None)
+            raise
         answer = response.http_response
         headers = {fold(name): value for name, value in answer.headers.items()}
-        self._limiter.update(key, ticket, headers)
+        is_limited = False
         if answer.status_code == 429:
             try:
                 details = error_details(json_body(body_of(answer), ""))
             except MalformedResponseError:
                 details = ()
             # A lock on one resource is not a limit: no other request has to wait.
-            if not is_busy(429, details):
+            is_limited = not is_busy(429, details)
+            if is_limited:
                 is_of_provider = bool(details) and fold(details[0].code) == "toomanyrequests"
                 seconds = retry_after(headers, self._clock.now()) or duration(
                     headers.get("x-ms-user-quota-resets-after")
                 )
                 self._limiter.pause(key, seconds or 0.0, provider=key.provider if is_of_provider else None)
+        # A server in trouble says nothing about limits.
+        self._limiter.update(key, ticket, headers if answer.status_code < 500 else None, is_refused=is_limited)
         return response
 
 

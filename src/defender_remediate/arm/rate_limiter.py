@@ -1,8 +1,13 @@
-"""Limits the rate of requests to Azure's published limits, for all threads of a client.
+"""Limits the rate of requests to what Azure allows, for all threads of a client.
 
 Azure Resource Manager keeps a token bucket per subscription, principal and kind of request. This module keeps a copy of
-each bucket, takes a token when a request is sent, lowers the bucket to the remaining number in each response, and pauses it for
-all threads after a 429 for as long as Azure asks. A request sent earlier would be refused and would restart the wait.
+each bucket, which begins with the published limit, and takes a token when a request is sent. It learns from the answers:
+
+- The remaining number in a response corrects the copy in both directions, between what it proves and what is likely.
+- A 429 pauses the bucket for all threads for as long as Azure asks: a request sent earlier would be refused and would restart
+  the wait. A provider that refuses is held to its own published limit for a while.
+- Where no response says what remains, requests beyond the estimate are tried: one, then twice as many with each success,
+  until the first refusal. Then the published limit counts again, and the next try is minutes away.
 """
 
 from __future__ import annotations
@@ -25,6 +30,11 @@ from defender_remediate.errors import ThrottledError
 LONGEST_WAIT = 120.0
 """Seconds that a paused bucket is waited for. A longer pause raises ThrottledError at once."""
 _SHORTEST_SLEEP = 0.001
+# The answer to another request may open the bucket earlier than was expected: a waiting request looks this often.
+_LONGEST_SLEEP = 0.25
+_TRIES_AT_ONCE = 64
+_UNTIL_NEXT_TRY = 120.0
+_PROVIDER_HELD = 60.0
 _SUBSCRIPTION = re.compile(r"/subscriptions/([^/]+)", re.IGNORECASE)
 _PROVIDER = re.compile(r"/providers/([^/]+)", re.IGNORECASE)
 _READ_POSTS = ("/providers/microsoft.authorization/checkaccess",)
@@ -66,6 +76,17 @@ LIMITS = {
 }
 
 
+PROVIDER_LIMITS = {
+    ("microsoft.storage", RequestKind.WRITE): Limit(size=10, per_second=10.0),
+    ("microsoft.storage", RequestKind.READ): Limit(size=100, per_second=800 / 300),
+    ("microsoft.network", RequestKind.WRITE): Limit(size=100, per_second=1000 / 300),
+    ("microsoft.network", RequestKind.DELETE): Limit(size=100, per_second=1000 / 300),
+    ("microsoft.network", RequestKind.READ): Limit(size=1000, per_second=10_000 / 300),
+}
+"""The published limits of providers, per subscription and region, spread over their windows of five minutes. They count for a
+minute after the provider has refused a request: which region a request goes to is not known, and many allow more."""
+
+
 @attrs.frozen
 class BucketKey:
     """Requests that Azure counts together, and the resource provider they go to."""
@@ -98,22 +119,33 @@ class TokenBucket:
         allowed: Tickets that may be used; can be a fraction.
         at: The moment at which ``allowed`` was computed; for a window, when it began.
         paused_until: Nothing is sent before this moment.
+        answered: Requests that Azure has answered and counted.
+        most: The largest number of requests that Azure was seen to allow at once.
     """
 
     issued: int = 0
     allowed: float
     at: float
     paused_until: float = -math.inf
+    answered: int = 0
+    most: int = 0
+
+    @property
+    def sent(self) -> float:
+        """Tickets that were used."""
+        return min(float(self.issued), self.allowed)
 
     def refilled(self, limit: Limit, now: float) -> TokenBucket:
-        """The same bucket at a later moment. Never more than ``size`` requests can be sent at once."""
+        """The same bucket at a later moment. Never more requests can be sent at once than ``size``, or than Azure showed."""
         elapsed = now - self.at
-        used = min(float(self.issued), self.allowed)
+        full = self.sent + max(limit.size, self.most)
         if limit.window:
-            return attrs.evolve(self, allowed=used + limit.size, at=now) if elapsed >= limit.window else self
+            return attrs.evolve(self, allowed=full, at=now) if elapsed >= limit.window else self
         if elapsed <= 0:
             return self
-        return attrs.evolve(self, allowed=min(self.allowed + elapsed * limit.per_second, used + limit.size), at=now)
+        # What Azure allowed beyond the size is not taken back.
+        refilled = min(self.allowed + elapsed * limit.per_second, max(full, self.allowed))
+        return attrs.evolve(self, allowed=refilled, at=now)
 
     def seconds_until(self, ticket: int, limit: Limit, now: float) -> float:
         """Seconds until this ticket may be used, as currently known; 0 if it may be used now."""
@@ -127,14 +159,61 @@ class TokenBucket:
             own = missing / limit.per_second
         return max(0.0, own, current.paused_until - now)
 
-    def lowered_to(self, ticket: int, remaining: int) -> TokenBucket:
-        """The bucket after a response to this ticket reported the remaining number of requests. The bucket never grows."""
-        return attrs.evolve(self, allowed=min(self.allowed, float(ticket + remaining)))
+    def corrected(self, ticket: int, answered_before: int, remaining: int, *, is_own: bool) -> TokenBucket:
+        """The bucket after a response reported the remaining number of requests.
+
+        Azure had counted the requests that were answered when this one was sent, and most likely those with lower tickets
+        and those answered by now.
+
+        Args:
+            ticket: That of the request.
+            answered_before: ``answered`` when the request got its ticket.
+            remaining: What the response reported.
+            is_own: Whether the number is this principal's. One that others share proves no right to so many.
+        """
+        proven = answered_before + 1.0 + remaining
+        likely = max(ticket, self.answered) + remaining
+        allowed = min(self.allowed, max(proven, likely))
+        if not is_own:
+            return attrs.evolve(self, allowed=allowed)
+        return attrs.evolve(self, allowed=max(allowed, proven), most=max(self.most, remaining + 1))
 
     def with_returned_token(self, limit: Limit) -> TokenBucket:
         """The bucket after a ticket was given back without a request."""
-        most = min(float(self.issued), self.allowed) + limit.size
+        most = max(self.sent + max(limit.size, self.most), self.allowed)
         return attrs.evolve(self, allowed=min(self.allowed + 1, most))
+
+
+@attrs.define
+class _Tries:
+    """What was tried beyond the published limit, where no response says what remains.
+
+    Attributes:
+        published: The bucket as it would be by the published limit alone.
+        is_told: Whether a response has said what remains: then nothing is tried.
+        under_way: Tickets beyond the published limit whose requests are not answered yet.
+        not_before: When the next one may be tried.
+    """
+
+    published: TokenBucket
+    is_told: bool = False
+    under_way: set[int] = attrs.field(factory=set)
+    not_before: float = -math.inf
+    refusals: int = 0
+
+    def granted(self, bucket: TokenBucket, ticket: int, now: float) -> float:
+        """How many further requests the success of this one allows."""
+        if self.is_told or now < self.not_before or bucket.issued <= bucket.allowed:
+            return 0.0
+        if ticket in self.under_way:
+            return 2.0
+        return 0.0 if self.under_way else 1.0
+
+    def refused(self, now: float) -> None:
+        """Try nothing for some minutes, and for longer each time."""
+        self.refusals += 1
+        self.under_way.clear()
+        self.not_before = now + _UNTIL_NEXT_TRY * 2 ** min(self.refusals - 1, 5)
 
 
 class RateLimiter:
@@ -145,7 +224,9 @@ class RateLimiter:
         self._limits = limits or LIMITS
         self._lock = threading.Lock()
         self._buckets: dict[BucketKey, TokenBucket] = {}
-        self._paused_providers: dict[tuple[BucketKey, str], float] = {}
+        self._tries: dict[BucketKey, _Tries] = {}
+        self._answered_before: dict[tuple[BucketKey, int], int] = {}
+        self._provider_buckets: dict[tuple[BucketKey, str], TokenBucket] = {}
 
     def acquire(self, key: BucketKey, *, sleep: Callable[[float], None] | None = None) -> int:
         """Wait until a request of this bucket may be sent; gives its ticket.
@@ -161,12 +242,21 @@ class RateLimiter:
             bucket = self._refilled(key, self._clock.monotonic())
             ticket = bucket.issued + 1
             self._buckets[key] = attrs.evolve(bucket, issued=ticket)
+            of_provider = self._provider_ticket(key)
         try:
-            while (seconds := self._seconds_until(key, ticket)) > 0:
-                (sleep or self._clock.sleep)(max(seconds, _SHORTEST_SLEEP))
+            while (seconds := self._seconds_until(key, ticket, of_provider)) > 0:
+                (sleep or self._clock.sleep)(min(max(seconds, _SHORTEST_SLEEP), _LONGEST_SLEEP))
         except BaseException:
             self.give_back(key)
             raise
+        with self._lock:
+            self._answered_before[key, ticket] = self._buckets[key].answered
+            tries = self._tries.setdefault(key, _Tries(self._full(key)))
+            tries.published = attrs.evolve(
+                tries.published.refilled(self._limits[key.kind], self._clock.monotonic()), issued=ticket
+            )
+            if ticket > tries.published.allowed:
+                tries.under_way.add(ticket)
         return ticket
 
     def give_back(self, key: BucketKey) -> None:
@@ -175,22 +265,39 @@ class RateLimiter:
             bucket = self._refilled(key, self._clock.monotonic())
             self._buckets[key] = bucket.with_returned_token(self._limits[key.kind])
 
-    def update(self, key: BucketKey, ticket: int, headers: Mapping[str, str]) -> None:
-        """Lower the bucket to the remaining number in a response."""
-        if key.kind is RequestKind.GRAPH:
-            names = ["x-ms-user-quota-remaining"]
-        else:
-            level = "subscription" if key.subscription else "tenant"
-            names = [f"x-ms-ratelimit-remaining-{level}-{part}{key.kind.value}" for part in ("", "global-")]
-        found = [int(text) for name in names if _COUNT.fullmatch(text := str(headers.get(name, "")).strip())]
-        if not found:
-            return
+    def update(
+        self, key: BucketKey, ticket: int, headers: Mapping[str, str] | None, *, is_refused: bool = False
+    ) -> None:
+        """Correct the bucket after a request.
+
+        Args:
+            key: The bucket.
+            ticket: That of the request.
+            headers: Those of the response; None if none came.
+            is_refused: Whether Azure refused the request because of a limit.
+        """
+        own, shared = _remaining(key, headers or {})
         with self._lock:
             now = self._clock.monotonic()
-            bucket = self._refilled(key, now).lowered_to(ticket, min(found))
-            ends_in = duration(headers.get("x-ms-user-quota-resets-after"))
+            bucket = self._refilled(key, now)
+            tries = self._tries.setdefault(key, _Tries(self._full(key)))
+            before = self._answered_before.pop((key, ticket), 0)
+            tries.is_told = tries.is_told or own is not None
+            if is_refused:
+                tries.refused(now)
+                bucket = attrs.evolve(bucket, allowed=min(bucket.allowed, max(bucket.sent, tries.published.allowed)))
+            elif headers is not None:
+                bucket = attrs.evolve(bucket, answered=bucket.answered + 1)
+                beyond = bucket.sent + _TRIES_AT_ONCE
+                granted = tries.granted(bucket, ticket, now)
+                bucket = attrs.evolve(bucket, allowed=max(bucket.allowed, min(bucket.allowed + granted, beyond)))
+            tries.under_way.discard(ticket)
+            for remaining, is_own in ((own, not is_refused), (shared, False)):
+                if remaining is not None:
+                    bucket = bucket.corrected(ticket, before, remaining, is_own=is_own)
+            ends_in = duration((headers or {}).get("x-ms-user-quota-resets-after"))
             window = self._limits[key.kind].window
-            if ends_in is not None and window:
+            if own is not None and ends_in is not None and window:
                 bucket = attrs.evolve(bucket, at=now + min(ends_in, window) - window)
             self._buckets[key] = bucket
 
@@ -200,24 +307,47 @@ class RateLimiter:
             now = self._clock.monotonic()
             until = now + seconds
             if provider:
-                paused = (key, provider)
-                self._paused_providers[paused] = max(until, self._paused_providers.get(paused, until))
+                held = self._provider_buckets.get((key, provider)) or TokenBucket(allowed=0.0, at=until)
+                # What it allows begins to come back when it has to be asked again.
+                held = attrs.evolve(held, allowed=held.sent + 1, at=max(until, held.at))
+                self._provider_buckets[key, provider] = attrs.evolve(held, paused_until=max(until, held.paused_until))
             else:
                 bucket = self._refilled(key, now)
                 self._buckets[key] = attrs.evolve(bucket, paused_until=max(until, bucket.paused_until))
+
+    def _full(self, key: BucketKey) -> TokenBucket:
+        return TokenBucket(allowed=float(self._limits[key.kind].size), at=self._clock.monotonic())
 
     def _refilled(self, key: BucketKey, now: float) -> TokenBucket:
         limit = self._limits[key.kind]
         bucket = self._buckets.get(key) or TokenBucket(allowed=float(limit.size), at=now)
         return bucket.refilled(limit, now)
 
-    def _seconds_until(self, key: BucketKey, ticket: int) -> float:
+    def _provider_ticket(self, key: BucketKey) -> int | None:
+        """The ticket of a provider that has refused a request lately; None for any other."""
+        provider = key.provider or ""
+        held = self._provider_buckets.get((key, provider))
+        if held is None or self._clock.monotonic() > held.paused_until + _PROVIDER_HELD:
+            self._provider_buckets.pop((key, provider), None)
+            return None
+        self._provider_buckets[key, provider] = attrs.evolve(held, issued=held.issued + 1)
+        return held.issued + 1
+
+    def _seconds_until(self, key: BucketKey, ticket: int, of_provider: int | None) -> float:
         with self._lock:
             now = self._clock.monotonic()
             bucket = self._buckets[key] = self._refilled(key, now)
-            provider_until = self._paused_providers.get((key, key.provider), now) if key.provider else now
-            paused = max(bucket.paused_until, provider_until) - now
+            paused = bucket.paused_until - now
             seconds = max(paused, bucket.seconds_until(ticket, self._limits[key.kind], now))
+            provider = key.provider or ""
+            held = self._provider_buckets.get((key, provider))
+            if held is not None:
+                paused = max(paused, held.paused_until - now)
+                limit = PROVIDER_LIMITS.get((provider, key.kind))
+                if of_provider is not None and limit is not None:
+                    held = self._provider_buckets[key, provider] = held.refilled(limit, now)
+                    seconds = max(seconds, held.seconds_until(of_provider, limit, now))
+            seconds = max(seconds, paused)
         if paused > LONGEST_WAIT:
             raise ThrottledError(
                 f"Azure asked to send no {key.kind.value} of {key.subscription or 'this tenant'} for {paused:.0f} s",
@@ -227,6 +357,18 @@ class RateLimiter:
                 hint="this request was not sent; try again after retry_after seconds",
             )
         return seconds if seconds > 1e-6 else 0.0
+
+
+def _remaining(key: BucketKey, headers: Mapping[str, str]) -> tuple[int | None, int | None]:
+    """What remains for this principal, and what remains for all principals together."""
+    if key.kind is RequestKind.GRAPH:
+        names = ["x-ms-user-quota-remaining", ""]
+    else:
+        level = "subscription" if key.subscription else "tenant"
+        names = [f"x-ms-ratelimit-remaining-{level}-{part}{key.kind.value}" for part in ("", "global-")]
+    texts = [str(headers.get(name, "")).strip() for name in names]
+    own, shared = (int(text) if _COUNT.fullmatch(text) else None for text in texts)
+    return own, shared
 
 
 @attrs.define(kw_only=True)

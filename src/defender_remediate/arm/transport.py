@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -57,7 +58,7 @@ class PooledTransport(HttpTransport["HttpRequest", "HttpResponse"]):
             if self._closed:
                 raise InvalidInputError("this client was closed", hint="create a new client")
             if self._inner is None:
-                self._inner = _requests_transport(self._clock)
+                self._inner = _requests_transport(self._clock, self._endpoint.base_url)
                 # urllib3 logs whole URLs at DEBUG; those of operations and pages are signed.
                 logger = logging.getLogger("urllib3.connectionpool")
                 known = (one.endpoint for one in logger.filters if isinstance(one, _QueryFilter))
@@ -101,10 +102,15 @@ class _QueryFilter(logging.Filter):
         return self.endpoint.is_same_origin(f"{scheme}://{argument}{suffix}")
 
 
-def _requests_transport(clock: Clock) -> Any:
+def _requests_transport(clock: Clock, base_url: str) -> Any:
     import requests
     from azure.core.pipeline.transport import RequestsTransport
     from requests.adapters import HTTPAdapter
+    from requests.utils import get_environ_proxies
+
+    # requests would look at the environment for each request, and read the certificates for each connection.
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    context = _tls_context(bundle)
 
     class BoundedResponse(requests.Response):
         """An answer whose body is given up when it is too large or takes too long, however slowly it comes."""
@@ -126,6 +132,31 @@ def _requests_transport(clock: Clock) -> Any:
             response.__class__ = BoundedResponse
             return response
 
+    class TlsAdapter(BoundedAdapter):
+        """For https: connections that verify in the usual way share one context with the certificates."""
+
+        def __init__(self) -> None:
+            self.other = BoundedAdapter(pool_maxsize=_POOL)
+            super().__init__(pool_maxsize=_POOL)
+
+        def init_poolmanager(self, *args: Any, **options: Any) -> None:
+            super().init_poolmanager(*args, **options, ssl_context=context)
+
+        def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+            conn.cert_reqs = "CERT_REQUIRED"
+
+        def send(self, request: Any, **options: Any) -> Any:
+            is_default = options.get("verify", True) is True
+            if is_default and context is not None and not options.get("cert") and not options.get("proxies"):
+                return super().send(request, **options)
+            if is_default and bundle:
+                options["verify"] = bundle
+            return self.other.send(request, **options)
+
+        def close(self) -> None:
+            self.other.close()
+            super().close()
+
     class DirectAdapter(BoundedAdapter):
         """For plain http, which only a loopback address may be: a proxy would see the token in the clear."""
 
@@ -133,11 +164,30 @@ def _requests_transport(clock: Clock) -> Any:
             return super().send(*args, **{**options, "proxies": {}})
 
     session = requests.Session()
-    session.mount("https://", BoundedAdapter(pool_maxsize=_POOL))
+    session.trust_env = False
+    session.proxies.update(get_environ_proxies(base_url))
+    session.mount("https://", TlsAdapter())
     session.mount("http://", DirectAdapter(pool_maxsize=_POOL))
     # Without an auth object requests would let ~/.netrc replace the bearer token.
     session.auth = _unchanged
     return RequestsTransport(session=session, connection_timeout=CONNECTION_TIMEOUT, read_timeout=READ_TIMEOUT)
+
+
+def _tls_context(bundle: str | None) -> Any:
+    """A context with the certificates that ``requests`` trusts; None if they cannot be read, which each request then reports."""
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH
+    from urllib3.util.ssl_ import create_urllib3_context
+
+    path = bundle or DEFAULT_CA_BUNDLE_PATH
+    context = create_urllib3_context()
+    try:
+        if os.path.isdir(path):
+            context.load_verify_locations(capath=path)
+        else:
+            context.load_verify_locations(path)
+    except OSError:
+        return None
+    return context
 
 
 def bounded_chunks(raw: Any, clock: Clock) -> Iterator[bytes]:

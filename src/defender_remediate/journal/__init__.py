@@ -6,7 +6,7 @@ stores them: in files, in memory, or in a custom store, for which ``ChainedJourn
 
 from __future__ import annotations
 
-from defender_remediate.journal.base import ChainedJournal, ChainedLog, Sink
+from defender_remediate.journal.base import BatchSink, ChainedJournal, ChainedLog, Sink
 from defender_remediate.journal.chain import Verified, encode_line, newest_first, verify
 from defender_remediate.journal.file import FileJournal
 from defender_remediate.journal.memory import MemoryJournal, MemoryStorage
@@ -28,6 +28,7 @@ from defender_remediate.journal.store import Journal, RunLog, check_run_id
 from defender_remediate.public_path import show_public_path
 
 __all__ = [
+    "BatchSink",
     "ChainedJournal",
     "ChainedLog",
     "FileJournal",

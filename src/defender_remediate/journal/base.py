@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from defender_remediate.display import quoted
 from defender_remediate.errors import JournalError, JournalTamperedError, JournalUnwritableError, UnknownRunError
@@ -45,6 +45,18 @@ class Sink(Protocol):
         """Release the lock. Called once."""
 
 
+@runtime_checkable
+class BatchSink(Sink, Protocol):
+    """A sink that makes several lines durable at once, for the price of one."""
+
+    def write_all(self, lines: Sequence[bytes], /) -> None:
+        """Append lines in this order; all of them are durable when this returns.
+
+        Raises:
+            OSError: A line was not written, or it is unknown whether it was.
+        """
+
+
 class ChainedLog:
     """The journal of one run over a sink. Implements ``RunLog``.
 
@@ -61,14 +73,17 @@ class ChainedLog:
         self._head = verified.head
         self._sink = sink
         self._source = source
-        self._lock = threading.Lock()
+        self._written = len(self._records)
+        self._waiting: list[tuple[Record, bytes]] = []
+        self._is_writing = False
+        self._changed = threading.Condition()
         self._closed = False
         self._failure: OSError | None = None
 
     @property
     def records(self) -> tuple[Record, ...]:
         """All records so far, in order, without secrets."""
-        with self._lock:
+        with self._changed:
             return tuple(self._records)
 
     def append(self, record: Record, /) -> None:
@@ -79,28 +94,51 @@ class ChainedLog:
             JournalError: The log is closed, or the first record is not the ``RunOpened`` of its run.
         """
         record = redact_record(record)
-        with self._lock:
+        with self._changed:
             if self._closed:
                 raise JournalError(f"the journal of run {self._run_id} is closed", source=self._source)
             if self._failure is not None:
                 raise _unwritable(self._source, self._failure) from self._failure
-            if not self._records:
+            if not self._written:
                 _check_first(record, self._run_id, source=self._source)
-            line = encode_line(record, n=len(self._records) + 1, prev=self._head)
-            # What a write that failed or was interrupted left behind is unknown until the journal is read again.
-            self._failure = OSError("an earlier record was interrupted")
-            try:
-                self._sink.write(line)
-            except OSError as error:
-                self._failure = error
-                raise _unwritable(self._source, error) from error
-            self._failure = None
+            self._written += 1
+            number = self._written
+            line = encode_line(record, n=number, prev=self._head)
             self._head = sha256(line)
-            self._records.append(record)
+            self._waiting.append((record, line))
+            while len(self._records) < number:
+                if self._failure is not None:
+                    raise _unwritable(self._source, self._failure) from self._failure
+                if self._is_writing:
+                    self._changed.wait()
+                else:
+                    self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        """Write all lines that wait, while other threads add new ones: one flush to the disk makes all of them durable."""
+        batch, self._waiting = self._waiting, []
+        self._is_writing = True
+        # What a write that failed or was interrupted left behind is unknown until the journal is read again.
+        failure: OSError | None = OSError("an earlier record was interrupted")
+        self._changed.release()
+        try:
+            _write(self._sink, [line for _, line in batch])
+            failure = None
+        except OSError as error:
+            failure = error
+        finally:
+            self._changed.acquire()
+            self._is_writing = False
+            self._failure = failure
+            if failure is None:
+                self._records.extend(record for record, _ in batch)
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Release the lock of the journal. Closing twice has no effect."""
-        with self._lock:
+        with self._changed:
+            while self._is_writing:
+                self._changed.wait()
             if not self._closed:
                 self._closed = True
                 self._sink.close()
@@ -115,6 +153,14 @@ class ChainedLog:
 
     def __repr__(self) -> str:
         return f"<ChainedLog of run {self._run_id}: {len(self._records)} records in {self._source}>"
+
+
+def _write(sink: Sink, lines: Sequence[bytes]) -> None:
+    if isinstance(sink, BatchSink):
+        sink.write_all(lines)
+    else:
+        for line in lines:
+            sink.write(line)
 
 
 class ChainedJournal(ABC):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,6 +120,9 @@ class _FileSink:
     descriptor: int
     size: int
     lock: BaseFileLock
+
+    def write_all(self, lines: Sequence[bytes], /) -> None:
+        self.write(b"".join(lines))
 
     def write(self, line: bytes, /) -> None:
         try:

@@ -75,13 +75,21 @@ def test_time_only_adds(limit: Limit, first: float, second: float) -> None:
     assert start.refilled(limit, -1.0) == start
 
 
-@given(limits, st.integers(1, 500), st.integers(0, 500))
-def test_an_answer_only_lowers(limit: Limit, ticket: int, remaining: int) -> None:
-    """Azure may have more left than this client allows itself; it is never less careful for that."""
-    before = TokenBucket(allowed=250.0, at=0.0, issued=500)
-    after = before.lowered_to(ticket, remaining)
-    assert after.allowed == min(before.allowed, ticket + remaining)
-    assert after.seconds_until(400, limit, 0.0) >= before.seconds_until(400, limit, 0.0)
+@given(limits, st.integers(1, 500), st.integers(0, 499), st.integers(0, 500), st.booleans())
+def test_an_answer_corrects_between_what_it_proves_and_what_is_likely(
+    limit: Limit, ticket: int, answered: int, remaining: int, is_own: bool
+) -> None:
+    """A bucket is never lower than what Azure has counted and what remains, nor higher than what is likely to remain."""
+    before = TokenBucket(allowed=250.0, at=0.0, issued=500, answered=answered)
+    after = before.corrected(ticket, min(ticket - 1, answered), remaining, is_own=is_own)
+    proven = min(ticket - 1, answered) + 1 + remaining
+    assert after.allowed <= max(ticket, answered, proven - remaining) + remaining or after.allowed == before.allowed
+    assert after.allowed >= min(proven, before.allowed)
+    if is_own:
+        assert after.allowed >= proven
+        assert after.refilled(limit, 1e6).allowed - after.sent >= remaining
+    else:
+        assert after.allowed <= before.allowed
 
 
 def test_a_closed_lane_waits_for_its_hour() -> None:
