@@ -141,7 +141,7 @@ class RemediationClient:
         transport: HttpTransport[Any, Any] | None = None,
         source: Literal["rest", "graph"] = "rest",
         clock: Clock | None = None,
-        workers: int = 16,
+        workers: int = 64,
         operation_timeout: float = 3600.0,
         proxies: Mapping[str, str] | None = None,
         connection_verify: bool | str | None = None,

@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 _NAME = "defender-remediate"
 _LISTINGS_AT_ONCE = 4
-_WAITING_PER_WORKER = 16
+_WAITING_PER_WORKER = 4
 _END: Any = object()
 
 

@@ -5,7 +5,7 @@ each bucket, which begins with the published limit, and takes a token when a req
 
 - The remaining number in a response corrects the copy in both directions, between what it proves and what is likely.
 - A 429 pauses the bucket for all threads for as long as Azure asks: a request sent earlier would be refused and would restart
-  the wait. A provider that refuses is held to its own published limit for a while.
+  the wait. Where responses say what remains, less is expected to come back from then on, until that proves wrong. A provider that refuses is held to its own published limit for a while.
 - Where no response says what remains, requests beyond the estimate are tried: one, then twice as many with each success,
   until the first refusal. Then the published limit counts again, and the next try is minutes away.
 """
@@ -35,6 +35,8 @@ _LONGEST_SLEEP = 0.25
 _TRIES_AT_ONCE = 64
 _UNTIL_NEXT_TRY = 120.0
 _PROVIDER_HELD = 60.0
+# A refusal lowers the expected refill by a part, and each success raises it by so much of the published one.
+_LESS, _MORE, _SMALLEST_SHARE = 0.7, 0.002, 0.01
 _SUBSCRIPTION = re.compile(r"/subscriptions/([^/]+)", re.IGNORECASE)
 _PROVIDER = re.compile(r"/providers/([^/]+)", re.IGNORECASE)
 _READ_POSTS = ("/providers/microsoft.authorization/checkaccess",)
@@ -121,6 +123,8 @@ class TokenBucket:
         paused_until: Nothing is sent before this moment.
         answered: Requests that Azure has answered and counted.
         most: The largest number of requests that Azure was seen to allow at once.
+        share: How much of the published refill comes to this client: others may use the same bucket, or it may be a smaller
+            one. Learned from refusals.
     """
 
     issued: int = 0
@@ -129,6 +133,7 @@ class TokenBucket:
     paused_until: float = -math.inf
     answered: int = 0
     most: int = 0
+    share: float = 1.0
 
     @property
     def sent(self) -> float:
@@ -144,7 +149,7 @@ class TokenBucket:
         if elapsed <= 0:
             return self
         # What Azure allowed beyond the size is not taken back.
-        refilled = min(self.allowed + elapsed * limit.per_second, max(full, self.allowed))
+        refilled = min(self.allowed + elapsed * limit.per_second * self.share, max(full, self.allowed))
         return attrs.evolve(self, allowed=refilled, at=now)
 
     def seconds_until(self, ticket: int, limit: Limit, now: float) -> float:
@@ -156,7 +161,7 @@ class TokenBucket:
         elif limit.window:
             own = current.at + limit.window * math.ceil(missing / limit.size) - now
         else:
-            own = missing / limit.per_second
+            own = missing / (limit.per_second * self.share)
         return max(0.0, own, current.paused_until - now)
 
     def corrected(self, ticket: int, answered_before: int, remaining: int, *, is_own: bool) -> TokenBucket:
@@ -203,11 +208,12 @@ class _Tries:
 
     def granted(self, bucket: TokenBucket, ticket: int, now: float) -> float:
         """How many further requests the success of this one allows."""
-        if self.is_told or now < self.not_before or bucket.issued <= bucket.allowed:
+        if self.is_told or now < self.not_before:
             return 0.0
         if ticket in self.under_way:
             return 2.0
-        return 0.0 if self.under_way else 1.0
+        is_exhausted = bucket.issued + 1 > bucket.allowed
+        return 1.0 if is_exhausted and not self.under_way else 0.0
 
     def refused(self, now: float) -> None:
         """Try nothing for some minutes, and for longer each time."""
@@ -285,9 +291,12 @@ class RateLimiter:
             tries.is_told = tries.is_told or own is not None
             if is_refused:
                 tries.refused(now)
+                if tries.is_told:
+                    bucket = attrs.evolve(bucket, share=max(_SMALLEST_SHARE, bucket.share * _LESS))
                 bucket = attrs.evolve(bucket, allowed=min(bucket.allowed, max(bucket.sent, tries.published.allowed)))
             elif headers is not None:
-                bucket = attrs.evolve(bucket, answered=bucket.answered + 1)
+                share = min(1.0, bucket.share + _MORE)
+                bucket = attrs.evolve(bucket, answered=bucket.answered + 1, share=share)
                 beyond = bucket.sent + _TRIES_AT_ONCE
                 granted = tries.granted(bucket, ticket, now)
                 bucket = attrs.evolve(bucket, allowed=max(bucket.allowed, min(bucket.allowed + granted, beyond)))
@@ -366,8 +375,8 @@ def _remaining(key: BucketKey, headers: Mapping[str, str]) -> tuple[int | None, 
     else:
         level = "subscription" if key.subscription else "tenant"
         names = [f"x-ms-ratelimit-remaining-{level}-{part}{key.kind.value}" for part in ("", "global-")]
-    texts = [str(headers.get(name, "")).strip() for name in names]
-    own, shared = (int(text) if _COUNT.fullmatch(text) else None for text in texts)
+    values = [str(headers.get(name, "")).strip() for name in names]
+    own, shared = (int(text) if _COUNT.fullmatch(text) else None for text in values)
     return own, shared
 
 

@@ -143,15 +143,16 @@ def _requests_transport(clock: Clock, base_url: str) -> Any:
             super().init_poolmanager(*args, **options, ssl_context=context)
 
         def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+            del url, verify, cert  # the certificates are in the context
             conn.cert_reqs = "CERT_REQUIRED"
 
-        def send(self, request: Any, **options: Any) -> Any:
+        def send(self, *args: Any, **options: Any) -> Any:
             is_default = options.get("verify", True) is True
             if is_default and context is not None and not options.get("cert") and not options.get("proxies"):
-                return super().send(request, **options)
+                return super().send(*args, **options)
             if is_default and bundle:
                 options["verify"] = bundle
-            return self.other.send(request, **options)
+            return self.other.send(*args, **options)
 
         def close(self) -> None:
             self.other.close()

@@ -6,7 +6,7 @@ import math
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defender_remediate.arm.rate_limiter import (
@@ -241,3 +241,112 @@ def test_threads_together_keep_the_pace(clock: VirtualClock) -> None:
     assert sorted(tickets) == list(range(1, 401))
     assert clock.monotonic() >= 20.0 - 0.01
     assert math.isfinite(clock.monotonic())
+
+
+class Server:
+    """A server that keeps a bucket of its own, which a client can only learn from the answers."""
+
+    def __init__(self, clock: VirtualClock, limit: Limit | None, *, has_headers: bool) -> None:
+        self.clock = clock
+        self.limit = limit
+        self.has_headers = has_headers
+        self.level = float(limit.size) if limit else math.inf
+        self.at = 0.0
+        self.refused = self.served = 0
+
+    def take(self, tokens: int = 1) -> tuple[bool, dict[str, str]]:
+        """Whether a request is served, and the headers of the response."""
+        now = self.clock.monotonic()
+        if self.limit is not None:
+            self.level = min(self.limit.size, self.level + (now - self.at) * self.limit.per_second)
+        self.at = now
+        is_served = self.level >= tokens
+        self.level -= tokens if is_served else 0
+        remaining = 199 if self.limit is None else int(self.level)
+        headers = {"x-ms-ratelimit-remaining-subscription-writes": str(remaining)} if self.has_headers else {}
+        self.served += is_served
+        self.refused += not is_served
+        return is_served, headers
+
+
+def send(limiter: RateLimiter, server: Server, count: int, *, together: int = 1) -> float:
+    """Send requests until so many were served, so many of them under way at once; gives the virtual time that it took."""
+    started = server.clock.monotonic()
+    while server.served < count:
+        tickets = [limiter.acquire(WRITES) for _ in range(min(together, count - server.served))]
+        for ticket in reversed(tickets):
+            is_served, headers = server.take()
+            limiter.update(WRITES, ticket, headers, is_refused=not is_served)
+            if not is_served:
+                limiter.pause(WRITES, 1.0)
+    return server.clock.monotonic() - started
+
+
+@settings(max_examples=6)
+@given(st.integers(20, 400), st.floats(2, 60), st.integers(1, 16))
+def test_the_headers_of_any_bucket_are_followed(size: int, rate: float, together: int) -> None:
+    """Few requests are refused, and no token is left unused while requests wait, whatever the size and rate of the bucket are."""
+    clock = VirtualClock()
+    server = Server(clock, Limit(size=size, per_second=rate), has_headers=True)
+    seconds = send(RateLimiter(clock), server, 600, together=together)
+    floor = max(0.0, (600 - size) / rate)
+    assert server.refused <= 2 * together + 25
+    assert seconds <= floor * 1.1 + (together + 2) / rate + 1.5
+
+
+@pytest.mark.parametrize("has_headers", [True, False])
+def test_a_server_without_limits_is_not_paced(has_headers: bool, clock: VirtualClock) -> None:
+    """A remaining number that does not fall, and the success of requests beyond the estimate, open the bucket."""
+    server = Server(clock, None, has_headers=has_headers)
+    assert send(RateLimiter(clock), server, 2000, together=16) < 5.0
+    assert server.refused == 0
+
+
+def test_without_headers_the_published_limit_is_found_again(clock: VirtualClock) -> None:
+    """A few requests are refused in the attempt to send more than Azure allows, and none of the time is lost."""
+    server = Server(clock, BUCKET, has_headers=False)
+    seconds = send(RateLimiter(clock), server, 2000, together=8)
+    assert server.refused <= 5
+    assert seconds <= 180 * 1.03
+
+
+def test_another_client_of_the_same_principal_is_no_storm(clock: VirtualClock) -> None:
+    """What others take is seen in the headers, so that few requests are refused."""
+    server, limiter = Server(clock, BUCKET, has_headers=True), RateLimiter(clock)
+    refused = 0
+    for number in range(400):
+        if number % 2:
+            server.take()
+            server.served -= 1
+        before = server.refused
+        send(limiter, server, server.served + 1)
+        refused += server.refused - before
+    assert refused <= 5
+
+
+def test_a_provider_that_refused_is_held_to_its_own_limit_for_a_while(clock: VirtualClock) -> None:
+    """After the pause its requests come at the published rate of the provider; a minute later it is as before."""
+    limiter = RateLimiter(clock)
+    limiter.pause(WRITES, 10, provider="microsoft.storage")
+    for _ in range(21):
+        limiter.acquire(WRITES)
+    assert clock.monotonic() == pytest.approx(12.0, abs=0.1)
+    limiter.acquire(BucketKey("s", RequestKind.WRITE, "microsoft.web"))
+    clock.advance(120)
+    started = clock.monotonic()
+    for _ in range(50):
+        limiter.acquire(WRITES)
+    assert clock.monotonic() == started
+    limiter.pause(BucketKey("s", RequestKind.READ, "microsoft.x"), 5, provider="microsoft.x")
+    for _ in range(3):
+        limiter.acquire(BucketKey("s", RequestKind.READ, "microsoft.x"))
+    assert clock.monotonic() == pytest.approx(started + 5, abs=0.01)
+
+
+def test_a_request_without_an_answer_corrects_nothing(clock: VirtualClock) -> None:
+    """A broken connection says nothing of a limit."""
+    limiter = RateLimiter(clock)
+    for _ in range(200):
+        limiter.update(WRITES, limiter.acquire(WRITES), None)
+    limiter.acquire(WRITES)
+    assert clock.monotonic() == pytest.approx(0.1, abs=0.002)
