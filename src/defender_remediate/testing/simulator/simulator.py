@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import HttpTransport
 
+from defender_remediate.arm.clock import SystemClock
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.service import RecordedRequest, Service
 from defender_remediate.testing.simulator.controls.access import AccessControls
@@ -19,8 +21,10 @@ from defender_remediate.testing.simulator.controls.resources import ResourceCont
 from defender_remediate.testing.simulator.demo import add_demo_resources
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 from defender_remediate.testing.simulator.state.tenant import Tenant
+from defender_remediate.testing.simulator.transport.asgi import SimulatorApplication
 from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
 from defender_remediate.testing.simulator.transport.exchange import Call, ConnectionFault
+from defender_remediate.testing.simulator.transport.https import HttpsServer, serving_https
 from defender_remediate.testing.simulator.transport.response import SimulatedResponse
 from defender_remediate.testing.simulator.transport.server import Server, serving
 
@@ -150,6 +154,47 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
         """
         with serving(self._service, port) as server:
             yield server
+
+    @contextmanager
+    def serve_https(
+        self,
+        port: int = 0,
+        *,
+        clock_rate: float = 1.0,
+        ca_directory: str | Path | None = None,
+        proxy_port: int | None = None,
+    ) -> Iterator[HttpsServer]:
+        """Serves the same tenant over https on the loopback interface, for clients that refuse plain http.
+
+        It also answers what tools ask before their first request: the metadata of the cloud, the discovery documents and the
+        token requests of Microsoft Entra ID, and a managed identity. Any client id and secret is accepted.
+
+        Args:
+            port: The port; 0 for any that is free.
+            clock_rate: The seconds that pass in the tenant for each real second. The clock starts at the present. 0 leaves
+                the time virtual: it starts at ``STARTS_AT`` and moves only by ``sim.clock``, so operations do not end alone.
+            ca_directory: Where to write the certificate of the authority, ``simulator-ca.pem``; by default a folder that is
+                removed with the server.
+            proxy_port: The port of a proxy, 0 for any that is free. Through it the host names of Azure, such as
+                ``management.azure.com``, lead to this server. It connects to no other host.
+
+        Yields:
+            The server: ``server.endpoint`` is its URL, ``server.ca_file`` what a client must trust, and
+            ``server.environment`` the variables that say both.
+
+        Raises:
+            MissingExtraError: The extra ``simulator`` is not installed.
+            OSError: The port is in use, or the directory cannot be written.
+        """
+        application = SimulatorApplication(self._service, self.credential, "https")
+        folder = None if ca_directory is None else Path(ca_directory)
+        if clock_rate:
+            self.clock.follow(SystemClock(), clock_rate)
+        try:
+            with serving_https(application, port=port, ca_directory=folder, proxy_port=proxy_port) as server:
+                yield server
+        finally:
+            self.clock.stop()
 
     def __repr__(self) -> str:
         return f"ArmSimulator({self.endpoint!r}, {len(self.scopes)} subscriptions)"

@@ -175,6 +175,8 @@ def test_scopes(demo: ArmSimulator, query: Any) -> None:
         ("secrets", None, {}, "DisallowedLogicalTableName"),
         ("resources | foo", None, {}, "InvalidQuery"),
         ("resources", {"$top": 5000}, {}, "InvalidPagingOptions"),
+        ("resources", {"$top": "banana"}, {}, "InvalidPagingOptions"),
+        ("resources", {"$skip": "banana"}, {}, "InvalidPagingOptions"),
         ("resources", {"top": 5}, {}, "InvalidRequestContent"),
         ("resources", None, {"Query": "x"}, "InvalidRequestContent"),
     ],

@@ -8,7 +8,7 @@ from typing import Any
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
-from defender_remediate.testing.simulator.arm.routing import Route
+from defender_remediate.testing.simulator.arm.routing import Route, positive_option
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import TENANT_ID, Subscription
 from defender_remediate.testing.simulator.state.tenant import Tenant
@@ -82,7 +82,7 @@ def list_resources(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> R
             continue
         shown = resource.render()
         found.append({name: shown[name] for name in _LIST_MEMBERS if shown.get(name) is not None})
-    return tenant.page(call, found, size=int(call.query["$top"]) if "$top" in call.query else None)
+    return tenant.page(call, found, size=positive_option(call, "$top"))
 
 
 def _provider(tenant: Tenant, namespace: str, subscription: Subscription | None) -> dict[str, Any]:

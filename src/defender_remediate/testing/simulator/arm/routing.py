@@ -76,10 +76,10 @@ def find_type(tenant: Tenant, call: Call, type_name: str) -> ResourceType:
         if not list(tenant.types.of_namespace(namespace)):
             raise refusal("InvalidResourceNamespace", namespace=namespace)
         raise refusal("InvalidResourceType", namespace=namespace, version=call.api_version)
-    if call.api_version not in resource_type.versions:
-        supported = ", ".join(resource_type.versions)
-        if not _VERSION.match(call.api_version):
-            raise refusal("InvalidApiVersionParameter", version=call.api_version, supported=supported)
+    supported = ", ".join(resource_type.versions)
+    if not _VERSION.match(call.api_version):
+        raise refusal("InvalidApiVersionParameter", version=call.api_version, supported=supported)
+    if not resource_type.supports(call.api_version, tenant.clock.now()):
         raise refusal("NoRegisteredProviderFound", version=call.api_version, type=rest, supported=supported)
     return resource_type
 
@@ -97,6 +97,20 @@ def json_body(call: Call) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise refusal("InvalidRequestContent", problem="the body is not a JSON object")
     return body
+
+
+def positive_option(call: Call, name: str) -> int | None:
+    """Returns a paging option of the query, such as ``$top``; None if it is absent.
+
+    Raises:
+        ArmError: 400 InvalidQueryOption: not a positive integer.
+    """
+    text = call.query.get(name)
+    if text is None:
+        return None
+    if not re.fullmatch(r"0*[1-9][0-9]{0,8}", text):
+        raise refusal("InvalidQueryOption", name=name, value=text)
+    return int(text)
 
 
 def unknown_route(call: Call) -> Exception:

@@ -19,7 +19,7 @@ from defender_remediate.testing.simulator.arm.operations import (
     RunningOperation,
     first_reply,
 )
-from defender_remediate.testing.simulator.arm.routing import Route, json_body
+from defender_remediate.testing.simulator.arm.routing import Route, json_body, positive_option
 from defender_remediate.testing.simulator.deployments.deploy import deploy, read_request
 from defender_remediate.testing.simulator.deployments.state import Deployment, DeploymentRequest
 from defender_remediate.testing.simulator.deployments.whatif import changes
@@ -152,8 +152,9 @@ def list_deployments(tenant: Tenant, call: Call, captured: Mapping[str, str]) ->
     if text and not match:
         raise refusal("InvalidFilter", filter=text)
     kept = [one for one in tenant.deployments.at(base) if not match or one.state == match.group(1)]
-    size = int(call.query["$top"]) if "$top" in call.query else None
-    return tenant.page(call, [deployment.render(tenant.clock) for deployment in reversed(kept)], size=size)
+    return tenant.page(
+        call, [deployment.render(tenant.clock) for deployment in reversed(kept)], size=positive_option(call, "$top")
+    )
 
 
 def delete_deployment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:

@@ -99,8 +99,8 @@ def _subscriptions(tenant: Tenant, body: Mapping[str, Any]) -> frozenset[str]:
 def _page(
     tenant: Tenant, body: Mapping[str, Any], options: Mapping[str, Any], found: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    size = int(options.get("$top") or tenant.graph_page_size)
-    if not 1 <= size <= _LIMIT:
+    size = options.get("$top") or tenant.graph_page_size
+    if not isinstance(size, int) or not 1 <= size <= _LIMIT:
         raise bad_request(tenant, "InvalidPagingOptions", f"$top is {size}, not 1 to {_LIMIT}.")
     # Without the id Azure cannot say where a page ended, so there is no second page.
     pageable = all("id" in row for row in found)
@@ -138,7 +138,10 @@ def _token(body: Mapping[str, Any], start: int) -> str:
 def _start(tenant: Tenant, body: Mapping[str, Any], options: Mapping[str, Any]) -> int:
     token = options.get("$skipToken")
     if not token:
-        return int(options.get("$skip") or 0)
+        skipped = options.get("$skip") or 0
+        if not isinstance(skipped, int) or skipped < 0:
+            raise bad_request(tenant, "InvalidPagingOptions", f"$skip is {skipped}, not 0 or more.")
+        return skipped
     try:
         content = json.loads(base64.b64decode(str(token), validate=True))
         if content["of"] == _print(body):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from datetime import datetime, timedelta, timezone
 
+from defender_remediate.arm.clock import Clock
+
 STARTS_AT = datetime(2026, 3, 2, 9, 0, tzinfo=timezone.utc)
 """The instant at which every simulator begins: a Monday morning."""
 
 
 class VirtualClock:
-    """A clock that moves only when it is advanced or when a caller sleeps on it. Threads may share it.
+    """A clock that moves when it is advanced, when a caller sleeps on it, or while it follows another one. Threads may share it.
 
     Sleepers in several threads overlap as they would in real time: each names the moment at which it wakes up, and the
     clock goes to the latest of them. Ten threads that sleep one second take one second.
@@ -19,6 +21,9 @@ class VirtualClock:
     def __init__(self, starts_at: datetime = STARTS_AT) -> None:
         self._starts_at = starts_at.astimezone(timezone.utc)
         self._elapsed = 0.0
+        self._source: Clock | None = None
+        self._rate = 1.0
+        self._followed_to = 0.0
         self._lock = threading.Lock()
 
     def now(self) -> datetime:
@@ -36,7 +41,32 @@ class VirtualClock:
     def monotonic(self) -> float:
         """Returns the seconds since the start; never decreases."""
         with self._lock:
+            self._catch_up()
             return self._elapsed
+
+    def follow(self, source: Clock, rate: float = 1.0) -> None:
+        """Goes to the present of another clock, unless that is past, and runs with it from now on.
+
+        Args:
+            source: The other clock.
+            rate: The seconds that pass here for each second there.
+        """
+        with self._lock:
+            ahead = (source.now() - self._starts_at).total_seconds()
+            self._elapsed = max(self._elapsed, ahead)
+            self._source, self._rate, self._followed_to = source, rate, source.monotonic()
+
+    def stop(self) -> None:
+        """Follows no other clock any more."""
+        with self._lock:
+            self._catch_up()
+            self._source = None
+
+    def _catch_up(self) -> None:
+        if self._source is not None:
+            present = self._source.monotonic()
+            self._elapsed += max(0.0, present - self._followed_to) * self._rate
+            self._followed_to = present
 
     def sleep(self, seconds: float) -> None:
         """Moves the clock so many seconds ahead and returns at once."""
@@ -45,6 +75,7 @@ class VirtualClock:
     def sleep_until(self, moment: float) -> None:
         """Moves the clock to a moment of ``monotonic()``; a past moment changes nothing."""
         with self._lock:
+            self._catch_up()
             self._elapsed = max(self._elapsed, moment)
 
     def advance(self, seconds: float) -> None:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
+from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.operations import OperationForm, Operations, usual_form
 from defender_remediate.testing.simulator.arm.private_endpoints import Connections
 from defender_remediate.testing.simulator.arm.throttling import Quota
@@ -93,7 +94,10 @@ class Tenant:
     def page(self, call: Call, items: Iterable[Any], *, size: int | None = None) -> Reply:
         """Returns one page of a listing, with an absolute ``nextLink`` if there is another page."""
         everything = list(items)
-        start = int(call.query.get("$skiptoken", "0") or 0)
+        token = call.query.get("$skiptoken") or "0"
+        if not re.fullmatch("[0-9]{1,9}", token):
+            raise refusal("InvalidQueryOption", name="$skiptoken", value=token)
+        start = int(token)
         stop = start + (size or self.page_size)
         body: dict[str, Any] = {"value": everything[start:stop]}
         if stop < len(everything):

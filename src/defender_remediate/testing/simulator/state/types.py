@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -31,7 +32,8 @@ class ResourceType:
 
     Attributes:
         name: Such as ``Microsoft.Storage/storageAccounts``, as documented.
-        versions: The api-versions that it supports, oldest first.
+        versions: The api-versions that it is known to support, oldest first.
+        retired: Api-versions that it refuses although they are well-formed.
         patch: What a PATCH may contain: ``properties``, ``tags`` or ``none``.
         known: The names below ``properties``, as a tree; None stands for any content. None: nothing is checked.
         top: Top-level members besides those that every resource can have.
@@ -71,6 +73,7 @@ class ResourceType:
 
     name: str
     versions: tuple[str, ...] = attrs.field(converter=_strings)
+    retired: tuple[str, ...] = attrs.field(default=(), converter=_strings)
     patch: str = PROPERTIES
     known: Mapping[str, Any] | None = None
     top: tuple[str, ...] = attrs.field(default=(), converter=_strings)
@@ -123,6 +126,19 @@ class ResourceType:
         """The last segment, such as ``config`` of ``Microsoft.Web/sites/config``."""
         return self.name.rpartition("/")[2]
 
+    def supports(self, version: str, present: datetime) -> bool:
+        """Whether it takes an api-version: a known one, or any from the oldest known one to a year from now.
+
+        Azure publishes several versions of a type a year and keeps the old ones for years; the bodies of one type differ little
+        between them. Known versions therefore stand for those between and after them.
+        """
+        if version in self.versions:
+            return True
+        if version in self.retired or not self.versions:
+            return False
+        newest = (present + timedelta(days=366)).strftime("%Y-%m-%d")
+        return self.versions[0][:10] <= version[:10] <= newest
+
     def for_name(self, name: str) -> ResourceType:
         """Returns the type for a resource of this name: without known properties if its properties are free."""
         if fold(name) not in (fold(one) for one in self.free_form):
@@ -165,10 +181,10 @@ class ResourceTypes:
         return learned
 
     def retire(self, name: str, versions: tuple[str, ...]) -> None:
-        """Removes api-versions from a type."""
+        """Makes a type refuse api-versions."""
         known = self._types[fold(name)]
         kept = tuple(version for version in known.versions if version not in versions)
-        self._types[fold(name)] = attrs.evolve(known, versions=kept)
+        self._types[fold(name)] = attrs.evolve(known, versions=kept, retired=(*known.retired, *versions))
 
     def built_in_below(self, parent: str) -> Iterator[ResourceType]:
         """Yields the types of which every resource of a parent type has some from its creation."""

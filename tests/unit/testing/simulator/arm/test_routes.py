@@ -275,3 +275,17 @@ def test_locations_are_always_there(call: Any, scope: str, account: str) -> None
     )
     machines = {"kind": "Basic", "properties": {"virtualMachines": []}}
     assert call("PUT", f"{path}?api-version=2020-01-01", json=machines).status_code in (200, 201)
+
+
+def test_a_version_between_and_after_the_known_ones_is_served(call: Any, word: Any, account: str) -> None:
+    """Clients ask for newer versions than any list knows; one of the far future is a mistake."""
+    for version in ("2024-06-01", "2024-06-01-preview", "2026-09-01"):
+        assert call.get(account, version)["id"] == account
+    assert word(call("GET", f"{account}?api-version=2031-01-01")) == "NoRegisteredProviderFound"
+
+
+@pytest.mark.parametrize("option", ["$top=banana", "$top=-1", "$top=0", "$skiptoken=banana", "$skiptoken=-1"])
+def test_a_paging_option_that_is_no_number_is_refused(call: Any, word: Any, sim: ArmSimulator, option: str) -> None:
+    """As an answer, not as an error of the simulator."""
+    response = call("GET", f"{sim.scopes[0]}/resources?api-version=2021-04-01&{option}")
+    assert (response.status_code, word(response)) == (400, "InvalidQueryOption")

@@ -1,0 +1,72 @@
+"""``python -m defender_remediate.testing``: serve a simulated Azure to any tool, until it is interrupted.
+
+It prints the variables to set and the commands to run. Needs the extra ``simulator``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+from defender_remediate.errors import DefenderRemediateError
+from defender_remediate.testing.simulator.simulator import ArmSimulator
+from defender_remediate.testing.simulator.state.store import TENANT_ID
+from defender_remediate.testing.simulator.transport.https import HttpsServer
+from defender_remediate.testing.simulator.transport.sign_in import CLIENT_ID, SECRET
+
+
+def main(arguments: Sequence[str], out: TextIO, stop: threading.Event) -> int:
+    """Serve until ``stop`` is set.
+
+    Returns:
+        0; 1 if the server cannot be started, with the reason on ``out``.
+    """
+    parser = argparse.ArgumentParser(prog="python -m defender_remediate.testing", description=__doc__)
+    parser.add_argument("--demo", action="store_true", help="start with the demo tenant instead of an empty one")
+    parser.add_argument("--port", type=int, default=0, help="the port of the server; by default any that is free")
+    parser.add_argument("--ca", type=Path, metavar="DIR", help="where to write the certificate to trust")
+    parser.add_argument("--proxy-port", type=int, help="also open a proxy for tools with built-in host names")
+    parser.add_argument(
+        "--clock-rate", type=float, default=1.0, help="simulated seconds per second; 0 stops the clock (default: 1)"
+    )
+    chosen = parser.parse_args(arguments)
+    sim = ArmSimulator.demo() if chosen.demo else ArmSimulator()
+    try:
+        with sim.serve_https(
+            chosen.port, clock_rate=chosen.clock_rate, ca_directory=chosen.ca, proxy_port=chosen.proxy_port
+        ) as server:
+            out.write(_instructions(sim, server))
+            out.flush()
+            stop.wait()
+    except (DefenderRemediateError, OSError) as error:
+        out.write(f"cannot serve: {error}\n")
+        return 1
+    return 0
+
+
+def _instructions(sim: ArmSimulator, server: HttpsServer) -> str:
+    """What to type in another terminal."""
+    lines = ["# Serving. Set these in the terminal of your tool:"]
+    lines += [f"export {name}={value}" for name, value in server.environment.items()]
+    lines += [
+        "# Azure CLI:",
+        "export AZURE_CORE_INSTANCE_DISCOVERY=false",
+        f"az cloud register --name simulator --endpoint-resource-manager {server.endpoint}",
+        "az cloud set --name simulator",
+        f"az login --service-principal --username {CLIENT_ID} --password {SECRET} --tenant {TENANT_ID}",
+        "# Subscriptions:",
+    ]
+    lines += [f"#   {scope}" for scope in sim.scopes]
+    lines.append("# Ctrl-C ends it.")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":  # pragma: no cover - a subprocess runs it
+    try:
+        sys.exit(main(sys.argv[1:], sys.stdout, threading.Event()))
+    except KeyboardInterrupt:
+        sys.exit(0)

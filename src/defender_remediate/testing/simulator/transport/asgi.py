@@ -1,0 +1,68 @@
+"""The simulator as an ASGI application, for servers that real clients accept."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from defender_remediate.errors import DefenderRemediateError
+from defender_remediate.testing.simulator.arm.service import Service
+from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
+from defender_remediate.testing.simulator.transport.exchange import Call, ConnectionFault, Reply
+from defender_remediate.testing.simulator.transport.sign_in import answer_sign_in
+
+Message = MutableMapping[str, Any]
+
+
+class SimulatorApplication:
+    """One tenant behind ASGI. Requests are answered one after the other, as they arrive.
+
+    A client may come directly or under one of the host names of Azure: links in answers repeat the host that it asked.
+    """
+
+    def __init__(self, service: Service, credential: SimulatedCredential, scheme: str) -> None:
+        self._service = service
+        self._credential = credential
+        self._scheme = scheme
+
+    async def __call__(
+        self,
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        """Answer one HTTP request."""
+        content = b""
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            content += message.get("body", b"")
+            if not message.get("more_body", False):
+                break
+        reply = self._reply_to(scope, content)
+        if reply is None:
+            # The declared body never follows, so the server closes the connection in the middle of the answer.
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
+            return
+        headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+        if reply.status != 204:
+            headers.append((b"content-length", str(len(reply.content)).encode()))
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.content})
+
+    def _reply_to(self, scope: Message, content: bytes) -> Reply | None:
+        """The answer; None if a fault cuts the connection. An error of the simulator itself is an answer, too."""
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        # The raw path keeps an encoded slash in a segment apart from a slash.
+        path = scope["raw_path"].decode("latin-1")
+        query = scope["query_string"].decode("latin-1")
+        url = f"{self._scheme}://{headers.get('host', 'localhost')}{path}{'?' if query else ''}{query}"
+        try:
+            call = Call.of(scope["method"], url, headers, content)
+            return answer_sign_in(call, self._credential) or self._service.exchange(call)
+        except ConnectionFault:
+            return None
+        except (DefenderRemediateError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            problem = f"The simulator failed with {type(error).__name__}. This is a fault of the simulator."
+            return Reply.json({"error": {"code": "SimulatorError", "message": problem}}, status=500)
