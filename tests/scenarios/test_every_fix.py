@@ -41,7 +41,6 @@ UNPUBLISHED = "0a1b2c3d-0000-4000-8000-000000000000"
 REFERENCE = "the simulator does not evaluate reference() in a template"
 CONNECTIONS = "the simulator does not list private endpoint connections as children of the resource"
 NOT_RUN: Mapping[str, str] = {
-    "foundati Microsoft.Resources/subscriptions": "the simulator has no plan of that name",
     "d57a4221 Microsoft.Compute/virtualMachines windows": REFERENCE,
     "d57a4221 Microsoft.Compute/virtualMachines linux": REFERENCE,
     "06e3a6db Microsoft.Compute/virtualMachines windows": REFERENCE,
