@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import reference_pages
 
 from defender_remediate import Catalog
-from defender_remediate.catalog.guidance import bundled_guidance, category_guidance
+from defender_remediate.catalog.guidance import bundled_guidance, category_guidance, source_guidance
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -25,7 +25,7 @@ PAGES: dict[str, tuple[str, Callable[[], str]]] = {
     "reference/permissions": ("<!-- every permission -->", lambda: reference_pages.permission_page(Catalog.bundled())),
     "reference/guidance": (
         "<!-- every guidance -->",
-        lambda: reference_pages.guidance_page(bundled_guidance(), category_guidance()),
+        lambda: reference_pages.guidance_page(bundled_guidance(), category_guidance(), source_guidance()),
     ),
     "reference/coverage": (
         "<!-- every figure -->",

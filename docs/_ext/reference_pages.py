@@ -67,12 +67,14 @@ def permission_page(catalog: Catalog) -> str:
     return "\n\n".join([*parts, "## A role for all fixes", _role(catalog, catalog, "Defender remediation")])
 
 
-def guidance_page(guidance: Iterable[Guidance], categories: Iterable[Guidance] = ()) -> str:
-    """What has no fix, by category and by resource provider, with the reason and what can be done."""
+def guidance_page(
+    guidance: Iterable[Guidance], categories: Iterable[Guidance] = (), sources: Iterable[Guidance] = ()
+) -> str:
+    """What has no fix, by category, by cloud and by resource provider, with the reason and what can be done."""
     groups: dict[str, list[Guidance]] = defaultdict(list)
     for each in sorted(guidance, key=lambda each: ((each.resource_type or "").casefold(), each.title)):
         groups[provider_of(each.resource_type or "") or "Not an Azure resource"].append(each)
-    sections = {"Categories of individual recommendations": list(categories), **groups}
+    sections = {"Categories of individual recommendations": list(categories), "Other clouds": list(sources), **groups}
     return "\n\n".join(
         f"## {provider}\n\n"
         + table(

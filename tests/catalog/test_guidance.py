@@ -7,7 +7,7 @@ from collections import Counter
 from importlib import resources
 
 from defender_remediate.catalog import Catalog
-from defender_remediate.catalog.guidance import bundled_guidance, category_guidance, guidance
+from defender_remediate.catalog.guidance import bundled_guidance, category_guidance, guidance, source_guidance
 from defender_remediate.catalog.toml import parse
 from defender_remediate.models.guidance import Guidance, GuidanceReason
 
@@ -141,6 +141,27 @@ def test_every_category_answers() -> None:
         assert _TALK.search(found.action) is None
     assert CATALOG.guidance_for_category("Unknown") is None
     assert CATALOG.guidance_for_category("SomethingNew") is None
+
+
+def test_another_cloud_answers() -> None:
+    """Azure publishes no keys of recommendations about other clouds: they are answered by where the resource is."""
+    assert [entry.key for entry in source_guidance()] == ["Aws", "Gcp"]
+    for source in ("AWS", "gcp"):
+        found = CATALOG.guidance_for_source(source)
+        assert found is not None
+        assert found.reason is GuidanceReason.OUTSIDE_AZURE
+    assert CATALOG.guidance_for_source("Azure") is None
+
+
+def test_the_mark_of_a_preview_does_not_count() -> None:
+    """Azure takes the mark out of a title when the preview ends; the recommendation stays the same."""
+    found = CATALOG.get_guidance("", title="Content filtering should be used on model deployed in Microsoft Foundry")
+    assert found is not None
+    for mark in ("[Preview] {}", "(preview): {}", "{} (Preview)", " {} "):
+        assert CATALOG.get_guidance("", title=mark.format(found.title.upper())) == found
+        title = mark.format("Network connections should be limited on Microsoft Foundry")
+        assert CATALOG.get_for_recommendation("", title=title) is not None
+    assert CATALOG.get_guidance("", title="Preview of nothing") is None
 
 
 def test_what_is_replaced_leads_on() -> None:

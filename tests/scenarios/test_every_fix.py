@@ -111,6 +111,8 @@ def finding_of(fix: FixAction) -> Finding:
     key = fix.key if is_guid(fix.key) else UNPUBLISHED
     sim.defender.add_recommendation(metadata, key=key, resource_type=fix.resource_type, rule=never)
     sim.defender.add_assessment(key, candidate.resource_id)
+    if fix.target.endswith("FoundationalCspm"):
+        sim.defender.turn_off_posture(SCOPE)
     return Finding(sim=sim, resource_id=candidate.resource_id, parameters=parameters)
 
 
@@ -125,7 +127,8 @@ def sample_of(about: CheckedFix) -> PlannedSample:
 
     best = min(samples, key=distance)
     is_built_in = "Microsoft.Security/pricings" in str(about.fix.target)
-    return attrs.evolve(best, before=None) if is_built_in else best
+    only_has_to_exist = about.fix.compliant_when.path == "name"
+    return attrs.evolve(best, before=None) if is_built_in or only_has_to_exist else best
 
 
 def add(sim: ArmSimulator, target: str, body: Any, version: str) -> None:

@@ -13,11 +13,18 @@ from defender_remediate import serialization
 from defender_remediate.casing import fold
 from defender_remediate.catalog.checks import check
 from defender_remediate.catalog.freshness import bundled_freshness
-from defender_remediate.catalog.guidance import all_guidance, bundled_guidance, find_category_guidance, find_guidance
+from defender_remediate.catalog.guidance import (
+    all_guidance,
+    bundled_guidance,
+    find_category_guidance,
+    find_guidance,
+    find_source_guidance,
+)
 from defender_remediate.catalog.lint.problem import CatalogProblem
 from defender_remediate.catalog.loader import read_bundled, read_fixes
 from defender_remediate.catalog.roles import role_definition
 from defender_remediate.catalog.search import check_resource_type, search
+from defender_remediate.catalog.titles import title_key
 from defender_remediate.display import quoted
 from defender_remediate.errors import CatalogError
 from defender_remediate.json_values import sha256
@@ -84,7 +91,7 @@ class Catalog:
             for policy in fix.policy_definition_ids:
                 _add(self._by_policy, fold(policy), of_type, fix)
             for title in fix.display_names:
-                _add(self._by_title, fold(title), of_type, fix)
+                _add(self._by_title, title_key(title), of_type, fix)
 
     @classmethod
     def bundled(cls) -> Catalog:
@@ -182,7 +189,7 @@ class Catalog:
         by_key = self._by_key.get(fold(key), {})
         if not by_key and find_guidance(key) is not None:
             return ()
-        by_title = self._by_title.get(fold(string("title", title or "").strip()), {})
+        by_title = self._by_title.get(title_key(string("title", title or "")), {})
         by_policy = self._by_policy.get(_bare(policy_definition_id or ""), {})
         return _pick({"": by_title | by_policy | by_key}, "", self._type(resource_type))
 
@@ -241,13 +248,21 @@ class Catalog:
         """
         return find_category_guidance(string("category", category))
 
+    def guidance_for_source(self, source: str) -> Guidance | None:
+        """Get the guidance for resources of another cloud (``Assessment.source``), such as ``Aws``.
+
+        None for Azure, and for a source that this version of the library does not know.
+        """
+        return find_source_guidance(string("source", source))
+
     def titles(self) -> Iterator[tuple[str, str]]:
         """The key and the display name of every recommendation that has a fix or guidance."""
         for fix in self._fixes:
             for title in dict.fromkeys((fix.title, *fix.display_names)):
                 yield fix.key, title
         for guidance in all_guidance():
-            yield guidance.key, guidance.title
+            for title in dict.fromkeys((guidance.title, *guidance.titles)):
+                yield guidance.key, title
 
     def check(
         self, *, fixes: FixAction | str | os.PathLike[str] | Iterable[FixAction | str | os.PathLike[str]] | None = None
@@ -257,7 +272,8 @@ class Catalog:
         Without ``fixes``, the guidance is checked too.
 
         Each fix is applied to generated bodies. The checks are that it meets its condition, changes nothing else, is
-        idempotent, can be undone and matches the provider's schema, and that Azure still has what it is about. A file that cannot be read is reported as a problem.
+        idempotent, can be undone and matches the provider's schema, and that Azure still has what it is about. A file that
+        cannot be read is reported as a problem.
         Makes no request, and takes about ten milliseconds per fix.
 
         Args:

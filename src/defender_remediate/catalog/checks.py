@@ -13,7 +13,7 @@ from defender_remediate.models.condition import Operator
 from defender_remediate.models.fix import ArrayStrategy, FixAction, FixKind, ParameterType
 
 RESOURCE_NAMES = frozenset(
-    {"resource.group", "resource.id", "resource.location", "resource.name", "resource.subscription"}
+    {"resource.group", "resource.id", "resource.location", "resource.name", "resource.parent", "resource.subscription"}
 )
 """What ``${…}`` may name beside the parameters of the fix."""
 

@@ -41,11 +41,14 @@ def freshness(document: Any, *, source: str) -> CatalogFreshness:
 
 def _recommendation(table: TomlTable) -> RetiredRecommendation:
     table.only(
-        frozenset({"category", "key", "policies", "replaced_by", "resource_type", "retired_on", "source", "title"})
+        frozenset(
+            {"category", "key", "policies", "replaced_by", "resource_type", "retired_on", "source", "title", "titles"}
+        )
     )
     return RetiredRecommendation(
         key=table.text("key"),
         title=table.text("title"),
+        titles=table.strings("titles"),
         resource_type=table.text("resource_type", "", shape=RESOURCE_TYPE, like="Microsoft.Cache/redis"),
         policy_definition_ids=table.strings("policies", shape=POLICY, like="the bare name of a policy definition"),
         retired_on=table.day("retired_on"),

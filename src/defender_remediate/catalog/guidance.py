@@ -15,10 +15,10 @@ from defender_remediate.casing import fold
 from defender_remediate.catalog.freshness import bundled_freshness
 from defender_remediate.catalog.schema import POLICY, RESOURCE_TYPE
 from defender_remediate.catalog.table import TomlTable
+from defender_remediate.catalog.titles import title_key
 from defender_remediate.catalog.toml import parse
 from defender_remediate.models.freshness import CatalogFreshness, RetiredRecommendation
 from defender_remediate.models.guidance import Guidance, GuidanceReason
-from defender_remediate.models.ids import is_guid
 
 _KEYS = frozenset(
     {
@@ -27,8 +27,8 @@ _KEYS = frozenset(
     }
 )  # fmt: skip
 _SENTENCES = re.compile(r".+\.", re.DOTALL)
-CATEGORIES = "categories.toml"
-"""The file with guidance about whole categories of individual recommendations."""
+CATEGORIES, SOURCES = "categories.toml", "sources.toml"
+"""The files with guidance about whole categories of individual recommendations, and about resources of other clouds."""
 
 
 def find_guidance(key: str, policy_definition_id: str = "", title: str = "") -> Guidance | None:
@@ -38,7 +38,7 @@ def find_guidance(key: str, policy_definition_id: str = "", title: str = "") -> 
         found.by_key.get(fold(key))
         or found.by_policy.get(fold(policy_definition_id))
         or found.by_policy.get(fold(key))
-        or found.by_title.get(fold(title.strip()))
+        or found.by_title.get(title_key(title))
     )
 
 
@@ -60,7 +60,7 @@ def bundled_guidance() -> tuple[Guidance, ...]:
     has an entry for follow, with the guidance of what replaced them.
     """
     known = bundled_freshness()
-    written = tuple(chain.from_iterable(entries for name, entries in _files() if name != CATEGORIES))
+    written = tuple(chain.from_iterable(entries for name, entries in _files() if name not in (CATEGORIES, SOURCES)))
     keys = {fold(each.key) for each in written}
     rest = (each for each in known.recommendations if fold(each.key) not in keys)
     return (*(_dated(each, known) for each in written), *map(_replaced, rest))
@@ -93,6 +93,7 @@ def _replaced(retired: RetiredRecommendation) -> Guidance:
     return Guidance(
         key=retired.key,
         title=retired.title,
+        titles=retired.titles,
         resource_type=retired.resource_type,
         reason=GuidanceReason.REPLACED,
         action=f"Azure replaced it by {what}. {then}",
@@ -102,6 +103,16 @@ def _replaced(retired: RetiredRecommendation) -> Guidance:
         policy_definition_ids=retired.policy_definition_ids,
         sources=(retired.source,),
     )
+
+
+def find_source_guidance(source: str) -> Guidance | None:
+    """The guidance for resources of another cloud."""
+    return next((each for each in source_guidance() if fold(each.key) == fold(source)), None)
+
+
+def source_guidance() -> tuple[Guidance, ...]:
+    """The guidance about resources of other clouds that comes with this library."""
+    return tuple(chain.from_iterable(entries for name, entries in _files() if name == SOURCES))
 
 
 def category_guidance() -> tuple[Guidance, ...]:
@@ -162,6 +173,6 @@ def _bundled() -> _Index:
         by_key.setdefault(fold(each.key), each)
         for policy in each.policy_definition_ids:
             by_policy.setdefault(fold(policy), each)
-        for title in each.titles if is_guid(each.key) else (each.title, *each.titles):
-            by_title.setdefault(fold(title), each)
+        for title in (each.title, *each.titles):
+            by_title.setdefault(title_key(title), each)
     return _Index(by_key, by_policy, by_title)

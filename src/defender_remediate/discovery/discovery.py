@@ -14,6 +14,7 @@ from defender_remediate import wire
 from defender_remediate.arm.providers import Providers
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.casing import fold
+from defender_remediate.catalog.titles import title_key
 from defender_remediate.discovery import metadata
 from defender_remediate.discovery.arguments import (
     CategoryChoice,
@@ -319,9 +320,9 @@ class Discovery:
         Raises:
             UnknownRecommendationError: Azure has no recommendation with one of these display names.
         """
-        wanted = {fold(title): title for title in titles}
+        wanted = {title_key(title): title for title in titles}
         for about in self.list_metadata():
-            if fold(about.display_name or "") in wanted:
+            if title_key(about.display_name or "") in wanted:
                 return about.key
         raise UnknownRecommendationError(
             f"Azure has no recommendation named {' or '.join(map(quoted, wanted.values()))}",

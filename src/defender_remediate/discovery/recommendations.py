@@ -41,6 +41,7 @@ class AssessmentCounts:
     key: str
     display_name: str | None = None
     category: RecommendationCategory | None = None
+    source: str | None = None
     healthy: int = 0
     unhealthy: int = 0
     not_applicable: int = 0
@@ -58,6 +59,8 @@ class AssessmentCounts:
         """Count one assessment. A status that is not known here counts as none of the three."""
         self.key = min(self.key, assessment.key, key=fold)
         self.display_name = self.display_name or assessment.display_name
+        # Resources in several places have no advice in common.
+        self.source = assessment.source if self.source in (None, assessment.source) else ""
         self.healthy += assessment.status == AssessmentStatus.HEALTHY
         self.not_applicable += assessment.status == AssessmentStatus.NOT_APPLICABLE
         if assessment.status == AssessmentStatus.UNHEALTHY:
@@ -161,6 +164,8 @@ def recommendations(found: Iterable[AssessmentCounts], catalog: Catalog) -> Iter
         guidance = None if fix else catalog.get_guidance(counts.key, about.policy_definition_id, title)
         if fix is None and guidance is None and counts.category is not None:
             guidance = catalog.guidance_for_category(counts.category)
+        if fix is None and guidance is None:
+            guidance = catalog.guidance_for_source(counts.source or "")
         yield Recommendation(
             key=counts.key,
             display_name=title or counts.key,

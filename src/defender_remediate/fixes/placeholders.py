@@ -172,6 +172,7 @@ def resource_values(resource_id: str, resource: Any) -> dict[str, Any]:
     return {
         "resource.id": parsed.text,
         "resource.name": parsed.name,
+        "resource.parent": parsed.parent.name if parsed.parent and parsed.type.count("/") > 1 else "",
         "resource.group": parsed.resource_group or "",
         "resource.subscription": parsed.subscription_id or "",
         "resource.location": location,

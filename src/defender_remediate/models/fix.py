@@ -179,7 +179,8 @@ class FixAction(Value):
 
     A fix says which condition must hold (``compliant_when``) and what to write if it does not: ``body`` is merged into the
     target and only the difference is sent. Strings in it may contain ``${name}``, a parameter or one of ``resource.id``,
-    ``resource.name``, ``resource.location``, ``resource.group`` and ``resource.subscription``.
+    ``resource.name``, ``resource.parent`` (the name of the resource above a child), ``resource.location``,
+    ``resource.group`` and ``resource.subscription``.
 
     Attributes:
         key: The assessment key; the policy definition id where Azure publishes no key; a name of this library where it

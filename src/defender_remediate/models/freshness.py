@@ -20,6 +20,7 @@ class RetiredRecommendation(Value):
 
     Attributes:
         key: The assessment key; the policy definition id, or a name of this library, where Azure published none.
+        titles: More display names that it was known by.
         retired_on: The last day or the day of the replacement, as Azure announced it; None if it did not say.
         replaced_by: The keys of the recommendations that replaced it.
         category: The category of the individual recommendations that replaced it.
@@ -27,6 +28,7 @@ class RetiredRecommendation(Value):
 
     key: str = attrs.field(eq=fold)
     title: str
+    titles: tuple[str, ...] = ()
     resource_type: str | None = optional_text()
     policy_definition_ids: tuple[str, ...] = ()
     retired_on: datetime.date | None = None

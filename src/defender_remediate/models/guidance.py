@@ -38,8 +38,8 @@ class Guidance(Value):
         key: The assessment key; the policy definition id where Azure publishes no key; a name of this library where it
             publishes neither. The category itself for guidance about a category.
         title: Azure's display name of the recommendation.
-        titles: More display names that Azure gives it, such as the one before it was renamed. With an unpublished key,
-            the recommendation is found by its display name.
+        titles: More display names that Azure gives it, such as the one before it was renamed. The guidance is found by
+            each of them where the key is not published.
         resource_type: The resource type that the recommendation is about; None when it is not about a resource.
         reason: Why there is no fix; ``retired`` also when Azure has retired the recommendation itself.
         action: What can be done, in a sentence or two.

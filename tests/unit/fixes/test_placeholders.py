@@ -122,6 +122,7 @@ def test_a_resource_describes_itself() -> None:
     assert values == {
         "resource.id": WORKSPACE,
         "resource.name": "w",
+        "resource.parent": "",
         "resource.group": "rg",
         "resource.subscription": SUBSCRIPTION.rpartition("/")[2],
         "resource.location": "westeurope",

@@ -48,6 +48,7 @@ def values_for(fix: FixAction) -> dict[str, Any]:
     return {
         "resource.id": checked,
         "resource.name": checked.rsplit("/", 1)[-1],
+        "resource.parent": checked.rsplit("/", 3)[-3],
         "resource.group": "group",
         "resource.subscription": SUBSCRIPTION,
         "resource.location": LOCATION,

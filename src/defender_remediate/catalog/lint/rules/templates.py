@@ -56,7 +56,9 @@ def is_valid_template(checked: CheckedFix) -> Iterator[RuleViolation]:
     for number, resource in enumerate(template.get("resources", ())):
         path = f"resources[{number}]"
         members = resource if isinstance(resource, Mapping) else {}
-        missing = [name for name in ("type", "apiVersion", "name", "properties") if name not in members]
+        # What is attached to another resource may be nothing but its name.
+        needed = ("type", "apiVersion", "name", *(() if "scope" in members else ("properties",)))
+        missing = [name for name in needed if name not in members]
         if missing:
             yield RuleViolation(f"{path} has no {missing[0]}")
         elif not _API_VERSION.fullmatch(resource["apiVersion"]):
