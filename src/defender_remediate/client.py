@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from defender_remediate.discovery import Discovery
     from defender_remediate.executors import FixExecutor
     from defender_remediate.exemptions import Exemptions
+    from defender_remediate.governance import Governance
     from defender_remediate.hooks import RemediationHook
     from defender_remediate.journal import Journal
     from defender_remediate.models.fix import FixParameter
@@ -246,6 +247,13 @@ class RemediationClient:
         return Exemptions(self._wiring.workflow, reader)
 
     @cached_property
+    def governance(self) -> Governance:
+        """The owners, due dates and tickets of assessments: listed, and planned like any change."""
+        from defender_remediate.governance import Governance
+
+        return Governance(self._wiring.workflow)
+
+    @cached_property
     def activity(self) -> ActivityLog:
         """The Azure activity log of the subscriptions in scope."""
         from defender_remediate.activity import ActivityLog
@@ -358,6 +366,7 @@ class RemediationClient:
         *,
         status: AssessmentStatus | str | None = None,
         category: RecommendationCategory | str | Iterable[RecommendationCategory | str] | None = None,
+        governance: bool = False,
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
@@ -369,14 +378,22 @@ class RemediationClient:
                 None for all recommendations. For an individual recommendation, all assessments with its title.
             status: ``Unhealthy``, ``Healthy`` or ``NotApplicable``; exempt resources are NotApplicable.
             category: Individual recommendations of one ``RecommendationCategory`` or several: the view by resource.
+            governance: Whether to read owner, due date and ticket of each as well, with one request per subscription and
+                recommendation; see ``Assessment.governance``.
 
         Raises:
             InvalidInputError: The status does not exist in Azure, or a category is not a string.
             NotAvailableError: The REST API of this cloud names no category; use ``source="graph"``.
+            RequestError: The owners cannot be read, or this cloud does not have them.
         """
         discovery = self._wired(timeout, headers, client_request_id).discovery
         categories = _reread(category)
-        return Listing(lambda: discovery.list_assessments(key, status=status, category=categories))
+
+        def listed() -> Iterator[Assessment]:
+            found = discovery.list_assessments(key, status=status, category=categories)
+            return discovery.with_governance(found) if governance else found
+
+        return Listing(listed)
 
     def list_cves(
         self,

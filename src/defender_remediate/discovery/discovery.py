@@ -24,6 +24,7 @@ from defender_remediate.discovery.arguments import (
     checked_text,
     checked_word,
 )
+from defender_remediate.discovery.governance import with_governance
 from defender_remediate.discovery.metadata import ASSESSMENTS
 from defender_remediate.discovery.parameter_choices import choices, wanted_type
 from defender_remediate.discovery.posture import read_posture
@@ -191,6 +192,16 @@ class Discovery:
         keys = tuple(one.key for one in named(key, self._catalog.titles))
         about = keys[0] if len(keys) == 1 else None
         return self._warned(self._of_recommendations(keys, wanted), is_all=is_all, about=about)
+
+    def with_governance(self, assessments: Iterable[Assessment]) -> Iterator[Assessment]:
+        """The assessments with their owner and due date. Makes one listing for each subscription and recommendation.
+
+        Raises:
+            RequestError: They cannot be read, or this cloud does not have the API.
+
+        Permissions: ``Microsoft.Security/assessments/governanceAssignments/read``.
+        """
+        return with_governance(self._session, assessments)
 
     def get_assessment(self, resource_id: str, key: str) -> Assessment:
         """One recommendation on one resource, as Defender sees it now. Always read over REST: Resource Graph lags.

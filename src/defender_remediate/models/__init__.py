@@ -48,6 +48,7 @@ from defender_remediate.models.forecast import (
     UnhealthyResource,
 )
 from defender_remediate.models.freshness import BlockedPlan, CatalogFreshness, RetiredRecommendation, RetiredService
+from defender_remediate.models.governance import GovernanceAssignment
 from defender_remediate.models.guards import GuardName, Guards, MaintenanceWindow
 from defender_remediate.models.guidance import Guidance, GuidanceReason
 from defender_remediate.models.ids import ResourceId, Scope, ScopeKind
@@ -140,6 +141,7 @@ __all__ = [
     "FixParameter",
     "FrozenMap",
     "Gate",
+    "GovernanceAssignment",
     "GuardName",
     "Guards",
     "Guidance",

@@ -16,6 +16,7 @@ from defender_remediate.event_payload import read_assessment
 from defender_remediate.html_text import plain_text
 from defender_remediate.json_values import FrozenMap, freeze, parse_json
 from defender_remediate.models.fix import FixAction
+from defender_remediate.models.governance import GovernanceAssignment
 from defender_remediate.models.guidance import Guidance
 from defender_remediate.models.ids import resource_of_assessment
 from defender_remediate.models.individual import IndividualDetails, RecommendationCategory, is_individual
@@ -59,7 +60,7 @@ class Assessment(Value):
 
     Two assessments are equal when they report the same for the same resource, whichever API returned them. Ids compare
     without regard to case, and what the REST list does not return is ignored: ``portal_url``, ``severity``, ``category``,
-    ``resource_details`` and ``resource_data``.
+    ``resource_details``, ``resource_data`` and ``governance``.
 
     Attributes:
         id: The resource id of the assessment.
@@ -74,6 +75,7 @@ class Assessment(Value):
         resource_data: ``resourceAdditionalData``, such as the digest of a container image.
         first_evaluated, changed: UTC, or None where Azure sends no time.
         additional_data: More data, depending on the assessment type.
+        governance: Who has to fix it and until when; None also unless ``list_assessments(governance=True)`` read it.
     """
 
     _computed: ClassVar[tuple[str, ...]] = ("is_exempt", "is_individual")
@@ -95,6 +97,7 @@ class Assessment(Value):
     additional_data: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze, repr=False)
     resource_details: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze, eq=False, repr=False)
     resource_data: FrozenMap = attrs.field(factory=FrozenMap, converter=freeze, eq=False, repr=False)
+    governance: GovernanceAssignment | None = attrs.field(default=None, eq=False, repr=False)
     # As it was sent: a copy for each of 300,000 rows would cost more than all the rest of them. Nothing changes it.
     _metadata: Mapping[str, Any] = attrs.field(factory=FrozenMap, eq=False, repr=False)
 

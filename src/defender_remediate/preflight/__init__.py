@@ -3,6 +3,7 @@
 from defender_remediate.preflight.built_in import BUILT_IN_CHECKS
 from defender_remediate.preflight.check import Check, CheckedSteps, checks_with, permissions_for, run_checks
 from defender_remediate.preflight.defender_plans import with_blocked_plans
+from defender_remediate.preflight.governance import GovernanceCheck
 from defender_remediate.preflight.member_reads import MemberReads
 from defender_remediate.preflight.reader import CheckReader, StepFacts
 from defender_remediate.preflight.subject import Subject
@@ -13,6 +14,7 @@ __all__ = [
     "Check",
     "CheckReader",
     "CheckedSteps",
+    "GovernanceCheck",
     "MemberReads",
     "StepFacts",
     "Subject",
