@@ -33,7 +33,8 @@ ROWS: tuple[frozenset[str], ...] = (
     )
     | {"threads", "validation", "wire"},
     frozenset({"models"}),
-    frozenset({"fixes", "journal", "hooks", "reports"}),
+    frozenset({"hooks"}),
+    frozenset({"fixes", "journal", "progress", "reports"}),
     frozenset({"preflight"}),
     frozenset({"catalog"}),
     frozenset({"arm"}),

@@ -1,32 +1,87 @@
-"""Hooks: functions that are called with the events of a run.
+"""Hooks: functions that are called with the events of planning, of a run and of verifying it.
 
-A hook is any callable that takes one :data:`RemediationEvent`. It cannot change a
-run: its result is ignored, and when it raises, the run continues and the report has a warning.
+A hook is any callable that takes one :data:`RemediationEvent`. It cannot change anything: its result is ignored. When it
+raises, the work continues, and there is one warning for the hook however often it raises: in the report, and for planning
+in the log of ``defender_remediate``.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+from datetime import datetime
 from typing import Protocol, TextIO, Union
 
 import attrs
 
 from defender_remediate.display import counted, one_line
+from defender_remediate.enums import StrEnum
+from defender_remediate.models.diagnosis import moment
 from defender_remediate.models.plan import RemediationPlan, RemediationStep
 from defender_remediate.models.result import RemediationReport, RemediationResult
+from defender_remediate.models.waves import WaveFinished
 from defender_remediate.serialization import Value
 
 __all__ = [
+    "PhaseProgressed",
+    "PlanningFinished",
+    "ProgressPhase",
     "RemediationEvent",
     "RemediationHook",
     "RunFinished",
     "RunStarted",
     "StepFinished",
     "StepStarted",
+    "VerificationFinished",
+    "WaveStarted",
     "log_progress",
     "print_progress",
 ]
+
+
+class ProgressPhase(StrEnum):
+    """What is being done while a plan is made or a run is verified."""
+
+    READING_ASSESSMENTS = "reading_assessments"
+    READING_TARGETS = "reading_targets"
+    CHECKING = "checking"
+    READING_BACK = "reading_back"
+    WAITING_FOR_DEFENDER = "waiting_for_defender"
+
+
+@attrs.frozen(kw_only=True, str=False)
+class PhaseProgressed(Value):
+    """Planning or verifying has begun a phase, or advanced in it.
+
+    Attributes:
+        run_id: The run that is verified; None while planning.
+        done, total: How many targets or results; the total is None where it is not known.
+        rate: How many a second; None at first.
+        ends_at: When the phase ends at this rate, UTC; None where that is not known. While waiting for Defender: when its
+            status is read again.
+    """
+
+    phase: ProgressPhase = attrs.field(converter=ProgressPhase)
+    run_id: str | None = None
+    done: int = 0
+    total: int | None = None
+    rate: float | None = None
+    ends_at: datetime | None = None
+
+    def __str__(self) -> str:
+        count = "" if self.total is None else f" [{self.done}/{self.total}]"
+        until = f", until {moment(self.ends_at)}" if self.ends_at else ""
+        return f"{self.phase.label}{count}{until}"
+
+
+@attrs.frozen(kw_only=True, str=False)
+class PlanningFinished(Value):
+    """A plan was made."""
+
+    plan: RemediationPlan
+
+    def __str__(self) -> str:
+        return f"planned {counted(len(self.plan.steps), 'change')}, {len(self.plan.skipped)} skipped"
 
 
 @attrs.frozen(kw_only=True, str=False)
@@ -40,6 +95,24 @@ class RunStarted(Value):
     def __str__(self) -> str:
         steps = counted(len(self.plan.steps), "step")
         return one_line(f"run {self.run_id}: {steps}, correlation id {self.correlation_id}")
+
+
+@attrs.frozen(kw_only=True, str=False)
+class WaveStarted(Value):
+    """A wave of a run is about to start; ``WaveFinished`` follows it.
+
+    Attributes:
+        number, waves: 1 for the first wave, and how many there are.
+        size: The steps of this wave.
+    """
+
+    run_id: str
+    number: int
+    waves: int
+    size: int
+
+    def __str__(self) -> str:
+        return one_line(f"run {self.run_id}: wave {self.number} of {self.waves}, {counted(self.size, 'step')}")
 
 
 @attrs.frozen(kw_only=True, str=False)
@@ -59,6 +132,8 @@ class StepFinished(Value):
 
     Attributes:
         done, total: How many steps of the run have a result, and how many there are.
+        rate: Steps a second; None at first.
+        ends_at: When the run ends at this rate, UTC; None where that is not known.
     """
 
     run_id: str
@@ -66,6 +141,8 @@ class StepFinished(Value):
     result: RemediationResult
     done: int
     total: int
+    rate: float | None = None
+    ends_at: datetime | None = None
 
     def __str__(self) -> str:
         subject = f"{self.step.target_id}: {'; '.join(self.step.titles)}"
@@ -86,7 +163,28 @@ class RunFinished(Value):
         )
 
 
-RemediationEvent = Union[RunStarted, StepStarted, StepFinished, RunFinished]
+@attrs.frozen(kw_only=True, str=False)
+class VerificationFinished(Value):
+    """A run was verified."""
+
+    report: RemediationReport
+
+    def __str__(self) -> str:
+        pending = sum(result.is_pending for result in self.report.results)
+        return one_line(f"run {self.report.run_id}: verified, {pending} not assessed again yet")
+
+
+RemediationEvent = Union[
+    PhaseProgressed,
+    PlanningFinished,
+    RunStarted,
+    WaveStarted,
+    StepStarted,
+    StepFinished,
+    WaveFinished,
+    RunFinished,
+    VerificationFinished,
+]
 
 
 class RemediationHook(Protocol):
@@ -97,7 +195,7 @@ class RemediationHook(Protocol):
 
 
 def log_progress(logger: logging.Logger | None = None) -> RemediationHook:
-    """A hook that logs one line per event: INFO, and WARNING for a step that did not succeed.
+    """A hook that logs one line per event: INFO, WARNING for a step that did not succeed, DEBUG within a phase.
 
     The lines contain ids, outcomes and error messages, and no values of resources.
 
@@ -129,6 +227,8 @@ def print_progress(stream: TextIO | None = None) -> RemediationHook:
 
 
 def _level(event: RemediationEvent) -> int:
+    if isinstance(event, PhaseProgressed) and event.done:
+        return logging.DEBUG
     ended_badly = (isinstance(event, StepFinished) and not event.result.outcome.succeeded) or (
         isinstance(event, RunFinished) and bool(event.report.failures)
     )

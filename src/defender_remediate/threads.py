@@ -67,12 +67,30 @@ class _Pool:
             raise
 
 
-def in_parallel(function: Callable[[_T], _R], items: Sequence[_T], *, workers: int) -> list[_R]:
-    """Yield the function's results in the order of the items. The first exception ends it; calls that have not started are dropped."""
+def in_parallel(
+    function: Callable[[_T], _R], items: Sequence[_T], *, workers: int, progress: Callable[[int], None] | None = None
+) -> list[_R]:
+    """The function's results in the order of the items. The first exception ends it; calls that have not started are dropped.
+
+    Args:
+        function: What is called, in threads.
+        items: What it is called with.
+        workers: How many calls run at once.
+        progress: Called on the calling thread with the number of items that are done, whenever the next one is.
+    """
+    results: list[_R] = []
+
+    def collect(coming: Iterable[_R]) -> list[_R]:
+        for result in coming:
+            results.append(result)
+            if progress is not None:
+                progress(len(results))
+        return results
+
     if len(items) < 2 or workers < 2:
-        return [function(item) for item in items]
+        return collect(function(item) for item in items)
     with _Pool(min(workers, len(items))) as pool:
-        return [future.result() for future in [pool.submit(function, item) for item in items]]
+        return collect(future.result() for future in [pool.submit(function, item) for item in items])
 
 
 class _Places:

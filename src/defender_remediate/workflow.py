@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 
@@ -29,10 +30,16 @@ from defender_remediate.execution.admission import (
 from defender_remediate.execution.integrity import check_integrity
 from defender_remediate.execution.proof import MANY
 from defender_remediate.execution.protection import ProtectedTags
-from defender_remediate.execution.run import Hook, Run
+from defender_remediate.execution.run import Run
 from defender_remediate.execution.step import StepRunner
 from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.fixes.placeholders import named_resources
+from defender_remediate.hooks import (
+    PlanningFinished,
+    ProgressPhase,
+    RemediationHook,
+    VerificationFinished,
+)
 from defender_remediate.journal import (
     GuardsWaived,
     Journal,
@@ -73,6 +80,7 @@ from defender_remediate.preflight import Check, CheckReader, Subject, run_checks
 from defender_remediate.preflight.check import applies_to
 from defender_remediate.preflight.member_reads import with_member_reads
 from defender_remediate.preflight.subscriptions import tenant_of
+from defender_remediate.progress import Announcer, Phases
 from defender_remediate.rollback.removal import check_removals
 from defender_remediate.rollback.rollback import plan_undo
 from defender_remediate.validation import instance, instance_or_none, is_number, positive_integer
@@ -84,6 +92,9 @@ from defender_remediate.verification.watcher import Watcher
 _LONGEST_RUN = timedelta(days=2)
 # Over which time the attempts of one change are counted.
 _COUNTED = timedelta(days=90)
+
+
+_LOG = logging.getLogger("defender_remediate")
 
 
 @attrs.frozen(kw_only=True)
@@ -105,7 +116,7 @@ class Workflow:
     executors: Mapping[str, FixExecutor]
     guards: Guards
     checks: tuple[Check, ...]
-    hooks: tuple[Hook, ...]
+    hooks: tuple[RemediationHook, ...]
     new_id: Callable[[], str]
     jitter: Callable[[], float]
     timeout: float
@@ -124,6 +135,8 @@ class Workflow:
         waivers = parse_waivers(waive, checks=(*self._check_names, HOLD), guards=None)
         only = resource_filter(resources)
         given = given_values(parameters)
+        phases = Phases(announcer=Announcer(self.hooks), now=self.session.clock.now)
+        phases.begin(ProgressPhase.READING_ASSESSMENTS)
         if recommendations is None:
             check_parameters_of_all(self.catalog, given)
             fixable = tuple(self.discovery.list_recommendations(fixable=True))
@@ -149,14 +162,19 @@ class Workflow:
             selected, assessments, only=only, covers=self.discovery.covers, given=given, guards=self.guards
         )
         holds = self._holds(waivers.checks.get(HOLD))
-        plan = self._planned(self._drafted(holds.applied_to(selection)), waivers.checks)
-        return attrs.evolve(
+        plan = self._planned(self._drafted(holds.applied_to(selection), phases), waivers.checks, phases)
+        plan = attrs.evolve(
             plan,
             steps=tuple(map(holds.noted_on, plan.steps)),
             assessed=assessed_counts(assessments) if counts_all else FrozenMap(),
             not_evaluated=() if assessments else self._reasons_for_nothing(selected),
             score=score_facts(watch, self.discovery, plan.steps),
         )
+        phases.announcer.tell(PlanningFinished(plan=plan))
+        for warning in phases.announcer.warnings:
+            # A plan has no warnings: it is what will be sent.
+            _LOG.warning("%s", warning)
+        return plan
 
     def plan_decisions(
         self,
@@ -172,7 +190,7 @@ class Workflow:
         draft = attrs.evolve(draft, steps=(*draft.steps, *removed.steps), skipped=(*draft.skipped, *removed.skipped))
         return self._planned(draft, {})
 
-    def _drafted(self, selection: Selection) -> PlanDraft:
+    def _drafted(self, selection: Selection, phases: Phases | None = None) -> PlanDraft:
         return draft_plan(
             selection,
             executors=self.executors,
@@ -185,9 +203,12 @@ class Workflow:
             ),
             guards=self.guards,
             workers=self.workers,
+            phases=phases,
         )
 
-    def _planned(self, draft: PlanDraft, waive: Mapping[str, str]) -> RemediationPlan:
+    def _planned(self, draft: PlanDraft, waive: Mapping[str, str], phases: Phases | None = None) -> RemediationPlan:
+        if phases is not None:
+            phases.begin(ProgressPhase.CHECKING)
         draft, tenants = self._inspected(draft, waive)
         return RemediationPlan(
             steps=draft.steps,
@@ -370,7 +391,7 @@ class Workflow:
                 takes_answers=len(opened.plan.steps) > MANY,
             ),
             executors=self.executors,
-            hooks=self.hooks,
+            announcer=Announcer(self.hooks),
             workers=self.workers,
             log=log,
             waves=waves,
@@ -400,10 +421,13 @@ class Workflow:
         instance(
             "report", report, RemediationReport, hint="pass client.apply(...), or RemediationReport.from_json(text)"
         )
-        verified = Verifier(reader=self.session, assessments=self.discovery, workers=self.workers).verify(
-            report, timeout=timeout
-        )
-        return with_change_records(self.session, verified)
+        announcer = Announcer(self.hooks)
+        phases = Phases(announcer=announcer, now=self.session.clock.now, run_id=report.run_id)
+        verifier = Verifier(reader=self.session, assessments=self.discovery, workers=self.workers, phases=phases)
+        verified = with_change_records(self.session, verifier.verify(report, timeout=timeout))
+        announcer.tell(VerificationFinished(report=verified))
+        warnings = dict.fromkeys((*verified.warnings, *announcer.warnings))
+        return attrs.evolve(verified, warnings=tuple(warnings))
 
     def watch(
         self,

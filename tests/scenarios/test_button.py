@@ -12,7 +12,15 @@ import pytest
 from defender_remediate import Guards, Outcome, RemediationClient, RemediationPlan, RemediationReport, SkipReason
 from defender_remediate.arm.session import READ_LIKE_POSTS
 from defender_remediate.errors import GuardError, PlanError, PlanNotApprovedError, RemediationFailedError
-from defender_remediate.hooks import RunFinished, RunStarted, StepFinished, StepStarted
+from defender_remediate.hooks import (
+    PhaseProgressed,
+    PlanningFinished,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+    VerificationFinished,
+)
 from defender_remediate.models import Health
 from defender_remediate.testing import ArmSimulator
 
@@ -168,18 +176,25 @@ def test_hooks_hear_everything_on_the_callers_thread(
     def hook(event: object) -> None:
         heard.append(event)
         threads.add(threading.get_ident())
-        if isinstance(event, RunStarted):
+        if isinstance(event, (RunStarted, StepFinished)):
             raise RuntimeError("no screen")
 
     report = connect(hooks=[hook]).fix(SECURE_TRANSFER, resources=accounts)
     kinds = [type(event) for event in heard]
-    assert (kinds[0], kinds[-1]) == (RunStarted, RunFinished)
+    assert (kinds[0], kinds[-1]) == (PhaseProgressed, VerificationFinished)
+    assert [kind for kind in dict.fromkeys(kinds) if kind not in (PhaseProgressed, StepStarted, StepFinished)] == [
+        PlanningFinished,
+        RunStarted,
+        RunFinished,
+        VerificationFinished,
+    ]
     assert kinds.count(StepStarted) == kinds.count(StepFinished) == len(accounts)
     finished = [event for event in heard if isinstance(event, StepFinished)]
     assert [event.done for event in finished] == list(range(1, len(accounts) + 1))
     assert {event.total for event in finished} == {len(accounts)}
     assert threads == {threading.get_ident()}
-    assert report.warnings == ("a hook failed at RunStarted: RuntimeError: no screen",)
+    times = 1 + len(accounts)
+    assert report.warnings == (f"a hook failed at RunStarted: RuntimeError: no screen (failed {times} times)",)
 
 
 def test_raise_for_failures_names_the_first(sim: ArmSimulator, client: RemediationClient, accounts: list[str]) -> None:

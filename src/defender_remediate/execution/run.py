@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 
 import attrs
@@ -14,16 +14,15 @@ from defender_remediate.execution.sequences import independent_sequences
 from defender_remediate.execution.step import StepRunner
 from defender_remediate.execution.target_state import read_back
 from defender_remediate.executors.protocol import FixExecutor
-from defender_remediate.hooks import RemediationEvent, RunFinished, RunStarted, StepFinished, StepStarted
+from defender_remediate.hooks import RunFinished, RunStarted, StepFinished, StepStarted, WaveStarted
 from defender_remediate.journal import Note, RunEnded, RunLog, StepEnded, StepReviewed, StepState
 from defender_remediate.json_values import FrozenMap
 from defender_remediate.models.plan import RemediationPlan, RemediationStep
 from defender_remediate.models.result import Outcome, RemediationReport, RemediationResult, StepError
 from defender_remediate.models.waves import WaveFinished, Waves
+from defender_remediate.progress import Announcer, Pace
 from defender_remediate.redaction import redact_text
 from defender_remediate.threads import in_parallel, run_side_by_side
-
-Hook = Callable[[RemediationEvent], None]
 
 
 @attrs.define(kw_only=True)
@@ -40,7 +39,7 @@ class Run:
     plan: RemediationPlan
     runner: StepRunner
     executors: Mapping[str, FixExecutor]
-    hooks: tuple[Hook, ...]
+    announcer: Announcer
     workers: int
     log: RunLog
     waves: Waves | None = None
@@ -56,7 +55,7 @@ class Run:
         started = clock.now()
         correlation_id = self.runner.session.correlation_id
         self._results = {step: state.result for step, state in self.recorded.items() if state.result is not None}
-        self._tell(RunStarted(run_id=self.run_id, correlation_id=correlation_id, plan=self.plan))
+        self.announcer.tell(RunStarted(run_id=self.run_id, correlation_id=correlation_id, plan=self.plan))
         stopped = self._execute_in_waves([step for step in self.plan.steps if step.id not in self._results])
         if not stopped and not self.has_ended:
             self._record(
@@ -71,26 +70,30 @@ class Run:
             correlation_id=correlation_id,
             plan=self.plan,
             results=(*(self._results[step.id] for step in self.plan.steps), *map(skipped_result, self.plan.skipped)),
-            warnings=tuple(self._warnings),
+            warnings=(*self._warnings, *self.announcer.warnings),
             started=started,
             finished=clock.now(),
         )
-        self._tell(RunFinished(report=report))
-        return attrs.evolve(report, warnings=tuple(self._warnings))
+        self.announcer.tell(RunFinished(report=report))
+        return attrs.evolve(report, warnings=(*self._warnings, *self.announcer.warnings))
 
     def _execute_in_waves(self, steps: list[RemediationStep]) -> str:
         """Execute the steps; gives why the run stopped before the last of them, or an empty string."""
         sizes = (len(steps),) if self.waves is None else self.waves.sizes(len(steps))
         for number, size in enumerate(sizes, start=1):
             wave, steps = steps[:size], steps[size:]
+            if self.waves is not None:
+                started = WaveStarted(run_id=self.run_id, number=number, waves=len(sizes), size=size)
+                self.announcer.tell(started)
             self._execute_side_by_side(wave)
             if self.waves is None:
                 continue
             results = self._review(wave, self.waves.pause)
             failed = sum(not result.outcome.succeeded for result in self._results.values())
             stopped = self.waves.reason_to_stop(failed, len(self._results))
+            finished = WaveFinished(number=number, waves=len(sizes), results=results, remaining=len(steps))
+            self.announcer.tell(finished)
             if not stopped and steps and self.waves.gate is not None:
-                finished = WaveFinished(number=number, waves=len(sizes), results=results, remaining=len(steps))
                 stopped = f"the gate failed after wave {number}"
                 with self._as_warning(stopped):
                     stopped = "" if self.waves.gate(finished) is True else f"the gate said no after wave {number}"
@@ -102,16 +105,28 @@ class Run:
 
     def _execute_side_by_side(self, steps: Sequence[RemediationStep]) -> None:
         tasks = [self._execute_in_sequence(sequence) for sequence in independent_sequences(steps)]
-        done = len(self._results)
+        clock = self.runner.session.clock
+        before = done = len(self._results)
+        pace = Pace(clock.now(), len(self.plan.steps) - before)
         # Closed at once when a hook raises or the caller is interrupted: no step begins then, and none goes on alone.
         with closing(run_side_by_side(tasks, workers=self.workers)) as progress:
             for step, result in progress:
                 if result is None:
-                    self._tell(StepStarted(run_id=self.run_id, step=step))
+                    self.announcer.tell(StepStarted(run_id=self.run_id, step=step))
                     continue
                 done += 1
-                total = len(self.plan.steps)
-                self._tell(StepFinished(run_id=self.run_id, step=step, result=result, done=done, total=total))
+                rate, ends_at = pace.at(done - before, clock.now())
+                self.announcer.tell(
+                    StepFinished(
+                        run_id=self.run_id,
+                        step=step,
+                        result=result,
+                        done=done,
+                        total=len(self.plan.steps),
+                        rate=rate,
+                        ends_at=ends_at,
+                    )
+                )
 
     def _execute_in_sequence(
         self, steps: Iterable[RemediationStep]
@@ -164,11 +179,6 @@ class Run:
         # What it says has happened already, and its intent is recorded: without it, a resume reads the target.
         with self._as_warning("the journal could not be written"):
             self.log.append(record)
-
-    def _tell(self, event: RemediationEvent) -> None:
-        for hook in self.hooks:
-            with self._as_warning(f"a hook failed at {type(event).__name__}"):
-                hook(event)
 
     @contextmanager
     def _as_warning(self, text: str) -> Iterator[None]:

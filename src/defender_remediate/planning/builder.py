@@ -12,6 +12,7 @@ from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.fixes.candidates import Candidate, RejectedCandidate, combine
 from defender_remediate.fixes.decisions import is_decision
+from defender_remediate.hooks import ProgressPhase
 from defender_remediate.models.fix import FixKind
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import id_key
@@ -21,6 +22,7 @@ from defender_remediate.planning.selection import Selection
 from defender_remediate.planning.steps import build_step, subject_of
 from defender_remediate.planning.targets import SkipTargetError, TargetReader, values_of
 from defender_remediate.preflight.subject import Subject
+from defender_remediate.progress import Phases
 from defender_remediate.threads import in_parallel
 
 
@@ -47,6 +49,7 @@ def draft_plan(
     targets: TargetReader,
     guards: Guards,
     workers: int,
+    phases: Phases | None = None,
 ) -> PlanDraft:
     """Turn a selection into steps and skips; each selected resource is in one of them for each recommendation.
 
@@ -81,6 +84,7 @@ def draft_plan(
         lambda group: _draft_target(tuple(group), executors, reader, targets, guards),
         [*groups.values()],
         workers=workers,
+        progress=None if phases is None else phases.begin(ProgressPhase.READING_TARGETS, len(groups)),
     )
     steps: dict[str, RemediationStep] = {}
     for draft in drafts:

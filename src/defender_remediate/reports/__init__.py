@@ -10,9 +10,22 @@ from defender_remediate.reports.html import to_html
 from defender_remediate.reports.json import to_json
 from defender_remediate.reports.markdown import to_markdown
 from defender_remediate.reports.page import ReportWarning
+from defender_remediate.reports.print_plan import print_plan
+from defender_remediate.reports.progress_bar import ProgressBar, show_progress
 from defender_remediate.reports.rows import to_rows
 from defender_remediate.reports.xlsx import to_xlsx
 
-__all__ = ["ReportWarning", "to_csv", "to_html", "to_json", "to_markdown", "to_rows", "to_xlsx"]
+__all__ = [
+    "ProgressBar",
+    "ReportWarning",
+    "print_plan",
+    "show_progress",
+    "to_csv",
+    "to_html",
+    "to_json",
+    "to_markdown",
+    "to_rows",
+    "to_xlsx",
+]
 
 show_public_path(__name__, __all__)

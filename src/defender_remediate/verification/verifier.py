@@ -12,10 +12,12 @@ from defender_remediate.errors import DefenderRemediateError, NotFoundError
 from defender_remediate.execution.outcomes import step_error
 from defender_remediate.execution.target_state import read_body, says_missing
 from defender_remediate.fixes.conditions import holds
+from defender_remediate.hooks import ProgressPhase
 from defender_remediate.models.diagnosis import Cause
 from defender_remediate.models.ids import id_key
 from defender_remediate.models.plan import RemediationStep, SkippedResource
 from defender_remediate.models.result import Outcome, RemediationReport, RemediationResult
+from defender_remediate.progress import Phases
 from defender_remediate.threads import in_parallel
 from defender_remediate.verification.defender_status import AssessmentReader, DefenderStatusReader, Pair, pair_key
 from defender_remediate.verification.diagnosis import Diagnoser, Judgement, worst
@@ -71,6 +73,7 @@ class Verifier:
     reader: Reader
     assessments: AssessmentReader
     workers: int
+    phases: Phases | None = None
 
     def verify(self, report: RemediationReport, *, timeout: float) -> RemediationReport:
         """Return the same report with ``compliant``, ``health`` and ``diagnosis`` as they are now.
@@ -95,6 +98,8 @@ class Verifier:
             pause = start + schedule.pop(0) - clock.monotonic()
             if pause <= 0:
                 continue  # reading took so long that this time has passed
+            if self.phases is not None:
+                self.phases.wait(len(items) - len(pending), len(items), pause)
             clock.sleep(pause)
             waited = True
             for item in items:
@@ -125,7 +130,8 @@ class Verifier:
                 (skips[pair] for key in result.keys if (pair := (id_key(result.resource_id), key)) in skips), None
             )
             items.append(self._item(result, step, skip, report))
-        in_parallel(self._read_target, items, workers=self.workers)
+        progress = None if self.phases is None else self.phases.begin(ProgressPhase.READING_BACK, len(items))
+        in_parallel(self._read_target, items, workers=self.workers, progress=progress)
         return items
 
     def _item(
