@@ -1,7 +1,8 @@
 """Evaluates the expressions of ARM templates, such as ``[concat(parameters('name'), '-x')]``.
 
-Knows the functions that depend on nothing but their arguments and the place of the deployment. An expression with any
-other function raises ``TemplateError``: a value that only Azure can know is never guessed.
+Knows the functions that depend on nothing but their arguments and the place of the deployment. ``reference`` and the ``list``
+functions read resources, so whoever evaluates a template has to answer them; without an answer an expression with one of them
+raises ``TemplateError``, like one with a function that is not known: a value that only Azure can know is never guessed.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from defender_remediate.casing import fold
 
 _TOKEN = re.compile(r"\s*(?:'(?P<string>(?:[^']|'')*)'|(?P<number>-?\d+)|(?P<name>[A-Za-z_]\w*)|(?P<mark>[(),.\[\]]))")
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-# What they return depends on the state of Azure.
-_ONLY_AZURE_KNOWS = frozenset(
-    ["reference", "list", "listkeys", "listsecrets", "pickzones", "environment", "managementgroup"]
-)
+# What they return depends on the cloud.
+_ONLY_AZURE_KNOWS = frozenset(["pickzones", "environment", "managementgroup"])
 
 
 class TemplateError(Exception):
     """An expression or a template that is not valid, or that only Azure can evaluate."""
+
+
+class UnresolvedError(TemplateError):
+    """An expression that reads a resource, where nothing answers for Azure."""
 
 
 @attrs.frozen(kw_only=True)
@@ -39,6 +42,9 @@ class TemplateScope:
         deployment: The name of the deployment.
         parameters: The parameters' values by name.
         variables: The variables as the template writes them; evaluated when an expression refers to them.
+        read: Answers ``reference`` and the ``list`` functions, given the name in lower case and the arguments; None if nothing
+            can answer them yet.
+        keeps_unresolved: Leave an expression that nothing can answer as it is written, as Azure's what-if does.
     """
 
     subscription_id: str
@@ -47,6 +53,8 @@ class TemplateScope:
     deployment: str | None = None
     parameters: Mapping[str, Any] = attrs.field(factory=dict)
     variables: Mapping[str, Any] = attrs.field(factory=dict)
+    read: Callable[[str, list[Any]], Any] | None = attrs.field(default=None, repr=False)
+    keeps_unresolved: bool = False
 
     @property
     def id(self) -> str:
@@ -68,7 +76,12 @@ def evaluate(value: Any, scope: TemplateScope) -> Any:
         return [evaluate(item, scope) for item in value]
     if not is_expression(value):
         return value[1:] if isinstance(value, str) and value.startswith("[[") else value
-    return _Parser(value[1:-1]).parse()(scope)
+    try:
+        return _Parser(value[1:-1]).parse()(scope)
+    except UnresolvedError:
+        if scope.keeps_unresolved:
+            return value
+        raise
 
 
 def is_expression(value: Any) -> bool:
@@ -178,6 +191,10 @@ def _call(name: str, arguments: list[_Term], scope: TemplateScope) -> Any:
             raise TemplateError("the template function 'if' takes three arguments")
         return arguments[1](scope) if arguments[0](scope) else arguments[2](scope)
     values = [argument(scope) for argument in arguments]
+    if folded == "reference" or folded.startswith("list"):
+        if scope.read is None:
+            raise UnresolvedError(f"the template function '{name}' cannot be evaluated outside Azure")
+        return scope.read(folded, values)
     try:
         if folded in _OF_SCOPE:
             return _OF_SCOPE[folded](scope, *values)

@@ -18,11 +18,20 @@ _SHOWS_GROUPS = ("Microsoft.EventGrid/namespaces", "Microsoft.StorageSync/storag
 
 
 class Connections:
-    """Updates the connections that resources show when private endpoints change."""
+    """Updates the connections of resources when private endpoints change.
+
+    Bodies of most types show them; every type lists them as children.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        # Of resources whose bodies do not show them, by the key of the resource.
+        self._unshown: dict[str, list[Any]] = {}
         store.listen(self._changed)
+
+    def of(self, resource: Resource) -> list[Any]:
+        """Returns the connections of a resource, whole."""
+        return [*(resource.body["properties"].get(CONNECTIONS) or ()), *self._unshown.get(ids.key(resource.id), ())]
 
     def connect(self, resource: Resource, endpoint_id: str, status: str, groups: Sequence[str] = ()) -> str:
         """Shows a connection on a resource, in place of an earlier one of the endpoint; returns its id."""
@@ -38,8 +47,11 @@ class Connections:
                 **({"groupIds": list(groups)} if resource.type.name in _SHOWS_GROUPS else {}),
             },
         }
-        shown = _as_shown(connection, (resource.type.known or {}).get(CONNECTIONS))
-        self._show(resource, [*self._others(resource, endpoint_id), shown])
+        if shows_connections(resource):
+            shown = _as_shown(connection, (resource.type.known or {}).get(CONNECTIONS))
+            self._show(resource, [*self._others(resource, endpoint_id), shown])
+        else:
+            self._unshown.setdefault(ids.key(resource.id), []).append(connection)
         return str(connection["id"])
 
     def _changed(self, resource_id: str) -> None:
@@ -52,10 +64,12 @@ class Connections:
         for member, status in _STATUS.items():
             for link in endpoint.body["properties"].get(member) or ():
                 target = self._store.find(str(link["properties"].get("privateLinkServiceId", "")))
-                if target is not None and shows_connections(target):
+                if target is not None:
                     self.connect(target, endpoint.id, status, link["properties"].get("groupIds") or ())
 
     def _forget(self, endpoint_id: str) -> None:
+        for key, unshown in self._unshown.items():
+            self._unshown[key] = [each for each in unshown if ids.key(_endpoint_of(each)) != ids.key(endpoint_id)]
         for resource in self._store.resources():
             there = resource.body["properties"].get(CONNECTIONS) or ()
             left = self._others(resource, endpoint_id)

@@ -14,6 +14,7 @@ from defender_remediate.testing.simulator.arm.operations import (
     first_reply,
     write_of,
 )
+from defender_remediate.testing.simulator.arm.private_endpoints import CONNECTIONS
 from defender_remediate.testing.simulator.arm.routing import find_type, json_body, unknown_route
 from defender_remediate.testing.simulator.arm.writes import merge_patch, patched, put
 from defender_remediate.testing.simulator.defender.plans import check_enablement, extension_outcomes
@@ -25,12 +26,17 @@ from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.state.types import ResourceType
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
+# The locations of a provider, and the fabric of a vault with a container for every machine, exist without being created.
+_ALWAYS_THERE = ("/locations", "/vaults/backupfabrics", "/vaults/backupfabrics/protectioncontainers")
+
 
 def handle(tenant: Tenant, call: Call) -> Reply:
     """Answers a call for a resource, or for all resources of a type at a scope."""
     target = ids.path_of(call.path)
     if target is None:
         raise unknown_route(call)
+    if tenant.types.get(target.type) is None and fold(target.types[-1]) == fold(CONNECTIONS):
+        return show_connections(tenant, call, target)
     resource_type = find_type(tenant, call, target.type)
     if resource_type.routed or call.method not in _HANDLERS:
         raise unknown_route(call)
@@ -42,6 +48,24 @@ def handle(tenant: Tenant, call: Call) -> Reply:
             raise unknown_route(call)
         return list_resources(tenant, call, target, resource_type)
     return _HANDLERS[call.method](tenant, call, target, resource_type.for_name(target.name))
+
+
+def show_connections(tenant: Tenant, call: Call, target: ids.ResourcePath) -> Reply:
+    """Lists the private endpoint connections of a resource, or shows one of them."""
+    above = ids.path_of(target.parent)
+    if call.method != "GET" or above is None or above.is_collection:
+        raise unknown_route(call)
+    find_type(tenant, call, above.type)
+    check_scope(tenant, above)
+    owner = existing(tenant, above)
+    tenant.access.check_read(f"{owner.type.name}/{CONNECTIONS}/read", owner.id)
+    found = tenant.connections.of(owner)
+    if target.is_collection:
+        return tenant.page(call, found)
+    for connection in found:
+        if fold(str(connection.get("id", "")).rpartition("/")[2]) == fold(target.name):
+            return Reply.json(connection)
+    raise refusal("ResourceNotFound", type=target.type, name=target.name, group=target.group)
 
 
 def check_scope(tenant: Tenant, target: ids.ResourcePath) -> None:
@@ -56,8 +80,7 @@ def check_scope(tenant: Tenant, target: ids.ResourcePath) -> None:
         tenant.store.group(target.subscription, target.group)
     owner = target.parent if target.is_nested else target.scope
     above = ids.path_of(owner)
-    if above is None or above.is_collection or fold(above.type).endswith("/locations"):
-        # The locations of a provider always exist.
+    if above is None or above.is_collection or fold(above.type).endswith(_ALWAYS_THERE):
         return
     if tenant.store.find(owner) is None:
         raise refusal("ParentResourceNotFound", parent=f"{above.type}/{above.name}")

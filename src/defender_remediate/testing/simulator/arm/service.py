@@ -21,6 +21,7 @@ from defender_remediate.testing.simulator.monitor import metrics
 from defender_remediate.testing.simulator.monitor import routes as logs
 from defender_remediate.testing.simulator.policy import exemptions as policy_exemptions
 from defender_remediate.testing.simulator.policy import routes as deny_policies
+from defender_remediate.testing.simulator.recovery import routes as recovery
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
 from defender_remediate.testing.simulator.transport.exchange import ArmError, Call, ConnectionFault, Reply
@@ -36,6 +37,7 @@ ROUTES: tuple[Route, ...] = (
     *authorization.ROUTES,
     *deny_policies.ROUTES,
     *policy_exemptions.ROUTES,
+    *recovery.ROUTES,
     *platform.ROUTES,
 )
 _KEPT_HEADERS = (

@@ -6,12 +6,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from defender_remediate.arm_template import TemplateError, TemplateScope
 from defender_remediate.testing.simulator.arm.errors import error_body, refusal
 from defender_remediate.testing.simulator.arm.operations import SUCCEEDED
 from defender_remediate.testing.simulator.arm.routes import check_scope, store_body
 from defender_remediate.testing.simulator.arm.routing import find_type
 from defender_remediate.testing.simulator.arm.writes import put
+from defender_remediate.testing.simulator.deployments.references import reader
 from defender_remediate.testing.simulator.deployments.state import Deployment, DeploymentRequest
 from defender_remediate.testing.simulator.deployments.template import Described, described, opened, outputs
 from defender_remediate.testing.simulator.monitor.audit import begin, end
@@ -55,7 +58,7 @@ def read_request(tenant: Tenant, base: str, name: str, body: Mapping[str, Any]) 
     try:
         within = opened(template, properties.get("parameters") or {}, scope)
         found = list(described(template or {}, within))
-        results = outputs(template or {}, within)
+        results = outputs(template or {}, attrs.evolve(within, keeps_unresolved=True))
     except TemplateError as error:
         violation = {"type": "TemplateViolation", "info": {"lineNumber": 1, "linePosition": 1, "path": ""}}
         raise refusal("InvalidTemplate", problem=str(error), more={"additionalInfo": [violation]}) from None
@@ -71,6 +74,7 @@ def read_request(tenant: Tenant, base: str, name: str, body: Mapping[str, Any]) 
         tags=body.get("tags") or {},
         resources=pairs,
         outputs=results,
+        scope=within,
     )
 
 
@@ -139,6 +143,13 @@ def deploy(
         error: dict[str, Any] = error_body("DeploymentFailed")["error"]
         return {**error, "details": failures}
     if deployment.request.outputs:
+        within = attrs.evolve(deployment.request.scope, read=reader(tenant))
+        try:
+            results = outputs(deployment.request.template, within)
+        except TemplateError as error:
+            found: dict[str, Any] = refusal("InvalidTemplate", problem=str(error)).reply.body["error"]
+            return found
+        deployment.request = attrs.evolve(deployment.request, outputs=results)
         deployment.steps.append(_step(tenant, deployment, None, Reply(status=200), moment))
     return None
 
@@ -154,7 +165,10 @@ def _code(reply: Reply) -> str:
 
 def _attempt(tenant: Tenant, resource: Described, resource_type: ResourceType) -> Reply:
     try:
-        return _place(tenant, resource, resource_type)
+        body = resource.resolved(reader(tenant))
+        return _place(tenant, attrs.evolve(resource, body=body), resource_type)
+    except TemplateError as error:
+        return refusal("InvalidTemplate", problem=str(error)).reply
     except ArmError as error:
         return error.reply
 

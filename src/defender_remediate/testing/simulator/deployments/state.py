@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.arm_template import TemplateScope
 from defender_remediate.testing.simulator.arm.operations import SUCCEEDED, RunningOperation
 from defender_remediate.testing.simulator.deployments.template import Described
 from defender_remediate.testing.simulator.state import ids
@@ -23,6 +24,8 @@ class DeploymentRequest:
     Attributes:
         base: The id of the resource group or subscription.
         resources: What the template describes, with the type of each.
+        outputs: Before the deployment with those expressions as they are written that read resources.
+        scope: What the outputs are evaluated in.
     """
 
     base: str
@@ -34,6 +37,7 @@ class DeploymentRequest:
     tags: Mapping[str, str]
     resources: list[tuple[Described, ResourceType]]
     outputs: Mapping[str, Any]
+    scope: TemplateScope
 
 
 @attrs.define(kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -64,12 +64,31 @@ NESTED = "microsoft.resources/deployments"
 
 @attrs.frozen(kw_only=True)
 class Described:
-    """A resource that a template describes."""
+    """A resource that a template describes.
+
+    Attributes:
+        body: Its body before the deployment: expressions that read resources are left as they are written.
+        raw, scope: What ``resolved`` evaluates during the deployment.
+    """
 
     id: str
     type: str
     api_version: str
     body: dict[str, Any]
+    raw: Mapping[str, Any] = attrs.field(repr=False)
+    scope: TemplateScope = attrs.field(repr=False)
+
+    def resolved(self, read: Callable[[str, list[Any]], Any]) -> dict[str, Any]:
+        """Returns the body with the values of the resources that it refers to.
+
+        Raises:
+            TemplateError: It refers to something that does not exist.
+        """
+        return _body(self.raw, attrs.evolve(self.scope, read=read, keeps_unresolved=False))
+
+
+def _body(raw: Mapping[str, Any], scope: TemplateScope) -> dict[str, Any]:
+    return {name: evaluate(raw[name], scope) for name in _BODY if name in raw}
 
 
 def outputs(template: Mapping[str, Any], scope: TemplateScope) -> dict[str, Any]:
@@ -170,8 +189,15 @@ def _resource(raw: Mapping[str, Any], scope: TemplateScope, parent: Described | 
     target = ids.path_of(resource_id)
     if target is None or target.is_collection:
         raise TemplateError(f"'{resource_id}' is not the id of a resource")
-    body = {name: evaluate(raw[name], scope) for name in _BODY if name in raw}
-    here = Described(id=resource_id, type=target.type, api_version=str(evaluate(raw["apiVersion"], scope)), body=body)
+    before = attrs.evolve(scope, keeps_unresolved=True)
+    here = Described(
+        id=resource_id,
+        type=target.type,
+        api_version=str(evaluate(raw["apiVersion"], scope)),
+        body=_body(raw, before),
+        raw=raw,
+        scope=scope,
+    )
     yield here
     for child in raw.get("resources") or ():
         yield from _resource(child, scope, here)

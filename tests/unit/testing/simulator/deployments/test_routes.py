@@ -349,3 +349,90 @@ def test_a_deployment_can_be_made_to_fail_or_to_dawdle(
     assert deploy("GET").json()["properties"]["error"]["code"] == "Boom"
     sim.faults.slow("Microsoft.Resources/deployments", methods=("POST",), seconds=9)
     assert deploy("POST", audit, tail="/whatIf").headers["Retry-After"] == "10"
+
+
+WORKSPACE = "Microsoft.OperationalInsights/workspaces"
+
+
+def referring(workspace: str) -> dict[str, Any]:
+    """A request for a diagnostic setting that is called after the customer id of a workspace."""
+    setting = deepcopy(DIAGNOSTICS)
+    setting["scope"] = "Microsoft.KeyVault/vaults/kv-four"
+    setting["properties"]["logAnalyticsDestinationType"] = "[reference(parameters('w'), '2022-10-01').customerId]"
+    setting["properties"]["marketplacePartnerId"] = "[listKeys(parameters('w'), '2020-08-01').primarySharedKey]"
+    request = body(setting, parameters={"w": {"value": workspace}})
+    request["properties"]["template"]["parameters"] = {"w": {"type": "string"}}
+    name = {"type": "string", "value": "[reference(parameters('w'), '2022-10-01', 'Full').name]"}
+    request["properties"]["template"]["outputs"] = {"name": name}
+    return request
+
+
+@pytest.fixture
+def workspace(sim: ArmSimulator, scope: str, vault: str) -> str:
+    """A workspace with the id that its agents use."""
+    assert vault
+    made = f"{scope}/resourceGroups/rg/providers/{WORKSPACE}/central"
+    return sim.resources.add({"id": made, "location": "westeurope", "properties": {"customerId": "customer"}})
+
+
+def test_a_template_refers_to_resources_when_it_is_deployed(
+    sim: ArmSimulator, client: DeploymentsMgmtClient, workspace: str, vault: str
+) -> None:
+    """Their properties, the whole of them, and their keys; a what-if leaves such an expression as it is written."""
+    request = referring(workspace)
+    preview = {"properties": {**request["properties"]}}
+    changes = client.deployments.begin_what_if("rg", "fix", preview).result().changes  # type: ignore[call-overload]
+    shown = next(change.after for change in changes if change.change_type == "Create")
+    assert shown["properties"]["logAnalyticsDestinationType"].startswith("[reference(")
+    assert shown["properties"]["marketplacePartnerId"].startswith("[listKeys(")
+    result = client.deployments.begin_create_or_update("rg", "fix", request).result()  # type: ignore[call-overload]
+    assert result.properties.outputs == {"name": {"type": "String", "value": "central"}}
+    made = sim.resources.get(f"{vault}/providers/Microsoft.Insights/diagnosticSettings/audit")["properties"]
+    assert made["logAnalyticsDestinationType"] == "customer"
+    assert len(made["marketplacePartnerId"]) == 44
+
+
+@pytest.mark.parametrize(
+    ("value", "word"),
+    [
+        ("[reference(concat(parameters('w'), 'x'), '2022-10-01').a]", "does not exist"),
+        ("[reference(parameters('w'), '2022-10-01').a]", "'a' doesn't exist"),
+        ("[reference()]", "does not exist"),
+    ],
+)
+@pytest.mark.parametrize("place", ["resource", "output"])
+def test_a_reference_to_nothing_fails_the_deployment(
+    client: DeploymentsMgmtClient, workspace: str, value: str, word: str, place: str
+) -> None:
+    """Azure finds out while it deploys."""
+    request = referring(workspace)
+    if place == "resource":
+        request["properties"]["template"]["resources"][0]["properties"]["logAnalyticsDestinationType"] = value
+    else:
+        request["properties"]["template"]["outputs"]["name"]["value"] = value
+    with pytest.raises(HttpResponseError) as error:
+        client.deployments.begin_create_or_update("rg", "fix", request).result()  # type: ignore[call-overload]
+    assert word in str(error.value)
+
+
+def test_keys_that_the_caller_may_not_list_fail_the_deployment(
+    sim: ArmSimulator, client: DeploymentsMgmtClient, workspace: str
+) -> None:
+    """A deployment has no more rights than who starts it."""
+    sim.access.deny(f"{WORKSPACE}/listKeys/action", workspace)
+    with pytest.raises(HttpResponseError) as error:
+        client.deployments.begin_create_or_update("rg", "fix", referring(workspace)).result()  # type: ignore[call-overload]
+    assert "AuthorizationFailed" in str(error.value)
+
+
+def test_most_types_list_two_named_keys(sim: ArmSimulator, client: DeploymentsMgmtClient, workspace: str) -> None:
+    """A storage account does; the keys are the same each time."""
+    account = workspace.replace(f"{WORKSPACE}/central", "Microsoft.Storage/storageAccounts/fourdata")
+    sim.resources.add({"id": account, "location": "westeurope", "properties": {}})
+    request = referring(account)
+    request["properties"]["template"]["resources"] = []
+    request["properties"]["template"]["outputs"]["name"]["value"] = (
+        "[listKeys(parameters('w'), '2023-05-01').keys[1].keyName]"
+    )
+    result = client.deployments.begin_create_or_update("rg", "fix", request).result()  # type: ignore[call-overload]
+    assert result.properties.outputs["name"]["value"] == "key2"

@@ -1,0 +1,1 @@
+"""Azure Backup: what a Recovery Services vault lists."""

@@ -1,0 +1,72 @@
+"""Private endpoint connections as children of the resources that they lead to, and the items that a vault backs up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from defender_remediate.testing import ArmSimulator
+
+SITE = "Microsoft.Web/sites/shop"
+FACTORY = "Microsoft.DataFactory/factories/mill"
+VERSIONS = {SITE: "2022-09-01", FACTORY: "2018-06-01"}
+
+
+@pytest.fixture(params=[SITE, FACTORY])
+def connected(request: Any, sim: ArmSimulator, scope: str) -> tuple[str, str, str]:
+    """A resource with a private endpoint: its id, an api-version, and the id of the endpoint."""
+    group = f"{scope}/resourceGroups/rg/providers"
+    version = VERSIONS[request.param]
+    made = sim.resources.add({"id": f"{group}/{request.param}", "location": "westeurope", "properties": {}}, (version,))
+    endpoint = f"{group}/Microsoft.Network/privateEndpoints/pe"
+    link = {"name": "pe", "properties": {"privateLinkServiceId": made, "groupIds": ["x"]}}
+    sim.resources.add(
+        {"id": endpoint, "location": "westeurope", "properties": {"privateLinkServiceConnections": [link]}},
+        ("2024-05-01",),
+    )
+    return made, version, endpoint
+
+
+def test_connections_are_listed_below_their_resource(
+    sim: ArmSimulator, call: Any, connected: tuple[str, str, str]
+) -> None:
+    """Also those of a type whose body does not show them; without the endpoint there is none."""
+    resource, version, endpoint = connected
+    (found,) = call.get(f"{resource}/privateEndpointConnections", version)["value"]
+    assert found["properties"]["privateLinkServiceConnectionState"]["status"] == "Approved"
+    assert call.get(f"{resource}/privateEndpointConnections/PE", version)["id"] == found["id"]
+    missing = call("GET", f"{resource}/privateEndpointConnections/other?api-version={version}")
+    assert missing.status_code == 404
+    sim.resources.remove(endpoint)
+    assert call.get(f"{resource}/privateEndpointConnections", version)["value"] == []
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_connections_are_only_read(call: Any, connected: tuple[str, str, str], method: str) -> None:
+    """Approving one by hand is not simulated, and says so."""
+    resource, version, _ = connected
+    answer = call(method, f"{resource}/privateEndpointConnections/pe?api-version={version}", json={})
+    assert answer.status_code == 404
+    assert "UnknownRoute" in answer.text()
+
+
+def test_a_connection_of_a_missing_resource_is_not_found(call: Any, connected: tuple[str, str, str]) -> None:
+    """Like any child of it."""
+    resource, version, _ = connected
+    assert call("GET", f"{resource}x/privateEndpointConnections?api-version={version}").status_code == 404
+
+
+def test_a_vault_lists_what_it_backs_up(call: Any, sim: ArmSimulator, scope: str) -> None:
+    """The fabric and the container of a machine need not be created."""
+    vault = f"{scope}/resourceGroups/rg/providers/Microsoft.RecoveryServices/vaults/backup"
+    sim.resources.add({"id": vault, "location": "westeurope", "properties": {}})
+    assert call.get(f"{vault}/backupProtectedItems", "2023-02-01")["value"] == []
+    machine = f"{scope}/resourceGroups/rg/providers/Microsoft.Compute/virtualMachines/vm"
+    item = f"{vault}/backupFabrics/Azure/protectionContainers/iaasvmcontainer;c/protectedItems/vm;c"
+    written = call("PUT", f"{item}?api-version=2025-08-01", json={"properties": {"sourceResourceId": machine}})
+    assert written.status_code == 202
+    sim.clock.sleep(60)
+    (found,) = call.get(f"{vault}/backupProtectedItems", "2023-02-01")["value"]
+    assert found["properties"]["sourceResourceId"] == machine
+    assert call("GET", f"{vault}x/backupProtectedItems?api-version=2023-02-01").status_code == 404
