@@ -22,12 +22,68 @@ from defender_remediate.json_values import ABSENT
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([T ].*)?")
 
+_OF_SITES = tuple(
+    f"properties.{name}"
+    for name in (
+        "adminEnabled",
+        "afdEnabled",
+        "buildVersion",
+        "cers",
+        "contentAvailabilityState",
+        "csrs",
+        "deploymentId",
+        "domainVerificationIdentifiers",
+        "eligibleLogCategories",
+        "ftpUsername",
+        "ftpsHostName",
+        "functionExecutionUnitsCache",
+        "geoDistributions",
+        "homeStamp",
+        "hostNameSslStates[*].ipBasedSslResult",
+        "hostNameSslStates[*].ipBasedSslState",
+        "hostNameSslStates[*].toUpdateIpBasedSsl",
+        "hostNameSslStates[*].virtualIPv6",
+        "hostingEnvironment",
+        "hostingEnvironmentId",
+        "inFlightFeatures",
+        "inboundIpAddress",
+        "kind",
+        "migrationState",
+        "name",
+        "owner",
+        "possibleInboundIpAddresses",
+        "privateEndpointConnections",
+        "privateLinkIdentifiers",
+        "runtimeAvailabilityState",
+        "selfLink",
+        "serverFarm",
+        "siteDisabledReason",
+        "siteMode",
+        # The runtime version once more, which would contradict the site configuration.
+        "siteProperties",
+        "slotName",
+        "sslCertificates",
+        "storageRecoveryDefaultState",
+        # The tags once more.
+        "tags",
+        "targetBuildVersion",
+        "webSpace",
+    )
+)
+
 SET_BY_AZURE: Mapping[str, tuple[str, ...]] = {
     # Read-only until the api-version 2025-10-01. Later versions take it to roll a pool back to an earlier image, so that
     # sending back what was read a moment before could undo an upgrade (azure-rest-api-specs#10294, #37229,
     # azure-cli-extensions#9736).
     "microsoft.containerservice/managedclusters": ("properties.agentPoolProfiles[*].nodeImageVersion",),
     # Recorded bodies show these; the packages do not know them, and no request sets them.
+    "microsoft.web/sites": _OF_SITES,
+    "microsoft.web/sites/slots": _OF_SITES,
+    "microsoft.network/virtualnetworkgateways": (
+        "properties.packetCaptureDiagnosticState",
+        "properties.vpnClientConfiguration.vpnClientConnectionHealth",
+    ),
+    "microsoft.servicebus/namespaces": ("properties.geoDataReplication.locations[*].replicaState",),
     "microsoft.operationalinsights/workspaces": ("properties.sku.lastSkuUpdate",),
     "microsoft.storage/storageaccounts": ("properties.lastKeyRotationTimestamp",),
 }

@@ -12,12 +12,13 @@ from defender_remediate.arm.deployments import API_VERSION
 from defender_remediate.arm.operations import FinalVia, wait_for
 from defender_remediate.arm.session import ArmResponse
 from defender_remediate.casing import fold
-from defender_remediate.catalog.read_only import read_only_members
+from defender_remediate.catalog.read_only import read_only_members, unknown_counters
 from defender_remediate.errors import InvalidInputError, ParameterError
 from defender_remediate.executors.protocol import PreviewContext, StepContext, Submission
 from defender_remediate.fixes.candidates import resource_or_parent
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.diff import settled
+from defender_remediate.fixes.drift import NEVER_SET
 from defender_remediate.fixes.merge import difference, merge_patch, patched, without
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.fixes.placeholders import fill
@@ -104,30 +105,35 @@ def request_to_send(context: StepContext) -> PlannedRequest:
         return request
     target = resource_or_parent(context.step.target_id)
     # Azure's own clients do not send what is read-only either, and some types refuse it.
-    left_out = (*request.leave_out, *read_only_members(target.type, target.name))
+    counters = unknown_counters(before, target.type, target.name)
+    left_out = (*request.leave_out, *read_only_members(target.type, target.name), *counters)
     merged = without(patched(settled(before), request.body), left_out)
     return attrs.evolve(request, body=put_body(merged))
 
 
 def put_body(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a body may be sent back: nothing that the URL says already, and nothing that stands for a secret.
+    """What of a body may be sent back: nothing that the URL says already, no state, and nothing that stands for a secret.
 
     Args:
         body: The target as it was read, with the change merged into it.
     """
-    sent: dict[str, Any] = _without_masks({name: item for name, item in body.items() if fold(name) not in _NEVER_SENT})
+    sent: dict[str, Any] = _sendable({name: item for name, item in body.items() if fold(name) not in _NEVER_SENT})
     return sent
 
 
-def _without_masks(value: Any) -> Any:
+def _sendable(value: Any, *, is_part: bool = False) -> Any:
+    """A value without masks and, in a part of a resource that has an id of its own, without what Azure says of its state."""
     if isinstance(value, Mapping):
+        own_id = value.get("id")
+        has_id = isinstance(own_id, str) and fold(own_id).startswith("/subscriptions/")
         kept = {}
         for name, item in value.items():
             is_mask = isinstance(item, str) and _MASK.fullmatch(item) is not None
-            if not is_mask and not (item is None and is_secret_name(name)):
-                kept[name] = _without_masks(item)
+            is_state = (is_part or has_id) and fold(name) in NEVER_SET
+            if not (is_mask or is_state or (item is None and is_secret_name(name))):
+                kept[name] = _sendable(item, is_part=has_id and fold(name) == "properties")
         return kept
-    return [_without_masks(item) for item in value] if isinstance(value, (list, tuple)) else value
+    return [_sendable(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def send_removal(context: StepContext) -> Submission:

@@ -101,6 +101,8 @@ def put(resource_type: ResourceType, current: Mapping[str, Any] | None, body: Ma
             )
     if location:
         result["location"] = location
+    if "systemData" in before:
+        result["systemData"] = deepcopy(before["systemData"])
     properties = before.get("properties") or {}
     given = _writable(resource_type, body.get("properties") or {}, properties)
     irreversible = {n: properties[n] for n in resource_type.irreversible if properties.get(n) and n not in given}
@@ -136,7 +138,7 @@ def _keep_read_only(result: Any, before: Any, parts: tuple[str | int, ...]) -> N
     for name in names:
         if parts[1:]:
             _keep_read_only(result.get(name), before.get(name), parts[1:])
-        elif before.get(name) is not None:
+        elif name in before:
             result[name] = deepcopy(before[name])
 
 
