@@ -1,7 +1,7 @@
 """Evaluates the expressions of ARM templates, such as ``[concat(parameters('name'), '-x')]``.
 
 Knows the functions that depend on nothing but their arguments and the place of the deployment. ``reference`` and the ``list``
-functions read resources, so whoever evaluates a template has to answer them; without an answer an expression with one of them
+functions read resources, so the caller of ``evaluate`` has to answer them. Without an answer an expression with one of them
 raises ``TemplateError``, like one with a function that is not known: a value that only Azure can know is never guessed.
 """
 

@@ -23,8 +23,8 @@ _UNSAFE = re.compile(
 
 
 def one_line(text: str) -> str:
-    r"""The text on one line: line ends and tabs become a space, other unsafe characters are written as ``\u202e``."""
-    return _UNSAFE.sub(_escaped, _BREAKS.sub(" ", text))
+    r"""The text on one line, without secrets: line ends and tabs become a space, other unsafe characters ``\u202e``."""
+    return _UNSAFE.sub(_escaped, _BREAKS.sub(" ", redact_text(text)))
 
 
 def multi_line(text: str) -> str:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import Enum, EnumMeta
 from typing import Any
 
 from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
+from defender_remediate.redaction import redact_text
 
 
-class OpenEnum(str, Enum):
+class _StringEnumMeta(EnumMeta):
+    """Looks values up by strings only: Python's own lookup fails with whatever the ``repr`` of another value raises."""
+
+    def __call__(cls, value: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if args or kwargs or isinstance(value, cls):
+            return super().__call__(value, *args, **kwargs)
+        if not isinstance(value, str):
+            return cls._missing_(value)  # type: ignore[attr-defined]
+        # A subclass of str may have a repr of its own.
+        return super().__call__(str.__str__(value))
+
+
+class OpenEnum(str, Enum, metaclass=_StringEnumMeta):
     """An enumeration of Azure's values, which accepts unknown ones because Azure may add a value at any time.
 
     Known values are matched without regard to case. An unknown value becomes a member that is equal to its string and
@@ -39,7 +52,7 @@ class OpenEnum(str, Enum):
         return str(self.value)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.value!r})"
+        return f"{type(self).__name__}({redact_text(self.value)!r})"
 
     def __format__(self, spec: str) -> str:
         return str(self.value).__format__(spec)
@@ -47,7 +60,7 @@ class OpenEnum(str, Enum):
     __hash__ = str.__hash__
 
 
-class StrEnum(str, Enum):
+class StrEnum(str, Enum, metaclass=_StringEnumMeta):
     """An enumeration of this library's values, in snake_case: an unknown value is an InvalidInputError."""
 
     @classmethod

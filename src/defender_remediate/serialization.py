@@ -18,7 +18,7 @@ from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.json_values import ABSENT, OWN_MAX_DEPTH, FrozenMap, format_json, parse_json
 from defender_remediate.public_path import defining_module
-from defender_remediate.redaction import redact_json
+from defender_remediate.redaction import redact_json, redact_text
 
 _T = TypeVar("_T")
 VERSION = 1
@@ -30,6 +30,13 @@ class Value:
 
     __slots__ = ()
 
+    def __init_subclass__(cls) -> None:
+        """Show no secret in the ``repr``: a name, a status or a description from Azure may contain one."""
+        super().__init_subclass__()
+        if "__repr__" not in vars(cls):
+            # attrs makes no repr for a class that has its own.
+            cls.__repr__ = _shown  # type: ignore[assignment, method-assign]
+
     def to_dict(self) -> dict[str, Any]:
         """The value as a dictionary that ``json.dumps`` takes: for a web service, a log or a table.
 
@@ -38,6 +45,24 @@ class Value:
         a resource that is not there is omitted.
         """
         return typing.cast("dict[str, Any]", redact_json(_plain(self)))
+
+
+def _shown(value: Any) -> str:
+    """The ``repr`` of a value as attrs would make it, with ``(hidden)`` for every secret in its strings."""
+    parts = []
+    for field in attrs.fields(type(value)):
+        if field.repr:
+            found = getattr(value, field.name)
+            parts.append(f"{field.name}={field.repr(found) if callable(field.repr) else _shown_member(found)}")
+    return f"{type(value).__qualname__.rpartition('>.')[2]}({', '.join(parts)})"
+
+
+def _shown_member(value: Any) -> str:
+    if type(value) is str:
+        return repr(redact_text(value))
+    if type(value) is tuple:
+        return f"({', '.join(map(_shown_member, value))}{',' if len(value) == 1 else ''})"
+    return repr(value)
 
 
 def _plain(value: Any) -> Any:

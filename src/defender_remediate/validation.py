@@ -132,6 +132,20 @@ def did_you_mean(given: object, known: Iterable[str], *, most: int = 8) -> str:
     return f"use one of {', '.join(listed[:most])}{rest}" if listed else "there are none"
 
 
+def tuple_of(kind: type[Any]) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
+    """A validator of a field that holds a tuple of instances of a class.
+
+    Raises:
+        InvalidInputError: It holds something else. Raised by the validator.
+    """
+
+    def check(_instance: Any, field: attrs.Attribute[Any], value: Any) -> None:
+        if not isinstance(value, tuple) or not all(isinstance(item, kind) for item in value):
+            raise InvalidInputError(f"{field.name} must be a tuple of {kind.__name__}, got {quoted(value)}")
+
+    return check
+
+
 def callables(name: str, given: Iterable[Callable[..., Any]]) -> tuple[Any, ...]:
     """The functions of an argument, as a tuple.
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defender_remediate.enums import OpenEnum
+from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.fix import FixKind
 from defender_remediate.models.recommendation import AssessmentStatus, Severity
 
@@ -83,3 +84,38 @@ def test_open_enumerations_compare_within_sets():
     """A set of values finds an unknown string again."""
     assert issubclass(Severity, OpenEnum)
     assert Severity("New") in {Severity("New"), Severity.LOW}
+
+
+class Unprintable:
+    """A value whose ``repr`` fails, as that of a half-built object does."""
+
+    def __repr__(self):
+        raise RuntimeError("no repr")
+
+
+class Word(str):
+    """A string whose ``repr`` fails."""
+
+    def __repr__(self):
+        raise RuntimeError("no repr")
+
+
+@pytest.mark.parametrize("enumeration", [Severity, FixKind])
+@pytest.mark.parametrize(
+    "value", [Unprintable(), [10**5000], [[]], b"patch", None], ids=lambda value: type(value).__name__
+)
+def test_a_value_that_is_no_string_is_a_typed_error_whatever_its_repr(enumeration, value):
+    """Python's own lookup puts the repr into a message, and fails with whatever that raises."""
+    with pytest.raises(InvalidInputError, match=enumeration.__name__):
+        enumeration(value)
+
+
+def test_a_string_of_another_class_is_looked_up_as_a_string():
+    """Also when its repr fails."""
+    assert FixKind(Word("patch")) is FixKind.PATCH
+    assert Severity(Word("high")) is Severity.HIGH
+    assert Severity(Word("new")) == "new"
+    with pytest.raises(InvalidInputError, match="got 'wrong'"):
+        FixKind(Word("wrong"))
+    assert FixKind(FixKind.PATCH) is FixKind.PATCH
+    assert OpenEnum("Made", {"ONE": "One"})("one").is_known

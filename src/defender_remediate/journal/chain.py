@@ -18,7 +18,8 @@ from typing import Any
 
 import attrs
 
-from defender_remediate.errors import JournalTamperedError
+from defender_remediate.display import quoted
+from defender_remediate.errors import InvalidInputError, JournalTamperedError
 from defender_remediate.journal import records
 from defender_remediate.journal.records import Record
 from defender_remediate.json_values import OWN_MAX_DEPTH, format_json, parse_json
@@ -76,11 +77,14 @@ def verify(lines: Iterable[bytes], *, source: str = "") -> Verified:
         source: The file, for the error.
 
     Raises:
+        InvalidInputError: The lines are not several bytes objects.
         JournalTamperedError: A line is not the one that was written there; the error names it. A last line that has a line
             end was written whole, so it is checked like any other.
         JournalError: A line is intact, but this library cannot read it.
     """
-    found = list(lines)
+    found = list(lines) if isinstance(lines, Iterable) and not isinstance(lines, (bytes, str)) else None
+    if found is None or not all(isinstance(line, bytes) for line in found):
+        raise InvalidInputError(f"the lines of a journal must be bytes, got {quoted(lines)}")
     torn = bool(found) and not found[-1].endswith(b"\n")
     whole = found[:-1] if torn else found
     head, read = FIRST, []

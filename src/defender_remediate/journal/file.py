@@ -13,7 +13,7 @@ import attrs
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError, JournalLockedError, JournalUnwritableError
 from defender_remediate.journal.base import ChainedJournal
-from defender_remediate.journal.store import is_run_id
+from defender_remediate.journal.store import check_run_id, is_run_id
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -52,8 +52,12 @@ class FileJournal(ChainedJournal):
     directory: Path = attrs.field(default=None, converter=_default_directory)
 
     def source_of(self, run_id: str, /) -> str:
-        """The path of the file of a run."""
-        return str(self.directory / f"{run_id}{_SUFFIX}")
+        """The path of the file of a run.
+
+        Raises:
+            InvalidInputError: It is not a valid run id.
+        """
+        return str(self.directory / f"{check_run_id(run_id)}{_SUFFIX}")
 
     def read_lines(self, run_id: str, /) -> Iterable[bytes]:
         """The lines of a run.

@@ -10,6 +10,7 @@ import attrs
 
 from defender_remediate.errors import JournalLockedError
 from defender_remediate.journal.base import ChainedJournal
+from defender_remediate.journal.store import check_run_id
 
 
 @attrs.define
@@ -84,8 +85,12 @@ class MemoryJournal(ChainedJournal):
         return "memory"
 
     def read_lines(self, run_id: str, /) -> Iterable[bytes]:
-        """The lines of a run; none for an unknown run."""
-        return io.BytesIO(bytes(self.storage.contents.get(run_id, b"")))
+        """The lines of a run; none for an unknown run.
+
+        Raises:
+            InvalidInputError: It is not a valid run id.
+        """
+        return io.BytesIO(bytes(self.storage.contents.get(check_run_id(run_id), b"")))
 
     def hold(self, run_id: str, /, *, new: bool) -> _MemorySink:
         """Lock the lines of a run.
@@ -93,8 +98,9 @@ class MemoryJournal(ChainedJournal):
         Raises:
             FileNotFoundError: There is no such run.
             JournalLockedError: Another ``RunLog`` has it open.
+            InvalidInputError: It is not a valid run id.
         """
-        content = self.storage.hold(run_id, new=new)
+        content = self.storage.hold(check_run_id(run_id), new=new)
         return _MemorySink(run_id=run_id, storage=self.storage, content=content)
 
     def read_first_lines(self) -> Mapping[str, bytes]:

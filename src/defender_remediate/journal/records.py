@@ -37,6 +37,8 @@ def _aware(_record: Any, _field: Any, at: datetime) -> None:
 
 
 def _there(before: Mapping[str, Any]) -> FrozenMap:
+    if not isinstance(before, Mapping):
+        raise InvalidInputError(f"the values of a record must be a mapping by path, got {quoted(before)}")
     return FrozenMap({path: value for path, value in before.items() if value is not ABSENT})
 
 
@@ -169,7 +171,12 @@ _T = TypeVar("_T", bound=Record)
 
 
 def encode(record: Record) -> dict[str, Any]:
-    """A record as plain JSON values, with its kind and the version of the format."""
+    """A record as plain JSON values, with its kind and the version of the format.
+
+    Raises:
+        InvalidInputError: It is not a record.
+    """
+    _check_is_record(record)
     return {"version": VERSION, "record": type(record).__name__, **serialization.encode(record)}
 
 
@@ -208,7 +215,11 @@ def redact_record(record: _T) -> _T:
 
     The record names what was hidden, because it cannot be sent or restored from the journal: in ``RunOpened.redacted_steps``,
     in ``StepIntended.redacted_paths``, and by the ``poll_kind`` ``"hidden"``. Redacting is idempotent.
+
+    Raises:
+        InvalidInputError: It is not a record, or a value in it is not what the record says.
     """
+    _check_is_record(record)
     document = serialization.encode(record)
     clean = redact_json(document)
     if clean == document:
@@ -225,6 +236,11 @@ def redact_record(record: _T) -> _T:
     elif isinstance(record, StepAccepted) and clean.get("poll_url") != record.poll_url:
         named = {"poll_kind": HIDDEN_POLL}
     return attrs.evolve(redacted, **named)
+
+
+def _check_is_record(record: object) -> None:
+    if type(record) not in _KINDS.values():
+        raise InvalidInputError(f"expected a record of a journal, got {quoted(record)}")
 
 
 def _needed_to_send(step: RemediationStep) -> tuple[Any, ...]:

@@ -116,7 +116,7 @@ def replay(records: Iterable[Record], *, source: str = "") -> RunState:
     Raises:
         JournalError: The order is invalid; the error names the record.
     """
-    found = list(records)
+    found = list(records) if isinstance(records, Iterable) else []
     if not found or not isinstance(found[0], RunOpened):
         raise JournalError("the first record has to be RunOpened", source=source, line=1)
     steps = {step.id: StepState(step=step) for step in found[0].plan.steps}

@@ -31,7 +31,7 @@ from defender_remediate.models.step import (
 )
 from defender_remediate.notebook import preformatted
 from defender_remediate.serialization import Value
-from defender_remediate.validation import optional_text, strings
+from defender_remediate.validation import optional_text, strings, tuple_of
 
 
 def _aware(_plan: Any, _field: Any, at: datetime) -> None:
@@ -65,9 +65,9 @@ class RemediationPlan(Value):
 
     _computed: ClassVar[tuple[str, ...]] = ("digest",)
 
-    steps: tuple[RemediationStep, ...]
-    skipped: tuple[SkippedResource, ...] = ()
-    scope: tuple[str, ...]
+    steps: tuple[RemediationStep, ...] = attrs.field(validator=tuple_of(RemediationStep))
+    skipped: tuple[SkippedResource, ...] = attrs.field(default=(), validator=tuple_of(SkippedResource))
+    scope: tuple[str, ...] = attrs.field(validator=tuple_of(str))
     endpoint: str
     tenants: tuple[str, ...] = ()
     catalog_version: str

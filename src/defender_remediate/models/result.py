@@ -20,7 +20,7 @@ from defender_remediate.models.plan import CreatedResource, RemediationPlan, Rem
 from defender_remediate.notebook import preformatted
 from defender_remediate.redaction import redact_json
 from defender_remediate.serialization import Value
-from defender_remediate.validation import instance, optional_text
+from defender_remediate.validation import instance, optional_text, tuple_of
 
 
 class Outcome(StrEnum):
@@ -194,10 +194,14 @@ class RemediationReport(Value):
     run_id: str
     correlation_id: str
     plan: RemediationPlan = attrs.field(repr=False)
-    results: tuple[RemediationResult, ...]
+    results: tuple[RemediationResult, ...] = attrs.field(validator=tuple_of(RemediationResult))
     warnings: tuple[str, ...] = ()
     started: datetime
     finished: datetime
+
+    @plan.validator
+    def _is_plan(self, _field: Any, value: Any) -> None:
+        instance("plan", value, RemediationPlan)
 
     def __iter__(self) -> Iterator[RemediationResult]:
         return iter(self.results)
