@@ -35,7 +35,7 @@ class Value:
         super().__init_subclass__()
         if "__repr__" not in vars(cls):
             # attrs makes no repr for a class that has its own.
-            cls.__repr__ = _shown  # type: ignore[assignment, method-assign]
+            cls.__repr__ = _shown  # type: ignore[method-assign]
 
     def to_dict(self) -> dict[str, Any]:
         """The value as a dictionary that ``json.dumps`` takes: for a web service, a log or a table.

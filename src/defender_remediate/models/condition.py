@@ -12,7 +12,7 @@ from defender_remediate.display import one_line, quoted
 from defender_remediate.enums import StrEnum
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.json_values import canonical, freeze
-from defender_remediate.redaction import is_secret_name, redact_json
+from defender_remediate.redaction import is_secret_name, redact_json, redact_text
 from defender_remediate.serialization import Value
 
 
@@ -92,7 +92,8 @@ class Condition(Value):
         return f"{self.path} {str(self.operator).replace('_', ' ')} {canonical(self._shown())}"
 
     def __repr__(self) -> str:
-        return f"Condition(operator={self.operator!r}, path={self.path!r}, value={self._shown()!r}, of={self.of!r})"
+        path = redact_text(self.path)
+        return f"Condition(operator={self.operator!r}, path={path!r}, value={self._shown()!r}, of={self.of!r})"
 
     def _shown(self) -> Any:
         # The condition of a rollback can compare with a secret that is restored.

@@ -16,7 +16,7 @@ from defender_remediate.models.condition import Condition
 from defender_remediate.models.dependencies import EVERYTHING, Dependencies
 from defender_remediate.models.fix import Impact, Reversibility
 from defender_remediate.models.ids import contains, id_key, type_or_id
-from defender_remediate.redaction import is_secret_name, redact_json
+from defender_remediate.redaction import is_secret_name, redact_json, redact_text
 from defender_remediate.serialization import Value
 from defender_remediate.validation import optional_text
 
@@ -87,7 +87,7 @@ class PropertyChange(Value):
 
     def __repr__(self) -> str:
         before, after = self._redacted(self.before), self._redacted(self.after)
-        return f"PropertyChange(path={self.path!r}, before={before!r}, after={after!r})"
+        return f"PropertyChange(path={redact_text(self.path)!r}, before={before!r}, after={after!r})"
 
 
 @attrs.frozen(kw_only=True)
