@@ -23,7 +23,8 @@ def url_of(endpoint: Endpoint, path: str, api_version: str, params: Mapping[str,
     """The URL of an id, with or without its leading slash.
 
     Raises:
-        InvalidInputError: The path contains a segment that would leave it, or the api-version is missing.
+        InvalidInputError: The path contains a segment that would leave it, the api-version is missing, or a character cannot
+            be encoded.
     """
     trimmed = path.strip("/")
     if not trimmed or any(segment in ("", ".", "..") for segment in trimmed.split("/")):
@@ -31,8 +32,11 @@ def url_of(endpoint: Endpoint, path: str, api_version: str, params: Mapping[str,
     if not api_version:
         raise InvalidInputError(f"{path}: every request needs an api-version")
     query = {"api-version": api_version, **(params or {})}
-    encoded = "&".join(f"{quote(name, safe=_QUERY_SAFE)}={quote(text, safe='')}" for name, text in query.items())
-    return f"{endpoint.base_url}/{quote(trimmed, safe=_PATH_SAFE)}?{encoded}"
+    try:
+        encoded = "&".join(f"{quote(name, safe=_QUERY_SAFE)}={quote(text, safe='')}" for name, text in query.items())
+        return f"{endpoint.base_url}/{quote(trimmed, safe=_PATH_SAFE)}?{encoded}"
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(f"{quoted(error.object)} contains a character that no URL can contain") from error
 
 
 def resolve_link(endpoint: Endpoint, link: str) -> str:

@@ -58,9 +58,15 @@ def encode_line(record: Record, *, n: int, prev: str) -> bytes:
         record: The record to write.
         n: Its number, from 1.
         prev: The SHA-256 of the previous line; ``FIRST`` for the first.
+
+    Raises:
+        InvalidInputError: It is not a record, or a value in it is none of JSON.
     """
     document = {"n": n, **records.encode(record), "prev": prev}
-    body = format_json(document).encode()
+    try:
+        body = format_json(document).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInputError(f"the record has a value that JSON does not have: {error}") from error
     return body[:-1] + _HASH + sha256(body).encode() + b'"}\n'
 
 

@@ -36,6 +36,13 @@ def test_a_path_that_leads_elsewhere_is_refused(endpoint: Endpoint, path: str) -
         url_of(endpoint, path, "1")
 
 
+@pytest.mark.parametrize(("path", "params"), [("/a/\ud800", {}), ("/a", {"$filter": "b eq '\udfff'"})])
+def test_a_character_that_no_url_can_contain_is_refused(endpoint: Endpoint, path: str, params: dict[str, str]) -> None:
+    """Half of a surrogate pair, from a text that was cut in the middle."""
+    with pytest.raises(InvalidInputError, match="no URL can contain"):
+        url_of(endpoint, path, "1", params)
+
+
 def test_no_request_goes_without_an_api_version(endpoint: Endpoint) -> None:
     """Azure refuses it anyway."""
     with pytest.raises(InvalidInputError, match="api-version"):

@@ -56,3 +56,10 @@ def test_values_that_are_no_mapping_are_refused(before: Any) -> None:
     """A record names the values by their paths."""
     with pytest.raises(InvalidInputError, match="mapping by path"):
         StepIntended(at=STARTS_AT, step_id="s", attempt=1, before=before, fingerprint="f")
+
+
+def test_a_value_that_json_does_not_have_is_refused() -> None:
+    """A record is a line of JSON."""
+    record = StepIntended(at=STARTS_AT, step_id="s", attempt=1, before={"path": int}, fingerprint="f")
+    with pytest.raises(InvalidInputError, match="JSON does not have"):
+        encode_line(record, n=1, prev="")
