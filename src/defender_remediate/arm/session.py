@@ -419,7 +419,8 @@ class ArmSession:
         self, method: str, url: str, *, body: Any = None, headers: Mapping[str, str] = _NO_HEADERS
     ) -> ArmResponse:
         self.deadline.check()
-        sent = {"Accept": "application/json", **headers}
+        # What an error means is in part read from its message.
+        sent = {"Accept": "application/json", "Accept-Language": "en-US", **headers}
         content = None
         if body is not None:
             sent["Content-Type"] = "application/json"

@@ -40,6 +40,11 @@ _BLOCKING_CODES = frozenset(
         "denyassignmentauthorizationfailed",
     }
 )
+GENERAL_CONFLICTS = frozenset(
+    {"", "409", "conflict", "conflicterror", "operationnotallowed", "resourceconflict", "badrequest"}
+)
+"""Codes of a 409, folded, that do not say why."""
+
 _ROLE_MISSING = "authorizationfailed"
 
 

@@ -10,8 +10,10 @@ import attrs
 
 from defender_remediate.arm.clock import Clock
 from defender_remediate.arm.session import ArmSession
+from defender_remediate.casing import fold
 from defender_remediate.errors import (
     BusyError,
+    ConflictError,
     ConnectionCutError,
     DefenderRemediateError,
     ForbiddenError,
@@ -48,7 +50,7 @@ from defender_remediate.execution.outcomes import (
 from defender_remediate.execution.proof import shown_by
 from defender_remediate.execution.protection import ProtectedTags
 from defender_remediate.execution.recorded import accepted_record, recorded_response
-from defender_remediate.execution.retry import NextAction, Reaction, reaction_to
+from defender_remediate.execution.retry import GENERAL_CONFLICTS, NextAction, Reaction, is_blocking, reaction_to
 from defender_remediate.execution.target_state import (
     POLL_SECONDS,
     UNKNOWN_WORD_SECONDS,
@@ -160,6 +162,8 @@ class StepExecution:
             if isinstance(answer, Ended):
                 return answer.result
             reaction = self._reaction(answer.error)
+            if isinstance(answer, Rejected) and self._is_being_changed(reaction, answer.error):
+                reaction = attrs.evolve(reaction, action=NextAction.RETRY, wait=POLL_SECONDS)
             is_last = reaction.stops_after(self.attempts) or self.clock.monotonic() >= self.deadline
             # Also after a refusal: an earlier request of unknown effect may be the reason for it.
             must_reconcile = isinstance(answer, Unknown) or (is_last and self.may_be_in_effect)
@@ -394,6 +398,19 @@ class StepExecution:
         waived = any(str(found.check) == "permission" for found in self.step.check_results)
         role_was_seen = bool(self.step.permissions) and not waived and not self.shared.role_is_missing.is_set()
         return reaction_to(error, attempt=self.attempts, role_was_seen=role_was_seen)
+
+    def _is_being_changed(self, reaction: Reaction, error: Exception) -> bool:
+        """Whether a conflict that says nothing more is that with another operation, which the target itself shows.
+
+        A message in another language, or without a reason, is not understood. What is known to forbid the request counts.
+        """
+        is_general = isinstance(error, ConflictError) and fold(error.code or "") in GENERAL_CONFLICTS
+        if not is_general or reaction.action is not NextAction.GIVE_UP or is_blocking(error):
+            return False
+        try:
+            return read_target(self.session, self.step).is_in_motion
+        except DefenderRemediateError:
+            return False
 
     def give_up(self, reaction: Reaction, error: Exception) -> RemediationResult:
         """The result of a step that is not attempted again."""

@@ -60,7 +60,7 @@ def encode_line(record: Record, *, n: int, prev: str) -> bytes:
         prev: The SHA-256 of the previous line; ``FIRST`` for the first.
 
     Raises:
-        InvalidInputError: It is not a record, or a value in it is none of JSON.
+        InvalidInputError: It is not a record, or JSON has no such value.
     """
     document = {"n": n, **records.encode(record), "prev": prev}
     try:

@@ -38,7 +38,7 @@ def test_a_path_that_leads_elsewhere_is_refused(endpoint: Endpoint, path: str) -
 
 @pytest.mark.parametrize(("path", "params"), [("/a/\ud800", {}), ("/a", {"$filter": "b eq '\udfff'"})])
 def test_a_character_that_no_url_can_contain_is_refused(endpoint: Endpoint, path: str, params: dict[str, str]) -> None:
-    """Half of a surrogate pair, from a text that was cut in the middle."""
+    """Half of a surrogate pair, from a string that was cut in the middle."""
     with pytest.raises(InvalidInputError, match="no URL can contain"):
         url_of(endpoint, path, "1", params)
 
