@@ -124,9 +124,9 @@ class TargetReader:
             raise SkipTargetError(SkipReason.NOT_APPLICABLE, problem)
         try:
             before, version = self._target(located.target_id, fixes)
-        except SkipTargetError:
+        except SkipTargetError as skip:
             # A PUT or a deployment can create its target; a PATCH needs one to change.
-            if all(fix.kind is FixKind.PATCH for fix in fixes):
+            if skip.cause.reason is not SkipReason.NOT_FOUND or all(fix.kind is FixKind.PATCH for fix in fixes):
                 raise
             before, version = None, first.fix.api_version
         return Reading(resource=resource, before=before, api_version=version)
@@ -171,14 +171,19 @@ class TargetReader:
         target = resource_or_parent(target_id)
         served = self._versions(target.subscription_id or "", target.type)
         needed = [path for fix in fixes for path in (*_leaves(fix.body or {}, ()), *members_read(fix.compliant_when))]
+        listed = f"It serves {', '.join(served)}" if served else "It serves none of the type"
+        message = f"this cloud does not serve api-version {wanted}. {listed}"
         for version in served:
             if version < wanted:
-                body = self._body(target_id, version)
+                try:
+                    body = self._body(target_id, version)
+                except SkipTargetError as skip:
+                    # Nothing shows whether an older version takes what the fix sets.
+                    missing = f"{message}; the target does not exist, so that no older one shows what the fix sets"
+                    raise SkipTargetError(SkipReason.NOT_APPLICABLE, missing) from skip
                 if all(look_up_all(body, path) for path in needed):
                     return body, version
-        listed = f"It serves {', '.join(served)}" if served else "It serves none of the type"
-        message = f"this cloud does not serve api-version {wanted}. {listed}; no older one shows what the fix changes"
-        raise SkipTargetError(SkipReason.NOT_APPLICABLE, message)
+        raise SkipTargetError(SkipReason.NOT_APPLICABLE, f"{message}; no older one shows what the fix changes")
 
     def _body(self, resource_id: str, api_version: str) -> Any:
         place = (id_key(resource_id), api_version)
