@@ -32,6 +32,15 @@ _LOCAL_ACCESS: tuple[tuple[str, Any], ...] = (
     ("adminUserEnabled", False),
     ("isLocalUserEnabled", False),
 )
+# Container registries give access to images by actions: AcrPull has no data action.
+_IMAGES = {"microsoft.containerregistry": "Microsoft.ContainerRegistry/registries/pull/read"}
+# Types with role assignments of their own, beside those of Azure.
+_OWN_ROLES = {
+    "microsoft.cache/redis": "accessPolicyAssignments",
+    "microsoft.documentdb/databaseaccounts": "sqlRoleAssignments",
+    "microsoft.documentdb/mongoclusters": "users",
+    "microsoft.kusto/clusters": "principalAssignments",
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -128,6 +137,7 @@ class AccessModelCheck:
                     "or a password lose access",
                     evidence=(
                         f"role assignments with data actions: {'not readable' if access.principals is None else 'none'}",
+                        *((f"{own}: not read",) if (own := _OWN_ROLES.get(fold(subject.root_type))) else ()),
                     ),
                     advice="assign roles to the clients first, or make sure that no one uses keys",
                 )
@@ -182,6 +192,13 @@ def _closed_local_access(subject: Subject) -> Iterator[str]:
 def _gives_data(definition: Any, namespace: str) -> bool:
     """Whether a role has a data action of a resource provider."""
     entries = wire.pick(wire.pick(definition, "properties"), "permissions")
+    action = _IMAGES.get(fold(namespace))
+    if action is not None:
+        return any(
+            any(matches(pattern, action) for pattern in wire.strings(entry, "actions"))
+            and not any(matches(pattern, action) for pattern in wire.strings(entry, "notActions"))
+            for entry in (entries if isinstance(entries, list) else ())
+        )
     return any(
         matches(pattern, f"{namespace}/x") or fold(pattern).startswith(f"{fold(namespace)}/")
         for entry in (entries if isinstance(entries, list) else ())

@@ -1,8 +1,9 @@
-"""What uses a storage account besides blobs: file shares, mounts, Cloud Shell, static websites, SFTP, queues and tables."""
+"""What uses a storage account: file shares, mounts, Cloud Shell, static websites, SFTP, queues, tables, and Azure services."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 import attrs
@@ -30,6 +31,19 @@ _TYPES = (fold(ACCOUNT_TYPE),)
 _SERVICES = {"queues": "queueServices/default/queues", "tables": "tableServices/default/tables"}
 
 
+SERVICE_CONTAINERS = {
+    "azureml*": "Azure Machine Learning, which uses keys unless the workspace says otherwise",
+    "bootdiagnostics-*": "boot diagnostics of a virtual machine",
+    "insights-logs-*": "diagnostic settings or flow logs, as a trusted service",
+    "insights-metrics-*": "diagnostic settings, as a trusted service",
+    "sqldbauditlogs": "auditing of Azure SQL, which uses a key unless it uses the identity of the server",
+    "sqldbtdlogs": "threat detection of Azure SQL, which uses a key",
+    "vhds": "unmanaged disks or images of virtual machines",
+    "vulnerability-assessment": "vulnerability assessment of Azure SQL, which uses a key unless it uses the identity of the server",
+}
+"""Patterns of the containers that Azure services create by default, and the service. A container may be left over."""
+
+
 @attrs.frozen(kw_only=True)
 class StorageUse:
     """What is in a storage account.
@@ -38,12 +52,14 @@ class StorageUse:
         shares: Names of the file shares, each with its protocol, ``SMB`` or ``NFS``.
         queues, tables: Their names; those of the platform's own logs left out.
         has_website: Whether it serves a static website.
+        services: Containers that Azure services write to, each with the service.
     """
 
     shares: tuple[tuple[str, str], ...] = ()
     queues: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     has_website: bool = False
+    services: tuple[str, ...] = ()
 
 
 class StorageUseCheck:
@@ -121,6 +137,7 @@ class StorageUseCheck:
                 queues=names_or_unknown(account, "queues") if is_general else (),
                 tables=names_or_unknown(account, "tables") if is_general else (),
                 has_website="$web" in containers,
+                services=tuple(_services(containers)),
             )
 
         return reader.for_each(subjects, read)
@@ -132,6 +149,13 @@ class StorageUseCheck:
             yield from self._of_encryption(subject, use)
         if closes_network(subject) or closes_shared_keys(subject):
             yield from self._of_cloud_shell(subject)
+        if use.services:
+            yield self._result(
+                CheckStatus.WARNING,
+                "Azure services have written to the account, and may lose access",
+                [*use.services],
+                "make sure that each of them uses an identity instead of a key, and that trusted services are let in",
+            )
         if closes_shared_keys(subject):
             yield from self._of_keys(subject, use)
         if closes_network(subject):
@@ -220,6 +244,13 @@ class StorageUseCheck:
         return CheckResult(
             check=self.name, status=status, message=message, evidence=tuple(sorted(evidence)), advice=advice
         )
+
+
+def _services(containers: Sequence[str]) -> Iterator[str]:
+    for name in containers:
+        for pattern, service in SERVICE_CONTAINERS.items():
+            if fnmatchcase(fold(name), pattern):
+                yield f"container {name}: {service}"
 
 
 def _share(item: Any) -> tuple[str, str]:

@@ -17,6 +17,8 @@ from defender_remediate.preflight.scopes import group_of, root_of, subscription_
 from defender_remediate.preflight.subject import Subject
 
 MACHINE_TYPE = "Microsoft.Compute/virtualMachines"
+SCALE_SET_TYPE = "Microsoft.Compute/virtualMachineScaleSets"
+_EXTENSION_TYPES = tuple(f"{fold(kind)}/extensions" for kind in (MACHINE_TYPE, SCALE_SET_TYPE))
 _VERSIONS = ("2024-07-01", "2023-03-01")
 
 
@@ -38,13 +40,13 @@ class VirtualMachineCheck:
 
     name = "virtual_machine"
     permissions = ("Microsoft.Compute/virtualMachines/extensions/read", "Microsoft.Compute/virtualMachines/read")
-    resource_types = (MACHINE_TYPE,)
+    resource_types = (MACHINE_TYPE, SCALE_SET_TYPE)
 
     def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> StepFacts[MachineState | None]:
         """The machines that get an extension, with their power state; None for other steps."""
 
         def read(subject: Subject) -> MachineState | None:
-            if not _writes_extension(subject):
+            if not _writes_extension(subject, MACHINE_TYPE):
                 return None
             machine = root_of(subject.written_id)
             body: Any = reader.get(machine, api_versions=_VERSIONS, params={"$expand": "instanceView"})
@@ -58,6 +60,9 @@ class VirtualMachineCheck:
         machine = facts[subject]
         if machine is not None:
             yield from self._of_extension(subject, machine)
+        elif _writes_extension(subject, SCALE_SET_TYPE):
+            listed = wire.pick(subject.before, "value")
+            yield from self._of_handlers(subject, listed if isinstance(listed, (list, tuple)) else ())
         elif isinstance(look_up(subject.before, "properties"), Mapping):
             changed = [
                 change.path for change in subject.step.changes if fold(change.path).startswith("properties.osprofile")
@@ -95,7 +100,11 @@ class VirtualMachineCheck:
                 f"power state: {power.partition('/')[2]}",
                 "start the machine, then plan again",
             )
-        for item in machine.extensions:
+        yield from self._of_handlers(subject, machine.extensions)
+
+    def _of_handlers(self, subject: Subject, extensions: Sequence[Any]) -> Iterator[CheckResult]:
+        """A machine or a scale set takes a handler under one name only."""
+        for item in extensions:
             properties = wire.pick(item, "properties")
             publisher, kind = wire.text(properties, "publisher"), wire.text(properties, "type")
             name = wire.name(item).rpartition("/")[2]
@@ -114,9 +123,9 @@ class VirtualMachineCheck:
         )
 
 
-def _writes_extension(subject: Subject) -> bool:
+def _writes_extension(subject: Subject, kind: str) -> bool:
     actions = {fold(action) for action in subject.actions}
-    return "microsoft.compute/virtualmachines/extensions/write" in actions and not subject.step.is_removal
+    return f"{fold(kind)}/extensions/write" in actions and not subject.step.is_removal
 
 
 def _written_extensions(subject: Subject) -> Iterator[tuple[str, str, str]]:
@@ -144,7 +153,7 @@ def _written_extensions(subject: Subject) -> Iterator[tuple[str, str, str]]:
     found = wire.pick(template, "resources")
     resources = found.values() if isinstance(found, Mapping) else found if isinstance(found, (list, tuple)) else ()
     for resource in resources:
-        if fold(wire.text(resource, "type")) != "microsoft.compute/virtualmachines/extensions":
+        if fold(wire.text(resource, "type")) not in _EXTENSION_TYPES:
             continue
         properties = wire.pick(resource, "properties")
         try:

@@ -148,3 +148,55 @@ def test_a_server_needs_an_entra_administrator_before_passwords_go(
         )
     other = make_subject({"properties": before}, {"properties": {**before, "other": 1}}, **ids)
     assert check_one(check, other) == check_one(check, make_subject(**ids)) == ()
+
+
+REGISTRY = f"{GROUP}/providers/Microsoft.ContainerRegistry/registries/r"
+
+
+@pytest.mark.parametrize(
+    ("permissions", "has_access"),
+    [
+        ({"actions": ["Microsoft.ContainerRegistry/registries/pull/read"]}, True),
+        ({"actions": ["*/read"]}, True),
+        ({"actions": ["Microsoft.ContainerRegistry/*"]}, True),
+        ({"actions": ["*"], "notActions": ["Microsoft.ContainerRegistry/registries/pull/*"]}, False),
+        ({"actions": ["Microsoft.ContainerRegistry/registries/push/write"]}, False),
+        ({"actions": [], "dataActions": ["*"]}, False),
+    ],
+)
+def test_kind_o_a_registry_gives_access_by_actions(
+    check_one: Callable[..., tuple[CheckResult, ...]],
+    make_subject: Callable[..., Subject],
+    permissions: dict[str, Any],
+    has_access: bool,
+) -> None:
+    """The role that pulls images has no data action, and an admin user that is disabled is no loss to who has it."""
+    assignment = {"properties": {"roleDefinitionId": "/roleDefinitions/pull", "principalId": ONE}}
+    answers = {
+        "/roleAssignments?atScope()": [assignment],
+        "/roleDefinitions/pull": {"properties": {"permissions": [permissions]}},
+    }
+    before, after = ({"properties": {"adminUserEnabled": value}} for value in (True, False))
+    found = check_one(
+        AccessModelCheck(), make_subject(before, after, target_id=REGISTRY, resource_id=REGISTRY), answers
+    )
+    assert [one.status for one in found] == ([] if has_access else [CheckStatus.WARNING])
+
+
+@pytest.mark.parametrize(
+    ("kind", "own"),
+    [
+        ("Microsoft.DocumentDB/databaseAccounts", "sqlRoleAssignments"),
+        ("Microsoft.Cache/redis", "accessPolicyAssignments"),
+        ("Microsoft.EventHub/namespaces", None),
+    ],
+)
+def test_kind_o_roles_of_the_service_itself_are_said_not_to_be_read(
+    check_one: Callable[..., tuple[CheckResult, ...]], make_subject: Callable[..., Subject], kind: str, own: str | None
+) -> None:
+    """They may give access where no role of Azure does."""
+    target = f"{GROUP}/providers/{kind}/x"
+    before, after = ({"properties": {"disableLocalAuth": value}} for value in (False, True))
+    subject = make_subject(before, after, target_id=target, resource_id=target)
+    (found,) = check_one(AccessModelCheck(), subject, {"/roleAssignments?atScope()": []})
+    assert found.evidence[1:] == ((f"{own}: not read",) if own else ())

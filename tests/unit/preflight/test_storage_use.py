@@ -132,3 +132,27 @@ def test_a_function_app_is_known_by_its_containers(
     results = check_one(FunctionAppCheck(), subject, answers)
     names = [text.partition(":")[0] for one in results for text in one.evidence]
     assert names == (["container azure-webjobs-hosts", "container azure-webjobs-secrets"] if found else [])
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        "azureml",
+        "azureml-blobstore-11111111-2222-3333-4444-555555555555",
+        "insights-logs-auditevent",
+        "insights-metrics-pt1m",
+        "bootdiagnostics-vm1-11111111",
+        "sqldbauditlogs",
+        "vulnerability-assessment",
+        "vhds",
+    ],
+)
+@pytest.mark.parametrize("change", [CLOSED, NO_KEYS])
+def test_kind_n_services_of_azure_that_use_the_account_are_named(
+    judge: Judge, container: str, change: dict[str, Any]
+) -> None:
+    """Only the names of their containers show them, and these may be left over: a warning."""
+    ((status, (evidence,)),) = judge(change, containers=items(container, "mine"))
+    assert status is WARNING
+    assert evidence.startswith(f"container {container}: ")
+    assert judge(change, containers=items("mine", f"my-{container}")) == []

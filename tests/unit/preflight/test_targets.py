@@ -129,6 +129,28 @@ def test_the_extension_of_a_template_is_evaluated(
     assert [one.status for one in check_one(VirtualMachineCheck(), subject, answers)] == statuses
 
 
+@pytest.mark.parametrize(
+    ("own", "statuses"), [([("Guard", "contoso")], []), ([("Other", "Contoso")], [BLOCKED]), ([("Other", "Else")], [])]
+)
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_kind_p_a_scale_set_takes_a_handler_under_one_name(
+    check_one: CheckOne, make_subject: MakeSubject, own: Any, statuses: list[CheckStatus], is_listed: bool
+) -> None:
+    """As a machine does; its extensions are those that planning has read."""
+    scale_set = MACHINE.replace("virtualMachines/vm1", "virtualMachineScaleSets/vmss")
+    listed = [installed(name, publisher, "Guard") for name, publisher in own]
+    body = {"properties": {"publisher": "Contoso", "type": "Guard"}}
+    subject = make_subject(
+        {"value": listed} if is_listed else {},
+        resource_id=scale_set,
+        target_id=f"{scale_set}/extensions/Guard",
+        permissions=("Microsoft.Compute/virtualMachineScaleSets/extensions/write",),
+        request=PlannedRequest(method="PUT", path=f"{scale_set}/extensions/Guard", api_version="1", body=body),
+    )
+    found = check_one(VirtualMachineCheck(), subject)
+    assert [one.status for one in found] == (statuses if is_listed else [])
+
+
 def test_a_machine_without_os_profile_does_not_get_one(check_one: CheckOne, make_subject: MakeSubject) -> None:
     """It was created from a specialized disk."""
     patched = {"properties": {"osProfile": {"windowsConfiguration": {"patchSettings": {}}}}}
