@@ -51,13 +51,17 @@ def _write_catalog(example: Example) -> None:
 
 
 def _offline(sim: ArmSimulator) -> Callable[..., RemediationClient]:
-    """A client's constructor that leads to the demo tenant unless a transport says otherwise."""
+    """A client's constructor that leads to the demo tenant unless a transport says otherwise.
+
+    The subscriptions of a page are replaced by those of the tenant; its management group is named as in the page.
+    """
 
     def make(credential: Any, scope: Any, **options: Any) -> RemediationClient:
         if "transport" in options or options.get("endpoint", "").startswith("http://127."):
             return RemediationClient(credential, scope, **options)
         elsewhere = {name: value for name, value in options.items() if name not in ("endpoint", "cloud")}
-        return RemediationClient(sim.credential, sim.scopes, transport=sim, clock=sim.clock, **elsewhere)
+        scopes = scope if str(scope).startswith("/providers/Microsoft.Management/") else sim.scopes
+        return RemediationClient(sim.credential, scopes, transport=sim, clock=sim.clock, **elsewhere)
 
     return make
 

@@ -53,9 +53,10 @@ from defender_remediate.journal.past_outcomes import past_outcomes
 from defender_remediate.json_values import FrozenMap
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId, Scope, id_key, is_guid
-from defender_remediate.models.named import PlanChoice, ResourceChoice
+from defender_remediate.models.named import PlanChoice, ResourceChoice, several
 from defender_remediate.models.plan import RemediationPlan, RemediationStep, SkippedResource
 from defender_remediate.models.posture import PostureIssue
+from defender_remediate.models.recommendation import AssessmentStatus, Recommendation
 from defender_remediate.models.result import RemediationReport
 from defender_remediate.models.watch import WatchReport
 from defender_remediate.models.waves import Waves
@@ -146,7 +147,8 @@ class Workflow:
                 off = [one for one in self.discovery.list_postures() if PostureIssue.POSTURE_OFF in one.issues]
                 selected = recommendations_to_plan(off, self.catalog) if off else ()
         else:
-            selected = self._with_fixes(recommendations_to_plan(recommendations, self.catalog))
+            named = self._by_assessment(recommendations)
+            selected = self._with_fixes(recommendations_to_plan(named, self.catalog))
             check_parameters(selected, given)
         counts_all = self.guards.max_share is not None
         watch = start_watch(self.discovery, selected, only=only, reads_all=counts_all)
@@ -240,6 +242,19 @@ class Workflow:
         now = self.session.clock.now()
         outcomes = past_outcomes(self.journal, runs, since=now - period - _LONGEST_RUN)
         return holds_at(outcomes, now=now, period=period, waived_because=waived_because)
+
+    def _by_assessment(self, given: PlanChoice | Iterable[PlanChoice]) -> PlanChoice | list[PlanChoice]:
+        """An individual recommendation as its unhealthy assessments, because their keys are generated; the rest as it is."""
+        items = several(given, "recommendations")
+        # What is wrong with the others is said before any request.
+        recommendations_to_plan(items, self.catalog)
+        found: list[PlanChoice] = []
+        for item in items:
+            rows: Iterable[PlanChoice] = ()
+            if isinstance(item, Recommendation) and item.is_individual:
+                rows = tuple(self.discovery.list_assessments(item, status=AssessmentStatus.UNHEALTHY))
+            found.extend(rows or (item,))
+        return found
 
     def _with_fixes(self, selected: tuple[SelectedRecommendation, ...]) -> tuple[SelectedRecommendation, ...]:
         """Look up fixes by policy definition or display name if the catalog does not have the recommendation's key."""

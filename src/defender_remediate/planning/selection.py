@@ -43,17 +43,21 @@ class SelectedRecommendation:
 
     Attributes:
         resources: The ids of the only resources that it is planned for, by their key; None for all.
+        category: The category of an individual recommendation; None for all others.
+        advice: What to do where there is no fix, if that is known.
     """
 
     key: str
     policy_definition_id: str | None = None
     fixes: tuple[FixAction, ...] = ()
     resources: Mapping[str, str] | None = None
+    category: str | None = None
+    advice: str | None = None
 
     @property
     def is_known(self) -> bool:
         """Whether nothing has to be asked of Azure to find its fixes."""
-        return bool(self.fixes or self.policy_definition_id)
+        return bool(self.fixes or self.policy_definition_id or self.category)
 
     @property
     def is_assessed(self) -> bool:
@@ -115,6 +119,15 @@ def _selected(item: PlanChoice, catalog: Catalog) -> Iterator[SelectedRecommenda
             fixes = (own, *(fix for fix in fixes if fold(fix.resource_type) != fold(own.resource_type)))
         yield SelectedRecommendation(
             key=item.key, policy_definition_id=item.policy_definition_id or None, fixes=tuple(fixes)
+        )
+    elif isinstance(item, Assessment) and item.is_individual:
+        guidance = catalog.guidance_for_category(item.category or "")
+        yield SelectedRecommendation(
+            key=item.key,
+            fixes=catalog.list_for_recommendation(item.key, title=item.display_name),
+            resources={id_key(item.resource_id): item.resource_id},
+            category=item.category,
+            advice=guidance.action if guidance else None,
         )
     elif isinstance(item, SubscriptionPosture):
         subscription = f"/subscriptions/{item.subscription_id}"
@@ -276,7 +289,7 @@ def _pair(
         return SkipCause(reason=SkipReason.NOT_IN_AZURE, message=f"the resource is in {assessment.source}")
     fixes = [fix for fix in recommendation.fixes if fold(fix.resource_type) == fold(resource_type)]
     if not fixes:
-        message = f"the catalog has no fix of this recommendation for {resource_type}"
+        message = recommendation.advice or f"the catalog has no fix of this recommendation for {resource_type}"
         return SkipCause(reason=SkipReason.NO_FIX, message=message)
     protected = protection(guards, assessment.resource_id, None)
     if protected is not None:
