@@ -403,7 +403,7 @@ class Workflow:
             runner=attrs.evolve(
                 self._runner(self.session.correlated(opened.correlation_id)),
                 undoes=bool(opened.plan.rolls_back),
-                takes_answers=len(opened.plan.steps) > MANY,
+                is_large_run=len(opened.plan.steps) > MANY,
             ),
             executors=self.executors,
             announcer=Announcer(self.hooks),

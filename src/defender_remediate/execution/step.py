@@ -52,6 +52,8 @@ from defender_remediate.execution.protection import ProtectedTags
 from defender_remediate.execution.recorded import accepted_record, recorded_response
 from defender_remediate.execution.retry import GENERAL_CONFLICTS, NextAction, Reaction, is_blocking, reaction_to
 from defender_remediate.execution.target_state import (
+    BRIEF,
+    PATIENT,
     POLL_SECONDS,
     UNKNOWN_WORD_SECONDS,
     ProvisioningState,
@@ -80,7 +82,8 @@ class StepRunner:
         jitter: Gives a number from 0 to 1, to spread retries.
         tags: The protected tags, read again before each attempt.
         undoes: Whether the steps belong to a plan that rolls back.
-        takes_answers: Whether the answer to a write counts as a read of the target where it proves as much: see ``proof``.
+        is_large_run: Whether the run has many steps. Then the answer to a write counts as a read of the target where it proves
+            as much (see ``proof``), and a PATCH of unknown effect is sent again sooner.
         role_is_missing: Set once a step has waited in vain for a role assignment to become effective.
     """
 
@@ -89,7 +92,7 @@ class StepRunner:
     jitter: Callable[[], float]
     tags: ProtectedTags
     undoes: bool = False
-    takes_answers: bool = False
+    is_large_run: bool = False
     role_is_missing: Event = attrs.field(factory=Event, eq=False, repr=False)
 
     def run(
@@ -333,7 +336,7 @@ class StepExecution:
         """The result of a request that Azure reports as successful: success only if the target shows it."""
         before = None if self.before is None else self.before.body
         try:
-            state = shown_by(accepted.response, self.step, before, may_be_write=self.shared.takes_answers)
+            state = shown_by(accepted.response, self.step, before, may_be_write=self.shared.is_large_run)
             state = state or read_back(self.session, self.step, deadline=self.deadline)
         except DefenderRemediateError as error:
             return self._end(Outcome.IN_DOUBT, error=step_error(error))
@@ -354,8 +357,10 @@ class StepExecution:
         """Read the target after an answer that leaves open what happened; None if the target is as before."""
         has_failed = isinstance(answer, Unknown) and answer.has_failed
         self.may_be_in_effect = self.may_be_in_effect or not has_failed
+        may_resend = isinstance(answer, Unknown) and answer.may_resend and self.step.request.method == "PATCH"
+        pauses = BRIEF if self.shared.is_large_run and may_resend else PATIENT
         try:
-            state = read_back(self.session, self.step, deadline=self.deadline)
+            state = read_back(self.session, self.step, deadline=self.deadline, pauses=pauses)
             # One that shows the change may be in motion yet, and fail.
             state = wait_until_provisioned(self.session, self.step, state, deadline=self.deadline)
         except DefenderRemediateError as unread:

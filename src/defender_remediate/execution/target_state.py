@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -17,8 +18,12 @@ from defender_remediate.models.condition import Condition
 from defender_remediate.models.plan import RemediationStep
 from defender_remediate.threads import waiting
 
-# Seconds between two reads after a write: a replica may not show the change yet.
-_READ_BACK_PAUSES = (2.0, 8.0, 20.0)
+PATIENT = (2.0, 8.0, 20.0)
+"""Seconds between two reads after a write: a replica may not show the change yet."""
+
+BRIEF = (2.0,)
+"""The same before a PATCH is sent again, which changes nothing if the first one takes effect after all."""
+
 POLL_SECONDS = 20.0
 """Seconds between two reads of a target that says that it is being changed."""
 
@@ -191,18 +196,21 @@ def read_body(reader: Reader, resource_id: str, api_version: str) -> Any:
     return body
 
 
-def read_back(reader: Reader, step: RemediationStep, *, deadline: float) -> TargetState:
+def read_back(
+    reader: Reader, step: RemediationStep, *, deadline: float, pauses: Sequence[float] = PATIENT
+) -> TargetState:
     """Read the target after a write, until it shows the change or is known not to.
 
     Args:
         reader: Reads, and waits between.
         step: The step.
         deadline: On the reader's clock; for a target that is in motion, and for reads that Azure puts off.
+        pauses: Seconds between the reads.
 
     Raises:
         DefenderRemediateError: The target could not be read, again and again.
     """
-    for pause in _READ_BACK_PAUSES:
+    for pause in pauses:
         seconds = pause
         try:
             state = read_target(reader, step)
