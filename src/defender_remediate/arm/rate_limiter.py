@@ -30,8 +30,9 @@ from defender_remediate.errors import ThrottledError
 LONGEST_WAIT = 120.0
 """Seconds that a paused bucket is waited for. A longer pause raises ThrottledError at once."""
 _SHORTEST_SLEEP = 0.001
-# The answer to another request may open the bucket earlier than was expected: a waiting request looks this often.
-_LONGEST_SLEEP = 0.25
+# The answer to another request may open the bucket earlier than was expected: a waiting request looks again after this time,
+# or a quarter of what it has to wait.
+_LOOK_AGAIN = 0.25
 _TRIES_AT_ONCE = 64
 _UNTIL_NEXT_TRY = 120.0
 _PROVIDER_HELD = 60.0
@@ -251,7 +252,8 @@ class RateLimiter:
             of_provider = self._provider_ticket(key)
         try:
             while (seconds := self._seconds_until(key, ticket, of_provider)) > 0:
-                (sleep or self._clock.sleep)(min(max(seconds, _SHORTEST_SLEEP), _LONGEST_SLEEP))
+                seconds = min(seconds, max(_LOOK_AGAIN, seconds / 4))
+                (sleep or self._clock.sleep)(max(seconds, _SHORTEST_SLEEP))
         except BaseException:
             self.give_back(key)
             raise
