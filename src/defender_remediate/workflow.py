@@ -28,7 +28,6 @@ from defender_remediate.execution.admission import (
     check_tenants,
 )
 from defender_remediate.execution.integrity import check_integrity
-from defender_remediate.execution.proof import MANY
 from defender_remediate.execution.protection import ProtectedTags
 from defender_remediate.execution.run import Run
 from defender_remediate.execution.step import StepRunner
@@ -51,6 +50,7 @@ from defender_remediate.journal import (
 )
 from defender_remediate.journal.past_outcomes import past_outcomes
 from defender_remediate.json_values import FrozenMap
+from defender_remediate.models.estimate import MANY_STEPS
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId, Scope, id_key, is_guid
 from defender_remediate.models.named import PlanChoice, ResourceChoice, several
@@ -403,7 +403,7 @@ class Workflow:
             runner=attrs.evolve(
                 self._runner(self.session.correlated(opened.correlation_id)),
                 undoes=bool(opened.plan.rolls_back),
-                is_large_run=len(opened.plan.steps) > MANY,
+                is_large_run=len(opened.plan.steps) > MANY_STEPS,
             ),
             executors=self.executors,
             announcer=Announcer(self.hooks),

@@ -26,11 +26,12 @@ import attrs
 from defender_remediate.arm.clock import Clock
 from defender_remediate.casing import fold
 from defender_remediate.errors import ThrottledError
+from defender_remediate.models.estimate import DELETES, READS, WRITES
 
 LONGEST_WAIT = 120.0
 """Seconds that a paused bucket is waited for. A longer pause raises ThrottledError at once."""
 _SHORTEST_SLEEP = 0.001
-# The answer to another request may open the bucket earlier than was expected: a waiting request looks again after this time,
+# The answer to another request may open the bucket earlier than was expected: a waiting request checks it after this time,
 # or a quarter of what it has to wait.
 _LOOK_AGAIN = 0.25
 _TRIES_AT_ONCE = 64
@@ -72,9 +73,9 @@ class Limit:
 
 
 LIMITS = {
-    RequestKind.READ: Limit(size=250, per_second=25.0),
-    RequestKind.WRITE: Limit(size=200, per_second=10.0),
-    RequestKind.DELETE: Limit(size=200, per_second=10.0),
+    RequestKind.READ: Limit(size=READS[0], per_second=READS[1]),
+    RequestKind.WRITE: Limit(size=WRITES[0], per_second=WRITES[1]),
+    RequestKind.DELETE: Limit(size=DELETES[0], per_second=DELETES[1]),
     RequestKind.GRAPH: Limit(size=15, window=5.0),
 }
 

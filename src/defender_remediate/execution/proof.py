@@ -10,39 +10,12 @@ from defender_remediate.casing import fold
 from defender_remediate.execution.target_state import ProvisioningState, TargetState
 from defender_remediate.fixes.drift import NEVER_SET
 from defender_remediate.fixes.paths import member
+from defender_remediate.models.estimate import WHOLE_ANSWERS
 from defender_remediate.models.fix import FixKind
 from defender_remediate.models.ids import id_key
 from defender_remediate.models.plan import RemediationStep
 
-WHOLE_ANSWERS = frozenset(
-    {
-        "microsoft.appconfiguration/configurationstores",
-        "microsoft.authorization/locks",
-        "microsoft.batch/batchaccounts",
-        "microsoft.cache/redis",
-        "microsoft.containerregistry/registries",
-        "microsoft.dashboard/grafana",
-        "microsoft.insights/components",
-        "microsoft.keyvault/vaults",
-        "microsoft.logic/workflows",
-        "microsoft.operationalinsights/clusters",
-        "microsoft.operationalinsights/workspaces",
-        "microsoft.recoveryservices/vaults",
-        "microsoft.resources/resourcegroups",
-        "microsoft.search/searchservices",
-        "microsoft.storage/storageaccounts",
-        "microsoft.storagesync/storagesyncservices",
-    }
-)
-"""Types, folded, that answer 200 with the resource as it is afterwards: recorded traffic shows it at least twice for each, and
-the next read never shows anything else. Other types echo the request, or were not recorded often enough: they are read again.
-``Microsoft.Web/sites``, for one, answers with settings that the next read does not show."""
-
 _LINKS = ("azure-asyncoperation", "location")
-
-
-MANY = 25
-"""In runs of more steps an answer to a write may take the place of a read. In smaller ones a second read costs no time."""
 
 
 def shown_by(

@@ -19,6 +19,7 @@ from defender_remediate.models.control import ControlDefinition, SecureScore, Se
 from defender_remediate.models.cve import Cve, CveAssessment
 from defender_remediate.models.dependencies import Dependencies
 from defender_remediate.models.diagnosis import Cause, Diagnosis, Verification
+from defender_remediate.models.estimate import RunEstimate, SubscriptionEstimate
 from defender_remediate.models.event import AssessmentEvent, EventAction, EventBatch, IgnoredRecord, latest_events
 from defender_remediate.models.exemption import (
     AttestationEvidence,
@@ -189,6 +190,7 @@ __all__ = [
     "Reversibility",
     "Risk",
     "RiskLevel",
+    "RunEstimate",
     "Scope",
     "ScopeKind",
     "ScoreFacts",
@@ -202,6 +204,7 @@ __all__ = [
     "SkippedResource",
     "StepError",
     "StepGroup",
+    "SubscriptionEstimate",
     "SubscriptionPosture",
     "UndoneChange",
     "UnhealthyResource",

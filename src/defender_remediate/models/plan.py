@@ -15,6 +15,7 @@ from defender_remediate.display import counted, quoted
 from defender_remediate.errors import InvalidInputError, PlanAlteredError
 from defender_remediate.json_values import ABSENT, Absent, FrozenMap, freeze, sha256
 from defender_remediate.models.check import CheckResult
+from defender_remediate.models.estimate import RunEstimate, estimate
 from defender_remediate.models.forecast import ScoreFacts, ScoreForecast, forecast, forecast_text
 from defender_remediate.models.ids import id_key
 from defender_remediate.models.plan_diff import PlanDiff, diff
@@ -102,6 +103,10 @@ class RemediationPlan(Value):
         """What the checks found, with the id of the resource: on the steps first, then on the skips."""
         items: tuple[RemediationStep | SkippedResource, ...] = (*self.steps, *self.skipped)
         return tuple((item.resource_id, found) for item in items for found in item.check_results)
+
+    def estimate(self) -> RunEstimate:
+        """How many requests applying it makes, and how long Azure's published limits make it take. Sends nothing."""
+        return estimate(self.steps)
 
     def __len__(self) -> int:
         """How many steps it has."""
