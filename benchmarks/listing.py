@@ -46,7 +46,7 @@ def item(number: int) -> dict[str, object]:
                 "firstEvaluationDate": "2026-11-01T08:00:00.1234567Z",
                 "statusChangeDate": "2026-11-02T08:00:00.1234567Z",
             },
-            "additionalData": {"subAssessmentsLink": f"{account}/providers/Microsoft.Security/assessments/{KEY}/subs"},
+            "additionalData": {"observedIn": f"{account}/providers/Microsoft.Security/assessments/{KEY}/here"},
             "risk": {"level": "High", "riskFactors": ["InternetExposure"], "isContextualRisk": True},
         },
     }

@@ -33,7 +33,7 @@ ASSESSMENT = {
             "firstEvaluationDate": "2026-01-02T08:12:33.1234567Z",
             "statusChangeDate": "2026-03-04T08:12:33Z",
         },
-        "additionalData": {"subAssessmentsLink": f"{ACCOUNT}/x" * 4, "observed": "value"},
+        "additionalData": {"observedIn": f"{ACCOUNT}/x" * 4, "observed": "value"},
         "risk": {"level": "High", "riskFactors": ["Exposure to the Internet"], "paths": [{"id": "p", "nodes": []}]},
         "links": {"azurePortalUri": f"https://{PORTAL}"},
         "metadata": {"displayName": "Secure transfer to storage accounts should be enabled", "severity": "High"},
