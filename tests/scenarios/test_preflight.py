@@ -370,7 +370,7 @@ def test_what_many_share_is_told_once(sim: ArmSimulator, client: RemediationClie
 
 
 def test_a_plan_costs_few_reads_more(sim: ArmSimulator, client: RemediationClient, accounts: list[str]) -> None:
-    """Per subscription seven, and one for each resource group; the state and the tenant are one read.
+    """Per subscription eight, three for each resource group, and one for who wrote last; state and tenant are one read.
 
     The score takes the controls and the score of each subscription in scope, and the metadata once.
     """
@@ -382,7 +382,7 @@ def test_a_plan_costs_few_reads_more(sim: ArmSimulator, client: RemediationClien
     assert len(plan.steps) == len(accounts)
     assert (
         len(sim.requests)
-        == assessments + len(accounts) + 7 * len(subscriptions) + len(groups) + 2 * len(sim.scopes) + 1
+        == assessments + len(accounts) + 8 * len(subscriptions) + 3 * len(groups) + 1 + 2 * len(sim.scopes) + 1
     )
 
 

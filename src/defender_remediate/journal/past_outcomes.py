@@ -36,9 +36,13 @@ def past_outcomes(journal: Journal, run_ids: Iterable[str], *, since: datetime) 
     Raises:
         JournalError: A run cannot be read.
     """
-    # The newest is listed first; of two at the same instant it counts.
-    found = [one for run_id in reversed([*run_ids]) for one in _outcomes_of(journal, run_id, since)]
-    return tuple(sorted(found, key=lambda one: one.at))
+    found = [one for run_id in run_ids for one in _outcomes_of(journal, run_id, since)]
+    return tuple(sorted(found, key=_order))
+
+
+def _order(one: PastOutcome) -> tuple[datetime, bool, bool]:
+    # At the same instant, a rollback comes after what it undoes, and a success after the failure that it makes good.
+    return one.at, one.kind is RunKind.ROLLBACK, one.result.outcome.succeeded
 
 
 def _outcomes_of(journal: Journal, run_id: str, since: datetime) -> Iterator[PastOutcome]:

@@ -6,6 +6,7 @@ from defender_remediate.preflight.access_model import AccessModelCheck
 from defender_remediate.preflight.check import Check
 from defender_remediate.preflight.defender_plans import DefenderPlanCheck
 from defender_remediate.preflight.deny_assignments import DenyAssignmentCheck
+from defender_remediate.preflight.deployment_stacks import DeploymentStackCheck
 from defender_remediate.preflight.diagnostic_settings import DiagnosticSettingCheck
 from defender_remediate.preflight.entra_administrators import EntraAdministratorCheck
 from defender_remediate.preflight.exemptions import ExemptionCheck
@@ -33,6 +34,7 @@ BUILT_IN_CHECKS: tuple[Check, ...] = (
     ParameterCheck(),
     PermissionCheck(),
     DenyAssignmentCheck(),
+    DeploymentStackCheck(),
     LockCheck(),
     PolicyCheck(),
     ExemptionCheck(),

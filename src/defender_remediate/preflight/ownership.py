@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
 import attrs
 
 from defender_remediate import wire
 from defender_remediate.casing import fold
+from defender_remediate.errors import DefenderRemediateError, NotFoundError
+from defender_remediate.models.change_history import Writer, WriterKind
 from defender_remediate.models.check import CheckResult, CheckStatus
-from defender_remediate.preflight.reader import CheckReader
+from defender_remediate.models.ids import id_key
+from defender_remediate.preflight.last_writers import last_writers
+from defender_remediate.preflight.reader import CheckReader, StepFacts
 from defender_remediate.preflight.scopes import group_of, type_of
 from defender_remediate.preflight.subject import Subject
 
@@ -145,6 +150,14 @@ OWNERS = (
         why="an environment with its own network creates a resource group called ME_{environment}_{group}_{region}",
     ),
 )
+# These write again by themselves. A person, or a script on a command line, does not.
+_BY_MACHINE = {
+    WriterKind.TEMPLATE: ("a template deployment", "the next deployment of the template"),
+    WriterKind.APPLICATION: ("an application, such as a pipeline with Terraform", "its next run"),
+    WriterKind.AZURE: ("Azure itself, such as a policy or another service", "it"),
+}
+_GROUP_VERSIONS = ("2021-04-01",)
+_GROUP_SLASHES = 4
 _MANAGER_TAGS = frozenset(
     {
         "automation",
@@ -170,23 +183,63 @@ _NO = frozenset({"", "0", "false", "no", "none"})
 _NOT_OWNERS = ("microsoft.compute/",)
 
 
+@attrs.frozen(kw_only=True)
+class OwnershipFacts:
+    """What was read about the owner of one resource.
+
+    Attributes:
+        group: The resource group; None if it was not read.
+        writer: Who wrote to the resource last, as Azure recorded it; None if no write of 14 days is recorded.
+        is_caller: Whether that was the caller.
+        unread: What could not be read, with the reason.
+    """
+
+    group: Any = None
+    writer: Writer | None = None
+    is_caller: bool = False
+    unread: tuple[str, ...] = ()
+
+
 class OwnershipCheck:
-    """Warns of tools and services that seem to manage the resource. Reads nothing, and never blocks: none of it is proof."""
+    """Warns of tools and services that seem to manage the resource. Never blocks: none of it is proof.
+
+    Reads the resource groups for their tags, and with one query for 250 resources who wrote to them last.
+    """
 
     name = "ownership"
-    permissions: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ("Microsoft.Resources/subscriptions/resourceGroups/read",)
 
-    def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> None:
-        """Nothing."""
+    def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> StepFacts[OwnershipFacts]:
+        """The groups, and the last writers of the resources that are written."""
+        writers, unread = last_writers(reader, [subject.written_id for subject in subjects])
 
-    def judge(self, subject: Subject, facts: None) -> Iterator[CheckResult]:
-        """One warning for each owner that tags, the resource group or ``managedBy`` suggest."""
+        def read(subject: Subject) -> OwnershipFacts:
+            problems = [unread[id_key(subject.written_id)]] if id_key(subject.written_id) in unread else []
+            writer = writers.get(id_key(subject.written_id))
+            is_caller = False
+            group: Any = None
+            try:
+                if writer is not None and writer.principal:
+                    is_caller = fold(writer.principal) == reader.caller_object_id()
+                if fold(group_of(subject.written_id)).count("/") == _GROUP_SLASHES:
+                    group = reader.get(group_of(subject.written_id), api_versions=_GROUP_VERSIONS)
+            except NotFoundError:
+                pass
+            except DefenderRemediateError as error:
+                problems.append(f"the resource group: {error.message}")
+            return OwnershipFacts(group=group, writer=writer, is_caller=is_caller, unread=tuple(problems))
+
+        return reader.for_each(subjects, read)
+
+    def judge(self, subject: Subject, facts: StepFacts[OwnershipFacts]) -> Iterator[CheckResult]:
+        """One warning for each owner that tags, the resource group, ``managedBy`` or Azure's own records suggest."""
+        known = facts[subject]
         body = subject.written_body
         group = group_of(subject.written_id).rpartition("/")[2]
         manager = wire.text(body, "managedBy")
         found = False
         for owner in OWNERS:
-            evidence = [*_by_tags(owner, body)]
+            evidence = [*_by_tags(owner, body), *(f"resource group: {one}" for one in _by_tags(owner, known.group))]
             if any(fnmatchcase(fold(group), pattern) for pattern in owner.groups):
                 evidence.append(f"resource group {group}")
             if fold(type_of(manager)) in owner.managers:
@@ -197,6 +250,19 @@ class OwnershipCheck:
         kind = type_of(manager)
         if kind and not found and not fold(kind).startswith(_NOT_OWNERS):
             yield self._result(f"a {kind}", "it", "change that resource", [f"managedBy: {manager}"])
+        if known.writer is not None and not known.is_caller and known.writer.kind in _BY_MACHINE:
+            who, reverts = _BY_MACHINE[known.writer.kind]
+            yield self._result(
+                who, reverts, "make the change where this writer has its settings", [f"last write: {known.writer}"]
+            )
+        if known.unread:
+            yield CheckResult(
+                check=self.name,
+                status=CheckStatus.WARNING,
+                message="a part of the ownership check could not be made",
+                evidence=known.unread,
+                advice="look up who manages the resource before you approve",
+            )
 
     def _result(self, owner: str, reverts: str, instead: str, evidence: list[str]) -> CheckResult:
         return CheckResult(

@@ -24,23 +24,53 @@ from defender_remediate.preflight.policy_assignments import (
     policy_assignments,
     reads_names,
 )
+from defender_remediate.preflight.policy_enrollments import (
+    ResourceKind,
+    enforced_policies,
+    is_enforced,
+    policy_enrollments,
+)
 from defender_remediate.preflight.reader import CheckReader, StepFacts
 from defender_remediate.preflight.scopes import group_of, name_of, subscription_of
 from defender_remediate.preflight.subject import Subject
+from defender_remediate.preflight.unreadable import unreadable
 
 _API_VERSION = "2023-03-01"
 _NOT_CONTENT = frozenset({"id", "name", "type", "etag", "systemdata"})
 _ADVICE = "change the policy or its parameters, or have the resource exempted from it"
 
 
+@attrs.frozen(kw_only=True)
+class PolicyFacts:
+    """What was read about one step.
+
+    Attributes:
+        answer: Azure's answer; None where no assignment could refuse the step, and Azure was not asked.
+        enforced: The enforced policies of each assignment in the mode Enroll, by the folded id of the assignment.
+        is_below_group: Whether an enrollment is about less than the resource group, so that Azure has to know the name.
+        unread: Assignments in the mode Enroll that could refuse the step and whose enrollments could not be read.
+        error: Why they could not be read.
+    """
+
+    answer: Any = None
+    enforced: Mapping[str, frozenset[str]] = attrs.field(factory=dict)
+    is_below_group: bool = False
+    unread: tuple[str, ...] = ()
+    error: DefenderRemediateError | None = None
+
+
 class PolicyCheck:
     """Asks Azure which policies would refuse a change, where an assignment in force could.
+
+    An assignment in the mode Enroll is in force where an enrollment at or above the resource matches.
 
     Asked once for all resources of a group that would look the same. A deployment is not asked about: its what-if evaluates
     policies. What a policy only audits is left out.
     """
 
     name = "policy"
+    # Enrollments are in preview, and Azure refuses a role with an action that a cloud does not know. Without the right to read
+    # them a step that an assignment in the mode Enroll could refuse is unchecked.
     permissions = (
         "Microsoft.Authorization/policyAssignments/read",
         "Microsoft.Authorization/policyDefinitions/read",
@@ -50,8 +80,8 @@ class PolicyCheck:
         "Microsoft.PolicyInsights/checkPolicyRestrictions/read",
     )
 
-    def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> StepFacts[Any]:
-        """Azure's answer for each step; None where no assignment could refuse it."""
+    def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> StepFacts[PolicyFacts]:
+        """Azure's answer for each step, and which of the policies in it are in force."""
 
         def single_definition(assignment: AssignedPolicy) -> Any:
             if assignment.is_initiative:
@@ -62,41 +92,48 @@ class PolicyCheck:
                 # Then it could refuse, and Azure is asked.
                 return None
 
-        def read(subject: Subject) -> Any:
+        def read(subject: Subject) -> PolicyFacts:
             if subject.is_deployment or not isinstance(subject.after, Mapping):
-                return None
+                return PolicyFacts()
             target = subject.step.target_id
             holding = [one for one in policy_assignments(reader, target) if one.holds_at(target)]
+            facts = _enrolled(reader, subject, [one for one in holding if one.needs_enrollment])
+            # What no enrollment matches evaluates and does not refuse.
+            holding = [one for one in holding if facts.enforced.get(fold(one.id)) != frozenset()]
             # Initiatives are not read. If one of them could refuse, the single policies need not be read either.
             refusing = [one for one in holding if one.is_initiative and one.may_refuse(None)]
             if not refusing:
                 refusing = [one for one in holding if one.may_refuse(single_definition(one))]
             if not refusing:
-                return None
+                return attrs.evolve(facts, unread=())
+            in_doubt = [one for one in holding if one.id in facts.unread and one.may_refuse(single_definition(one))]
+            facts = attrs.evolve(facts, unread=tuple(one.id for one in in_doubt))
             # Without a name, equal resources are one question. With one, Azure can evaluate rules about names, and
             # exemptions of the resource itself.
             group = group_of(target)
             exempt = [one.scope for one in exemptions_in_force(reader, target)]
             is_exempt = any(contains(group, scope) and id_key(group) != id_key(scope) for scope in exempt)
             content = _content(subject)
-            if is_exempt or any(reads_names(single_definition(one)) for one in refusing):
+            if is_exempt or facts.is_below_group or any(reads_names(single_definition(one)) for one in refusing):
                 content["name"] = name_of(target)
-            return reader.query(
+            answer = reader.query(
                 f"{group}/providers/Microsoft.PolicyInsights/checkPolicyRestrictions",
                 api_version=_API_VERSION,
                 body={"resourceDetails": {"resourceContent": content, "apiVersion": subject.step.api_version}},
                 collection=f"checkPolicyRestrictions {subscription_of(target)}",
             )
+            return attrs.evolve(facts, answer=answer)
 
         return reader.for_each(subjects, read)
 
-    def judge(self, subject: Subject, facts: StepFacts[Any]) -> list[CheckResult]:
+    def judge(self, subject: Subject, facts: StepFacts[PolicyFacts]) -> list[CheckResult]:
         """What Azure's answer means for one step.
 
         Raises:
             MalformedResponseError: The answer has neither evaluations nor restrictions.
         """
-        answer = facts[subject]
+        known = facts[subject]
+        answer = known.answer
         if answer is None:
             return []
         evaluated = wire.pick(answer, "contentEvaluationResult")
@@ -107,10 +144,21 @@ class PolicyCheck:
             raise MalformedResponseError(
                 "checkPolicyRestrictions: the response has neither evaluations nor restrictions"
             )
-        found = [*self._of_content(evaluations or [])]
+        in_force = [one for one in evaluations or [] if is_enforced(known.enforced, wire.pick(one, "policyInfo"))]
+        found = [*self._of_content(in_force)]
+        if known.error is not None and known.unread:
+            failed = unreadable(self.name, known.error)
+            message = "an assignment in the mode Enroll may refuse the change, and its enrollments could not be read"
+            found.append(
+                attrs.evolve(
+                    failed, status=CheckStatus.UNCHECKED, message=message, evidence=known.unread, advice=_ADVICE
+                )
+            )
         for item in restrictions or []:
             listed = wire.pick(item, "restrictions")
             for restriction in listed if isinstance(listed, list) else ():
+                if not is_enforced(known.enforced, wire.pick(restriction, "policy")):
+                    continue
                 found += self._of_field(_Restriction.from_rest(wire.text(item, "field"), restriction), subject)
         return sorted(dict.fromkeys(found), key=lambda one: (one.status.value, one.message, one.evidence))
 
@@ -153,6 +201,23 @@ class PolicyCheck:
         ids = (wire.text(policy, name) for name in ("policyAssignmentId", "policyDefinitionId"))
         evidence = (*(found for found in ids if found), *more)
         return CheckResult(check=self.name, status=status, message=message, evidence=evidence, advice=_ADVICE)
+
+
+def _enrolled(reader: CheckReader, subject: Subject, assigned: Sequence[AssignedPolicy]) -> PolicyFacts:
+    """Which policies of assignments in the mode Enroll are enforced; the enrollments are read only if there are such."""
+    if not assigned:
+        return PolicyFacts()
+    target = subject.step.target_id
+    try:
+        enrollments = policy_enrollments(reader, target)
+    except DefenderRemediateError as error:
+        return PolicyFacts(unread=tuple(one.id for one in assigned), error=error)
+    kind = ResourceKind.of(subject.target_type, subject.after)
+    group = group_of(target)
+    return PolicyFacts(
+        enforced={fold(one.id): enforced_policies(enrollments, one.id, target, kind) for one in assigned},
+        is_below_group=any(contains(group, one.scope) and id_key(group) != id_key(one.scope) for one in enrollments),
+    )
 
 
 @attrs.frozen(kw_only=True)

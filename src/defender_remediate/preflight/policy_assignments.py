@@ -35,7 +35,8 @@ HARMLESS = frozenset(
 """The effects that let every write through unchanged, folded."""
 CHANGING = frozenset({"append", "modify"})
 """The effects that change what is sent, folded."""
-ASSIGNMENT_VERSIONS = ("2023-04-01", "2022-06-01", "2021-06-01")
+# Older versions do not document the mode Enroll.
+ASSIGNMENT_VERSIONS = ("2026-01-01-preview", "2023-04-01", "2022-06-01", "2021-06-01")
 _DEFINITION_VERSIONS = ("2023-04-01", "2021-06-01")
 _PARAMETER = re.compile(r"\[\s*parameters\(\s*'([^']+)'\s*\)\s*\]\Z", re.IGNORECASE)
 _NAME_FIELD = re.compile(r"""["'](?:full)?(?:name|id)["']""", re.IGNORECASE)
@@ -46,6 +47,7 @@ class AssignedPolicy:
     """A policy or an initiative, and where it is assigned.
 
     Attributes:
+        mode: ``default``, ``donotenforce`` or ``enroll``, folded. An unknown mode may enforce.
         values: The values of the parameters, by name.
         overrides: The effects that it sets in place of those of its policies.
     """
@@ -54,7 +56,7 @@ class AssignedPolicy:
     scope: str
     definition_id: str
     not_scopes: tuple[str, ...] = ()
-    is_enforced: bool = True
+    mode: str = "default"
     values: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
     overrides: tuple[str, ...] = ()
 
@@ -70,8 +72,7 @@ class AssignedPolicy:
             scope=wire.text(properties, "scope") or scope_of(own),
             definition_id=wire.text(properties, "policyDefinitionId"),
             not_scopes=wire.strings(properties, "notScopes"),
-            # The mode Enroll enforces where an enrollment matches, which Azure evaluates; an unknown mode may enforce.
-            is_enforced=fold(wire.text(properties, "enforcementMode")) != "donotenforce",
+            mode=fold(wire.text(properties, "enforcementMode")),
             values={name: wire.pick(given, "value") for name, given in parameters.items()},
             overrides=tuple(wire.text(one, "value") for one in (overrides if isinstance(overrides, list) else ())),
         )
@@ -81,11 +82,16 @@ class AssignedPolicy:
         """Whether it assigns a set of policies."""
         return "/policysetdefinitions/" in fold(self.definition_id)
 
+    @property
+    def needs_enrollment(self) -> bool:
+        """Whether it is enforced only where an enrollment matches, and evaluates everywhere else."""
+        return self.mode == "enroll"
+
     def holds_at(self, resource_id: str) -> bool:
-        """Whether it is enforced at a resource."""
+        """Whether it is enforced at a resource, or would be with an enrollment."""
         # An excluded management group may be another one than the resource is in: then Azure is asked.
         is_excluded = any(contains(scope, resource_id) for scope in self.not_scopes)
-        return self.is_enforced and not is_excluded and covers(self.scope, resource_id)
+        return self.mode != "donotenforce" and not is_excluded and covers(self.scope, resource_id)
 
     def may_refuse(self, definition: Any) -> bool:
         """Whether it could refuse a write or change what is sent.

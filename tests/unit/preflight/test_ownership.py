@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from defender_remediate.errors import ForbiddenError
 from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.preflight import Subject
 from defender_remediate.preflight.ownership import OWNERS, OwnershipCheck
@@ -146,3 +147,84 @@ def test_every_row_says_what_it_knows_and_why() -> None:
         assert owner.reverts
         assert owner.instead
     assert len({owner.name for owner in OWNERS}) == len(OWNERS)
+
+
+GRAPH = "/providers/Microsoft.ResourceGraph/resources"
+GROUP = f"{SUBSCRIPTION}/resourceGroups/shop-rg"
+
+
+def written_by(kind: str, client: str, principal: str = "someone") -> dict[str, Any]:
+    """The answer of Resource Graph about who wrote to the disk last."""
+    attributes = {
+        "changedBy": principal,
+        "changedByType": kind,
+        "clientType": client,
+        "timestamp": "2026-11-20T08:00:00Z",
+    }
+    return {"data": [{"target": PLAIN.lower(), "properties": {"changeAttributes": attributes}}]}
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (written_by("User", "ARM Template"), "a template deployment"),
+        (written_by("Application", "7d1f2b3c-0000-4000-8000-000000000001"), "an application, such as a pipeline"),
+        (written_by("System", "Unknown", "System"), "Azure itself"),
+        (written_by("User", "Azure Portal"), None),
+        (written_by("User", "04b07795-8ddb-461a-bbee-02f9e1bf7b46"), None),
+        (written_by("", "Unknown"), None),
+        ({"data": []}, None),
+    ],
+)
+def test_azures_record_tells_who_wrote_last(
+    check_one: Callable[..., tuple[CheckResult, ...]], make_subject: MakeSubject, answer: Any, said: str | None
+) -> None:
+    """A machine writes again; a person does not."""
+    found = check_one(OwnershipCheck(), make_subject({}, resource_id=PLAIN, target_id=PLAIN), {GRAPH: answer})
+    assert [one.status for one in found] == ([] if said is None else [CheckStatus.WARNING])
+    assert said is None or f"it seems to be managed by {said}" in found[0].message
+    assert said is None or found[0].evidence[0].startswith("last write: ")
+
+
+def test_the_callers_own_write_is_no_owner(
+    check_one: Callable[..., tuple[CheckResult, ...]], make_subject: MakeSubject
+) -> None:
+    """The run of yesterday was this program."""
+    import base64
+    import json
+
+    own = "77777777-0000-4000-8000-000000000001"
+    payload = base64.urlsafe_b64encode(json.dumps({"oid": own}).encode()).decode().rstrip("=")
+    answers = {GRAPH: written_by("Application", "7d1f2b3c-0000-4000-8000-000000000001", own)}
+    subject = make_subject({}, resource_id=PLAIN, target_id=PLAIN)
+    assert check_one(OwnershipCheck(), subject, answers, token=f"x.{payload}.x") == ()
+
+
+def test_the_tags_of_the_resource_group_count(
+    check_one: Callable[..., tuple[CheckResult, ...]], make_subject: MakeSubject
+) -> None:
+    """Many teams tag only the group."""
+    answers = {GROUP: {"tags": {"managed-by": "terraform"}}}
+    (found,) = check_one(OwnershipCheck(), make_subject({}, resource_id=PLAIN, target_id=PLAIN), answers)
+    assert (found.evidence, "Terraform" in found.message) == (("resource group: tag managed-by=terraform",), True)
+
+
+@pytest.mark.parametrize("answer", [ForbiddenError("no", status=403, code="AuthorizationFailed"), {"data": "none"}])
+def test_records_that_cannot_be_read_are_named(
+    check_one: Callable[..., tuple[CheckResult, ...]], make_subject: MakeSubject, answer: Any
+) -> None:
+    """This check never blocks, and does not say that there is no owner either."""
+    group = ForbiddenError("no", status=403, code="AuthorizationFailed")
+    answers = {GRAPH: answer, GROUP: group}
+    (found,) = check_one(OwnershipCheck(), make_subject({}, resource_id=PLAIN, target_id=PLAIN), answers)
+    assert found.status is CheckStatus.WARNING
+    assert found.message == "a part of the ownership check could not be made"
+    assert len(found.evidence) == 2
+
+
+def test_what_is_in_no_group_has_no_group_tags(
+    check_one: Callable[..., tuple[CheckResult, ...]], make_subject: MakeSubject
+) -> None:
+    """A Defender plan belongs to the subscription."""
+    pricing = f"{SUBSCRIPTION}/providers/Microsoft.Security/pricings/Arm"
+    assert check_one(OwnershipCheck(), make_subject({}, resource_id=SUBSCRIPTION, target_id=pricing)) == ()

@@ -80,7 +80,6 @@ def asks(
         ({"notScopes": ["/providers/Microsoft.Management/managementGroups/sandbox"]}, True),
         ({"enforcementMode": "DoNotEnforce"}, False),
         ({"enforcementMode": None}, True),
-        ({"enforcementMode": "Enroll"}, True),
     ],
 )
 def test_where_an_assignment_holds(asks: Callable[..., bool], properties: dict[str, Any], holds: bool) -> None:
@@ -256,3 +255,63 @@ def test_an_invalid_answer_leaves_the_step_unchecked(
     """Nothing was evaluated then."""
     (found,) = judge(make_subject({}, {"a": 1}), broken)
     assert found.status is CheckStatus.UNCHECKED
+
+
+def enrollment(**properties: Any) -> dict[str, Any]:
+    own = f"{GROUP}/providers/Microsoft.Authorization/policyEnrollments/e"
+    assigned = f"{SUBSCRIPTION}/providers/Microsoft.Authorization/policyAssignments/a"
+    return {"id": own, "properties": {"policyAssignmentId": assigned.upper(), **properties}}
+
+
+def evaluation(**policy: str) -> dict[str, Any]:
+    assigned = f"{SUBSCRIPTION}/providers/Microsoft.Authorization/policyAssignments/a"
+    info = {"policyAssignmentId": assigned, **policy}
+    return {"evaluationResult": "NonCompliant", "policyInfo": info, "effectDetails": {"policyEffect": "Deny"}}
+
+
+@pytest.mark.parametrize(
+    ("properties", "reference", "blocks"),
+    [
+        ({}, "tls", True),
+        ({"policyDefinitionReferenceIds": ["TLS", "other"]}, "tls", True),
+        ({"policyDefinitionReferenceIds": ["other"]}, "tls", False),
+        ({"policyDefinitionReferenceIds": ["other"]}, "", True),
+        ({"resourceSelectors": [{"selectors": [{"kind": "resourceColour", "in": ["red"]}]}]}, "tls", True),
+        ({"resourceSelectors": [{"selectors": None}]}, "tls", True),
+        ({"resourceSelectors": "all"}, "tls", True),
+        ({"resourceSelectors": [{"selectors": [{"kind": "resourceLocation", "in": ["westeurope"]}]}]}, "tls", True),
+        (
+            {"resourceSelectors": [{"selectors": [{"kind": "resourceLocation", "notIn": ["West Europe"]}]}]},
+            "tls",
+            False,
+        ),
+    ],
+)
+def test_an_enrollment_says_which_policies_deny(
+    check_one: Callable[..., tuple[CheckResult, ...]],
+    make_subject: Callable[..., Subject],
+    properties: dict[str, Any],
+    reference: str,
+    blocks: bool,
+) -> None:
+    """By reference id and by selectors; what cannot be told counts as enforced. Azure's answer about others is left out."""
+    policy = {"policyDefinitionReferenceId": reference} if reference else {}
+    field = {"field": "properties.a", "restrictions": [{"result": "Deny", "values": ["1"], "policyEffect": "Deny", "policy": evaluation(**policy)["policyInfo"]}]}  # fmt: skip
+    answers = {
+        "/policyAssignments": [assignment(policyDefinitionId=f"{SET}custom", enforcementMode="Enroll")],
+        "/policyEnrollments": [enrollment(**properties)],
+        "/policyExemptions": [],
+        "/checkPolicyRestrictions": {
+            "contentEvaluationResult": {"policyEvaluations": [evaluation(**policy)]},
+            "fieldRestrictions": [field],
+        },
+    }
+    body = {"location": "West Europe"}
+    subject = make_subject(body, {**body, "properties": {"a": 1}}, resource_id=ACCOUNT, target_id=ACCOUNT)
+    statuses = [found.status for found in check_one(PolicyCheck(), subject, answers)]
+    assert statuses == ([CheckStatus.BLOCKED, CheckStatus.BLOCKED] if blocks else [])
+
+
+def test_a_mode_that_is_not_known_may_deny(asks: Callable[..., bool]) -> None:
+    """Azure is asked then."""
+    assert asks(assignment(enforcementMode="Sometimes"), definition("deny"))

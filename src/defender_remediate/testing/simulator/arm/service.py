@@ -16,6 +16,7 @@ from defender_remediate.testing.simulator.authorization import routes as authori
 from defender_remediate.testing.simulator.defender import exemption_routes, governance
 from defender_remediate.testing.simulator.defender import routes as security
 from defender_remediate.testing.simulator.deployments import routes as deployments
+from defender_remediate.testing.simulator.deployments import stacks
 from defender_remediate.testing.simulator.graph import routes as graph
 from defender_remediate.testing.simulator.monitor import metrics
 from defender_remediate.testing.simulator.monitor import routes as logs
@@ -34,6 +35,7 @@ ROUTES: tuple[Route, ...] = (
     *logs.ROUTES,
     *metrics.ROUTES,
     *deployments.ROUTES,
+    *stacks.ROUTES,
     *authorization.ROUTES,
     *deny_policies.ROUTES,
     *policy_exemptions.ROUTES,

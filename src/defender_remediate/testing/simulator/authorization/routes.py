@@ -156,6 +156,15 @@ def list_policy_exemptions(tenant: Tenant, call: Call, captured: Mapping[str, st
     return tenant.page(call, [one.render() for one in found])
 
 
+def list_policy_enrollments(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Lists the policy enrollments at a scope."""
+    scope = scope_of(tenant, captured)
+    tenant.access.check_read(f"{_TYPE}/policyEnrollments/read", scope)
+    text = call.query.get("$filter", "")
+    found = seen_from(tenant, scope, text, tenant.policies.enrollments, lambda one: one.scope)
+    return tenant.page(call, [one.render() for one in found])
+
+
 def get_policy_definition(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Shows a policy definition: a built-in one at the tenant, a custom one only where it was created."""
     del call
@@ -236,6 +245,7 @@ ROUTES = tuple(
         ("/{scope*}", "policyAssignments", "policyAssignments", list_policy_assignments),
         ("/{scope*}", "policyAssignments/{name}", "policyAssignments", get_policy_assignment),
         ("/{scope*}", "policyExemptions", "policyExemptions", list_policy_exemptions),
+        ("/{scope*}", "policyEnrollments", "policyEnrollments", list_policy_enrollments),
         ("", "policyDefinitions/{name}", "policyDefinitions", get_policy_definition),
         ("/{scope*}", "policyDefinitions/{name}", "policyDefinitions", get_policy_definition),
         ("", "policySetDefinitions/{name}", "policySetDefinitions", get_policy_set_definition),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,10 +12,12 @@ from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.testing.simulator.authorization.roles import CALLER_ID, EVERYONE, DenyRule, RoleGrant
 from defender_remediate.testing.simulator.authorization.state import READ_ONLY, DataRole, ManagementLock
+from defender_remediate.testing.simulator.deployments.stacks import Stack
 from defender_remediate.testing.simulator.policy.state import (
     AUTHORIZATION,
     ENFORCED,
     DenyPolicy,
+    EnrolledScope,
     PolicyAssignment,
     PolicyExemption,
     reference_of,
@@ -23,6 +26,14 @@ from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.tenant import Tenant
 
 _EFFECTS = ("deny", "audit")
+_DENIED_BY_STACK: Mapping[str, tuple[str, ...]] = {
+    "none": (),
+    "denyDelete": ("*/delete",),
+    "denyWriteAndDelete": ("*/delete", "*/write"),
+}
+_MOST_PRINCIPALS, _MOST_ACTIONS = 5, 200
+_SELECTOR_KINDS = ("resourceLocation", "resourceType", "resourceWithoutLocation")
+_MOST_SELECTORS, _MOST_VALUES = 10, 50
 _CATEGORIES = ("Waiver", "Mitigated")
 
 
@@ -135,6 +146,61 @@ class AccessControls:
             self._tenant.access.add_deny_assignment(rule)
             return rule.id
 
+    def add_stack(
+        self,
+        scope: str,
+        resources: tuple[str, ...],
+        *,
+        mode: str = "none",
+        excluded_principals: tuple[str, ...] = (),
+        excluded_actions: tuple[str, ...] = (),
+        apply_to_children: bool = False,
+        name: str = "stack",
+    ) -> str:
+        """Adds a deployment stack that manages resources; returns its id.
+
+        Its deny settings are deny assignments at these resources, which refuse the writes of everyone else.
+
+        Args:
+            scope: The resource group or the subscription of the stack.
+            resources: The ids of the managed resources.
+            mode: ``none``, ``denyDelete`` or ``denyWriteAndDelete``.
+            excluded_principals: The object ids of up to 5 principals to whom the deny settings do not apply.
+            excluded_actions: Up to 200 actions that they do not refuse.
+            apply_to_children: Whether they also apply below the resources.
+            name: The name of the stack.
+
+        Raises:
+            InvalidInputError: The mode does not exist, or there are more exclusions than Azure takes.
+        """
+        if mode not in _DENIED_BY_STACK:
+            raise InvalidInputError(f"Invalid mode {mode!r}: use {', '.join(_DENIED_BY_STACK)}.")
+        if len(_several(excluded_principals)) > _MOST_PRINCIPALS or len(_several(excluded_actions)) > _MOST_ACTIONS:
+            raise InvalidInputError(
+                f"A stack excludes up to {_MOST_PRINCIPALS} principals and {_MOST_ACTIONS} actions."
+            )
+        stack = Stack(
+            scope=_scope(scope),
+            name=name,
+            resources=_several(resources),
+            mode=mode,
+            excluded_principals=excluded_principals,
+            excluded_actions=excluded_actions,
+            applies_to_children=apply_to_children,
+        )
+        with self._tenant.lock:
+            self._tenant.stacks.append(stack)
+        for resource in resources if mode != "none" else ():
+            self.add_deny_assignment(
+                _DENIED_BY_STACK[mode],
+                resource,
+                not_actions=excluded_actions,
+                exclude_principals=excluded_principals,
+                apply_to_children=apply_to_children,
+                name=f"Deny assignment created by Deployment Stack {stack.id}",
+            )
+        return stack.id
+
     def lock(self, scope: str, level: str = READ_ONLY, name: str = "lock") -> None:
         """Adds a management lock (``ReadOnly`` or ``CanNotDelete``)."""
         self._tenant.access.locks.append(ManagementLock(scope=scope, level=level, name=name))
@@ -179,7 +245,8 @@ class AccessControls:
             equals: The value to deny.
             name: The name of the assignment and of the definition.
             effect: ``deny``, or ``audit``, which only checkPolicyRestrictions shows.
-            enforcement: ``Default``, or ``DoNotEnforce``, which refuses nothing.
+            enforcement: ``Default``; ``DoNotEnforce``, which refuses nothing; or ``Enroll``, which refuses where it is
+                enrolled.
             not_scopes: Scopes that it does not apply to.
 
         Raises:
@@ -230,6 +297,53 @@ class AccessControls:
             assignment = PolicyAssignment(scope=scope, name=name, definition_id=definition_id, display_name=name)
             tenant.policies.assign(assignment)
             return assignment.id
+
+    def enroll(
+        self,
+        assignment: str,
+        scope: str,
+        *,
+        references: tuple[str, ...] = (),
+        selectors: tuple[tuple[Mapping[str, Any], ...], ...] = (),
+        name: str = "enrollment",
+    ) -> str:
+        """Enforces an assignment in the mode ``Enroll`` in a scope; returns the id of the enrollment.
+
+        Args:
+            assignment: The id of the policy assignment.
+            scope: Where it is enforced.
+            references: Policies of the initiative, by their reference ids; empty for all.
+            selectors: Resource selectors: each is a tuple of conditions such as
+                ``{"kind": "resourceLocation", "in": ["westeurope"]}``. One of them has to be met as a whole.
+            name: The name of the enrollment.
+
+        Raises:
+            InvalidInputError: The assignment does not exist, or there are more selectors or values than Azure takes.
+        """
+        with self._tenant.lock:
+            found = self._tenant.policies.assignments.get(ids.key(assignment))
+            if found is None:
+                raise InvalidInputError(f"The policy assignment {assignment!r} does not exist.")
+            if len(selectors) > _MOST_SELECTORS:
+                raise InvalidInputError(
+                    f"An enrollment takes {_MOST_SELECTORS} resource selectors, got {len(selectors)}."
+                )
+            for one in (one for group in selectors for one in group):
+                values = [one[name] for name in ("in", "notIn") if name in one]
+                if one.get("kind") not in _SELECTOR_KINDS or len(values) != 1 or len(values[0]) > _MOST_VALUES:
+                    raise InvalidInputError(
+                        f"Invalid selector {dict(one)!r}: it has a kind ({', '.join(_SELECTOR_KINDS)}), and in or notIn "
+                        f"with up to {_MOST_VALUES} values."
+                    )
+            enrollment = EnrolledScope(
+                scope=_scope(scope),
+                name=name,
+                assignment_id=found.id,
+                references=_several(references),
+                selectors=tuple(tuple(group) for group in selectors),
+            )
+            self._tenant.policies.enrollments.append(enrollment)
+            return enrollment.id
 
     def exempt(
         self,

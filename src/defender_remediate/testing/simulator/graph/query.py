@@ -6,7 +6,7 @@
 
 A condition compares a column, a member below it or ``tostring()`` of one with a string, by ``==``, ``=~`` or
 ``startswith``; with several strings by ``in~``; or ``todatetime()`` of one by ``>=`` with ``datetime()``. Everything else
-of the query language is refused, never guessed.
+of the query language is refused, never guessed, but the two stages that give the last change of each resource.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ _MEMBERSHIP = re.compile(
     rf"\((?P<values>\s*{_STRING}(?:\s*,\s*{_STRING})*)\s*\)\s*\Z"
 )
 _SINCE = re.compile(rf"\s*todatetime\(\s*(?P<path>{_PATH})\s*\)\s*>=\s*datetime\((?P<moment>[0-9TZ:.+-]+)\)\s*\Z")
+_TARGET = re.compile(r"extend\s+target\s*=\s*tolower\(\s*tostring\(\s*properties\.targetResourceId\s*\)\s*\)\s*\Z")
+_LAST_WRITE = re.compile(
+    r"summarize\s+arg_max\(\s*todatetime\(\s*properties\.changeAttributes\.timestamp\s*\),\s*properties\s*\)\s+by\s+target\s*\Z"
+)
 _STAGES = re.compile(rf"(?:[^|']|{_STRING})+")
 _PROJECT = re.compile(r"project\s+(\w+(?:\s*,\s*\w+)*)\s*\Z")
 _ORDER = re.compile(r"order\s+by\s+(\w+)\s+(asc|desc)\s*\Z")
@@ -79,6 +83,10 @@ class GraphQuery:
             if stage.startswith("where "):
                 conditions = _conditions(stage.removeprefix("where "), columns)
                 rows = [row for row in rows if any(condition.holds(row) for condition in conditions)]
+            elif _LAST_WRITE.match(stage):
+                rows = _last_of_each(rows)
+            elif _TARGET.match(stage):
+                rows = [{**row, "target": str(row["properties"]["targetResourceId"]).lower()} for row in rows]
             elif project := _PROJECT.match(stage):
                 names = re.split(r"\s*,\s*", project[1])
                 _check_columns(names, columns)
@@ -124,6 +132,14 @@ class _Since:
 
     def holds(self, row: Mapping[str, Any]) -> bool:
         return _moment(_text(_at(row, self.path))) >= self.moment
+
+
+def _last_of_each(rows: list[Row]) -> list[Row]:
+    """The newest change of each target, as ``arg_max`` gives it."""
+    found: dict[str, Row] = {}
+    for row in sorted(rows, key=lambda row: _moment(_text(_at(row, ("properties", "changeAttributes", "timestamp"))))):
+        found[row["target"]] = {"target": row["target"], "properties": row["properties"]}
+    return list(found.values())
 
 
 def _at(row: Any, path: tuple[str, ...]) -> Any:

@@ -81,7 +81,9 @@ def _fields(
     """Returns what policies say about the fields whose values are not decided yet."""
     found: dict[str, list[dict[str, Any]]] = {}
     for policy in tenant.policies.deny_policies:
-        if policy.effect not in effects or not tenant.policies.in_force(policy.assignment, place):
+        if policy.effect not in effects or not tenant.policies.in_force(
+            policy.assignment, place, str(content.get("type", "")), content
+        ):
             continue
         of_type = policy.resource_type
         if policy.path is None or (of_type and fold(of_type) != fold(str(content.get("type", "")))):

@@ -22,7 +22,7 @@ BENCHMARK = f"{AUTHORIZATION}/policySetDefinitions/1f3afdf9-d0c9-4c3d-847f-89da6
 """The id of the initiative behind Defender's recommendations: the Microsoft cloud security benchmark."""
 BENCHMARK_NAME = "SecurityCenterBuiltIn"
 """The name of its assignment to a subscription."""
-ENFORCED = "Default"
+ENFORCED, ENROLL = "Default", "Enroll"
 _FIELDS = ("name", "fullname", "kind", "type", "location", "id", "tags", "identity")
 
 
@@ -187,6 +187,61 @@ class PolicyExemption:
         }
 
 
+@attrs.frozen(kw_only=True)
+class EnrolledScope:
+    """A scope in which an assignment in the mode Enroll is enforced.
+
+    Attributes:
+        assignment_id: The assignment.
+        references: The policies of the initiative; empty for all.
+        selectors: The ``selectors`` of each resource selector, as the API shows them.
+    """
+
+    scope: str
+    name: str
+    assignment_id: str
+    references: tuple[str, ...] = ()
+    selectors: tuple[tuple[Mapping[str, Any], ...], ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Its resource id."""
+        return f"{self.scope}{AUTHORIZATION}/policyEnrollments/{self.name}"
+
+    def takes(self, kind: str, location: str) -> bool:
+        """Whether a resource of a type and a location is selected."""
+        return not self.selectors or any(
+            all(_selects(one, kind, location) for one in group) for group in self.selectors
+        )
+
+    def render(self) -> dict[str, Any]:
+        """Returns the enrollment as the API shows it."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "type": "Microsoft.Authorization/policyEnrollments",
+            "properties": {
+                "policyAssignmentId": self.assignment_id,
+                "policyDefinitionReferenceIds": list(self.references),
+                "resourceSelectors": [
+                    {"name": f"selector{number}", "selectors": [dict(one) for one in group]}
+                    for number, group in enumerate(self.selectors)
+                ],
+                "assignmentScopeValidation": "Default",
+            },
+        }
+
+
+def _selects(selector: Mapping[str, Any], kind: str, location: str) -> bool:
+    found = {
+        "resourcetype": kind,
+        "resourcelocation": location.replace(" ", ""),
+        "resourcewithoutlocation": "false" if location else "true",
+    }[fold(selector["kind"])]
+    listed = {fold(str(one)).replace(" ", "") for one in selector.get("in") or selector.get("notIn") or ()}
+    return (fold(found) in listed) is ("in" in selector)
+
+
 def _same(value: Any, wanted: Any) -> bool:
     # Policies ignore the case of strings.
     both = isinstance(value, str) and isinstance(wanted, str)
@@ -238,6 +293,7 @@ class PolicyState:
         self.deny_policies: list[DenyPolicy] = []
         self.exemptions: list[PolicyExemption] = []
         self.initiatives: dict[str, frozenset[str]] = {}
+        self.enrollments: list[EnrolledScope] = []
 
     def assign(self, assignment: PolicyAssignment) -> None:
         """Adds an assignment."""
@@ -268,12 +324,26 @@ class PolicyState:
         return [
             found
             for found in self.deny_policies
-            if found.effect in wanted and self.in_force(found.assignment, resource_id) and found.objects(kind, body)
+            if found.effect in wanted
+            and self.in_force(found.assignment, resource_id, kind, body)
+            and found.objects(kind, body)
         ]
 
-    def in_force(self, assignment: PolicyAssignment, resource_id: str) -> bool:
-        """Whether an assignment of one policy is enforced on a resource."""
-        if assignment.enforcement != ENFORCED or not assignment.covers(resource_id, self._store):
+    def in_force(self, assignment: PolicyAssignment, resource_id: str, kind: str, body: Mapping[str, Any]) -> bool:
+        """Whether an assignment of one policy is enforced on a resource of a type with a body."""
+        if not assignment.covers(resource_id, self._store):
+            return False
+        if assignment.enforcement == ENROLL:
+            place = str(body.get("location") or "")
+            is_enrolled = any(
+                ids.key(one.assignment_id) == ids.key(assignment.id)
+                and self._store.covers(one.scope, resource_id)
+                and one.takes(kind, place)
+                for one in self.enrollments
+            )
+            if not is_enrolled:
+                return False
+        elif assignment.enforcement != ENFORCED:
             return False
         now = self._clock.now()
         return not any(

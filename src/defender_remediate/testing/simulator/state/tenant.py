@@ -62,6 +62,7 @@ class Tenant:
         self.exposure = Exposure()
         self.governance: dict[str, tuple[str, dict[str, Any]]] = {}
         self.deployments = DeploymentHistory()
+        self.stacks: list[Any] = []
         self.page_size = page_size
         self.graph_page_size = graph_page_size
         self.graph_quota = Quota()

@@ -1,0 +1,55 @@
+"""Who wrote to resources last, as the change history of Resource Graph shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from defender_remediate import wire
+from defender_remediate.errors import DefenderRemediateError, MalformedResponseError, NotFoundError
+from defender_remediate.models.change_history import Writer
+from defender_remediate.models.ids import id_key
+from defender_remediate.preflight.reader import CheckReader
+from defender_remediate.preflight.scopes import subscription_of
+
+_PATH = "/providers/Microsoft.ResourceGraph/resources"
+_VERSION = "2022-10-01"
+# The length of a query is limited, and each resource has one row.
+_IDS = 250
+
+
+def last_writers(reader: CheckReader, resource_ids: Iterable[str]) -> tuple[dict[str, Writer], dict[str, str]]:
+    """The last writer of each resource that has a record of the last 14 days, and why others could not be read.
+
+    Both are by the key of the resource. Does not raise. A cloud without Resource Graph, or without this table, has no records.
+    """
+    ids = {id_key(one): one for one in resource_ids}
+    keys = sorted(ids)
+    writers: dict[str, Writer] = {}
+    unread: dict[str, str] = {}
+    for start in range(0, len(keys), _IDS):
+        chunk = keys[start : start + _IDS]
+        try:
+            for row in _rows(reader, [ids[key] for key in chunk]):
+                writer = Writer.from_rest(wire.pick(wire.pick(row, "properties"), "changeAttributes"))
+                writers[id_key(wire.text(row, "target"))] = writer
+        except NotFoundError:
+            continue
+        except DefenderRemediateError as error:
+            unread.update(dict.fromkeys(chunk, f"who wrote last: {error.message}"))
+    return writers, unread
+
+
+def _rows(reader: CheckReader, resource_ids: list[str]) -> list[object]:
+    literals = ", ".join("'" + one.replace("\\", "\\\\").replace("'", "\\'") + "'" for one in resource_ids)
+    query = (
+        f"resourcechanges | where tostring(properties.targetResourceId) in~ ({literals})"
+        " | extend target = tolower(tostring(properties.targetResourceId))"
+        " | summarize arg_max(todatetime(properties.changeAttributes.timestamp), properties) by target"
+    )
+    subscriptions = sorted({subscription_of(one) for one in resource_ids} - {""})
+    body = {"query": query, "subscriptions": subscriptions, "options": {"resultFormat": "objectArray", "$top": 1000}}
+    answer = reader.query(_PATH, api_version=_VERSION, body=body)
+    rows = wire.pick(answer, "data")
+    if not isinstance(rows, list):
+        raise MalformedResponseError("Resource Graph: the response has no array 'data'")
+    return rows
