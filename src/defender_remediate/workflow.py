@@ -86,6 +86,7 @@ from defender_remediate.rollback.removal import check_removals
 from defender_remediate.rollback.rollback import plan_undo
 from defender_remediate.validation import instance, instance_or_none, is_number, positive_integer
 from defender_remediate.verification.change_history import with_change_records
+from defender_remediate.verification.exemptions import exemption_finder
 from defender_remediate.verification.verifier import Verifier
 from defender_remediate.verification.watcher import Watcher
 
@@ -438,7 +439,15 @@ class Workflow:
         )
         announcer = Announcer(self.hooks)
         phases = Phases(announcer=announcer, now=self.session.clock.now, run_id=report.run_id)
-        verifier = Verifier(reader=self.session, assessments=self.discovery, workers=self.workers, phases=phases)
+        verifier = Verifier(
+            reader=self.session,
+            assessments=self.discovery,
+            workers=self.workers,
+            phases=phases,
+            find_exemptions=exemption_finder(
+                CheckReader(self.session, workers=self.workers), self.discovery.get_metadata
+            ),
+        )
         verified = with_change_records(self.session, verifier.verify(report, timeout=timeout))
         announcer.tell(VerificationFinished(report=verified))
         warnings = dict.fromkeys((*verified.warnings, *announcer.warnings))

@@ -75,9 +75,12 @@ def test_a_recommendation_with_a_policy_is_exempt_by_azure_policy(
     (step,) = plan
     assert "/policyExemptions/" in step.target_id
     assert "an old printer" in plan.details()
-    applied(client, plan)
+    report = applied(client, plan)
     (made,) = own(client)
     assert (made.api, made.keys, made.ticket) == (ExemptionApi.POLICY, (SECURE_TRANSFER,), "OPS-7")
+    recorded = client.verify(report).results[0].diagnosis
+    assert recorded is not None
+    assert recorded.cause == "recorded"
     assert "exemption blocked" in client.plan([SECURE_TRANSFER], resources=accounts[:1]).details()
     sim.clock.sleep(3600)
     assert status_of(client, SECURE_TRANSFER, accounts[0]) == "NotApplicable Exempt"
@@ -114,8 +117,14 @@ def test_a_recommendation_without_a_policy_is_exempt_by_defender(
     assert made.reason == "an old printer, gone in June"
     sim.clock.sleep(3600)
     assert status_of(client, NO_POLICY, accounts[0]) == "NotApplicable Exempt"
-    assert client.verify(report).results[0].diagnosis is not None
-    assert len(client.exemptions.plan_create(NO_POLICY, accounts[:1], **terms(sim))) == 0
+    diagnosis = client.verify(report).results[0].diagnosis
+    assert diagnosis is not None
+    assert diagnosis.cause == "exempt"
+    assert made.id in diagnosis.evidence[-1]
+    sim.access.deny("Microsoft.Security/standardAssignments/read", sim.scopes[0])
+    unread = client.verify(report).results[0].diagnosis
+    assert unread is not None
+    assert "could not be read" in unread.evidence[-1]
 
 
 def test_a_fix_is_not_planned_over_an_exemption_of_defender(

@@ -209,7 +209,10 @@ def test_turning_posture_on_is_the_first_fix(sim: ArmSimulator) -> None:
         assert "free" in plan.details()
         report = client.apply(plan, approve=plan.digest)
         assert report.results[0].outcome == "applied"
-        assert client.verify(report).results[0].compliant
+        verified = client.verify(report).results[0]
+        assert verified.compliant
+        assert verified.diagnosis is not None
+        assert verified.diagnosis.cause == "recorded"
         assert posture_of(client).is_evaluated
         assert "already compliant" in client.plan(client.get_posture()).details()
         client.rollback(report).raise_for_failures()

@@ -33,7 +33,8 @@ class Cause(StrEnum):
     NOT_ENOUGH_TIME, STALE and PREVIEW resolve without action. EXEMPT, OFF_BY_POLICY, NOT_APPLICABLE and NOT_ASSESSED:
     Defender does not assess it. SLOT_OR_CHILD_RESOURCE, ANOTHER_INITIATIVE and NOT_OUR_PROPERTY: Defender assessed it
     again, and something that the fix does not write is unhealthy. DELETED and REVERTED: the resource is not as the run left it. NOT_FIXED and
-    ROLLED_BACK: the run left it unhealthy. UNREADABLE: Azure refused to answer.
+    ROLLED_BACK: the run left it unhealthy. RECORDED: the run wrote a decision or a setting of Defender, which is there, and not the resource.
+    UNREADABLE: Azure refused to answer.
     """
 
     NOT_ENOUGH_TIME = "not_enough_time"
@@ -50,6 +51,7 @@ class Cause(StrEnum):
     REVERTED = "reverted"
     NOT_FIXED = "not_fixed"
     ROLLED_BACK = "rolled_back"
+    RECORDED = "recorded"
     UNREADABLE = "unreadable"
 
     @property

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import attrs
 
 from defender_remediate.casing import fold
+from defender_remediate.fixes.decisions import is_decision
 from defender_remediate.journal.past_outcomes import PastOutcome
 from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.models.diagnosis import moment
@@ -64,7 +65,8 @@ def holds_at(
     """The holds that are in force: the last outcome of a fix on a resource is a failure or a rollback."""
     reasons: dict[tuple[str, str], str] = {}
     for past in outcomes:
-        if past.result.outcome not in _DECIDES:
+        # An exemption that was rolled back says nothing about the fix.
+        if past.result.outcome not in _DECIDES or is_decision(past.step.target_id):
             continue
         until = past.at + period
         for key in past.step.keys:

@@ -70,6 +70,39 @@ def defender_exemptions_in_force(
     return tuple(found[key] for key in sorted(found))
 
 
+def exemptions_from(
+    reader: CheckReader, resource_id: str, keys: Collection[str], policies: Collection[str]
+) -> list[Exemption]:
+    """What exempts a resource from recommendations, on either API.
+
+    Args:
+        reader: What to read with.
+        resource_id: The resource.
+        keys: The recommendations; empty to look at the policies only.
+        policies: The bare names of the policy definitions behind them.
+
+    Raises:
+        RequestError, ConnectionFailedError, MalformedResponseError: They cannot be read.
+    """
+    wanted = {fold(policy) for policy in policies}
+    found: list[Exemption] = []
+    if keys:
+        found += defender_exemptions_in_force(reader, resource_id, keys, by_policy=bool(wanted))
+    exemptions = exemptions_in_force(reader, resource_id) if wanted else ()
+    assigned = {fold(one.id): one for one in policy_assignments(reader, resource_id)} if exemptions else {}
+    for exemption in exemptions:
+        assignment_id = exemption.assignment_id or ""
+        assignment = assigned.get(fold(assignment_id)) or unlisted_assignment(reader, assignment_id)
+        if assignment is None:
+            continue
+        references = {fold(reference) for reference in exemption.references}
+        for reference, definition in members_of(reader, assignment):
+            if fold(definition) in wanted and (not references or fold(reference) in references):
+                found.append(exemption)
+                break
+    return found
+
+
 class ExemptionCheck:
     """Finds exemptions from a recommendation, and from the policies behind it. A rollback is not checked.
 
@@ -90,24 +123,7 @@ class ExemptionCheck:
         def read(subject: Subject) -> list[Exemption]:
             if is_decision(subject.step.target_id):
                 return []
-            resource_id = subject.step.resource_id
-            policies = {fold(policy) for policy in subject.policies}
-            found: list[Exemption] = []
-            if subject.keys:
-                found += defender_exemptions_in_force(reader, resource_id, subject.keys, by_policy=bool(policies))
-            exemptions = exemptions_in_force(reader, resource_id) if policies else ()
-            assigned = {fold(one.id): one for one in policy_assignments(reader, resource_id)} if exemptions else {}
-            for exemption in exemptions:
-                assignment_id = exemption.assignment_id or ""
-                assignment = assigned.get(fold(assignment_id)) or unlisted_assignment(reader, assignment_id)
-                if assignment is None:
-                    continue
-                references = {fold(reference) for reference in exemption.references}
-                for reference, definition in members_of(reader, assignment):
-                    if fold(definition) in policies and (not references or fold(reference) in references):
-                        found.append(exemption)
-                        break
-            return found
+            return exemptions_from(reader, subject.step.resource_id, subject.keys, subject.policies)
 
         return reader.for_each(subjects, read)
 

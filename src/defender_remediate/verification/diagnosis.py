@@ -9,9 +9,11 @@ import attrs
 
 from defender_remediate.casing import fold, fold_or_none
 from defender_remediate.catalog.guidance import find_guidance
+from defender_remediate.fixes.decisions import is_decision
 from defender_remediate.models.diagnosis import Cause, Diagnosis, moment
 from defender_remediate.models.ids import contains, id_key
 from defender_remediate.models.plan import SkipReason
+from defender_remediate.models.posture import FOUNDATIONAL
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus
 from defender_remediate.models.result import Health, Outcome
 from defender_remediate.redaction import redact_text
@@ -80,6 +82,8 @@ class Diagnoser:
         diagnosis = (
             self.deleted()
             or self.reverted()
+            or self.exempt()
+            or self.recorded()
             or self.not_assessed()
             or self.not_applicable()
             or self.unreadable()
@@ -124,6 +128,34 @@ class Diagnoser:
             advice="client.activity.list_events(resource_id=...) shows who did it; stop what reverts it, then plan again",
         )
 
+    def exempt(self) -> Diagnosis | None:
+        """Someone decided that the resource need not follow the recommendation."""
+        if self.status.assessment is None or not self.status.assessment.is_exempt:
+            return None
+        return self._diagnosis(
+            Cause.EXEMPT,
+            "the resource is exempt from the recommendation",
+            advice="nothing to do; to have it assessed, remove the exemption, which takes effect within 24 hours",
+        )
+
+    def recorded(self) -> Diagnosis | None:
+        """The step wrote what someone decided, or a setting of Defender, and not the resource."""
+        target = self.step.target_id or ""
+        is_there = self.step.read_back is ReadBack.COMPLIANT and not self.step.rolls_back
+        if is_there and is_decision(target):
+            return self._diagnosis(
+                Cause.RECORDED,
+                "the decision is on record as the run left it; it does not change the resource",
+                advice="nothing to do: Defender for Cloud shows an exemption within 24 hours, and an owner in no status",
+            )
+        if is_there and fold(target).endswith(f"/pricings/{fold(FOUNDATIONAL)}"):
+            return self._diagnosis(
+                Cause.RECORDED,
+                "foundational posture management is on",
+                advice="a first evaluation takes 12 to 24 hours; client.get_posture() says when there are assessments",
+            )
+        return None
+
     def not_assessed(self) -> Diagnosis | None:
         """Defender has no assessment, or it could not be read."""
         if self.status.error:
@@ -150,12 +182,6 @@ class Diagnoser:
                 Cause.UNREADABLE,
                 "Defender for Cloud reports a status that this version does not know",
                 advice="see the evidence",
-            )
-        if found.is_exempt:
-            return self._diagnosis(
-                Cause.EXEMPT,
-                "the resource is exempt from the recommendation",
-                advice="nothing to do; to have it assessed, remove the exemption, which takes effect within 24 hours",
             )
         if found.cause and fold(found.cause) == "offbypolicy":
             return self._diagnosis(

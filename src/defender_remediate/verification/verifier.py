@@ -18,9 +18,11 @@ from defender_remediate.models.ids import id_key
 from defender_remediate.models.plan import RemediationStep, SkippedResource
 from defender_remediate.models.result import Outcome, RemediationReport, RemediationResult
 from defender_remediate.progress import Phases
+from defender_remediate.redaction import redact_text
 from defender_remediate.threads import in_parallel
 from defender_remediate.verification.defender_status import AssessmentReader, DefenderStatusReader, Pair, pair_key
 from defender_remediate.verification.diagnosis import Diagnoser, Judgement, worst
+from defender_remediate.verification.exemptions import FindExemptions
 from defender_remediate.verification.facts import DefenderStatus, ReadBack, VerificationContext, VerifiedStep
 from defender_remediate.verification.freshness import poll_schedule
 
@@ -68,12 +70,17 @@ class _Item:
 
 @attrs.frozen(kw_only=True)
 class Verifier:
-    """Reads what a run left behind. Writes nothing."""
+    """Reads what a run left behind. Writes nothing.
+
+    Attributes:
+        find_exemptions: Names the exemptions of a resource; None to leave that to the reader of the result.
+    """
 
     reader: Reader
     assessments: AssessmentReader
     workers: int
     phases: Phases | None = None
+    find_exemptions: FindExemptions | None = None
 
     def verify(self, report: RemediationReport, *, timeout: float) -> RemediationReport:
         """Return the same report with ``compliant``, ``health`` and ``diagnosis`` as they are now.
@@ -118,7 +125,18 @@ class Verifier:
         if puzzling:
             context = statuses.with_others(context, [item.facts.result.resource_id for item in puzzling])
             _judge(puzzling, context)
+        for item in items:
+            if _has_cause(item, Cause.EXEMPT):
+                self._name_exemptions(item)
         return attrs.evolve(report, results=tuple(item.verified() for item in items))
+
+    def _name_exemptions(self, item: _Item) -> None:
+        diagnosis = item.judgement.diagnosis
+        if self.find_exemptions is None or diagnosis is None:
+            return
+        named = [text for pair in item.pairs for text in self.find_exemptions(*pair)]
+        told = attrs.evolve(diagnosis, evidence=(*diagnosis.evidence, *map(redact_text, named)))
+        item.judgement = attrs.evolve(item.judgement, diagnosis=told)
 
     def _read_targets(self, report: RemediationReport) -> list[_Item]:
         steps = {step.id: step for step in report.plan.steps}
