@@ -44,11 +44,22 @@ from defender_remediate.models import (
     SkipReason,
     Waves,
 )
+from defender_remediate.notebook import show_with
 from defender_remediate.public_path import show_public_path
 
 if TYPE_CHECKING:
     from defender_remediate.catalog import Catalog
     from defender_remediate.journal import FileJournal, MemoryJournal
+
+
+def _notebook_card(value: object) -> str | None:
+    """A value in a notebook. The templates are loaded when the first value is shown."""
+    from defender_remediate.reports.cards import card
+
+    return card(value)
+
+
+show_with(_notebook_card)
 
 # Loaded when first used: a script that only lists recommendations does not need them.
 _LATE = {

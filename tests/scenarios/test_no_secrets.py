@@ -275,7 +275,7 @@ def test_a_whole_cycle_tells_no_secret(
     report = client.apply(plan, approve=plan.digest, waves=Waves(canary=4, gate=gate))
     assert report.count("applied") >= 1
     assert report.count("failed") >= 2
-    assert len(report.warnings) > 2
+    assert report.warnings
     back = client.rollback(report.run_id)
     resumed = client.resume(report.run_id)
     verified = client.verify(report, timeout=0)

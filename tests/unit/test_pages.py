@@ -12,13 +12,17 @@ from pathlib import Path
 import attrs
 import pytest
 
+from defender_remediate.catalog import Catalog
 from defender_remediate.errors import InvalidInputError, MissingExtraError
 from defender_remediate.models.activity import ActivityEvent
 from defender_remediate.models.check import CheckResult
 from defender_remediate.models.control import SecureScore, SecurityControl
 from defender_remediate.models.diagnosis import Diagnosis
 from defender_remediate.models.forecast import ControlFacts, ScoreFacts, UnhealthyResource
+from defender_remediate.models.guidance import Guidance
 from defender_remediate.models.plan import CreatedResource, PlannedRequest, PropertyChange, SkippedResource
+from defender_remediate.models.priority import Priority
+from defender_remediate.models.recommendation import Recommendation
 from defender_remediate.models.result import StepError
 from defender_remediate.reports import ReportWarning, page, to_html
 
@@ -297,6 +301,52 @@ def test_a_chart_does_not_change_how_the_process_imports(make_plan, facts):
     """Pygal's own finder would make each import of the caller's program warn."""
     to_html(make_plan(score=facts))
     assert not any(type(finder).__module__.startswith("pygal") for finder in sys.meta_path)
+
+
+def test_a_recommendation_in_a_notebook_says_how_it_is_fixed():
+    """Its weight, its reasons, what the fix writes with what impact, or what can be done by hand."""
+    fix = next(found for found in Catalog.bundled() if found.body and found.impact_reason)
+    shown = Recommendation(
+        key=KEY,
+        display_name="A <b>",
+        description="Why it matters",
+        remediation_steps="First\n\nThen",
+        severity="High",
+        unhealthy_count=3,
+        fix=fix,
+        priority=Priority(points=1.5, reasons=("because",)),
+    )._repr_html_()
+    text = plain(f"<body{shown}")
+    assert "A <b> severity High 3 unhealthy 0 healthy +1.50 points alone fix: " in text
+    assert "Why it matters because Fix " in text
+    assert fix.impact_reason in text
+    assert f"Manual steps First Then {KEY}" in text
+    assert "<b>" not in shown
+    by_hand = Recommendation(
+        key=KEY,
+        display_name="B",
+        guidance=Guidance(key=KEY, title="B", reason="retired", action="Nothing is left to do."),
+    )._repr_html_()
+    assert "0 unhealthy" in plain(f"<body{by_hand}")
+    assert "by hand No fix (retired). Nothing is left to do." in plain(f"<body{by_hand}")
+
+
+def test_a_score_and_a_control_in_a_notebook_are_bars():
+    """With the same text as a page has."""
+    score = SecureScore(current=3, max=10, percentage=0.3)._repr_html_()
+    assert "Secure score 3.00 of 10 3.00 of 10.00 points (30%)" in plain(f"<body{score}")
+    assert '<svg xmlns="http://www.w3.org/2000/svg" class="bar"' in score
+    control = SecurityControl(
+        name="c", display_name="MFA", max_score=10, current_score=5, healthy_count=1, unhealthy_count=1
+    )._repr_html_()
+    assert "MFA 5.00 of 10 +5.00 points possible; 1 unhealthy, 1 healthy resources" in plain(f"<body{control}")
+
+
+def test_the_colours_of_a_part_stay_in_it(make_plan):
+    """A notebook around it keeps its own."""
+    shown = make_plan()._repr_html_()
+    assert ":root" not in shown
+    assert not re.search(r"(^|[}>\n])body\{", shown)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from defender_remediate.models.step import (
     SkippedResource,
     SkipReason,
 )
-from defender_remediate.notebook import preformatted
+from defender_remediate.notebook import preformatted, rendered
 from defender_remediate.serialization import Value
 from defender_remediate.validation import optional_text, strings, tuple_of
 
@@ -269,7 +269,7 @@ class RemediationPlan(Value):
         )
 
     def _repr_html_(self) -> str:
-        return preformatted(str(self))
+        return rendered(self) or preformatted(str(self))
 
 
 __all__ = [

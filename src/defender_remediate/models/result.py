@@ -17,7 +17,7 @@ from defender_remediate.json_values import ABSENT, freeze
 from defender_remediate.models.change_history import ChangeRecord
 from defender_remediate.models.diagnosis import Cause, Diagnosis, Verification
 from defender_remediate.models.plan import CreatedResource, RemediationPlan, RemediationStep
-from defender_remediate.notebook import preformatted
+from defender_remediate.notebook import preformatted, rendered
 from defender_remediate.redaction import redact_json
 from defender_remediate.serialization import Value
 from defender_remediate.validation import instance, optional_text, tuple_of
@@ -313,7 +313,7 @@ class RemediationReport(Value):
         return found
 
     def _repr_html_(self) -> str:
-        return preformatted(str(self))
+        return rendered(self) or preformatted(str(self))
 
 
 __all__ = ["ABSENT", "Health", "Outcome", "RemediationReport", "RemediationResult", "StepError"]

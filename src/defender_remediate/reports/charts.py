@@ -8,6 +8,8 @@ from functools import cache
 from typing import Any
 from xml.etree.ElementTree import Element, tostring
 
+from defender_remediate.display import one_line
+
 _WIDTH, _HEIGHT = 320, 16
 # pygal leaves a margin of 2 % on both sides of what it draws.
 _START, _LENGTH = _WIDTH / 52, _WIDTH * 50 / 52
@@ -41,7 +43,9 @@ def bar(parts: Sequence[tuple[str, float]], *, most: float, label: str) -> str:
     drawn = chart.render_tree()
     # What pygal adds for its own script and style does not belong into a page that runs nothing.
     bars = [found for found in drawn.iter() if str(found.get("class")).startswith("rect ")]
-    image = Element("svg", {"xmlns": "http://www.w3.org/2000/svg", "class": "bar", "role": "img", "aria-label": label})
+    image = Element(
+        "svg", {"xmlns": "http://www.w3.org/2000/svg", "class": "bar", "role": "img", "aria-label": one_line(label)}
+    )
     place = {"x": f"{_START:.2f}", "width": f"{_LENGTH:.2f}", "height": str(_HEIGHT)}
     image.attrib |= {"viewBox": f"{place['x']} 0 {place['width']} {_HEIGHT}", "preserveAspectRatio": "none"}
     image.append(Element("rect", {"class": "track", **place}))

@@ -73,10 +73,15 @@ def render(name: str, *, template: str | Path | None, logo: str | Path | bytes |
 
 
 def fragment(name: str, *, view: object) -> str:
-    """A part of a page for a notebook, with its style; of the bundled template of this name."""
+    """A part of a page for a notebook, with its style; of the bundled template of this name.
+
+    Raises:
+        MissingExtraError: The extra ``reports`` is not installed.
+    """
     body = _environment().get_template(name).render(view=view, logo=None, warnings=())
-    style = (_TEMPLATES / "style.css").read_text(encoding="utf-8")
-    return f'<style>{style}</style><div class="dr">{body}</div>'
+    # The colours hold for this part only, not for the notebook around it.
+    style = (_TEMPLATES / "style.css").read_text(encoding="utf-8").replace(":root{", ".dr{")
+    return f'<style>{style}.dr.part{{padding:.6rem .9rem}}</style><div class="dr part">{body}</div>'
 
 
 def _warned(problems: list[str]) -> tuple[str, ...]:

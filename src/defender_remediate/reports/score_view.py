@@ -37,8 +37,10 @@ class ScoreView:
 
 def forecast_view(forecast: ScoreForecast, note: str) -> ScoreView:
     """The expected score of a plan or of what a run has changed."""
-    rows = [_row("Secure score", forecast.current, forecast.expected, forecast.max)]
-    rows += [_row(one.display_name, one.current, one.expected, one.max) for one in forecast.controls if one.max > 0]
+    rows = [score_row("Secure score", forecast.current, forecast.expected, forecast.max)]
+    rows += [
+        score_row(one.display_name, one.current, one.expected, one.max) for one in forecast.controls if one.max > 0
+    ]
     return ScoreView(note=note, rows=tuple(rows), before_label="now", after_label="expected gain")
 
 
@@ -49,7 +51,7 @@ def measured_view(
     controls_after: Iterable[SecurityControl],
 ) -> ScoreView:
     """The score as Defender reported it before and after, with the controls that are in both."""
-    rows = [_row("Secure score", before.current, after.current, after.max)]
+    rows = [score_row("Secure score", before.current, after.current, after.max)]
     earlier = {fold(control.name): control for control in controls_before}
     found = []
     for control in controls_after:
@@ -57,11 +59,12 @@ def measured_view(
         if known is not None and control.max_score > 0:
             found.append((known.current_score - control.current_score, known, control))
     found.sort(key=lambda item: (round(item[0], 6), fold(item[2].display_name)))
-    rows += [_row(now.display_name, was.current_score, now.current_score, now.max_score) for _, was, now in found]
+    rows += [score_row(now.display_name, was.current_score, now.current_score, now.max_score) for _, was, now in found]
     return ScoreView(note="As Defender for Cloud reported it before and after the run.", rows=tuple(rows))
 
 
-def _row(name: str, before: float, after: float, most: float) -> ScoreRow:
+def score_row(name: str, before: float, after: float, most: float) -> ScoreRow:
+    """The bar of a score or a control, and the same as text."""
     from markupsafe import Markup
 
     change = f"{before:.2f} → {after:.2f}" if abs(after - before) >= 0.005 else f"{after:.2f}"

@@ -20,6 +20,7 @@ from defender_remediate.models.plan import (
 from defender_remediate.models.recommendation import Assessment, Recommendation
 from defender_remediate.models.result import StepError
 from defender_remediate.notebook import notebook
+from defender_remediate.reports import page
 
 KEY = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
 
@@ -203,10 +204,14 @@ def test_a_notebook_shows_fields_escaped():
     assert "<caption>Thing</caption>" in shown
 
 
-def test_a_plan_and_a_report_show_in_a_notebook(make_plan, make_report):
-    """As the text that print shows, escaped."""
+def test_a_plan_and_a_report_show_in_a_notebook(make_plan, make_report, monkeypatch):
+    """As a part of a page; without the templates as the text that print shows, escaped."""
+    assert "Remediation plan</h1>" in make_plan()._repr_html_()
+    assert "Remediation report</h1>" in make_report()._repr_html_()
+    monkeypatch.setattr(page, "find_spec", lambda name: None)
     assert "-&gt; true" in make_plan()._repr_html_()
     assert make_report()._repr_html_().startswith("<pre>Run run-1")
+    assert "<caption>SecurityControl</caption>" in SecurityControl(name="c", display_name="C")._repr_html_()
 
 
 @pytest.mark.parametrize(
