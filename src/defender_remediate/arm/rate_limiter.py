@@ -30,7 +30,8 @@ from defender_remediate.models.estimate import DELETES, READS, WRITES
 
 LONGEST_WAIT = 120.0
 """Seconds that a paused bucket is waited for. A longer pause raises ThrottledError at once."""
-_SHORTEST_SLEEP = 0.001
+# A request that arrives at the very moment at which its token does may be refused.
+_MARGIN = 0.001
 # The answer to another request may open the bucket earlier than was expected: a waiting request checks it after this time,
 # or a quarter of what it has to wait.
 _LOOK_AGAIN = 0.25
@@ -254,7 +255,7 @@ class RateLimiter:
         try:
             while (seconds := self._seconds_until(key, ticket, of_provider)) > 0:
                 seconds = min(seconds, max(_LOOK_AGAIN, seconds / 4))
-                (sleep or self._clock.sleep)(max(seconds, _SHORTEST_SLEEP))
+                (sleep or self._clock.sleep)(seconds + _MARGIN)
         except BaseException:
             self.give_back(key)
             raise
