@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
+from functools import cached_property
 from typing import Any, ClassVar
 
 import attrs
@@ -258,7 +259,11 @@ class RemediationReport(Value):
     def step(self, result: RemediationResult) -> RemediationStep | None:
         """The planned step behind a result; None for a resource that the plan skipped."""
         step_id = instance("result", result, RemediationResult).step_id
-        return next((step for step in self.plan.steps if step.id == step_id), None)
+        return None if step_id is None else self._steps.get(step_id)
+
+    @cached_property
+    def _steps(self) -> dict[str, RemediationStep]:
+        return {step.id: step for step in reversed(self.plan.steps)}
 
     def raise_for_failures(self) -> None:
         """Raise an error when there are ``failures``. ``apply`` itself never raises for a single step.
