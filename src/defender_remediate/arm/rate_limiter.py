@@ -32,9 +32,9 @@ LONGEST_WAIT = 120.0
 """Seconds that a paused bucket is waited for. A longer pause raises ThrottledError at once."""
 # A request that arrives at the very moment at which its token does may be refused.
 _MARGIN = 0.001
-# The answer to another request may open the bucket earlier than was expected: a waiting request checks it after this time,
-# or a quarter of what it has to wait.
-_LOOK_AGAIN = 0.25
+# The answer to another request may open the bucket earlier than was expected: a waiting request checks it after this part of what
+# it has to wait, and so many seconds at least. Where responses say what remains, surprises are rare.
+_LOOKS, _LOOKS_IF_TOLD = (0.25, 0.25), (0.5, 0.5)
 _TRIES_AT_ONCE = 64
 _UNTIL_NEXT_TRY = 120.0
 _PROVIDER_HELD = 60.0
@@ -254,8 +254,9 @@ class RateLimiter:
             of_provider = self._provider_ticket(key)
         try:
             while (seconds := self._seconds_until(key, ticket, of_provider)) > 0:
-                seconds = min(seconds, max(_LOOK_AGAIN, seconds / 4))
-                (sleep or self._clock.sleep)(seconds + _MARGIN)
+                tries = self._tries.get(key)
+                part, least = _LOOKS_IF_TOLD if tries is not None and tries.is_told else _LOOKS
+                (sleep or self._clock.sleep)(min(seconds, max(least, seconds * part)) + _MARGIN)
         except BaseException:
             self.give_back(key)
             raise
