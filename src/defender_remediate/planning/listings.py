@@ -94,8 +94,8 @@ def listed_bodies(reader: Reader, places: Iterable[tuple[str, str]], *, workers:
         if not is_same:
             partial.add(number)
     for number, listed in enumerate(found):
-        if number not in partial:
-            bodies.update({(key, lists[number].api_version): body for key, body in listed.items()} | bodies)
+        for key, body in listed.items() if number not in partial else ():
+            bodies.setdefault((key, lists[number].api_version), body)
     return bodies
 
 

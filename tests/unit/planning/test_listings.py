@@ -175,3 +175,13 @@ def test_a_target_that_disappears_is_not_found(sim: ArmSimulator, connect: Calla
     plan = connect(sim).plan(assessments)
     assert len(plan) == 7
     assert [str(skip.reason) for skip in plan.skipped] == ["not_found"]
+
+
+def test_a_sample_that_cannot_be_read_proves_nothing(
+    sim: ArmSimulator, connect: Callable[..., RemediationClient]
+) -> None:
+    """Without its proof a list is not used."""
+    accounts = add_accounts(sim, 8)
+    sim.faults.fail("GET", f"{accounts[0]}[?]", status=400, times=1)
+    assert len(connect(sim).plan([KEY])) == 8
+    assert requests(sim)[1] == 9
