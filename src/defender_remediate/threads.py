@@ -14,7 +14,7 @@ from typing import Any, TypeVar, Union
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 _NAME = "defender-remediate"
-_LISTINGS_AT_ONCE = 4
+_LISTINGS_AT_ONCE = 8
 _WAITING_PER_WORKER = 4
 _END: Any = object()
 
@@ -211,7 +211,7 @@ def run_side_by_side(tasks: Sequence[Iterator[_T]], *, workers: int) -> Generato
 
 
 def interleave(listings: Iterable[Iterator[_T]]) -> Iterator[_T]:
-    """A page of each listing in turn, four listings at a time; while one page is used, the next ones are read.
+    """A page of each listing in turn, eight listings at a time; while one page is used, the next ones are read.
 
     A larger number would keep more pages in memory and gain little, because only one thread at a time parses JSON. The first
     error ends it.
