@@ -7,6 +7,7 @@ import datetime
 import attrs
 
 from defender_remediate.casing import fold
+from defender_remediate.display import one_line
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.notebook import notebook
 from defender_remediate.serialization import Value
@@ -74,7 +75,7 @@ class BlockedPlan(Value):
     source: str
 
     def __str__(self) -> str:
-        return f"{self.plan} with the sub-plan {self.sub_plan}" if self.sub_plan else self.plan
+        return one_line(f"{self.plan} with the sub-plan {self.sub_plan}" if self.sub_plan else self.plan)
 
 
 @notebook
