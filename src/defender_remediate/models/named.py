@@ -114,6 +114,8 @@ def named(given: Choice, titles: Titles, *, expected: str = CHOICES) -> tuple[Na
                 f"the security control {label} names no recommendations",
                 hint="pass a control from client.list_controls()",
             )
+        if not all(isinstance(one, str) for one in keys):
+            raise InvalidInputError(f"expected {expected}, got {quoted(given)}", hint="see client.list_controls()")
         return tuple(NamedRecommendation(key=key) for key in keys)
     key = _member(given, "key", str)
     keys = (key,) if key is not None else _member(given, "keys", tuple)

@@ -313,6 +313,9 @@ def test_a_name_that_is_not_known_is_refused_with_what_is_close() -> None:
         recommendations_to_plan("A fix", twice)
     with pytest.raises(InvalidInputError, match="names no recommendations"):
         recommendations_to_plan(SecurityControl(name="c", display_name="C"), CATALOG)
+    keys: Any = (int,)
+    with pytest.raises(InvalidInputError, match="expected"):
+        recommendations_to_plan(SecurityControl(name="c", display_name="C", recommendation_keys=keys), CATALOG)
 
 
 def test_a_protected_resource_is_skipped_before_it_is_read() -> None:
