@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
 from defender_remediate.arm_template import TemplateError, TemplateScope, evaluate
@@ -122,3 +123,16 @@ def test_a_deployment_to_a_subscription_has_no_resource_group() -> None:
     """resourceGroup() is an error there."""
     with pytest.raises(TemplateError):
         evaluate("[resourceGroup().name]", TemplateScope(subscription_id="44444444-4444-4444-8444-444444444444"))
+
+
+@pytest.mark.parametrize("text", ["[environment().name]", "[reference('x').y]", "[listKeys('x', '1').keys[0]]"])
+def test_what_only_azure_knows_is_never_guessed(text: str) -> None:
+    """Unless someone answers for the resources; then an expression that nothing answers can be kept as it is written."""
+    with pytest.raises(TemplateError, match="outside Azure"):
+        evaluate(text, SCOPE)
+    keeps = attrs.evolve(SCOPE, keeps_unresolved=True)
+    if "environment" not in text:
+        assert evaluate(text, keeps) == text
+    answers = attrs.evolve(SCOPE, read=lambda name, arguments: {"y": name, "keys": [arguments]})
+    assert evaluate("[reference('x').y]", answers) == "reference"
+    assert evaluate("[listKeys('x', '1').keys[0]]", answers) == ["x", "1"]

@@ -97,7 +97,7 @@ class RunEstimate(Value):
         total = f"{counted(steps, 'step')}: {counted(self.requests, 'request')}"
         lines = [f"{total}, at least {self.seconds:.0f} s by Azure's published limits"]
         lines += [f"  {one}" for one in self.subscriptions]
-        return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
+        return "\n".join([*lines, *(f"  {one_line(note)}" for note in self.notes)])
 
 
 def estimate(steps: Iterable[RemediationStep]) -> RunEstimate:

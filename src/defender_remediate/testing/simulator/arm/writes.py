@@ -119,9 +119,7 @@ def _keep_read_only_members(resource_type: ResourceType, before: Mapping[str, An
     """Shows what is read-only in objects and elements that stay as it was, whatever a caller sent there."""
     own = [f"properties.{path}" for path in resource_type.read_only]
     for path in (*own, *read_only_members(resource_type.name, str(before.get("name", "")))):
-        parts = pattern(path)
-        if len(parts) > 1:
-            _keep_read_only(result, before, parts)
+        _keep_read_only(result, before, pattern(path))
 
 
 def _keep_read_only(result: Any, before: Any, parts: tuple[str | int, ...]) -> None:

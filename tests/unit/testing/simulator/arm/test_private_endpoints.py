@@ -21,8 +21,9 @@ def connected(request: Any, sim: ArmSimulator, scope: str) -> tuple[str, str, st
     made = sim.resources.add({"id": f"{group}/{request.param}", "location": "westeurope", "properties": {}}, (version,))
     endpoint = f"{group}/Microsoft.Network/privateEndpoints/pe"
     link = {"name": "pe", "properties": {"privateLinkServiceId": made, "groupIds": ["x"]}}
+    lost = {"name": "lost", "properties": {"privateLinkServiceId": f"{made}-deleted"}}
     sim.resources.add(
-        {"id": endpoint, "location": "westeurope", "properties": {"privateLinkServiceConnections": [link]}},
+        {"id": endpoint, "location": "westeurope", "properties": {"privateLinkServiceConnections": [link, lost]}},
         ("2024-05-01",),
     )
     return made, version, endpoint

@@ -152,12 +152,18 @@ def test_a_write_keeps_what_the_schema_says_is_read_only() -> None:
     """The library sends none of it back, and Azure goes on showing it: in arrays, in objects of any names, one below another."""
     kind = shipped_types()["microsoft.containerservice/managedclusters"]
     pool = {"name": "one", "count": 3, "currentOrchestratorVersion": "1.33.1", "provisioningState": "Succeeded"}
-    current = {"name": "c", "location": "westeurope", "properties": {"agentPoolProfiles": [pool], "dnsPrefix": "c"}}
+    current = {
+        "name": "c",
+        "location": "westeurope",
+        "systemData": {"createdAt": "2024-01-01T00:00:00Z"},
+        "properties": {"agentPoolProfiles": [pool], "dnsPrefix": "c"},
+    }
     sent = {"name": "one", "count": 4}
     after = put(
         kind, current, {"location": "westeurope", "properties": {"agentPoolProfiles": [sent], "dnsPrefix": "c"}}
     )
     assert after["properties"]["agentPoolProfiles"] == [{**pool, "count": 4}]
+    assert after["systemData"] == current["systemData"]
 
 
 @pytest.mark.parametrize(
