@@ -111,6 +111,8 @@ def freeze(value: Any) -> Any:
     Raises:
         InvalidInputError: The value is nested deeper than Python can follow.
     """
+    if type(value) is FrozenMap:
+        return value
     try:
         return _frozen(value)
     except RecursionError:

@@ -28,6 +28,8 @@ def pick(value: Any, *names: str) -> Any:
     Azure Resource Manager, Resource Graph and continuous export spell the same member differently.
     """
     members = mapping(value)
+    if not members:
+        return None
     for name in names:
         found = members.get(name)
         if found is not None:

@@ -37,15 +37,23 @@ from defender_remediate.errors import DefenderRemediateError, RequestError
 from defender_remediate.executors import FixExecutor, PatchExecutor, TemplateExecutor
 from defender_remediate.hooks import RemediationEvent, RemediationHook, StepFinished, log_progress, print_progress
 from defender_remediate.models import (
+    AssessmentEvent,
+    AttackPath,
     Cause,
     CheckStatus,
     Condition,
     CreatedResource,
+    Cve,
+    CveAssessment,
     Diagnosis,
     Health,
+    IndividualDetails,
     Priority,
+    RecommendationCategory,
+    Risk,
     StepError,
     Verification,
+    latest_events,
 )
 from defender_remediate.reports import to_csv, to_html, to_markdown
 from defender_remediate.testing import EXECUTOR_CONTRACT, ArmSimulator
@@ -98,6 +106,16 @@ def reads(client: RemediationClient) -> None:
     assert_type(recommendation.priority, Priority)
     assert_type(recommendation.potential_increase, float)
     assert_type(client.list_assessments("key", status="Unhealthy"), ItemPaged[Assessment])
+    assert_type(client.list_assessments(category=["SoftwareUpdate"]), ItemPaged[Assessment])
+    assert_type(client.list_recommendations(category=RecommendationCategory.SOFTWARE_UPDATE), ItemPaged[Recommendation])
+    assert_type(client.list_cves(["CVE-2026-0001"]), ItemPaged[Cve])
+    assert_type(client.list_cve_assessments(category=None), ItemPaged[CveAssessment])
+    assert_type(client.list_attack_paths("/a"), ItemPaged[AttackPath])
+    assert_type(recommendation.risk, Risk | None)
+    event = AssessmentEvent.from_payload(b"{}")
+    assert_type(event.assessment.details, IndividualDetails)
+    assert_type(latest_events(AssessmentEvent.list_from([])), tuple[AssessmentEvent, ...])
+    assert_type(Recommendation.from_event("{}"), Recommendation)
     assert_type(client.catalog, Catalog)
     assert_type(client.catalog.list_for_recommendation("key", "policy"), tuple[FixAction, ...])
     assert_type(client.catalog.without("key"), Catalog)

@@ -135,11 +135,12 @@ def rank(recommendations: Iterable[Recommendation], tally: Tally) -> list[Recomm
     found = list(recommendations)
     names = {group_of(item): item.display_name for item in found}
     gains = _gains(tally, (group_of(item) for item in found if item.preview))
-    ranked = [
-        attrs.evolve(item, priority=_priority(item, tuple(gains.get(group_of(item), {}).values()), names))
-        for item in found
-    ]
-    return sorted(ranked, key=_order)
+    # In place: of a very long list, two copies would not fit.
+    for place, item in enumerate(found):
+        gained = tuple(gains.get(group_of(item), {}).values())
+        found[place] = attrs.evolve(item, priority=_priority(item, gained, names))
+    found.sort(key=_order)
+    return found
 
 
 def _gains(tally: Tally, previews: Iterable[str]) -> dict[str, dict[int, _Gain]]:

@@ -34,7 +34,5 @@ class Wanted:
         )
 
     def has(self, category: RecommendationCategory | None) -> bool:
-        """Whether this category is wanted. Azure may spell one that is not known here in several cases."""
-        if not self.categories:
-            return True
+        """Whether this is one of the categories. Azure may spell one that is not known here in several cases."""
         return category is not None and (category in self.categories or fold(category) in map(fold, self.categories))

@@ -171,6 +171,9 @@ class Assessment(Value):
         return _assessment(row)
 
 
+_EMPTY = FrozenMap()
+
+
 def _assessment(item: Mapping[str, Any]) -> Assessment:
     properties = wire.mapping(wire.pick(item, "properties"))
     status = wire.mapping(properties.get("status"))
@@ -181,6 +184,7 @@ def _assessment(item: Mapping[str, Any]) -> Assessment:
     category = wire.text(metadata, "recommendationCategory") if metadata else ""
     severity = wire.text(metadata, "severity") if metadata else ""
     known = RecommendationCategory(category) if category else None
+    data = properties.get("resourceAdditionalData")
     return Assessment(
         id="/" + identifier.strip("/"),
         key=wire.name(item),
@@ -198,8 +202,8 @@ def _assessment(item: Mapping[str, Any]) -> Assessment:
         portal_url=_portal_url(wire.text(links, "azurePortalUri", "azurePortal")),
         additional_data=FrozenMap(wire.mapping(properties.get("additionalData"))),
         resource_details=FrozenMap(details),
-        resource_data=FrozenMap(wire.mapping(_parsed(properties.get("resourceAdditionalData")))),
-        metadata=metadata if is_individual(known) else FrozenMap(),
+        resource_data=FrozenMap(wire.mapping(_parsed(data))) if data else _EMPTY,
+        metadata=metadata if is_individual(known) else _EMPTY,
     )
 
 

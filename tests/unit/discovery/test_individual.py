@@ -156,6 +156,18 @@ def test_categories_that_no_api_names_are_not_an_empty_list(scripted: Any, azure
     assert list(scripted(f"/subscriptions/{ONE}").list_assessments(category=UPDATES)) == []
 
 
+def test_a_title_that_only_the_metadata_has(scripted: Any, azure: Any) -> None:
+    """The rows of two keys without a name in the list are one recommendation all the same."""
+    rows = [{**rest_row(key), "properties": {"status": {"code": "Unhealthy"}}} for key in (SECOND, FIRST)]
+    azure.found[f"{SECURITY}/assessments"] = rows
+    azure.found[f"{SECURITY}/assessmentMetadata"] = [
+        metadata_item(key, recommendationCategory="SoftwareUpdate") for key in (FIRST, SECOND)
+    ]
+    azure.found[f"{SECURITY}/secureScoreControls"] = []
+    (found,) = scripted(f"/subscriptions/{ONE}").list_recommendations()
+    assert (found.display_name, found.unhealthy_count, found.key) == ("Update x", 2, FIRST)
+
+
 def test_cves_at_a_management_group(discover: Any) -> None:
     """Rejected ones are left out; the ids narrow the query."""
     found = {cve.id: cve.score for cve in discover(GROUP).list_cves()}

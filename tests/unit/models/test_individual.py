@@ -114,6 +114,7 @@ def test_the_cves_of_a_software_update(given: Any) -> None:
         ("[broken", None),
         (7, None),
         ([{"Name": "x"}], None),
+        ([{"Name": "x"}, {"CveId": "CVE-2026-0003"}], ["CVE-2026-0003"]),
         ([{"CveId": "CVE-2026-0003"}, {"CveId": "cve-2026-0003"}], ["cve-2026-0003"]),
     ],
 )
