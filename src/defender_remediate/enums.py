@@ -9,6 +9,7 @@ from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.redaction import redact_text
+from defender_remediate.validation import did_you_mean
 
 
 class _StringEnumMeta(EnumMeta):
@@ -65,8 +66,8 @@ class StrEnum(str, Enum, metaclass=_StringEnumMeta):
 
     @classmethod
     def _missing_(cls, value: object) -> Any:
-        known = ", ".join(str(member.value) for member in cls)
-        raise InvalidInputError(f"{cls.__name__} must be one of {known}, got {quoted(value)}")
+        known = [str(member.value) for member in cls]
+        raise InvalidInputError(f"{quoted(value)} is not a value of {cls.__name__}", hint=did_you_mean(value, known))
 
     @property
     def label(self) -> str:

@@ -14,13 +14,15 @@ from typing import Protocol, TextIO, Union
 
 import attrs
 
-from defender_remediate.display import counted, one_line
+from defender_remediate.display import counted, one_line, quoted
 from defender_remediate.enums import StrEnum
+from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.diagnosis import moment
 from defender_remediate.models.plan import RemediationPlan, RemediationStep
 from defender_remediate.models.result import RemediationReport, RemediationResult
 from defender_remediate.models.waves import WaveFinished
 from defender_remediate.serialization import Value
+from defender_remediate.validation import stream as text_stream
 
 __all__ = [
     "PhaseProgressed",
@@ -202,6 +204,8 @@ def log_progress(logger: logging.Logger | None = None) -> RemediationHook:
     Args:
         logger: The logger to use; ``defender_remediate`` by default.
     """
+    if logger is not None and not callable(getattr(logger, "log", None)):
+        raise InvalidInputError(f"logger must be a logging.Logger, got {quoted(logger)}")
     log = logger or logging.getLogger("defender_remediate")
 
     def hook(event: RemediationEvent, /) -> None:
@@ -216,10 +220,12 @@ def print_progress(stream: TextIO | None = None) -> RemediationHook:
     Args:
         stream: The stream to write to; ``sys.stderr`` by default, so that piped output stays clean.
     """
+    if stream is not None:
+        text_stream(stream, sys.stderr)
 
     def hook(event: RemediationEvent, /) -> None:
         if isinstance(event, StepFinished):
-            target = stream or sys.stderr
+            target = text_stream(stream, sys.stderr)
             target.write(f"{event}\n")
             target.flush()
 

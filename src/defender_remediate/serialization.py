@@ -44,7 +44,7 @@ class Value:
         are dictionaries and lists too, enumerations are strings, and times are in ISO 8601. Secrets are hidden. A member of
         a resource that is not there is omitted.
         """
-        return typing.cast("dict[str, Any]", redact_json(_plain(self)))
+        return typing.cast("dict[str, Any]", redact_json(plain(self)))
 
 
 def _shown(value: Any) -> str:
@@ -65,16 +65,17 @@ def _shown_member(value: Any) -> str:
     return repr(value)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return any value as plain JSON values: those of this library with their computed members, others as they print."""
     if attrs.has(type(value)):
         names = [field.name for field in attrs.fields(type(value)) if not field.name.startswith("_")]
         value = {name: getattr(value, name) for name in (*names, *getattr(value, "_computed", ()))}
     if isinstance(value, Mapping):
-        return {str(name): _plain(item) for name, item in value.items() if item is not ABSENT}
+        return {str(name): plain(item) for name, item in value.items() if item is not ABSENT}
     if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, (set, frozenset)):
-        return sorted(map(_plain, value), key=str)
+        return sorted(map(plain, value), key=str)
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, (datetime, time)):

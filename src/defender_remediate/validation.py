@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import attrs
 
@@ -14,6 +14,7 @@ from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 
 _T = TypeVar("_T")
+_LONGEST_LIST = 150
 
 
 def optional_text(**options: Any) -> Any:
@@ -114,22 +115,20 @@ def instance(name: str, value: _T, kind: type[Any], *, hint: str = "") -> _T:
     return value
 
 
-def did_you_mean(given: object, known: Iterable[str], *, most: int = 8) -> str:
-    """What a caller may have meant, for the hint of an error: the closest known values, or else all of them.
-
-    Args:
-        given: What was given.
-        known: The valid values.
-        most: How many are listed at most when none is close.
-    """
+def did_you_mean(given: object, known: Iterable[str]) -> str:
+    """What a caller may have meant, for the hint of an error: the closest valid values, or else as many as are readable."""
     shown = {fold(value): value for value in known}
     wanted = fold(given.strip()[:200]) if isinstance(given, str) else ""
     close = get_close_matches(wanted, shown, n=2, cutoff=0.7) or [one for one in shown if wanted and wanted in one][:2]
     if close:
         return f"did you mean {' or '.join(quoted(shown[one]) for one in close)}?"
     listed = list(shown.values())
-    rest = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return f"use one of {', '.join(listed[:most])}{rest}" if listed else "there are none"
+    count, length = 0, 0
+    while count < len(listed) and length < _LONGEST_LIST:
+        length += len(listed[count]) + 2
+        count += 1
+    rest = f" and {len(listed) - count} more" if count < len(listed) else ""
+    return f"use one of {', '.join(listed[:count])}{rest}" if listed else "there are none"
 
 
 def tuple_of(kind: type[Any]) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
@@ -144,6 +143,30 @@ def tuple_of(kind: type[Any]) -> Callable[[Any, attrs.Attribute[Any], Any], None
             raise InvalidInputError(f"{field.name} must be a tuple of {kind.__name__}, got {quoted(value)}")
 
     return check
+
+
+def instances(name: str, given: Iterable[_T], kind: type[Any]) -> tuple[_T, ...]:
+    """The values of an argument, which must be several of one class.
+
+    Raises:
+        InvalidInputError: It is not iterable, or holds something else.
+    """
+    listed = tuple(given) if isinstance(given, Iterable) and not isinstance(given, (str, bytes)) else None
+    if listed is None or not all(isinstance(one, kind) for one in listed):
+        raise InvalidInputError(f"{name} must be a list of {kind.__name__} values, got {quoted(given)}")
+    return listed
+
+
+def stream(given: TextIO | None, default: TextIO) -> TextIO:
+    """The stream of an argument to write to; the default for None.
+
+    Raises:
+        InvalidInputError: It cannot be written to.
+    """
+    target = default if given is None else given
+    if isinstance(target, type) or not (hasattr(target, "write") and hasattr(target, "isatty")):
+        raise InvalidInputError(f"stream must be a stream of strings, got {quoted(given)}", hint="pass sys.stdout")
+    return target
 
 
 def callables(name: str, given: Iterable[Callable[..., Any]]) -> tuple[Any, ...]:

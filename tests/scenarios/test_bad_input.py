@@ -261,5 +261,5 @@ def test_waves_and_reports_of_the_wrong_kind(client: RemediationClient) -> None:
         client.resume("00000000-0000-4000-8000-000000000000", waves=wrong)
     with pytest.raises(errors.InvalidInputError, match="gate of Waves"):
         Waves(gate=wrong)
-    with pytest.raises(errors.InvalidInputError, match=r"got .*RemediationPlan"):
-        to_csv(plan)  # type: ignore[arg-type]
+    with pytest.raises(errors.InvalidInputError, match="expected values to list, got 3"):
+        to_csv(wrong)

@@ -285,7 +285,15 @@ class Catalog:
 
         if fixes is None:
             return (*prove(self._fixes), *stale_guidance(bundled_guidance()))
-        return prove((fixes,) if isinstance(fixes, (FixAction, str, os.PathLike)) else fixes)
+        given = (fixes,) if isinstance(fixes, (FixAction, str, os.PathLike)) else fixes
+        listed: tuple[object, ...] = tuple(given) if isinstance(given, Iterable) else (given,)
+        for one in listed:
+            if not isinstance(one, (FixAction, str, os.PathLike)):
+                raise CatalogError(
+                    f"expected a FixAction or the path of a catalog file, got {quoted(one)}",
+                    hint="pass [fix] or [path]",
+                )
+        return prove(listed)  # type: ignore[arg-type] # the loop has checked it
 
     def role_definition(
         self,

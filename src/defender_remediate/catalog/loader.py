@@ -20,6 +20,9 @@ from defender_remediate.models.fix import FixAction
 _PACKAGE = "defender_remediate.catalog"
 
 
+_LONGEST_SHOWN = 200
+
+
 def read_bundled() -> tuple[tuple[FixAction, ...], str | None]:
     """Every fix that comes with this library, in the order of the file names, and the version if it is known."""
     files = bundled_files()
@@ -51,7 +54,7 @@ def read_fixes(file: str | os.PathLike[str]) -> tuple[FixAction, ...]:
         CatalogError: The file cannot be read or is not a valid catalog; names the file and the key path.
     """
     place = Path(file)
-    source = str(place)
+    source = str(place) if len(str(place)) <= _LONGEST_SHOWN else quoted(str(place))
     try:
         document = parse(place.read_bytes().decode("utf-8-sig"))
     except OSError as error:

@@ -604,5 +604,5 @@ def _display_name(controls: tuple[SecurityControl, ...], wanted: str) -> str:
             return control.display_name
     known = sorted(control.display_name for control in controls)
     raise InvalidInputError(
-        f"no subscription in scope has a control {quoted(wanted)}", hint=did_you_mean(wanted, known, most=len(known))
+        f"no subscription in scope has a control {quoted(wanted)}", hint=did_you_mean(wanted, known)
     )

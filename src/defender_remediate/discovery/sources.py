@@ -16,6 +16,7 @@ from defender_remediate.discovery.metadata import ASSESSMENTS, list_metadata
 from defender_remediate.discovery.resource_graph import query_graph
 from defender_remediate.discovery.scopes import Root, Scopes
 from defender_remediate.discovery.wanted import Wanted
+from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidScopeError, NotAvailableError, NotFoundError
 from defender_remediate.models.attack_path import AttackPath
 from defender_remediate.models.control import SecureScore, SecurityControl
@@ -189,7 +190,7 @@ class GraphSource:
         if not groups:
             raise InvalidScopeError(
                 "Azure gives the details of CVEs at management group or tenant scope only, and the scope of this client is "
-                + ", ".join(map(str, self._scopes)),
+                + quoted(", ".join(map(str, self._scopes))),
                 hint="create a client for a management group; the root management group has the id of the tenant",
             )
         return self._cves(ids, groups)

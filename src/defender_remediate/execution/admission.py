@@ -24,7 +24,7 @@ def check_approved(plan: RemediationPlan, approve: str) -> None:
     """
     if not isinstance(approve, str) or fold(approve.strip()) != plan.digest:
         raise PlanNotApprovedError(
-            f"the plan's digest is {plan.digest[:12]}…, but {str(approve)[:12]!r} was approved",
+            f"the plan's digest is {plan.digest[:12]}…, but {quoted(approve[:12] if isinstance(approve, str) else approve)} was approved",
             hint="read the plan, then pass all 64 characters of its digest: approve=plan.digest",
         )
 

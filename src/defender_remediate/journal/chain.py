@@ -106,6 +106,9 @@ def newest_first(begun: Mapping[str, bytes]) -> list[str]:
 
     Lines are not checked here: a run whose journal was tampered with is listed too. One without a time comes last.
     """
+    for line in begun.values() if isinstance(begun, Mapping) else (None,):
+        if not isinstance(line, bytes):
+            raise InvalidInputError(f"the first line of each run must be bytes by run id, got {quoted(line)}")
     times = {run_id: _opened_at(line) for run_id, line in begun.items() if line.endswith(b"\n")}
     return sorted(times, key=lambda run_id: (times[run_id], run_id), reverse=True)
 

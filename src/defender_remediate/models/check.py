@@ -11,6 +11,7 @@ from defender_remediate.enums import StrEnum
 from defender_remediate.notebook import notebook
 from defender_remediate.redaction import redact_text
 from defender_remediate.serialization import Value
+from defender_remediate.validation import string, strings
 
 # Evidence of a group of resources that is shown at least.
 _SHOWN_EVIDENCE = 4
@@ -31,7 +32,11 @@ class CheckStatus(StrEnum):
 
 def _redacted(given: Iterable[str]) -> tuple[str, ...]:
     # Tags, notes and reasons come from outside.
-    return tuple(map(redact_text, given))
+    return tuple(map(redact_text, strings("evidence", given)))
+
+
+def _message(given: str) -> str:
+    return redact_text(string("message", given))
 
 
 @notebook
@@ -50,7 +55,7 @@ class CheckResult(Value):
 
     check: str
     status: CheckStatus = attrs.field(converter=CheckStatus)
-    message: str = attrs.field(converter=redact_text)
+    message: str = attrs.field(converter=_message)
     evidence: tuple[str, ...] = attrs.field(default=(), converter=_redacted)
     advice: str | None = None
     waived_because: str | None = None

@@ -160,7 +160,7 @@ def latest_events(events: Iterable[AssessmentEvent]) -> tuple[AssessmentEvent, .
         InvalidInputError: One of them is not an AssessmentEvent.
     """
     newest: dict[str, AssessmentEvent] = {}
-    for event in events:
+    for event in events if isinstance(events, Iterable) else (events,):
         if not isinstance(event, AssessmentEvent):
             raise InvalidInputError(
                 f"events must be AssessmentEvent values, got {quoted(event)}",

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
+from difflib import get_close_matches
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import attrs
 
 from defender_remediate import serialization
 from defender_remediate.casing import fold
 from defender_remediate.display import counted, quoted
-from defender_remediate.errors import InvalidInputError, PlanAlteredError
+from defender_remediate.errors import InvalidInputError, PlanAlteredError, UnknownRecommendationError
 from defender_remediate.json_values import ABSENT, Absent, FrozenMap, freeze, sha256
 from defender_remediate.models.check import CheckResult
 from defender_remediate.models.estimate import RunEstimate, estimate
 from defender_remediate.models.forecast import ScoreFacts, ScoreForecast, forecast, forecast_text
 from defender_remediate.models.ids import id_key
+from defender_remediate.models.named import Choice, ResourceChoice, named, resource_named, several
 from defender_remediate.models.plan_diff import PlanDiff, diff
 from defender_remediate.models.plan_groups import PlanSummary, summarize
 from defender_remediate.models.plan_text import details, printed
@@ -32,12 +34,28 @@ from defender_remediate.models.step import (
 )
 from defender_remediate.notebook import preformatted, rendered
 from defender_remediate.serialization import Value
-from defender_remediate.validation import optional_text, strings, tuple_of
+from defender_remediate.validation import optional_text, tuple_of
+
+_T = TypeVar("_T")
 
 
 def _aware(_plan: Any, _field: Any, at: datetime) -> None:
     if not isinstance(at, datetime) or at.tzinfo is None:
         raise InvalidInputError("created_at of a plan has no time zone", hint="use datetime.now(timezone.utc)")
+
+
+def _listed(argument: str, given: Iterable[_T]) -> tuple[_T, ...]:
+    """The values of an argument, at least one; a single string is refused, as it is in all lists."""
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        raise InvalidInputError(
+            f"{argument}: expected a list of strings, got {quoted(given)}", hint=f"pass [{quoted(given)}]"
+        )
+    return several(given, argument)
+
+
+def _not_in_the_plan(noun: str, unknown: list[Any], hint: str) -> InvalidInputError:
+    shown = unknown[0] if len(unknown) == 1 else sorted(map(str, unknown))
+    return InvalidInputError(f"the plan has no {noun} {quoted(shown)}", hint=hint)
 
 
 @attrs.frozen(kw_only=True, str=False)
@@ -119,7 +137,9 @@ class RemediationPlan(Value):
         """Always True: also a plan without steps says something."""
         return True
 
-    def only(self, *, keys: Iterable[str] | None = None, resources: Iterable[str] | None = None) -> RemediationPlan:
+    def only(
+        self, *, keys: Iterable[Choice] | None = None, resources: Iterable[ResourceChoice] | None = None
+    ) -> RemediationPlan:
         """A plan with just the steps that close one of these recommendations and touch one of these resources.
 
         The other steps become skips with the reason ``not_selected``. The result has another digest.
@@ -135,7 +155,9 @@ class RemediationPlan(Value):
             steps = tuple(step for step in steps if step.id in touching)
         return self._select(steps)
 
-    def exclude(self, *, keys: Iterable[str] | None = None, resources: Iterable[str] | None = None) -> RemediationPlan:
+    def exclude(
+        self, *, keys: Iterable[Choice] | None = None, resources: Iterable[ResourceChoice] | None = None
+    ) -> RemediationPlan:
         """A plan without the steps that close one of these recommendations or touch one of these resources.
 
         They become skips with the reason ``not_selected``. A step that closes two recommendations is excluded with
@@ -164,26 +186,44 @@ class RemediationPlan(Value):
             raise InvalidInputError(f"expected a RemediationPlan, got {quoted(other)}", hint="pass client.plan(...)")
         return diff(self.steps, other.steps)
 
-    def _closing(self, keys: Iterable[str]) -> tuple[RemediationStep, ...]:
+    def _closing(self, keys: Iterable[Choice]) -> tuple[RemediationStep, ...]:
         """The steps that close one of these recommendations."""
-        by_key = {fold(key): key for key in strings("keys", keys)}
         items: tuple[RemediationStep | SkippedResource, ...] = (*self.steps, *self.skipped)
-        unknown = by_key.keys() - {fold(key) for item in items for key in item.keys}
-        if items and (unknown or not by_key):
-            named = quoted(sorted(by_key[key] for key in unknown)) if unknown else "that is named in keys"
-            raise InvalidInputError(f"the plan has no recommendation {named}", hint="see step.keys")
-        return tuple(step for step in self.steps if by_key.keys() & {fold(key) for key in step.keys})
+        known = {fold(key) for item in items for key in item.keys}
+        wanted: set[str] = set()
+        unknown, hint = [], None
+        for given in _listed("keys", keys):
+            try:
+                found = {fold(one.key) for one in named(given, self._titles)}
+            except UnknownRecommendationError as error:
+                found, hint = set(), error.hint
+            if not found & known:
+                unknown.append(given)
+            wanted |= found
+        if unknown:
+            raise _not_in_the_plan("recommendation", unknown, hint or "see step.keys")
+        return tuple(step for step in self.steps if wanted & {fold(key) for key in step.keys})
 
-    def _touching(self, resources: Iterable[str]) -> tuple[RemediationStep, ...]:
-        """The steps that touch one of these resources."""
-        by_id = {id_key(one): one for one in strings("resources", resources)}
+    def _titles(self) -> Iterator[tuple[str, str]]:
+        """The key and the display name of each recommendation in the plan."""
         items: tuple[RemediationStep | SkippedResource, ...] = (*self.steps, *self.skipped)
-        known = {id_key(item.resource_id) for item in items} | {id_key(step.target_id) for step in self.steps}
-        unknown = by_id.keys() - known
-        if items and (unknown or not by_id):
-            named = quoted(sorted(by_id[one] for one in unknown)) if unknown else "that is named in resources"
-            raise InvalidInputError(f"the plan has no resource {named}", hint="see step.resource_id")
-        return tuple(step for step in self.steps if by_id.keys() & {id_key(step.resource_id), id_key(step.target_id)})
+        for item in items:
+            titles = item.titles if len(item.titles) == len(item.keys) else item.keys
+            yield from zip(item.keys, titles, strict=True)
+
+    def _touching(self, resources: Iterable[ResourceChoice]) -> tuple[RemediationStep, ...]:
+        """The steps that touch one of these resources."""
+        items: tuple[RemediationStep | SkippedResource, ...] = (*self.steps, *self.skipped)
+        known = {id_key(item.resource_id): item.resource_id for item in items}
+        known |= {id_key(step.target_id): step.target_id for step in self.steps}
+        ids = [one if isinstance(one, str) else resource_named(one).text for one in _listed("resources", resources)]
+        unknown = [one for one in ids if id_key(one) not in known]
+        if unknown:
+            close = get_close_matches(id_key(unknown[0])[:500], known, n=1, cutoff=0.9)
+            hint = f"did you mean {known[close[0]]}?" if close else "see step.resource_id"
+            raise _not_in_the_plan("resource", unknown, hint)
+        wanted = set(map(id_key, ids))
+        return tuple(step for step in self.steps if wanted & {id_key(step.resource_id), id_key(step.target_id)})
 
     def limit(self, n: int) -> RemediationPlan:
         """A plan with the first ``n`` steps; the others become skips with the reason ``not_selected``.

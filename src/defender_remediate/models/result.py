@@ -21,7 +21,7 @@ from defender_remediate.models.plan import CreatedResource, RemediationPlan, Rem
 from defender_remediate.notebook import preformatted, rendered
 from defender_remediate.redaction import redact_json
 from defender_remediate.serialization import Value
-from defender_remediate.validation import instance, optional_text, tuple_of
+from defender_remediate.validation import did_you_mean, instance, optional_text, tuple_of
 
 
 class Outcome(StrEnum):
@@ -217,7 +217,9 @@ class RemediationReport(Value):
             InvalidInputError: There is no such outcome.
         """
         if outcome not in tuple(Outcome):
-            raise InvalidInputError(f"outcome must be one of {', '.join(Outcome)}, got {quoted(outcome)}")
+            raise InvalidInputError(
+                f"{quoted(outcome)} is not an outcome", hint=did_you_mean(outcome, map(str, Outcome))
+            )
         wanted = Outcome(outcome)
         return sum(result.outcome is wanted for result in self.results)
 

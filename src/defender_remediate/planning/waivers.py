@@ -63,7 +63,7 @@ def parse_waivers(
                 hint="pass it to plan or plan_rollback",
             )
         if name not in taken:
-            raise InvalidInputError(f"{quoted(name)} cannot be waived", hint=did_you_mean(name, taken, most=30))
+            raise InvalidInputError(f"{quoted(name)} cannot be waived", hint=did_you_mean(name, taken))
         if not isinstance(reason, str) or not reason.strip():
             raise InvalidInputError(
                 f"waiving {quoted(str(name))} needs a reason", hint=f'pass waive={{"{name}": "why"}}'

@@ -14,6 +14,7 @@ from defender_remediate.reports.page import render
 from defender_remediate.reports.plan_view import plan_view
 from defender_remediate.reports.report_view import ScoreContext, report_view
 from defender_remediate.reports.rows import Listed
+from defender_remediate.validation import instance_or_none, instances
 
 
 def to_html(
@@ -54,11 +55,11 @@ def to_html(
         return render("plan.html", template=template, logo=logo, view=plan_view(document))
     if isinstance(document, RemediationReport):
         context = ScoreContext(
-            score_before=score_before,
-            score_after=score_after,
-            controls_before=tuple(controls_before),
-            controls_after=tuple(controls_after),
-            events=tuple(events),
+            score_before=instance_or_none("score_before", score_before, SecureScore),
+            score_after=instance_or_none("score_after", score_after, SecureScore),
+            controls_before=instances("controls_before", controls_before, SecurityControl),
+            controls_after=instances("controls_after", controls_after, SecurityControl),
+            events=instances("events", events, ActivityEvent),
         )
         return render("report.html", template=template, logo=logo, view=report_view(document, context))
     return render("listing.html", template=template, logo=logo, view=listing_view(document, columns))

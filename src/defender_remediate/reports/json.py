@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from defender_remediate.json_values import format_json, thaw
+from defender_remediate.json_values import format_json
 from defender_remediate.redaction import redact_json
 from defender_remediate.reports.rows import Listed, checked_values
-from defender_remediate.serialization import Value
+from defender_remediate.serialization import Value, plain
 
 
 def to_json(values: Listed) -> str:
@@ -23,4 +23,4 @@ def to_json(values: Listed) -> str:
 
 
 def _plain(value: object) -> object:
-    return value.to_dict() if isinstance(value, Value) else redact_json(thaw(value))
+    return value.to_dict() if isinstance(value, Value) else redact_json(plain(value))

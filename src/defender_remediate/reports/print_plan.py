@@ -8,6 +8,7 @@ from typing import TextIO
 
 from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.validation import instance
+from defender_remediate.validation import stream as text_stream
 
 # By the mark or word that a line begins with.
 _STYLES = {
@@ -37,7 +38,7 @@ def print_plan(plan: RemediationPlan, stream: TextIO | None = None) -> None:
         InvalidInputError: The value is not a plan.
     """
     instance("plan", plan, RemediationPlan, hint="pass client.plan(...)")
-    target = stream or sys.stdout
+    target = text_stream(stream, sys.stdout)
     if not target.isatty() or find_spec("rich") is None:
         target.write(f"{plan}\n")
         return

@@ -15,6 +15,7 @@ from defender_remediate.hooks import (
     StepFinished,
     VerificationFinished,
 )
+from defender_remediate.validation import stream as text_stream
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -89,4 +90,4 @@ def show_progress(stream: TextIO | None = None) -> ProgressBar:
     Raises:
         MissingExtraError: The extra ``reports`` is not installed.
     """
-    return ProgressBar(stream or sys.stderr)
+    return ProgressBar(text_stream(stream, sys.stderr))

@@ -18,7 +18,7 @@ from defender_remediate.models.result import RemediationReport, RemediationResul
 from defender_remediate.models.step import PropertyChange, RemediationStep, SkippedResource
 from defender_remediate.redaction import is_secret_name, redact_json, redact_text
 from defender_remediate.reports.document import iso
-from defender_remediate.serialization import Value
+from defender_remediate.serialization import Value, plain
 from defender_remediate.validation import did_you_mean, strings
 
 Cell: TypeAlias = Union[str, int, float, bool, None]
@@ -52,9 +52,7 @@ def to_rows(values: Listed, *, columns: Sequence[str] | None = None) -> list[Row
         wanted = strings("columns", columns)
         unknown = [column for column in wanted if column not in names]
         if unknown and found:
-            raise InvalidInputError(
-                f"there is no column {quoted(unknown[0])}", hint=did_you_mean(unknown[0], names, most=len(names))
-            )
+            raise InvalidInputError(f"there is no column {quoted(unknown[0])}", hint=did_you_mean(unknown[0], names))
         names = list(wanted)
     return [{name: row.get(name) for name in names} for row in found]
 
@@ -85,7 +83,7 @@ def _rows_of(value: Value | Mapping[str, Any]) -> Iterable[Row]:
         return (
             {
                 redact_text(str(name)): _cell(redact_json(item, is_secret=is_secret_name(name)))
-                for name, item in value.items()
+                for name, item in plain(value).items()
             },
         )
     return (_redacted(_ROWS[type(value)](value)) if type(value) in _ROWS else _value_row(value),)
