@@ -22,6 +22,7 @@ from defender_remediate.models import (
     SkipReason,
 )
 from defender_remediate.testing import ArmSimulator
+from defender_remediate.testing.simulator.defender.exemptions import StandardAssignment
 
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
 PUBLIC_ACCESS = "51fd8bb1-0db4-bbf1-7e2b-cfcba7eb66a6"
@@ -212,26 +213,26 @@ def test_a_custom_recommendation_is_refused(sim: ArmSimulator, client: Remediati
         client.exemptions.plan_create(key, accounts[:1], **terms(sim))
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"reason": " "}, "reason must be a string"),
-        ({"owner": None}, "owner must be a string"),
-        ({"owner": "x]"}, "must not contain brackets"),
-        ({"reason": "${resource.id}"}, "must not contain"),
-        ({"ticket": ""}, "ticket must be a string"),
-        ({"expires": datetime(2030, 1, 1)}, "time zone"),
-        ({"expires": datetime(2020, 1, 1, tzinfo=timezone.utc)}, "in the future"),
-        ({"category": "Forgotten"}, "Waiver or Mitigated"),
-    ],
-)
+WRONG_TERMS: list[tuple[dict[str, Any], str]] = [
+    ({"reason": " "}, "reason must be a string"),
+    ({"owner": None}, "owner must be a string"),
+    ({"owner": "x]"}, "must not contain brackets"),
+    ({"reason": "${resource.id}"}, "must not contain"),
+    ({"ticket": ""}, "ticket must be a string"),
+    ({"expires": datetime(2030, 1, 1)}, "time zone"),
+    ({"expires": datetime(2020, 1, 1, tzinfo=timezone.utc)}, "in the future"),
+    ({"category": "Forgotten"}, "Waiver or Mitigated"),
+]
+
+
 def test_reason_owner_and_expiry_are_mandatory(
-    sim: ArmSimulator, client: RemediationClient, accounts: list[str], wrong: dict[str, Any], message: str
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str]
 ) -> None:
     """Refused before any request."""
     sim.requests.clear()
-    with pytest.raises(InvalidInputError, match=message):
-        client.exemptions.plan_create(SECURE_TRANSFER, accounts[:1], **{**terms(sim), **wrong})
+    for wrong, message in WRONG_TERMS:
+        with pytest.raises(InvalidInputError, match=message):
+            client.exemptions.plan_create(SECURE_TRANSFER, accounts[:1], **{**terms(sim), **wrong})
     assert not sim.requests
     with pytest.raises(InvalidResourceIdError, match="there is no 'all'"):
         client.exemptions.plan_create(SECURE_TRANSFER, **terms(sim))
@@ -370,29 +371,28 @@ def test_a_file_is_idempotent(sim: ArmSimulator, client: RemediationClient, acco
     assert {one.owner for one in own(client)} == {"it@contoso.example"}
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda entry: entry.update(colour="red"), "unknown field 'colour'"),
-        (lambda entry: entry.update(owner=" "), "owner must be"),
-        (lambda entry: entry.update(expires="soon"), "expires is not a time"),
-        (lambda entry: entry.update(expires="2020-01-01T00:00:00Z"), "in the future"),
-        (lambda entry: entry.pop("category"), "give category"),
-        (lambda entry: entry.update(scope="here"), "not a"),
-    ],
-)
-def test_a_wrong_file_names_the_entry(
-    sim: ArmSimulator, client: RemediationClient, accounts: list[str], change: Any, message: str
-) -> None:
+WRONG_ENTRIES: list[tuple[Callable[[Any], Any], str]] = [
+    (lambda entry: entry.update(colour="red"), "unknown field 'colour'"),
+    (lambda entry: entry.update(owner=" "), "owner must be"),
+    (lambda entry: entry.update(expires="soon"), "expires is not a time"),
+    (lambda entry: entry.update(expires="2020-01-01T00:00:00Z"), "in the future"),
+    (lambda entry: entry.pop("category"), "give category"),
+    (lambda entry: entry.update(scope="here"), "not a"),
+]
+
+
+def test_a_wrong_file_names_the_entry(sim: ArmSimulator, client: RemediationClient, accounts: list[str]) -> None:
     """A file is written by people."""
     applied(client, client.exemptions.plan_create(SECURE_TRANSFER, accounts[:1], **terms(sim)))
-    document = json.loads(client.exemptions.export())
-    change(document["exemptions"][0])
-    with pytest.raises(InvalidInputError, match=message):
-        client.exemptions.plan_file(json.dumps(document))
-    for broken in ({**document, "exemptions": 1}, {**document, "exemptions": [1]}):
+    text = client.exemptions.export()
+    for change, message in WRONG_ENTRIES:
+        document = json.loads(text)
+        change(document["exemptions"][0])
+        with pytest.raises(InvalidInputError, match=message):
+            client.exemptions.plan_file(json.dumps(document))
+    for broken in (1, [1]):
         with pytest.raises(InvalidInputError):
-            client.exemptions.plan_file(json.dumps(broken))
+            client.exemptions.plan_file(json.dumps({**json.loads(text), "exemptions": broken}))
 
 
 @pytest.mark.parametrize(
@@ -484,3 +484,88 @@ def test_ids_that_are_none_are_refused(client: RemediationClient) -> None:
     for wrong in ("/subscriptions/x", [], [7]):
         with pytest.raises(InvalidInputError):
             client.exemptions.plan_remove(wrong)  # type: ignore[arg-type]
+
+
+def test_what_others_made_is_listed_and_left_out_of_files(
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str]
+) -> None:
+    """A whole assignment, resource selectors, no expiry, an excluded scope, a standard: none of them is lost."""
+    scope = "/".join(accounts[0].split("/")[:3])
+    sim.access.exempt(accounts[0], name="whole", description="all of it")
+    policies = sim._service.tenant.policies
+    policies.exemptions.append(
+        attrs.evolve(policies.exemptions[-1], name="selective", references=("x",), selectors=({"name": "y"},))
+    )
+    sim.access.assign_policy(scope, resource_type=STORAGE, path="properties.x", equals=1, effect="audit")
+    standards = sim._service.tenant.assessor.standard_assignments
+    standards.put(StandardAssignment(scope=scope, name="s", expires=None, properties={"effect": "Audit"}))
+    found = client.exemptions.list_exemptions()
+    assert not any(one.id.endswith("/s") for one in found)
+    assert "everything assigned" in str(found)
+    left_out = {
+        one["id"].rpartition("/")[2]: one["reason"] for one in json.loads(client.exemptions.export())["not_exported"]
+    }
+    assert "whole assignment" in left_out["whole"]
+    assert len(client.exemptions.plan_create(SECURE_TRANSFER, accounts[:1], **terms(sim))) == 0
+    for one in found:
+        if one.name in ("whole", "selective"):
+            plan = client.exemptions.plan_renew(one, **terms(sim))
+            assert [step.request.method for step in plan] == ["PUT"]
+
+
+def test_exemptions_from_above_are_listed_and_not_changed(
+    sim: ArmSimulator, connect: Callable[..., RemediationClient], accounts: list[str]
+) -> None:
+    """A client of one group sees what the subscription decided, and may not undo it."""
+    scope = "/".join(accounts[0].split("/")[:3])
+    group = accounts[0].rpartition("/providers/")[0]
+    exemption = sim.access.exempt(scope, name="all", description="x")
+    sim.access.exempt(accounts[-1], name="elsewhere", description="x")
+    client = connect(group)
+    assert [one.id for one in client.exemptions.list_exemptions()] == [exemption]
+    with pytest.raises(InvalidInputError, match="inherited"):
+        client.exemptions.plan_remove(exemption)
+
+
+def test_orphans_are_not_guessed(sim: ArmSimulator, client: RemediationClient, accounts: list[str]) -> None:
+    """What cannot be read may well exist; a key that Azure forgot does not."""
+    scope = "/".join(accounts[0].split("/")[:3])
+    group = accounts[0].rpartition("/providers/")[0]
+    for place in (scope, group, accounts[1]):
+        applied(client, client.exemptions.plan_create(NO_POLICY, [place], **terms(sim)))
+    applied(client, client.exemptions.plan_create(SECURE_TRANSFER, accounts[:1], **terms(sim)))
+    assert len(client.exemptions.list_orphaned()) == 0
+    del sim._service.tenant.assessor.definitions[NO_POLICY]
+    notes = {one.note for one in client.exemptions.list_orphaned()}
+    assert notes == {"Azure does not know the recommendation any more"}
+    sim.access.deny("Microsoft.Authorization/policyAssignments/read", scope)
+    sim.access.deny(f"{STORAGE}/read", scope)
+    found = client.exemptions.list_orphaned()
+    assert any("policy assignment" in text for text in found.not_checked)
+
+
+def test_a_resource_whose_assessment_is_refused_is_not_exempt(
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str]
+) -> None:
+    """It may be misspelt: a decision is not written to what was not seen."""
+    sim.access.deny("Microsoft.Security/assessments/read", accounts[0])
+    plan = client.exemptions.plan_create(NO_POLICY, accounts[:1], **terms(sim))
+    assert plan.skipped[0].reason is SkipReason.NOT_READABLE
+
+
+def test_a_removal_of_what_cannot_be_read_or_is_gone_is_skipped(
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str]
+) -> None:
+    """Nothing is removed that was not shown; a second rollback finds it there again."""
+    applied(client, client.exemptions.plan_create(SECURE_TRANSFER, accounts[:1], **terms(sim)))
+    removed = applied(client, client.exemptions.plan_remove(own(client)))
+    sim.access.deny("Microsoft.Authorization/policyExemptions/read", "/".join(accounts[0].split("/")[:3]))
+    assert client.plan_rollback(removed).skipped[0].reason is SkipReason.NOT_READABLE
+
+
+def test_the_time_of_a_call_is_not_a_refusal(sim: ArmSimulator, connect: Callable[..., RemediationClient]) -> None:
+    """An answer that never comes is told as what it is, for each part."""
+    client = connect()
+    sim.faults.fail("GET", "/policyExemptions", status=503, times=None)
+    found = client.exemptions.list_exemptions()
+    assert len(found.not_checked) == len(sim.scopes)

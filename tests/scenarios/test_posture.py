@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from defender_remediate import Catalog, RemediationClient
-from defender_remediate.errors import InvalidInputError, ProviderNotRegisteredError
+from defender_remediate.errors import CallTimeoutError, InvalidInputError, ProviderNotRegisteredError
 from defender_remediate.models import DefenderPlan, PostureIssue, PostureWarning, SubscriptionPosture
 from defender_remediate.testing import ArmSimulator, seeded_client
 
@@ -253,3 +253,25 @@ def test_a_dead_plan_is_refused_by_the_simulator(sim: ArmSimulator) -> None:
     assert put("Dns", {"pricingTier": "Free"}) == 200
     assert put("KeyVaults", {"pricingTier": "Standard", "subPlan": "PerTransaction"}) == 400
     assert put("KeyVaults", {"pricingTier": "Standard", "subPlan": "PerKeyVault"}) == 200
+
+
+def test_a_registration_that_cannot_be_read_is_known_from_the_listings(sim: ArmSimulator) -> None:
+    """Azure says so in every answer of Microsoft.Security; an API that is missing is named as such."""
+    sim.resources.unregister_provider(sim.scopes[0], "Microsoft.Security")
+    sim.access.deny("Microsoft.Resources/subscriptions/providers/read", sim.scopes[0])
+    with connected(sim) as client:
+        posture = posture_of(client)
+        assert posture.issues.count(PostureIssue.PROVIDER_NOT_REGISTERED) == 1
+    sim.resources.register_provider(sim.scopes[0], "Microsoft.Security")
+    sim.resources.retire_api_versions(
+        "Microsoft.Security/securityConnectors", "2023-10-01-preview", "2024-08-01-preview"
+    )
+    with connected(sim) as client:
+        assert any("API" in reason.advice for reason in posture_of(client).reasons)
+
+
+def test_the_time_of_a_call_ends_the_reading(sim: ArmSimulator) -> None:
+    """A posture that was read in part would look like one with refusals."""
+    sim.faults.fail("GET", "/pricings", status=503, times=None)
+    with connected(sim) as client, pytest.raises(CallTimeoutError):
+        client.get_posture(timeout=0.5)

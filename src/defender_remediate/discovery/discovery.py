@@ -64,11 +64,13 @@ from defender_remediate.models.recommendation import (
     RecommendationMetadata,
     Severity,
 )
+from defender_remediate.threads import in_parallel
 from defender_remediate.validation import did_you_mean
 
 if TYPE_CHECKING:
     from defender_remediate.catalog import Catalog
 
+_POSTURE_WORKERS = 8
 _T = TypeVar("_T")
 
 
@@ -470,8 +472,12 @@ class Discovery:
         Permissions: ``Microsoft.Security/*/read``, ``Microsoft.Resources/subscriptions/read``, ``.../providers/read`` and
         ``Microsoft.Authorization/policyAssignments/read``. Reads every assessment of the subscriptions.
         """
-        for subscription in self.subscriptions() if subscriptions is None else subscriptions:
-            yield read_posture(self._session, self._providers, subscription, about=about)
+        wanted = self.subscriptions() if subscriptions is None else tuple(subscriptions)
+
+        def read(subscription: str) -> SubscriptionPosture:
+            return read_posture(self._session, self._providers, subscription, about=about)
+
+        yield from in_parallel(read, wanted, workers=_POSTURE_WORKERS)
 
     def _warned(
         self, items: Iterable[_T], silent: _Silence | None = None, *, is_all: bool = False, about: str | None = None

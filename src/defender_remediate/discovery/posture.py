@@ -9,6 +9,7 @@ from typing import TypeVar
 import attrs
 
 from defender_remediate import wire
+from defender_remediate.arm.errors import refuses_version
 from defender_remediate.arm.providers import Providers
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.casing import fold, fold_or_none
@@ -18,6 +19,7 @@ from defender_remediate.errors import (
     CallTimeoutError,
     ConnectionFailedError,
     MalformedResponseError,
+    NotFoundError,
     ProviderNotRegisteredError,
     RequestError,
 )
@@ -127,7 +129,7 @@ class _PostureReader:
                 self._not_registered("NotRegistered")
         except (RequestError, ConnectionFailedError, MalformedResponseError) as error:
             advice = "ask for the role Security Reader on the subscription, or try again"
-            if isinstance(error, RequestError) and error.status == 404:
+            if isinstance(error, RequestError) and (isinstance(error, NotFoundError) or refuses_version(error)):
                 advice = "this cloud may not have the API: look it up in its portal"
             self._because(PostureIssue.NOT_CHECKED, f"could not be checked: {what}: {error.message}", advice)
         return None
