@@ -26,6 +26,7 @@ _KEYS = frozenset(
         "titles",
     }
 )  # fmt: skip
+_GONE = {GuidanceReason.REPLACED: 1, GuidanceReason.RETIRED: 2}
 _SENTENCES = re.compile(r".+\.", re.DOTALL)
 CATEGORIES, SOURCES = "categories.toml", "sources.toml"
 """The files with guidance about whole categories of individual recommendations, and about resources of other clouds."""
@@ -169,7 +170,8 @@ def _bundled() -> _Index:
     by_key: dict[str, Guidance] = {}
     by_policy: dict[str, Guidance] = {}
     by_title: dict[str, Guidance] = {}
-    for each in bundled_guidance():
+    # A policy definition or a title that several have leads to the one in force, else to the one that leads on.
+    for each in sorted(bundled_guidance(), key=lambda each: _GONE.get(each.reason, 0)):
         by_key.setdefault(fold(each.key), each)
         for policy in each.policy_definition_ids:
             by_policy.setdefault(fold(policy), each)
