@@ -78,16 +78,6 @@ def test_it_is_found_by_key_and_by_policy() -> None:
     assert Catalog().get_guidance("unknown") is None
 
 
-def test_the_first_of_two_for_one_policy_counts() -> None:
-    """As with fixes: guidance that comes later does not hide the guidance before it."""
-    first: dict[str, str] = {}
-    for each in bundled_guidance():
-        for policy in each.policy_definition_ids:
-            first.setdefault(policy.lower(), each.key)
-    found = {policy: Catalog().get_guidance("unknown", policy) for policy in first}
-    assert {policy: guidance and guidance.key for policy, guidance in found.items()} == first
-
-
 def test_it_is_read_when_it_is_asked_for() -> None:
     """Making a catalog, or planning with one, reads no guidance."""
     code = (
