@@ -449,3 +449,30 @@ def test_a_question_that_is_lost_has_no_resource(session: ArmSession, azure: Any
     with pytest.raises(OperationTimeoutError, match="unknown"):
         wait(session, first, final_via="location")
     assert set(azure.paths) == {LOC}
+
+
+def test_operations_behind_the_first_ones_of_their_kind_wait_for_what_those_show(
+    session: ArmSession, azure: Any, clock: VirtualClock
+) -> None:
+    """They are not asked early, and no longer than their time."""
+    for _ in range(4):
+        session.operation_pace.begin("PATCH microsoft.x/things", 0.0)
+    operation = {"Azure-AsyncOperation": "/op"}
+    azure.then(202, None, operation).then(200, {"status": "Succeeded"}).then(200, RESOURCE)
+    wait(session, write(session))
+    assert azure.times[1:] == [10.0, 10.0]
+    azure.answers[:] = []
+    azure.then(202, None, operation)
+    with pytest.raises(OperationTimeoutError):
+        wait(session, write(session), timeout=4)
+    assert clock.monotonic() == 14.0
+
+
+def test_a_deployment_that_has_succeeded_is_not_read_again(session: ArmSession, azure: Any) -> None:
+    """Its status is the result; without a status the resource says how it ended."""
+    azure.then(202, None, OPERATION).then(200, {"status": "Succeeded"})
+    assert wait(session, write(session), final_via="status").body == {"status": "Succeeded"}
+    assert len(azure.requests) == 2
+    azure.answers[:] = []
+    azure.then(202, None, OPERATION).then(200, {}).then(200, RESOURCE)
+    assert wait(session, write(session), final_via="status").body == RESOURCE
