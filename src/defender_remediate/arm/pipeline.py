@@ -239,8 +239,8 @@ class RateLimitPolicy(HTTPPolicy[Any, Any]):
         method = request.http_request.method
         key = bucket_of(method, request.http_request.url)
         ticket = ticket_for(self._limiter, key, method, sleep=self._deadline.sleep)
-        self._deadline.check()
         try:
+            self._deadline.check()
             response: PipelineResponse[Any, Any] = self.next.send(request)
         except BaseException:
             self._limiter.update(key, ticket, None)

@@ -258,7 +258,7 @@ class RateLimiter:
                 part, least = _LOOKS_IF_TOLD if tries is not None and tries.is_told else _LOOKS
                 (sleep or self._clock.sleep)(min(seconds, max(least, seconds * part)) + _MARGIN)
         except BaseException:
-            self.give_back(key)
+            self.give_back(key, ticket)
             raise
         with self._lock:
             self._answered_before[key, ticket] = self._buckets[key].answered
@@ -270,9 +270,12 @@ class RateLimiter:
                 tries.under_way.add(ticket)
         return ticket
 
-    def give_back(self, key: BucketKey) -> None:
+    def give_back(self, key: BucketKey, ticket: int) -> None:
         """Return the ticket of a request that was not sent."""
         with self._lock:
+            self._answered_before.pop((key, ticket), None)
+            if (tries := self._tries.get(key)) is not None:
+                tries.under_way.discard(ticket)
             bucket = self._refilled(key, self._clock.monotonic())
             self._buckets[key] = bucket.with_returned_token(self._limits[key.kind])
 
@@ -422,7 +425,7 @@ def write_permit(limiter: RateLimiter, method: str, url: str) -> Iterator[None]:
     finally:
         _PERMIT.reset(token)
         if not permit.is_used:
-            limiter.give_back(key)
+            limiter.give_back(key, permit.ticket)
 
 
 def ticket_for(

@@ -18,6 +18,7 @@ from defender_remediate.arm.rate_limiter import (
     TokenBucket,
     bucket_of,
     duration,
+    write_permit,
 )
 from defender_remediate.errors import ThrottledError
 from defender_remediate.testing.simulator.state.clock import VirtualClock
@@ -350,3 +351,13 @@ def test_a_request_without_an_answer_corrects_nothing(clock: VirtualClock) -> No
         limiter.update(WRITES, limiter.acquire(WRITES), None)
     limiter.acquire(WRITES)
     assert clock.monotonic() == pytest.approx(0.1, abs=0.002)
+
+
+def test_a_try_that_is_not_sent_does_not_end_the_tries(clock: VirtualClock) -> None:
+    """The ticket of a write that turned out not to be needed is given back, and another request takes its place."""
+    server, limiter = Server(clock, None, has_headers=False), RateLimiter(clock)
+    send(limiter, server, 205)
+    for _ in range(3):
+        with write_permit(limiter, "PATCH", "https://h/subscriptions/s/x"):
+            pass
+    assert send(limiter, server, 1500) < 5.0
