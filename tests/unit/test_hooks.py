@@ -5,7 +5,15 @@ import logging
 
 import pytest
 
-from defender_remediate.hooks import RunFinished, RunStarted, StepFinished, StepStarted, log_progress, print_progress
+from defender_remediate.hooks import (
+    PhaseProgressed,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+    log_progress,
+    print_progress,
+)
 from defender_remediate.models.result import StepError
 
 TITLE = "Secure transfer to storage accounts should be enabled"
@@ -40,6 +48,15 @@ def test_every_event_is_one_line_of_the_log(tell, make_step, caplog):
         ("defender_remediate", "WARNING", "run run-1: finished, 0 of 1 step succeeded"),
         ("defender_remediate", "INFO", "run run-1: finished, 1 of 1 step succeeded"),
     ]
+
+
+def test_a_phase_is_one_line_and_its_progress_is_for_debugging(caplog):
+    """A plan of thousands of targets does not fill the log."""
+    hook = log_progress()
+    with caplog.at_level(logging.DEBUG, logger="defender_remediate"):
+        hook(PhaseProgressed(phase="reading_targets", total=2))
+        hook(PhaseProgressed(phase="reading_targets", done=1, total=2))
+    assert [record.levelname for record in caplog.records] == ["INFO", "DEBUG"]
 
 
 def test_the_log_goes_where_it_is_sent(tell, caplog):

@@ -245,7 +245,7 @@ def test_the_template_of_the_caller_extends_the_bundled_one(make_report, make_pl
     own = tmp_path / "own.html"
     own.write_text(
         "{% extends 'report.html' %}{% block heading %}<h1>ACME & {{ view.warnings[0] }}</h1>{% endblock %}"
-        "{% block footer %}<p>Internal</p>{% endblock %}",
+        "{% block footer %}<p>Internal{{ view.score }}</p>{% endblock %}",
         encoding="utf-8",
     )
     page = to_html(make_report(warnings=("<b>\x1b",)), template=own, logo=PNG)

@@ -108,6 +108,19 @@ def test_a_plan_fits_into_a_comment_and_counts_what_does_not(make_plan, make_man
         assert names + int(more) == count
 
 
+def test_check_results_that_do_not_fit_are_counted(make_plan, make_many):
+    """Each step has one of its own; of those without evidence and advice nothing but the message is shown."""
+    steps = [
+        attrs.evolve(step, check_results=(CheckResult(check="lock", status="warning", message=f"m{step.id}"),))
+        for step in make_many(300, differ=True, length=60)
+    ]
+    text = to_markdown(make_plan(steps=tuple(steps)), max_length=20_000)
+    assert len(text) <= 20_000
+    shown = len(re.findall(r"^- \*\*lock warning: m\d+\*\*$", text, re.MULTILINE))
+    (more,) = re.findall(r"^- (\d+) more check results not shown here", text, re.MULTILINE)
+    assert shown + int(more) == 300
+
+
 @pytest.mark.parametrize("limit", [9_999, "65536", True])
 def test_a_limit_that_no_plan_fits_into_is_refused(make_plan, limit):
     """The summary alone needs some room."""

@@ -1,4 +1,4 @@
-"""The title, facts and tables of a plan or a report, for Markdown and HTML."""
+"""The title, facts and tables of a report, for Markdown."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from typing import Any, Union
 
 import attrs
 
-from defender_remediate.display import counted, noted, one_line, quoted
-from defender_remediate.errors import InvalidInputError
+from defender_remediate.display import one_line
 from defender_remediate.json_values import ABSENT
-from defender_remediate.models.check import CheckResult
 from defender_remediate.models.diagnosis import Cause
-from defender_remediate.models.plan import PRESERVED, PropertyChange, RemediationPlan, RemediationStep
+from defender_remediate.models.plan import PropertyChange, RemediationStep
 from defender_remediate.models.result import RemediationReport, RemediationResult
 
 Text = Union[str, Iterable[str], None]
@@ -48,75 +46,9 @@ class Document:
     tables: tuple[ReportTable, ...]
 
 
-def document_of(value: RemediationPlan | RemediationReport) -> Document:
-    """The page of a plan or a report.
-
-    Raises:
-        InvalidInputError: It is neither.
-    """
-    if isinstance(value, RemediationPlan):
-        return plan_document(value)
-    if isinstance(value, RemediationReport):
-        return report_document(value)
-    raise InvalidInputError(f"expected a RemediationPlan or a RemediationReport, got {quoted(value)}")
-
-
 def iso(when: datetime | None) -> str:
     """A time in ISO 8601 to the second; an empty string for None."""
     return when.isoformat(timespec="seconds") if when else ""
-
-
-def plan_document(plan: RemediationPlan) -> Document:
-    """The page of a plan."""
-    shared: dict[CheckResult, list[str]] = {}
-    for resource_id, result in plan.check_results:
-        shared.setdefault(result, []).append(resource_id)
-    return _document(
-        f"Remediation plan: {counted(len(plan.steps), 'change')}, {len(plan.skipped)} skipped",
-        [
-            ("Rolls back run", plan.rolls_back),
-            ("Digest", plan.digest),
-            ("Scope", plan.scope),
-            ("Endpoint", plan.endpoint),
-            ("Catalog", plan.catalog_version),
-            ("Planned", iso(plan.created_at)),
-        ],
-        _table(
-            "Changes",
-            ("Target", "Recommendations", "Request", "Before and after", "Impact", "Rollback"),
-            (
-                (
-                    step.target_id,
-                    step.titles,
-                    f"{step.request.method}, api-version {step.request.api_version}",
-                    (*map(str, step.changes), *(f"{path}: {PRESERVED}" for path in step.preserved)),
-                    (noted(str(step.impact), [step.impact_reason]), *([f"cost: {step.cost}"] if step.cost else [])),
-                    noted(str(step.reversibility), [step.undo_condition]),
-                )
-                for step in plan.steps
-            ),
-        ),
-        _table("Created resources", ("Resource",), ((one.resource_id,) for step in plan.steps for one in step.creates)),
-        _table(
-            "Check results",
-            ("Result", "Evidence", "What to do", "Resources"),
-            (
-                (str(result), result.evidence, result.advice, dict.fromkeys(resource_ids))
-                for result, resource_ids in shared.items()
-            ),
-        ),
-        _table(
-            "Skipped",
-            ("Resource", "Reason", "Recommendations"),
-            (
-                (skip.resource_id, noted(skip.reason.label, [skip.message]), skip.titles or skip.keys)
-                for skip in plan.skipped
-            ),
-        ),
-        _table(
-            "Nothing was found, and that does not mean healthy", ("Reason",), ((one,) for one in plan.not_evaluated)
-        ),
-    )
 
 
 def report_document(report: RemediationReport) -> Document:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.result import RemediationReport
-from defender_remediate.reports.document import document_of
+from defender_remediate.reports.document import report_document
 from defender_remediate.reports.listing import listing_markdown
 from defender_remediate.reports.plan_markdown import escape, plan_markdown
 from defender_remediate.reports.rows import Listed
@@ -33,7 +33,7 @@ def to_markdown(
         return plan_markdown(document, max_length)
     if not isinstance(document, RemediationReport):
         return listing_markdown(document, columns)
-    page = document_of(document)
+    page = report_document(document)
     lines = [f"# {escape(page.title)}", ""]
     lines += [f"- **{name}**: {_cell(text)}" for name, text in page.facts]
     for table in page.tables:

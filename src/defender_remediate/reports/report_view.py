@@ -153,7 +153,7 @@ def _score(report: RemediationReport, context: ScoreContext) -> ScoreView | None
     if context.score_before is not None and context.score_after is not None:
         return measured_view(context.score_before, context.score_after, context.controls_before, context.controls_after)
     facts = report.plan.score
-    if facts is None or facts.unknown_because or report.plan.rolls_back:
+    if facts is None or report.plan.rolls_back:
         return None
     done = {one.step_id for one in report.results if one.outcome.succeeded and one.compliant is not False}
     steps = [step for step in report.plan.steps if step.id in done]

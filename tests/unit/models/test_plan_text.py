@@ -67,6 +67,31 @@ def test_of_different_changes_those_that_are_not_shown_are_counted(make_plan, ma
     assert "skipped: 300 no fix" in text
 
 
+def test_of_long_changes_the_impact_and_the_rollback_stay(make_plan, make_steps):
+    """A change of many members is cut in the middle: what it means for users is its end."""
+    steps = []
+    for number, step in enumerate(make_steps(60)):
+        changes = tuple(PropertyChange(path=f"p.{member}", before=number, after=member) for member in range(20))
+        steps.append(attrs.evolve(step, changes=changes))
+    lines = str(make_plan(steps=tuple(steps), skipped=())).splitlines()
+    assert len(lines) <= 120
+    assert any(re.fullmatch(r"      and \d+ more lines", line) for line in lines)
+    assert "    impact: connectivity (plain-HTTP clients are refused); rollback: exact" in lines
+
+
+def test_a_plan_of_nothing_is_short(make_plan):
+    """It says why nothing was found, in both forms, and nothing else."""
+    plan = make_plan(steps=(), skipped=(), not_evaluated=("posture management is off",))
+    for text in (str(plan), plan.details()):
+        assert text.splitlines()[3:] == [
+            "",
+            "Nothing was found, and that does not mean healthy:",
+            "- posture management is off",
+        ]
+    assert len(str(make_plan(steps=(), skipped=())).splitlines()) == 3
+    assert len(make_plan(steps=(), skipped=()).details().splitlines()) == 3
+
+
 def test_long_names_are_counted_where_they_do_not_fit(make_plan, make_steps):
     """A group keeps as many names as there is room for, and says how many more there are."""
     steps = []
