@@ -16,6 +16,7 @@ from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.activity import ActivityEvent
 from defender_remediate.models.ids import ResourceId
+from defender_remediate.models.named import ResourceChoice, RunChoice, resource_named
 
 if TYPE_CHECKING:
     from azure.core.paging import ItemPaged
@@ -36,8 +37,14 @@ class ActivityLog:
     operation, but a missing event proves nothing.
     """
 
-    def __init__(self, session: ArmSession, subscriptions: Callable[[], Sequence[str]]) -> None:
+    def __init__(
+        self,
+        session: ArmSession,
+        subscriptions: Callable[[], Sequence[str]],
+        correlation_of: Callable[[str], str | None] = lambda _run_id: None,
+    ) -> None:
         self._session = session
+        self._correlation_of = correlation_of
         self._subscriptions = subscriptions
 
     def list_events(
@@ -45,9 +52,9 @@ class ActivityLog:
         *,
         since: datetime | None = None,
         until: datetime | None = None,
-        resource_id: str | None = None,
+        resource_id: ResourceChoice | None = None,
         resource_group: str | None = None,
-        correlation_id: str | None = None,
+        correlation_id: RunChoice | None = None,
         timeout: float | None = None,
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
@@ -60,7 +67,7 @@ class ActivityLog:
             until: The end of the time range, with a time zone; now by default.
             resource_id: A resource whose operations, and those of its child resources, are listed. Only its subscription is read.
             resource_group: The name of a resource group.
-            correlation_id: The ``correlation_id`` of a run's report.
+            correlation_id: The report of a run or its ``correlation_id``; also its run id, if the client's journal has the run.
             timeout: The time limit of the whole listing, in seconds.
             headers: Additional headers of every request of the call.
             client_request_id: Sent as ``x-ms-client-request-id`` of every request of the call.
@@ -78,14 +85,20 @@ class ActivityLog:
             # The log takes whole seconds: down for the start, up for the end, so that nothing is cut off.
             since=min(max(start, now - _RETENTION + _EDGE), end),
             until=end + _SECOND,
-            resource=ResourceId.parse(resource_id) if resource_id is not None else None,
+            resource=None if resource_id is None else resource_named(resource_id),
             resource_group=_named(resource_group, "resource_group"),
-            correlation_id=_named(correlation_id, "correlation_id"),
+            correlation_id=self._correlation_id(correlation_id),
         )
         session = self._session
         if timeout is not None or headers is not None or client_request_id is not None:
             session = session.with_options(timeout=timeout, headers=headers, client_request_id=client_request_id)
         return Listing(lambda: self._events(session, search))
+
+    def _correlation_id(self, given: RunChoice | None) -> str | None:
+        """The correlation id that a caller means: that of a report, or of a run in the journal."""
+        own = getattr(given, "correlation_id", None)
+        text = _named(own if isinstance(own, str) else given, "correlation_id")  # type: ignore[arg-type] # it checks
+        return text if text is None or text is own else self._correlation_of(text) or text
 
     def _events(self, session: ArmSession, search: _Search) -> Iterator[ActivityEvent]:
         own = search.resource.subscription_id if search.resource else None

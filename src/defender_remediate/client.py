@@ -258,7 +258,12 @@ class RemediationClient:
         """The Azure activity log of the subscriptions in scope."""
         from defender_remediate.activity import ActivityLog
 
-        return ActivityLog(self._session, self._wiring.discovery.subscriptions)
+        return ActivityLog(self._session, self._wiring.discovery.subscriptions, self._correlation_of)
+
+    def _correlation_of(self, run_id: str) -> str | None:
+        from defender_remediate.journal import correlation_of
+
+        return correlation_of(self.journal, run_id)
 
     def get_secure_score(
         self,

@@ -96,7 +96,12 @@ def loads(text: str | bytes, kind: str) -> dict[str, Any]:
     Raises:
         InvalidInputError: The text is not JSON, has a name twice, is of another kind, or was written by a newer version.
     """
-    hint = f"Pass the text that {kind}.to_json() returned."
+    hint = f"pass the string that {kind}.to_json() returned"
+    if not isinstance(text, (str, bytes, bytearray)):
+        is_path = hasattr(text, "read_text")
+        raise InvalidInputError(
+            f"expected the JSON of a {kind}, got {quoted(text)}", hint="pass path.read_text()" if is_path else hint
+        )
     try:
         document = parse_json(text, unique_names=True, max_depth=OWN_MAX_DEPTH)
     except (TypeError, ValueError) as error:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 from azure.core.paging import ItemPaged
 
-from defender_remediate import Catalog, RemediationClient
+from defender_remediate import Catalog, RemediationClient, RemediationPlan
 from defender_remediate.errors import (
     CallTimeoutError,
     InvalidInputError,
@@ -128,3 +129,26 @@ def test_a_recommendation_whose_key_is_not_published_is_found_by_its_name(
     client = connect(catalog=Catalog([attrs.evolve(fix, key="unpublished", title="No such thing")]))
     with pytest.raises(UnknownRecommendationError, match="Azure has no recommendation named 'No such thing'"):
         list(client.list_assessments("unpublished"))
+
+
+def test_the_events_of_a_run_are_found_by_whatever_names_it(sim: ArmSimulator, client: RemediationClient) -> None:
+    """Its report, its correlation id or its run id; what names no known run is taken for a correlation id."""
+    plan = client.plan(SECURE_TRANSFER).limit(1)
+    report = client.apply(plan, approve=plan.digest)
+    sim.clock.advance(1800)
+    expected = list(client.activity.list_events(correlation_id=report.correlation_id))
+    assert expected
+    for name in (report, report.run_id):
+        assert list(client.activity.list_events(correlation_id=name)) == expected
+    assert list(client.activity.list_events(resource_id=plan.steps[0])) == expected
+    assert list(client.activity.list_events(correlation_id="../no run")) == []
+    assert list(client.activity.list_events(correlation_id="00000000-0000-4000-8000-000000000000")) == []
+    assert max(len(repr(plan)), len(repr(report))) < 100
+
+
+def test_what_is_not_the_json_of_a_plan_is_told_what_is() -> None:
+    """A path is to be read first, and a dictionary is no string."""
+    with pytest.raises(InvalidInputError, match=r"pass path.read_text\(\)"):
+        RemediationPlan.from_json(Path("plan.json"))  # type: ignore[arg-type]
+    with pytest.raises(InvalidInputError, match=r"expected the JSON of a RemediationPlan, got {}"):
+        RemediationPlan.from_json({})  # type: ignore[arg-type]

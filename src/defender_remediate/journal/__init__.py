@@ -23,7 +23,7 @@ from defender_remediate.journal.records import (
     StepReviewed,
     redact_record,
 )
-from defender_remediate.journal.state import Phase, RunState, StepState, replay
+from defender_remediate.journal.state import Phase, RunState, StepState, correlation_of, replay
 from defender_remediate.journal.store import Journal, RunLog, check_run_id
 from defender_remediate.public_path import show_public_path
 
@@ -52,6 +52,7 @@ __all__ = [
     "StepState",
     "Verified",
     "check_run_id",
+    "correlation_of",
     "encode_line",
     "newest_first",
     "redact_record",

@@ -15,7 +15,7 @@ from typing import Union
 import attrs
 
 from defender_remediate.display import quoted
-from defender_remediate.errors import JournalError
+from defender_remediate.errors import InvalidInputError, JournalError
 from defender_remediate.journal.records import (
     GuardsWaived,
     Note,
@@ -27,6 +27,7 @@ from defender_remediate.journal.records import (
     StepIntended,
     StepReviewed,
 )
+from defender_remediate.journal.store import Journal
 from defender_remediate.json_values import FrozenMap
 from defender_remediate.models.plan import RemediationStep
 from defender_remediate.models.result import Outcome, RemediationResult
@@ -104,6 +105,15 @@ class RunState:
     def unfinished(self) -> tuple[StepState, ...]:
         """The steps that have not ended, which a resume has to finish."""
         return tuple(state for state in self.steps.values() if state.phase < Phase.ENDED)
+
+
+def correlation_of(journal: Journal, run_id: str) -> str | None:
+    """The correlation id of a run; None if the journal has no such run, or it cannot be read."""
+    try:
+        first = journal.read(run_id)[0]
+    except (InvalidInputError, JournalError):
+        return None
+    return first.correlation_id if isinstance(first, RunOpened) else None
 
 
 def replay(records: Iterable[Record], *, source: str = "") -> RunState:

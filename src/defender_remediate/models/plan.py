@@ -126,6 +126,11 @@ class RemediationPlan(Value):
         """How many requests applying it makes, and how long Azure's published limits make it take. Sends nothing."""
         return estimate(self.steps)
 
+    def __repr__(self) -> str:
+        """Short, because it is what a prompt shows; ``print`` shows the plan."""
+        changes = counted(len(self.steps), "change")
+        return f"RemediationPlan({changes}, {len(self.skipped)} skipped, created {self.created_at:%Y-%m-%d %H:%M} UTC)"
+
     def __len__(self) -> int:
         """How many steps it has."""
         return len(self.steps)

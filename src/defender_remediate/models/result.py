@@ -204,6 +204,10 @@ class RemediationReport(Value):
     def _is_plan(self, _field: Any, value: Any) -> None:
         instance("plan", value, RemediationPlan)
 
+    def __repr__(self) -> str:
+        """Short, because it is what a prompt shows; ``print`` shows the report."""
+        return f"RemediationReport(run_id={self.run_id!r}, {self.summary})"
+
     def __iter__(self) -> Iterator[RemediationResult]:
         return iter(self.results)
 
