@@ -40,7 +40,7 @@ nitpick_ignore_regex = [
     ),
     (
         r"py:class",
-        r"Endpoint|PipelineOptions|Choice|PlanChoice|ResourceChoice|RunChoice|RoleSubject|defender_remediate\..*\.(ArmSession|Bench|ChainedLog|Connection|Deadline|Service|Tenant|_FileSink|_MemorySink|_Attached|RequiredPermission|ReadSession|_T)",
+        r"Endpoint|PipelineOptions|Choice|PlanChoice|ResourceChoice|RunChoice|StepChoice|RoleSubject|defender_remediate\..*\.(ArmSession|Bench|ChainedLog|Connection|Deadline|Service|Tenant|_FileSink|_MemorySink|_Attached|RequiredPermission|ReadSession|_T)",
     ),
     (r"py:exc", r"Service(Request|Response)Error"),
     (

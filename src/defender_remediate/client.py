@@ -25,7 +25,7 @@ from defender_remediate.models.cve import Cve, CveAssessment
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import Scope, parse_scopes
 from defender_remediate.models.individual import RecommendationCategory
-from defender_remediate.models.named import Choice, PlanChoice, ResourceChoice, RunChoice, run_named
+from defender_remediate.models.named import Choice, PlanChoice, ResourceChoice, RunChoice, StepChoice, run_named
 from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.posture import PostureWarning, SubscriptionPosture
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus, Recommendation, Severity
@@ -591,7 +591,7 @@ class RemediationClient:
         self,
         run: RunChoice,
         *,
-        steps: Iterable[str] | None = None,
+        steps: Iterable[StepChoice] | None = None,
         remove: Iterable[str] = (),
         waive: Mapping[str, str] | None = None,
         timeout: float | None = None,
@@ -606,7 +606,7 @@ class RemediationClient:
 
         Args:
             run: The report of the run, or its ``run_id``.
-            steps: Only these step ids.
+            steps: Only these steps: their ids, the steps themselves, or their results.
             remove: Ids of resources that the run created and that are to be deleted with their child resources. A resource
                 that has changed since is kept. Applying such a plan needs ``waive={"removal": "why"}``.
             waive: Checks to waive, as for ``plan``.
@@ -625,7 +625,7 @@ class RemediationClient:
         self,
         run: RunChoice,
         *,
-        steps: Iterable[str] | None = None,
+        steps: Iterable[StepChoice] | None = None,
         waive: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,

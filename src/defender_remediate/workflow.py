@@ -53,7 +53,7 @@ from defender_remediate.json_values import FrozenMap
 from defender_remediate.models.estimate import MANY_STEPS
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId, Scope, id_key, is_guid
-from defender_remediate.models.named import PlanChoice, ResourceChoice, several
+from defender_remediate.models.named import PlanChoice, ResourceChoice, StepChoice, several
 from defender_remediate.models.plan import RemediationPlan, RemediationStep, SkippedResource
 from defender_remediate.models.posture import PostureIssue
 from defender_remediate.models.recommendation import AssessmentStatus, Recommendation
@@ -339,7 +339,7 @@ class Workflow:
     def plan_rollback(
         self,
         run_id: str,
-        steps: Iterable[str] | None,
+        steps: Iterable[StepChoice] | None,
         remove: Iterable[str],
         waive: Mapping[str, str] | None = None,
     ) -> RemediationPlan:
@@ -369,7 +369,9 @@ class Workflow:
         with self.journal.open(run_id) as log:
             return replay(log.records)
 
-    def rollback(self, run_id: str, steps: Iterable[str] | None, waive: Mapping[str, str] | None) -> RemediationReport:
+    def rollback(
+        self, run_id: str, steps: Iterable[StepChoice] | None, waive: Mapping[str, str] | None
+    ) -> RemediationReport:
         """Plan a rollback and apply it."""
         waivers = parse_waivers(waive, checks=self._check_names)
         plan = self.plan_rollback(run_id, steps, (), waivers.checks)

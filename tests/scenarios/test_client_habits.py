@@ -152,3 +152,16 @@ def test_what_is_not_the_json_of_a_plan_is_told_what_is() -> None:
         RemediationPlan.from_json(Path("plan.json"))  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match=r"expected the JSON of a RemediationPlan, got {}"):
         RemediationPlan.from_json({})  # type: ignore[arg-type]
+
+
+def test_the_steps_of_a_rollback_are_named_by_what_is_in_hand(client: RemediationClient) -> None:
+    """By their ids, by themselves or by their results; none at all is refused."""
+    plan = client.plan(SECURE_TRANSFER).limit(2)
+    report = client.apply(plan, approve=plan.digest)
+    step = plan.steps[1]
+    expected = client.plan_rollback(report, steps=[step.id]).steps
+    for name in (step, report.results[1]):
+        assert client.plan_rollback(report, steps=[name]).steps == expected
+    for wrong in ([], iter(()), step.id, [object()], [report]):
+        with pytest.raises(InvalidInputError, match="step"):
+            client.plan_rollback(report, steps=wrong)  # type: ignore[arg-type]

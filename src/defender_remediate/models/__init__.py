@@ -62,6 +62,7 @@ from defender_remediate.models.named import (
     NamesRecommendations,
     NamesResource,
     NamesRun,
+    NamesStep,
 )
 from defender_remediate.models.plan import (
     CreatedResource,
@@ -160,6 +161,7 @@ __all__ = [
     "NamesRecommendations",
     "NamesResource",
     "NamesRun",
+    "NamesStep",
     "NotApplicable",
     "Operator",
     "Outcome",

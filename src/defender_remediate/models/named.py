@@ -68,6 +68,14 @@ class NamesRun(Protocol):
         """The id of the run."""
 
 
+class NamesStep(Protocol):
+    """A ``RemediationStep`` or its result: both say the resource, and ``id`` or ``step_id`` of the step."""
+
+    @property
+    def resource_id(self) -> str:
+        """The resource."""
+
+
 Choice: TypeAlias = Union[str, NamesRecommendation, NamesRecommendations, NamesControl]
 """What names recommendations; a string is a key, the id of an assessment, or a display name."""
 PlanChoice: TypeAlias = Union[Choice, SubscriptionPosture]
@@ -76,6 +84,8 @@ ResourceChoice: TypeAlias = Union[str, ResourceId, Scope, NamesResource]
 """What names a resource; a string is its id."""
 RunChoice: TypeAlias = Union[str, NamesRun]
 """What names a run; a string is its id."""
+StepChoice: TypeAlias = Union[str, NamesStep]
+"""What names a step of a run: its id, the step itself, or its result."""
 Titles: TypeAlias = Callable[[], Iterable[tuple[str, str]]]
 """Gives the key and the display name of each recommendation that can be named."""
 
@@ -194,6 +204,24 @@ def run_named(given: RunChoice) -> str:
             f"expected a report or a run id, got {quoted(given)}", hint="pass report or report.run_id"
         )
     return run_id
+
+
+def steps_named(given: Iterable[StepChoice]) -> tuple[str, ...]:
+    """The ids of the steps that a caller passed as ``steps``, at least one.
+
+    Raises:
+        InvalidInputError: There is none, it is not a list, or one names no step.
+    """
+    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
+        raise InvalidInputError(f"steps: expected a list of step ids, got {quoted(given)}", hint="pass [step.id]")
+    ids = []
+    for step in several(given, "steps"):
+        step_id = step if isinstance(step, str) else _member(step, "step_id", str)
+        step_id = _member(step, "id", str) if step_id is None and _member(step, "target_id", str) else step_id
+        if step_id is None:
+            raise InvalidInputError(f"expected a step or its id, got {quoted(step)}", hint="pass [step.id]")
+        ids.append(step_id)
+    return tuple(ids)
 
 
 def _member(given: object, name: str, kind: type[Any]) -> Any:

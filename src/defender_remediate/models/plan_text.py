@@ -108,6 +108,10 @@ class _Section:
         return lines
 
 
+NOTHING_TO_DO = "nothing to do: Defender for Cloud reports no resource in scope as unhealthy for these recommendations"
+NOTHING_TO_ROLL_BACK = "nothing to roll back: the run changed nothing, or not with these steps"
+
+
 def printed(
     *,
     title: str,
@@ -123,6 +127,9 @@ def printed(
     """The text of a plan, see the module."""
     told = _shown(scope)
     head = _head(title, digest, scope, score, summary)
+    if not (steps or skipped or not_evaluated or removable):
+        # An empty plan must not read as success without a reason.
+        head += _wrapped(NOTHING_TO_ROLL_BACK if title.startswith("Rollback") else NOTHING_TO_DO, 0)
     changes = _Section(title=None, noun="change", blocks=[_step_block(group) for group in group_steps(steps, told)])
     results = [
         _Block(said=_result_lines(group.result, "! "), names=_name_lines(group.places), weight=1)

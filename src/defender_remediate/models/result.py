@@ -72,7 +72,11 @@ class StepError(Value):
     def text(self) -> str:
         """The code and the message, without the hint."""
         # The code is in most of Azure's messages already.
-        return one_line(self.message if self.code in self.message else f"{self.code}: {self.message}")
+        return one_line(
+            self.message
+            if self.code.replace("_", " ") in self.message or self.code in self.message
+            else f"{self.code}: {self.message}"
+        )
 
     def __str__(self) -> str:
         return noted(self.text, [self.hint and one_line(self.hint)])

@@ -28,19 +28,19 @@ from defender_remediate.fixes.undo import Undo, undo_of
 from defender_remediate.journal import RunState, StepState
 from defender_remediate.json_values import ABSENT, canonical, sha256, thaw
 from defender_remediate.models.fix import Reversibility
+from defender_remediate.models.named import StepChoice, steps_named
 from defender_remediate.models.plan import CreatedResource, PlannedRequest, RemediationStep, SkipReason
 from defender_remediate.planning.builder import PlanDraft
 from defender_remediate.preflight.subject import Subject
 from defender_remediate.redaction import HIDDEN
 from defender_remediate.rollback.removal import SkipStepError, check_created, plan_removal_only, skipped
 from defender_remediate.threads import in_parallel
-from defender_remediate.validation import strings
 
 _UNDOES = "undoes: "
 
 
 def plan_undo(
-    run: RunState, *, only: Iterable[str] | None, remove: Iterable[str] = (), reader: Reader, workers: int
+    run: RunState, *, only: Iterable[StepChoice] | None, remove: Iterable[str] = (), reader: Reader, workers: int
 ) -> PlanDraft:
     """Plan the undo of a run, newest step first; reads each target once and writes nothing.
 
@@ -54,7 +54,7 @@ def plan_undo(
     Raises:
         InvalidInputError: The run has no such step, or did not create such a resource.
     """
-    wanted = None if only is None else set(strings("steps", only))
+    wanted = None if only is None else set(steps_named(only))
     unknown = sorted((wanted or set()) - set(run.steps))
     if unknown:
         raise InvalidInputError(

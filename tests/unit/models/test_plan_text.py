@@ -261,3 +261,13 @@ def test_what_is_left_to_fix_can_be_planned_again(make_plan, make_report, make_r
     back = make_report(plan=make_plan(rolls_back="run-0"))
     with pytest.raises(InvalidInputError, match="is a rollback"):
         back.retryable()
+
+
+def test_a_plan_without_anything_says_why(make_plan) -> None:
+    """It never reads as success without a reason; the reasons of a posture are printed instead."""
+    empty = make_plan(steps=(), skipped=())
+    assert "nothing to do: Defender for Cloud reports no resource in scope as unhealthy" in str(empty).replace(
+        "\n", " "
+    )
+    assert "nothing to roll back" in str(make_plan(steps=(), skipped=(), rolls_back="run-1"))
+    assert "nothing to do" not in str(make_plan(steps=(), skipped=(), not_evaluated=("the plan is off",)))
