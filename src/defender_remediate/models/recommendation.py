@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import attrs
@@ -172,6 +173,8 @@ class Assessment(Value):
 
 
 _EMPTY = FrozenMap()
+# Individual recommendations of a category share much of their text.
+_plain_text = lru_cache(maxsize=256)(plain_text)
 
 
 def _assessment(item: Mapping[str, Any]) -> Assessment:
@@ -299,8 +302,8 @@ def _metadata(key: str, properties: Mapping[str, Any]) -> RecommendationMetadata
     return RecommendationMetadata(
         key=key,
         display_name=wire.text(properties, "displayName"),
-        description=plain_text(wire.text(properties, "description")),
-        remediation_steps=plain_text(wire.text(properties, "remediationDescription")),
+        description=_plain_text(wire.text(properties, "description")),
+        remediation_steps=_plain_text(wire.text(properties, "remediationDescription")),
         severity=Severity(severity) if severity else None,
         assessment_type=wire.text(properties, "assessmentType"),
         category=RecommendationCategory(category) if category else None,
