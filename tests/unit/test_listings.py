@@ -225,3 +225,27 @@ def test_the_extra_is_named_when_it_is_missing(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(sys.modules, "xlsxwriter", None)
     with pytest.raises(MissingExtraError, match=r"defender-remediate\[xlsx\]"):
         to_xlsx([MANUAL])
+
+
+class _Unprintable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+@pytest.mark.parametrize("render", [to_rows, to_csv, to_markdown], ids=lambda render: render.__name__)
+@pytest.mark.parametrize(
+    "row", [{"a": _Unprintable()}, {"a": 10**5000}, {"a": [10**5000]}], ids=["repr", "digits", "inner"]
+)
+def test_a_value_that_cannot_be_written_is_a_typed_error(render: Any, row: Any) -> None:
+    """Rows of one's own may hold anything."""
+    with pytest.raises(InvalidInputError, match="cannot be listed"):
+        render([row])
+
+
+def test_a_row_that_is_nested_without_end_is_a_typed_error() -> None:
+    """As deep as Python's stack."""
+    deep: Any = []
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(InvalidInputError, match="cannot be listed"):
+        to_rows([{"a": deep}])

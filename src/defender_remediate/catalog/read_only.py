@@ -83,6 +83,7 @@ SET_BY_AZURE: Mapping[str, tuple[str, ...]] = {
         "properties.packetCaptureDiagnosticState",
         "properties.vpnClientConfiguration.vpnClientConnectionHealth",
     ),
+    "microsoft.keyvault/managedhsms": ("properties.purgeDateTimeUtc",),
     "microsoft.servicebus/namespaces": ("properties.geoDataReplication.locations[*].replicaState",),
     "microsoft.operationalinsights/workspaces": ("properties.sku.lastSkuUpdate",),
     "microsoft.storage/storageaccounts": ("properties.lastKeyRotationTimestamp",),

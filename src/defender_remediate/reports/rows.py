@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any, TypeAlias, Union
 
 from defender_remediate.display import quoted
-from defender_remediate.errors import InvalidInputError, InvalidResourceIdError
+from defender_remediate.errors import DefenderRemediateError, InvalidInputError, InvalidResourceIdError
 from defender_remediate.json_values import ABSENT, thaw
 from defender_remediate.models.guidance import Guidance
 from defender_remediate.models.ids import ResourceId, contains
@@ -27,6 +27,7 @@ Listed: TypeAlias = Union[Value, Mapping[str, Any], Iterable[Union[Value, Mappin
 """What can be listed: a value, several values, or rows of one's own."""
 
 _HINT = "pass a plan, a report, or a list of recommendations"
+_LONGEST_INTEGER = 14_000  # bits
 # Too large for a cell, and of no use in a table.
 _LEFT_OUT = frozenset({"template", "template_parameters", "array_strategies"})
 
@@ -46,7 +47,17 @@ def to_rows(values: Listed, *, columns: Sequence[str] | None = None) -> list[Row
     Raises:
         InvalidInputError: Something else was passed, a listing that was read to its end, or a column that does not exist.
     """
-    found = [row for value in checked_values(values) for row in _rows_of(value)]
+    listed = checked_values(values)
+    try:
+        found = [row for value in listed for row in _rows_of(value)]
+    except DefenderRemediateError:
+        raise
+    except Exception as error:
+        raise InvalidInputError(f"a value cannot be listed: {type(error).__name__}", hint=_HINT) from error
+    for cell in chain.from_iterable(row.values() for row in found):
+        # Python writes no integer of more than 4,300 digits.
+        if isinstance(cell, int) and cell.bit_length() > _LONGEST_INTEGER:
+            raise InvalidInputError(f"a value cannot be listed: an integer of {cell.bit_length()} bits", hint=_HINT)
     names = list(dict.fromkeys(chain.from_iterable(found)))
     if columns is not None:
         wanted = strings("columns", columns)
