@@ -174,3 +174,9 @@ def test_files_are_named_after_their_provider() -> None:
                 assert file.name == f"{provider}.toml"
                 seen += 1
     assert seen == len(CATALOG)
+
+
+def test_every_fix_that_cuts_something_off_says_which_metric_tells() -> None:
+    """Or why none does: who approves such a change has to know what can be known about its users."""
+    fixes = [fix for fix in Catalog.bundled() if fix.impact is Impact.CONNECTIVITY]
+    assert not [fix.title for fix in fixes if fix.live_use is None]

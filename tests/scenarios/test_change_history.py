@@ -135,6 +135,61 @@ def test_every_kind_of_writer_is_found_in_one_poll(
     assert "undone by System" in watched._repr_html_()
 
 
+def test_who_undid_a_change_is_the_one_who_touched_it(
+    sim: ArmSimulator, client: RemediationClient, report: RemediationReport
+) -> None:
+    """Not the one who set a tag later; a resource that was created again by someone is attributed to them."""
+    first, second = (result.resource_id for result in report.results[:2])
+    sim.resources.edit(second, lambda body: body["tags"].update(owner="x"))
+    body = sim.resources.get(second)
+    sim.resources.remove(second, **WRITERS[WriterKind.COMMAND_LINE])
+    sim.resources.add({**body, "properties": {**body["properties"], HTTPS: False}})
+    undo(sim, first, **WRITERS[WriterKind.PORTAL])
+    sim.clock.advance(60)
+    sim.resources.edit(first, lambda body: body.update(tags={"owner": "someone"}), **WRITERS[WriterKind.USER])
+    sim.clock.advance(301)
+    watched = client.watch(report)
+    assert [one.writer and one.writer.kind for one in watched.undone] == [WriterKind.PORTAL, WriterKind.COMMAND_LINE]
+    assert watched.plan is not None
+    client.rollback(client.apply(watched.plan, approve=watched.plan.digest))
+    assert {one.times for one in client.watch(report, limit=9).undone} == {2}, "a rollback makes no change"
+
+
+def test_the_simulator_records_what_azure_records(sim: ArmSimulator, client: RemediationClient) -> None:
+    """Creates and deletes without properties, values as text, long ones cut off, and only what the caller may read."""
+    account = sim.resources.list_ids("Microsoft.Storage/storageAccounts")[0]
+    changes = sim._service.tenant.changes
+    changes.longest = 6
+    rules = {"ipRules": [{"value": "203.0.113.7"}], "defaultAction": "Allow"}
+    sim.resources.edit(account, lambda body: body["properties"].update(networkAcls=rules, note=None, size=1))
+    rules = {"ipRules": [{"value": "198.51.100.7"}], "defaultAction": "Deny"}
+    sim.resources.edit(account, lambda body: body["properties"].update(networkAcls=rules, note="x", size=2))
+    sim.resources.edit(account, lambda body: body["properties"].pop("size"))
+    sim.resources.remove(account)
+    sim.clock.advance(301)
+    shown = [changes.render(one) for one in changes.visible()]
+    assert [one["changeType"] for one in shown] == ["Update", "Update", "Update", "Delete"]
+    listed = shown[1]["changes"]
+    assert listed["properties.networkAcls.ipRules[0].value"]["newValue"] == "198.51"
+    assert listed["properties.networkAcls.ipRules[0].value"]["isTruncated"] == "true"
+    assert (listed["properties.note"]["previousValue"], listed["properties.size"]["newValue"]) == ("null", "2")
+    assert shown[2]["changes"]["properties.size"]["propertyChangeType"] == "Remove"
+    sim.clock.advance(15 * 86400)
+    assert not list(changes.visible())
+
+
+def test_only_changes_that_the_caller_may_read_are_shown(
+    sim: ArmSimulator, connect: Callable[..., RemediationClient], report: RemediationReport
+) -> None:
+    """Resource Graph leaves out what a caller may not read, and what is in other subscriptions: missing, not confirmed."""
+    sim.clock.advance(301)
+    sim.access.deny("Microsoft.Storage/storageAccounts/read", report.results[0].resource_id)
+    first, *rest = connect().verify(report).results
+    assert first.change_record is not None
+    assert first.change_record.status is ChangeRecordStatus.MISSING
+    assert {one.change_record.status for one in rest if one.change_record} == {ChangeRecordStatus.CONFIRMED}
+
+
 def test_a_change_that_is_not_in_the_history_yet_is_undone_nevertheless(
     sim: ArmSimulator, client: RemediationClient, report: RemediationReport
 ) -> None:
@@ -224,6 +279,12 @@ def test_a_rollback_is_not_fought_and_a_success_ends_a_hold(
     report = client.apply(plan, approve=plan.digest)
     undo(sim, failed)
     assert not held(client.plan([SECURE_TRANSFER], resources=[failed]))
+    sim.clock.advance(60)
+    plan = client.plan([SECURE_TRANSFER], resources=[failed])
+    sim.access.lock(failed)
+    assert client.apply(plan, approve=plan.digest).results[0].outcome == "blocked"
+    sim.access.unlock(failed)
+    assert not held(client.plan([SECURE_TRANSFER], resources=[failed])), "blocked is not failed"
     sim.resources.edit(failed, lambda body: body["properties"].update({HTTPS: True}))
     sim.clock.advance(60)
     assert client.rollback(report).count("rolled_back") == 1
@@ -248,6 +309,17 @@ def test_a_run_that_was_edited_stops_the_plan(
     """No one knows what it said; a run that has not been recorded yet is no obstacle."""
     with journal.create("begun"):
         assert held(connect(journal=journal).plan([SECURE_TRANSFER]))
+
+    class Listing:
+        """A journal that lists a run which another process has not recorded yet."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(journal, name)
+
+        def list_runs(self) -> Any:
+            return iter(["begun", *journal.list_runs()])
+
+    assert held(connect(journal=Listing()).plan([SECURE_TRANSFER]))
     (path,) = [path for path in journal.directory.iterdir() if path.suffix == ".jsonl"]
     path.write_bytes(path.read_bytes().replace(b"BadRequest", b"GoodReques"))
     with pytest.raises(JournalTamperedError):

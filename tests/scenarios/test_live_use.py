@@ -118,6 +118,8 @@ def test_the_simulator_shows_what_a_test_says(sim: ArmSimulator) -> None:
     assert ask(sim, account, question + "'*'").count("metadatavalues") == 10
     assert ask(sim, account, question + "'K11'").count('"total": 11') == 1
     assert ask(sim, account, "metricnames=UsedCapacity&timespan={span}&interval=P1D").count('"average": 1048576') == 1
+    sim.metrics.lose(account, "UsedCapacity")
+    assert '"timeseries": []' in ask(sim, account, "metricnames=UsedCapacity&timespan={span}&interval=P1D")
     sim.metrics.lose(account, "Calls")
     assert '"timeseries": []' in ask(sim, account, question + "'*'")
     assert "was not found" in ask(sim, account + "x", question + "'*'")

@@ -35,6 +35,7 @@ _RETENTION = timedelta(days=14)
 _VISIBLE_AFTER = timedelta(minutes=5)
 _SLACK = timedelta(minutes=1)
 _NOTHING_SENT = (Outcome.SKIPPED, Outcome.BLOCKED, Outcome.ALREADY_COMPLIANT)
+_EMPTY = ("[]", "{}")
 _NULLS = frozenset({"", "null", "none"})
 
 
@@ -144,7 +145,10 @@ def change_record(
         writer=writer,
         others=others,
     )
-    if different or any(not leaf.is_new and leaf.path in unlisted and not leaf.is_hidden for leaf in planned):
+    listed = {fold(one.path) for one in recorded}
+    if different or any(
+        leaf.has_to_be_listed and leaf.path in unlisted and fold(leaf.path) not in listed for leaf in planned
+    ):
         message = "it does not have the values that were planned"
         return attrs.evolve(record, status=ChangeRecordStatus.DIFFERENT, message=message)
     if not matched:
@@ -202,6 +206,11 @@ class PlannedLeaf:
     is_new: bool = False
     is_hidden: bool = False
 
+    @property
+    def has_to_be_listed(self) -> bool:
+        """Whether a record without it contradicts the plan."""
+        return not (self.is_new or self.is_hidden)
+
 
 def planned_leaves(change: PropertyChange) -> Iterator[PlannedLeaf]:
     """The values below a planned change that differ, each by its path as Azure lists it."""
@@ -211,7 +220,9 @@ def planned_leaves(change: PropertyChange) -> Iterator[PlannedLeaf]:
         if old is not None and new is not None and _same(old, new):
             continue
         hidden = is_secret_name(path) or HIDDEN in (old, new)
-        yield PlannedLeaf(path=path, after="null" if new is None else new, is_new=old is None, is_hidden=hidden)
+        # An array or an object that was empty has no values of its own.
+        is_new = old in (None, *_EMPTY)
+        yield PlannedLeaf(path=path, after="null" if new is None else new, is_new=is_new, is_hidden=hidden)
 
 
 def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -222,7 +233,7 @@ def _leaves(value: Any, path: str) -> Iterator[tuple[str, str]]:
         for number, item in enumerate(value):
             yield from _leaves(item, f"{path}[{number}]")
     elif isinstance(value, (Mapping, list, tuple)):
-        yield path, "{}" if isinstance(value, Mapping) else "[]"
+        yield path, _EMPTY[isinstance(value, Mapping)]
     elif value is not ABSENT:
         yield path, "null" if value is None else str(value)
 

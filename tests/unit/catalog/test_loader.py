@@ -11,6 +11,7 @@ from defender_remediate.catalog.loader import read_fixes
 from defender_remediate.errors import CatalogError
 from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.fix import FixAction, FixKind, FixParameter, Impact, ParameterType, Reversibility
+from defender_remediate.models.live_use import LiveUse
 
 HEAD = """
 [[fix]]
@@ -577,3 +578,31 @@ def test_a_whole_id_and_variants(tmp_path: Path) -> None:
     assert first.is_elsewhere
     assert not second.is_elsewhere
     assert str(first).startswith(f"Sites should be safe (linux): PATCH {target} ")
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        ("", "has either metrics, or none with the reason"),
+        ('metrics = ["Requests"]\nnone = "no metric"', "has either metrics, or none with the reason"),
+        ('none = "no metric"\nproof = "Size"', "is for metrics, and there are none"),
+        ('metrics = ["Requests"]\ndimension = "Kind"', "needs values or keeps"),
+        ('metrics = ["Requests"]\nvalues = ["a"]', "needs values or keeps"),
+        ('metrics = ["Requests"]\ndimension = "Kind"\nvalues = ["a"]\nkeeps = ["b"]', "says the same as values"),
+        ('metrics = ["1x"]', "must look like the name of a metric"),
+        ('metrics = ["Requests"]\naggregation = "sum"', "is not one of total, count, maximum, average"),
+        ('metrics = ["Requests"]\nmetric = "x"', "unknown key"),
+    ],
+)
+def test_a_metric_of_live_use_is_complete(tmp_path: Path, lines: str, problem: str) -> None:
+    """A typing error must not become a fix that seems to have no users."""
+    with pytest.raises(CatalogError, match=problem):
+        load(tmp_path, PATCH + f"[fix.live_use]\n{lines}\n" + BODY + WHEN)
+
+
+def test_a_metric_of_live_use_is_read(tmp_path: Path) -> None:
+    """With its dimension, and the metric that proves that data arrives."""
+    lines = 'metrics = ["Requests"]\ndimension = "Kind"\nkeeps = ["b"]\nbelow = "databases"\nproof = "Size"\nlogs = "L"'
+    (fix,) = load(tmp_path, PATCH + f"[fix.live_use]\n{lines}\n" + BODY + WHEN)
+    expected = LiveUse(metrics=("Requests",), dimension="Kind", keeps=("b",), below="databases", proof="Size", logs="L")
+    assert fix.live_use == expected

@@ -148,6 +148,7 @@ def test_an_error(fix: FixAction, rule: Rule, message: str) -> None:
 
 
 WARNINGS = [
+    (changed(impact="connectivity", impact_reason="clients are refused"), Rule.NAMES_LIVE_USE, "which metric tells"),
     (changed(resource_type="Contoso.Own/things", permissions=("Contoso.Own/things/read", "Contoso.Own/things/write")),
      Rule.MATCHES_SCHEMA, "no schema is known for Contoso.Own/things"),
     (writing("publicNetworkAccess", "disabled"), Rule.MATCHES_SCHEMA, "'disabled' is spelled by Azure Disabled"),
