@@ -4,8 +4,9 @@
     runbook.py apply DIGEST                                reads that JSON from standard input, and applies it
 
 Keep the JSON between the jobs wherever your approval happens, and pass DIGEST from the approved ticket: a plan that was
-edited after it was approved has another digest and is refused. The identity needs Security Reader to plan, and what
-``fix.permissions`` lists to apply. The report is printed as JSON; the exit status is 1 when a step did not end well, or
+edited after it was approved has another digest and is refused. The identity needs Security Reader and read access to the
+resources to plan, such as the role Reader, and what ``fix.permissions`` lists to apply: ``catalog.role_definition`` gives a
+role for both. The report is printed as JSON; the exit status is 1 when a step did not end well, or
 did not last until it was verified.
 """
 

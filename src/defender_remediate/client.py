@@ -639,7 +639,7 @@ class RemediationClient:
 
     def verify(
         self,
-        report: RemediationReport,
+        report: RemediationReport | RunChoice,
         *,
         timeout: float = 0.0,
         headers: Mapping[str, str] | None = None,
@@ -654,7 +654,7 @@ class RemediationClient:
         results are polled at most about 30 times in two days, whatever the timeout.
 
         Args:
-            report: The result of ``apply`` or of ``RemediationReport.from_json``.
+            report: The result of ``apply`` or of ``RemediationReport.from_json``; or the id of a run in the journal that has ended.
             timeout: Seconds to wait for Defender; 0 checks once.
         """
         return self._wired(None, headers, client_request_id).workflow.verify(report, timeout)

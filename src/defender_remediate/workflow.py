@@ -53,7 +53,7 @@ from defender_remediate.json_values import FrozenMap
 from defender_remediate.models.estimate import MANY_STEPS
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId, Scope, id_key, is_guid
-from defender_remediate.models.named import PlanChoice, ResourceChoice, StepChoice, several
+from defender_remediate.models.named import PlanChoice, ResourceChoice, RunChoice, StepChoice, run_named, several
 from defender_remediate.models.plan import RemediationPlan, RemediationStep, SkippedResource
 from defender_remediate.models.posture import PostureIssue
 from defender_remediate.models.recommendation import AssessmentStatus, Recommendation
@@ -433,12 +433,10 @@ class Workflow:
         plan = self.plan([recommendation], resources, parameters, waivers.checks)
         return self.verify(self.apply(plan, plan.digest, waves=None, waive=waivers.guards), timeout)
 
-    def verify(self, report: RemediationReport, timeout: float) -> RemediationReport:
+    def verify(self, run: RemediationReport | RunChoice, timeout: float) -> RemediationReport:
         """Read the targets of a run again, and ask Defender for Cloud for their status."""
         _check_timeout(timeout)
-        instance(
-            "report", report, RemediationReport, hint="pass client.apply(...), or RemediationReport.from_json(text)"
-        )
+        report = run if isinstance(run, RemediationReport) else self._report_of(run_named(run))
         announcer = Announcer(self.hooks)
         phases = Phases(announcer=announcer, now=self.session.clock.now, run_id=report.run_id)
         verifier = Verifier(
@@ -454,6 +452,12 @@ class Workflow:
         announcer.tell(VerificationFinished(report=verified))
         warnings = dict.fromkeys((*verified.warnings, *announcer.warnings))
         return attrs.evolve(verified, warnings=tuple(warnings))
+
+    def _report_of(self, run_id: str) -> RemediationReport:
+        """The report of a run that has ended, from the journal. Sends no write."""
+        if replay(self.journal.read(run_id)).ended is None:
+            raise InvalidInputError(f"run {run_id} has not ended", hint="resume it first: client.resume(run_id)")
+        return self.resume(run_id, waves=None, waive={})
 
     def watch(
         self,

@@ -165,3 +165,21 @@ def test_the_steps_of_a_rollback_are_named_by_what_is_in_hand(client: Remediatio
     for wrong in ([], iter(()), step.id, [object()], [report]):
         with pytest.raises(InvalidInputError, match="step"):
             client.plan_rollback(report, steps=wrong)  # type: ignore[arg-type]
+
+
+def test_a_run_is_verified_by_its_id(sim: ArmSimulator, client: RemediationClient) -> None:
+    """The journal has its report; a run that has not ended is to be resumed first."""
+    plan = client.plan(SECURE_TRANSFER).limit(1)
+    report = client.apply(plan, approve=plan.digest)
+    written = len(sim.writes)
+    verified = client.verify(report.run_id)
+    assert (verified.run_id, verified.plan) == (report.run_id, plan)
+    assert [result.compliant for result in verified.results[:1]] == [True]
+    assert len(sim.writes) == written
+    opened = client.journal.read(report.run_id)[0]
+    with client.journal.create("interrupted") as log:
+        log.append(attrs.evolve(opened, run_id="interrupted"))
+    with pytest.raises(InvalidInputError, match="has not ended"):
+        client.verify("interrupted")
+    with pytest.raises(InvalidInputError, match="expected a report or a run id"):
+        client.verify(plan)  # type: ignore[arg-type]

@@ -327,7 +327,15 @@ class Recommendation(Value):
     Attributes:
         key: The assessment key. The assessments of an individual recommendation may have several; this is the first of them
             in alphabetical order.
+        display_name, description: As Azure shows them; the description is plain text.
+        severity: None where Azure gives none.
         category: None unless it is an individual recommendation, or replaced a grouped one.
+        categories: What it is about, in Azure's words, such as ``Data`` or ``Networking``.
+        user_impact, implementation_effort: What Azure says that users notice, and what fixing takes.
+        threats: What it protects from, in Azure's words.
+        tactics, techniques: Those of MITRE ATT&CK that it counters, as Azure names them.
+        preview: Whether it is in preview, and does not count for the secure score.
+        policy_definition_id: The policy definition that it comes from; None for those that are not policies.
         remediation_steps: The manual steps, as plain text.
         risk: The highest risk among its unhealthy resources; None where Azure reports none.
         on_attack_paths: The number of its unhealthy resources on which Azure names it as part of an attack path.
