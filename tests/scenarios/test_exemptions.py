@@ -11,8 +11,16 @@ import attrs
 import pytest
 
 from defender_remediate import RemediationClient, RemediationPlan, RemediationReport
-from defender_remediate.errors import InvalidInputError, InvalidResourceIdError, PlanAlteredError, PlanError
+from defender_remediate.errors import (
+    CallTimeoutError,
+    InvalidInputError,
+    InvalidResourceIdError,
+    PlanAlteredError,
+    PlanError,
+    UnknownRecommendationError,
+)
 from defender_remediate.exemptions import VulnerabilityRule
+from defender_remediate.fixes.decisions import is_decision
 from defender_remediate.models import (
     Assessment,
     AttestationEvidence,
@@ -21,8 +29,10 @@ from defender_remediate.models import (
     PlannedRequest,
     SkipReason,
 )
+from defender_remediate.preflight import CheckReader
 from defender_remediate.testing import ArmSimulator
 from defender_remediate.testing.simulator.defender.exemptions import StandardAssignment
+from defender_remediate.verification.exemptions import exemption_finder
 
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
 PUBLIC_ACCESS = "51fd8bb1-0db4-bbf1-7e2b-cfcba7eb66a6"
@@ -234,6 +244,8 @@ def test_reason_owner_and_expiry_are_mandatory(
         with pytest.raises(InvalidInputError, match=message):
             client.exemptions.plan_create(SECURE_TRANSFER, accounts[:1], **{**terms(sim), **wrong})
     assert not sim.requests
+    with pytest.raises(UnknownRecommendationError):
+        client.exemptions.plan_create(f"{NO_POLICY[:-1]}8", accounts[:1], **terms(sim))
     with pytest.raises(InvalidResourceIdError, match="there is no 'all'"):
         client.exemptions.plan_create(SECURE_TRANSFER, **terms(sim))
 
@@ -419,6 +431,7 @@ def test_a_cloud_without_the_second_api_is_said_to_have_none(
 ) -> None:
     """It is missing, not empty; the first one still works."""
     sim.resources.retire_api_versions("Microsoft.Security/standardAssignments", "2024-08-01")
+    assert client.exemptions.list_exemptions()
     assert "does not have the API" in str(client.exemptions.list_exemptions())
     assert len(client.exemptions.plan_create(SECURE_TRANSFER, accounts[:1], **terms(sim))) == 1
     assert len(client.plan([SECURE_TRANSFER], resources=accounts[:1])) == 1
@@ -536,6 +549,9 @@ def test_orphans_are_not_guessed(sim: ArmSimulator, client: RemediationClient, a
     applied(client, client.exemptions.plan_create(SECURE_TRANSFER, accounts[:1], **terms(sim)))
     assert len(client.exemptions.list_orphaned()) == 0
     del sim._service.tenant.assessor.definitions[NO_POLICY]
+    policies = sim._service.tenant.policies
+    above = "/providers/Microsoft.Management/managementGroups/contoso"
+    policies.exemptions.append(attrs.evolve(policies.exemptions[-1], scope=above))
     notes = {one.note for one in client.exemptions.list_orphaned()}
     assert notes == {"Azure does not know the recommendation any more"}
     sim.access.deny("Microsoft.Authorization/policyAssignments/read", scope)
@@ -561,6 +577,17 @@ def test_a_removal_of_what_cannot_be_read_or_is_gone_is_skipped(
     removed = applied(client, client.exemptions.plan_remove(own(client)))
     sim.access.deny("Microsoft.Authorization/policyExemptions/read", "/".join(accounts[0].split("/")[:3]))
     assert client.plan_rollback(removed).skipped[0].reason is SkipReason.NOT_READABLE
+
+
+def test_the_end_of_the_time_of_a_call_is_passed_on(client: RemediationClient) -> None:
+    """It is not one more thing that could not be read."""
+
+    def too_late(key: str) -> Any:
+        raise CallTimeoutError(key)
+
+    with pytest.raises(CallTimeoutError):
+        exemption_finder(CheckReader(client._session, workers=1), too_late)("/x", NO_POLICY)
+    assert not is_decision("not an id")
 
 
 def test_the_time_of_a_call_is_not_a_refusal(sim: ArmSimulator, connect: Callable[..., RemediationClient]) -> None:

@@ -94,6 +94,8 @@ def test_a_removal_can_be_undone(sim: ArmSimulator, client: RemediationClient, g
     assert "does not exist any more" in client.governance.plan_remove(before).details()
     client.rollback(report).raise_for_failures()
     assert client.governance.list_assignments(SECURE_TRANSFER) == before
+    sim.access.deny(READ, sim.scopes[0])
+    assert client.governance.plan_remove(before).skipped[0].reason is SkipReason.NOT_READABLE
 
 
 def test_assessments_carry_their_owner(sim: ArmSimulator, client: RemediationClient, governed: str) -> None:

@@ -116,6 +116,7 @@ def test_each_state_is_named_and_never_healthy(sim: ArmSimulator, state: Callabl
         assert set(posture.issues) == STATES[state]
         assert not posture.is_evaluated
         assert all(reason.advice for reason in posture.reasons)
+        assert posture.reasons[0].message in str(posture)
         if state is unregistered:
             for listing in (client.list_recommendations, client.list_assessments, client.list_controls):
                 with pytest.raises(ProviderNotRegisteredError):
@@ -258,9 +259,10 @@ def test_a_dead_plan_is_refused_by_the_simulator(sim: ArmSimulator) -> None:
 def test_a_registration_that_cannot_be_read_is_known_from_the_listings(sim: ArmSimulator) -> None:
     """Azure says so in every answer of Microsoft.Security; an API that is missing is named as such."""
     sim.resources.unregister_provider(sim.scopes[0], "Microsoft.Security")
-    sim.access.deny("Microsoft.Resources/subscriptions/providers/read", sim.scopes[0])
+    sim.faults.fail("GET", "/providers/Microsoft.Security$", status=403, times=1)
     with connected(sim) as client:
         posture = posture_of(client)
+        assert posture.provider_registered is None
         assert posture.issues.count(PostureIssue.PROVIDER_NOT_REGISTERED) == 1
     sim.resources.register_provider(sim.scopes[0], "Microsoft.Security")
     sim.resources.retire_api_versions(

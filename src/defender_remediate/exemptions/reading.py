@@ -106,7 +106,7 @@ class ExemptionReader:
             return read()
         except CallTimeoutError:
             raise
-        except (RequestError, ConnectionFailedError, MalformedResponseError) as error:
+        except (RequestError, ConnectionFailedError, MalformedResponseError, InvalidResourceIdError) as error:
             if is_not_offered(error):
                 self.missing.append(f"{what}: this cloud does not have the API: {error.message}")
             else:
@@ -208,15 +208,11 @@ class ExemptionReader:
 
     def _exists(self, scope: str) -> bool:
         """Whether a scope exists; also when that cannot be read."""
-        try:
-            parsed = ResourceId.parse(scope)
-        except InvalidResourceIdError:
-            return True
-        root = parsed.root
-        if root.subscription_id is None:
-            return True
 
         def read() -> tuple[bool, ...]:
+            root = ResourceId.parse(scope).root
+            if root.subscription_id is None:
+                return (True,)
             if fold(root.type) == "microsoft.resources/subscriptions":
                 version = _SUBSCRIPTIONS
             elif fold(root.type) == "microsoft.resources/resourcegroups":
@@ -229,4 +225,4 @@ class ExemptionReader:
                 return (False,)
             return (True,)
 
-        return next(iter(self._checked(f"whether {root.text} exists", read)), True)
+        return next(iter(self._checked(f"whether {scope} exists", read)), True)
