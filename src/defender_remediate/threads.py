@@ -1,4 +1,8 @@
-"""The only module of the library that starts threads. None of its functions returns or raises while one is alive."""
+"""The only module of the library that starts threads.
+
+None of its functions returns or raises while one is alive, except for a listing that is given up in the middle, whose last requests
+may end a moment later.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import islice
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar, Union
 
 _T = TypeVar("_T")
@@ -16,6 +20,8 @@ _R = TypeVar("_R")
 _NAME = "defender-remediate"
 _LISTINGS_AT_ONCE = 8
 _WAITING_PER_WORKER = 4
+_ABANDONED = 5.0
+_OWN = threading.local()
 _END: Any = object()
 
 
@@ -24,9 +30,17 @@ class _Pool:
 
     The threads keep count themselves of what is under way: the thread that uses the pool may be interrupted anywhere, also while
     it submits, and a join that is interrupted takes a running thread for a stopped one before Python 3.13.
+
+    Args:
+        workers: Threads at most.
+        name: The beginning of their names.
+        may_be_abandoned: Whether the pool is that of a listing. The garbage collector closes a listing that no one reads any more: on
+            any thread, also one of the pool itself, and while that thread holds any lock. Waiting for the running tasks could
+            then take for ever, so it ends after some seconds, and does not begin on a thread of the pool.
     """
 
-    def __init__(self, workers: int, name: str = _NAME) -> None:
+    def __init__(self, workers: int, name: str = _NAME, *, may_be_abandoned: bool = False) -> None:
+        self._may_be_abandoned = may_be_abandoned
         self._executor = ThreadPoolExecutor(max_workers=workers, thread_name_prefix=name)
         self._lock = threading.Lock()
         self._closed = False
@@ -37,6 +51,7 @@ class _Pool:
         """Call a function in a thread."""
 
         def call() -> _R:
+            _OWN.pool = self
             with self._lock:
                 if self._closed:  # pragma: no cover - a thread that starts while the pool is being closed
                     raise CancelledError
@@ -53,14 +68,17 @@ class _Pool:
     def __enter__(self) -> _Pool:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
         try:
             with self._lock:
                 self._closed = True
             self._executor.shutdown(wait=False, cancel_futures=True)
-            while self._running:
-                self._ended.get()
-            self._executor.shutdown(wait=True)
+            is_abandoned = kind is GeneratorExit and self._may_be_abandoned
+            if not (is_abandoned and getattr(_OWN, "pool", None) is self):
+                with suppress(Empty):
+                    while self._running:
+                        self._ended.get(timeout=_ABANDONED if is_abandoned else None)
+                    self._executor.shutdown(wait=True)
         except BaseException:
             # Interrupted, such as by a second Ctrl-C: what is under way is waited for all the same.
             self.__exit__()
@@ -156,9 +174,6 @@ class _Places:
                 self._running += 1
 
 
-_OWN = threading.local()
-
-
 def waiting() -> AbstractContextManager[None]:
     """While this thread waits in the context, another task of ``run_side_by_side`` may have its place."""
     places: _Places | None = getattr(_OWN, "places", None)
@@ -222,7 +237,7 @@ def interleave(listings: Iterable[Iterator[_T]]) -> Iterator[_T]:
         for listing in begun:
             yield from listing
         return
-    with _Pool(len(begun), f"{_NAME}-listing") as pool:
+    with _Pool(len(begun), f"{_NAME}-listing", may_be_abandoned=True) as pool:
         turns = deque((listing, pool.submit(next, listing, _END)) for listing in begun)
         while turns:
             listing, coming = turns.popleft()

@@ -49,6 +49,42 @@ def test_a_single_listing_is_read_as_it_is_asked_for() -> None:
     assert list(interleave([])) == []
 
 
+def test_a_listing_that_the_garbage_collector_closes_on_its_own_thread_does_not_wait_for_itself() -> None:
+    """An abandoned listing is closed on whichever thread the collector runs, also on one that reads its next page."""
+    pages: list[Iterator[int]] = []
+    closed, first = threading.Event(), threading.Event()
+
+    def reads() -> Iterator[int]:
+        yield 1
+        assert first.wait(10)
+        pages.pop().close()  # type: ignore[attr-defined]
+        closed.set()
+        yield 2
+
+    pages.append(interleave([reads(), iter([3, 4])]))
+    assert next(pages[0]) == 1
+    first.set()
+    assert closed.wait(10)
+
+
+def test_an_abandoned_listing_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that closes it may hold what the next page waits for."""
+    monkeypatch.setattr("defender_remediate.threads._ABANDONED", 0.01)
+    held, ended = threading.Lock(), threading.Event()
+
+    def reads() -> Iterator[int]:
+        yield 1
+        with held:
+            ended.set()
+        yield 2
+
+    with held:
+        pages = interleave([reads(), iter([3, 4])])
+        assert next(pages) == 1
+        pages.close()  # type: ignore[attr-defined]
+    assert ended.wait(10)
+
+
 def test_an_error_ends_it() -> None:
     """It comes when its turn comes; who stops early leaves no thread behind."""
 
