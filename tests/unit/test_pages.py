@@ -342,6 +342,16 @@ def test_a_score_and_a_control_in_a_notebook_are_bars():
     assert "MFA 5.00 of 10 +5.00 points possible; 1 unhealthy, 1 healthy resources" in plain(f"<body{control}")
 
 
+@pytest.mark.parametrize("points", [float("nan"), float("inf"), -1.0, 1e308, 0.0])
+def test_impossible_points_are_an_empty_bar(points):
+    """A server or a file may say anything; the page is there all the same."""
+    shown = [
+        SecurityControl(name="c", display_name="C", max_score=most, current_score=current)._repr_html_()
+        for most, current in ((points, 1.0), (4.0, points), (points, points))
+    ]
+    assert all('<svg xmlns="http://www.w3.org/2000/svg" class="bar"' in one for one in shown)
+
+
 def test_the_colours_of_a_part_stay_in_it(make_plan):
     """A notebook around it keeps its own."""
     shown = make_plan()._repr_html_()

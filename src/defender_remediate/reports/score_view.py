@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 
+_MOST_POINTS = 1_000_000
+
+
 @attrs.frozen(kw_only=True)
 class ScoreRow:
     """The score, or one control: its bar as an image, and the same as text."""
@@ -69,10 +72,13 @@ def score_row(name: str, before: float, after: float, most: float) -> ScoreRow:
 
     change = f"{before:.2f} → {after:.2f}" if abs(after - before) >= 0.005 else f"{after:.2f}"
     text = f"{change} of {most:g}"
-    kept = max(0.0, min(before, after))
+    parts = [("was", min(before, after))]
     moved = abs(after - before)
-    parts = [("was", kept)]
     if moved >= 0.005:
         parts.append(("gain" if after > before else "loss", moved))
-    image = bar(parts, most=max(most, before, after) or 1.0, label=f"{name}: {text} points")
+    longest = max(most, before, after)
+    if not all(0 <= points <= _MOST_POINTS for points in (before, after, most)) or not longest:
+        # Whatever a file or a server says: such points are shown as text, and the bar is empty.
+        parts, longest = [("was", 0.0)], 1.0
+    image = bar(parts, most=longest, label=f"{name}: {text} points")
     return ScoreRow(name=name, bar=Markup(image), text=text)  # noqa: S704 - pygal's elements and an escaped label
