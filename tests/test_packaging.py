@@ -58,7 +58,7 @@ def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel):
     """Every module, the catalog, its templates, the simulator's data and the typing marker."""
     package = {name for name in wheel if not name.split("/")[0].endswith(".dist-info")}
     assert package == {name.removeprefix("src/") for name in _tracked("src")}
-    assert "defender_remediate/py.typed" in package
+    assert {"defender_remediate/py.typed", "pytest_defender_remediate.py"} <= package
     assert any(name.startswith("defender_remediate/catalog/data/") and name.endswith(".toml") for name in package)
     for folder in ("templates", "schemas"):
         assert any(name.startswith(f"defender_remediate/catalog/data/{folder}/") for name in package)

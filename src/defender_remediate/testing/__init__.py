@@ -19,11 +19,13 @@ from defender_remediate.testing.simulator.arm.service import RecordedRequest
 from defender_remediate.testing.simulator.simulator import ArmSimulator
 from defender_remediate.testing.simulator.state.clock import STARTS_AT, VirtualClock
 from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
+from defender_remediate.testing.simulator.transport.https import HttpsServer
 
 __all__ = [
     "ArmSimulator",
     "Clock",
     "EXECUTOR_CONTRACT",
+    "HttpsServer",
     "JOURNAL_CONTRACT",
     "JournalPlace",
     "RecordedRequest",
