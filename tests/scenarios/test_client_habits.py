@@ -11,7 +11,7 @@ import attrs
 import pytest
 from azure.core.paging import ItemPaged
 
-from defender_remediate import Catalog, RemediationClient, RemediationPlan
+from defender_remediate import Catalog, RemediationClient, RemediationPlan, ResourceId
 from defender_remediate.errors import (
     CallTimeoutError,
     InvalidInputError,
@@ -183,3 +183,13 @@ def test_a_run_is_verified_by_its_id(sim: ArmSimulator, client: RemediationClien
         client.verify("interrupted")
     with pytest.raises(InvalidInputError, match="expected a report or a run id"):
         client.verify(plan)  # type: ignore[arg-type]
+
+
+def test_a_resource_is_named_by_whatever_is_in_hand(client: RemediationClient) -> None:
+    """By its id as a string or as a value, or by an assessment, a step or a result of it."""
+    plan = client.plan(SECURE_TRANSFER).limit(1)
+    step = plan.steps[0]
+    assessment = next(one for one in client.list_assessments(SECURE_TRANSFER) if one.resource_id == step.resource_id)
+    for name in (step.resource_id, ResourceId.parse(step.resource_id), Scope.parse(step.resource_id), assessment, step):
+        assert client.plan(SECURE_TRANSFER, resources=[name]).steps == (step,)
+        assert plan.only(resources=[name]).steps == (step,)
