@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -66,7 +67,7 @@ def test_everything_with_a_way_back_goes_back(sim: ArmSimulator, client: Remedia
         "the fix is irreversible",
     }
     assert f"Rollback plan for run {report.run_id}" in str(undo)
-    assert f"- **Rolls back run**: {report.run_id}" in to_markdown(undo)
+    assert to_markdown(undo).startswith(f"# Rollback plan for run {report.run_id}")
     client.apply(undo, approve=undo.digest).raise_for_failures()
     now = {target: sim.resources.get(target) for target in before}
     for body in (*before.values(), *now.values()):
@@ -110,7 +111,7 @@ def test_part_of_a_step_goes_back_when_somebody_changed_the_rest(
     undo = client.plan_rollback(report.run_id)
     assert undo.steps[0].preserved == ("properties.allowBlobPublicAccess",)
     assert "preserved: it changed after the run" in str(undo)
-    assert "properties.allowBlobPublicAccess: preserved: it changed" in to_markdown(undo)
+    assert re.search(r"properties.allowBlobPublicAccess\W+preserved: it changed", to_markdown(undo))
     client.apply(undo, approve=undo.digest).raise_for_failures()
     properties = sim.resources.get(shared)["properties"]
     assert properties["supportsHttpsTrafficOnly"] is False
@@ -285,8 +286,8 @@ def test_a_conditional_rollback_says_what_it_depends_on(
     plan = client.plan([SECURE_TRANSFER], resources=accounts[:1])
     report = client.apply(plan, approve=plan.digest)
     for told in (plan, client.plan_rollback(report.run_id)):
-        assert "rollback: conditional (changed settings are restored, their effects in the meantime may remain)" in str(
-            told
+        assert "conditional (changed settings are restored, their effects in the meantime may remain)" in " ".join(
+            str(told).split()
         )
         assert "conditional (changed settings are restored" in to_markdown(told)
 
