@@ -34,7 +34,8 @@ ROWS: tuple[frozenset[str], ...] = (
     | {"threads", "validation", "wire"},
     frozenset({"models"}),
     frozenset({"hooks"}),
-    frozenset({"fixes", "journal", "progress", "reports"}),
+    frozenset({"fixes", "journal", "progress"}),
+    frozenset({"reports"}),
     frozenset({"preflight"}),
     frozenset({"catalog"}),
     frozenset({"arm"}),
@@ -50,7 +51,7 @@ ROWS: tuple[frozenset[str], ...] = (
 )
 ROW_OF = {name: number for number, row in enumerate(ROWS) for name in row}
 NO_NETWORK = frozenset({"azure", "requests", "urllib3", "http", "socket", "ssl", "tenacity", "subprocess"})
-PURE = ROWS[0] | ROWS[1] | ROWS[2] | ROWS[3] | ROWS[4]
+PURE = ROWS[0] | ROWS[1] | ROWS[2] | ROWS[3] | ROWS[4] | ROWS[5]
 AZURE_NAMES_THAT_ARE_PASSED_ON = frozenset(
     {
         "azure.core.AzureClouds",
