@@ -126,9 +126,11 @@ def test_every_value_is_public():
     from defender_remediate import models
 
     folder = Path(models.__file__).parent
+    # What lays out a printed text is returned by nothing.
+    values = {path for path in folder.glob("*.py") if "text" not in path.stem.split("_")}
     defined = {
         node.name
-        for path in folder.glob("*.py")
+        for path in values
         for node in ast.parse(path.read_text(encoding="utf-8")).body
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     }

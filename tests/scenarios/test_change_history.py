@@ -90,6 +90,24 @@ def test_the_history_names_what_others_did_since(
     assert str(record).endswith("changed by ben@contoso.example (Azure CLI; 2026-03-02 09:00 UTC)")
 
 
+def test_a_change_of_the_parent_by_another_step_does_not_contradict_a_child(
+    sim: ArmSimulator, client: RemediationClient
+) -> None:
+    """Azure records changes of a site, not of its configuration, and both are written by one run."""
+    plan = client.plan(resources=sim.resources.list_ids("Microsoft.Web/sites"), waive={"live_use": "a test tenant"})
+    children = {step.id for step in plan.steps if step.target_id != step.resource_id}
+    together = {step.resource_id for step in plan.steps if step.id in children} & {
+        step.target_id for step in plan.steps
+    }
+    assert together, "a site and its configuration are both changed"
+    report = client.apply(plan, approve=plan.digest)
+    sim.clock.advance(3600)
+    proven = client.verify(report)
+    records = [result.change_record for result in proven if result.step_id in children and result.change_record]
+    assert records
+    assert not [record for record in records if record.is_contradiction]
+
+
 def test_a_history_that_cannot_be_read_changes_nothing(
     sim: ArmSimulator, client: RemediationClient, report: RemediationReport
 ) -> None:

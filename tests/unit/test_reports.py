@@ -418,8 +418,8 @@ def test_a_skipped_resource_is_shown_with_the_name_of_its_recommendation(make_pl
         for each in plan.skipped
     )
     report = make_report(plan=plan, results=results)
-    for shown in (plan.details(), str(report)):
-        assert "    /x: Use TLS 1.2\n    /y [k2]" in shown
+    assert "    /x: Use TLS 1.2\n    /y [k2]" in plan.details()
+    assert "    Use TLS 1.2\n      /x\n    [k2]\n      /y" in str(report)
     for shown in (to_markdown(plan), to_markdown(report)):
         assert "Use TLS 1.2" in shown
         assert "k1" not in shown

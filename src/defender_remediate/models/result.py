@@ -18,6 +18,7 @@ from defender_remediate.json_values import ABSENT, freeze
 from defender_remediate.models.change_history import ChangeRecord
 from defender_remediate.models.diagnosis import Cause, Diagnosis, Verification
 from defender_remediate.models.plan import CreatedResource, RemediationPlan, RemediationStep
+from defender_remediate.models.report_text import DONE, NOT_DONE, PROBLEM, PrintedResult, printed
 from defender_remediate.notebook import preformatted, rendered
 from defender_remediate.redaction import redact_json
 from defender_remediate.serialization import Value
@@ -305,17 +306,28 @@ class RemediationReport(Value):
 
     def __str__(self) -> str:
         seconds = (self.finished - self.started).total_seconds()
-        lines = [f"Run {self.run_id}: {self.summary} ({seconds:.0f} s)", f"correlation id: {self.correlation_id}"]
-        groups: dict[str, dict[tuple[str, ...], list[str]]] = {"!": {}, "+": {}, "-": {}}
-        for result, subject in zip(self.results, self.subjects(), strict=True):
-            mark = "+" if result.outcome.succeeded else "!" if result.was_requested else "-"
-            groups[mark].setdefault(tuple(result.lines()), []).append(subject)
-        for mark, group in groups.items():
-            for said, subjects in group.items():
-                lines += [f"{mark} {said[0]}", *said[1:], *(f"    {subject}" for subject in subjects)]
-        lines += [f"created: {created.resource_id}" for result in self.results for created in result.created]
-        lines += [f"warning: {warning}" for warning in self.warnings]
-        return "\n".join(map(one_line, lines))
+        steps = {step.id: step for step in self.plan.steps}
+        skipped = {(skip.resource_id, skip.keys): skip for skip in self.plan.skipped}
+        results = []
+        for result in self.results:
+            about = steps.get(result.step_id or "") or skipped.get((result.resource_id, result.keys))
+            mark = DONE if result.outcome.succeeded else PROBLEM if result.was_requested else NOT_DONE
+            results.append(
+                PrintedResult(
+                    mark=mark,
+                    said=tuple(result.lines()),
+                    titles=(about and about.titles) or (f"[{', '.join(result.keys)}]",),
+                    resource_id=result.resource_id,
+                    target_id=about.target_id if isinstance(about, RemediationStep) else result.resource_id,
+                )
+            )
+        return printed(
+            head=(f"Run {self.run_id}: {self.summary} ({seconds:.0f} s)", f"correlation id: {self.correlation_id}"),
+            scope=self.plan.scope,
+            results=results,
+            created=[created.resource_id for result in self.results for created in result.created],
+            warnings=self.warnings,
+        )
 
     def subjects(self) -> list[str]:
         """The target and the recommendations of each result, as text: several steps can be about one resource."""

@@ -118,9 +118,9 @@ def change_record(
         return ChangeRecord(status=ChangeRecordStatus.NOT_CHECKED, message=f"it could not be read: {problem}")
     own_id = fold(report.correlation_id)
     found = history.of(step)
-    own = [one for one in found if fold(one.writer.correlation_id or "") == own_id]
-    others = tuple(one for one in found if fold(one.writer.correlation_id or "") != own_id)
     planned = [leaf for change in step.changes for leaf in planned_leaves(change)]
+    own = _of_target(step, [one for one in found if fold(one.writer.correlation_id or "") == own_id], planned)
+    others = tuple(one for one in found if fold(one.writer.correlation_id or "") != own_id)
     if not own:
         return _without_own(step, result, planned, others, now)
     writer = own[-1].writer
@@ -134,7 +134,9 @@ def change_record(
         )
     recorded = _merged(own)
     matched, different, unlisted = _compare(planned, recorded)
-    names = [change.path for change in step.changes]
+    # Steps of one run have one correlation id, so a target that two steps changed shows the changes of both.
+    together = [one for one in report.plan.steps if id_key(one.target_id) == id_key(own[-1].resource_id)]
+    names = [change.path for one in (step, *together) for change in one.changes]
     extra = tuple(one for one in recorded if not any(_is_about(one.path, name) for name in names))
     record = ChangeRecord(
         status=ChangeRecordStatus.CONFIRMED,
@@ -160,6 +162,20 @@ def change_record(
         message = "it has the planned changes, and the same write changed other properties"
         return attrs.evolve(record, status=ChangeRecordStatus.EXTRA_CHANGES, message=message)
     return record
+
+
+def _of_target(step: RemediationStep, own: list[ResourceChange], planned: list[PlannedLeaf]) -> list[ResourceChange]:
+    """The records of the run that are about what a step wrote.
+
+    Azure may record the change of a child resource at its parent. Other steps of the run may have changed the parent as well, so a
+    record of the parent counts only if it has all planned values.
+    """
+    written = {id_key(step.target_id), *(id_key(one.resource_id) for one in step.creates)}
+    direct = [one for one in own if id_key(one.resource_id) in written]
+    if direct or not own:
+        return direct
+    matched, _, _ = _compare(planned, _merged(own))
+    return own if len(matched) == len(planned) else []
 
 
 def _without_own(

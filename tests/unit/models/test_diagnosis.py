@@ -107,13 +107,18 @@ def test_a_report_prints_its_diagnoses(make_report: Callable[..., Any], make_res
         )
     )
     assert str(report).splitlines()[2:] == [
-        "! skipped (Defender for Cloud: unhealthy)",
-        "    /c [k]",
-        "+ applied (Defender for Cloud: healthy)",
-        "  stale: Defender has not assessed it again",
-        "  -> wait; verify again after 2026-11-23 12:00 UTC",
-        f"    {report.results[0].resource_id}: Secure transfer to storage accounts should be enabled",
-        "    /b [k]",
+        "",
+        "! 1 skipped (Defender for Cloud: unhealthy)",
+        "    [k]",
+        "      /c",
+        "",
+        "+ 2 applied (Defender for Cloud: healthy)",
+        "    stale: Defender has not assessed it again",
+        "    -> wait; verify again after 2026-11-23 12:00 UTC",
+        "    Secure transfer to storage accounts should be enabled",
+        f"      {report.results[0].resource_id.split('/')[4]}: {report.results[0].resource_id.split('/')[-1]}",
+        "    [k]",
+        "      /b",
     ]
 
 
@@ -139,7 +144,7 @@ def test_of_what_was_not_fixed_a_report_shows_the_advice_only(
     why = Diagnosis(cause="not_fixed", message="it has no fix", advice="follow the manual steps", evidence=("seen",))
     skipped = make_result(step_id=None, keys=("k",), resource_id="/c", outcome="skipped", health=None, diagnosis=why)
     lines = str(make_report(results=(skipped,))).splitlines()
-    assert lines[2:] == ["- skipped", "  -> follow the manual steps", "    /c [k]"]
+    assert lines[2:] == ["", "- 1 skipped", "    -> follow the manual steps", "    [k]", "      /c"]
     shown = to_markdown(make_report(results=(skipped,)))
     assert "-&gt; follow the manual steps" in shown
     assert "it has no fix" not in shown

@@ -18,7 +18,7 @@ from defender_remediate.models.plan import (
     SkippedResource,
 )
 from defender_remediate.models.recommendation import Assessment, Recommendation
-from defender_remediate.models.result import StepError
+from defender_remediate.models.result import RemediationReport, StepError
 from defender_remediate.notebook import notebook
 from defender_remediate.reports import page
 
@@ -165,10 +165,15 @@ def test_a_report_prints_what_needs_attention_first(make_report, make_result):
     assert str(report).splitlines() == [
         "Run run-1: 1 applied, 1 failed (0 s)",
         "correlation id: aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
-        "! failed",
-        f"    /x [{KEY}]",
-        "+ applied (Defender for Cloud: healthy)",
-        f"    {make_result().resource_id}: Secure transfer to storage accounts should be enabled",
+        "",
+        "! 1 failed",
+        f"    [{KEY}]",
+        "      /x",
+        "",
+        "+ 1 applied (Defender for Cloud: healthy)",
+        "    Secure transfer to storage accounts should be enabled",
+        f"      {make_result().resource_id.split('/')[4]}: {make_result().resource_id.split('/')[-1]}",
+        "",
         "warning: a hook raised",
     ]
     assert "nothing to do" in str(make_report(results=()))
@@ -178,10 +183,12 @@ def test_what_to_do_stands_below_what_happened(make_report, make_result):
     """In a report on a line of its own; a single result stays one line."""
     error = StepError(code="ScopeLocked", message="answered 409 ScopeLocked: locked", hint="remove the lock")
     blocked = make_result(resource_id="/x", outcome="blocked", error=error, health=None)
-    assert str(make_report(results=(blocked,))).splitlines()[2:] == [
-        "! blocked (answered 409 ScopeLocked: locked)",
-        "  -> remove the lock",
-        f"    {make_result().resource_id}: Secure transfer to storage accounts should be enabled",
+    report = make_report(results=(attrs.evolve(blocked, resource_id=make_result().resource_id),))
+    assert str(report).splitlines()[2:-1] == [
+        "",
+        "! 1 blocked (answered 409 ScopeLocked: locked)",
+        "    -> remove the lock",
+        "    Secure transfer to storage accounts should be enabled",
     ]
     assert str(blocked) == f"/x [{KEY}]: blocked (answered 409 ScopeLocked: locked; remove the lock)"
 
@@ -241,7 +248,7 @@ def test_what_a_run_created_is_named(make_plan, make_report, make_result):
     """In its report, and in the rollback plan that keeps it."""
     created = CreatedResource(resource_id="/a/setting", api_version="1", fingerprint="f")
     report = make_report(results=(make_result(created=(created,)),), warnings=("w",))
-    assert str(report).splitlines()[-2:] == ["created: /a/setting", "warning: w"]
+    assert str(report).splitlines()[-4:] == ["", "created: /a/setting", "", "warning: w"]
     assert type(report).from_json(report.to_json()) == report
     back = make_plan(rolls_back="run-1", removable=("/a/setting",))
     assert str(back).splitlines()[-2:] == [
@@ -282,8 +289,12 @@ def test_text_from_outside_cannot_draw_lines_or_control_a_terminal(make_plan, ma
         _everything(make_plan, make_step, make_report, make_result, text) for text in ("harmless", HOSTILE)
     )
     for first, second in zip(plain, hostile, strict=True):
-        # The text of a plan is wrapped, so a longer name may add a line; its details are not.
-        shows = (RemediationPlan.details, repr) if isinstance(first, RemediationPlan) else (str, repr)
+        # What plans and reports print is wrapped, so a longer name may add a line.
+        shows = (str, repr)
+        if isinstance(first, RemediationPlan):
+            shows = (RemediationPlan.details, repr)
+        elif isinstance(first, RemediationReport):
+            shows = (repr,)
         for show in shows:
             assert len(show(second).splitlines()) == len(show(first).splitlines())
         for show in (*shows, str):
@@ -332,3 +343,22 @@ def _everything(make_plan, make_step, make_report, make_result, text):
     )
     values = (check, change, request, step, skip, blocked, plan, error, diagnosis, result, report, condition, guidance)
     return (*values, recommendation, assessment, event, control, *events)
+
+
+def test_a_long_report_gives_way_where_nothing_was_asked_for(make_plan, make_report, make_result):
+    """Problems and what was done are told whole; what the plan left out is counted; nothing is cut without a word."""
+
+    def result(number, outcome, **more):
+        resource = make_result().resource_id.rsplit("/", 1)[0] + f"/account{number:04}"
+        return make_result(step_id=None, keys=(f"k{number}",), resource_id=resource, outcome=outcome, **more)
+
+    few = [result(number, "skipped", health=None) for number in range(70)]
+    blocked = [result(1000 + number, "blocked", health=None) for number in range(20)]
+    text = str(make_report(results=(*few, *blocked)))
+    assert len(text.splitlines()) <= 120
+    assert all(f"account{1000 + number}" in text for number in range(20))
+    assert "not shown: reports.to_markdown(report) shows everything" in text
+    many = [result(number, "blocked", health=None) for number in range(500)]
+    text = str(make_report(results=tuple(many)))
+    assert len(text.splitlines()) <= 120
+    assert "more results not shown" in text

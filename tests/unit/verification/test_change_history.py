@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+import attrs
 import pytest
 
 from defender_remediate.models.change_history import (
@@ -81,7 +82,10 @@ def judge(
         changes = tuple(PropertyChange(path=path, before=before, after=after) for path, before, after in planned)
         made = make_step(changes=changes, **step)
         key = made.target_id.lower()
-        history = History(changes={key: found}, unread={key: unread} if unread else {})
+        history = History(
+            changes={key: tuple(attrs.evolve(one, resource_id=made.target_id) for one in found)},
+            unread={key: unread} if unread else {},
+        )
         return change_record(made, make_result(), make_report(), history, now)
 
     return run
