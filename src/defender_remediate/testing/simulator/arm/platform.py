@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
+from defender_remediate.testing.simulator.arm.filters import group_filter, names_tags, resource_filter
 from defender_remediate.testing.simulator.arm.routing import Route, positive_option
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import TENANT_ID, Subscription
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
-_TYPE_FILTER = re.compile(r"\s*resourceType\s+eq\s+'([^']+)'\s*\Z", re.IGNORECASE)
 _LIST_MEMBERS = ("id", "name", "type", "location", "tags", "sku", "kind", "identity", "managedBy", "plan", "zones")
+_LOCATIONS = (
+    ("westeurope", "West Europe", "Europe"),
+    ("northeurope", "North Europe", "Europe"),
+    ("germanywestcentral", "Germany West Central", "Europe"),
+    ("eastus2", "East US 2", "US"),
+)
 _REGIONS = ["westeurope", "northeurope", "germanywestcentral", "eastus2", "global"]
 
 
@@ -26,6 +31,7 @@ def _subscription(found: Subscription) -> dict[str, Any]:
         "tenantId": TENANT_ID,
         "displayName": found.name,
         "state": found.state,
+        **({"tags": dict(found.tags)} if found.tags else {}),
         "subscriptionPolicies": {
             "locationPlacementId": "Public_2014-09-01",
             "quotaId": "PayAsYouGo_2014-09-01",
@@ -50,9 +56,47 @@ def get_subscription(tenant: Tenant, call: Call, captured: Mapping[str, str]) ->
     return Reply.json(_subscription(found or tenant.store.subscription(captured["subscription"])))
 
 
+def list_tenants(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Lists the tenants of the caller: there is one."""
+    del captured
+    shown = {
+        "id": f"/tenants/{TENANT_ID}",
+        "tenantId": TENANT_ID,
+        "tenantCategory": "Home",
+        "displayName": "Simulated",
+        "defaultDomain": "simulated.onmicrosoft.com",
+        "domains": ["simulated.onmicrosoft.com"],
+        "countryCode": "NL",
+        "tenantType": "AAD",
+    }
+    return tenant.page(call, [shown])
+
+
+def list_locations(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Lists the regions of a subscription."""
+    scope = f"/subscriptions/{tenant.store.subscription(captured['subscription']).id}"
+    tenant.access.check_read("Microsoft.Resources/subscriptions/locations/read", scope)
+    regions = [
+        {
+            "id": f"{scope}/locations/{name}",
+            "name": name,
+            "type": "Region",
+            "displayName": shown,
+            "regionalDisplayName": f"({geography}) {shown}",
+            "metadata": {"regionType": "Physical", "regionCategory": "Recommended", "geographyGroup": geography},
+        }
+        for name, shown, geography in _LOCATIONS
+    ]
+    return tenant.page(call, regions)
+
+
 def list_groups(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the resource groups of a subscription."""
-    return tenant.page(call, list(tenant.store.subscription(captured["subscription"]).groups.values()))
+    groups = list(tenant.store.subscription(captured["subscription"]).groups.values())
+    text = call.query.get("$filter", "")
+    if text:
+        groups = list(filter(group_filter(text), groups))
+    return tenant.page(call, groups, size=positive_option(call, "$top"))
 
 
 def get_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
@@ -70,22 +114,39 @@ def list_resources(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> R
     if "group" in captured:
         scope = str(tenant.store.group(captured["subscription"], captured["group"])["id"])
     text = call.query.get("$filter", "")
-    wanted = _TYPE_FILTER.match(text)
-    if text and not wanted:
-        raise refusal("InvalidFilter", filter=text)
+    is_wanted = resource_filter(text) if text else None
+    hidden = "tags" if text and names_tags(text) else None
+    expanded = _expansions(call)
     found = []
     for resource in tenant.store.resources(scope):
         target = ids.path_of(resource.id)
         if not resource.type.tracked or target is None or not target.group:
             continue
-        if wanted and fold(resource.type.name) != fold(wanted.group(1)):
-            continue
         shown = resource.render()
-        found.append({name: shown[name] for name in _LIST_MEMBERS if shown.get(name) is not None})
+        if is_wanted is not None and not is_wanted(shown):
+            continue
+        item = {name: shown[name] for name in _LIST_MEMBERS if name != hidden and shown.get(name) is not None}
+        created, changed = tenant.times.of(resource)
+        extra = {
+            "createdTime": tenant.clock.timestamp(created),
+            "changedTime": tenant.clock.timestamp(changed),
+            "provisioningState": shown["properties"].get("provisioningState", "Succeeded"),
+        }
+        found.append({**item, **{name: extra[name] for name in expanded}})
     return tenant.page(call, found, size=positive_option(call, "$top"))
 
 
-def _provider(tenant: Tenant, namespace: str, subscription: Subscription | None) -> dict[str, Any]:
+def _expansions(call: Call) -> list[str]:
+    known = {fold(name): name for name in ("createdTime", "changedTime", "provisioningState")}
+    asked = [fold(word.strip()) for word in call.query.get("$expand", "").split(",") if word.strip()]
+    for word in asked:
+        if word not in known:
+            raise refusal("InvalidQueryOption", name="$expand", value=call.query["$expand"])
+    return [known[word] for word in asked]
+
+
+def provider(tenant: Tenant, namespace: str, subscription: Subscription | None) -> dict[str, Any]:
+    """Returns a resource provider as its API shows it."""
     types = [
         {
             "resourceType": kind.name.partition("/")[2],
@@ -106,7 +167,7 @@ def _provider(tenant: Tenant, namespace: str, subscription: Subscription | None)
 def list_providers(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the resource providers."""
     found = tenant.store.subscription(captured["subscription"]) if "subscription" in captured else None
-    return tenant.page(call, [_provider(tenant, namespace, found) for namespace in tenant.types.namespaces()])
+    return tenant.page(call, [provider(tenant, namespace, found) for namespace in tenant.types.namespaces()])
 
 
 def get_provider(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
@@ -115,7 +176,7 @@ def get_provider(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Rep
     found = tenant.store.subscription(captured["subscription"]) if "subscription" in captured else None
     for namespace in tenant.types.namespaces():
         if fold(namespace) == fold(captured["namespace"]):
-            return Reply.json(_provider(tenant, namespace, found))
+            return Reply.json(provider(tenant, namespace, found))
     raise refusal("InvalidResourceNamespace", namespace=captured["namespace"])
 
 
@@ -179,6 +240,8 @@ ROUTES = tuple(
     for methods, pattern, kind, handler in (
         (("GET",), "/subscriptions", f"{_KIND}subscriptions", list_subscriptions),
         (("GET",), _SUB, f"{_KIND}subscriptions", get_subscription),
+        (("GET",), "/tenants", f"{_KIND}tenants", list_tenants),
+        (("GET",), f"{_SUB}/locations", f"{_KIND}locations", list_locations),
         (("GET",), f"{_SUB}/resourceGroups", f"{_KIND}resourceGroups", list_groups),
         (("GET", "HEAD"), f"{_SUB}/resourceGroups/{{group}}", f"{_KIND}resourceGroups", get_group),
         (("GET",), f"{_SUB}/resources", f"{_KIND}resources", list_resources),

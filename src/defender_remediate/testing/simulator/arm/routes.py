@@ -37,6 +37,12 @@ def handle(tenant: Tenant, call: Call) -> Reply:
         raise unknown_route(call)
     if tenant.types.get(target.type) is None and fold(target.types[-1]) == fold(CONNECTIONS):
         return show_connections(tenant, call, target)
+    if (
+        call.method == "POST"
+        and tenant.types.get(target.type) is None
+        and list(tenant.types.of_namespace(target.namespace))
+    ):
+        raise unknown_route(call)  # an action, not a type
     resource_type = find_type(tenant, call, target.type)
     if resource_type.routed or call.method not in _HANDLERS:
         raise unknown_route(call)

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 import attrs
 
-from defender_remediate.testing.simulator.arm import platform
+from defender_remediate.testing.simulator.arm import groups, platform, tags
 from defender_remediate.testing.simulator.arm import routes as resources
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.faults import AFTER, Faults
 from defender_remediate.testing.simulator.arm.routing import Route, find_type
 from defender_remediate.testing.simulator.arm.throttling import Throttle
+from defender_remediate.testing.simulator.authorization import locks
 from defender_remediate.testing.simulator.authorization import routes as authorization
 from defender_remediate.testing.simulator.defender import exemption_routes, governance
 from defender_remediate.testing.simulator.defender import routes as security
@@ -40,6 +41,9 @@ ROUTES: tuple[Route, ...] = (
     *deny_policies.ROUTES,
     *policy_exemptions.ROUTES,
     *recovery.ROUTES,
+    *locks.ROUTES,
+    *tags.ROUTES,
+    *groups.ROUTES,
     *platform.ROUTES,
 )
 _KEPT_HEADERS = (

@@ -24,6 +24,7 @@ class ManagementLock:
     scope: str
     level: str
     name: str
+    notes: str | None = None
 
     @property
     def id(self) -> str:
@@ -36,7 +37,7 @@ class ManagementLock:
             "id": self.id,
             "name": self.name,
             "type": "Microsoft.Authorization/locks",
-            "properties": {"level": self.level},
+            "properties": {"level": self.level, **({} if self.notes is None else {"notes": self.notes})},
         }
 
 

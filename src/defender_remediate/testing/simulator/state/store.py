@@ -39,6 +39,7 @@ class Subscription:
     registrations: dict[str, str] = attrs.field(factory=dict)
     features: dict[str, str] = attrs.field(factory=dict)
     groups: dict[str, dict[str, Any]] = attrs.field(factory=dict)
+    tags: dict[str, str] = attrs.field(factory=dict)
 
     def registration(self, namespace: str) -> str:
         """Returns the registration state of a resource provider."""

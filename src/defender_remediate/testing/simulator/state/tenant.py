@@ -22,6 +22,7 @@ from defender_remediate.testing.simulator.monitor.state import ActivityRecords
 from defender_remediate.testing.simulator.policy.state import PolicyState
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 from defender_remediate.testing.simulator.state.store import Store
+from defender_remediate.testing.simulator.state.times import ResourceTimes
 from defender_remediate.testing.simulator.state.types import ResourceType, ResourceTypes
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
@@ -56,6 +57,8 @@ class Tenant:
         self.metrics = MetricRecords()
         self.changes = ChangeRecords(self.clock, change_delay)
         self.store.record(self.changes.wrote)
+        self.times = ResourceTimes(self.clock)
+        self.store.record(self.times.wrote)
         self.operations = Operations(self.clock)
         self.policies = PolicyState(self.store, self.clock)
         self.assessor = Assessor(self.store, self.clock, self.policies, assessment_lag)

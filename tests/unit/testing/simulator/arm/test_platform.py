@@ -33,7 +33,7 @@ def test_resources_are_listed_without_properties_and_by_type(
     assert listed[0]["sku"]
     filtered = call.get(f"{scope}/resourceGroups/rg/resources", RM, filter="resourceType eq 'microsoft.web/Sites'")
     assert [found["id"] for found in filtered["value"]] == [site]
-    assert word(call("GET", f"{scope}/resources?api-version={RM}&$filter=name eq 'x'")) == "InvalidFilterInQueryString"
+    assert word(call("GET", f"{scope}/resources?api-version={RM}&$filter=kind eq 'x'")) == "InvalidFilterInQueryString"
     first = call.get(f"{scope}/resources", RM, top="1")
     second = call("GET", first["nextLink"]).json()
     assert [first["value"][0]["id"], second["value"][0]["id"]] == [account, site]
