@@ -111,9 +111,9 @@ def _clause(clause: str, text: str) -> Test:
 
 
 def _clauses(text: str) -> tuple[list[str], list[str]]:
-    """Returns the clauses of a filter and the folded words between them; a quoted text is never divided."""
+    """Returns the clauses of a filter and the folded words between them; a quoted string is never divided."""
     parts = re.split(rf"({_TEXT.replace('(', '(?:', 1)})", text.strip())
-    # Texts are at the odd places; numbers stand for them while the rest is divided.
+    # Strings are at the odd places; numbers stand for them while the rest is divided.
     bare = "".join(part if place % 2 == 0 else f"'{place}'" for place, part in enumerate(parts))
     pieces = _JOINT.split(bare)
     whole = [re.sub(r"'(\d+)'", lambda found: parts[int(found.group(1))], piece).strip() for piece in pieces[::2]]

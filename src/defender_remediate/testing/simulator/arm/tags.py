@@ -23,10 +23,10 @@ def checked_tags(tags: Any) -> dict[str, str]:
     """Returns the tags of a body.
 
     Raises:
-        ArmError: 400: they are not texts, or more or longer than Azure takes.
+        ArmError: 400: they are not strings, or more or longer than Azure takes.
     """
     if not isinstance(tags, Mapping) or not all(isinstance(value, str) for value in tags.values()):
-        raise refusal("InvalidRequestContent", problem="the tags are not an object of texts")
+        raise refusal("InvalidRequestContent", problem="the tags are not an object of strings")
     if len(tags) > _MOST:
         raise refusal("InvalidTags", problem=f"'{len(tags)}' tags are more than the maximum of '{_MOST}'")
     for name, value in tags.items():
