@@ -37,7 +37,7 @@ def checked_tags(tags: Any) -> dict[str, str]:
     return dict(tags)
 
 
-class _Place:
+class _TaggedScope:
     """Where tags are: a subscription, a resource group or a resource."""
 
     def __init__(self, tenant: Tenant, captured: Mapping[str, str]) -> None:
@@ -82,14 +82,14 @@ class _Place:
 def get_tags(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Shows the tags at a scope."""
     del call
-    place = _Place(tenant, captured)
+    place = _TaggedScope(tenant, captured)
     tenant.access.check_read(f"{_TYPE}/read", place.scope)
     return place.shown()
 
 
 def write_tags(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Replaces the tags at a scope (PUT), or merges, replaces or deletes some of them (PATCH)."""
-    place = _Place(tenant, captured)
+    place = _TaggedScope(tenant, captured)
 
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:
         tenant.access.check_write(call.method, operation.action, place.scope)
@@ -117,7 +117,7 @@ def _changed(tags: dict[str, str], sent: dict[str, str], word: str) -> dict[str,
 
 def delete_tags(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Removes every tag at a scope."""
-    place = _Place(tenant, captured)
+    place = _TaggedScope(tenant, captured)
 
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:
         tenant.access.check_write("DELETE", operation.action, place.scope)
