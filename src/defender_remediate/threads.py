@@ -108,7 +108,9 @@ def in_parallel(
     if len(items) < 2 or workers < 2:
         return collect(function(item) for item in items)
     with _Pool(min(workers, len(items))) as pool:
-        return collect(future.result() for future in [pool.submit(function, item) for item in items])
+        waiting = deque(pool.submit(function, item) for item in items)
+        # Each is dropped as soon as its result is there: of many thousands, the futures need more memory than the results.
+        return collect(waiting.popleft().result() for _ in items)
 
 
 class _Places:

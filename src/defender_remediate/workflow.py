@@ -165,12 +165,20 @@ class Workflow:
             selected, assessments, only=only, covers=self.discovery.covers, given=given, guards=self.guards
         )
         holds = self._holds(waivers.checks.get(HOLD))
-        plan = self._planned(self._drafted(holds.applied_to(selection), phases), waivers.checks, phases)
+        assessed = assessed_counts(assessments) if counts_all else FrozenMap()
+        found_nothing = not assessments
+        selection = holds.applied_to(selection)
+        # What follows needs memory for each step too, and nothing of these.
+        del assessments
+        draft = self._drafted(selection, phases)
+        del selection
+        plan = self._planned(draft, waivers.checks, phases)
+        del draft
         plan = attrs.evolve(
             plan,
             steps=tuple(map(holds.noted_on, plan.steps)),
-            assessed=assessed_counts(assessments) if counts_all else FrozenMap(),
-            not_evaluated=() if assessments else self._reasons_for_nothing(selected),
+            assessed=assessed,
+            not_evaluated=self._reasons_for_nothing(selected) if found_nothing else (),
             score=score_facts(watch, self.discovery, plan.steps),
         )
         phases.announcer.tell(PlanningFinished(plan=plan))

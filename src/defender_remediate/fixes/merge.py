@@ -10,7 +10,7 @@ import attrs
 from defender_remediate.casing import fold
 from defender_remediate.fixes.conditions import holds, same
 from defender_remediate.fixes.paths import assign, join, look_up, member, split
-from defender_remediate.json_values import ABSENT, FrozenMap, is_same_json, thaw
+from defender_remediate.json_values import ABSENT, is_same_json, thaw
 from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.fix import ArrayStrategy
 
@@ -28,8 +28,8 @@ def merge_into(
     lists: Mapping[str, Any],
     compliant_when: Condition,
     remove: Iterable[str] = (),
-) -> FrozenMap:
-    """The body after a fix: ``desired`` merged into ``before``, which may be None.
+) -> dict[str, Any]:
+    """The body after a fix: ``desired`` merged into ``before``, which may be None. It shares with ``before`` what stays as it is.
 
     Objects are merged member by member, arrays as ``lists`` says: see ``ArrayStrategy``. A comma-separated string is joined
     when ``lists`` says ``union``. What ``remove`` names is removed; null stays, because it means the same.
@@ -47,7 +47,7 @@ def merge_into(
         found = look_up(after, path)
         if found is not ABSENT and found is not None and fold(join(split(path))) not in merging.kept:
             after = assign(after, path, ABSENT)
-    return FrozenMap(after)
+    return after
 
 
 @attrs.frozen

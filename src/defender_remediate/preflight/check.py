@@ -138,22 +138,29 @@ def run_checks(
         waivers: The reasons for waived checks, by name.
     """
 
-    def prefetch(check: Check) -> tuple[list[Subject], Any, Exception | None]:
-        concerned = [subject for subject in subjects if applies_to(check, subject.root_type)]
+    def made(check: Check) -> list[tuple[str, tuple[CheckResult, ...]]]:
+        """The results of one check by the id of the step. What it read is not kept."""
+        kinds = {kind for kind in {subject.root_type for subject in subjects} if applies_to(check, kind)}
+        concerned = [subject for subject in subjects if subject.root_type in kinds]
+        facts: Any = None
+        failure: Exception | None = None
         try:
-            return concerned, check.prefetch(concerned, reader) if concerned else None, None
+            facts = check.prefetch(concerned, reader) if concerned else None
         except Exception as error:  # noqa: BLE001 - a failed or defective check only leaves its own steps unchecked
-            return concerned, None, error
+            failure = error
+        # Steps have many results in common: each is kept once.
+        shared: dict[CheckResult, CheckResult] = {}
+        judged = ((subject.step.id, _results(check, subject, facts, failure, shared)) for subject in concerned)
+        return [(step_id, results) for step_id, results in judged if results]
 
-    found: dict[str, list[CheckResult]] = {subject.step.id: [] for subject in subjects}
-    prefetched = in_parallel(prefetch, checks, workers=reader.workers)
-    for check, (concerned, facts, failure) in zip(checks, prefetched, strict=True):
-        for subject in concerned:
-            found[subject.step.id] += _results(check, subject, facts, failure)
+    found: dict[str, list[CheckResult]] = {}
+    for one in in_parallel(made, checks, workers=reader.workers):
+        for step_id, results in one:
+            found.setdefault(step_id, []).extend(results)
     steps: list[RemediationStep] = []
     skipped: list[SkippedResource] = []
     for subject in subjects:
-        results = tuple(_waived(result, waivers) for result in found[subject.step.id])
+        results = tuple(_waived(result, waivers) for result in found.get(subject.step.id, ()))
         blocking = [result for result in results if result.is_blocking]
         if not blocking:
             steps.append(attrs.evolve(subject.step, check_results=results))
@@ -174,8 +181,13 @@ def run_checks(
     return CheckedSteps(steps=tuple(steps), skipped=tuple(skipped))
 
 
-def _results(check: Check, subject: Subject, facts: Any, failure: Exception | None) -> tuple[CheckResult, ...]:
-    """The results of one check for one step, including those of a failed read or a defective check."""
+def _results(
+    check: Check, subject: Subject, facts: Any, failure: Exception | None, shared: dict[CheckResult, CheckResult]
+) -> tuple[CheckResult, ...]:
+    """The results of one check for one step, including those of a failed read or a defective check.
+
+    Equal results come as the one that ``shared`` has, where they are put.
+    """
     try:
         if failure is not None:
             raise failure
@@ -183,6 +195,7 @@ def _results(check: Check, subject: Subject, facts: Any, failure: Exception | No
         stray = [result for result in results if not isinstance(result, CheckResult) or result.check != check.name]
         if stray:
             raise TypeError(f"judge() must yield CheckResult(check={quoted(check.name)}, ...), got {quoted(stray[0])}")
+        return tuple(shared.setdefault(result, result) for result in results)
     except DefenderRemediateError as error:
         return (unreadable(check.name, error),)
     except Exception as error:  # noqa: BLE001 - a check that a user added must not end the planning of other steps
@@ -194,7 +207,6 @@ def _results(check: Check, subject: Subject, facts: Any, failure: Exception | No
                 advice="correct the check, then plan again",
             ),
         )
-    return results
 
 
 def _waived(result: CheckResult, waivers: Mapping[str, str]) -> CheckResult:

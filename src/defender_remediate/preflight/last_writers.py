@@ -29,9 +29,7 @@ def last_writers(reader: CheckReader, resource_ids: Iterable[str]) -> tuple[dict
     for start in range(0, len(keys), _IDS):
         chunk = keys[start : start + _IDS]
         try:
-            for row in _rows(reader, [ids[key] for key in chunk]):
-                writer = Writer.from_rest(wire.pick(wire.pick(row, "properties"), "changeAttributes"))
-                writers[id_key(wire.text(row, "target"))] = writer
+            writers.update(_read(reader, [ids[key] for key in chunk]))
         except NotFoundError:
             continue
         except DefenderRemediateError as error:
@@ -39,7 +37,7 @@ def last_writers(reader: CheckReader, resource_ids: Iterable[str]) -> tuple[dict
     return writers, unread
 
 
-def _rows(reader: CheckReader, resource_ids: list[str]) -> list[object]:
+def _read(reader: CheckReader, resource_ids: list[str]) -> dict[str, Writer]:
     literals = ", ".join("'" + one.replace("\\", "\\\\").replace("'", "\\'") + "'" for one in resource_ids)
     query = (
         f"resourcechanges | where tostring(properties.targetResourceId) in~ ({literals})"
@@ -48,8 +46,15 @@ def _rows(reader: CheckReader, resource_ids: list[str]) -> list[object]:
     )
     subscriptions = sorted({subscription_of(one) for one in resource_ids} - {""})
     body = {"query": query, "subscriptions": subscriptions, "options": {"resultFormat": "objectArray", "$top": 1000}}
-    answer = reader.query(_PATH, api_version=_VERSION, body=body)
+    return reader.query(_PATH, api_version=_VERSION, body=body, parse=_writers)
+
+
+def _writers(answer: object) -> dict[str, Writer]:
+    """The writer in each row, by the key of the resource. The rest of a row is large, and no one needs it."""
     rows = wire.pick(answer, "data")
     if not isinstance(rows, list):
         raise MalformedResponseError("Resource Graph: the response has no array 'data'")
-    return rows
+    return {
+        id_key(wire.text(row, "target")): Writer.from_rest(wire.pick(wire.pick(row, "properties"), "changeAttributes"))
+        for row in rows
+    }

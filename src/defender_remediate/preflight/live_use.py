@@ -67,6 +67,24 @@ class Figures:
 Found = tuple["Figures | DefenderRemediateError", ...]
 
 
+@attrs.frozen
+class _ByResource:
+    """Takes an answer about metrics apart, by the key of the resource. Equal for equal questions, so that each is asked once."""
+
+    use: LiveUse
+
+    @classmethod
+    def of(cls, use: LiveUse) -> _ByResource:
+        """Without what is not in the question."""
+        return cls(LiveUse(metrics=use.metrics, aggregation=use.aggregation, dimension=use.dimension))
+
+    def __call__(self, body: Any) -> Mapping[str, tuple[Series, ...]]:
+        found: dict[str, list[Series]] = {}
+        for resource, one in _series(body, self.use):
+            found.setdefault(id_key(resource), []).append(one)
+        return {resource: tuple(series) for resource, series in found.items()}
+
+
 class LiveUseCheck:
     """Finds out whether a step would cut off someone: use in the last 30 days blocks it.
 
@@ -192,20 +210,13 @@ class _Batches:
             "$filter": " and ".join(filters),
             "top": str(_TOP_OF_BATCH),
         }
+        path = f"/subscriptions/{subscription_of(subject.step.resource_id)}/providers/Microsoft.Insights/metrics"
         try:
-            body: Any = self._reader.get(
-                f"/subscriptions/{subscription_of(subject.step.resource_id)}/providers/Microsoft.Insights/metrics",
-                api_versions=_VERSIONS,
-                params=params,
-            )
-            shown = tuple(_series(body, use))
+            # An answer shows thousands of resources: it is taken apart once, and not for each of them.
+            return self._reader.get(path, api_versions=_VERSIONS, params=params, parse=_ByResource.of(use))
         except DefenderRemediateError:
             # Not every metric can be read for many resources, and not every caller may read the whole subscription.
             return {}
-        found: dict[str, list[Series]] = {}
-        for resource, one in shown:
-            found.setdefault(id_key(resource), []).append(one)
-        return {resource: tuple(series) for resource, series in found.items()}
 
 
 def _place(subject: Subject, use: LiveUse) -> tuple[str, ...]:
@@ -256,8 +267,9 @@ def _read(reader: CheckReader, resource: str, metrics: tuple[str, ...], use: Liv
     params = _query(metrics, use.aggregation, span)
     if use.dimension:
         params.update({"$filter": f"{use.dimension} eq '*'", "top": str(_TOP)})
-    body: Any = reader.get(f"{resource}/providers/Microsoft.Insights/metrics", api_versions=_VERSIONS, params=params)
-    found = [one for _, one in _series(body, use)]
+    path = f"{resource}/providers/Microsoft.Insights/metrics"
+    read = reader.get(path, api_versions=_VERSIONS, params=params, parse=_ByResource.of(use))
+    found = [one for series in read.values() for one in series]
     if use.dimension and len(found) >= _TOP and not _used(found, use):
         raise MalformedResponseError(f"Azure Monitor returned {len(found)} series and may have left others out")
     return found

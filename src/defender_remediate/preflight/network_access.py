@@ -150,7 +150,7 @@ def closed_settings(subject: Subject) -> Iterator[ClosedSetting]:
     """The network settings that a step closes and that were open before."""
     if not isinstance(subject.after, Mapping):
         return
-    for path, around, parent in _objects(subject.after):
+    for path, around, parent in _objects(subject.after, subject.before):
         for name, value in around.items():
             for setting in _BY_MEMBER.get(fold(name), ()):
                 if setting.parents and fold(parent) not in setting.parents:
@@ -160,12 +160,16 @@ def closed_settings(subject: Subject) -> Iterator[ClosedSetting]:
                     yield ClosedSetting(setting=setting, path=own, value=value, around=around)
 
 
-def _objects(body: Mapping[str, Any], path: str = "", parent: str = "") -> Iterator[tuple[str, Mapping[str, Any], str]]:
-    """Every object in a body, with the path to its members and the name of the member that holds it."""
+def _objects(
+    body: Mapping[str, Any], before: Any, path: str = "", parent: str = ""
+) -> Iterator[tuple[str, Mapping[str, Any], str]]:
+    """The objects in a body that a step may change, with the path to their members and the name of the member that holds them."""
     yield path, body, parent
+    earlier = wire.mapping(before)
     for name, value in body.items():
-        if isinstance(value, Mapping) and name.isidentifier():
-            yield from _objects(value, f"{path}{name}.", name)
+        # What stays as it is, is shared by both bodies.
+        if isinstance(value, Mapping) and name.isidentifier() and value is not earlier.get(name):
+            yield from _objects(value, earlier.get(name), f"{path}{name}.", name)
 
 
 class NetworkAccessCheck:

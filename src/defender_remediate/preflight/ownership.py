@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -184,17 +184,34 @@ _NOT_OWNERS = ("microsoft.compute/",)
 
 
 @attrs.frozen(kw_only=True)
+class _Tag:
+    """A tag of a resource.
+
+    Attributes:
+        folded: The name, folded.
+        said: The value, folded, without white space around it.
+        tells_manager: Whether the value of a tag with this name tells what manages the resource.
+    """
+
+    name: str
+    value: Any
+    folded: str
+    said: str
+    tells_manager: bool
+
+
+@attrs.frozen(kw_only=True)
 class OwnershipFacts:
     """What was read about the owner of one resource.
 
     Attributes:
-        group: The resource group; None if it was not read.
+        group_tags: The tags of the resource group; none if it was not read.
         writer: Who wrote to the resource last, as Azure recorded it; None if no write of 14 days is recorded.
         is_caller: Whether that was the caller.
         unread: What could not be read, with the reason.
     """
 
-    group: Any = None
+    group_tags: tuple[_Tag, ...] = ()
     writer: Writer | None = None
     is_caller: bool = False
     unread: tuple[str, ...] = ()
@@ -217,17 +234,17 @@ class OwnershipCheck:
             problems = [unread[id_key(subject.written_id)]] if id_key(subject.written_id) in unread else []
             writer = writers.get(id_key(subject.written_id))
             is_caller = False
-            group: Any = None
+            group_tags: tuple[_Tag, ...] = ()
             try:
                 if writer is not None and writer.principal:
                     is_caller = fold(writer.principal) == reader.caller_object_id()
                 if fold(group_of(subject.written_id)).count("/") == _GROUP_SLASHES:
-                    group = reader.get(group_of(subject.written_id), api_versions=_GROUP_VERSIONS)
+                    group_tags = reader.get(group_of(subject.written_id), api_versions=_GROUP_VERSIONS, parse=_tags)
             except NotFoundError:
                 pass
             except DefenderRemediateError as error:
                 problems.append(f"the resource group: {error.message}")
-            return OwnershipFacts(group=group, writer=writer, is_caller=is_caller, unread=tuple(problems))
+            return OwnershipFacts(group_tags=group_tags, writer=writer, is_caller=is_caller, unread=tuple(problems))
 
         return reader.for_each(subjects, read)
 
@@ -237,9 +254,10 @@ class OwnershipCheck:
         body = subject.written_body
         group = group_of(subject.written_id).rpartition("/")[2]
         manager = wire.text(body, "managedBy")
+        own_tags, group_tags = _tags(body), known.group_tags
         found = False
         for owner in OWNERS:
-            evidence = [*_by_tags(owner, body), *(f"resource group: {one}" for one in _by_tags(owner, known.group))]
+            evidence = [*_by_tags(owner, own_tags), *(f"resource group: {one}" for one in _by_tags(owner, group_tags))]
             if any(fnmatchcase(fold(group), pattern) for pattern in owner.groups):
                 evidence.append(f"resource group {group}")
             if fold(type_of(manager)) in owner.managers:
@@ -274,11 +292,20 @@ class OwnershipCheck:
         )
 
 
-def _by_tags(owner: ResourceOwner, body: object) -> Iterator[str]:
+def _tags(body: object) -> tuple[_Tag, ...]:
+    """The tags in a body, by name."""
+    found = []
     for name, value in sorted(wire.mapping(wire.pick(body, "tags")).items()):
-        folded, said = fold(name), fold(wire.text(value)).strip()
+        folded = fold(name)
         letters = "".join(filter(str.isalpha, folded))
-        is_named = said not in _NO and any(fnmatchcase(folded, pattern) for pattern in owner.tag_names)
-        is_value = letters in _MANAGER_TAGS and any(fnmatchcase(said, pattern) for pattern in owner.tag_values)
+        said = fold(wire.text(value)).strip()
+        found.append(_Tag(name=name, value=value, folded=folded, said=said, tells_manager=letters in _MANAGER_TAGS))
+    return tuple(found)
+
+
+def _by_tags(owner: ResourceOwner, tags: Iterable[_Tag]) -> Iterator[str]:
+    for tag in tags:
+        is_named = tag.said not in _NO and any(fnmatchcase(tag.folded, pattern) for pattern in owner.tag_names)
+        is_value = tag.tells_manager and any(fnmatchcase(tag.said, pattern) for pattern in owner.tag_values)
         if is_named or is_value:
-            yield f"tag {name}={value}"
+            yield f"tag {tag.name}={tag.value}"

@@ -116,7 +116,7 @@ class PolicyCheck:
             content = _content(subject)
             if is_exempt or facts.is_below_group or any(reads_names(single_definition(one)) for one in refusing):
                 content["name"] = name_of(target)
-            answer = reader.query(
+            answer: Any = reader.query(
                 f"{group}/providers/Microsoft.PolicyInsights/checkPolicyRestrictions",
                 api_version=_API_VERSION,
                 body={"resourceDetails": {"resourceContent": content, "apiVersion": subject.step.api_version}},

@@ -206,21 +206,32 @@ class CheckReader:
             # Without the filter Azure lists what is in the group, with it what the group inherits. Each comes once.
             return tuple({fold(item.id): item for item in (*read(group), *read(group, _AT_SCOPE))}.values())
 
-    def query(self, path: str, *, api_version: str, body: Any, collection: str | None = None) -> Any:
+    def query(
+        self,
+        path: str,
+        *,
+        api_version: str,
+        body: Any,
+        collection: str | None = None,
+        parse: Callable[[Any], _T] = _same,
+    ) -> _T:
         """Send a POST that changes nothing, and return the body of the answer. Equal questions are asked once.
+
+        What ``parse`` makes of the body is remembered, and not the body.
 
         Raises:
             RequestError, ConnectionFailedError, MalformedResponseError: There is no answer.
         """
 
-        def read() -> Any:
+        def read() -> _T:
             with self._requests:
-                return self._session.post_query(path, api_version=api_version, body=body).body
+                return parse(self._session.post_query(path, api_version=api_version, body=body).body)
 
-        def ask() -> Any:
+        def ask() -> _T:
             return read() if collection is None else self._collections.ask(collection, read)
 
-        return self._answers.get(("POST", fold(path), canonical(body)), ask)
+        found: _T = self._answers.get(("POST", fold(path), canonical(body), parse), ask)
+        return found
 
     def caller_object_id(self) -> str | None:
         """The object id of the caller, in lower case; None when its access token does not tell.
