@@ -17,7 +17,6 @@ from azure.core.pipeline import Pipeline, PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import (
     BearerTokenCredentialPolicy,
     CustomHookPolicy,
-    DistributedTracingPolicy,
     HeadersPolicy,
     HttpLoggingPolicy,
     HTTPPolicy,
@@ -37,6 +36,7 @@ from defender_remediate.arm.errors import body_of
 from defender_remediate.arm.operation_pace import OperationPace
 from defender_remediate.arm.rate_limiter import RateLimiter, bucket_of, duration, ticket_for
 from defender_remediate.arm.reads import RetryOptions
+from defender_remediate.arm.tracing import SpanPolicy, record_wait
 from defender_remediate.arm.urls import redact_url, resolve_link
 from defender_remediate.casing import fold
 from defender_remediate.display import one_line, quoted
@@ -184,7 +184,7 @@ def build_pipeline(
         RateLimitPolicy(connection, deadline),
         *([HttpLoggingPolicy()] if options.logging_enable else []),
         LoggingPolicy(connection.clock),
-        DistributedTracingPolicy(),
+        SpanPolicy(),
         BrokenAnswerPolicy(),
     ]
     return Pipeline(connection.transport, policies)
@@ -238,7 +238,9 @@ class RateLimitPolicy(HTTPPolicy[Any, Any]):
         """Wait, send, update."""
         method = request.http_request.method
         key = bucket_of(method, request.http_request.url)
+        started = self._clock.monotonic()
         ticket = ticket_for(self._limiter, key, method, sleep=self._deadline.sleep)
+        record_wait(self._clock.monotonic() - started)
         try:
             self._deadline.check()
             response: PipelineResponse[Any, Any] = self.next.send(request)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,6 +23,7 @@ from defender_remediate.arm.errors import body_of, error_from_response, refuses_
 from defender_remediate.arm.pipeline import Connection, PipelineOptions, build_pipeline, check_headers
 from defender_remediate.arm.rate_limiter import RateLimiter, write_permit
 from defender_remediate.arm.reads import retry_read
+from defender_remediate.arm.tracing import record_wait
 from defender_remediate.arm.transport import PooledTransport
 from defender_remediate.arm.urls import redact_url, resolve_link, url_of
 from defender_remediate.casing import fold
@@ -279,7 +280,8 @@ class ArmSession:
 
         return self._in_served_version(path, api_version, api_versions, ask)
 
-    def write_permit(self, method: str, path: str) -> AbstractContextManager[None]:
+    @contextmanager
+    def write_permit(self, method: str, path: str) -> Iterator[None]:
         """Wait for the rate limiter in advance, so that a write follows the read of its target without a pause.
 
         ``with session.write_permit("PUT", path): read, check, send``. The wait happens on entering. The next write of
@@ -289,7 +291,10 @@ class ArmSession:
         Raises:
             ThrottledError: On entering: Azure asked to wait longer than two minutes; nothing was sent.
         """
-        return write_permit(self._connection.limiter, method, f"/{path.strip('/')}")
+        started = self.clock.monotonic()
+        with write_permit(self._connection.limiter, method, f"/{path.strip('/')}"):
+            record_wait(self.clock.monotonic() - started)
+            yield
 
     def send(self, request: PlannedRequest) -> ArmResponse:
         """Send a write exactly once, and return the first response, which may have started a long-running operation.

@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 
 import attrs
 
+from defender_remediate.arm.tracing import count_step, span, trace_context
 from defender_remediate.errors import JournalError
 from defender_remediate.execution.outcomes import not_attempted, skipped_result, step_error
 from defender_remediate.execution.sequences import independent_sequences
@@ -56,7 +57,8 @@ class Run:
         correlation_id = self.runner.session.correlation_id
         self._results = {step: state.result for step, state in self.recorded.items() if state.result is not None}
         self.announcer.tell(RunStarted(run_id=self.run_id, correlation_id=correlation_id, plan=self.plan))
-        stopped = self._execute_in_waves([step for step in self.plan.steps if step.id not in self._results])
+        with span("run", run_id=self.run_id, correlation_id=correlation_id, steps=len(self.plan.steps)):
+            stopped = self._execute_in_waves([step for step in self.plan.steps if step.id not in self._results])
         if not stopped and not self.has_ended:
             self._record(
                 RunEnded(
@@ -85,9 +87,11 @@ class Run:
             if self.waves is not None:
                 started = WaveStarted(run_id=self.run_id, number=number, waves=len(sizes), size=size)
                 self.announcer.tell(started)
-            self._execute_side_by_side(wave)
             if self.waves is None:
+                self._execute_side_by_side(wave)
                 continue
+            with span("wave", number=number, steps=size):
+                self._execute_side_by_side(wave)
             results = self._review(wave, self.waves.pause)
             failed = sum(not result.outcome.succeeded for result in self._results.values())
             stopped = self.waves.reason_to_stop(failed, len(self._results))
@@ -104,7 +108,8 @@ class Run:
         return ""
 
     def _execute_side_by_side(self, steps: Sequence[RemediationStep]) -> None:
-        tasks = [self._execute_in_sequence(sequence) for sequence in independent_sequences(steps)]
+        parent = trace_context()
+        tasks = [self._execute_in_sequence(sequence, parent) for sequence in independent_sequences(steps)]
         clock = self.runner.session.clock
         before = done = len(self._results)
         pace = Pace(clock.now(), len(self.plan.steps) - before)
@@ -129,7 +134,7 @@ class Run:
                 )
 
     def _execute_in_sequence(
-        self, steps: Iterable[RemediationStep]
+        self, steps: Iterable[RemediationStep], parent: Mapping[str, str]
     ) -> Iterator[tuple[RemediationStep, RemediationResult | None]]:
         """Yields each step before it begins, and again with its result; runs in a thread of its own.
 
@@ -137,15 +142,18 @@ class Run:
         """
         for step in steps:
             yield step, None
-            result = self.runner.run(
-                step,
-                self.executors[step.executor],
-                log=self.log,
-                recorded=self.recorded.get(step.id),
-                is_redacted=step.id in self.redacted_steps,
-            )
+            with span("step", parent=parent, id=step.id, target=step.target_id) as traced:
+                result = self.runner.run(
+                    step,
+                    self.executors[step.executor],
+                    log=self.log,
+                    recorded=self.recorded.get(step.id),
+                    is_redacted=step.id in self.redacted_steps,
+                )
+                traced["outcome"] = str(result.outcome)
             if self.plan.rolls_back and result.outcome is Outcome.APPLIED:
                 result = attrs.evolve(result, outcome=Outcome.ROLLED_BACK)
+            count_step(str(result.outcome))
             self._results[step.id] = result
             self._record(StepEnded(at=self.runner.session.clock.now(), result=result))
             yield step, result

@@ -10,6 +10,7 @@ import attrs
 
 from defender_remediate.arm.clock import Clock
 from defender_remediate.arm.session import ArmSession
+from defender_remediate.arm.tracing import span
 from defender_remediate.casing import fold
 from defender_remediate.errors import (
     BusyError,
@@ -181,7 +182,10 @@ class StepExecution:
         """Read the target and, if it is as it was planned, record the intent and send the request."""
         try:
             # The rate limiter is waited for first: nothing comes between the last read and the request.
-            with self.session.write_permit(self.step.request.method, self.step.request.path):
+            with (
+                span("attempt", number=self.attempts + 1),
+                self.session.write_permit(self.step.request.method, self.step.request.path),
+            ):
                 try:
                     protecting = self.shared.tags.on_resource(self.step)
                     existing = None if self.may_be_in_effect else existing_creation(self.session, self.step)
