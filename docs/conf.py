@@ -33,18 +33,18 @@ napoleon_numpy_docstring = False
 
 # What is described elsewhere: other libraries, and names that stand for shapes and not for classes.
 nitpick_ignore_regex = [
-    (r"py:.*", r"(azure|collections|contextlib|datetime|enum|http|logging|os|re|requests|types|typing)\..*"),
+    (r"py:.*", r"(azure|collections|contextlib|datetime|enum|http|logging|os|pathlib|re|requests|types|typing)\..*"),
     (
         r"py:.*",
         r"(AccessToken|ItemPaged|AccessTokenInfo|AzureClouds|HttpTransport|TokenCredential|TextIO|Any|Literal|Path)",
     ),
     (
         r"py:class",
-        r"Endpoint|PipelineOptions|Choice|PlanChoice|ResourceChoice|RunChoice|StepChoice|RoleSubject|defender_remediate\..*\.(ArmSession|Bench|ChainedLog|Connection|Deadline|Service|Tenant|_FileSink|_MemorySink|_Attached|RequiredPermission|ReadSession|_T)",
+        r"AnyId|Counts|Endpoint|PipelineOptions|Choice|PlanChoice|ResourceChoice|RunChoice|StepChoice|RoleSubject|defender_remediate\..*\.(ArmSession|Bench|ChainedLog|Connection|Deadline|Service|Tenant|_FileSink|_MemorySink|_Attached|RequiredPermission|ReadSession|Value|Workflow|ExemptionReader|OperationPace|_T)",
     ),
     (r"py:exc", r"Service(Request|Response)Error"),
     (
         r"py:.*",
-        r"(optional|_T|HTTPStatus|Enum|time|datetime|timedelta|tzinfo|Mapping|Sequence|Iterable|Iterator|Callable)",
+        r"(optional|_T|HTTPStatus|Enum|time|date|datetime|timedelta|tzinfo|Mapping|Sequence|Iterable|Iterator|Callable)",
     ),
 ]
