@@ -43,6 +43,7 @@
     ├── OperationTimeoutError              a long-running operation did not end in time; it continues in Azure
     ├── CallTimeoutError                   the ``timeout`` of this call is over
     ├── MissingExtraError (ImportError)    an optional feature needs a package that is not installed
+    ├── NotificationError                  a notification hook could not send its digest; costs a warning of the report
     └── RemediationFailedError             raised by ``raise_for_failures()`` only
 
 The text of an error says what happened and where; ``hint`` says what to do next. All errors can be pickled.
@@ -110,6 +111,7 @@ __all__ = [
     "MissingExtraError",
     "NotAvailableError",
     "NotFoundError",
+    "NotificationError",
     "OperationBusyError",
     "OperationFailedError",
     "OperationTimeoutError",
@@ -407,6 +409,10 @@ class MissingExtraError(DefenderRemediateError, ImportError):
     def __init__(self, message: str, *, extra: str = "", hint: str | None = None) -> None:
         super().__init__(message, hint=hint or f"run: python -m pip install 'defender-remediate[{extra}]'")
         self.extra = extra
+
+
+class NotificationError(DefenderRemediateError):
+    """A digest could not be sent. A hook raises it, so that it becomes a warning of the report."""
 
 
 class RemediationFailedError(DefenderRemediateError):

@@ -12,6 +12,7 @@ from defender_remediate.reports.evidence import evidence_bundle
 from defender_remediate.reports.html import to_html
 from defender_remediate.reports.json import to_json
 from defender_remediate.reports.markdown import to_markdown
+from defender_remediate.reports.notification import notify
 from defender_remediate.reports.ocsf import to_ocsf
 from defender_remediate.reports.page import ReportWarning
 from defender_remediate.reports.print_plan import print_plan
@@ -24,6 +25,7 @@ __all__ = [
     "ProgressBar",
     "ReportWarning",
     "evidence_bundle",
+    "notify",
     "print_plan",
     "show_progress",
     "to_csv",
