@@ -12,21 +12,24 @@ from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.faults import AFTER, Faults
 from defender_remediate.testing.simulator.arm.routing import Route, find_type
 from defender_remediate.testing.simulator.arm.throttling import Throttle
-from defender_remediate.testing.simulator.authorization import locks
+from defender_remediate.testing.simulator.authorization import assignments, locks
 from defender_remediate.testing.simulator.authorization import routes as authorization
-from defender_remediate.testing.simulator.defender import exemption_routes, governance
+from defender_remediate.testing.simulator.defender import exemption_routes, governance, unmodelled
 from defender_remediate.testing.simulator.defender import routes as security
 from defender_remediate.testing.simulator.deployments import routes as deployments
 from defender_remediate.testing.simulator.deployments import stacks
 from defender_remediate.testing.simulator.graph import routes as graph
+from defender_remediate.testing.simulator.keyvault import routes as keyvault
 from defender_remediate.testing.simulator.monitor import metrics
 from defender_remediate.testing.simulator.monitor import routes as logs
 from defender_remediate.testing.simulator.policy import exemptions as policy_exemptions
 from defender_remediate.testing.simulator.policy import routes as deny_policies
 from defender_remediate.testing.simulator.recovery import routes as recovery
 from defender_remediate.testing.simulator.state.tenant import Tenant
+from defender_remediate.testing.simulator.storage import routes as storage
 from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
 from defender_remediate.testing.simulator.transport.exchange import ArmError, Call, ConnectionFault, Reply
+from defender_remediate.testing.simulator.web import routes as web
 
 ROUTES: tuple[Route, ...] = (
     *security.ROUTES,
@@ -41,6 +44,11 @@ ROUTES: tuple[Route, ...] = (
     *deny_policies.ROUTES,
     *policy_exemptions.ROUTES,
     *recovery.ROUTES,
+    *unmodelled.ROUTES,
+    *storage.ROUTES,
+    *web.ROUTES,
+    *keyvault.ROUTES,
+    *assignments.ROUTES,
     *locks.ROUTES,
     *tags.ROUTES,
     *groups.ROUTES,

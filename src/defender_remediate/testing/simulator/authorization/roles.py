@@ -39,6 +39,7 @@ class RoleGrant:
         scope: Where it is assigned.
         condition: Restricts it further in Azure. The simulator shows a condition and takes it for true.
         cuts: Actions that a test took out of it, each with where.
+        assignment: The id of the role assignment that a client made; None for a role that was there before.
     """
 
     scope: str
@@ -47,6 +48,7 @@ class RoleGrant:
     data_actions: tuple[str, ...] = ()
     condition: str | None = None
     cuts: tuple[tuple[str, str], ...] = ()
+    assignment: str | None = None
 
     def allows(self, action: str, missing: Iterable[str]) -> bool:
         """Whether it grants an action, apart from these."""

@@ -85,24 +85,6 @@ def list_locks(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply
     return tenant.page(call, [lock.render() for lock in found])
 
 
-def _role_assignments(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
-    """The roles with data actions; the caller's own roles are in ``permissions`` only."""
-    scope = scope_of(tenant, captured)
-    tenant.access.check_read(f"{_TYPE}/roleAssignments/read", scope)
-    found = seen_from(tenant, scope, call.query.get("$filter", ""), tenant.access.data_roles, lambda role: role.scope)
-    return tenant.page(call, [role.render() for role in found])
-
-
-def _role_definition(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
-    del call
-    scope = scope_of(tenant, captured)
-    tenant.access.check_read(f"{_TYPE}/roleDefinitions/read", scope)
-    for role in tenant.access.data_roles:
-        if fold(role.name) == fold(captured["name"]):
-            return Reply.json(role.render_definition())
-    raise refusal("RoleDefinitionDoesNotExist", name=captured["name"])
-
-
 def list_deny_assignments(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the deny assignments at a scope."""
     scope = scope_of(tenant, captured)
@@ -239,8 +221,6 @@ ROUTES = tuple(
     for scope, tail, kind, handler in (
         ("/{scope*}", "permissions", "permissions", list_permissions),
         ("/{scope*}", "denyAssignments", "denyAssignments", list_deny_assignments),
-        ("/{scope*}", "roleAssignments", "roleAssignments", _role_assignments),
-        ("/{scope*}", "roleDefinitions/{name}", "roleDefinitions", _role_definition),
         ("/{scope*}", "locks", "locks", list_locks),
         ("/{scope*}", "policyAssignments", "policyAssignments", list_policy_assignments),
         ("/{scope*}", "policyAssignments/{name}", "policyAssignments", get_policy_assignment),

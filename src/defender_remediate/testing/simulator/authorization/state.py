@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
@@ -10,11 +11,16 @@ from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.authorization.roles import CALLER_ID, DenyRule, RoleGrant, any_matches
 from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state.facts import facts
 from defender_remediate.testing.simulator.state.store import Store
 
 READ_ONLY, CAN_NOT_DELETE = "ReadOnly", "CanNotDelete"
 _STOPPED = ("Disabled", "Warned")
 _UNREGISTERED = ("NotRegistered", "Unregistered", "Unregistering")
+
+
+def _strings(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(values)
 
 
 @attrs.frozen(kw_only=True)
@@ -85,10 +91,94 @@ class DataRole:
         }
 
 
+@attrs.frozen(kw_only=True)
+class RoleDefinition:
+    """A role that can be assigned.
+
+    Attributes:
+        name: Its GUID.
+        assignable: The scopes at which a custom role can be assigned.
+    """
+
+    name: str
+    role_name: str
+    description: str = ""
+    actions: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    not_actions: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    data_actions: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    not_data_actions: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    assignable: tuple[str, ...] = ("/",)
+    is_built_in: bool = True
+
+    def id(self, scope: str) -> str:
+        """Returns its id as seen from a scope: that of the subscription, or of the tenant above one."""
+        subscription = ids.subscription_of(scope)
+        base = f"/subscriptions/{subscription}" if subscription else ""
+        return f"{base}/providers/Microsoft.Authorization/roleDefinitions/{self.name}"
+
+    def render(self, scope: str) -> dict[str, Any]:
+        """Returns the role as the API shows it at a scope."""
+        entry = {
+            "actions": list(self.actions),
+            "notActions": list(self.not_actions),
+            "dataActions": list(self.data_actions),
+            "notDataActions": list(self.not_data_actions),
+        }
+        return {
+            "id": self.id(scope),
+            "name": self.name,
+            "type": "Microsoft.Authorization/roleDefinitions",
+            "properties": {
+                "roleName": self.role_name,
+                "type": "BuiltInRole" if self.is_built_in else "CustomRole",
+                "description": self.description,
+                "assignableScopes": list(self.assignable),
+                "permissions": [entry],
+            },
+        }
+
+
+@attrs.frozen(kw_only=True)
+class RoleAssignment:
+    """A role that a client assigned to a principal."""
+
+    scope: str
+    name: str
+    definition: RoleDefinition
+    principal_id: str
+    principal_type: str
+    condition: str | None = None
+    description: str | None = None
+
+    @property
+    def id(self) -> str:
+        """Its resource id."""
+        return f"{self.scope}/providers/Microsoft.Authorization/roleAssignments/{self.name}"
+
+    def render(self) -> dict[str, Any]:
+        """Returns the assignment as the API shows it."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "type": "Microsoft.Authorization/roleAssignments",
+            "properties": {
+                "roleDefinitionId": self.definition.id(self.scope),
+                "principalId": self.principal_id,
+                "principalType": self.principal_type,
+                "scope": self.scope,
+                "condition": self.condition,
+                "conditionVersion": None if self.condition is None else "2.0",
+                "description": self.description,
+            },
+        }
+
+
 class Access:
     """What the caller may do, and what is forbidden for everyone.
 
     Attributes:
+        definitions: The roles by their folded GUID.
+        assignments: The roles that clients assigned.
         unlimited: Whether the caller is still the owner of every subscription.
     """
 
@@ -99,6 +189,9 @@ class Access:
         self.data_roles: list[DataRole] = []
         self._entries: dict[str, list[RoleGrant]] = {}
         self.deny_assignments: list[DenyRule] = []
+        built_in = [RoleDefinition(**raw) for raw in facts("roles")]
+        self.definitions = {fold(role.name): role for role in built_in}
+        self.assignments: list[RoleAssignment] = []
         self.unlimited = True
 
     def own(self, scope: str) -> None:
@@ -113,6 +206,44 @@ class Access:
     def _add(self, entry: RoleGrant) -> None:
         # By subscription, for speed with thousands of them; roles assigned above are under the empty name.
         self._entries.setdefault(fold(ids.subscription_of(entry.scope)), []).append(entry)
+
+    def assign(self, assignment: RoleAssignment, *, caller: str) -> None:
+        """Adds a role assignment; one to the caller gives it the role's actions."""
+        self.assignments.append(assignment)
+        if fold(assignment.principal_id) == fold(caller):
+            role = assignment.definition
+            self.grant(
+                RoleGrant(
+                    scope=assignment.scope,
+                    actions=role.actions,
+                    not_actions=role.not_actions,
+                    data_actions=role.data_actions,
+                    condition=assignment.condition,
+                    assignment=assignment.id,
+                )
+            )
+
+    def unassign(self, assignment: RoleAssignment) -> None:
+        """Removes a role assignment and what it gave the caller."""
+        self.assignments.remove(assignment)
+        for held in self._entries.values():
+            held[:] = [entry for entry in held if entry.assignment != assignment.id]
+
+    def define(self, role: RoleDefinition) -> None:
+        """Adds or replaces a custom role, also where it is assigned."""
+        self.definitions[fold(role.name)] = role
+        self.assignments[:] = [
+            attrs.evolve(one, definition=role) if fold(one.definition.name) == fold(role.name) else one
+            for one in self.assignments
+        ]
+        assigned = {one.id for one in self.assignments if one.definition is role}
+        for held in self._entries.values():
+            held[:] = [
+                attrs.evolve(entry, actions=role.actions, not_actions=role.not_actions, data_actions=role.data_actions)
+                if entry.assignment in assigned
+                else entry
+                for entry in held
+            ]
 
     def revoke(self, scope: str) -> int:
         """Removes every role that is assigned at a scope; returns how many there were."""

@@ -35,6 +35,7 @@ class Tenant:
         page_size: Items per page of a listing that Azure pages.
         graph_page_size: Rows per page of Resource Graph.
         governance: The governance assignments by the key of their id: the id and the properties.
+        key_generations: How often each access key was replaced, by the key of its account and its name.
         failing_extensions: Extensions of Defender plans that cannot be enabled: (plan, extension), folded.
     """
 
@@ -66,6 +67,7 @@ class Tenant:
         self.governance: dict[str, tuple[str, dict[str, Any]]] = {}
         self.deployments = DeploymentHistory()
         self.stacks: list[Any] = []
+        self.key_generations: dict[tuple[str, str], int] = {}
         self.page_size = page_size
         self.graph_page_size = graph_page_size
         self.graph_quota = Quota()

@@ -1,0 +1,1 @@
+"""Microsoft.KeyVault: access policies, names and deleted vaults."""

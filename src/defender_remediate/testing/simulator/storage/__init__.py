@@ -1,0 +1,1 @@
+"""Microsoft.Storage: keys, names, SKUs and quotas of accounts."""

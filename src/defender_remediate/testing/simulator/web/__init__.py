@@ -1,0 +1,1 @@
+"""Microsoft.Web: application settings and the state of apps."""

@@ -1,0 +1,86 @@
+"""The operations of apps that are no resources: settings are listed by POST; apps are started, stopped and restarted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.arm.checks import ITEM, owner_of
+from defender_remediate.testing.simulator.arm.routing import Route, unknown_route
+from defender_remediate.testing.simulator.monitor.audit import logged
+from defender_remediate.testing.simulator.monitor.state import LoggedOperation
+from defender_remediate.testing.simulator.state.tenant import Tenant
+from defender_remediate.testing.simulator.transport.exchange import Call, Reply
+
+_SITES = "Microsoft.Web/sites"
+_SECRET = {
+    "appsettings": {},
+    "connectionstrings": {},
+    "metadata": {},
+    "authsettingsv2": {
+        "platform": {"enabled": False, "runtimeVersion": "~1"},
+        "globalValidation": {"requireAuthentication": False, "unauthenticatedClientAction": "AllowAnonymous"},
+        "identityProviders": {},
+        "login": {"tokenStore": {"enabled": False}},
+        "httpSettings": {"requireHttps": True},
+    },
+    "authsettings": {"enabled": False},
+}
+_SHOWN = {"authsettingsv2": "authsettingsV2"}
+_STATES = {"start": "Running", "stop": "Stopped", "restart": None}
+
+
+def list_settings(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Shows settings that may contain secrets; an app without them has the defaults of a new app.
+
+    It is a POST, except for the authentication settings of version 2.
+    """
+    app = owner_of(tenant, call, captured, _SITES)
+    name = fold(captured["config"])
+    if name not in _SECRET or (call.method == "GET") is not (name == "authsettingsv2"):
+        raise unknown_route(call)
+
+    def work(operation: LoggedOperation) -> tuple[Reply, bool]:
+        tenant.access.check_write("POST", operation.action, app.id)
+        return Reply.json(_settings(tenant, app.id, name)), False
+
+    return logged(tenant, call, f"{_SITES}/config/list/Action", app.id, work)
+
+
+def _settings(tenant: Tenant, app_id: str, name: str) -> dict[str, Any]:
+    shown = _SHOWN.get(name, name)
+    held = tenant.store.find(f"{app_id}/config/{name}")
+    if held is not None:
+        return held.render()
+    return {"id": f"{app_id}/config/{shown}", "name": shown, "type": f"{_SITES}/config", "properties": _SECRET[name]}
+
+
+def set_state(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Starts, stops or restarts an app."""
+    app = owner_of(tenant, call, captured, _SITES)
+    word = fold(captured["verb"])
+    if word not in _STATES:
+        raise unknown_route(call)
+
+    def work(operation: LoggedOperation) -> tuple[Reply, bool]:
+        tenant.access.check_write("POST", operation.action, app.id)
+        state = _STATES[word]
+        if state is not None:
+            body = app.render()
+            tenant.store.write(app.id, app.type, {**body, "properties": {**body["properties"], "state": state}})
+        return Reply(status=200), False
+
+    return logged(tenant, call, f"{_SITES}/{word}/Action", app.id, work)
+
+
+ROUTES = (
+    Route(
+        methods=("GET", "POST"),
+        pattern=f"{ITEM}/{_SITES}/{{name}}/config/{{config}}/list",
+        type=f"{_SITES}/config",
+        handler=list_settings,
+        reads=False,
+    ),
+    Route(methods=("POST",), pattern=f"{ITEM}/{_SITES}/{{name}}/{{verb}}", type=_SITES, handler=set_state, reads=False),
+)
