@@ -20,8 +20,10 @@ from defender_remediate.testing.simulator.deployments import routes as deploymen
 from defender_remediate.testing.simulator.deployments import stacks
 from defender_remediate.testing.simulator.graph import routes as graph
 from defender_remediate.testing.simulator.keyvault import routes as keyvault
+from defender_remediate.testing.simulator.management import routes as management
 from defender_remediate.testing.simulator.monitor import metrics
 from defender_remediate.testing.simulator.monitor import routes as logs
+from defender_remediate.testing.simulator.policy import definitions
 from defender_remediate.testing.simulator.policy import exemptions as policy_exemptions
 from defender_remediate.testing.simulator.policy import routes as deny_policies
 from defender_remediate.testing.simulator.recovery import routes as recovery
@@ -44,6 +46,8 @@ ROUTES: tuple[Route, ...] = (
     *deny_policies.ROUTES,
     *policy_exemptions.ROUTES,
     *recovery.ROUTES,
+    *definitions.ROUTES,
+    *management.ROUTES,
     *unmodelled.ROUTES,
     *storage.ROUTES,
     *web.ROUTES,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from defender_remediate.casing import fold
@@ -151,13 +151,21 @@ def get_policy_definition(tenant: Tenant, call: Call, captured: Mapping[str, str
     """Shows a policy definition: a built-in one at the tenant, a custom one only where it was created."""
     del call
     wanted = f"{_above(tenant, captured)}{AUTHORIZATION}/policyDefinitions/{captured['name']}"
+    own = tenant.policies.written.get(ids.key(wanted))
+    found = own or next((one for one in policy_definitions(tenant) if ids.key(one["id"]) == ids.key(wanted)), None)
+    if found is None:
+        raise refusal("PolicyDefinitionNotFound", name=captured["name"])
+    return Reply.json(found)
+
+
+def policy_definitions(tenant: Tenant) -> Iterator[dict[str, Any]]:
+    """Yields the definitions that no client wrote: those of controls, and those behind recommendations."""
     for policy in tenant.policies.deny_policies:
-        if ids.key(policy.assignment.definition_id) == ids.key(wanted):
-            return Reply.json(policy.definition())
+        yield policy.definition()
     for definition in tenant.assessor.definitions.values():
-        if ids.key(str(definition.metadata.get("policyDefinitionId") or "-")) == ids.key(wanted):
-            return Reply.json(_audit_definition(wanted, definition.metadata, definition.resource_type))
-    raise refusal("PolicyDefinitionNotFound", name=captured["name"])
+        policy_id = definition.metadata.get("policyDefinitionId")
+        if policy_id:
+            yield _audit_definition(str(policy_id), definition.metadata, definition.resource_type)
 
 
 def _audit_definition(definition_id: str, metadata: Mapping[str, Any], resource_type: str | None) -> dict[str, Any]:
@@ -183,9 +191,22 @@ def get_policy_set_definition(tenant: Tenant, call: Call, captured: Mapping[str,
     """Shows an initiative: Defender's benchmark, or a custom one."""
     del call
     wanted = f"{_above(tenant, captured)}{AUTHORIZATION}/policySetDefinitions/{captured['name']}"
+    if ids.key(wanted) in tenant.policies.written:
+        return Reply.json(tenant.policies.written[ids.key(wanted)])
     own = tenant.policies.initiatives.get(ids.key(wanted))
     if ids.key(wanted) != ids.key(BENCHMARK) and own is None:
         raise refusal("PolicySetDefinitionNotFound", name=captured["name"])
+    if own is None:
+        return Reply.json(built_in_set(tenant))
+    return Reply.json(_initiative(tenant, wanted, captured["name"], own))
+
+
+def built_in_set(tenant: Tenant) -> dict[str, Any]:
+    """Returns Defender's benchmark."""
+    return _initiative(tenant, BENCHMARK, "Microsoft cloud security benchmark", None)
+
+
+def _initiative(tenant: Tenant, set_id: str, shown: str, own: frozenset[str] | None) -> dict[str, Any]:
     members = [
         {
             "policyDefinitionReferenceId": reference_of(definition.metadata),
@@ -198,13 +219,13 @@ def get_policy_set_definition(tenant: Tenant, call: Call, captured: Mapping[str,
         if own is None or reference_of(definition.metadata) in own
     ]
     properties = {
-        "displayName": "Microsoft cloud security benchmark" if own is None else captured["name"],
+        "displayName": shown,
         "policyType": "BuiltIn" if own is None else "Custom",
         "metadata": {"version": "57.0.0", "category": "Security Center"},
         "parameters": {},
         "policyDefinitions": members,
     }
-    return Reply.json(definition_body(BENCHMARK if own is None else wanted, properties))
+    return definition_body(set_id, properties)
 
 
 def _above(tenant: Tenant, captured: Mapping[str, str]) -> str:

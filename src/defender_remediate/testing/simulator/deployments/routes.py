@@ -254,6 +254,15 @@ def list_operations(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> 
     return tenant.page(call, _found(tenant, captured).steps)
 
 
+def get_operation(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Shows one operation of a deployment."""
+    del call
+    for step in _found(tenant, captured).steps:
+        if fold(str(step["operationId"])) == fold(captured["operation"]):
+            return Reply.json(step)
+    raise refusal("DeploymentOperationNotFound", operation=captured["operation"], name=captured["name"])
+
+
 _RG = "/subscriptions/{subscription}/resourceGroups/{group}"
 _SUB = "/subscriptions/{subscription}"
 
@@ -276,4 +285,8 @@ ROUTES = (
     # At a resource group this one path has no "providers/Microsoft.Resources".
     Route(methods=("GET",), pattern=f"{_RG}/deployments/{{name}}/operations", type=TYPE, handler=list_operations),
     Route(methods=("GET",), pattern=f"{_SUB}/providers/{TYPE}/{{name}}/operations", type=TYPE, handler=list_operations),
+    *(
+        Route(methods=("GET",), pattern=f"{place}/{{name}}/operations/{{operation}}", type=TYPE, handler=get_operation)
+        for place in (f"{_RG}/deployments", f"{_SUB}/providers/{TYPE}")
+    ),
 )

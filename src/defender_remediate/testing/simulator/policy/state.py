@@ -28,7 +28,12 @@ _FIELDS = ("name", "fullname", "kind", "type", "location", "id", "tags", "identi
 
 @attrs.frozen(kw_only=True)
 class PolicyAssignment:
-    """A policy, or an initiative, assigned to a scope."""
+    """A policy, or an initiative, assigned to a scope.
+
+    Attributes:
+        extra: Properties that are shown and have no effect here.
+        top: The identity and the location, which have no effect here either.
+    """
 
     scope: str
     name: str
@@ -37,6 +42,8 @@ class PolicyAssignment:
     not_scopes: tuple[str, ...] = ()
     parameters: Mapping[str, Any] = attrs.field(factory=dict)
     enforcement: str = ENFORCED
+    extra: Mapping[str, Any] = attrs.field(factory=dict)
+    top: Mapping[str, Any] = attrs.field(factory=dict)
 
     @property
     def id(self) -> str:
@@ -67,7 +74,9 @@ class PolicyAssignment:
                 "parameters": dict(self.parameters),
                 "enforcementMode": self.enforcement,
                 "metadata": {},
+                **self.extra,
             },
+            **self.top,
         }
 
 
@@ -283,6 +292,7 @@ class PolicyState:
 
     Attributes:
         assignments: By their id in lower case.
+        written: The definitions and initiatives that clients wrote, by their id in lower case.
         initiatives: The reference ids in each custom initiative, by the initiative's id in lower case.
     """
 
@@ -292,12 +302,20 @@ class PolicyState:
         self.assignments: dict[str, PolicyAssignment] = {}
         self.deny_policies: list[DenyPolicy] = []
         self.exemptions: list[PolicyExemption] = []
+        self.written: dict[str, dict[str, Any]] = {}
         self.initiatives: dict[str, frozenset[str]] = {}
         self.enrollments: list[EnrolledScope] = []
 
     def assign(self, assignment: PolicyAssignment) -> None:
         """Adds an assignment."""
         self.assignments[ids.key(assignment.id)] = assignment
+
+    def unassign(self, assignment_id: str) -> None:
+        """Removes an assignment, if it exists, and what it refuses."""
+        self.assignments.pop(ids.key(assignment_id), None)
+        self.deny_policies[:] = [
+            one for one in self.deny_policies if ids.key(one.assignment.id) != ids.key(assignment_id)
+        ]
 
     def assign_benchmark(self, scope: str) -> None:
         """Assigns the benchmark to a subscription, as Defender for Cloud does."""

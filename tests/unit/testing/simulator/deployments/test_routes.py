@@ -204,7 +204,11 @@ def test_the_operations_of_a_group_have_a_path_of_their_own(
     """Without the provider; with it there is nothing."""
     deploy("PUT", audit)
     sim.clock.advance(20)
-    assert len(call.get(f"{scope}/resourcegroups/rg/deployments/fix/operations", VERSION)["value"]) == 2
+    path = f"{scope}/resourcegroups/rg/deployments/fix/operations"
+    steps = call.get(path, VERSION)["value"]
+    assert len(steps) == 2
+    assert call.get(f"{path}/{steps[1]['operationId']}", VERSION) == steps[1]
+    assert call("GET", f"{path}/none", params={"api-version": VERSION}).status_code == 404
     assert deploy("GET", tail="/operations").status_code == 404
 
 

@@ -1,0 +1,1 @@
+"""Microsoft.Management: management groups and their subscriptions."""
