@@ -90,6 +90,13 @@ def test_a_body_that_stays_cut_is_an_error(session: ArmSession, wire: responses.
         Providers(session).api_versions(SUBSCRIPTION, TYPE)
 
 
+def test_a_body_that_is_nested_too_deeply_is_an_error(session: ArmSession, wire: responses.RequestsMock) -> None:
+    """The generated client would end in a RecursionError."""
+    wire.get(URL, body=b'{"a":' + b"[" * 5000 + b"]" * 5000 + b"}", content_type="application/json")
+    with pytest.raises(MalformedResponseError):
+        Providers(session).api_versions(SUBSCRIPTION, TYPE)
+
+
 @pytest.mark.parametrize("bad", ["storageAccounts", "Microsoft.Storage/", "/x", ""])
 def test_a_type_without_a_provider_is_refused(session: ArmSession, bad: str) -> None:
     """Before anything is sent."""

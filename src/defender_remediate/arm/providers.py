@@ -110,7 +110,7 @@ class Providers:
         with translate("GET", f"{session.endpoint.base_url}{path}"):
             try:
                 answer = client.providers.get(namespace, cls=_raw, **session.request_options())
-            except (ValueError, TypeError, AttributeError) as error:
+            except (ValueError, TypeError, AttributeError, RecursionError) as error:
                 if isinstance(error, DefenderRemediateError):
                     raise
                 # The client reads the answer before it hands it on, and fails on what is not a provider.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 import attrs
 
@@ -17,11 +18,12 @@ from defender_remediate.exemptions.rules import VulnerabilityRule
 from defender_remediate.exemptions.selection import DecisionMaker
 from defender_remediate.models.exemption import RULE_KEY, AttestationEvidence, Exemption, ExemptionListing
 from defender_remediate.models.ids import ResourceId, contains, id_key
+from defender_remediate.models.named import key_named
 from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.recommendation import Assessment, Recommendation
 from defender_remediate.planning.decisions import check_free_text
 from defender_remediate.planning.selection import resource_filter
-from defender_remediate.validation import instance
+from defender_remediate.validation import instance, instances, string
 from defender_remediate.workflow import Workflow
 
 _REVIEW = "pass the Exemption objects of list_exemptions(), or their ids"
@@ -119,6 +121,7 @@ class Exemptions:
             InvalidInputError: An argument is missing or invalid, or the recommendation is custom: those cannot be exempt.
             UnknownRecommendationError: Azure has no such recommendation.
         """
+        string("category", category)
         terms = self._terms(reason=reason, owner=owner, expires=expires, ticket=ticket, category=category)
         return self._planned(recommendation, resources, terms)
 
@@ -137,9 +140,11 @@ class Exemptions:
         """Plan to exempt vulnerabilities, by CVE, severity or CVSS score, wherever they are found below a scope."""
         instance("rule", rule, VulnerabilityRule, hint="pass VulnerabilityRule(cves=[...])")
         check_free_text(name=name)
+        string("category", category)
         terms = self._terms(reason=reason, owner=owner, expires=expires, ticket=ticket, category=category)
+        place = ResourceId.parse(scope).text
         maker = self._maker()
-        maker.decide_rule(ResourceId.parse(scope).text, name, attrs.evolve(terms, rule=rule.to_azure()))
+        maker.decide_rule(place, name, attrs.evolve(terms, rule=rule.to_azure()))
         return self._plan_of(maker)
 
     def plan_attest(
@@ -169,13 +174,8 @@ class Exemptions:
         Raises:
             InvalidInputError: An argument is missing or invalid, or the recommendation is not a manual one.
         """
-        proofs = tuple(instance("evidence", one, AttestationEvidence) for one in evidence)
-        if not proofs:
-            raise InvalidInputError("an attestation needs evidence", hint="pass [AttestationEvidence(...)]")
-        for one in proofs:
-            check_free_text(description=one.description)
-            if not one.url.startswith("https://"):
-                raise InvalidInputError(f"the url of evidence must begin with https://, got {quoted(one.url)}")
+        string("state", state)
+        proofs = instances("evidence", evidence, AttestationEvidence)
         terms = self._terms(reason=reason, owner=owner, expires=expires, ticket=ticket, state=state, evidence=proofs)
         return self._planned(recommendation, resources, terms)
 
@@ -193,9 +193,10 @@ class Exemptions:
         Raises:
             InvalidInputError: An argument is missing or invalid, or an id is not that of an exemption in scope.
         """
-        maker = self._maker()
+        ids = _ids(exemptions)
         terms = self._terms(reason=reason, owner=owner, expires=expires, ticket=ticket)
-        for one in self._existing(exemptions, maker):
+        maker = self._maker()
+        for one in self._existing(ids, maker):
             kept = attrs.evolve(terms, category=one.category, state=one.state, evidence=one.evidence)
             maker.renew(one, kept)
         return self._plan_of(maker)
@@ -206,8 +207,8 @@ class Exemptions:
         Raises:
             InvalidInputError: An id is not that of an exemption in scope.
         """
-        maker = self._maker()
-        removals = [removal(one) for one in self._existing(exemptions, maker)]
+        ids = _ids(exemptions)
+        removals = [removal(one) for one in self._existing(ids, self._maker())]
         return self._workflow.plan_decisions((), removals=removals)
 
     def export(self) -> str:
@@ -238,9 +239,10 @@ class Exemptions:
             InvalidInputError: The text is not such a file; the message names the entry and the member.
         """
         entries = read(text)
-        maker = self._maker(renews=True)
         for entry in entries:
             self._check(entry.terms)
+        maker = self._maker(renews=True)
+        for entry in entries:
             if entry.terms.rule is not None or entry.key == RULE_KEY:
                 maker.decide_rule(entry.scope, entry.name, entry.terms)
             else:
@@ -267,28 +269,20 @@ class Exemptions:
             raise InvalidResourceIdError(
                 "resources must be a list of ids, got None", hint="pass the ids of what is exempt; there is no 'all'"
             )
+        key_named(recommendation, self._workflow.catalog.titles)
         maker = self._maker()
         about = maker.about(recommendation)
-        if terms.state is not None and "manual" not in fold(about.assessment_type or ""):
-            raise InvalidInputError(
-                f"{quoted(about.display_name)} is assessed by Azure, so it cannot be attested",
-                hint="exempt the resource with plan_create",
-            )
         maker.decide(about, only.values(), terms)
         return self._plan_of(maker)
 
     def _plan_of(self, maker: DecisionMaker) -> RemediationPlan:
         return self._workflow.plan_decisions(maker.decisions, skipped=maker.skipped)
 
-    def _existing(
-        self, exemptions: Exemption | str | Iterable[Exemption | str], maker: DecisionMaker
-    ) -> list[Exemption]:
-        given = [exemptions] if isinstance(exemptions, (Exemption, str)) else exemptions
+    def _existing(self, ids: Iterable[str], maker: DecisionMaker) -> list[Exemption]:
         known = {id_key(one.id): one for one in maker.exist}
         found: list[Exemption] = []
-        for item in given:
-            wanted = item.id if isinstance(item, Exemption) else item
-            if not isinstance(wanted, str) or id_key(wanted) not in known:
+        for wanted in ids:
+            if id_key(wanted) not in known:
                 raise InvalidInputError(f"there is no exemption {quoted(wanted)} in scope", hint=_REVIEW)
             one = known[id_key(wanted)]
             if not self._workflow.discovery.covers(one.scope):
@@ -297,8 +291,6 @@ class Exemptions:
                     hint="use a client whose scope has it",
                 )
             found.append(one)
-        if not found:
-            raise InvalidInputError("no exemptions were passed", hint=_REVIEW)
         return found
 
     def _terms(
@@ -312,7 +304,6 @@ class Exemptions:
         state: str | None = None,
         evidence: tuple[AttestationEvidence, ...] = (),
     ) -> Terms:
-        check_free_text(reason=reason, owner=owner)
         terms = terms_of(
             reason=reason,
             owner=owner,
@@ -326,11 +317,26 @@ class Exemptions:
         return terms
 
     def _check(self, terms: Terms) -> None:
-        check_free_text(reason=terms.reason, owner=terms.owner)
-        if terms.ticket is not None:
-            check_free_text(ticket=terms.ticket)
         if terms.expires <= self._workflow.session.clock.now():
             raise InvalidInputError(f"expires must be in the future, got {terms.expires:%Y-%m-%d %H:%M}")
+
+
+def _ids(exemptions: Exemption | str | Iterable[Exemption | str]) -> tuple[str, ...]:
+    """The ids of the exemptions that a caller passed, at least one.
+
+    Raises:
+        InvalidInputError: There is none, or one is neither an exemption nor a string.
+    """
+    given: Any = [exemptions] if isinstance(exemptions, (Exemption, str)) else exemptions
+    if isinstance(given, (bytes, bytearray)) or not isinstance(given, Iterable):
+        raise InvalidInputError(f"expected exemptions, got {quoted(given)}", hint=_REVIEW)
+    ids = tuple(one.id if isinstance(one, Exemption) else one for one in given)
+    for one in ids:
+        if not isinstance(one, str):
+            raise InvalidInputError(f"expected an exemption or its id, got {quoted(one)}", hint=_REVIEW)
+    if not ids:
+        raise InvalidInputError("no exemptions were passed", hint=_REVIEW)
+    return ids
 
 
 def _end(one: Exemption) -> float:

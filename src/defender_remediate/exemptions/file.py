@@ -21,7 +21,8 @@ from defender_remediate.models.exemption import (
     Exemption,
     ExemptionCategory,
 )
-from defender_remediate.models.ids import ResourceId
+from defender_remediate.models.ids import ResourceId, id_key
+from defender_remediate.planning.decisions import check_free_text
 
 KIND = "Exemptions"
 _MEMBERS = frozenset(
@@ -53,7 +54,7 @@ class Entry:
 
 def export(exemptions: Iterable[Exemption], *, now: datetime) -> str:
     """The text of a file. What it cannot express is listed with the reason, and applying it leaves that alone."""
-    entries: dict[str, dict[str, Any]] = {}
+    entries: dict[str, dict[str, tuple[Exemption, dict[str, Any]]]] = {}
     left_out: list[dict[str, str]] = []
     for one in exemptions:
         problem = _problem(one) if one.holds_at(now) else "it has ended"
@@ -63,8 +64,19 @@ def export(exemptions: Iterable[Exemption], *, now: datetime) -> str:
         for key in one.keys or (RULE_KEY,):
             entry = _entry(key, one)
             # One recommendation may be exempt once for each initiative.
-            entries.setdefault(fold(canonical(entry)), entry)
-    ordered = sorted(entries.values(), key=lambda entry: (fold(entry["scope"]), fold(entry["recommendation"])))
+            same = entries.setdefault(
+                _subject(key, one.scope, entry.get("rule"), is_attestation=one.is_attestation), {}
+            )
+            same.setdefault(fold(canonical(entry)), (one, entry))
+    kept: list[dict[str, Any]] = []
+    for same in entries.values():
+        if len(same) == 1:
+            kept.extend(entry for _, entry in same.values())
+        else:
+            # Applying either of them would change the other one.
+            problem = "another exemption of the same scope from the same recommendation has other terms"
+            left_out.extend({"id": one.id, "reason": problem} for one, _ in same.values())
+    ordered = sorted(kept, key=lambda entry: (fold(entry["scope"]), fold(entry["recommendation"])))
     return serialization.dumps({"kind": KIND, "exemptions": ordered, "not_exported": left_out})
 
 
@@ -76,7 +88,26 @@ def _problem(one: Exemption) -> str | None:
     missing = [
         name for name, value in (("reason", one.reason), ("owner", one.owner), ("expiry", one.expires)) if not value
     ]
-    return f"it has no {' and no '.join(missing)}" if missing else None
+    if missing or one.expires is None:
+        return f"it has no {' and no '.join(missing)}"
+    try:
+        terms_of(
+            reason=one.reason or "",
+            owner=one.owner or "",
+            expires=one.expires,
+            ticket=one.ticket,
+            category=None if one.is_attestation else str(one.category),
+            state=one.state,
+            evidence=one.evidence,
+        )
+    except InvalidInputError as error:
+        return f"a file cannot hold it: {error.message}"
+    return None
+
+
+def _subject(key: str, scope: str, rule: Any, *, is_attestation: bool) -> str:
+    """What an entry is about: a file has one entry for it."""
+    return canonical([fold(key), id_key(scope), rule, is_attestation])
 
 
 def _entry(key: str, one: Exemption) -> dict[str, Any]:
@@ -110,7 +141,17 @@ def read(text: str | bytes) -> tuple[Entry, ...]:
     listed = document.get("exemptions")
     if not isinstance(listed, list):
         raise InvalidInputError("the file of exemptions has no array 'exemptions'")
-    return tuple(_read_entry(number, item) for number, item in enumerate(listed, start=1))
+    entries: dict[str, Entry] = {}
+    for number, item in enumerate(listed, start=1):
+        entry = _read_entry(number, item)
+        subject = _subject(entry.key, entry.scope, entry.terms.rule, is_attestation=entry.terms.state is not None)
+        if subject in entries:
+            raise InvalidInputError(
+                f"exemption {number} of the file is about the same recommendation and scope as an earlier one",
+                hint="keep one of them",
+            )
+        entries[subject] = entry
+    return tuple(entries.values())
 
 
 def _read_entry(number: int, item: Any) -> Entry:
@@ -131,12 +172,16 @@ def _read_entry(number: int, item: Any) -> Entry:
     state, category, rule = item.get("state"), item.get("category"), item.get("rule")
     if (state is None) == (category is None):
         raise InvalidInputError(f"{where}: give category for an exemption, or state for an attestation")
-    evidence = item.get("evidence") or []
-    return Entry(
-        key=item["recommendation"],
-        scope=ResourceId.parse(item["scope"]).text,
-        name=wire.text(item, "name") or "vulnerabilities",
-        terms=terms_of(
+    if (rule is not None or item["recommendation"] == RULE_KEY) and (not isinstance(rule, Mapping) or not rule):
+        raise InvalidInputError(f"{where}: rule must be an object that is not empty, got {quoted(rule)}")
+    title = item.get("name")
+    if title is not None and (not isinstance(title, str) or not title.strip()):
+        raise InvalidInputError(f"{where}: name must be a string that is not blank, got {quoted(title)}")
+    evidence = item.get("evidence")
+    if evidence is not None and (state is None or not isinstance(evidence, list)):
+        raise InvalidInputError(f"{where}: evidence must be an array, of an attestation only, got {quoted(evidence)}")
+    try:
+        terms = terms_of(
             reason=item["reason"],
             owner=item["owner"],
             expires=expires,
@@ -145,11 +190,14 @@ def _read_entry(number: int, item: Any) -> Entry:
             state=state,
             evidence=[
                 AttestationEvidence(description=wire.text(one, "description"), url=wire.text(one, "url"))
-                for one in (evidence if isinstance(evidence, list) else [])
+                for one in evidence or ()
             ],
-            rule=rule if isinstance(rule, Mapping) else None,
-        ),
-    )
+            rule=rule,
+        )
+        scope = ResourceId.parse(item["scope"]).text
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{where}: {error.message}", hint=error.hint) from error
+    return Entry(key=item["recommendation"], scope=scope, name=title or "vulnerabilities", terms=terms)
 
 
 def terms_of(
@@ -168,6 +216,9 @@ def terms_of(
     Raises:
         InvalidInputError: One is missing or invalid.
     """
+    check_free_text(reason=reason, owner=owner)
+    if ticket is not None:
+        check_free_text(ticket=ticket)
     if not isinstance(expires, datetime) or expires.tzinfo is None:
         raise InvalidInputError(
             f"expires must be a datetime with a time zone, got {quoted(expires)}",
@@ -180,6 +231,14 @@ def terms_of(
     if given_state is not None and not given_state.is_known:
         known = ", ".join(str(one) for one in ComplianceState)
         raise InvalidInputError(f"state must be one of {known}, got {quoted(state)}")
+    proofs = tuple(evidence)
+    if given_state is not None and not proofs:
+        raise InvalidInputError("an attestation needs evidence", hint="pass [AttestationEvidence(...)]")
+    for one in proofs:
+        check_free_text(description=one.description)
+        check_free_text(url=one.url)
+        if not one.url.startswith("https://"):
+            raise InvalidInputError(f"the url of evidence must begin with https://, got {quoted(one.url)}")
     return Terms(
         reason=reason.strip(),
         owner=owner.strip(),
@@ -187,6 +246,6 @@ def terms_of(
         ticket=ticket,
         category=given_category,
         state=given_state,
-        evidence=tuple(evidence),
+        evidence=proofs,
         rule=rule,
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import attrs
 
+from defender_remediate.discovery.arguments import checked_cves
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.validation import as_tuple, is_number
@@ -36,6 +37,7 @@ class VulnerabilityRule:
                 "a VulnerabilityRule without a condition would exempt everything",
                 hint="pass cves, severities or below_cvss",
             )
+        checked_cves(self.cves or None)
         unknown = [one for one in self.severities if one not in _SEVERITIES]
         if unknown:
             raise InvalidInputError(f"severities must be some of {', '.join(_SEVERITIES)}, got {quoted(unknown)}")

@@ -60,7 +60,16 @@ class DecisionMaker:
         return about
 
     def decide(self, about: RecommendationMetadata, scopes: Iterable[str], terms: Terms) -> None:
-        """Plan what a recommendation needs on each scope."""
+        """Plan what a recommendation needs on each scope.
+
+        Raises:
+            InvalidInputError: It is to be attested, and Azure assesses it.
+        """
+        if terms.state is not None and "manual" not in fold(about.assessment_type or ""):
+            raise InvalidInputError(
+                f"{quoted(about.display_name)} is assessed by Azure, so it cannot be attested",
+                hint="exempt the resource with plan_create",
+            )
         for scope in scopes:
             if self._may_be_written(about, scope):
                 is_policy = about.policy_definition_id is not None and terms.state is None

@@ -20,6 +20,7 @@ from defender_remediate.models.posture import DEFENDER_CSPM, DefenderPlan
 from defender_remediate.models.recommendation import Assessment, Recommendation
 from defender_remediate.planning.decisions import Decision, Removal, check_free_text
 from defender_remediate.planning.selection import resource_filter
+from defender_remediate.validation import instance, positive_integer
 from defender_remediate.workflow import Workflow
 
 _TYPE = "Microsoft.Security/assessments/governanceAssignments"
@@ -94,6 +95,14 @@ class Governance:
             _check_time("eta", eta)
             check_free_text(eta_reason=eta_reason)
             properties["remediationEta"] = {"eta": _written(eta), "justification": eta_reason}
+        instance("grace_period", grace_period, bool)
+        if ticket_number is not None:
+            positive_integer("ticket_number", ticket_number)
+        for name, text in (("ticket_link", ticket_link), ("ticket_status", ticket_status)):
+            if text is not None:
+                check_free_text(**{name: text})
+        if ticket_link is not None and not ticket_link.startswith(("https://", "http://")):
+            raise InvalidInputError(f"ticket_link must be a URL, got {quoted(ticket_link)}", hint="pass https://...")
         ticket = {"ticketNumber": ticket_number, "ticketLink": ticket_link, "ticketStatus": ticket_status}
         given = {name: value for name, value in ticket.items() if value is not None}
         if given:
@@ -142,6 +151,11 @@ class Governance:
         Raises:
             InvalidInputError: There is none, or one is not a GovernanceAssignment in the scope of the client.
         """
+        if not isinstance(assignments, Iterable):
+            raise InvalidInputError(
+                f"expected governance assignments, got {quoted(assignments)}",
+                hint="pass those of list_assignments(...)",
+            )
         removals = []
         for one in assignments:
             if not isinstance(one, GovernanceAssignment) or not self._workflow.discovery.covers(one.resource_id):
@@ -177,12 +191,15 @@ class Governance:
         subscription = ResourceId.parse(resource).subscription
         try:
             self._workflow.discovery.get_assessment(resource, key)
-            path = f"{subscription}/providers/Microsoft.Security/pricings/{DEFENDER_CSPM}"
-            plan = DefenderPlan.from_rest(wire.mapping(self._workflow.session.get(path, api_version=_PRICINGS).body))
         except NotFoundError:
             return SkipReason.NOT_APPLICABLE, "Defender for Cloud has no assessment of this recommendation on it"
         except RequestError as error:
             return SkipReason.NOT_READABLE, str(error)
+        try:
+            path = f"{subscription}/providers/Microsoft.Security/pricings/{DEFENDER_CSPM}"
+            plan = DefenderPlan.from_rest(wire.mapping(self._workflow.session.get(path, api_version=_PRICINGS).body))
+        except RequestError as error:
+            return SkipReason.NOT_READABLE, f"whether Defender CSPM is on could not be read: {error}"
         if not plan.is_on:
             return SkipReason.NOT_APPLICABLE, "governance needs the plan Defender CSPM, which is off and costs money"
         return None

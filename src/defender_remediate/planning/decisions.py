@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from defender_remediate.arm.reader import Reader
-from defender_remediate.display import quoted
+from defender_remediate.display import multi_line, quoted
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError, NotFoundError
 from defender_remediate.fixes.candidates import Candidate
 from defender_remediate.fixes.decisions import recreation, shows
@@ -21,6 +21,7 @@ from defender_remediate.models.fix import FixAction, FixKind, Reversibility
 from defender_remediate.models.ids import ResourceId, id_key
 from defender_remediate.models.plan import PlannedRequest, RemediationStep, SkippedResource, SkipReason
 from defender_remediate.planning.builder import PlanDraft
+from defender_remediate.redaction import redact_text
 
 
 @attrs.frozen(kw_only=True)
@@ -50,6 +51,8 @@ class Decision:
 
     def candidate(self) -> Candidate:
         """The decision as a fix of its resource, which is planned, sent and undone like any other."""
+        values = resource_values(self.resource_id, None)
+        properties = _literal(self.properties, values)
         fix = FixAction(
             key=self.key,
             title=self.title,
@@ -57,13 +60,12 @@ class Decision:
             resource_type=ResourceId.parse(self.resource_id).type,
             api_version=self.api_version,
             target=self.target,
-            body={"properties": self.properties},
+            body={"properties": properties},
             array_strategies={f"properties.{name}": "replace" for name in self.replaced},
-            compliant_when=shows(self.properties),
+            compliant_when=shows(properties),
             impact_reason=self.effect,
             permissions=self.permissions,
         )
-        values = resource_values(self.resource_id, None)
         return Candidate(fix=fix, key=self.key, resource_id=self.resource_id, values=values)
 
 
@@ -97,6 +99,27 @@ def check_free_text(**given: str | None) -> None:
             raise InvalidInputError(f"{name} must be a string that is not blank, got {quoted(text)}")
         if PLACEHOLDER.search(text) or any(mark in text for mark in "[]"):
             raise InvalidInputError(f"{name} must not contain brackets or ${{...}}, got {quoted(text)}")
+        plain = redact_text(text).replace("\t", " ")
+        if multi_line(plain) != plain:
+            raise InvalidInputError(f"{name} must not contain control characters, got {quoted(text)}")
+
+
+def _literal(properties: Any, values: dict[str, Any]) -> Any:
+    """The same JSON value, in which nothing is filled in: text from Azure or a file may look like a placeholder.
+
+    Args:
+        properties: What is written.
+        values: Where such strings are put, for the placeholders that replace them.
+    """
+    if isinstance(properties, Mapping):
+        return {name: _literal(item, values) for name, item in properties.items()}
+    if isinstance(properties, (list, tuple)):
+        return [_literal(item, values) for item in properties]
+    if not isinstance(properties, str) or not PLACEHOLDER.search(properties):
+        return properties
+    name = f"given.{len(values)}"
+    values[name] = properties
+    return f"${{{name}}}"
 
 
 def draft_removals(removals: Sequence[Removal], reader: Reader) -> PlanDraft:

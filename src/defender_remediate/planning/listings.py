@@ -3,8 +3,8 @@
 A list that shows less than a GET would make a plan that is wrong, so a list is only used where it is shown to be whole:
 
 - types whose lists are known to leave members out are not listed (``PARTIAL_LISTS``);
-- the first targets of each shape (the names of their members) are read with a GET too. If one GET differs from the list in
-  anything but what Azure changes by itself, nothing of that list is used.
+- the first targets of each shape (the names of their members at every level) are read with a GET too. If one GET differs from
+  the list in anything but what Azure changes by itself, nothing of that list is used.
 
 Whatever cannot be listed is read with a GET, and each target is read with a GET again right before it is written to.
 """
@@ -153,13 +153,30 @@ def _samples(listed: Mapping[str, Any]) -> list[str]:
     """The first resources of each shape."""
     shapes: dict[tuple[Any, ...], list[str]] = {}
     for key, body in listed.items():
-        properties = body.get("properties")
-        inner = frozenset(properties) if isinstance(properties, Mapping) else None
-        shapes.setdefault((frozenset(body), inner, str(body.get("kind"))), []).append(key)
+        shapes.setdefault((_shape(body), str(body.get("kind"))), []).append(key)
     return [key for keys in shapes.values() for key in keys[:_SAMPLES]]
 
 
+def _shape(value: Any) -> Any:
+    """The names of the members at every level. Tags, and members that are named by ids, have names of their own."""
+    if isinstance(value, Mapping):
+        return frozenset(
+            ("/" if "/" in name else name, _shape(inner)) for name, inner in value.items() if fold(name) != "tags"
+        )
+    return frozenset(map(_shape, value)) if isinstance(value, (list, tuple)) else None
+
+
+def _names(value: Any) -> Iterator[str]:
+    for inner in value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ():
+        yield from _names(inner)
+    if isinstance(value, Mapping):
+        yield from value
+
+
 def _is_same(got: Any, listed: Any) -> bool:
-    """Whether a GET and a list show the same, apart from what Azure changes by itself."""
+    """Whether a GET and a list show the same in the same spelling, apart from what Azure changes by itself."""
+    one, other = set(_names(got)), set(_names(listed))
+    if {fold(name) for name in one - other} & {fold(name) for name in other - one}:
+        return False
     same_etag = (look_up(got, "etag") is ABSENT) == (look_up(listed, "etag") is ABSENT)
     return same_etag and fingerprint(got, _WHOLE) == fingerprint(listed, _WHOLE)

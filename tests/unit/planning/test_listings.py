@@ -185,3 +185,37 @@ def test_a_sample_that_cannot_be_read_proves_nothing(
     sim.faults.fail("GET", f"{accounts[0]}[?]", status=400, times=1)
     assert len(connect(sim).plan([KEY])) == 8
     assert requests(sim)[1] == 9
+
+
+def test_a_member_that_a_list_leaves_out_of_one_resource_is_found_missing(
+    connect: Callable[..., RemediationClient],
+) -> None:
+    """A member at any level that one item lacks makes a shape of its own, so that nothing is wrongly called compliant."""
+    sim = Tampering(page_size=4)
+    firewall = "45d313c3-3fca-5040-035f-d61928366d31"
+    rule = {"value": "203.0.113.0/24"}
+    for number in range(12):
+        account = f"{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/acc{number:04}"
+        acls = {"defaultAction": "Allow", "bypass": "AzureServices", "ipRules": [rule], "virtualNetworkRules": []}
+        body = {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
+        sim.resources.add({**body, "id": account, "properties": {"networkAcls": acls}})
+    whole = connect(sim).plan([firewall])
+
+    def leave_out(item: dict[str, Any]) -> None:
+        if item["id"].endswith("7"):
+            del item["properties"]["networkAcls"]["ipRules"]
+
+    sim.tamper = leave_out
+    assert connect(sim).plan([firewall]).steps == whole.steps
+
+
+def test_a_list_that_spells_members_in_another_way_is_not_used(
+    connect: Callable[..., RemediationClient],
+) -> None:
+    """What is sent has the spelling of the resource, not the one of a list."""
+    tampering = Tampering(page_size=4)
+    add_accounts(tampering, 8)
+    tampering.tamper = lambda item: item.update(Properties=item.pop("properties"))
+    client = connect(tampering)
+    plan = client.plan([KEY])
+    assert {str(result.outcome) for result in client.apply(plan, approve=plan.digest)} == {"applied"}
