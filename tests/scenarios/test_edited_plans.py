@@ -127,6 +127,10 @@ def _deletion(edited: dict[str, Any]) -> None:
     step_of(edited, "patch")["request"].update(method="DELETE", body={})
 
 
+def _another_method(edited: dict[str, Any]) -> None:
+    step_of(edited, "patch")["request"].update(method="PUT")
+
+
 def _lower_impact(edited: dict[str, Any]) -> None:
     step_of(edited, "patch")["impact"] = "none"
 
@@ -223,6 +227,7 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "a template is deployed in another mode": (_complete_mode, "its template"),
     "a template is deployed elsewhere": (_deployment_elsewhere, "not a deployment to"),
     "the target is deleted": (_deletion, "only a rollback|form"),
+    "a PATCH is sent as a PUT": (_another_method, "not a PATCH of the form"),
     "the impact is played down": (_lower_impact, "impact"),
     "the plan is younger than it can be": (_from_the_future, "in the future"),
     "a step depends on nothing": (_depends_on_nothing, "would be overwritten"),

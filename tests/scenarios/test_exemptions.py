@@ -103,6 +103,7 @@ def test_every_initiative_with_the_policy_is_exempted_from(
     """One exemption would not be enough: the other initiative keeps the recommendation."""
     scope = "/".join(accounts[0].split("/")[:3])
     sim.access.assign_initiative(scope, SECURE_TRANSFER)
+    sim.access.assign_initiative(scope, PUBLIC_ACCESS, name="without-it")
     plan = client.exemptions.plan_create(SECURE_TRANSFER, accounts[:1], **terms(sim))
     assert len({step.target_id for step in plan}) == 2
     applied(client, plan.limit(1))
@@ -148,6 +149,7 @@ def test_a_fix_is_not_planned_over_an_exemption_of_defender(
     assert fix is not None
     mine = attrs.evolve(fix, key=NO_POLICY, title="Mine", policy_definition_ids=())
     client = connect(catalog=Catalog.bundled().with_fixes(mine))
+    applied(client, client.exemptions.plan_create(NO_POLICY, accounts[1:2], **terms(sim)))
     assert len(client.plan([NO_POLICY], resources=accounts[:1])) == 1
     applied(client, client.exemptions.plan_create(NO_POLICY, accounts[:1], **terms(sim)))
     assert client.plan([NO_POLICY], resources=accounts[:1]).skipped[0].reason is SkipReason.BLOCKED
@@ -344,6 +346,12 @@ def fold_ids(ids: list[str]) -> set[str]:
     return {one.lower() for one in ids}
 
 
+def other_group(accounts: list[str]) -> str:
+    """An account in another group of the subscription of the first one."""
+    subscription, group = accounts[0].rpartition("/resourceGroups/")[0], accounts[0].rpartition("/providers/")[0]
+    return next(one for one in accounts if one.startswith(subscription) and not one.startswith(f"{group}/"))
+
+
 def test_duplicates_name_what_includes_them(sim: ArmSimulator, client: RemediationClient, accounts: list[str]) -> None:
     """The one of the wider scope, or the one that lasts longer."""
     for key in (SECURE_TRANSFER, NO_POLICY):
@@ -351,6 +359,9 @@ def test_duplicates_name_what_includes_them(sim: ArmSimulator, client: Remediati
     group = accounts[0].rpartition("/providers/")[0]
     for key in (SECURE_TRANSFER, NO_POLICY):
         applied(client, client.exemptions.plan_create(key, [group], **terms(sim, days=100)))
+    # Its neighbours are included by neither.
+    for key in (SECURE_TRANSFER, NO_POLICY):
+        applied(client, client.exemptions.plan_create(key, [other_group(accounts)], **terms(sim)))
     found = client.exemptions.list_duplicates()
     assert [one.scope for one in found] == [accounts[0]] * 2
     assert all("includes it" in str(one.note) for one in found)
@@ -453,6 +464,8 @@ def test_a_subscription_has_room_for_5000() -> None:
     body = {"location": "westeurope", "properties": {"supportsHttpsTrafficOnly": False}}
     account = f"{scope}/resourceGroups/rg/providers/{STORAGE}/one"
     sim.resources.add({**body, "id": account})
+    metadata = {"displayName": "Ours", "severity": "High", "assessmentType": "BuiltIn"}
+    sim.defender.add_recommendation(metadata, key=NO_POLICY, resource_type=STORAGE, rule={"path": "x", "equals": 1})
     policies = sim._service.tenant.policies
     sim.access.exempt(scope, name="first")
     policies.exemptions[:] = [
@@ -460,9 +473,13 @@ def test_a_subscription_has_room_for_5000() -> None:
         for number in range(5000)
     ]
     with RemediationClient(sim.credential, scope, transport=sim, clock=sim.clock) as client:
-        plan = client.exemptions.plan_create(SECURE_TRANSFER, [account], **terms(sim))
-        assert plan.skipped[0].reason is SkipReason.BLOCKED
-        assert "5000" in plan.details()
+        for key in (SECURE_TRANSFER, NO_POLICY):
+            plan = client.exemptions.plan_create(key, [account], **terms(sim))
+            assert plan.skipped[0].reason is SkipReason.BLOCKED
+            assert "5000" in plan.details()
+        rule = VulnerabilityRule(severities=("Low",))
+        full = client.exemptions.plan_create_rule(rule, scope, name="low risk", **terms(sim))
+        assert full.skipped[0].reason is SkipReason.BLOCKED
 
 
 def test_a_plan_that_removes_anything_else_is_refused(
@@ -505,9 +522,10 @@ def test_what_others_made_is_listed_and_left_out_of_files(
     """A whole assignment, resource selectors, no expiry, an excluded scope, a standard: none of them is lost."""
     scope = "/".join(accounts[0].split("/")[:3])
     sim.access.exempt(accounts[0], name="whole", description="all of it")
+    reference = "secureTransferToStorageAccountsShouldBeEnabled"
     policies = sim._service.tenant.policies
     policies.exemptions.append(
-        attrs.evolve(policies.exemptions[-1], name="selective", references=("x",), selectors=({"name": "y"},))
+        attrs.evolve(policies.exemptions[-1], name="selective", references=(reference,), selectors=({"name": "y"},))
     )
     sim.access.assign_policy(scope, resource_type=STORAGE, path="properties.x", equals=1, effect="audit")
     standards = sim._service.tenant.assessor.standard_assignments
@@ -519,6 +537,7 @@ def test_what_others_made_is_listed_and_left_out_of_files(
         one["id"].rpartition("/")[2]: one["reason"] for one in json.loads(client.exemptions.export())["not_exported"]
     }
     assert "whole assignment" in left_out["whole"]
+    assert "resource selectors" in left_out["selective"]
     assert len(client.exemptions.plan_create(SECURE_TRANSFER, accounts[:1], **terms(sim))) == 0
     for one in found:
         if one.name in ("whole", "selective"):
@@ -533,7 +552,7 @@ def test_exemptions_from_above_are_listed_and_not_changed(
     scope = "/".join(accounts[0].split("/")[:3])
     group = accounts[0].rpartition("/providers/")[0]
     exemption = sim.access.exempt(scope, name="all", description="x")
-    sim.access.exempt(accounts[-1], name="elsewhere", description="x")
+    sim.access.exempt(other_group(accounts), name="elsewhere", description="x")
     client = connect(group)
     assert [one.id for one in client.exemptions.list_exemptions()] == [exemption]
     with pytest.raises(InvalidInputError, match="inherited"):
@@ -544,7 +563,7 @@ def test_orphans_are_not_guessed(sim: ArmSimulator, client: RemediationClient, a
     """What cannot be read may well exist; a key that Azure forgot does not."""
     scope = "/".join(accounts[0].split("/")[:3])
     group = accounts[0].rpartition("/providers/")[0]
-    for place in (scope, group, accounts[1]):
+    for place in (accounts[1], group, scope):
         applied(client, client.exemptions.plan_create(NO_POLICY, [place], **terms(sim)))
     applied(client, client.exemptions.plan_create(SECURE_TRANSFER, accounts[:1], **terms(sim)))
     assert len(client.exemptions.list_orphaned()) == 0
@@ -577,6 +596,16 @@ def test_a_removal_of_what_cannot_be_read_or_is_gone_is_skipped(
     removed = applied(client, client.exemptions.plan_remove(own(client)))
     sim.access.deny("Microsoft.Authorization/policyExemptions/read", "/".join(accounts[0].split("/")[:3]))
     assert client.plan_rollback(removed).skipped[0].reason is SkipReason.NOT_READABLE
+
+
+def test_a_removal_of_what_looks_like_a_secret_is_not_undone(
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str]
+) -> None:
+    """The journal does not keep it, so that what came back would be something else."""
+    exemption = sim.access.exempt(accounts[0], description="Server=x;Password=planted-S3CR3T;")
+    removed = applied(client, client.exemptions.plan_remove(exemption))
+    (skip,) = client.plan_rollback(removed).skipped
+    assert (skip.reason, "looks like a secret" in str(skip.message)) == (SkipReason.NO_UNDO, True)
 
 
 def test_the_end_of_the_time_of_a_call_is_passed_on(client: RemediationClient) -> None:

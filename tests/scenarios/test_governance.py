@@ -83,6 +83,16 @@ def test_an_assignment_is_changed_and_planning_it_again_is_nothing(
     assert client.governance.list_assignments(SECURE_TRANSFER)[0].owner == "ops@contoso.example"
 
 
+def test_assignments_outside_the_scope_are_not_listed(
+    sim: ArmSimulator, client: RemediationClient, connect: Callable[..., RemediationClient], governed: str
+) -> None:
+    """A client of one group neither shows nor removes what the rest of the subscription decided."""
+    assign(client, sim, governed)
+    group = governed.rpartition("/providers/")[0]
+    assert len(connect(group).governance.list_assignments(SECURE_TRANSFER)) == 1
+    assert connect(f"{group}-x").governance.list_assignments(SECURE_TRANSFER) == ()
+
+
 def test_a_removal_can_be_undone(sim: ArmSimulator, client: RemediationClient, governed: str) -> None:
     """It shows what goes, and brings it back."""
     assign(client, sim, governed)

@@ -48,6 +48,12 @@ def no_benchmark(sim: ArmSimulator) -> None:
     sim.defender.unassign_benchmark(sim.scopes[0])
 
 
+def only_another_policy(sim: ArmSimulator) -> None:
+    """Someone put a policy of their own in the place of the benchmark."""
+    no_benchmark(sim)
+    sim.access.assign_policy(sim.scopes[0], resource_type="X.Y/z", path="properties.x", equals=1, effect="audit")
+
+
 def never_evaluated(sim: ArmSimulator) -> None:
     """Posture management was turned on an hour ago."""
     sim.defender.forget_assessments(sim.scopes[0])
@@ -81,6 +87,7 @@ STATES: dict[Callable[[ArmSimulator], None], set[PostureIssue]] = {
     unregistered: {PostureIssue.PROVIDER_NOT_REGISTERED},
     posture_off: {PostureIssue.POSTURE_OFF, PostureIssue.NEVER_EVALUATED},
     no_benchmark: {PostureIssue.BENCHMARK_NOT_ASSIGNED, PostureIssue.NEVER_EVALUATED},
+    only_another_policy: {PostureIssue.BENCHMARK_NOT_ASSIGNED, PostureIssue.NEVER_EVALUATED},
     never_evaluated: {PostureIssue.NEVER_EVALUATED},
     off_by_policy: {PostureIssue.OFF_BY_POLICY},
     unsupported_plan: {PostureIssue.UNSUPPORTED_PLAN},
@@ -145,6 +152,7 @@ def test_one_silent_subscription_among_others_is_named(sim: ArmSimulator) -> Non
     """The listing is not empty, and yet says nothing of that subscription."""
     other = sim.resources.add_subscription("66666666-6666-4666-8666-666666666666", "Other")
     sim.defender.turn_off_posture(other)
+    sim.defender.forget_assessments(other)
     with connected(sim) as client, pytest.warns(PostureWarning) as warned:
         assert list(client.list_recommendations(status=None))
     (posture,) = warned[0].message.postures  # type: ignore[union-attr]

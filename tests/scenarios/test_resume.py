@@ -285,6 +285,25 @@ def test_a_run_without_steps_can_be_resumed_twice(connect: Callable[..., Remedia
     assert [type(record).__name__ for record in journal.read(report.run_id)] == ["RunOpened", "RunEnded"]
 
 
+def test_an_operation_that_was_accepted_is_followed_and_not_sent_again(
+    sim: ArmSimulator, connect: Callable[..., RemediationClient]
+) -> None:
+    """The journal has the link that Azure gave."""
+    journal, fuse = MemoryJournal(), Fuse(10**9)
+    client = connect(journal=KillingJournal(journal, fuse), workers=1)
+    workspace = sim.resources.list_ids("Microsoft.OperationalInsights/workspaces")[0]
+    plan = client.plan([KEY_VAULT_LOGS], parameters={"workspace_id": workspace}).limit(1)
+    # Two moments each for RunOpened, StepIntended and StepAccepted; the next is before StepEnded.
+    fuse.left = 7
+    with pytest.raises(Killed):
+        client.apply(plan, approve=plan.digest)
+    run_id = next(journal.list_runs())
+    assert type(journal.read(run_id)[-1]).__name__ == "StepAccepted"
+    writes = len(sim.writes)
+    assert connect(journal=journal).resume(run_id).count("applied") == 1
+    assert len(sim.writes) == writes
+
+
 def test_a_run_that_was_killed_before_its_last_record_gets_it(connect: Callable[..., RemediationClient]) -> None:
     """Nothing is left to do but to say that it is over."""
     journal, fuse = MemoryJournal(), Fuse(10**9)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
@@ -296,7 +296,16 @@ def test_no_step_begins_when_a_run_is_interrupted(sim: ArmSimulator, connect: Ca
     assert len(sim.writes) == 4
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C interrupts, also in a test run that a shell has put into the background, which ignores it from its start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="a thread cannot be sent a signal")
+@pytest.mark.usefixtures("_interruptible")
 def test_ctrl_c_pressed_three_times_leaves_no_worker_and_loses_no_result(
     sim: ArmSimulator, connect: Callable[..., RemediationClient]
 ) -> None:

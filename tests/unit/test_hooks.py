@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from defender_remediate.errors import InvalidInputError
 from defender_remediate.hooks import (
     PhaseProgressed,
     RunFinished,
@@ -64,6 +65,12 @@ def test_the_log_goes_where_it_is_sent(tell, caplog):
     with caplog.at_level(logging.INFO, logger="mine"):
         tell(log_progress(logging.getLogger("mine")))
     assert {record.name for record in caplog.records} == {"mine"}
+
+
+def test_what_is_no_logger_is_refused():
+    """At once, and not at the first event in the middle of a run."""
+    with pytest.raises(InvalidInputError, match="logger must be a"):
+        log_progress("mine")
 
 
 def test_finished_steps_are_written_to_a_stream(tell, make_step):

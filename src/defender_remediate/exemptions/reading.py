@@ -14,7 +14,6 @@ from defender_remediate.arm.session import ArmSession
 from defender_remediate.casing import fold
 from defender_remediate.discovery import Discovery
 from defender_remediate.errors import (
-    CallTimeoutError,
     ConnectionFailedError,
     InvalidResourceIdError,
     MalformedResponseError,
@@ -104,8 +103,6 @@ class ExemptionReader:
         """What was read; None when it could not be, which is noted."""
         try:
             return read()
-        except CallTimeoutError:
-            raise
         except (RequestError, ConnectionFailedError, MalformedResponseError, InvalidResourceIdError) as error:
             if is_not_offered(error):
                 self.missing.append(f"{what}: this cloud does not have the API: {error.message}")

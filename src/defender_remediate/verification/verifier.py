@@ -13,7 +13,7 @@ from defender_remediate.execution.outcomes import step_error
 from defender_remediate.execution.target_state import read_body, says_missing
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.hooks import ProgressPhase
-from defender_remediate.models.diagnosis import Cause
+from defender_remediate.models.diagnosis import Cause, Diagnosis
 from defender_remediate.models.ids import id_key
 from defender_remediate.models.plan import RemediationStep, SkippedResource
 from defender_remediate.models.result import Outcome, RemediationReport, RemediationResult
@@ -73,14 +73,14 @@ class Verifier:
     """Reads what a run left behind. Writes nothing.
 
     Attributes:
-        find_exemptions: Names the exemptions of a resource; None to leave that to the reader of the result.
+        find_exemptions: Names the exemptions of a resource.
     """
 
     reader: Reader
     assessments: AssessmentReader
     workers: int
-    phases: Phases | None = None
-    find_exemptions: FindExemptions | None = None
+    phases: Phases
+    find_exemptions: FindExemptions
 
     def verify(self, report: RemediationReport, *, timeout: float) -> RemediationReport:
         """Return the same report with ``compliant``, ``health`` and ``diagnosis`` as they are now.
@@ -105,8 +105,7 @@ class Verifier:
             pause = start + schedule.pop(0) - clock.monotonic()
             if pause <= 0:
                 continue  # reading took so long that this time has passed
-            if self.phases is not None:
-                self.phases.wait(len(items) - len(pending), len(items), pause)
+            self.phases.wait(len(items) - len(pending), len(items), pause)
             clock.sleep(pause)
             waited = True
             for item in items:
@@ -126,14 +125,11 @@ class Verifier:
             context = statuses.with_others(context, [item.facts.result.resource_id for item in puzzling])
             _judge(puzzling, context)
         for item in items:
-            if _has_cause(item, Cause.EXEMPT):
-                self._name_exemptions(item)
+            if item.judgement.diagnosis is not None and item.judgement.diagnosis.cause is Cause.EXEMPT:
+                self._name_exemptions(item, item.judgement.diagnosis)
         return attrs.evolve(report, results=tuple(item.verified() for item in items))
 
-    def _name_exemptions(self, item: _Item) -> None:
-        diagnosis = item.judgement.diagnosis
-        if self.find_exemptions is None or diagnosis is None:
-            return
+    def _name_exemptions(self, item: _Item, diagnosis: Diagnosis) -> None:
         named = [text for pair in item.pairs for text in self.find_exemptions(*pair)]
         told = attrs.evolve(diagnosis, evidence=(*diagnosis.evidence, *map(redact_text, named)))
         item.judgement = attrs.evolve(item.judgement, diagnosis=told)
@@ -148,7 +144,7 @@ class Verifier:
                 (skips[pair] for key in result.keys if (pair := (id_key(result.resource_id), key)) in skips), None
             )
             items.append(self._item(result, step, skip, report))
-        progress = None if self.phases is None else self.phases.begin(ProgressPhase.READING_BACK, len(items))
+        progress = self.phases.begin(ProgressPhase.READING_BACK, len(items))
         in_parallel(self._read_target, items, workers=self.workers, progress=progress)
         return items
 

@@ -197,6 +197,9 @@ def test_no_row_is_lost_without_details(discover: Any, sim: ArmSimulator, source
     """At a management group with details, elsewhere without; the rows are the same."""
     sim.defender.add_cve("CVE-2026-0003", {"status": "Reject"})
     sim.defender.add_cve("cve-2026-0002", {})
+    # The other way round: what says nothing of the score is listed first.
+    sim.defender.add_cve("CVE-2026-0001", {})
+    sim.defender.add_cve("cve-2026-0001", {"cvss": {"3.1": {"base": 9.8}}})
     joined = list(discover(GROUP, source=source).list_cve_assessments())
     assert sorted((row.reference.id, row.score) for row in joined) == [
         ("CVE-2026-0001", 9.8),

@@ -13,6 +13,7 @@ from defender_remediate.journal import (
     MemoryJournal,
     StepIntended,
     encode_line,
+    newest_first,
     redact_record,
     replay,
     verify,
@@ -38,6 +39,13 @@ def test_lines_that_are_no_bytes_are_refused(lines: Any) -> None:
     """A file that is opened as text gives strings."""
     with pytest.raises(InvalidInputError, match="must be bytes"):
         verify(lines)
+
+
+@pytest.mark.parametrize("begun", [None, ["x"], {"run": "x"}, {"run": None}])
+def test_first_lines_that_are_no_bytes_are_refused(begun: Any) -> None:
+    """A store of one's own may read its files as text."""
+    with pytest.raises(InvalidInputError, match="must be bytes"):
+        newest_first(begun)
 
 
 @pytest.mark.parametrize("record", [None, {}, "RunOpened", object()])

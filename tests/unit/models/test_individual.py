@@ -158,6 +158,10 @@ def test_the_newest_cvss_version_counts(cvss: Any, expected: float | None) -> No
             {"ScannersDetails": '{"agentlessmdvm": {"DetectedSoftwareVersions": ["4"], "CvesIds": ["CVE-2026-1234"]}}'},
             ("4",),
         ),
+        (
+            {"DetectedSoftwareVersions": ["", " "], "ScannersDetails": {"m": {"DetectedSoftwareVersions": ["4"]}}},
+            ("4",),
+        ),
         ({"DetectedSoftwareVersions": {"odd": 1}}, ()),
         ({}, ()),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+import attrs
 import pytest
 
 from defender_remediate.testing import ArmSimulator
@@ -14,6 +15,7 @@ EXEMPT = "2022-07-01-preview"
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
 PUBLIC = "51fd8bb1-0db4-bbf1-7e2b-cfcba7eb66a6"
 TRANSFER_REFERENCE = "secureTransferToStorageAccountsShouldBeEnabled"
+OURS = "aaaaaaaa-0000-4000-8000-000000000001"
 TYPE = "Microsoft.Storage/storageAccounts"
 HTTPS = "properties.supportsHttpsTrafficOnly"
 
@@ -31,6 +33,19 @@ def status(call: Any) -> Any:
         return found["code"], found.get("cause", "")
 
     return look
+
+
+def exempted_by_defender(sim: ArmSimulator, call: Any, resource: str, expires: datetime | None = None) -> str:
+    """What Defender's own API answers to an exemption from a recommendation without a policy."""
+    metadata = {"displayName": "Ours", "severity": "Low", "assessmentType": "BuiltIn"}
+    sim.defender.add_recommendation(metadata, key=OURS, resource_type=TYPE, rule={"path": HTTPS, "equals": "never"})
+    data = {"exemptionCategory": "waiver", "assignedAssessment": {"assessmentKey": OURS}}
+    properties: dict[str, Any] = {"effect": "Exempt", "assignedStandard": {"id": "x"}, "exemptionData": data}
+    if expires is not None:
+        properties["expiresOn"] = expires.isoformat()
+    path = f"{resource}/providers/Microsoft.Security/standardAssignments/{OURS}?api-version=2024-08-01"
+    response = call("PUT", path, json={"properties": properties})
+    return "created" if response.status_code == 201 else str(response.json()["error"]["message"])
 
 
 def names(call: Any, scope: str, text: str = "") -> list[str]:
@@ -108,6 +123,25 @@ def test_an_exemption_that_was_not_read_ends_too(sim: ArmSimulator, status: Any,
     sim.access.exempt(account, expires=sim.clock.now() + timedelta(hours=1))
     sim.clock.advance(86400)
     assert status(account) == ("Unhealthy", "")
+
+
+def test_an_exemption_of_defender_ends_too(sim: ArmSimulator, call: Any, status: Any, account: str) -> None:
+    """What its own API exempts is assessed again, like what Azure Policy exempts."""
+    assert exempted_by_defender(sim, call, account, expires=sim.clock.now() + timedelta(hours=1)) == "created"
+    sim.clock.advance(1200)
+    assert status(account, OURS) == ("NotApplicable", "Exempt")
+    sim.clock.advance(86400)
+    assert status(account, OURS) == ("Unhealthy", "")
+
+
+def test_there_is_room_for_5000_exempt_resources(sim: ArmSimulator, call: Any, account: str) -> None:
+    """One more is refused, whichever API has the others."""
+    sim.access.exempt(account)
+    exemptions = sim._service.tenant.policies.exemptions
+    exemptions[:] = [attrs.evolve(exemptions[0], scope=f"{account}{number}") for number in range(5000)]
+    assert "maximum of 5000 exempted resources" in exempted_by_defender(sim, call, account)
+    exemptions.pop()
+    assert exempted_by_defender(sim, call, account) == "created"
 
 
 def test_an_exemption_of_what_is_gone_changes_nothing(sim: ArmSimulator, status: Any, account: str) -> None:

@@ -127,8 +127,7 @@ def _keep_read_only(result: Any, before: Any, parts: tuple[str | int, ...]) -> N
         # The simulator's own paths do not mark arrays.
         inner = parts[1:] if parts[0] == EACH else parts
         for position, element in enumerate(result):
-            if inner:
-                _keep_read_only(element, _counterpart(element, position, len(result), before), inner)
+            _keep_read_only(element, _counterpart(element, position, len(result), before), inner)
         return
     if not isinstance(result, dict) or not isinstance(before, Mapping):
         return

@@ -322,7 +322,9 @@ class Assessor:
         own = self.standard_assignments.about(definition.key, assessment.resource_id, time)
         if status is not None and own is not None:
             if own.effect == EXEMPT:
-                status = SimulatedStatus(code=NOT_APPLICABLE, cause="Exempt", description=own.properties["description"])
+                status = SimulatedStatus(
+                    code=NOT_APPLICABLE, cause="Exempt", description=own.properties.get("description")
+                )
             elif own.data["complianceState"] != "unknown":
                 status = SimulatedStatus(code=HEALTHY if own.data["complianceState"] == "compliant" else UNHEALTHY)
         if assessment.status == status:
