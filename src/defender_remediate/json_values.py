@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from enum import Enum
 from typing import Any
 
@@ -163,6 +163,26 @@ def canonical(value: Any) -> str:
 def sha256(value: Any) -> str:
     """The SHA-256 of the canonical text, in hexadecimal."""
     return hashlib.sha256(canonical(value).encode("ascii")).hexdigest()
+
+
+def sha256_of_parts(items: Iterable[Any]) -> str:
+    """The SHA-256 of an array, whose canonical text is made part by part. An iterator among its items is an array as well."""
+    digest = hashlib.sha256()
+    for part in _array(items):
+        digest.update(part.encode("ascii"))
+    return digest.hexdigest()
+
+
+def _array(items: Iterable[Any]) -> Iterator[str]:
+    yield "["
+    for place, item in enumerate(items):
+        if place:
+            yield ","
+        if isinstance(item, Iterator):
+            yield from _array(item)
+        else:
+            yield canonical(item)
+    yield "]"
 
 
 def parse_json(text: str | bytes, *, unique_names: bool = False, max_depth: int = MAX_DEPTH) -> Any:

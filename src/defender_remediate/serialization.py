@@ -6,7 +6,7 @@ import math
 import sys
 import types
 import typing
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from datetime import datetime, time, timezone
 from enum import Enum
 from functools import cache
@@ -85,9 +85,61 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (str, bool, int, float)) else str(value)
 
 
-def dumps(document: Mapping[str, Any]) -> str:
-    """Return indented JSON text, in the order of the fields. Characters that a terminal would not show are escaped."""
-    return format_json({"version": VERSION, **document}, indent=2)
+def dumps(document: Mapping[str, Any], *, shown: Callable[[Any], Any] | None = None) -> str:
+    """Return indented JSON text, in the order of the fields. Characters that a terminal would not show are escaped.
+
+    Args:
+        document: Its members, as values of this library or plain ones.
+        shown: What to write instead of a plain value, such as the same with its secrets hidden.
+    """
+    return json_text({"version": VERSION, **document}, indent=2, shown=shown)
+
+
+def json_text(
+    members: Mapping[str, Any], *, indent: int | None = None, shown: Callable[[Any], Any] | None = None
+) -> str:
+    """The JSON text of an object with these members, made of the texts of its parts.
+
+    It is the text of the encoded whole; that would need several times the memory of the text for a plan of thousands of steps.
+
+    Args:
+        members: Values of this library or plain ones. ``ABSENT`` is omitted.
+        indent: How far each level is indented; None for one line without spaces.
+        shown: What to write instead of a plain value.
+    """
+
+    def line(depth: int) -> str:
+        return "" if indent is None else "\n" + " " * (indent * depth)
+
+    def parts(value: Any, depth: int) -> Iterator[str]:
+        if type(value) is tuple and value:
+            for place, item in enumerate(value):
+                yield f"{',' if place else '['}{line(depth + 1)}{whole(item, depth + 1)}"
+            yield f"{line(depth)}]"
+        elif _fields(typing.cast(Hashable, type(value))):
+            yield from object_parts(members_of(value), depth)
+        else:
+            yield whole(value, depth)
+
+    def object_parts(members: Mapping[str, Any], depth: int) -> Iterator[str]:
+        present = {name: value for name, value in members.items() if value is not ABSENT}
+        yield "{"
+        for place, (name, value) in enumerate(present.items()):
+            yield f"{',' if place else ''}{line(depth + 1)}{format_json(name)}:{'' if indent is None else ' '}"
+            yield from parts(value, depth + 1)
+        yield f"{line(depth) if present else ''}}}"
+
+    def whole(value: Any, depth: int) -> str:
+        plain = encode(value)
+        text = format_json(plain if shown is None else shown(plain), indent=indent)
+        return text if indent is None else text.replace("\n", line(depth))
+
+    return "".join(object_parts(members, 0))
+
+
+def members_of(value: Any) -> dict[str, Any]:
+    """The fields of a value of this library, by name."""
+    return {name: getattr(value, name) for name in _fields(typing.cast(Hashable, type(value))) or ()}
 
 
 def loads(text: str | bytes, kind: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from defender_remediate.json_values import (
     freeze,
     parse_json,
     sha256,
+    sha256_of_parts,
     thaw,
 )
 
@@ -155,3 +156,9 @@ def test_formatted_text_is_safe_to_show():
     text = format_json({hostile: hostile})
     assert all(character.isprintable() for character in text)
     assert "é 漢" in text
+
+
+@given(st.lists(VALUES), st.lists(VALUES))
+def test_a_digest_made_of_parts_is_that_of_the_whole(outer, inner):
+    """An iterator stands for an array, so that it need not be in memory at once."""
+    assert sha256_of_parts([*outer, iter(inner), 1]) == sha256([*outer, inner, 1])

@@ -22,7 +22,8 @@ from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError, JournalTamperedError
 from defender_remediate.journal import records
 from defender_remediate.journal.records import Record
-from defender_remediate.json_values import OWN_MAX_DEPTH, format_json, parse_json
+from defender_remediate.json_values import OWN_MAX_DEPTH, parse_json
+from defender_remediate.serialization import json_text
 
 FIRST = "0" * 64
 """What the first line has for the hash of the line before."""
@@ -62,9 +63,9 @@ def encode_line(record: Record, *, n: int, prev: str) -> bytes:
     Raises:
         InvalidInputError: It is not a record, or JSON has no such value.
     """
-    document = {"n": n, **records.encode(record), "prev": prev}
+    members = {"n": n, **records.members_of(record), "prev": prev}
     try:
-        body = format_json(document).encode()
+        body = json_text(members).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInputError(f"the record has a value that JSON does not have: {error}") from error
     return body[:-1] + _HASH + sha256(body).encode() + b'"}\n'

@@ -168,6 +168,7 @@ _KINDS: dict[str, type[Record]] = {
 
 
 _T = TypeVar("_T", bound=Record)
+_V = TypeVar("_V")
 
 
 def encode(record: Record) -> dict[str, Any]:
@@ -176,8 +177,17 @@ def encode(record: Record) -> dict[str, Any]:
     Raises:
         InvalidInputError: It is not a record.
     """
+    return {name: serialization.encode(value) for name, value in members_of(record).items()}
+
+
+def members_of(record: Record) -> dict[str, Any]:
+    """The members of a record as it is written, with its kind and the version of the format.
+
+    Raises:
+        InvalidInputError: It is not a record.
+    """
     _check_is_record(record)
-    return {"version": VERSION, "record": type(record).__name__, **serialization.encode(record)}
+    return {"version": VERSION, "record": type(record).__name__, **serialization.members_of(record)}
 
 
 def decode(document: Mapping[str, Any], *, source: str = "", line: int = 0) -> Record:
@@ -220,11 +230,9 @@ def redact_record(record: _T) -> _T:
         InvalidInputError: It is not a record, or a value in it is not what the record says.
     """
     _check_is_record(record)
-    document = serialization.encode(record)
-    clean = redact_json(document)
-    if clean == document:
+    redacted: Any = _redacted_plan(record) if isinstance(record, RunOpened) else _redacted(record)
+    if redacted is record:
         return record
-    redacted = serialization.decode(type(record), clean)
     named: dict[str, Any] = {}
     if isinstance(record, RunOpened) and isinstance(redacted, RunOpened):
         pairs = zip(record.plan.steps, redacted.plan.steps, strict=True)
@@ -233,9 +241,29 @@ def redact_record(record: _T) -> _T:
     elif isinstance(record, StepIntended) and isinstance(redacted, StepIntended):
         paths = [path for path, value in redacted.before.items() if record.before.get(path, ABSENT) != value]
         named = {"redacted_paths": tuple(dict.fromkeys((*record.redacted_paths, *paths)))}
-    elif isinstance(record, StepAccepted) and clean.get("poll_url") != record.poll_url:
+    elif isinstance(record, StepAccepted) and redacted.poll_url != record.poll_url:
         named = {"poll_kind": HIDDEN_POLL}
-    return attrs.evolve(redacted, **named)
+    found: _T = attrs.evolve(redacted, **named)
+    return found
+
+
+def _redacted(value: _V) -> _V:
+    """The value without secrets; the very same one when it has none."""
+    document = serialization.encode(value)
+    clean = redact_json(document)
+    return value if clean == document else serialization.decode(type(value), clean)
+
+
+def _redacted_plan(record: RunOpened) -> RunOpened:
+    """The same for a record with a plan, step by step: a plan of thousands of steps fills the memory otherwise."""
+    plan = record.plan
+    steps, skipped = (tuple(map(_redacted, plan.steps)), tuple(map(_redacted, plan.skipped)))
+    outside = attrs.evolve(record, plan=attrs.evolve(plan, steps=(), skipped=()))
+    rest = _redacted(outside)
+    pairs = (*zip(steps, plan.steps, strict=True), *zip(skipped, plan.skipped, strict=True))
+    if rest is outside and all(clean is given for clean, given in pairs):
+        return record
+    return attrs.evolve(rest, plan=attrs.evolve(rest.plan, steps=steps, skipped=skipped))
 
 
 def _check_is_record(record: object) -> None:

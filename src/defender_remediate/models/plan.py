@@ -14,7 +14,7 @@ from defender_remediate import serialization
 from defender_remediate.casing import fold
 from defender_remediate.display import counted, quoted
 from defender_remediate.errors import InvalidInputError, PlanAlteredError, UnknownRecommendationError
-from defender_remediate.json_values import ABSENT, Absent, FrozenMap, freeze, sha256
+from defender_remediate.json_values import ABSENT, Absent, FrozenMap, freeze, sha256_of_parts
 from defender_remediate.models.check import CheckResult
 from defender_remediate.models.estimate import RunEstimate, estimate
 from defender_remediate.models.forecast import ScoreFacts, ScoreForecast, forecast, forecast_text
@@ -104,7 +104,7 @@ class RemediationPlan(Value):
         made = [self.created_at.astimezone(timezone.utc).isoformat(), self.removable]
         # A plan without the score has the digest that it had before plans carried it.
         scored = [] if self.score is None else [serialization.encode(self.score)]
-        return sha256([*bound, *made, serialization.encode(self.steps), *scored])
+        return sha256_of_parts([*bound, *made, map(serialization.encode, self.steps), *scored])
 
     @property
     def summary(self) -> PlanSummary:
@@ -257,7 +257,7 @@ class RemediationPlan(Value):
         It contains secrets that a fix writes or replaces, and no other secrets of the target. Treat it like the
         configuration that it describes.
         """
-        return serialization.dumps({"kind": "RemediationPlan", "digest": self.digest, **serialization.encode(self)})
+        return serialization.dumps({"kind": "RemediationPlan", "digest": self.digest, **serialization.members_of(self)})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> RemediationPlan:

@@ -293,7 +293,7 @@ class RemediationReport(Value):
 
     def to_json(self) -> str:
         """The whole report, with its plan, as JSON text. Secrets are hidden, in the requests of the plan too."""
-        return serialization.dumps({"kind": "RemediationReport", **redact_json(serialization.encode(self))})
+        return serialization.dumps({"kind": "RemediationReport", **serialization.members_of(self)}, shown=redact_json)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> RemediationReport:

@@ -282,6 +282,27 @@ def test_a_failed_read_concerns_its_own_steps_only(make_subject: Callable[..., S
     assert [step.check_results[0].message for step in checked.steps] == [f"read {n}" for n in range(40) if n != 7]
 
 
+def test_steps_share_equal_results(make_subject: Callable[..., Subject]) -> None:
+    """A plan of many thousand steps keeps what a check says of all of them once."""
+    planned = make_subject()
+    subjects = [attrs.evolve(planned, step=attrs.evolve(planned.step, id=str(number))) for number in range(3)]
+    reader = CheckReader(None, workers=1)  # type: ignore[arg-type]
+    checked = run_checks(subjects, checks=[Saying("warning")], reader=reader, waivers={})
+    first, *others = (step.check_results[0] for step in checked.steps)
+    assert [one is first for one in others] == [True, True]
+
+
+def test_a_result_that_cannot_be_compared_leaves_its_step_unchecked(make_subject: Callable[..., Subject]) -> None:
+    """Such as one whose advice is a list: nothing raises."""
+
+    class Listing(Saying):
+        def judge(self, subject: Subject, facts: None) -> Iterator[CheckResult]:
+            yield CheckResult(check=self.name, status="warning", message="m", advice=["act"])  # type: ignore[arg-type]
+
+    checked = run(make_subject(), Listing("warning"))
+    assert [skip.reason for skip in checked.skipped] == [SkipReason.UNCHECKED]
+
+
 def test_every_built_in_check_can_be_waived_and_says_what_it_needs() -> None:
     """Names are unique snake_case, and permissions are actions of Azure that read."""
     assert checks_with((), BUILT_IN_CHECKS) == BUILT_IN_CHECKS

@@ -282,12 +282,25 @@ def test_a_fix_without_a_metric_reads_nothing(judge: Judge) -> None:
     assert judge(LiveUse(none="no dimension names the protocol"), {}) == ()
 
 
+class Counted(dict[str, Any]):
+    """A body that notes when its series are read."""
+
+    def __init__(self, body: Mapping[str, Any], noted: list[str]) -> None:
+        super().__init__(body)
+        self.noted = noted
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.noted.append(name)
+        return super().get(name, default)
+
+
 class Region(FakeMonitor):
     """Answers about a whole region, too."""
 
     def __init__(self, answers: Answers, region: Any) -> None:
         super().__init__(answers)
         self.region = region
+        self.taken_apart: list[str] = []
 
     def get(self, path: str, *, api_versions: Sequence[str], params: Mapping[str, str] | None = None) -> Any:
         if "/resourceGroups/" in path:
@@ -298,7 +311,7 @@ class Region(FakeMonitor):
         found = self.region.get(params["metricnames"])
         if found is None:
             raise ForbiddenError("no", status=403, code="AuthorizationFailed")
-        return SimpleNamespace(body=found)
+        return SimpleNamespace(body=Counted(found, self.taken_apart))
 
 
 @pytest.mark.parametrize("may_read_region", [True, False])
@@ -332,6 +345,8 @@ def test_the_resources_of_a_region_are_read_together(
     assert [skip.resource_id for skip in checked.skipped] == [ids[name] for name in names[:4]]
     assert [step.id for step in checked.steps] == names[4:]
     assert len(monitor.requests) == (5 if may_read_region else 10)
+    # An answer shows thousands of resources: it is taken apart once, and not for each of them.
+    assert monitor.taken_apart == (["value", "value"] if may_read_region else [])
 
 
 def test_use_blocks_none_is_evidence_and_missing_data_is_neither_for_every_fix(judge: Judge) -> None:
