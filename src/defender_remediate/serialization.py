@@ -9,7 +9,7 @@ import typing
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from datetime import datetime, time, timezone
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 import attrs
@@ -92,15 +92,16 @@ def dumps(document: Mapping[str, Any], *, shown: Callable[[Any], Any] | None = N
         document: Its members, as values of this library or plain ones.
         shown: What to write instead of a plain value, such as the same with its secrets hidden.
     """
-    return json_text({"version": VERSION, **document}, indent=2, shown=shown)
+    return "".join(json_parts({"version": VERSION, **document}, indent=2, shown=shown))
 
 
-def json_text(
+def json_parts(
     members: Mapping[str, Any], *, indent: int | None = None, shown: Callable[[Any], Any] | None = None
-) -> str:
-    """The JSON text of an object with these members, made of the texts of its parts.
+) -> Iterator[str]:
+    """The JSON text of an object with these members, in parts. The last one ends with its brace.
 
-    It is the text of the encoded whole; that would need several times the memory of the text for a plan of thousands of steps.
+    Together they are the text of the encoded whole, which would need several times the memory of the text for a plan of
+    thousands of steps.
 
     Args:
         members: Values of this library or plain ones. ``ABSENT`` is omitted.
@@ -134,7 +135,7 @@ def json_text(
         text = format_json(plain if shown is None else shown(plain), indent=indent)
         return text if indent is None else text.replace("\n", line(depth))
 
-    return "".join(object_parts(members, 0))
+    return object_parts(members, 0)
 
 
 def members_of(value: Any) -> dict[str, Any]:
@@ -261,7 +262,13 @@ def _scalar(hint: Any, value: Any, path: str) -> Any:
         raise InvalidInputError(f"{path}: {error}") from error
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise InvalidInputError(f"{path}: expected {hint.__name__}, got {type(value).__name__}")
-    return value
+    return _same_text(value) if type(value) is str else value
+
+
+@lru_cache(4096)
+def _same_text(text: str) -> str:
+    """The text itself, as the one that was read before: the steps of a plan have most of their strings in common."""
+    return text
 
 
 def _moment(text: str) -> datetime:

@@ -79,7 +79,7 @@ from defender_remediate.planning.targets import TargetReader
 from defender_remediate.planning.waivers import parse_waivers
 from defender_remediate.preflight import Check, CheckReader, Subject, run_checks
 from defender_remediate.preflight.check import applies_to
-from defender_remediate.preflight.member_reads import with_member_reads
+from defender_remediate.preflight.member_reads import MemberReads, with_member_reads
 from defender_remediate.preflight.subscriptions import tenant_of
 from defender_remediate.progress import Announcer, Phases
 from defender_remediate.rollback.removal import check_removals
@@ -202,7 +202,7 @@ class Workflow:
         return self._planned(draft, {})
 
     def _drafted(self, selection: Selection, phases: Phases | None = None) -> PlanDraft:
-        return draft_plan(
+        draft = draft_plan(
             selection,
             executors=self.executors,
             reader=self.session,
@@ -216,6 +216,13 @@ class Workflow:
             workers=self.workers,
             phases=phases,
         )
+        return self._depending_on_checks(draft)
+
+    def _depending_on_checks(self, draft: PlanDraft) -> PlanDraft:
+        """The draft, each of whose steps depends on what the checks that are made for it read in its target."""
+        reads = {kind: self._member_reads(kind) for kind in {subject.root_type for subject in draft.subjects}}
+        subjects = (with_member_reads(subject, reads[subject.root_type]) for subject in draft.subjects)
+        return attrs.evolve(draft, subjects=tuple(subjects))
 
     def _planned(self, draft: PlanDraft, waive: Mapping[str, str], phases: Phases | None = None) -> RemediationPlan:
         if phases is not None:
@@ -355,7 +362,9 @@ class Workflow:
         waivers = parse_waivers(waive, checks=self._check_names, guards=None)
         state = self._idle(run_id)
         self._check_place(state.opened.plan)
-        draft = plan_undo(state, only=steps, remove=remove, reader=self.session, workers=self.workers)
+        draft = self._depending_on_checks(
+            plan_undo(state, only=steps, remove=remove, reader=self.session, workers=self.workers)
+        )
         draft, tenants = self._inspected(draft, waivers.checks)
         return attrs.evolve(
             state.opened.plan,
@@ -388,16 +397,16 @@ class Workflow:
     def _inspected(self, draft: PlanDraft, waive: Mapping[str, str]) -> tuple[PlanDraft, tuple[str, ...]]:
         """The draft without the steps that a check blocks, and the tenants of the rest; a subscription is read once for both."""
         known = {subject.step.id: subject for subject in draft.subjects}
-        subjects = [self._checked_by(known.get(step.id) or Subject(step=step)) for step in draft.steps]
+        subjects = [known.get(step.id) or Subject(step=step) for step in draft.steps]
         reader = CheckReader(self.session, workers=self.workers)
         checked = run_checks(subjects, checks=self.checks, reader=reader, waivers=waive)
         inspected = attrs.evolve(draft, steps=checked.steps, skipped=(*draft.skipped, *checked.skipped), subjects=())
         return inspected, self._tenants(inspected.steps, reader)
 
-    def _checked_by(self, subject: Subject) -> Subject:
-        """The step, depending on what the checks that are made for it read in its target."""
-        checks = [check for check in self.checks if applies_to(check, subject.root_type)]
-        return with_member_reads(subject, [reads for check in checks for reads in getattr(check, "reads", ())])
+    def _member_reads(self, resource_type: str) -> tuple[MemberReads, ...]:
+        """What the checks of a type read in a target."""
+        checks = [check for check in self.checks if applies_to(check, resource_type)]
+        return tuple(reads for check in checks for reads in getattr(check, "reads", ()))
 
     @property
     def _check_names(self) -> tuple[str, ...]:

@@ -157,15 +157,17 @@ def test_a_number_that_no_float_holds_is_refused():
         serialization.decode(Outer, {"ratio": 10**400})
 
 
+def text_of(members, **options):
+    return "".join(serialization.json_parts(members, **options))
+
+
 @pytest.mark.parametrize("indent", [None, 2])
 @pytest.mark.parametrize("value", [FULL, Outer(anything=ABSENT), Outer(text="\u2066 \n é", many=(Inner(name="\n"),))])
 def test_the_text_made_of_parts_is_that_of_the_whole(value, indent):
     """So a journal and a plan are the same, byte by byte, however they are written."""
     members = {"kind": "k", "list": [1, {"a": []}], "gone": ABSENT, **serialization.members_of(value), "value": value}
     whole = serialization.encode(members)
-    assert serialization.json_text(members, indent=indent) == format_json(whole, indent=indent)
-    assert serialization.json_text({}, indent=indent) == format_json({}, indent=indent)
-    hidden = serialization.json_text(
-        {"many": value.many, "text": value.text}, indent=indent, shown=lambda _: "(hidden)"
-    )
+    assert text_of(members, indent=indent) == format_json(whole, indent=indent)
+    assert text_of({}, indent=indent) == format_json({}, indent=indent)
+    hidden = text_of({"many": value.many, "text": value.text}, indent=indent, shown=lambda _: "(hidden)")
     assert json.loads(hidden) == {"many": ["(hidden)"] * len(value.many) or "(hidden)", "text": "(hidden)"}

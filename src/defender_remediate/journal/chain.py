@@ -23,7 +23,7 @@ from defender_remediate.errors import InvalidInputError, JournalTamperedError
 from defender_remediate.journal import records
 from defender_remediate.journal.records import Record
 from defender_remediate.json_values import OWN_MAX_DEPTH, parse_json
-from defender_remediate.serialization import json_text
+from defender_remediate.serialization import json_parts
 
 FIRST = "0" * 64
 """What the first line has for the hash of the line before."""
@@ -65,15 +65,19 @@ def encode_line(record: Record, *, n: int, prev: str) -> bytes:
     """
     members = {"n": n, **records.members_of(record), "prev": prev}
     try:
-        body = json_text(members).encode()
+        parts = [part.encode() for part in json_parts(members)]
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInputError(f"the record has a value that JSON does not have: {error}") from error
-    return body[:-1] + _HASH + sha256(body).encode() + b'"}\n'
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    # The hash comes last in the object, whose brace is the last part. The first line has a whole plan, and is made only once.
+    return b"".join((*parts[:-1], _HASH, digest.hexdigest().encode(), b'"}\n'))
 
 
 def sha256(line: bytes) -> str:
     """The SHA-256 in hexadecimal. The line end does not count."""
-    return hashlib.sha256(line.removesuffix(b"\n")).hexdigest()
+    return hashlib.sha256(memoryview(line)[: -1 if line.endswith(b"\n") else None]).hexdigest()
 
 
 def verify(lines: Iterable[bytes], *, source: str = "") -> Verified:

@@ -66,7 +66,7 @@ def draft_plan(
     def resolve(group: list[Candidate]) -> tuple[Candidate | RejectedCandidate, ...]:
         """The variants that apply, and what linked fixes link to, in the same order."""
         try:
-            return targets.resolve(tuple(group))
+            return targets.resolve(group)
         except SkipTargetError as skip:
             return (RejectedCandidate(candidate=group[0], cause=skip.cause),)
         except DefenderRemediateError as error:
@@ -74,8 +74,10 @@ def draft_plan(
 
     skipped = [*selection.skipped]
     groups: dict[tuple[str, ...], list[Candidate]] = {}
-    for resolved in in_parallel(resolve, [*variants.values()], workers=workers):
-        for one in resolved:
+    to_read = [group for group in variants.values() if targets.reads_to_resolve(group)]
+    read = iter(in_parallel(resolve, to_read, workers=workers))
+    for group in variants.values():
+        for one in next(read) if targets.reads_to_resolve(group) else group:
             if isinstance(one, Candidate):
                 groups.setdefault(one.request_key, []).append(one)
             else:

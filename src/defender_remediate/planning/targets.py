@@ -89,17 +89,21 @@ class TargetReader:
     def _needs_resource(self, fix: FixAction) -> bool:
         return self._tags_matter or needs_resource(fix)
 
-    def resolve(self, variants: tuple[Candidate, ...]) -> tuple[Candidate | RejectedCandidate, ...]:
+    def resolve(self, variants: Sequence[Candidate]) -> tuple[Candidate | RejectedCandidate, ...]:
         """What the variants of one fix come to on their resource, which is read for it.
 
         Raises:
             SkipTargetError: The resource does not exist.
             RequestError, ConnectionFailedError, MalformedResponseError: It could not be read.
         """
-        first = variants[0]
-        if len(variants) == 1 and not first.fix.linked:
-            return variants
-        return resolve_variants(variants, self._resource(first))
+        if not self.reads_to_resolve(variants):
+            return tuple(variants)
+        return resolve_variants(tuple(variants), self._resource(variants[0]))
+
+    @staticmethod
+    def reads_to_resolve(variants: Sequence[Candidate]) -> bool:
+        """Whether ``resolve`` reads the resource."""
+        return len(variants) > 1 or bool(variants[0].fix.linked)
 
     def read(self, group: tuple[Candidate, ...]) -> Reading:
         """The bodies that the candidates of one target need; one request, or two when the target is not the resource.
