@@ -14,7 +14,7 @@ import attrs
 import jsonschema
 import pytest
 
-from defender_remediate import MemoryJournal, SkippedResource
+from defender_remediate import MemoryJournal, RemediationReport, SkippedResource
 from defender_remediate.catalog import Catalog
 from defender_remediate.errors import InvalidInputError, JournalTamperedError, UnknownRunError
 from defender_remediate.journal import Journal, RunOpened, StepEnded, verify
@@ -204,6 +204,16 @@ def test_a_journal_without_lines_is_written_as_a_chain(make_report):
     assert isinstance(records, Journal)
     lines = [unpacked(evidence_bundle(report, journal=one))["journal.jsonl"] for one in (journal, records)]
     assert lines[0] == lines[1]
+
+
+def test_a_stored_report_is_evidence_too(make_report, make_plan, make_step):
+    """It has no secrets, as the journal has none; the digest is the one that was approved."""
+    request = attrs.evolve(make_step().request, body={"properties": {"password": "hunter2"}})
+    report = make_report(plan=make_plan(steps=(make_step(request=request),)))
+    stored = RemediationReport.from_json(report.to_json())
+    files = unpacked(evidence_bundle(stored, journal=recorded(report)))
+    assert json.loads(files["plan.json"])["digest"] == report.plan.digest != stored.plan.digest
+    assert not [name for name, content in files.items() if b"hunter2" in content]
 
 
 def test_evidence_that_does_not_belong_together_is_refused(make_report, make_plan):

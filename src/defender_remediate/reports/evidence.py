@@ -107,7 +107,7 @@ def evidence_bundle(
         "waivers": opened.waivers,
     }
     files: dict[str, str | bytes] = {
-        "plan.json": _json({"digest": report.plan.digest, **serialization.encode(report.plan)}),
+        "plan.json": _json({"digest": opened.digest, **serialization.encode(report.plan)}),
         "plan.txt": multi_line(redact_text(report.plan.details())) + "\n",
         "approval.json": _json({**(approval or {}), **approved}),
         "report.json": report.to_json() + "\n",
@@ -128,7 +128,8 @@ def _journal_of(report: RemediationReport, journal: Journal) -> tuple[RunOpened,
     """The first record of the run, and the lines of all, as they are stored where the journal keeps lines."""
     records = journal.read(report.run_id)
     opened = records[0]
-    if not isinstance(opened, RunOpened) or opened.digest != report.plan.digest:
+    # A report that was stored has no secrets, as a journal has none.
+    if not isinstance(opened, RunOpened) or report.plan.digest not in (opened.digest, opened.plan.digest):
         raise InvalidInputError(
             f"run {report.run_id} of the journal applied another plan than the report says",
             hint="pass the journal that the run was recorded in",
