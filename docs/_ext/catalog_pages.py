@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import reference_pages
+from simulated_operations import operations_page
 
 from defender_remediate import Catalog
 from defender_remediate.catalog.guidance import bundled_guidance, category_guidance, source_guidance
@@ -31,6 +32,7 @@ PAGES: dict[str, tuple[str, Callable[[], str]]] = {
         "<!-- every figure -->",
         lambda: reference_pages.coverage_page(Catalog.bundled(), bundled_guidance()),
     ),
+    "reference/simulated-operations": ("<!-- every operation -->", operations_page),
 }
 
 

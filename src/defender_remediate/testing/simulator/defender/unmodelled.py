@@ -21,6 +21,7 @@ _ANY = "{scope*}"
 
 def _empty(kind: str) -> Handler:
     def handle(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+        """Lists nothing: its items are not simulated."""
         scope = scope_of(tenant, {"scope": call.path.rpartition("/providers/")[0]})
         subscription = ids.subscription_of(scope)
         if subscription:
