@@ -163,3 +163,23 @@ def test_what_defender_shows_and_is_not_simulated_is_an_empty_list_for_those_who
     assert send("GET", alerts, version="2022-01-01") == (403, "AuthorizationFailed")
     sim.resources.unregister_provider(SUB, "Microsoft.Security")
     assert send("GET", alerts, version="2022-01-01")[0] == 404
+
+
+def test_a_deleted_vault_is_listed_until_it_is_purged_or_its_retention_ends(sim: ArmSimulator, send: Any) -> None:
+    """A vault is soft-deleted: it is shown with its dates, can be purged without protection, and goes by itself later."""
+    vaults = f"{SUB}/providers/Microsoft.KeyVault"
+    other = f"{VAULT}2"
+    sim.resources.add({"id": other, "location": "westeurope", "properties": {"enablePurgeProtection": True}})
+    assert send("GET", f"{vaults}/deletedVaults")[1]["value"] == []
+    assert [send("DELETE", one)[0] for one in (VAULT, other)] == [200, 200]
+    assert [one["properties"]["vaultId"] for one in send("GET", f"{vaults}/deletedVaults")[1]["value"]] == [
+        VAULT,
+        other,
+    ]
+    place = f"{vaults}/locations/WestEurope/deletedVaults"
+    shown = send("GET", f"{place}/BOXVAULT2")[1]["properties"]
+    assert (shown["purgeProtectionEnabled"], shown["scheduledPurgeDate"] > shown["deletionDate"]) == (True, True)
+    assert send("POST", f"{place}/boxvault2/purge")[0] == 409
+    assert [send("POST", f"{place}/boxvault/purge")[0] for _ in range(2)] == [200, 404]
+    sim.clock.advance(91 * 86400)
+    assert send("GET", f"{vaults}/deletedVaults")[1]["value"] == []

@@ -19,6 +19,7 @@ from defender_remediate.testing.simulator.defender import routes as security
 from defender_remediate.testing.simulator.deployments import routes as deployments
 from defender_remediate.testing.simulator.deployments import stacks
 from defender_remediate.testing.simulator.graph import routes as graph
+from defender_remediate.testing.simulator.keyvault import deleted as deleted_vaults
 from defender_remediate.testing.simulator.keyvault import routes as keyvault
 from defender_remediate.testing.simulator.management import routes as management
 from defender_remediate.testing.simulator.monitor import metrics
@@ -52,6 +53,7 @@ ROUTES: tuple[Route, ...] = (
     *storage.ROUTES,
     *web.ROUTES,
     *keyvault.ROUTES,
+    *deleted_vaults.ROUTES,
     *assignments.ROUTES,
     *locks.ROUTES,
     *tags.ROUTES,
