@@ -16,6 +16,7 @@ from azure.core.pipeline.policies import DistributedTracingPolicy
 from azure.core.settings import settings
 
 from defender_remediate._version import __version__
+from defender_remediate.redaction import redact_text
 
 _T = TypeVar("_T")
 _LOGGER = logging.getLogger("defender_remediate.arm")
@@ -91,7 +92,10 @@ def _open(name: str, parent: Mapping[str, str] | None, attributes: Mapping[str, 
 
 
 def _named(attributes: Mapping[str, str | int]) -> dict[str, str | int]:
-    return {f"{_NAME}.{name}": value for name, value in attributes.items()}
+    # The name of a resource may be anything.
+    return {
+        f"{_NAME}.{name}": redact_text(value) if isinstance(value, str) else value for name, value in attributes.items()
+    }
 
 
 def _is_on() -> bool:
