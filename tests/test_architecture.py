@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 PACKAGE = "defender_remediate"
 TESTS = Path(__file__).parent
 SOURCE = TESTS.parent / "src" / PACKAGE
@@ -137,6 +139,7 @@ def test_every_package_has_a_row():
     assert not {package_of(path) for path in FILES} - ROW_OF.keys()
 
 
+@pytest.mark.exhaustive
 def test_no_module_imports_upwards():
     """Data flows one way, so a reader can follow it."""
     offenders = []
@@ -294,6 +297,7 @@ def test_names_say_what():
     assert not [name_of(path) for path in FILES if vague & set(path.relative_to(SOURCE).with_suffix("").parts)]
 
 
+@pytest.mark.exhaustive
 def test_every_test_says_what_it_protects():
     """A test without a sentence does not say what its failure means."""
     silent = [

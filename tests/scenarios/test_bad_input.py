@@ -191,6 +191,7 @@ WRONG += [
 ]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("takes", "call"),
     [

@@ -156,6 +156,7 @@ with RemediationClient(Credential(), scope, endpoint=endpoint, journal=FileJourn
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this platform")
 @pytest.mark.parametrize("seed", range(KILLS))
 def test_a_process_that_is_killed_is_resumed_by_another(tmp_path: Path, seed: int) -> None:

@@ -126,6 +126,7 @@ apply_one(client)
 """
 
 
+@pytest.mark.exhaustive
 def test_nothing_is_loaded_unless_tracing_is_on_and_installed(tmp_path):
     """A run does not load OpenTelemetry while tracing is off, and works the same without it while tracing is on."""
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=False, cwd=tmp_path)

@@ -70,6 +70,7 @@ def test_no_planted_secret_survives(before, planted, after):
     assert redact_text(redacted) == redacted
 
 
+@pytest.mark.exhaustive
 @given(st.text())
 def test_redacting_once_is_enough(text):
     """What is left is left."""

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "test-your-runbook.md"
 UNUSED = """
 import sys
@@ -34,6 +36,7 @@ def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
     return subprocess.run([*command, *arguments], cwd=folder, capture_output=True, text=True, timeout=120, check=False)
 
 
+@pytest.mark.exhaustive
 def test_the_plugin_is_free_until_a_fixture_is_used(tmp_path):
     """A project that does not use the fixtures loads nothing of the library; one that does gets a tenant for each test."""
     shown = next(

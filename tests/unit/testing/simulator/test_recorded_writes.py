@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 from azure.core.rest import HttpRequest
 
 from defender_remediate.testing import ArmSimulator
@@ -51,6 +52,7 @@ def replayed(write: Mapping[str, Any]) -> tuple[int, set[str]]:
     return response.status_code, set(names(sim.resources.get(resource_id)))
 
 
+@pytest.mark.exhaustive
 def test_recorded_writes_get_the_recorded_answer() -> None:
     """The same status, the same names shown, kept and hidden, for every recorded write."""
     differences = []
