@@ -166,12 +166,16 @@ def delete_definition(tenant: Tenant, call: Call, captured: Mapping[str, str]) -
 def list_assignments(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the role assignments at a scope, above it and, without ``atScope()``, below it.
 
-    The caller's first roles, which no client assigned, are in ``permissions`` only.
+    The caller owns its subscriptions by assignments of Owner. What a test granted is in ``permissions`` only.
     """
     scope = scope_of(tenant, captured)
     tenant.access.check_read(f"{_ASSIGNMENTS}/read", scope)
     wanted = _conditions(call, "atscope", "principalid", "assignedto")
-    every: Iterable[RoleAssignment | DataRole] = (*tenant.access.data_roles, *tenant.access.assignments)
+    every: Iterable[RoleAssignment | DataRole] = (
+        *tenant.access.owners(CALLER_ID),
+        *tenant.access.data_roles,
+        *tenant.access.assignments,
+    )
     found = seen_from(tenant, scope, "atScope()" if "atscope" in wanted else "", every, lambda one: one.scope)
     # Groups have no members here, so what is assigned to a principal is what names it.
     for name in ("principalid", "assignedto"):
@@ -181,7 +185,8 @@ def list_assignments(tenant: Tenant, call: Call, captured: Mapping[str, str]) ->
 
 def _assigned(tenant: Tenant, captured: Mapping[str, str]) -> tuple[str, RoleAssignment | None]:
     target_id = f"{scope_of(tenant, captured)}{AUTHORIZATION}/roleAssignments/{captured['name']}"
-    return target_id, next((one for one in tenant.access.assignments if ids.key(one.id) == ids.key(target_id)), None)
+    every = (*tenant.access.owners(CALLER_ID), *tenant.access.assignments)
+    return target_id, next((one for one in every if ids.key(one.id) == ids.key(target_id)), None)
 
 
 def get_assignment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:

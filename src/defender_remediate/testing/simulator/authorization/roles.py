@@ -40,6 +40,7 @@ class RoleGrant:
         condition: Restricts it further in Azure. The simulator shows a condition and takes it for true.
         cuts: Actions that a test took out of it, each with where.
         assignment: The id of the role assignment that a client made; None for a role that was there before.
+        is_first: Whether the caller owns a subscription by it from the beginning.
     """
 
     scope: str
@@ -49,6 +50,7 @@ class RoleGrant:
     condition: str | None = None
     cuts: tuple[tuple[str, str], ...] = ()
     assignment: str | None = None
+    is_first: bool = False
 
     def allows(self, action: str, missing: Iterable[str]) -> bool:
         """Whether it grants an action, apart from these."""

@@ -15,6 +15,7 @@ from defender_remediate.testing.simulator.state.facts import facts
 from defender_remediate.testing.simulator.state.store import Store
 
 READ_ONLY, CAN_NOT_DELETE = "ReadOnly", "CanNotDelete"
+_OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
 _STOPPED = ("Disabled", "Warned")
 _UNREGISTERED = ("NotRegistered", "Unregistered", "Unregistering")
 
@@ -196,7 +197,7 @@ class Access:
 
     def own(self, scope: str) -> None:
         """Makes the caller the owner of a new subscription, without the actions that were denied before."""
-        self._add(RoleGrant(scope=scope, actions=("*",), cuts=tuple(self._denied)))
+        self._add(RoleGrant(scope=scope, actions=("*",), cuts=tuple(self._denied), is_first=True))
 
     def grant(self, entry: RoleGrant) -> None:
         """Gives the caller one more role."""
@@ -223,8 +224,26 @@ class Access:
                 )
             )
 
+    def owners(self, caller: str) -> list[RoleAssignment]:
+        """Returns the assignments of Owner by which the caller has its subscriptions from the beginning."""
+        return [
+            RoleAssignment(
+                scope=entry.scope,
+                name=ids.subscription_of(entry.scope),
+                definition=self.definitions[_OWNER],
+                principal_id=caller,
+                principal_type="ServicePrincipal",
+            )
+            for held in self._entries.values()
+            for entry in held
+            if entry.is_first
+        ]
+
     def unassign(self, assignment: RoleAssignment) -> None:
         """Removes a role assignment and what it gave the caller."""
+        if assignment not in self.assignments:  # the first role of the caller
+            self.revoke(assignment.scope)
+            return
         self.assignments.remove(assignment)
         for held in self._entries.values():
             held[:] = [entry for entry in held if entry.assignment != assignment.id]

@@ -1,4 +1,4 @@
-"""Management groups as they can be read. All of them are below the tenant's root group; they are changed by controls only."""
+"""Management groups and their subscriptions. All groups are directly below the tenant's root group."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Any
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
-from defender_remediate.testing.simulator.arm.routing import Route
+from defender_remediate.testing.simulator.arm.routing import Route, json_body
+from defender_remediate.testing.simulator.monitor.audit import logged
+from defender_remediate.testing.simulator.monitor.state import LoggedOperation
+from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import TENANT_ID
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
@@ -25,7 +28,7 @@ def _found(tenant: Tenant, captured: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _summary(group: Mapping[str, Any]) -> dict[str, Any]:
-    properties = {"tenantId": TENANT_ID, "displayName": group["name"]}
+    properties = {"tenantId": TENANT_ID, "displayName": group.get("shown", group["name"])}
     return {"id": f"{_ROOT}/{group['name']}", "type": _TYPE, "name": group["name"], "properties": properties}
 
 
@@ -61,22 +64,22 @@ def _name(tenant: Tenant, subscription: str) -> str:
 def list_subscriptions(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the subscriptions directly in a management group."""
     group = _found(tenant, captured)
+    return tenant.page(call, [_member(tenant, group, one) for one in group["subscriptions"]])
+
+
+def _member(tenant: Tenant, group: Mapping[str, Any], subscription: str) -> dict[str, Any]:
     place = f"{_ROOT}/{group['name']}"
-    shown = [
-        {
-            "id": f"{place}/subscriptions/{one}",
-            "type": f"{_TYPE}/subscriptions",
-            "name": one,
-            "properties": {
-                "tenant": TENANT_ID,
-                "displayName": _name(tenant, one),
-                "parent": {"id": place},
-                "state": tenant.store.subscriptions[one].state,
-            },
-        }
-        for one in group["subscriptions"]
-    ]
-    return tenant.page(call, shown)
+    return {
+        "id": f"{place}/subscriptions/{subscription}",
+        "type": f"{_TYPE}/subscriptions",
+        "name": subscription,
+        "properties": {
+            "tenant": TENANT_ID,
+            "displayName": _name(tenant, subscription),
+            "parent": {"id": place},
+            "state": tenant.store.subscriptions[subscription].state,
+        },
+    }
 
 
 def list_entities(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
@@ -86,7 +89,7 @@ def list_entities(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Re
         one: group["name"] for group in tenant.store.management_groups.values() for one in group["subscriptions"]
     }
     shown = [
-        _entity(f"{_ROOT}/{group['name']}", _TYPE, group["name"], group["name"], TENANT_ID)
+        _entity(f"{_ROOT}/{group['name']}", _TYPE, group["name"], group.get("shown", group["name"]), TENANT_ID)
         for group in tenant.store.management_groups.values()
         if tenant.access.may_look(f"{_TYPE}/read", f"{_ROOT}/{group['name']}")
     ]
@@ -97,17 +100,82 @@ def list_entities(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Re
     return tenant.page(call, shown)
 
 
+def put_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Creates a management group below the root group; everyone in a tenant may, unless a test denies it."""
+    groups, name = tenant.store.management_groups, captured["group"]
+    target_id = f"{_ROOT}/{name}"
+
+    def work(operation: LoggedOperation) -> tuple[Reply, bool]:
+        tenant.access.check_read(operation.action, target_id)
+        properties = json_body(call).get("properties") or {}
+        parent = ((properties.get("details") or {}).get("parent") or {}).get("id", f"{_ROOT}/{TENANT_ID}")
+        if ids.key(parent) != ids.key(f"{_ROOT}/{TENANT_ID}"):
+            raise refusal("NotSimulated", what="management groups below others")
+        group = groups.setdefault(fold(name), {"name": name, "subscriptions": []})
+        group["shown"] = str(properties.get("displayName") or group.get("shown") or group["name"])
+        tenant.store.touch(target_id)
+        return Reply.json(_summary(group)), False
+
+    return logged(tenant, call, f"{_TYPE}/write", target_id, work)
+
+
+def delete_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Deletes an empty management group."""
+    group = _found(tenant, captured)
+    target_id = f"{_ROOT}/{group['name']}"
+
+    def work(operation: LoggedOperation) -> tuple[Reply, bool]:
+        tenant.access.check_read(operation.action, target_id)
+        if group["subscriptions"]:
+            raise refusal("ManagementGroupNotEmpty", group=group["name"])
+        del tenant.store.management_groups[fold(group["name"])]
+        tenant.store.touch(target_id)
+        return Reply(status=204), False
+
+    return logged(tenant, call, f"{_TYPE}/delete", target_id, work)
+
+
+def move_subscription(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Moves a subscription into a management group (PUT), or back below the root group (DELETE)."""
+    group = _found(tenant, captured)
+    subscription = tenant.store.subscription(captured["subscription"])
+    target_id = f"{_ROOT}/{group['name']}/subscriptions/{subscription.id}"
+    word = "write" if call.method == "PUT" else "delete"
+
+    def work(operation: LoggedOperation) -> tuple[Reply, bool]:
+        tenant.access.check_read(operation.action, target_id)
+        # Moving a subscription takes the rights of an owner there.
+        tenant.access.check_role("Microsoft.Authorization/roleAssignments/write", f"/subscriptions/{subscription.id}")
+        is_here = fold(subscription.id) in group["subscriptions"]
+        if is_here or call.method == "PUT":
+            for other in tenant.store.management_groups.values():
+                other["subscriptions"][:] = [one for one in other["subscriptions"] if one != fold(subscription.id)]
+        if call.method == "PUT":
+            group["subscriptions"].append(fold(subscription.id))
+        tenant.assessor.reassess(f"/subscriptions/{subscription.id}")
+        tenant.store.touch(target_id)
+        if call.method == "DELETE":
+            return Reply(status=200 if is_here else 204), False
+        return Reply.json(_member(tenant, group, fold(subscription.id))), False
+
+    return logged(tenant, call, f"{_TYPE}/subscriptions/{word}", target_id, work)
+
+
 def _entity(entity_id: str, kind: str, name: str, shown: str, parent: str) -> dict[str, Any]:
     properties = {"tenantId": TENANT_ID, "displayName": shown, "parent": {"id": f"{_ROOT}/{parent}"}}
     return {"id": entity_id, "type": kind, "name": name, "properties": {**properties, "permissions": "edit"}}
 
 
 ROUTES = tuple(
-    Route(methods=(method,), pattern=pattern, type=_TYPE, handler=handler)
+    Route(methods=(method,), pattern=pattern, type=_TYPE, handler=handler, reads=method in ("GET", "POST"))
     for method, pattern, handler in (
         ("GET", _ROOT, list_groups),
         ("GET", f"{_ROOT}/{{group}}", get_group),
+        ("PUT", f"{_ROOT}/{{group}}", put_group),
+        ("DELETE", f"{_ROOT}/{{group}}", delete_group),
         ("GET", f"{_ROOT}/{{group}}/subscriptions", list_subscriptions),
+        ("PUT", f"{_ROOT}/{{group}}/subscriptions/{{subscription}}", move_subscription),
+        ("DELETE", f"{_ROOT}/{{group}}/subscriptions/{{subscription}}", move_subscription),
         ("POST", "/providers/Microsoft.Management/getEntities", list_entities),
     )
 )

@@ -16,7 +16,7 @@ HOLDER = "aaaaaaaa-0000-4000-8000-000000000001"
 def test_a_data_role_is_listed_and_defined(sim: ArmSimulator, call: Any) -> None:
     """The assignment names the definition, which has the data actions; an unknown definition is a 404."""
     sim.access.assign_data_role(HOLDER, SUB, "Microsoft.KeyVault/vaults/secrets/*")
-    (found,) = call.get(f"{ROLES}/roleAssignments", "2022-04-01", filter="atScope()")["value"]
+    _, found = call.get(f"{ROLES}/roleAssignments", "2022-04-01", filter="atScope()")["value"]
     assert found["properties"]["principalId"] == HOLDER
     definition = call.get(found["properties"]["roleDefinitionId"], "2022-04-01")
     assert definition["properties"]["permissions"][0]["dataActions"] == ["Microsoft.KeyVault/vaults/secrets/*"]
@@ -76,9 +76,9 @@ def test_a_role_is_defined_assigned_listed_and_removed(send: Any) -> None:
     assert send("GET", f"{own}/{OWN_ASSIGNMENT}")[1]["properties"]["principalType"] == "ServicePrincipal"
     for path, text, count in (
         (own, f"principalId eq '{PERSON}'", 1),
-        (own, f"atScope() and assignedTo('{HOLDER}')", 0),
-        (f"{ROLES}/roleAssignments", None, 1),
-        (f"{ROLES}/roleAssignments", "atScope()", 0),
+        (own, f"atScope() and assignedTo('{HOLDER}')", 1),
+        (f"{ROLES}/roleAssignments", None, 2),
+        (f"{ROLES}/roleAssignments", "atScope()", 1),
     ):
         assert len(send("GET", path, text=text)[1]["value"]) == count
     assert send("DELETE", f"{ROLES}/roleDefinitions/{OWN_ROLE}") == (400, "RoleDefinitionHasAssignments")
@@ -139,3 +139,12 @@ def test_invalid_roles_and_assignments_are_refused(send: Any, kind: str, name: s
     assert (400 <= status < 500, refused) == (True, code)
     assert send("DELETE", f"{ROLES}/roleDefinitions/{READER}") == (400, "InvalidRequestContent")
     assert send("GET", f"{ROLES}/roleAssignments", text="principalId gt 'a'") == (400, "InvalidFilterInQueryString")
+
+
+def test_the_caller_owns_its_subscription_by_an_assignment(send: Any) -> None:
+    """It is listed, shown and can be deleted, after which the caller has no rights."""
+    (owner,) = send("GET", f"{ROLES}/roleAssignments", text=f"principalId eq '{HOLDER}'")[1]["value"]
+    assert send("GET", owner["id"])[1] == owner
+    assert send("GET", owner["properties"]["roleDefinitionId"])[1]["properties"]["roleName"] == "Owner"
+    assert send("DELETE", owner["id"])[0] == 200
+    assert send("GET", f"{ROLES}/roleAssignments") == (403, "AuthorizationFailed")

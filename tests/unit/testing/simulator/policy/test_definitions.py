@@ -150,28 +150,3 @@ def test_an_initiative_that_denies_cannot_be_assigned(send: Any) -> None:
     send("PUT", SET, {"properties": {"policyDefinitions": [{"policyDefinitionId": POLICY}]}})
     assert send("PUT", ASSIGNED, assign(SET)) == (501, "NotSimulated")
     assert send("PUT", ASSIGNED, assign(BENCHMARK))[0] == 201
-
-
-def test_management_groups_and_entities_are_read(sim: ArmSimulator, call: Any) -> None:
-    """A client finds the groups, their subscriptions and the parent of each, as far as it may read them."""
-    root = "/providers/Microsoft.Management"
-    lone = sim.resources.add_subscription()
-    assert [one["name"] for one in call.get(f"{root}/managementGroups", "2020-05-01")["value"]] == ["top"]
-    group = call.get(f"{root}/managementGroups/TOP", "2020-05-01", expand="children")["properties"]
-    assert [one["id"] for one in group["children"]] == [SUB]
-    assert "children" not in call.get(f"{root}/managementGroups/top", "2020-05-01")["properties"]
-    assert (
-        call.get(f"{root}/managementGroups/top/subscriptions", "2020-05-01")["value"][0]["properties"]["displayName"]
-        == "Four"
-    )
-    entities = call("POST", f"{root}/getEntities", params={"api-version": "2020-05-01"}).json()["value"]
-    parents = {one["id"]: one["properties"]["parent"]["id"].rpartition("/")[2] for one in entities}
-    assert (parents[SUB], parents[f"{root}/managementGroups/top"] == parents[lone]) == ("top", True)
-    for path, status in (("none", 404), ("top?$expand=all", 400)):
-        place, _, rest = path.partition("?$expand=")
-        params = {"api-version": "2020-05-01"} | ({"$expand": rest} if rest else {})
-        assert call("GET", f"{root}/managementGroups/{place}", params=params).status_code == status
-    sim.access.deny("Microsoft.Management/managementGroups/read", f"{root}/managementGroups/top")
-    sim.access.deny("Microsoft.Resources/subscriptions/read", lone)
-    entities = call("POST", f"{root}/getEntities", params={"api-version": "2020-05-01"}).json()["value"]
-    assert [one["id"] for one in entities] == [SUB]
