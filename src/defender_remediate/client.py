@@ -757,7 +757,7 @@ class RemediationClient:
             session=session,
             scopes=self._scopes,
             # A plan says itself why nothing was found.
-            discovery=discovery.quiet(),
+            discovery=discovery.telling(None),
             providers=self._providers.over(session),
             catalog=self.catalog,
             executors={**bundled, **self._executors},

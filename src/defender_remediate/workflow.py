@@ -55,7 +55,7 @@ from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId, Scope, id_key, is_guid
 from defender_remediate.models.named import PlanChoice, ResourceChoice, RunChoice, StepChoice, run_named, several
 from defender_remediate.models.plan import RemediationPlan, RemediationStep, SkippedResource
-from defender_remediate.models.posture import PostureIssue
+from defender_remediate.models.posture import PostureIssue, PostureWarning, reasons_of
 from defender_remediate.models.recommendation import AssessmentStatus, Recommendation
 from defender_remediate.models.result import RemediationReport
 from defender_remediate.models.watch import WatchReport
@@ -139,13 +139,15 @@ class Workflow:
         given = given_values(parameters)
         phases = Phases(announcer=Announcer(self.hooks), now=self.session.clock.now)
         phases.begin(ProgressPhase.READING_ASSESSMENTS)
+        silent: list[PostureWarning] = []
         if recommendations is None:
             check_parameters_of_all(self.catalog, given)
-            fixable = tuple(self.discovery.list_recommendations(fixable=True))
+            fixable = tuple(self.discovery.telling(silent.append).list_recommendations(fixable=True))
             selected = recommendations_to_plan(fixable, self.catalog) if fixable else ()
             if not fixable:
                 # The first fix of a new subscription: without it there is nothing else to find.
-                off = [one for one in self.discovery.list_postures() if PostureIssue.POSTURE_OFF in one.issues]
+                blind = [one for warning in silent for one in warning.postures]
+                off = [one for one in blind if PostureIssue.POSTURE_OFF in one.issues]
                 selected = recommendations_to_plan(off, self.catalog) if off else ()
         else:
             named = self._by_assessment(recommendations)
@@ -178,7 +180,9 @@ class Workflow:
             plan,
             steps=tuple(map(holds.noted_on, plan.steps)),
             assessed=assessed,
-            not_evaluated=self._reasons_for_nothing(selected) if found_nothing else (),
+            not_evaluated=self._reasons_for_nothing(selected)
+            if found_nothing
+            else reasons_of(one for warning in silent for one in warning.postures),
             score=score_facts(watch, self.discovery, plan.steps),
         )
         phases.announcer.tell(PlanningFinished(plan=plan))
@@ -241,8 +245,7 @@ class Workflow:
     def _reasons_for_nothing(self, selected: tuple[SelectedRecommendation, ...]) -> tuple[str, ...]:
         """Why nothing was found, as far as Defender does not evaluate the subscriptions."""
         about = selected[0].key if len(selected) == 1 else None
-        postures = self.discovery.list_postures(about=about)
-        return tuple(f"subscription {one.subscription_id}: {reason}" for one in postures for reason in one.reasons)
+        return reasons_of(self.discovery.list_postures(about=about))
 
     def _holds(self, waived_because: str | None) -> Holds:
         """What earlier runs say about the resources that they failed on, or that were rolled back."""

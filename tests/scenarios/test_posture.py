@@ -159,6 +159,39 @@ def test_one_silent_subscription_among_others_is_named(sim: ArmSimulator) -> Non
     assert posture.subscription_id == "66666666-6666-4666-8666-666666666666"
 
 
+def test_what_is_summed_over_subscriptions_names_the_silent_one(sim: ArmSimulator) -> None:
+    """Controls, the score and a plan of everything are not those of a subscription that is not evaluated."""
+    other = sim.resources.add_subscription("66666666-6666-4666-8666-666666666666", "Other")
+    sim.defender.turn_off_posture(other)
+    with connected(sim) as client:
+        for call in (lambda: list(client.list_controls()), client.get_secure_score):
+            with pytest.warns(PostureWarning) as warned:
+                call()
+            assert [one.subscription_id for one in warned[0].message.postures] == [other.rpartition("/")[2]]  # type: ignore[union-attr]
+        plan = client.plan()
+        assert len(plan)
+        assert plan.not_evaluated
+        assert all(other.rpartition("/")[2] in reason for reason in plan.not_evaluated)
+        assert plan.not_evaluated[0] in plan.details()
+
+
+def test_no_attack_paths_without_the_plan_that_finds_them_is_not_healthy(sim: ArmSimulator) -> None:
+    """Azure looks for attack paths with Defender CSPM only; with it, none is none."""
+    with connected(sim) as client:
+        with pytest.warns(PostureWarning, match="attack paths"):
+            assert list(client.list_attack_paths()) == []
+        sim.access.deny("Microsoft.Security/pricings/read", sim.scopes[0])
+        with pytest.warns(PostureWarning, match="could not be checked"):
+            assert list(client.list_attack_paths()) == []
+
+
+def test_no_attack_paths_with_the_plan_that_finds_them_is_no_warning(sim: ArmSimulator) -> None:
+    """Warnings are errors here."""
+    sim.defender.turn_on_cspm(sim.scopes[0])
+    with connected(sim) as client:
+        assert list(client.list_attack_paths()) == []
+
+
 def test_defender_cspm_includes_foundational_posture(sim: ArmSimulator) -> None:
     """Who pays for Defender CSPM needs no foundational plan."""
     sim.defender.turn_off_posture(sim.scopes[0])

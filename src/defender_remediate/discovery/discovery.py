@@ -27,7 +27,7 @@ from defender_remediate.discovery.arguments import (
 from defender_remediate.discovery.governance import with_governance
 from defender_remediate.discovery.metadata import ASSESSMENTS
 from defender_remediate.discovery.parameter_choices import choices, wanted_type
-from defender_remediate.discovery.posture import read_posture
+from defender_remediate.discovery.posture import read_posture, without_attack_paths
 from defender_remediate.discovery.ranking import Tally, group_of, rank
 from defender_remediate.discovery.recommendations import (
     AssessmentCounts,
@@ -134,10 +134,10 @@ class Discovery:
         self._graph = GraphSource(session, self._scopes)
         self._source: Source = self._graph if source == "graph" else RestSource(session, self._scopes, interleave)
 
-    def quiet(self) -> Discovery:
-        """The same, without a warning when nothing is found."""
+    def telling(self, warn: Callable[[PostureWarning], None] | None) -> Discovery:
+        """The same, with something else to do when nothing is found; None for no warning."""
         found = copy(self)
-        found._warn = None  # noqa: SLF001 - it is one of its own kind
+        found._warn = warn  # noqa: SLF001 - it is one of its own kind
         return found
 
     def subscriptions(self) -> tuple[str, ...]:
@@ -239,7 +239,18 @@ class Discovery:
         """
         wanted = None if resource is None else resource_named(resource).text
         found = self._graph.attack_paths()
-        return found if wanted is None else (path for path in found if path.passes_through(wanted))
+        return self._attack_paths(found if wanted is None else (path for path in found if path.passes_through(wanted)))
+
+    def _attack_paths(self, found: Iterable[AttackPath]) -> Iterator[AttackPath]:
+        is_empty = True
+        for path in found:
+            is_empty = False
+            yield path
+        if is_empty and self._warn is not None:
+            postures = tuple(map(without_attack_paths, self.list_postures()))
+            blind = tuple(one for one in postures if one.reasons and not one.defender_cspm)
+            if blind:
+                self._warn(PostureWarning(blind))
 
     def list_cves(self, ids: Iterable[str] | None = None) -> Iterator[Cve]:
         """What Azure says about CVEs, from Resource Graph. Rejected ones are left out.
@@ -351,7 +362,9 @@ class Discovery:
 
         Permissions: ``Microsoft.Security/secureScoreControls/read``. Makes one listing per subscription.
         """
-        yield from self._warned(by_potential(self._controls()))
+        listed = tuple(self._source.controls())
+        yield from by_potential(self._merged(listed))
+        self._warn_of(self._without(subscription for subscription, _ in listed) if listed else None)
 
     def list_secure_scores(self) -> Iterator[tuple[str, SecureScore]]:
         """Each subscription's id with its secure score, as Azure gives it; a subscription may have several.
@@ -368,10 +381,10 @@ class Discovery:
 
         Permissions: ``Microsoft.Security/secureScores/read``. Makes one listing per subscription.
         """
-        scores = official(self.list_secure_scores())
-        if not any(score.max for score in scores):
-            self._warn_of(None)
-        return overall(scores)
+        listed = tuple(self.list_secure_scores())
+        shown = [subscription for subscription, score in listed if score.max]
+        self._warn_of(self._without(shown) if shown else None)
+        return overall(official(listed))
 
     def read_score_watch(self) -> ScoreWatch:
         """The controls and scores of every subscription, to watch the assessments of a plan with.
@@ -508,6 +521,15 @@ class Discovery:
         if found:
             self._warn(PostureWarning(found))
 
+    def _without(self, shown: Iterable[str]) -> tuple[str, ...]:
+        """The subscriptions of which a listing has shown nothing."""
+        if self._warn is not None:
+            known = {fold(subscription) for subscription in shown}
+            # A caller who may list at a management group may not be allowed to see what is in it.
+            with suppress(RequestError):
+                return tuple(one for one in self.subscriptions() if fold(one) not in known)
+        return ()
+
     def _of_recommendations(self, keys: tuple[str, ...], wanted: Wanted) -> Iterator[Assessment]:
         keys = tuple(map(self._published, keys))
         folded = frozenset(map(fold, keys))
@@ -577,7 +599,10 @@ class Discovery:
         return [(found, counted[group_of(found)]) for found in ranked]
 
     def _controls(self) -> tuple[SecurityControl, ...]:
-        return self._with_keys(merge_controls(control for _, control in self._source.controls()).values())
+        return self._merged(self._source.controls())
+
+    def _merged(self, listed: Iterable[tuple[str, SecurityControl]]) -> tuple[SecurityControl, ...]:
+        return self._with_keys(merge_controls(control for _, control in listed).values())
 
     def _with_keys(self, given: Iterable[SecurityControl]) -> tuple[SecurityControl, ...]:
         controls = tuple(given)

@@ -71,6 +71,18 @@ def read_posture(
     return _PostureReader(session, providers, subscription_id, about).read()
 
 
+def without_attack_paths(posture: SubscriptionPosture) -> SubscriptionPosture:
+    """The posture with the reason for which Azure looks for no attack paths, if it does not."""
+    if posture.defender_cspm is not False:
+        return posture
+    reason = PostureReason(
+        issue=PostureIssue.UNSUPPORTED_PLAN,
+        message="Azure looks for attack paths with the plan Defender CSPM only, and it is off",
+        advice="enable Defender CSPM, which costs money",
+    )
+    return attrs.evolve(posture, reasons=(*posture.reasons, reason))
+
+
 class _PostureReader:
     """Reads the parts of one subscription's posture, and notes the reasons."""
 

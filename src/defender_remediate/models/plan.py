@@ -79,7 +79,7 @@ class RemediationPlan(Value):
         score: What the expected gain of the score is computed from; None in a rollback.
         removable: In a rollback: the resources that the run created and this plan keeps. To remove some of them, pass
             ``plan_rollback(run_id, remove=[...])``.
-        not_evaluated: When nothing was found: why that does not mean healthy, a sentence for each subscription and reason.
+        not_evaluated: Where nothing was found: why that does not mean healthy, a sentence for each subscription and reason.
     """
 
     _computed: ClassVar[tuple[str, ...]] = ("digest",)

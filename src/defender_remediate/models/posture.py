@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -195,6 +195,11 @@ class SubscriptionPosture(Value):
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
+
+
+def reasons_of(postures: Iterable[SubscriptionPosture]) -> tuple[str, ...]:
+    """A sentence for each subscription and reason."""
+    return tuple(f"subscription {one.subscription_id}: {reason}" for one in postures for reason in one.reasons)
 
 
 class PostureWarning(UserWarning):
