@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +20,8 @@ RETIRED = "is about a sub-assessment, and Azure retired sub-assessments on 31 Ju
 _SUB_ASSESSMENT_TYPE = f"{ASSESSMENT_TYPE}/subassessments"
 _FORMS = "an assessment event, a list of them, {'records': [...]}, or one of these as JSON"
 _PARTS = ("resourceDetails", "status", "risk", "links", "metadata")
+# Azure writes them in several casings; they are read in this one.
+_SPELLED = {fold(name): name for name in (*_PARTS, "additionalData", "resourceAdditionalData", "displayName")}
 
 
 @attrs.frozen(kw_only=True)
@@ -86,10 +89,7 @@ def read_assessment(payload: Any) -> EventRecord:
 
 def _records(payload: Any) -> Iterator[Mapping[str, Any]]:
     if isinstance(payload, (bytes, bytearray, str)):
-        try:
-            payload = parse_json(payload if isinstance(payload, str) else bytes(payload).decode("utf-8-sig"))
-        except (UnicodeDecodeError, ValueError):
-            raise InvalidInputError("the payload is not JSON", hint=f"pass {_FORMS}") from None
+        payload = _parsed(payload)
     try:
         check_depth(payload)
     except ValueError as error:
@@ -99,11 +99,16 @@ def _records(payload: Any) -> Iterator[Mapping[str, Any]]:
     while pending:
         node = pending.pop(0)
         if isinstance(node, (list, tuple)):
-            pending[:0] = node
+            # A trigger that takes several events hands them over as they were sent.
+            pending[:0] = (_parsed(item) if isinstance(item, (bytes, bytearray, str)) else item for item in node)
             continue
         if not isinstance(node, Mapping) or not node:
             raise InvalidInputError(f"expected {_FORMS}, got {quoted(node)}")
         wrapped = None if wire.pick(node, "properties") else wire.pick(node, "records", "body")
+        if isinstance(wrapped, (bytes, bytearray, str)):
+            # Another kind of record may have a body of its own.
+            with suppress(InvalidInputError):
+                wrapped = _parsed(wrapped)
         if isinstance(wrapped, (list, tuple, Mapping)):
             pending.insert(0, wrapped)
         else:
@@ -111,6 +116,17 @@ def _records(payload: Any) -> Iterator[Mapping[str, Any]]:
             yield node
     if not found:
         raise InvalidInputError(f"expected {_FORMS}, got no record", hint="an empty list is not an event")
+
+
+def _parsed(text: bytes | bytearray | str) -> Any:
+    try:
+        document = parse_json(text if isinstance(text, str) else bytes(text).decode("utf-8-sig"))
+        check_depth(document)
+    except (UnicodeDecodeError, ValueError):
+        raise InvalidInputError("the payload is not JSON", hint=f"pass {_FORMS}") from None
+    if isinstance(document, str):
+        raise InvalidInputError(f"expected {_FORMS}, got {quoted(document)}")
+    return document
 
 
 def _record(json: Mapping[str, Any]) -> EventRecord:
@@ -164,4 +180,7 @@ def _in_arm_shape(json: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _camel_case(members: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"{name[:1].lower()}{name[1:]}": value for name, value in members.items()}
+    return {
+        _SPELLED.get(fold(str(name)), f"{str(name)[:1].lower()}{str(name)[1:]}"): value
+        for name, value in members.items()
+    }

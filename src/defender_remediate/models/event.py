@@ -74,8 +74,8 @@ class AssessmentEvent(Value):
         """Read what an Event Hubs trigger or a Logic App receives.
 
         Args:
-            payload: One event, a list of them, ``{"records": [...]}``, or one of these as JSON in a string or bytes. Names
-                are read in any case.
+            payload: One event, a list of them, ``{"records": [...]}``, or one of these as JSON in a string or bytes, also
+                inside a list. Names are read in any case.
             enqueued: When it was put into its hub, as the trigger reports it.
 
         Raises:

@@ -179,7 +179,7 @@ _plain_text = lru_cache(maxsize=256)(plain_text)
 
 def _assessment(item: Mapping[str, Any]) -> Assessment:
     properties = wire.mapping(wire.pick(item, "properties"))
-    status = wire.mapping(properties.get("status"))
+    status = wire.mapping(wire.pick(properties, "status"))
     details = wire.mapping(wire.pick(properties, "resourceDetails"))
     metadata = wire.mapping(properties.get("metadata"))
     links = wire.mapping(properties.get("links"))

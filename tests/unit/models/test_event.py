@@ -256,3 +256,31 @@ def test_only_events_can_be_compared() -> None:
     """A payload has to be read first."""
     with pytest.raises(InvalidInputError, match="AssessmentEvent values"):
         latest_events([exported()])  # type: ignore[list-item]
+
+
+def upper(value: Any) -> Any:
+    """The same with the names in upper case."""
+    if isinstance(value, dict):
+        return {name.upper(): upper(item) for name, item in value.items()}
+    return [upper(item) for item in value] if isinstance(value, list) else value
+
+
+def test_names_are_read_in_any_case_at_every_level() -> None:
+    """A status in another casing is not an assessment without a status, which would plan nothing."""
+    plain = AssessmentEvent.from_payload(exported())
+    for other in (pascal(exported()), upper(exported())):
+        found = AssessmentEvent.from_payload(other)
+        assert (found.assessment, found.action) == (plain.assessment, plain.action)
+        assert found.assessment.status == "Unhealthy"
+
+
+def test_events_are_read_as_a_trigger_hands_them_over() -> None:
+    """A list of JSON strings or bytes, or a body that is one; what is none of these is never silently ignored."""
+    text = json.dumps(exported())
+    for payload in ([text], [text.encode()], {"body": text}, {"records": [text]}, [json.dumps([exported()])]):
+        (event,) = AssessmentEvent.list_from(payload)
+        assert event.assessment.key == KEY
+    for wrong in (["no JSON"], ['"text"'], [b"\xff"]):
+        with pytest.raises(InvalidInputError):
+            AssessmentEvent.list_from(wrong)
+    assert len(AssessmentEvent.list_from([{"type": "other", "body": "hello"}, text]).ignored) == 1
