@@ -207,6 +207,38 @@ def test_a_plan_that_cannot_be_read_is_not_an_assessment_that_is_missing(
     assert "Defender CSPM" in (plan.skipped[0].message or "")
 
 
+@pytest.mark.parametrize("missing", ["policySetDefinitions", "policyAssignments"])
+def test_an_api_that_is_missing_is_not_an_assignment_that_is_missing(
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str], missing: str
+) -> None:
+    """Where initiatives cannot be read, nothing is said about which of them are assigned."""
+    sim.faults.fail("GET", f"/{missing}", status=404, code="InvalidResourceType", times=99)
+    expires = sim.clock.now() + timedelta(days=90)
+    plan = client.exemptions.plan_create(SECURE_TRANSFER, accounts[:1], reason="r", owner="o", expires=expires)
+    assert [skip.reason for skip in plan.skipped] == [SkipReason.NOT_READABLE]
+    assert "does not have the API" in (plan.skipped[0].message or "")
+
+
+@pytest.mark.parametrize("assignment", ["", "garbage", 7])
+def test_one_malformed_exemption_does_not_hide_the_others(
+    sim: ArmSimulator, client: RemediationClient, assignment: object
+) -> None:
+    """What it is about cannot be checked; everything else is listed."""
+    items = [
+        {
+            "id": f"{scope}/providers/Microsoft.Authorization/policyExemptions/odd",
+            "properties": {"policyAssignmentId": assignment, "policyDefinitionReferenceIds": ["x"]},
+        }
+        for scope in sim.scopes[:1]
+    ]
+    sim.faults.fail(
+        "GET", f"{sim.scopes[0]}/providers/Microsoft.Authorization/policyExemptions", status=200, body={"value": items}
+    )
+    found = client.exemptions.list_exemptions()
+    assert {one.id.rpartition("/")[2] for one in found} == {"odd", "old-images"}
+    assert any("the policy assignment" in text for text in found.not_checked)
+
+
 def add_assignment(sim: ArmSimulator, scope: str, properties: dict[str, Any]) -> None:
     """Something that another tool wrote."""
     made = StandardAssignment(scope=scope, name="other", expires=None, properties=properties)

@@ -15,7 +15,7 @@ from defender_remediate.casing import fold
 from defender_remediate.discovery import Discovery
 from defender_remediate.errors import (
     ConnectionFailedError,
-    InvalidResourceIdError,
+    InvalidInputError,
     MalformedResponseError,
     NotFoundError,
     RequestError,
@@ -103,7 +103,7 @@ class ExemptionReader:
         """What was read; None when it could not be, which is noted."""
         try:
             return read()
-        except (RequestError, ConnectionFailedError, MalformedResponseError, InvalidResourceIdError) as error:
+        except (RequestError, ConnectionFailedError, MalformedResponseError, InvalidInputError) as error:
             if is_not_offered(error):
                 self.missing.append(f"{what}: this cloud does not have the API: {error.message}")
             else:

@@ -117,11 +117,12 @@ class DecisionMaker:
         return False
 
     def _by_policy(self, about: RecommendationMetadata, scope: str, terms: Terms) -> None:
-        unread = len(self.reader.not_checked)
+        unread = (len(self.reader.not_checked), len(self.reader.missing))
         initiatives = self.reader.initiatives_with(about.policy_definition_id or "", scope)
-        if len(self.reader.not_checked) > unread:
-            # An initiative that was not seen would keep the recommendation.
-            self._skip(about, scope, SkipReason.NOT_READABLE, "; ".join(self.reader.not_checked[unread:]))
+        problems = (*self.reader.not_checked[unread[0] :], *self.reader.missing[unread[1] :])
+        if problems:
+            # An initiative that was not seen would keep the recommendation. An API that is missing is not an empty one.
+            self._skip(about, scope, SkipReason.NOT_READABLE, "; ".join(dict.fromkeys(problems)))
             return
         if not initiatives:
             message = "no initiative with its policy is assigned here: the benchmark must be assigned to exempt from it"
