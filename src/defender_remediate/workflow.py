@@ -32,6 +32,7 @@ from defender_remediate.execution.protection import ProtectedTags
 from defender_remediate.execution.run import Run
 from defender_remediate.execution.step import StepRunner
 from defender_remediate.executors.protocol import FixExecutor
+from defender_remediate.fixes.decisions import is_decision
 from defender_remediate.fixes.placeholders import named_resources
 from defender_remediate.hooks import (
     PlanningFinished,
@@ -496,7 +497,12 @@ class Workflow:
         since = self.session.clock.now() - _COUNTED
         past = past_outcomes(self.journal, self.journal.list_runs(), since=since)
         found = Watcher(session=self.session, workers=self.workers, limit=limit).watch(report, past)
-        again = [one for one in found.undone if not one.is_given_up]
+        decided = sum(is_decision(one.target_id) for one in found.undone)
+        if decided:
+            # Planning the recommendation would fix what someone decided to leave.
+            told = f"{decided} of them are exemptions, attestations or owners: plan those with client.exemptions or client.governance"
+            found = attrs.evolve(found, warnings=(*found.warnings, told))
+        again = [one for one in found.undone if not (one.is_given_up or is_decision(one.target_id))]
         if not again:
             return found
         keys = tuple(dict.fromkeys(key for one in again for key in one.keys))

@@ -239,6 +239,26 @@ def test_one_malformed_exemption_does_not_hide_the_others(
     assert any("the policy assignment" in text for text in found.not_checked)
 
 
+def test_a_decision_that_was_undone_is_not_planned_as_a_fix(
+    sim: ArmSimulator, client: RemediationClient, accounts: list[str]
+) -> None:
+    """Someone rewrites an exemption or removes it: the watch says so, and does not fix what was to be left alone."""
+    terms = {"reason": "r", "owner": "o", "expires": sim.clock.now() + timedelta(days=90)}
+    plan = client.exemptions.plan_create(SECURE_TRANSFER, accounts[:2], **terms)
+    created = client.apply(plan, approve=plan.digest)
+    mine = [one for one in client.exemptions.list_exemptions() if one.owner]
+    plan = client.exemptions.plan_renew(mine[0], **{**terms, "reason": "another one"})
+    client.apply(plan, approve=plan.digest).raise_for_failures()
+    plan = client.exemptions.plan_remove(mine[1])
+    removed = client.apply(plan, approve=plan.digest)
+    found = client.watch(created)
+    assert {one.target_id for one in found.undone} == {one.id for one in mine}
+    assert found.plan is None
+    assert "client.exemptions" in str(found)
+    kept = client.watch(removed)
+    assert (kept.kept, kept.undone, kept.unread) == (1, (), ())
+
+
 def add_assignment(sim: ArmSimulator, scope: str, properties: dict[str, Any]) -> None:
     """Something that another tool wrote."""
     made = StandardAssignment(scope=scope, name="other", expires=None, properties=properties)

@@ -23,7 +23,7 @@ class WatchReport(Value):
         kept: How many changes are as the run left them.
         undone: The changes that are undone.
         unread: The targets that could not be read, each with the reason.
-        warnings: Why writers could not be looked up.
+        warnings: Why writers could not be looked up, and what is not planned again.
         plan: The plan that makes the undone changes again, without those that are given up; None if there is none to make.
     """
 

@@ -8,9 +8,10 @@ import attrs
 
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.casing import fold
-from defender_remediate.errors import DefenderRemediateError
+from defender_remediate.errors import DefenderRemediateError, NotFoundError
 from defender_remediate.execution.target_state import read_body
 from defender_remediate.fixes.conditions import holds
+from defender_remediate.fixes.decisions import is_decision
 from defender_remediate.journal.past_outcomes import PastOutcome
 from defender_remediate.journal.records import RunKind
 from defender_remediate.models.change_history import ChangeType, ResourceChange, UndoneChange
@@ -61,6 +62,11 @@ class Watcher:
         """Whether a change is as the run left it; the reason when that could not be read."""
         try:
             return holds(step.compliant_when, read_body(self.session, step.target_id, step.api_version))
+        except NotFoundError as error:
+            if step.is_removal:
+                return True
+            # A resource that was deleted as a whole needs the change no more; what only records a decision does.
+            return False if is_decision(step.target_id) else error.message
         except DefenderRemediateError as error:
             return error.message
 
