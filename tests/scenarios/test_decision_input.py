@@ -242,7 +242,7 @@ def test_one_malformed_exemption_does_not_hide_the_others(
 def test_a_decision_that_was_undone_is_not_planned_as_a_fix(
     sim: ArmSimulator, client: RemediationClient, accounts: list[str]
 ) -> None:
-    """Someone rewrites an exemption or removes it: the watch says so, and does not fix what was to be left alone."""
+    """Someone rewrites an exemption or removes it: the watch says so, and does not fix what was to stay as it is."""
     terms = {"reason": "r", "owner": "o", "expires": sim.clock.now() + timedelta(days=90)}
     plan = client.exemptions.plan_create(SECURE_TRANSFER, accounts[:2], **terms)
     created = client.apply(plan, approve=plan.digest)

@@ -176,7 +176,7 @@ def test_what_is_summed_over_subscriptions_names_the_silent_one(sim: ArmSimulato
 
 
 def test_no_attack_paths_without_the_plan_that_finds_them_is_not_healthy(sim: ArmSimulator) -> None:
-    """Azure looks for attack paths with Defender CSPM only; with it, none is none."""
+    """Azure looks for attack paths with Defender CSPM only; with it, an empty list is true."""
     with connected(sim) as client:
         with pytest.warns(PostureWarning, match="attack paths"):
             assert list(client.list_attack_paths()) == []

@@ -275,7 +275,7 @@ def test_names_are_read_in_any_case_at_every_level() -> None:
 
 
 def test_events_are_read_as_a_trigger_hands_them_over() -> None:
-    """A list of JSON strings or bytes, or a body that is one; what is none of these is never silently ignored."""
+    """A list of JSON strings or bytes, or a body that is one; anything else is never silently ignored."""
     text = json.dumps(exported())
     for payload in ([text], [text.encode()], {"body": text}, {"records": [text]}, [json.dumps([exported()])]):
         (event,) = AssessmentEvent.list_from(payload)
