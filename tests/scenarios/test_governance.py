@@ -175,6 +175,10 @@ def test_what_cannot_be_assigned_says_why(sim: ArmSimulator, client: Remediation
     sim.access.deny("Microsoft.Security/pricings/read", sim.scopes[2])
     plan = client.governance.plan_assign(SECURE_TRANSFER, [free], **given)
     assert plan.skipped[0].reason is SkipReason.NOT_READABLE
+    sim.access.deny("Microsoft.Security/assessments/read", free)
+    plan = client.governance.plan_assign(SECURE_TRANSFER, [free], **given)
+    assert plan.skipped[0].reason is SkipReason.NOT_READABLE
+    assert "assessments/read" in str(plan.skipped[0].message)
 
 
 def test_wrong_arguments_are_refused_before_any_request(
