@@ -205,6 +205,10 @@ def test_a_plan_that_cannot_be_read_is_not_an_assessment_that_is_missing(
     plan = client.governance.plan_assign(SECURE_TRANSFER, [account], owner="ops@contoso.example", due=due)
     assert [skip.reason for skip in plan.skipped] == [SkipReason.NOT_READABLE]
     assert "Defender CSPM" in (plan.skipped[0].message or "")
+    sim.faults.fail("GET", f"/assessments/{SECURE_TRANSFER}[?]", status=403, code="AuthorizationFailed", times=9)
+    plan = client.governance.plan_assign(SECURE_TRANSFER, [account], owner="ops@contoso.example", due=due)
+    assert [skip.reason for skip in plan.skipped] == [SkipReason.NOT_READABLE]
+    assert "AuthorizationFailed" in (plan.skipped[0].message or "")
 
 
 @pytest.mark.parametrize("missing", ["policySetDefinitions", "policyAssignments"])
