@@ -9,7 +9,7 @@ from defender_remediate.arm.session import ArmResponse
 from defender_remediate.casing import fold
 from defender_remediate.execution.target_state import ProvisioningState, TargetState
 from defender_remediate.fixes.drift import NEVER_SET
-from defender_remediate.fixes.paths import member
+from defender_remediate.fixes.paths import is_below, join, member
 from defender_remediate.models.estimate import WHOLE_ANSWERS
 from defender_remediate.models.fix import FixKind
 from defender_remediate.models.ids import id_key
@@ -59,10 +59,10 @@ def _shows(body: Mapping[str, Any], before: Mapping[str, Any], step: Remediation
     for name, value in before.items():
         if fold(name) in NEVER_SET or value in (None, [], {}):
             continue
-        path = ".".join((*at, name))
+        path = join((*at, name))
         found = member(body, name)
         if found not in body:
-            if not any(fold(change.path).startswith(fold(path)) for change in step.changes):
+            if not any(is_below(change.path, path) for change in step.changes):
                 return False
         elif isinstance(value, Mapping) and not (
             isinstance(body[found], Mapping) and _shows(body[found], value, step, (*at, name))

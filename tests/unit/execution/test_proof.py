@@ -88,3 +88,10 @@ def test_a_member_that_the_step_removes_may_be_missing(make_step: Callable[..., 
     (change, _) = make_step().changes
     step = make_step(changes=(change, type(change)(path="properties.old", before=1)))
     assert shown_by(answer(step, without=["properties.old"]), step, BEFORE, may_be_write=True) is not None
+
+
+def test_a_change_excuses_only_its_own_member(make_step: Callable[..., RemediationStep]) -> None:
+    """A member whose name begins like that of a changed one is missed."""
+    (change, _) = make_step().changes
+    step = make_step(changes=(change, type(change)(path="properties.older", before=1)))
+    assert shown_by(answer(step, without=["properties.old"]), step, BEFORE, may_be_write=True) is None
