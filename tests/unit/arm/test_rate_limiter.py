@@ -286,13 +286,13 @@ def send(limiter: RateLimiter, server: Server, count: int, *, together: int = 1)
 @settings(max_examples=6)
 @given(st.integers(20, 400), st.floats(2, 60), st.integers(1, 16))
 def test_the_headers_of_any_bucket_are_followed(size: int, rate: float, together: int) -> None:
-    """Few requests are refused, and no token is left unused while requests wait, whatever the size and rate of the bucket are."""
+    """Few requests are refused, and at most a fifth of the time is lost while the limiter learns, for a bucket of any size and rate."""
     clock = VirtualClock()
     server = Server(clock, Limit(size=size, per_second=rate), has_headers=True)
     seconds = send(RateLimiter(clock), server, 600, together=together)
     floor = max(0.0, (600 - size) / rate)
     assert server.refused <= 2 * together + 25
-    assert seconds <= floor * 1.1 + (together + 2) / rate + 1.5
+    assert seconds <= floor * 1.2 + (together + 2) / rate + 1.5
 
 
 @pytest.mark.parametrize("has_headers", [True, False])
