@@ -194,7 +194,11 @@ def _range(
 def _aware(moment: datetime | None, name: str) -> datetime | None:
     if moment is None:
         return None
-    if not isinstance(moment, datetime) or moment.utcoffset() is None:
+    if not isinstance(moment, datetime):
+        raise InvalidInputError(
+            f"{name} must be a datetime, got {quoted(moment)}", hint="use datetime.now(timezone.utc)"
+        )
+    if moment.utcoffset() is None:
         raise InvalidInputError(
             f"{name}={quoted(moment)} has no time zone", hint="use datetime.now(timezone.utc) or another aware one"
         )

@@ -162,6 +162,20 @@ class RemediationClient:
             hasattr(clock or SystemClock, name) for name in ("now", "monotonic", "sleep")
         ):
             raise InvalidInputError(f"clock must have now, monotonic and sleep, got {quoted(clock)}")
+        if transport is not None and not callable(getattr(transport, "send", None)):
+            raise InvalidInputError(
+                f"transport must have a method send, got {quoted(transport)}",
+                hint="pass an azure-core transport, such as ArmSimulator.demo()",
+            )
+        if isinstance(journal, str):
+            raise InvalidInputError(
+                f"journal must be a Journal, got {quoted(journal)}",
+                hint="pass FileJournal(folder) to choose the folder",
+            )
+        if isinstance(catalog, str):
+            raise InvalidInputError(
+                f"catalog must be a Catalog, got {quoted(catalog)}", hint="pass Catalog.bundled().with_fixes(path)"
+            )
         self._journal = journal
         self._catalog = catalog
         self._executors: Mapping[str, FixExecutor] = {}

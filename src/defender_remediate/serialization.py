@@ -143,13 +143,19 @@ def members_of(value: Any) -> dict[str, Any]:
     return {name: getattr(value, name) for name in _fields(typing.cast(Hashable, type(value))) or ()}
 
 
-def loads(text: str | bytes, kind: str) -> dict[str, Any]:
+def loads(text: str | bytes, kind: str, *, made_by: str = "to_json()") -> dict[str, Any]:
     """Return the document in a JSON text of this kind, without its envelope.
+
+    Args:
+        text: The JSON text.
+        kind: What it has to be.
+        made_by: The call that makes such a text; ``to_json()`` is that of the kind.
 
     Raises:
         InvalidInputError: The text is not JSON, has a name twice, is of another kind, or was written by a newer version.
     """
-    hint = f"pass the string that {kind}.to_json() returned"
+    source = f"{kind}.{made_by}" if made_by == "to_json()" else made_by
+    hint = f"pass the string that {source} returned"
     if not isinstance(text, (str, bytes, bytearray)):
         is_path = hasattr(text, "read_text")
         raise InvalidInputError(
@@ -159,8 +165,10 @@ def loads(text: str | bytes, kind: str) -> dict[str, Any]:
         document = parse_json(text, unique_names=True, max_depth=OWN_MAX_DEPTH)
     except (TypeError, ValueError) as error:
         raise InvalidInputError(f"the text is not the JSON of a {kind}: {error}", hint=hint) from error
-    if not isinstance(document, dict) or document.pop("kind", None) != kind:
-        raise InvalidInputError(f"the text is JSON, but not of a {kind}", hint=hint)
+    found = document.pop("kind", None) if isinstance(document, dict) else None
+    if not isinstance(document, dict) or found != kind:
+        other = f"of a {quoted(found)}, " if isinstance(found, str) else ""
+        raise InvalidInputError(f"the text is JSON, but {other}not of a {kind}", hint=hint)
     version = document.pop("version", None)
     if version != VERSION:
         raise InvalidInputError(

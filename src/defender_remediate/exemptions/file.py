@@ -137,7 +137,7 @@ def read(text: str | bytes) -> tuple[Entry, ...]:
     Raises:
         InvalidInputError: It is not such a file; the message names the entry and the member.
     """
-    document = serialization.loads(text, KIND)
+    document = serialization.loads(text, KIND, made_by="client.exemptions.export()")
     listed = document.get("exemptions")
     if not isinstance(listed, list):
         raise InvalidInputError("the file of exemptions has no array 'exemptions'")

@@ -199,9 +199,10 @@ def run_named(given: RunChoice) -> str:
         InvalidInputError: It is not a string, and names no run.
     """
     run_id = given if isinstance(given, str) else _member(given, "run_id", str)
-    if run_id is None:
+    if run_id is None or run_id.lstrip().startswith("{"):
         raise InvalidInputError(
-            f"expected a report or a run id, got {quoted(given)}", hint="pass report or report.run_id"
+            f"expected a report or a run id, got {quoted(given)}",
+            hint="pass report or report.run_id, or RemediationReport.from_json(text) for the JSON of a report",
         )
     return run_id
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import attrs
 
 from defender_remediate import serialization
-from defender_remediate.display import noted, one_line, quoted
+from defender_remediate.display import counted, noted, one_line, quoted
 from defender_remediate.enums import StrEnum
 from defender_remediate.errors import InvalidInputError, RemediationFailedError
 from defender_remediate.json_values import ABSENT, freeze
@@ -279,15 +279,21 @@ class RemediationReport(Value):
     def raise_for_failures(self) -> None:
         """Raise an error when there are ``failures``. ``apply`` itself never raises for a single step.
 
+        A resource that a check kept out of the plan is a failure too: it was asked for and is not fixed.
+
         Raises:
-            RemediationFailedError: Says how many failed, and names the first of them.
+            RemediationFailedError: Says how many steps failed, how many resources were kept out, and names the first of them.
         """
         failures = self.failures
         if failures:
             first = failures[0]
-            asked = len(self.plan.steps) + sum(result.step_id is None for result in failures)
+            failed = sum(result.step_id is not None for result in failures)
+            kept_out = len(failures) - failed
+            told = f"{failed} of {counted(len(self.plan.steps), 'step')} did not succeed"
+            if kept_out:
+                told += f", and checks kept {counted(kept_out, 'resource')} out of the plan"
             raise RemediationFailedError(
-                f"{len(failures)} of {asked} steps did not succeed; the first: {self.subjects()[self.results.index(first)]}: {first.text}",
+                f"{told}; the first: {self.subjects()[self.results.index(first)]}: {first.text}",
                 hint="see report.failures for each of them",
             )
 

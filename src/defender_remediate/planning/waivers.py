@@ -29,6 +29,13 @@ class Waivers:
         return tuple(f"{name}: {reason}" for name, reason in self.guards.items())
 
 
+def _first_name(given: object, known: Iterable[str]) -> str:
+    """The first known name in what a caller passed, else the first that is known."""
+    names = [str(name) for name in known]
+    passed = given if isinstance(given, (list, tuple, set, frozenset)) else [given]
+    return next((name for name in names if name in passed), names[0])
+
+
 def parse_waivers(
     waive: Mapping[str, str] | None,
     *,
@@ -49,7 +56,7 @@ def parse_waivers(
     if waive is not None and not isinstance(waive, Mapping):
         raise InvalidInputError(
             f"waive must be a mapping of names to reasons, got {quoted(waive)}",
-            hint=f'pass waive={{"{taken[0]}": "why"}}',
+            hint=f'pass waive={{"{_first_name(waive, taken)}": "why"}}',
         )
     found: dict[str, str] = {}
     for name, reason in (waive or {}).items():
@@ -63,7 +70,7 @@ def parse_waivers(
                 hint="pass it to plan or plan_rollback",
             )
         if name not in taken:
-            raise InvalidInputError(f"{quoted(name)} cannot be waived", hint=did_you_mean(name, taken))
+            raise InvalidInputError(f"{quoted(name)} cannot be waived", hint=did_you_mean(name, map(str, taken)))
         if not isinstance(reason, str) or not reason.strip():
             raise InvalidInputError(
                 f"waiving {quoted(str(name))} needs a reason", hint=f'pass waive={{"{name}": "why"}}'

@@ -165,6 +165,8 @@ def _score(report: RemediationReport, context: ScoreContext) -> ScoreView | None
     found = forecast(facts, steps, (*report.plan.skipped, *open_ones))
     if found is None:
         return None
+    if all(one.health is Health.HEALTHY for one in report.results if one.step_id in done):
+        return forecast_view(found, f"{found}; Defender for Cloud reports what was changed as healthy.")
     return forecast_view(found, f"{found}, when Defender for Cloud has assessed the changed resources again.")
 
 

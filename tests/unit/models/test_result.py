@@ -50,7 +50,7 @@ def test_failures_raise_when_asked(make_report, make_result):
     report = make_report(results=(make_result(outcome="blocked", error=ERROR, health=None),))
     with pytest.raises(RemediationFailedError) as caught:
         report.raise_for_failures()
-    assert str(caught.value).startswith("1 of 1 steps did not succeed; the first: /subscriptions/")
+    assert str(caught.value).startswith("1 of 1 step did not succeed; the first: /subscriptions/")
     assert "ScopeLocked: the scope is locked; remove the lock" in str(caught.value)
 
 
