@@ -23,8 +23,8 @@ VERSIONS = nox.project.python_versions(PROJECT)
 DIST = ROOT / "dist"
 # No line depends on the version, so the oldest Python there is measures for all: measuring costs time.
 MEASURE = ("--cov", "--cov-report=", "--cov-fail-under=0")
-# What depends on the version of Python shows here; the oldest and the newest Python run everything else too.
-BETWEEN = (
+# What depends on the version of Python shows here.
+ON_EVERY_VERSION = (
     "tests/unit",
     "tests/wire",
     "tests/docs",
@@ -122,22 +122,23 @@ def docs(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The tests and every code block of the documentation, against the built wheel.
 
-    The oldest Python measures the coverage. The newest one also runs the exhaustive tests, which depend on no version.
-    Those between run the unit and wire tests, the main scenarios and the documentation.
+    The oldest Python runs all but the exhaustive tests, and measures the coverage. The others run what can depend on their
+    version, and the newest of them also the exhaustive tests, which depend on none.
     """
     install_groups(session, "tests")
     session.install(str(wheel()))
     env = {"COVERAGE_FILE": f".coverage.{session.name}", "DEFENDER_REMEDIATE_DIST": str(DIST)}
     arguments = ["-n", "2", "--dist", "loadfile"]
     found = [str(path) for path in INTERPRETERS.values()]
-    oldest, newest = found[0], found[-1]
-    if session.python == oldest:
-        arguments += MEASURE
-    if session.python != newest:
-        arguments += ["-m", "not exhaustive"]
-    if session.python not in (oldest, newest):
-        arguments += BETWEEN
-    session.run("pytest", *(session.posargs or arguments), env=env)
+    if session.posargs:
+        session.run("pytest", *session.posargs, env=env)
+        return
+    if session.python == found[0]:
+        session.run("pytest", *arguments, "-m", "not exhaustive", *MEASURE, env=env)
+    else:
+        session.run("pytest", *arguments, "-m", "not exhaustive", *ON_EVERY_VERSION, env=env)
+    if session.python == found[-1]:
+        session.run("pytest", *arguments, "-m", "exhaustive", env=env)
 
 
 for _version, _path in INTERPRETERS.items():

@@ -149,7 +149,7 @@ def loads(text: str | bytes, kind: str, *, made_by: str = "to_json()") -> dict[s
     Args:
         text: The JSON text.
         kind: What it has to be.
-        made_by: The call that makes such a text; ``to_json()`` is that of the kind.
+        made_by: The call that makes such a string; ``to_json()`` is that of the kind.
 
     Raises:
         InvalidInputError: The text is not JSON, has a name twice, is of another kind, or was written by a newer version.

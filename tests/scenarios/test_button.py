@@ -203,5 +203,7 @@ def test_raise_for_failures_names_the_first(sim: ArmSimulator, client: Remediati
     report = client.fix(SECURE_TRANSFER, resources=accounts)
     assert report.count("blocked") == 1
     assert report.count("applied") == len(accounts) - 1
-    with pytest.raises(RemediationFailedError, match=f"1 of {len(accounts)} steps"):
+    with pytest.raises(
+        RemediationFailedError, match=f"0 of {len(accounts) - 1} steps did not succeed, and checks kept 1 resource"
+    ):
         report.raise_for_failures()

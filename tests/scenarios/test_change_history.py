@@ -122,6 +122,16 @@ def test_a_history_that_cannot_be_read_changes_nothing(
     assert "who undid it could not be read" in str(watched)
 
 
+def test_a_target_that_cannot_be_read_is_not_called_undone(
+    sim: ArmSimulator, client: RemediationClient, report: RemediationReport
+) -> None:
+    """It is named with the reason: what became of it is not known."""
+    sim.faults.fail("GET", "storageAccounts", status=403, code="AuthorizationFailed", times=None)
+    watched = client.watch(report)
+    assert not watched.undone
+    assert len(watched.unread) == len(report.plan.steps)
+
+
 def test_nothing_is_asked_about_a_run_that_sent_nothing(sim: ArmSimulator, client: RemediationClient) -> None:
     """A resource that was skipped has no record."""
     for account in sim.resources.list_ids("Microsoft.Storage/storageAccounts"):
@@ -330,16 +340,13 @@ def test_a_run_that_was_edited_stops_the_plan(
     with journal.create("begun"):
         assert held(connect(journal=journal).plan([SECURE_TRANSFER]))
 
-    class Listing:
+    class Listing(FileJournal):
         """A journal that lists a run which another process has not recorded yet."""
 
-        def __getattr__(self, name: str) -> Any:
-            return getattr(journal, name)
-
         def list_runs(self) -> Any:
-            return iter(["begun", *journal.list_runs()])
+            return iter(["begun", *super().list_runs()])
 
-    assert held(connect(journal=Listing()).plan([SECURE_TRANSFER]))
+    assert held(connect(journal=Listing(journal.directory)).plan([SECURE_TRANSFER]))
     (path,) = [path for path in journal.directory.iterdir() if path.suffix == ".jsonl"]
     path.write_bytes(path.read_bytes().replace(b"BadRequest", b"GoodReques"))
     with pytest.raises(JournalTamperedError):

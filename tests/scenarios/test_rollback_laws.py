@@ -431,6 +431,7 @@ def test_a_run_and_its_rollback_leave_a_target_as_it_was(case: tuple[FixAction, 
     assert step.reversibility is not Reversibility.EXACT or not step.undo_limits
 
 
+@pytest.mark.exhaustive
 @given(targets(), st.data())
 @settings(max_examples=25, suppress_health_check=CHECKS)
 def test_a_rollback_leaves_what_somebody_else_did(case: tuple[FixAction, dict[str, Any]], data: st.DataObject) -> None:

@@ -70,7 +70,6 @@ def test_a_deployment_whose_answer_was_lost_is_ours_when_it_ends(sim: ArmSimulat
     assert set(sent(sim, "PUT")) == {504, 409}
 
 
-@pytest.mark.exhaustive
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(
     "body",

@@ -126,6 +126,7 @@ def test_a_broken_answer_is_a_typed_error_and_a_read_is_tried_again(raw: bytes) 
         assert len(seen) <= 1
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     "header",
     [

@@ -101,6 +101,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.exhaustive
 @given(JSON)
 def test_no_document_is_too_odd(document: Any) -> None:
     """Reading an error never fails itself."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -94,6 +95,7 @@ def test_laying_over_twice_changes_nothing_more(before: dict[str, Any], desired:
     assert over(once, desired) == once
 
 
+@pytest.mark.exhaustive
 @given(BODIES, BODIES)
 def test_what_a_fix_does_not_name_stays(before: dict[str, Any], desired: dict[str, Any]) -> None:
     """Members that only the body has are untouched."""

@@ -39,6 +39,7 @@ def test_a_planned_put_shows_all_that_it_does(before: dict[str, Any], after: dic
     assert unshown_effects(request, shown, before) == ()
 
 
+@pytest.mark.exhaustive
 @given(before=_BODIES, after=_BODIES, more=st.dictionaries(_NAMES, _VALUES, min_size=1, max_size=1))
 def test_another_member_in_a_put_is_found(before: dict[str, Any], after: dict[str, Any], more: dict[str, Any]) -> None:
     """At whatever top-level name it was added."""
