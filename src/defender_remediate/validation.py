@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
-from typing import Any, TextIO, TypeVar
+from inspect import GEN_CREATED, getgeneratorstate
+from types import GeneratorType
+from typing import Any, Protocol, TextIO, TypeVar, runtime_checkable
 
 import attrs
 
@@ -145,13 +147,49 @@ def tuple_of(kind: type[Any]) -> Callable[[Any, attrs.Attribute[Any], Any], None
     return check
 
 
+@runtime_checkable
+class ReadOnce(Protocol):
+    """A listing that can be read once, and says whether that began."""
+
+    @property
+    def was_read(self) -> bool:
+        """Whether an item was asked for."""
+        ...
+
+
+def unread(given: Iterable[_T]) -> Iterator[_T]:
+    """The items of an argument. What was read to its end before is not taken for an empty list.
+
+    This is known of the listings of the client and of generators. Another iterator that gives nothing is empty.
+
+    Raises:
+        InvalidInputError: It gives nothing, and was read before.
+    """
+    was_begun = _was_begun(given)
+    is_empty = True
+    for item in given:
+        is_empty = False
+        yield item
+    if is_empty and was_begun:
+        raise InvalidInputError(
+            f"expected values, got {quoted(given)} that was read to its end before",
+            hint="ask for the listing again, or keep its values in a list",
+        )
+
+
+def _was_begun(given: object) -> bool:
+    if isinstance(given, GeneratorType):
+        return getgeneratorstate(given) != GEN_CREATED
+    return isinstance(given, ReadOnce) and given.was_read is True
+
+
 def instances(name: str, given: Iterable[_T], kind: type[Any]) -> tuple[_T, ...]:
     """The values of an argument, which must be several of one class.
 
     Raises:
-        InvalidInputError: It is not iterable, or holds something else.
+        InvalidInputError: It is not iterable, holds something else, or was read to its end before.
     """
-    listed = tuple(given) if isinstance(given, Iterable) and not isinstance(given, (str, bytes)) else None
+    listed = tuple(unread(given)) if isinstance(given, Iterable) and not isinstance(given, (str, bytes)) else None
     if listed is None or not all(isinstance(one, kind) for one in listed):
         raise InvalidInputError(f"{name} must be a list of {kind.__name__} values, got {quoted(given)}")
     return listed

@@ -8,13 +8,14 @@ import json
 import re
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
 import pytest
 
 from defender_remediate import Assessment, Catalog, Guidance, Recommendation, SecureScore, SecurityControl
+from defender_remediate.arm.paging import Listing
 from defender_remediate.errors import InvalidInputError, MissingExtraError
 from defender_remediate.models import Priority, PropertyChange, StepError
 from defender_remediate.models.guidance import GuidanceReason
@@ -39,6 +40,11 @@ def sheets(workbook: bytes) -> dict[str, str]:
     """The parts of a workbook, by name."""
     with zipfile.ZipFile(io.BytesIO(workbook)) as parts:
         return {name: parts.read(name).decode() for name in parts.namelist()}
+
+
+def headings(page: str) -> list[str]:
+    """The headings of the table of a page."""
+    return re.findall(r"<th [^>]*>([^<]*)</th>", page)
 
 
 def test_rows_are_flat_and_have_the_same_columns() -> None:
@@ -119,7 +125,7 @@ def test_columns_can_be_chosen() -> None:
     assert to_rows(MANUAL, columns=["key", "severity"]) == [{"key": KEY, "severity": None}]
     assert to_csv([MANUAL], columns=["key"]) == f"key\r\n{KEY}\r\n"
     assert to_markdown([CONTROL], columns=["name", "max_score"]) == "| Name | Max score |\n| --- | --- |\n| c | 4 |\n"
-    assert '<th scope="col">Name</th></tr>' in to_html([CONTROL], columns=["name"])
+    assert headings(to_html([CONTROL], columns=["name"])) == ["Name"]
     with pytest.raises(InvalidInputError, match="did you mean 'severity'"):
         to_rows(MANUAL, columns=["severty"])
     with pytest.raises(InvalidInputError, match="columns"):
@@ -148,6 +154,112 @@ def test_an_empty_listing_is_told_as_one() -> None:
     assert to_markdown([]) == "Nothing is listed.\n"
     assert "Nothing is listed." in to_html([])
     assert "sheetData" in sheets(to_xlsx([]))["xl/worksheets/sheet1.xml"]
+
+
+def _generator() -> Iterator[Recommendation]:
+    yield MANUAL
+
+
+def _listing() -> Iterator[Recommendation]:
+    return Listing(_generator)
+
+
+@pytest.mark.parametrize("make", [_listing, _generator], ids=["listing", "generator"])
+@pytest.mark.parametrize("render", RENDERERS, ids=lambda render: render.__name__)
+def test_what_was_read_to_its_end_is_not_an_empty_listing(render: Any, make: Any) -> None:
+    """A file without rows would say that nothing was found. It does not matter whether the end was noticed."""
+    to_the_end, by_item = make(), make()
+    assert list(to_the_end) == [next(by_item)]
+    for used in (to_the_end, by_item):
+        with pytest.raises(InvalidInputError, match="read to its end") as caught:
+            render(used)
+        assert "ask for the listing again" in str(caught.value)
+    assert render(make()) == render([MANUAL])
+
+
+def test_a_listing_that_failed_is_not_an_empty_listing() -> None:
+    """After an error it gives nothing more, which is not an answer."""
+
+    def fails() -> Iterator[Recommendation]:
+        raise PermissionError
+        yield MANUAL
+
+    listing = Listing(fails)
+    with pytest.raises(PermissionError):
+        next(listing)
+    with pytest.raises(InvalidInputError, match="read to its end"):
+        to_csv(listing)
+
+
+def test_what_gives_nothing_and_was_not_read_is_empty() -> None:
+    """A listing without items, and an iterator of which nothing more is known; a rest is listed."""
+    assert to_rows(Listing(lambda: iter(()))) == to_rows(one for one in ()) == to_rows(iter([])) == []
+    rest = Listing(lambda: iter((MANUAL, FIXED)))
+    next(rest)
+    assert [row["display_name"] for row in to_rows(rest)] == ["By fix"]
+
+
+def test_a_listing_that_adds_to_a_report_must_be_unread_too(make_report) -> None:
+    """Otherwise the page would say that the activity log has nothing about the run."""
+    events = Listing(lambda: iter(()))
+    list(events)
+    with pytest.raises(InvalidInputError, match="read to its end"):
+        to_html(make_report(), events=events)
+
+
+def test_a_page_omits_columns_without_values_and_aligns_numbers() -> None:
+    """A column that was asked for stays. Numbers below each other have two decimals, if one of them has any."""
+    page = to_html([MANUAL, FIXED])
+    assert headings(page) == ["Display name", "Unhealthy count", "Potential increase", "Fix", "Guidance", "Key"]
+    assert re.findall(r'<td class="number" data-label="Potential increase">([^<]*)<', page) == ["0.00", "1.50"]
+    assert re.findall(r'<td class="number" data-label="Unhealthy count">([^<]*)<', page) == ["3", "0"]
+    assert headings(to_html([MANUAL], columns=["severity"])) == ["Severity"]
+    huge = to_html([{"n": 0.5}, {"n": 10**400}])
+    assert re.findall(r'<td class="number" data-label="N">([^<]*)<', huge) == ["0.50", str(10**400)]
+    assert "<h1>2 rows</h1>" in huge
+    assert headings(to_html([{"a": None}])) == ["A"]
+
+
+def test_the_columns_of_a_page_are_as_wide_as_their_content_needs() -> None:
+    """Short strings stay on one line, and long ones get most of the width; yes and no are no numbers."""
+    row = {"flag": True, "short": "High", "id": "x" * 36, "long": "word " * 40, "count": 5, "part": 0.5}
+    page = to_html([row, {**dict.fromkeys(row), "count": 12}])
+    widths = dict(re.findall(r'<td class="(\w+)" data-label="([^"]*)"', page))
+    assert widths == {"short": "Short", "text": "Id", "long": "Long", "number": "Part"}
+    assert '<td class="short" data-label="Flag">yes</td>' in page
+    assert '<td class="number" data-label="Part"></td>' in page
+
+
+def test_a_sheet_is_named_after_its_content(make_plan, make_report) -> None:
+    """A reader of several files sees what is in them; names are short enough for Excel."""
+    many: dict[str, Any] = {
+        "Recommendations": [MANUAL, FIXED],
+        "Assessments": iter([ASSESSED]),
+        "Controls": [CONTROL],
+        "Score": SCORE,
+        "Plan": make_plan(),
+        "Report": [make_report()],
+        "Steps": make_plan().steps,
+        "Values": [MANUAL, CONTROL],
+        "Rows": {"a": 1},
+        "Property changes": PropertyChange(path="a"),
+    }
+    named = {}
+    for wanted, listed in many.items():
+        (named[wanted],) = re.findall(r'<sheet name="([^"]*)"', sheets(to_xlsx(listed))["xl/workbook.xml"])
+    assert named == {wanted: wanted for wanted in many}
+    assert '<sheet name="Sheet1"' in sheets(to_xlsx([]))["xl/workbook.xml"]
+
+
+def test_a_sheet_has_a_bold_header_that_stays_and_columns_that_fit() -> None:
+    """Wide enough for the heading with its filter and for the longest line, and never wider than a window."""
+    parts = sheets(to_xlsx({"a": "b", "heading": "x", "lines": "x" * 20 + "\n" + "y" * 9, "long": "z" * 900}))
+    sheet = parts["xl/worksheets/sheet1.xml"]
+    assert [round(float(width)) for width in re.findall(r'<col [^>]*width="([^"]*)"', sheet)] == [9, 12, 22, 61]
+    assert 'ySplit="1"' in sheet
+    assert 'state="frozen"' in sheet
+    assert re.search(r'<c r="A1" s="1"', sheet)
+    assert parts["xl/styles.xml"].count("<b/>") == 1
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,16 @@ class Listing(ItemPaged[_T]):
         super().__init__()
         self._begin = begin
         self._items = begin()
+        self._was_read = False
+
+    @property
+    def was_read(self) -> bool:
+        """Whether an item was asked for. A listing that was read and gives nothing is no empty listing."""
+        return self._was_read
 
     def __next__(self) -> _T:
         """The next item; makes requests as needed."""
+        self._was_read = True
         return next(self._items)
 
     def by_page(self, continuation_token: str | None = None) -> Iterator[Iterator[_T]]:

@@ -19,7 +19,7 @@ from defender_remediate.models.step import PropertyChange, RemediationStep, Skip
 from defender_remediate.redaction import is_secret_name, redact_json, redact_text
 from defender_remediate.reports.document import iso
 from defender_remediate.serialization import Value, plain
-from defender_remediate.validation import did_you_mean, strings
+from defender_remediate.validation import did_you_mean, strings, unread
 
 Cell: TypeAlias = Union[str, int, float, bool, None]
 Row: TypeAlias = dict[str, Cell]
@@ -45,7 +45,9 @@ def to_rows(values: Listed, *, columns: Sequence[str] | None = None) -> list[Row
         columns: Only these columns, in this order.
 
     Raises:
-        InvalidInputError: Something else was passed, a listing that was read to its end, or a column that does not exist.
+        InvalidInputError: Something else was passed, a column that does not exist, or a listing of the client or a generator
+            that was read to its end before. Of another iterator that gives nothing this is not known: it is an empty
+            listing. What was read in part is listed from there on.
     """
     listed = checked_values(values)
     try:
@@ -72,14 +74,14 @@ def checked_values(values: Listed) -> Iterator[Any]:
     """The values one by one.
 
     Raises:
-        InvalidInputError: One of them cannot be listed, or what was passed is not iterable.
+        InvalidInputError: One of them cannot be listed, or what was passed is not iterable or was read to its end before.
     """
     if isinstance(values, (Value, Mapping)):
         yield values
         return
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise InvalidInputError(f"expected values to list, got {quoted(values)}", hint=_HINT)
-    for value in values:
+    for value in unread(values):
         if not isinstance(value, (Value, Mapping)):
             raise InvalidInputError(f"expected values to list, got {quoted(value)} among them", hint=_HINT)
         yield value

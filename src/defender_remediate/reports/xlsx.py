@@ -10,7 +10,8 @@ from typing import Any
 
 from defender_remediate.display import multi_line, quoted
 from defender_remediate.errors import InvalidInputError, MissingExtraError
-from defender_remediate.reports.rows import Cell, Listed, Row, to_rows
+from defender_remediate.reports.listing import sheet_name
+from defender_remediate.reports.rows import Cell, Listed, Row, checked_values, to_rows
 
 # The limits of Excel.
 _MOST_ROWS = 1_048_575
@@ -19,6 +20,7 @@ _LONGEST_NAME = 31
 _FORBIDDEN = re.compile(r"[\[\]:*?/\\\x00-\x1f\x7f]")
 _WIDEST = 60
 _NARROWEST = 8
+_FILTER = 4  # The button of the filter stands beside the heading.
 # The same values give the same file.
 _CREATED = datetime(1980, 1, 1)  # noqa: DTZ001 - a file format without time zones
 
@@ -30,7 +32,8 @@ def to_xlsx(values: Listed | Mapping[str, Listed], *, columns: Sequence[str] | N
 
     Args:
         values: A value of this library, or several of them, as for ``to_rows``; or listings by the name of their sheet:
-            ``{"Recommendations": recommendations, "Controls": controls}``.
+            ``{"Recommendations": recommendations, "Controls": controls}``. Otherwise the only sheet is named after the
+            kind of the values, such as ``Recommendations``, ``Controls`` or ``Plan``.
         columns: Only these columns, in this order.
 
     Raises:
@@ -41,16 +44,20 @@ def to_xlsx(values: Listed | Mapping[str, Listed], *, columns: Sequence[str] | N
         import xlsxwriter
     except ImportError as error:
         raise MissingExtraError("to_xlsx needs XlsxWriter", extra="xlsx") from error
-    sheets: Mapping[str, Any] = values if _is_by_sheet(values) else {"Sheet1": values}  # type: ignore[assignment]
+    if _is_by_sheet(values):
+        sheets: Mapping[str, Any] = values  # type: ignore[assignment]
+    else:
+        listed = list(checked_values(values))
+        sheets = {sheet_name(listed): listed}
     _check_names(sheets)
-    rows = {name: to_rows(listed, columns=columns) for name, listed in sheets.items()}
+    rows = {name: to_rows(content, columns=columns) for name, content in sheets.items()}
     out = io.BytesIO()
     strings_stay_strings = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
     book = xlsxwriter.Workbook(out, {"in_memory": True, **strings_stay_strings})
     book.set_properties({"created": _CREATED})
     bold = book.add_format({"bold": True})
-    for name, listed in rows.items():
-        _write(book.add_worksheet(name), name, listed, bold)
+    for name, written in rows.items():
+        _write(book.add_worksheet(name), name, written, bold)
     book.close()
     return out.getvalue()
 
@@ -80,8 +87,8 @@ def _write(sheet: Any, name: str, rows: Sequence[Row], bold: Any) -> None:
     names = list(rows[0]) if rows else []
     for column, heading in enumerate(names):
         sheet.write_string(0, column, _text(heading), bold)
-        longest = max(len(heading), *(len(str(row[heading] or "")) for row in rows))
-        sheet.set_column(column, column, min(max(longest + 1, _NARROWEST), _WIDEST))
+        longest = max(len(line) for row in rows for line in str(row[heading] or "").split("\n"))
+        sheet.set_column(column, column, min(max(longest + 1, len(heading) + _FILTER, _NARROWEST), _WIDEST))
     for number, row in enumerate(rows, start=1):
         for column, heading in enumerate(names):
             _write_cell(sheet, number, column, row[heading])
