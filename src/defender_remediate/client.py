@@ -319,7 +319,11 @@ class RemediationClient:
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
     ) -> ItemPaged[SecurityControl]:
-        """List the security controls of the subscriptions in scope, summed over them, highest potential increase first.
+        """List the security controls of the subscriptions in scope, highest potential increase first.
+
+        A control of several subscriptions is listed once: its resources are summed, and its points are on the scale of one
+        subscription, so ``max_score`` stays what it is in Azure. The forecast of a plan and the points of ``get_secure_score``
+        are sums over the subscriptions.
 
         Makes one request per subscription and page.
         """
