@@ -203,12 +203,12 @@ def test_exemptions_are_listed_as_azure_does(
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"assignment": "/nowhere"}, "does not exist"),
+        ({"assignment": "/nowhere"}, "no policy assignment"),
         ({"assignment": "{elsewhere}"}, "is not assigned at"),
         ({"assignment": "{single}", "references": ("x",)}, "no reference ids"),
         ({"references": ("typo",)}, "not a reference id"),
-        ({"references": "text"}, "the string"),
-        ({"category": "Whim"}, "Waiver or Mitigated"),
+        ({"references": "text"}, "a list of strings"),
+        ({"category": "Whim"}, "one of Waiver, Mitigated"),
         ({"expires": datetime(2027, 1, 1)}, "time zone"),
     ],
 )

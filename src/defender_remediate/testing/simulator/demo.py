@@ -30,12 +30,10 @@ def add_demo_resources(resources: ResourceControls, access: AccessControls, defe
             "group": group,
             "workspace": workspace,
         }
-        body: dict[str, Any]
-        try:
-            # A child that every resource of its type has; the entry says in what it differs.
+        body: dict[str, Any] = {} if "on" in entry else {"location": entry["location"]}
+        # A child that every resource of its type has; the entry says in what it differs.
+        if "/" in entry["name"] and resource_id in resources.list_ids(scope=resource_id):
             body = resources.get(resource_id)
-        except KeyError:
-            body = {} if "on" in entry else {"location": entry["location"]}
         own = {name: entry[name] for name in ("properties", "tags", "kind", "identity") if name in entry}
         usual = _filled(usual_bodies.get(entry["type"], {}), placeholders)
         resources.add({**merge_patch(merge_patch(body, usual), own), "id": resource_id})

@@ -8,10 +8,11 @@ from typing import Any
 
 import attrs
 
-from defender_remediate.casing import fold
+from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.testing.simulator.authorization.roles import CALLER_ID, EVERYONE, DenyRule, RoleGrant
-from defender_remediate.testing.simulator.authorization.state import READ_ONLY, DataRole, ManagementLock
+from defender_remediate.testing.simulator.authorization.state import CAN_NOT_DELETE, READ_ONLY, DataRole, ManagementLock
+from defender_remediate.testing.simulator.controls import arguments, lookup
 from defender_remediate.testing.simulator.deployments.stacks import Stack
 from defender_remediate.testing.simulator.policy.state import (
     AUTHORIZATION,
@@ -24,6 +25,7 @@ from defender_remediate.testing.simulator.policy.state import (
 )
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.tenant import Tenant
+from defender_remediate.validation import instance, instance_or_none, string, strings
 
 _EFFECTS = ("deny", "audit")
 _DENIED_BY_STACK: Mapping[str, tuple[str, ...]] = {
@@ -34,6 +36,7 @@ _DENIED_BY_STACK: Mapping[str, tuple[str, ...]] = {
 _MOST_PRINCIPALS, _MOST_ACTIONS = 5, 200
 _SELECTOR_KINDS = ("resourceLocation", "resourceType", "resourceWithoutLocation")
 _MOST_SELECTORS, _MOST_VALUES = 10, 50
+_ENFORCEMENTS = (ENFORCED, "DoNotEnforce", "Enroll")
 _CATEGORIES = ("Waiver", "Mitigated")
 
 
@@ -70,11 +73,11 @@ class AccessControls:
             InvalidInputError: The actions are a string, or the scope is not an id.
         """
         role = RoleGrant(
-            scope=_scope(scope),
-            actions=_several(actions),
-            not_actions=_several(not_actions),
-            data_actions=_several(data_actions),
-            condition=condition,
+            scope=arguments.scope(scope),
+            actions=arguments.actions("actions", actions),
+            not_actions=arguments.actions("not_actions", not_actions),
+            data_actions=arguments.actions("data_actions", data_actions),
+            condition=condition if condition is None else arguments.text("condition", condition),
         )
         with self._tenant.lock:
             self._tenant.access.grant(role)
@@ -88,8 +91,8 @@ class AccessControls:
             InvalidInputError: The caller has no role assigned at this scope.
         """
         with self._tenant.lock:
-            if not self._tenant.access.revoke(scope):
-                raise InvalidInputError(f"The caller has no role that is assigned at {scope!r}.")
+            if not self._tenant.access.revoke(arguments.scope(scope)):
+                raise InvalidInputError(f"the caller has no role that is assigned at {quoted(scope)}")
 
     def deny(self, action: str, scope: str) -> None:
         """Removes an action (``*`` matches anything) from the roles that the caller has: 403 AuthorizationFailed.
@@ -102,10 +105,11 @@ class AccessControls:
             scope: Where it is removed.
 
         Raises:
-            InvalidInputError: The scope is not an id.
+            InvalidInputError: The action is not one of Azure's, or the scope is not an id.
         """
+        arguments.actions("action", [action])
         with self._tenant.lock:
-            self._tenant.access.deny(action, _scope(scope))
+            self._tenant.access.deny(action, arguments.scope(scope))
 
     def add_deny_assignment(
         self,
@@ -134,14 +138,14 @@ class AccessControls:
         """
         with self._tenant.lock:
             rule = DenyRule(
-                scope=_scope(scope),
+                scope=arguments.scope(scope),
                 name=self._tenant.new_id(),
-                display_name=name,
-                actions=_several(actions),
-                not_actions=_several(not_actions),
-                principals=_several(principals),
-                exclude_principals=_several(exclude_principals),
-                inherited=apply_to_children,
+                display_name=arguments.text("name", name),
+                actions=arguments.actions("actions", actions),
+                not_actions=arguments.actions("not_actions", not_actions),
+                principals=strings("principals", principals),
+                exclude_principals=strings("exclude_principals", exclude_principals),
+                inherited=instance("apply_to_children", apply_to_children, bool),
             )
             self._tenant.access.add_deny_assignment(rule)
             return rule.id
@@ -173,24 +177,26 @@ class AccessControls:
         Raises:
             InvalidInputError: The mode does not exist, or there are more exclusions than Azure takes.
         """
-        if mode not in _DENIED_BY_STACK:
-            raise InvalidInputError(f"Invalid mode {mode!r}: use {', '.join(_DENIED_BY_STACK)}.")
-        if len(_several(excluded_principals)) > _MOST_PRINCIPALS or len(_several(excluded_actions)) > _MOST_ACTIONS:
+        arguments.word("mode", mode, _DENIED_BY_STACK)
+        if (
+            len(strings("excluded_principals", excluded_principals)) > _MOST_PRINCIPALS
+            or len(arguments.actions("excluded_actions", excluded_actions)) > _MOST_ACTIONS
+        ):
             raise InvalidInputError(
                 f"A stack excludes up to {_MOST_PRINCIPALS} principals and {_MOST_ACTIONS} actions."
             )
         stack = Stack(
-            scope=_scope(scope),
-            name=name,
-            resources=_several(resources),
+            scope=arguments.scope(scope),
+            name=arguments.name_in_id("name", name),
+            resources=tuple(arguments.scope(one) for one in strings("resources", resources)),
             mode=mode,
             excluded_principals=excluded_principals,
             excluded_actions=excluded_actions,
-            applies_to_children=apply_to_children,
+            applies_to_children=instance("apply_to_children", apply_to_children, bool),
         )
         with self._tenant.lock:
             self._tenant.stacks.append(stack)
-        for resource in resources if mode != "none" else ():
+        for resource in stack.resources if mode != "none" else ():
             self.add_deny_assignment(
                 _DENIED_BY_STACK[mode],
                 resource,
@@ -202,8 +208,17 @@ class AccessControls:
         return stack.id
 
     def lock(self, scope: str, level: str = READ_ONLY, name: str = "lock") -> None:
-        """Adds a management lock (``ReadOnly`` or ``CanNotDelete``)."""
-        self._tenant.access.locks.append(ManagementLock(scope=scope, level=level, name=name))
+        """Adds a management lock (``ReadOnly`` or ``CanNotDelete``).
+
+        Raises:
+            InvalidInputError: The scope is not an id, the level does not exist, or the name is not a name.
+        """
+        lock = ManagementLock(
+            scope=arguments.scope(scope),
+            level=arguments.word("level", level, (READ_ONLY, CAN_NOT_DELETE)),
+            name=arguments.name_in_id("name", name),
+        )
+        self._tenant.access.locks.append(lock)
 
     def assign_data_role(self, principal_id: str, scope: str, *data_actions: str, name: str | None = None) -> None:
         """Assigns a role with data actions, such as ``Microsoft.KeyVault/vaults/secrets/*``, to a principal.
@@ -215,14 +230,28 @@ class AccessControls:
             scope: Where it is assigned.
             data_actions: What it allows.
             name: The GUID of the role definition; None for one that all share.
+
+        Raises:
+            InvalidInputError: The principal is empty, the scope is not an id, or an action is not one of Azure's.
         """
-        role = DataRole(principal_id=principal_id, scope=scope, data_actions=data_actions)
-        self._tenant.access.data_roles.append(role if name is None else attrs.evolve(role, name=name))
+        role = DataRole(
+            principal_id=arguments.text("principal_id", principal_id),
+            scope=arguments.scope(scope),
+            data_actions=arguments.actions("data_actions", data_actions),
+        )
+        self._tenant.access.data_roles.append(
+            role if name is None else attrs.evolve(role, name=arguments.text("name", name))
+        )
 
     def unlock(self, scope: str) -> None:
-        """Removes the locks at exactly this scope."""
+        """Removes the locks at exactly this scope.
+
+        Raises:
+            InvalidInputError: The scope is not an id.
+        """
+        unlocked = ids.key(arguments.scope(scope))
         locks = self._tenant.access.locks
-        locks[:] = [lock for lock in locks if ids.key(lock.scope) != ids.key(scope)]
+        locks[:] = [lock for lock in locks if ids.key(lock.scope) != unlocked]
 
     def assign_policy(
         self,
@@ -250,10 +279,15 @@ class AccessControls:
             not_scopes: Scopes that it does not apply to.
 
         Raises:
-            InvalidInputError: The effect does not exist.
+            InvalidInputError: The effect or the enforcement does not exist, a scope is not an id, or the name is not a name.
         """
-        if effect not in _EFFECTS:
-            raise InvalidInputError(f"Invalid policy effect {effect!r}: use {' or '.join(_EFFECTS)}.")
+        scope = arguments.scope(scope)
+        arguments.name_in_id("name", name)
+        arguments.word("effect", effect, _EFFECTS)
+        arguments.word("enforcement", enforcement, _ENFORCEMENTS)
+        for option, given in (("resource_type", resource_type), ("path", path)):
+            if given is not None:
+                arguments.text(option, given)
         # Definitions live at a subscription or a management group, whatever they are assigned to.
         subscription = ids.subscription_of(scope)
         base = f"/subscriptions/{subscription}" if subscription else scope
@@ -262,7 +296,7 @@ class AccessControls:
             name=name,
             definition_id=f"{base}{AUTHORIZATION}/policyDefinitions/{name}",
             display_name=name,
-            not_scopes=_several(not_scopes),
+            not_scopes=tuple(arguments.scope(one) for one in strings("not_scopes", not_scopes)),
             enforcement=enforcement,
         )
         policy = DenyPolicy(assignment=assignment, resource_type=resource_type, path=path, equals=equals, effect=effect)
@@ -283,15 +317,15 @@ class AccessControls:
         Raises:
             InvalidInputError: A recommendation does not exist, or has no policy.
         """
-        tenant = self._tenant
+        tenant, scope = self._tenant, arguments.scope(scope)
+        arguments.name_in_id("name", name)
         definition_id = f"/subscriptions/{ids.subscription_of(scope)}{AUTHORIZATION}/policySetDefinitions/{name}"
         with tenant.lock:
             references = set()
             for key in keys:
-                found = tenant.assessor.definitions.get(fold(key))
-                reference = None if found is None else reference_of(found.metadata)
+                reference = reference_of(lookup.recommendation(tenant, key).metadata)
                 if reference is None:
-                    raise InvalidInputError(f"{key!r} is not the key of a recommendation with a policy.")
+                    raise InvalidInputError(f"the recommendation {quoted(key)} has no policy")
                 references.add(reference)
             tenant.policies.initiatives[ids.key(definition_id)] = frozenset(references)
             assignment = PolicyAssignment(scope=scope, name=name, definition_id=definition_id, display_name=name)
@@ -321,9 +355,9 @@ class AccessControls:
             InvalidInputError: The assignment does not exist, or there are more selectors or values than Azure takes.
         """
         with self._tenant.lock:
-            found = self._tenant.policies.assignments.get(ids.key(assignment))
+            found = self._tenant.policies.assignments.get(ids.key(string("assignment", assignment)))
             if found is None:
-                raise InvalidInputError(f"The policy assignment {assignment!r} does not exist.")
+                raise self._no_assignment(assignment)
             if len(selectors) > _MOST_SELECTORS:
                 raise InvalidInputError(
                     f"An enrollment takes {_MOST_SELECTORS} resource selectors, got {len(selectors)}."
@@ -336,10 +370,10 @@ class AccessControls:
                         f"with up to {_MOST_VALUES} values."
                     )
             enrollment = EnrolledScope(
-                scope=_scope(scope),
+                scope=arguments.scope(scope),
                 name=name,
                 assignment_id=found.id,
-                references=_several(references),
+                references=strings("references", references),
                 selectors=tuple(tuple(group) for group in selectors),
             )
             self._tenant.policies.enrollments.append(enrollment)
@@ -376,31 +410,34 @@ class AccessControls:
             InvalidInputError: The assignment or category does not exist, the assignment does not apply to the scope, a
                 reference is unknown, or the time has no time zone.
         """
-        tenant = self._tenant
-        if category not in _CATEGORIES:
-            raise InvalidInputError(f"Invalid exemption category {category!r}: use {' or '.join(_CATEGORIES)}.")
+        tenant, scope = self._tenant, arguments.scope(scope)
+        arguments.name_in_id("name", name)
+        arguments.word("category", category, _CATEGORIES)
+        string("description", description)
+        instance("already_assessed", already_assessed, bool)
+        instance_or_none("expires", expires, datetime)
         if expires is not None and expires.tzinfo is None:
-            raise InvalidInputError(f"expires needs a time zone, got {expires}.")
+            raise InvalidInputError(f"expires must have a time zone, got {expires}")
         with tenant.lock:
             benchmark = (
                 f"/subscriptions/{ids.subscription_of(scope)}{AUTHORIZATION}/policyAssignments/SecurityCenterBuiltIn"
             )
-            found = tenant.policies.assignments.get(ids.key(assignment or benchmark))
+            found = tenant.policies.assignments.get(ids.key(string("assignment", assignment or benchmark)))
             if found is None:
-                raise InvalidInputError(f"The policy assignment {assignment or benchmark!r} does not exist.")
+                raise self._no_assignment(assignment or benchmark)
             if not tenant.store.covers(found.scope, scope):
                 raise InvalidInputError(f"{found.id!r} is not assigned at {scope!r} or above it.")
             if references and not found.is_initiative:
                 raise InvalidInputError(f"{found.id!r} assigns a single policy, which has no reference ids.")
             known = {reference_of(each.metadata) for each in tenant.assessor.definitions.values()}
-            for reference in _several(references):
+            for reference in strings("references", references):
                 if reference not in known:
                     raise InvalidInputError(f"{reference!r} is not a reference id in the initiative of {found.id!r}.")
             exemption = PolicyExemption(
                 scope=scope,
                 name=name,
                 assignment_id=found.id,
-                references=_several(references),
+                references=strings("references", references),
                 expires=expires,
                 category=category,
                 description=description,
@@ -413,24 +450,16 @@ class AccessControls:
         """Deletes an exemption. The assessments that it covered change after the usual delay.
 
         Raises:
-            KeyError: The exemption does not exist.
+            InvalidInputError: The exemption does not exist; also a KeyError.
         """
         with self._tenant.lock:
             exemptions = self._tenant.policies.exemptions
-            ended = [one for one in exemptions if ids.key(one.id) == ids.key(exemption_id)]
+            ended = [one for one in exemptions if ids.key(one.id) == ids.key(string("exemption_id", exemption_id))]
             if not ended:
-                raise KeyError(exemption_id)
+                raise lookup.missing("exemption", exemption_id, [one.id for one in exemptions])
             exemptions[:] = [one for one in exemptions if one not in ended]
             self._tenant.assessor.reassess(ended[0].scope)
 
-
-def _scope(scope: str) -> str:
-    if not scope.startswith("/"):
-        raise InvalidInputError(f"Invalid scope {scope!r}: it starts with a slash.")
-    return scope.rstrip("/")
-
-
-def _several(names: tuple[str, ...]) -> tuple[str, ...]:
-    if isinstance(names, str):
-        raise InvalidInputError(f"Expected several strings, got the string {names!r}: pass a tuple or a list.")
-    return tuple(names)
+    def _no_assignment(self, given: str) -> InvalidInputError:
+        known = [one.id for one in self._tenant.policies.assignments.values()]
+        return lookup.missing("policy assignment", given, known)

@@ -8,11 +8,15 @@ from copy import deepcopy
 from typing import Any
 
 from defender_remediate.casing import fold
+from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
+from defender_remediate.testing.simulator.controls import arguments, lookup
 from defender_remediate.testing.simulator.defender.exposure import attack_path_id
 from defender_remediate.testing.simulator.defender.state import (
     DEFENDER_CSPM,
     FOUNDATIONAL,
+    HEALTHY,
+    NOT_APPLICABLE,
     PRICINGS,
     UNHEALTHY,
     AssessmentDefinition,
@@ -22,6 +26,10 @@ from defender_remediate.testing.simulator.defender.state import (
 from defender_remediate.testing.simulator.policy.state import AUTHORIZATION, BENCHMARK_NAME
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.tenant import Tenant
+from defender_remediate.validation import string, strings
+
+_CODES = (HEALTHY, UNHEALTHY, NOT_APPLICABLE)
+_NEEDED = ("displayName", "severity")
 
 
 class DefenderControls:
@@ -49,14 +57,20 @@ class DefenderControls:
             rule: When a resource is healthy; the module ``defender.rules`` describes the grammar.
             controls: The names of the security controls that it belongs to.
             subscriptions: The subscriptions that define it; empty for a built-in recommendation.
+
+        Raises:
+            InvalidInputError: The metadata lacks a name or severity, or an argument is not of its type.
         """
+        lacking = [name for name in _NEEDED if name not in arguments.mapping("metadata", metadata)]
+        if lacking:
+            raise InvalidInputError(f"metadata needs {' and '.join(_NEEDED)}, got none for {quoted(lacking[0])}")
         definition = AssessmentDefinition(
-            key=fold(key),
+            key=fold(arguments.text("key", key)),
             metadata=deepcopy(dict(metadata)),
-            resource_type=resource_type,
-            rule=deepcopy(dict(rule)),
-            controls=controls,
-            subscriptions=tuple(fold(ids.subscription_of(s) or s) for s in subscriptions),
+            resource_type=arguments.text("resource_type", resource_type),
+            rule=deepcopy(dict(arguments.mapping("rule", rule))),
+            controls=strings("controls", controls),
+            subscriptions=tuple(fold(ids.subscription_of(s) or s) for s in strings("subscriptions", subscriptions)),
         )
         with self._tenant.lock:
             self._tenant.assessor.add_definition(definition)
@@ -86,17 +100,23 @@ class DefenderControls:
             additional: ``additionalData``.
             resource_data: ``resourceAdditionalData``, such as the digest of a container image.
             risk: The risk as Defender CSPM shows it; without it, the level is a copy of the severity.
+
+        Raises:
+            InvalidInputError: The recommendation does not exist (also a KeyError), the resource id is not an id, or the code
+                does not exist.
         """
+        arguments.word("code", code, _CODES)
+        arguments.scope(resource_id)
         with self._tenant.lock:
             self._tenant.assessor.add(
                 SimulatedAssessment(
-                    definition=self._tenant.assessor.definitions[fold(key)],
+                    definition=lookup.recommendation(self._tenant, key),
                     resource_id=resource_id,
-                    details=dict(details or {"source": "Azure", "id": resource_id}),
+                    details=dict(arguments.mapping("details", details or {"source": "Azure", "id": resource_id})),
                     status=SimulatedStatus(code=code, cause=cause, description=description),
-                    additional=dict(additional or {}),
-                    resource_data=dict(resource_data or {}),
-                    risk=None if risk is None else dict(risk),
+                    additional=dict(arguments.mapping("additional", additional or {})),
+                    resource_data=dict(arguments.mapping("resource_data", resource_data or {})),
+                    risk=arguments.mapping_or_none("risk", risk),
                 )
             )
 
@@ -132,10 +152,15 @@ class DefenderControls:
             resource_data: ``resourceAdditionalData``, such as the digest of a container image.
             risk: The risk as Defender CSPM shows it; without it, the level is a copy of the severity.
             controls: The names of the security controls that name the key; none by default.
+
+        Raises:
+            InvalidInputError: The title or the category is empty, the resource id is not an id, or the code does not exist.
         """
+        for name, given in (("title", title), ("category", category), ("severity", severity)):
+            arguments.text(name, given)
         generated = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{category}/{title}"))
         definition = AssessmentDefinition(
-            key=fold(key or generated),
+            key=fold(arguments.text("key", key or generated)),
             metadata={
                 "displayName": title,
                 "assessmentType": "DynamicBuiltIn",
@@ -145,8 +170,10 @@ class DefenderControls:
                 "remediationDescription": "",
                 "categories": ["Compute"],
             },
-            controls=controls,
+            controls=strings("controls", controls),
         )
+        arguments.word("code", code, _CODES)
+        arguments.scope(resource_id)
         with self._tenant.lock:
             self._tenant.assessor.definitions.setdefault(definition.key, definition)
         usual = {"source": "Azure", "id": resource_id, "resourceType": "microsoft.compute/virtualmachines"}
@@ -167,9 +194,13 @@ class DefenderControls:
         Args:
             name: Such as ``CVE-2026-0001``.
             properties: Such as ``severity``, ``cvss``, ``publishedDate`` and ``exploitabilityDetails``.
+
+        Raises:
+            InvalidInputError: The name is empty, or the properties are not a mapping.
         """
+        own = deepcopy(dict(arguments.mapping("properties", properties)))
         with self._tenant.lock:
-            self._tenant.exposure.cves[name] = {"cveId": name, **deepcopy(dict(properties))}
+            self._tenant.exposure.cves[arguments.text("name", name)] = {"cveId": name, **own}
 
     def add_attack_path(self, name: str, scope: str, properties: Mapping[str, Any]) -> str:
         """Adds an attack path, which Resource Graph alone shows, and returns its id.
@@ -178,50 +209,75 @@ class DefenderControls:
             name: Its name, which ``attackPathsReferences`` of a risk refer to.
             scope: The subscription that it is listed in.
             properties: Such as ``displayName``, ``riskLevel`` and ``graphComponent``; kept as they are.
+
+        Raises:
+            InvalidInputError: The name is not a name, the subscription does not exist (also a KeyError), or the properties are
+                not a mapping.
         """
+        own = deepcopy(dict(arguments.mapping("properties", properties)))
         with self._tenant.lock:
-            identifier = attack_path_id(scope, name)
-            self._tenant.exposure.attack_paths[identifier] = deepcopy(dict(properties))
+            lookup.subscription(self._tenant, scope)
+            identifier = attack_path_id(scope, arguments.name_in_id("name", name))
+            self._tenant.exposure.attack_paths[identifier] = own
             return identifier
 
     def set_risk(self, key: str, resource_id: str, risk: Mapping[str, Any] | None) -> None:
         """Sets or removes the risk of an assessment; the newest api-version shows it.
 
         Raises:
-            KeyError: The assessment does not exist.
+            InvalidInputError: The recommendation or the assessment does not exist; also a KeyError.
         """
+        shown = arguments.mapping_or_none("risk", risk)
         with self._tenant.lock:
-            self._tenant.assessor.find(key, resource_id).risk = None if risk is None else dict(risk)
+            definition = lookup.recommendation(self._tenant, key)
+            found = self._tenant.assessor.get(key, string("resource_id", resource_id))
+            if found is None:
+                known = [one.resource_id for one in self._tenant.assessor.current() if one.definition is definition]
+                raise lookup.missing(f"assessment {quoted(key)} of", resource_id, known)
+            found.risk = shown
 
     def turn_off_posture(self, scope: str) -> None:
         """Turns off foundational posture management in a subscription: its assessments disappear.
 
         Defender CSPM counts as posture management as well, if it is on.
+
+        Raises:
+            InvalidInputError: The subscription does not exist; also a KeyError.
         """
         self._set_plan(scope, FOUNDATIONAL, "Free")
 
     def turn_on_cspm(self, scope: str) -> None:
-        """Turns on Defender CSPM in a subscription."""
+        """Turns on Defender CSPM in a subscription.
+
+        Raises:
+            InvalidInputError: The subscription does not exist; also a KeyError.
+        """
         self._set_plan(scope, DEFENDER_CSPM, "Standard")
 
     def unassign_benchmark(self, scope: str) -> None:
         """Removes the benchmark from a subscription: the assessments with a policy disappear.
 
         Raises:
-            KeyError: It is not assigned there.
+            InvalidInputError: It is not assigned there; also a KeyError.
         """
         with self._tenant.lock:
-            del self._tenant.policies.assignments[ids.key(f"{scope}{AUTHORIZATION}/policyAssignments/{BENCHMARK_NAME}")]
+            found = lookup.subscription(self._tenant, scope)
+            key = ids.key(f"/subscriptions/{found.id}{AUTHORIZATION}/policyAssignments/{BENCHMARK_NAME}")
+            if self._tenant.policies.assignments.pop(key, None) is None:
+                raise lookup.missing("benchmark assigned to", scope, ())
 
     def forget_assessments(self, scope: str) -> None:
-        """Removes every assessment of a subscription, as before Defender's first evaluation."""
+        """Removes every assessment of a subscription, as before Defender's first evaluation.
+
+        Raises:
+            InvalidInputError: The subscription does not exist; also a KeyError.
+        """
         with self._tenant.lock:
-            self._tenant.assessor.forget(ids.subscription_of(scope))
+            self._tenant.assessor.forget(lookup.subscription(self._tenant, scope).id)
 
     def _set_plan(self, scope: str, name: str, tier: str) -> None:
         with self._tenant.lock:
-            plan = self._tenant.store.find(f"{scope}/providers/{PRICINGS}/{name}")
-            if plan is None:
-                raise InvalidInputError(f"The subscription {scope!r} does not exist.")
+            subscription = lookup.subscription(self._tenant, scope)
+            plan = lookup.resource(self._tenant, f"/subscriptions/{subscription.id}/providers/{PRICINGS}/{name}")
             body = plan.render()
             self._tenant.store.write(plan.id, plan.type, {"properties": {**body["properties"], "pricingTier": tier}})

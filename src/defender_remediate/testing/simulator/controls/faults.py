@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,9 +9,22 @@ from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.testing.simulator.arm.errors import BUSY_ERRORS, refusal
 from defender_remediate.testing.simulator.arm.faults import AFTER, BEFORE, InjectedFault, reply_of
-from defender_remediate.testing.simulator.arm.operations import AZURE_ASYNC, SUCCEEDED, OperationForm
+from defender_remediate.testing.simulator.arm.operations import (
+    AZURE_ASYNC,
+    BARE,
+    BODY,
+    CANCELED,
+    FAILED,
+    LOCATION,
+    SUCCEEDED,
+    OperationForm,
+)
 from defender_remediate.testing.simulator.arm.service import Service
+from defender_remediate.testing.simulator.arm.throttling import DELETES, READS, WRITES
+from defender_remediate.testing.simulator.controls import arguments, lookup
+from defender_remediate.testing.simulator.defender.state import PRICINGS
 from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
+from defender_remediate.validation import instance
 
 
 class FaultControls:
@@ -49,11 +61,21 @@ class FaultControls:
             headers: Headers of the answer.
             times: How many requests it applies to; None for all.
             skip: How many matching requests pass first.
+
+        Raises:
+            InvalidInputError: A method, ``when`` or the status does not exist, the path is not a regular expression, a
+                count is negative, or there is no status for the code, the body or the headers.
         """
-        reply = None if status is None else reply_of(status, code, message, body, headers or {})
-        methods = tuple(part.upper() for part in (method or "").split("|") if part)
-        pattern = re.compile(path, re.IGNORECASE)
-        fault = InjectedFault(methods=methods, path=pattern, when=when, reply=reply, times=times, skip=skip)
+        if status is None and not (code is None and body is None and headers is None):
+            raise InvalidInputError("status must be an HTTP status when code, body or headers are given, got None")
+        fault = InjectedFault(
+            methods=() if method is None else arguments.methods_of(method),
+            path=arguments.pattern("path", path),
+            when=arguments.word("when", when, (BEFORE, AFTER)),
+            reply=None if status is None else reply_of(_status(status), code, message, body, headers or {}),
+            times=_times(times),
+            skip=arguments.count("skip", skip),
+        )
         self._service.faults.add(fault)
 
     def change_status(self, method: str, path: str, status: int, *, times: int | None = 1) -> None:
@@ -64,10 +86,19 @@ class FaultControls:
             path: A regular expression searched in path and query, ignoring case.
             status: The HTTP status. Headers and body remain; with 204 there is no body.
             times: How many requests it applies to; None for all.
+
+        Raises:
+            InvalidInputError: A method or the status does not exist, the path is not a regular expression, or the count
+                is negative.
         """
-        pattern = re.compile(path, re.IGNORECASE)
-        methods = tuple(method.upper().split("|"))
-        self._service.faults.add(InjectedFault(methods=methods, path=pattern, when=AFTER, status=status, times=times))
+        fault = InjectedFault(
+            methods=arguments.methods_of(method),
+            path=arguments.pattern("path", path),
+            when=AFTER,
+            status=_status(status),
+            times=_times(times),
+        )
+        self._service.faults.add(fault)
 
     def busy(self, path: str, error: str = "AnotherOperationInProgress", *, times: int | None = 1) -> None:
         """Refuses writes because the resource is busy, in one of the ways in which Azure says so.
@@ -80,13 +111,14 @@ class FaultControls:
             times: How many requests it applies to; None for all.
 
         Raises:
-            InvalidInputError: The error does not exist.
+            InvalidInputError: The error does not exist, the path is not a regular expression, or the count is negative.
         """
-        if error not in BUSY_ERRORS:
-            raise InvalidInputError(f"Unknown busy error {error!r}: use {', '.join(sorted(BUSY_ERRORS))}.")
-        pattern = re.compile(path, re.IGNORECASE)
-        reply = refusal(error).reply
-        fault = InjectedFault(methods=("PUT", "PATCH", "DELETE"), path=pattern, reply=reply, times=times)
+        fault = InjectedFault(
+            methods=("PUT", "PATCH", "DELETE"),
+            path=arguments.pattern("path", path),
+            reply=refusal(arguments.word("error", error, sorted(BUSY_ERRORS))).reply,
+            times=_times(times),
+        )
         self._service.faults.add(fault)
 
     def clear(self) -> None:
@@ -118,30 +150,68 @@ class FaultControls:
             at_once: Whether the first answer already shows the failure, with HTTP 200.
             code: The error code of an operation that does not succeed.
             message: The message of that error.
+
+        Raises:
+            InvalidInputError: A method, the form or the end does not exist, the pattern is not a regular expression, or a
+                number is negative.
         """
+        arguments.pattern("pattern", pattern)
         slow = OperationForm(
-            form=form,
-            seconds=seconds,
-            retry_after=retry_after,
-            ends=ends,
-            at_once=at_once,
+            form=arguments.word("form", form, (AZURE_ASYNC, LOCATION, BODY, BARE)),
+            seconds=arguments.amount("seconds", seconds),
+            retry_after=None if retry_after is None else arguments.count("retry_after", retry_after),
+            ends=arguments.word("ends", ends, (SUCCEEDED, FAILED, CANCELED)),
+            at_once=instance("at_once", at_once, bool),
             code=code,
             message=message,
         )
-        self._service.tenant.set_operation_form(pattern, methods, slow)
+        self._service.tenant.set_operation_form(pattern, arguments.methods(methods), slow)
 
     def fail_extension(self, plan: str, extension: str) -> None:
-        """Makes an extension of a Defender plan fail when it is enabled; the PUT still answers 200."""
-        self._service.tenant.failing_extensions.add((fold(plan), fold(extension)))
+        """Makes an extension of a Defender plan fail when it is enabled; the PUT still answers 200.
+
+        Args:
+            plan: The name of the plan, such as ``StorageAccounts``.
+            extension: The name of the extension, such as ``OnUploadMalwareScanning``.
+
+        Raises:
+            InvalidInputError: No subscription has a plan of this name.
+        """
+        tenant = self._service.tenant
+        plans = {found.name for found in tenant.store.resources() if found.type.name == PRICINGS}
+        if fold(arguments.text("plan", plan)) not in {fold(name) for name in plans}:
+            raise lookup.missing("Defender plan", plan, sorted(plans))
+        tenant.failing_extensions.add((fold(plan), fold(arguments.text("extension", extension))))
 
     def expire_tokens(self) -> None:
         """Refuses the tokens issued so far; the credential issues new ones."""
         self._credential.expire()
 
     def throttle(self, *, enabled: bool = True) -> None:
-        """Turns the request limits on or off."""
-        self._service.throttle.enabled = enabled
+        """Turns the request limits on or off.
+
+        Raises:
+            InvalidInputError: ``enabled`` is not a boolean.
+        """
+        self._service.throttle.enabled = instance("enabled", enabled, bool)
 
     def drain(self, scope: str, kind: str = "writes") -> None:
-        """Uses up a subscription's remaining requests of a kind: ``reads``, ``writes`` or ``deletes``."""
-        self._service.throttle.drain(scope, kind)
+        """Uses up a subscription's remaining requests of a kind: ``reads``, ``writes`` or ``deletes``.
+
+        Args:
+            scope: A subscription, or what is in one; an empty string for the requests to no subscription.
+            kind: The kind of the requests.
+
+        Raises:
+            InvalidInputError: The kind does not exist, or the scope is not an id.
+        """
+        where = scope and arguments.scope(scope)
+        self._service.throttle.drain(where, arguments.word("kind", kind, (READS, WRITES, DELETES)))
+
+
+def _status(given: int) -> int:
+    return arguments.count("status", given, least=100, most=999)
+
+
+def _times(given: int | None) -> int | None:
+    return None if given is None else arguments.count("times", given, least=1)

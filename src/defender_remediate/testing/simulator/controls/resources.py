@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from defender_remediate.casing import fold
+from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
+from defender_remediate.models.ids import is_guid
 from defender_remediate.testing.simulator.arm.private_endpoints import CONNECTIONS, shows_connections
 from defender_remediate.testing.simulator.arm.routes import store_body
 from defender_remediate.testing.simulator.arm.writes import TOP_LEVEL
+from defender_remediate.testing.simulator.controls import arguments, lookup
 from defender_remediate.testing.simulator.defender.state import SUBSCRIPTION
 from defender_remediate.testing.simulator.monitor.audit import begin, end
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
@@ -17,10 +20,14 @@ from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import REGISTERED, Resource, Subscription
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.exchange import Call
+from defender_remediate.validation import string, strings
 
 ANOTHER_CALLER = "another.user@contoso.example"
 _SUBSCRIPTION_STATES = ("Enabled", "Warned", "PastDue", "Disabled", "Deleted")
+_CALLER_TYPES = ("User", "Application", "ManagedIdentity", "System")
+_CONNECTION_STATES = ("Approved", "Pending", "Rejected", "Disconnected")
 _REGISTRATION_STATES = (REGISTERED, "Registering", "NotRegistered", "Unregistering", "Unregistered")
+_FEATURE_STATES = ("Registered", "Pending", *_REGISTRATION_STATES[1:], "NotSpecified")
 
 
 class ResourceControls:
@@ -37,20 +44,26 @@ class ResourceControls:
         """Returns a copy of a resource as GET shows it.
 
         Raises:
-            KeyError: The resource does not exist.
+            InvalidInputError: The resource does not exist; also a KeyError.
         """
         with self._tenant.lock:
             self._tenant.operations.settle()
             return self._found(resource_id).render()
 
     def list_ids(self, resource_type: str | None = None, scope: str = "/") -> tuple[str, ...]:
-        """Returns the ids of all resources at a scope or below it, of one type if it is given."""
+        """Returns the ids of all resources at a scope or below it, of one type if it is given.
+
+        Raises:
+            InvalidInputError: The type or the scope is not a string.
+        """
+        kind = None if resource_type is None else fold(string("resource_type", resource_type))
+        string("scope", scope)
         with self._tenant.lock:
             self._tenant.operations.settle()
             return tuple(
                 found.id
                 for found in self._tenant.store.resources(scope)
-                if resource_type is None or fold(found.type.name) == fold(resource_type)
+                if kind is None or fold(found.type.name) == kind
             )
 
     def add_subscription(
@@ -66,8 +79,16 @@ class ResourceControls:
             subscription_id: A GUID; a new one if it is None.
             name: The display name.
             management_group: The name of its management group, which is created if it does not exist.
+
+        Raises:
+            InvalidInputError: The id is not a GUID, or a name is not a name.
         """
         tenant = self._tenant
+        if subscription_id is not None and not is_guid(subscription_id):
+            raise InvalidInputError(f"subscription_id must be a GUID, got {quoted(subscription_id)}")
+        arguments.text("name", name)
+        if management_group is not None:
+            arguments.name_in_id("management_group", management_group)
         with tenant.lock:
             added = Subscription(id=subscription_id or tenant.new_id(), name=name)
             scope = f"/subscriptions/{added.id}"
@@ -83,10 +104,16 @@ class ResourceControls:
             return scope
 
     def add_resource_group(self, scope: str, name: str, location: str = "westeurope") -> str:
-        """Adds a resource group to a subscription; returns its id."""
+        """Adds a resource group to a subscription; returns its id.
+
+        Raises:
+            InvalidInputError: The subscription does not exist (also a KeyError), or the name or location is not one.
+        """
+        arguments.name_in_id("name", name)
+        arguments.text("location", location)
         with self._tenant.lock:
-            subscription = self._tenant.store.subscription(ids.subscription_of(scope))
-            group_id = f"/subscriptions/{ids.subscription_of(scope)}/resourceGroups/{name}"
+            subscription = lookup.subscription(self._tenant, scope)
+            group_id = f"/subscriptions/{ids.subscription_of(scope) or subscription.id}/resourceGroups/{name}"
             subscription.groups[fold(name)] = {
                 "id": group_id,
                 "name": name,
@@ -112,7 +139,10 @@ class ResourceControls:
             InvalidInputError: The body is not a resource as the REST API shows it, or its type needs ``api_versions``.
         """
         tenant = self._tenant
-        resource_id = str(body.get("id") or "")
+        resource_id = arguments.mapping("body", body).get("id")
+        if not isinstance(resource_id, str) or not resource_id.startswith("/"):
+            raise InvalidInputError(f"the body needs the id of a resource, got {quoted(resource_id)}")
+        strings("api_versions", api_versions)
         target = ids.path_of(resource_id)
         if target is None and len(ids.segments(resource_id)) == 2 and ids.subscription_of(resource_id):
             return self.add_subscription(ids.subscription_of(resource_id), str(body.get("displayName", "Simulated")))
@@ -122,7 +152,7 @@ class ResourceControls:
             location = str(body.get("location", "westeurope"))
             return self.add_resource_group(resource_id, ids.group_of(resource_id), location)
         if target is None or target.is_collection:
-            raise InvalidInputError(f"The body needs the id of a resource, got {body.get('id')!r}.")
+            raise InvalidInputError(f"the body needs the id of a resource, got {quoted(resource_id)}")
         with tenant.lock:
             known = tenant.types.learn(target.type, api_versions) if api_versions else tenant.types.get(target.type)
             if known is None:
@@ -154,11 +184,13 @@ class ResourceControls:
             properties: What differs from a new, private container.
 
         Raises:
-            KeyError: The account does not exist.
+            InvalidInputError: The account does not exist (also a KeyError), or the name is not a name.
         """
+        arguments.name_in_id("name", name)
         with self._tenant.lock:
             service = f"{self._found(account_id).id}/blobServices/default"
-            return self.add({"id": f"{service}/containers/{name}", "properties": dict(properties or {})})
+            own = dict(arguments.mapping("properties", properties or {}))
+            return self.add({"id": f"{service}/containers/{name}", "properties": own})
 
     def add_function_app(self, resource_id: str, storage: str, properties: Mapping[str, Any] | None = None) -> str:
         """Adds a function app that depends on a storage account; returns its id.
@@ -171,9 +203,9 @@ class ResourceControls:
             properties: Properties of the app.
 
         Raises:
-            KeyError: The account does not exist.
-            InvalidInputError: The id is not that of a resource.
+            InvalidInputError: The account does not exist (also a KeyError), or the id is not that of a resource.
         """
+        own = arguments.mapping("properties", properties or {})
         with self._tenant.lock:
             account = self._found(storage)
             added = self.add(
@@ -181,7 +213,7 @@ class ResourceControls:
                     "id": resource_id,
                     "location": account.body["location"],
                     "kind": "functionapp,linux",
-                    "properties": {"state": "Running", "enabled": True, "reserved": True, **(properties or {})},
+                    "properties": {"state": "Running", "enabled": True, "reserved": True, **own},
                 }
             )
             for name in ("azure-webjobs-hosts", "azure-webjobs-secrets"):
@@ -197,9 +229,11 @@ class ResourceControls:
             status: ``Approved``, ``Pending``, ``Rejected`` or ``Disconnected``.
 
         Raises:
-            KeyError: The resource does not exist.
-            InvalidInputError: Its type has no private endpoints.
+            InvalidInputError: The resource does not exist (also a KeyError), its type has no private endpoints, or the
+                status does not exist.
         """
+        arguments.name_in_id("name", name)
+        arguments.word("status", status, _CONNECTION_STATES)
         with self._tenant.lock:
             found = self._found(resource_id)
             if not shows_connections(found):
@@ -229,8 +263,11 @@ class ResourceControls:
             client: What the caller used: ``Azure Portal``, the id of an application, or ``Unknown``.
 
         Raises:
-            KeyError: The resource does not exist.
+            InvalidInputError: The resource does not exist (also a KeyError), the change is not a function, or the type of
+                the caller does not exist.
         """
+        if not callable(change):
+            raise InvalidInputError(f"change must be a function that changes a body, got {quoted(change)}")
         with self._tenant.lock:
             found = self._found(resource_id)
             body = found.render()
@@ -256,7 +293,7 @@ class ResourceControls:
             client: As for ``edit``.
 
         Raises:
-            KeyError: The resource does not exist.
+            InvalidInputError: The resource does not exist (also a KeyError), or the type of the caller does not exist.
         """
         with self._tenant.lock:
             found = self._found(resource_id)
@@ -271,11 +308,9 @@ class ResourceControls:
         refuses nothing. A ``Deleted`` subscription shows only its state; everything else in it is not found.
 
         Raises:
-            InvalidInputError: The state does not exist.
-            KeyError: The subscription does not exist.
+            InvalidInputError: The state does not exist, or the subscription does not exist (also a KeyError).
         """
-        if state not in _SUBSCRIPTION_STATES:
-            raise InvalidInputError(f"Invalid subscription state {state!r}: use {', '.join(_SUBSCRIPTION_STATES)}.")
+        arguments.word("state", state, _SUBSCRIPTION_STATES)
         self._subscription(scope).state = state
 
     def unregister_provider(self, scope: str, namespace: str, *, state: str = "NotRegistered") -> None:
@@ -287,12 +322,10 @@ class ResourceControls:
             state: The registration state to show. A provider in state ``Registering`` takes writes already.
 
         Raises:
-            InvalidInputError: The state does not exist.
-            KeyError: The subscription does not exist.
+            InvalidInputError: The state does not exist, or the subscription does not exist (also a KeyError).
         """
-        if state not in _REGISTRATION_STATES:
-            raise InvalidInputError(f"Invalid registration state {state!r}: use {', '.join(_REGISTRATION_STATES)}.")
-        self._subscription(scope).registrations[fold(namespace)] = state
+        arguments.word("state", state, _REGISTRATION_STATES)
+        self._subscription(scope).registrations[_namespace(namespace)] = state
 
     def unregister_feature(self, scope: str, feature: str, *, state: str = "NotRegistered") -> None:
         """Unregisters a preview feature; all are registered at first.
@@ -303,37 +336,60 @@ class ResourceControls:
             state: The state to show.
 
         Raises:
-            KeyError: The subscription does not exist.
+            InvalidInputError: The state does not exist, the feature has no namespace, or the subscription does not exist
+                (also a KeyError).
         """
+        arguments.word("state", state, _FEATURE_STATES)
+        if "/" not in string("feature", feature):
+            raise InvalidInputError(
+                f"feature must have a namespace, got {quoted(feature)}",
+                hint="it looks like Microsoft.Compute/EncryptionAtHost",
+            )
         self._subscription(scope).features[fold(feature)] = state
 
     def register_provider(self, scope: str, namespace: str) -> None:
         """Registers a resource provider again.
 
         Raises:
-            KeyError: The subscription does not exist.
+            InvalidInputError: The subscription does not exist; also a KeyError.
         """
-        self._subscription(scope).registrations.pop(fold(namespace), None)
+        self._subscription(scope).registrations.pop(_namespace(namespace), None)
 
     def retire_api_versions(self, resource_type: str, *api_versions: str) -> None:
-        """Makes a type refuse api-versions that it knows, as a sovereign cloud does."""
-        self._tenant.types.retire(resource_type, api_versions)
+        """Makes a type refuse api-versions that it knows, as a sovereign cloud does.
+
+        Raises:
+            InvalidInputError: The simulator does not know the type (also a KeyError), or an api-version of it.
+        """
+        known = lookup.resource_type(self._tenant, resource_type)
+        for version in api_versions:
+            arguments.word("api_versions", version, known.versions)
+        self._tenant.types.retire(known.name, api_versions)
 
     def _subscription(self, scope: str) -> Subscription:
-        return self._tenant.store.subscriptions[fold(ids.subscription_of(scope) or scope)]
+        return lookup.subscription(self._tenant, scope)
 
     def _found(self, resource_id: str) -> Resource:
-        found = self._tenant.store.find(resource_id)
-        if found is None:
-            raise KeyError(resource_id)
-        return found
+        return lookup.resource(self._tenant, resource_id)
 
     def _log(
         self, method: str, action: str, resource_id: str, caller: str, caller_type: str, client: str
     ) -> LoggedOperation:
+        string("caller", caller)
+        arguments.word("caller_type", caller_type, _CALLER_TYPES)
+        string("client", client)
         call = Call.of(method, self._endpoint + resource_id, {}, b"")
         operation = begin(
             self._tenant, call, action, resource_id, caller=caller, caller_type=caller_type, client=client
         )
         end(self._tenant, operation, "Succeeded", "OK")
         return operation
+
+
+def _namespace(given: str) -> str:
+    if "." not in arguments.name_in_id("namespace", given):
+        raise InvalidInputError(
+            f"namespace must be that of a resource provider, got {quoted(given)}",
+            hint="it looks like Microsoft.Storage",
+        )
+    return fold(given)

@@ -6,9 +6,15 @@ import threading
 from datetime import datetime, timedelta, timezone
 
 from defender_remediate.arm.clock import Clock
+from defender_remediate.display import quoted
+from defender_remediate.errors import InvalidInputError
+from defender_remediate.validation import is_number, positive_number
 
 STARTS_AT = datetime(2026, 3, 2, 9, 0, tzinfo=timezone.utc)
 """The instant at which every simulator begins: a Monday morning."""
+
+# A hundred years: a later moment may have no date.
+_LONGEST = 100 * 366 * 86400.0
 
 
 class VirtualClock:
@@ -50,7 +56,11 @@ class VirtualClock:
         Args:
             source: The other clock.
             rate: The seconds that pass here for each second there.
+
+        Raises:
+            InvalidInputError: The rate is not a positive number.
         """
+        positive_number("rate", rate)
         with self._lock:
             ahead = (source.now() - self._starts_at).total_seconds()
             self._elapsed = max(self._elapsed, ahead)
@@ -69,16 +79,36 @@ class VirtualClock:
             self._followed_to = present
 
     def sleep(self, seconds: float) -> None:
-        """Moves the clock so many seconds ahead and returns at once."""
-        self.sleep_until(self.monotonic() + max(0.0, seconds))
+        """Moves the clock so many seconds ahead and returns at once.
+
+        Raises:
+            InvalidInputError: It is not a number, or it is negative.
+        """
+        self.sleep_until(self.monotonic() + _moment("seconds", seconds))
 
     def sleep_until(self, moment: float) -> None:
-        """Moves the clock to a moment of ``monotonic()``; a past moment changes nothing."""
+        """Moves the clock to a moment of ``monotonic()``; a past moment changes nothing.
+
+        Raises:
+            InvalidInputError: It is not a number, or it is negative.
+        """
+        until = _moment("moment", moment)
         with self._lock:
             self._catch_up()
-            self._elapsed = max(self._elapsed, moment)
+            self._elapsed = max(self._elapsed, until)
 
     def advance(self, seconds: float) -> None:
-        """Lets time pass for all callers."""
+        """Lets time pass for all callers.
+
+        Raises:
+            InvalidInputError: It is not a number, or it is negative.
+        """
+        passed = _moment("seconds", seconds)
         with self._lock:
-            self._elapsed += max(0.0, seconds)
+            self._elapsed += passed
+
+
+def _moment(name: str, given: float) -> float:
+    if not is_number(given) or not 0 <= given <= _LONGEST:
+        raise InvalidInputError(f"{name} must be a number from 0 to {_LONGEST:.0f}, got {quoted(given)}")
+    return given

@@ -133,7 +133,7 @@ def test_when_a_policy_refuses(
 
 def test_an_unknown_effect_is_refused(sim: ArmSimulator, scope: str) -> None:
     """It would deny nothing, and a test would pass for the wrong reason."""
-    with pytest.raises(ValueError, match="deny or audit"):
+    with pytest.raises(ValueError, match="one of deny, audit"):
         sim.access.assign_policy(scope, effect="Deny")
 
 

@@ -15,13 +15,11 @@ def test_time_begins_at_a_fixed_instant_and_stands_still() -> None:
 
 
 def test_sleeping_moves_the_clock_and_never_back() -> None:
-    """A sleep ends at its moment; a negative one, or a moment that has passed, changes nothing."""
+    """A sleep ends at its moment; a moment that has passed changes nothing."""
     clock = VirtualClock()
     clock.sleep(5)
-    clock.sleep(-3)
     clock.sleep_until(2)
     clock.advance(1.5)
-    clock.advance(-9)
     assert clock.monotonic() == 6.5
     assert (clock.now() - STARTS_AT).total_seconds() == 6.5
 
