@@ -24,7 +24,7 @@ from defender_remediate.validation import string, strings
 
 ANOTHER_CALLER = "another.user@contoso.example"
 _SUBSCRIPTION_STATES = ("Enabled", "Warned", "PastDue", "Disabled", "Deleted")
-_CALLER_TYPES = ("User", "Application", "ManagedIdentity", "System")
+_CALLER_TYPES = ("User", "Application", "ManagedIdentity", "System", "")
 _CONNECTION_STATES = ("Approved", "Pending", "Rejected", "Disconnected")
 _REGISTRATION_STATES = (REGISTERED, "Registering", "NotRegistered", "Unregistering", "Unregistered")
 _FEATURE_STATES = ("Registered", "Pending", *_REGISTRATION_STATES[1:], "NotSpecified")
@@ -259,7 +259,7 @@ class ResourceControls:
             resource_id: The resource.
             change: Receives the body as GET shows it and changes it in place.
             caller: The object id or the name of the user; ``System`` for Azure itself.
-            caller_type: ``User``, ``Application``, ``ManagedIdentity`` or ``System``.
+            caller_type: ``User``, ``Application``, ``ManagedIdentity`` or ``System``; an empty string for none.
             client: What the caller used: ``Azure Portal``, the id of an application, or ``Unknown``.
 
         Raises:
