@@ -167,8 +167,8 @@ def loads(text: str | bytes, kind: str, *, made_by: str = "to_json()") -> dict[s
         raise InvalidInputError(f"the text is not the JSON of a {kind}: {error}", hint=hint) from error
     found = document.pop("kind", None) if isinstance(document, dict) else None
     if not isinstance(document, dict) or found != kind:
-        other = f"of a {quoted(found)}, " if isinstance(found, str) else ""
-        raise InvalidInputError(f"the text is JSON, but {other}not of a {kind}", hint=hint)
+        other = f" of the kind {quoted(found)}" if isinstance(found, str) else ""
+        raise InvalidInputError(f"the text is JSON{other}, but not of a {kind}", hint=hint)
     version = document.pop("version", None)
     if version != VERSION:
         raise InvalidInputError(

@@ -47,7 +47,7 @@ SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
         ),
         (
             lambda client: RemediationReport.from_json(client.plan([SECURE_TRANSFER]).to_json()),
-            "of a 'RemediationPlan', not of a RemediationReport",
+            "of the kind 'RemediationPlan', but not of a RemediationReport",
         ),
         (lambda client: RemediationPlan.from_json("[]"), "is JSON, but not of a RemediationPlan"),
     ],

@@ -115,7 +115,7 @@ def test_a_value_its_class_refuses_is_an_input_error():
         ("{", "the text is not the JSON of a Thing: "),
         (b"\xff\xfe\xff", "the text is not the JSON of a Thing: "),
         (None, "expected the JSON of a Thing, got None"),
-        ("[]", "the text is JSON, but not of a Thing"),
+        ("[]", "the text is JSON of the kind 'Other', but not of a Thing"),
         ("[" * 200_000, "the text is not the JSON of a Thing: it is nested more than 120 levels deep"),
         (
             '{"kind": "Thing", "version": 1, "version": 1}',

@@ -289,11 +289,10 @@ class RemediationReport(Value):
             first = failures[0]
             failed = sum(result.step_id is not None for result in failures)
             kept_out = len(failures) - failed
-            told = f"{failed} of {counted(len(self.plan.steps), 'step')} did not succeed"
-            if kept_out:
-                told += f", and checks kept {counted(kept_out, 'resource')} out of the plan"
+            told = [f"{failed} of {counted(len(self.plan.steps), 'step')} did not succeed"] if self.plan.steps else []
+            told += [f"checks kept {counted(kept_out, 'resource')} out of the plan"] if kept_out else []
             raise RemediationFailedError(
-                f"{told}; the first: {self.subjects()[self.results.index(first)]}: {first.text}",
+                f"{', and '.join(told)}; the first: {self.subjects()[self.results.index(first)]}: {first.text}",
                 hint="see report.failures for each of them",
             )
 
