@@ -157,3 +157,11 @@ def test_a_missing_resource_is_also_a_key_error(sim: ArmSimulator, account: str)
         sim.resources.get(account + "x")
     with pytest.raises(ValueError, match="did you mean"):
         sim.resources.get(account + "x")
+
+
+def test_an_initiative_is_made_of_recommendations_with_a_policy() -> None:
+    """A recommendation that no policy evaluates cannot be a part of one."""
+    demo = ArmSimulator.demo()
+    without = "5f1d24f3-9a6d-4a3c-8f0e-3f5c7d1d9a11"
+    with pytest.raises(InvalidInputError, match="has no policy"):
+        demo.access.assign_initiative(demo.scopes[0], without)

@@ -172,14 +172,6 @@ class Assessor:
         self._assessments[_key(assessment.definition.key, assessment.resource_id)] = assessment
         self._schedule(assessment, assessment.pinned, self._clock.now())
 
-    def find(self, key: str, resource_id: str) -> SimulatedAssessment:
-        """Returns the assessment of a recommendation on a resource.
-
-        Raises:
-            KeyError: It does not exist.
-        """
-        return self._assessments[_key(fold(key), resource_id)]
-
     def get(self, key: str, resource_id: str) -> SimulatedAssessment | None:
         """Returns the assessment of a recommendation on a resource; None if there is none."""
         return self._assessments.get(_key(fold(key), resource_id))
