@@ -86,6 +86,7 @@ def serving_https(
         own_port: int = listener.getsockname()[1]
         started = threading.Event()
         proxies: list[int] = []
+        loops: list[asyncio.AbstractEventLoop] = []
 
         async def run() -> None:
             async with AsyncExitStack() as stack:
@@ -95,12 +96,15 @@ def serving_https(
                 serving = asyncio.ensure_future(server.serve(sockets=[listener]))
                 while not (server.started or serving.done()):
                     await asyncio.sleep(0.005)
+                loops.append(asyncio.get_running_loop())
                 started.set()
                 await serving
-                # A client that keeps its connection would be waited for until it says goodbye.
-                for connection in list(server.server_state.connections):
-                    connection.transport.abort()
-                await asyncio.sleep(0)
+
+        def stop() -> None:
+            # The end of a kept connection would be waited for: half a minute for the goodbye of its client.
+            for connection in list(server.server_state.connections):
+                connection.transport.abort()
+            server.should_exit = server.force_exit = True
 
         failures: list[BaseException] = []
 
@@ -121,8 +125,8 @@ def serving_https(
             proxy_url = f"http://{LOOPBACK}:{proxies[0]}" if proxies else None
             yield HttpsServer(endpoint=f"https://{LOOPBACK}:{own_port}", ca_file=ca_file, proxy=proxy_url)
         finally:
-            server.should_exit = True
-            server.force_exit = True
+            for loop in loops:
+                loop.call_soon_threadsafe(stop)
             thread.join()
 
 
