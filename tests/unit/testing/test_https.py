@@ -198,7 +198,10 @@ def test_a_client_that_keeps_its_connection_does_not_hold_up_the_end() -> None:
     """Directly and through the proxy; the client finds the connection closed."""
     with requests.Session() as direct, requests.Session() as proxied:
         direct.trust_env = proxied.trust_env = False
-        with ArmSimulator().serve_https(proxy_port=0) as server:
+        with contextlib.ExitStack() as held, ArmSimulator().serve_https(proxy_port=0) as server:
+            # A client of the proxy that says nothing.
+            address = ("127.0.0.1", int(server.proxy.rpartition(":")[2]))
+            held.enter_context(socket.create_connection(address))
             proxied.proxies = {"https": server.proxy}
             for client, host in ((direct, server.endpoint), (proxied, "https://management.azure.com")):
                 assert client.get(f"{host}/metadata/endpoints", verify=str(server.ca_file)).status_code == 400
