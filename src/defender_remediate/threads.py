@@ -36,7 +36,7 @@ class _Pool:
         name: The beginning of their names.
         may_be_abandoned: Whether the pool is that of a listing. The garbage collector closes a listing that no one reads any more: on
             any thread, also one of the pool itself, and while that thread holds any lock. Waiting for the running tasks could
-            then take for ever, so it ends after some seconds, and does not begin on a thread of the pool.
+            then take forever, so it ends after some seconds, and does not begin on a thread of the pool.
     """
 
     def __init__(self, workers: int, name: str = _NAME, *, may_be_abandoned: bool = False) -> None:

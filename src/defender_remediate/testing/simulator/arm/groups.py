@@ -148,12 +148,14 @@ def export_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Rep
         "contentVersion": "1.0.0.0",
         "parameters": parameters,
         "variables": {},
-        "resources": [_exported(one, parameters, "includeparameterdefaultvalue" in options) for one in chosen],
+        "resources": [
+            _exported(one, parameters, with_values="includeparameterdefaultvalue" in options) for one in chosen
+        ],
     }
     return Reply.json({"template": template})
 
 
-def _exported(resource: Resource, parameters: dict[str, Any], with_values: bool) -> dict[str, Any]:  # noqa: FBT001
+def _exported(resource: Resource, parameters: dict[str, Any], *, with_values: bool) -> dict[str, Any]:
     target = ids.path_of(resource.id)
     assert target is not None  # it is the id of a resource
     first = target.names[0]

@@ -50,7 +50,7 @@ def put_lock(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
             raise refusal("InvalidLock", problem=f"the level is {level!r}; use {READ_ONLY} or {CAN_NOT_DELETE}")
         notes = properties.get("notes")
         if notes is not None and (not isinstance(notes, str) or len(notes) > _LONGEST_NOTES):
-            raise refusal("InvalidLock", problem=f"the notes are no text of up to {_LONGEST_NOTES} characters")
+            raise refusal("InvalidLock", problem=f"the notes must be a string of at most {_LONGEST_NOTES} characters")
         name = captured["name"] if found is None else found.name
         lock = ManagementLock(scope=scope, level=str(level), name=name, notes=notes)
         tenant.access.locks[:] = [*(one for one in tenant.access.locks if one is not found), lock]

@@ -53,7 +53,7 @@ def list_definitions(tenant: Tenant, call: Call, captured: Mapping[str, str]) ->
     if text and clause is None and not exact:
         raise refusal("InvalidFilter", filter=text)
     found = []
-    for body in _every(tenant, is_set).values():
+    for body in _every(tenant, is_set=is_set).values():
         owner = body["id"].partition(AUTHORIZATION)[0]
         if (owner and not (scope and tenant.store.covers(owner, scope))) or (
             exact and ids.key(owner) != ids.key(scope)
@@ -69,7 +69,7 @@ def list_definitions(tenant: Tenant, call: Call, captured: Mapping[str, str]) ->
     return tenant.page(call, found)
 
 
-def _every(tenant: Tenant, is_set: bool) -> dict[str, dict[str, Any]]:  # noqa: FBT001
+def _every(tenant: Tenant, *, is_set: bool) -> dict[str, dict[str, Any]]:
     """Returns every definition (or initiative) by the key of its id."""
     kind = fold(f"/{_SETS}/" if is_set else f"/{_POLICIES}/")
     own = {key: body for key, body in tenant.policies.written.items() if kind in key}
@@ -191,7 +191,7 @@ def _assignment(
         raise refusal("InvalidRequestContent", problem=f"Could not find member '{unknown[0]}'")
     wanted = str(properties.get("policyDefinitionId") or "")
     is_set = fold(f"/{_SETS}/") in fold(wanted)
-    body = _every(tenant, is_set).get(ids.key(wanted))
+    body = _every(tenant, is_set=is_set).get(ids.key(wanted))
     if body is None:
         raise refusal(
             "PolicySetDefinitionNotFound" if is_set else "PolicyDefinitionNotFound", name=wanted.rpartition("/")[2]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
+from defender_remediate import wire
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import Route, json_body
 from defender_remediate.testing.simulator.authorization.routes import scope_of
@@ -41,12 +42,10 @@ def instant(text: object) -> datetime | None:
     """
     if text is None:
         return None
-    try:
-        # Seven fractional digits, as Azure writes them, are one too many for Python.
-        head, _, fraction = str(text).replace("Z", "").replace("+00:00", "").partition(".")
-        return datetime.fromisoformat(f"{head}.{(fraction or '0')[:6].ljust(6, '0')}").replace(tzinfo=timezone.utc)
-    except ValueError:
-        raise refusal("InvalidRequestContent", problem=f"{text!r} is not a time") from None
+    moment = wire.timestamp({"time": text}, "time")
+    if moment is None:
+        raise refusal("InvalidRequestContent", problem=f"{text!r} is not a time")
+    return moment
 
 
 def _found(tenant: Tenant, captured: Mapping[str, str]) -> tuple[str, PolicyExemption | None]:

@@ -101,7 +101,7 @@ def serving_https(
                 await serving
 
         def stop() -> None:
-            # The end of a kept connection would be waited for: half a minute for the goodbye of its client.
+            # Without it Python 3.12 and newer wait 30 seconds for each client that keeps its connection.
             for connection in list(server.server_state.connections):
                 connection.transport.abort()
             server.should_exit = server.force_exit = True
