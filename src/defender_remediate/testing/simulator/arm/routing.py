@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
+from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.state.types import ResourceType
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
@@ -49,6 +51,38 @@ class Route:
             return None
         found = self.matcher.match(call.path)
         return found.groupdict() if found else None
+
+
+class RouteIndex:
+    """Finds the route of a call without trying them all: by the last word of the pattern that is no placeholder.
+
+    Where several routes match, the first one answers.
+    """
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._places: dict[tuple[str, int, str], list[tuple[int, Route]]] = {}
+        self._distances: list[int] = []
+        for number, route in enumerate(routes):
+            words = ids.segments(route.pattern)
+            distance = next(place for place, word in enumerate(reversed(words)) if not _PLACEHOLDER.fullmatch(word))
+            for method in route.methods:
+                key = (method, distance, fold(words[-1 - distance]))
+                self._places.setdefault(key, []).append((number, route))
+            if distance not in self._distances:
+                self._distances.append(distance)
+
+    def find(self, call: Call) -> tuple[Route, Mapping[str, str]] | None:
+        """Returns the route of a call and the captured segments of its path; None if it has none."""
+        words = ids.segments(call.path)
+        candidates: list[tuple[int, Route]] = []
+        for distance in self._distances:
+            if distance < len(words):
+                candidates += self._places.get((call.method, distance, fold(words[-1 - distance])), ())
+        for _, route in sorted(candidates, key=lambda pair: pair[0]):
+            captured = route.match(call)
+            if captured is not None:
+                return route, captured
+        return None
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

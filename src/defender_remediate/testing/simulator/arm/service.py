@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 
 import attrs
 
@@ -10,7 +10,7 @@ from defender_remediate.testing.simulator.arm import groups, platform, tags
 from defender_remediate.testing.simulator.arm import routes as resources
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.faults import AFTER, Faults
-from defender_remediate.testing.simulator.arm.routing import Route, find_type
+from defender_remediate.testing.simulator.arm.routing import Route, RouteIndex, find_type
 from defender_remediate.testing.simulator.arm.throttling import Throttle
 from defender_remediate.testing.simulator.authorization import assignments, locks
 from defender_remediate.testing.simulator.authorization import routes as authorization
@@ -60,6 +60,7 @@ ROUTES: tuple[Route, ...] = (
     *groups.ROUTES,
     *platform.ROUTES,
 )
+_INDEX = RouteIndex(ROUTES)
 _KEPT_HEADERS = (
     "accept",
     "authorization",
@@ -147,7 +148,7 @@ class Service:
         headers: dict[str, str] = {}
         try:
             self._authenticate(call)
-            found = next(self._routes(call), None)
+            found = _INDEX.find(call)
             reads = call.reads or (found is not None and found[0].reads)
             headers = self.throttle.check(call, reads=reads) if found is None or found[0].throttled else {}
             reply = self._dispatch(call, found)
@@ -164,13 +165,7 @@ class Service:
                 "ExpiredAuthenticationToken" if self._credential.has_issued(header) else "InvalidAuthenticationToken"
             )
 
-    def _routes(self, call: Call) -> Iterator[tuple[Route, dict[str, str]]]:
-        for route in ROUTES:
-            captured = route.match(call)
-            if captured is not None:
-                yield route, dict(captured)
-
-    def _dispatch(self, call: Call, found: tuple[Route, dict[str, str]] | None) -> Reply:
+    def _dispatch(self, call: Call, found: tuple[Route, Mapping[str, str]] | None) -> Reply:
         if found is not None:
             route, captured = found
             find_type(self.tenant, call, route.type)
