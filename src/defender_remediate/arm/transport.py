@@ -164,13 +164,23 @@ def _requests_transport(clock: Clock, base_url: str) -> Any:
         def send(self, *args: Any, **options: Any) -> Any:
             return super().send(*args, **{**options, "proxies": {}})
 
-    session = requests.Session()
+    class PlainSession(requests.Session):
+        """Prepares a request from what it is given: no cookies, no hooks, and no user and password from ``~/.netrc``."""
+
+        def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+            prepared = requests.PreparedRequest()
+            prepared.prepare_method(request.method)
+            prepared.prepare_url(request.url or "", None)
+            prepared.prepare_headers({**self.headers, **request.headers})
+            prepared.prepare_cookies({})
+            prepared.prepare_body(request.data, request.files)
+            return prepared
+
+    session = PlainSession()
     session.trust_env = False
     session.proxies.update(get_environ_proxies(base_url))
     session.mount("https://", TlsAdapter())
     session.mount("http://", DirectAdapter(pool_maxsize=_POOL))
-    # Without an auth object requests would let ~/.netrc replace the bearer token.
-    session.auth = _unchanged
     return RequestsTransport(session=session, connection_timeout=CONNECTION_TIMEOUT, read_timeout=READ_TIMEOUT)
 
 
@@ -214,7 +224,3 @@ def bounded_chunks(raw: Any, clock: Clock) -> Iterator[bytes]:
         raise requests.exceptions.ConnectionError(error) from error
     except urllib3.exceptions.SSLError as error:
         raise requests.exceptions.SSLError(error) from error
-
-
-def _unchanged(request: Any) -> Any:
-    return request

@@ -8,7 +8,8 @@ template has to be one of the catalog.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from defender_remediate.casing import fold
@@ -59,14 +60,17 @@ def check_integrity(
     if now is not None and plan.created_at > now + _CLOCK_SKEW:
         raise PlanAlteredError(f"the plan was created in the future, at {plan.created_at}", hint=_PLAN_AGAIN)
     skipped = frozenset(ignored)
+    fixes: dict[str, list[FixAction]] = defaultdict(list)
+    for fix in catalog:
+        fixes[fold(fix.resource_type)].append(fix)
     for step in plan.steps:
-        problems = [] if step.id in skipped else list(_problems(step, plan, covers, catalog))
+        problems = [] if step.id in skipped else list(_problems(step, plan, covers, fixes[fold(step.resource_type)]))
         if problems:
             raise PlanAlteredError(f"step {step.id} for {step.target_id}: {problems[0]}", hint=_PLAN_AGAIN)
 
 
 def _problems(
-    step: RemediationStep, plan: RemediationPlan, covers: Callable[[str], bool], catalog: Catalog
+    step: RemediationStep, plan: RemediationPlan, covers: Callable[[str], bool], fixes: Sequence[FixAction]
 ) -> Iterator[str]:
     try:
         yield from _problems_of_place(step, covers)
@@ -77,7 +81,7 @@ def _problems(
         if request is not None:
             yield from _problems_of_request(request, step)
     if not step.is_removal:
-        yield from _problems_of_content(step, plan, catalog)
+        yield from _problems_of_content(step, plan, fixes)
     elif step.request.body or not (plan.rolls_back or is_recoverable(step)):
         yield "only a rollback removes anything but an exemption, an attestation or a governance assignment"
     elif step.compliant_when != GONE:
@@ -147,11 +151,10 @@ def _problems_of_paths(step: RemediationStep) -> Iterator[str]:
         yield f"a change of {step.changes[watched.index(False)].path} by someone else would be overwritten"
 
 
-def _problems_of_content(step: RemediationStep, plan: RemediationPlan, catalog: Catalog) -> Iterator[str]:
+def _problems_of_content(step: RemediationStep, plan: RemediationPlan, of_type: Sequence[FixAction]) -> Iterator[str]:
     # The fixes that the step may be made of.
     titles = {fold(title) for title in step.titles}
-    kind = fold(step.resource_type)
-    fixes = [fix for fix in catalog if fold(fix.title) in titles and fold(fix.resource_type) == kind]
+    fixes = [fix for fix in of_type if fold(fix.title) in titles]
     if _is_deployment(step):
         if not any(_deploys(step.request, fix) for fix in fixes):
             yield "its template is not that of the fix in the catalog of this client"

@@ -213,18 +213,25 @@ def _failures(value: Any, at: tuple[str | int, ...]) -> Iterator[tuple[str, str]
             yield from _failures(item, (*at, place))
     if not isinstance(value, Mapping):
         return
-    status = value.get(member(value, "operationStatus"))
-    if isinstance(status, Mapping) and fold(str(status.get(member(status, "code"), ""))) in _FAILED_WORDS:
-        name = value.get(member(value, "name"), "")
-        message = status.get(member(status, "message"), "")
-        yield join(at), redact_text(" ".join(str(text) for text in (name, message) if text) or "failed")
-    state = value.get(member(value, "provisioningState"))
     # The state of the resource itself is how the whole change ended.
     is_own = len(at) == 1 and at[0] == "properties"
-    if isinstance(state, str) and not is_own and fold(state) in _FAILED_WORDS:
-        yield join(at), state
-    for name, item in value.items():
-        yield from _failures(item, (*at, name))
+    for member_name, item in value.items():
+        if isinstance(item, str):
+            if not is_own and fold(item) in _FAILED_WORDS and fold(member_name) == "provisioningstate":
+                yield join(at), item
+        elif isinstance(item, (dict, list, tuple, Mapping)):
+            if fold(member_name) == "operationstatus" and isinstance(item, Mapping):
+                yield from _failed_operation(item, value, at)
+            yield from _failures(item, (*at, member_name))
+
+
+def _failed_operation(
+    status: Mapping[str, Any], part: Mapping[str, Any], at: tuple[str | int, ...]
+) -> Iterator[tuple[str, str]]:
+    if fold(str(status.get(member(status, "code"), ""))) in _FAILED_WORDS:
+        name = part.get(member(part, "name"), "")
+        message = status.get(member(status, "message"), "")
+        yield join(at), redact_text(" ".join(str(text) for text in (name, message) if text) or "failed")
 
 
 def is_in_effect(change: PropertyChange, body: Any) -> bool:

@@ -59,9 +59,9 @@ def _shows(body: Mapping[str, Any], before: Mapping[str, Any], step: Remediation
     for name, value in before.items():
         if fold(name) in NEVER_SET or value in (None, [], {}):
             continue
-        path = join((*at, name))
         found = member(body, name)
         if found not in body:
+            path = join((*at, name))
             if not any(is_below(change.path, path) for change in step.changes):
                 return False
         elif isinstance(value, Mapping) and not (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from itertools import takewhile
 from typing import Any
 
@@ -80,6 +81,7 @@ def fingerprint(body: Any, dependencies: Dependencies) -> str:
     return sha256({"members": selected, "whole": whole})
 
 
+@lru_cache(4096)
 def is_watched(path: str, dependencies: Dependencies) -> bool:
     """Whether a change of the member at a path would be drift. A place in an array counts as the whole array."""
     bodies: list[Any] = [1, 2]
@@ -103,6 +105,7 @@ def members_read(condition: Condition) -> set[str]:
 _Parts = tuple[str | int, ...]
 
 
+@lru_cache(4096)
 def _folded(path: str) -> _Parts:
     return tuple(fold(part) if isinstance(part, str) else part for part in pattern(path))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from defender_remediate.casing import fold
@@ -18,6 +19,7 @@ EACH = "[*]"
 """In a pattern: every element of an array, or every member of an object."""
 
 
+@lru_cache(4096)
 def split(path: str) -> tuple[str | int, ...]:
     """The members of a path, outermost first; an integer is a place in an array.
 
@@ -40,6 +42,7 @@ def split(path: str) -> tuple[str | int, ...]:
     return tuple(parts)
 
 
+@lru_cache(4096)
 def pattern(path: str) -> tuple[str | int, ...]:
     """The members of a path that may have wildcards: ``[*]`` for each element, ``[?name]`` for each where it is true.
 
@@ -80,8 +83,12 @@ def member(body: Mapping[str, Any], name: str) -> str:
     """
     if name in body:
         return name
-    folded = fold(name)
-    return next((key for key in body if fold(key) == folded), name)
+    folded, length = fold(name), len(name)
+    for key in body:
+        # Folding keeps the length.
+        if len(key) == length and fold(key) == folded:
+            return key
+    return name
 
 
 def look_up(body: Any, path: str) -> Any:

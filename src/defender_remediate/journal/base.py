@@ -10,6 +10,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Protocol, runtime_checkable
 
@@ -72,6 +73,7 @@ class ChainedLog:
         self._records = list(verified.records)
         self._head = verified.head
         self._sink = sink
+        self._write_all = sink.write_all if isinstance(sink, BatchSink) else partial(_write_each, sink)
         self._source = source
         self._written = len(self._records)
         self._waiting: list[tuple[Record, bytes]] = []
@@ -122,7 +124,7 @@ class ChainedLog:
         failure: OSError | None = OSError("an earlier record was interrupted")
         self._changed.release()
         try:
-            _write(self._sink, [line for _, line in batch])
+            self._write_all([line for _, line in batch])
             failure = None
         except OSError as error:
             failure = error
@@ -155,12 +157,9 @@ class ChainedLog:
         return f"<ChainedLog of run {self._run_id}: {len(self._records)} records in {self._source}>"
 
 
-def _write(sink: Sink, lines: Sequence[bytes]) -> None:
-    if isinstance(sink, BatchSink):
-        sink.write_all(lines)
-    else:
-        for line in lines:
-            sink.write(line)
+def _write_each(sink: Sink, lines: Sequence[bytes]) -> None:
+    for line in lines:
+        sink.write(line)
 
 
 class ChainedJournal(ABC):

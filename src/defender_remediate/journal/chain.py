@@ -22,8 +22,8 @@ from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError, JournalTamperedError
 from defender_remediate.journal import records
 from defender_remediate.journal.records import Record
-from defender_remediate.json_values import OWN_MAX_DEPTH, parse_json
-from defender_remediate.serialization import json_parts
+from defender_remediate.json_values import OWN_MAX_DEPTH, format_json, parse_json
+from defender_remediate.serialization import encode, json_parts
 
 FIRST = "0" * 64
 """What the first line has for the hash of the line before."""
@@ -65,7 +65,10 @@ def encode_line(record: Record, *, n: int, prev: str) -> bytes:
     """
     members = {"n": n, **records.members_of(record), "prev": prev}
     try:
-        parts = [part.encode() for part in json_parts(members)]
+        if isinstance(record, records.RunOpened):
+            parts = [part.encode() for part in json_parts(members)]
+        else:
+            parts = [format_json(encode(members))[:-1].encode(), b"}"]
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInputError(f"the record has a value that JSON does not have: {error}") from error
     digest = hashlib.sha256()
