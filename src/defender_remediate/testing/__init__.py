@@ -15,7 +15,7 @@ from defender_remediate.public_path import show_public_path
 from defender_remediate.testing.contracts.executor import EXECUTOR_CONTRACT
 from defender_remediate.testing.contracts.journal import JOURNAL_CONTRACT, JournalPlace
 from defender_remediate.testing.seeded_client import seeded_client
-from defender_remediate.testing.simulator.arm.service import RecordedRequest
+from defender_remediate.testing.simulator.arm.request_log import RecordedRequest
 from defender_remediate.testing.simulator.simulator import ArmSimulator
 from defender_remediate.testing.simulator.state.clock import STARTS_AT, VirtualClock
 from defender_remediate.testing.simulator.transport.credential import SimulatedCredential

@@ -12,7 +12,9 @@ from azure.core.pipeline.transport import HttpTransport
 
 from defender_remediate.arm.clock import SystemClock
 from defender_remediate.casing import fold
-from defender_remediate.testing.simulator.arm.service import RecordedRequest, Service
+from defender_remediate.testing.simulator.arm.request_log import RecordedRequest, RequestLog
+from defender_remediate.testing.simulator.arm.service import Service
+from defender_remediate.testing.simulator.controls import arguments
 from defender_remediate.testing.simulator.controls.access import AccessControls
 from defender_remediate.testing.simulator.controls.defender import DefenderControls
 from defender_remediate.testing.simulator.controls.faults import FaultControls
@@ -46,6 +48,7 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
         change_delay: Seconds from a write to its appearance in the change history of Resource Graph.
         page_size: Items per page of a listing.
         graph_page_size: Rows per page of Resource Graph, unless a query asks for fewer.
+        kept_requests: How many requests ``requests`` holds; it forgets the oldest ones.
 
     Attributes:
         resources: Adds, shows, changes and removes subscriptions and resources.
@@ -55,7 +58,8 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
         faults: Errors, broken connections, throttling and slow operations.
         clock: The virtual clock; starts at ``STARTS_AT``.
         credential: The credential whose token is accepted.
-        requests: Every request so far, including those whose connection broke.
+        requests: The requests so far, including those whose connection broke. Of more than ``kept_requests`` the oldest ones
+            are gone; ``requests.forgotten`` says how many.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
         change_delay: float = 300.0,
         page_size: int = 100,
         graph_page_size: int = 1000,
+        kept_requests: int = 100_000,
     ) -> None:
         self.endpoint = endpoint.rstrip("/")
         self.credential = SimulatedCredential()
@@ -78,23 +83,23 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
             graph_page_size=graph_page_size,
         )
         self._subscriptions = tenant.store.subscriptions
-        self._service = Service(tenant, self.credential)
+        self._service = Service(tenant, self.credential, arguments.count("kept_requests", kept_requests, least=1))
         self.resources = ResourceControls(tenant, self.endpoint)
         self.access = AccessControls(tenant)
         self.defender = DefenderControls(tenant)
         self.metrics = MetricControls(tenant)
         self.faults = FaultControls(self._service, self.credential)
         self.clock: VirtualClock = tenant.clock
-        self.requests: list[RecordedRequest] = self._service.requests
+        self.requests: RequestLog = self._service.requests
 
     @classmethod
-    def demo(cls, **arguments: Any) -> ArmSimulator:
+    def demo(cls, **options: Any) -> ArmSimulator:
         """Returns a tenant with three subscriptions, about seventy resources, recommendations, controls and scores.
 
         Args:
-            arguments: The arguments of the class.
+            options: The arguments of the class.
         """
-        made = cls(**arguments)
+        made = cls(**options)
         add_demo_resources(made.resources, made.access, made.defender)
         return made
 

@@ -109,17 +109,22 @@ class Operations:
 
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
-        self._running: dict[str, RunningOperation] = {}
+        self._known: dict[str, RunningOperation] = {}
+        self._running: list[RunningOperation] = []
 
     def start(self, running: RunningOperation) -> None:
         """Starts an operation."""
-        self._running[running.id] = running
+        self._known[running.id] = running
+        self._running.append(running)
 
     def settle(self) -> None:
         """Ends every operation that is due."""
+        if not self._running:
+            return
         now = self._clock.monotonic()
-        for running in self._running.values():
-            if running.outcome is None and running.due <= now:
+        for running in list(self._running):
+            if running.due <= now:
+                self._running.remove(running)
                 running.outcome = running.form.ends
                 if running.outcome != SUCCEEDED and running.error is None:
                     running.error = running.form.error
@@ -156,7 +161,7 @@ class Operations:
         return Reply.json({"error": running.error}, status=409)
 
     def _find(self, operation_id: str) -> RunningOperation:
-        running = self._running.get(operation_id)
+        running = self._known.get(operation_id)
         if running is None:
             raise refusal("OperationNotFound", operation=operation_id)
         return running

@@ -10,7 +10,7 @@ from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.filters import group_filter, names_tags, resource_filter
 from defender_remediate.testing.simulator.arm.routing import Route, positive_option
 from defender_remediate.testing.simulator.state import ids
-from defender_remediate.testing.simulator.state.store import TENANT_ID, Subscription
+from defender_remediate.testing.simulator.state.store import TENANT_ID, Resource, Subscription
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
@@ -117,23 +117,24 @@ def list_resources(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> R
     is_wanted = resource_filter(text) if text else None
     hidden = "tags" if text and names_tags(text) else None
     expanded = _expansions(call)
-    found = []
-    for resource in tenant.store.resources(scope):
+
+    def shown(resource: Resource) -> dict[str, Any] | None:
         target = ids.path_of(resource.id)
         if not resource.type.tracked or target is None or not target.group:
-            continue
-        shown = resource.render()
-        if is_wanted is not None and not is_wanted(shown):
-            continue
-        item = {name: shown[name] for name in _LIST_MEMBERS if name != hidden and shown.get(name) is not None}
+            return None
+        body = resource.render()
+        if is_wanted is not None and not is_wanted(body):
+            return None
+        item = {name: body[name] for name in _LIST_MEMBERS if name != hidden and body.get(name) is not None}
         created, changed = tenant.times.of(resource)
         extra = {
             "createdTime": tenant.clock.timestamp(created),
             "changedTime": tenant.clock.timestamp(changed),
-            "provisioningState": shown["properties"].get("provisioningState", "Succeeded"),
+            "provisioningState": body["properties"].get("provisioningState", "Succeeded"),
         }
-        found.append({**item, **{name: extra[name] for name in expanded}})
-    return tenant.page(call, found, size=positive_option(call, "$top"))
+        return {**item, **{name: extra[name] for name in expanded}}
+
+    return tenant.page(call, tenant.store.resources(scope), size=positive_option(call, "$top"), shown=shown)
 
 
 def _expansions(call: Call) -> list[str]:

@@ -118,12 +118,11 @@ def list_resources(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
     if target.is_nested or resource_type.extension or resource_type.at:
         found = list(tenant.store.children(owner, resource_type.name))
     else:
-        found = [resource for resource in tenant.store.resources(owner) if resource.type.name == resource_type.name]
+        found = list(tenant.store.resources(owner, resource_type.name))
     # A list omits what the caller may not read; a caller who may read nothing of it, nor here, is refused.
-    readable = [resource for resource in found if tenant.access.may_look(action, resource.id)]
-    if not readable:
+    if not any(tenant.access.may_look(action, resource.id) for resource in found):
         tenant.access.check_read(action, owner)
-    return tenant.page(call, [resource.render() for resource in readable])
+    return tenant.page(call, found, shown=lambda one: one.render() if tenant.access.may_look(action, one.id) else None)
 
 
 def get_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:

@@ -10,6 +10,7 @@ from defender_remediate.testing.simulator.arm import groups, platform, tags
 from defender_remediate.testing.simulator.arm import routes as resources
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.faults import AFTER, Faults
+from defender_remediate.testing.simulator.arm.request_log import RecordedRequest, RequestLog
 from defender_remediate.testing.simulator.arm.routing import Route, RouteIndex, find_type
 from defender_remediate.testing.simulator.arm.throttling import Throttle
 from defender_remediate.testing.simulator.authorization import assignments, locks
@@ -73,39 +74,14 @@ _KEPT_HEADERS = (
 )
 
 
-@attrs.frozen(kw_only=True)
-class RecordedRequest:
-    """One request, as the simulator's list of requests keeps it.
-
-    Attributes:
-        status: The HTTP status; 0 when the connection broke.
-        changed: Whether the tenant's resources are others than before.
-        url: The whole of it, with the query.
-        headers: Those that matter, names in lower case; of the token only whether it is there.
-        body: The bytes sent.
-    """
-
-    method: str
-    path: str
-    url: str
-    api_version: str
-    headers: dict[str, str]
-    body: bytes
-    status: int
-    changed: bool
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.path}?api-version={self.api_version} -> {self.status or 'cut'}"
-
-
 class Service:
     """The service without a transport. It answers one call at a time, from any number of threads."""
 
-    def __init__(self, tenant: Tenant, credential: SimulatedCredential) -> None:
+    def __init__(self, tenant: Tenant, credential: SimulatedCredential, kept_requests: int) -> None:
         self.tenant = tenant
         self.faults = Faults()
         self.throttle = Throttle(tenant.clock)
-        self.requests: list[RecordedRequest] = []
+        self.requests = RequestLog(kept_requests)
         self._credential = credential
         self._changes = 0
         tenant.store.listen(self._count)

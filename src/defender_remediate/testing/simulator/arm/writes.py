@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from functools import lru_cache
 from typing import Any
 
 from defender_remediate.casing import fold
@@ -117,9 +118,14 @@ def put(resource_type: ResourceType, current: Mapping[str, Any] | None, body: Ma
 
 def _keep_read_only_members(resource_type: ResourceType, before: Mapping[str, Any], result: dict[str, Any]) -> None:
     """Shows what is read-only in objects and elements that stay as it was, whatever a caller sent there."""
-    own = [f"properties.{path}" for path in resource_type.read_only]
-    for path in (*own, *read_only_members(resource_type.name, str(before.get("name", "")))):
-        _keep_read_only(result, before, pattern(path))
+    named = read_only_members(resource_type.name, str(before.get("name", "")))
+    for parts in _members_of(resource_type.read_only, named):
+        _keep_read_only(result, before, parts)
+
+
+@lru_cache(maxsize=1000)
+def _members_of(below_properties: tuple[str, ...], named: tuple[str, ...]) -> tuple[tuple[str | int, ...], ...]:
+    return tuple(pattern(path) for path in (*(f"properties.{path}" for path in below_properties), *named))
 
 
 def _keep_read_only(result: Any, before: Any, parts: tuple[str | int, ...]) -> None:

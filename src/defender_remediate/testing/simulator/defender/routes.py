@@ -90,13 +90,17 @@ def list_assessments(tenant: Tenant, call: Call, captured: Mapping[str, str]) ->
     wanted = set(subscriptions_below(tenant, captured["scope"]))
     scope = "/" + captured["scope"].strip("/")
     tenant.access.check_read(f"{_ASSESSMENTS}/read", scope)
-    found = [
-        render(tenant, assessment, version=call.api_version)
-        for assessment in tenant.assessor.current()
-        if fold(ids.subscription_of(assessment.resource_id)) in wanted
-        and (ids.key(scope).startswith(_GROUP) or ids.within(assessment.resource_id, scope))
-    ]
-    return tenant.page(call, found)
+    is_group = ids.key(scope).startswith(_GROUP)
+    found = tenant.assessor.current(None if is_group else ids.subscription_of(scope))
+    prefix = ids.key(scope) + "/"
+
+    def shown(assessment: SimulatedAssessment) -> dict[str, Any] | None:
+        is_here = assessment.subscription in wanted if is_group else f"{assessment.key[1]}/".startswith(prefix)
+        if not is_here:
+            return None
+        return render(tenant, assessment, version=call.api_version)
+
+    return tenant.page(call, found, shown=shown)
 
 
 def get_assessment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
@@ -104,9 +108,8 @@ def get_assessment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> R
     scope = "/" + captured["scope"].strip("/")
     tenant.access.check_registered(ids.subscription_of(scope), "Microsoft.Security")
     tenant.access.check_read(f"{_ASSESSMENTS}/read", scope)
-    for assessment in tenant.assessor.current():
-        same = ids.key(assessment.resource_id) == ids.key(scope)
-        if same and assessment.definition.key == fold(captured["key"]):
+    for assessment in tenant.assessor.of_resource(scope):
+        if assessment.definition.key == fold(captured["key"]):
             shown = render(tenant, assessment, version=call.api_version, expand=call.query.get("$expand", "").lower())
             return Reply.json(shown)
     raise refusal("AssessmentNotFound", key=captured["key"], scope=scope)

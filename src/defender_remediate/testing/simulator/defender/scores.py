@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import attrs
 
 from defender_remediate.casing import fold
-from defender_remediate.testing.simulator.defender.state import HEALTHY, UNHEALTHY, SimulatedAssessment
-from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.defender.score_counts import ScoreCounts
+from defender_remediate.testing.simulator.defender.state import HEALTHY, NOT_APPLICABLE, UNHEALTHY
 from defender_remediate.testing.simulator.state.facts import facts
 from defender_remediate.testing.simulator.state.tenant import Tenant
 
@@ -53,34 +54,25 @@ class ControlCount:
         return self.maximum * self.healthy / self.weight if self.weight else 0.0
 
 
-def controls() -> list[Control]:
+@cache
+def controls() -> tuple[Control, ...]:
     """The security controls in ``data/controls.json``."""
-    return [Control(**raw) for raw in facts("controls")]
+    return tuple(Control(**raw) for raw in facts("controls"))
 
 
 def control_counts(tenant: Tenant, subscription: str) -> list[ControlCount]:
     """Returns the counts of every control. A resource is healthy if all its recommendations in the control are."""
-    by_control: dict[str, dict[str, list[SimulatedAssessment]]] = {}
-    for assessment in tenant.assessor.current():
-        if fold(ids.subscription_of(assessment.resource_id)) != fold(subscription):
-            continue
-        if assessment.definition.counts:
-            for name in assessment.definition.controls:
-                found = by_control.setdefault(name, {}).setdefault(ids.key(assessment.resource_id), [])
-                found.append(assessment)
-    return [_tally(control, by_control.get(control.display_name, {})) for control in controls()]
-
-
-def _tally(control: Control, resources: dict[str, list[SimulatedAssessment]]) -> ControlCount:
-    codes = [
-        {assessment.status.code for assessment in assessments if assessment.status}
-        for assessments in resources.values()
+    counted = tenant.score_counts.setdefault(fold(subscription), ScoreCounts())
+    counted.update(tenant.assessor, subscription)
+    return [
+        ControlCount(
+            control=control,
+            healthy=counted.counts[control.display_name, HEALTHY],
+            unhealthy=counted.counts[control.display_name, UNHEALTHY],
+            not_applicable=counted.counts[control.display_name, NOT_APPLICABLE],
+        )
+        for control in controls()
     ]
-    unhealthy = sum(UNHEALTHY in found for found in codes)
-    healthy = sum(HEALTHY in found and UNHEALTHY not in found for found in codes)
-    return ControlCount(
-        control=control, healthy=healthy, unhealthy=unhealthy, not_applicable=len(codes) - healthy - unhealthy
-    )
 
 
 def _score(maximum: float, current: float) -> dict[str, float]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from heapq import heappop, heappush
 from typing import Any
 
 import attrs
@@ -80,6 +81,8 @@ class SimulatedAssessment:
         additional: ``additionalData``.
         resource_data: ``resourceAdditionalData``.
         risk: The risk that Defender CSPM found; None where it is derived from the severity.
+        key: What it is found by: the assessment key, and the key of the resource's id.
+        subscription: The GUID of its subscription, folded; empty for a resource above subscriptions.
     """
 
     definition: AssessmentDefinition
@@ -94,6 +97,13 @@ class SimulatedAssessment:
     additional: Mapping[str, Any] = attrs.field(factory=dict)
     resource_data: Mapping[str, Any] = attrs.field(factory=dict)
     risk: Mapping[str, Any] | None = None
+
+    key: tuple[str, str] = attrs.field(
+        init=False, default=attrs.Factory(lambda self: _key(self.definition.key, self.resource_id), takes_self=True)
+    )
+    subscription: str = attrs.field(
+        init=False, default=attrs.Factory(lambda self: fold(ids.subscription_of(self.resource_id)), takes_self=True)
+    )
 
     @property
     def id(self) -> str:
@@ -155,48 +165,81 @@ class Assessor:
         self.standard_assignments = StandardAssignments(store)
         self.definitions = {raw["key"]: AssessmentDefinition(**raw) for raw in facts("findings")}
         self._assessments: dict[tuple[str, str], SimulatedAssessment] = {}
+        self._by_subscription: dict[str, dict[tuple[str, str], SimulatedAssessment]] = {}
+        self._by_resource: dict[str, dict[str, SimulatedAssessment]] = {}
+        # The pending changes by the moment at which they take effect; one that was called off stays until then.
+        self._pending: list[tuple[float, int, tuple[str, str]]] = []
+        self._scheduled = 0
+        self._altered: dict[str, set[str]] = {}
+        self._types: dict[str, dict[str, AssessmentDefinition]] = {}
         store.listen(self._on_change)
 
     def add_definition(self, definition: AssessmentDefinition) -> None:
         """Adds a recommendation and assesses every resource for it without delay."""
         self.definitions[definition.key] = definition
+        self._types.clear()
         subjects = [resource.id for resource in self._store.resources()]
         subjects += [f"/subscriptions/{subscription_id}" for subscription_id in self._store.subscriptions]
         for subject in subjects:
-            self._settle_now(self._assess(subject, [definition]))
+            self._settle_now(self._assess(subject, definition))
 
     def add(self, assessment: SimulatedAssessment) -> None:
         """Adds an assessment that a test sets by hand."""
         assessment.first = assessment.changed = self._clock.monotonic()
         assessment.pinned = assessment.status
-        self._assessments[_key(assessment.definition.key, assessment.resource_id)] = assessment
+        self._keep(assessment)
         self._schedule(assessment, assessment.pinned, self._clock.now())
 
     def get(self, key: str, resource_id: str) -> SimulatedAssessment | None:
         """Returns the assessment of a recommendation on a resource; None if there is none."""
         return self._assessments.get(_key(fold(key), resource_id))
 
-    def current(self) -> Iterator[SimulatedAssessment]:
-        """Yields every assessment that Defender shows now: of subscriptions with posture management, and not forgotten.
+    def of_resource(self, resource_id: str) -> Iterator[SimulatedAssessment]:
+        """Yields the assessments of one resource that Defender shows now."""
+        self._settle()
+        held = list(self._by_resource.get(ids.key(resource_id), {}).values())
+        return self._shown(held)
+
+    def current(self, subscription: str | None = None) -> Iterator[SimulatedAssessment]:
+        """Yields the assessments that Defender shows now: of subscriptions with posture management, and not forgotten.
 
         Without the benchmark, only the recommendations that have no policy are left.
+
+        Args:
+            subscription: The subscription whose assessments are wanted; None for all.
         """
-        self._end_exemptions()
-        now = self._clock.monotonic()
-        has_benchmark: dict[str, bool] = {}
-        for assessment in self._settled(now):
-            subscription = fold(ids.subscription_of(assessment.resource_id))
-            if subscription not in has_benchmark:
-                has_benchmark[subscription] = self._policies.has_benchmark(subscription)
-            is_shown = has_benchmark[subscription] or not assessment.definition.metadata.get("policyDefinitionId")
-            if is_shown and self._has_posture(subscription):
+        self._settle()
+        if subscription is None:
+            held = list(self._assessments.values())
+        else:
+            held = list(self._by_subscription.get(fold(subscription), {}).values())
+        return self._shown(held)
+
+    def is_shown(self, subscription: str) -> tuple[bool, bool]:
+        """Whether Defender shows the assessments of a subscription at all, and those that have a policy."""
+        return self._has_posture(subscription), self._policies.has_benchmark(subscription)
+
+    def altered(self, subscription: str) -> set[str]:
+        """Returns the keys of the resources whose assessments changed since the last call."""
+        self._settle()
+        return self._altered.pop(fold(subscription), set())
+
+    def _shown(self, held: Iterable[SimulatedAssessment]) -> Iterator[SimulatedAssessment]:
+        shown: dict[str, tuple[bool, bool]] = {}
+        for assessment in held:
+            if assessment.status is None:
+                continue
+            subscription = assessment.subscription
+            if subscription not in shown:
+                shown[subscription] = self.is_shown(subscription)
+            has_posture, has_benchmark = shown[subscription]
+            if has_posture and (has_benchmark or not assessment.definition.metadata.get("policyDefinitionId")):
                 yield assessment
 
     def forget(self, subscription: str) -> None:
         """Removes every assessment of a subscription, as before the first evaluation."""
-        for key, assessment in list(self._assessments.items()):
-            if fold(ids.subscription_of(assessment.resource_id)) == fold(subscription):
-                del self._assessments[key]
+        for assessment in list(self._by_subscription.get(fold(subscription), {}).values()):
+            self._drop(assessment)
 
     def _has_posture(self, subscription: str) -> bool:
         for plan in (FOUNDATIONAL, DEFENDER_CSPM):
@@ -205,12 +248,42 @@ class Assessor:
                 return True
         return False
 
-    def _settled(self, now: float) -> Iterator[SimulatedAssessment]:
-        for key, assessment in list(self._assessments.items()):
-            if not assessment.settle(now):
-                del self._assessments[key]
-            elif assessment.status is not None:
-                yield assessment
+    def _keep(self, assessment: SimulatedAssessment) -> None:
+        key = assessment.key
+        self._assessments[key] = assessment
+        self._by_subscription.setdefault(assessment.subscription, {})[key] = assessment
+        self._by_resource.setdefault(key[1], {})[key[0]] = assessment
+        self._alter(assessment)
+
+    def _drop(self, assessment: SimulatedAssessment) -> None:
+        key = assessment.key
+        del self._assessments[key]
+        del self._by_subscription[assessment.subscription][key]
+        del self._by_resource[key[1]][key[0]]
+        self._alter(assessment)
+
+    def _alter(self, assessment: SimulatedAssessment) -> None:
+        self._altered.setdefault(assessment.subscription, set()).add(assessment.key[1])
+
+    def _settle(self) -> None:
+        """Applies the changes that are due by now, also those by exemptions that have ended."""
+        self._end_exemptions()
+        now = self._clock.monotonic()
+        while self._pending and self._pending[0][0] <= now:
+            _, _, key = heappop(self._pending)
+            found = self._assessments.get(key)
+            if found is not None:
+                self._settle_one(found, now)
+
+    def _settle_one(self, assessment: SimulatedAssessment, now: float) -> bool:
+        if assessment.due is None or assessment.due > now:
+            return True
+        remains = assessment.settle(now)
+        if remains:
+            self._alter(assessment)
+        else:
+            self._drop(assessment)
+        return remains
 
     def assess_now(self, resource_id: str) -> None:
         """Assesses a resource and its parents without delay."""
@@ -223,7 +296,7 @@ class Assessor:
             self._settle_now(touched)
 
     def _on_change(self, resource_id: str) -> None:
-        self._end_exemptions()
+        self._settle()
         self._assess_with_parents(resource_id)
 
     def _assess_with_parents(self, resource_id: str) -> list[tuple[str, str]]:
@@ -234,17 +307,20 @@ class Assessor:
             path = ids.path_of(path.parent)
         if ids.subscription_of(resource_id):
             subjects.append(f"/subscriptions/{ids.subscription_of(resource_id)}")
-        definitions = list(self.definitions.values())
-        return [key for subject in dict.fromkeys(subjects) for key in self._assess(subject, definitions)]
+        return [key for subject in dict.fromkeys(subjects) for key in self._assess(subject)]
 
-    def _assess(self, subject: str, definitions: list[AssessmentDefinition]) -> list[tuple[str, str]]:
+    def _assess(self, subject: str, only: AssessmentDefinition | None = None) -> list[tuple[str, str]]:
         """Schedules the status that each recommendation gives a resource or subscription."""
         resource = self._store.find(subject)
         type_name = SUBSCRIPTION if _is_subscription(subject) else resource.type.name if resource else None
-        relevant = [d for d in definitions if d.assesses(type_name) or _key(d.key, subject) in self._assessments]
+        held = self._by_resource.get(ids.key(subject), {})
+        relevant = {} if type_name is None else dict(self._of_type(type_name))
+        relevant.update({name: self.definitions[name] for name in held if name in self.definitions})
+        if only is not None:
+            relevant = {only.key: only} if only.key in relevant else {}
         body = resource.render() if resource and relevant else {}
         touched = []
-        for definition in relevant:
+        for definition in relevant.values():
             key = _key(definition.key, subject)
             status = None
             is_defined_here = (
@@ -259,21 +335,29 @@ class Assessor:
                 resource_id = resource.id if resource else subject
                 details = {"source": "Azure", "id": resource_id}
                 assessment = SimulatedAssessment(definition=definition, resource_id=resource_id, details=details)
-                self._assessments[key] = assessment
+                self._keep(assessment)
             if assessment.pinned is not None and type_name is not None:
                 status = assessment.pinned
             self._schedule(assessment, status, self._clock.now())
             touched.append(key)
         return touched
 
+    def _of_type(self, type_name: str) -> Mapping[str, AssessmentDefinition]:
+        """Returns the recommendations that assess resources of a type, by their keys."""
+        kind = fold(type_name)
+        if kind not in self._types:
+            self._types[kind] = {key: one for key, one in self.definitions.items() if one.assesses(type_name)}
+        return self._types[kind]
+
     def _reassess(self, scope: str, time: datetime) -> list[tuple[str, str]]:
         touched = []
-        for key, assessment in list(self._assessments.items()):
+        subscription = ids.subscription_of(scope)
+        held = self._by_subscription.get(fold(subscription), {}) if subscription else self._assessments
+        for key, assessment in list(held.items()):
             subject = assessment.resource_id
             if not self._store.covers(scope, subject):
                 continue
-            if not assessment.settle(self._clock.monotonic()):
-                del self._assessments[key]
+            if not self._settle_one(assessment, self._clock.monotonic()):
                 continue
             touched.append(key)
             resource = self._store.find(subject)
@@ -325,6 +409,8 @@ class Assessor:
         if assessment.due is None:
             elapsed = (self._clock.now() - time).total_seconds()
             assessment.due = self._clock.monotonic() - elapsed + self._assessment_lag
+            self._scheduled += 1
+            heappush(self._pending, (assessment.due, self._scheduled, assessment.key))
         assessment.coming = status
 
     def _settle_now(self, keys: list[tuple[str, str]]) -> None:
@@ -333,8 +419,7 @@ class Assessor:
             assessment = self._assessments[key]
             if assessment.due is not None:
                 assessment.due = now
-                if not assessment.settle(now):
-                    del self._assessments[key]
+                self._settle_one(assessment, now)
 
 
 def _is_subscription(subject: str) -> bool:

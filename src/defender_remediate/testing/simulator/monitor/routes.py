@@ -12,7 +12,7 @@ import attrs
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import Route
-from defender_remediate.testing.simulator.monitor.state import RETENTION
+from defender_remediate.testing.simulator.monitor.state import RETENTION, Record
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import TENANT_ID
 from defender_remediate.testing.simulator.state.tenant import Tenant
@@ -59,9 +59,7 @@ class _Filter:
     name: str = ""
     value: str = ""
 
-    def takes(self, event: Mapping[str, Any], moment: datetime) -> bool:
-        if not self.since <= moment <= self.until:
-            return False
+    def takes(self, event: Mapping[str, Any]) -> bool:
         return not self.name or _TESTS[self.name](event, self.value)
 
 
@@ -73,13 +71,19 @@ def list_events(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Repl
     unknown = [name for name in members if name not in _SELECTABLE]
     if unknown:
         raise refusal("InvalidSelect", name=unknown[0])
-    found = []
-    for record in tenant.activity.visible():
+    subscription = fold(captured["subscription"])
+
+    def shown(record: Record) -> dict[str, Any] | None:
+        if fold(ids.subscription_of(record.operation.resource_id)) != subscription:
+            return None
+        if not wanted.since <= tenant.clock.at(record.moment) <= wanted.until:
+            return None
         event = tenant.activity.render(record, TENANT_ID)
-        here = fold(event["subscriptionId"]) == fold(captured["subscription"])
-        if here and wanted.takes(event, tenant.clock.at(record.moment)):
-            found.append({name: event[name] for name in members} if members else event)
-    return tenant.page(call, found, size=_PAGE)
+        if not wanted.takes(event):
+            return None
+        return {name: event[name] for name in members} if members else event
+
+    return tenant.page(call, tenant.activity.visible(), size=_PAGE, shown=shown)
 
 
 def _filter(tenant: Tenant, text: str) -> _Filter:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from copy import deepcopy
 from typing import Any
 
 import attrs
@@ -19,6 +18,8 @@ TENANT_ID = "99999999-0000-4000-8000-000000000000"
 ENABLED, DELETED = "Enabled", "Deleted"
 REGISTERED = "Registered"
 _COMPUTED = ("id", "name", "type", "etag", "eTag")
+# The number of segments of the tenant, a subscription and a resource group.
+_INDEXED_BY_TYPE = (0, 2, 4)
 _MANAGEMENT_GROUPS = "/providers/microsoft.management/managementgroups/"
 
 
@@ -80,8 +81,7 @@ class Resource:
     def render(self) -> dict[str, Any]:
         """Returns the body as GET shows it."""
         shown: dict[str, Any] = {"id": self._echoed_id(), "name": self.name, "type": self.type.shown_name}
-        # Copying by JSON is several times faster than deepcopy, and nothing is done more often.
-        shown.update(json.loads(json.dumps(self.body, default=dict)))
+        shown.update(_copied(self.body))
         for name in self.type.null_members:
             shown.setdefault(name, None)
         if self.type.etag is not None:
@@ -95,6 +95,11 @@ class Resource:
             scope, mark, last = self.id.rpartition("/providers/")
             return scope.lower() + mark.lower() + last
         return self.id.replace("/resourceGroups/", f"/{self.type.echo_groups}/")
+
+
+def _copied(value: Any) -> Any:
+    # Copying by JSON is several times faster than deepcopy, and nothing is done more often.
+    return json.loads(json.dumps(value, default=dict))
 
 
 Listener = Callable[[str], None]
@@ -111,6 +116,9 @@ class Store:
         self.management_groups: dict[str, dict[str, Any]] = {}
         self._resources: dict[str, Resource] = {}
         self._children: dict[str, dict[str, None]] = {}
+        # By scope, and by scope and type: what is at it or below it, in order of creation.
+        self._below: dict[str, dict[str, Resource]] = {}
+        self._of_type: dict[tuple[str, str], dict[str, Resource]] = {}
         self._listeners: list[Listener] = []
         self._recorders: list[Recorder] = []
 
@@ -159,10 +167,20 @@ class Store:
         """Returns the resource with this id, ignoring case; None if it does not exist."""
         return self._resources.get(ids.key(resource_id))
 
-    def resources(self, scope: str = "") -> Iterator[Resource]:
-        """Yields the resources at a scope or below it, in order of creation."""
-        prefix = ids.key(scope).rstrip("/") + "/"
-        return (resource for key, resource in list(self._resources.items()) if (key + "/").startswith(prefix))
+    def resources(self, scope: str = "", type_name: str = "") -> Iterator[Resource]:
+        """Yields the resources at a scope or below it, in order of creation, of one type if it is given."""
+        place = ids.key(scope).rstrip("/")
+        kind = fold(type_name)
+        held: Mapping[str, Resource]
+        if place.count("/") in _INDEXED_BY_TYPE and kind:
+            return iter(list(self._of_type.get((place, kind), {}).values()))
+        if not place:
+            held = self._resources
+        elif place.count("/") % 2 == 0:
+            held = self._below.get(place, {})
+        else:  # in the middle of an id, which only a filter finds
+            held = {key: one for key, one in self._resources.items() if key.startswith(place + "/")}
+        return (one for one in list(held.values()) if not kind or fold(one.type.name) == kind)
 
     def children(self, parent_id: str, type_name: str = "") -> Iterator[Resource]:
         """Yields the direct children of a resource and the extensions on it, of one type if it is given."""
@@ -174,7 +192,7 @@ class Store:
     def write(self, resource_id: str, resource_type: ResourceType, body: Mapping[str, Any]) -> Resource:
         """Creates or replaces a resource."""
         key = ids.key(resource_id)
-        content = {name: deepcopy(value) for name, value in body.items() if name not in _COMPUTED}
+        content = _copied({name: value for name, value in body.items() if name not in _COMPUTED})
         content.setdefault("properties", {})
         if resource_type.state is not None:
             content["properties"].setdefault("provisioningState", resource_type.state)
@@ -183,6 +201,8 @@ class Store:
         if found is None:
             found = self._resources[key] = Resource(id=resource_id, type=resource_type, body=content)
             self._children.setdefault(ids.key(_owner(resource_id)), {})[key] = None
+            for held in self._places(key, resource_type):
+                held[key] = found
             self.add_built_in_children(resource_id, resource_type.name)
         else:
             found.body = content
@@ -211,9 +231,22 @@ class Store:
             key = ids.key(resource.id)
             del self._resources[key]
             self._children[ids.key(_owner(resource.id))].pop(key, None)
+            for held in self._places(key, resource.type):
+                held.pop(key, None)
             for recorder in self._recorders:
                 recorder(resource, resource.body, None)
         self._tell(resource_id)
+
+    def _places(self, key: str, resource_type: ResourceType) -> Iterator[dict[str, Resource]]:
+        """Yields the parts of the index in which a resource is."""
+        kind = fold(resource_type.name)
+        yield self._of_type.setdefault(("", kind), {})
+        words = ids.segments(key)
+        for count in range(2, len(words) + 1, 2):
+            scope = "/" + "/".join(words[:count])
+            yield self._below.setdefault(scope, {})
+            if count in _INDEXED_BY_TYPE:
+                yield self._of_type.setdefault((scope, kind), {})
 
     def touch(self, resource_id: str) -> None:
         """Says that something changed that is kept elsewhere, such as an exemption."""

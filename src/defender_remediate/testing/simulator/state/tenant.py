@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any
 
 from defender_remediate.testing.simulator.arm.errors import refusal
@@ -14,6 +15,7 @@ from defender_remediate.testing.simulator.arm.private_endpoints import Connectio
 from defender_remediate.testing.simulator.arm.throttling import Quota
 from defender_remediate.testing.simulator.authorization.state import Access
 from defender_remediate.testing.simulator.defender.exposure import Exposure
+from defender_remediate.testing.simulator.defender.score_counts import ScoreCounts
 from defender_remediate.testing.simulator.defender.state import Assessor
 from defender_remediate.testing.simulator.deployments.state import DeploymentHistory
 from defender_remediate.testing.simulator.graph.change_records import ChangeRecords
@@ -34,6 +36,7 @@ class Tenant:
         lock: Held while a request is answered or a control changes something.
         page_size: Items per page of a listing that Azure pages.
         graph_page_size: Rows per page of Resource Graph.
+        score_counts: The counts behind the secure score, by subscription.
         governance: The governance assignments by the key of their id: the id and the properties.
         key_generations: How often each access key was replaced, by the key of its account and its name.
         failing_extensions: Extensions of Defender plans that cannot be enabled: (plan, extension), folded.
@@ -63,6 +66,7 @@ class Tenant:
         self.operations = Operations(self.clock)
         self.policies = PolicyState(self.store, self.clock)
         self.assessor = Assessor(self.store, self.clock, self.policies, assessment_lag)
+        self.score_counts: dict[str, ScoreCounts] = {}
         self.exposure = Exposure()
         self.governance: dict[str, tuple[str, dict[str, Any]]] = {}
         self.deployments = DeploymentHistory()
@@ -97,18 +101,32 @@ class Tenant:
                 return form if form.seconds > 0 or form.at_once else None
         return None if write is None else usual_form(resource_type, write)
 
-    def page(self, call: Call, items: Iterable[Any], *, size: int | None = None) -> Reply:
-        """Returns one page of a listing, with an absolute ``nextLink`` if there is another page."""
-        everything = list(items)
+    def page(
+        self, call: Call, items: Iterable[Any], *, size: int | None = None, shown: Callable[[Any], Any] | None = None
+    ) -> Reply:
+        """Returns one page of a listing, with an absolute ``nextLink`` if there is another page.
+
+        Args:
+            call: The request, whose ``$skiptoken`` says how many items were read before.
+            items: Everything in the list. No more is read than the page needs.
+            size: Items per page; None for that of the tenant.
+            shown: Renders an item that is on the page; it returns None for one that the caller does not see.
+        """
         token = call.query.get("$skiptoken") or "0"
         if not re.fullmatch("[0-9]{1,9}", token):
             raise refusal("InvalidQueryOption", name="$skiptoken", value=token)
-        start = int(token)
-        stop = start + (size or self.page_size)
-        body: dict[str, Any] = {"value": everything[start:stop]}
-        if stop < len(everything):
-            head, _, query = call.url.partition("?")
-            tokens = ("%24skiptoken=", "$skiptoken=")
-            kept = [part for part in query.split("&") if not part.lower().startswith(tokens)]
-            body["nextLink"] = f"{head}?{'&'.join(kept)}&%24skiptoken={stop}"
-        return Reply.json(body)
+        limit = size or self.page_size
+        value: list[Any] = []
+        link = None
+        for number, item in enumerate(islice(items, int(token), None), int(token)):
+            one = item if shown is None else shown(item)
+            if one is None:
+                continue
+            if len(value) == limit:
+                head, _, query = call.url.partition("?")
+                tokens = ("%24skiptoken=", "$skiptoken=")
+                kept = [part for part in query.split("&") if not part.lower().startswith(tokens)]
+                link = f"{head}?{'&'.join(kept)}&%24skiptoken={number}"
+                break
+            value.append(one)
+        return Reply.json({"value": value} if link is None else {"value": value, "nextLink": link})
