@@ -569,6 +569,7 @@ class RemediationClient:
             PlanError: The plan was created for another endpoint, scope or tenant, or contains a step twice.
             GuardError: The plan exceeds a guard; nothing was sent.
             JournalError: The journal cannot be written; nothing was sent.
+            JournalLockLostError: In the middle of the run, this process lost the lock of its journal; nothing further was sent.
         """
         return self._wired(None, headers, client_request_id).workflow.apply(
             plan, approve, waves=waves, waive=waive or {}
@@ -597,6 +598,7 @@ class RemediationClient:
         Raises:
             UnknownRunError: The journal has no such run.
             JournalLockedError: Another process has locked the run.
+            JournalLockLostError: As for ``apply``.
             JournalTamperedError: The journal was edited.
             PlanError: The run was started for another endpoint, scope or tenant.
             GuardError: The remaining steps exceed a guard; nothing was sent.

@@ -18,6 +18,7 @@
     ├── JournalError                       a journal cannot be read or written: names the file and the line
     │   ├── JournalLockedError             another process has locked this run
     │   ├── JournalUnwritableError         no room, no permission or a failing disk
+    │   │   └── JournalLockLostError       this process no longer has the lock of its run
     │   ├── JournalTamperedError           a record was edited, removed, moved or inserted
     │   └── UnknownRunError                the journal has no such run
     ├── CredentialError                    the credential returned no token
@@ -104,6 +105,7 @@ __all__ = [
     "InvalidResourceIdError",
     "InvalidScopeError",
     "JournalError",
+    "JournalLockLostError",
     "JournalLockedError",
     "JournalTamperedError",
     "JournalUnwritableError",
@@ -255,6 +257,10 @@ class JournalLockedError(JournalError):
 
 class JournalUnwritableError(JournalError):
     """A record could not be made durable: no disk space, no permission, or a failing disk."""
+
+
+class JournalLockLostError(JournalUnwritableError):
+    """The lock of a run was lost, so another process may continue the run. Nothing further was sent."""
 
 
 class JournalTamperedError(JournalError):

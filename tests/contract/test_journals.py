@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import attrs
 import pytest
 
 from defender_remediate.errors import JournalError
-from defender_remediate.journal import ChainedLog, FileJournal, MemoryJournal, MemoryStorage
+from defender_remediate.journal import ChainedLog, FileJournal, MemoryJournal, MemoryStorage, SqliteJournal
 from defender_remediate.testing.contracts.journal import JOURNAL_CONTRACT, JournalRule
 
 _HALF = b'{"n":9,"version":1,"record":"Note","mess'
@@ -31,6 +33,23 @@ class FilePlace:
         path.write_bytes(path.read_bytes().replace(b'"message":"one"', b'"message":"0ne"'))
 
 
+@attrs.frozen
+class SqlitePlace:
+    path: Path
+
+    def journal(self) -> SqliteJournal:
+        return SqliteJournal(self.path)
+
+    def tear(self, run_id: str) -> None:
+        with closing(sqlite3.connect(self.path)) as database, database:
+            database.execute("INSERT INTO lines VALUES (?, 1000000, ?)", (run_id, _HALF))
+
+    def tamper(self, run_id: str) -> None:
+        with closing(sqlite3.connect(self.path)) as database, database:
+            edit = 'UPDATE lines SET line = replace(line, \'"message":"one"\', \'"message":"0ne"\') WHERE run_id = ?'
+            database.execute(edit, (run_id,))
+
+
 class MemoryPlace:
     def __init__(self) -> None:
         self.storage = MemoryStorage()
@@ -50,6 +69,12 @@ class MemoryPlace:
 def test_the_file_journal_keeps_the_contract(rule: JournalRule, tmp_path: Path) -> None:
     """On a real disk."""
     rule.check(FilePlace(tmp_path / "state" / "runs"))
+
+
+@pytest.mark.parametrize("rule", JOURNAL_CONTRACT, ids=str)
+def test_the_sqlite_journal_keeps_the_contract(rule: JournalRule, tmp_path: Path) -> None:
+    """In a database on a real disk."""
+    rule.check(SqlitePlace(tmp_path / "state" / "runs.db"))
 
 
 @pytest.mark.parametrize("rule", JOURNAL_CONTRACT, ids=str)

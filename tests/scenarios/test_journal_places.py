@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from defender_remediate import FileJournal, Outcome, RemediationClient, RemediationPlan
-from defender_remediate.errors import JournalLockedError, JournalUnwritableError
+from defender_remediate import FileJournal, MemoryJournal, Outcome, RemediationClient, RemediationPlan
+from defender_remediate.errors import JournalLockedError, JournalLockLostError, JournalUnwritableError
+from defender_remediate.journal import StepIntended
 from defender_remediate.testing import ArmSimulator
 
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
@@ -201,3 +202,42 @@ def test_two_processes_that_begin_at_once_get_a_run_each(
         other = client.apply(again, approve=again.digest)
     assert other.count(Outcome.APPLIED) == 1
     assert set(journal.list_runs()) == {report.run_id, other.run_id}
+
+
+class LosingSink:
+    """Loses its lock when so many records have been written."""
+
+    def __init__(self, sink: Any, records: int) -> None:
+        self.sink, self.left, self.cut, self.close = sink, records, sink.cut, sink.close
+
+    @property
+    def size(self) -> int:
+        return int(self.sink.size)
+
+    def write(self, line: bytes, /) -> None:
+        if not self.left:
+            raise JournalLockLostError("the lock was lost", hint="continue with client.resume(run_id)")
+        self.left -= 1
+        self.sink.write(line)
+
+
+@pytest.mark.parametrize("records", [0, 1, 2, 3, 10])
+def test_a_lost_lock_stops_the_run_before_anything_else_is_sent(
+    sim: ArmSimulator, connect: Callable[..., RemediationClient], monkeypatch: pytest.MonkeyPatch, records: int
+) -> None:
+    """Whichever record could not be written: the process that continues sends the rest, and nothing twice."""
+    journal = MemoryJournal()
+    client = connect(journal=journal, workers=1)
+    plan = client.plan([SECURE_TRANSFER]).limit(3)
+    hold = MemoryJournal.hold
+    with monkeypatch.context() as patch:
+        patch.setattr(MemoryJournal, "hold", lambda *args, **kwargs: LosingSink(hold(*args, **kwargs), records))
+        with pytest.raises(JournalLockLostError) as caught:
+            client.apply(plan, approve=plan.digest)
+    assert caught.value.hint
+    runs = list(journal.list_runs())
+    intended = [each for run_id in runs for each in journal.read(run_id) if isinstance(each, StepIntended)]
+    assert len(sim.writes) == len(intended)
+    for run_id in runs:
+        assert client.resume(run_id).count(Outcome.APPLIED) == 3
+        assert len({request.path for request in sim.writes}) == len(sim.writes) == 3

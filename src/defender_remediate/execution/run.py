@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 import attrs
 
 from defender_remediate.arm.tracing import count_step, span, trace_context
-from defender_remediate.errors import JournalError
+from defender_remediate.errors import JournalError, JournalLockLostError
 from defender_remediate.execution.outcomes import not_attempted, skipped_result, step_error
 from defender_remediate.execution.sequences import independent_sequences
 from defender_remediate.execution.step import StepRunner
@@ -51,7 +51,11 @@ class Run:
     _warnings: list[str] = attrs.field(factory=list, init=False)
 
     def execute(self) -> RemediationReport:
-        """Apply every step that has no result yet; never raises for one of them."""
+        """Apply every step that has no result yet; never raises for one of them.
+
+        Raises:
+            JournalLockLostError: Another process may continue the run, so this one sends nothing further.
+        """
         clock = self.runner.session.clock
         started = clock.now()
         correlation_id = self.runner.session.correlation_id
@@ -193,6 +197,8 @@ class Run:
         """Turns an exception of someone else's code into a warning of the report: it must neither stop a run nor be lost."""
         try:
             yield
+        except JournalLockLostError:
+            raise
         except Exception as error:  # noqa: BLE001 - see above
             found = error.message if isinstance(error, JournalError) else f"{type(error).__name__}: {error}"
             self._warnings.append(f"{text}: {redact_text(found)}")

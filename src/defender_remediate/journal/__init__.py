@@ -1,7 +1,7 @@
 """The write-ahead journal of a run: each request is recorded durably before it is sent.
 
 A run is a list of records, each chained to the one before; ``replay`` turns them into the state of every step. A ``Journal``
-stores them: in files, in memory, or in a custom store, for which ``ChainedJournal`` is the base class.
+stores them: in files, in a database, in memory, or in a custom store, for which ``ChainedJournal`` is the base class.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from defender_remediate.journal.records import (
     StepReviewed,
     redact_record,
 )
+from defender_remediate.journal.sqlite import SqliteJournal
 from defender_remediate.journal.state import Phase, RunState, StepState, correlation_of, replay
 from defender_remediate.journal.store import Journal, RunLog, check_run_id
 from defender_remediate.public_path import show_public_path
@@ -45,6 +46,7 @@ __all__ = [
     "RunOpened",
     "RunState",
     "Sink",
+    "SqliteJournal",
     "StepAccepted",
     "StepEnded",
     "StepIntended",

@@ -10,6 +10,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from functools import partial
 from types import TracebackType
 from typing import Protocol, runtime_checkable
@@ -32,14 +33,15 @@ class Sink(Protocol):
         """Append a line; it is durable when this returns.
 
         Raises:
-            OSError: The line was not written, or it is unknown whether it was.
+            OSError, JournalError: The line was not written, or it is unknown whether it was.
+            JournalLockLostError: The same, and another process may have the lock by now: the run stops.
         """
 
     def cut(self, size: int, /) -> None:
-        """Truncate to the first ``size`` bytes.
+        """Truncate to the first ``size`` bytes, or make sure that ``read_lines`` no longer returns what follows them.
 
         Raises:
-            OSError: Truncating failed.
+            OSError, JournalError: Truncating failed.
         """
 
     def close(self) -> None:
@@ -54,7 +56,7 @@ class BatchSink(Sink, Protocol):
         """Append lines in this order; all of them are durable when this returns.
 
         Raises:
-            OSError: A line was not written, or it is unknown whether it was.
+            OSError, JournalError: As for ``write``.
         """
 
 
@@ -80,7 +82,7 @@ class ChainedLog:
         self._is_writing = False
         self._changed = threading.Condition()
         self._closed = False
-        self._failure: OSError | None = None
+        self._failure: OSError | JournalError | None = None
 
     @property
     def records(self) -> tuple[Record, ...]:
@@ -93,6 +95,7 @@ class ChainedLog:
 
         Raises:
             JournalUnwritableError: This record, or an earlier one, could not be made durable.
+            JournalLockLostError: The same, because this process no longer has the lock of the run.
             JournalError: The log is closed, or the first record is not the ``RunOpened`` of its run.
         """
         record = redact_record(record)
@@ -100,7 +103,7 @@ class ChainedLog:
             if self._closed:
                 raise JournalError(f"the journal of run {self._run_id} is closed", source=self._source)
             if self._failure is not None:
-                raise _unwritable(self._source, self._failure) from self._failure
+                raise _refusal(self._source, self._failure) from self._failure
             if not self._written:
                 _check_first(record, self._run_id, source=self._source)
             self._written += 1
@@ -110,7 +113,7 @@ class ChainedLog:
             self._waiting.append((record, line))
             while len(self._records) < number:
                 if self._failure is not None:
-                    raise _unwritable(self._source, self._failure) from self._failure
+                    raise _refusal(self._source, self._failure) from self._failure
                 if self._is_writing:
                     self._changed.wait()
                 else:
@@ -121,12 +124,12 @@ class ChainedLog:
         batch, self._waiting = self._waiting, []
         self._is_writing = True
         # What a write that failed or was interrupted left behind is unknown until the journal is read again.
-        failure: OSError | None = OSError("an earlier record was interrupted")
+        failure: OSError | JournalError | None = OSError("an earlier record was interrupted")
         self._changed.release()
         try:
             self._write_all([line for _, line in batch])
             failure = None
-        except OSError as error:
+        except (OSError, JournalError) as error:
             failure = error
         finally:
             self._changed.acquire()
@@ -165,7 +168,7 @@ def _write_each(sink: Sink, lines: Sequence[bytes]) -> None:
 class ChainedJournal(ABC):
     """A journal whose runs are lists of chained lines. Implements ``Journal``; a subclass implements the four abstract methods.
 
-    They may raise ``OSError``, which becomes a ``JournalError``, and ``FileNotFoundError`` for an unknown run.
+    They may raise a ``JournalError``, ``OSError``, which becomes one, and ``FileNotFoundError`` for an unknown run.
     """
 
     @abstractmethod
@@ -296,6 +299,11 @@ def _unknown(run_id: str, source: str) -> UnknownRunError:
         source=source,
         hint="client.journal.list_runs() lists the runs of this journal. If the run is in another journal, pass that one to the client.",
     )
+
+
+def _refusal(source: str, failure: OSError | JournalError) -> JournalError:
+    """The error of a record that was not written; a new one for each thread that waits."""
+    return copy(failure) if isinstance(failure, JournalError) else _unwritable(source, failure)
 
 
 def _unwritable(source: str, error: OSError) -> JournalUnwritableError:

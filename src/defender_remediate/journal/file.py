@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import attrs
 
 from defender_remediate.display import quoted
-from defender_remediate.errors import InvalidInputError, JournalLockedError, JournalUnwritableError
+from defender_remediate.errors import InvalidInputError
 from defender_remediate.journal.base import ChainedJournal
+from defender_remediate.journal.local_disk import PRIVATE_FILE, locked, make_private_directory, sync_directory
 from defender_remediate.journal.store import check_run_id, is_run_id
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 _SUFFIX = ".jsonl"
 # Windows translates line ends unless O_BINARY is given.
 _FLAGS = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0)
-_PRIVATE_FILE, _PRIVATE_DIRECTORY = 0o600, 0o700
 
 
 def _default_directory(directory: str | os.PathLike[str] | None) -> Path:
@@ -78,19 +78,19 @@ class FileJournal(ChainedJournal):
         """
         path = Path(self.source_of(run_id))
         if new:
-            _make(self.directory)
+            make_private_directory(self.directory)
         elif not path.exists():
             raise FileNotFoundError(str(path))
-        lock = _locked(path)
+        lock = locked(path.with_suffix(".lock"), run_id, source=str(path))
         try:
-            descriptor = os.open(path, _FLAGS | os.O_CREAT if new else _FLAGS, _PRIVATE_FILE)
+            descriptor = os.open(path, _FLAGS | os.O_CREAT if new else _FLAGS, PRIVATE_FILE)
             sink = _FileSink(path=path, descriptor=descriptor, size=os.fstat(descriptor).st_size, lock=lock)
         except BaseException:
             lock.release()
             raise
         if new:
             try:
-                _sync(self.directory)
+                sync_directory(self.directory)
             except BaseException:
                 sink.close()
                 raise
@@ -155,43 +155,3 @@ class _FileSink:
                     self.path.unlink()
         finally:
             self.lock.release()
-
-
-def _locked(path: Path) -> BaseFileLock:
-    # Imported here because reading a journal needs no lock.
-    import filelock
-
-    # Whichever thread closes the log releases the lock.
-    lock = filelock.FileLock(path.with_suffix(".lock"), timeout=0, mode=_PRIVATE_FILE, thread_local=False)
-    try:
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise JournalLockedError(
-            f"the journal of run {path.stem} is locked by another process or another RunLog",
-            source=str(path),
-            hint="wait until it ends, or end it; the lock of a dead process is released automatically",
-        ) from error
-    except NotImplementedError as error:
-        raise JournalUnwritableError(
-            f"the file system has no locks: {error}", source=str(path), hint="keep the journal on a local disk"
-        ) from error
-    return lock
-
-
-def _make(directory: Path) -> None:
-    """Create a directory and its parents, accessible to their owner only, so that they survive a power failure."""
-    if directory.is_dir():
-        return
-    _make(directory.parent)
-    directory.mkdir(_PRIVATE_DIRECTORY, exist_ok=True)
-    _sync(directory.parent)
-
-
-def _sync(directory: Path) -> None:
-    """Make the names in a directory durable. Windows does this itself, and cannot open directories."""
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

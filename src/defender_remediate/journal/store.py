@@ -35,6 +35,7 @@ class RunLog(Protocol):
         Raises:
             JournalUnwritableError: The record could not be made durable. The request that it announces must not be sent, and the
                 log accepts no further records.
+            JournalLockLostError: The same, and another process may continue the run: this one stops.
             JournalError: The log is closed, or the first record is not the ``RunOpened`` of its run.
         """
 

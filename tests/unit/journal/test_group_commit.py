@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from defender_remediate.errors import JournalUnwritableError
+from defender_remediate.errors import JournalLockLostError, JournalUnwritableError
 from defender_remediate.journal import ChainedLog, Note, RunOpened, Verified, verify
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
@@ -79,7 +79,9 @@ def test_records_that_wait_are_written_together(make_plan: Any) -> None:
     assert len(verified.records) == 10
 
 
-@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    "error", [OSError("disk full"), KeyboardInterrupt(), JournalLockLostError("the lock was lost", hint="resume")]
+)
 def test_a_record_that_was_not_written_is_reported_to_its_own_thread(make_plan: Any, error: BaseException) -> None:
     """Each record of a write that failed is refused, and each one after it."""
     sink = SlowSink(fails_at=3)
@@ -89,8 +91,11 @@ def test_a_record_that_was_not_written_is_reported_to_its_own_thread(make_plan: 
     errors = append_together(log, sink, 4)
     assert errors[0] is None
     assert all(isinstance(one, (JournalUnwritableError, KeyboardInterrupt)) for one in errors[1:])
-    with pytest.raises(JournalUnwritableError):
+    with pytest.raises(JournalUnwritableError) as caught:
         log.append(Note(at=NOON, message="later"))
+    # Each caller has an error of its own, of the kind that the store gave.
+    assert not isinstance(error, JournalLockLostError) or type(caught.value) is JournalLockLostError
+    assert not {id(caught.value)} & {id(one) for one in errors}
     assert len(log.records) == len(verify(sink.lines).records) == 2
 
 
