@@ -106,10 +106,9 @@ class ChainedLog:
                 raise _refusal(self._source, self._failure) from self._failure
             if not self._written:
                 _check_first(record, self._run_id, source=self._source)
-            self._written += 1
-            number = self._written
+            number = self._written + 1
             line = encode_line(record, n=number, prev=self._head)
-            self._head = sha256(line)
+            self._written, self._head = number, sha256(line)
             self._waiting.append((record, line))
             while len(self._records) < number:
                 if self._failure is not None:

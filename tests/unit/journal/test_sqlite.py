@@ -66,7 +66,7 @@ def test_a_database_of_other_runs_has_no_unknown_run(journal: SqliteJournal, rec
 
 
 def test_a_database_is_set_up_once(journal: SqliteJournal, records: Any) -> None:
-    """Whoever waited for another process to set it up leaves it as it is."""
+    """A process that waited for another one to set it up leaves it as it is."""
     with journal.create("run-1") as log:
         log.append(records.opened())
         journal._set_up(log._sink.database)  # type: ignore[attr-defined]
@@ -180,7 +180,7 @@ with SqliteJournal(sys.argv[1]).create(sys.argv[2]):
 
 
 def test_processes_that_begin_at_once_share_a_new_database(journal: SqliteJournal) -> None:
-    """Each gets its run, whoever creates the database."""
+    """Each gets its run, and one of them creates the database."""
     pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     children = [subprocess.Popen([sys.executable, "-c", BEGIN, str(journal.path), f"r{n}"], **pipes) for n in range(3)]
     for child in children:
