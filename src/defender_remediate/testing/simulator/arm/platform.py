@@ -119,12 +119,11 @@ def list_resources(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> R
     expanded = _expansions(call)
 
     def shown(resource: Resource) -> dict[str, Any] | None:
-        target = ids.path_of(resource.id)
-        if not resource.type.tracked or target is None or not target.group:
+        if not resource.type.tracked or not ids.group_of(resource.id):
+            return None
+        if is_wanted is not None and not is_wanted({**resource.body, **resource.identity()}):
             return None
         body = resource.render()
-        if is_wanted is not None and not is_wanted(body):
-            return None
         item = {name: body[name] for name in _LIST_MEMBERS if name != hidden and body.get(name) is not None}
         created, changed = tenant.times.of(resource)
         extra = {

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from copy import deepcopy
 from functools import lru_cache
 from typing import Any
 
 from defender_remediate.casing import fold
 from defender_remediate.catalog.read_only import read_only_members
-from defender_remediate.fixes.paths import EACH, member, pattern
+from defender_remediate.fixes.paths import EACH, pattern
 from defender_remediate.testing.simulator.arm.errors import refusal
+from defender_remediate.testing.simulator.state.store import copied
 from defender_remediate.testing.simulator.state.types import NONE, TAGS, ResourceType
 
 TOP_LEVEL = frozenset(
@@ -38,15 +38,19 @@ _IDENTITY_IDS = ("principalId", "tenantId")
 
 def merge_patch(target: Any, patch: Any) -> Any:
     """Merges as RFC 7396 says: objects merge, null removes, everything else replaces. Changes neither argument."""
+    return copied(_merged(target, patch))
+
+
+def _merged(target: Any, patch: Any) -> Any:
     if not isinstance(patch, Mapping):
-        return deepcopy(patch)
+        return patch
     merged = dict(target) if isinstance(target, Mapping) else {}
     for name, value in patch.items():
         if value is None:
             merged.pop(name, None)
         else:
-            merged[name] = merge_patch(merged.get(name), value)
-    return deepcopy(merged)
+            merged[name] = _merged(merged.get(name), value)
+    return merged
 
 
 def patched(resource_type: ResourceType, current: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,7 +68,7 @@ def patched(resource_type: ResourceType, current: Mapping[str, Any], body: Mappi
     for name in set(body) & {"location", "name", "type"}:
         if _region(body[name]) != _region(current.get(name, "")):
             raise refusal("PropertyChangeNotAllowed", property=name)
-    result = deepcopy(dict(current))
+    result = copied(current)
     for name, value in body.items():
         if name == "properties":
             changes = _writable(resource_type, value or {}, current.get(name))
@@ -72,7 +76,7 @@ def patched(resource_type: ResourceType, current: Mapping[str, Any], body: Mappi
         elif value is None:
             result.pop(name, None)
         elif name not in _READ_ONLY_TOP:
-            result[name] = deepcopy(value) if name == "tags" else merge_patch(current.get(name), value)
+            result[name] = copied(value) if name == "tags" else merge_patch(current.get(name), value)
     _check_irreversible(resource_type, current, result)
     _keep_read_only_members(resource_type, current, result)
     return _with_identity(resource_type, current, result)
@@ -91,7 +95,7 @@ def put(resource_type: ResourceType, current: Mapping[str, Any] | None, body: Ma
         for name in resource_type.required:
             if not body.get(name):
                 raise refusal("InvalidRequestContent", problem=f"Required property '{name}' not found in JSON")
-    result = {name: deepcopy(value) for name, value in body.items() if name not in _READ_ONLY_TOP and value is not None}
+    result = {name: copied(value) for name, value in body.items() if name not in _READ_ONLY_TOP and value is not None}
     location = before.get("location") or body.get("location")
     if resource_type.tracked:
         if not body.get("location"):
@@ -103,7 +107,7 @@ def put(resource_type: ResourceType, current: Mapping[str, Any] | None, body: Ma
     if location:
         result["location"] = location
     if "systemData" in before:
-        result["systemData"] = deepcopy(before["systemData"])
+        result["systemData"] = copied(before["systemData"])
     properties = before.get("properties") or {}
     given = _writable(resource_type, body.get("properties") or {}, properties)
     irreversible = {n: properties[n] for n in resource_type.irreversible if properties.get(n) and n not in given}
@@ -119,30 +123,37 @@ def put(resource_type: ResourceType, current: Mapping[str, Any] | None, body: Ma
 def _keep_read_only_members(resource_type: ResourceType, before: Mapping[str, Any], result: dict[str, Any]) -> None:
     """Shows what is read-only in objects and elements that stay as it was, whatever a caller sent there."""
     named = read_only_members(resource_type.name, str(before.get("name", "")))
-    for parts in _members_of(resource_type.read_only, named):
-        _keep_read_only(result, before, parts)
+    _keep_read_only(result, before, _tree_of(resource_type.read_only, named))
 
 
 @lru_cache(maxsize=1000)
-def _members_of(below_properties: tuple[str, ...], named: tuple[str, ...]) -> tuple[tuple[str | int, ...], ...]:
-    return tuple(pattern(path) for path in (*(f"properties.{path}" for path in below_properties), *named))
+def _tree_of(below_properties: tuple[str, ...], named: tuple[str, ...]) -> Mapping[str, Any]:
+    """Returns the read-only members as a tree of their folded names; an empty name marks where a path ends."""
+    tree: dict[str, Any] = {}
+    for path in (*(f"properties.{path}" for path in below_properties), *named):
+        inner = tree
+        for part in pattern(path):
+            inner = inner.setdefault(fold(str(part)), {})
+        inner[""] = {}
+    return tree
 
 
-def _keep_read_only(result: Any, before: Any, parts: tuple[str | int, ...]) -> None:
+def _keep_read_only(result: Any, before: Any, tree: Mapping[str, Any]) -> None:
     if isinstance(result, list):
-        # The simulator's own paths do not mark arrays.
-        inner = parts[1:] if parts[0] == EACH else parts
         for position, element in enumerate(result):
-            _keep_read_only(element, _counterpart(element, position, len(result), before), inner)
+            there = _counterpart(element, position, len(result), before)
+            # The simulator's own paths do not mark arrays.
+            _keep_read_only(element, there, tree)
+            _keep_read_only(element, there, tree.get(EACH, {}))
         return
     if not isinstance(result, dict) or not isinstance(before, Mapping):
         return
-    names = [name for name in result if name in before] if parts[0] == EACH else [member(before, str(parts[0]))]
-    for name in names:
-        if parts[1:]:
-            _keep_read_only(result.get(name), before.get(name), parts[1:])
-        elif name in before:
-            result[name] = deepcopy(before[name])
+    for name, value in before.items():
+        for inner in (tree.get(fold(name)), tree.get(EACH) if name in result else None):
+            if inner is not None and "" in inner:
+                result[name] = copied(value)
+            elif inner is not None:
+                _keep_read_only(result.get(name), value, inner)
 
 
 def _counterpart(element: Any, position: int, count: int, before: Any) -> Any:
@@ -167,7 +178,7 @@ def _keep(result: Any, body: Any, before: Any, names: list[str]) -> None:
         if sent is None or isinstance(sent, Mapping):
             _keep(result.setdefault(name, {}), sent, value, rest)
     elif sent is None:
-        result[name] = deepcopy(value)
+        result[name] = copied(value)
     elif isinstance(value, Mapping) and isinstance(sent, Mapping):
         for inner in value:
             _keep(result.setdefault(name, {}), sent, value, [inner])
@@ -296,7 +307,7 @@ def _spelled(known: Mapping[str, Any] | None, value: Any, current: Any) -> Any:
 
 def without_read_only(resource_type: ResourceType, properties: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the properties without those that ignore a caller's value."""
-    kept = deepcopy(dict(properties))
+    kept: dict[str, Any] = copied(properties)
     kept.pop("provisioningState", None)
     for path in resource_type.read_only:
         _remove(kept, path.split("."))

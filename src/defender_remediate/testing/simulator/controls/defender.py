@@ -11,18 +11,16 @@ from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.testing.simulator.controls import arguments, lookup
-from defender_remediate.testing.simulator.defender.exposure import attack_path_id
-from defender_remediate.testing.simulator.defender.state import (
-    DEFENDER_CSPM,
-    FOUNDATIONAL,
+from defender_remediate.testing.simulator.defender.assessments import (
     HEALTHY,
     NOT_APPLICABLE,
-    PRICINGS,
     UNHEALTHY,
     AssessmentDefinition,
     SimulatedAssessment,
     SimulatedStatus,
 )
+from defender_remediate.testing.simulator.defender.exposure import attack_path_id
+from defender_remediate.testing.simulator.defender.state import DEFENDER_CSPM, FOUNDATIONAL, PRICINGS
 from defender_remediate.testing.simulator.policy.state import AUTHORIZATION, BENCHMARK_NAME
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.tenant import Tenant

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from defender_remediate.casing import fold
 from defender_remediate.display import one_line, quoted
 from defender_remediate.errors import InvalidInputError
-from defender_remediate.testing.simulator.defender.state import AssessmentDefinition
+from defender_remediate.testing.simulator.defender.assessments import AssessmentDefinition
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import Resource, Subscription
 from defender_remediate.testing.simulator.state.tenant import Tenant

@@ -171,9 +171,8 @@ class ResourceControls:
                 self.add_subscription(target.subscription)
             if target.group and fold(target.group) not in tenant.store.subscription(target.subscription).groups:
                 self.add_resource_group(target.id, target.group, str(body.get("location", "westeurope")))
-            written = store_body(tenant, target.id, known, body)
-            tenant.assessor.assess_now(written.id)
-            return written.id
+            with tenant.assessor.immediately():
+                return store_body(tenant, target.id, known, body).id
 
     def add_container(self, account_id: str, name: str, properties: Mapping[str, Any] | None = None) -> str:
         """Adds a blob container to a storage account; returns its id.

@@ -9,8 +9,8 @@ from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import Route
 from defender_remediate.testing.simulator.authorization.state import is_registered
+from defender_remediate.testing.simulator.defender.assessments import AssessmentDefinition, SimulatedAssessment
 from defender_remediate.testing.simulator.defender.scores import control_scores, controls, definition_of, overall
-from defender_remediate.testing.simulator.defender.state import AssessmentDefinition, SimulatedAssessment
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import DELETED
 from defender_remediate.testing.simulator.state.tenant import Tenant
@@ -91,16 +91,16 @@ def list_assessments(tenant: Tenant, call: Call, captured: Mapping[str, str]) ->
     scope = "/" + captured["scope"].strip("/")
     tenant.access.check_read(f"{_ASSESSMENTS}/read", scope)
     is_group = ids.key(scope).startswith(_GROUP)
-    found = tenant.assessor.current(None if is_group else ids.subscription_of(scope))
+    held, is_shown = tenant.assessor.listed("" if is_group else scope)
     prefix = ids.key(scope) + "/"
 
     def shown(assessment: SimulatedAssessment) -> dict[str, Any] | None:
         is_here = assessment.subscription in wanted if is_group else f"{assessment.key[1]}/".startswith(prefix)
-        if not is_here:
+        if not is_here or not is_shown(assessment):
             return None
         return render(tenant, assessment, version=call.api_version)
 
-    return tenant.page(call, found, shown=shown)
+    return tenant.page(call, held, shown=shown)
 
 
 def get_assessment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:

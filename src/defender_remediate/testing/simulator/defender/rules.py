@@ -45,6 +45,16 @@ def holds(condition: Condition, body: Mapping[str, Any], resource_id: str, store
     return _compare(condition, values)
 
 
+def children_in(condition: Condition | None) -> Iterator[tuple[str, ...]]:
+    """Yields the children that a condition looks at: their segments in lower case, from the resource on."""
+    if condition is None:
+        return
+    for part in (*condition.get("all", ()), *condition.get("any", ()), condition.get("not")):
+        yield from children_in(part)
+    if "child" in condition:
+        yield tuple(ids.segments(fold(condition["child"])))
+
+
 def _children(store: Store, resource_id: str, pattern: str) -> Iterator[Any]:
     wanted = f"{ids.key(resource_id)}/{fold(pattern)}"
     if "*" not in pattern:

@@ -3,43 +3,55 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 
 import attrs
 
-from defender_remediate.testing.simulator.defender.state import HEALTHY, NOT_APPLICABLE, UNHEALTHY, Assessor
+from defender_remediate.testing.simulator.defender.assessments import (
+    HEALTHY,
+    NOT_APPLICABLE,
+    UNHEALTHY,
+    SimulatedAssessment,
+    is_visible,
+)
 
 
 @attrs.define
 class ScoreCounts:
-    """The counts of one subscription. Only resources whose assessments changed since the last call are counted again.
+    """The counts of one subscription.
 
     Attributes:
+        altered: The keys of the resources whose assessments changed since the last update.
         counts: The number of resources by the name of a control and their status in it.
     """
 
+    altered: set[str] = attrs.field(factory=set)
     counts: Counter[tuple[str, str]] = attrs.field(factory=Counter)
     _statuses: dict[str, dict[str, str]] = attrs.field(factory=dict)
     _shown: tuple[bool, bool] | None = None
 
-    def update(self, assessor: Assessor, subscription: str) -> None:
-        """Counts what changed. A resource is healthy in a control if all its recommendations there are."""
-        altered = assessor.altered(subscription)
-        shown = assessor.is_shown(subscription)
+    def update(self, shown: tuple[bool, bool], by_resource: Mapping[str, Mapping[str, SimulatedAssessment]]) -> None:
+        """Counts what changed, or everything if other assessments are shown than before."""
         if shown != self._shown:
-            altered = altered | set(self._statuses)
+            self.altered |= set(self._statuses)
             self._shown = shown
-        for resource in altered:
-            self.counts.subtract(self._statuses.pop(resource, {}).items())
-            found = _statuses_of(assessor, resource)
-            if found:
+        for resource in self.altered:
+            for pair in self._statuses.pop(resource, {}).items():
+                self.counts[pair] -= 1
+            held = by_resource.get(resource, {})
+            found = _statuses(held.values(), shown)
+            if held:
                 self._statuses[resource] = found
-                self.counts.update(found.items())
+            for pair in found.items():
+                self.counts[pair] += 1
+        self.altered.clear()
 
 
-def _statuses_of(assessor: Assessor, resource: str) -> dict[str, str]:
+def _statuses(assessments: Iterable[SimulatedAssessment], shown: tuple[bool, bool]) -> dict[str, str]:
+    """Returns the status of a resource in each control: healthy if all its recommendations there are."""
     codes: dict[str, set[str]] = {}
-    for assessment in assessor.of_resource(resource):
-        if assessment.definition.counts and assessment.status is not None:
+    for assessment in assessments:
+        if assessment.status is not None and assessment.definition.counts and is_visible(assessment, shown):
             for control in assessment.definition.controls:
                 codes.setdefault(control, set()).add(assessment.status.code)
     return {

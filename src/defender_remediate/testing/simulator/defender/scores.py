@@ -7,9 +7,7 @@ from typing import Any
 
 import attrs
 
-from defender_remediate.casing import fold
-from defender_remediate.testing.simulator.defender.score_counts import ScoreCounts
-from defender_remediate.testing.simulator.defender.state import HEALTHY, NOT_APPLICABLE, UNHEALTHY
+from defender_remediate.testing.simulator.defender.assessments import HEALTHY, NOT_APPLICABLE, UNHEALTHY
 from defender_remediate.testing.simulator.state.facts import facts
 from defender_remediate.testing.simulator.state.tenant import Tenant
 
@@ -62,14 +60,13 @@ def controls() -> tuple[Control, ...]:
 
 def control_counts(tenant: Tenant, subscription: str) -> list[ControlCount]:
     """Returns the counts of every control. A resource is healthy if all its recommendations in the control are."""
-    counted = tenant.score_counts.setdefault(fold(subscription), ScoreCounts())
-    counted.update(tenant.assessor, subscription)
+    counts = tenant.assessor.counts(subscription).counts
     return [
         ControlCount(
             control=control,
-            healthy=counted.counts[control.display_name, HEALTHY],
-            unhealthy=counted.counts[control.display_name, UNHEALTHY],
-            not_applicable=counted.counts[control.display_name, NOT_APPLICABLE],
+            healthy=counts[control.display_name, HEALTHY],
+            unhealthy=counts[control.display_name, UNHEALTHY],
+            not_applicable=counts[control.display_name, NOT_APPLICABLE],
         )
         for control in controls()
     ]

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from heapq import heappop, heappush
 from typing import Any
 
-import attrs
-
 from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.defender.assessments import (
+    HEALTHY,
+    NOT_APPLICABLE,
+    UNHEALTHY,
+    AssessmentDefinition,
+    SimulatedAssessment,
+    SimulatedStatus,
+    is_visible,
+    key_of,
+)
 from defender_remediate.testing.simulator.defender.exemptions import EXEMPT, StandardAssignments
 from defender_remediate.testing.simulator.defender.rules import holds
-from defender_remediate.testing.simulator.policy.state import PolicyState, reference_of
+from defender_remediate.testing.simulator.defender.score_counts import ScoreCounts
+from defender_remediate.testing.simulator.policy.state import PolicyState
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 from defender_remediate.testing.simulator.state.facts import facts
@@ -22,130 +32,8 @@ SUBSCRIPTION = "Microsoft.Resources/subscriptions"
 PRICINGS = "Microsoft.Security/pricings"
 FOUNDATIONAL, DEFENDER_CSPM = "FoundationalCspm", "CloudPosture"
 """The free plan of foundational posture management, and the paid plan that includes it."""
-HEALTHY, UNHEALTHY, NOT_APPLICABLE = "Healthy", "Unhealthy", "NotApplicable"
-
-
-@attrs.frozen(kw_only=True)
-class SimulatedStatus:
-    """The status of an assessment."""
-
-    code: str
-    cause: str | None = None
-    description: str | None = None
-
-
-@attrs.frozen(kw_only=True)
-class AssessmentDefinition:
-    """A recommendation and the rule that decides its assessments.
-
-    Attributes:
-        key: The assessment key.
-        metadata: The ``properties`` of its assessmentMetadata.
-        resource_type: The type that it assesses; None if only ``add_assessment`` makes its assessments.
-        applies: The condition for a resource to be assessed; None for every resource of the type.
-        rule: The condition for a resource to be healthy; None if no writable property decides it.
-        controls: The names of its security controls.
-        subscriptions: The subscriptions that define it; empty for a built-in recommendation.
-    """
-
-    key: str
-    metadata: Mapping[str, Any]
-    resource_type: str | None = None
-    applies: Mapping[str, Any] | None = None
-    rule: Mapping[str, Any] | None = None
-    controls: Sequence[str] = ()
-    subscriptions: tuple[str, ...] = ()
-
-    @property
-    def counts(self) -> bool:
-        """Whether it affects the secure score."""
-        return not self.metadata.get("preview") and not self.subscriptions
-
-    def assesses(self, type_name: str | None) -> bool:
-        """Whether it assesses resources of a type."""
-        return type_name is not None and self.resource_type is not None and fold(self.resource_type) == fold(type_name)
-
-
-@attrs.define(kw_only=True)
-class SimulatedAssessment:
-    """One recommendation assessed on one resource.
-
-    Attributes:
-        details: ``resourceDetails`` as the REST API shows them.
-        status: What Defender shows now; None before the first evaluation.
-        first: When it was first evaluated.
-        changed: When the status last changed.
-        due: When the status becomes ``coming``; None if no change is pending.
-        coming: The next status; None if the assessment is about to be removed.
-        pinned: The status that a test set by hand; it follows no rule.
-        additional: ``additionalData``.
-        resource_data: ``resourceAdditionalData``.
-        risk: The risk that Defender CSPM found; None where it is derived from the severity.
-        key: What it is found by: the assessment key, and the key of the resource's id.
-        subscription: The GUID of its subscription, folded; empty for a resource above subscriptions.
-    """
-
-    definition: AssessmentDefinition
-    resource_id: str
-    details: Mapping[str, Any]
-    status: SimulatedStatus | None = None
-    first: float = 0.0
-    changed: float = 0.0
-    due: float | None = None
-    coming: SimulatedStatus | None = None
-    pinned: SimulatedStatus | None = None
-    additional: Mapping[str, Any] = attrs.field(factory=dict)
-    resource_data: Mapping[str, Any] = attrs.field(factory=dict)
-    risk: Mapping[str, Any] | None = None
-
-    key: tuple[str, str] = attrs.field(
-        init=False, default=attrs.Factory(lambda self: _key(self.definition.key, self.resource_id), takes_self=True)
-    )
-    subscription: str = attrs.field(
-        init=False, default=attrs.Factory(lambda self: fold(ids.subscription_of(self.resource_id)), takes_self=True)
-    )
-
-    @property
-    def id(self) -> str:
-        """Its resource id."""
-        return f"{self.resource_id}/providers/Microsoft.Security/assessments/{self.definition.key}"
-
-    def render_status(self, clock: VirtualClock) -> dict[str, Any]:
-        """Returns the status as the REST API and Resource Graph show it, once there is one."""
-        shown = {} if self.status is None else attrs.asdict(self.status, filter=lambda _, value: value is not None)
-        shown["firstEvaluationDate"] = clock.timestamp(self.first)
-        shown["statusChangeDate"] = clock.timestamp(self.changed)
-        return shown
-
-    def render_risk(self) -> dict[str, Any] | None:
-        """Returns the risk as the newest REST API and Resource Graph show it; None for what is not unhealthy.
-
-        Without the context of Defender CSPM the level is a copy of the severity.
-        """
-        if self.risk is not None:
-            return dict(self.risk)
-        if self.status is None or self.status.code != UNHEALTHY:
-            return None
-        level = self.definition.metadata.get("severity")
-        return {
-            "level": level,
-            "riskFactors": [],
-            "attackPathsReferences": [],
-            "isContextualRisk": False,
-            "paths": [],
-        }
-
-    def settle(self, now: float) -> bool:
-        """Applies a pending change that is due; returns False if the assessment is removed by it."""
-        if self.due is None or self.due > now:
-            return True
-        if self.coming is None:
-            return False
-        self.first = self.due if self.status is None else self.first
-        self.changed = self.due
-        self.status = self.coming
-        self.due = self.coming = None
-        return True
+# So many changed resources are counted for the score at once, so that no single request counts them all.
+_COUNT_FROM = 500
 
 
 class Assessor:
@@ -165,12 +53,14 @@ class Assessor:
         self.standard_assignments = StandardAssignments(store)
         self.definitions = {raw["key"]: AssessmentDefinition(**raw) for raw in facts("findings")}
         self._assessments: dict[tuple[str, str], SimulatedAssessment] = {}
-        self._by_subscription: dict[str, dict[tuple[str, str], SimulatedAssessment]] = {}
+        # By the key of a subscription or resource group.
+        self._below: dict[str, dict[tuple[str, str], SimulatedAssessment]] = {}
         self._by_resource: dict[str, dict[str, SimulatedAssessment]] = {}
         # The pending changes by the moment at which they take effect; one that was called off stays until then.
         self._pending: list[tuple[float, int, tuple[str, str]]] = []
         self._scheduled = 0
-        self._altered: dict[str, set[str]] = {}
+        self._counts: dict[str, ScoreCounts] = {}
+        self._is_immediate = False
         self._types: dict[str, dict[str, AssessmentDefinition]] = {}
         store.listen(self._on_change)
 
@@ -181,7 +71,7 @@ class Assessor:
         subjects = [resource.id for resource in self._store.resources()]
         subjects += [f"/subscriptions/{subscription_id}" for subscription_id in self._store.subscriptions]
         for subject in subjects:
-            self._settle_now(self._assess(subject, definition))
+            self._settle_now(self._assess(subject, only=definition))
 
     def add(self, assessment: SimulatedAssessment) -> None:
         """Adds an assessment that a test sets by hand."""
@@ -192,7 +82,7 @@ class Assessor:
 
     def get(self, key: str, resource_id: str) -> SimulatedAssessment | None:
         """Returns the assessment of a recommendation on a resource; None if there is none."""
-        return self._assessments.get(_key(fold(key), resource_id))
+        return self._assessments.get(key_of(fold(key), resource_id))
 
     def of_resource(self, resource_id: str) -> Iterator[SimulatedAssessment]:
         """Yields the assessments of one resource that Defender shows now."""
@@ -200,45 +90,64 @@ class Assessor:
         held = list(self._by_resource.get(ids.key(resource_id), {}).values())
         return self._shown(held)
 
-    def current(self, subscription: str | None = None) -> Iterator[SimulatedAssessment]:
+    def current(self, scope: str = "") -> Iterator[SimulatedAssessment]:
         """Yields the assessments that Defender shows now: of subscriptions with posture management, and not forgotten.
 
         Without the benchmark, only the recommendations that have no policy are left.
 
         Args:
-            subscription: The subscription whose assessments are wanted; None for all.
+            scope: Where they are. Of a resource also those of its resource group are among them.
         """
         self._settle()
-        if subscription is None:
-            held = list(self._assessments.values())
-        else:
-            held = list(self._by_subscription.get(fold(subscription), {}).values())
-        return self._shown(held)
+        return self._shown(list(self._held(scope).values()))
 
-    def is_shown(self, subscription: str) -> tuple[bool, bool]:
-        """Whether Defender shows the assessments of a subscription at all, and those that have a policy."""
-        return self._has_posture(subscription), self._policies.has_benchmark(subscription)
+    def _held(self, scope: str) -> Mapping[tuple[str, str], SimulatedAssessment]:
+        """Returns the assessments at a scope or below it, and perhaps others of the same resource group."""
+        places = list(_places(ids.key(scope)))
+        return self._below.get(places[-1], {}) if places else self._assessments
 
-    def altered(self, subscription: str) -> set[str]:
-        """Returns the keys of the resources whose assessments changed since the last call."""
+    def counts(self, subscription: str) -> ScoreCounts:
+        """Returns how many resources of each security control are healthy, unhealthy and not applicable."""
         self._settle()
-        return self._altered.pop(fold(subscription), set())
+        counts = self._counts.setdefault(fold(subscription), ScoreCounts())
+        counts.update(self._is_shown(subscription), self._by_resource)
+        return counts
+
+    @contextmanager
+    def immediately(self) -> Iterator[None]:
+        """Assesses without delay what changes until the end of the block."""
+        outer, self._is_immediate = self._is_immediate, True
+        try:
+            yield
+        finally:
+            self._is_immediate = outer
+
+    def _is_shown(self, subscription: str) -> tuple[bool, bool]:
+        """Whether Defender shows the assessments of a subscription, and those that have a policy."""
+        has_posture = self._has_posture(subscription)
+        return has_posture, has_posture and self._policies.has_benchmark(subscription)
+
+    def listed(self, scope: str) -> tuple[list[SimulatedAssessment], Callable[[SimulatedAssessment], bool]]:
+        """Returns what ``current`` chooses from, and what says whether it is shown: for a page of a long list."""
+        self._settle()
+        return list(self._held(scope).values()), self._visibility()
 
     def _shown(self, held: Iterable[SimulatedAssessment]) -> Iterator[SimulatedAssessment]:
+        return filter(self._visibility(), held)
+
+    def _visibility(self) -> Callable[[SimulatedAssessment], bool]:
         shown: dict[str, tuple[bool, bool]] = {}
-        for assessment in held:
-            if assessment.status is None:
-                continue
-            subscription = assessment.subscription
-            if subscription not in shown:
-                shown[subscription] = self.is_shown(subscription)
-            has_posture, has_benchmark = shown[subscription]
-            if has_posture and (has_benchmark or not assessment.definition.metadata.get("policyDefinitionId")):
-                yield assessment
+
+        def is_shown(assessment: SimulatedAssessment) -> bool:
+            if assessment.subscription not in shown:
+                shown[assessment.subscription] = self._is_shown(assessment.subscription)
+            return is_visible(assessment, shown[assessment.subscription])
+
+        return is_shown
 
     def forget(self, subscription: str) -> None:
         """Removes every assessment of a subscription, as before the first evaluation."""
-        for assessment in list(self._by_subscription.get(fold(subscription), {}).values()):
+        for assessment in list(self._held(f"/subscriptions/{subscription}").values()):
             self._drop(assessment)
 
     def _has_posture(self, subscription: str) -> bool:
@@ -251,19 +160,24 @@ class Assessor:
     def _keep(self, assessment: SimulatedAssessment) -> None:
         key = assessment.key
         self._assessments[key] = assessment
-        self._by_subscription.setdefault(assessment.subscription, {})[key] = assessment
+        for place in _places(key[1]):
+            self._below.setdefault(place, {})[key] = assessment
         self._by_resource.setdefault(key[1], {})[key[0]] = assessment
         self._alter(assessment)
 
     def _drop(self, assessment: SimulatedAssessment) -> None:
         key = assessment.key
         del self._assessments[key]
-        del self._by_subscription[assessment.subscription][key]
+        for place in _places(key[1]):
+            del self._below[place][key]
         del self._by_resource[key[1]][key[0]]
         self._alter(assessment)
 
     def _alter(self, assessment: SimulatedAssessment) -> None:
-        self._altered.setdefault(assessment.subscription, set()).add(assessment.key[1])
+        counts = self._counts.setdefault(assessment.subscription, ScoreCounts())
+        counts.altered.add(assessment.key[1])
+        if len(counts.altered) > _COUNT_FROM:
+            counts.update(self._is_shown(assessment.subscription), self._by_resource)
 
     def _settle(self) -> None:
         """Applies the changes that are due by now, also those by exemptions that have ended."""
@@ -297,31 +211,48 @@ class Assessor:
 
     def _on_change(self, resource_id: str) -> None:
         self._settle()
-        self._assess_with_parents(resource_id)
+        touched = self._assess_with_parents(resource_id)
+        if self._is_immediate:
+            self._settle_now(touched)
 
     def _assess_with_parents(self, resource_id: str) -> list[tuple[str, str]]:
-        subjects = [resource_id]
+        touched = self._assess(resource_id)
+        below = ids.segments(ids.key(resource_id))
         path = ids.path_of(resource_id)
-        while path is not None:
-            subjects.append(path.parent)
-            path = ids.path_of(path.parent)
+        above = [] if path is None else [path.parent]
+        while path is not None and (path := ids.path_of(path.parent)) is not None:
+            above.append(path.parent)
         if ids.subscription_of(resource_id):
-            subjects.append(f"/subscriptions/{ids.subscription_of(resource_id)}")
-        return [key for subject in dict.fromkeys(subjects) for key in self._assess(subject)]
+            above.append(f"/subscriptions/{ids.subscription_of(resource_id)}")
+        for subject in dict.fromkeys(above):
+            if ids.key(subject) != ids.key(resource_id):
+                touched += self._assess(subject, below[len(ids.segments(subject)) :])
+        return touched
 
-    def _assess(self, subject: str, only: AssessmentDefinition | None = None) -> list[tuple[str, str]]:
-        """Schedules the status that each recommendation gives a resource or subscription."""
+    def _assess(
+        self, subject: str, changed: Sequence[str] = (), only: AssessmentDefinition | None = None
+    ) -> list[tuple[str, str]]:
+        """Schedules the status that each recommendation gives a resource or subscription.
+
+        Args:
+            subject: Its id.
+            changed: The segments of what changed below it; only the recommendations that look there matter.
+            only: The one recommendation that matters; None for all.
+        """
         resource = self._store.find(subject)
         type_name = SUBSCRIPTION if _is_subscription(subject) else resource.type.name if resource else None
-        held = self._by_resource.get(ids.key(subject), {})
         relevant = {} if type_name is None else dict(self._of_type(type_name))
-        relevant.update({name: self.definitions[name] for name in held if name in self.definitions})
+        if changed:
+            relevant = {key: one for key, one in relevant.items() if one.looks_at(changed)}
+        else:
+            held = self._by_resource.get(ids.key(subject), {})
+            relevant.update({name: self.definitions[name] for name in held if name in self.definitions})
         if only is not None:
             relevant = {only.key: only} if only.key in relevant else {}
         body = resource.render() if resource and relevant else {}
         touched = []
         for definition in relevant.values():
-            key = _key(definition.key, subject)
+            key = key_of(definition.key, subject)
             status = None
             is_defined_here = (
                 not definition.subscriptions or fold(ids.subscription_of(subject)) in definition.subscriptions
@@ -351,9 +282,7 @@ class Assessor:
 
     def _reassess(self, scope: str, time: datetime) -> list[tuple[str, str]]:
         touched = []
-        subscription = ids.subscription_of(scope)
-        held = self._by_subscription.get(fold(subscription), {}) if subscription else self._assessments
-        for key, assessment in list(held.items()):
+        for key, assessment in list(self._held(scope if ids.subscription_of(scope) else "").items()):
             subject = assessment.resource_id
             if not self._store.covers(scope, subject):
                 continue
@@ -391,8 +320,7 @@ class Assessor:
         """Lets a status take effect after the usual delay from a moment; None removes the assessment."""
         definition = assessment.definition
         if status is not None and self._policies.exemptions and not definition.subscriptions:
-            reference = reference_of(definition.metadata)
-            exemption = self._policies.exemption_of(reference, assessment.resource_id, time)
+            exemption = self._policies.exemption_of(definition.reference, assessment.resource_id, time)
             if exemption is not None:
                 status = SimulatedStatus(code=NOT_APPLICABLE, cause="Exempt", description=exemption.description or None)
         own = self.standard_assignments.about(definition.key, assessment.resource_id, time)
@@ -409,8 +337,9 @@ class Assessor:
         if assessment.due is None:
             elapsed = (self._clock.now() - time).total_seconds()
             assessment.due = self._clock.monotonic() - elapsed + self._assessment_lag
-            self._scheduled += 1
-            heappush(self._pending, (assessment.due, self._scheduled, assessment.key))
+            if not self._is_immediate:
+                self._scheduled += 1
+                heappush(self._pending, (assessment.due, self._scheduled, assessment.key))
         assessment.coming = status
 
     def _settle_now(self, keys: list[tuple[str, str]]) -> None:
@@ -426,5 +355,10 @@ def _is_subscription(subject: str) -> bool:
     return subject.count("/") == 2  # /subscriptions/{id}
 
 
-def _key(assessment_key: str, resource_id: str) -> tuple[str, str]:
-    return assessment_key, ids.key(resource_id)
+def _places(resource_key: str) -> Iterator[str]:
+    """Yields the keys of the subscription and the resource group that a resource is in."""
+    words = ids.segments(resource_key)
+    if len(words) > 1 and words[0] == "subscriptions":
+        yield "/" + "/".join(words[:2])
+        if len(words) > 3 and words[2] == "resourcegroups":
+            yield "/" + "/".join(words[:4])

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.defender.assessments import SimulatedAssessment
 from defender_remediate.testing.simulator.defender.routes import is_on, portal_link
 from defender_remediate.testing.simulator.defender.scores import control_scores, overall
-from defender_remediate.testing.simulator.defender.state import PRICINGS, SimulatedAssessment
+from defender_remediate.testing.simulator.defender.state import PRICINGS
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import DELETED, TENANT_ID
 from defender_remediate.testing.simulator.state.tenant import Tenant

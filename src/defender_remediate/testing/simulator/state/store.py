@@ -80,8 +80,8 @@ class Resource:
 
     def render(self) -> dict[str, Any]:
         """Returns the body as GET shows it."""
-        shown: dict[str, Any] = {"id": self._echoed_id(), "name": self.name, "type": self.type.shown_name}
-        shown.update(_copied(self.body))
+        shown: dict[str, Any] = self.identity()
+        shown.update(copied(self.body))
         for name in self.type.null_members:
             shown.setdefault(name, None)
         if self.type.etag is not None:
@@ -90,6 +90,10 @@ class Resource:
             shown["properties"][name] = None
         return shown
 
+    def identity(self) -> dict[str, str]:
+        """Returns id, name and type as GET shows them."""
+        return {"id": self._echoed_id(), "name": self.name, "type": self.type.shown_name}
+
     def _echoed_id(self) -> str:
         if self.type.echo == "lower":
             scope, mark, last = self.id.rpartition("/providers/")
@@ -97,9 +101,12 @@ class Resource:
         return self.id.replace("/resourceGroups/", f"/{self.type.echo_groups}/")
 
 
-def _copied(value: Any) -> Any:
-    # Copying by JSON is several times faster than deepcopy, and nothing is done more often.
-    return json.loads(json.dumps(value, default=dict))
+_encoded = json.JSONEncoder(default=dict).encode
+
+
+def copied(value: Any) -> Any:
+    """Returns a copy of JSON values. It is several times faster than deepcopy, and nothing is done more often."""
+    return json.loads(_encoded(value))
 
 
 Listener = Callable[[str], None]
@@ -192,7 +199,7 @@ class Store:
     def write(self, resource_id: str, resource_type: ResourceType, body: Mapping[str, Any]) -> Resource:
         """Creates or replaces a resource."""
         key = ids.key(resource_id)
-        content = _copied({name: value for name, value in body.items() if name not in _COMPUTED})
+        content = copied({name: value for name, value in body.items() if name not in _COMPUTED})
         content.setdefault("properties", {})
         if resource_type.state is not None:
             content["properties"].setdefault("provisioningState", resource_type.state)

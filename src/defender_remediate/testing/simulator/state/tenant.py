@@ -15,7 +15,6 @@ from defender_remediate.testing.simulator.arm.private_endpoints import Connectio
 from defender_remediate.testing.simulator.arm.throttling import Quota
 from defender_remediate.testing.simulator.authorization.state import Access
 from defender_remediate.testing.simulator.defender.exposure import Exposure
-from defender_remediate.testing.simulator.defender.score_counts import ScoreCounts
 from defender_remediate.testing.simulator.defender.state import Assessor
 from defender_remediate.testing.simulator.deployments.state import DeploymentHistory
 from defender_remediate.testing.simulator.graph.change_records import ChangeRecords
@@ -36,7 +35,6 @@ class Tenant:
         lock: Held while a request is answered or a control changes something.
         page_size: Items per page of a listing that Azure pages.
         graph_page_size: Rows per page of Resource Graph.
-        score_counts: The counts behind the secure score, by subscription.
         governance: The governance assignments by the key of their id: the id and the properties.
         key_generations: How often each access key was replaced, by the key of its account and its name.
         failing_extensions: Extensions of Defender plans that cannot be enabled: (plan, extension), folded.
@@ -66,7 +64,6 @@ class Tenant:
         self.operations = Operations(self.clock)
         self.policies = PolicyState(self.store, self.clock)
         self.assessor = Assessor(self.store, self.clock, self.policies, assessment_lag)
-        self.score_counts: dict[str, ScoreCounts] = {}
         self.exposure = Exposure()
         self.governance: dict[str, tuple[str, dict[str, Any]]] = {}
         self.deployments = DeploymentHistory()

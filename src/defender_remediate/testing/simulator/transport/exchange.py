@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import attrs
 
+_encoded = json.JSONEncoder(ensure_ascii=False).encode
+
 
 @attrs.frozen(kw_only=True)
 class Call:
@@ -68,7 +70,7 @@ class Reply:
     @classmethod
     def json(cls, body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
         """Makes a JSON answer."""
-        content = json.dumps(body, ensure_ascii=False).encode()
+        content = _encoded(body).encode()
         return cls(
             status=status,
             headers={"Content-Type": "application/json; charset=utf-8", **(headers or {})},
