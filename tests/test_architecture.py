@@ -28,8 +28,10 @@ ROWS: tuple[frozenset[str], ...] = (
             "html_text",
             "json_values",
             "notebook",
+            "pauses",
             "public_path",
             "redaction",
+            "schedule",
             "serialization",
         }
     )

@@ -13,16 +13,34 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import islice
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar, Union
+from typing import Any, Generic, Protocol, TypeVar
+
+import attrs
+
+from defender_remediate.pauses import Pause, Waits, wait_out
+from defender_remediate.schedule import Schedule, Task
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 _NAME = "defender-remediate"
 _LISTINGS_AT_ONCE = 8
-_WAITING_PER_WORKER = 4
+_LENT_PER_WORKER = 4
+# A thread that sleeps looks this often, in seconds, whether there is something to do or the run was stopped.
+_LOOKS_AFTER = 1.0
 _ABANDONED = 5.0
 _OWN = threading.local()
 _END: Any = object()
+
+
+class _Timer(Protocol):
+    def monotonic(self) -> float: ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+@attrs.frozen
+class _Failure:
+    error: BaseException
 
 
 class _Pool:
@@ -113,58 +131,135 @@ def in_parallel(
         return collect(waiting.popleft().result() for _ in items)
 
 
-class _Places:
-    """The places of a pool: each running task has one, and gives it to another task while it waits for Azure.
+class _Crew(Generic[_T]):
+    """The threads that advance the tasks of a schedule: ``workers`` at once, and no more than there is to do.
 
-    A task that has waited takes the next place that is free, before a task that has not begun. With one worker nothing is
-    given away, so that one task runs at a time.
+    A task that waits has no thread. One thread, or a few, sleep until the next of them goes on.
 
     Args:
-        workers: How many tasks run at once.
-        start: Starts a task in a thread.
-        tasks: What is to run.
+        schedule: The tasks.
+        workers: Tasks that are advanced at once. With one worker, a task ends before the next one begins.
+        clock: Tells the time and waits.
+        hire: Calls a function in another thread.
     """
 
-    def __init__(self, workers: int, start: Callable[[_T], None], tasks: Iterable[_T]) -> None:
-        self._changed = threading.Condition()
+    def __init__(
+        self, schedule: Schedule[_T], workers: int, clock: _Timer, hire: Callable[[Callable[[], None]], object]
+    ) -> None:
+        self.produced: SimpleQueue[Any] = SimpleQueue()
+        self.left: list[Task[_T]] = []
+        self._schedule = schedule
         self._workers = workers
-        self._start = start
-        self._pending = deque(tasks)
-        self._running = self._waiting = self._returning = 0
+        self._clock = clock
+        self._hire = hire
+        self._changed = threading.Condition()
+        self._hired = self._idle = self._running = self._lent = self._returning = 0
+        self._wake_ups: list[float] = []
         self._stopped = False
 
-    def fill(self) -> None:
-        """Start tasks while places are free."""
+    def begin(self) -> None:
+        """Advance tasks in other threads; what they produce, and ``_END`` after all of it, is put into ``produced``."""
         with self._changed:
-            most = self._workers * _WAITING_PER_WORKER
-            while self._pending and self._running + self._returning < self._workers and self._waiting < most:
-                self._running += 1
-                self._start(self._pending.popleft())
+            self._call_another()
 
     def stop(self) -> None:
-        """Start no other task."""
+        """Advance no task any further; those that had begun and wait are ``left``."""
         with self._changed:
-            self._pending.clear()
-            # Of tasks that were to begin when the pool was closed, the places are never given back.
             self._stopped = True
+            self.left += self._schedule.drop()
             self._changed.notify_all()
 
-    def leave(self) -> None:
-        """Give the place away: the task has ended."""
+    def _work(self) -> None:
+        """What each thread does."""
+        _OWN.crew = self
+        try:
+            while (task := self._next()) is not None:
+                self._advance(task)
+        except BaseException as error:  # noqa: BLE001 - it is raised on the thread of the caller
+            self.stop()
+            self.produced.put(_Failure(error))
+        finally:
+            _OWN.crew = None
+
+    def _next(self) -> Task[_T] | None:
+        """Wait for the next task that can be advanced; None if there is none any more."""
+        with self._changed:
+            while not self._stopped:
+                now = self._clock.monotonic()
+                is_free = self._running + self._returning < self._workers
+                if is_free and (task := self._schedule.take(now)) is not None:
+                    self._running += 1
+                    if self._schedule.has_next(now) or self._is_earliest(self._schedule.next_time):
+                        self._call_another()
+                    return task
+                if self._schedule.is_over:
+                    self._stopped = True
+                    self._changed.notify_all()
+                    self.produced.put(_END)
+                elif is_free and (at := self._schedule.next_time) is not None and self._is_earliest(at):
+                    self._sleep_until(min(at, now + _LOOKS_AFTER), now)
+                else:
+                    self._idle += 1
+                    self._changed.wait()
+                    self._idle -= 1
+        return None
+
+    def _is_earliest(self, at: float | None) -> bool:
+        """Whether no thread wakes up by this time."""
+        return at is not None and all(at < other for other in self._wake_ups)
+
+    def _sleep_until(self, at: float, now: float) -> None:
+        self._wake_ups.append(at)
+        self._changed.release()
+        try:
+            self._clock.sleep(max(0.0, at - now))
+        finally:
+            self._changed.acquire()
+            self._wake_ups.remove(at)
+
+    def _call_another(self) -> None:
+        if self._idle:
+            # Also those that return from waiting are woken, and look only for themselves.
+            self._changed.notify(1 + self._returning)
+        elif not self._stopped and self._hired < self._workers + min(self._lent, self._workers * _LENT_PER_WORKER):
+            self._hired += 1
+            self._hire(self._work)
+
+    def _advance(self, task: Task[_T]) -> None:
+        """Advance a task until it waits or ends."""
+        pause: Pause | None = None
+        while not self._stopped:
+            item = task.context.run(next, task.items, _END)
+            if item is _END:
+                break
+            if not isinstance(item, Pause):
+                self.produced.put(item)
+            elif self._workers == 1:
+                self._clock.sleep(item.seconds)
+            else:
+                pause = item
+                break
+        if self._stopped:
+            task.context.run(task.items.close)
         with self._changed:
             self._running -= 1
-            self._changed.notify()
-        self.fill()
+            if pause is None or self._stopped:
+                self._schedule.end()
+            else:
+                self._schedule.park(task, pause, self._clock.monotonic())
+            if self._returning:
+                self._changed.notify_all()
 
     @contextmanager
-    def left(self) -> Iterator[None]:
-        """Give the place to another task while this one waits."""
+    def lending(self) -> Iterator[None]:
+        """Let another task be advanced while the one of this thread waits. With one worker nothing is lent."""
         if self._workers == 1:
             yield
             return
         with self._changed:
-            self._waiting += 1
-        self.leave()
+            self._lent += 1
+            self._running -= 1
+            self._call_another()
         try:
             yield
         finally:
@@ -172,59 +267,57 @@ class _Places:
                 self._returning += 1
                 self._changed.wait_for(lambda: self._stopped or self._running < self._workers)
                 self._returning -= 1
-                self._waiting -= 1
+                self._lent -= 1
                 self._running += 1
 
 
 def waiting() -> AbstractContextManager[None]:
-    """While this thread waits in the context, another task of ``run_side_by_side`` may have its place."""
-    places: _Places | None = getattr(_OWN, "places", None)
-    return nullcontext() if places is None else places.left()
+    """While this thread waits in the context, another task of ``run_side_by_side`` may be advanced in its place.
+
+    For code that has to wait on its thread, such as an executor of a caller; other tasks yield a ``Pause``.
+    """
+    crew: _Crew[Any] | None = getattr(_OWN, "crew", None)
+    return nullcontext() if crew is None else crew.lending()
 
 
-def run_side_by_side(tasks: Sequence[Iterator[_T]], *, workers: int) -> Generator[_T, None, None]:
+def wait_on_this_thread(waits: Waits[_T], clock: _Timer) -> _T:
+    """Run a generator that waits. While it does, another task of ``run_side_by_side`` may be advanced."""
+
+    def sleep(seconds: float) -> None:
+        with waiting():
+            clock.sleep(seconds)
+
+    return wait_out(waits, sleep)
+
+
+def run_side_by_side(tasks: Sequence[Task[_T]], *, workers: int, clock: _Timer) -> Generator[_T, None, None]:
     """Yield the items that tasks produce, in the order of arrival. The tasks run in threads; the caller receives the items.
 
-    At most ``workers`` tasks run at once. A task that is ``waiting`` does not count, so that many more may have begun.
+    At most ``workers`` tasks are advanced at once. A task that waits is not, so that many more may have begun.
 
     When the caller closes the generator, or is interrupted, no task advances any further: what a task is doing at that
-    moment is finished and waited for, and what it produces then is dropped. An exception of a task ends the others in
-    the same way, and is raised.
+    moment is finished and waited for, and what it produces then is dropped. A task that waits is left as it is. An exception of
+    a task ends the others in the same way, and is raised.
     """
-    produced: SimpleQueue[Union[_T, Future[None]]] = SimpleQueue()
-    stopped = threading.Event()
-
-    def advance(task: Iterator[_T]) -> None:
-        _OWN.places = places
-        try:
-            while not stopped.is_set() and (item := next(task, _END)) is not _END:
-                produced.put(item)
-        except BaseException:
-            stopped.set()
-            places.stop()
-            raise
-        finally:
-            places.leave()
-
     if not tasks:
         return
     workers = min(workers, len(tasks))
-    threads = workers if workers == 1 else min(len(tasks), workers * (1 + _WAITING_PER_WORKER))
-    with _Pool(threads) as pool:
-        places = _Places(workers, lambda task: pool.submit(advance, task).add_done_callback(produced.put), tasks)
-        try:
-            places.fill()
-            running = len(tasks)
-            while running:
-                item = produced.get()
-                if isinstance(item, Future):
-                    item.result()
-                    running -= 1
-                else:
+    threads = workers if workers == 1 else min(len(tasks), workers * (1 + _LENT_PER_WORKER))
+    pool = _Pool(threads)
+    crew = _Crew(Schedule(tasks), workers, clock, pool.submit)
+    try:
+        with pool:
+            try:
+                crew.begin()
+                while (item := crew.produced.get()) is not _END:
+                    if isinstance(item, _Failure):
+                        raise item.error
                     yield item
-        finally:
-            stopped.set()
-            places.stop()
+            finally:
+                crew.stop()
+    finally:
+        for task in crew.left:
+            task.context.run(task.items.close)
 
 
 def interleave(listings: Iterable[Iterator[_T]]) -> Iterator[_T]:

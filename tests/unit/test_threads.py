@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Generator
 
 import pytest
 
+from defender_remediate.arm.clock import SystemClock
+from defender_remediate.pauses import Pause
+from defender_remediate.schedule import Task
+from defender_remediate.testing.simulator.state.clock import VirtualClock
 from defender_remediate.threads import in_parallel, run_side_by_side, waiting
+
+Items = Generator[int | Pause, None, None]
+
+
+def side_by_side(tasks: list[Items], *, workers: int, lanes: int = 1) -> Generator[int, None, None]:
+    """Tasks that take turns among the lanes, on virtual time."""
+    placed = [Task(number % lanes, items) for number, items in enumerate(tasks)]
+    return run_side_by_side(placed, workers=workers, clock=VirtualClock())
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -35,12 +48,12 @@ def test_the_first_exception_ends_it() -> None:
     assert len(begun) < 1000
 
 
-def test_a_task_that_waits_gives_its_place_away() -> None:
-    """Many more tasks than workers are under way when they wait, and no more than the workers run."""
+def test_a_thread_that_waits_lends_its_place() -> None:
+    """Many more tasks than workers are under way when they wait on their threads, and no more than the workers run."""
     lock, everyone = threading.Lock(), threading.Barrier(8, timeout=10)
     running = most = 0
 
-    def task(number: int) -> Iterator[int]:
+    def task(number: int) -> Items:
         nonlocal running, most
         with lock:
             running += 1
@@ -57,42 +70,159 @@ def test_a_task_that_waits_gives_its_place_away() -> None:
         with lock:
             running -= 1
 
-    assert sorted(run_side_by_side([task(number) for number in range(8)], workers=2)) == sorted([*range(8)] * 2)
+    assert sorted(side_by_side([task(number) for number in range(8)], workers=2)) == sorted([*range(8)] * 2)
     assert most <= 2
 
 
-def test_one_worker_gives_nothing_away() -> None:
-    """With one worker one task ends before the next one begins."""
+def test_a_task_that_waits_has_no_thread() -> None:
+    """A thousand tasks wait at the same time, and no more threads than workers exist."""
+    begun, most, threads = 0, 0, set[str]()
+
+    def task(number: int) -> Items:
+        nonlocal begun, most
+        begun += 1
+        yield Pause(30.0)
+        most = max(most, begun)
+        threads.add(threading.current_thread().name)
+        yield number
+
+    assert sorted(side_by_side([task(number) for number in range(1000)], workers=3)) == list(range(1000))
+    assert most == 1000
+    assert len(threads) <= 3
+
+
+@pytest.mark.parametrize("workers", [2, 8])
+def test_tasks_go_on_in_the_order_of_their_times(workers: int) -> None:
+    """Whatever the order in which they began to wait, and also on the clock of the system."""
+
+    def task(number: int) -> Items:
+        yield Pause(0.05 * (5 - number))
+        yield number
+
+    tasks = [Task(0, task(number)) for number in range(4)]
+    assert list(run_side_by_side(tasks, workers=workers, clock=SystemClock())) == [3, 2, 1, 0]
+
+
+def test_a_lane_whose_limit_is_waited_for_begins_no_other_task() -> None:
+    """The tasks of another lane go on meanwhile."""
+    begun: list[int] = []
+
+    def task(number: int) -> Items:
+        begun.append(number)
+        if number % 2:
+            yield Pause(60.0, is_for_limit=True)
+        else:
+            yield Pause(1.0)
+        yield number
+
+    ended = list(side_by_side([task(number) for number in range(200)], workers=2, lanes=2))
+    assert [number for number in ended if number % 2 == 0] == ended[:100]
+    assert sum(number % 2 for number in begun[:104]) == 4
+    assert sorted(ended) == list(range(200))
+
+
+def test_one_worker_ends_one_task_before_the_next_one() -> None:
+    """Also where they wait."""
     order: list[str] = []
 
-    def task(number: int) -> Iterator[int]:
+    def task(number: int) -> Items:
         order.append(f"begin {number}")
+        yield Pause(1.0)
         with waiting():
             yield number
         order.append(f"end {number}")
 
-    assert list(run_side_by_side([task(0), task(1)], workers=1)) == [0, 1]
+    assert list(side_by_side([task(0), task(1)], workers=1)) == [0, 1]
     assert order == ["begin 0", "end 0", "begin 1", "end 1"]
 
 
 def test_a_task_that_waits_ends_when_another_one_fails() -> None:
-    """What fails while others wait is raised, those are waited for, and no other task begins."""
-    begun, failed = [], threading.Event()
+    """What fails while others wait is raised, those are waited for or closed, and no other task begins."""
+    begun, closed, failed = [], [], threading.Event()
 
-    def waits(number: int) -> Iterator[int]:
+    def waits(number: int) -> Items:
         begun.append(number)
         with waiting():
             assert failed.wait(10)
         yield number
 
-    def fails() -> Iterator[int]:
+    def pauses(number: int) -> Items:
+        begun.append(number)
+        try:
+            yield Pause(1000.0)
+        finally:
+            closed.append(number)
+
+    def fails() -> Items:
         failed.set()
         raise LookupError
         yield 0
 
     with pytest.raises(LookupError):
-        list(run_side_by_side([waits(0), waits(1), fails(), *map(waits, range(2, 100))], workers=2))
+        list(side_by_side([pauses(0), waits(1), waits(2), fails(), *map(waits, range(3, 100))], workers=2))
     assert len(begun) < 50
+    assert closed == [0]
+
+
+def test_a_caller_that_stops_leaves_what_waits() -> None:
+    """Nothing waits out its pause, and each task that had begun is closed."""
+    closed: list[int] = []
+
+    def task(number: int) -> Items:
+        try:
+            yield number
+            yield Pause(0.2)
+            yield Pause(1000.0)
+        finally:
+            closed.append(number)
+
+    running = run_side_by_side([Task(0, task(number)) for number in range(3)], workers=2, clock=SystemClock())
+    began = time.monotonic()
+    next(running)
+    running.close()
+    assert closed
+    assert time.monotonic() - began < 100
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_clock_that_fails_ends_it(workers: int) -> None:
+    """Its error is raised on the thread of the caller."""
+
+    class Broken(VirtualClock):
+        def sleep(self, seconds: float) -> None:
+            raise LookupError(seconds)
+
+    def task() -> Items:
+        yield Pause(1.0)
+
+    with pytest.raises(LookupError):
+        list(run_side_by_side([Task(0, task()), Task(0, task())], workers=workers, clock=Broken()))
+
+
+def test_a_lent_place_is_taken_back_while_others_work() -> None:
+    """The one that returns comes before those that have not begun."""
+    returned, at_work = threading.Event(), threading.Event()
+    ended: list[str] = []
+
+    def lends() -> Items:
+        with waiting():
+            assert at_work.wait(10)
+        returned.set()
+        ended.append("lends")
+        yield 0
+
+    def works(number: int) -> Items:
+        at_work.set()
+        yield number
+        ended.append("works")
+
+    assert len(list(side_by_side([lends(), *map(works, range(50))], workers=2))) == 51
+    assert "lends" in ended
+
+
+def test_without_tasks_there_is_nothing() -> None:
+    """A run in which every step has a result."""
+    assert list(side_by_side([], workers=4)) == []
 
 
 def test_outside_of_tasks_waiting_is_nothing_special() -> None:

@@ -41,7 +41,8 @@ from defender_remediate.errors import (
     PolicyViolationError,
     RequestError,
 )
-from defender_remediate.threads import waiting
+from defender_remediate.pauses import Pause, Waits
+from defender_remediate.threads import wait_on_this_thread
 
 FinalVia = Literal["resource", "location", "status"]
 _OPERATION, _LOCATION = "azure-asyncoperation", "location"
@@ -72,7 +73,7 @@ def wait_for(
     timeout: float,
     final_via: FinalVia = "resource",
 ) -> ArmResponse:
-    """Wait until the operation that a response started has ended, and return its result.
+    """Wait on this thread until the operation that a response started has ended, and return its result.
 
     A response that started none is returned unchanged.
 
@@ -90,6 +91,20 @@ def wait_for(
             operation was running.
         OperationTimeoutError: It did not end in time, or three polls in a row failed. Its outcome is unknown.
     """
+    operation = follow(session, response, path=path, api_version=api_version, timeout=timeout, final_via=final_via)
+    return wait_on_this_thread(operation, session.clock)
+
+
+def follow(
+    session: Reader,
+    response: ArmResponse,
+    *,
+    path: str,
+    api_version: str,
+    timeout: float,
+    final_via: FinalVia = "resource",
+) -> Waits[ArmResponse]:
+    """The same as ``wait_for``, without a thread that waits."""
     operation = _Operation(
         session=session,
         method=response.method,
@@ -101,28 +116,28 @@ def wait_for(
     link, location = (str(response.headers.get(name) or "") for name in (_OPERATION, _LOCATION))
     last = response
     if link:
-        last = operation.poll(link, response, is_location=False)
+        last = yield from operation.poll(link, response, is_location=False)
     elif location and response.status == 202:
-        last = operation.poll(location, response, is_location=True)
+        last = yield from operation.poll(location, response, is_location=True)
 
     if last is not response:
         operation.end()
     if final_via == "location":
         if link and location:
             # The operation's URL has told the state; the result may take a moment longer.
-            return operation.poll(location, last, is_location=True, delay=0.0)
+            return (yield from operation.poll(location, last, is_location=True, delay=0.0))
         return last
     if response.method == "DELETE" and (last is not response or response.status != 202):
         return last
     if last is not response:
         if final_via == "status" and fold(_state(last.body) or "") in _SUCCEEDED:
             return last
-        last = operation.read_resource(0.0)
+        last = yield from operation.read_resource(0.0)
     elif response.status not in (200, 201):
         if response.status == 202:
-            operation.wait_to_ask(response)
-        last = operation.read_resource(0.0)
-    last = operation.poll_resource(last)
+            yield from operation.wait_to_ask(response)
+        last = yield from operation.read_resource(0.0)
+    last = yield from operation.poll_resource(last)
     operation.end()
     return last
 
@@ -144,20 +159,22 @@ class _Operation:
     deadline: float
     watched: WatchedOperation | None = None
 
-    def poll(self, link: str, answer: ArmResponse, *, is_location: bool, delay: float | None = None) -> ArmResponse:
+    def poll(
+        self, link: str, answer: ArmResponse, *, is_location: bool, delay: float | None = None
+    ) -> Waits[ArmResponse]:
         """Poll the URL of a response until the operation has ended; returns the last response."""
         header = _LOCATION if is_location else _OPERATION
         failures = unknown = 0
         while True:
             if delay is None:
-                self.wait_to_ask(answer)
+                yield from self.wait_to_ask(answer)
             else:
-                self.pause(delay)
+                yield from self.pause(delay)
             try:
                 answer = self.session.get_url(link)
             except DefenderRemediateError as error:
                 failures += 1
-                resource = self._resource_after_failed_poll(error, failures, is_location=is_location)
+                resource = yield from self._resource_after_failed_poll(error, failures, is_location=is_location)
                 if resource:
                     return resource
                 delay = max(_SHORTEST_DELAY, getattr(error, "retry_after", None) or _DEFAULT_DELAY)
@@ -170,13 +187,13 @@ class _Operation:
                 return answer
             if state is not None and not _is_running(state):
                 unknown += 1
-                resource = self._resource_in_final_state() if unknown % _POLLS_PER_LOOK == 0 else None
+                resource = (yield from self._resource_in_final_state()) if unknown % _POLLS_PER_LOOK == 0 else None
                 if resource or unknown == _POLLS_PER_LOOK * _LOOKS:
                     return resource or answer
 
     def _resource_after_failed_poll(
         self, error: DefenderRemediateError, failures: int, *, is_location: bool
-    ) -> ArmResponse | None:
+    ) -> Waits[ArmResponse | None]:
         """The resource if it shows that the operation has ended; None if the poll has to be repeated."""
         if isinstance(error, CallTimeoutError):
             raise error
@@ -197,12 +214,12 @@ class _Operation:
             ) from error
         # Azure has forgotten the operation, or names a link that cannot be followed.
         is_lost = isinstance(error, (NotFoundError, MalformedResponseError))
-        resource = self._resource_in_final_state() if is_lost else None
+        resource = (yield from self._resource_in_final_state()) if is_lost else None
         if resource is None and failures == _FAILED_POLLS:
             raise self._unknown(error) from error
         return resource
 
-    def poll_resource(self, answer: ArmResponse) -> ArmResponse:
+    def poll_resource(self, answer: ArmResponse) -> Waits[ArmResponse]:
         """Read the resource until it is in a final state; returns the last response.
 
         An unknown state that does not change counts as final.
@@ -214,14 +231,14 @@ class _Operation:
             if state is None or fold(state) in _SUCCEEDED or unknown == _POLLS_PER_LOOK * _LOOKS:
                 return answer
             unknown = 0 if _is_running(state) else unknown + 1
-            self.wait_to_ask(answer)
-            answer = self.read_resource(0.0)
+            yield from self.wait_to_ask(answer)
+            answer = yield from self.read_resource(0.0)
 
-    def read_resource(self, delay: float) -> ArmResponse:
+    def read_resource(self, delay: float) -> Waits[ArmResponse]:
         """Read the resource after a pause. For a DELETE, a missing resource is a valid result."""
         failed: DefenderRemediateError | None = None
         for _ in range(_FAILED_POLLS):
-            self.pause(delay)
+            yield from self.pause(delay)
             try:
                 return self.session.get(self.path, api_version=self.api_version)
             except CallTimeoutError:
@@ -235,7 +252,7 @@ class _Operation:
                 delay = max(_SHORTEST_DELAY, getattr(error, "retry_after", None) or _DEFAULT_DELAY)
         raise self._unknown(failed) from failed
 
-    def wait_to_ask(self, answer: ArmResponse) -> None:
+    def wait_to_ask(self, answer: ArmResponse) -> Waits[None]:
         """Wait until it is time for the next question after an answer.
 
         Raises:
@@ -251,7 +268,7 @@ class _Operation:
             if watched.may_change:
                 left = self.deadline - clock.monotonic()
                 seconds = min(seconds, _LEARNING, left) if left > 0 else seconds
-            self.pause(seconds)
+            yield from self.pause(seconds)
         watched.ask()
 
     def end(self) -> None:
@@ -260,7 +277,7 @@ class _Operation:
             self.watched.end(self.session.clock.monotonic())
             self.watched = None
 
-    def pause(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> Waits[None]:
         """Wait before the next poll.
 
         Raises:
@@ -273,8 +290,7 @@ class _Operation:
                 hint=_HINT,
             )
         if seconds:
-            with waiting():
-                self.session.clock.sleep(seconds)
+            yield Pause(seconds)
 
     def raise_if_failed(self, answer: ArmResponse, state: str | None) -> None:
         """Raise an error if a final state is a failure."""
@@ -283,12 +299,12 @@ class _Operation:
                 answer.body, answer.headers, status=answer.status, state=state, method=self.method, url=self.path
             )
 
-    def _resource_in_final_state(self) -> ArmResponse | None:
+    def _resource_in_final_state(self) -> Waits[ArmResponse | None]:
         """The resource if it reports a final state; None otherwise."""
         if self.method == "POST":
             return None
         try:
-            answer = self.read_resource(0.0)
+            answer = yield from self.read_resource(0.0)
         except OperationTimeoutError:
             return None
         state = _provisioning_state(answer.body)

@@ -16,7 +16,7 @@ import math
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from enum import Enum
 from urllib.parse import unquote, urlsplit
@@ -27,6 +27,7 @@ from defender_remediate.arm.clock import Clock
 from defender_remediate.casing import fold
 from defender_remediate.errors import ThrottledError
 from defender_remediate.models.estimate import DELETES, READS, WRITES
+from defender_remediate.pauses import Pause, Waits, wait_out
 
 LONGEST_WAIT = 120.0
 """Seconds that a paused bucket is waited for. A longer pause raises ThrottledError at once."""
@@ -238,7 +239,7 @@ class RateLimiter:
         self._provider_buckets: dict[tuple[BucketKey, str], TokenBucket] = {}
 
     def acquire(self, key: BucketKey, *, sleep: Callable[[float], None] | None = None) -> int:
-        """Wait until a request of this bucket may be sent; gives its ticket.
+        """Wait on this thread until a request of this bucket may be sent; gives its ticket.
 
         Args:
             key: The bucket.
@@ -247,6 +248,10 @@ class RateLimiter:
         Raises:
             ThrottledError: Azure paused the bucket for longer than ``LONGEST_WAIT``; nothing was sent.
         """
+        return wait_out(self.acquiring(key), sleep or self._clock.sleep)
+
+    def acquiring(self, key: BucketKey) -> Waits[int]:
+        """The same as ``acquire``, without a thread that waits. Closing the generator gives the ticket back."""
         with self._lock:
             bucket = self._refilled(key, self._clock.monotonic())
             ticket = bucket.issued + 1
@@ -256,7 +261,7 @@ class RateLimiter:
             while (seconds := self._seconds_until(key, ticket, of_provider)) > 0:
                 tries = self._tries.get(key)
                 part, least = _LOOKS_IF_TOLD if tries is not None and tries.is_told else _LOOKS
-                (sleep or self._clock.sleep)(min(seconds, max(least, seconds * part)) + _MARGIN)
+                yield Pause(min(seconds, max(least, seconds * part)) + _MARGIN, is_for_limit=True)
         except BaseException:
             self.give_back(key, ticket)
             raise
@@ -407,25 +412,29 @@ class WritePermit:
 _PERMIT: ContextVar[WritePermit | None] = ContextVar("defender_remediate_write_permit", default=None)
 
 
-@contextmanager
-def write_permit(limiter: RateLimiter, method: str, url: str) -> Iterator[None]:
+def permitted(limiter: RateLimiter, method: str, url: str) -> Waits[AbstractContextManager[None]]:
     """Wait for the rate limit in advance, so that there is no wait between the read of a target and its write.
 
-    The next request of this thread with the same method and bucket is sent at once. Reads inside wait as usual. An
-    unused permit is returned.
+    Inside the context that is returned, and must be entered, the next request with the same method and bucket is sent at
+    once. Reads inside wait as usual. An unused permit is given back.
 
     Raises:
         ThrottledError: Azure paused the bucket for longer than ``LONGEST_WAIT``; nothing was sent.
     """
     key = bucket_of(method, url)
-    permit = WritePermit(limiter=limiter, key=key, method=method, ticket=limiter.acquire(key))
+    ticket = yield from limiter.acquiring(key)
+    return _with_permit(WritePermit(limiter=limiter, key=key, method=method, ticket=ticket))
+
+
+@contextmanager
+def _with_permit(permit: WritePermit) -> Iterator[None]:
     token = _PERMIT.set(permit)
     try:
         yield
     finally:
         _PERMIT.reset(token)
         if not permit.is_used:
-            limiter.give_back(key, permit.ticket)
+            permit.limiter.give_back(permit.key, permit.ticket)
 
 
 def ticket_for(

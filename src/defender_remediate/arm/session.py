@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,7 +21,7 @@ from defender_remediate.arm.credential import SharedCredential
 from defender_remediate.arm.deadline import Deadline
 from defender_remediate.arm.errors import body_of, error_from_response, refuses_version, translate
 from defender_remediate.arm.pipeline import Connection, PipelineOptions, build_pipeline, check_headers
-from defender_remediate.arm.rate_limiter import RateLimiter, write_permit
+from defender_remediate.arm.rate_limiter import RateLimiter, permitted
 from defender_remediate.arm.reads import retry_read
 from defender_remediate.arm.tracing import record_wait
 from defender_remediate.arm.transport import PooledTransport
@@ -31,6 +31,7 @@ from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError, MalformedResponseError, RequestError
 from defender_remediate.json_values import thaw
 from defender_remediate.models.plan import PlannedRequest
+from defender_remediate.pauses import Waits, wait_out
 from defender_remediate.redaction import redact_text
 from defender_remediate.validation import positive_number
 
@@ -291,10 +292,15 @@ class ArmSession:
         Raises:
             ThrottledError: On entering: Azure asked to wait longer than two minutes; nothing was sent.
         """
-        started = self.clock.monotonic()
-        with write_permit(self._connection.limiter, method, f"/{path.strip('/')}"):
-            record_wait(self.clock.monotonic() - started)
+        with wait_out(self.permitted(method, path), self.clock.sleep):
             yield
+
+    def permitted(self, method: str, path: str) -> Waits[AbstractContextManager[None]]:
+        """The same as ``write_permit``, without a thread that waits; gives the context, which must be entered."""
+        started = self.clock.monotonic()
+        permit = yield from permitted(self._connection.limiter, method, f"/{path.strip('/')}")
+        record_wait(self.clock.monotonic() - started)
+        return permit
 
     def send(self, request: PlannedRequest) -> ArmResponse:
         """Send a write exactly once, and return the first response, which may have started a long-running operation.

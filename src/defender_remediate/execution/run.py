@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 
 import attrs
@@ -11,7 +11,7 @@ import attrs
 from defender_remediate.arm.tracing import count_step, span, trace_context
 from defender_remediate.errors import JournalError, JournalLockLostError
 from defender_remediate.execution.outcomes import not_attempted, skipped_result, step_error
-from defender_remediate.execution.sequences import independent_sequences
+from defender_remediate.execution.sequences import independent_sequences, subscription_of
 from defender_remediate.execution.step import StepRunner
 from defender_remediate.execution.target_state import read_back
 from defender_remediate.executors.protocol import FixExecutor
@@ -21,8 +21,10 @@ from defender_remediate.json_values import FrozenMap
 from defender_remediate.models.plan import RemediationPlan, RemediationStep
 from defender_remediate.models.result import Outcome, RemediationReport, RemediationResult, StepError
 from defender_remediate.models.waves import WaveFinished, Waves
+from defender_remediate.pauses import Pause, wait_out
 from defender_remediate.progress import Announcer, Pace
 from defender_remediate.redaction import redact_text
+from defender_remediate.schedule import Task
 from defender_remediate.threads import in_parallel, run_side_by_side
 
 
@@ -113,12 +115,15 @@ class Run:
 
     def _execute_side_by_side(self, steps: Sequence[RemediationStep]) -> None:
         parent = trace_context()
-        tasks = [self._execute_in_sequence(sequence, parent) for sequence in independent_sequences(steps)]
+        tasks = [
+            Task(subscription_of(sequence[0]), self._execute_in_sequence(sequence, parent))
+            for sequence in independent_sequences(steps)
+        ]
         clock = self.runner.session.clock
         before = done = len(self._results)
         pace = Pace(clock.now(), len(self.plan.steps) - before)
         # Closed at once when a hook raises or the caller is interrupted: no step begins then, and none goes on alone.
-        with closing(run_side_by_side(tasks, workers=self.workers)) as progress:
+        with closing(run_side_by_side(tasks, workers=self.workers, clock=clock)) as progress:
             for step, result in progress:
                 if result is None:
                     self.announcer.tell(StepStarted(run_id=self.run_id, step=step))
@@ -139,15 +144,15 @@ class Run:
 
     def _execute_in_sequence(
         self, steps: Iterable[RemediationStep], parent: Mapping[str, str]
-    ) -> Iterator[tuple[RemediationStep, RemediationResult | None]]:
-        """Yields each step before it begins, and again with its result; runs in a thread of its own.
+    ) -> Generator[tuple[RemediationStep, RemediationResult | None] | Pause, None, None]:
+        """Yields each step before it begins, and again with its result; in between a pause whenever the step has to wait.
 
         The result is recorded before it is yielded: an interrupted caller may never see it.
         """
         for step in steps:
             yield step, None
             with span("step", parent=parent, id=step.id, target=step.target_id) as traced:
-                result = self.runner.run(
+                result = yield from self.runner.run(
                     step,
                     self.executors[step.executor],
                     log=self.log,
@@ -172,7 +177,8 @@ class Run:
             if result.outcome not in (Outcome.APPLIED, Outcome.ROLLED_BACK):
                 return result
             try:
-                target = read_back(self.runner.session, step, deadline=clock.monotonic() + self.runner.timeout)
+                deadline = clock.monotonic() + self.runner.timeout
+                target = wait_out(read_back(self.runner.session, step, deadline=deadline), clock.sleep)
             except Exception as error:  # noqa: BLE001 - whatever it is, the results there are must not be lost
                 return attrs.evolve(result, outcome=Outcome.IN_DOUBT, error=step_error(error))
             if target.satisfies(step.compliant_when):

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from itertools import zip_longest
 
+from defender_remediate.casing import fold_or_none
 from defender_remediate.fixes.candidates import resource_or_parent
 from defender_remediate.models.ids import ResourceId, contains
 from defender_remediate.models.plan import RemediationStep
@@ -42,10 +43,14 @@ def independent_sequences(steps: Sequence[RemediationStep]) -> list[tuple[Remedi
 
     by_subscription: dict[str | None, list[tuple[RemediationStep, ...]]] = defaultdict(list)
     for sequence in sequences.values():
-        subscription = ResourceId.parse(sequence[0].resource_id).subscription_id
-        by_subscription[subscription and subscription.lower()].append(tuple(sequence))
+        by_subscription[subscription_of(sequence[0])].append(tuple(sequence))
     turns = zip_longest(*by_subscription.values())
     return [sequence for turn in turns for sequence in turn if sequence is not None]
+
+
+def subscription_of(step: RemediationStep) -> str | None:
+    """The subscription whose limits count for a step, folded; None if it is in none."""
+    return fold_or_none(ResourceId.parse(step.resource_id).subscription_id)
 
 
 def _own_root(step: RemediationStep) -> str:

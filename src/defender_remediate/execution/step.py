@@ -63,15 +63,15 @@ from defender_remediate.execution.target_state import (
     read_target,
     wait_until_provisioned,
 )
-from defender_remediate.executors.protocol import FixExecutor, StepContext, Submission
+from defender_remediate.executors.protocol import FixExecutor, StepContext, Submission, followed
 from defender_remediate.fixes.shown import unshown_effects
 from defender_remediate.journal import Phase, RunLog, StepIntended, StepState
 from defender_remediate.journal.records import HIDDEN_POLL
 from defender_remediate.models.fix import FixKind
 from defender_remediate.models.plan import RemediationStep
 from defender_remediate.models.result import Outcome, RemediationResult, StepError
+from defender_remediate.pauses import Pause, Waits
 from defender_remediate.redaction import redact_text
-from defender_remediate.threads import waiting
 
 
 @attrs.frozen(kw_only=True)
@@ -104,7 +104,7 @@ class StepRunner:
         log: RunLog,
         recorded: StepState | None = None,
         is_redacted: bool = False,
-    ) -> RemediationResult:
+    ) -> Waits[RemediationResult]:
         """Execute one step. Returns a result for every outcome and never raises.
 
         Args:
@@ -119,7 +119,7 @@ class StepRunner:
             shared=self, step=step, executor=executor, log=log, recorded=recorded, is_redacted=is_redacted
         )
         try:
-            result = execution.run()
+            result = yield from execution.run()
         except Exception as error:  # noqa: BLE001 - whatever it is, the other steps and their results must not be lost
             outcome = Outcome.IN_DOUBT if execution.attempts else Outcome.FAILED
             result = result_of(step, outcome, error=step_error(error))
@@ -128,7 +128,7 @@ class StepRunner:
 
 @attrs.define(kw_only=True)
 class StepExecution:
-    """The execution of one step. Lives in one thread.
+    """The execution of one step. Its methods are generators that yield a pause whenever it has to wait.
 
     Attributes:
         attempts: How many times the request was sent.
@@ -154,15 +154,15 @@ class StepExecution:
     unknown_word: str = ""
     unknown_since: float = 0.0
 
-    def run(self) -> RemediationResult:
+    def run(self) -> Waits[RemediationResult]:
         """Send the request if the target is as it was planned, and prove the outcome by reading the target."""
         self._allow_time()
-        answer = self._recorded_answer() or self.attempt()
+        answer = self._recorded_answer() or (yield from self.attempt())
         while True:
             if isinstance(answer, Submitted):
-                answer = self.wait(answer.submission)
+                answer = yield from self.wait(answer.submission)
             if isinstance(answer, Accepted):
-                return self.confirm(answer)
+                return (yield from self.confirm(answer))
             if isinstance(answer, Ended):
                 return answer.result
             reaction = self._reaction(answer.error)
@@ -171,21 +171,19 @@ class StepExecution:
             is_last = reaction.stops_after(self.attempts) or self.clock.monotonic() >= self.deadline
             # Also after a refusal: an earlier request of unknown effect may be the reason for it.
             must_reconcile = isinstance(answer, Unknown) or (is_last and self.may_be_in_effect)
-            if must_reconcile and (result := self.reconcile(answer)):
+            if must_reconcile and (result := (yield from self.reconcile(answer))):
                 return result
             if is_last:
                 return self.give_up(reaction, answer.error)
-            self.back_off(reaction)
-            answer = self.attempt()
+            yield from self.back_off(reaction)
+            answer = yield from self.attempt()
 
-    def attempt(self) -> Answer:
+    def attempt(self) -> Waits[Answer]:
         """Read the target and, if it is as it was planned, record the intent and send the request."""
         try:
             # The rate limiter is waited for first: nothing comes between the last read and the request.
-            with (
-                span("attempt", number=self.attempts + 1),
-                self.session.write_permit(self.step.request.method, self.step.request.path),
-            ):
+            permit = yield from self.session.permitted(self.step.request.method, self.step.request.path)
+            with span("attempt", number=self.attempts + 1), permit:
                 try:
                     protecting = self.shared.tags.on_resource(self.step)
                     existing = None if self.may_be_in_effect else existing_creation(self.session, self.step)
@@ -304,11 +302,11 @@ class StepExecution:
             self.log.append(accepted_record(self.step, submission.response, at=self.clock.now()))
         return Submitted(submission)
 
-    def wait(self, submission: Submission) -> Accepted | Unknown:
+    def wait(self, submission: Submission) -> Waits[Accepted | Unknown]:
         """Wait until the operation that the request began has ended."""
         self.request_id = submission.response.request_id
         try:
-            response = self.executor.wait(self._context(submission))
+            response = yield from followed(self.executor, self._context(submission))
         except DefenderRemediateError as error:
             self._note(error)
             has_failed = isinstance(error, BusyError) or reaction_to(error).action is NextAction.GIVE_UP
@@ -336,12 +334,12 @@ class StepExecution:
         self.last_error = ConnectionCutError(redact_text(text))
         return Unknown(error=self.last_error, may_resend=False)
 
-    def confirm(self, accepted: Accepted) -> RemediationResult:
+    def confirm(self, accepted: Accepted) -> Waits[RemediationResult]:
         """The result of a request that Azure reports as successful: success only if the target shows it."""
         before = None if self.before is None else self.before.body
         try:
             state = shown_by(accepted.response, self.step, before, may_be_write=self.shared.is_large_run)
-            state = state or read_back(self.session, self.step, deadline=self.deadline)
+            state = state or (yield from read_back(self.session, self.step, deadline=self.deadline))
         except DefenderRemediateError as error:
             return self._end(Outcome.IN_DOUBT, error=step_error(error))
         is_satisfied = state.satisfies(self.step.compliant_when)
@@ -357,16 +355,16 @@ class StepExecution:
             return self._counted(still_changing(self.step, state))
         return self._counted(not_in_effect(self.step, state))
 
-    def reconcile(self, answer: Rejected | Unknown) -> RemediationResult | None:
+    def reconcile(self, answer: Rejected | Unknown) -> Waits[RemediationResult | None]:
         """Read the target after an answer that leaves open what happened; None if the target is as before."""
         has_failed = isinstance(answer, Unknown) and answer.has_failed
         self.may_be_in_effect = self.may_be_in_effect or not has_failed
         may_resend = isinstance(answer, Unknown) and answer.may_resend and self.step.request.method == "PATCH"
         pauses = BRIEF if self.shared.is_large_run and may_resend else PATIENT
         try:
-            state = read_back(self.session, self.step, deadline=self.deadline, pauses=pauses)
+            state = yield from read_back(self.session, self.step, deadline=self.deadline, pauses=pauses)
             # One that shows the change may be in motion yet, and fail.
-            state = wait_until_provisioned(self.session, self.step, state, deadline=self.deadline)
+            state = yield from wait_until_provisioned(self.session, self.step, state, deadline=self.deadline)
         except DefenderRemediateError as unread:
             return self._end(Outcome.IN_DOUBT, error=unread_after(answer.error, unread))
         if has_failed:
@@ -428,11 +426,10 @@ class StepExecution:
         outcome = Outcome.FAILED if reaction.action is NextAction.RECONCILE else reaction.outcome
         return self._end(outcome, error=step_error(error))
 
-    def back_off(self, reaction: Reaction) -> None:
+    def back_off(self, reaction: Reaction) -> Waits[None]:
         """Wait before the next attempt, as long as Azure asks for or twice as long as the last time."""
         seconds = min(60.0, 2.0**self.attempts) * (0.5 + self.shared.jitter() / 2)
-        with waiting():
-            self.clock.sleep(seconds if reaction.wait is None else reaction.wait)
+        yield Pause(seconds if reaction.wait is None else reaction.wait)
 
     def _end(
         self, outcome: Outcome, *, state: TargetState | None = None, error: StepError | None = None

@@ -16,7 +16,7 @@ from defender_remediate.fixes.drift import fingerprint
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.plan import RemediationStep
-from defender_remediate.threads import waiting
+from defender_remediate.pauses import Pause, Waits
 
 PATIENT = (2.0, 8.0, 20.0)
 """Seconds between two reads after a write: a replica may not show the change yet."""
@@ -198,11 +198,11 @@ def read_body(reader: Reader, resource_id: str, api_version: str) -> Any:
 
 def read_back(
     reader: Reader, step: RemediationStep, *, deadline: float, pauses: Sequence[float] = PATIENT
-) -> TargetState:
+) -> Waits[TargetState]:
     """Read the target after a write, until it shows the change or is known not to.
 
     Args:
-        reader: Reads, and waits between.
+        reader: Reads.
         step: The step.
         deadline: On the reader's clock; for a target that is in motion, and for reads that Azure puts off.
         pauses: Seconds between the reads.
@@ -221,17 +221,16 @@ def read_back(
             seconds = max(pause, getattr(error, "retry_after", None) or 0.0)
             if reader.clock.monotonic() + seconds > deadline:
                 raise
-        with waiting():
-            reader.clock.sleep(seconds)
+        yield Pause(seconds)
     state = read_target(reader, step)
     if state.satisfies(step.compliant_when):
         return state
-    return wait_until_provisioned(reader, step, state, deadline=deadline)
+    return (yield from wait_until_provisioned(reader, step, state, deadline=deadline))
 
 
 def wait_until_provisioned(
     reader: Reader, step: RemediationStep, state: TargetState, *, deadline: float
-) -> TargetState:
+) -> Waits[TargetState]:
     """Read the target again until nothing is going on there; gives it as it is at the deadline if that comes first."""
     clock = reader.clock
     watched_until = clock.monotonic() + UNKNOWN_WORD_SECONDS
@@ -239,8 +238,7 @@ def wait_until_provisioned(
         until = deadline if state.is_in_motion else min(deadline, watched_until)
         if clock.monotonic() + POLL_SECONDS > until:
             break
-        with waiting():
-            clock.sleep(POLL_SECONDS)
+        yield Pause(POLL_SECONDS)
         before, state = state, read_target(reader, step)
         if state.word != before.word:
             watched_until = clock.monotonic() + UNKNOWN_WORD_SECONDS

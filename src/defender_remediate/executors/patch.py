@@ -9,7 +9,7 @@ from defender_remediate.arm.session import ArmResponse
 from defender_remediate.casing import fold
 from defender_remediate.catalog.read_only import unsettable_members
 from defender_remediate.executors.protocol import Preview, PreviewContext, StepContext, Submission
-from defender_remediate.executors.requests import plan_write, request_to_send, send_removal, wait_for_operation
+from defender_remediate.executors.requests import follow_operation, plan_write, request_to_send, send_removal
 from defender_remediate.fixes.decisions import is_decision
 from defender_remediate.fixes.diff import changes, settled
 from defender_remediate.fixes.paths import EACH, look_up
@@ -19,6 +19,8 @@ from defender_remediate.json_values import ABSENT
 from defender_remediate.models.fix import FixKind
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.plan import CreatedResource, PlannedRequest
+from defender_remediate.pauses import Waits
+from defender_remediate.threads import wait_on_this_thread
 
 
 class PatchExecutor:
@@ -59,7 +61,11 @@ class PatchExecutor:
 
     def wait(self, context: StepContext, /) -> ArmResponse:
         """Wait until the write has ended, whatever form the long-running operation has."""
-        return wait_for_operation(context)
+        return wait_on_this_thread(self.follow(context), context.session.clock)
+
+    def follow(self, context: StepContext, /) -> Waits[ArmResponse]:
+        """The same, without a thread that waits."""
+        return follow_operation(context)
 
     def undo(self, context: StepContext, /) -> Submission:
         """Send the request that restores the target or removes a created resource, exactly once."""

@@ -13,6 +13,7 @@ from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.fix import FixAction, FixKind
 from defender_remediate.models.plan import CreatedResource, PlannedRequest, PropertyChange, RemediationStep
+from defender_remediate.pauses import Waits
 from defender_remediate.validation import did_you_mean
 
 
@@ -98,6 +99,8 @@ class FixExecutor(Protocol):
     ``preview`` is called while planning, ``submit`` for each step of a plan of fixes, ``undo`` for each step of a rollback
     plan, and ``wait`` after either of them. All are called from several threads, so an executor must not have state. They
     must raise only the errors of this library. Test an executor with the contract in ``defender_remediate.testing``.
+
+    While ``wait`` waits, it has a thread. An executor whose operations take long may also be a ``FollowingExecutor``.
     """
 
     def preview(self, context: PreviewContext, /) -> Preview:
@@ -125,6 +128,27 @@ class FixExecutor(Protocol):
         Raises:
             InvalidInputError: This executor cannot undo the step.
         """
+
+
+@runtime_checkable
+class FollowingExecutor(FixExecutor, Protocol):
+    """An executor that waits for any number of operations without a thread for each."""
+
+    def follow(self, context: StepContext, /) -> Waits[ArmResponse]:
+        """The same as ``wait``, as a generator: it yields a ``Pause`` whenever it has to wait, and returns the last response.
+
+        It is called in place of ``wait``, except where a class further down overrides ``wait`` alone.
+        """
+
+
+def followed(executor: FixExecutor, context: StepContext) -> Waits[ArmResponse]:
+    """Wait until a submission has ended, by ``follow`` if the executor has it and by ``wait`` otherwise."""
+    for cls in type(executor).__mro__:
+        if "follow" in vars(cls) and isinstance(executor, FollowingExecutor):
+            return (yield from executor.follow(context))
+        if "wait" in vars(cls):
+            break
+    return executor.wait(context)
 
 
 def executors_by_kind(executors: Mapping[str, FixExecutor]) -> dict[str, FixExecutor]:

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from defender_remediate.arm.deployments import API_VERSION
-from defender_remediate.arm.operations import FinalVia, wait_for
+from defender_remediate.arm.operations import FinalVia, follow
 from defender_remediate.arm.session import ArmResponse
 from defender_remediate.casing import fold
 from defender_remediate.catalog.read_only import read_only_members, unknown_counters
@@ -26,6 +26,7 @@ from defender_remediate.json_values import sha256, thaw
 from defender_remediate.models.fix import FixKind
 from defender_remediate.models.ids import ResourceId, id_key
 from defender_remediate.models.plan import PlannedRequest
+from defender_remediate.pauses import Waits
 from defender_remediate.redaction import is_secret_name
 
 ANY_ETAG = "*"
@@ -148,8 +149,8 @@ def send_removal(context: StepContext) -> Submission:
     return Submission(response=context.session.delete(request))
 
 
-def wait_for_operation(context: StepContext, *, final_via: FinalVia = "resource") -> ArmResponse:
-    """Wait until the operation of a submission has ended, whatever form it has.
+def follow_operation(context: StepContext, *, final_via: FinalVia = "resource") -> Waits[ArmResponse]:
+    """Wait until the operation of a submission has ended, whatever form it has, without a thread that waits.
 
     Args:
         context: With the submission.
@@ -161,7 +162,7 @@ def wait_for_operation(context: StepContext, *, final_via: FinalVia = "resource"
     if context.submission is None:
         raise InvalidInputError(f"{context.step.target_id}: there is no submission to wait for")
     request = context.step.request
-    return wait_for(
+    return follow(
         context.session,
         context.submission.response,
         path=request.path,

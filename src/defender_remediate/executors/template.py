@@ -13,10 +13,12 @@ from defender_remediate.arm.session import ArmResponse
 from defender_remediate.casing import fold
 from defender_remediate.errors import InvalidInputError, InvalidResourceIdError
 from defender_remediate.executors.protocol import Preview, PreviewContext, StepContext, Submission
-from defender_remediate.executors.requests import plan_deployment, send_removal, wait_for_operation
+from defender_remediate.executors.requests import follow_operation, plan_deployment, send_removal
 from defender_remediate.fixes.diff import changes, spelled_out
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.plan import CreatedResource, PropertyChange
+from defender_remediate.pauses import Waits
+from defender_remediate.threads import wait_on_this_thread
 
 _UNTOUCHED = frozenset({"nochange", "ignore"})
 _IDENTITY = frozenset({"id", "name", "type", "apiVersion"})
@@ -41,8 +43,12 @@ class TemplateExecutor:
 
     def wait(self, context: StepContext, /) -> ArmResponse:
         """Wait until the deployment has ended. A deployment that ended Failed with HTTP 200 is a failure."""
+        return wait_on_this_thread(self.follow(context), context.session.clock)
+
+    def follow(self, context: StepContext, /) -> Waits[ArmResponse]:
+        """The same, without a thread that waits."""
         # Its status is that of the deployment as a whole, which need not be read for it again.
-        return wait_for_operation(context, final_via="status")
+        return follow_operation(context, final_via="status")
 
     def undo(self, context: StepContext, /) -> Submission:
         """Remove a resource that a deployment created, exactly once.

@@ -18,9 +18,10 @@ from defender_remediate.arm.rate_limiter import (
     TokenBucket,
     bucket_of,
     duration,
-    write_permit,
+    permitted,
 )
 from defender_remediate.errors import ThrottledError
+from defender_remediate.pauses import wait_out
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 
 BUCKET = Limit(size=200, per_second=10.0)
@@ -358,6 +359,6 @@ def test_a_try_that_is_not_sent_does_not_end_the_tries(clock: VirtualClock) -> N
     server, limiter = Server(clock, None, has_headers=False), RateLimiter(clock)
     send(limiter, server, 205)
     for _ in range(3):
-        with write_permit(limiter, "PATCH", "https://h/subscriptions/s/x"):
+        with wait_out(permitted(limiter, "PATCH", "https://h/subscriptions/s/x"), clock.sleep):
             pass
     assert send(limiter, server, 1500) < 5.0
