@@ -1,4 +1,4 @@
-"""Waiting without a thread: a generator yields a pause each time it has to wait, and whoever runs it waits."""
+"""Waiting without a thread: a generator yields a pause each time it has to wait, and the caller that runs it waits."""
 
 from __future__ import annotations
 
