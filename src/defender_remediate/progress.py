@@ -35,6 +35,11 @@ class Announcer:
         self._hooks = tuple(hooks)
         self._failed: dict[int, tuple[str, int]] = {}
 
+    @property
+    def has_hooks(self) -> bool:
+        """Whether anyone is told."""
+        return bool(self._hooks)
+
     def tell(self, event: RemediationEvent) -> None:
         """Call each hook. One that raises changes nothing, and is called again with the next event."""
         for number, hook in enumerate(self._hooks):
@@ -77,6 +82,8 @@ class Phases:
         pace = Pace(self.now(), total or 0)
 
         def advance(done: int) -> None:
+            if not self.announcer.has_hooks:
+                return
             rate, ends_at = pace.at(done, self.now())
             self.announcer.tell(
                 PhaseProgressed(phase=phase, run_id=self.run_id, done=done, total=total, rate=rate, ends_at=ends_at)

@@ -27,6 +27,8 @@ _LISTINGS_AT_ONCE = 8
 _LENT_PER_WORKER = 4
 # A thread that sleeps looks this often, in seconds, whether there is something to do or the run was stopped.
 _LOOKS_AFTER = 1.0
+_CHUNKS_PER_WORKER = 4
+_LARGEST_CHUNK = 32
 _ABANDONED = 5.0
 _OWN = threading.local()
 _END: Any = object()
@@ -83,6 +85,15 @@ class _Pool:
 
         return self._executor.submit(call)
 
+    def check_open(self) -> None:
+        """Whether a task may go on with its next item.
+
+        Raises:
+            CancelledError: It may not; nothing waits for its result.
+        """
+        if self._closed:
+            raise CancelledError
+
     def __enter__(self) -> _Pool:
         return self
 
@@ -125,10 +136,31 @@ def in_parallel(
 
     if len(items) < 2 or workers < 2:
         return collect(function(item) for item in items)
-    with _Pool(min(workers, len(items))) as pool:
-        waiting = deque(pool.submit(function, item) for item in items)
-        # Each is dropped as soon as its result is there: of many thousands, the futures need more memory than the results.
-        return collect(waiting.popleft().result() for _ in items)
+    workers = min(workers, len(items))
+    with _Pool(workers) as pool:
+
+        def call_each(chunk: Sequence[_T]) -> list[_R]:
+            found = []
+            for item in chunk:
+                pool.check_open()
+                found.append(function(item))
+            return found
+
+        waiting = deque(pool.submit(call_each, chunk) for chunk in _chunks(items, workers))
+        # Each is dropped as soon as its results are there: of many thousands, the futures need more memory than the results.
+        return collect(result for _ in range(len(waiting)) for result in waiting.popleft().result())
+
+
+def _chunks(items: Sequence[_T], workers: int) -> Iterator[Sequence[_T]]:
+    """The items in chunks, which become smaller, so that all workers end at about the same time.
+
+    To give a thread something to do takes longer than most of what is done with an item that needs no request.
+    """
+    start = 0
+    while start < len(items):
+        size = max(1, min(_LARGEST_CHUNK, (len(items) - start) // (workers * _CHUNKS_PER_WORKER)))
+        yield items[start : start + size]
+        start += size
 
 
 class _Crew(Generic[_T]):

@@ -74,6 +74,8 @@ class PatchExecutor:
 
 def _not_sent_back(context: PreviewContext, request: PlannedRequest, before: Mapping[str, Any]) -> tuple[str, ...]:
     """The settings of the target that the PUT of the undo omits, one sentence each."""
+    if not request.leave_out:
+        return ()
     target = ResourceId.parse(context.target_id)
     read_only = {fold(path) for path in unsettable_members(target.type, target.name)}
     left_out = [path for path in request.leave_out if fold(path) not in read_only and EACH not in path]

@@ -22,6 +22,9 @@ def changes(before: Any, after: Any) -> tuple[PropertyChange, ...]:
 
 
 def _walk(before: Any, after: Any, at: tuple[str, ...]) -> Iterator[PropertyChange]:
+    if before is after and after is not ABSENT:
+        # A merged body shares with the body before what it leaves as it is.
+        return
     if isinstance(after, Mapping) and isinstance(before, Mapping):
         for name in [*after, *(name for name in before if name not in after)]:
             yield from _walk(before.get(name, ABSENT), after.get(name, ABSENT), (*at, name))

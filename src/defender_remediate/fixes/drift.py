@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from itertools import takewhile
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from defender_remediate.casing import fold
@@ -56,6 +57,12 @@ def depends_on(
         paths.add(outermost if fold(outermost) in ("tags", "identity") else path)
     for condition in conditions:
         paths.update(members_read(condition))
+    return _dependencies(frozenset(paths), is_whole, tuple(ignored))
+
+
+@lru_cache(1024)
+def _dependencies(paths: frozenset[str], is_whole: bool, ignored: tuple[str, ...]) -> Dependencies:  # noqa: FBT001
+    """The same for the steps of one fix, of which there may be thousands."""
     outer = tuple(f"{fold(path)}{mark}" for path in paths for mark in ".[")
     never = {path for path in (*ignored, *_IDENTITY_IDS) if is_whole or fold(path).startswith(outer)}
     return Dependencies(
@@ -75,7 +82,7 @@ def fingerprint(body: Any, dependencies: Dependencies) -> str:
     """
     if body is None:
         return sha256(None)
-    ignored = tuple(_folded(path) for path in dependencies.ignored)
+    ignored = _folded_paths(dependencies.ignored)
     selected = [[fold(path), _selected(body, _folded(path), ignored)] for path in dependencies.members]
     whole = _comparable(body, ignored) if dependencies.is_whole else None
     return sha256({"members": selected, "whole": whole})
@@ -92,11 +99,12 @@ def is_watched(path: str, dependencies: Dependencies) -> bool:
     return first != second
 
 
-def members_read(condition: Condition) -> set[str]:
+@lru_cache(1024)
+def members_read(condition: Condition) -> frozenset[str]:
     """The paths that a condition reads. A place in an array is the whole array: elements shift when one is removed."""
-    inner: set[str] = set().union(*(members_read(part) for part in condition.of))
+    inner: frozenset[str] = frozenset().union(*(members_read(part) for part in condition.of))
     if condition.operator in (Operator.SOME, Operator.EVERY):
-        return {f"{condition.path}{EACH}{path if path.startswith('[') else f'.{path}'}" for path in inner}
+        return frozenset(f"{condition.path}{EACH}{path if path.startswith('[') else f'.{path}'}" for path in inner)
     parts = pattern(condition.path)
     index = next((place for place, part in enumerate(parts) if isinstance(part, int)), len(parts))
     return inner | ({join(parts[:index])} if parts[:index] else set())
@@ -105,7 +113,12 @@ def members_read(condition: Condition) -> set[str]:
 _Parts = tuple[str | int, ...]
 
 
-@lru_cache(4096)
+@lru_cache(1024)
+def _folded_paths(paths: tuple[str, ...]) -> tuple[_Parts, ...]:
+    return tuple(map(_folded, paths))
+
+
+@lru_cache(1024)
 def _folded(path: str) -> _Parts:
     return tuple(fold(part) if isinstance(part, str) else part for part in pattern(path))
 
@@ -136,7 +149,7 @@ def _comparable(value: Any, ignored: tuple[_Parts, ...], *, free_names: bool = F
             folded, inside = fold(name), _inside(ignored, name, item)
             if () not in inside and (free_names or not (folded in NEVER_SET or _is_time_of_last(folded, item))):
                 members.append([folded, _comparable(item, inside, free_names=folded in _FREE_NAMES)])
-        return {"members": sorted(members, key=canonical)}
+        return {"members": sorted(members, key=_place_of(members))}
     if isinstance(value, (list, tuple)):
         elements = [(item, _inside(ignored, None, item)) for item in value]
         return [_comparable(item, inside) for item, inside in elements if () not in inside]
@@ -147,14 +160,22 @@ def _comparable(value: Any, ignored: tuple[_Parts, ...], *, free_names: bool = F
     return value
 
 
+def _place_of(members: list[list[Any]]) -> Callable[[list[Any]], str]:
+    """What members are sorted by: their canonical text, which begins with the name."""
+    names = {member[0] for member in members}
+    return canonical if len(names) < len(members) else lambda member: encode_basestring_ascii(member[0])
+
+
 def _is_time_of_last(name: str, value: Any) -> bool:
     """Whether a member says when something happened last: no person sets that."""
-    is_time = isinstance(value, str) and _TIME_STAMP.fullmatch(value) is not None
+    is_time = isinstance(value, str) and value[4:5] == "-" and _TIME_STAMP.fullmatch(value) is not None
     return is_time and _TIME_NAME.fullmatch(name) is not None
 
 
 def _inside(ignored: tuple[_Parts, ...], name: str | None, item: Any) -> tuple[_Parts, ...]:
     """What is ignored inside a member of this name, or inside an element of an array; ``()`` is the item itself."""
+    if not ignored:
+        return ignored
     return tuple(parts[1:] for parts in ignored if parts and _is_meant(parts[0], name, item))
 
 

@@ -185,7 +185,7 @@ def fill(template: Any, values: Mapping[str, Any]) -> Any:
         return {key: fill(item, values) for key, item in template.items()}
     if isinstance(template, (list, tuple)):
         return [fill(item, values) for item in template]
-    if not isinstance(template, str):
+    if not isinstance(template, str) or "${" not in template:
         return template
     whole = PLACEHOLDER.fullmatch(template)
     if whole and whole[1] in values:

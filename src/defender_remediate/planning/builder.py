@@ -134,7 +134,9 @@ def _draft_target(
             raise SkipTargetError(SkipReason.PROTECTED, protected)
         located = []
         for candidate in group:
-            fix = attrs.evolve(candidate.fix, api_version=reading.api_version)
+            fix = candidate.fix
+            if fix.api_version != reading.api_version:
+                fix = attrs.evolve(fix, api_version=reading.api_version)
             found = attrs.evolve(candidate, fix=fix, values=values_of(candidate, reading.resource))
             try:
                 mismatch = targets.location_mismatch(candidate, reading.resource)

@@ -36,6 +36,8 @@ def protection(guards: Guards, resource_id: str, resource: Any) -> str | None:
         resource_id: The resource.
         resource: Its body, for the tags; None when it was not read.
     """
+    if not (guards.protected_groups or guards.protected_names):
+        return protecting_tag(guards, resource)
     parsed = resource_or_parent(resource_id)
     if parsed.resource_group and _any(guards.protected_groups, parsed.resource_group):
         return f"its resource group {parsed.resource_group!r} is protected"
@@ -49,6 +51,8 @@ def protection(guards: Guards, resource_id: str, resource: Any) -> str | None:
 
 def protecting_tag(guards: Guards, resource: Any) -> str | None:
     """Why one of its tags protects a resource from any change, or None."""
+    if not guards.protected_tags:
+        return None
     for name, value in wire.mapping(wire.pick(resource, "tags")).items():
         for protected in guards.protected_tags:
             wanted, has_value, pattern = protected.partition("=")

@@ -159,11 +159,18 @@ def _samples(listed: Mapping[str, Any]) -> list[str]:
 
 def _shape(value: Any) -> Any:
     """The names of the members at every level. Tags, and members that are named by ids, have names of their own."""
-    if isinstance(value, Mapping):
-        return frozenset(
-            ("/" if "/" in name else name, _shape(inner)) for name, inner in value.items() if fold(name) != "tags"
-        )
-    return frozenset(map(_shape, value)) if isinstance(value, (list, tuple)) else None
+    if isinstance(value, (list, tuple)):
+        return frozenset(map(_shape, value))
+    if not isinstance(value, Mapping):
+        return None
+    # What is below a name is part of the shape only where there is something below it.
+    shape: set[Any] = set()
+    for name, inner in value.items():
+        if fold(name) == "tags":
+            continue
+        own = "/" if "/" in name else name
+        shape.add((own, _shape(inner)) if isinstance(inner, (dict, list, tuple, Mapping)) else own)
+    return frozenset(shape)
 
 
 def _names(value: Any) -> Iterator[str]:

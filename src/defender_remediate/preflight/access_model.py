@@ -25,13 +25,14 @@ _VAULT = "microsoft.keyvault/vaults"
 _CLUSTER = "microsoft.containerservice/managedclusters"
 # Members that switch keys, local users or passwords off, with the value that does.
 _LOCAL_ACCESS: tuple[tuple[str, Any], ...] = (
-    ("disableLocalAuth", True),
-    ("localAuthEnabled", False),
-    ("disableAccessKeyAuthentication", True),
-    ("allowSharedKeyAccess", False),
-    ("adminUserEnabled", False),
-    ("isLocalUserEnabled", False),
+    ("properties.disableLocalAuth", True),
+    ("properties.localAuthEnabled", False),
+    ("properties.disableAccessKeyAuthentication", True),
+    ("properties.allowSharedKeyAccess", False),
+    ("properties.adminUserEnabled", False),
+    ("properties.isLocalUserEnabled", False),
 )
+_LOCAL_NAMES = frozenset(fold(path.rpartition(".")[2]) for path, _ in _LOCAL_ACCESS)
 # Container registries give access to images by actions: AcrPull has no data action.
 _IMAGES = {"microsoft.containerregistry": "Microsoft.ContainerRegistry/registries/pull/read"}
 # Types with role assignments of their own, beside those of Azure.
@@ -172,6 +173,11 @@ class AccessModelCheck:
 
 
 def _becomes(subject: Subject, path: str, *, value: Any) -> bool:
+    name = path.rpartition(".")[2]
+    return fold(name) in subject.changed_names and _is_new(subject, path, value)
+
+
+def _is_new(subject: Subject, path: str, value: Any) -> bool:
     return same(look_up(subject.after, path), value) and not same(look_up(subject.before, path), value)
 
 
@@ -183,9 +189,8 @@ def _switches_to_roles(subject: Subject) -> bool:
 
 def _closed_local_access(subject: Subject) -> Iterator[str]:
     """The members of a step that switch keys, local users or passwords off."""
-    for name, value in _LOCAL_ACCESS:
-        path = f"properties.{name}"
-        if isinstance(subject.after, Mapping) and _becomes(subject, path, value=value):
+    for path, value in _LOCAL_ACCESS if not _LOCAL_NAMES.isdisjoint(subject.changed_names) else ():
+        if _becomes(subject, path, value=value):
             yield path
 
 

@@ -137,11 +137,16 @@ def run_checks(
         reader: Reads for the checks.
         waivers: The reasons for waived checks, by name.
     """
+    by_type: dict[str, list[Subject]] = {}
+    for subject in subjects:
+        by_type.setdefault(subject.root_type, []).append(subject)
 
     def made(check: Check) -> list[tuple[str, tuple[CheckResult, ...]]]:
         """The results of one check by the id of the step. What it read is not kept."""
-        kinds = {kind for kind in {subject.root_type for subject in subjects} if applies_to(check, kind)}
-        concerned = [subject for subject in subjects if subject.root_type in kinds]
+        kinds = {kind for kind in by_type if applies_to(check, kind)}
+        concerned = subjects
+        if len(kinds) < len(by_type):
+            concerned = [subject for subject in subjects if subject.root_type in kinds]
         facts: Any = None
         failure: Exception | None = None
         try:
@@ -192,6 +197,8 @@ def _results(
         if failure is not None:
             raise failure
         results = tuple(check.judge(subject, facts))
+        if not results:
+            return results
         stray = [result for result in results if not isinstance(result, CheckResult) or result.check != check.name]
         if stray:
             raise TypeError(f"judge() must yield CheckResult(check={quoted(check.name)}, ...), got {quoted(stray[0])}")

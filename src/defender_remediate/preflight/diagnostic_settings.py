@@ -45,6 +45,8 @@ class DiagnosticSettingCheck:
     def judge(self, subject: Subject, facts: StepFacts[list[Any]]) -> Iterator[CheckResult]:
         """Whether the new setting would overlap with another one, or be one too many."""
         settings = facts[subject]
+        if not settings:
+            return
         written = {fold(text) for text in subject.written_values}
         others = [item for item in settings if fold(wire.name(item)) not in written]
         for item in others:

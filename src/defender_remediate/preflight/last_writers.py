@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from defender_remediate import wire
-from defender_remediate.errors import DefenderRemediateError, MalformedResponseError, NotFoundError
+from defender_remediate.errors import DefenderRemediateError, MalformedResponseError, NotFoundError, RequestError
 from defender_remediate.models.change_history import Writer
 from defender_remediate.models.ids import id_key
 from defender_remediate.preflight.reader import CheckReader
 from defender_remediate.preflight.scopes import subscription_of
+from defender_remediate.threads import in_parallel
 
 _PATH = "/providers/Microsoft.ResourceGraph/resources"
 _VERSION = "2022-10-01"
-# The length of a query is limited, and each resource has one row.
-_IDS = 250
+# Each resource has one row, and an answer has no more rows. How long a query may be is not documented.
+_IDS = 1000
+_IDS_IF_REFUSED = 250
+_TOO_LONG = (400, 413)
 
 
 def last_writers(reader: CheckReader, resource_ids: Iterable[str]) -> tuple[dict[str, Writer], dict[str, str]]:
@@ -26,14 +29,23 @@ def last_writers(reader: CheckReader, resource_ids: Iterable[str]) -> tuple[dict
     keys = sorted(ids)
     writers: dict[str, Writer] = {}
     unread: dict[str, str] = {}
-    for start in range(0, len(keys), _IDS):
-        chunk = keys[start : start + _IDS]
+
+    def read(chunk: list[str]) -> None:
         try:
             writers.update(_read(reader, [ids[key] for key in chunk]))
         except NotFoundError:
-            continue
+            return
         except DefenderRemediateError as error:
-            unread.update(dict.fromkeys(chunk, f"who wrote last: {error.message}"))
+            if len(chunk) > _IDS_IF_REFUSED and isinstance(error, RequestError) and error.status in _TOO_LONG:
+                read_all(chunk, _IDS_IF_REFUSED)
+            else:
+                unread.update(dict.fromkeys(chunk, f"who wrote last: {error.message}"))
+
+    def read_all(some: list[str], size: int) -> None:
+        chunks = [some[start : start + size] for start in range(0, len(some), size)]
+        in_parallel(read, chunks, workers=reader.workers)
+
+    read_all(keys, _IDS)
     return writers, unread
 
 

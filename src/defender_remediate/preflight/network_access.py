@@ -148,28 +148,15 @@ class ClosedSetting:
 
 def closed_settings(subject: Subject) -> Iterator[ClosedSetting]:
     """The network settings that a step closes and that were open before."""
-    if not isinstance(subject.after, Mapping):
+    if subject.changed_names.isdisjoint(_NAMES):
         return
-    for path, around, parent in _objects(subject.after, subject.before):
-        for name, value in around.items():
-            for setting in _BY_MEMBER.get(fold(name), ()):
-                if setting.parents and fold(parent) not in setting.parents:
-                    continue
-                own = f"{path}{name}"
-                if setting.is_closed(value) and not setting.is_closed(look_up(subject.before, own)):
-                    yield ClosedSetting(setting=setting, path=own, value=value, around=around)
-
-
-def _objects(
-    body: Mapping[str, Any], before: Any, path: str = "", parent: str = ""
-) -> Iterator[tuple[str, Mapping[str, Any], str]]:
-    """The objects in a body that a step may change, with the path to their members and the name of the member that holds them."""
-    yield path, body, parent
-    earlier = wire.mapping(before)
-    for name, value in body.items():
-        # What stays as it is, is shared by both bodies.
-        if isinstance(value, Mapping) and name.isidentifier() and value is not earlier.get(name):
-            yield from _objects(value, earlier.get(name), f"{path}{name}.", name)
+    for changed in subject.changed_members:
+        for setting in _BY_MEMBER.get(fold(changed.name), ()):
+            if setting.parents and fold(changed.parent) not in setting.parents:
+                continue
+            path = f"{changed.path}{changed.name}"
+            if setting.is_closed(changed.value) and not setting.is_closed(look_up(subject.before, path)):
+                yield ClosedSetting(setting=setting, path=path, value=changed.value, around=changed.around)
 
 
 class NetworkAccessCheck:

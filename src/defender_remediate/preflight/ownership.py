@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any
 
 import attrs
@@ -16,7 +18,7 @@ from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.models.ids import id_key
 from defender_remediate.preflight.last_writers import last_writers
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import group_of, type_of
+from defender_remediate.preflight.scopes import group_of, subscription_of, type_of
 from defender_remediate.preflight.subject import Subject
 
 
@@ -158,6 +160,7 @@ _BY_MACHINE = {
 }
 _GROUP_VERSIONS = ("2021-04-01",)
 _GROUP_SLASHES = 4
+_MANY_GROUPS = 3
 _MANAGER_TAGS = frozenset(
     {
         "automation",
@@ -185,19 +188,15 @@ _NOT_OWNERS = ("microsoft.compute/",)
 
 @attrs.frozen(kw_only=True)
 class _Tag:
-    """A tag of a resource.
+    """A tag of a resource that suggests owners of it.
 
     Attributes:
-        folded: The name, folded.
-        said: The value, folded, without white space around it.
-        tells_manager: Whether the value of a tag with this name tells what manages the resource.
+        owners: Their names.
     """
 
     name: str
     value: Any
-    folded: str
-    said: str
-    tells_manager: bool
+    owners: frozenset[str]
 
 
 @attrs.frozen(kw_only=True)
@@ -205,7 +204,7 @@ class OwnershipFacts:
     """What was read about the owner of one resource.
 
     Attributes:
-        group_tags: The tags of the resource group; none if it was not read.
+        group_tags: The tags of the resource group that suggest an owner; none if it was not read.
         writer: Who wrote to the resource last, as Azure recorded it; None if no write of 14 days is recorded.
         is_caller: Whether that was the caller.
         unread: What could not be read, with the reason.
@@ -220,7 +219,7 @@ class OwnershipFacts:
 class OwnershipCheck:
     """Warns of tools and services that seem to manage the resource. Never blocks: none of it is proof.
 
-    Reads the resource groups for their tags, and with one query for 250 resources who wrote to them last.
+    Reads the resource groups for their tags, of many in a subscription the list, and who wrote to the resources last.
     """
 
     name = "ownership"
@@ -229,6 +228,7 @@ class OwnershipCheck:
     def prefetch(self, subjects: Sequence[Subject], reader: CheckReader) -> StepFacts[OwnershipFacts]:
         """The groups, and the last writers of the resources that are written."""
         writers, unread = last_writers(reader, [subject.written_id for subject in subjects])
+        listed = _tags_of_groups(reader, subjects)
 
         def read(subject: Subject) -> OwnershipFacts:
             problems = [unread[id_key(subject.written_id)]] if id_key(subject.written_id) in unread else []
@@ -238,8 +238,11 @@ class OwnershipCheck:
             try:
                 if writer is not None and writer.principal:
                     is_caller = fold(writer.principal) == reader.caller_object_id()
-                if fold(group_of(subject.written_id)).count("/") == _GROUP_SLASHES:
-                    group_tags = reader.get(group_of(subject.written_id), api_versions=_GROUP_VERSIONS, parse=_tags)
+                group = group_of(subject.written_id)
+                if fold(group) in listed:
+                    group_tags = listed[fold(group)]
+                elif group.count("/") == _GROUP_SLASHES:
+                    group_tags = reader.get(group, api_versions=_GROUP_VERSIONS, parse=_tags)
             except NotFoundError:
                 pass
             except DefenderRemediateError as error:
@@ -254,11 +257,14 @@ class OwnershipCheck:
         body = subject.written_body
         group = group_of(subject.written_id).rpartition("/")[2]
         manager = wire.text(body, "managedBy")
-        own_tags, group_tags = _tags(body), known.group_tags
+        own_tags, group_tags, of_group = _tags(body), known.group_tags, _owners_of_group(fold(group))
         found = False
-        for owner in OWNERS:
-            evidence = [*_by_tags(owner, own_tags), *(f"resource group: {one}" for one in _by_tags(owner, group_tags))]
-            if any(fnmatchcase(fold(group), pattern) for pattern in owner.groups):
+        for owner in OWNERS if own_tags or group_tags or of_group or manager else ():
+            evidence = [f"tag {tag.name}={tag.value}" for tag in own_tags if owner.name in tag.owners]
+            evidence += [
+                f"resource group: tag {tag.name}={tag.value}" for tag in group_tags if owner.name in tag.owners
+            ]
+            if owner.name in of_group:
                 evidence.append(f"resource group {group}")
             if fold(type_of(manager)) in owner.managers:
                 evidence.append(f"managedBy: {manager}")
@@ -292,20 +298,52 @@ class OwnershipCheck:
         )
 
 
+def _tags_of_groups(reader: CheckReader, subjects: Sequence[Subject]) -> dict[str, tuple[_Tag, ...]]:
+    """The tags of resource groups by their folded id, where a list of them is cheaper than a GET for each."""
+    wanted: dict[str, set[str]] = {}
+    for subject in subjects:
+        wanted.setdefault(subscription_of(subject.written_id), set()).add(fold(group_of(subject.written_id)))
+    found: dict[str, tuple[_Tag, ...]] = {}
+    for subscription, groups in wanted.items():
+        if subscription and len(groups) >= _MANY_GROUPS:
+            # What the list does not show, or cannot be listed, is read with a GET.
+            with suppress(DefenderRemediateError):
+                path = f"/subscriptions/{subscription}/resourceGroups"
+                found.update(reader.list(path, api_versions=_GROUP_VERSIONS, parse=_listed_group))
+    return found
+
+
+def _listed_group(item: object) -> tuple[str, tuple[_Tag, ...]]:
+    return id_key(wire.text(item, "id")), _tags(item)
+
+
 def _tags(body: object) -> tuple[_Tag, ...]:
-    """The tags in a body, by name."""
+    """The tags in a body that suggest an owner, by name."""
     found = []
     for name, value in sorted(wire.mapping(wire.pick(body, "tags")).items()):
-        folded = fold(name)
-        letters = "".join(filter(str.isalpha, folded))
-        said = fold(wire.text(value)).strip()
-        found.append(_Tag(name=name, value=value, folded=folded, said=said, tells_manager=letters in _MANAGER_TAGS))
+        owners = _owners_of_tag(fold(name), fold(wire.text(value)).strip())
+        if owners:
+            found.append(_Tag(name=name, value=value, owners=owners))
     return tuple(found)
 
 
-def _by_tags(owner: ResourceOwner, tags: Iterable[_Tag]) -> Iterator[str]:
-    for tag in tags:
-        is_named = tag.said not in _NO and any(fnmatchcase(tag.folded, pattern) for pattern in owner.tag_names)
-        is_value = tag.tells_manager and any(fnmatchcase(tag.said, pattern) for pattern in owner.tag_values)
-        if is_named or is_value:
-            yield f"tag {tag.name}={tag.value}"
+@lru_cache(1024)
+def _owners_of_tag(name: str, value: str) -> frozenset[str]:
+    """The owners that a tag suggests, by its folded name and value."""
+    tells_manager = "".join(filter(str.isalpha, name)) in _MANAGER_TAGS
+    found = set()
+    for owner in OWNERS:
+        is_named = value not in _NO and _matches_any(name, owner.tag_names)
+        if is_named or (tells_manager and _matches_any(value, owner.tag_values)):
+            found.add(owner.name)
+    return frozenset(found)
+
+
+@lru_cache(1024)
+def _owners_of_group(name: str) -> frozenset[str]:
+    """The owners that create resource groups with such a name, folded."""
+    return frozenset(owner.name for owner in OWNERS if _matches_any(name, owner.groups))
+
+
+def _matches_any(text: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(text, pattern) for pattern in patterns)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import attrs
 
 from defender_remediate import wire
 from defender_remediate.casing import fold
-from defender_remediate.errors import MalformedResponseError, NotFoundError, RequestError
+from defender_remediate.errors import DefenderRemediateError, MalformedResponseError, NotFoundError, RequestError
 from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.models.ids import id_key
 from defender_remediate.preflight.reader import CheckReader, StepFacts
@@ -19,6 +20,7 @@ from defender_remediate.preflight.unreadable import is_not_offered
 
 _VERSIONS = ("2022-04-01", "2015-07-01")
 _MISSING_SCOPE = ("subscriptionnotfound", "resourcegroupnotfound", "resourcenotfound")
+_MANY_GROUPS = 3
 _ADVICE = "have a role that contains them assigned there or above; an assignment takes some minutes to become effective"
 
 
@@ -58,6 +60,7 @@ class PermissionEntry:
         return next((pattern for pattern in self.not_actions if matches(pattern, action)), None)
 
 
+@lru_cache(4096)
 def matches(pattern: str, action: str) -> bool:
     """Whether a pattern covers an action: ``*`` stands for any characters, and case does not count.
 
@@ -101,8 +104,9 @@ class CallerPermissions:
 class PermissionCheck:
     """Finds actions that the caller needs and that no role allows.
 
-    The permissions are read once per resource group, and at the resource when those of the group do not suffice. An action
-    that only an entry with a condition allows is a warning.
+    The permissions are read once per resource group, and at the resource when those of the group do not suffice. Of many groups
+    those at the subscription are read first, because roles are inherited. An action that only an entry with a condition
+    allows is a warning.
     """
 
     name = "permission"
@@ -118,7 +122,25 @@ class PermissionCheck:
             path = f"{scope}/providers/Microsoft.Authorization/permissions"
             return reader.list(path, api_versions=_VERSIONS, parse=PermissionEntry.from_rest, collection=collection)
 
+        groups: dict[str, set[str]] = {}
+        for subject in subjects:
+            group = fold(group_of(subject.step.target_id))
+            groups.setdefault(subscription_of(group), set()).add(group)
+
+        def inherited(subscription: str) -> tuple[PermissionEntry, ...]:
+            """What the roles at a subscription allow without a condition. Nothing is lost where that cannot be read."""
+            if len(groups.get(subscription, ())) < _MANY_GROUPS:
+                return ()
+            try:
+                return tuple(one for one in entries_at(f"/subscriptions/{subscription}") if not one.condition)
+            except DefenderRemediateError:
+                return ()
+
         def read_one(required: RequiredPermission) -> CallerPermissions:
+            subscription = subscription_of(required.scope)
+            above = inherited(subscription)
+            if above and not missing(required.actions, above):
+                return CallerPermissions(required=required, read_at=(f"/subscriptions/{subscription}",), entries=above)
             group, resource = group_of(required.scope), root_of(required.scope)
             entries = entries_at(group)
             if not missing(required.actions, entries) or id_key(resource) == id_key(group):
@@ -160,6 +182,8 @@ class PermissionCheck:
             if absent:
                 yield self._missing(found, entries, absent)
             unconditional = [entry for entry in entries if not entry.condition]
+            if len(unconditional) == len(entries):
+                continue
             doubtful = [action for action in missing(required.actions, unconditional) if action not in absent]
             if doubtful:
                 conditions = {

@@ -22,11 +22,14 @@ from defender_remediate.threads import in_parallel
 _T = TypeVar("_T")
 _Attached = TypeVar("_Attached", bound="_HasId")
 _AT_SCOPE = {"$filter": "atScope()"}
-_CHUNKS_PER_WORKER = 4
 
 
 def _same(body: Any) -> Any:
     return body
+
+
+def _sorted(params: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(params.items())) if params else ()
 
 
 class _HasId(Protocol):
@@ -116,10 +119,17 @@ class CheckReader:
             except DefenderRemediateError as error:
                 return subject.step.id, error
 
-        count = min(len(subjects), self.workers * _CHUNKS_PER_WORKER)
-        chunks = [subjects[start::count] for start in range(count)]
-        done = in_parallel(lambda chunk: list(map(read_one, chunk)), chunks, workers=self.workers)
-        return StepFacts(dict(found for chunk in done for found in chunk))
+        groups = {group_of(subject.step.target_id): subject for subject in reversed(subjects)}
+        found = dict(in_parallel(read_one, [*groups.values()], workers=self.workers))
+        # The other steps mostly need what was read for those. Threads are worth it only where more has to be read.
+        rest = [subject for subject in subjects if subject.step.id not in found]
+        while rest:
+            reads = self._answers.reads_here
+            found.update([read_one(rest.pop())])
+            if self._answers.reads_here > reads:
+                found.update(in_parallel(read_one, rest, workers=self.workers))
+                break
+        return StepFacts(found)
 
     def get(
         self,
@@ -139,7 +149,7 @@ class CheckReader:
             with self._requests:
                 return parse(self._session.get(path, api_versions=api_versions, params=params).body)
 
-        found: _T = self._answers.get(("GET", fold(path), canonical(dict(params or {})), parse), read)
+        found: _T = self._answers.get(("GET", fold(path), _sorted(params), parse), read)
         return found
 
     def list(
@@ -173,7 +183,7 @@ class CheckReader:
         def ask() -> tuple[_T, ...]:
             return read() if collection is None else self._collections.ask(collection, read)
 
-        found: tuple[_T, ...] = self._answers.get(("LIST", fold(path), canonical(dict(params or {})), parse), ask)
+        found: tuple[_T, ...] = self._answers.get(("LIST", fold(path), _sorted(params), parse), ask)
         return found
 
     def list_attached(
@@ -197,10 +207,11 @@ class CheckReader:
             path = f"{at}/providers/Microsoft.Authorization/{collection}"
             return self.list(path, api_versions=api_versions, params=params, parse=parse)
 
-        subscription, group = f"/subscriptions/{subscription_of(scope)}", group_of(scope)
+        subscription = f"/subscriptions/{subscription_of(scope)}"
         try:
             return read(subscription)
         except ForbiddenError:
+            group = group_of(scope)
             if id_key(group) == id_key(subscription):
                 raise
             # Without the filter Azure lists what is in the group, with it what the group inherits. Each comes once.

@@ -42,7 +42,7 @@ class RegionalLimitCheck:
 
     def judge(self, subject: Subject, facts: StepFacts[tuple[Any, ...]]) -> Iterator[CheckResult]:
         """Whether the region has a watcher under another name."""
-        location = _location(subject)
+        location = _location(subject) if facts[subject] else ""
         for watcher in facts[subject]:
             is_other = fold(wire.name(watcher)) != fold(name_of(subject.step.target_id))
             if is_other and same_place(wire.text(watcher, "location"), location):

@@ -141,6 +141,9 @@ INACTIVE_STATES = (
 )
 
 
+_STATES_OF = {one.type: tuple(state for state in INACTIVE_STATES if state.type == one.type) for one in INACTIVE_STATES}
+
+
 class RunningStateCheck:
     """Finds resources that are not running, by the state in the bodies that planning read. Reads nothing.
 
@@ -155,9 +158,7 @@ class RunningStateCheck:
 
     def judge(self, subject: Subject, facts: None) -> Iterator[CheckResult]:
         """Whether the resource, or the target below it, is in a state without changes."""
-        for state in INACTIVE_STATES:
-            if state.type != fold(subject.root_type):
-                continue
+        for state in _STATES_OF.get(fold(subject.root_type), ()):
             shown = {wire.text(_value(body, state.path)) for body in (subject.resource, subject.before)}
             inactive = sorted(value for value in shown if fold(value) in state.values)
             if inactive:

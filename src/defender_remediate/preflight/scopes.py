@@ -8,6 +8,7 @@ from defender_remediate.casing import fold
 from defender_remediate.models.ids import contains, id_key
 
 _MANAGEMENT_GROUPS = "/providers/Microsoft.Management/managementGroups"
+_PROVIDERS = "/providers/"
 _ATTACHED = re.compile(r"/providers/Microsoft\.Authorization/", re.IGNORECASE)
 
 
@@ -27,7 +28,7 @@ def scope_of(attached: str) -> str:
 
 def subscription_of(resource_id: str) -> str:
     """The id of the subscription, folded; empty when the id is in none."""
-    segments = id_key(resource_id).split("/")
+    segments = id_key(resource_id).split("/", 3)
     return segments[2] if segments[1] == "subscriptions" and len(segments) > 2 else ""
 
 
@@ -41,7 +42,7 @@ def group_of(resource_id: str) -> str:
 def root_of(resource_id: str) -> str:
     """The top-level resource that an id belongs to; the id itself when it is one, or is above resources."""
     segments = [segment for segment in resource_id.split("/") if segment]
-    heads = [fold(segment) for segment in segments]
+    heads = [segment for segment in fold(resource_id).split("/") if segment]
     return "/" + "/".join(segments[: heads.index("providers") + 4]) if "providers" in heads else resource_id
 
 
@@ -60,9 +61,11 @@ def name_of(resource_id: str) -> str:
 
 
 def _after_provider(resource_id: str) -> list[str]:
-    segments = [segment for segment in resource_id.split("/") if segment]
-    positions = [at for at, segment in enumerate(segments) if fold(segment) == "providers"]
-    return segments[positions[-1] + 1 :] if positions else []
+    # Folding keeps the length. The slash in front moves every place by one.
+    start = f"/{fold(resource_id)}/".rfind(_PROVIDERS)
+    if start < 0:
+        return []
+    return [segment for segment in resource_id[start + len(_PROVIDERS) - 1 :].split("/") if segment]
 
 
 def is_action_on(action: str, resource_type: str) -> bool:

@@ -26,6 +26,13 @@ class SingleFlight(Generic[_T]):
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._cells: dict[object, _Cell] = {}
+        self._own = threading.local()
+
+    @property
+    def reads_here(self) -> int:
+        """How many reads were made on this thread."""
+        made: int = getattr(self._own, "reads", 0)
+        return made
 
     def get(self, key: object, read: Callable[[], _T]) -> _T:
         """Return the result of the read, made now or earlier.
@@ -33,20 +40,27 @@ class SingleFlight(Generic[_T]):
         Raises:
             DefenderRemediateError: The read failed, now or earlier.
         """
-        with self._lock:
-            cell = self._cells.setdefault(key, _Cell())
-        with cell.lock:
-            if not cell.is_done:
-                try:
-                    cell.value = read()
-                except DefenderRemediateError as error:
-                    cell.error = error
-                cell.is_done = True
+        cell = self._cells.get(key)
+        if cell is None or not cell.is_done:
+            cell = self._made(key, read)
         if cell.error is not None:
             # Raised from many places: without this its traceback would grow with each.
             raise cell.error.with_traceback(None)
         value: _T = cell.value
         return value
+
+    def _made(self, key: object, read: Callable[[], _T]) -> _Cell:
+        with self._lock:
+            cell = self._cells.setdefault(key, _Cell())
+        with cell.lock:
+            if not cell.is_done:
+                self._own.reads = self.reads_here + 1
+                try:
+                    cell.value = read()
+                except DefenderRemediateError as error:
+                    cell.error = error
+                cell.is_done = True
+        return cell
 
 
 class MissingCollections:

@@ -17,12 +17,14 @@ STORAGE_VERSIONS = ("2023-05-01", "2021-09-01")
 def closes_shared_keys(subject: Subject) -> bool:
     """Whether a step disables the shared keys of a storage account."""
     key = "properties.allowSharedKeyAccess"
-    return _is_account(subject) and look_up(subject.after, key) is False and look_up(subject.before, key) is not False
+    if "allowsharedkeyaccess" not in subject.changed_names or not _is_account(subject):
+        return False
+    return look_up(subject.after, key) is False and look_up(subject.before, key) is not False
 
 
 def closes_network(subject: Subject) -> bool:
     """Whether a step closes the network access of a storage account."""
-    return _is_account(subject) and any(closed_settings(subject))
+    return any(closed_settings(subject)) and _is_account(subject)
 
 
 def closes_access(subject: Subject) -> bool:

@@ -260,6 +260,8 @@ def _share(item: Any) -> tuple[str, str]:
 def _requires_encryption(subject: Subject) -> bool:
     """Whether a step begins to require secure transfer."""
     path = "properties.supportsHttpsTrafficOnly"
+    if "supportshttpstrafficonly" not in subject.changed_names:
+        return False
     is_account = fold(subject.target_type) == fold(ACCOUNT_TYPE) and isinstance(subject.after, Mapping)
     return is_account and same(look_up(subject.after, path), True) and not same(look_up(subject.before, path), True)
 

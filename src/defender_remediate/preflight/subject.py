@@ -10,6 +10,7 @@ import attrs
 
 from defender_remediate import wire
 from defender_remediate.casing import fold
+from defender_remediate.json_values import ABSENT
 from defender_remediate.models.live_use import LiveUse
 from defender_remediate.models.plan import RemediationStep
 from defender_remediate.preflight.scopes import covers, group_of, is_action_on, root_of, type_of
@@ -41,7 +42,7 @@ class Subject:
     before: Any = attrs.field(default=None, repr=False)
     after: Any = attrs.field(default=None, repr=False)
 
-    @property
+    @cached_property
     def is_deployment(self) -> bool:
         """Whether it is an ARM template deployment."""
         return fold(type_of(self.step.request.path)) == "microsoft.resources/deployments"
@@ -51,7 +52,7 @@ class Subject:
         """Whether it writes to another resource than the one that was assessed."""
         return not covers(self.step.resource_id, self.step.target_id)
 
-    @property
+    @cached_property
     def written_id(self) -> str:
         """The resource that it writes to, or below."""
         return self.step.target_id if self.is_elsewhere else self.step.resource_id
@@ -70,6 +71,16 @@ class Subject:
     def target_type(self) -> str:
         """The type of its target; the type of the resource when the target is no resource of a provider."""
         return type_of(self.step.target_id) or self.step.resource_type
+
+    @cached_property
+    def changed_members(self) -> tuple[ChangedMember, ...]:
+        """The members of the body that its request may change, at every level; none for a template."""
+        return tuple(_changed(self.after, self.before)) if isinstance(self.after, Mapping) else ()
+
+    @cached_property
+    def changed_names(self) -> frozenset[str]:
+        """The names of these members, folded."""
+        return frozenset(fold(member.name) for member in self.changed_members)
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -135,6 +146,23 @@ class Subject:
 
 
 @attrs.frozen(kw_only=True)
+class ChangedMember:
+    """A member that a step adds or changes.
+
+    Attributes:
+        around: The object that it is in.
+        path: The path to that object, with a dot at the end; empty for the body itself.
+        parent: The name of the member that holds that object; empty for the body itself.
+    """
+
+    name: str
+    value: Any
+    around: Mapping[str, Any]
+    path: str
+    parent: str
+
+
+@attrs.frozen(kw_only=True)
 class RequiredPermission:
     """Actions that are needed at one scope.
 
@@ -145,6 +173,17 @@ class RequiredPermission:
     scope: str
     actions: tuple[str, ...]
     is_certain: bool = True
+
+
+def _changed(body: Mapping[str, Any], before: Any, path: str = "", parent: str = "") -> Iterator[ChangedMember]:
+    earlier = wire.mapping(before)
+    for name, value in body.items():
+        # What stays as it is, is shared by both bodies.
+        if value is earlier.get(name, ABSENT):
+            continue
+        yield ChangedMember(name=name, value=value, around=body, path=path, parent=parent)
+        if isinstance(value, Mapping) and name.isidentifier():
+            yield from _changed(value, earlier.get(name), f"{path}{name}.", name)
 
 
 def _strings(value: Any) -> Iterator[str]:
