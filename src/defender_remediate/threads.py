@@ -86,7 +86,7 @@ class _Pool:
         return self._executor.submit(call)
 
     def check_open(self) -> None:
-        """Whether a task may go on with its next item.
+        """Let a task continue with its next item.
 
         Raises:
             CancelledError: It may not; nothing waits for its result.
