@@ -30,7 +30,14 @@ from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.posture import PostureWarning, SubscriptionPosture
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus, Recommendation, Severity
 from defender_remediate.models.result import RemediationReport
-from defender_remediate.validation import callables, instance_or_none, one_of, positive_integer, positive_number
+from defender_remediate.validation import (
+    callables,
+    instance,
+    instance_or_none,
+    one_of,
+    positive_integer,
+    positive_number,
+)
 
 if TYPE_CHECKING:
     from azure.core import AzureClouds
@@ -42,6 +49,7 @@ if TYPE_CHECKING:
     from defender_remediate.arm.providers import Providers
     from defender_remediate.catalog import Catalog
     from defender_remediate.discovery import Discovery
+    from defender_remediate.execution.shards import ShardPool
     from defender_remediate.executors import FixExecutor
     from defender_remediate.exemptions import Exemptions
     from defender_remediate.governance import Governance
@@ -51,6 +59,7 @@ if TYPE_CHECKING:
     from defender_remediate.models.watch import WatchReport
     from defender_remediate.models.waves import Waves
     from defender_remediate.preflight import Check
+    from defender_remediate.threads import Executor
     from defender_remediate.workflow import Workflow
 
 
@@ -544,11 +553,13 @@ class RemediationClient:
 
     def apply(
         self,
-        plan: RemediationPlan,
+        plan: RemediationPlan | Sequence[RemediationPlan],
         *,
         approve: str,
         waves: Waves | None = None,
         waive: Mapping[str, str] | None = None,
+        executor: Executor | None = None,
+        make_client: Callable[[], RemediationClient] | None = None,
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
     ) -> RemediationReport:
@@ -557,11 +568,18 @@ class RemediationClient:
         Each target is read again first, and skipped if it has drifted since it was planned. Each change is read back
         before it counts as applied. The journal records each request before it is sent.
 
+        With an executor, the workers apply the plan shard by shard, see ``plan.shards``. Guards, waves and their failures count
+        for the whole plan, and the report is the same. Hooks of this client hear of a step when its shard has ended.
+
         Args:
-            plan: The result of ``plan`` or of ``RemediationPlan.from_json``.
+            plan: The result of ``plan`` or of ``RemediationPlan.from_json``; one shard of a plan, or all of them in a list.
             approve: The digest of the plan that was reviewed: ``plan.digest``.
             waves: Roll out in waves and stop when too many steps fail; all at once by default.
             waive: Guards to waive for this run: their names, each with a reason that the journal keeps.
+            executor: A ``concurrent.futures.Executor`` for the shards, such as a ``ProcessPoolExecutor`` or the ``get_executor()``
+                of a Dask client.
+            make_client: Makes the client of a worker: with the same scope, a credential of its own, and a journal that the other
+                workers can open too. A function of a module, which workers can import.
 
         Raises:
             PlanNotApprovedError: ``approve`` is not this plan's digest; nothing was sent.
@@ -570,10 +588,51 @@ class RemediationClient:
             GuardError: The plan exceeds a guard; nothing was sent.
             JournalError: The journal cannot be written; nothing was sent.
             JournalLockLostError: In the middle of the run, this process lost the lock of its journal; nothing further was sent.
+            RunExistsError: The shards of this plan are, or were, applied before; nothing was sent.
+            ShardError: The plan cannot be divided, or the shards are not those of one plan; nothing was sent.
+            ShardsUnfinishedError: The executor or a worker died. ``resume`` continues the run.
         """
+        pool = self._pool(executor, make_client, headers, client_request_id)
         return self._wired(None, headers, client_request_id).workflow.apply(
-            plan, approve, waves=waves, waive=waive or {}
+            plan, approve, waves=waves, waive=waive or {}, pool=pool
         )
+
+    def merge_shards(
+        self, plan: RemediationPlan | Sequence[RemediationPlan], *, journals: Sequence[Journal] | None = None
+    ) -> RemediationReport:
+        """Merge the runs of shards that were applied one by one into one run of the whole plan. Sends nothing.
+
+        The report is that of the whole plan, and ``plan_rollback``, ``verify`` and ``watch`` work with its run. Merging again
+        returns the same.
+
+        Args:
+            plan: The plan, or all its shards.
+            journals: The journals in which the shards were recorded; by default that of this client.
+
+        Raises:
+            ShardError: A shard was not applied or has not ended, or the shards are not those of one plan.
+            JournalError: A journal cannot be read or written.
+        """
+        return self._wiring.workflow.merge(plan, journals)
+
+    def _pool(
+        self,
+        executor: Executor | None,
+        make_client: Callable[[], RemediationClient] | None,
+        headers: Mapping[str, str] | None,
+        client_request_id: str | None,
+    ) -> ShardPool | None:
+        """What applies shards; None to apply a plan in this process."""
+        if executor is None and make_client is None:
+            return None
+        from defender_remediate.execution.shards import shard_pool
+
+        if headers is not None or client_request_id is not None:
+            raise InvalidInputError(
+                "headers and client_request_id are not passed to workers",
+                hint="pass per_call_policies to the client that make_client makes",
+            )
+        return shard_pool(executor, make_client, _run_shard)
 
     def resume(
         self,
@@ -581,6 +640,8 @@ class RemediationClient:
         *,
         waves: Waves | None = None,
         waive: Mapping[str, str] | None = None,
+        executor: Executor | None = None,
+        make_client: Callable[[], RemediationClient] | None = None,
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
     ) -> RemediationReport:
@@ -594,6 +655,8 @@ class RemediationClient:
             run: The report of the run or its ``run_id``; after a crash, the newest of ``journal.list_runs()``.
             waves: As for ``apply``, for the remaining steps; without it, all of them are sent at once.
             waive: As for ``apply``, for the remaining steps.
+            executor, make_client: As for ``apply``, for a run that was divided into shards. Without them its shards are
+                continued in this process, one after the other.
 
         Raises:
             UnknownRunError: The journal has no such run.
@@ -602,9 +665,12 @@ class RemediationClient:
             JournalTamperedError: The journal was edited.
             PlanError: The run was started for another endpoint, scope or tenant.
             GuardError: The remaining steps exceed a guard; nothing was sent.
+            ShardError: An executor was passed for a run that was not divided into shards.
+            ShardsUnfinishedError: As for ``apply``.
         """
+        pool = self._pool(executor, make_client, headers, client_request_id)
         return self._wired(None, headers, client_request_id).workflow.resume(
-            run_named(run), waves=waves, waive=waive or {}
+            run_named(run), waves=waves, waive=waive or {}, pool=pool
         )
 
     def plan_rollback(
@@ -818,6 +884,12 @@ class _Wiring:
     def workflow(self) -> Workflow:
         """Plans, applies, verifies and undoes."""
         return self._make_workflow(self.session, self.discovery)
+
+
+def _run_shard(make_client: Callable[[], RemediationClient], task: str) -> str:
+    """Execute a task in a worker, with a client of the caller's making."""
+    with instance("make_client()", make_client(), RemediationClient) as client:
+        return client._wiring.workflow.run_shard(task)  # noqa: SLF001 - what RemediationClient.run_shard would be
 
 
 def _warn(warning: PostureWarning) -> None:

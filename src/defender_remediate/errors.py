@@ -14,12 +14,14 @@
     ├── PlanError                          a plan cannot be applied; nothing was sent
     │   ├── PlanNotApprovedError           ``approve`` is not the digest of this plan
     │   ├── PlanAlteredError               the plan does not match its own digest
-    │   └── GuardError                     the plan exceeds a guard
+    │   ├── GuardError                     the plan exceeds a guard
+    │   └── ShardError                     a plan cannot be divided, or shards are not those of one plan
     ├── JournalError                       a journal cannot be read or written: names the file and the line
     │   ├── JournalLockedError             another process has locked this run
     │   ├── JournalUnwritableError         no room, no permission or a failing disk
     │   │   └── JournalLockLostError       this process no longer has the lock of its run
     │   ├── JournalTamperedError           a record was edited, removed, moved or inserted
+    │   ├── RunExistsError                 the journal has this run already: resume it
     │   └── UnknownRunError                the journal has no such run
     ├── CredentialError                    the credential returned no token
     ├── RequestError                       Azure Resource Manager answered with an error
@@ -45,6 +47,7 @@
     ├── CallTimeoutError                   the ``timeout`` of this call is over
     ├── MissingExtraError (ImportError)    an optional feature needs a package that is not installed
     ├── NotificationError                  a notification hook could not send its digest; costs a warning of the report
+    ├── ShardsUnfinishedError              shards have not ended, because an executor or its workers died: resume the run
     └── RemediationFailedError             raised by ``raise_for_failures()`` only
 
 The text of an error says what happened and where; ``hint`` says what to do next. All errors can be pickled.
@@ -127,8 +130,11 @@ __all__ = [
     "RemediationFailedError",
     "RequestError",
     "RetiredError",
+    "RunExistsError",
     "ScopeLockedError",
     "ServiceError",
+    "ShardError",
+    "ShardsUnfinishedError",
     "ThrottledError",
     "UnauthorizedError",
     "UnknownRecommendationError",
@@ -236,6 +242,28 @@ class GuardError(PlanError):
         self.guard = guard
 
 
+class ShardError(PlanError):
+    """A plan cannot be divided into shards, or shards are not those of one plan."""
+
+
+class ShardsUnfinishedError(DefenderRemediateError):
+    """Shards of a run have not ended: the executor or a worker died, or a worker could not begin.
+
+    What has ended is in the journal, and nothing is sent twice: ``resume`` continues the run from there.
+
+    Attributes:
+        run_id: The run of the whole plan.
+        numbers: The numbers of the shards that have not ended.
+    """
+
+    def __init__(
+        self, message: str, *, run_id: str = "", numbers: tuple[int, ...] = (), hint: str | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.run_id = run_id
+        self.numbers = numbers
+
+
 class JournalError(DefenderRemediateError):
     """A journal cannot be read or written.
 
@@ -265,6 +293,18 @@ class JournalLockLostError(JournalUnwritableError):
 
 class JournalTamperedError(JournalError):
     """A journal was changed: a record was edited, removed, moved or inserted."""
+
+
+class RunExistsError(JournalError):
+    """The journal has a run with this id already.
+
+    Attributes:
+        run_id: The run.
+    """
+
+    def __init__(self, message: str, *, source: str = "", run_id: str = "", hint: str | None = None) -> None:
+        super().__init__(message, source=source, hint=hint)
+        self.run_id = run_id
 
 
 class UnknownRunError(JournalError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import attrs
 
@@ -19,6 +19,7 @@ from defender_remediate.errors import (
     InvalidInputError,
     InvalidResourceIdError,
     JournalError,
+    ShardError,
 )
 from defender_remediate.execution.admission import (
     check_approved,
@@ -30,6 +31,18 @@ from defender_remediate.execution.admission import (
 from defender_remediate.execution.integrity import check_integrity
 from defender_remediate.execution.protection import ProtectedTags
 from defender_remediate.execution.run import Run
+from defender_remediate.execution.shards import (
+    ShardAnswer,
+    ShardedSteps,
+    ShardPool,
+    ShardTask,
+    begun_or_new,
+    check_no_secrets,
+    check_same_shard,
+    counted_by_step,
+    ended_records,
+    merge_records,
+)
 from defender_remediate.execution.step import StepRunner
 from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.fixes.decisions import is_decision
@@ -59,6 +72,7 @@ from defender_remediate.models.plan import RemediationPlan, RemediationStep, Ski
 from defender_remediate.models.posture import PostureIssue, PostureWarning, reasons_of
 from defender_remediate.models.recommendation import AssessmentStatus, Recommendation
 from defender_remediate.models.result import RemediationReport
+from defender_remediate.models.shard import correlation_id_of, run_id_of, shard_run_id
 from defender_remediate.models.watch import WatchReport
 from defender_remediate.models.waves import Waves
 from defender_remediate.planning.assessments import assessed_counts, read_assessments
@@ -77,7 +91,7 @@ from defender_remediate.planning.selection import (
     select,
 )
 from defender_remediate.planning.targets import TargetReader
-from defender_remediate.planning.waivers import parse_waivers
+from defender_remediate.planning.waivers import Waivers, parse_waivers
 from defender_remediate.preflight import Check, CheckReader, Subject, run_checks
 from defender_remediate.preflight.check import applies_to
 from defender_remediate.preflight.member_reads import MemberReads, with_member_reads
@@ -292,32 +306,86 @@ class Workflow:
         return tuple(found)
 
     def apply(
-        self, plan: RemediationPlan, approve: str, *, waves: Waves | None, waive: Mapping[str, str]
+        self,
+        plan: RemediationPlan | Iterable[RemediationPlan],
+        approve: str,
+        *,
+        waves: Waves | None,
+        waive: Mapping[str, str],
+        pool: ShardPool | None = None,
     ) -> RemediationReport:
-        """Apply an approved plan, after checking its integrity and the guards."""
-        instance("plan", plan, RemediationPlan, hint="pass client.plan(...), or RemediationPlan.from_json(text)")
+        """Apply an approved plan, after checking its integrity and the guards; on a pool, shard by shard."""
+        plan = _whole(plan)
         instance_or_none("waves", waves, Waves)
         waivers = parse_waivers(waive, checks=None)
+        _check_alone(plan, waves, pool)
+        self._admit(plan, approve, waivers, self.session.clock.now())
+        opened = self._opened(plan, waivers, shards=0 if pool is None else len(plan.shards()))
+        if pool is not None:
+            check_no_secrets(opened)
+        with self.journal.create(opened.run_id) as log:
+            log.append(opened)
+            return self._run(log, opened, waves=waves, pool=pool, waive=waive).execute()
+
+    def _admit(self, plan: RemediationPlan, approve: str, waivers: Waivers, now: datetime) -> None:
+        """Refuse a plan that is not approved, not for this client, not what it shows, or not within the guards."""
         check_approved(plan, approve)
         check_distinct(plan)
         self._check_place(plan)
-        check_integrity(plan, covers=self.discovery.covers, catalog=self.catalog, now=self.session.clock.now())
-        check_guards(plan, self.guards, now=self.session.clock.now(), waive=waivers.guards)
+        check_integrity(plan, covers=self.discovery.covers, catalog=self.catalog, now=now)
+        check_guards(plan, self.guards, now=now, waive=waivers.guards)
         check_tenants(plan.tenants, self._tenants(plan.steps))
         self._check_removals(plan)
-        run_id, correlation_id = self.new_id(), self.new_id()
-        opened = RunOpened(
+
+    def _opened(self, plan: RemediationPlan, waivers: Waivers, *, shards: int = 0) -> RunOpened:
+        """The first record of a new run. A plan that is applied in shards has one run only, in whichever process it begins."""
+        is_sharded = shards or plan.shard is not None
+        run_id = run_id_of(plan.digest) if is_sharded else self.new_id()
+        return RunOpened(
             at=self.session.clock.now(),
-            run_id=run_id,
+            run_id=run_id if plan.shard is None else shard_run_id(plan.digest, plan.shard.number),
             kind=RunKind.ROLLBACK if plan.rolls_back else RunKind.APPLY,
-            correlation_id=correlation_id,
+            correlation_id=correlation_id_of(plan.digest) if is_sharded else self.new_id(),
             plan=plan,
             rolls_back=plan.rolls_back or None,
             waivers=waivers.recorded_guards,
+            shards=shards,
         )
-        with self.journal.create(run_id) as log:
-            log.append(opened)
-            return self._run(log, opened, waves=waves).execute()
+
+    def run_shard(self, text: str) -> str:
+        """Execute a task of another process, from wherever the journal of the shard says that its steps are."""
+        task = ShardTask.from_json(text)
+        waivers = parse_waivers(task.waive, checks=None)
+        self._admit(task.shard, task.approve, waivers, task.began)
+        opened = self._opened(task.shard, waivers)
+        with begun_or_new(self.journal, opened.run_id) as log:
+            if not log.records:
+                log.append(opened)
+            state = replay(log.records)
+            check_same_shard(state.opened, task.shard)
+            run = attrs.evolve(self._resumed(log, state, waves=None), only=frozenset(task.steps))
+            report = run.execute()
+            return ShardAnswer.of(task, log.records, report.results, report.warnings).to_json()
+
+    def merge(
+        self, plan: RemediationPlan | Iterable[RemediationPlan], journals: Sequence[Journal] | None
+    ) -> RemediationReport:
+        """Merge the runs of the shards of a plan, which have ended, into one run. Sends no write."""
+        plan = _whole(plan)
+        if plan.shard is not None:
+            raise ShardError(
+                f"this is shard {plan.shard.number} of a plan", hint="pass the whole plan, or all its shards"
+            )
+        self._check_place(plan)
+        first, records = ended_records(plan, [self.journal] if journals is None else journals)
+        opened = attrs.evolve(first, run_id=run_id_of(plan.digest), plan=plan, shards=len(plan.shards()))
+        with begun_or_new(self.journal, opened.run_id) as log:
+            if not log.records:
+                log.append(opened)
+            merge_records(log, records, counted_by_step(log.records))
+            state = replay(log.records)
+            # With a result for each step, nothing is left to send.
+            return self._resumed(log, state, waves=None).execute()
 
     def _check_removals(self, plan: RemediationPlan) -> None:
         # What may be removed is in the journal of the run that is rolled back, whatever the plan says.
@@ -325,23 +393,44 @@ class Workflow:
             undone = replay(self.journal.read(plan.rolls_back)).steps.values() if plan.rolls_back else ()
             check_removals(plan, undone)
 
-    def resume(self, run_id: str, *, waves: Waves | None, waive: Mapping[str, str]) -> RemediationReport:
+    def resume(
+        self, run_id: str, *, waves: Waves | None, waive: Mapping[str, str], pool: ShardPool | None = None
+    ) -> RemediationReport:
         """Continue a run that was interrupted or stopped; sends nothing for a run that has ended."""
         instance_or_none("waves", waves, Waves)
         waivers = parse_waivers(waive, checks=None)
         with self.journal.open(run_id) as log:
             state = replay(log.records)
+            if pool is not None and not state.opened.shards:
+                raise ShardError(f"run {run_id} was not divided into shards", hint="resume it without an executor")
+            _check_alone(state.opened.plan, waves, None)
             self._check_place(state.opened.plan)
             check_tenants(state.opened.plan.tenants, self._tenants(state.opened.plan.steps))
             if state.unfinished:
                 self._check_what_is_left(state, waivers.guards)
                 if waivers.guards:
                     log.append(GuardsWaived(at=self.session.clock.now(), waivers=waivers.recorded_guards))
-            run = self._run(log, state.opened, waves=waves)
-            redacted_steps = frozenset(state.opened.redacted_steps)
-            return attrs.evolve(
-                run, recorded=state.steps, has_ended=state.ended is not None, redacted_steps=redacted_steps
-            ).execute()
+            recorded = {name: reason for name, _, reason in (waiver.partition(": ") for waiver in state.waivers)}
+            return self._resumed(log, state, waves=waves, pool=pool, waive={**recorded, **waive}).execute()
+
+    def _resumed(
+        self,
+        log: RunLog,
+        state: RunState,
+        *,
+        waves: Waves | None,
+        pool: ShardPool | None = None,
+        waive: Mapping[str, str] | None = None,
+    ) -> Run:
+        """The execution of what a run has left to do. Shards go on as shards, also in one process."""
+        if state.opened.shards and pool is None:
+            pool = ShardPool(executor=None, run=self.run_shard)
+        return attrs.evolve(
+            self._run(log, state.opened, waves=waves, pool=pool, waive=waive),
+            recorded=state.steps,
+            has_ended=state.ended is not None,
+            redacted_steps=frozenset(state.opened.redacted_steps),
+        )
 
     def _check_what_is_left(self, state: RunState, waive: Mapping[str, str]) -> None:
         left = frozenset(one.step.id for one in state.unfinished)
@@ -379,6 +468,7 @@ class Workflow:
             rolls_back=run_id,
             removable=draft.removable,
             score=None,
+            shard=None,
         )
 
     def _idle(self, run_id: str) -> RunState:
@@ -420,20 +510,34 @@ class Workflow:
         scope = tuple(scope.text for scope in self.scopes)
         check_place(plan, endpoint=self.session.endpoint.base_url, scope=scope, executors=self.executors)
 
-    def _run(self, log: RunLog, opened: RunOpened, *, waves: Waves | None) -> Run:
+    def _run(
+        self,
+        log: RunLog,
+        opened: RunOpened,
+        *,
+        waves: Waves | None,
+        pool: ShardPool | None = None,
+        waive: Mapping[str, str] | None = None,
+    ) -> Run:
+        plan = opened.plan
+        shards = None
+        if pool is not None:
+            clock = self.session.clock
+            shards = ShardedSteps(pool=pool, plan=plan, opened=opened, log=log, clock=clock, waive=waive or {})
         return Run(
             run_id=opened.run_id,
             plan=opened.plan,
             runner=attrs.evolve(
                 self._runner(self.session.correlated(opened.correlation_id)),
                 undoes=bool(opened.plan.rolls_back),
-                is_large_run=len(opened.plan.steps) > MANY_STEPS,
+                is_large_run=(len(plan) if plan.shard is None else plan.shard.total_steps) > MANY_STEPS,
             ),
             executors=self.executors,
             announcer=Announcer(self.hooks),
             workers=self.workers,
             log=log,
             waves=waves,
+            shards=shards,
         )
 
     def fix(
@@ -524,6 +628,24 @@ class Workflow:
         ids = {fold(ResourceId.parse(step.resource_id).subscription_id or "") for step in steps}
         tenants = {tenant_of(known, subscription_id) for subscription_id in sorted(ids)}
         return tuple(sorted(tenant for tenant in tenants if tenant))
+
+
+def _whole(plan: RemediationPlan | Iterable[RemediationPlan]) -> RemediationPlan:
+    """The plan, also if its shards were passed."""
+    if isinstance(plan, (list, tuple)):
+        return RemediationPlan.from_shards(plan)
+    hint = "pass client.plan(...), or RemediationPlan.from_json(text)"
+    whole: RemediationPlan = instance("plan", plan, RemediationPlan, hint=hint)  # type: ignore[assignment]
+    return whole
+
+
+def _check_alone(plan: RemediationPlan, waves: Waves | None, pool: ShardPool | None) -> None:
+    """Refuse for one shard what holds for a whole plan."""
+    if plan.shard is not None and (waves is not None or pool is not None):
+        raise ShardError(
+            f"waves and an executor are for a whole plan, and this is shard {plan.shard.number} of {len(plan.shard.shards)}",
+            hint="pass the whole plan, or all its shards",
+        )
 
 
 def _check_timeout(timeout: float) -> None:

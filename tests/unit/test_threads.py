@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -12,7 +13,7 @@ from defender_remediate.arm.clock import SystemClock
 from defender_remediate.pauses import Pause
 from defender_remediate.schedule import Task
 from defender_remediate.testing.simulator.state.clock import VirtualClock
-from defender_remediate.threads import in_parallel, run_side_by_side, waiting
+from defender_remediate.threads import in_parallel, on_executor, run_side_by_side, waiting
 
 Items = Generator[int | Pause, None, None]
 
@@ -229,3 +230,61 @@ def test_outside_of_tasks_waiting_is_nothing_special() -> None:
     """Reads of a listing wait as well."""
     with waiting():
         pass
+
+
+def _never(_item: int, _error: BaseException) -> bool:
+    return False
+
+
+def test_an_executor_gets_a_limited_number_of_calls_and_each_has_an_outcome() -> None:
+    """Also one that fails, one that is tried again, and those that no executor took."""
+    lock, pending, most = threading.Lock(), 0, 0
+    tried: list[int] = []
+
+    def call(n: int) -> int:
+        nonlocal pending, most
+        with lock:
+            pending += 1
+            most = max(most, pending)
+            tried.append(n)
+        if n == 3 or tried.count(n) == 1:
+            with lock:
+                pending -= 1
+            raise LookupError(n)
+        with lock:
+            pending -= 1
+        return n * n
+
+    with ThreadPoolExecutor(8) as executor:
+        found = list(on_executor(executor, call, range(6), most=2, again=lambda n, _: tried.count(n) < 2))
+    assert sorted(n for n, outcome in found if outcome is None) == list(range(6))
+    assert {n: outcome for n, outcome in found if isinstance(outcome, int)} == {0: 0, 1: 1, 2: 4, 4: 16, 5: 25}
+    assert [str(outcome) for _, outcome in found if isinstance(outcome, LookupError)] == ["3"]
+    assert most <= 2
+    refused = list(on_executor(executor, call, [1], most=2, again=_never))
+    assert [type(outcome) for _, outcome in refused] == [type(None), RuntimeError]
+
+
+def test_without_an_executor_the_calls_are_made_here() -> None:
+    """One after the other, with the same outcomes."""
+    found = list(on_executor(None, lambda n: 1 // n, [1, 0], most=9, again=_never))
+    assert [n for n, _ in found] == [1, 0, 1, 0] or [n for n, _ in found] == [1, 0, 0, 1]
+    assert {n: type(outcome) for n, outcome in found} == {1: int, 0: ZeroDivisionError}
+
+
+def test_a_caller_that_stops_cancels_what_has_not_begun() -> None:
+    """What runs is not waited for: it may take hours on another machine."""
+    begun: list[int] = []
+    release = threading.Event()
+
+    def call(n: int) -> None:
+        begun.append(n)
+        release.wait(10)
+
+    with ThreadPoolExecutor(1) as executor:
+        calls = on_executor(executor, call, range(5), most=5, again=_never)
+        for _ in range(5):
+            next(calls)
+        calls.close()
+        release.set()
+    assert len(begun) <= 1

@@ -12,6 +12,7 @@ from defender_remediate.arm.tracing import count_step, span, trace_context
 from defender_remediate.errors import JournalError, JournalLockLostError
 from defender_remediate.execution.outcomes import not_attempted, skipped_result, step_error
 from defender_remediate.execution.sequences import independent_sequences, subscription_of
+from defender_remediate.execution.shards import ShardedSteps
 from defender_remediate.execution.step import StepRunner
 from defender_remediate.execution.target_state import read_back
 from defender_remediate.executors.protocol import FixExecutor
@@ -36,6 +37,8 @@ class Run:
         recorded: What the journal of an interrupted run says of the steps, by id; empty for a new run.
         has_ended: Whether that journal says that the run had ended: then it is only reported.
         redacted_steps: The ids of the steps whose requests that journal does not have.
+        only: The ids of the steps to execute now; None for all that have no result.
+        shards: What executes steps in other processes; None to execute them here.
     """
 
     run_id: str
@@ -49,6 +52,8 @@ class Run:
     recorded: Mapping[str, StepState] = attrs.field(factory=dict)
     has_ended: bool = False
     redacted_steps: frozenset[str] = frozenset()
+    only: frozenset[str] | None = None
+    shards: ShardedSteps | None = None
     _results: dict[str, RemediationResult] = attrs.field(factory=dict, init=False)
     _warnings: list[str] = attrs.field(factory=list, init=False)
 
@@ -64,7 +69,9 @@ class Run:
         self._results = {step: state.result for step, state in self.recorded.items() if state.result is not None}
         self.announcer.tell(RunStarted(run_id=self.run_id, correlation_id=correlation_id, plan=self.plan))
         with span("run", run_id=self.run_id, correlation_id=correlation_id, steps=len(self.plan.steps)):
-            stopped = self._execute_in_waves([step for step in self.plan.steps if step.id not in self._results])
+            left = [step for step in self.plan.steps if step.id not in self._results]
+            begun = left if self.only is None else [step for step in left if step.id in self.only]
+            stopped = self._execute_in_waves(begun) or ("" if begun == left else "they are executed later")
         if not stopped and not self.has_ended:
             self._record(
                 RunEnded(
@@ -78,12 +85,16 @@ class Run:
             correlation_id=correlation_id,
             plan=self.plan,
             results=(*(self._results[step.id] for step in self.plan.steps), *map(skipped_result, self.plan.skipped)),
-            warnings=(*self._warnings, *self.announcer.warnings),
+            warnings=self._all_warnings(),
             started=started,
             finished=clock.now(),
         )
         self.announcer.tell(RunFinished(report=report))
-        return attrs.evolve(report, warnings=(*self._warnings, *self.announcer.warnings))
+        return attrs.evolve(report, warnings=self._all_warnings())
+
+    def _all_warnings(self) -> tuple[str, ...]:
+        from_workers = () if self.shards is None else self.shards.warnings
+        return (*self._warnings, *from_workers, *self.announcer.warnings)
 
     def _execute_in_waves(self, steps: list[RemediationStep]) -> str:
         """Execute the steps; gives why the run stopped before the last of them, or an empty string."""
@@ -114,20 +125,16 @@ class Run:
         return ""
 
     def _execute_side_by_side(self, steps: Sequence[RemediationStep]) -> None:
-        parent = trace_context()
-        tasks = [
-            Task(subscription_of(sequence[0]), self._execute_in_sequence(sequence, parent))
-            for sequence in independent_sequences(steps)
-        ]
         clock = self.runner.session.clock
         before = done = len(self._results)
         pace = Pace(clock.now(), len(self.plan.steps) - before)
         # Closed at once when a hook raises or the caller is interrupted: no step begins then, and none goes on alone.
-        with closing(run_side_by_side(tasks, workers=self.workers, clock=clock)) as progress:
+        with closing(self._executed_here(steps) if self.shards is None else self.shards.execute(steps)) as progress:
             for step, result in progress:
                 if result is None:
                     self.announcer.tell(StepStarted(run_id=self.run_id, step=step))
                     continue
+                self._results[step.id] = result
                 done += 1
                 rate, ends_at = pace.at(done - before, clock.now())
                 self.announcer.tell(
@@ -141,6 +148,16 @@ class Run:
                         ends_at=ends_at,
                     )
                 )
+
+    def _executed_here(
+        self, steps: Sequence[RemediationStep]
+    ) -> Generator[tuple[RemediationStep, RemediationResult | None], None, None]:
+        parent = trace_context()
+        tasks = [
+            Task(subscription_of(sequence[0]), self._execute_in_sequence(sequence, parent))
+            for sequence in independent_sequences(steps)
+        ]
+        return run_side_by_side(tasks, workers=self.workers, clock=self.runner.session.clock)
 
     def _execute_in_sequence(
         self, steps: Iterable[RemediationStep], parent: Mapping[str, str]

@@ -16,7 +16,13 @@ from types import TracebackType
 from typing import Protocol, runtime_checkable
 
 from defender_remediate.display import quoted
-from defender_remediate.errors import JournalError, JournalTamperedError, JournalUnwritableError, UnknownRunError
+from defender_remediate.errors import (
+    JournalError,
+    JournalTamperedError,
+    JournalUnwritableError,
+    RunExistsError,
+    UnknownRunError,
+)
 from defender_remediate.journal.chain import Verified, encode_line, newest_first, sha256, verify
 from defender_remediate.journal.records import Record, RunOpened, redact_record
 from defender_remediate.journal.store import check_run_id
@@ -199,7 +205,7 @@ class ChainedJournal(ABC):
 
         Raises:
             InvalidInputError: The run id is not valid.
-            JournalError: The run already has a journal.
+            RunExistsError: The run already has a journal with a record.
             JournalLockedError: Another process or another ``RunLog`` has it open.
             JournalUnwritableError: The journal cannot be created.
         """
@@ -208,11 +214,15 @@ class ChainedJournal(ABC):
             sink = self.hold(run_id, new=True)
             on_error.callback(sink.close)
             if sink.size:
-                raise JournalError(
-                    f"a journal for run {run_id} already exists",
-                    source=source,
-                    hint="continue that run with client.resume(run_id)",
-                )
+                if any(line.endswith(b"\n") for line in self.read_lines(run_id)):
+                    raise RunExistsError(
+                        f"a journal for run {run_id} already exists",
+                        source=source,
+                        run_id=run_id,
+                        hint="continue that run with client.resume(run_id)",
+                    )
+                # A process died while it wrote the first record, so nothing was sent.
+                sink.cut(0)
             on_error.pop_all()
         return ChainedLog(run_id, Verified(), sink, source=source)
 

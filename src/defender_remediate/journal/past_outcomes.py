@@ -12,6 +12,7 @@ from defender_remediate.journal.records import RunKind, RunOpened, StepEnded, St
 from defender_remediate.journal.store import Journal
 from defender_remediate.models.plan import RemediationStep
 from defender_remediate.models.result import RemediationResult
+from defender_remediate.models.shard import run_id_of
 
 
 @attrs.frozen(kw_only=True)
@@ -36,8 +37,8 @@ def past_outcomes(journal: Journal, run_ids: Iterable[str], *, since: datetime) 
     Raises:
         JournalError: A run cannot be read.
     """
-    found = [one for run_id in run_ids for one in _outcomes_of(journal, run_id, since)]
-    return tuple(sorted(found, key=_order))
+    found = {key: one for run_id in run_ids for key, one in _outcomes_of(journal, run_id, since)}
+    return tuple(sorted(found.values(), key=_order))
 
 
 def _order(one: PastOutcome) -> tuple[datetime, bool, bool]:
@@ -45,7 +46,7 @@ def _order(one: PastOutcome) -> tuple[datetime, bool, bool]:
     return one.at, one.kind is RunKind.ROLLBACK, one.result.outcome.succeeded
 
 
-def _outcomes_of(journal: Journal, run_id: str, since: datetime) -> Iterator[PastOutcome]:
+def _outcomes_of(journal: Journal, run_id: str, since: datetime) -> Iterator[tuple[tuple[str, str], PastOutcome]]:
     try:
         records = journal.read(run_id)
     except UnknownRunError:
@@ -60,4 +61,7 @@ def _outcomes_of(journal: Journal, run_id: str, since: datetime) -> Iterator[Pas
         if isinstance(record, (StepEnded, StepReviewed)) and record.result.step_id in steps:
             step = steps[record.result.step_id]
             ended[step.id] = PastOutcome(run_id=run_id, kind=opened.kind, at=record.at, step=step, result=record.result)
-    yield from ended.values()
+    # A step of a shard may be in the journal of the shard and in that of the whole run, and happened once.
+    is_sharded = opened.shards or opened.plan.shard is not None
+    run = run_id_of(opened.digest) if is_sharded else run_id
+    yield from (((run, step_id), one) for step_id, one in ended.items())

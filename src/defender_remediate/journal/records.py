@@ -55,6 +55,7 @@ class RunOpened:
         digest: The digest of the approved plan, computed before secrets were hidden.
         redacted_steps: The ids of the steps whose request, undo request or condition contained a secret. The journal does not
             contain them completely, so they cannot be sent from it.
+        shards: How many shards the plan was divided into, each with a run and a journal of its own; 0 if it was not.
     """
 
     at: datetime = attrs.field(validator=_aware)
@@ -66,6 +67,7 @@ class RunOpened:
     waivers: tuple[str, ...] = ()
     digest: str = attrs.field(default=attrs.Factory(lambda self: self.plan.digest, takes_self=True))
     redacted_steps: tuple[str, ...] = ()
+    shards: int = 0
 
 
 @attrs.frozen(kw_only=True)

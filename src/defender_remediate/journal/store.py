@@ -64,7 +64,7 @@ class Journal(Protocol):
 
         Raises:
             InvalidInputError: The run id is not valid.
-            JournalError: The run already has a journal.
+            RunExistsError: The run already has a journal with a record.
             JournalLockedError: Another process or another ``RunLog`` has it open.
             JournalUnwritableError: The journal cannot be created.
         """

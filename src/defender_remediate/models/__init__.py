@@ -94,6 +94,7 @@ from defender_remediate.models.recommendation import (
 )
 from defender_remediate.models.result import Health, Outcome, RemediationReport, RemediationResult, StepError
 from defender_remediate.models.risk import Risk, RiskLevel
+from defender_remediate.models.shard import PlanShard, ShardSummary
 from defender_remediate.models.watch import WatchReport
 from defender_remediate.models.waves import Gate, WaveFinished, Waves
 from defender_remediate.public_path import show_public_path
@@ -168,6 +169,7 @@ __all__ = [
     "ParameterType",
     "Place",
     "PlanDiff",
+    "PlanShard",
     "PlanSummary",
     "PlannedRequest",
     "PostureIssue",
@@ -201,6 +203,7 @@ __all__ = [
     "SecurityConnector",
     "SecurityControl",
     "Severity",
+    "ShardSummary",
     "SkipGroup",
     "SkipReason",
     "SkippedResource",

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from difflib import get_close_matches
 from functools import cached_property
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
 
 import attrs
 
 from defender_remediate import serialization
 from defender_remediate.casing import fold
 from defender_remediate.display import counted, quoted
-from defender_remediate.errors import InvalidInputError, PlanAlteredError, UnknownRecommendationError
-from defender_remediate.json_values import ABSENT, Absent, FrozenMap, freeze, sha256_of_parts
+from defender_remediate.errors import InvalidInputError, PlanAlteredError, ShardError, UnknownRecommendationError
+from defender_remediate.json_values import ABSENT, Absent, FrozenMap, freeze, sha256, sha256_of_parts
 from defender_remediate.models.check import CheckResult
 from defender_remediate.models.estimate import RunEstimate, estimate
 from defender_remediate.models.forecast import ScoreFacts, ScoreForecast, forecast, forecast_text
@@ -23,6 +23,7 @@ from defender_remediate.models.named import Choice, ResourceChoice, named, resou
 from defender_remediate.models.plan_diff import PlanDiff, diff
 from defender_remediate.models.plan_groups import PlanSummary, summarize
 from defender_remediate.models.plan_text import details, printed
+from defender_remediate.models.shard import PlanShard, ShardSummary, check_complete, divided, in_order, summaries_of
 from defender_remediate.models.step import (
     PRESERVED,
     CreatedResource,
@@ -34,7 +35,7 @@ from defender_remediate.models.step import (
 )
 from defender_remediate.notebook import preformatted, rendered
 from defender_remediate.serialization import Value
-from defender_remediate.validation import optional_text, tuple_of
+from defender_remediate.validation import instances, one_of, optional_text, tuple_of
 
 _T = TypeVar("_T")
 
@@ -80,6 +81,7 @@ class RemediationPlan(Value):
         removable: In a rollback: the resources that the run created and this plan keeps. To remove some of them, pass
             ``plan_rollback(run_id, remove=[...])``.
         not_evaluated: Where nothing was found: why that does not mean healthy, a sentence for each subscription and reason.
+        shard: Which part of a plan it is, if ``shards`` made it; None for a whole plan.
     """
 
     _computed: ClassVar[tuple[str, ...]] = ("digest",)
@@ -96,15 +98,27 @@ class RemediationPlan(Value):
     removable: tuple[str, ...] = ()
     not_evaluated: tuple[str, ...] = ()
     score: ScoreFacts | None = attrs.field(default=None, repr=False)
+    shard: PlanShard | None = None
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 in hexadecimal over everything that is shown of a step and everything that will be sent."""
+        """SHA-256 in hexadecimal over everything that is shown of a step and everything that will be sent.
+
+        That of a shard is that of the whole plan, computed from the steps of the shard and the digests of the others.
+        """
         bound = [self.endpoint, self.tenants, self.scope, self.catalog_version, self.rolls_back, self.assessed]
         made = [self.created_at.astimezone(timezone.utc).isoformat(), self.removable]
-        # A plan without the score has the digest that it had before plans carried it.
-        scored = [] if self.score is None else [serialization.encode(self.score)]
-        return sha256_of_parts([*bound, *made, map(serialization.encode, self.steps), *scored])
+        return sha256_of_parts([*bound, *made, map(serialization.encode, self._summaries), self._score_digest])
+
+    @cached_property
+    def _summaries(self) -> tuple[ShardSummary, ...]:
+        return summaries_of(self.steps) if self.shard is None else self.shard.summaries(self.steps)
+
+    @property
+    def _score_digest(self) -> str | None:
+        if self.score is not None:
+            return sha256(serialization.encode(self.score))
+        return None if self.shard is None else self.shard.score_digest
 
     @property
     def summary(self) -> PlanSummary:
@@ -129,7 +143,8 @@ class RemediationPlan(Value):
     def __repr__(self) -> str:
         """Short, because it is what a prompt shows; ``print`` shows the plan."""
         changes = counted(len(self.steps), "change")
-        return f"RemediationPlan({changes}, {len(self.skipped)} skipped, created {self.created_at:%Y-%m-%d %H:%M} UTC)"
+        part = "" if self.shard is None else f"shard {self.shard.number} of {len(self.shard.shards)}, "
+        return f"RemediationPlan({part}{changes}, {len(self.skipped)} skipped, created {self.created_at:%Y-%m-%d %H:%M} UTC)"
 
     def __len__(self) -> int:
         """How many steps it has."""
@@ -249,7 +264,55 @@ class RemediationPlan(Value):
             for step in self.steps
             if step.id not in kept
         )
-        return attrs.evolve(self, steps=steps, skipped=self.skipped + dropped)
+        # What was taken out of a shard is no part of the approved plan any more: it has a digest of its own.
+        return attrs.evolve(self, steps=steps, skipped=self.skipped + dropped, shard=None)
+
+    def shards(self, *, by: Literal["subscription"] = "subscription") -> tuple[RemediationPlan, ...]:
+        """Divide the plan, so that several processes or machines can apply it: a plan for each subscription.
+
+        Each shard has the digest of this plan, so approving this plan approves every shard. A shard that is edited has
+        another digest. No two shards send requests under the limits of one subscription. Makes no request.
+
+        Raises:
+            ShardError: The plan is empty or a shard itself, or a step belongs to no subscription, writes to two of them, or
+                uses what a step of another one creates.
+            InvalidInputError: ``by`` is another word.
+        """
+        one_of("by", by, ("subscription",))
+        if self.shard is not None:
+            raise ShardError(f"this is shard {self.shard.number} of a plan already", hint="apply it as it is")
+        return tuple(
+            attrs.evolve(
+                self,
+                steps=tuple(self.steps[place] for place in shard.positions),
+                skipped=tuple(self.skipped[place] for place in shard.skipped_positions),
+                score=self.score if shard.number == 1 else None,
+                shard=shard,
+            )
+            for shard in divided(self.steps, self.skipped, self._summaries, self._score_digest)
+        )
+
+    @classmethod
+    def from_shards(cls, shards: Iterable[RemediationPlan]) -> RemediationPlan:
+        """The plan that was divided into these shards, which may come in any order.
+
+        Raises:
+            ShardError: A shard is missing, was passed twice or belongs to another plan.
+            InvalidInputError: It is not a list of plans, or empty.
+        """
+        parts = instances("shards", several(shards, "shards"), RemediationPlan)
+        check_complete([(part.digest, part.shard) for part in parts])
+        places = [(part, part.shard) for part in parts if part.shard is not None]
+        whole: RemediationPlan = attrs.evolve(
+            parts[0],
+            steps=in_order((shard.positions, part.steps) for part, shard in places),
+            skipped=in_order((shard.skipped_positions, part.skipped) for part, shard in places),
+            score=next((part.score for part in parts if part.score is not None), None),
+            shard=None,
+        )
+        if whole.digest != parts[0].digest:
+            raise ShardError("the shards are not those of one plan: together they have another digest")
+        return whole
 
     def to_json(self) -> str:
         """The whole plan as JSON text, with nothing hidden: it is what is sent once it is approved.
@@ -288,17 +351,20 @@ class RemediationPlan(Value):
             skipped=self.skipped,
             not_evaluated=self.not_evaluated,
             removable=self.removable,
+            shard=None if self.shard is None else self.shard.text,
         )
 
     @property
     def _title(self) -> str:
         title = f"Rollback plan for run {self.rolls_back}" if self.rolls_back else "Plan"
+        title = f"Shard of a {title[0].lower()}{title[1:]}" if self.shard is not None else title
         return f"{title}: {counted(len(self.steps), 'change')}, {len(self.skipped)} skipped"
 
     @property
     def _score_text(self) -> str | None:
         """What is expected of the score; None for a plan that is not about it."""
-        return None if self.rolls_back or not self.steps else forecast_text(self.score, self.forecast)
+        is_about_score = self.steps and not self.rolls_back and self.shard is None
+        return None if not is_about_score else forecast_text(self.score, self.forecast)
 
     def __str__(self) -> str:
         return printed(
@@ -311,6 +377,7 @@ class RemediationPlan(Value):
             skipped=self.skipped,
             not_evaluated=self.not_evaluated,
             removable=self.removable,
+            shard=None if self.shard is None else self.shard.text,
         )
 
     def _repr_html_(self) -> str:

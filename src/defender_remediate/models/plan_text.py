@@ -59,10 +59,11 @@ def printed(
     skipped: Sequence[SkippedResource],
     not_evaluated: Sequence[str],
     removable: Sequence[str],
+    shard: str | None,
 ) -> str:
     """The text of a plan, see the module."""
     told = _shown(scope)
-    head = _head(title, digest, scope, score, summary)
+    head = _head(title, digest, scope, score, summary, shard)
     if not (steps or skipped or not_evaluated or removable):
         # An empty plan must not read as success without a reason.
         head += wrapped(NOTHING_TO_ROLL_BACK if title.startswith("Rollback") else NOTHING_TO_DO, 0)
@@ -109,8 +110,12 @@ def printed(
     return "\n".join([*head, *lines])
 
 
-def _head(title: str, digest: str, scope: Sequence[str], score: str | None, summary: PlanSummary) -> list[str]:
+def _head(
+    title: str, digest: str, scope: Sequence[str], score: str | None, summary: PlanSummary, shard: str | None
+) -> list[str]:
     lines = [one_line(title), f"digest: {digest}"]
+    if shard is not None:
+        lines += wrapped(f"shard:  {shard}", 8)
     shown = _shown(scope)
     for position, text in enumerate(shown):
         lines += wrapped(f"{'scope:  ' if position == 0 else '        '}{text}", 8)
@@ -200,9 +205,10 @@ def details(
     skipped: Sequence[SkippedResource],
     not_evaluated: Sequence[str],
     removable: Sequence[str],
+    shard: str | None,
 ) -> str:
     """Every step, check result and skip, with whole ids, however long that is."""
-    lines = [one_line(title), f"digest: {digest}"]
+    lines = [one_line(title), f"digest: {digest}", *([] if shard is None else [f"shard:  {shard}"])]
     lines += [one_line(f"{'scope: ' if i == 0 else '       '} {text}") for i, text in enumerate(scope)]
     if score is not None:
         lines.append(f"score:  {score}")

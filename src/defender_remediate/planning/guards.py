@@ -68,7 +68,7 @@ def violations(
 
     Args:
         guards: The guards.
-        plan: The whole plan: a share is that of the run.
+        plan: The whole plan, or a shard: a limit of a run holds for all shards together.
         now: The time.
         left: The ids of the steps that a resume continues with; None for a plan that begins. What was approved in time
             stays approved, so the age of the plan does not count then.
@@ -79,9 +79,12 @@ def violations(
     def violated(guard: str, message: str, hint: str) -> None:
         found.append(GuardViolation(guard=guard, message=message, hint=hint))
 
-    if len(steps) > guards.max_changes:
-        message = f"the plan has {len(steps)} changes, the guard max_changes allows {guards.max_changes}"
-        hint = f"apply plan.limit({guards.max_changes}), or pass guards=Guards(max_changes={len(steps)})"
+    elsewhere = 0 if plan.shard is None else plan.shard.total_steps - len(plan.steps)
+    count = len(steps) + elsewhere
+    if count > guards.max_changes:
+        where = "the plan has" if plan.shard is None else "the shards of the plan have"
+        message = f"{where} {count} changes, the guard max_changes allows {guards.max_changes}"
+        hint = f"apply plan.limit({guards.max_changes}), or pass guards=Guards(max_changes={count})"
         violated("max_changes", message, hint)
     if guards.max_share is not None:
         share = _share_exceeded(plan, guards.max_share)
@@ -111,15 +114,18 @@ def _share_exceeded(plan: RemediationPlan, allowed: float) -> str | None:
     changed: dict[str, set[str]] = defaultdict(set)
     for step in plan.steps:
         changed[fold(step.resource_type)].add(id_key(step.resource_id))
-    for kind, resources in changed.items():
+    counts = (
+        {kind: len(resources) for kind, resources in changed.items()} if plan.shard is None else plan.shard.resources
+    )
+    for kind, count in counts.items():
         assessed = plan.assessed.get(kind)
-        if len(resources) <= 1:
+        if count <= 1:
             continue
         if not isinstance(assessed, int) or assessed < 1:
             return f"{kind}: the plan does not say how many were assessed, so the guard max_share cannot be checked"
-        if len(resources) / assessed > allowed:
-            counts = f"the plan changes {len(resources)} of {assessed} that were assessed"
-            return f"{kind}: {counts}, the guard max_share allows {allowed:.0%}"
+        if count / assessed > allowed:
+            told = f"the plan changes {count} of {assessed} that were assessed"
+            return f"{kind}: {told}, the guard max_share allows {allowed:.0%}"
     return None
 
 

@@ -128,7 +128,9 @@ def _head(plan: RemediationPlan) -> list[str]:
     title = f"Rollback plan for run {plan.rolls_back}" if plan.rolls_back else "Remediation plan"
     summary = plan.summary
     lines = [f"# {escape(f'{title}: ' + counted(len(plan.steps), 'change'))}, {len(plan.skipped)} skipped", ""]
-    if plan.steps and not plan.rolls_back:
+    if plan.shard is not None:
+        lines.append(f"- **Shard**: {escape(plan.shard.text)}")
+    if plan.steps and not plan.rolls_back and plan.shard is None:
         lines.append(f"- **Score**: {escape(forecast_text(plan.score, plan.forecast))}")
     facts = (
         ("By impact", summary.impacts),

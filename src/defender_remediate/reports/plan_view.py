@@ -78,6 +78,7 @@ def plan_view(plan: RemediationPlan) -> PlanView:
         lists=tuple({"title": title, "lines": lines} for title, lines in lists if lines),
         facts=facts_of(
             ("Digest", (plan.digest,)),
+            ("Shard", (plan.shard.text if plan.shard is not None else "",)),
             ("Scope", plan.scope),
             ("Endpoint", (plan.endpoint,)),
             ("Tenants", plan.tenants),
@@ -137,7 +138,7 @@ def _answers(plan: RemediationPlan) -> tuple[Answer, ...]:
 
 
 def _score(plan: RemediationPlan) -> ScoreView | None:
-    if plan.rolls_back or not plan.steps:
+    if plan.rolls_back or not plan.steps or plan.shard is not None:
         return None
     forecast = plan.forecast
     if forecast is None:
