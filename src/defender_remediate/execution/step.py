@@ -53,7 +53,7 @@ from defender_remediate.execution.protection import ProtectedTags
 from defender_remediate.execution.recorded import accepted_record, recorded_response
 from defender_remediate.execution.retry import GENERAL_CONFLICTS, NextAction, Reaction, is_blocking, reaction_to
 from defender_remediate.execution.target_state import (
-    BRIEF,
+    AT_ONCE,
     PATIENT,
     POLL_SECONDS,
     UNKNOWN_WORD_SECONDS,
@@ -360,7 +360,7 @@ class StepExecution:
         has_failed = isinstance(answer, Unknown) and answer.has_failed
         self.may_be_in_effect = self.may_be_in_effect or not has_failed
         may_resend = isinstance(answer, Unknown) and answer.may_resend and self.step.request.method == "PATCH"
-        pauses = BRIEF if self.shared.is_large_run and may_resend else PATIENT
+        pauses = AT_ONCE if self.shared.is_large_run and may_resend else PATIENT
         try:
             state = yield from read_back(self.session, self.step, deadline=self.deadline, pauses=pauses)
             # One that shows the change may be in motion yet, and fail.
@@ -428,7 +428,7 @@ class StepExecution:
 
     def back_off(self, reaction: Reaction) -> Waits[None]:
         """Wait before the next attempt, as long as Azure asks for or twice as long as the last time."""
-        seconds = min(60.0, 2.0**self.attempts) * (0.5 + self.shared.jitter() / 2)
+        seconds = min(60.0, 2.0 ** max(0, self.attempts - 1)) * (0.5 + self.shared.jitter() / 2)
         yield Pause(seconds if reaction.wait is None else reaction.wait)
 
     def _end(

@@ -21,7 +21,7 @@ from defender_remediate.pauses import Pause, Waits
 PATIENT = (2.0, 8.0, 20.0)
 """Seconds between two reads after a write: a replica may not show the change yet."""
 
-BRIEF = (2.0,)
+AT_ONCE: tuple[float, ...] = ()
 """The same before a PATCH is sent again, which changes nothing if the first one takes effect after all."""
 
 POLL_SECONDS = 20.0
