@@ -12,8 +12,11 @@ from azure.core.pipeline.transport import HttpTransport
 
 from defender_remediate.arm.clock import SystemClock
 from defender_remediate.casing import fold
+from defender_remediate.display import quoted
+from defender_remediate.errors import InvalidInputError
 from defender_remediate.testing.simulator.arm.request_log import RecordedRequest, RequestLog
 from defender_remediate.testing.simulator.arm.service import Service
+from defender_remediate.testing.simulator.arm.snapshots import Snapshot, take
 from defender_remediate.testing.simulator.controls import arguments
 from defender_remediate.testing.simulator.controls.access import AccessControls
 from defender_remediate.testing.simulator.controls.defender import DefenderControls
@@ -82,7 +85,6 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
             page_size=page_size,
             graph_page_size=graph_page_size,
         )
-        self._subscriptions = tenant.store.subscriptions
         self._service = Service(tenant, self.credential, arguments.count("kept_requests", kept_requests, least=1))
         self.resources = ResourceControls(tenant, self.endpoint)
         self.access = AccessControls(tenant)
@@ -106,7 +108,7 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
     @property
     def scopes(self) -> tuple[str, ...]:
         """The ids of the subscriptions."""
-        return tuple(f"/subscriptions/{found.id}" for found in self._subscriptions.values())
+        return tuple(f"/subscriptions/{found.id}" for found in self._service.tenant.store.subscriptions.values())
 
     @property
     def writes(self) -> list[RecordedRequest]:
@@ -130,6 +132,20 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
             if fault.sent:
                 raise ServiceResponseError(str(fault), error=fault) from fault
             raise ServiceRequestError(str(fault), error=fault) from fault
+
+    def snapshot(self) -> Snapshot:
+        """Returns the state of the tenant now, for ``restore``: also its time, operations under way and faults."""
+        return take(self._service)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Goes back to a snapshot, as often as wanted. The list of requests goes on.
+
+        Raises:
+            InvalidInputError: It is no snapshot, or one of another simulator.
+        """
+        if not isinstance(snapshot, Snapshot) or not snapshot.belongs_to(self._service):
+            raise InvalidInputError(f"snapshot must be one that this simulator took, got {quoted(snapshot)}")
+        snapshot.restore()
 
     def open(self) -> None:
         """Does nothing: there is no connection to open."""

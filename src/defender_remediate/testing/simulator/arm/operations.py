@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from typing import Any
 
 import attrs
@@ -10,6 +11,7 @@ import attrs
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.clock import VirtualClock
+from defender_remediate.testing.simulator.state.function_copies import copied_function
 from defender_remediate.testing.simulator.state.types import CREATE, PATCH, ResourceType
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
@@ -96,6 +98,15 @@ class RunningOperation:
     outcome: str | None = None
     error: Mapping[str, Any] | None = None
     step: int = 0
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> RunningOperation:
+        # Its functions change the tenant that started it; those of a copy change the copy.
+        made = RunningOperation.__new__(RunningOperation)
+        memo[id(self)] = made
+        for field in attrs.fields(RunningOperation):
+            value = getattr(self, field.name)
+            setattr(made, field.name, copied_function(value, memo) if callable(value) else deepcopy(value, memo))
+        return made
 
     def status_path(self, page: str) -> str:
         """Returns where a client polls: ``operationStatuses`` or ``operationResults``."""

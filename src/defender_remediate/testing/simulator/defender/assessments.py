@@ -60,6 +60,9 @@ class AssessmentDefinition:
         ),
     )
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> AssessmentDefinition:
+        return self
+
     def looks_at(self, below: Sequence[str]) -> bool:
         """Whether it depends on a resource below the one that it assesses, whose id continues with these segments."""
         return any(

@@ -45,7 +45,7 @@ class VirtualClock:
         return self.at(self.monotonic() if moment is None else moment).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
 
     def monotonic(self) -> float:
-        """Returns the seconds since the start; never decreases."""
+        """Returns the seconds since the start; decreases only when a snapshot is restored."""
         with self._lock:
             self._catch_up()
             return self._elapsed
@@ -96,6 +96,17 @@ class VirtualClock:
         with self._lock:
             self._catch_up()
             self._elapsed = max(self._elapsed, until)
+
+    def set(self, moment: float) -> None:
+        """Goes to a moment of ``monotonic()``, also to one that is past, as a restored snapshot needs it.
+
+        Raises:
+            InvalidInputError: It is not a number, or it is negative.
+        """
+        chosen = _moment("moment", moment)
+        with self._lock:
+            self._catch_up()
+            self._elapsed = chosen
 
     def advance(self, seconds: float) -> None:
         """Lets time pass for all callers.

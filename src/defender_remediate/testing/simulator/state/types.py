@@ -108,6 +108,9 @@ class ResourceType:
     routed: bool = False
     built_in: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> ResourceType:
+        return self
+
     @property
     def namespace(self) -> str:
         """The resource provider, such as ``Microsoft.Storage``."""
