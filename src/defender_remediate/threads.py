@@ -1,7 +1,7 @@
 """The only module of the library that starts threads.
 
-None of its functions returns or raises while one is alive, except for a listing that is given up in the middle, whose last requests
-may end a moment later.
+None of its functions returns or raises while one is alive, except for ``every``, and for a listing that is given up in the middle,
+whose last requests may end a moment later.
 """
 
 from __future__ import annotations
@@ -437,3 +437,28 @@ def interleave(listings: Iterable[Iterator[_T]]) -> Iterator[_T]:
                 turns.append((following, pool.submit(next, following, _END)))
             if page is not _END:
                 yield page
+
+
+def every(seconds: float, function: Callable[[], object]) -> Callable[[], None]:
+    """Call a function again and again in a thread, with a pause before each call, until the returned function is called.
+
+    The returned function waits for the call that is going on. The thread does not keep the process alive.
+
+    Args:
+        seconds: The pause before each call.
+        function: What is called. It must not raise.
+    """
+    stopped = threading.Event()
+
+    def repeat() -> None:
+        while not stopped.wait(seconds):
+            function()
+
+    thread = threading.Thread(target=repeat, name=f"{_NAME}-every", daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        stopped.set()
+        thread.join()
+
+    return stop

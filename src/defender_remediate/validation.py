@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
@@ -228,3 +229,13 @@ def one_of(name: str, given: _T, known: tuple[_T, ...]) -> _T:
     if given not in known:
         raise InvalidInputError(f"{name} must be {' or '.join(map(repr, known))}, got {quoted(given)}")
     return given
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name can only be this machine: 127.0.0.0/8, ::1 or localhost."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 
 import pytest
 
@@ -13,7 +14,7 @@ from defender_remediate.arm.clock import SystemClock
 from defender_remediate.pauses import Pause
 from defender_remediate.schedule import Task
 from defender_remediate.testing.simulator.state.clock import VirtualClock
-from defender_remediate.threads import in_parallel, on_executor, run_side_by_side, waiting
+from defender_remediate.threads import every, in_parallel, on_executor, run_side_by_side, waiting
 
 Items = Generator[int | Pause, None, None]
 
@@ -288,3 +289,16 @@ def test_a_caller_that_stops_cancels_what_has_not_begun() -> None:
         calls.close()
         release.set()
     assert len(begun) <= 1
+
+
+def test_a_repeated_call_ends_when_it_is_told() -> None:
+    """It is made again and again, not before its pause, and no longer once the end was asked for."""
+    calls: SimpleQueue[int] = SimpleQueue()
+    stop = every(0.001, lambda: calls.put(1))
+    for _ in range(3):
+        calls.get(timeout=10)
+    stop()
+    made = calls.qsize()
+    time.sleep(0.01)
+    assert calls.qsize() == made
+    stop()

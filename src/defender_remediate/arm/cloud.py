@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
@@ -11,6 +10,7 @@ import attrs
 
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidEndpointError
+from defender_remediate.validation import is_loopback
 
 if TYPE_CHECKING:
     from azure.core import AzureClouds
@@ -106,16 +106,6 @@ def _checked(endpoint: str) -> tuple[SplitResult, str]:
     shown = f"[{host}]" if ":" in host else host
     default = port is None or port == _PORTS[parts.scheme]
     return parts, f"{parts.scheme}://{shown}" + ("" if default else f":{port}")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name can only be this machine: 127.0.0.0/8, ::1 or localhost."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _port(parts: SplitResult) -> int | None:

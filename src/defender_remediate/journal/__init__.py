@@ -1,12 +1,13 @@
 """The write-ahead journal of a run: each request is recorded durably before it is sent.
 
 A run is a list of records, each chained to the one before; ``replay`` turns them into the state of every step. A ``Journal``
-stores them: in files, in a database, in memory, or in a custom store, for which ``ChainedJournal`` is the base class.
+stores them: in files, in a database, in Azure Blob Storage, in memory, or in a custom store, for which ``ChainedJournal`` is the base class.
 """
 
 from __future__ import annotations
 
 from defender_remediate.journal.base import BatchSink, ChainedJournal, ChainedLog, Sink
+from defender_remediate.journal.blob import BlobJournal
 from defender_remediate.journal.chain import Verified, encode_line, newest_first, verify
 from defender_remediate.journal.file import FileJournal
 from defender_remediate.journal.memory import MemoryJournal, MemoryStorage
@@ -30,6 +31,7 @@ from defender_remediate.public_path import show_public_path
 
 __all__ = [
     "BatchSink",
+    "BlobJournal",
     "ChainedJournal",
     "ChainedLog",
     "FileJournal",
