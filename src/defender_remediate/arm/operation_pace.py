@@ -22,7 +22,8 @@ _GROWTH = 1.5
 _UNKNOWN = 10.0
 _PATIENCE = 3
 _PROBES = 4
-_ANOTHER_PROBE = 64
+_ANOTHER_PROBE = 256
+_MARGIN = 1.1
 _REMEMBERED = 8
 
 
@@ -48,10 +49,10 @@ class OperationPace:
         return WatchedOperation(self, kind, now, is_probe=is_probe)
 
     def usual(self, kind: str) -> float | None:
-        """How many seconds operations of a kind take; None if that is not known yet."""
+        """How many seconds nearly all operations of a kind take; None if that is not known yet."""
         with self._lock:
             known = self._durations[kind]
-            return max(known) if len(known) >= _PROBES // 2 else None
+            return _MARGIN * max(known) if len(known) >= _PROBES else None
 
     def ended(self, kind: str, seconds: float) -> None:
         """Remember how long an operation took."""

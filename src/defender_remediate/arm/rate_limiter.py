@@ -6,7 +6,7 @@ each bucket, which begins with the published limit, and takes a token when a req
 - The remaining number in a response corrects the copy in both directions, between what it proves and what is likely.
 - A 429 pauses the bucket for all threads for as long as Azure asks: a request sent earlier would be refused and would restart
   the wait. Where responses say what remains, less is expected to come back from then on, until that proves wrong. A provider that refuses is held to its own published limit for a while.
-- Where no response says what remains, requests beyond the estimate are tried: one, then twice as many with each success,
+- Where no response says what remains, requests beyond the estimate are tried: four, then four more for each success,
   until the first refusal. Then the published limit counts again, and the next try is minutes away.
 """
 
@@ -37,6 +37,7 @@ _MARGIN = 0.001
 # it has to wait, and so many seconds at least. Where responses say what remains, surprises are rare.
 _LOOKS, _LOOKS_IF_TOLD = (0.25, 0.25), (0.5, 0.5)
 _TRIES_AT_ONCE = 64
+_FIRST_TRIES = _TRIES_PER_SUCCESS = 4.0
 _UNTIL_NEXT_TRY = 120.0
 _PROVIDER_HELD = 60.0
 # A refusal lowers the expected refill by a part, and each success raises it by so much of the published one.
@@ -125,6 +126,8 @@ class TokenBucket:
         allowed: Tickets that may be used; can be a fraction.
         at: The moment at which ``allowed`` was computed; for a window, when it began.
         paused_until: Nothing is sent before this moment.
+        sent_off: Requests that have left, with the tickets that were given back: those in flight may overtake one another, but
+            Azure counts about this number when the last of them arrives.
         answered: Requests that Azure has answered and counted.
         most: The largest number of requests that Azure was seen to allow at once.
         share: How much of the published refill comes to this client: others may use the same bucket, or it may be a smaller
@@ -135,6 +138,7 @@ class TokenBucket:
     allowed: float
     at: float
     paused_until: float = -math.inf
+    sent_off: int = 0
     answered: int = 0
     most: int = 0
     share: float = 1.0
@@ -168,20 +172,22 @@ class TokenBucket:
             own = missing / (limit.per_second * self.share)
         return max(0.0, own, current.paused_until - now)
 
-    def corrected(self, ticket: int, answered_before: int, remaining: int, *, is_own: bool) -> TokenBucket:
+    def corrected(
+        self, place: int, answered_before: int, remaining: int, *, is_own: bool, refilled: float = 0.0
+    ) -> TokenBucket:
         """The bucket after a response reported the remaining number of requests.
 
-        Azure had counted the requests that were answered when this one was sent, and most likely those with lower tickets
-        and those answered by now.
+        Azure had counted the requests that were answered when this one was sent, and most likely those that left before it.
 
         Args:
-            ticket: That of the request.
-            answered_before: ``answered`` when the request got its ticket.
+            place: ``sent_off`` when the request left, with itself.
+            answered_before: ``answered`` when the request left.
             remaining: What the response reported.
             is_own: Whether the number is this principal's. One that others share proves no right to so many.
+            refilled: What came back since the request left.
         """
         proven = answered_before + 1.0 + remaining
-        likely = max(ticket, self.answered) + remaining
+        likely = place + remaining + refilled
         allowed = min(self.allowed, max(proven, likely))
         if not is_own:
             return attrs.evolve(self, allowed=allowed)
@@ -190,7 +196,16 @@ class TokenBucket:
     def with_returned_token(self, limit: Limit) -> TokenBucket:
         """The bucket after a ticket was given back without a request."""
         most = max(self.sent + max(limit.size, self.most), self.allowed)
-        return attrs.evolve(self, allowed=min(self.allowed + 1, most))
+        return attrs.evolve(self, allowed=min(self.allowed + 1, most), sent_off=self.sent_off + 1)
+
+
+@attrs.frozen
+class _Departure:
+    """A request that has left: its place, what had been answered, and when."""
+
+    place: int
+    answered: int
+    at: float
 
 
 @attrs.define
@@ -215,9 +230,9 @@ class _Tries:
         if self.is_told or now < self.not_before:
             return 0.0
         if ticket in self.under_way:
-            return 2.0
+            return _TRIES_PER_SUCCESS
         is_exhausted = bucket.issued + 1 > bucket.allowed
-        return 1.0 if is_exhausted and not self.under_way else 0.0
+        return _FIRST_TRIES if is_exhausted and not self.under_way else 0.0
 
     def refused(self, now: float) -> None:
         """Try nothing for some minutes, and for longer each time."""
@@ -235,7 +250,7 @@ class RateLimiter:
         self._lock = threading.Lock()
         self._buckets: dict[BucketKey, TokenBucket] = {}
         self._tries: dict[BucketKey, _Tries] = {}
-        self._answered_before: dict[tuple[BucketKey, int], int] = {}
+        self._departures: dict[tuple[BucketKey, int], _Departure] = {}
         self._provider_buckets: dict[tuple[BucketKey, str], TokenBucket] = {}
 
     def acquire(self, key: BucketKey, *, sleep: Callable[[float], None] | None = None) -> int:
@@ -248,7 +263,17 @@ class RateLimiter:
         Raises:
             ThrottledError: Azure paused the bucket for longer than ``LONGEST_WAIT``; nothing was sent.
         """
-        return wait_out(self.acquiring(key), sleep or self._clock.sleep)
+        ticket = wait_out(self.acquiring(key), sleep or self._clock.sleep)
+        self.depart(key, ticket)
+        return ticket
+
+    def depart(self, key: BucketKey, ticket: int) -> None:
+        """Note that the request with this ticket leaves now."""
+        with self._lock:
+            bucket = self._buckets[key]
+            self._buckets[key] = bucket = attrs.evolve(bucket, sent_off=bucket.sent_off + 1)
+            now = self._clock.monotonic()
+            self._departures[key, ticket] = _Departure(bucket.sent_off, bucket.answered, now)
 
     def acquiring(self, key: BucketKey) -> Waits[int]:
         """The same as ``acquire``, without a thread that waits. Closing the generator gives the ticket back."""
@@ -266,7 +291,6 @@ class RateLimiter:
             self.give_back(key, ticket)
             raise
         with self._lock:
-            self._answered_before[key, ticket] = self._buckets[key].answered
             tries = self._tries.setdefault(key, _Tries(self._full(key)))
             tries.published = attrs.evolve(
                 tries.published.refilled(self._limits[key.kind], self._clock.monotonic()), issued=ticket
@@ -278,7 +302,6 @@ class RateLimiter:
     def give_back(self, key: BucketKey, ticket: int) -> None:
         """Return the ticket of a request that was not sent."""
         with self._lock:
-            self._answered_before.pop((key, ticket), None)
             if (tries := self._tries.get(key)) is not None:
                 tries.under_way.discard(ticket)
             bucket = self._refilled(key, self._clock.monotonic())
@@ -300,7 +323,7 @@ class RateLimiter:
             now = self._clock.monotonic()
             bucket = self._refilled(key, now)
             tries = self._tries.setdefault(key, _Tries(self._full(key)))
-            before = self._answered_before.pop((key, ticket), 0)
+            left = self._departures.pop((key, ticket), _Departure(ticket, 0, now))
             tries.is_told = tries.is_told or own is not None
             if is_refused:
                 tries.refused(now)
@@ -316,7 +339,8 @@ class RateLimiter:
             tries.under_way.discard(ticket)
             for remaining, is_own in ((own, not is_refused), (shared, False)):
                 if remaining is not None:
-                    bucket = bucket.corrected(ticket, before, remaining, is_own=is_own)
+                    refilled = (now - left.at) * self._limits[key.kind].per_second * bucket.share
+                    bucket = bucket.corrected(left.place, left.answered, remaining, is_own=is_own, refilled=refilled)
             ends_in = duration((headers or {}).get("x-ms-user-quota-resets-after"))
             window = self._limits[key.kind].window
             if own is not None and ends_in is not None and window:
@@ -447,6 +471,7 @@ def ticket_for(
     if (permit.key, permit.method) != (key, method):
         return limiter.acquire(key, sleep=sleep)
     permit.is_used = True
+    limiter.depart(key, permit.ticket)
     return permit.ticket
 
 
