@@ -22,6 +22,7 @@ from defender_remediate.testing.simulator.controls.access import AccessControls
 from defender_remediate.testing.simulator.controls.defender import DefenderControls
 from defender_remediate.testing.simulator.controls.faults import FaultControls
 from defender_remediate.testing.simulator.controls.metrics import MetricControls
+from defender_remediate.testing.simulator.controls.policies import PolicyControls
 from defender_remediate.testing.simulator.controls.resources import ResourceControls
 from defender_remediate.testing.simulator.demo import add_demo_resources
 from defender_remediate.testing.simulator.state.clock import VirtualClock
@@ -55,7 +56,8 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
 
     Attributes:
         resources: Adds, shows, changes and removes subscriptions and resources.
-        access: Roles, deny assignments, locks, policies and exemptions.
+        access: Roles, deny assignments and locks; also the methods of ``policies``.
+        policies: Assignments, exemptions and enrollments of Azure Policy.
         defender: Recommendations and assessments.
         metrics: Who uses a resource, as Azure Monitor shows it.
         faults: Errors, broken connections, throttling and slow operations.
@@ -88,6 +90,7 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
         self._service = Service(tenant, self.credential, arguments.count("kept_requests", kept_requests, least=1))
         self.resources = ResourceControls(tenant, self.endpoint)
         self.access = AccessControls(tenant)
+        self.policies = PolicyControls(tenant)
         self.defender = DefenderControls(tenant)
         self.metrics = MetricControls(tenant)
         self.faults = FaultControls(self._service, self.credential)

@@ -14,6 +14,7 @@ from defender_remediate.testing.simulator.arm.routing import Route, json_body
 from defender_remediate.testing.simulator.arm.tags import checked_tags
 from defender_remediate.testing.simulator.monitor.audit import end, logged, outcome
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
+from defender_remediate.testing.simulator.policy.applied import GROUPS, Target, target_of
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import REGISTERED, Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
@@ -54,6 +55,7 @@ def put_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
         for name in ("tags", "managedBy"):
             if body.get(name) is not None:
                 group[name] = checked_tags(body[name]) if name == "tags" else body[name]
+        group = tenant.policy_effects.admit(Target(id=group_id, kind=GROUPS, body=group, api_version=call.api_version))
         subscription.groups[fold(captured["group"])] = group
         tenant.store.touch(group_id)
         return Reply.json(group, status=201 if found is None else 200), False
@@ -69,9 +71,12 @@ def patch_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Repl
         tenant.access.check_write("PATCH", operation.action, found["id"])
         body = _body(call)
         _check_rest(found)
+        changed = dict(found)
         for name in ("tags", "managedBy"):
             if name in body:
-                found[name] = checked_tags(body[name] or {}) if name == "tags" else body[name]
+                changed[name] = checked_tags(body[name] or {}) if name == "tags" else body[name]
+        target = Target(id=found["id"], kind=GROUPS, body=changed, api_version=call.api_version)
+        found.update(tenant.policy_effects.admit(target))
         tenant.store.touch(found["id"])
         return Reply.json(found), False
 
@@ -105,6 +110,9 @@ def delete_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Rep
         if inner:
             raise refusal("ScopeLocked", scope=group_id, verb="delete", locked="','".join(inner))
         _check_rest(found)
+        for resource in tenant.store.resources(group_id):
+            tenant.policy_effects.check_delete(target_of(resource.type, resource.id, resource.render()), below=group_id)
+        tenant.policy_effects.check_delete(Target(id=group_id, kind=GROUPS, body=found))
         found["properties"] = {"provisioningState": "Deleting"}
 
         def finish(ending: str, moment: float) -> None:

@@ -20,6 +20,7 @@ from defender_remediate.testing.simulator.arm.writes import merge_patch, patched
 from defender_remediate.testing.simulator.defender.plans import check_enablement, extension_outcomes
 from defender_remediate.testing.simulator.monitor.audit import end, logged, outcome
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
+from defender_remediate.testing.simulator.policy.applied import target_of
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import TENANT_ID, Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
@@ -164,6 +165,7 @@ def delete_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resour
             return Reply(status=204), False
         if found.busy:
             raise refusal(resource_type.busy)
+        tenant.policy_effects.check_delete(target_of(resource_type, found.id, found.render()))
         tenant.store.remove(found.id)
         return Reply(status=200), False
 
@@ -190,7 +192,7 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
             result = patched(resource_type, current or {}, body)
         else:
             result = put(resource_type, current, body)
-        tenant.policies.check(target.id, resource_type.name, result)
+        result = tenant.policy_effects.admit(target_of(resource_type, target.id, result, call.api_version))
         check_enablement(resource_type, target.name, current, result)
         write = write_of(call.method, exists=found is not None)
         form = tenant.operation_form(call.method, target.id, resource_type, write)
@@ -245,6 +247,7 @@ def store_body(tenant: Tenant, resource_id: str, resource_type: ResourceType, bo
     if "systemassigned" in fold(str(identity.get("type"))) and not identity.get("principalId"):
         content["identity"] = {**identity, "principalId": tenant.new_id(), "tenantId": TENANT_ID}
     written = tenant.store.write(found.id if found else resource_id, resource_type, content)
+    tenant.policy_effects.wrote(written.id)
     for name, child in resource_type.projects.items():
         held = tenant.store.find(f"{written.id}/{child}")
         if for_children[name] and held is not None:

@@ -25,9 +25,10 @@ from defender_remediate.testing.simulator.keyvault import routes as keyvault
 from defender_remediate.testing.simulator.management import routes as management
 from defender_remediate.testing.simulator.monitor import metrics
 from defender_remediate.testing.simulator.monitor import routes as logs
-from defender_remediate.testing.simulator.policy import definitions
+from defender_remediate.testing.simulator.policy import assignments as policy_assignments
+from defender_remediate.testing.simulator.policy import definitions as policy_definitions
 from defender_remediate.testing.simulator.policy import exemptions as policy_exemptions
-from defender_remediate.testing.simulator.policy import routes as deny_policies
+from defender_remediate.testing.simulator.policy import restrictions
 from defender_remediate.testing.simulator.recovery import routes as recovery
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.storage import routes as storage
@@ -45,10 +46,11 @@ ROUTES: tuple[Route, ...] = (
     *deployments.ROUTES,
     *stacks.ROUTES,
     *authorization.ROUTES,
-    *deny_policies.ROUTES,
+    *restrictions.ROUTES,
     *policy_exemptions.ROUTES,
     *recovery.ROUTES,
-    *definitions.ROUTES,
+    *policy_assignments.ROUTES,
+    *policy_definitions.ROUTES,
     *management.ROUTES,
     *unmodelled.ROUTES,
     *storage.ROUTES,

@@ -10,6 +10,7 @@ from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import Route, json_body
 from defender_remediate.testing.simulator.monitor.audit import logged
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
+from defender_remediate.testing.simulator.policy.applied import GROUPS, SUBSCRIPTIONS, Target, target_of
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
@@ -59,14 +60,20 @@ class _TaggedScope:
 
     def write(self, tags: dict[str, str]) -> None:
         if self._resource is not None:
-            written = {**self._resource.render(), "tags": tags}
+            written = self._admitted({**self._resource.render(), "tags": tags})
             self._tenant.store.write(self._resource.id, self._resource.type, written)
             return
         if isinstance(self._holder, dict):
-            self._holder["tags"] = tags
+            self._holder.update(self._admitted({**self._holder, "tags": tags}))
         else:
-            self._holder.tags = tags
+            self._holder.tags = dict(self._admitted({"tags": tags}).get("tags") or {})
         self._tenant.store.touch(self.scope)
+
+    def _admitted(self, body: dict[str, Any]) -> dict[str, Any]:
+        if self._resource is not None:
+            return self._tenant.policy_effects.admit(target_of(self._resource.type, self.scope, body))
+        kind = GROUPS if isinstance(self._holder, dict) else SUBSCRIPTIONS
+        return self._tenant.policy_effects.admit(Target(id=self.scope, kind=kind, body=body))
 
     def shown(self) -> Reply:
         return Reply.json(

@@ -261,7 +261,7 @@ class DefenderControls:
         with self._tenant.lock:
             found = lookup.subscription(self._tenant, scope)
             key = ids.key(f"/subscriptions/{found.id}{AUTHORIZATION}/policyAssignments/{BENCHMARK_NAME}")
-            if self._tenant.policies.assignments.pop(key, None) is None:
+            if not self._tenant.policies.unassign(key):
                 raise lookup.missing("benchmark assigned to", scope, ())
 
     def forget_assessments(self, scope: str) -> None:

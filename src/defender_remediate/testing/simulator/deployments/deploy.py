@@ -19,6 +19,7 @@ from defender_remediate.testing.simulator.deployments.state import Deployment, D
 from defender_remediate.testing.simulator.deployments.template import Described, described, opened, outputs
 from defender_remediate.testing.simulator.monitor.audit import begin, end
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
+from defender_remediate.testing.simulator.policy.applied import target_of
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.state.types import ResourceType
@@ -112,7 +113,7 @@ def _check_policies(tenant: Tenant, resources: list[tuple[Described, ResourceTyp
 
 def _policy_error(tenant: Tenant, resource: Described, resource_type: ResourceType) -> dict[str, Any] | None:
     try:
-        tenant.policies.check(resource.id, resource_type.name, resource.body)
+        tenant.policy_effects.admit(target_of(resource_type, resource.id, resource.body, resource.api_version))
     except ArmError as error:
         found: dict[str, Any] = error.reply.body["error"]
         return found
@@ -183,7 +184,7 @@ def _place(tenant: Tenant, resource: Described, resource_type: ResourceType) -> 
     if found is not None and found.busy:
         raise refusal(resource_type.busy)
     result = put(resource_type, found.render() if found else None, resource.body)
-    tenant.policies.check(target.id, resource_type.name, result)
+    result = tenant.policy_effects.admit(target_of(resource_type, target.id, result, resource.api_version))
     form = tenant.operation_form("PUT", target.id, resource_type)
     if form is not None and (form.ends != SUCCEEDED or form.at_once):
         raise ArmError(Reply.json({"error": form.error}, status=409))

@@ -11,6 +11,7 @@ from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import Route, json_body
 from defender_remediate.testing.simulator.monitor.audit import logged
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
+from defender_remediate.testing.simulator.policy.applied import target_of
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
@@ -37,7 +38,7 @@ def update_policies(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> 
         body = vault.render()
         policies = _changed(body["properties"].get("accessPolicies") or [], sent, word)
         changed = {**body, "properties": {**body["properties"], "accessPolicies": policies}}
-        tenant.policies.check(vault.id, _TYPE, changed)
+        changed = tenant.policy_effects.admit(target_of(vault.type, vault.id, changed, call.api_version))
         tenant.store.write(vault.id, vault.type, changed)
         shown = {"id": f"{vault.id}/accessPolicies/", "type": f"{_TYPE}/accessPolicies"}
         return Reply.json({**shown, "properties": {"accessPolicies": policies}}), False

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import attrs
+
 from defender_remediate import wire
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import Route, json_body
-from defender_remediate.testing.simulator.authorization.routes import scope_of
+from defender_remediate.testing.simulator.authorization.routes import scope_of, seen_from
 from defender_remediate.testing.simulator.monitor.audit import logged
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
-from defender_remediate.testing.simulator.policy.state import AUTHORIZATION, PolicyExemption, reference_of
+from defender_remediate.testing.simulator.policy.definitions import find_definition
+from defender_remediate.testing.simulator.policy.state import AUTHORIZATION, PolicyExemption
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
 _TYPE = "Microsoft.Authorization/policyExemptions"
+_EQUALS = re.compile(r"\s*policyAssignmentId\s+eq\s+'([^']*)'\s*\Z", re.IGNORECASE)
 _CATEGORIES = ("Waiver", "Mitigated")
 _MEMBERS = frozenset(
     [
@@ -64,6 +70,23 @@ def get_exemption(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Re
     return Reply.json(found.render())
 
 
+def list_exemptions(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Lists the policy exemptions at a scope."""
+    scope = scope_of(tenant, captured)
+    tenant.access.check_read(f"{_TYPE}/read", scope)
+    text = call.query.get("$filter", "")
+    lasting = fold(text.replace(" ", "")) == "excludeexpired()"
+    clause = _EQUALS.match(text)
+    found = seen_from(
+        tenant, scope, "" if lasting or clause else text, tenant.policies.exemptions, lambda one: one.scope
+    )
+    if lasting:
+        found = [one for one in found if one.holds(tenant.clock.now())]
+    if clause is not None:
+        found = [one for one in found if ids.key(one.assignment_id) == ids.key(clause[1])]
+    return tenant.page(call, [one.render() for one in found])
+
+
 def put_exemption(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Creates or replaces an exemption."""
     scope, found = _found(tenant, captured)
@@ -97,7 +120,9 @@ def _exemption(tenant: Tenant, scope: str, name: str, properties: Mapping[str, A
     if category not in _CATEGORIES:
         raise refusal("InvalidPolicyExemption", problem=f"exemptionCategory is {category!r}")
     references = tuple(map(str, properties.get("policyDefinitionReferenceIds") or ()))
-    known = {reference_of(each.metadata) for each in tenant.assessor.definitions.values()}
+    body = find_definition(tenant, assignment.definition_id)
+    members = body["properties"].get("policyDefinitions", ()) if body is not None else ()
+    known = {each["policyDefinitionReferenceId"] for each in members}
     if any(reference not in known for reference in references):
         raise refusal("InvalidPolicyExemption", problem=f"the initiative has not all of {', '.join(references)}")
     return PolicyExemption(
@@ -112,6 +137,26 @@ def _exemption(tenant: Tenant, scope: str, name: str, properties: Mapping[str, A
         metadata=dict(properties.get("metadata") or {}),
         selectors=tuple(properties.get("resourceSelectors") or ()),
     )
+
+
+def patch_exemption(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Changes the resource selectors and the scope validation of an exemption."""
+    scope, found = _found(tenant, captured)
+    target_id = found.id if found else f"{scope}{AUTHORIZATION}/policyExemptions/{captured['name']}"
+
+    def work(operation: LoggedOperation) -> tuple[Reply, bool]:
+        tenant.access.check_write("PATCH", operation.action, target_id)
+        if found is None:
+            raise refusal("PolicyExemptionNotFound", name=captured["name"])
+        properties = json_body(call).get("properties") or {}
+        made = attrs.evolve(found, selectors=tuple(properties.get("resourceSelectors") or found.selectors))
+        exemptions = tenant.policies.exemptions
+        exemptions[exemptions.index(found)] = made
+        tenant.assessor.reassess(scope)
+        tenant.store.touch(target_id)
+        return Reply.json(made.render()), False
+
+    return logged(tenant, call, f"{_TYPE}/write", target_id, work)
 
 
 def delete_exemption(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
@@ -134,10 +179,16 @@ def delete_exemption(tenant: Tenant, call: Call, captured: Mapping[str, str]) ->
 ROUTES = tuple(
     Route(
         methods=(method,),
-        pattern=f"/{{scope*}}{AUTHORIZATION}/policyExemptions/{{name}}",
+        pattern=f"/{{scope*}}{AUTHORIZATION}/policyExemptions{tail}",
         type=_TYPE,
         handler=handler,
         reads=method == "GET",
     )
-    for method, handler in (("GET", get_exemption), ("PUT", put_exemption), ("DELETE", delete_exemption))
+    for method, tail, handler in (
+        ("GET", "", list_exemptions),
+        ("GET", "/{name}", get_exemption),
+        ("PUT", "/{name}", put_exemption),
+        ("PATCH", "/{name}", patch_exemption),
+        ("DELETE", "/{name}", delete_exemption),
+    )
 )

@@ -24,9 +24,27 @@ Path = tuple[Part, ...]
 
 _PART = re.compile(r"\[(?:\*|'((?:[^']|'')*)'|([^\]']*))\]|([^.\[\]]+)|\.")
 _TOP = frozenset(
-    "id name type kind location tags identity sku zones plan managedby extendedlocation etag systemdata properties".split()
+    [
+        "id",
+        "name",
+        "type",
+        "kind",
+        "location",
+        "tags",
+        "identity",
+        "sku",
+        "zones",
+        "plan",
+        "managedby",
+        "extendedlocation",
+        "etag",
+        "systemdata",
+        "properties",
+    ]
 )
-_TAG = re.compile(r"tags(?:\.(?P<dotted>.+)|\[(?P<quote>'?)(?P<name>(?!\*\]).*)(?P=quote)\])\Z", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(
+    r"tags(?:\.(?P<dotted>.+)|\[(?P<quote>'?)(?P<name>(?!\*\]).*)(?P=quote)\])\Z", re.IGNORECASE | re.DOTALL
+)
 
 
 @lru_cache(maxsize=10_000)
@@ -64,7 +82,8 @@ def written(path: Path) -> str:
 
 @cache
 def _aliases() -> Mapping[str, Any]:
-    return _folded_names(facts("aliases"))
+    found: Mapping[str, Any] = _folded_names(facts("aliases"))
+    return found
 
 
 def _folded_names(value: Any) -> Any:
@@ -137,9 +156,7 @@ def values_at(body: Any, path: Path) -> list[Any]:
         return [] if found is MISSING else [found]
     place = path.index(EACH)
     items = value_at(body, path[:place])
-    return (
-        [value for item in items for value in values_at(item, path[place + 1 :])] if isinstance(items, list) else []
-    )
+    return [value for item in items for value in values_at(item, path[place + 1 :])] if isinstance(items, list) else []
 
 
 def every(body: Any, path: Path, test: Callable[[Any], bool]) -> bool:

@@ -98,7 +98,7 @@ def _boolean(value: Any) -> bool:
 
 
 def _float(value: Any) -> float:
-    found = number(value) if isinstance(value, str) else value
+    found: Any = number(value) if isinstance(value, str) else value
     if not is_number(found):
         raise ValueError("it is not a number")
     return float(found)

@@ -5,7 +5,7 @@ Independent of how the library judges policies: this is Azure's part.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -103,9 +103,9 @@ def holds(condition: Mapping[str, Any], subject: Subject) -> bool:
     """
     named = {fold(name): value for name, value in condition.items()}
     if "allof" in named:
-        return all([holds(one, subject) for one in named["allof"]])
+        return all(holds(one, subject) for one in named["allof"])
     if "anyof" in named:
-        return any([holds(one, subject) for one in named["anyof"]])
+        return any(holds(one, subject) for one in named["anyof"])
     if "not" in named:
         return not holds(named["not"], subject)
     operator = next(name for name in named if name in OPERATORS)
@@ -232,11 +232,38 @@ OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
 """The conditions by their folded names: the value, and what the rule compares it with."""
 _SHOWN = {
     fold(name): name
-    for name in (
-        "Equals NotEquals Contains NotContains ContainsKey NotContainsKey In NotIn Like NotLike Match NotMatch "
-        "MatchInsensitively NotMatchInsensitively Less LessOrEquals Greater GreaterOrEquals Exists"
-    ).split()
+    for name in [
+        "Equals",
+        "NotEquals",
+        "Contains",
+        "NotContains",
+        "ContainsKey",
+        "NotContainsKey",
+        "In",
+        "NotIn",
+        "Like",
+        "NotLike",
+        "Match",
+        "NotMatch",
+        "MatchInsensitively",
+        "NotMatchInsensitively",
+        "Less",
+        "LessOrEquals",
+        "Greater",
+        "GreaterOrEquals",
+        "Exists",
+    ]
 }
+
+
+def conditions_of(condition: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yields the conditions on fields in a condition, without those inside a count."""
+    named = {fold(name): value for name, value in condition.items()}
+    inner = [*named.get("allof", ()), *named.get("anyof", ()), *([named["not"]] if "not" in named else ())]
+    for one in inner:
+        yield from conditions_of(one)
+    if "field" in named:
+        yield condition
 
 
 def check_condition(condition: Any, where: str = "if") -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
@@ -11,11 +10,10 @@ from typing import Any
 import attrs
 
 from defender_remediate.casing import fold
-from defender_remediate.testing.simulator.arm.errors import refusal
+from defender_remediate.testing.simulator.authorization.roles import CALLER_ID
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 from defender_remediate.testing.simulator.state.store import Store
-from defender_remediate.testing.simulator.transport.exchange import ArmError
 
 AUTHORIZATION = "/providers/Microsoft.Authorization"
 BENCHMARK = f"{AUTHORIZATION}/policySetDefinitions/1f3afdf9-d0c9-4c3d-847f-89da613e70a8"
@@ -23,7 +21,6 @@ BENCHMARK = f"{AUTHORIZATION}/policySetDefinitions/1f3afdf9-d0c9-4c3d-847f-89da6
 BENCHMARK_NAME = "SecurityCenterBuiltIn"
 """The name of its assignment to a subscription."""
 ENFORCED, ENROLL = "Default", "Enroll"
-_FIELDS = ("name", "fullname", "kind", "type", "location", "id", "tags", "identity")
 
 
 @attrs.frozen(kw_only=True)
@@ -49,6 +46,11 @@ class PolicyAssignment:
     def id(self) -> str:
         """Its resource id."""
         return f"{self.scope}{AUTHORIZATION}/policyAssignments/{self.name}"
+
+    @property
+    def selectors(self) -> list[list[Mapping[str, Any]]]:
+        """The selectors in its resource selectors, one of which a resource has to meet as a whole."""
+        return [list(group.get("selectors") or ()) for group in self.extra.get("resourceSelectors") or ()]
 
     @property
     def is_initiative(self) -> bool:
@@ -78,68 +80,6 @@ class PolicyAssignment:
             },
             **self.top,
         }
-
-
-@attrs.frozen(kw_only=True)
-class DenyPolicy:
-    """An assigned custom policy that evaluates one value.
-
-    Attributes:
-        resource_type: The type that it evaluates; None for every type.
-        path: The dotted path of the value; None for every body.
-        equals: The value that it is against.
-        effect: ``deny`` or ``audit``.
-    """
-
-    assignment: PolicyAssignment
-    resource_type: str | None = None
-    path: str | None = None
-    equals: Any = None
-    effect: str = "deny"
-
-    @property
-    def field(self) -> str:
-        """The field in policy language: an alias of the type, or a member of every resource."""
-        if self.path is None or self.resource_type is None or fold(self.path.split(".")[0]) in _FIELDS:
-            return self.path or "type"
-        return f"{self.resource_type}/{self.path.removeprefix('properties.')}"
-
-    def objects(self, kind: str, body: Mapping[str, Any]) -> bool:
-        """Whether it denies a body of a type."""
-        if self.resource_type is not None and fold(self.resource_type) != fold(kind):
-            return False
-        return self.path is None or _same(value_at(body, self.path), self.equals)
-
-    def expression(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Returns the evaluated expression as Azure reports it."""
-        return {
-            "result": "True",
-            "expressionKind": "Field",
-            "expression": self.field,
-            "path": self.path or "type",
-            "expressionValue": self.resource_type if self.path is None else value_at(body, self.path),
-            "targetValue": self.resource_type if self.path is None else self.equals,
-            "operator": "Equals",
-        }
-
-    def definition(self) -> dict[str, Any]:
-        """Returns its definition as the API shows it."""
-        clauses: list[dict[str, Any]] = []
-        if self.resource_type is not None or self.path is None:
-            wanted = {"exists": "true"} if self.resource_type is None else {"equals": self.resource_type}
-            clauses.append({"field": "type", **wanted})
-        if self.path is not None:
-            clauses.append({"field": self.field, "equals": self.equals})
-        return definition_body(
-            self.assignment.definition_id,
-            {
-                "displayName": self.assignment.name,
-                "policyType": "Custom",
-                "mode": "All",
-                "parameters": {},
-                "policyRule": {"if": {"allOf": clauses}, "then": {"effect": self.effect}},
-            },
-        )
 
 
 @attrs.frozen(kw_only=True)
@@ -217,12 +157,6 @@ class EnrolledScope:
         """Its resource id."""
         return f"{self.scope}{AUTHORIZATION}/policyEnrollments/{self.name}"
 
-    def takes(self, kind: str, location: str) -> bool:
-        """Whether a resource of a type and a location is selected."""
-        return not self.selectors or any(
-            all(_selects(one, kind, location) for one in group) for group in self.selectors
-        )
-
     def render(self) -> dict[str, Any]:
         """Returns the enrollment as the API shows it."""
         return {
@@ -241,27 +175,25 @@ class EnrolledScope:
         }
 
 
-def _selects(selector: Mapping[str, Any], kind: str, location: str) -> bool:
-    found = {
+def takes(groups: Iterable[Iterable[Mapping[str, Any]]], kind: str, location: str, principal: str) -> bool:
+    """Whether a resource is selected: by one of the groups as a whole, or because there is none."""
+    listed = [list(group) for group in groups]
+    return not listed or any(all(_selects(one, kind, location, principal) for one in group) for group in listed)
+
+
+def _selects(selector: Mapping[str, Any], kind: str, location: str, principal: str) -> bool:
+    about = {
         "resourcetype": kind,
         "resourcelocation": location.replace(" ", ""),
         "resourcewithoutlocation": "false" if location else "true",
-    }[fold(selector["kind"])]
+        "userprincipalid": principal,
+        "groupprincipalid": "",
+    }
+    found = about.get(fold(str(selector.get("kind"))))
+    if found is None:
+        return True  # one by the reference of a policy, which does not depend on the resource
     listed = {fold(str(one)).replace(" ", "") for one in selector.get("in") or selector.get("notIn") or ()}
-    return (fold(found) in listed) is ("in" in selector)
-
-
-def _same(value: Any, wanted: Any) -> bool:
-    # Policies ignore the case of strings.
-    both = isinstance(value, str) and isinstance(wanted, str)
-    return bool(fold(value) == fold(wanted) if both else value == wanted)
-
-
-def value_at(body: Any, path: str) -> Any:
-    """Returns the value at a dotted path; None if it is absent."""
-    for name in path.split("."):
-        body = body.get(name) if isinstance(body, Mapping) else None
-    return body
+    return (fold(found) in listed) is bool(selector.get("in"))
 
 
 def definition_body(definition_id: str, properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -293,6 +225,11 @@ class PolicyState:
     Attributes:
         assignments: By their id in lower case.
         written: The definitions and initiatives that clients wrote, by their id in lower case.
+        applied: The policies of each assignment that were worked out; emptied when a definition or an assignment changes.
+        events: What policies did to requests, as the API lists it.
+        remediations: The remediation tasks, by their id in lower case.
+        attestations: The statements about manual policies, by their id in lower case.
+        principal: Who makes the request, for selectors by principal.
         initiatives: The reference ids in each custom initiative, by the initiative's id in lower case.
     """
 
@@ -300,7 +237,11 @@ class PolicyState:
         self._store = store
         self._clock = clock
         self.assignments: dict[str, PolicyAssignment] = {}
-        self.deny_policies: list[DenyPolicy] = []
+        self.applied: dict[str, Any] = {}
+        self.events: list[dict[str, Any]] = []
+        self.remediations: dict[str, Any] = {}
+        self.attestations: dict[str, dict[str, Any]] = {}
+        self.principal = CALLER_ID
         self.exemptions: list[PolicyExemption] = []
         self.written: dict[str, dict[str, Any]] = {}
         self.initiatives: dict[str, frozenset[str]] = {}
@@ -309,13 +250,12 @@ class PolicyState:
     def assign(self, assignment: PolicyAssignment) -> None:
         """Adds an assignment."""
         self.assignments[ids.key(assignment.id)] = assignment
+        self._changed()
 
-    def unassign(self, assignment_id: str) -> None:
-        """Removes an assignment, if it exists, and what it refuses."""
-        self.assignments.pop(ids.key(assignment_id), None)
-        self.deny_policies[:] = [
-            one for one in self.deny_policies if ids.key(one.assignment.id) != ids.key(assignment_id)
-        ]
+    def unassign(self, assignment_id: str) -> bool:
+        """Removes an assignment; returns whether it existed."""
+        self._changed()
+        return self.assignments.pop(ids.key(assignment_id), None) is not None
 
     def assign_benchmark(self, scope: str) -> None:
         """Assigns the benchmark to a subscription, as Defender for Cloud does."""
@@ -329,47 +269,53 @@ class PolicyState:
             one.definition_id == BENCHMARK and one.covers(scope, self._store) for one in self.assignments.values()
         )
 
-    def add_policy(self, policy: DenyPolicy) -> None:
-        """Assigns a custom policy."""
-        self.assign(policy.assignment)
-        self.deny_policies.append(policy)
+    def define(self, body: Mapping[str, Any]) -> None:
+        """Adds or replaces a definition or an initiative."""
+        self.written[ids.key(str(body["id"]))] = dict(body)
+        self._changed()
 
-    def policies_against(
-        self, resource_id: str, kind: str, body: Mapping[str, Any], effects: Iterable[str]
-    ) -> list[DenyPolicy]:
-        """Returns the enforced policies with one of the effects that deny a body."""
-        wanted = tuple(effects)
-        return [
-            found
-            for found in self.deny_policies
-            if found.effect in wanted
-            and self.in_force(found.assignment, resource_id, kind, body)
-            and found.objects(kind, body)
-        ]
+    def undefine(self, definition_id: str) -> None:
+        """Removes a definition or an initiative, if it exists."""
+        self.written.pop(ids.key(definition_id), None)
+        self._changed()
 
-    def in_force(self, assignment: PolicyAssignment, resource_id: str, kind: str, body: Mapping[str, Any]) -> bool:
-        """Whether an assignment of one policy is enforced on a resource of a type with a body."""
-        if not assignment.covers(resource_id, self._store):
-            return False
+    def _changed(self) -> None:
+        self.applied.clear()
+
+    def concerns(self, assignment: PolicyAssignment, resource_id: str, kind: str, location: str) -> bool:
+        """Whether an assignment applies to a resource of a type at a location, enforced or not."""
+        return assignment.covers(resource_id, self._store) and takes(
+            assignment.selectors, kind, location, self.principal
+        )
+
+    def is_enforced(
+        self, assignment: PolicyAssignment, reference: str | None, resource_id: str, kind: str, location: str
+    ) -> bool:
+        """Whether one policy of an assignment that applies to a resource takes effect on it."""
         if assignment.enforcement == ENROLL:
-            place = str(body.get("location") or "")
-            is_enrolled = any(
+            return any(
                 ids.key(one.assignment_id) == ids.key(assignment.id)
+                and (not one.references or reference in one.references)
                 and self._store.covers(one.scope, resource_id)
-                and one.takes(kind, place)
+                and takes(one.selectors, kind, location, self.principal)
                 for one in self.enrollments
             )
-            if not is_enrolled:
-                return False
-        elif assignment.enforcement != ENFORCED:
-            return False
+        return assignment.enforcement == ENFORCED
+
+    def exemptions_of(
+        self, assignment: PolicyAssignment, reference: str | None, resource_id: str, kind: str, location: str
+    ) -> list[PolicyExemption]:
+        """Returns the exemptions in effect of a resource from one policy of an assignment."""
         now = self._clock.now()
-        return not any(
-            ids.key(exemption.assignment_id) == ids.key(assignment.id)
-            and exemption.holds(now)
-            and self._store.covers(exemption.scope, resource_id)
-            for exemption in self.exemptions
-        )
+        return [
+            one
+            for one in self.exemptions
+            if ids.key(one.assignment_id) == ids.key(assignment.id)
+            and (not one.references or reference in one.references)
+            and one.holds(now)
+            and self._store.covers(one.scope, resource_id)
+            and takes([group.get("selectors") or () for group in one.selectors], kind, location, self.principal)
+        ]
 
     def exemption_of(self, reference: str | None, resource_id: str, now: datetime) -> PolicyExemption | None:
         """Returns an exemption of a resource from a policy; None unless every initiative with the policy exempts it."""
@@ -393,35 +339,3 @@ class PolicyState:
         """Returns the exemptions that expired in a period, in order, each with its time."""
         found = [(one.expires, one) for one in self.exemptions if one.expires is not None]
         return sorted(((end, one) for end, one in found if since < end <= until), key=lambda pair: pair[0])
-
-    def check(self, resource_id: str, kind: str, body: Mapping[str, Any]) -> None:
-        """Refuses a body that a deny policy forbids.
-
-        Raises:
-            ArmError: 403 RequestDisallowedByPolicy.
-        """
-        for found in self.policies_against(resource_id, kind, body, ("deny",)):
-            raise _disallowed(found, resource_id, body)
-
-
-def _disallowed(policy: DenyPolicy, resource_id: str, body: Mapping[str, Any]) -> ArmError:
-    name = ids.segments(resource_id)[-1]
-    assigned = policy.assignment
-    definition_name = assigned.definition_id.rpartition("/")[2]
-    identifiers = [
-        {
-            "policyAssignment": {"name": assigned.name, "id": assigned.id},
-            "policyDefinition": {"name": definition_name, "id": assigned.definition_id, "version": "1.0.0"},
-        }
-    ]
-    info = {
-        "evaluationDetails": {"evaluatedExpressions": [policy.expression(body)]},
-        "policyDefinitionId": assigned.definition_id,
-        "policyAssignmentId": assigned.id,
-    }
-    return refusal(
-        "RequestDisallowedByPolicy",
-        name=name,
-        identifiers=json.dumps(identifiers, separators=(",", ":")),
-        more={"target": name, "additionalInfo": [{"type": "PolicyViolation", "info": info}]},
-    )

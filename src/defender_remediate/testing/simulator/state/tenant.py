@@ -20,6 +20,7 @@ from defender_remediate.testing.simulator.deployments.state import DeploymentHis
 from defender_remediate.testing.simulator.graph.change_records import ChangeRecords
 from defender_remediate.testing.simulator.monitor.metric_state import MetricRecords
 from defender_remediate.testing.simulator.monitor.state import ActivityRecords
+from defender_remediate.testing.simulator.policy.effects import Policies
 from defender_remediate.testing.simulator.policy.state import PolicyState
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 from defender_remediate.testing.simulator.state.store import Store
@@ -63,6 +64,7 @@ class Tenant:
         self.store.record(self.times.wrote)
         self.operations = Operations(self.clock)
         self.policies = PolicyState(self.store, self.clock)
+        self.policy_effects = Policies(self.policies, self.store, self.clock)
         self.assessor = Assessor(self.store, self.clock, self.policies, assessment_lag)
         self.exposure = Exposure()
         self.governance: dict[str, tuple[str, dict[str, Any]]] = {}

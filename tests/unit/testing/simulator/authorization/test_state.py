@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from defender_remediate.testing import ArmSimulator
-from defender_remediate.testing.simulator.policy.state import value_at
 
 STORAGE = "2025-08-01"
 BODY = {"properties": {"supportsHttpsTrafficOnly": True}}
@@ -172,12 +171,6 @@ def test_an_unregistered_defender_answers_404_with_spaces(
     sim.resources.unregister_provider(scope, "Microsoft.Security")
     response = call("GET", f"{scope}/providers/Microsoft.Security/{path}?api-version={version}")
     assert (response.status_code, word(response)) == (404, "Subscription Not Registered")
-
-
-def test_a_value_is_found_by_its_path() -> None:
-    """None when there is none."""
-    assert value_at({"a": {"b": 1}}, "a.b") == 1
-    assert value_at({"a": 1}, "a.b") is None
 
 
 def test_a_denial_the_wrong_way_round_is_refused() -> None:

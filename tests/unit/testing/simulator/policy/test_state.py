@@ -161,7 +161,8 @@ def test_a_check_names_the_policy_and_changes_nothing(
         ]
         assert found["policyInfo"]["policyAssignmentId"] == assignment
         assert (found["evaluationResult"], found["effectDetails"]) == ("NonCompliant", {"policyEffect": "Deny"})
-        (expression,) = found["evaluationDetails"]["evaluatedExpressions"]
+        kind, expression = found["evaluationDetails"]["evaluatedExpressions"]
+        assert (kind["expression"], kind["result"]) == ("type", "True")
         assert (expression["path"], expression["expressionValue"]) == (HTTPS, True)
         assert check(call, place, body)["contentEvaluationResult"]["policyEvaluations"] == []
     assert sim.resources.get(account) == body
