@@ -162,7 +162,7 @@ class Target:
 
     Attributes:
         body: What GET shows, or would show after the request.
-        api_version: The api-version of the request; None where nobody asks.
+        api_version: The api-version of the request; None without a request.
     """
 
     id: str
