@@ -10,7 +10,7 @@ import attrs
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.policy.expressions import evaluate
 from defender_remediate.testing.simulator.policy.fields import alias_path
-from defender_remediate.testing.simulator.policy.rules import Subject, holds
+from defender_remediate.testing.simulator.policy.rules import EvaluatedResource, holds
 from defender_remediate.testing.simulator.policy.state import PolicyAssignment, PolicyState, takes
 from defender_remediate.testing.simulator.policy.values import MISSING, EvaluationError, RuleError
 from defender_remediate.testing.simulator.state import ids
@@ -118,7 +118,7 @@ def _policies_of(state: PolicyState, assignment: PolicyAssignment) -> Iterator[A
         member = state.written.get(ids.key(str(one["policyDefinitionId"])))
         if member is None:
             continue
-        subject = Subject(body={}, parameters=given)
+        subject = EvaluatedResource(body={}, parameters=given)
         passed = {name: evaluate(value, subject) for name, value in (one.get("parameters") or {}).items()}
         reference = str(one.get("policyDefinitionReferenceId") or f"{member['name']}_{place + 1}")
         groups = tuple(map(str, one.get("groupNames") or ()))
@@ -133,7 +133,7 @@ def _applied(
     parameters: Mapping[str, Any],
 ) -> AppliedPolicy:
     then = {fold(name): value for name, value in body["properties"]["policyRule"]["then"].items()}
-    effect = evaluate(then["effect"], Subject(body={}, parameters=parameters))
+    effect = evaluate(then["effect"], EvaluatedResource(body={}, parameters=parameters))
     return AppliedPolicy(
         assignment=assignment,
         definition=body,
@@ -192,9 +192,9 @@ def subject_of(
     store: Store,
     clock: VirtualClock,
     *,
-    origin: Subject | None = None,
+    origin: EvaluatedResource | None = None,
     trace: list[dict[str, Any]] | None = None,
-) -> Subject:
+) -> EvaluatedResource:
     """Returns a resource as a policy sees it."""
     path = ids.path_of(target.id)
     names = path.names if path is not None and not path.is_collection else (ids.segments(target.id)[-1],)
@@ -228,7 +228,7 @@ def subject_of(
         }
     if group is not None:
         words["resourcegroup"] = dict(group)
-    return Subject(
+    return EvaluatedResource(
         body=body,
         locate=lambda field: alias_path(target.kind, field),
         parameters=policy.parameters,
@@ -238,7 +238,7 @@ def subject_of(
     )
 
 
-def matches(subject: Subject, policy: AppliedPolicy) -> bool:
+def matches(subject: EvaluatedResource, policy: AppliedPolicy) -> bool:
     """Whether the condition of a policy holds for a resource.
 
     Raises:

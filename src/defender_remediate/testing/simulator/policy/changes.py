@@ -11,14 +11,14 @@ from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.policy.applied import AppliedPolicy
 from defender_remediate.testing.simulator.policy.expressions import evaluate
 from defender_remediate.testing.simulator.policy.fields import EACH, changed, values_at
-from defender_remediate.testing.simulator.policy.rules import Subject
+from defender_remediate.testing.simulator.policy.rules import EvaluatedResource
 from defender_remediate.testing.simulator.policy.values import MISSING, same
 
 _SHOWN_ONLY = ("id", "type", "name", "fullName")
 
 
 @attrs.frozen(kw_only=True)
-class Operation:
+class FieldChange:
     """One change of a field.
 
     Attributes:
@@ -33,12 +33,12 @@ class Operation:
     wins: bool = False
 
 
-def operations_of(policy: AppliedPolicy, effect: str, subject: Subject) -> list[Operation]:
+def operations_of(policy: AppliedPolicy, effect: str, subject: EvaluatedResource) -> list[FieldChange]:
     """Returns what a policy whose condition holds changes in a resource."""
     if effect == "append":
         listed = policy.details if isinstance(policy.details, list) else []
         return [
-            Operation(
+            FieldChange(
                 policy=policy,
                 verb="append",
                 field=str(evaluate(one["field"], subject)),
@@ -55,19 +55,19 @@ def operations_of(policy: AppliedPolicy, effect: str, subject: Subject) -> list[
         value = evaluate(raw.get("value"), subject)
         field = str(evaluate(raw["field"], subject))
         found.append(
-            Operation(policy=policy, verb=fold(str(raw.get("operation"))), field=field, value=value, wins=wins)
+            FieldChange(policy=policy, verb=fold(str(raw.get("operation"))), field=field, value=value, wins=wins)
         )
     return found
 
 
-def conflicts(operations: Sequence[Operation]) -> tuple[list[Operation], list[Operation]]:
+def conflicts(operations: Sequence[FieldChange]) -> tuple[list[FieldChange], list[FieldChange]]:
     """Divides operations into those to apply and those that refuse the request.
 
     Where several policies want other values in one field that is not a tag, the one that insists is applied. If more than
     one insists the request is refused; if none does, none of them is applied.
     """
-    applied: list[Operation] = []
-    refusing: list[Operation] = []
+    applied: list[FieldChange] = []
+    refusing: list[FieldChange] = []
     for one in operations:
         rivals = [
             other
@@ -83,7 +83,7 @@ def conflicts(operations: Sequence[Operation]) -> tuple[list[Operation], list[Op
     return applied, refusing
 
 
-def apply(operation: Operation, body: Mapping[str, Any], subject: Subject) -> Mapping[str, Any] | None:
+def apply(operation: FieldChange, body: Mapping[str, Any], subject: EvaluatedResource) -> Mapping[str, Any] | None:
     """Returns the body after a change; None for an ``append`` that would replace another value, which refuses the request."""
     path = subject.locate(operation.field)
     if path is None:
@@ -107,7 +107,7 @@ def _set(body: Mapping[str, Any], path: Any, value: Any) -> Mapping[str, Any]:
     return made
 
 
-def _of_array(operation: Operation) -> Callable[[Any], Any]:
+def _of_array(operation: FieldChange) -> Callable[[Any], Any]:
     def change(held: Any) -> Any:
         items = list(held) if isinstance(held, list) else []
         wanted = operation.value if isinstance(operation.value, list) else [operation.value]

@@ -127,7 +127,7 @@ class Policies:
 
     def _changed(self, target: Target) -> dict[str, Any]:
         body: Mapping[str, Any] = target.body
-        wanted: list[changes.Operation] = []
+        wanted: list[changes.FieldChange] = []
         subjects = {}
         for one in self.against(target, _CHANGING):
             if one.problem is not None:

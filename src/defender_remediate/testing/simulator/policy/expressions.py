@@ -89,10 +89,10 @@ def parse(text: str) -> Term:
     Raises:
         RuleError: It is malformed, or has a function that policies do not have.
     """
-    return _Parser(text).parse()
+    return _ExpressionParser(text).parse()
 
 
-class _Parser:
+class _ExpressionParser:
     def __init__(self, text: str) -> None:
         self._text = text
         self._tokens: list[tuple[str, str]] = []

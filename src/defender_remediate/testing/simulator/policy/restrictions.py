@@ -16,7 +16,7 @@ from defender_remediate.testing.simulator.policy.changes import operations_of
 from defender_remediate.testing.simulator.policy.effects import Evaluated
 from defender_remediate.testing.simulator.policy.expressions import evaluate
 from defender_remediate.testing.simulator.policy.fields import alias_path, changed
-from defender_remediate.testing.simulator.policy.rules import OPERATORS, Subject, conditions_of
+from defender_remediate.testing.simulator.policy.rules import OPERATORS, EvaluatedResource, conditions_of
 from defender_remediate.testing.simulator.policy.values import MISSING
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.tenant import Tenant
@@ -151,7 +151,7 @@ def _restrictions(
 def _compared(policy: AppliedPolicy, target: Target) -> Iterator[tuple[str, list[Any]]]:
     """Yields each field that a rule compares, except the type, with the values that it is compared with."""
     found: dict[str, list[Any]] = {}
-    subject = Subject(body=target.body, parameters=policy.parameters)
+    subject = EvaluatedResource(body=target.body, parameters=policy.parameters)
     for condition in conditions_of(policy.rule["if"]):
         named = {fold(name): value for name, value in condition.items()}
         field = evaluate(named.get("field"), subject)

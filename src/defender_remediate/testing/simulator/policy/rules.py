@@ -42,7 +42,7 @@ class _Bound:
 
 
 @attrs.frozen(kw_only=True)
-class Subject:
+class EvaluatedResource:
     """What a rule is evaluated on.
 
     Attributes:
@@ -58,7 +58,7 @@ class Subject:
     locate: Callable[[str], Path | None] = path_of
     parameters: Mapping[str, Any] = attrs.field(factory=dict)
     words: Mapping[str, Any] = attrs.field(factory=dict)
-    origin: Subject | None = None
+    origin: EvaluatedResource | None = None
     trace: list[dict[str, Any]] | None = None
     bound: tuple[_Bound, ...] = ()
 
@@ -94,7 +94,7 @@ class Subject:
         return MISSING
 
 
-def holds(condition: Mapping[str, Any], subject: Subject) -> bool:
+def holds(condition: Mapping[str, Any], subject: EvaluatedResource) -> bool:
     """Whether a condition holds.
 
     Raises:
@@ -133,14 +133,14 @@ def holds(condition: Mapping[str, Any], subject: Subject) -> bool:
     return found
 
 
-def _tested(value: Any, operator: str, wanted: Any, subject: Subject, about: tuple[str, str]) -> bool:
+def _tested(value: Any, operator: str, wanted: Any, subject: EvaluatedResource, about: tuple[str, str]) -> bool:
     found = _holds_for(value, operator, wanted)
     _report(subject, about, None, value, operator, wanted, found=found)
     return found
 
 
 def _report(
-    subject: Subject,
+    subject: EvaluatedResource,
     about: tuple[str, str],
     path: Path | None,
     value: Any,
@@ -170,7 +170,7 @@ def _counted(count: Mapping[str, Any]) -> str:
     return str(named.get("field", named.get("value")))
 
 
-def _count(count: Mapping[str, Any], subject: Subject) -> int:
+def _count(count: Mapping[str, Any], subject: EvaluatedResource) -> int:
     named = {fold(name): value for name, value in count.items()}
     where = named.get("where")
     if "value" in named:

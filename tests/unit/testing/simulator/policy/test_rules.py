@@ -8,7 +8,7 @@ import pytest
 
 from defender_remediate.testing.simulator.policy.expressions import parse
 from defender_remediate.testing.simulator.policy.fields import EACH, alias_path, changed, path_of, written
-from defender_remediate.testing.simulator.policy.rules import Subject, check_condition, holds
+from defender_remediate.testing.simulator.policy.rules import EvaluatedResource, check_condition, holds
 from defender_remediate.testing.simulator.policy.values import MISSING, EvaluationError, RuleError
 
 BODY: dict[str, Any] = {
@@ -27,7 +27,7 @@ BODY: dict[str, Any] = {
     ],
     "city": "straße",
 }
-SUBJECT = Subject(
+SUBJECT = EvaluatedResource(
     body=BODY,
     parameters={"list": ["a", "b"], "one": "a", "nothing": None},
     words={"utcnow": "2026-03-02T09:00:00Z", "resourcegroup": {"name": "rg", "tags": {"env": "x"}}},
