@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import os
+import shutil
+import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import attrs
+import filelock
 import pytest
+from azure.core.credentials import AzureNamedKeyCredential
+from azure.storage.blob import ContainerClient
 from hypothesis import settings
 
 from defender_remediate.models.condition import Condition
@@ -121,3 +131,78 @@ def make_result() -> Callable[..., RemediationResult]:
 def make_report() -> Callable[..., RemediationReport]:
     """The report of that plan, with whatever the test wants different."""
     return _maker(_REPORT)
+
+
+AZURITE = "3.37.0"
+_INSTALL = ("install", "--no-audit", "--no-fund", "--ignore-scripts", "--omit=optional", "--loglevel=error")
+
+
+@attrs.frozen
+class StorageContainer:
+    """A container of the emulator.
+
+    Attributes:
+        client: The SDK's own client, for what a journal does not do.
+    """
+
+    url: str
+    account: str
+    key: str
+
+    @property
+    def credential(self) -> AzureNamedKeyCredential:
+        return AzureNamedKeyCredential(self.account, self.key)
+
+    @property
+    def client(self) -> ContainerClient:
+        return ContainerClient.from_container_url(self.url, self.credential, api_version="2021-12-02")
+
+
+@pytest.fixture(scope="session")
+def azurite(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorageContainer]:
+    """Azurite, the emulator of Azure Storage. It is installed once, below ``.nox``."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        pytest.skip("Azurite needs node and npm")
+    program = _install_azurite(pytestconfig.rootpath / ".nox" / f"azurite-{AZURITE}", npm)
+    folder = tmp_path_factory.mktemp("azurite")
+    account, key = "contoso", base64.b64encode(b"k" * 64).decode()
+    command = [node, program, "--blobPort", "0", "--inMemoryPersistence", "--disableTelemetry"]
+    with (folder / "log").open("w+", encoding="utf-8") as log:
+        environment = {**os.environ, "AZURITE_ACCOUNTS": f"{account}:{key}"}
+        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+        try:
+            for _ in range(600):
+                said = (folder / "log").read_text(encoding="utf-8")
+                if "listens on " in said or server.poll() is not None:
+                    break
+                threading.Event().wait(0.1)
+            assert "listens on " in said, said
+            yield StorageContainer(f"{said.partition('listens on ')[2].split()[0]}/{account}", account, key)
+        finally:
+            server.kill()
+            server.wait()
+
+
+def _install_azurite(folder: Path, npm: str) -> Path:
+    program = folder / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
+    folder.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder / ".lock"):
+        if not (folder / "installed").exists():
+            command = [npm, *_INSTALL, "--prefix", str(folder), "--cache", str(folder / "cache"), f"azurite@{AZURITE}"]
+            try:
+                subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
+            except (OSError, subprocess.SubprocessError) as error:
+                said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+                pytest.skip(f"Azurite could not be installed: {said[0] if said else error}")
+            shutil.rmtree(folder / "cache", ignore_errors=True)
+            (folder / "installed").touch()
+    return program
+
+
+@pytest.fixture
+def storage_container(azurite: StorageContainer) -> StorageContainer:
+    """A new container of the emulator."""
+    container = attrs.evolve(azurite, url=f"{azurite.url}/{uuid4()}")
+    container.client.create_container()
+    return container

@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from defender_remediate.errors import JournalError
-from defender_remediate.journal import ChainedLog, FileJournal, MemoryJournal, MemoryStorage, SqliteJournal
+from defender_remediate.journal import BlobJournal, ChainedLog, FileJournal, MemoryJournal, MemoryStorage, SqliteJournal
 from defender_remediate.testing.contracts.journal import JOURNAL_CONTRACT, JournalRule
 
 _HALF = b'{"n":9,"version":1,"record":"Note","mess'
@@ -50,6 +50,23 @@ class SqlitePlace:
             database.execute(edit, (run_id,))
 
 
+@attrs.frozen
+class BlobPlace:
+    container: Any
+
+    def journal(self) -> BlobJournal:
+        return BlobJournal(self.container.url, self.container.credential)
+
+    def tear(self, run_id: str) -> None:
+        self.container.client.get_blob_client(f"{run_id}.jsonl").append_block(_HALF)
+
+    def tamper(self, run_id: str) -> None:
+        blob = self.container.client.get_blob_client(f"{run_id}.jsonl")
+        edited = blob.download_blob().readall().replace(b'"message":"one"', b'"message":"0ne"')
+        blob.create_append_blob()
+        blob.append_block(edited)
+
+
 class MemoryPlace:
     def __init__(self) -> None:
         self.storage = MemoryStorage()
@@ -75,6 +92,13 @@ def test_the_file_journal_keeps_the_contract(rule: JournalRule, tmp_path: Path) 
 def test_the_sqlite_journal_keeps_the_contract(rule: JournalRule, tmp_path: Path) -> None:
     """In a database on a real disk."""
     rule.check(SqlitePlace(tmp_path / "state" / "runs.db"))
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("rule", JOURNAL_CONTRACT, ids=str)
+def test_the_blob_journal_keeps_the_contract(rule: JournalRule, storage_container: Any) -> None:
+    """In the emulator of Azure Storage."""
+    rule.check(BlobPlace(storage_container))
 
 
 @pytest.mark.parametrize("rule", JOURNAL_CONTRACT, ids=str)

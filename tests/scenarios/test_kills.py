@@ -1,6 +1,6 @@
-"""SIGKILL at any instant of a real process; another process resumes its run.
+"""SIGKILL at any instant of a real process; another process resumes its run from any store of journals.
 
-``DEFENDER_REMEDIATE_KILLS=500`` kills so many.
+``DEFENDER_REMEDIATE_KILLS=500`` kills so many for each store.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import BlobLeaseClient
 
 from defender_remediate import (
     FileJournal,
@@ -30,7 +32,7 @@ from defender_remediate import (
     RemediationPlan,
     RemediationReport,
 )
-from defender_remediate.journal import Phase, RunState, replay, verify
+from defender_remediate.journal import BlobJournal, ChainedJournal, Phase, RunState, SqliteJournal, replay, verify
 from defender_remediate.testing import ArmSimulator
 
 pytestmark = pytest.mark.exhaustive
@@ -51,10 +53,11 @@ LONGEST = 60
 CHILD = f"""
 import sys, time
 from datetime import datetime, timezone
-from azure.core.credentials import AccessToken
-from defender_remediate import FileJournal, Guards, RemediationClient, RemediationPlan
+from azure.core.credentials import AccessToken, AzureNamedKeyCredential
+from defender_remediate import Guards, RemediationClient, RemediationPlan
+from defender_remediate.journal import BlobJournal, FileJournal, SqliteJournal
 
-verb, endpoint, token, directory, what = sys.argv[1:]
+verb, endpoint, token, directory, what, store, *place = sys.argv[1:]
 
 
 class Credential:
@@ -73,10 +76,15 @@ class Clock:
         time.sleep(seconds / {PACE})
 
 
+if store == "blob":
+    url, account, key = place
+    journal = BlobJournal(url, AzureNamedKeyCredential(account, key))
+else:
+    journal = (FileJournal if store == "file" else SqliteJournal)(*place)
 with open(directory + "/plan.json", "rb") as file:
     plan = RemediationPlan.from_json(file.read())
 with RemediationClient(
-    Credential(), plan.scope, endpoint=endpoint, journal=FileJournal(directory + "/runs"), workers=3, clock=Clock(),
+    Credential(), plan.scope, endpoint=endpoint, journal=journal, workers=3, clock=Clock(),
     guards=Guards(max_changes=50),
 ) as client:
     client.catalog
@@ -177,10 +185,38 @@ def kill(arguments: list[str], has_come: Callable[[], bool], delay: float) -> bo
     return ended != 0
 
 
-def lines(journal: FileJournal, known: set[str]) -> int:
-    """How many lines the newest run has, also a torn one."""
-    new = [path for path in journal.directory.glob("*.jsonl") if path.stem not in known]
-    return new[0].read_bytes().count(b"\n") if new else 0
+def count_records(journal: ChainedJournal, known: set[str]) -> int:
+    """How many records the newest run has."""
+    new = [run_id for run_id in journal.list_runs() if run_id not in known]
+    return len(list(journal.read_lines(new[0]))) if new else 0
+
+
+@attrs.frozen
+class Store:
+    """A journal, how another process opens it, and how its lock ends when a process is dead."""
+
+    journal: ChainedJournal
+    arguments: tuple[str, ...]
+    unlock: Callable[[], None] = lambda: None
+
+
+@pytest.fixture(params=["file", "sqlite", "blob"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """Each store that survives a process."""
+    if request.param == "file":
+        return Store(FileJournal(tmp_path / "runs"), ("file", str(tmp_path / "runs")))
+    if request.param == "sqlite":
+        return Store(SqliteJournal(tmp_path / "runs.db"), ("sqlite", str(tmp_path / "runs.db")))
+    container = request.getfixturevalue("storage_container")
+
+    def unlock() -> None:
+        # Nothing is waited for: as an operator does who knows that the process is dead.
+        for blob in container.client.list_blobs():
+            with suppress(HttpResponseError):
+                BlobLeaseClient(container.client.get_blob_client(blob.name)).break_lease(0)
+
+    journal = BlobJournal(container.url, container.credential)
+    return Store(journal, ("blob", container.url, container.account, container.key), unlock)
 
 
 @attrs.define(kw_only=True)
@@ -188,7 +224,8 @@ class Murder:
     """One kill of one child, and what was known at that moment."""
 
     sim: ArmSimulator
-    journal: FileJournal
+    store: Store
+    directory: Path
     chance: random.Random
     sizes: tuple[int, int]
     kills: int = 0
@@ -201,22 +238,23 @@ class Murder:
             wanted = self.chance.randint(0, requests)
             has_come = lambda: len(self.sim.requests) - start >= wanted  # noqa: E731
         else:
-            begun = 0 if verb != "resume" else lines(self.journal, known)
+            begun = 0 if verb != "resume" else count_records(self.store.journal, known)
             wanted = begun + self.chance.randint(0, max(1, records - begun))
-            has_come = lambda: lines(self.journal, known) >= wanted  # noqa: E731
+            has_come = lambda: count_records(self.store.journal, known) >= wanted  # noqa: E731
         token = self.sim.credential.get_token("x").token
-        arguments = [verb, endpoint, token, str(self.journal.directory.parent), run_id]
+        arguments = [verb, endpoint, token, str(self.directory), run_id, *self.store.arguments]
         with passing_time(self.sim):
             self.kills += kill(arguments, has_come, self.chance.uniform(0.0, 0.004))
+        self.store.unlock()
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this platform")
 @pytest.mark.parametrize("seed", range(KILLS))
-def test_a_process_that_is_killed_is_resumed_by_another(tmp_path: Path, seed: int) -> None:
+def test_a_process_that_is_killed_is_resumed_by_another(tmp_path: Path, store: Store, seed: int) -> None:
     """Everything as planned, told as if nothing had happened, and nothing sent again that is known to be done."""
     chance, verb = random.Random(seed), VERBS[seed % len(VERBS)]
     expected, bodies, requests, records = undisturbed(verb)
-    sim, journal = tenant(), FileJournal(tmp_path / "runs")
+    sim, journal = tenant(), store.journal
     with sim.serve() as server, connect(sim, journal, endpoint=server.endpoint) as client:
         plan = planned(sim, client)
         if verb == "rollback":
@@ -225,7 +263,7 @@ def test_a_process_that_is_killed_is_resumed_by_another(tmp_path: Path, seed: in
         (tmp_path / "plan.json").write_text(plan.to_json(), encoding="utf-8")
         earlier = set(journal.list_runs())
         start = len(sim.requests)
-        murder = Murder(sim=sim, journal=journal, chance=chance, sizes=(requests, records))
+        murder = Murder(sim=sim, store=store, directory=tmp_path, chance=chance, sizes=(requests, records))
         murder.commit("apply", server.endpoint, "", earlier)
         runs = [run for run in journal.list_runs() if run not in earlier]
         if not runs:
@@ -247,16 +285,15 @@ def test_a_process_that_is_killed_is_resumed_by_another(tmp_path: Path, seed: in
     assert set(in_effect(sim, plan)) <= set(bodies)
     sent = Counter(request.path for request in sim.requests[start:] if request.method != "GET")
     assert max(sent.values(), default=0) <= 1 + murder.kills
-    with (journal.directory / f"{run_id}.jsonl").open("rb") as file:
-        assert not verify(file).torn
+    assert not verify(journal.read_lines(run_id)).torn
     assert _state(journal, run_id).unfinished == ()
 
 
-def _state(journal: FileJournal, run_id: str) -> RunState:
+def _state(journal: ChainedJournal, run_id: str) -> RunState:
     return replay(journal.read(run_id))
 
 
-def _settled(journal: FileJournal, run_id: str) -> set[str]:
+def _settled(journal: ChainedJournal, run_id: str) -> set[str]:
     """The paths of the writes that are known to have been accepted."""
     steps = _state(journal, run_id).steps.values()
     return {state.step.request.path.casefold() for state in steps if state.phase >= Phase.ACCEPTED}

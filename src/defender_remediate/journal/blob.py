@@ -167,8 +167,7 @@ class BlobJournal(ChainedJournal):
             if end.blocks < blob_container.MAX_BLOCKS:
                 break
             number += 1
-        content.seek(0)
-        return [line for line in content if not line.endswith(CANCELLED)]
+        return _lines(content.getvalue())
 
     def hold(self, run_id: str, /, *, new: bool) -> BlobSink:
         """Lock the blob of a run.
@@ -228,13 +227,13 @@ class BlobJournal(ChainedJournal):
 
     def _first_line(self, run_id: str, size: int) -> bytes:
         read = partial(self._container.read, self._name(run_id))
-        begin = self._again(partial(read, 0, min(size, _BEGINNING)))
-        if b"\n" in begin or size <= _BEGINNING:
-            return io.BytesIO(begin).readline()
-        if self._again(partial(read, size - 1, size)) == b"\n":
-            return begin + b"\n"
-        # Only its last line is incomplete; that may be the first.
-        return io.BytesIO(self._again(partial(read, 0, size))).readline()
+        if size > _BEGINNING:
+            begin = self._again(partial(read, 0, _BEGINNING))
+            end = self._again(partial(read, size - len(CANCELLED), size))
+            if end.endswith(b"\n") and end != CANCELLED:
+                # There is a whole record, so the first line is whole, or follows one that was cancelled.
+                return begin.partition(b"\n")[0] + b"\n"
+        return next(iter(_lines(self._again(partial(read, 0, size)))), b"")
 
     def _name(self, run_id: str, number: int = 1) -> str:
         mark = "" if number == 1 else f"{_NUMBER_MARK}{number}"
@@ -277,6 +276,10 @@ class BlobJournal(ChainedJournal):
                     hint=f"wait until it ends, or end it; the lock of a dead process ends within {self._lease_seconds} s",
                 )
             self._clock.sleep(_LOOK_AGAIN_SECONDS)
+
+
+def _lines(content: bytes) -> list[bytes]:
+    return [line for line in io.BytesIO(content) if not line.endswith(CANCELLED)]
 
 
 def _unreadable(error: StorageRequestError, source: str) -> JournalError:

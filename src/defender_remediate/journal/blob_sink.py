@@ -2,7 +2,7 @@
 
 Every append names the lease and the size that the blob must have. The size makes it safe to send an append again when its
 effect is unknown: it takes effect at most once. The lease ends when a process dies, and its loss is noticed by the next append,
-which precedes every request to Azure. See ADR 0032.
+which precedes every request to Azure. See docs/adr, "A journal blob is written at a position under a lease".
 """
 
 from __future__ import annotations

@@ -264,6 +264,25 @@ def test_a_first_record_that_was_written_in_part_is_no_run(
             call("run-1")
 
 
+def test_a_run_can_begin_after_a_first_record_in_part(
+    service: Any, records: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shard has the same run id again. What was left is cancelled, because an append blob cannot be cut."""
+    monkeypatch.setattr(blob_container, "MAX_APPEND_BYTES", 300)
+    journal = service.journal()
+    log = journal.create("run-1")
+    service.fail("appendblock", (403, "AuthorizationFailure"), after=1)
+    with pytest.raises(JournalUnwritableError):
+        log.append(records.opened())
+    log.close()
+    journal.create("run-1").close()
+    assert list(journal.list_runs()) == []
+    with journal.create("run-1") as log:
+        log.append(records.opened())
+    assert journal.read("run-1") == (records.opened(),)
+    assert list(journal.list_runs()) == ["run-1"]
+
+
 def test_only_runs_are_listed(service: Any, records: Any) -> None:
     """Not what else is in the container; page by page, and whether their last record is whole or not."""
     journal = service.journal(prefix="prod/")
