@@ -16,6 +16,8 @@ class _StringEnumMeta(EnumMeta):
     """Looks values up by strings only: Python's own lookup fails with whatever the ``repr`` of another value raises."""
 
     def __call__(cls, value: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if type(value) is str and value in cls._value2member_map_ and not args and not kwargs:
+            return cls._value2member_map_[value]
         if args or kwargs or isinstance(value, cls):
             return super().__call__(value, *args, **kwargs)
         if not isinstance(value, str):

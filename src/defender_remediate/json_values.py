@@ -7,8 +7,10 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from contextlib import suppress
 from enum import Enum
+from functools import cache
 from typing import Any
 
 from defender_remediate.display import quoted
@@ -42,6 +44,9 @@ class Absent(Enum):
 ABSENT = Absent.ABSENT
 
 
+_LEAVES = frozenset({str, bool, int, type(None)})
+_LARGE = 2.0**63
+_NAMES = frozenset({str})
 _SCALARS = frozenset({str, bool, int, float, type(None)})
 
 
@@ -56,9 +61,12 @@ class FrozenMap(Mapping[str, Any]):
         elif type(items) is not dict and not isinstance(items, Mapping):
             raise InvalidInputError(f"a FrozenMap is made of a mapping, got {quoted(items)}")
         # Listings make several for each of many thousand items, most of whose values need no copy.
-        self._items: dict[str, Any] = {
-            k if type(k) is str else str(k): v if type(v) in _SCALARS else freeze(v) for k, v in items.items()
-        }
+        is_plain = _NAMES.issuperset(map(type, items)) and _SCALARS.issuperset(map(type, items.values()))
+        self._items: dict[str, Any] = (
+            dict(items)
+            if is_plain
+            else {k if type(k) is str else str(k): v if type(v) in _SCALARS else freeze(v) for k, v in items.items()}
+        )
         self._hash: int | None = None
 
     def __getitem__(self, key: str) -> Any:
@@ -198,7 +206,7 @@ def _array(items: Iterable[Any]) -> Iterator[str]:
 
 
 def parse_json(text: str | bytes, *, unique_names: bool = False, max_depth: int = MAX_DEPTH) -> Any:
-    """Parse JSON from an external source.
+    """Parse JSON from an external source. Uses ``orjson`` where it is installed, and gives the same with and without it.
 
     Args:
         text: A string, or bytes in UTF-8.
@@ -209,6 +217,13 @@ def parse_json(text: str | bytes, *, unique_names: bool = False, max_depth: int 
         ValueError: It is not JSON, has a number that is not finite or has thousands of digits, is nested more than ``max_depth``
             levels deep, or has a name twice.
     """
+    read_fast = fast_reader()
+    if read_fast is not None and not unique_names:
+        with suppress(ValueError):
+            document = read_fast(text)
+            if _check_depth(document, max_depth=max_depth):
+                return document
+    # What orjson refuses or reads in another way is decided here.
     try:
         document = json.loads(
             text,
@@ -222,22 +237,44 @@ def parse_json(text: str | bytes, *, unique_names: bool = False, max_depth: int 
     return document
 
 
+@cache
+def fast_reader() -> Callable[[str | bytes], Any] | None:
+    """What ``orjson`` reads JSON with; None where it is not installed."""
+    try:
+        from orjson import loads
+    except ImportError:
+        return None
+    return loads
+
+
 def check_depth(document: Any, *, max_depth: int = MAX_DEPTH) -> None:
     """Refuse a document that is nested too deeply.
 
     Raises:
         ValueError: The document is nested more than ``max_depth`` levels deep.
     """
-    containers = [document] if isinstance(document, (dict, list)) else []
+    _check_depth(document, max_depth=max_depth)
+
+
+def _check_depth(document: Any, *, max_depth: int) -> bool:
+    """Refuse a document that is nested too deeply, and tell whether all numbers in it are surely what the text says.
+
+    A number that is larger than an integer of 64 bits is a float to orjson, also where the text has an integer.
+    """
+    are_exact = True
+    inner: list[Any] = [[document]]
     for _ in range(max_depth + 1):
-        if not containers:
-            return
-        containers = [
+        found = [
             item
-            for node in containers
+            for node in inner
             for item in (node.values() if isinstance(node, dict) else node)
-            if isinstance(item, (dict, list))
+            if type(item) not in _LEAVES
         ]
+        inner = [item for item in found if isinstance(item, (dict, list))]
+        if len(inner) < len(found):
+            are_exact = are_exact and all(type(item) is not float or abs(item) < _LARGE for item in found)
+        if not inner:
+            return are_exact
     raise ValueError(TOO_DEEP.format(max_depth))
 
 

@@ -43,6 +43,27 @@ def pick(value: Any, *names: str) -> Any:
     return None
 
 
+def picked(value: Any, names: tuple[str, ...]) -> list[Any]:
+    """Several members of an object, each as ``pick`` gives it.
+
+    The objects of a listing have the same members, so how a member is spelled is looked up once for each set of names.
+    """
+    members = mapping(value)
+    if not members:
+        return [None] * len(names)
+    spelled = _spelled(tuple(members), names)
+    return [members.get(name) for name in spelled] if spelled else [pick(members, name) for name in names]
+
+
+@lru_cache(maxsize=512)
+def _spelled(present: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """How members are spelled among those that are present; nothing where one of them is there in two spellings."""
+    by_folded = {fold(str(name)): name for name in present}
+    if len(by_folded) < len(present):
+        return ()
+    return tuple(by_folded.get(fold(name), name) for name in wanted)
+
+
 def text(value: Any, *names: str) -> str:
     """A member as text; empty when it is missing."""
     if names and type(value) is dict:

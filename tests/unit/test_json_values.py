@@ -3,11 +3,14 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from unittest import mock
 
+import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from defender_remediate import json_values
 from defender_remediate.json_values import (
     ABSENT,
     MAX_DEPTH,
@@ -136,6 +139,49 @@ def test_hostile_text_is_a_value_error(text, message):
     """Depth, huge numbers and broken text never become another exception."""
     with pytest.raises(ValueError, match=message):
         parse_json(text)
+
+
+def read_by(reader, text):
+    """What JSON is read as with a fast reader or without: the value with the types of its numbers, or that it is refused."""
+    with mock.patch.object(json_values, "fast_reader", return_value=reader):
+        try:
+            return repr(parse_json(text))
+        except ValueError:
+            return ValueError
+
+
+@settings(max_examples=50)
+@given(VALUES.map(json.dumps) | st.text() | st.binary())
+def test_texts_are_read_the_same_with_and_without_orjson(text):
+    """Installing it changes how fast a listing is and nothing else."""
+    assert read_by(orjson.loads, text) == read_by(None, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "18446744073709551616",
+        "-9223372036854775809",
+        "[123456789012345678901234567890, 0.5]",
+        "1e999",
+        "[-1e400]",
+        "[NaN, Infinity]",
+        "[-0, -0.0, 1E5, 1.0, 0.1, 1e22, 123456789.123456789123456789]",
+        '"\\ud800"',
+        '{"a": 1, "a": 2}',
+        '"\x00"',
+        "[" * 101 + "]" * 101,
+        "[" * 5000 + "]" * 5000,
+        '{"a": [1.5, {"b": 2.5}]} ',
+        "\ufeff1",
+        b"\xff",
+        b'"\xed\xa0\x80"',
+        "1" * 5000,
+    ],
+)
+def test_what_json_libraries_disagree_on_is_read_in_one_way(text):
+    """Large integers stay integers, and what Python's own reader refuses is refused."""
+    assert read_by(orjson.loads, text) == read_by(None, text)
 
 
 def test_deep_text_within_the_limit_is_read():

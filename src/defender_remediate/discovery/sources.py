@@ -72,9 +72,9 @@ class RestSource:
         for root, items in self._interleave(map(self._listing, self._scopes.roots())):
             for item in items:
                 assessment = Assessment.from_rest(item)
-                if not wanted.covers(assessment) or not (
-                    root.wants(assessment.resource_id) or root.wants(assessment.id)
-                ):
+                if not wanted.covers(assessment):
+                    continue
+                if root.within and not (root.wants(assessment.resource_id) or root.wants(assessment.id)):
                     continue
                 if wanted.categories:
                     assessment = categories.add_to(assessment)

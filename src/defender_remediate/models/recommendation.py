@@ -177,34 +177,43 @@ _EMPTY = FrozenMap()
 _plain_text = lru_cache(maxsize=256)(plain_text)
 
 
+_OF_ITEM = ("id", "name", "properties")
+_OF_PROPERTIES = ("displayName", "status", "resourceDetails")
+_OF_STATUS = ("code", "cause", "description", "firstEvaluationDate", "statusChangeDate")
+_OF_DETAILS = ("azureResourceId", "id", "source")
+_OF_METADATA = ("recommendationCategory", "severity")
+
+
 def _assessment(item: Mapping[str, Any]) -> Assessment:
-    properties = wire.mapping(wire.pick(item, "properties"))
-    status = wire.mapping(wire.pick(properties, "status"))
-    details = wire.mapping(wire.pick(properties, "resourceDetails"))
+    identifier, name, content = wire.picked(item, _OF_ITEM)
+    properties = wire.mapping(content)
+    display_name, given_status, given_details = wire.picked(properties, _OF_PROPERTIES)
+    code, cause, description, first_evaluated, changed = wire.picked(given_status, _OF_STATUS)
+    azure_id, own_id, source = wire.picked(given_details, _OF_DETAILS)
     metadata = wire.mapping(properties.get("metadata"))
-    links = wire.mapping(properties.get("links"))
-    identifier = wire.text(item, "id")
-    category = wire.text(metadata, "recommendationCategory") if metadata else ""
-    severity = wire.text(metadata, "severity") if metadata else ""
+    category, severity = map(wire.text, wire.picked(metadata, _OF_METADATA))
     known = RecommendationCategory(category) if category else None
     data = properties.get("resourceAdditionalData")
+    identifier = wire.text(identifier)
+    # Aws and Gcp resources carry their Azure mirror apart; machines outside Azure carry no id at all.
+    named = wire.text(azure_id) or wire.text(own_id)
     return Assessment(
         id="/" + identifier.strip("/"),
-        key=wire.name(item),
-        resource_id=_resource_id(details, identifier),
-        display_name=wire.text(properties, "displayName"),
-        status=AssessmentStatus(wire.text(status, "code")),
-        cause=wire.text(status, "cause"),
-        description=wire.text(status, "description"),
-        source=wire.text(details, "source") or "Azure",
+        key=wire.text(name) or wire.name(item),
+        resource_id="/" + named.strip("/") if named else resource_of_assessment(identifier),
+        display_name=wire.text(display_name),
+        status=AssessmentStatus(wire.text(code)),
+        cause=wire.text(cause),
+        description=wire.text(description),
+        source=wire.text(source) or "Azure",
         severity=Severity(severity) if severity else None,
         category=known,
         risk=Risk.from_json(wire.mapping(properties.get("risk"))),
-        first_evaluated=wire.timestamp(status, "firstEvaluationDate"),
-        changed=wire.timestamp(status, "statusChangeDate"),
-        portal_url=_portal_url(wire.text(links, "azurePortalUri", "azurePortal")),
+        first_evaluated=wire.timestamp(first_evaluated),
+        changed=wire.timestamp(changed),
+        portal_url=_portal_url(wire.text(properties.get("links"), "azurePortalUri", "azurePortal")),
         additional_data=FrozenMap(wire.mapping(properties.get("additionalData"))),
-        resource_details=FrozenMap(details),
+        resource_details=FrozenMap(wire.mapping(given_details)),
         resource_data=FrozenMap(wire.mapping(_parsed(data))) if data else _EMPTY,
         metadata=metadata if is_individual(known) else _EMPTY,
     )
@@ -218,12 +227,6 @@ def _parsed(value: Any) -> Any:
         return parse_json(value)
     except ValueError:
         return None
-
-
-def _resource_id(details: Mapping[str, Any], assessment_id: str) -> str:
-    # Aws and Gcp resources carry their Azure mirror apart; machines outside Azure carry no id at all.
-    named = wire.text(details, "azureResourceId") or wire.text(details, "id")
-    return "/" + named.strip("/") if named else resource_of_assessment(assessment_id)
 
 
 def _portal_url(link: str) -> str | None:
