@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from defender_remediate.testing.simulator.arm.published import namespaces, operations_of
 from defender_remediate.testing.simulator.arm.service import ROUTES
 from defender_remediate.testing.simulator.state.types import shipped_types
 
+_BY_FORM = """\
+The operations below are known from the clients that Microsoft publishes, by their form only. The simulator answers them so where
+no operation or type above answers. It keeps what a client writes, without a check of its properties, and shows it again. A list has
+what was written and is otherwise empty. What always exists in Azure has no properties until they are written. An action has no
+effect, and an object that an action returns is empty, except for keys, which open nothing, and for the availability of names. Each of
+these answers has the header `x-ms-simulated-fidelity: form`. Their api-versions are not known: any is taken from the oldest that is
+known for the provider to a year from now."""
+
 
 def operations_page() -> str:
-    """Every route with the first sentence of what answers it, by provider; then every type of resource."""
+    """Every route with what answers it, by provider; every type of resource; every operation that is answered by form."""
     rows: dict[str, dict[str, None]] = defaultdict(dict)
     for route in ROUTES:
         note = (route.handler.__doc__ or "").strip().partition("\n")[0].replace("``", "`").replace("|", "\\|")
@@ -21,4 +30,11 @@ def operations_page() -> str:
     for kind in sorted(shipped_types().values(), key=lambda one: one.name):
         if not kind.routed:
             parts.append(f"| {kind.name} | {kind.versions[0]} | {kind.versions[-1]} |")
+    parts += ["", "## Answered by form\n", _BY_FORM]
+    for namespace in namespaces().values():
+        verbs: dict[str, list[str]] = defaultdict(list)
+        for operation in operations_of(namespace):
+            verbs[operation.path].append(operation.method)
+        parts += [f"\n### {namespace}: by form\n", "| path | verbs |", "| --- | --- |"]
+        parts += [f"| `{path}` | {', '.join(sorted(found))} |" for path, found in verbs.items()]
     return "\n".join(parts)

@@ -12,4 +12,5 @@ def test_every_operation_is_on_the_page_and_says_what_it_does() -> None:
     page = operations_page()
     assert [route.pattern for route in ROUTES if f"`{route.pattern}`" not in page] == []
     assert [row for row in page.splitlines() if row.endswith("|  |")] == []
+    assert "| `storageAccounts/*/queueServices/default/queues` | GET |" in page
     assert "| Microsoft.Storage/storageAccounts | 2019-04-01 |" in page

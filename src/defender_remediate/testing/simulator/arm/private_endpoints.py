@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import Resource, Store
 
@@ -32,6 +33,28 @@ class Connections:
     def of(self, resource: Resource) -> list[Any]:
         """Returns the connections of a resource, whole."""
         return [*(resource.body["properties"].get(CONNECTIONS) or ()), *self._unshown.get(ids.key(resource.id), ())]
+
+    def replace(self, resource: Resource, name: str, connection: Mapping[str, Any]) -> None:
+        """Shows a connection of a resource in another state."""
+        self._put_in_place(resource, name, [dict(connection)])
+
+    def remove(self, resource: Resource, name: str) -> bool:
+        """Removes a connection of a resource; returns whether it was there."""
+        was_there = any(_name_of(each) == fold(name) for each in self.of(resource))
+        self._put_in_place(resource, name, [])
+        return was_there
+
+    def _put_in_place(self, resource: Resource, name: str, instead: list[Any]) -> None:
+        shown = list(resource.body["properties"].get(CONNECTIONS) or ())
+        if any(_name_of(each) == fold(name) for each in shown):
+            kept = [inner for each in shown for inner in (instead if _name_of(each) == fold(name) else [each])]
+            self._show(resource, kept)
+        key = ids.key(resource.id)
+        self._unshown[key] = [
+            inner
+            for each in self._unshown.get(key, ())
+            for inner in (instead if _name_of(each) == fold(name) else [each])
+        ]
 
     def connect(self, resource: Resource, endpoint_id: str, status: str, groups: Sequence[str] = ()) -> str:
         """Shows a connection on a resource, in place of an earlier one of the endpoint; returns its id."""
@@ -84,6 +107,10 @@ class Connections:
         body = resource.render()
         body["properties"][CONNECTIONS] = connections
         self._store.write(resource.id, resource.type, body)
+
+
+def _name_of(connection: Any) -> str:
+    return fold(str(connection.get("id", "")).rpartition("/")[2])
 
 
 def _endpoint_of(connection: Any) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.arm import published
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.operations import (
     BODY,
@@ -37,12 +38,9 @@ def handle(tenant: Tenant, call: Call) -> Reply:
     if target is None:
         raise unknown_route(call)
     if tenant.types.get(target.type) is None and fold(target.types[-1]) == fold(CONNECTIONS):
-        return show_connections(tenant, call, target)
-    if (
-        call.method == "POST"
-        and tenant.types.get(target.type) is None
-        and list(tenant.types.of_namespace(target.namespace))
-    ):
+        return answer_connections(tenant, call, target)
+    is_unknown = tenant.types.get(target.type) is None and any(tenant.types.of_namespace(target.namespace))
+    if is_unknown and (call.method == "POST" or published.has_other_verbs(call.path)):
         raise unknown_route(call)  # an action, not a type
     resource_type = find_type(tenant, call, target.type)
     if resource_type.routed or call.method not in _HANDLERS:
@@ -57,21 +55,53 @@ def handle(tenant: Tenant, call: Call) -> Reply:
     return _HANDLERS[call.method](tenant, call, target, resource_type.for_name(target.name))
 
 
-def show_connections(tenant: Tenant, call: Call, target: ids.ResourcePath) -> Reply:
-    """Lists the private endpoint connections of a resource, or shows one of them."""
+def answer_connections(tenant: Tenant, call: Call, target: ids.ResourcePath) -> Reply:
+    """Lists the private endpoint connections of a resource, shows one, approves or rejects it, or removes it."""
     above = ids.path_of(target.parent)
-    if call.method != "GET" or above is None or above.is_collection:
+    if above is None or above.is_collection or call.method not in ("GET", "PUT", "DELETE"):
         raise unknown_route(call)
-    find_type(tenant, call, above.type)
+    if tenant.types.get(above.type) is None and tenant.store.find(above.id) is None:
+        raise unknown_route(call)
+    if tenant.types.get(above.type) is not None:
+        find_type(tenant, call, above.type)
     check_scope(tenant, above)
     owner = existing(tenant, above)
-    tenant.access.check_read(f"{owner.type.name}/{CONNECTIONS}/read", owner.id)
-    found = tenant.connections.of(owner)
+    action = f"{owner.type.name}/{CONNECTIONS}"
     if target.is_collection:
-        return tenant.page(call, found)
-    for connection in found:
+        if call.method != "GET":
+            raise unknown_route(call)
+        tenant.access.check_read(f"{action}/read", owner.id)
+        return tenant.page(call, tenant.connections.of(owner))
+    if call.method == "GET":
+        tenant.access.check_read(f"{action}/read", owner.id)
+        return Reply.json(_connection(tenant, owner, target))
+
+    def work(operation: LoggedOperation) -> tuple[Reply, bool]:
+        tenant.access.check_write(call.method, operation.action, owner.id)
+        if call.method == "DELETE":
+            removed = tenant.connections.remove(owner, target.name)
+            return Reply(status=published.settled("DELETE", target.id, 200 if removed else 204)), False
+        found = _connection(tenant, owner, target)
+        state = (json_body(call).get("properties") or {}).get("privateLinkServiceConnectionState")
+        if not isinstance(state, Mapping) or state.get("status") not in (
+            "Approved",
+            "Rejected",
+            "Pending",
+            "Disconnected",
+        ):
+            problem = "privateLinkServiceConnectionState.status is not Approved, Rejected, Pending or Disconnected"
+            raise refusal("InvalidRequestContent", problem=problem)
+        changed = merge_patch(found, {"properties": {"privateLinkServiceConnectionState": dict(state)}})
+        tenant.connections.replace(owner, target.name, changed)
+        return Reply.json(changed, status=published.settled("PUT", target.id, 200)), False
+
+    return logged(tenant, call, f"{action}/{'delete' if call.method == 'DELETE' else 'write'}", owner.id, work)
+
+
+def _connection(tenant: Tenant, owner: Resource, target: ids.ResourcePath) -> Any:
+    for connection in tenant.connections.of(owner):
         if fold(str(connection.get("id", "")).rpartition("/")[2]) == fold(target.name):
-            return Reply.json(connection)
+            return connection
     raise refusal("ResourceNotFound", type=target.type, name=target.name, group=target.group)
 
 
@@ -162,12 +192,12 @@ def delete_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resour
         found = tenant.store.find(target.id)
         _check_etag(call, found, resource_type)
         if found is None:
-            return Reply(status=204), False
+            return Reply(status=published.settled("DELETE", target.id, 204)), False
         if found.busy:
             raise refusal(resource_type.busy)
         tenant.policy_effects.check_delete(target_of(resource_type, found.id, found.render()))
         tenant.store.remove(found.id)
-        return Reply(status=200), False
+        return Reply(status=published.settled("DELETE", target.id, 200)), False
 
     return logged(tenant, call, f"{resource_type.name}/delete", target.id, work)
 
@@ -200,6 +230,8 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
         if status == 202:  # what a write that does not end at once is answered
             status = 200 if found else 201
         if form is None:
+            if write not in resource_type.operations:
+                status = published.settled(call.method, target.id, status)
             written = store_body(tenant, target.id, resource_type, result)
             return _as_parent(tenant, shown(written, status), written), False
         reply = start_operation(tenant, call, target, resource_type, result, form, operation, status)

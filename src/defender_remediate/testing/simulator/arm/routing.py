@@ -118,6 +118,21 @@ def find_type(tenant: Tenant, call: Call, type_name: str) -> ResourceType:
     return resource_type
 
 
+def take_version(tenant: Tenant, call: Call, type_name: str, *, since: str) -> None:
+    """Checks the api-version of a call for a type of which only the oldest version is known.
+
+    Raises:
+        ArmError: 400 MissingApiVersionParameter, InvalidApiVersionParameter or NoRegisteredProviderFound.
+    """
+    if not call.api_version:
+        raise refusal("MissingApiVersionParameter")
+    if not _VERSION.match(call.api_version):
+        raise refusal("InvalidApiVersionParameter", version=call.api_version, supported=since)
+    if not ResourceType(name=type_name, versions=(since,)).supports(call.api_version, tenant.clock.now()):
+        rest = type_name.partition("/")[2]
+        raise refusal("NoRegisteredProviderFound", version=call.api_version, type=rest, supported=since)
+
+
 def json_body(call: Call) -> dict[str, Any]:
     """Returns the JSON object in a request.
 

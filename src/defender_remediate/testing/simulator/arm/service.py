@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from defender_remediate.testing.simulator.arm import groups, platform, tags
+from defender_remediate.testing.simulator.arm import by_form, groups, platform, tags
 from defender_remediate.testing.simulator.arm import routes as resources
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.faults import AFTER, Faults
@@ -15,7 +15,7 @@ from defender_remediate.testing.simulator.arm.routing import Route, RouteIndex, 
 from defender_remediate.testing.simulator.arm.throttling import Throttle
 from defender_remediate.testing.simulator.authorization import assignments, locks
 from defender_remediate.testing.simulator.authorization import routes as authorization
-from defender_remediate.testing.simulator.defender import exemption_routes, governance, unmodelled
+from defender_remediate.testing.simulator.defender import exemption_routes, governance
 from defender_remediate.testing.simulator.defender import routes as security
 from defender_remediate.testing.simulator.deployments import routes as deployments
 from defender_remediate.testing.simulator.deployments import stacks
@@ -52,7 +52,6 @@ ROUTES: tuple[Route, ...] = (
     *policy_assignments.ROUTES,
     *policy_definitions.ROUTES,
     *management.ROUTES,
-    *unmodelled.ROUTES,
     *storage.ROUTES,
     *web.ROUTES,
     *keyvault.ROUTES,
@@ -148,7 +147,8 @@ class Service:
             route, captured = found
             find_type(self.tenant, call, route.type)
             return route.handler(self.tenant, call, captured)
-        return platform.operation_status(self.tenant, call) or resources.handle(self.tenant, call)
+        status_page = platform.operation_status(self.tenant, call)
+        return status_page or by_form.handle(self.tenant, call) or resources.handle(self.tenant, call)
 
     def _finish(self, call: Call, reply: Reply) -> Reply:
         tenant = self.tenant

@@ -230,7 +230,9 @@ class Store:
                     if owner and resource_type.tracked and "location" in owner.body
                     else {}
                 )
-                self.write(f"{resource_id}/{middle}/{name}", resource_type, {**place, "properties": properties})
+                kind = {} if resource_type.built_in_kind is None else {"kind": resource_type.built_in_kind}
+                body = {**place, **kind, "properties": properties}
+                self.write(f"{resource_id}/{middle}/{name}", resource_type, body)
 
     def remove(self, resource_id: str) -> None:
         """Deletes a resource and everything below it."""

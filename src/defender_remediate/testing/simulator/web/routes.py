@@ -7,9 +7,10 @@ from typing import Any
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.checks import ITEM, owner_of
-from defender_remediate.testing.simulator.arm.routing import Route, unknown_route
+from defender_remediate.testing.simulator.arm.routing import Route
 from defender_remediate.testing.simulator.monitor.audit import logged
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
+from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
@@ -37,9 +38,7 @@ def list_settings(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Re
     It is a POST, except for the authentication settings of version 2.
     """
     app = owner_of(tenant, call, captured, _SITES)
-    name = fold(captured["config"])
-    if name not in _SECRET or (call.method == "GET") is not (name == "authsettingsv2"):
-        raise unknown_route(call)
+    name = fold(ids.segments(call.path)[-2])
 
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:
         tenant.access.check_write("POST", operation.action, app.id)
@@ -59,9 +58,7 @@ def _settings(tenant: Tenant, app_id: str, name: str) -> dict[str, Any]:
 def set_state(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Starts, stops or restarts an app."""
     app = owner_of(tenant, call, captured, _SITES)
-    word = fold(captured["verb"])
-    if word not in _STATES:
-        raise unknown_route(call)
+    word = fold(ids.segments(call.path)[-1])
 
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:
         tenant.access.check_write("POST", operation.action, app.id)
@@ -75,12 +72,20 @@ def set_state(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
 
 
 ROUTES = (
-    Route(
-        methods=("GET", "POST"),
-        pattern=f"{ITEM}/{_SITES}/{{name}}/config/{{config}}/list",
-        type=f"{_SITES}/config",
-        handler=list_settings,
-        reads=False,
+    *(
+        Route(
+            methods=("GET" if name == "authsettingsv2" else "POST",),
+            pattern=f"{ITEM}/{_SITES}/{{name}}/config/{_SHOWN.get(name, name)}/list",
+            type=f"{_SITES}/config",
+            handler=list_settings,
+            reads=False,
+        )
+        for name in _SECRET
     ),
-    Route(methods=("POST",), pattern=f"{ITEM}/{_SITES}/{{name}}/{{verb}}", type=_SITES, handler=set_state, reads=False),
+    *(
+        Route(
+            methods=("POST",), pattern=f"{ITEM}/{_SITES}/{{name}}/{word}", type=_SITES, handler=set_state, reads=False
+        )
+        for word in _STATES
+    ),
 )

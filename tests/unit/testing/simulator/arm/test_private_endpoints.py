@@ -43,13 +43,23 @@ def test_connections_are_listed_below_their_resource(
     assert call.get(f"{resource}/privateEndpointConnections", version)["value"] == []
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE"])
-def test_connections_are_only_read(call: Any, connected: tuple[str, str, str], method: str) -> None:
-    """Approving one by hand is not simulated, and says so."""
+def test_a_connection_is_rejected_and_removed(call: Any, connected: tuple[str, str, str]) -> None:
+    """By the owner of the resource; a state that does not exist and another verb are refused."""
     resource, version, _ = connected
-    answer = call(method, f"{resource}/privateEndpointConnections/pe?api-version={version}", json={})
-    assert answer.status_code == 404
-    assert "UnknownRoute" in answer.text()
+    path = f"{resource}/privateEndpointConnections/pe?api-version={version}"
+    state = {"privateLinkServiceConnectionState": {"status": "Rejected", "description": "no"}}
+    assert call("PUT", path, json={"properties": state}).status_code in (200, 201, 202)
+    assert (
+        call.get(path.partition("?")[0], version)["properties"] | state
+        == call.get(path.partition("?")[0], version)["properties"]
+    )
+    assert call("PUT", path, json={"properties": {}}).status_code == 400
+    assert "UnknownRoute" in call("PATCH", path, json={}).text()
+    assert "UnknownRoute" in call("PUT", path.replace("/pe?", "?"), json={}).text()
+    assert call("DELETE", path).status_code in (200, 202, 204)
+    assert call.get(f"{resource}/privateEndpointConnections", version)["value"] == []
+    assert call("PUT", path, json={"properties": state}).status_code == 404
+    assert call("DELETE", path).status_code in (202, 204)
 
 
 def test_a_connection_of_a_missing_resource_is_not_found(call: Any, connected: tuple[str, str, str]) -> None:

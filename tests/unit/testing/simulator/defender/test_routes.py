@@ -248,5 +248,5 @@ def test_contacts_are_made_and_changed(sim: ArmSimulator, call: Any, word: Any, 
         word(call("PUT", path, json={"properties": {"alertNotifications": {"state": "On"}}})) == "InvalidRequestContent"
     )
     body = {"properties": {"emails": "a@contoso.example", "isEnabled": True}}
-    assert call("PUT", path, json=body).status_code == 201
+    assert call("PUT", path, json=body).status_code == 200
     assert call("PUT", path, json=body).json()["type"] == "Microsoft.Security/securityContact"
