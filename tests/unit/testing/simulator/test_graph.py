@@ -7,67 +7,8 @@ from typing import Any
 import pytest
 
 from defender_remediate.testing import ArmSimulator
-from defender_remediate.testing.simulator.graph.query import GraphQuery, QueryError
 
 PATH = "/providers/Microsoft.ResourceGraph/resources?api-version=2024-04-01"
-ROWS: list[dict[str, Any]] = [
-    {"id": "1", "name": "Web-01", "p": {"n": 3, "flag": True, "s": "Left|'x'"}},
-    {"id": "2", "name": "db 02", "p": {"n": 20, "flag": False, "d": "Left"}},
-    {"id": "3", "name": "web", "p": {}},
-]
-COLUMNS = frozenset({"id", "name", "p"})
-
-
-@pytest.mark.parametrize(
-    ("condition", "ids"),
-    [
-        ("name == 'web'", "3"),
-        ("name =~ 'WEB'", "3"),
-        ("name startswith 'WE'", "13"),
-        ("name =~ 'WEB' or id == '2'", "23"),
-        ("p.flag == 'true'", "1"),
-        ("tostring(p.n) == '20'", "2"),
-        ("p.D == 'Left'", ""),
-        ("p.n.deeper == ''", "123"),
-        ("p.s == 'Left|\\'x\\''", "1"),
-    ],
-)
-def test_where(condition: str, ids: str) -> None:
-    """Each operator, members by their exact case, and separators inside strings."""
-    found = GraphQuery.parse(f"T | where {condition} | project id").run(ROWS, COLUMNS)
-    assert found == [{"id": each} for each in ids]
-
-
-def test_order() -> None:
-    """In both directions."""
-    for direction, ids in (("asc", "123"), ("desc", "321")):
-        found = GraphQuery.parse(f"t | order by id {direction} | project id, name").run(ROWS, COLUMNS)
-        assert "".join(row["id"] for row in found) == ids
-
-
-@pytest.mark.parametrize(
-    ("query", "code"),
-    [
-        ("", "ParserFailure"),
-        ("t ; drop", "ParserFailure"),
-        ("t | where name == 'x", "ParserFailure"),
-        ("t | where", "InvalidQuery"),
-        ("t | where name ==", "InvalidQuery"),
-        ("t | where name == 'x' name", "InvalidQuery"),
-        ("t | where name has 'x'", "InvalidQuery"),
-        ("t | where name == 'x' or", "InvalidQuery"),
-        ("t | count", "InvalidQuery"),
-        ("t | where nome == 'x'", "InvalidQuery"),
-        ("t | project id | where name == 'x'", "InvalidQuery"),
-        ("t | project nome", "InvalidQuery"),
-        ("t | order by nome asc", "InvalidQuery"),
-    ],
-)
-def test_what_the_library_does_not_send_is_refused(query: str, code: str) -> None:
-    """Never a guess."""
-    with pytest.raises(QueryError) as error:
-        GraphQuery.parse(query).run(ROWS, COLUMNS)
-    assert error.value.code == code
 
 
 @pytest.fixture
@@ -142,7 +83,7 @@ def test_the_other_tables_and_types(query: Any) -> None:
     assert table["columns"] == [{"name": "name", "type": "string"}, {"name": "sku", "type": "object"}]
     assert table["rows"][0][0] == "plan-contoso-web"
     empty = query("resources | where name == 'none'", {"resultFormat": "table"}).json()["data"]
-    assert empty == {"columns": [], "rows": []}
+    assert (len(empty["columns"]), empty["rows"]) == (16, [])
     rows = query("securityresources | project type | order by type asc").json()["data"]
     assert list(dict.fromkeys(row["type"] for row in rows)) == [
         "microsoft.security/assessments",
@@ -173,7 +114,7 @@ def test_scopes(demo: ArmSimulator, query: Any) -> None:
     ("text", "options", "more", "code"),
     [
         ("secrets", None, {}, "DisallowedLogicalTableName"),
-        ("resources | foo", None, {}, "InvalidQuery"),
+        ("resources | foo", None, {}, "ParserFailure"),
         ("resources", {"$top": 5000}, {}, "InvalidPagingOptions"),
         ("resources", {"$top": "banana"}, {}, "InvalidPagingOptions"),
         ("resources", {"$skip": "banana"}, {}, "InvalidPagingOptions"),

@@ -1,4 +1,4 @@
-"""The one operation of Azure Resource Graph: its scopes, its paging and its quota."""
+"""The operations of Azure Resource Graph: queries with their scopes, paging, facets and quota."""
 
 from __future__ import annotations
 
@@ -6,20 +6,35 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import Route, json_body
-from defender_remediate.testing.simulator.graph.query import GraphQuery, QueryError
-from defender_remediate.testing.simulator.graph.tables import COLUMNS, TABLES, rows
+from defender_remediate.testing.simulator.graph.facets import facet
+from defender_remediate.testing.simulator.graph.kql.errors import QueryError
+from defender_remediate.testing.simulator.graph.kql.relation import Column, Relation, Row, forced
+from defender_remediate.testing.simulator.graph.kql.run import run
+from defender_remediate.testing.simulator.graph.kql.statements import parse
+from defender_remediate.testing.simulator.graph.kql.values import Kind, plain
+from defender_remediate.testing.simulator.graph.tables import GraphTables
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.exchange import ArmError, Call, Reply
 
 _MEMBERS = frozenset({"query", "subscriptions", "managementGroups", "options", "facets"})
 _OPTIONS = frozenset({"$top", "$skip", "$skipToken", "resultFormat", "allowPartialScopes", "authorizationScopeFilter"})
+_FORMATS = ("objectArray", "table")
+_SCOPE_FILTERS = ("AtScopeAndBelow", "AtScopeAndAbove", "AtScopeExact", "AtScopeAboveAndBelow")
 _LIMIT = 1000
+_COLUMN_TYPES = {
+    Kind.BOOL: "boolean",
+    Kind.INT: "integer",
+    Kind.LONG: "integer",
+    Kind.REAL: "number",
+    Kind.DATETIME: "datetime",
+    Kind.DYNAMIC: "object",
+}
 
 
 def query_resources(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
@@ -28,19 +43,33 @@ def query_resources(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> 
     headers = _quota(tenant)
     body = json_body(call)
     options = body.get("options") or {}
+    _check_request(tenant, body, options)
+    try:
+        subscriptions = _subscriptions(tenant, body)
+        tables = GraphTables(tenant, subscriptions, is_tenant_wide=not body.get("subscriptions"))
+        now = tenant.clock.now()
+        found = run(parse(str(body.get("query") or "")), tables, now=now, limits=tenant.graph_limits)
+    except QueryError as error:
+        raise bad_request(tenant, [error.detail()]) from None
+    rows = found.whole()
+    found = Relation(found.columns, rows)
+    answer = _page(tenant, body, options, found.columns, rows)
+    answer["facets"] = [facet(one, found, now) for one in body.get("facets") or []]
+    return Reply.json(answer, headers=headers)
+
+
+def _check_request(tenant: Tenant, body: Mapping[str, Any], options: Any) -> None:
+    if not isinstance(options, Mapping):
+        raise _invalid(tenant, "InvalidRequestContent", "The member 'options' is not an object.")
     unknown_names = sorted((set(body) - _MEMBERS) | (set(options) - _OPTIONS))
     if unknown_names:
-        raise bad_request(tenant, "InvalidRequestContent", f"Unknown member '{unknown_names[0]}'.")
-    try:
-        query = GraphQuery.parse(str(body.get("query") or ""))
-        if query.table not in TABLES:
-            raise QueryError(f"Table {query.table} is invalid or not supported here", code="DisallowedLogicalTableName")
-        subscriptions = _subscriptions(tenant, body)
-        listed = rows(tenant, query.table, subscriptions, is_tenant_wide=not body.get("subscriptions"))
-        found = query.run(listed, COLUMNS)
-    except QueryError as error:
-        raise bad_request(tenant, error.code, str(error)) from None
-    return Reply.json(_page(tenant, body, options, found), headers=headers)
+        raise _invalid(tenant, "InvalidRequestContent", f"Unknown member '{unknown_names[0]}'.")
+    for name in ("subscriptions", "managementGroups", "facets"):
+        if not isinstance(body.get(name) or [], list):
+            raise _invalid(tenant, "InvalidRequestContent", f"The member '{name}' is not an array.")
+    for name, known in (("resultFormat", _FORMATS), ("authorizationScopeFilter", _SCOPE_FILTERS)):
+        if fold(str(options.get(name) or known[0])) not in map(fold, known):
+            raise _invalid(tenant, "InvalidRequestContent", f"{name} is '{options[name]}', not {' or '.join(known)}.")
 
 
 def _quota(tenant: Tenant) -> dict[str, str]:
@@ -65,20 +94,23 @@ def _quota(tenant: Tenant) -> dict[str, str]:
     return headers
 
 
-def bad_request(tenant: Tenant, code: str, message: str) -> ArmError:
+def bad_request(tenant: Tenant, problems: Iterable[Mapping[str, Any]]) -> ArmError:
     """Returns a 400 BadRequest whose details say what is wrong."""
     first = {
         "code": "InvalidQuery",
         "message": "Query is invalid. Please refer to the documentation for the Azure Resource Graph service and fix the "
         "error before retrying.",
     }
-    details = [first, {"code": code, "message": message}]
     return refusal(
         "GraphBadRequest",
-        more={"details": details},
+        more={"details": [first, *problems]},
         timestamp=tenant.clock.timestamp(),
         correlation=tenant.new_id(),
     )
+
+
+def _invalid(tenant: Tenant, code: str, message: str) -> ArmError:
+    return bad_request(tenant, [{"code": code, "message": message}])
 
 
 def _subscriptions(tenant: Tenant, body: Mapping[str, Any]) -> frozenset[str]:
@@ -92,38 +124,42 @@ def _subscriptions(tenant: Tenant, body: Mapping[str, Any]) -> frozenset[str]:
         group = tenant.store.management_groups.get(fold(str(name)))
         wanted.update(group["subscriptions"] if group else ())
     if not wanted & known:
-        raise bad_request(tenant, "NoValidSubscriptionsInQueryRequest", "No valid subscription in the request.")
+        raise _invalid(tenant, "NoValidSubscriptionsInQueryRequest", "No valid subscription in the request.")
     return frozenset(wanted & known)
 
 
 def _page(
-    tenant: Tenant, body: Mapping[str, Any], options: Mapping[str, Any], found: list[dict[str, Any]]
+    tenant: Tenant,
+    body: Mapping[str, Any],
+    options: Mapping[str, Any],
+    columns: Sequence[Column],
+    rows: Sequence[Row],
 ) -> dict[str, Any]:
     size = options.get("$top") or tenant.graph_page_size
-    if not isinstance(size, int) or not 1 <= size <= _LIMIT:
-        raise bad_request(tenant, "InvalidPagingOptions", f"$top is {size}, not 1 to {_LIMIT}.")
+    if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= _LIMIT:
+        raise _invalid(tenant, "InvalidPagingOptions", f"$top is {size}, not 1 to {_LIMIT}.")
+    places = [place for place, column in enumerate(columns) if not column.is_hidden]
     # Without the id Azure cannot say where a page ended, so there is no second page.
-    pageable = all("id" in row for row in found)
+    pageable = any(columns[place].name == "id" for place in places)
     start = _start(tenant, body, options)
-    page = found[start : start + size]
-    more = start + size < len(found)
+    page = [[plain(forced(row[place])) for place in places] for row in rows[start : start + size]]
+    more = start + size < len(rows)
     shown: dict[str, Any] = {
-        "totalRecords": len(found),
+        "totalRecords": len(rows),
         "count": len(page),
         "resultTruncated": "true" if more and not pageable else "false",
         "facets": [],
-        "data": page if options.get("resultFormat", "objectArray") == "objectArray" else _table(page),
     }
+    names = [columns[place].name for place in places]
+    if fold(str(options.get("resultFormat") or "objectArray")) == "table":
+        kinds = [_COLUMN_TYPES.get(columns[place].kind, "string") for place in places]
+        listed = [{"name": name, "type": kind} for name, kind in zip(names, kinds, strict=True)]
+        shown["data"] = {"columns": listed, "rows": page}
+    else:
+        shown["data"] = [dict(zip(names, cells, strict=True)) for cells in page]
     if more and pageable:
         shown["$skipToken"] = _token(body, start + size)
     return shown
-
-
-def _table(page: list[dict[str, Any]]) -> dict[str, Any]:
-    names = list(page[0]) if page else []
-    types = {str: "string", int: "integer", bool: "boolean"}
-    columns = [{"name": name, "type": types.get(type(page[0][name]), "object")} for name in names]
-    return {"columns": columns, "rows": [[row[name] for name in names] for row in page]}
 
 
 def _print(body: Mapping[str, Any]) -> str:
@@ -139,8 +175,8 @@ def _start(tenant: Tenant, body: Mapping[str, Any], options: Mapping[str, Any]) 
     token = options.get("$skipToken")
     if not token:
         skipped = options.get("$skip") or 0
-        if not isinstance(skipped, int) or skipped < 0:
-            raise bad_request(tenant, "InvalidPagingOptions", f"$skip is {skipped}, not 0 or more.")
+        if isinstance(skipped, bool) or not isinstance(skipped, int) or skipped < 0:
+            raise _invalid(tenant, "InvalidPagingOptions", f"$skip is {skipped}, not 0 or more.")
         return skipped
     try:
         content = json.loads(base64.b64decode(str(token), validate=True))
@@ -148,15 +184,34 @@ def _start(tenant: Tenant, body: Mapping[str, Any], options: Mapping[str, Any]) 
             return int(content["from"])
     except (ValueError, KeyError, TypeError, binascii.Error):
         pass
-    raise bad_request(tenant, "InvalidSkipToken", "The $skipToken does not belong to this query and these scopes.")
+    raise _invalid(tenant, "InvalidSkipToken", "The $skipToken does not belong to this query and these scopes.")
 
 
+def list_operations(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Lists the operations of the provider."""
+    del captured
+    shown = {
+        "name": "Microsoft.ResourceGraph/resources/read",
+        "display": {
+            "provider": "Microsoft Resource Graph",
+            "resource": "Resources",
+            "operation": "Query resources",
+            "description": "Submits a query on resources within specified subscriptions, management groups or tenant scope",
+        },
+    }
+    return tenant.page(call, [shown])
+
+
+_TYPE = "Microsoft.ResourceGraph/resources"
 ROUTES = (
     Route(
         methods=("POST",),
         pattern="/providers/Microsoft.ResourceGraph/resources",
-        type="Microsoft.ResourceGraph/resources",
+        type=_TYPE,
         handler=query_resources,
         throttled=False,
+    ),
+    Route(
+        methods=("GET",), pattern="/providers/Microsoft.ResourceGraph/operations", type=_TYPE, handler=list_operations
     ),
 )

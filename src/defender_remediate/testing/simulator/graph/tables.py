@@ -1,146 +1,153 @@
-"""The tables of Resource Graph, whose rows differ from the bodies of the REST APIs."""
+"""Which rows a table has for a query: those of its subscriptions that the caller may read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
+import attrs
+
 from defender_remediate.casing import fold
-from defender_remediate.testing.simulator.defender.assessments import SimulatedAssessment
-from defender_remediate.testing.simulator.defender.routes import is_on, portal_link
-from defender_remediate.testing.simulator.defender.scores import control_scores, overall
-from defender_remediate.testing.simulator.defender.state import PRICINGS
+from defender_remediate.testing.simulator.graph.kql.errors import QueryError
+from defender_remediate.testing.simulator.graph.kql.relation import Relation
+from defender_remediate.testing.simulator.graph.policy_rows import authorization_rows, policy_rows
+from defender_remediate.testing.simulator.graph.rows import COLUMNS, EMPTY, ID, SUBSCRIPTION, TYPE, row
+from defender_remediate.testing.simulator.graph.security_rows import security_rows
 from defender_remediate.testing.simulator.state import ids
-from defender_remediate.testing.simulator.state.store import DELETED, TENANT_ID
+from defender_remediate.testing.simulator.state.store import DELETED, TENANT_ID, Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
 
-COLUMNS = frozenset(
-    [
-        "id",
-        "name",
-        "type",
-        "tenantId",
-        "kind",
-        "location",
-        "resourceGroup",
-        "subscriptionId",
-        "managedBy",
-        "sku",
-        "plan",
-        "properties",
-        "tags",
-        "identity",
-        "zones",
-        "extendedLocation",
-    ]
-)
-TABLES = ("resources", "resourcechanges", "securityresources")
+Row = tuple[Any, ...]
+Rows = Callable[[Tenant, frozenset[str], "frozenset[str] | None"], Iterable[Row]]
+"""Gives the rows of a table in some subscriptions, of some types if only those are wanted."""
+_SUBSCRIPTIONS, _GROUPS = "microsoft.resources/subscriptions", "microsoft.resources/subscriptions/resourcegroups"
+_MANAGEMENT_GROUPS = "microsoft.management/managementgroups"
 
 
-def rows(
-    tenant: Tenant, table: str, subscriptions: frozenset[str], *, is_tenant_wide: bool = False
-) -> list[dict[str, Any]]:
-    """Returns the rows of a table in these subscriptions that the caller may read.
+@attrs.frozen
+class GraphTables:
+    """The tables as a query sees them.
 
-    Args:
-        tenant: The tenant.
-        table: The table.
-        subscriptions: The subscriptions of the query.
-        is_tenant_wide: Whether the query is at management group or tenant scope, where rows of no subscription are shown.
+    Attributes:
+        subscriptions: The folded ids of the subscriptions that the query is about.
+        is_tenant_wide: Whether it is at management group or tenant scope, where rows of no subscription are shown.
     """
-    every = tenant.store.subscriptions
-    subscriptions = frozenset(s for s in subscriptions if every[s].state != DELETED)
-    if table == "resourcechanges":
-        return [*_changes(tenant, subscriptions)]
-    if table == "resources":
-        found = _resources(tenant)
-    else:
-        subscriptions = frozenset(s for s in subscriptions if is_on(tenant, s))
-        found = _security(tenant, subscriptions, is_tenant_wide=is_tenant_wide)
-        subscriptions |= {""}
-    shown = [row for row in found if fold(str(row["subscriptionId"])) in subscriptions]
-    if tenant.access.unlimited:
-        return shown
-    return [row for row in shown if tenant.access.may_look(f"{row['type']}/read", row["id"])]
+
+    tenant: Tenant
+    subscriptions: frozenset[str]
+    is_tenant_wide: bool
+
+    def __call__(self, name: str, types: frozenset[str] | None) -> Relation:
+        """Returns a table, whatever the case of its name.
+
+        Raises:
+            QueryError: There is no such table.
+        """
+        folded = fold(name)
+        if folded in EMPTY:
+            return Relation(COLUMNS, [])
+        make = _TABLES.get(folded)
+        if make is None:
+            raise QueryError(f"Table {name} is invalid, unsupported or disallowed.", code="DisallowedLogicalTableName")
+        every = self.tenant.store.subscriptions
+        here = frozenset(one for one in self.subscriptions if every[one].state != DELETED)
+        places = here | {""} if self.is_tenant_wide else here
+        found = [
+            one
+            for one in make(self.tenant, here, types)
+            if fold(one[SUBSCRIPTION]) in places and (types is None or one[TYPE] in types)
+        ]
+        if not self.tenant.access.unlimited:
+            found = [one for one in found if self._may_read(one)]
+        return Relation(COLUMNS, found)
+
+    def _may_read(self, one: Row) -> bool:
+        if one[TYPE] == "microsoft.resources/changes":
+            target = str(one[ID]).rpartition("/providers/Microsoft.Resources/changes/")[0]
+            path = ids.path_of(target)
+            return path is not None and self.tenant.access.may_look(f"{path.type}/read", target)
+        return self.tenant.access.may_look(f"{one[TYPE]}/read", one[ID])
 
 
-def _row(resource_id: str, name: str, type_name: str, properties: Any, **more: Any) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(sorted(COLUMNS))
-    row.update(
-        id=resource_id,
-        name=name,
-        type=type_name.lower(),
-        tenantId=TENANT_ID,
-        kind="",
-        location="",
-        resourceGroup=ids.group_of(resource_id).lower(),
-        subscriptionId=ids.subscription_of(resource_id),
-        managedBy="",
-        properties=properties,
-    )
-    row.update({name: item for name, item in more.items() if item is not None})
-    return row
-
-
-def _resources(tenant: Tenant) -> Iterator[dict[str, Any]]:
+def _resources(tenant: Tenant, subscriptions: frozenset[str], types: frozenset[str] | None) -> Iterator[Row]:
     for resource in tenant.store.resources():
-        if resource.type.tracked and ids.group_of(resource.id):
-            shown = resource.render()
-            more = {name: shown.get(name) for name in ("kind", "location", "sku", "plan", "tags", "identity", "zones")}
-            yield _row(resource.id, resource.name, resource.type.name, shown["properties"], **more)
+        is_wanted = types is None or resource.type.name.lower() in types
+        if not is_wanted or not resource.type.tracked or not ids.group_of(resource.id):
+            continue
+        if fold(ids.subscription_of(resource.id)) in subscriptions:
+            tops = {**resource.body, "apiVersion": resource.type.versions[-1]}
+            yield row(
+                resource.id,
+                resource.type.name,
+                partial(_properties, resource),
+                name=resource.name,
+                tops=tops,
+            )
 
 
-def _changes(tenant: Tenant, subscriptions: frozenset[str]) -> Iterator[dict[str, Any]]:
+def _changes(tenant: Tenant, subscriptions: frozenset[str], types: frozenset[str] | None) -> Iterator[Row]:
+    del subscriptions, types
     for record in tenant.changes.visible():
-        if fold(ids.subscription_of(record.target_id)) not in subscriptions:
-            continue
-        if not tenant.access.unlimited and not tenant.access.may_look(f"{record.target_type}/read", record.target_id):
-            continue
         row_id = f"{record.target_id}/providers/Microsoft.Resources/changes/{record.id}"
-        yield _row(row_id, record.id, "microsoft.resources/changes", tenant.changes.render(record))
+        yield row(row_id, "microsoft.resources/changes", partial(tenant.changes.render, record))
 
 
-def _security(tenant: Tenant, subscriptions: frozenset[str], *, is_tenant_wide: bool) -> Iterator[dict[str, Any]]:
-    for assessment in tenant.assessor.current():
-        name = assessment.definition.key
-        yield _row(assessment.id, name, "microsoft.security/assessments", assessment_properties(tenant, assessment))
-    for identifier, kind, properties in tenant.exposure.rows(is_tenant_wide=is_tenant_wide):
-        yield _row(identifier, ids.segments(identifier)[-1], kind, dict(properties))
-    for resource in tenant.store.resources():
-        if resource.type.name == PRICINGS:
-            yield _row(resource.id, resource.name, PRICINGS, resource.render()["properties"])
-    for subscription in tenant.store.subscriptions:
-        if subscription not in subscriptions:
-            continue
-        score = overall(tenant, subscription)
-        properties = {**score["properties"], "environment": "Azure"}
-        yield _row(score["id"], score["name"], score["type"], properties)
-        for control in control_scores(tenant, subscription, expand=True):
-            yield _row(control["id"], control["name"], control["type"], control["properties"])
-
-
-def assessment_properties(tenant: Tenant, assessment: SimulatedAssessment) -> dict[str, Any]:
-    """Returns an assessment as this table shows it: PascalCase details, metadata inside, a link without scheme."""
-    details = {name[:1].upper() + name[1:]: item for name, item in assessment.details.items()}
-    target = ids.path_of(assessment.resource_id)
-    if details["Source"] == "Azure":
-        details.setdefault("ResourceType", (target.types[-1] if target else "subscription").lower())
-        details.setdefault("ResourceProvider", (target.namespace if target else "microsoft.resources").lower())
-        details.setdefault("ResourceName", ids.segments(assessment.resource_id)[-1])
-    elif "/securityEntityData/" in assessment.resource_id:
-        details["AzureResourceId"] = assessment.resource_id
-        details["ConnectorId"] = assessment.resource_id.partition("/securityEntityData/")[0]
-    properties: dict[str, Any] = {
-        "displayName": assessment.definition.metadata["displayName"],
-        "resourceDetails": details,
-        "status": assessment.render_status(tenant.clock),
-        "links": {"azurePortal": portal_link(assessment)},
-        "metadata": dict(assessment.definition.metadata),
-        "additionalData": dict(assessment.additional),
+def _containers(tenant: Tenant, subscriptions: frozenset[str], types: frozenset[str] | None) -> Iterator[Row]:
+    del types
+    above = {
+        one: {"name": group["name"], "displayName": group.get("shown", group["name"])}
+        for group in tenant.store.management_groups.values()
+        for one in group["subscriptions"]
     }
-    if assessment.resource_data:
-        properties["resourceAdditionalData"] = dict(assessment.resource_data)
-    risk = assessment.render_risk()
-    if risk is not None:
-        properties["risk"] = risk
-    return properties
+    root = {"name": TENANT_ID, "displayName": "Tenant Root Group"}
+    for key, found in tenant.store.subscriptions.items():
+        if key not in subscriptions:
+            continue
+        chain = [above[key], root] if key in above else [root]
+        properties: dict[str, Any] = {
+            "state": found.state,
+            "subscriptionPolicies": {
+                "locationPlacementId": "Public_2014-09-01",
+                "quotaId": "PayAsYouGo_2014-09-01",
+                "spendingLimit": "Off",
+            },
+            "authorizationSource": "RoleBased",
+            "managementGroupAncestorsChain": chain,
+            "managedByTenants": [],
+        }
+        yield row(
+            f"/subscriptions/{found.id}",
+            _SUBSCRIPTIONS,
+            partial(dict, properties),
+            name=found.name,
+            tops={"tags": found.tags},
+        )
+        for group in found.groups.values():
+            yield row(group["id"], _GROUPS, partial(dict, group["properties"]), name=group["name"], tops=group)
+    for group in tenant.store.management_groups.values():
+        parent = {"id": f"/providers/Microsoft.Management/managementGroups/{TENANT_ID}", **root}
+        properties = {
+            "tenantId": TENANT_ID,
+            "displayName": group.get("shown", group["name"]),
+            "details": {"version": 1, "parent": parent, "managementGroupAncestorsChain": [root]},
+        }
+        yield row(
+            f"/providers/Microsoft.Management/managementGroups/{group['name']}",
+            _MANAGEMENT_GROUPS,
+            partial(dict, properties),
+        )
+
+
+def _properties(resource: Resource) -> Any:
+    return resource.render()["properties"]
+
+
+_TABLES: Mapping[str, Rows] = {
+    "resources": _resources,
+    "resourcecontainers": _containers,
+    "resourcechanges": _changes,
+    "securityresources": security_rows,
+    "policyresources": policy_rows,
+    "authorizationresources": authorization_rows,
+}

@@ -18,6 +18,7 @@ from defender_remediate.testing.simulator.defender.exposure import Exposure
 from defender_remediate.testing.simulator.defender.state import Assessor
 from defender_remediate.testing.simulator.deployments.state import DeploymentHistory
 from defender_remediate.testing.simulator.graph.change_records import ChangeRecords
+from defender_remediate.testing.simulator.graph.kql.run import Limits
 from defender_remediate.testing.simulator.monitor.metric_state import MetricRecords
 from defender_remediate.testing.simulator.monitor.state import ActivityRecords
 from defender_remediate.testing.simulator.policy.effects import Policies
@@ -36,6 +37,7 @@ class Tenant:
         lock: Held while a request is answered or a control changes something.
         page_size: Items per page of a listing that Azure pages.
         graph_page_size: Rows per page of Resource Graph.
+        graph_limits: How many operators of a kind a query of Resource Graph may have.
         governance: The governance assignments by the key of their id: the id and the properties.
         key_generations: How often each access key was replaced, by the key of its account and its name.
         failing_extensions: Extensions of Defender plans that cannot be enabled: (plan, extension), folded.
@@ -74,6 +76,7 @@ class Tenant:
         self.page_size = page_size
         self.graph_page_size = graph_page_size
         self.graph_quota = Quota()
+        self.graph_limits = Limits()
         self.failing_extensions: set[tuple[str, str]] = set()
         self._forms: list[tuple[re.Pattern[str], tuple[str, ...], OperationForm]] = []
         self._serial = 0
