@@ -9,9 +9,19 @@ from typing import Any
 
 import attrs
 import pytest
+from azure.storage.blob import BlobLeaseClient
 
-from defender_remediate.errors import JournalError
-from defender_remediate.journal import BlobJournal, ChainedLog, FileJournal, MemoryJournal, MemoryStorage, SqliteJournal
+from defender_remediate.errors import JournalError, JournalLockLostError
+from defender_remediate.journal import (
+    BlobJournal,
+    ChainedLog,
+    FileJournal,
+    MemoryJournal,
+    MemoryStorage,
+    SqliteJournal,
+    blob_container,
+)
+from defender_remediate.testing.contracts import journal as contract
 from defender_remediate.testing.contracts.journal import JOURNAL_CONTRACT, JournalRule
 
 _HALF = b'{"n":9,"version":1,"record":"Note","mess'
@@ -99,6 +109,38 @@ def test_the_sqlite_journal_keeps_the_contract(rule: JournalRule, tmp_path: Path
 def test_the_blob_journal_keeps_the_contract(rule: JournalRule, storage_container: Any) -> None:
     """In the emulator of Azure Storage."""
     rule.check(BlobPlace(storage_container))
+
+
+@pytest.mark.exhaustive
+def test_a_lease_that_was_broken_stops_its_writer(storage_container: Any) -> None:
+    """In the emulator: an operator ended it, another process took the run, and the first one writes nothing more."""
+    opened, first, second = contract._opened("run-1"), contract._note("first"), contract._note("second")
+    place = BlobPlace(storage_container)
+    log = place.journal().create("run-1")
+    log.append(opened)
+    BlobLeaseClient(storage_container.client.get_blob_client("run-1.jsonl")).break_lease(0)
+    with place.journal().open("run-1") as other:
+        with pytest.raises(JournalLockLostError):
+            log.append(first)
+        log.close()
+        other.append(second)
+    assert place.journal().read("run-1") == (opened, second)
+
+
+@pytest.mark.exhaustive
+def test_a_long_run_continues_in_another_blob(storage_container: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the emulator, with a first record of several appends; another process continues it there."""
+    monkeypatch.setattr(blob_container, "MAX_BLOCKS", 3)
+    place = BlobPlace(storage_container)
+    opened = attrs.evolve(contract._opened("run-1"), waivers=("max_changes: " + "x" * 4_200_000,))
+    notes = [contract._note(str(number)) for number in range(5)]
+    for number, record in enumerate([opened, *notes]):
+        with place.journal().open("run-1") if number else place.journal().create("run-1") as log:
+            log.append(record)
+    assert place.journal().read("run-1") == (opened, *notes)
+    assert list(place.journal().list_runs()) == ["run-1"]
+    blobs = {blob.name for blob in storage_container.client.list_blobs()}
+    assert blobs == {"run-1.jsonl", "run-1~2.jsonl", "run-1~3.jsonl"}
 
 
 @pytest.mark.parametrize("rule", JOURNAL_CONTRACT, ids=str)

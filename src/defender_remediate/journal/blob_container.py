@@ -5,9 +5,11 @@ No request is sent again here, none is redirected, and none is traced, because a
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 import attrs
 from azure.core import MatchConditions
@@ -147,6 +149,10 @@ def connect(url: str, credential: Any, options: Mapping[str, Any]) -> BlobContai
         from azure.storage.blob import ContainerClient
     except ImportError as error:
         raise MissingExtraError("a journal in Azure Blob Storage needs azure-storage-blob", extra="blob") from error
+    # urllib3 logs whole URLs at DEBUG; with a SAS they are signed.
+    logger, host = logging.getLogger("urllib3.connectionpool"), urlsplit(url).hostname or ""
+    if host not in (one.host for one in logger.filters if isinstance(one, _StorageQueryFilter)):
+        logger.addFilter(_StorageQueryFilter(host))
     defaults = {"api_version": _API_VERSION, **_TIMEOUTS}
     fixed = {"retry_total": 0, "permit_redirects": False}
     client = ContainerClient.from_container_url(url, credential=credential, **{**defaults, **options, **fixed})
@@ -166,6 +172,20 @@ def renew(lease: BlobLeaseClient) -> None:
 def release(lease: BlobLeaseClient) -> None:
     """End a lease."""
     _sent(lease.release, **_UNTRACED)
+
+
+class _StorageQueryFilter(logging.Filter):
+    """Hides the query of URLs in urllib3's log lines about one host."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__()
+        self.host = host
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let the record through, without signatures."""
+        if isinstance(record.args, tuple) and self.host in record.args:
+            record.args = tuple(_QUERY.sub("?(hidden)", one) if isinstance(one, str) else one for one in record.args)
+        return True
 
 
 def _download(blob: BlobClient, offset: int, length: int) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import sys
 from typing import Any
@@ -430,6 +431,22 @@ def test_no_signature_is_shown(service: Any, records: Any, answer: Any, caplog: 
             error = error.__cause__ or error.__context__
     assert any(SIGNATURE in request.url for _, request in service.requests)
     assert not [text for text in (*seen, caplog.text) if SIGNATURE in text]
+
+
+def test_urllib3_logs_no_signature(service: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """It logs whole URLs at DEBUG. Lines about other hosts stay as they are."""
+    caplog.set_level("DEBUG", logger="urllib3")
+    for _ in range(2):
+        assert list(BlobJournal(f"{URL}?{SAS}", clock=service).list_runs()) == []
+    logger = logging.getLogger("urllib3.connectionpool")
+    line = '%s://%s:%s "%s %s %s" %s %s'
+    for host in ("contoso.blob.core.windows.net", "example.com"):
+        logger.debug(line, "https", host, 443, "GET", f"/runs?sig={SIGNATURE}", "HTTP/1.1", 200, None)
+    logger.debug("Starting new HTTPS connection")
+    ours, other, _ = [record.getMessage() for record in caplog.records if record.name == logger.name]
+    assert SIGNATURE not in ours
+    assert "GET /runs" in ours
+    assert SIGNATURE in other
 
 
 class Broken:
