@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -48,6 +49,7 @@ from defender_remediate.models import (
     Diagnosis,
     Health,
     IndividualDetails,
+    PlanShard,
     Priority,
     RecommendationCategory,
     Risk,
@@ -158,6 +160,16 @@ def cycles(client: RemediationClient, recommendation: Recommendation) -> Remedia
             assert_type(result.diagnosis.cause, Cause)
             assert_type(result.diagnosis.recheck_at, datetime | None)
         assert_type(result.created, tuple[CreatedResource, ...])
+    shards = plan.shards(by="subscription")
+    assert_type(shards, tuple[RemediationPlan, ...])
+    assert_type(RemediationPlan.from_shards(shards), RemediationPlan)
+    assert_type(shards[0].shard, PlanShard | None)
+    with ThreadPoolExecutor() as executor:
+        for given in (plan, shards, list(shards)):
+            divided = client.apply(given, approve=plan.digest, executor=executor, make_client=lambda: client)
+            assert_type(divided, RemediationReport)
+        assert_type(client.resume(report, executor=executor, make_client=lambda: client), RemediationReport)
+    assert_type(client.merge_shards(shards, journals=[client.journal]), RemediationReport)
     undo = client.plan_rollback(report.run_id, steps=["id"], remove=["/a"])
     assert_type(undo.removable, tuple[str, ...])
     assert_type([step.is_removal for step in undo.steps], list[bool])
