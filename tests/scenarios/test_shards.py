@@ -26,6 +26,7 @@ from defender_remediate.errors import (
     GuardError,
     InvalidInputError,
     JournalLockedError,
+    JournalLockLostError,
     PlanAlteredError,
     PlanNotApprovedError,
     RunExistsError,
@@ -253,7 +254,7 @@ def test_what_depends_on_another_subscription_is_not_divided(plan):
         plan.shards()[0].shards()
     with pytest.raises(InvalidInputError, match="subscription"):
         plan.shards(by="resource_group")
-    own = attrs.evolve(step, creates=(created,), request=attrs.evolve(step.request, body={"to": created.resource_id}))
+    own = attrs.evolve(step, creates=(created,), request=attrs.evolve(step.request, body={"to": [created.resource_id]}))
     assert len(attrs.evolve(plan, steps=(own, other)).shards()) == 2
 
 
@@ -464,6 +465,33 @@ def test_what_a_worker_could_not_record_is_in_the_report(tenant, client, plan):
     assert (report.count("already_compliant"), report.count("applied")) == (6, 3)
     assert any("journal could not be written" in warning for warning in report.warnings)
     assert told(client.resume(report)) == told(report)
+
+
+def test_a_run_whose_lock_is_lost_stops(tenant, client, plan):
+    """Another process may continue it by now: its error is not turned into a warning."""
+
+    class Lost(MemoryJournal):
+        def hold(self, run_id: str, /, *, new: bool) -> Any:
+            return _LosingSink(super().hold(run_id, new=new))
+
+    class _LosingSink:
+        def __init__(self, sink: Any) -> None:
+            self.sink = sink
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.sink, name)
+
+        def write(self, line: bytes) -> None:
+            if b'"StepIntended"' in line:
+                raise JournalLockLostError("the lease has ended")
+            self.sink.write(line)
+
+    with pytest.raises(JournalLockLostError):
+        tenant.connect(journal=Lost(tenant.storage)).apply(
+            plan, approve=plan.digest, executor=Workers(), make_client=tenant.connect
+        )
+    assert client.resume(_opened(tenant)[-1].run_id).count("applied") == 6
+    assert set(writes(tenant).values()) == {1}
 
 
 def test_a_worker_that_cannot_begin_is_told(tenant, client, plan):
