@@ -7,7 +7,9 @@ import pickle
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import attrs
@@ -32,12 +34,13 @@ from defender_remediate.errors import (
     RunExistsError,
     ShardError,
     ShardsUnfinishedError,
+    UnknownRunError,
 )
 from defender_remediate.hooks import RemediationEvent, StepFinished, StepStarted
 from defender_remediate.journal import MemoryStorage, RunOpened, replay
 from defender_remediate.journal.past_outcomes import past_outcomes
 from defender_remediate.models import CreatedResource, WaveFinished
-from defender_remediate.models.shard import shard_run_id
+from defender_remediate.models.shard import run_id_of, shard_run_id
 from defender_remediate.reports import to_html, to_markdown
 from defender_remediate.testing import ArmSimulator
 
@@ -627,3 +630,99 @@ def test_a_locked_shard_is_waited_for(tenant, client, plan):
     report = client.resume(caught.value.run_id, executor=Workers(), make_client=tenant.connect)
     assert report.count("applied") == 6
     assert set(writes(tenant).values()) == {1}
+
+
+class _Killed(BaseException):
+    """The end of a process."""
+
+
+@attrs.define
+class _Life:
+    """How many lines the processes write until one of them is killed, and whether it is killed in the middle of a line."""
+
+    lines: int
+    is_torn: bool
+    is_over: bool = False
+
+
+@attrs.define
+class _MortalSink:
+    sink: Any
+    life: _Life
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.sink, name)
+
+    def write(self, line: bytes) -> None:
+        if self.life.lines == 0 and not self.life.is_over:
+            self.life.is_over = True
+            if self.life.is_torn:
+                self.sink.write(line[: len(line) // 2])
+            raise _Killed
+        self.life.lines -= 1
+        self.sink.write(line)
+
+
+@attrs.frozen
+class _MortalJournal(MemoryJournal):
+    life: _Life = attrs.field(kw_only=True)
+
+    def hold(self, run_id: str, /, *, new: bool) -> Any:
+        return _MortalSink(super().hold(run_id, new=new), self.life)
+
+
+class _MortalWorkers(Workers):
+    """Workers, one of which may be killed; then the executor is broken."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        try:
+            return super().submit(fn, *args, **kwargs)
+        except _Killed:
+            self.die_after = 0
+            future: Future[Any] = Future()
+            future.set_exception(BrokenExecutor("a worker died abruptly"))
+            return future
+
+
+@pytest.mark.exhaustive
+def test_a_process_may_be_killed_at_any_line_of_any_journal():
+    """Of a shard or of the run, before or in the middle of the line: each change is made once, and the report is whole."""
+    expected: list[Any] | None = None
+    for lines in range(100):
+        for is_torn in (False, True):
+            tenant = Tenant(_small_tenant())
+            life = _Life(lines, is_torn)
+            journal = _MortalJournal(tenant.storage, life=life)
+            with tenant.connect(journal=journal, workers=1) as client:
+                plan = client.plan([SECURE_TRANSFER])
+                arguments = {
+                    "executor": _MortalWorkers(),
+                    "make_client": partial(tenant.connect, journal=journal, workers=1),
+                }
+                with suppress(_Killed, ShardsUnfinishedError):
+                    client.apply(plan, approve=plan.digest, **arguments)
+            if not life.is_over:
+                assert lines > 30
+                return
+            # The locks of dead processes are gone, and what they wrote is there.
+            tenant.storage = MemoryStorage(contents=tenant.storage.contents)
+            with tenant.connect() as other:
+                arguments = {"executor": Workers(), "make_client": tenant.connect}
+                try:
+                    report = other.resume(run_id_of(plan.digest), **arguments)
+                except UnknownRunError:
+                    report = other.apply(plan, approve=plan.digest, **arguments)
+            found = [attrs.evolve(each, attempts=0) if attrs.has(type(each)) else each for each in told(report)]
+            expected = expected or found
+            assert found == expected, (lines, is_torn)
+            assert list(writes(tenant).values()) == [1] * 6, (lines, is_torn)
+    pytest.fail("no run ended before so many lines")
+
+
+def _small_tenant() -> ArmSimulator:
+    sim = ArmSimulator()
+    body = {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
+    for place in range(6):
+        account = f"{SUBSCRIPTIONS[place % 3]}/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/st{place}"
+        sim.resources.add({**body, "id": account, "properties": {"supportsHttpsTrafficOnly": False}})
+    return sim
