@@ -36,11 +36,11 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(azure|collections|contextlib|datetime|enum|http|logging|os|pathlib|re|requests|types|typing)\..*"),
     (
         r"py:.*",
-        r"(AccessToken|ItemPaged|AccessTokenInfo|AzureClouds|HttpTransport|TokenCredential|TextIO|Any|Literal|Path)",
+        r"(AccessToken|ItemPaged|AccessTokenInfo|AzureClouds|AzureNamedKeyCredential|AzureSasCredential|HttpTransport|TokenCredential|TextIO|Any|Literal|Path)",
     ),
     (
         r"py:class",
-        r"AnyId|Counts|Endpoint|PipelineOptions|Choice|PlanChoice|ResourceChoice|RunChoice|StepChoice|RoleSubject|defender_remediate\..*\.(ArmSession|Bench|ChainedLog|Connection|Deadline|Service|Tenant|_FileSink|_MemorySink|_Attached|RequiredPermission|ReadSession|Value|Workflow|ExemptionReader|OperationPace|_T)",
+        r"AnyId|Counts|Endpoint|PipelineOptions|Choice|PlanChoice|ResourceChoice|RunChoice|StepChoice|RoleSubject|defender_remediate\..*\.(ArmSession|Bench|ChainedLog|Connection|Deadline|Service|Tenant|_FileSink|_MemorySink|_SqliteSink|BlobSink|_Attached|RequiredPermission|ReadSession|Value|Workflow|ExemptionReader|OperationPace|_T)",
     ),
     (r"py:exc", r"Service(Request|Response)Error"),
     (

@@ -130,10 +130,11 @@ def test_a_lease_that_was_broken_stops_its_writer(storage_container: Any) -> Non
 @pytest.mark.exhaustive
 def test_a_long_run_continues_in_another_blob(storage_container: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """In the emulator, with a first record of several appends; another process continues it there."""
-    monkeypatch.setattr(blob_container, "MAX_BLOCKS", 3)
+    monkeypatch.setattr(blob_container, "MAX_BLOCKS", 5)
+    monkeypatch.setattr(blob_container, "MAX_APPEND_BYTES", 2000)
     place = BlobPlace(storage_container)
-    opened = attrs.evolve(contract._opened("run-1"), waivers=("max_changes: " + "x" * 4_200_000,))
-    notes = [contract._note(str(number)) for number in range(5)]
+    opened = attrs.evolve(contract._opened("run-1"), waivers=("max_changes: " + "x" * 5000,))
+    notes = [contract._note(str(number)) for number in range(8)]
     for number, record in enumerate([opened, *notes]):
         with place.journal().open("run-1") if number else place.journal().create("run-1") as log:
             log.append(record)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from defender_remediate.journal.base import BatchSink, ChainedJournal, ChainedLog, Sink
 from defender_remediate.journal.blob import BlobJournal
+from defender_remediate.journal.blob_sink import MonotonicClock
 from defender_remediate.journal.chain import Verified, encode_line, newest_first, verify
 from defender_remediate.journal.file import FileJournal
 from defender_remediate.journal.memory import MemoryJournal, MemoryStorage
@@ -39,6 +40,7 @@ __all__ = [
     "Journal",
     "MemoryJournal",
     "MemoryStorage",
+    "MonotonicClock",
     "Note",
     "Phase",
     "Record",

@@ -41,7 +41,7 @@ _HINT = "nothing further was sent; when no other process executes the run, clien
 
 
 class MonotonicClock(Protocol):
-    """Measures time, and waits."""
+    """Measures time, and waits. The clock of a client and that of a simulated tenant are such clocks."""
 
     def monotonic(self) -> float:
         """Seconds since an arbitrary moment; never decreases."""
