@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import attrs
 
@@ -28,7 +29,7 @@ from defender_remediate.testing.simulator.monitor import routes as logs
 from defender_remediate.testing.simulator.policy import assignments as policy_assignments
 from defender_remediate.testing.simulator.policy import definitions as policy_definitions
 from defender_remediate.testing.simulator.policy import exemptions as policy_exemptions
-from defender_remediate.testing.simulator.policy import restrictions
+from defender_remediate.testing.simulator.policy import insights, remediations, restrictions
 from defender_remediate.testing.simulator.recovery import routes as recovery
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.storage import routes as storage
@@ -47,6 +48,8 @@ ROUTES: tuple[Route, ...] = (
     *stacks.ROUTES,
     *authorization.ROUTES,
     *restrictions.ROUTES,
+    *insights.ROUTES,
+    *remediations.ROUTES,
     *policy_exemptions.ROUTES,
     *recovery.ROUTES,
     *policy_assignments.ROUTES,
@@ -86,6 +89,7 @@ class Service:
         self._credential = credential
         self._changes = 0
         tenant.store.listen(self._count)
+        tenant.policy_effects.followers.append(partial(remediations.follow, tenant))
 
     def _count(self, resource_id: str) -> None:
         del resource_id

@@ -106,9 +106,10 @@ class DenyRule:
         """Its resource id."""
         return f"{self.scope}/providers/Microsoft.Authorization/denyAssignments/{self.name}"
 
-    def refuses(self, principal: str, action: str, scope: str, store: Store) -> bool:
-        """Whether it refuses an action to a principal at a scope."""
-        if principal in self.exclude_principals or not {principal, EVERYONE} & set(self.principals):
+    def refuses(self, names: set[str], action: str, scope: str, store: Store) -> bool:
+        """Whether it refuses an action at a scope to a principal, given by the folded ids of it and of its groups."""
+        excluded = {fold(one) for one in self.exclude_principals}
+        if names & excluded or not (names | {EVERYONE}) & {fold(one) for one in self.principals}:
             return False
         if not (store.covers(self.scope, scope) if self.inherited else ids.key(self.scope) == ids.key(scope)):
             return False

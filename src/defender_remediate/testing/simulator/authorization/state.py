@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import attrs
@@ -180,6 +181,8 @@ class Access:
     Attributes:
         definitions: The roles by their folded GUID.
         assignments: The roles that clients assigned.
+        groups: The groups of each principal, by the folded object id of the principal.
+        principal: Who acts: the caller, or the identity of a policy assignment.
         unlimited: Whether the caller is still the owner of every subscription.
     """
 
@@ -193,7 +196,23 @@ class Access:
         built_in = [RoleDefinition(**raw) for raw in facts("roles")]
         self.definitions = {fold(role.name): role for role in built_in}
         self.assignments: list[RoleAssignment] = []
+        self.groups: dict[str, set[str]] = {}
+        self.principal = CALLER_ID
         self.unlimited = True
+
+    @contextmanager
+    def acting(self, principal: str) -> Iterator[None]:
+        """Lets another principal act: with the roles that are assigned to it or to its groups."""
+        before, unlimited = self.principal, self.unlimited
+        self.principal, self.unlimited = principal, False
+        try:
+            yield
+        finally:
+            self.principal, self.unlimited = before, unlimited
+
+    def names_of(self, principal: str) -> set[str]:
+        """Returns the folded object ids of a principal and of its groups."""
+        return {fold(principal)} | self.groups.get(fold(principal), set())
 
     def own(self, scope: str) -> None:
         """Makes the caller the owner of a new subscription, without the actions that were denied before."""
@@ -212,17 +231,7 @@ class Access:
         """Adds a role assignment; one to the caller gives it the role's actions."""
         self.assignments.append(assignment)
         if fold(assignment.principal_id) == fold(caller):
-            role = assignment.definition
-            self.grant(
-                RoleGrant(
-                    scope=assignment.scope,
-                    actions=role.actions,
-                    not_actions=role.not_actions,
-                    data_actions=role.data_actions,
-                    condition=assignment.condition,
-                    assignment=assignment.id,
-                )
-            )
+            self.grant(_grant_of(assignment))
 
     def owners(self, caller: str) -> list[RoleAssignment]:
         """Returns the assignments of Owner by which the caller has its subscriptions from the beginning."""
@@ -290,8 +299,13 @@ class Access:
         return [entry.render(scope, self._store) for entry in self._here(scope)]
 
     def _here(self, scope: str) -> list[RoleGrant]:
-        own = self._entries.get(fold(ids.subscription_of(scope)), [])
-        return [entry for entry in (*self._entries.get("", []), *own) if self._store.covers(entry.scope, scope)]
+        own: list[RoleGrant] = []
+        if self.principal == CALLER_ID:
+            own = [*self._entries.get("", []), *self._entries.get(fold(ids.subscription_of(scope)), [])]
+        if self.principal != CALLER_ID or self.groups:
+            names = self.names_of(self.principal) - ({fold(CALLER_ID)} if self.principal == CALLER_ID else set())
+            own += [_grant_of(one) for one in self.assignments if fold(one.principal_id) in names]
+        return [entry for entry in own if self._store.covers(entry.scope, scope)]
 
     def allows(self, action: str, scope: str) -> bool:
         """Whether a role of the caller grants an action, as the permissions API says."""
@@ -311,7 +325,11 @@ class Access:
         return not any_matches((a for a, at in self._denied if self._store.covers(at, scope)), action)
 
     def _deny_of(self, action: str, scope: str) -> DenyRule | None:
-        found = (one for one in self.deny_assignments if one.refuses(CALLER_ID, action, scope, self._store))
+        found = (
+            one
+            for one in self.deny_assignments
+            if one.refuses(self.names_of(self.principal), action, scope, self._store)
+        )
         return next(found, None)
 
     def check_role(self, action: str, scope: str) -> None:
@@ -321,7 +339,7 @@ class Access:
             ArmError: 403 AuthorizationFailed or 403 DenyAssignmentAuthorizationFailed.
         """
         if not self.allows(action, scope):
-            raise refusal("AuthorizationFailed", client=CALLER_ID, action=action, scope=scope)
+            raise refusal("AuthorizationFailed", client=self.principal, action=action, scope=scope)
         self._check_deny(action, scope)
 
     def check_read(self, action: str, scope: str) -> None:
@@ -331,7 +349,7 @@ class Access:
             ArmError: 403 AuthorizationFailed or 403 DenyAssignmentAuthorizationFailed.
         """
         if not self._reads(action, scope):
-            raise refusal("AuthorizationFailed", client=CALLER_ID, action=action, scope=scope)
+            raise refusal("AuthorizationFailed", client=self.principal, action=action, scope=scope)
         self._check_deny(action, scope)
 
     def _check_deny(self, action: str, scope: str) -> None:
@@ -340,7 +358,7 @@ class Access:
             # Code and message are as callers of Azure quote them; Azure documents neither.
             raise refusal(
                 "DenyAssignmentAuthorizationFailed",
-                client=CALLER_ID,
+                client=self.principal,
                 action=action,
                 scope=scope,
                 name=denied.display_name,
@@ -381,6 +399,18 @@ class Access:
         refused = refusal("MissingSubscriptionRegistration", namespace=namespace)
         detail = {**refused.reply.body["error"], "target": namespace}
         raise refusal("MissingSubscriptionRegistration", namespace=namespace, more={"details": [detail]})
+
+
+def _grant_of(assignment: RoleAssignment) -> RoleGrant:
+    role = assignment.definition
+    return RoleGrant(
+        scope=assignment.scope,
+        actions=role.actions,
+        not_actions=role.not_actions,
+        data_actions=role.data_actions,
+        condition=assignment.condition,
+        assignment=assignment.id,
+    )
 
 
 def is_registered(state: str) -> bool:

@@ -229,6 +229,7 @@ class PolicyState:
         events: What policies did to requests, as the API lists it.
         remediations: The remediation tasks, by their id in lower case.
         attestations: The statements about manual policies, by their id in lower case.
+        tracked: The resources that policies deployed something for, as the API lists them.
         principal: Who makes the request, for selectors by principal.
         initiatives: The reference ids in each custom initiative, by the initiative's id in lower case.
     """
@@ -241,6 +242,7 @@ class PolicyState:
         self.events: list[dict[str, Any]] = []
         self.remediations: dict[str, Any] = {}
         self.attestations: dict[str, dict[str, Any]] = {}
+        self.tracked: list[dict[str, Any]] = []
         self.principal = CALLER_ID
         self.exemptions: list[PolicyExemption] = []
         self.written: dict[str, dict[str, Any]] = {}
