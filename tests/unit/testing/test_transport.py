@@ -56,6 +56,7 @@ def test_a_response_is_what_azure_core_expects(sim: ArmSimulator) -> None:
     assert response.content_type == response.headers["content-TYPE"] == "application/json; charset=utf-8"
     assert response.read() == response.content == response.body() == b"".join(response.iter_bytes())
     assert b"".join(response.iter_raw()) == response.content
+    assert b"".join(response.stream_download(None)) == response.content
     assert response.is_stream_consumed
     assert response.encoding is None
     response.encoding = "latin-1"

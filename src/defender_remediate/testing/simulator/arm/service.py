@@ -14,7 +14,7 @@ from defender_remediate.testing.simulator.arm.faults import AFTER, Faults
 from defender_remediate.testing.simulator.arm.request_log import RecordedRequest, RequestLog
 from defender_remediate.testing.simulator.arm.routing import Route, RouteIndex, find_type
 from defender_remediate.testing.simulator.arm.throttling import Throttle
-from defender_remediate.testing.simulator.authorization import assignments, locks
+from defender_remediate.testing.simulator.authorization import assignments, catalogue, locks, schedules
 from defender_remediate.testing.simulator.authorization import routes as authorization
 from defender_remediate.testing.simulator.defender import exemption_routes, governance
 from defender_remediate.testing.simulator.defender import routes as security
@@ -29,7 +29,7 @@ from defender_remediate.testing.simulator.monitor import routes as logs
 from defender_remediate.testing.simulator.policy import assignments as policy_assignments
 from defender_remediate.testing.simulator.policy import definitions as policy_definitions
 from defender_remediate.testing.simulator.policy import exemptions as policy_exemptions
-from defender_remediate.testing.simulator.policy import insights, remediations, restrictions
+from defender_remediate.testing.simulator.policy import insights, manifests, remediations, restrictions
 from defender_remediate.testing.simulator.recovery import routes as recovery
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.storage import routes as storage
@@ -49,6 +49,7 @@ ROUTES: tuple[Route, ...] = (
     *authorization.ROUTES,
     *restrictions.ROUTES,
     *insights.ROUTES,
+    *manifests.ROUTES,
     *remediations.ROUTES,
     *policy_exemptions.ROUTES,
     *recovery.ROUTES,
@@ -60,6 +61,8 @@ ROUTES: tuple[Route, ...] = (
     *keyvault.ROUTES,
     *deleted_vaults.ROUTES,
     *assignments.ROUTES,
+    *schedules.ROUTES,
+    *catalogue.ROUTES,
     *locks.ROUTES,
     *tags.ROUTES,
     *groups.ROUTES,

@@ -177,9 +177,11 @@ def list_assignments(tenant: Tenant, call: Call, captured: Mapping[str, str]) ->
         *tenant.access.assignments,
     )
     found = seen_from(tenant, scope, "atScope()" if "atscope" in wanted else "", every, lambda one: one.scope)
-    # Groups have no members here, so what is assigned to a principal is what names it.
-    for name in ("principalid", "assignedto"):
-        found = [one for one in found if name not in wanted or fold(one.principal_id) == wanted[name]]
+    if "principalid" in wanted:
+        found = [one for one in found if fold(one.principal_id) == wanted["principalid"]]
+    if "assignedto" in wanted:  # also to the groups of the principal
+        names = tenant.access.names_of(wanted["assignedto"])
+        found = [one for one in found if fold(one.principal_id) in names]
     return tenant.page(call, [one.render() for one in found])
 
 
@@ -263,14 +265,6 @@ def delete_assignment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -
     return logged(tenant, call, f"{_ASSIGNMENTS}/delete", target_id, work)
 
 
-def _list_nothing(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
-    """Lists eligible assignments: nothing here is eligible only."""
-    scope = scope_of(tenant, captured)
-    tenant.access.check_read("Microsoft.Authorization/roleEligibilitySchedules/read", scope)
-    _conditions(call, "atscope", "principalid", "assignedto")
-    return tenant.page(call, [])
-
-
 _AT = f"/{{scope*}}{AUTHORIZATION}"
 ROUTES = tuple(
     Route(
@@ -291,7 +285,5 @@ ROUTES = tuple(
         ("GET", f"{_AT}/roleAssignments/{{name}}", "roleAssignments", get_assignment),
         ("PUT", f"{_AT}/roleAssignments/{{name}}", "roleAssignments", put_assignment),
         ("DELETE", f"{_AT}/roleAssignments/{{name}}", "roleAssignments", delete_assignment),
-        ("GET", f"{_AT}/roleEligibilitySchedules", "roleEligibilitySchedules", _list_nothing),
-        ("GET", f"{_AT}/roleEligibilityScheduleInstances", "roleEligibilityScheduleInstances", _list_nothing),
     )
 )

@@ -249,7 +249,7 @@ def _call(step: str, text: str) -> tuple[str, str]:
 
 
 def _divided(text: str, mark: str) -> list[str]:
-    """Returns the parts of a text between marks that are in no parentheses and no quotes."""
+    """Returns the parts of a string between marks that are in no parentheses and no quotes."""
     parts, depth, quoted, start = [], 0, False, 0
     for place, character in enumerate(text):
         if character == "'":

@@ -112,6 +112,11 @@ class SimulatedResponse(HttpResponse):
         """The body, in one piece."""
         return self.iter_bytes(**kwargs)
 
+    def stream_download(self, pipeline: Any, **kwargs: Any) -> Iterator[bytes]:
+        """The body, in one piece, by the name that older clients use."""
+        del pipeline
+        return self.iter_bytes(**kwargs)
+
     def close(self) -> None:
         """Does nothing: nothing is open."""
         self._closed = True

@@ -1,0 +1,128 @@
+"""Eligible and time-bound roles, and what Microsoft.Authorization tells in general."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from defender_remediate.testing import ArmSimulator
+
+SUB = "/subscriptions/44444444-4444-4444-8444-444444444444"
+AUTH = "providers/Microsoft.Authorization"
+READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+PRINCIPAL = "33333333-3333-4333-8333-333333333333"
+VERSION = "2020-10-01"
+
+
+def request(request_type: str = "AdminAssign", **properties: Any) -> dict[str, Any]:
+    """The body of a request for the role Reader."""
+    role = f"{SUB}/{AUTH}/roleDefinitions/{READER}"
+    return {
+        "properties": {"principalId": PRINCIPAL, "roleDefinitionId": role, "requestType": request_type, **properties}
+    }
+
+
+def put(call: Any, kind: str, number: int, body: Any) -> Any:
+    """Sends a request with a number as its name."""
+    name = f"{number:08d}-0000-4000-8000-000000000000"
+    return call("PUT", f"{SUB}/{AUTH}/{kind}ScheduleRequests/{name}?api-version={VERSION}", json=body)
+
+
+def names(call: Any, what: str, text: str = "") -> list[str]:
+    """The principals in a list."""
+    options = {"filter": text} if text else {}
+    listed = call.get(f"{SUB}/{AUTH}/{what}", VERSION, **options)["value"]
+    return [one["properties"]["principalId"] for one in listed]
+
+
+@pytest.mark.parametrize("kind", ["roleAssignment", "roleEligibility"])
+def test_a_role_for_a_time_ends(sim: ArmSimulator, call: Any, kind: str) -> None:
+    """Only an assignment gives the role; both are shown until they end."""
+    expiration = {"type": "AfterDuration", "duration": "PT8H"}
+    assert put(call, kind, 1, request(scheduleInfo={"expiration": expiration})).status_code == 201
+    later = {"type": "AfterDateTime", "endDateTime": "2027-01-01T00:00:00Z"}
+    assert put(call, kind, 2, request("AdminUpdate", scheduleInfo={"expiration": later})).status_code == 201
+    assert put(call, kind, 2, request()).status_code == 409
+    for what in ("Schedules", "ScheduleInstances"):
+        assert names(call, f"{kind}{what}", f"principalId eq '{PRINCIPAL}' and atScope()") == [PRINCIPAL] * 2
+    listed = call.get(f"{SUB}/{AUTH}/roleAssignments", "2022-04-01", filter=f"principalId eq '{PRINCIPAL}'")["value"]
+    assert len(listed) == (2 if kind == "roleAssignment" else 0)
+    sim.clock.advance(9 * 3600)
+    assert names(call, f"{kind}Schedules", f"assignedTo('{PRINCIPAL}')") == [PRINCIPAL]
+    assert names(call, f"{kind}Schedules", "asTarget()") == []
+    assert len(names(call, f"{kind}ScheduleRequests")) == 2
+    assert put(call, kind, 3, request("AdminRemove")).status_code == 201
+    assert names(call, f"{kind}Schedules") == []
+    assert put(call, kind, 4, request("AdminRemove")).status_code == 400
+    listed = call.get(f"{SUB}/{AUTH}/roleAssignments", "2022-04-01", filter=f"principalId eq '{PRINCIPAL}'")["value"]
+    assert listed == []
+
+
+def test_requests_are_checked_shown_and_canceled(call: Any) -> None:
+    """What Azure refuses, and what it shows of a request."""
+    for wrong in (
+        {"principalId": "x"},
+        {"requestType": "Take"},
+        {"roleDefinitionId": "x"},
+        {"scheduleInfo": {"expiration": {"type": "Never"}}},
+    ):
+        assert put(call, "roleAssignment", 1, request(**{"request_type": "AdminAssign"} | {})).status_code in (201, 409)
+        body = request()
+        body["properties"].update(wrong)
+        assert put(call, "roleAssignment", 9, body).status_code in (400, 404)
+    path = f"{SUB}/{AUTH}/roleEligibilityScheduleRequests/00000001-0000-4000-8000-000000000000"
+    validated = call("POST", f"{path}/validate?api-version={VERSION}", json=request())
+    assert validated.json()["properties"]["status"] == "Provisioned"
+    assert call("GET", f"{path}?api-version={VERSION}").status_code == 404
+    put(call, "roleEligibility", 1, request(condition="@Resource[x] StringEquals 'y'"))
+    assert call.get(path, VERSION)["properties"]["condition"]
+    assert call("POST", f"{path}/cancel?api-version={VERSION}").status_code == 200
+    assert call.get(path, VERSION)["properties"]["status"] == "Canceled"
+    response = call("GET", f"{SUB}/{AUTH}/roleEligibilitySchedules", params={"api-version": VERSION, "$filter": "x()"})
+    assert response.status_code == 400
+
+
+def test_rules_for_activation_are_shown(sim: ArmSimulator, call: Any) -> None:
+    """The same for each role, and where a role can be activated."""
+    sim.resources.add_resource_group(SUB, "box")
+    for kind in ("roleManagementPolicies", "roleManagementPolicyAssignments"):
+        listed = call.get(f"{SUB}/{AUTH}/{kind}", VERSION)["value"]
+        assert call.get(listed[0]["id"], VERSION) == listed[0]
+        assert call("GET", f"{listed[0]['id']}x?api-version={VERSION}").status_code == 404
+    below = call.get(f"{SUB}/{AUTH}/eligibleChildResources", VERSION)["value"]
+    assert {one["type"] for one in below} == {"resourcegroup"}
+    top = call.get(f"/providers/Microsoft.Management/managementGroups/top/{AUTH}/eligibleChildResources", VERSION)[
+        "value"
+    ]
+    assert "subscription" in {one["type"] for one in top}
+
+
+def test_general_answers(sim: ArmSimulator, call: Any) -> None:
+    """Operations of providers, classic administrators, elevated access and one deny assignment."""
+    listed = call.get(f"/{AUTH}/providerOperations", "2022-04-01")["value"]
+    assert "Microsoft.Storage" in [one["name"] for one in listed]
+    found = call.get(f"/{AUTH}/providerOperations/microsoft.storage", "2022-04-01")["resourceTypes"]
+    assert "Microsoft.Storage/storageAccounts/write" in [o["name"] for one in found for o in one["operations"]]
+    assert call("GET", f"/{AUTH}/providerOperations/Microsoft.None?api-version=2022-04-01").status_code == 404
+    assert call.get(f"{SUB}/{AUTH}/classicAdministrators", "2015-07-01")["value"] == []
+    denied = sim.access.add_deny_assignment(("Microsoft.Web/*",), SUB)
+    assert call.get(denied, "2022-04-01")["id"] == denied
+    assert call("GET", f"{denied}x?api-version=2022-04-01").status_code == 404
+    sim.access.revoke(SUB)
+    path = f"{SUB}/{AUTH}/roleAssignments/55555555-5555-4555-8555-555555555555?api-version=2022-04-01"
+    body = {"properties": {"principalId": PRINCIPAL, "roleDefinitionId": f"{SUB}/{AUTH}/roleDefinitions/{READER}"}}
+    assert call("PUT", path, json=body).status_code == 403
+    assert call("POST", f"/{AUTH}/elevateAccess?api-version=2015-07-01").status_code == 200
+    assert call("PUT", path, json=body).status_code == 201
+
+
+def test_data_modes_and_tokens(call: Any) -> None:
+    """Policies of data modes are known and not evaluated; no policy needs an external evaluation."""
+    listed = call.get(f"/{AUTH}/dataPolicyManifests", "2020-09-01")["value"]
+    assert call.get(listed[0]["id"], "2020-09-01") == listed[0]
+    assert call("GET", f"{listed[0]['id']}x?api-version=2020-09-01").status_code == 404
+    path = f"{SUB}/{AUTH}/acquirePolicyToken?api-version=2025-03-01"
+    operation = {"uri": "https://management.azure.com/x", "httpMethod": "PUT"}
+    assert call("POST", path, json={"operation": operation}).json()["result"] == "Succeeded"
+    assert call("POST", path, json={"operation": {}}).status_code == 400
