@@ -139,14 +139,17 @@ def on_cluster(
     plan: RemediationPlan, client: RemediationClient, each: int, workers: int, runs: str
 ) -> RemediationReport:
     """Apply the plan on a Dask cluster of worker processes on this machine."""
+    import dask
     from dask.distributed import Client, LocalCluster
 
+    # What a worker simulates is lost with it, so one that is late must not be replaced.
+    dask.config.set({"distributed.scheduler.worker-ttl": None})
     factory = partial(make_client, plan.scope, each, runs)
     options = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
     # Dask has no annotations for these two.
-    with LocalCluster(**options) as cluster, Client(cluster) as dask:  # type: ignore[no-untyped-call]
-        dask.run(sys.path.insert, 0, str(Path(__file__).parent))
-        return client.apply(plan, approve=plan.digest, executor=dask.get_executor(), make_client=factory)
+    with LocalCluster(**options) as cluster, Client(cluster) as connected:  # type: ignore[no-untyped-call]
+        connected.run(sys.path.insert, 0, str(Path(__file__).parent))
+        return client.apply(plan, approve=plan.digest, executor=connected.get_executor(), make_client=factory)
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from defender_remediate.errors import (
     JournalLockedError,
     JournalTamperedError,
     JournalUnwritableError,
+    RunExistsError,
     UnknownRunError,
 )
 from defender_remediate.journal import FileJournal
@@ -311,3 +312,15 @@ def test_libraries_are_loaded_when_they_are_needed(tmp_path):
         "print(sorted({'filelock', 'platformdirs'} & set(sys.modules)))"
     )
     assert python(code, tmp_path) == ["[]"]
+
+
+def test_half_a_first_record_is_no_run(tmp_path, records):
+    """A process that was killed while it wrote it has sent nothing: the run begins again, under the same id."""
+    journal = FileJournal(tmp_path)
+    (tmp_path / "run-1.jsonl").write_bytes(b'{"n":1,"version":1,"record":"RunOpened","at":"2026-1')
+    with journal.create("run-1") as log:
+        log.append(records.opened())
+    assert journal.read("run-1") == (records.opened(),)
+    with pytest.raises(RunExistsError) as caught:
+        journal.create("run-1")
+    assert caught.value.run_id == "run-1"

@@ -19,6 +19,7 @@ from defender_remediate.errors import (
     JournalError,
     JournalLockedError,
     JournalTamperedError,
+    RunExistsError,
     UnknownRunError,
 )
 from defender_remediate.journal import (
@@ -221,7 +222,7 @@ def _begins_once(place: JournalPlace) -> None:
     log = _begun(place)
     _refused(JournalError, lambda: place.journal().create(_RUN), "a run begun again while it is open")
     log.close()
-    _refused(JournalError, lambda: place.journal().create(_RUN), "a run begun again")
+    _refused(RunExistsError, lambda: place.journal().create(_RUN), "a run begun again")
     assert place.journal().read(_RUN) == (_opened(),)
 
 
