@@ -28,7 +28,7 @@ from defender_remediate.journal.blob_sink import (
 )
 from defender_remediate.journal.store import check_run_id, is_run_id
 from defender_remediate.threads import every, in_parallel
-from defender_remediate.validation import is_loopback
+from defender_remediate.validation import did_you_mean, is_loopback
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -46,6 +46,19 @@ _READ_AGAIN_SECONDS = 30.0
 # As much of a first line as says when its run began.
 _BEGINNING = 256
 _READERS = 8
+_OPTIONS = (
+    "api_version",
+    "audience",
+    "connection_cert",
+    "connection_timeout",
+    "connection_verify",
+    "logging_enable",
+    "proxies",
+    "read_timeout",
+    "transport",
+    "use_env_settings",
+    "user_agent",
+)
 _HINT = "use the URL of a container, such as https://contosojournals.blob.core.windows.net/runs"
 
 
@@ -80,8 +93,9 @@ class BlobJournal(ChainedJournal):
             be unavailable before a run stops.
         lock_timeout: How many seconds ``create`` and ``open`` wait for another process to release the run.
         clock: Measures time and waits; the system's clock by default.
-        **options: Options of the SDK's ``ContainerClient``, such as ``transport``, ``proxies``, ``connection_verify``,
-            ``api_version`` or ``audience``. Redirects are never followed.
+        **options: Options of the SDK's ``ContainerClient``: ``api_version``, ``audience``, ``connection_cert``,
+            ``connection_timeout``, ``connection_verify``, ``logging_enable``, ``proxies``, ``read_timeout``, ``transport``,
+            ``use_env_settings`` and ``user_agent``. Redirects are never followed.
 
     Raises:
         InvalidEndpointError: The URL is not that of a container, or is http and not a loopback address.
@@ -106,10 +120,8 @@ class BlobJournal(ChainedJournal):
                 hint="remove one of the two: a SAS is a credential",
             )
         self._credential = AzureSasCredential(signature) if signature else credential
-        if not (
-            hasattr(self._credential, "get_token")
-            or isinstance(self._credential, (AzureSasCredential, AzureNamedKeyCredential))
-        ):
+        is_token_credential = hasattr(self._credential, "get_token") and not isinstance(self._credential, type)
+        if not (is_token_credential or isinstance(self._credential, (AzureSasCredential, AzureNamedKeyCredential))):
             # The value is not repeated: it may be a key.
             raise InvalidInputError(
                 f"credential must be a credential of azure-identity or azure-core, got {type(credential).__name__}",
@@ -125,6 +137,10 @@ class BlobJournal(ChainedJournal):
             raise InvalidInputError(f"lock_timeout must be a number of seconds, got {quoted(lock_timeout)}")
         self._lock_timeout = lock_timeout
         self._clock = clock or _SystemMonotonicClock()
+        for name in options:
+            if name not in _OPTIONS:
+                hint = did_you_mean(name, ("prefix", "lease_seconds", "lock_timeout", "clock", *_OPTIONS))
+                raise InvalidInputError(f"BlobJournal has no option {quoted(name)}", hint=hint)
         self._options = options
         self._connected: BlobContainer | None = None
 

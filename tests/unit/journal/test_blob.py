@@ -30,6 +30,13 @@ SAS = f"sv=2021-12-02&sr=c&sp=racwdl&se=2026-12-31T00:00:00Z&sig={SIGNATURE}"
 URL = "https://contoso.blob.core.windows.net/runs"
 
 
+class Broken:
+    """A credential that breaks its contract."""
+
+    def get_token(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError("password=hunter2hunter2")
+
+
 class BlobPlace:
     """The double as a place."""
 
@@ -380,6 +387,9 @@ def test_a_wrong_url_is_refused(wrong: Any) -> None:
         {"credential": None},
         {"credential": "a" * 86 + "=="},
         {"credential": object()},
+        {"credential": Broken},
+        {"lease_second": 20},
+        {"retry_total": 3},
         {"prefix": "../x/"},
         {"prefix": "prod"},
         {"prefix": 3},
@@ -398,6 +408,12 @@ def test_wrong_arguments_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidInputError) as caught:
         BlobJournal(URL, **{"credential": AzureSasCredential(SAS), **wrong})
     assert "a" * 20 not in str(caught.value)
+
+
+def test_a_typo_in_an_option_is_corrected() -> None:
+    """The SDK ignores options that it does not know."""
+    with pytest.raises(InvalidInputError, match="lease_seconds"):
+        BlobJournal(URL, AzureSasCredential(SAS), lease_second=20)
 
 
 def test_there_is_one_credential() -> None:
@@ -447,13 +463,6 @@ def test_urllib3_logs_no_signature(service: Any, caplog: pytest.LogCaptureFixtur
     assert SIGNATURE not in ours
     assert "GET /runs" in ours
     assert SIGNATURE in other
-
-
-class Broken:
-    """A credential that breaks its contract."""
-
-    def get_token(self, *_: Any, **__: Any) -> Any:
-        raise RuntimeError("password=hunter2hunter2")
 
 
 def test_whatever_a_credential_raises_is_typed(service: Any) -> None:
