@@ -46,6 +46,8 @@ ABSENT = Absent.ABSENT
 
 _LEAVES = frozenset({str, bool, int, type(None)})
 _LARGE = 2.0**63
+# While orjson reads, it needs twelve times the memory of the text: with larger pages a listing would need more than 200 MiB.
+_LARGEST_FAST = 1_000_000
 _NAMES = frozenset({str})
 _SCALARS = frozenset({str, bool, int, float, type(None)})
 
@@ -217,8 +219,8 @@ def parse_json(text: str | bytes, *, unique_names: bool = False, max_depth: int 
         ValueError: It is not JSON, has a number that is not finite or has thousands of digits, is nested more than ``max_depth``
             levels deep, or has a name twice.
     """
-    read_fast = fast_reader()
-    if read_fast is not None and not unique_names:
+    read_fast = None if unique_names or len(text) > _LARGEST_FAST else fast_reader()
+    if read_fast is not None:
         with suppress(ValueError):
             document = read_fast(text)
             if _check_depth(document, max_depth=max_depth):

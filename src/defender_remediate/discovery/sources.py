@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Protocol
 
@@ -99,19 +99,27 @@ class RestSource:
 
     def controls(self) -> Iterator[tuple[str, SecurityControl]]:
         """Read the controls of each subscription, with their definitions."""
-        for subscription in self._scopes.subscriptions():
-            path = f"subscriptions/{subscription}/{_SECURITY}/secureScoreControls"
-            items = self._session.list(path, api_version=SCORES, params={"$expand": "definition"})
-            for item in items:
-                yield subscription, SecurityControl.from_rest(item)
+        for subscription, item in self._of_subscriptions("secureScoreControls", {"$expand": "definition"}):
+            yield subscription, SecurityControl.from_rest(item)
 
     def scores(self) -> Iterator[tuple[str, SecureScore]]:
         """Read the scores of each subscription."""
-        for subscription in self._scopes.subscriptions():
-            for item in self._session.list(
-                f"subscriptions/{subscription}/{_SECURITY}/secureScores", api_version=SCORES
-            ):
-                yield subscription, SecureScore.from_rest(item)
+        for subscription, item in self._of_subscriptions("secureScores"):
+            yield subscription, SecureScore.from_rest(item)
+
+    def _of_subscriptions(
+        self, collection: str, params: Mapping[str, str] | None = None
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The items of a collection that each subscription has, with its id."""
+
+        def pages(subscription: str) -> Pages:
+            path = f"subscriptions/{subscription}/{_SECURITY}/{collection}"
+            listed = self._session.list_pages(path, api_version=SCORES, params=params)
+            yield from ((Root(path=subscription), page) for page in listed)
+
+        for root, items in self._interleave(map(pages, self._scopes.subscriptions())):
+            for item in items:
+                yield root.path, item
 
 
 class _Categories:

@@ -59,9 +59,20 @@ def undo_of(
         is_put: Whether it is a PUT of the whole resource, which leaves a member out to remove it.
         before: The resource as it was, where that is known.
     """
-    kind = ""
-    with suppress(InvalidResourceIdError):  # a collection, such as the extensions of a machine
-        kind = fold(ResourceId.parse(target_id).type)
+    return undo_of_type(changes, kind=undo_type(target_id), is_put=is_put, before=before)
+
+
+def undo_type(target_id: str) -> str:
+    """The type of a target, folded; empty for a collection, such as the extensions of a machine."""
+    with suppress(InvalidResourceIdError):
+        return fold(ResourceId.parse(target_id).type)
+    return ""
+
+
+def undo_of_type(
+    changes: Iterable[PropertyChange], *, kind: str, is_put: bool, before: Mapping[str, Any] | None = None
+) -> Undo:
+    """The same as ``undo_of``, for any target of a type, as ``undo_type`` gives it."""
     removable = PUT_REPLACES if is_put else HONOURS_NULL
     restored: list[PropertyChange] = []
     values: dict[str, Any] = {}
