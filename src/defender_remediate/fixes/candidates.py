@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -56,7 +57,7 @@ class Candidate:
     linked_id: str | None = None
     skip_cause: SkipCause | None = None
 
-    @property
+    @cached_property
     def target_id(self) -> str:
         """The id of what the fix reads and writes; for a collection the path of the collection."""
         target = str(fill(self.fix.target, self.values)).rstrip("/")
@@ -70,7 +71,7 @@ class Candidate:
         """Whether it reads and writes the resource that was assessed."""
         return not self.fix.target and not self.fix.linked
 
-    @property
+    @cached_property
     def compliant_when(self) -> Condition:
         """The condition that closes the recommendation on this target."""
         return fill_condition(self.fix.compliant_when, self.values)
@@ -133,18 +134,18 @@ class CombinedFix:
     rejected: tuple[RejectedCandidate, ...]
     after: Any = attrs.field(default=None, repr=False)
 
-    @property
+    @cached_property
     def fixes(self) -> tuple[FixAction, ...]:
         """The fixes that the request carries."""
         return tuple(candidate.fix for candidate in self.accepted)
 
-    @property
+    @cached_property
     def compliant_when(self) -> Condition:
         """The condition that proves all of them."""
         conditions = tuple(dict.fromkeys(candidate.compliant_when for candidate in self.accepted))
         return conditions[0] if len(conditions) == 1 else Condition(operator=Operator.ALL, of=conditions)
 
-    @property
+    @cached_property
     def kind(self) -> FixKind:
         """How they are written: by PUT as soon as one of them cannot be a PATCH."""
         kinds = {fix.kind for fix in self.fixes}

@@ -194,7 +194,8 @@ class ResourceId(Value):
         return self.text
 
 
-@lru_cache(4096)
+# Enough for the ids of a large plan, which are read in one phase after the other.
+@lru_cache(16384)
 def _parsed(text: str) -> ResourceId:
     return ResourceId._parse(text)  # noqa: SLF001 - the cached half of it
 

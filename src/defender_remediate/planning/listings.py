@@ -163,13 +163,13 @@ def _shape(value: Any) -> Any:
         return frozenset(map(_shape, value))
     if not isinstance(value, Mapping):
         return None
-    # What is below a name is part of the shape only where there is something below it.
     shape: set[Any] = set()
     for name, inner in value.items():
-        if fold(name) == "tags":
+        if len(name) == len("tags") and fold(name) == "tags":
             continue
         own = "/" if "/" in name else name
-        shape.add((own, _shape(inner)) if isinstance(inner, (dict, list, tuple, Mapping)) else own)
+        # What is below a name is part of the shape only where there is something below it.
+        shape.add((own, _shape(inner)) if isinstance(inner, (dict, list)) else own)
     return frozenset(shape)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 
 import attrs
 
@@ -10,10 +11,11 @@ from defender_remediate.casing import fold
 from defender_remediate.fixes.diff import spelled_out
 from defender_remediate.fixes.drift import fingerprint
 from defender_remediate.fixes.paths import join, pattern
+from defender_remediate.models.dependencies import Dependencies
 from defender_remediate.preflight.subject import Subject
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, cache_hash=True)
 class MemberReads:
     """Members of the target's body that decide whether a check keeps a step out of the plan.
 
@@ -46,18 +48,27 @@ class MemberReads:
                 yield from (join((*around, one)) for one in self.beside)
 
 
-def with_member_reads(subject: Subject, reads: Iterable[MemberReads]) -> Subject:
+def with_member_reads(subject: Subject, reads: tuple[MemberReads, ...]) -> Subject:
     """The step, depending on the members that its checks read as well. Other bodies that they read are no part of it."""
     step = subject.step
     if subject.before is None or step.is_removal or subject.is_deployment:
         return subject
-    changed = [part.path for change in step.changes for part in spelled_out(change) if part.path]
-    known = {fold(path) for path in step.dependencies.members}
-    found = {path for each in reads for path in each.read_for(fold(subject.target_type), changed)}
-    added = {path for path in found if fold(path) not in known}
-    if not added:
+    changed = tuple(part.path for change in step.changes for part in spelled_out(change) if part.path)
+    dependencies = _with_reads(step.dependencies, reads, fold(subject.target_type), changed)
+    if dependencies == step.dependencies:
         return subject
-    members = tuple(sorted({*step.dependencies.members, *added}, key=fold))
-    dependencies = attrs.evolve(step.dependencies, members=members)
     mark = fingerprint(subject.before, dependencies)
     return attrs.evolve(subject, step=attrs.evolve(step, dependencies=dependencies, fingerprint=mark))
+
+
+@lru_cache(1024)
+def _with_reads(
+    dependencies: Dependencies, reads: tuple[MemberReads, ...], target_type: str, changed: tuple[str, ...]
+) -> Dependencies:
+    """The dependencies with what is read for such a change: the same for the steps of one fix, of which there may be thousands."""
+    known = {fold(path) for path in dependencies.members}
+    found = {path for each in reads for path in each.read_for(target_type, changed)}
+    added = {path for path in found if fold(path) not in known}
+    if not added:
+        return dependencies
+    return attrs.evolve(dependencies, members=tuple(sorted({*dependencies.members, *added}, key=fold)))

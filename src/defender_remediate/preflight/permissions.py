@@ -124,8 +124,7 @@ class PermissionCheck:
 
         groups: dict[str, set[str]] = {}
         for subject in subjects:
-            group = fold(group_of(subject.step.target_id))
-            groups.setdefault(subscription_of(group), set()).add(group)
+            groups.setdefault(subject.subscription, set()).add(fold(subject.group))
 
         def inherited(subscription: str) -> tuple[PermissionEntry, ...]:
             """What the roles at a subscription allow without a condition. Nothing is lost where that cannot be read."""

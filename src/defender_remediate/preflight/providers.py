@@ -12,7 +12,6 @@ from defender_remediate.casing import fold
 from defender_remediate.errors import MalformedResponseError
 from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import subscription_of
 from defender_remediate.preflight.subject import Subject
 
 _VERSIONS = ("2025-04-01", "2021-04-01")
@@ -66,7 +65,7 @@ class ProviderCheck:
         """The providers that the steps write through; one request for each subscription and namespace."""
 
         def read(subject: Subject) -> dict[str, ResourceProvider]:
-            subscription = subscription_of(subject.step.target_id)
+            subscription = subject.subscription
             return {
                 namespace: reader.get(
                     f"/subscriptions/{subscription}/providers/{namespace}",

@@ -119,7 +119,7 @@ class CheckReader:
             except DefenderRemediateError as error:
                 return subject.step.id, error
 
-        groups = {group_of(subject.step.target_id): subject for subject in reversed(subjects)}
+        groups = {subject.group: subject for subject in reversed(subjects)}
         found = dict(in_parallel(read_one, [*groups.values()], workers=self.workers))
         # The other steps mostly need what was read for those. Threads are worth it only where more has to be read.
         rest = [subject for subject in subjects if subject.step.id not in found]

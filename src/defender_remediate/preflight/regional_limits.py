@@ -11,7 +11,7 @@ from defender_remediate.fixes.paths import look_up
 from defender_remediate.fixes.placeholders import same_place
 from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import name_of, subscription_of
+from defender_remediate.preflight.scopes import name_of
 from defender_remediate.preflight.subject import Subject
 
 _VERSIONS = ("2023-09-01", "2021-05-01")
@@ -34,7 +34,7 @@ class RegionalLimitCheck:
             is_creation = subject.before is None and not subject.step.is_removal
             if not is_creation or fold(f"{_WATCHERS}/write") not in map(fold, subject.actions):
                 return ()
-            path = f"/subscriptions/{subscription_of(subject.step.target_id)}/providers/{_WATCHERS}"
+            path = f"/subscriptions/{subject.subscription}/providers/{_WATCHERS}"
             found: tuple[Any, ...] = reader.list(path, api_versions=_VERSIONS)
             return found
 

@@ -13,7 +13,7 @@ from defender_remediate.casing import fold
 from defender_remediate.json_values import ABSENT
 from defender_remediate.models.live_use import LiveUse
 from defender_remediate.models.plan import RemediationStep
-from defender_remediate.preflight.scopes import covers, group_of, is_action_on, root_of, type_of
+from defender_remediate.preflight.scopes import covers, group_of, is_action_on, root_of, subscription_of, type_of
 
 # Azure decides at the resource itself who may do these.
 _AT_THE_RESOURCE = ("microsoft.authorization/", "microsoft.resources/")
@@ -81,6 +81,16 @@ class Subject:
     def changed_names(self) -> frozenset[str]:
         """The names of these members, folded."""
         return frozenset(fold(member.name) for member in self.changed_members)
+
+    @cached_property
+    def group(self) -> str:
+        """The id of the resource group of its target; of the subscription for a target in no group."""
+        return group_of(self.step.target_id)
+
+    @cached_property
+    def subscription(self) -> str:
+        """The id of the subscription of its target, folded; empty for a target in none."""
+        return subscription_of(self.step.target_id)
 
     @property
     def actions(self) -> tuple[str, ...]:
