@@ -48,13 +48,13 @@ class MemberReads:
                 yield from (join((*around, one)) for one in self.beside)
 
 
-def with_member_reads(subject: Subject, reads: tuple[MemberReads, ...]) -> Subject:
+def with_member_reads(subject: Subject, reads: Iterable[MemberReads]) -> Subject:
     """The step, depending on the members that its checks read as well. Other bodies that they read are no part of it."""
     step = subject.step
     if subject.before is None or step.is_removal or subject.is_deployment:
         return subject
     changed = tuple(part.path for change in step.changes for part in spelled_out(change) if part.path)
-    dependencies = _with_reads(step.dependencies, reads, fold(subject.target_type), changed)
+    dependencies = _with_reads(step.dependencies, tuple(reads), fold(subject.target_type), changed)
     if dependencies == step.dependencies:
         return subject
     mark = fingerprint(subject.before, dependencies)
