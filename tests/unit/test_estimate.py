@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from defender_remediate.arm.rate_limiter import LIMITS, RequestKind
 from defender_remediate.models import CreatedResource, PlannedRequest, RemediationPlan, RemediationStep
-from defender_remediate.models.estimate import DELETES, READS, WRITES
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 OTHER = "99999999-2222-3333-4444-555555555555"
@@ -49,6 +47,7 @@ def test_the_slowest_subscription_says_how_long_a_run_takes(
         "1300 steps: 2602 requests, at least 80 s by Azure's published limits",
         f"  {SUBSCRIPTION}: 1000 steps, 2001 requests, 80 s",
         f"  {OTHER}: 300 steps, 601 requests, 10 s",
+        f"  {SUBSCRIPTION}: microsoft.storage takes 800 reads in 5 minutes per region, and 1000 are planned",
     ]
 
 
@@ -84,9 +83,3 @@ def test_a_plan_without_steps_takes_nothing(make_plan: Callable[..., Remediation
     """Nothing is sent for it."""
     found = make_plan(steps=()).estimate()
     assert (found.requests, found.seconds, found.subscriptions) == (0, 0.0, ())
-
-
-def test_the_limits_are_those_of_the_rate_limiter() -> None:
-    """An estimate and the run that follows count alike."""
-    for kind, limit in ((RequestKind.READ, READS), (RequestKind.WRITE, WRITES), (RequestKind.DELETE, DELETES)):
-        assert (LIMITS[kind].size, LIMITS[kind].per_second) == limit

@@ -18,7 +18,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from enum import Enum
 from urllib.parse import unquote, urlsplit
 
 import attrs
@@ -26,7 +25,7 @@ import attrs
 from defender_remediate.arm.clock import Clock
 from defender_remediate.casing import fold
 from defender_remediate.errors import ThrottledError
-from defender_remediate.models.estimate import DELETES, READS, WRITES
+from defender_remediate.models.limits import LIMITS, PROVIDER_LIMITS, Limit, RequestKind
 from defender_remediate.pauses import Pause, Waits, wait_out
 
 LONGEST_WAIT = 120.0
@@ -48,50 +47,11 @@ _READ_POSTS = ("/providers/microsoft.authorization/checkaccess",)
 _GRAPH = "/providers/microsoft.resourcegraph/resources"
 # A server may send anything; a number that is longer means nothing.
 _COUNT = re.compile(r"[0-9]{1,9}")
+_POLICY = re.compile(r"[\w./-]{1,200};([0-9]{1,9})")
+_UNTIL_TOKEN_OF_PROVIDER = 1.0
+# The shortest of several limits of a provider: after a refusal because of a longer one, Azure says how long to wait.
+_PACES = {(one.provider, one.kind): one.pace for one in sorted(PROVIDER_LIMITS, key=lambda one: -one.seconds)}
 _DURATION = re.compile(r"([0-9]{1,4}):([0-9]{2}):([0-9]{2}(?:\.[0-9]{1,9})?)")
-
-
-class RequestKind(str, Enum):
-    """The kinds of request that Azure counts separately."""
-
-    READ = "reads"
-    WRITE = "writes"
-    DELETE = "deletes"
-    GRAPH = "graph"
-
-
-@attrs.frozen(kw_only=True)
-class Limit:
-    """A published limit.
-
-    Attributes:
-        size: Requests that may be sent at once.
-        per_second: Tokens that come back each second, up to ``size``; 0 for a window.
-        window: Seconds after which all of ``size`` comes back together; 0 for a bucket that refills steadily.
-    """
-
-    size: int
-    per_second: float = 0.0
-    window: float = 0.0
-
-
-LIMITS = {
-    RequestKind.READ: Limit(size=READS[0], per_second=READS[1]),
-    RequestKind.WRITE: Limit(size=WRITES[0], per_second=WRITES[1]),
-    RequestKind.DELETE: Limit(size=DELETES[0], per_second=DELETES[1]),
-    RequestKind.GRAPH: Limit(size=15, window=5.0),
-}
-
-
-PROVIDER_LIMITS = {
-    ("microsoft.storage", RequestKind.WRITE): Limit(size=10, per_second=10.0),
-    ("microsoft.storage", RequestKind.READ): Limit(size=100, per_second=800 / 300),
-    ("microsoft.network", RequestKind.WRITE): Limit(size=100, per_second=1000 / 300),
-    ("microsoft.network", RequestKind.DELETE): Limit(size=100, per_second=1000 / 300),
-    ("microsoft.network", RequestKind.READ): Limit(size=1000, per_second=10_000 / 300),
-}
-"""The published limits of providers, per subscription and region, spread over their windows of five minutes. They count for a
-minute after the provider has refused a request: which region a request goes to is not known, and many allow more."""
 
 
 @attrs.frozen
@@ -346,6 +306,9 @@ class RateLimiter:
             if own is not None and ends_in is not None and window:
                 bucket = attrs.evolve(bucket, at=now + min(ends_in, window) - window)
             self._buckets[key] = bucket
+        if key.provider and _is_provider_drained(headers or {}):
+            # Compute counts for each of its policies what remains: the next request would be refused.
+            self.pause(key, _UNTIL_TOKEN_OF_PROVIDER, provider=key.provider)
 
     def pause(self, key: BucketKey, seconds: float, *, provider: str | None = None) -> None:
         """Pause the bucket for this number of seconds; with ``provider``, only for that resource provider."""
@@ -389,7 +352,7 @@ class RateLimiter:
             held = self._provider_buckets.get((key, provider))
             if held is not None:
                 paused = max(paused, held.paused_until - now)
-                limit = PROVIDER_LIMITS.get((provider, key.kind))
+                limit = _PACES.get((provider, key.kind))
                 if of_provider is not None and limit is not None:
                     held = self._provider_buckets[key, provider] = held.refilled(limit, now)
                     seconds = max(seconds, held.seconds_until(of_provider, limit, now))
@@ -415,6 +378,13 @@ def _remaining(key: BucketKey, headers: Mapping[str, str]) -> tuple[int | None, 
     values = [str(headers.get(name, "")).strip() for name in names]
     own, shared = (int(text) if _COUNT.fullmatch(text) else None for text in values)
     return own, shared
+
+
+def _is_provider_drained(headers: Mapping[str, str]) -> bool:
+    """Whether a policy of the resource provider has nothing left, as its answers say: ``Policy;count,Policy;count``."""
+    told = str(headers.get("x-ms-ratelimit-remaining-resource", ""))
+    counts = (_POLICY.fullmatch(part.strip()) for part in told[:2000].split(","))
+    return any(found is not None and int(found[1]) == 0 for found in counts)
 
 
 @attrs.define(kw_only=True)

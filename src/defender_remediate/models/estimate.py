@@ -11,12 +11,10 @@ from defender_remediate.casing import fold
 from defender_remediate.display import counted, one_line
 from defender_remediate.models.fix import FixKind
 from defender_remediate.models.ids import ResourceId, id_key
+from defender_remediate.models.limits import LIMITS, PROVIDER_LIMITS, Limit, RequestKind
 from defender_remediate.models.step import RemediationStep
 from defender_remediate.notebook import notebook
 from defender_remediate.serialization import Value
-
-READS, WRITES, DELETES = (250, 25.0), (200, 10.0), (200, 10.0)
-"""Azure Resource Manager's limits per subscription and principal: requests at once, and requests per second from then on."""
 
 MANY_STEPS = 25
 """In runs of more steps an answer to a write may take the place of a read. In smaller ones a second read costs no time."""
@@ -44,9 +42,6 @@ WHOLE_ANSWERS = frozenset(
 """Types, folded, that answer 200 with the resource as it is afterwards: recorded traffic shows it at least twice for each, and
 the next read never shows anything else. Other types echo the request, or were not recorded often enough: they are read again.
 ``Microsoft.Web/sites``, for one, answers with settings that the next read does not show."""
-
-# Storage takes so many writes an hour per subscription and region, whatever Azure Resource Manager allows.
-_STORAGE_WRITES_PER_HOUR = 1200
 
 
 @attrs.frozen(kw_only=True)
@@ -104,16 +99,20 @@ def estimate(steps: Iterable[RemediationStep]) -> RunEstimate:
     """What these steps take when they are applied together."""
     steps = tuple(steps)
     counts: dict[str, Counter[str]] = {}
-    storage: Counter[str] = Counter()
+    of_providers: Counter[tuple[str, str, RequestKind]] = Counter()
     for step in steps:
         subscription = fold(ResourceId.parse(step.resource_id).subscription_id or "")
         # The tenant of a subscription is read once.
         count = counts.setdefault(subscription, Counter(reads=1))
         count["steps"] += 1
-        count["deletes" if step.is_removal else "writes"] += 1
-        count["reads"] += _reads(step, is_large_run=len(steps) > MANY_STEPS)
-        if fold(step.resource_type).startswith("microsoft.storage/") and step.executor != FixKind.TEMPLATE:
-            storage[subscription] += 1
+        written = RequestKind.DELETE if step.is_removal else RequestKind.WRITE
+        reads = _reads(step, is_large_run=len(steps) > MANY_STEPS)
+        count[written.value] += 1
+        count["reads"] += reads
+        if step.executor != FixKind.TEMPLATE:
+            provider = fold(step.resource_type).partition("/")[0]
+            of_providers[subscription, provider, written] += 1
+            of_providers[subscription, provider, RequestKind.READ] += reads
     subscriptions = [
         SubscriptionEstimate(
             subscription_id=name,
@@ -122,8 +121,8 @@ def estimate(steps: Iterable[RemediationStep]) -> RunEstimate:
             writes=count["writes"],
             deletes=count["deletes"],
             seconds=max(
-                _seconds(count[kind], *limit)
-                for kind, limit in (("reads", READS), ("writes", WRITES), ("deletes", DELETES))
+                _seconds(count[kind.value], LIMITS[kind])
+                for kind in (RequestKind.READ, RequestKind.WRITE, RequestKind.DELETE)
             ),
         )
         for name, count in counts.items()
@@ -134,9 +133,11 @@ def estimate(steps: Iterable[RemediationStep]) -> RunEstimate:
         seconds=max((one.seconds for one in subscriptions), default=0.0),
         subscriptions=tuple(subscriptions),
         notes=tuple(
-            f"{name}: Storage takes {_STORAGE_WRITES_PER_HOUR} writes an hour per region, and {number} are planned"
-            for name, number in sorted(storage.items())
-            if number > _STORAGE_WRITES_PER_HOUR
+            f"{name}: {limit.provider} takes {limit} per region, and {number} are planned"
+            for (name, provider, kind), number in sorted(of_providers.items())
+            for limit in PROVIDER_LIMITS
+            # What is spread over minutes anyway stays below a limit per second.
+            if (limit.provider, limit.kind) == (provider, kind) and limit.seconds > 1 and number > limit.requests
         ),
     )
 
@@ -151,5 +152,5 @@ def _reads(step: RemediationStep, *, is_large_run: bool) -> int:
     return (1 if answers and not step.is_removal else 2) + 2 * created
 
 
-def _seconds(requests: int, at_once: int, per_second: float) -> float:
-    return max(0.0, (requests - at_once) / per_second)
+def _seconds(requests: int, limit: Limit) -> float:
+    return max(0.0, (requests - limit.size) / limit.per_second)

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defender_remediate.arm.rate_limiter import (
-    LIMITS,
     BucketKey,
-    Limit,
     RateLimiter,
-    RequestKind,
     TokenBucket,
     bucket_of,
     duration,
     permitted,
 )
-from defender_remediate.errors import ThrottledError
+from defender_remediate.errors import InvalidInputError, ThrottledError
+from defender_remediate.models.limits import LIMITS, PROVIDER_LIMITS, Limit, RequestKind
 from defender_remediate.pauses import wait_out
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 
@@ -362,3 +361,73 @@ def test_a_try_that_is_not_sent_does_not_end_the_tries(clock: VirtualClock) -> N
         with wait_out(permitted(limiter, "PATCH", "https://h/subscriptions/s/x"), clock.sleep):
             pass
     assert send(limiter, server, 1500) < 5.0
+
+
+def test_a_provider_that_says_that_nothing_remains_is_not_asked_on(clock: VirtualClock) -> None:
+    """Compute tells it for each of its policies; other providers of the subscription go on."""
+    limiter = RateLimiter(clock)
+    compute = BucketKey("s", RequestKind.WRITE, "microsoft.compute")
+    told = {"x-ms-ratelimit-remaining-resource": "Microsoft.Compute/PutVM3Min;0, Microsoft.Compute/PutVM30Min;1199"}
+    limiter.update(compute, limiter.acquire(compute), told)
+    limiter.acquire(WRITES)
+    assert clock.monotonic() == 0.0
+    limiter.acquire(compute)
+    assert clock.monotonic() == pytest.approx(1.0, abs=0.01)
+    for harmless in ("Microsoft.Compute/PutVM3Min;10", "x;0;y", ""):
+        limiter.update(compute, limiter.acquire(compute), {"x-ms-ratelimit-remaining-resource": harmless})
+    started = clock.monotonic()
+    limiter.acquire(compute)
+    assert clock.monotonic() == started
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"size": 0, "per_second": 1.0},
+        {"size": -5, "window": 5.0},
+        {"size": True, "window": 5.0},
+        {"size": 2.5, "per_second": 1.0},
+        {"size": 10},
+        {"size": 10, "per_second": 1.0, "window": 5.0},
+        {"size": 10, "per_second": -1.0},
+        {"size": 10, "per_second": math.nan},
+        {"size": 10, "window": math.inf},
+        {"size": 10, "window": "5"},
+    ],
+)
+def test_a_limit_that_is_not_positive_is_refused(wrong: dict[str, Any]) -> None:
+    """Nothing would ever be sent, or nothing would ever be held back."""
+    with pytest.raises(InvalidInputError):
+        Limit(**wrong)
+
+
+def test_every_limit_of_a_provider_has_a_source_and_a_pace() -> None:
+    """Spread over its time, it allows no more than what is published."""
+    for limit in PROVIDER_LIMITS:
+        assert limit.source.startswith("https://learn.microsoft.com/")
+        assert limit.pace.size <= limit.requests
+        assert limit.pace.per_second * limit.seconds == pytest.approx(limit.requests)
+
+
+@settings(max_examples=12)
+@given(
+    limit=st.builds(Limit, size=st.integers(1, 250), per_second=st.floats(0.5, 50)),
+    count=st.integers(1, 500),
+    travel=st.floats(0.0, 0.4),
+)
+def test_published_limits_are_used_up_and_never_exceeded(limit: Limit, count: int, travel: float) -> None:
+    """Every request that waits leaves at the moment of its token: nothing is refused, and no token stays unused."""
+    clock = VirtualClock()
+    server, limiter = Server(clock, limit, has_headers=True), RateLimiter(clock, {RequestKind.WRITE: limit})
+    times, answers = [], []
+    for _ in range(count):
+        ticket = limiter.acquire(WRITES)
+        is_served, headers = server.take()
+        assert is_served
+        times.append(clock.monotonic())
+        answers.append((clock.monotonic() + travel, ticket, headers))
+        while answers and answers[0][0] <= clock.monotonic():
+            _, answered, told = answers.pop(0)
+            limiter.update(WRITES, answered, told)
+    floor = max(0.0, (count - limit.size) / limit.per_second)
+    assert times[-1] <= floor + 0.002 * count + 1.01 / limit.per_second
