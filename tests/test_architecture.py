@@ -27,6 +27,7 @@ ROWS: tuple[frozenset[str], ...] = (
             "event_payload",
             "html_text",
             "json_values",
+            "limits",
             "notebook",
             "pauses",
             "public_path",

@@ -25,7 +25,7 @@ import attrs
 from defender_remediate.arm.clock import Clock
 from defender_remediate.casing import fold
 from defender_remediate.errors import ThrottledError
-from defender_remediate.models.limits import LIMITS, PROVIDER_LIMITS, Limit, RequestKind
+from defender_remediate.limits import LIMITS, PROVIDER_LIMITS, Limit, RequestKind
 from defender_remediate.pauses import Pause, Waits, wait_out
 
 LONGEST_WAIT = 120.0

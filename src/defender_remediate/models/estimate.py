@@ -9,9 +9,9 @@ import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.display import counted, one_line
+from defender_remediate.limits import LIMITS, PROVIDER_LIMITS, Limit, RequestKind
 from defender_remediate.models.fix import FixKind
 from defender_remediate.models.ids import ResourceId, id_key
-from defender_remediate.models.limits import LIMITS, PROVIDER_LIMITS, Limit, RequestKind
 from defender_remediate.models.step import RemediationStep
 from defender_remediate.notebook import notebook
 from defender_remediate.serialization import Value

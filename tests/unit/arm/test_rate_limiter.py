@@ -19,7 +19,7 @@ from defender_remediate.arm.rate_limiter import (
     permitted,
 )
 from defender_remediate.errors import InvalidInputError, ThrottledError
-from defender_remediate.models.limits import LIMITS, PROVIDER_LIMITS, Limit, RequestKind
+from defender_remediate.limits import LIMITS, PROVIDER_LIMITS, Limit, RequestKind
 from defender_remediate.pauses import wait_out
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 
