@@ -38,6 +38,8 @@ _LOOKS, _LOOKS_IF_TOLD = (0.25, 0.25), (0.5, 0.5)
 _TRIES_AT_ONCE = 64
 _FIRST_TRIES = _TRIES_PER_SUCCESS = 4.0
 _UNTIL_NEXT_TRY = 120.0
+# A request whose answer takes longer may have been counted late, on its way.
+_COUNTED_WITHIN = 0.2
 _PROVIDER_HELD = 60.0
 # A refusal lowers the expected refill by a part, and each success raises it by so much of the published one.
 _LESS, _MORE, _SMALLEST_SHARE = 0.7, 0.002, 0.01
@@ -137,7 +139,8 @@ class TokenBucket:
     ) -> TokenBucket:
         """The bucket after a response reported the remaining number of requests.
 
-        Azure had counted the requests that were answered when this one was sent, and most likely those that left before it.
+        Azure had counted the requests that were answered when this one was sent, and most likely those that left before it and those
+        answered by now.
 
         Args:
             place: ``sent_off`` when the request left, with itself.
@@ -147,7 +150,7 @@ class TokenBucket:
             refilled: What came back since the request left.
         """
         proven = answered_before + 1.0 + remaining
-        likely = place + remaining + refilled
+        likely = max(place, self.answered) + remaining + refilled
         allowed = min(self.allowed, max(proven, likely))
         if not is_own:
             return attrs.evolve(self, allowed=allowed)
@@ -299,7 +302,8 @@ class RateLimiter:
             tries.under_way.discard(ticket)
             for remaining, is_own in ((own, not is_refused), (shared, False)):
                 if remaining is not None:
-                    refilled = (now - left.at) * self._limits[key.kind].per_second * bucket.share
+                    since = min(now - left.at, _COUNTED_WITHIN)
+                    refilled = since * self._limits[key.kind].per_second * bucket.share
                     bucket = bucket.corrected(left.place, left.answered, remaining, is_own=is_own, refilled=refilled)
             ends_in = duration((headers or {}).get("x-ms-user-quota-resets-after"))
             window = self._limits[key.kind].window
