@@ -14,6 +14,7 @@ from defender_remediate.arm.clock import SystemClock
 from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
+from defender_remediate.json_values import format_json
 from defender_remediate.testing.simulator.arm.request_log import RecordedRequest, RequestLog
 from defender_remediate.testing.simulator.arm.service import Service
 from defender_remediate.testing.simulator.arm.snapshots import Snapshot, take
@@ -27,6 +28,8 @@ from defender_remediate.testing.simulator.controls.resources import ResourceCont
 from defender_remediate.testing.simulator.demo import add_demo_resources
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 from defender_remediate.testing.simulator.state.tenant import Tenant
+from defender_remediate.testing.simulator.state_files.document import load, save
+from defender_remediate.testing.simulator.state_files.reading import read_json
 from defender_remediate.testing.simulator.transport.asgi import SimulatorApplication
 from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
 from defender_remediate.testing.simulator.transport.exchange import Call, ConnectionFault
@@ -149,6 +152,41 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
         if not isinstance(snapshot, Snapshot) or not snapshot.belongs_to(self._service):
             raise InvalidInputError(f"snapshot must be one that this simulator took, got {quoted(snapshot)}")
         snapshot.restore()
+
+    def save(self, path: str | Path) -> None:
+        """Writes the state of the tenant to a file, from which ``load`` makes an equal one.
+
+        Operations under way are written as if they had ended. Faults, the history of deployments, deleted resources and the
+        list of requests are not in it.
+
+        Raises:
+            OSError: The file cannot be written.
+        """
+        with self._service.tenant.lock:
+            snapshot = self.snapshot()
+            self._service.tenant.operations.end_all()
+            document = save(self._service.tenant)
+            snapshot.restore()
+        Path(path).write_text(format_json(document, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | Path, **options: Any) -> ArmSimulator:
+        """Returns the tenant that ``save`` wrote to a file.
+
+        Args:
+            path: The file.
+            options: The arguments of the class.
+
+        Raises:
+            InvalidInputError: The file is not a state file; the message gives the line, or the path in the document.
+            OSError: The file cannot be read.
+        """
+        made = cls(**options)
+        try:
+            load(made._service.tenant, read_json(path))
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{quoted(str(path))}: {error.message}", hint=error.hint) from error
+        return made
 
     def open(self) -> None:
         """Does nothing: there is no connection to open."""

@@ -67,11 +67,26 @@ class Assessor:
     def add_definition(self, definition: AssessmentDefinition) -> None:
         """Adds a recommendation and assesses every resource for it without delay."""
         self.definitions[definition.key] = definition
-        self._types.clear()
+        self.definitions_changed()
         subjects = [resource.id for resource in self._store.resources()]
         subjects += [f"/subscriptions/{subscription_id}" for subscription_id in self._store.subscriptions]
         for subject in subjects:
             self._settle_now(self._assess(subject, only=definition))
+
+    def definitions_changed(self) -> None:
+        """Must be called after a change of ``definitions``."""
+        self._types.clear()
+
+    def everything(self) -> list[SimulatedAssessment]:
+        """Returns every assessment, also those that Defender does not show."""
+        self._settle()
+        return list(self._assessments.values())
+
+    def adopt(self, assessment: SimulatedAssessment) -> None:
+        """Takes an assessment as it is."""
+        self._keep(assessment)
+        if assessment.due is not None:
+            self._await(assessment, assessment.due)
 
     def add(self, assessment: SimulatedAssessment) -> None:
         """Adds an assessment that a test sets by hand."""
@@ -338,9 +353,12 @@ class Assessor:
             elapsed = (self._clock.now() - time).total_seconds()
             assessment.due = self._clock.monotonic() - elapsed + self._assessment_lag
             if not self._is_immediate:
-                self._scheduled += 1
-                heappush(self._pending, (assessment.due, self._scheduled, assessment.key))
+                self._await(assessment, assessment.due)
         assessment.coming = status
+
+    def _await(self, assessment: SimulatedAssessment, due: float) -> None:
+        self._scheduled += 1
+        heappush(self._pending, (due, self._scheduled, assessment.key))
 
     def _settle_now(self, keys: list[tuple[str, str]]) -> None:
         now = self._clock.monotonic()

@@ -206,10 +206,8 @@ class Store:
         found = self._resources.get(key)
         before = None if found is None else found.body
         if found is None:
-            found = self._resources[key] = Resource(id=resource_id, type=resource_type, body=content)
-            self._children.setdefault(ids.key(_owner(resource_id)), {})[key] = None
-            for held in self._places(key, resource_type):
-                held[key] = found
+            found = Resource(id=resource_id, type=resource_type, body=content)
+            self.adopt(found)
             self.add_built_in_children(resource_id, resource_type.name)
         else:
             found.body = content
@@ -218,6 +216,14 @@ class Store:
             recorder(found, before, content)
         self._tell(resource_id)
         return found
+
+    def adopt(self, resource: Resource) -> None:
+        """Takes a resource as it is, without its usual children and without telling anyone."""
+        key = ids.key(resource.id)
+        self._resources[key] = resource
+        self._children.setdefault(ids.key(_owner(resource.id)), {})[key] = None
+        for held in self._places(key, resource.type):
+            held[key] = resource
 
     def add_built_in_children(self, resource_id: str, type_name: str) -> None:
         """Adds the children that every resource (or subscription) of a type has."""

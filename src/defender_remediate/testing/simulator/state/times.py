@@ -28,6 +28,11 @@ class ResourceTimes:
             self._gone.pop(key, None)
             self._times[key] = (now if before is None else self._times[key][0], now)
 
+    def keep(self, resource: Resource) -> None:
+        """Takes note of a resource that has been there; one without times was created now."""
+        now = self._clock.monotonic()
+        self._times.setdefault(ids.key(resource.id), (now, now))
+
     def of(self, resource: Resource) -> tuple[float, float]:
         """Returns when a resource was created and when it was changed."""
         return self._times[ids.key(resource.id)]

@@ -178,6 +178,14 @@ class ResourceTypes:
         """Returns the type of this name, ignoring case; None if it is unknown."""
         return self._types.get(fold(name))
 
+    def all(self) -> Iterator[ResourceType]:
+        """Yields every type."""
+        return iter(list(self._types.values()))
+
+    def set(self, resource_type: ResourceType) -> None:
+        """Adds or replaces a type."""
+        self._types[fold(resource_type.name)] = resource_type
+
     def learn(self, name: str, versions: tuple[str, ...]) -> ResourceType:
         """Adds api-versions to a type; a new type takes any property and any PATCH."""
         known = self.get(name) or ResourceType(name=name, versions=())

@@ -1,0 +1,1 @@
+"""State files: what a tenant is, as JSON that people can read and keep with their tests."""

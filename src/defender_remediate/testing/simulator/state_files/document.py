@@ -1,0 +1,192 @@
+"""The state file: everything that a tenant is and that outlives a request, as one JSON document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from functools import reduce
+from typing import Any
+
+import attrs
+
+from defender_remediate.casing import fold
+from defender_remediate.display import quoted
+from defender_remediate.errors import InvalidInputError
+from defender_remediate.testing.simulator.authorization.roles import DenyRule, RoleGrant
+from defender_remediate.testing.simulator.authorization.state import (
+    DataRole,
+    ManagementLock,
+    RoleAssignment,
+    RoleDefinition,
+)
+from defender_remediate.testing.simulator.defender.assessments import (
+    AssessmentDefinition,
+    SimulatedAssessment,
+)
+from defender_remediate.testing.simulator.defender.exemptions import StandardAssignment
+from defender_remediate.testing.simulator.deployments.stacks import Stack
+from defender_remediate.testing.simulator.graph.change_records import RecordedWrite
+from defender_remediate.testing.simulator.monitor.metric_state import Figure, MetricDefinition
+from defender_remediate.testing.simulator.monitor.state import Record
+from defender_remediate.testing.simulator.policy.state import (
+    DenyPolicy,
+    EnrolledScope,
+    PolicyAssignment,
+    PolicyExemption,
+)
+from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state.store import Resource, Subscription, copied
+from defender_remediate.testing.simulator.state.tenant import Tenant
+from defender_remediate.testing.simulator.state.types import ResourceType, shipped_types
+from defender_remediate.testing.simulator.state_files.codec import decode, encode
+
+FORMAT, VERSION = "defender-remediate simulator state", 1
+PARTS: Mapping[str, Any] = {
+    "store.subscriptions": dict[str, Subscription],
+    "store.management_groups": dict[str, dict[str, Any]],
+    "access.locks": list[ManagementLock],
+    "access.data_roles": list[DataRole],
+    "access.definitions": dict[str, RoleDefinition],
+    "access.assignments": list[RoleAssignment],
+    "access.deny_assignments": list[DenyRule],
+    "access.unlimited": bool,
+    "access._entries": dict[str, list[RoleGrant]],
+    "access._denied": list[tuple[str, str]],
+    "policies.assignments": dict[str, PolicyAssignment],
+    "policies.deny_policies": list[DenyPolicy],
+    "policies.exemptions": list[PolicyExemption],
+    "policies.written": dict[str, dict[str, Any]],
+    "policies.initiatives": dict[str, frozenset[str]],
+    "policies.enrollments": list[EnrolledScope],
+    "assessor.definitions": dict[str, AssessmentDefinition],
+    "assessor.standard_assignments._items": dict[str, StandardAssignment],
+    "exposure.cves": dict[str, dict[str, Any]],
+    "exposure.attack_paths": dict[str, dict[str, Any]],
+    "activity._records": list[Record],
+    "changes._records": list[RecordedWrite],
+    "metrics.definitions": dict[str, dict[str, MetricDefinition]],
+    "metrics.figures": dict[tuple[str, str], list[Figure]],
+    "metrics.gaps": dict[tuple[str, str | None], set[date]],
+    "connections._unshown": dict[str, list[dict[str, Any]]],
+    "times._times": dict[str, tuple[float, float]],
+    "governance": dict[str, tuple[str, dict[str, Any]]],
+    "stacks": list[Stack],
+    "key_generations": dict[tuple[str, str], int],
+    "failing_extensions": set[tuple[str, str]],
+    "_serial": int,
+}
+"""The parts of a tenant that are saved as they are, by where they stand in it. A file without one leaves it empty."""
+
+
+@attrs.frozen(kw_only=True)
+class _SavedResource:
+    id: str
+    body: dict[str, Any]
+    revision: int = 1
+
+
+@attrs.frozen(kw_only=True)
+class _SavedType:
+    """The api-versions of a type that are others than those shipped."""
+
+    versions: tuple[str, ...]
+    retired: tuple[str, ...] = ()
+
+
+def save(tenant: Tenant) -> dict[str, Any]:
+    """Returns a tenant as a document. Operations under way must have ended."""
+    document: dict[str, Any] = {"format": FORMAT, "version": VERSION, "seconds": tenant.clock.monotonic()}
+    document["types"] = {
+        one.name: encode(_SavedType(versions=one.versions, retired=one.retired))
+        for one in tenant.types.all()
+        if shipped_types().get(fold(one.name)) is not one
+    }
+    document["resources"] = [
+        encode(_SavedResource(id=one.id, body=one.body, revision=one.revision)) for one in tenant.store.resources()
+    ]
+    document["assessments"] = [
+        {**encode(one), "definition": one.definition.key} for one in tenant.assessor.everything()
+    ]
+    for path in PARTS:
+        document[path] = encode(reduce(getattr, path.split("."), tenant))
+    return document
+
+
+def load(tenant: Tenant, document: Any) -> None:
+    """Fills a new tenant with a document.
+
+    Raises:
+        InvalidInputError: The document is not a state file, or something in it is not what it must be; the message gives the
+            path.
+    """
+    if not isinstance(document, Mapping) or document.get("format") != FORMAT:
+        raise InvalidInputError("the JSON is not a state file of the simulator", hint="sim.save(path) writes one")
+    if document.get("version") != VERSION:
+        raise InvalidInputError(
+            f"the state file has version {quoted(document.get('version'))}; this library reads version {VERSION}"
+        )
+    known = {"format", "version", "seconds", "types", "resources", "assessments", *PARTS}
+    unknown = sorted(map(str, set(document) - known))
+    if unknown:
+        raise InvalidInputError(f"the state file has no member {quoted(unknown[0])}")
+    tenant.clock.set(decode(float, document.get("seconds", 0.0), "seconds"))
+    for name, saved in decode(dict[str, _SavedType], document.get("types", {}), "types").items():
+        tenant.types.set(_type_of(name, saved))
+    for path, hint in PARTS.items():
+        if path in document:
+            _put(tenant, path, decode(hint, document[path], path))
+    tenant.assessor.definitions_changed()
+    for place, raw in enumerate(decode(list[Any], document.get("resources", []), "resources")):
+        tenant.store.adopt(_resource(tenant, decode(_SavedResource, raw, f"resources[{place}]"), f"resources[{place}]"))
+    moments = tenant.times
+    for one in tenant.store.resources():
+        moments.keep(one)
+    for place, raw in enumerate(decode(list[Any], document.get("assessments", []), "assessments")):
+        tenant.assessor.adopt(_assessment(tenant, raw, f"assessments[{place}]"))
+
+
+def _put(tenant: Tenant, path: str, value: Any) -> None:
+    """Sets a part. Containers stay the same objects, because others know them."""
+    *above, name = path.split(".")
+    owner = reduce(getattr, above, tenant)
+    held = getattr(owner, name)
+    if isinstance(held, list):
+        held[:] = value
+    elif isinstance(held, (dict, set)):
+        held.clear()
+        held.update(value)
+    else:
+        setattr(owner, name, value)
+
+
+def _type_of(name: str, saved: _SavedType) -> ResourceType:
+    shipped = shipped_types().get(fold(name)) or ResourceType(name=name, versions=())
+    return attrs.evolve(shipped, versions=saved.versions, retired=saved.retired)
+
+
+def _resource(tenant: Tenant, saved: _SavedResource, path: str) -> Resource:
+    target = ids.path_of(saved.id)
+    if target is None or target.is_collection:
+        raise InvalidInputError(f"{path}.id must be the id of a resource, got {quoted(saved.id)}")
+    known = tenant.types.get(target.type)
+    if known is None:
+        raise InvalidInputError(
+            f"{path}.id is of the type {target.type}, which the simulator does not know",
+            hint="add its api-versions to 'types'",
+        )
+    if target.subscription and fold(target.subscription) not in tenant.store.subscriptions:
+        raise InvalidInputError(f"{path}.id is in a subscription that the file does not have, got {quoted(saved.id)}")
+    if not isinstance(saved.body.get("properties"), dict):
+        raise InvalidInputError(
+            f"{path}.body.properties: expected an object, got {quoted(saved.body.get('properties'))}"
+        )
+    return Resource(id=saved.id, type=known, body=copied(saved.body), revision=saved.revision)
+
+
+def _assessment(tenant: Tenant, raw: Any, path: str) -> SimulatedAssessment:
+    key = raw.get("definition") if isinstance(raw, Mapping) else None
+    definition = tenant.assessor.definitions.get(key) if isinstance(key, str) else None
+    if definition is None:
+        raise InvalidInputError(f"{path}.definition must be the key of a recommendation in the file, got {quoted(key)}")
+    found: SimulatedAssessment = decode(SimulatedAssessment, {**raw, "definition": encode(definition)}, path)
+    return attrs.evolve(found, definition=definition)

@@ -1,0 +1,168 @@
+"""State files: what is saved is what comes back, and what cannot be read says where it is wrong."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from defender_remediate.errors import InvalidInputError
+from defender_remediate.testing import ArmSimulator
+from defender_remediate.testing.simulator.state_files.document import PARTS
+
+ACCOUNTS = "Microsoft.Storage/storageAccounts"
+ACCOUNT_VERSION = "2025-08-01"
+# What is computed from other parts, belongs to one process, or is not saved, as the documentation of ``save`` says.
+_COMPUTED = {
+    "lock",
+    "clock",
+    "types",
+    "store.types",
+    "store._resources",
+    "store._children",
+    "store._below",
+    "store._of_type",
+    "store._listeners",
+    "store._recorders",
+    "changes.longest",
+    "changes.delay",
+    "changes._operation",
+    "activity.activity_delay",
+    "assessor._assessment_lag",
+    "assessor._exemptions_checked_at",
+    "assessor._assessments",
+    "assessor._below",
+    "assessor._by_resource",
+    "assessor._pending",
+    "assessor._scheduled",
+    "assessor._counts",
+    "assessor._is_immediate",
+    "assessor._types",
+    "times._gone",
+    "operations._known",
+    "operations._running",
+    "deployments._deployments",
+    "page_size",
+    "graph_page_size",
+    "graph_quota",
+    "_forms",
+}
+
+
+def parts_of(owner: Any, prefix: str = "") -> set[str]:
+    """The places of all state in a tenant; objects that are known elsewhere are left out."""
+    found = set()
+    for name, value in vars(owner).items():
+        place = f"{prefix}{name}"
+        module = type(value).__module__
+        is_part = module.startswith("defender_remediate") and not hasattr(type(value), "__attrs_attrs__")
+        if place in _COMPUTED:
+            continue
+        if prefix and name in ("_store", "_clock", "_policies", "_access"):
+            continue
+        if is_part:
+            found |= parts_of(value, f"{place}.")
+        elif module.startswith("defender_remediate"):
+            found |= {f"{place}.{inner.name}" for inner in type(value).__attrs_attrs__}
+        else:
+            found.add(place)
+    return found
+
+
+@pytest.fixture
+def used(demo: ArmSimulator, connect: Any) -> ArmSimulator:
+    """A tenant in which much has happened."""
+    call = connect(demo)
+    first, second = demo.resources.list_ids(ACCOUNTS)[:2]
+    sub = demo.scopes[0]
+    assert call("PATCH", f"{first}?api-version={ACCOUNT_VERSION}", json={"tags": {"é": "\u2028"}}).status_code == 200
+    demo.access.lock(second)
+    demo.access.deny("Microsoft.Web/sites/write", sub)
+    demo.resources.unregister_provider(sub, "Microsoft.Batch")
+    demo.resources.add({"id": f"{sub}/resourceGroups/x/providers/New.Kind/things/t"}, ("2024-01-01",))
+    demo.resources.retire_api_versions(ACCOUNTS, ACCOUNT_VERSION)
+    demo.metrics.add_use(first, "Transactions", 3)
+    demo.metrics.lose(second, days=2)
+    demo.access.exempt(second, expires=demo.clock.now() + timedelta(days=30))
+    demo.faults.slow(ACCOUNTS, seconds=60)
+    assert call("PATCH", f"{first}?api-version=2024-01-01", json={"tags": {"a": "b"}}).status_code < 300
+    return demo
+
+
+def test_a_saved_tenant_comes_back_as_it_was(used: ArmSimulator, tmp_path: Path, connect: Any) -> None:
+    """Bodies, etags, assessments that are pending, rights and logs are the same; an operation under way has ended."""
+    used.save(tmp_path / "one.json")
+    assert used.resources.get(used.resources.list_ids(ACCOUNTS)[0])["properties"]["provisioningState"] == "Updating"
+    loaded = ArmSimulator.load(tmp_path / "one.json")
+    loaded.save(tmp_path / "two.json")
+    assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
+    used.clock.sleep(61)
+    loaded.clock.set(used.clock.monotonic())
+    for sim in (used, loaded):
+        sim.clock.sleep(4000)
+    sub = used.scopes[0]
+    for path, version in (
+        (f"{sub}/resources", "2021-04-01"),
+        (f"{sub}/providers/Microsoft.Security/secureScoreControls", "2020-01-01"),
+        (f"{sub}/providers/Microsoft.Authorization/locks", "2020-05-01"),
+        (f"{sub}/providers/Microsoft.Authorization/permissions", "2022-04-01"),
+        (f"{sub}/providers/Microsoft.Authorization/policyAssignments", "2023-04-01"),
+    ):
+        assert connect(loaded).get(path, version) == connect(used).get(path, version)
+    assert loaded.resources.list_ids() == used.resources.list_ids()
+
+
+def test_each_part_of_a_tenant_is_saved_or_known_not_to_be(demo: ArmSimulator) -> None:
+    """A new kind of state cannot be forgotten: it needs an entry in the table of saved parts."""
+    assert parts_of(demo._service.tenant) - set(PARTS) == set()
+    assert set(PARTS) - parts_of(demo._service.tenant) == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{\n 'a': 1}", "not JSON.* line 2 column 2"),
+        ('{"format": 1, "format": 2}', "not JSON.*format"),
+        ("[]", "not a state file"),
+        ('{"format": "defender-remediate simulator state", "version": 99}', "version 99.*reads version 1"),
+        ({"surprise": 1}, "no member 'surprise'"),
+        ({"seconds": "soon"}, "seconds: expected float, got 'soon'"),
+        ({"seconds": -1}, "moment must be a number"),
+        ({"resources": {}}, "resources: expected an array"),
+        ({"resources": [{"id": "/x", "body": {}}]}, r"resources\[0\].id must be the id of a resource"),
+        ({"resources": [{"id": 1, "body": {}}]}, r"resources\[0\].id: expected str, got 1"),
+        ({"resources": [{"body": {}}]}, r"resources\[0\].id is missing"),
+        ({"resources": [{"id": "/providers/No.Kind/a/b", "body": {}}]}, r"resources\[0\].id is of the type No.Kind/a"),
+        (
+            {"resources": [{"id": f"/subscriptions/x/providers/{ACCOUNTS}/a", "body": {"properties": {}}}]},
+            r"resources\[0\].id is in a subscription that the file does not have",
+        ),
+        ({"resources": [{"id": f"/providers/{ACCOUNTS}/a", "body": {}}]}, r"resources\[0\].body.properties"),
+        ({"assessments": [{}]}, r"assessments\[0\].definition must be the key"),
+        ({"access.locks": [{"scope": "/", "level": "ReadOnly"}]}, r"access.locks\[0\].name is missing"),
+        ({"access.locks": [{"scope": "/", "level": "ReadOnly", "name": "n", "x": 1}]}, r"locks\[0\] has no member 'x'"),
+        ({"access.unlimited": 1}, "access.unlimited: expected bool, got 1"),
+        ({"access._denied": [["one"]]}, r"access._denied\[0\]: expected 2 elements, got 1"),
+        ({"policies.exemptions": [{"scope": "", "name": "", "assignment_id": "", "expires": "2026"}]}, "ISO 8601"),
+        (
+            {"policies.exemptions": [{"scope": "", "name": "", "assignment_id": "", "expires": "2026-01-01T00:00:00"}]},
+            "has no time zone",
+        ),
+        ({"store.subscriptions": []}, "store.subscriptions: expected an object"),
+        ({"assessor.definitions": {"k": {"key": "k", "metadata": {"policyDefinitionId": "p"}}}}, "definitions.k: "),
+    ],
+)
+def test_a_file_that_is_wrong_says_where(text: Any, problem: str, tmp_path: Path) -> None:
+    """State files are edited by hand: a mistake is a typed error with a line or a path, never a crash later."""
+    document = (
+        text
+        if isinstance(text, str)
+        else json.dumps({"format": "defender-remediate simulator state", "version": 1, **text})
+    )
+    (tmp_path / "state.json").write_text(document, encoding="utf-8")
+    with pytest.raises(InvalidInputError, match=problem) as caught:
+        ArmSimulator.load(tmp_path / "state.json")
+    assert "state.json" in str(caught.value)
