@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import requests
 from azure.core.exceptions import ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import HttpTransport
 
@@ -31,11 +32,16 @@ from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.state_files.document import load, save
 from defender_remediate.testing.simulator.state_files.reading import read_json
 from defender_remediate.testing.simulator.transport.asgi import SimulatorApplication
+from defender_remediate.testing.simulator.transport.asynchronous import (
+    AsyncSimulatedCredential,
+    AsyncSimulatorTransport,
+)
 from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
-from defender_remediate.testing.simulator.transport.exchange import Call, ConnectionFault
+from defender_remediate.testing.simulator.transport.exchange import Call, ConnectionFault, Reply
 from defender_remediate.testing.simulator.transport.https import HttpsServer, serving_https
 from defender_remediate.testing.simulator.transport.response import SimulatedResponse
 from defender_remediate.testing.simulator.transport.server import Server, serving
+from defender_remediate.testing.simulator.transport.session import SimulatorAdapter
 
 ENDPOINT = "https://management.azure.com"
 
@@ -129,15 +135,41 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
             ServiceResponseError: A fault broke the connection after the request was processed.
         """
         del kwargs
+        return SimulatedResponse(request, self._reply_to(request))
+
+    def _reply_to(self, request: Any) -> Reply:
         if not (fold(request.url) + "/").startswith((fold(self.endpoint) + "/", fold(self.endpoint) + "?")):
             raise ServiceRequestError(f"Cannot reach {request.url}: the simulator answers to {self.endpoint}.")
         call = Call.of(request.method, request.url, request.headers, content_of(request))
         try:
-            return SimulatedResponse(request, self._service.exchange(call))
+            return self._service.exchange(call)
         except ConnectionFault as fault:
             if fault.sent:
                 raise ServiceResponseError(str(fault), error=fault) from fault
             raise ServiceRequestError(str(fault), error=fault) from fault
+
+    @property
+    def async_transport(self) -> AsyncSimulatorTransport:
+        """The same tenant for clients of ``azure.mgmt.*.aio``: pass it as ``transport``, with ``async_credential``."""
+        return AsyncSimulatorTransport(self._reply_to, self.clock)
+
+    @property
+    def async_credential(self) -> AsyncSimulatedCredential:
+        """A credential for clients that await; its tokens are those of ``credential``."""
+        return AsyncSimulatedCredential(self.credential)
+
+    def open_session(self) -> requests.Session:
+        """Returns a session of ``requests`` that this tenant answers, without a server.
+
+        It sends the token and answers for every host, so that nothing reaches a network. Time is virtual, as elsewhere.
+        """
+        session = requests.Session()
+        session.trust_env = False
+        session.headers["Authorization"] = f"Bearer {self.credential.token}"
+        adapter = SimulatorAdapter(SimulatorApplication(self._service, self.credential, "https").reply_to)
+        for scheme in ("https://", "http://"):
+            session.mount(scheme, adapter)
+        return session
 
     def snapshot(self) -> Snapshot:
         """Returns the state of the tenant now, for ``restore``: also its time, operations under way and faults."""

@@ -51,6 +51,14 @@ class SimulatorApplication:
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": reply.content})
 
+    def reply_to(self, call: Call) -> Reply:
+        """Answers a call to Resource Manager or to Microsoft Entra ID.
+
+        Raises:
+            ConnectionFault: The connection breaks; a fault asked for it.
+        """
+        return answer_sign_in(call, self._credential) or self._service.exchange(call)
+
     def _reply_to(self, scope: Message, content: bytes) -> Reply | None:
         """The answer; None if a fault cuts the connection. An error of the simulator itself is an answer, too."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
@@ -59,8 +67,7 @@ class SimulatorApplication:
         query = scope["query_string"].decode("latin-1")
         url = f"{self._scheme}://{headers.get('host', 'localhost')}{path}{'?' if query else ''}{query}"
         try:
-            call = Call.of(scope["method"], url, headers, content)
-            return answer_sign_in(call, self._credential) or self._service.exchange(call)
+            return self.reply_to(Call.of(scope["method"], url, headers, content))
         except ConnectionFault:
             return None
         except (DefenderRemediateError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
 from typing import Any
 
 from azure.core.exceptions import HttpResponseError
-from azure.core.rest import HttpResponse
+from azure.core.rest import AsyncHttpResponse, HttpResponse
 from requests.structures import CaseInsensitiveDict
 
 from defender_remediate.testing.simulator.transport.exchange import Reply
 
 
-class SimulatedResponse(HttpResponse):
-    """A response whose body has arrived already."""
+class _Answer:
+    """What the responses of both kinds of transport have in common."""
 
     def __init__(self, request: Any, reply: Reply) -> None:
         self._request = request
@@ -99,6 +99,13 @@ class SimulatedResponse(HttpResponse):
         if self._answer.status >= 400:
             raise HttpResponseError(response=self)
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.status_code} {self.reason}>"
+
+
+class SimulatedResponse(_Answer, HttpResponse):
+    """A response whose body has arrived already."""
+
     def read(self) -> bytes:
         """The body."""
         return self._answer.content
@@ -127,5 +134,33 @@ class SimulatedResponse(HttpResponse):
     def __exit__(self, *args: object) -> None:
         self.close()
 
-    def __repr__(self) -> str:
-        return f"<SimulatedResponse: {self.status_code} {self.reason}>"
+
+class AsyncSimulatedResponse(_Answer, AsyncHttpResponse):
+    """The same for clients that await."""
+
+    async def read(self) -> bytes:
+        """The body."""
+        return self._answer.content
+
+    async def iter_bytes(self, **kwargs: Any) -> AsyncIterator[bytes]:
+        """The body, in one piece."""
+        del kwargs
+        yield self._answer.content
+
+    async def iter_raw(self, **kwargs: Any) -> AsyncIterator[bytes]:
+        """The body, in one piece."""
+        del kwargs
+        yield self._answer.content
+
+    async def load_body(self) -> None:
+        """Does nothing: the body is here."""
+
+    async def close(self) -> None:
+        """Does nothing: nothing is open."""
+        self._closed = True
+
+    async def __aenter__(self) -> AsyncSimulatedResponse:
+        return self
+
+    async def __aexit__(self, *args: object) -> None:
+        await self.close()
