@@ -125,7 +125,7 @@ def _scalar(kind: Any, value: Any, path: str) -> Any:
             raise InvalidInputError(f"{path}: the time {quoted(value)} has no time zone")
         return moment
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return value  # a whole number that is meant as any number stays as it was written
+        return value  # an integer that stands for any number stays as it was written
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise InvalidInputError(f"{path}: expected {kind.__name__}, got {quoted(value)}")
     return value

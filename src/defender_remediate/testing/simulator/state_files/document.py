@@ -29,7 +29,6 @@ from defender_remediate.testing.simulator.graph.change_records import RecordedWr
 from defender_remediate.testing.simulator.monitor.metric_state import Figure, MetricDefinition
 from defender_remediate.testing.simulator.monitor.state import Record
 from defender_remediate.testing.simulator.policy.state import (
-    DenyPolicy,
     EnrolledScope,
     PolicyAssignment,
     PolicyExemption,
@@ -53,7 +52,8 @@ PARTS: Mapping[str, Any] = {
     "access._entries": dict[str, list[RoleGrant]],
     "access._denied": list[tuple[str, str]],
     "policies.assignments": dict[str, PolicyAssignment],
-    "policies.deny_policies": list[DenyPolicy],
+    "policies.events": list[dict[str, Any]],
+    "policies.attestations": dict[str, dict[str, Any]],
     "policies.exemptions": list[PolicyExemption],
     "policies.written": dict[str, dict[str, Any]],
     "policies.initiatives": dict[str, frozenset[str]],
