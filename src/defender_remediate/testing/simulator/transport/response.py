@@ -14,7 +14,7 @@ from requests.structures import CaseInsensitiveDict
 from defender_remediate.testing.simulator.transport.exchange import Reply
 
 
-class _Answer:
+class _ReceivedReply:
     """What the responses of both kinds of transport have in common."""
 
     def __init__(self, request: Any, reply: Reply) -> None:
@@ -103,7 +103,7 @@ class _Answer:
         return f"<{type(self).__name__}: {self.status_code} {self.reason}>"
 
 
-class SimulatedResponse(_Answer, HttpResponse):
+class SimulatedResponse(_ReceivedReply, HttpResponse):
     """A response whose body has arrived already."""
 
     def read(self) -> bytes:
@@ -135,7 +135,7 @@ class SimulatedResponse(_Answer, HttpResponse):
         self.close()
 
 
-class AsyncSimulatedResponse(_Answer, AsyncHttpResponse):
+class AsyncSimulatedResponse(_ReceivedReply, AsyncHttpResponse):
     """The same for clients that await."""
 
     async def read(self) -> bytes:
