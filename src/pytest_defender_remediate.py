@@ -6,8 +6,10 @@ that it costs nothing where they are not used.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -46,3 +48,13 @@ def arm_server(arm_simulator: ArmSimulator) -> Iterator[HttpsServer]:
     """The tenant as an https server on the loopback interface. Needs the extra ``simulator``."""
     with arm_simulator.serve_https() as server:
         yield server
+
+
+@pytest.fixture
+def assert_only_changed(
+    arm_simulator: ArmSimulator,
+) -> Callable[[Mapping[str, Mapping[str, Any] | Sequence[str]]], AbstractContextManager[None]]:
+    """Makes a block fail unless it changes exactly what is said: the ids of resources and the paths of their members."""
+    from defender_remediate.testing import assert_only_changed
+
+    return partial(assert_only_changed, arm_simulator)

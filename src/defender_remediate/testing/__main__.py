@@ -15,6 +15,7 @@ from typing import TextIO
 from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.testing.simulator.simulator import ArmSimulator
 from defender_remediate.testing.simulator.state.store import TENANT_ID
+from defender_remediate.testing.simulator.transport.control import PREFIX
 from defender_remediate.testing.simulator.transport.https import HttpsServer
 from defender_remediate.testing.simulator.transport.sign_in import CLIENT_ID, SECRET
 
@@ -31,24 +32,44 @@ def main(arguments: Sequence[str], out: TextIO, stop: threading.Event) -> int:
     parser.add_argument("--ca", type=Path, metavar="DIR", help="where to write the certificate to trust")
     parser.add_argument("--proxy-port", type=int, help="also open a proxy for tools with built-in host names")
     parser.add_argument(
+        "--state", type=Path, metavar="FILE", help="start with this state file, if it is there, and write it at the end"
+    )
+    parser.add_argument(
+        "--load", type=Path, metavar="FILE", action="append", default=[], help="add what a file of Azure or of az shows"
+    )
+    parser.add_argument("--control", action="store_true", help="open the control endpoints below /_simulator")
+    parser.add_argument(
         "--clock-rate", type=float, default=1.0, help="simulated seconds per second; 0 stops the clock (default: 1)"
     )
     chosen = parser.parse_args(arguments)
-    sim = ArmSimulator.demo() if chosen.demo else ArmSimulator()
     try:
+        if chosen.state is not None and chosen.state.exists():
+            sim = ArmSimulator.load(chosen.state)
+        else:
+            sim = ArmSimulator.demo() if chosen.demo else ArmSimulator()
+        for file in chosen.load:
+            sim.add_export(file)
         with sim.serve_https(
-            chosen.port, clock_rate=chosen.clock_rate, ca_directory=chosen.ca, proxy_port=chosen.proxy_port
+            chosen.port,
+            clock_rate=chosen.clock_rate,
+            ca_directory=chosen.ca,
+            proxy_port=chosen.proxy_port,
+            control=chosen.control,
         ) as server:
-            out.write(_instructions(sim, server))
+            out.write(_instructions(sim, server, control=chosen.control))
             out.flush()
-            stop.wait()
+            try:
+                stop.wait()
+            finally:
+                if chosen.state is not None:
+                    sim.save(chosen.state)
     except (DefenderRemediateError, OSError) as error:
         out.write(f"cannot serve: {error}\n")
         return 1
     return 0
 
 
-def _instructions(sim: ArmSimulator, server: HttpsServer) -> str:
+def _instructions(sim: ArmSimulator, server: HttpsServer, *, control: bool) -> str:
     """What to type in another terminal."""
     lines = ["# Serving. Set these in the terminal of your tool:"]
     lines += [f"export {name}={value}" for name, value in server.environment.items()]
@@ -61,6 +82,8 @@ def _instructions(sim: ArmSimulator, server: HttpsServer) -> str:
         "# Subscriptions:",
     ]
     lines += [f"#   {scope}" for scope in sim.scopes]
+    if control:
+        lines.append(f"# Control: curl --cacert {server.ca_file} {server.endpoint}{PREFIX}")
     lines.append("# Ctrl-C ends it.")
     return "\n".join(lines) + "\n"
 

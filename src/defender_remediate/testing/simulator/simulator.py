@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.json_values import format_json
+from defender_remediate.models.ids import is_guid
 from defender_remediate.testing.simulator.arm.request_log import RecordedRequest, RequestLog
 from defender_remediate.testing.simulator.arm.service import Service
 from defender_remediate.testing.simulator.arm.snapshots import Snapshot, take
@@ -30,12 +31,16 @@ from defender_remediate.testing.simulator.demo import add_demo_resources
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.state_files.document import load, save
-from defender_remediate.testing.simulator.state_files.reading import read_json
+from defender_remediate.testing.simulator.state_files.exports import ExportedItem, read_export
+from defender_remediate.testing.simulator.state_files.filling import fill
+from defender_remediate.testing.simulator.state_files.reading import located, read_json
+from defender_remediate.testing.simulator.state_files.recording import record
 from defender_remediate.testing.simulator.transport.asgi import SimulatorApplication
 from defender_remediate.testing.simulator.transport.asynchronous import (
     AsyncSimulatedCredential,
     AsyncSimulatorTransport,
 )
+from defender_remediate.testing.simulator.transport.control import ControlEndpoints
 from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
 from defender_remediate.testing.simulator.transport.exchange import Call, ConnectionFault, Reply
 from defender_remediate.testing.simulator.transport.https import HttpsServer, serving_https
@@ -166,7 +171,7 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
         session = requests.Session()
         session.trust_env = False
         session.headers["Authorization"] = f"Bearer {self.credential.token}"
-        adapter = SimulatorAdapter(SimulatorApplication(self._service, self.credential, "https").reply_to)
+        adapter = SimulatorAdapter(self._application("https").reply_to)
         for scheme in ("https://", "http://"):
             session.mount(scheme, adapter)
         return session
@@ -201,6 +206,65 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
             snapshot.restore()
         Path(path).write_text(format_json(document, indent=1) + "\n", encoding="utf-8")
 
+    def add_export(self, path: str | Path, *, resource_group: str | None = None) -> tuple[str, ...]:
+        """Adds what a file of Azure or of one of its tools shows; returns the ids of what was added.
+
+        It reads lists and resources of the REST API, the output of ``az resource list``, ``az resource show``, ``az rest`` and
+        ``az graph query``, the CSV of a Resource Graph query in the portal, and exported templates. Rows of subscriptions, resource
+        groups and assessments become these. Of a resource that is listed without its properties, they are those of a new one.
+
+        Args:
+            path: The file.
+            resource_group: The id of the resource group that a template was exported from.
+
+        Raises:
+            InvalidInputError: The file is not one of these, it is not complete, or it shows resources as ``az ... show`` flattens
+                them; the message gives the line, or the place in the document.
+            OSError: The file cannot be read.
+        """
+        with located(quoted(str(path))):
+            return fill(self._service.tenant, self.resources, read_export(path, resource_group))
+
+    @classmethod
+    def record(
+        cls,
+        credential: Any,
+        subscription: str,
+        *,
+        endpoint: str = ENDPOINT,
+        transport: Any = None,
+        policies: Sequence[Any] | None = None,
+        **options: Any,
+    ) -> tuple[ArmSimulator, tuple[str, ...]]:
+        """Returns a tenant that equals a real subscription, and what could not be read of it.
+
+        It sends GET requests only: for the subscription, its resource groups, each of its resources, its Defender plans,
+        security contacts and assessments. Ids of subscriptions, tenants and principals, mail addresses and secrets are replaced,
+        each by the same value everywhere; names of resources and addresses in networks are kept. A recommendation whose rule
+        the simulator knows, and which comes to the recorded status, follows its rule from then on.
+
+        Args:
+            credential: A credential of azure-identity, or one like it.
+            subscription: The GUID of the subscription.
+            endpoint: The URL of Resource Manager in its cloud.
+            transport: The transport of azure-core; by default that of ``requests``.
+            policies: The policies of the pipeline; by default retries and the token of the credential.
+            options: The arguments of the class.
+
+        Raises:
+            InvalidInputError: The subscription is not a GUID.
+            AzureError: The subscription or its lists cannot be read.
+        """
+        if not is_guid(subscription):
+            raise InvalidInputError(f"subscription must be a GUID, got {quoted(subscription)}")
+        recording = record(
+            credential, subscription, endpoint=endpoint.rstrip("/"), transport=transport, policies=policies
+        )
+        made = cls(**options)
+        items = [ExportedItem(place=str(item.get("id")), body=item) for item in recording.items]
+        fill(made._service.tenant, made.resources, items, recording.metadata)
+        return made, recording.left_out
+
     @classmethod
     def load(cls, path: str | Path, **options: Any) -> ArmSimulator:
         """Returns the tenant that ``save`` wrote to a file.
@@ -214,10 +278,8 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
             OSError: The file cannot be read.
         """
         made = cls(**options)
-        try:
+        with located(quoted(str(path))):
             load(made._service.tenant, read_json(path))
-        except InvalidInputError as error:
-            raise InvalidInputError(f"{quoted(str(path))}: {error.message}", hint=error.hint) from error
         return made
 
     def open(self) -> None:
@@ -237,16 +299,17 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
         self.close()
 
     @contextmanager
-    def serve(self, port: int = 0) -> Iterator[Server]:
+    def serve(self, port: int = 0, *, control: bool = False) -> Iterator[Server]:
         """Serves the same tenant over HTTP on the loopback interface.
 
         Args:
             port: The port; 0 for any that is free.
+            control: Whether the control endpoints below ``/_simulator`` exist.
 
         Yields:
             The server: ``server.endpoint`` is the URL to give to a tool, and the links in answers contain it.
         """
-        with serving(self._service, port) as server:
+        with serving(self._application("http", control=control).reply_to, port) as server:
             yield server
 
     @contextmanager
@@ -257,6 +320,7 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
         clock_rate: float = 1.0,
         ca_directory: str | Path | None = None,
         proxy_port: int | None = None,
+        control: bool = False,
     ) -> Iterator[HttpsServer]:
         """Serves the same tenant over https on the loopback interface, for clients that refuse plain http.
 
@@ -271,6 +335,7 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
                 removed with the server.
             proxy_port: The port of a proxy, 0 for any that is free. Through it the host names of Azure, such as
                 ``management.azure.com``, lead to this server. It connects to no other host.
+            control: Whether the control endpoints below ``/_simulator`` exist.
 
         Yields:
             The server: ``server.endpoint`` is its URL, ``server.ca_file`` what a client must trust, and
@@ -280,7 +345,7 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
             MissingExtraError: The extra ``simulator`` is not installed.
             OSError: The port is in use, or the directory cannot be written.
         """
-        application = SimulatorApplication(self._service, self.credential, "https")
+        application = self._application("https", control=control)
         folder = None if ca_directory is None else Path(ca_directory)
         if clock_rate:
             self.clock.follow(SystemClock(), clock_rate)
@@ -289,6 +354,10 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
                 yield server
         finally:
             self.clock.stop()
+
+    def _application(self, scheme: str, *, control: bool = False) -> SimulatorApplication:
+        endpoints = ControlEndpoints(self._service, self.resources, self.faults) if control else None
+        return SimulatorApplication(self._service, self.credential, scheme, endpoints)
 
     def __repr__(self) -> str:
         return f"ArmSimulator({self.endpoint!r}, {len(self.scopes)} subscriptions)"

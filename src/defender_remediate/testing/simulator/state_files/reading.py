@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,3 +23,16 @@ def read_json(path: str | Path) -> Any:
         return parse_json(content.decode("utf-8-sig"), unique_names=True, max_depth=OWN_MAX_DEPTH)
     except ValueError as error:
         raise InvalidInputError(f"the file is not JSON: {error}") from error
+
+
+@contextmanager
+def located(place: str) -> Iterator[None]:
+    """Says in an error of the block where it is.
+
+    Raises:
+        InvalidInputError: The block raised it.
+    """
+    try:
+        yield
+    except InvalidInputError as error:
+        raise InvalidInputError(f"{place}: {error.message}", hint=error.hint) from error

@@ -7,6 +7,7 @@ from typing import Any
 
 from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.testing.simulator.arm.service import Service
+from defender_remediate.testing.simulator.transport.control import ControlEndpoints
 from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
 from defender_remediate.testing.simulator.transport.exchange import Call, ConnectionFault, Reply
 from defender_remediate.testing.simulator.transport.sign_in import answer_sign_in
@@ -20,10 +21,17 @@ class SimulatorApplication:
     A client may come directly or under one of the host names of Azure: links in answers repeat the host that it asked.
     """
 
-    def __init__(self, service: Service, credential: SimulatedCredential, scheme: str) -> None:
+    def __init__(
+        self,
+        service: Service,
+        credential: SimulatedCredential,
+        scheme: str,
+        control: ControlEndpoints | None = None,
+    ) -> None:
         self._service = service
         self._credential = credential
         self._scheme = scheme
+        self._control = control
 
     async def __call__(
         self,
@@ -57,7 +65,8 @@ class SimulatorApplication:
         Raises:
             ConnectionFault: The connection breaks; a fault asked for it.
         """
-        return answer_sign_in(call, self._credential) or self._service.exchange(call)
+        controlled = self._control.answer(call) if self._control is not None else None
+        return controlled or answer_sign_in(call, self._credential) or self._service.exchange(call)
 
     def _reply_to(self, scope: Message, content: bytes) -> Reply | None:
         """The answer; None if a fault cuts the connection. An error of the simulator itself is an answer, too."""

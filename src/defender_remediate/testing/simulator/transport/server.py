@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import attrs
 
-from defender_remediate.testing.simulator.arm.service import Service
-from defender_remediate.testing.simulator.transport.exchange import Call, ConnectionFault
+from defender_remediate.testing.simulator.transport.exchange import Call, ConnectionFault, Reply
 
 
 @attrs.frozen
@@ -24,7 +23,7 @@ class Server:
     endpoint: str
 
 
-def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
+def _handler(reply_to: Callable[[Call], Reply]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         # Without it a kept connection waits for the client's delayed acknowledgement: about 40 ms for each answer.
@@ -35,7 +34,7 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
             content = self.rfile.read(length)
             url = f"http://{self.headers.get('Host', '127.0.0.1')}{self.path}"
             try:
-                reply = service.exchange(Call.of(self.command, url, dict(self.headers.items()), content))
+                reply = reply_to(Call.of(self.command, url, dict(self.headers.items()), content))
             except ConnectionFault:
                 self.close_connection = True
                 return
@@ -56,9 +55,9 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def serving(service: Service, port: int) -> Iterator[Server]:
+def serving(reply_to: Callable[[Call], Reply], port: int) -> Iterator[Server]:
     """Serves a tenant until the block ends."""
-    server = ThreadingHTTPServer(("127.0.0.1", port), _handler(service))
+    server = ThreadingHTTPServer(("127.0.0.1", port), _handler(reply_to))
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
