@@ -52,6 +52,7 @@ _COMPUTED = {
     "page_size",
     "graph_page_size",
     "graph_quota",
+    "graph_limits",
     "_forms",
 }
 
