@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import socket
 import ssl
 import sys
@@ -244,6 +245,24 @@ def test_the_command_prints_what_to_set_and_ends(tmp_path: Path) -> None:
     for word in ("export REQUESTS_CA_BUNDLE=", "az cloud register", "az login", "HTTPS_PROXY", "/subscriptions/"):
         assert word in out.getvalue()
     assert (tmp_path / "simulator-ca.pem").is_file()
+
+
+def test_the_command_keeps_the_state_and_opens_the_control_endpoints(tmp_path: Path) -> None:
+    """A file of Azure fills the tenant, the state file holds what happened, and the next start continues from it."""
+    account = "/subscriptions/0a0a0a0a-0000-4000-8000-00000000000a/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/a"
+    (tmp_path / "list.json").write_text(json.dumps([{"id": account, "location": "westeurope"}]), encoding="utf-8")
+    state = tmp_path / "state.json"
+    for arguments in (["--load", str(tmp_path / "list.json"), "--control"], []):
+        out, stop = io.StringIO(), threading.Event()
+        running = threading.Thread(target=main, args=(["--state", str(state), *arguments], out, stop))
+        running.start()
+        while "Ctrl-C" not in out.getvalue() and running.is_alive():
+            stop.wait(0.01)
+        stop.set()
+        running.join()
+        assert ("/_simulator" in out.getvalue()) is bool(arguments)
+        assert "0a0a0a0a-0000-4000-8000-00000000000a" in out.getvalue()
+    assert ArmSimulator.load(state).resources.list_ids("Microsoft.Storage/storageAccounts") == (account,)
 
 
 def test_the_command_says_why_it_cannot_serve(tmp_path: Path) -> None:

@@ -262,8 +262,9 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
         )
         made = cls(**options)
         items = [ExportedItem(place=str(item.get("id")), body=item) for item in recording.items]
-        fill(made._service.tenant, made.resources, items, recording.metadata)
-        return made, recording.left_out
+        left_out = list(recording.left_out)
+        fill(made._service.tenant, made.resources, items, recording.metadata, left_out)
+        return made, tuple(left_out)
 
     @classmethod
     def load(cls, path: str | Path, **options: Any) -> ArmSimulator:

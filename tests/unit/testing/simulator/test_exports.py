@@ -200,3 +200,27 @@ def test_a_recording_equals_the_subscription_with_other_ids(demo: ArmSimulator, 
     )
     with pytest.raises(InvalidInputError, match="must be a GUID"):
         ArmSimulator.record(demo.credential, "production", transport=demo)
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "reason"),
+    [
+        ("assessmentMetadata", {"value": [], "nextLink": "https://evil.example/next"}, "ServiceResponseError"),
+        ("pricings", {"value": [], "nextLink": "https://management.azure.com/pricings"}, "ServiceResponseError"),
+        ("vaults/[^/?]*\\?", [], "ServiceResponseError"),
+        ("vaults/[^/?]*\\?", {"id": "/odd", "properties": {}}, "the body needs the id of a resource"),
+        ("providers\\?", {"value": []}, "no api-version of its type is known"),
+    ],
+)
+def test_a_recording_leaves_out_what_cannot_be_read(demo: ArmSimulator, path: str, answer: Any, reason: str) -> None:
+    """Foreign links, pages that repeat, bodies that are no resources, and types without api-versions: each is named, and the rest is kept."""
+    demo.faults.fail("GET", path, status=200, body=answer, times=None)
+    made, left_out = ArmSimulator.record(demo.credential, demo.scopes[0].rpartition("/")[2], transport=demo)
+    assert any(reason in line for line in left_out), left_out
+    assert len(made.scopes) == 1
+
+
+def test_one_resource_as_the_rest_api_shows_it_is_an_export(tmp_path: Path) -> None:
+    """The output of ``az resource show`` or ``az rest``."""
+    _, ids = added(tmp_path, {"id": ACCOUNT, "location": "westeurope", "properties": {}})
+    assert ids == (ACCOUNT,)

@@ -76,3 +76,15 @@ def test_a_deployment_under_way_goes_on_after_a_restore(ask: Any) -> None:
         sim.clock.sleep(600)
         assert ask("GET", path).json()["properties"]["provisioningState"] == "Succeeded"
         sim.restore(taken)
+
+
+def test_a_preview_under_way_goes_on_after_a_restore(ask: Any) -> None:
+    """Functions that refer to nothing are the same in a copy."""
+    group = ask.sim.resources.list_ids(ACCOUNTS)[0].partition("/providers/")[0]
+    path = f"{group}/providers/Microsoft.Resources/deployments/d/whatIf?api-version=2021-04-01"
+    template = {"$schema": "x", "contentVersion": "1.0.0.0", "resources": []}
+    started = ask("POST", path, json={"properties": {"mode": "Incremental", "template": template}})
+    assert started.status_code == 202
+    ask.sim.restore(ask.sim.snapshot())
+    ask.sim.clock.sleep(600)
+    assert ask("GET", started.headers["Location"]).json()["status"] == "Succeeded"

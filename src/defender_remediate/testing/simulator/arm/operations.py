@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from copy import deepcopy
+from functools import cache
 from typing import Any
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.clock import VirtualClock
+from defender_remediate.testing.simulator.state.facts import facts
 from defender_remediate.testing.simulator.state.function_copies import copied_function
 from defender_remediate.testing.simulator.state.types import CREATE, PATCH, ResourceType
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
@@ -86,6 +89,7 @@ class RunningOperation:
         finish: Called once with the outcome and the moment when it ended.
         outcome: How it ended; None while it runs.
         step: How many Location answers were given; only the newest of them leads to the result.
+        began: When it was started, as Azure writes it.
     """
 
     id: str
@@ -98,6 +102,7 @@ class RunningOperation:
     outcome: str | None = None
     error: Mapping[str, Any] | None = None
     step: int = 0
+    began: str = ""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> RunningOperation:
         # Its functions change the tenant that started it; those of a copy change the copy.
@@ -125,6 +130,7 @@ class Operations:
 
     def start(self, running: RunningOperation) -> None:
         """Starts an operation."""
+        running.began = self._clock.timestamp(running.started)
         self._known[running.id] = running
         self._running.append(running)
 
@@ -204,8 +210,25 @@ def first_reply(call: Call, running: RunningOperation, shown: Reply) -> Reply:
     if form.form == LOCATION or (status == 202 if form.with_location is None else form.with_location):
         headers.update(location_header(call, running))
     if status == 202:
-        return Reply(status=202, headers=headers)
+        return _accepted(running, shown, headers)
     return attrs.evolve(shown, status=status, headers={**shown.headers, **headers})
+
+
+def _accepted(running: RunningOperation, shown: Reply, headers: Mapping[str, str]) -> Reply:
+    """A 202 as each type was recorded to answer it: with the operation, with the resource, or without a body."""
+    target = ids.path_of(running.resource_id)
+    operations = _operation_names()
+    kind = fold(target.type) if target else ""
+    if kind not in operations:
+        return Reply(status=202, headers=headers)
+    if operations[kind] is None:
+        return attrs.evolve(shown, status=202, headers={**shown.headers, **headers})
+    return Reply.json({"operation": operations[kind], "startTime": running.began}, status=202, headers=headers)
+
+
+@cache
+def _operation_names() -> Mapping[str, str | None]:
+    return {fold(name): operation for name, operation in facts("accepted").items()}
 
 
 def async_header(call: Call, running: RunningOperation) -> dict[str, str]:

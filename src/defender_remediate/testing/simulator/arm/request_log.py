@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 
 
@@ -52,9 +50,3 @@ class RequestLog(list[RecordedRequest]):
             del self[:gone]
             self.forgotten += gone
         super().append(request)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> RequestLog:
-        made = RequestLog(self.limit)
-        made.extend(self)
-        made.forgotten = self.forgotten
-        return made

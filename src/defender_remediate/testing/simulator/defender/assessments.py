@@ -149,10 +149,9 @@ class SimulatedAssessment:
             "paths": [],
         }
 
-    def settle(self, now: float) -> bool:
-        """Applies a pending change that is due; returns False if the assessment is removed by it."""
-        if self.due is None or self.due > now:
-            return True
+    def settle(self) -> bool:
+        """Applies the pending change, which is due; returns False if the assessment is removed by it."""
+        assert self.due is not None
         if self.coming is None:
             return False
         self.first = self.due if self.status is None else self.first

@@ -207,7 +207,7 @@ class Assessor:
     def _settle_one(self, assessment: SimulatedAssessment, now: float) -> bool:
         if assessment.due is None or assessment.due > now:
             return True
-        remains = assessment.settle(now)
+        remains = assessment.settle()
         if remains:
             self._alter(assessment)
         else:

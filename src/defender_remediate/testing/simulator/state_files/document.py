@@ -28,6 +28,7 @@ from defender_remediate.testing.simulator.deployments.stacks import Stack
 from defender_remediate.testing.simulator.graph.change_records import RecordedWrite
 from defender_remediate.testing.simulator.monitor.metric_state import Figure, MetricDefinition
 from defender_remediate.testing.simulator.monitor.state import Record
+from defender_remediate.testing.simulator.policy.remediations import Remediation
 from defender_remediate.testing.simulator.policy.state import (
     EnrolledScope,
     PolicyAssignment,
@@ -48,11 +49,15 @@ PARTS: Mapping[str, Any] = {
     "access.definitions": dict[str, RoleDefinition],
     "access.assignments": list[RoleAssignment],
     "access.deny_assignments": list[DenyRule],
+    "access.groups": dict[str, set[str]],
+    "access.schedule_requests": dict[str, dict[str, Any]],
     "access.unlimited": bool,
     "access._entries": dict[str, list[RoleGrant]],
     "access._denied": list[tuple[str, str]],
     "policies.assignments": dict[str, PolicyAssignment],
     "policies.events": list[dict[str, Any]],
+    "policies.tracked": list[dict[str, Any]],
+    "policies.remediations": dict[str, Remediation],
     "policies.attestations": dict[str, dict[str, Any]],
     "policies.exemptions": list[PolicyExemption],
     "policies.written": dict[str, dict[str, Any]],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from defender_remediate.casing import fold
@@ -32,6 +33,7 @@ def fill(
     resources: ResourceControls,
     items: Iterable[ExportedItem],
     metadata: Mapping[str, Mapping[str, Any]] | None = None,
+    left_out: list[str] | None = None,
 ) -> tuple[str, ...]:
     """Adds subscriptions, resource groups, resources and assessments; returns the ids of what was added.
 
@@ -40,6 +42,7 @@ def fill(
         resources: Its controls.
         items: What to add, in any order.
         metadata: What is known of the recommendations that the simulator does not know, by assessment key.
+        left_out: Where to note what cannot be added, instead of an error.
 
     Raises:
         InvalidInputError: One of them cannot be added; the message says which.
@@ -48,12 +51,21 @@ def fill(
     ranked = sorted(items, key=lambda item: (_ORDER.get(item.kind, 2), len(ids.segments(str(item.body["id"])))))
     added = []
     for item in ranked:
-        with located(item.place):
+        problems = nullcontext() if left_out is None else _noting(left_out)
+        with problems, located(item.place):
             if item.kind == ASSESSMENTS:
                 added.append(_add_assessment(tenant, item.body, metadata or {}))
             else:
                 added.append(_add_resource(tenant, resources, item))
     return tuple(added)
+
+
+@contextmanager
+def _noting(left_out: list[str]) -> Iterator[None]:
+    try:
+        yield
+    except InvalidInputError as error:
+        left_out.append(error.message)
 
 
 def _add_resource(tenant: Tenant, resources: ResourceControls, item: ExportedItem) -> str:

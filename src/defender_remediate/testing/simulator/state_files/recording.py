@@ -8,12 +8,11 @@ from typing import Any
 
 import attrs
 from azure.core import PipelineClient
-from azure.core.exceptions import AzureError
+from azure.core.exceptions import AzureError, ServiceResponseError
 from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
 from azure.core.rest import HttpRequest
 
 from defender_remediate.casing import fold
-from defender_remediate.errors import InvalidInputError
 from defender_remediate.redaction import redact_json
 from defender_remediate.testing.simulator.authorization.roles import CALLER_ID
 from defender_remediate.testing.simulator.state import ids
@@ -70,7 +69,7 @@ def record(credential: Any, subscription: str, *, endpoint: str, transport: Any,
             return []
         try:
             return list(reader.list(path, version)) if lists else [reader.get(path, version)]
-        except (AzureError, InvalidInputError) as error:
+        except AzureError as error:
             left_out.append(f"{path}: {_reason(error)}")
             return []
 
@@ -105,17 +104,21 @@ class _SubscriptionReader:
         response.raise_for_status()
         body = response.json()
         if not isinstance(body, dict):
-            raise InvalidInputError("the answer is not a JSON object")
+            raise ServiceResponseError("the answer is not a JSON object")
         return body
 
     def list(self, path: str, version: str) -> Iterator[Mapping[str, Any]]:
         page = self.get(path, version)
+        seen: set[str] = set()
         while True:
             yield from page.get("value") or ()
             link = page.get("nextLink")
-            # A token is sent to the endpoint only, wherever a link leads.
-            if not isinstance(link, str) or not link.startswith(f"{self._endpoint}/"):
+            if not isinstance(link, str) or not link:
                 return
+            # A token is sent to the endpoint only, and each page is read once.
+            if not link.startswith(f"{self._endpoint}/") or link in seen:
+                raise ServiceResponseError(f"the list continues at {link}, which is not its next page")
+            seen.add(link)
             page = self.get(link, version)
 
 
@@ -150,8 +153,6 @@ class Replacements:
         """Finds the ids to replace in a body."""
         if isinstance(value, Mapping):
             for inner_name, inner in value.items():
-                if _GUID.fullmatch(str(inner_name)) and fold(name) == "userassignedidentities":
-                    self._number(str(inner_name))
                 self.learn(inner, str(inner_name))
         elif isinstance(value, list):
             for inner in value:
