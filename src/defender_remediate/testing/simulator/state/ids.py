@@ -100,6 +100,7 @@ def within(resource_id: str, scope: str) -> bool:
     return inner == outer or inner.startswith(outer.rstrip("/") + "/")
 
 
+@lru_cache(maxsize=10_000)
 def path_of(path: str) -> ResourcePath | None:
     """Parses a path that ends in ``/providers/{namespace}/{type}[/{name}...]``; None if it does not."""
     parts = segments(path)
