@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from defender_remediate.testing.simulator.graph.kql.relation import Column, Deferred
@@ -96,6 +97,7 @@ def row(
     properties: Callable[[], Any],
     *,
     name: str | None = None,
+    within: str | None = None,
     tops: Mapping[str, Any] | None = None,
 ) -> tuple[Any, ...]:
     """Returns the row of a resource. Its properties are made when they are read.
@@ -105,9 +107,11 @@ def row(
         type_name: Its type.
         properties: Makes its properties.
         name: Its name, where that is not the end of its id.
+        within: The id of the resource that it is about; its own id by default.
         tops: Its members besides these, such as ``location``, ``sku`` and ``tags``.
     """
     found = tops or {}
+    group, subscription = place_of(within or resource_id)
     return (
         resource_id,
         ids.segments(resource_id)[-1] if name is None else name,
@@ -115,8 +119,8 @@ def row(
         TENANT_ID,
         found.get("kind") or "",
         found.get("location") or "",
-        ids.group_of(resource_id).lower(),
-        ids.subscription_of(resource_id),
+        group,
+        subscription,
         found.get("managedBy") or "",
         _later(found.get("sku")),
         _later(found.get("plan")),
@@ -127,6 +131,12 @@ def row(
         _later(found.get("extendedLocation")),
         found.get("apiVersion") or "",
     )
+
+
+@lru_cache(maxsize=20_000)
+def place_of(resource_id: str) -> tuple[str, str]:
+    """Returns the resource group in lower case and the subscription of an id; empty where it has none."""
+    return ids.group_of(resource_id).lower(), ids.subscription_of(resource_id)
 
 
 def _later(value: Any) -> Any:

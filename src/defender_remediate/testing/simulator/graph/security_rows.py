@@ -13,7 +13,7 @@ from defender_remediate.testing.simulator.defender.governance import render
 from defender_remediate.testing.simulator.defender.routes import is_on, portal_link
 from defender_remediate.testing.simulator.defender.scores import control_scores, overall
 from defender_remediate.testing.simulator.defender.state import PRICINGS
-from defender_remediate.testing.simulator.graph.rows import row
+from defender_remediate.testing.simulator.graph.rows import place_of, row
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
@@ -32,8 +32,10 @@ def security_rows(
 
     if is_wanted(ASSESSMENTS):
         for assessment in tenant.assessor.current():
-            if fold(ids.subscription_of(assessment.resource_id)) in subscriptions:
-                yield row(assessment.id, ASSESSMENTS, partial(assessment_properties, tenant, assessment))
+            place = assessment.resource_id
+            if fold(place_of(place)[1]) in subscriptions:
+                name, make = assessment.definition.key, partial(assessment_properties, tenant, assessment)
+                yield row(assessment.id, ASSESSMENTS, make, name=name, within=place)
     # A CVE belongs to no subscription.
     for identifier, kind, properties in tenant.exposure.rows(is_tenant_wide=True):
         subscription = ids.subscription_of(identifier)

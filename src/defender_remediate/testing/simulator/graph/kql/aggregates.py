@@ -145,7 +145,11 @@ def _bits(operation: Callable[[int, int], int]) -> Callable[[Sequence[Any]], int
 def _with_conditions(plain_ones: Mapping[str, Aggregate], names: Mapping[str, str]) -> dict[str, Aggregate]:
     """The same aggregates with a condition, under the other names."""
     return {
-        name: attrs.evolve(plain_ones[of], has_condition=True, prefix=plain_ones[of].prefix if "make" in name else name)
+        name: attrs.evolve(
+            plain_ones[of],
+            has_condition=True,
+            prefix=plain_ones[of].prefix if "make" in name or "take" in name else name,
+        )
         for name, of in names.items()
     }
 

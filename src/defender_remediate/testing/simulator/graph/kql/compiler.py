@@ -32,10 +32,10 @@ from defender_remediate.testing.simulator.graph.kql.syntax import (
     Star,
     Unary,
 )
-from defender_remediate.testing.simulator.graph.kql.values import NUMBERS, Kind, common_kind
+from defender_remediate.testing.simulator.graph.kql.values import KIND_NAMES, NUMBERS, Kind, common_kind
 
 
-def compiled(expression: Expression, scope: NameScope) -> Compiled:
+def compiled(expression: Expression | Query, scope: NameScope) -> Compiled:
     """Returns an expression as a function of a row.
 
     Raises:
@@ -146,11 +146,10 @@ def _membership(membership: Membership, scope: NameScope) -> Compiled:
     operand = compiled(membership.operand, scope)
     among = []
     for item in membership.among:
-        relation = _relation_of(item, scope)
-        if relation is not None:
-            among.append(constant([forced(row[0]) for row in relation.rows], Kind.DYNAMIC))
-        elif not isinstance(item, Query):
-            among.append(compiled(item, scope))
+        found = _relation_of(item, scope) or compiled(item, scope)
+        if isinstance(found, Relation):
+            found = constant([forced(row[0]) for row in found.rows], Kind.DYNAMIC)
+        among.append(found)
     return operators.membership(membership.operator, operand, among)
 
 
@@ -200,8 +199,12 @@ def _call(call: FunctionCall, scope: NameScope) -> Compiled:
             f"Unknown function: '{call.function}'.", code="UnknownFunction", at=call.at, token=call.function
         )
     arguments = [compiled(_plain_argument(one), scope) for one in call.arguments]
+    kind = None
+    if function.is_typed and len(arguments) == len(function.takes) + 1:
+        kind = KIND_NAMES.get(str(arguments.pop().read(())))
     _check_arity(call, function, len(arguments))
-    return _applied(function, arguments)
+    found = _applied(function, arguments)
+    return found if kind is None else converted(found, kind)
 
 
 def _plain_argument(argument: Argument) -> Expression:

@@ -34,6 +34,7 @@ class Function:
         required: How many arguments it needs.
         repeats: Whether the last parameter may be given again and again.
         naming: How a column of its results is named: with a number, as its first argument, or as both.
+        is_typed: Whether one more argument, ``typeof(...)``, may name the kind of the result.
         takes_nulls: Whether it is called with null; otherwise null gives null.
     """
 
@@ -44,6 +45,7 @@ class Function:
     repeats: bool = False
     naming: str = NUMBERED
     takes_nulls: bool = False
+    is_typed: bool = False
 
 
 def _of(
@@ -60,7 +62,7 @@ def _of(
 
 
 def _conversion(kind: Kind) -> Function:
-    return _of((ANY,), kind, values.CONVERSIONS[kind], naming=OF_FIRST, takes_nulls=kind is S)
+    return _of((ANY,), kind, values.CONVERSIONS[kind], naming=OF_FIRST)
 
 
 _CONVERSIONS = {
@@ -71,7 +73,7 @@ _CONVERSIONS = {
     "todouble": _conversion(R),
     "toreal": _conversion(R),
     "todecimal": _conversion(R),
-    "tostring": _conversion(S),
+    "tostring": _of((S,), S, str, naming=OF_FIRST),
     "todatetime": _conversion(T),
     "totimespan": _conversion(P),
     "toguid": _conversion(Kind.GUID),
@@ -113,13 +115,14 @@ _TEXTS = {
     "trim": _of((S, S), S, text.trim),
     "trim_start": _of((S, S), S, text.trim_start),
     "trim_end": _of((S, S), S, text.trim_end),
-    "extract": _of((S, L, S, S), S, text.extract, optional=1),
+    "extract": attrs.evolve(_of((S, L, S), S, text.extract), is_typed=True),
     "extract_all": _of((S, ANY, S), D, text.extract_all, optional=1),
-    "extract_json": _of((S, S, S), S, text.extract_json, optional=1),
+    "extract_json": attrs.evolve(_of((S, S), S, text.extract_json), is_typed=True),
     "reverse": _of((S,), S, lambda value: value[::-1]),
     "strcmp": _of((S, S), L, lambda one, other: (one > other) - (one < other)),
     "strrep": _of((S, L, S), S, text.repeated, optional=1),
     "url_encode": _of((S,), S, text.url_encode),
+    "url_encode_component": _of((S,), S, text.url_encode),
     "url_decode": _of((S,), S, text.url_decode),
     "base64_encode_tostring": _of((S,), S, text.base64_encode),
     "base64_decode_tostring": _of((S,), S, text.base64_decode),

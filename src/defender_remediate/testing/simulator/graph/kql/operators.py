@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator as python
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -191,7 +192,7 @@ def _divided(one: Any, other: Any) -> Any:
     if isinstance(one, int) and isinstance(other, int):
         return None if other == 0 else int(abs(one) // abs(other)) * (1 if (one < 0) == (other < 0) else -1)
     if other == 0:
-        return None if one == 0 else float("inf") * (1 if one > 0 else -1)
+        return math.nan if one == 0 or math.isnan(one) else math.copysign(math.inf, one)
     return one / other
 
 

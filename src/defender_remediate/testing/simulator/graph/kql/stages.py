@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from defender_remediate.testing.simulator.graph.kql.errors import unsupported
+from defender_remediate.testing.simulator.graph.kql.errors import QueryError, unsupported
 from defender_remediate.testing.simulator.graph.kql.expressions import ends_stage, expression, name_list
 from defender_remediate.testing.simulator.graph.kql.syntax import (
     Choose,
@@ -153,8 +153,8 @@ def _hints(cursor: Cursor) -> dict[str, str]:
         if cursor.next.text not in _HINTS:
             break
         name = cursor.take().text
-        if cursor.accept("."):
-            cursor.name()
+        if name == "hint":
+            raise QueryError("Custom strategies, such as a broadcast join, are not allowed.")
         cursor.expect("=")
         found[name] = cursor.name() if not cursor.next.is_one_of("-") else cursor.keyword()
     return found

@@ -197,7 +197,9 @@ def _lambda(cursor: Cursor) -> Lambda:
     while cursor.next.is_one_of("let"):
         lets.append(_let(cursor))
         cursor.expect(";")
-    is_query = cursor.next.is_one_of("datatable", "print", "union") or _is_query(cursor)
+    values = [parameter.name for parameter in parameters if parameter.kind is not None] + [let.name for let in lets]
+    is_value = cursor.next.text in values and cursor.ahead().is_one_of("}", ";")
+    is_query = cursor.next.is_one_of("datatable", "print", "union") or (_is_query(cursor) and not is_value)
     body = _query(cursor) if is_query else expression(cursor)
     cursor.accept(";")
     cursor.expect("}")

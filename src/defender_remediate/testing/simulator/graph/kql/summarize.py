@@ -58,7 +58,7 @@ def summarized(stage: Summarize, relation: Relation, scope: NameScope) -> Relati
     key_names = list(_numbered([_own_name(key) for key in stage.keys]))
     outputs: list[_Output] = []
     for item in stage.aggregates:
-        outputs += _outputs(item, scope, unnamed)
+        outputs += _outputs(item, scope, unnamed, frozenset(key_names))
     names = list(unique_names([*key_names, *(output.name for output in outputs)]))
     kinds = [key.kind for key in keys] + [output.kind for output in outputs]
     columns = tuple(Column(name, kind) for name, kind in zip(names, kinds, strict=True))
@@ -96,10 +96,10 @@ def _key(key: NamedExpression, scope: NameScope) -> Compiled:
     return found
 
 
-def _outputs(item: NamedExpression, scope: NameScope, unnamed_before: int) -> list[_Output]:
+def _outputs(item: NamedExpression, scope: NameScope, unnamed_before: int, keys: frozenset[str]) -> list[_Output]:
     call = item.value
     if isinstance(call, FunctionCall) and call.function in SEVERAL and not _is_single(call):
-        return _several(call, item.names, scope)
+        return _several(call, item.names, scope, keys)
     inner: list[_Output] = []
     outer = _with_aggregates_replaced(call, scope, inner)
     if not inner:
@@ -180,15 +180,14 @@ def _constant(expression: Expression, scope: NameScope) -> Any:
     return found.read(())
 
 
-def _several(call: FunctionCall, names: tuple[str, ...], scope: NameScope) -> list[_Output]:
+def _several(call: FunctionCall, names: tuple[str, ...], scope: NameScope, keys: frozenset[str]) -> list[_Output]:
     if call.function == "percentiles":
         found = _percentiles(call, scope)
     elif call.function in ("arg_max", "arg_min"):
-        found = _extremes(call, scope)
+        found = _extremes(call, scope, keys)
     else:
         found = [
-            _Output(name, value.kind, _first(value))
-            for name, value in _returned(call.arguments, scope, without=frozenset())
+            _Output(name, value.kind, _first(value)) for name, value in _returned(call.arguments, scope, without=keys)
         ]
     return [attrs.evolve(output, name=name) for output, name in zip(found, names, strict=False)] + found[len(names) :]
 
@@ -208,7 +207,7 @@ def _percentiles(call: FunctionCall, scope: NameScope) -> list[_Output]:
     return found
 
 
-def _extremes(call: FunctionCall, scope: NameScope) -> list[_Output]:
+def _extremes(call: FunctionCall, scope: NameScope, keys: frozenset[str]) -> list[_Output]:
     if not call.arguments:
         raise wrong_arity(call, 0)
     first = call.arguments[0]
@@ -219,7 +218,7 @@ def _extremes(call: FunctionCall, scope: NameScope) -> list[_Output]:
     own = first.names[0] if isinstance(first, NamedExpression) else result_name(expression)
     prefix = call.function.removeprefix("arg_")
     name = own or f"{prefix}_"
-    returned = [(name, extreme), *_returned(call.arguments[1:], scope, without=frozenset({name}))]
+    returned = [(name, extreme), *_returned(call.arguments[1:], scope, without=keys | {name})]
 
     def reader(value: Compiled) -> Compute:
         def compute(rows: Sequence[Row]) -> Any:

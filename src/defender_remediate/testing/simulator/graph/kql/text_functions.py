@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.graph.kql.errors import QueryError
-from defender_remediate.testing.simulator.graph.kql.values import CONVERSIONS, KIND_NAMES, to_dynamic
+from defender_remediate.testing.simulator.graph.kql.values import text_of, to_dynamic
 
 
 @lru_cache(maxsize=256)
@@ -109,13 +109,12 @@ def trim_end(wanted: str, source: str) -> str:
     return source[: found.start()] if found else source
 
 
-def extract(wanted: str, group: int, source: str, kind: str = "string") -> Any:
+def extract(wanted: str, group: int, source: str) -> str:
     """Returns a group of the first match; an empty text if nothing matches."""
     found = pattern(wanted).search(source)
     if found is None or not 0 <= group <= found.re.groups:
         return ""
-    text = found[group] or ""
-    return text if kind == "string" else CONVERSIONS[KIND_NAMES[kind]](text)
+    return found[group] or ""
 
 
 def extract_all(wanted: str, *rest: Any) -> list[Any] | None:
@@ -130,7 +129,7 @@ def extract_all(wanted: str, *rest: Any) -> list[Any] | None:
     return found or None
 
 
-def extract_json(path: str, source: str, kind: str = "string") -> Any:
+def extract_json(path: str, source: str) -> str:
     """Returns what a path such as ``$.a.b[0]`` leads to in a string in JSON."""
     value = to_dynamic(source)
     for name, index in re.findall(r"\.?([A-Za-z_]\w*)|\[(\d+)\]", path.lstrip("$")):
@@ -138,7 +137,7 @@ def extract_json(path: str, source: str, kind: str = "string") -> Any:
             value = value.get(name) if isinstance(value, dict) else None
         else:
             value = value[int(index)] if isinstance(value, list) and int(index) < len(value) else None
-    return CONVERSIONS[KIND_NAMES.get(kind, KIND_NAMES["string"])](value)
+    return text_of(value)
 
 
 def repeated(value: str, count: int, delimiter: str = "") -> str:

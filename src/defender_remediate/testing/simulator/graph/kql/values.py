@@ -40,6 +40,7 @@ KIND_NAMES = {
     "uuid": Kind.GUID,
     "object": Kind.DYNAMIC,
 }
+_PLAIN = frozenset({str, int, bool})
 _INTEGER = re.compile(r"\s*([+-]?\d+)\s*\Z")
 _HEXADECIMAL = re.compile(r"\s*0[xX]([0-9a-fA-F]+)\s*\Z")
 _REAL = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*\Z")
@@ -104,8 +105,10 @@ def span_text(span: timedelta) -> str:
 
 def plain(value: Any) -> Any:
     """Returns a value as the answer shows it in JSON."""
-    if isinstance(value, (str, int)) or value is None:
+    if value.__class__ in _PLAIN or value is None:
         return value
+    if value.__class__ is dict:
+        return {name: item if item.__class__ in _PLAIN else plain(item) for name, item in value.items()}
     if isinstance(value, float):
         return value if math.isfinite(value) else real_text(value)
     if isinstance(value, datetime):
@@ -114,8 +117,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, timedelta):
         return span_text(value)
     if isinstance(value, Mapping):
-        return {name: plain(item) for name, item in value.items()}
-    return [plain(item) for item in value]
+        return plain(dict(value))
+    return value if isinstance(value, (str, int)) else [plain(item) for item in value]
 
 
 def to_integer(value: Any) -> int | None:
@@ -251,8 +254,3 @@ def common_kind(kinds: list[Kind]) -> Kind:
     if known and all(kind in NUMBERS for kind in known):
         return max(known, key=NUMBERS.index)
     return Kind.DYNAMIC
-
-
-def size_of(value: Any) -> int:
-    """Returns how many elements or members a dynamic value has."""
-    return len(value) if isinstance(value, (list, tuple, Mapping)) else 0
