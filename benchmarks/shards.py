@@ -143,8 +143,7 @@ def on_cluster(
     from dask.distributed import Client, LocalCluster
 
     # What a worker simulates is lost with it, so one that is late must not be replaced.
-    # On Python 3.11 and older its profiler can block a worker.
-    dask.config.set({"distributed.scheduler.worker-ttl": None, "distributed.worker.profile.enabled": False})
+    dask.config.set({"distributed.scheduler.worker-ttl": None})
     factory = partial(make_client, plan.scope, each, runs)
     options = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "dashboard_address": ":0"}
     # Dask has no annotations for these two.

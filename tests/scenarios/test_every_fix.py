@@ -32,6 +32,7 @@ WAIVERS = {str(check): "the resource exists only in this test" for check in CHEC
 VALUES = {
     "encryption_key_uri": "https://contoso.vault.azure.net/keys/tde/0123456789abcdef0123456789abcdef",
     "network_watcher_region": LOCATION,
+    "subnet_location": LOCATION,
 }
 """Values of parameters that have a form of their own."""
 

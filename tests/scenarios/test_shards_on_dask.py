@@ -96,7 +96,7 @@ def main(verb, kind, endpoint, folder, run_id):
             import dask
             from dask.distributed import Client, LocalCluster
 
-            dask.config.set({"distributed.scheduler.allowed-failures": 20, "distributed.worker.profile.enabled": False})
+            dask.config.set({"distributed.scheduler.allowed-failures": 20})
             cluster = stack.enter_context(
                 LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0")
             )

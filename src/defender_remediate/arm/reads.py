@@ -72,25 +72,10 @@ def retry_read(
 
     ``Retry-After`` is honored up to two minutes; a longer one is raised to the caller at once.
     """
-    failed: Exception | None = None
-    try:
-        # Most reads succeed at once. tenacity's object for them is a cycle with a thread-local value, which only the garbage
-        # collector ends: until Python 3.12 that can block a process whose stacks a profiler reads, as that of Dask's workers does.
-        return read()
-    except Exception as error:  # noqa: BLE001 - it is raised again as the outcome of the first attempt
-        failed = error
-
-    # Some milliseconds of import that a client whose reads succeed need not pay.
+    # Some milliseconds of import that a client which never reads need not pay.
     from tenacity import Retrying, stop_after_attempt
 
     unauthorized = 0
-
-    def attempt() -> _T:
-        nonlocal failed
-        if failed is None:
-            return read()
-        first, failed = failed, None
-        raise first
 
     def again(state: RetryCallState) -> bool:
         nonlocal unauthorized
@@ -104,4 +89,4 @@ def retry_read(
         return options.backoff(state.attempt_number, random()) if asked is None else asked
 
     stop = stop_after_attempt(options.total + 1)
-    return Retrying(stop=stop, retry=again, wait=delay, sleep=sleep, reraise=True)(attempt)
+    return Retrying(stop=stop, retry=again, wait=delay, sleep=sleep, reraise=True)(read)

@@ -151,7 +151,7 @@ def test_what_defender_shows_and_is_not_simulated_is_an_empty_list_for_those_who
     everywhere = f"{ACCOUNT}{SECURITY.removeprefix(SUB)}/assessments/x/subAssessments"
     assert send("GET", everywhere, version="2019-01-01-preview") == (200, {"value": []})
     policy = f"{PROVIDERS}/Microsoft.Security/locations/westeurope/jitNetworkAccessPolicies/one"
-    assert send("PUT", policy, {"properties": {}}, "2020-01-01")[0] == 200
+    assert send("PUT", policy, {"properties": {"virtualMachines": []}}, "2020-01-01")[0] == 200
     listed = [
         send("GET", f"{place}/jitNetworkAccessPolicies", version="2020-01-01")[1]["value"][0]["name"]
         for place in (SECURITY, f"{PROVIDERS}/Microsoft.Security")

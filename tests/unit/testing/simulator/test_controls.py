@@ -150,8 +150,8 @@ def test_an_update_replaces_what_it_sends(sim: ArmSimulator, call: Any, account:
     """A member that Azure keeps when it is absent is replaced when it is there, whatever its form."""
     sim.resources.edit(account, lambda body: body["properties"].update(encryption={"keySource": "Microsoft.Storage"}))
     body = {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
-    for value in ("Allow", {"defaultAction": "Deny"}):
-        sent = {**body, "properties": {"networkAcls": value, "encryption": "none", "accessTier": "Cool"}}
+    for value in ({"defaultAction": "Allow"}, {"defaultAction": "Deny"}):
+        sent = {**body, "properties": {"networkAcls": value, "encryption": {}, "accessTier": "Cool"}}
         assert call("PUT", f"{account}?api-version={STORAGE}", json=sent).status_code == 200
     kept = call.get(account, STORAGE)["properties"]
     assert (kept["networkAcls"]["defaultAction"], kept["accessTier"]) == ("Deny", "Cool")

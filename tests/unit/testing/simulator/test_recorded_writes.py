@@ -45,6 +45,7 @@ def replayed(write: Mapping[str, Any]) -> tuple[int, set[str]]:
     sim.resources.add({"properties": {}, **write.get("before", {}), "id": resource_id}, api_versions=(version,))
     if "before" not in write:
         sim.resources.remove(resource_id)
+        sim.clock.advance(91 * 86400)  # a deleted vault keeps its name for 90 days
     headers = {"Authorization": f"Bearer {sim.credential.token}"}
     url = f"{sim.endpoint}{resource_id}?api-version={version}"
     response = sim.send(HttpRequest(write["method"], url, headers=headers, json=write["body"]))

@@ -11,7 +11,7 @@ from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.operations import LOCATION, OperationForm, RunningOperation, first_reply
 from defender_remediate.testing.simulator.arm.platform import provider
 from defender_remediate.testing.simulator.arm.routing import Route, json_body
-from defender_remediate.testing.simulator.arm.tags import checked_tags
+from defender_remediate.testing.simulator.arm.strictness import check_region, checked_tags
 from defender_remediate.testing.simulator.monitor.audit import end, logged, outcome
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
 from defender_remediate.testing.simulator.policy.applied import GROUPS, Target, target_of
@@ -41,6 +41,7 @@ def put_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
             raise refusal("InvalidResourceGroupName", group=captured["group"])
         if not isinstance(body.get("location"), str):
             raise refusal("LocationRequired", type=_TYPE)
+        check_region(body["location"], "LocationNotAvailableForResourceGroup")
         place = body["location"].replace(" ", "").lower()
         if found is not None and place != found["location"]:
             raise refusal("InvalidResourceGroupLocation", wanted=place, group=found["name"], location=found["location"])

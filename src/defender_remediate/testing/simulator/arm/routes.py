@@ -17,6 +17,7 @@ from defender_remediate.testing.simulator.arm.operations import (
 )
 from defender_remediate.testing.simulator.arm.private_endpoints import CONNECTIONS
 from defender_remediate.testing.simulator.arm.routing import find_type, json_body, unknown_route
+from defender_remediate.testing.simulator.arm.strictness import check_expand
 from defender_remediate.testing.simulator.arm.writes import merge_patch, patched, put
 from defender_remediate.testing.simulator.defender.plans import check_enablement, extension_outcomes
 from defender_remediate.testing.simulator.monitor.audit import end, logged, outcome
@@ -159,6 +160,7 @@ def list_resources(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
 def get_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:
     """Shows a resource."""
     tenant.access.check_read(f"{resource_type.name}/read", target.id)
+    check_expand(resource_type, call.query.get("$expand", ""))
     reply = shown(existing(tenant, target))
     if resource_type.name == "Microsoft.Compute/virtualMachines":
         return _with_instance_view(reply, expand=fold(call.query.get("$expand", "")) == "instanceview")
@@ -215,6 +217,8 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
             existing(tenant, target)
         if found is not None and found.busy:
             raise refusal(resource_type.busy)
+        if found is None and call.method == "PUT":
+            tenant.creations.check(target, resource_type, body)
         if resource_type.fixed and fold(target.name) not in (fold(name) for name in resource_type.fixed):
             raise refusal("ResourceNotFound", type=target.type, name=target.name, group=target.group)
         current = found.render() if found else None

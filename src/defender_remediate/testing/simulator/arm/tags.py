@@ -8,6 +8,7 @@ from typing import Any
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import Route, json_body
+from defender_remediate.testing.simulator.arm.strictness import checked_tags
 from defender_remediate.testing.simulator.monitor.audit import logged
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
 from defender_remediate.testing.simulator.policy.applied import GROUPS, SUBSCRIPTIONS, Target, target_of
@@ -16,26 +17,7 @@ from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
 _TYPE = "Microsoft.Resources/tags"
-_MOST, _LONGEST_NAME, _LONGEST_VALUE = 50, 512, 256
 _REPLACE, _MERGE, _DELETE = "replace", "merge", "delete"
-
-
-def checked_tags(tags: Any) -> dict[str, str]:
-    """Returns the tags of a body.
-
-    Raises:
-        ArmError: 400: they are not strings, or more or longer than Azure takes.
-    """
-    if not isinstance(tags, Mapping) or not all(isinstance(value, str) for value in tags.values()):
-        raise refusal("InvalidRequestContent", problem="the tags are not an object of strings")
-    if len(tags) > _MOST:
-        raise refusal("InvalidTags", problem=f"'{len(tags)}' tags are more than the maximum of '{_MOST}'")
-    for name, value in tags.items():
-        if not 1 <= len(name) <= _LONGEST_NAME or any(mark in name for mark in "<>%&\\?/"):
-            raise refusal("InvalidTags", problem=f"the tag name '{name}' is invalid")
-        if len(value) > _LONGEST_VALUE:
-            raise refusal("InvalidTags", problem=f"the value of the tag '{name}' is longer than '{_LONGEST_VALUE}'")
-    return dict(tags)
 
 
 class _TaggedScope:

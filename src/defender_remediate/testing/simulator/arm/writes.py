@@ -10,6 +10,12 @@ from defender_remediate.casing import fold
 from defender_remediate.catalog.read_only import read_only_members
 from defender_remediate.fixes.paths import EACH, pattern
 from defender_remediate.testing.simulator.arm.errors import refusal
+from defender_remediate.testing.simulator.arm.strictness import (
+    check_number_of_tags,
+    check_values,
+    checked_tags,
+    required_members,
+)
 from defender_remediate.testing.simulator.state.store import copied
 from defender_remediate.testing.simulator.state.types import NONE, TAGS, ResourceType
 
@@ -64,6 +70,8 @@ def patched(resource_type: ResourceType, current: Mapping[str, Any], body: Mappi
     if resource_type.patch == TAGS and set(body) - {"tags"}:
         raise refusal("InvalidRequestFormat", type=resource_type.name, member=min(set(body) - {"tags"}))
     check_names(resource_type, body, current)
+    _check_tags(body, current)
+    check_values(resource_type, body, current)
     _check_state(resource_type, current, body)
     for name in set(body) & {"location", "name", "type"}:
         if _region(body[name]) != _region(current.get(name, "")):
@@ -90,11 +98,14 @@ def put(resource_type: ResourceType, current: Mapping[str, Any] | None, body: Ma
     """
     before = current or {}
     check_names(resource_type, body, before)
+    _check_tags(body, before)
+    check_values(resource_type, body, before)
     _check_state(resource_type, before, body)
     if current is None:
-        for name in resource_type.required:
-            if not body.get(name):
-                raise refusal("InvalidRequestContent", problem=f"Required property '{name}' not found in JSON")
+        is_recovery = fold(str((body.get("properties") or {}).get("createMode"))) == "recover"
+        for path in dict.fromkeys((*resource_type.required, *required_members(resource_type.name))):
+            if not is_recovery and _member_at(body, path.split(".")) in (None, "", {}):
+                raise refusal("InvalidRequestContent", problem=f"Required property '{path}' not found in JSON")
     result = {name: copied(value) for name, value in body.items() if name not in _READ_ONLY_TOP and value is not None}
     location = before.get("location") or body.get("location")
     if resource_type.tracked:
@@ -118,6 +129,24 @@ def put(resource_type: ResourceType, current: Mapping[str, Any] | None, body: Ma
     _check_irreversible(resource_type, before, result)
     _keep_read_only_members(resource_type, before, result)
     return _with_identity(resource_type, before, result)
+
+
+def _check_tags(body: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+    tags, held = body.get("tags"), current.get("tags") or {}
+    if tags is None or tags == held:
+        return
+    if isinstance(tags, Mapping) and held:  # what the resource has was taken before
+        if len(tags) > len(held):
+            check_number_of_tags(len(tags))
+        tags = {name: value for name, value in tags.items() if name not in held or held[name] != value}
+    checked_tags(tags)
+
+
+def _member_at(value: Any, names: list[str]) -> Any:
+    for name in names:
+        held = value if isinstance(value, Mapping) else {}
+        value = next((inner for one, inner in held.items() if fold(str(one)) == fold(name)), None)
+    return value
 
 
 def _keep_read_only_members(resource_type: ResourceType, before: Mapping[str, Any], result: dict[str, Any]) -> None:

@@ -29,16 +29,48 @@ def check_enablement(
         return
     before = (current or {}).get("properties") or {}
     after = wanted.get("properties") or {}
-    if fold(str(after.get("pricingTier", ""))) != "standard":
+    if not after.get("pricingTier"):
+        raise refusal("InvalidRequestContent", problem="Required property 'properties.pricingTier' not found in JSON")
+    if fold(str(after["pricingTier"])) != "standard":
         return
     was_on = fold(str(before.get("pricingTier", ""))) == "standard"
     if before.get("deprecated") and not was_on:
         raise refusal("PlanDeprecated", plan=name, replaced_by=", ".join(before.get("replacedBy") or ()))
+    _check_sub_plan(name, after.get("subPlan"), before.get("subPlan"))
     sub_plan = fold(str(after.get("subPlan", "")))
     kept = was_on and fold(str(before.get("subPlan", ""))) == sub_plan
     instead = _DEAD_SUB_PLANS.get((fold(name), sub_plan))
     if instead is not None and not kept:
         raise refusal("PlanDeprecated", plan=f"{name} {after['subPlan']}", replaced_by=instead)
+
+
+_SUB_PLANS: Mapping[str, tuple[str, ...]] = {
+    "virtualmachines": ("P1", "P2"),
+    "storageaccounts": ("PerTransaction", "PerStorageAccount", "DefenderForStorageV2"),
+    "keyvaults": ("PerTransaction", "PerKeyVault"),
+    "arm": ("PerApiCall", "PerSubscription"),
+    "api": ("P1", "P2", "P3", "P4", "P5"),
+    **dict.fromkeys(
+        (
+            "appservices",
+            "sqlservers",
+            "sqlservervirtualmachines",
+            "opensourcerelationaldatabases",
+            "cosmosdbs",
+            "containers",
+            "cloudposture",
+            "dns",
+        ),
+        (),
+    ),
+}
+
+
+def _check_sub_plan(name: str, wanted: Any, before: Any) -> None:
+    known = _SUB_PLANS.get(fold(name))
+    if not wanted or wanted == before or known is None or fold(str(wanted)) in map(fold, known):
+        return
+    raise refusal("SubPlanNotSupported", plan=name, sub_plan=wanted, known=", ".join(known) or "none")
 
 
 def extension_outcomes(

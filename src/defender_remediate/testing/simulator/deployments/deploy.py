@@ -183,6 +183,8 @@ def _place(tenant: Tenant, resource: Described, resource_type: ResourceType) -> 
     found = tenant.store.find(target.id)
     if found is not None and found.busy:
         raise refusal(resource_type.busy)
+    if found is None:
+        tenant.creations.check(target, resource_type, resource.body)
     result = put(resource_type, found.render() if found else None, resource.body)
     result = tenant.policy_effects.admit(target_of(resource_type, target.id, result, resource.api_version))
     form = tenant.operation_form("PUT", target.id, resource_type)

@@ -12,6 +12,7 @@ from typing import Any
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.operations import OperationForm, Operations, usual_form
 from defender_remediate.testing.simulator.arm.private_endpoints import Connections
+from defender_remediate.testing.simulator.arm.strictness import Creations
 from defender_remediate.testing.simulator.arm.throttling import Quota
 from defender_remediate.testing.simulator.authorization.state import Access
 from defender_remediate.testing.simulator.defender.exposure import Exposure
@@ -64,6 +65,7 @@ class Tenant:
         self.store.record(self.changes.wrote)
         self.times = ResourceTimes(self.clock)
         self.store.record(self.times.wrote)
+        self.creations = Creations(self.store, self.times, self.clock)
         self.operations = Operations(self.clock)
         self.policies = PolicyState(self.store, self.clock)
         self.policy_effects = Policies(self.policies, self.store, self.clock)

@@ -95,7 +95,7 @@ def test_the_first_answer_may_be_the_failure(sim: ArmSimulator, call: Any, accou
     response = patch(call, account)
     assert response.status_code == 200
     assert response.json()["properties"]["provisioningState"] == "Failed"
-    created = patch(call, account + "new", "PUT", location="westeurope", kind="StorageV2", sku={"name": "x"})
+    created = patch(call, account + "new", "PUT", location="westeurope", kind="StorageV2", sku={"name": "Standard_LRS"})
     assert created.status_code == 201
     assert created.json()["properties"]["provisioningState"] == "Failed"
 
@@ -129,7 +129,7 @@ def test_a_slow_creation_is_creating_until_it_is_there(sim: ArmSimulator, call: 
     """201, then Succeeded."""
     sim.faults.slow("Microsoft.Storage/storageAccounts")
     new = account + "new"
-    response = patch(call, new, "PUT", location="westeurope", kind="StorageV2", sku={"name": "x"})
+    response = patch(call, new, "PUT", location="westeurope", kind="StorageV2", sku={"name": "Standard_LRS"})
     assert response.status_code == 201
     assert response.json()["properties"]["provisioningState"] == "Creating"
     sim.clock.advance(30)

@@ -75,7 +75,7 @@ def test_assessments_of_what_is_gone_linger(sim: ArmSimulator, call: Any, accoun
     assert (SECURE_TRANSFER, account) in assessments(call, scope)
     sim.clock.advance(600)
     assert (SECURE_TRANSFER, account) not in assessments(call, scope)
-    body = {"location": "westeurope", "sku": {"name": "x"}, "kind": "StorageV2", "properties": {}}
+    body = {"location": "westeurope", "sku": {"name": "Standard_LRS"}, "kind": "StorageV2", "properties": {}}
     call("PUT", f"{account}?api-version=2025-08-01", json=body)
     assert (SECURE_TRANSFER, account) not in assessments(call, scope)
     sim.clock.advance(600)

@@ -1,0 +1,161 @@
+"""Mistakes that Azure refuses: values, names, regions, tags and query options, by kind; and what it takes all the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from defender_remediate.testing import ArmSimulator
+
+SUB = "/subscriptions/44444444-4444-4444-8444-444444444444"
+GROUP = f"{SUB}/resourceGroups/box"
+STORAGE = "Microsoft.Storage/storageAccounts"
+VAULTS = "Microsoft.KeyVault/vaults"
+TENANT = "99999999-0000-4000-8000-000000000000"
+GOOD: dict[str, Any] = {
+    STORAGE: {"location": "West Europe", "sku": {"name": "Standard_LRS"}, "kind": "StorageV2", "properties": {}},
+    VAULTS: {
+        "location": "westeurope",
+        "properties": {"tenantId": TENANT, "sku": {"family": "A", "name": "standard"}, "accessPolicies": []},
+    },
+}
+
+
+@pytest.fixture
+def put(call: Any, sim: ArmSimulator) -> Any:
+    """Puts a good body with other members; returns the status and the code."""
+    sim.resources.add_resource_group(SUB, "box")
+
+    def sent(kind: str = STORAGE, name: str = "boxaccount", place: str = GROUP, **members: Any) -> tuple[int, Any]:
+        body = {**GOOD[kind], **members}
+        if "properties" in members:
+            body["properties"] = {**GOOD[kind]["properties"], **members["properties"]}
+        response = call("PUT", f"{place}/providers/{kind}/{name}?api-version=2023-07-01", json=body)
+        sim.clock.advance(60)
+        answer = response.json() if response.content else {}
+        return response.status_code, answer["error"]["code"] if response.status_code >= 400 else None
+
+    return sent
+
+
+@pytest.mark.parametrize(
+    ("properties", "code"),
+    [
+        ({"minimumTlsVersion": "TLS9"}, "InvalidRequestPropertyValue"),
+        ({"minimumTlsVersion": ["TLS1_2"]}, "InvalidRequestContent"),
+        ({"minimumTlsVersion": {}}, "InvalidRequestContent"),
+        ({"supportsHttpsTrafficOnly": "banana"}, "InvalidRequestContent"),
+        ({"supportsHttpsTrafficOnly": 1}, "InvalidRequestContent"),
+        ({"networkAcls": "Deny"}, "InvalidRequestContent"),
+        ({"networkAcls": {"defaultAction": "Perhaps"}}, "InvalidRequestPropertyValue"),
+        ({"networkAcls": {"ipRules": {"value": "10.0.0.1"}}}, "InvalidRequestContent"),
+        ({"encryption": {"services": {"blob": {"keyType": "Perhaps"}}}}, "InvalidRequestPropertyValue"),
+        ({"customDomain": {"name": {"a": 1}}}, "InvalidRequestContent"),
+        ({"supportsHttpsTrafficOnly": "True"}, None),
+        ({"minimumTlsVersion": "tls1_2"}, None),
+        ({"minimumTlsVersion": None}, None),
+        ({"networkAcls": {"bypass": "Logging, Metrics", "defaultAction": "Allow"}}, None),
+    ],
+)
+def test_values_are_checked(put: Any, properties: Any, code: str | None) -> None:
+    """Types and words, at any depth; case does not matter, and strings that say a boolean are one."""
+    assert put(properties=properties)[1] == code
+
+
+@pytest.mark.parametrize(
+    ("members", "code"),
+    [
+        ({"sku": {"name": "Gold_LRS"}}, "InvalidRequestPropertyValue"),
+        ({"kind": "StorageV9"}, "InvalidRequestPropertyValue"),
+        ({"identity": {"type": "Robot"}}, "InvalidRequestPropertyValue"),
+        ({"location": "mars"}, "LocationNotAvailableForResourceType"),
+        ({"location": "res506"}, None),
+        ({"sku": None}, "InvalidRequestContent"),
+        ({"name": "Box_account"}, "AccountNameInvalid"),
+        ({"name": "a" * 25}, "AccountNameInvalid"),
+        ({"tags": {f"t{number}": "" for number in range(51)}}, "InvalidTagContent"),
+        ({"tags": {"a": "v" * 257}}, "InvalidTagContent"),
+        ({"tags": {"a/b": "v"}}, "InvalidTagContent"),
+        ({"tags": {"a": {}}}, "InvalidRequestContent"),
+        ({"kind": VAULTS, "properties": {"tenantId": None}}, "InvalidRequestContent"),
+        ({"kind": VAULTS, "properties": {"softDeleteRetentionInDays": 3}}, "InvalidRequestPropertyValue"),
+        ({"kind": VAULTS, "properties": {"softDeleteRetentionInDays": "few"}}, "InvalidRequestContent"),
+        ({"kind": VAULTS, "name": "1vault"}, "VaultNameNotValid"),
+    ],
+)
+def test_resources_are_checked(call: Any, put: Any, members: Any, code: str | None) -> None:
+    """Skus, kinds, identities, regions, names, tags and what a new resource needs."""
+    if members.get("kind") not in (None, VAULTS):
+        body = {**GOOD[STORAGE], **members}
+        response = call("PUT", f"{GROUP}/providers/{STORAGE}/boxaccount?api-version=2023-07-01", json=body)
+        assert response.json()["error"]["code"] == code
+        return
+    assert put(**members)[1] == code
+
+
+def test_names_are_unique_in_azure(put: Any, sim: ArmSimulator) -> None:
+    """In other groups as well, and for a vault until its retention ends, unless it is recovered or purged."""
+    sim.resources.add_resource_group(SUB, "other")
+    other = f"{SUB}/resourceGroups/other"
+    assert put()[0] == 202
+    assert put()[0] == 200
+    assert put(name="BOXACCOUNT".lower(), place=other) == (409, "StorageAccountAlreadyTaken")
+    assert put(VAULTS, "boxvault")[0] < 300
+    assert put(VAULTS, "BoxVault", other) == (409, "VaultAlreadyExists")
+    sim.resources.remove(f"{GROUP}/providers/{VAULTS}/boxvault")
+    assert put(VAULTS, "boxvault") == (409, "ConflictError")
+    assert put(VAULTS, "boxvault", properties={"createMode": "recover", "sku": None})[0] < 300
+    sim.resources.remove(f"{GROUP}/providers/{VAULTS}/boxvault")
+    sim.clock.advance(91 * 86400)
+    assert put(VAULTS, "boxvault")[0] < 300
+
+
+def test_what_a_resource_has_is_taken_again(put: Any, sim: ArmSimulator, call: Any) -> None:
+    """A value that is not in the list was accepted once; so a body that was read can be sent, with additions."""
+    rule = {"name": "old", "properties": {"access": "Perhaps", "priority": 100}}
+    group = f"{GROUP}/providers/Microsoft.Network/networkSecurityGroups/nsg"
+    sim.resources.add({"id": group, "location": "mars", "properties": {"securityRules": [rule]}})
+    body = call.get(group, "2023-09-01")
+    more = {"name": "new", "properties": {"access": "Allow", "priority": 200}}
+    for rules, status in (([rule], 200), ([more, rule], 200), ([{**rule, "name": "other"}], 400)):
+        body["properties"]["securityRules"] = rules
+        assert call("PUT", f"{group}?api-version=2023-09-01", json=body).status_code == status
+        sim.clock.advance(60)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (f"{GROUP}/providers/{STORAGE}/boxaccount?api-version=2023-07-01&$expand=banana", 400),
+        (f"{GROUP}/providers/{STORAGE}/boxaccount?api-version=2023-07-01&$expand=geoReplicationStats", 200),
+        (f"{GROUP}/providers/{VAULTS}/boxvault?api-version=2023-07-01&$expand=banana", 200),
+    ],
+)
+def test_expansions_are_checked(call: Any, put: Any, path: str, status: int) -> None:
+    """For the types whose expansions are known."""
+    put()
+    put(VAULTS, "boxvault")
+    assert call("GET", path).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("plan", "properties", "status"),
+    [
+        ("VirtualMachines", {"pricingTier": "Gold"}, 400),
+        ("VirtualMachines", {"pricingTier": "Standard", "subPlan": "DefenderForStorageV2"}, 400),
+        ("Containers", {"pricingTier": "Standard", "subPlan": "P1"}, 400),
+        ("VirtualMachines", {}, 400),
+        ("VirtualMachines", {"pricingTier": "Standard", "subPlan": "p1"}, 200),
+    ],
+)
+def test_plans_are_checked(call: Any, plan: str, properties: Any, status: int) -> None:
+    """Tiers, and sub-plans of other plans."""
+    path = f"{SUB}/providers/Microsoft.Security/pricings/{plan}?api-version=2024-01-01"
+    assert call("PUT", path, json={"properties": properties}).status_code == status
+
+
+def test_a_group_is_in_a_region(call: Any) -> None:
+    """As a resource is."""
+    response = call("PUT", f"{SUB}/resourceGroups/new?api-version=2021-04-01", json={"location": "mars"})
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "LocationNotAvailableForResourceGroup")
