@@ -251,6 +251,7 @@ def listing(what: str) -> Callable[[Tenant, Call, Mapping[str, str]], Reply]:
     """Returns what lists the requests, the schedules or the instances."""
 
     def handle(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+        """Lists the requests for roles, or the schedules or the instances that they made and that last."""
         scope, kind = scope_of(tenant, captured), _kind(call)
         tenant.access.check_read(f"{_TYPE}/{kind}{what}/read", scope)
         text = call.query.get("$filter", "")
@@ -277,7 +278,12 @@ def listing(what: str) -> Callable[[Tenant, Call, Mapping[str, str]], Reply]:
 
 def showing(what: str) -> Callable[[Tenant, Call, Mapping[str, str]], Reply]:
     """Returns what shows one request, schedule or instance."""
-    return lambda tenant, call, captured: Reply.json(_found(tenant, call, captured, what))
+
+    def handle(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+        """Shows a request for a role, or the schedule or the instance that it made."""
+        return Reply.json(_found(tenant, call, captured, what))
+
+    return handle
 
 
 _POLICY_RULES: tuple[dict[str, Any], ...] = (

@@ -82,6 +82,7 @@ def query(action: str, resource: str) -> Callable[[Tenant, Call, Mapping[str, st
     """Returns what lists the rows of a kind, with the query options of compliance data."""
 
     def handle(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+        """Lists the compliance of resources with policies, or what policies did to requests."""
         word = captured.get("resource", "default")
         if fold(word) not in ("default", "latest"):
             raise refusal("InvalidQueryOption", name=resource, value=word)
