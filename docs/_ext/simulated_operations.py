@@ -6,6 +6,7 @@ from collections import defaultdict
 
 from defender_remediate.testing.simulator.arm.published import namespaces, operations_of
 from defender_remediate.testing.simulator.arm.service import ROUTES
+from defender_remediate.testing.simulator.arm.strictness import checks_values
 from defender_remediate.testing.simulator.state.types import shipped_types
 
 _BY_FORM = """\
@@ -17,6 +18,11 @@ these answers has the header `x-ms-simulated-fidelity: form`. Their api-versions
 known for the provider to a year from now."""
 
 
+_VALUES = """\
+Of every type the names of properties are checked where they are known. Types of values, words, ranges and required members are
+checked for the types with a yes. For the others any value is taken: a test against the simulator does not find such a mistake."""
+
+
 def operations_page() -> str:
     """Every route with what answers it, by provider; every type of resource; every operation that is answered by form."""
     rows: dict[str, dict[str, None]] = defaultdict(dict)
@@ -26,10 +32,12 @@ def operations_page() -> str:
     parts = []
     for namespace in sorted(rows):
         parts += [f"## {namespace}\n", "| verbs | path | what it does |", "| --- | --- | --- |", *rows[namespace], ""]
-    parts += ["## Types of resources\n", "| type | oldest api-version | newest known |", "| --- | --- | --- |"]
+    parts += ["## Types of resources\n", _VALUES]
+    parts += ["\n| type | oldest api-version | newest known | values checked |", "| --- | --- | --- | --- |"]
     for kind in sorted(shipped_types().values(), key=lambda one: one.name):
         if not kind.routed:
-            parts.append(f"| {kind.name} | {kind.versions[0]} | {kind.versions[-1]} |")
+            checked = "yes" if checks_values(kind.name) else "no"
+            parts.append(f"| {kind.name} | {kind.versions[0]} | {kind.versions[-1]} | {checked} |")
     parts += ["", "## Answered by form\n", _BY_FORM]
     for namespace in namespaces().values():
         verbs: dict[str, list[str]] = defaultdict(list)

@@ -14,3 +14,5 @@ def test_every_operation_is_on_the_page_and_says_what_it_does() -> None:
     assert [row for row in page.splitlines() if row.endswith("|  |")] == []
     assert "| `storageAccounts/*/queueServices/default/queues` | GET |" in page
     assert "| Microsoft.Storage/storageAccounts | 2019-04-01 |" in page
+    assert "| Microsoft.Batch/batchAccounts |" in page
+    assert " | no |" in page

@@ -81,6 +81,11 @@ def required_members(type_name: str) -> tuple[str, ...]:
     return tuple(_facts().get(fold(type_name), {}).get("required", ()))
 
 
+def checks_values(type_name: str) -> bool:
+    """Whether the values of a type are known, so that wrong ones are refused."""
+    return fold(type_name) in _facts()
+
+
 def check_values(resource_type: ResourceType, body: Mapping[str, Any], current: Mapping[str, Any]) -> None:
     """Refuses a value that a provider does not take. A value that the resource already has is taken.
 
