@@ -490,7 +490,7 @@ def test_the_extra_is_named_when_it_is_missing(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_journal_can_be_sent_to_another_process(service: Any, records: Any) -> None:
     """A worker of a cluster opens its own connection, and has its own clock."""
-    journal = BlobJournal(f"{URL}?{SAS}", lock_timeout=5)
+    journal = BlobJournal(f"{URL}?{SAS}", lock_timeout=5, read_timeout=5)
     service.fail("create", (503, "ServerBusy"))
     copy = pickle.loads(pickle.dumps(journal))
     assert repr(copy) == repr(journal) == f"BlobJournal({URL}/)"
