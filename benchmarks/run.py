@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 
 from defender_remediate import Guards, MemoryJournal, RemediationClient
 from defender_remediate.testing import ArmSimulator
@@ -66,12 +67,56 @@ def measure(number: int, subscriptions: tuple[str, ...]) -> None:
     )
 
 
+def measure_in_trouble(name: str, number: int, floor: float, make_trouble: Callable[[ArmSimulator], None]) -> None:
+    """Apply so many changes while something happens in Azure, and print a line.
+
+    Args:
+        name: What happens.
+        number: The changes.
+        floor: The virtual seconds that it takes at least.
+        make_trouble: Sets up the simulator, after planning.
+    """
+    sim = accounts(number, SUBSCRIPTIONS[:1])
+    with client_of(sim) as client:
+        plan = client.plan([SECURE_TRANSFER])
+    sim.clock.advance(3600)
+    sim.requests.clear()
+    make_trouble(sim)
+    with client_of(sim) as client:
+        began = sim.clock.monotonic()
+        report = client.apply(plan, approve=plan.digest)
+        taken = sim.clock.monotonic() - began
+    methods = Counter(request.method for request in sim.requests)
+    refused = sum(request.status == 429 for request in sim.requests)
+    outcomes = Counter(str(result.outcome) for result in report)
+    print(
+        f"  {name:<22} {number:>5}: {methods['GET'] / number:6.3f} reads and {methods['PATCH'] / number:6.3f} writes a step"
+        f"   {taken:7.1f} s of {floor:6.1f} s, ratio {taken / floor:5.3f}, {refused} refused   {dict(outcomes)}"
+    )
+
+
+def be_slow(sim: ArmSimulator) -> None:
+    """Every write begins an operation, and no answer says when to ask for it."""
+    sim.faults.slow("Microsoft.Storage/storageAccounts", seconds=20, retry_after=None)
+
+
+def fail_some(sim: ArmSimulator) -> None:
+    """Every thirtieth write or so fails, with or without an effect."""
+    for number in range(10):
+        sim.faults.fail("PATCH", status=503, skip=30 * number)
+        sim.faults.fail("PATCH", when="after", skip=30 * number + 15)
+
+
 def main() -> None:
-    """Measure runs of several sizes, in one subscription and in five."""
+    """Measure runs of several sizes, in one subscription and in five, and in trouble."""
     print("plan and apply on the simulator, virtual time")
     for number in SIZES:
         measure(number, SUBSCRIPTIONS[:1])
     measure(SIZES[-1], SUBSCRIPTIONS)
+    print("apply in trouble, virtual time")
+    measure_in_trouble("operations of 20 s", 200, 20.0, be_slow)
+    measure_in_trouble("limits enforced", 1000, 80.0, lambda sim: sim.faults.throttle())
+    measure_in_trouble("6 % of writes fail", 300, 10.0, fail_some)
 
 
 if __name__ == "__main__":

@@ -186,7 +186,9 @@ class _Crew(Generic[_T]):
         self._workers = workers
         self._clock = clock
         self._hire = hire
-        self._changed = threading.Condition()
+        lock = threading.Lock()
+        self._changed = threading.Condition(lock)
+        self._place = threading.Condition(lock)
         self._hired = self._idle = self._running = self._lent = self._returning = 0
         self._wake_ups: list[float] = []
         self._stopped = False
@@ -202,6 +204,7 @@ class _Crew(Generic[_T]):
             self._stopped = True
             self.left += self._schedule.drop()
             self._changed.notify_all()
+            self._place.notify_all()
 
     def _work(self) -> None:
         """What each thread does."""
@@ -253,8 +256,7 @@ class _Crew(Generic[_T]):
 
     def _call_another(self) -> None:
         if self._idle:
-            # Also those that return from waiting are woken, and look only for themselves.
-            self._changed.notify(1 + self._returning)
+            self._changed.notify()
         elif not self._stopped and self._hired < self._workers + min(self._lent, self._workers * _LENT_PER_WORKER):
             self._hired += 1
             self._hire(self._work)
@@ -281,8 +283,7 @@ class _Crew(Generic[_T]):
                 self._schedule.end()
             else:
                 self._schedule.park(task, pause, self._clock.monotonic())
-            if self._returning:
-                self._changed.notify_all()
+            self._place.notify()
 
     @contextmanager
     def lending(self) -> Iterator[None]:
@@ -299,7 +300,7 @@ class _Crew(Generic[_T]):
         finally:
             with self._changed:
                 self._returning += 1
-                self._changed.wait_for(lambda: self._stopped or self._running < self._workers)
+                self._place.wait_for(lambda: self._stopped or self._running < self._workers)
                 self._returning -= 1
                 self._lent -= 1
                 self._running += 1
