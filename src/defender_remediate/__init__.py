@@ -21,7 +21,6 @@ from defender_remediate._version import __version__
 from defender_remediate.client import RemediationClient
 from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.models import (
-    ActivityEvent,
     Assessment,
     AssessmentStatus,
     CheckResult,
@@ -42,7 +41,6 @@ from defender_remediate.models import (
     Severity,
     SkippedResource,
     SkipReason,
-    Waves,
 )
 from defender_remediate.notebook import show_with
 from defender_remediate.public_path import show_public_path
@@ -50,6 +48,7 @@ from defender_remediate.public_path import show_public_path
 if TYPE_CHECKING:
     from defender_remediate.catalog import Catalog
     from defender_remediate.journal import FileJournal, MemoryJournal
+    from defender_remediate.models import ActivityEvent, Waves
 
 
 def _notebook_card(value: object) -> str | None:
@@ -63,9 +62,11 @@ show_with(_notebook_card)
 
 # Loaded when first used: a script that only lists recommendations does not need them.
 _LATE = {
+    "ActivityEvent": "defender_remediate.models",
     "Catalog": "defender_remediate.catalog",
     "FileJournal": "defender_remediate.journal",
     "MemoryJournal": "defender_remediate.journal",
+    "Waves": "defender_remediate.models",
 }
 
 __all__ = [

@@ -19,9 +19,7 @@ from defender_remediate.arm.pipeline import pipeline_options
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
-from defender_remediate.models.attack_path import AttackPath
 from defender_remediate.models.control import SecureScore, SecurityControl
-from defender_remediate.models.cve import Cve, CveAssessment
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import Scope, parse_scopes
 from defender_remediate.models.individual import RecommendationCategory
@@ -55,6 +53,8 @@ if TYPE_CHECKING:
     from defender_remediate.governance import Governance
     from defender_remediate.hooks import RemediationHook
     from defender_remediate.journal import Journal
+    from defender_remediate.models.attack_path import AttackPath
+    from defender_remediate.models.cve import Cve, CveAssessment
     from defender_remediate.models.fix import FixParameter
     from defender_remediate.models.watch import WatchReport
     from defender_remediate.models.waves import Waves

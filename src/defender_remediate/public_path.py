@@ -10,8 +10,12 @@ from types import FunctionType
 def show_public_path(package: str, names: Iterable[str]) -> None:
     """Set the module of the classes and functions that a package exports to the package, as shown in their ``repr``."""
     namespace = vars(sys.modules[package])
-    for name in names:
-        member = namespace[name]
+    show_in(package, *(namespace[name] for name in names))
+
+
+def show_in(package: str, *members: object) -> None:
+    """The same for the members of a module that the package loads when they are first used."""
+    for member in members:
         if isinstance(member, (type, FunctionType)) and member.__module__.startswith(f"{__package__}."):
             _DEFINED_IN.setdefault(member, member.__module__)
             member.__module__ = package

@@ -1,8 +1,8 @@
 """The values of this library: frozen, comparable, picklable, without input or output."""
 
+from typing import TYPE_CHECKING, Any
+
 from defender_remediate.json_values import ABSENT, Absent, FrozenMap
-from defender_remediate.models.activity import ActivityEvent, ActivityStatus
-from defender_remediate.models.attack_path import AttackPath
 from defender_remediate.models.change_history import (
     ChangeRecord,
     ChangeRecordStatus,
@@ -16,19 +16,9 @@ from defender_remediate.models.change_history import (
 from defender_remediate.models.check import CheckResult, CheckStatus, Remark
 from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.control import ControlDefinition, SecureScore, SecurityControl
-from defender_remediate.models.cve import Cve, CveAssessment
 from defender_remediate.models.dependencies import Dependencies
 from defender_remediate.models.diagnosis import Cause, Diagnosis, Verification
 from defender_remediate.models.estimate import RunEstimate, SubscriptionEstimate
-from defender_remediate.models.event import AssessmentEvent, EventAction, EventBatch, IgnoredRecord, latest_events
-from defender_remediate.models.exemption import (
-    AttestationEvidence,
-    ComplianceState,
-    Exemption,
-    ExemptionApi,
-    ExemptionCategory,
-    ExemptionListing,
-)
 from defender_remediate.models.fix import (
     ArrayStrategy,
     Evidence,
@@ -48,7 +38,6 @@ from defender_remediate.models.forecast import (
     ScoreForecast,
     UnhealthyResource,
 )
-from defender_remediate.models.freshness import BlockedPlan, CatalogFreshness, RetiredRecommendation, RetiredService
 from defender_remediate.models.governance import GovernanceAssignment
 from defender_remediate.models.guards import GuardName, Guards, MaintenanceWindow
 from defender_remediate.models.guidance import Guidance, GuidanceReason
@@ -95,9 +84,52 @@ from defender_remediate.models.recommendation import (
 from defender_remediate.models.result import Health, Outcome, RemediationReport, RemediationResult, StepError
 from defender_remediate.models.risk import Risk, RiskLevel
 from defender_remediate.models.shard import PlanShard, ShardSummary
-from defender_remediate.models.watch import WatchReport
-from defender_remediate.models.waves import Gate, WaveFinished, Waves
 from defender_remediate.public_path import show_public_path
+
+if TYPE_CHECKING:
+    from defender_remediate.models.activity import ActivityEvent, ActivityStatus
+    from defender_remediate.models.attack_path import AttackPath
+    from defender_remediate.models.cve import Cve, CveAssessment
+    from defender_remediate.models.event import AssessmentEvent, EventAction, EventBatch, IgnoredRecord, latest_events
+    from defender_remediate.models.exemption import (
+        AttestationEvidence,
+        ComplianceState,
+        Exemption,
+        ExemptionApi,
+        ExemptionCategory,
+        ExemptionListing,
+    )
+    from defender_remediate.models.freshness import BlockedPlan, CatalogFreshness, RetiredRecommendation, RetiredService
+    from defender_remediate.models.watch import WatchReport
+    from defender_remediate.models.waves import Gate, WaveFinished, Waves
+
+# Loaded when first used: a client that is made and only lists recommendations does not need them.
+_LATE = {
+    "ActivityEvent": "activity",
+    "ActivityStatus": "activity",
+    "AssessmentEvent": "event",
+    "AttackPath": "attack_path",
+    "AttestationEvidence": "exemption",
+    "BlockedPlan": "freshness",
+    "CatalogFreshness": "freshness",
+    "ComplianceState": "exemption",
+    "Cve": "cve",
+    "CveAssessment": "cve",
+    "EventAction": "event",
+    "EventBatch": "event",
+    "Exemption": "exemption",
+    "ExemptionApi": "exemption",
+    "ExemptionCategory": "exemption",
+    "ExemptionListing": "exemption",
+    "Gate": "waves",
+    "IgnoredRecord": "event",
+    "RetiredRecommendation": "freshness",
+    "RetiredService": "freshness",
+    "WatchReport": "watch",
+    "WaveFinished": "waves",
+    "Waves": "waves",
+    "latest_events": "event",
+}
 
 __all__ = [
     "ABSENT",
@@ -222,4 +254,18 @@ __all__ = [
     "latest_events",
 ]
 
-show_public_path(__name__, __all__)
+show_public_path(__name__, [name for name in __all__ if name not in _LATE])
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    found = getattr(import_module(f"{__name__}.{_LATE[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -13,6 +13,7 @@ from defender_remediate.casing import fold, fold_or_none
 from defender_remediate.display import one_line
 from defender_remediate.enums import OpenEnum
 from defender_remediate.notebook import notebook
+from defender_remediate.public_path import show_in
 from defender_remediate.serialization import Value
 from defender_remediate.validation import optional_text
 
@@ -114,3 +115,6 @@ def _value(json: Mapping[str, Any], name: str) -> str:
     # Localisable members are wrapped as {value, localizedValue}.
     wrapped = wire.pick(json, name)
     return wire.text(wrapped, "value") if isinstance(wrapped, Mapping) else wire.text(wrapped)
+
+
+show_in("defender_remediate.models", ActivityEvent, ActivityStatus)

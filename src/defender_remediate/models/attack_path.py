@@ -16,6 +16,7 @@ from defender_remediate.json_values import FrozenMap, freeze
 from defender_remediate.models.ids import AnyId, ResourceId, id_key, resource_of_assessment
 from defender_remediate.models.risk import RiskLevel
 from defender_remediate.notebook import notebook
+from defender_remediate.public_path import show_in
 from defender_remediate.serialization import Value
 from defender_remediate.validation import optional_text
 
@@ -139,3 +140,6 @@ def _end(properties: Mapping[str, Any], by_entity: Mapping[str, str], *names: st
         return next(_ids(end), "") or wire.text(end, "name", "entityName", "displayName", "id")
     internal = wire.text(end)
     return by_entity.get(internal, internal)
+
+
+show_in("defender_remediate.models", AttackPath)

@@ -15,6 +15,7 @@ from defender_remediate.json_values import FrozenMap, freeze
 from defender_remediate.models.individual import CveReference, best_score, cvss_scores
 from defender_remediate.models.recommendation import Assessment
 from defender_remediate.notebook import notebook
+from defender_remediate.public_path import show_in
 from defender_remediate.serialization import Value
 from defender_remediate.validation import optional_text
 
@@ -139,3 +140,6 @@ def join_cves(assessments: Iterable[Assessment], cves: Mapping[str, Cve]) -> Ite
             yield CveAssessment(
                 assessment=assessment, reference=reference, cve=None if cve is None or cve.is_rejected else cve
             )
+
+
+show_in("defender_remediate.models", Cve, CveAssessment)

@@ -16,6 +16,7 @@ from defender_remediate.json_values import FrozenMap, freeze
 from defender_remediate.models.ids import id_key
 from defender_remediate.models.recommendation import Assessment
 from defender_remediate.notebook import notebook
+from defender_remediate.public_path import show_in
 from defender_remediate.serialization import Value
 from defender_remediate.validation import optional_text
 
@@ -182,3 +183,6 @@ def _age(event: AssessmentEvent) -> tuple[datetime, datetime, bool, bool, str]:
         # Whichever of two contradicting events comes first, the same one is kept.
         event.digest or "",
     )
+
+
+show_in("defender_remediate.models", AssessmentEvent, EventAction, EventBatch, IgnoredRecord, latest_events)

@@ -15,6 +15,7 @@ from defender_remediate.display import counted, one_line
 from defender_remediate.enums import OpenEnum, StrEnum
 from defender_remediate.json_values import FrozenMap, freeze
 from defender_remediate.notebook import notebook
+from defender_remediate.public_path import show_in
 from defender_remediate.redaction import redact_text
 from defender_remediate.serialization import Value
 from defender_remediate.validation import optional_text
@@ -213,3 +214,14 @@ class ExemptionListing(Value):
 def _scope(pattern: re.Pattern[str], exemption_id: str) -> str:
     found = pattern.match(exemption_id)
     return found[1] if found else exemption_id
+
+
+show_in(
+    "defender_remediate.models",
+    AttestationEvidence,
+    ComplianceState,
+    Exemption,
+    ExemptionApi,
+    ExemptionCategory,
+    ExemptionListing,
+)

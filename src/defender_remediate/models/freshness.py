@@ -10,6 +10,7 @@ from defender_remediate.casing import fold
 from defender_remediate.display import one_line
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.notebook import notebook
+from defender_remediate.public_path import show_in
 from defender_remediate.serialization import Value
 from defender_remediate.validation import optional_text
 
@@ -125,3 +126,6 @@ class CatalogFreshness(Value):
             f"compared with Azure on {self.date}: {len(self.recommendations)} retired recommendations, "
             f"{len(self.services)} ended services, {len(self.plans)} blocked plans"
         )
+
+
+show_in("defender_remediate.models", BlockedPlan, CatalogFreshness, RetiredRecommendation, RetiredService)

@@ -10,6 +10,7 @@ from defender_remediate.display import counted, one_line
 from defender_remediate.models.change_history import UndoneChange, undone_by
 from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.notebook import preformatted
+from defender_remediate.public_path import show_in
 from defender_remediate.serialization import Value
 
 
@@ -56,3 +57,6 @@ class WatchReport(Value):
 
     def _repr_html_(self) -> str:
         return preformatted(str(self))
+
+
+show_in("defender_remediate.models", WatchReport)

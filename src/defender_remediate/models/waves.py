@@ -11,6 +11,7 @@ from defender_remediate.display import counted, quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.result import RemediationResult
 from defender_remediate.notebook import notebook
+from defender_remediate.public_path import show_in
 from defender_remediate.serialization import Value
 from defender_remediate.validation import is_number
 
@@ -113,3 +114,6 @@ class Waves(Value):
         if tried and failed / tried > self.max_failure_share:
             return f"{failed / tried:.0%} of the steps failed; max_failure_share is {self.max_failure_share:.0%}"
         return None
+
+
+show_in("defender_remediate.models", Gate, WaveFinished, Waves)
