@@ -86,6 +86,16 @@ def test_an_unknown_name_is_an_attribute_error():
     """A typo is told as Python tells it."""
     with pytest.raises(AttributeError, match="no attribute 'RemediationKlient'"):
         operator.attrgetter("RemediationKlient")(defender_remediate)
+    with pytest.raises(AttributeError, match="no attribute 'Assesment'"):
+        operator.attrgetter("models.Assesment")(defender_remediate)
+    assert set(defender_remediate.models.__all__) <= set(dir(defender_remediate.models))
+
+
+def test_what_is_loaded_late_shows_its_public_path_however_it_is_reached():
+    """Also where a module of the library is imported before someone asks the package for the class."""
+    program = "from defender_remediate.models.waves import Waves; print(Waves.__module__)"
+    shown = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    assert shown.strip() == "defender_remediate.models"
 
 
 def test_the_root_has_what_a_script_needs_and_no_more():

@@ -93,7 +93,7 @@ class _Pool:
         Raises:
             CancelledError: It may not; nothing waits for its result.
         """
-        if self._closed:
+        if self._closed:  # pragma: no cover - a task that is under way while the pool is being closed
             raise CancelledError
 
     def __enter__(self) -> _Pool:

@@ -26,6 +26,13 @@ def test_no_getter_fails_on_odd_values(value):
     assert isinstance(wire.timestamp(value, "a"), (datetime, type(None)))
 
 
+@given(JSON)
+def test_several_members_at_once_are_what_each_of_them_is(value):
+    """However they are spelled, and when one is there in two spellings."""
+    names = ("a", "B", "c")
+    assert wire.picked(value, names) == [wire.pick(value, name) for name in names]
+
+
 def test_a_member_is_found_whatever_its_case():
     """The exact name wins, then any casing; null is as good as missing."""
     assert wire.pick({"Id": 1, "id": 2}, "id") == 2
