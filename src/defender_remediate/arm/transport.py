@@ -181,7 +181,13 @@ def _requests_transport(clock: Clock, base_url: str) -> Any:
     session.proxies.update(get_environ_proxies(base_url))
     session.mount("https://", TlsAdapter())
     session.mount("http://", DirectAdapter(pool_maxsize=_POOL))
-    return RequestsTransport(session=session, connection_timeout=CONNECTION_TIMEOUT, read_timeout=READ_TIMEOUT)
+    return RequestsTransport(
+        session=session,
+        connection_timeout=CONNECTION_TIMEOUT,
+        read_timeout=READ_TIMEOUT,
+        # A body that was read whole is copied in such pieces: of a page of a listing there would be hundreds.
+        connection_data_block_size=LARGEST_BODY,
+    )
 
 
 def _tls_context(bundle: str | None) -> Any:
