@@ -6,12 +6,10 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.authorization.roles import CALLER_ID
 from defender_remediate.testing.simulator.graph.rows import row
-from defender_remediate.testing.simulator.policy.applied import AppliedPolicy, Target, target_of
+from defender_remediate.testing.simulator.policy.compliance import states
 from defender_remediate.testing.simulator.policy.definitions import every_definition
-from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.tenant import Tenant
 
 STATES = "microsoft.policyinsights/policystates"
@@ -33,41 +31,17 @@ def policy_rows(
 
 
 def _states(tenant: Tenant, subscriptions: frozenset[str]) -> Iterator[tuple[Any, ...]]:
-    for resource in tenant.store.resources():
-        if not resource.type.tracked or fold(ids.subscription_of(resource.id)) not in subscriptions:
-            continue
-        target = target_of(resource.type, resource.id, resource.render())
-        for policy, effect in tenant.policy_effects.applying(target):
-            name = "-".join(filter(None, (policy.assignment.name, policy.reference, policy.definition["name"])))
-            row_id = f"{resource.id}/providers/Microsoft.PolicyInsights/policyStates/{name.lower()}"
-            yield row(row_id, STATES, partial(_state, tenant, policy, effect, target))
+    for subscription in sorted(subscriptions):
+        for state in states(tenant, f"/subscriptions/{subscription}"):
+            properties = {name: value for name, value in state.items() if not name.startswith("@")}
+            properties["stateWeight"] = _WEIGHTS.get(state["complianceState"], 100)
+            parts = (state["policyAssignmentName"], state["policyDefinitionReferenceId"], state["policyDefinitionName"])
+            name = "-".join(filter(None, parts)).lower()
+            row_id = f"{state['resourceId']}/providers/Microsoft.PolicyInsights/policyStates/{name}"
+            yield row(row_id, STATES, partial(dict, properties), within=state["resourceId"])
 
 
-def _state(tenant: Tenant, policy: AppliedPolicy, effect: str, target: Target) -> dict[str, Any]:
-    assignment = policy.assignment
-    is_against = tenant.policy_effects.evaluated(policy, effect, target).holds
-    about = (assignment, policy.reference, target.id, target.kind, target.location)
-    is_exempt = bool(tenant.policies.exemptions_of(*about))
-    state = "Exempt" if is_exempt else "NonCompliant" if is_against else "Compliant"
-    return {
-        "resourceId": target.id.lower(),
-        "resourceType": target.kind,
-        "resourceLocation": target.location,
-        "resourceGroup": ids.group_of(target.id),
-        "subscriptionId": ids.subscription_of(target.id),
-        "policyAssignmentId": assignment.id.lower(),
-        "policyAssignmentName": assignment.name,
-        "policyAssignmentScope": assignment.scope,
-        "policyDefinitionId": str(policy.definition["id"]).lower(),
-        "policyDefinitionName": policy.definition["name"],
-        "policyDefinitionAction": effect,
-        "policyDefinitionReferenceId": policy.reference or "",
-        "policySetDefinitionId": "" if policy.reference is None else assignment.definition_id.lower(),
-        "isCompliant": state == "Compliant",
-        "complianceState": state,
-        "stateWeight": {"NonCompliant": 300, "Compliant": 200}.get(state, 100),
-        "timestamp": tenant.clock.timestamp(),
-    }
+_WEIGHTS = {"NonCompliant": 300, "Compliant": 200}
 
 
 def authorization_rows(
