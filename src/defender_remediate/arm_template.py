@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 import attrs
 
@@ -19,6 +22,7 @@ from defender_remediate.casing import fold
 
 _TOKEN = re.compile(r"\s*(?:'(?P<string>(?:[^']|'')*)'|(?P<number>-?\d+)|(?P<name>[A-Za-z_]\w*)|(?P<mark>[(),.\[\]]))")
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_MOST_COPIES = 800
 # What they return depends on the cloud.
 _ONLY_AZURE_KNOWS = frozenset(["pickzones", "environment", "managementgroup"])
 
@@ -44,6 +48,8 @@ class TemplateScope:
         variables: The variables as the template writes them; evaluated when an expression refers to them.
         read: Answers ``reference`` and the ``list`` functions, given the name in lower case and the arguments; None if nothing
             can answer them yet.
+        base: The id that is deployed to, for a management group or (empty) the tenant; None for the id of the subscription or group.
+        copies: The index of each copy loop around an expression, by the name of the loop; the innermost has the name ``""``.
         keeps_unresolved: Leave an expression that nothing can answer as it is written, as Azure's what-if does.
     """
 
@@ -54,11 +60,15 @@ class TemplateScope:
     parameters: Mapping[str, Any] = attrs.field(factory=dict)
     variables: Mapping[str, Any] = attrs.field(factory=dict)
     read: Callable[[str, list[Any]], Any] | None = attrs.field(default=None, repr=False)
+    base: str | None = None
+    copies: Mapping[str, int] = attrs.field(factory=dict)
     keeps_unresolved: bool = False
 
     @property
     def id(self) -> str:
-        """The id of the resource group, or of the subscription, that is deployed to."""
+        """The id of what is deployed to; empty for the tenant."""
+        if self.base is not None:
+            return self.base
         if self.resource_group is None:
             return f"/subscriptions/{self.subscription_id}"
         return f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
@@ -71,6 +81,8 @@ def evaluate(value: Any, scope: TemplateScope) -> Any:
         TemplateError: An expression is malformed, refers to something that does not exist, or only Azure can evaluate it.
     """
     if isinstance(value, Mapping):
+        if isinstance(value.get("copy"), list):
+            return {**evaluate({k: v for k, v in value.items() if k != "copy"}, scope), **copied(value["copy"], scope)}
         return {evaluate(name, scope): evaluate(item, scope) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [evaluate(item, scope) for item in value]
@@ -82,6 +94,33 @@ def evaluate(value: Any, scope: TemplateScope) -> Any:
         if scope.keeps_unresolved:
             return value
         raise
+
+
+def copied(loops: list[Any], scope: TemplateScope) -> dict[str, Any]:
+    """Return the arrays that the copy loops of an object make, by name.
+
+    Raises:
+        TemplateError: A loop has no name, count or input, or its count is not a number of items that Azure takes.
+    """
+    arrays = {}
+    for loop in loops:
+        if not isinstance(loop, Mapping) or not {"name", "count", "input"} <= set(loop):
+            raise TemplateError("a copy loop needs 'name', 'count' and 'input'")
+        name = str(evaluate(loop["name"], scope))
+        arrays[name] = [evaluate(loop["input"], inner) for inner in iterations(name, loop["count"], scope)]
+    return arrays
+
+
+def iterations(name: str, count: Any, scope: TemplateScope) -> list[TemplateScope]:
+    """Return the scope of each turn of a copy loop.
+
+    Raises:
+        TemplateError: The count is not a number from 0 to 800.
+    """
+    number = evaluate(count, scope)
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= _MOST_COPIES:
+        raise TemplateError(f"the copy count '{number}' of '{name}' is not a number from 0 to {_MOST_COPIES}")
+    return [attrs.evolve(scope, copies={**scope.copies, fold(name): index, "": index}) for index in range(number)]
 
 
 def is_expression(value: Any) -> bool:
@@ -200,7 +239,7 @@ def _call(name: str, arguments: list[_Term], scope: TemplateScope) -> Any:
             return _OF_SCOPE[folded](scope, *values)
         if folded in _PURE:
             return _PURE[folded](*values)
-    except (TypeError, IndexError, ValueError, AttributeError) as error:
+    except (TypeError, IndexError, ValueError, AttributeError, ArithmeticError) as error:
         raise TemplateError(f"the template function '{name}' cannot take these arguments: {error}") from None
     raise TemplateError(f"the template function '{name}' is not valid")
 
@@ -217,6 +256,14 @@ def _variable(scope: TemplateScope, name: str) -> Any:
         if fold(known) == fold(name):
             return evaluate(value, scope)
     raise TemplateError(f"the template variable '{name}' is not found")
+
+
+def _copy_index(scope: TemplateScope, *words: Any) -> int:
+    name = fold(words[0]) if words and isinstance(words[0], str) else ""
+    offsets = [word for word in words if isinstance(word, int)]
+    if name not in scope.copies:
+        raise TemplateError("the template function 'copyIndex' is not expected outside a copy loop")
+    return scope.copies[name] + sum(offsets)
 
 
 def _resource_id(scope: TemplateScope, *words: str) -> str:
@@ -281,15 +328,43 @@ def _union(*values: Any) -> Any:
 
 
 _OF_SCOPE: Mapping[str, Callable[..., Any]] = {
+    "copyindex": _copy_index,
     "parameters": _parameter,
     "variables": _variable,
     "resourceid": _resource_id,
     "subscriptionresourceid": _subscription_resource_id,
+    "tenantresourceid": lambda _, kind, *names: f"/providers/{join_resource_id(kind, list(names))}",
     "subscription": _subscription,
     "resourcegroup": _resource_group,
     "deployment": lambda scope: {"name": scope.deployment},
 }
 _PURE: Mapping[str, Callable[..., Any]] = {
+    "add": lambda left, right: left + right,
+    "array": lambda value: value if isinstance(value, list) else [value],
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64tostring": lambda text: base64.b64decode(text).decode(),
+    "bool": lambda value: value if isinstance(value, bool) else fold(str(value)) in ("true", "1"),
+    "div": lambda left, right: int(left / right),
+    "endswith": lambda text, end: fold(text).endswith(fold(end)),
+    "greater": lambda left, right: left > right,
+    "greaterorequals": lambda left, right: left >= right,
+    "indexof": lambda text, part: fold(text).find(fold(part)),
+    "intersection": lambda first, *others: [one for one in first if all(one in other for other in others)],
+    "join": lambda values, mark: mark.join(_string(value) for value in values),
+    "json": json.loads,
+    "less": lambda left, right: left < right,
+    "lessorequals": lambda left, right: left <= right,
+    "max": lambda *values: max(values[0] if isinstance(values[0], list) else values),
+    "min": lambda *values: min(values[0] if isinstance(values[0], list) else values),
+    "mod": lambda left, right: int(math.fmod(left, right)),
+    "mul": lambda left, right: left * right,
+    "padleft": lambda text, width, mark=" ": _string(text).rjust(width, mark),
+    "range": lambda start, count: list(range(start, start + count)),
+    "skip": lambda value, count: value[max(count, 0) :],
+    "startswith": lambda text, start: fold(text).startswith(fold(start)),
+    "sub": lambda left, right: left - right,
+    "trim": lambda text: text.strip(),
+    "uricomponent": lambda text: quote(text, safe=""),
     "and": lambda *values: all(values),
     "coalesce": lambda *values: next((value for value in values if value is not None), None),
     "concat": _concat,

@@ -117,7 +117,9 @@ class RunningOperation:
         """Returns where a client polls: ``operationStatuses`` or ``operationResults``."""
         path = ids.path_of(self.resource_id)
         namespace = path.namespace if path else "Microsoft.Resources"
-        return f"/subscriptions/{ids.subscription_of(self.resource_id)}/providers/{namespace}/locations/global/{page}/{self.id}"
+        subscription = ids.subscription_of(self.resource_id)
+        head = f"/subscriptions/{subscription}" if subscription else ""
+        return f"{head}/providers/{namespace}/locations/global/{page}/{self.id}"
 
 
 class Operations:

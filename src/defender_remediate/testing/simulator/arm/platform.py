@@ -8,7 +8,7 @@ from typing import Any
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.filters import group_filter, names_tags, resource_filter
-from defender_remediate.testing.simulator.arm.routing import Route, positive_option
+from defender_remediate.testing.simulator.arm.routing import Route, json_body, positive_option
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import TENANT_ID, Resource, Subscription
 from defender_remediate.testing.simulator.state.tenant import Tenant
@@ -20,6 +20,42 @@ _LOCATIONS = (
     ("northeurope", "North Europe", "Europe"),
     ("germanywestcentral", "Germany West Central", "Europe"),
     ("eastus2", "East US 2", "US"),
+)
+# https://learn.microsoft.com/azure/azure-resource-manager/templates/error-reserved-resource-name
+_RESERVED = frozenset(
+    [
+        "access",
+        "azure",
+        "bing",
+        "bizspark",
+        "biztalk",
+        "cortana",
+        "directx",
+        "dotnet",
+        "dynamics",
+        "excel",
+        "exchange",
+        "forefront",
+        "groove",
+        "hololens",
+        "hyperv",
+        "kinect",
+        "lync",
+        "msdn",
+        "o365",
+        "office",
+        "office365",
+        "onedrive",
+        "onenote",
+        "outlook",
+        "powerpoint",
+        "sharepoint",
+        "skype",
+        "visio",
+        "visualstudio",
+        "word",
+        "xbox",
+    ]
 )
 _REGIONS = ["westeurope", "northeurope", "germanywestcentral", "eastus2", "global"]
 
@@ -180,6 +216,45 @@ def get_provider(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Rep
     raise refusal("InvalidResourceNamespace", namespace=captured["namespace"])
 
 
+def provider_permissions(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Shows which applications of a resource provider act for it; there are none here."""
+    tenant.store.subscription(captured["subscription"])
+    if fold(captured["namespace"]) not in {fold(one) for one in tenant.types.namespaces()}:
+        raise refusal("InvalidResourceNamespace", namespace=captured["namespace"])
+    return tenant.page(call, [])
+
+
+def check_zone_peers(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Compares the availability zones of subscriptions: every subscription has the same ones."""
+    scope = f"/subscriptions/{tenant.store.subscription(captured['subscription']).id}"
+    tenant.access.check_read("Microsoft.Resources/checkZonePeers/action", scope)
+    body = json_body(call)
+    others = [ids.subscription_of(f"/{str(one).strip('/')}") for one in body.get("subscriptionIds") or ()]
+    peers = [
+        {
+            "availabilityZone": zone,
+            "peers": [
+                {"subscriptionId": tenant.store.subscription(one).id, "availabilityZone": zone} for one in others
+            ],
+        }
+        for zone in ("1", "2", "3")
+    ]
+    shown = {"subscriptionId": captured["subscription"], "location": body.get("location")}
+    return Reply.json({**shown, "availabilityZonePeers": peers})
+
+
+def check_resource_name(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Says whether a name of a resource contains a reserved word, as Azure documents them."""
+    del tenant, captured
+    body = json_body(call)
+    name, kind = body.get("name"), body.get("type")
+    if not isinstance(name, str) or not isinstance(kind, str):
+        raise refusal("InvalidRequestContent", problem="'name' and 'type' are needed")
+    folded = fold(name)
+    reserved = folded in _RESERVED or folded.startswith("login") or "microsoft" in folded or "windows" in folded
+    return Reply.json({"name": name, "type": kind, "status": "Reserved" if reserved else "Allowed"})
+
+
 def _get_feature(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """A preview feature, which is registered unless a test says otherwise."""
     del call
@@ -254,6 +329,9 @@ ROUTES = tuple(
             "Microsoft.Features/features",
             _get_feature,
         ),
+        (("GET",), f"{_SUB}/providers/{{namespace}}/providerPermissions", f"{_KIND}providers", provider_permissions),
+        (("POST",), f"{_SUB}/providers/Microsoft.Resources/checkZonePeers", f"{_KIND}subscriptions", check_zone_peers),
+        (("POST",), "/providers/Microsoft.Resources/checkResourceName", f"{_KIND}resources", check_resource_name),
         (("GET",), "/providers", f"{_KIND}providers", list_providers),
         (("GET",), "/providers/{namespace}", f"{_KIND}providers", get_provider),
         (

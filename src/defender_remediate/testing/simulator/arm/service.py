@@ -7,7 +7,7 @@ from functools import partial
 
 import attrs
 
-from defender_remediate.testing.simulator.arm import by_form, groups, platform, tags
+from defender_remediate.testing.simulator.arm import by_form, groups, moves, platform, tag_names, tags
 from defender_remediate.testing.simulator.arm import routes as resources
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.faults import AFTER, Faults
@@ -16,7 +16,7 @@ from defender_remediate.testing.simulator.arm.routing import Route, RouteIndex, 
 from defender_remediate.testing.simulator.arm.throttling import Throttle
 from defender_remediate.testing.simulator.authorization import assignments, catalogue, locks, schedules
 from defender_remediate.testing.simulator.authorization import routes as authorization
-from defender_remediate.testing.simulator.defender import exemption_routes, governance
+from defender_remediate.testing.simulator.defender import custom, exemption_routes, governance
 from defender_remediate.testing.simulator.defender import routes as security
 from defender_remediate.testing.simulator.deployments import routes as deployments
 from defender_remediate.testing.simulator.deployments import stacks
@@ -41,6 +41,7 @@ ROUTES: tuple[Route, ...] = (
     *security.ROUTES,
     *exemption_routes.ROUTES,
     *governance.ROUTES,
+    *custom.ROUTES,
     *graph.ROUTES,
     *logs.ROUTES,
     *metrics.ROUTES,
@@ -65,6 +66,8 @@ ROUTES: tuple[Route, ...] = (
     *catalogue.ROUTES,
     *locks.ROUTES,
     *tags.ROUTES,
+    *tag_names.ROUTES,
+    *moves.ROUTES,
     *groups.ROUTES,
     *platform.ROUTES,
 )

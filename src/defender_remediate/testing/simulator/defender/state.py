@@ -88,6 +88,20 @@ class Assessor:
         if assessment.due is not None:
             self._await(assessment, assessment.due)
 
+    def remove_definition(self, key: str) -> None:
+        """Removes a recommendation and its assessments."""
+        for held in [one for one in self._assessments.values() if one.definition.key == key]:
+            self._drop(held)
+        del self.definitions[key]
+        self._types.clear()
+
+    def remove(self, key: str, resource_id: str) -> bool:
+        """Removes an assessment that was set by hand; returns whether it was there."""
+        found = self.get(key, resource_id)
+        if found is not None:
+            self._drop(found)
+        return found is not None
+
     def add(self, assessment: SimulatedAssessment) -> None:
         """Adds an assessment that a test sets by hand."""
         assessment.first = assessment.changed = self._clock.monotonic()

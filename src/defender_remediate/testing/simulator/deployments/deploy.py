@@ -54,6 +54,7 @@ def read_request(tenant: Tenant, base: str, name: str, body: Mapping[str, Any]) 
         resource_group=ids.group_of(base) or None,
         location=group.get("location"),
         deployment=name,
+        base=None if ids.subscription_of(base) else base,
     )
     template = properties.get("template")
     try:

@@ -1,4 +1,4 @@
-"""Template deployments at resource group and subscription scope: long-running operations that deploy resources."""
+"""Template deployments at all four scopes: long-running operations that deploy resources."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from defender_remediate.testing.simulator.arm.operations import (
 )
 from defender_remediate.testing.simulator.arm.routing import Route, json_body, positive_option
 from defender_remediate.testing.simulator.deployments.deploy import deploy, read_request
-from defender_remediate.testing.simulator.deployments.state import Deployment, DeploymentRequest
+from defender_remediate.testing.simulator.deployments.state import Deployment, DeploymentRequest, hash_of
 from defender_remediate.testing.simulator.deployments.whatif import changes
 from defender_remediate.testing.simulator.monitor.audit import end, logged, outcome
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
@@ -40,6 +40,13 @@ _QUICK = OperationForm(form=LOCATION, seconds=3.0, retry_after=1)
 def _base(tenant: Tenant, captured: Mapping[str, str]) -> str:
     if "group" in captured:
         return str(tenant.store.group(captured["subscription"], captured["group"])["id"])
+    if "management" in captured:
+        found = tenant.store.management_groups.get(fold(captured["management"]))
+        if found is None:
+            raise refusal("ManagementGroupNotFound", group=captured["management"])
+        return f"/providers/Microsoft.Management/managementGroups/{found['name']}"
+    if "subscription" not in captured:
+        return ""
     return f"/subscriptions/{tenant.store.subscription(captured['subscription']).id}"
 
 
@@ -263,13 +270,22 @@ def get_operation(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Re
     raise refusal("DeploymentOperationNotFound", operation=captured["operation"], name=captured["name"])
 
 
+def template_hash(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Returns the hash of a template, the same as that of a deployment of it, and the template without spaces."""
+    del tenant, captured
+    template = json_body(call)
+    minified = json.dumps(template, separators=(",", ":"))
+    return Reply.json({"minifiedTemplate": minified, "templateHash": hash_of(template)})
+
+
 _RG = "/subscriptions/{subscription}/resourceGroups/{group}"
 _SUB = "/subscriptions/{subscription}"
+_MANAGEMENT = "/providers/Microsoft.Management/managementGroups/{management}"
 
 ROUTES = (
     *(
         Route(methods=(method,), pattern=pattern, type=TYPE, handler=handler, reads=method in ("GET", "HEAD"))
-        for scope in (_RG, _SUB)
+        for scope in (_RG, _SUB, _MANAGEMENT, "")
         for method, pattern, handler in (
             ("PUT", f"{scope}/providers/{TYPE}/{{name}}", put_deployment),
             ("GET", f"{scope}/providers/{TYPE}/{{name}}", get_deployment),
@@ -284,9 +300,23 @@ ROUTES = (
     ),
     # At a resource group this one path has no "providers/Microsoft.Resources".
     Route(methods=("GET",), pattern=f"{_RG}/deployments/{{name}}/operations", type=TYPE, handler=list_operations),
-    Route(methods=("GET",), pattern=f"{_SUB}/providers/{TYPE}/{{name}}/operations", type=TYPE, handler=list_operations),
+    *(
+        Route(methods=("GET",), pattern=f"{place}/{TYPE}/{{name}}/operations", type=TYPE, handler=list_operations)
+        for place in (f"{_SUB}/providers", f"{_MANAGEMENT}/providers", "/providers")
+    ),
+    Route(
+        methods=("POST",),
+        pattern="/providers/Microsoft.Resources/calculateTemplateHash",
+        type=TYPE,
+        handler=template_hash,
+    ),
     *(
         Route(methods=("GET",), pattern=f"{place}/{{name}}/operations/{{operation}}", type=TYPE, handler=get_operation)
-        for place in (f"{_RG}/deployments", f"{_SUB}/providers/{TYPE}")
+        for place in (
+            f"{_RG}/deployments",
+            f"{_SUB}/providers/{TYPE}",
+            f"{_MANAGEMENT}/providers/{TYPE}",
+            f"/providers/{TYPE}",
+        )
     ),
 )

@@ -17,12 +17,18 @@ from defender_remediate.testing.simulator.state.clock import VirtualClock
 from defender_remediate.testing.simulator.state.types import ResourceType
 
 
+def hash_of(template: Mapping[str, Any]) -> str:
+    """Returns a hash of a template as text, the same whatever the order of its members. Azure's own value differs."""
+    text = json.dumps(template, sort_keys=True)
+    return str(int(hashlib.sha256(text.encode()).hexdigest()[:16], 16))
+
+
 @attrs.frozen(kw_only=True)
 class DeploymentRequest:
     """A valid deployment request.
 
     Attributes:
-        base: The id of the resource group or subscription.
+        base: The id of the resource group, subscription or management group; empty for the tenant.
         resources: What the template describes, with the type of each.
         outputs: Before the deployment with those expressions as they are written that read resources.
         scope: What the outputs are evaluated in.
@@ -66,9 +72,8 @@ class Deployment:
 
     def render(self, clock: VirtualClock) -> dict[str, Any]:
         """As GET shows it."""
-        text = json.dumps(self.request.template, sort_keys=True)
         properties: dict[str, Any] = {
-            "templateHash": str(int(hashlib.sha256(text.encode()).hexdigest()[:16], 16)),
+            "templateHash": hash_of(self.request.template),
             "parameters": dict(self.request.parameters),
             "mode": self.request.mode,
             "provisioningState": self.state,

@@ -7,8 +7,9 @@ from typing import Any
 
 import attrs
 
-from defender_remediate.arm_template import TemplateError, TemplateScope, evaluate, join_resource_id
+from defender_remediate.arm_template import TemplateError, TemplateScope, copied, evaluate, iterations, join_resource_id
 from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.deployments.order import Declared, in_order
 from defender_remediate.testing.simulator.state import ids
 
 _TOP = frozenset(
@@ -40,6 +41,8 @@ _RESOURCE = frozenset(
         "scope",
         "dependsOn",
         "condition",
+        "copy",
+        "existing",
         "comments",
         "resources",
         "metadata",
@@ -97,10 +100,16 @@ def outputs(template: Mapping[str, Any], scope: TemplateScope) -> dict[str, Any]
     Raises:
         TemplateError: One of them cannot be worked out.
     """
-    return {
-        name: {"type": str(raw.get("type", "string")).capitalize(), "value": evaluate(raw.get("value"), scope)}
-        for name, raw in (template.get("outputs") or {}).items()
-    }
+    found = {}
+    for name, raw in (template.get("outputs") or {}).items():
+        if not evaluate(raw.get("condition", True), scope):
+            continue
+        value = evaluate(raw.get("value"), scope)
+        if "copy" in raw:
+            turns = iterations(name, raw["copy"].get("count"), scope)
+            value = [evaluate(raw["copy"].get("input"), inner) for inner in turns]
+        found[name] = {"type": str(raw.get("type", "string")).capitalize(), "value": value}
+    return found
 
 
 def opened(template: Any, given: Mapping[str, Any], scope: TemplateScope) -> TemplateScope:
@@ -117,9 +126,11 @@ def opened(template: Any, given: Mapping[str, Any], scope: TemplateScope) -> Tem
     unknown_names = sorted(set(template) - _TOP)
     if unknown_names:
         raise TemplateError(f"could not find member '{unknown_names[0]}' on object of type 'Template'")
-    return attrs.evolve(
-        scope, parameters=_parameters(template, given, scope), variables=template.get("variables") or {}
-    )
+    within = attrs.evolve(scope, parameters=_parameters(template, given, scope))
+    variables = dict(template.get("variables") or {})
+    loops = variables.pop("copy", [])
+    within = attrs.evolve(within, variables=variables)
+    return attrs.evolve(within, variables={**variables, **copied(loops, within)})
 
 
 def _parameters(template: Mapping[str, Any], given: Mapping[str, Any], scope: TemplateScope) -> dict[str, Any]:
@@ -159,48 +170,72 @@ def _check_parameter(name: str, rules: Mapping[str, Any], value: Any) -> None:
 
 
 def described(template: Mapping[str, Any], scope: TemplateScope) -> Iterator[Described]:
-    """The resources of a template, children and nested deployments included.
+    """The resources of a template, children and nested deployments included, each after those that it depends on.
 
     Raises:
-        TemplateError: One of them cannot be worked out.
+        TemplateError: One of them cannot be worked out, is defined twice, or depends on what is not there.
     """
     listed = template["resources"]
-    for raw in listed.values() if isinstance(listed, Mapping) else listed:
-        yield from _resource(raw, scope, None)
+    pairs = [(None, raw) for raw in listed] if isinstance(listed, list) else list(listed.items())
+    found = [one for symbol, raw in pairs for one in _turns(raw, scope, None, symbol)]
+    for place in in_order([declared for declared, _ in found]):
+        yield from found[place][1]
 
 
-def _resource(raw: Mapping[str, Any], scope: TemplateScope, parent: Described | None) -> Iterator[Described]:
+_Found = tuple[Declared, list["Described"]]
+
+
+def _turns(
+    raw: Mapping[str, Any], scope: TemplateScope, parent: str | None, symbol: str | None = None
+) -> Iterator[_Found]:
+    """What a resource of a template stands for: itself, or each turn of its copy loop; and its children."""
+    loop = raw.get("copy")
+    if loop is None:
+        yield from _resource(raw, scope, parent, None, symbol)
+        return
+    if not isinstance(loop, Mapping) or not {"name", "count"} <= set(loop):
+        raise TemplateError("a copy loop needs 'name' and 'count'")
+    name = str(evaluate(loop["name"], scope))
+    for inner in iterations(name, loop["count"], scope):
+        yield from _resource(raw, inner, parent, name, symbol)
+
+
+def _resource(
+    raw: Mapping[str, Any], scope: TemplateScope, parent: str | None, copy: str | None, symbol: str | None
+) -> Iterator[_Found]:
     unknown_names = sorted(set(raw) - _RESOURCE)
     if unknown_names:
         raise TemplateError(f"could not find member '{unknown_names[0]}' on object of type 'TemplateResource'")
     for name in ("type", "name", "apiVersion"):
         if name not in raw:
             raise TemplateError(f"required property '{name}' not found in JSON of a resource")
-    if not evaluate(raw.get("condition", True), scope):
-        return
-    if fold(str(raw["type"])) == NESTED:
-        yield from _nested(raw, scope)
-        return
     type_name, names = str(raw["type"]), str(evaluate(raw["name"], scope)).split("/")
     if parent is not None:
-        resource_id = f"{parent.id}/{type_name}/{names[0]}"
+        resource_id = f"{parent}/{type_name}/{names[0]}"
     else:
         resource_id = f"{_base(raw, scope)}/providers/{join_resource_id(type_name, names)}"
     target = ids.path_of(resource_id)
     if target is None or target.is_collection:
         raise TemplateError(f"'{resource_id}' is not the id of a resource")
-    before = attrs.evolve(scope, keeps_unresolved=True)
+    depends_on = tuple(str(evaluate(one, scope)) for one in raw.get("dependsOn") or ())
+    declared = Declared(id=resource_id, copy=copy, symbol=symbol, depends_on=depends_on)
+    if not evaluate(raw.get("condition", True), scope) or raw.get("existing"):
+        yield declared, []
+        return
+    if fold(type_name) == NESTED:
+        yield declared, list(_nested(raw, scope))
+        return
     here = Described(
         id=resource_id,
         type=target.type,
         api_version=str(evaluate(raw["apiVersion"], scope)),
-        body=_body(raw, before),
+        body=_body(raw, attrs.evolve(scope, keeps_unresolved=True)),
         raw=raw,
         scope=scope,
     )
-    yield here
+    yield declared, [here]
     for child in raw.get("resources") or ():
-        yield from _resource(child, scope, here)
+        yield from _turns(child, scope, resource_id)
 
 
 def _base(raw: Mapping[str, Any], scope: TemplateScope) -> str:
@@ -216,9 +251,9 @@ def _nested(raw: Mapping[str, Any], scope: TemplateScope) -> Iterator[Described]
     properties = raw.get("properties") or {}
     template: Any = properties.get("template")
     options = properties.get("expressionEvaluationOptions") or {}
-    within = attrs.evolve(
-        scope, subscription_id=subscription, resource_group=group, deployment=str(evaluate(raw["name"], scope))
-    )
+    name = str(evaluate(raw["name"], scope))
+    base = scope.base if not subscription else None
+    within = attrs.evolve(scope, subscription_id=subscription, resource_group=group, deployment=name, base=base)
     if fold(str(options.get("scope", "outer"))) == "inner":
         given = evaluate(properties.get("parameters") or {}, scope)
         within = opened(template, given, attrs.evolve(within, parameters={}, variables={}))

@@ -111,6 +111,8 @@ def put_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
         parent = ((properties.get("details") or {}).get("parent") or {}).get("id", f"{_ROOT}/{TENANT_ID}")
         if ids.key(parent) != ids.key(f"{_ROOT}/{TENANT_ID}"):
             raise refusal("NotSimulated", what="management groups below others")
+        if fold(name) not in groups:
+            tenant.access.own(target_id)  # who creates a management group becomes its owner
         group = groups.setdefault(fold(name), {"name": name, "subscriptions": []})
         group["shown"] = str(properties.get("displayName") or group.get("shown") or group["name"])
         tenant.store.touch(target_id)

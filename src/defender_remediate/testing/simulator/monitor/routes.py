@@ -19,7 +19,8 @@ from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
 _PAGE = 200
-_CLAUSE = re.compile(r"(\w+)\s+(ge|le|eq)\s+'([^']*)'\Z", re.IGNORECASE)
+# Azure also takes a moment without quotation marks, and the Azure CLI sends it so.
+_CLAUSE = re.compile(r"(\w+)\s+(ge|le|eq)\s+(?:'([^']*)'|(\d{4}-[-\w:.+]+))\Z", re.IGNORECASE)
 _SELECTABLE = frozenset(
     [
         "authorization",
@@ -96,6 +97,7 @@ def _filter(tenant: Tenant, text: str) -> _Filter:
         if found is None:
             raise refusal("ActivityFilter", problem=f"'{clause}' is not a clause")
         name, operator, value = fold(found.group(1)), fold(found.group(2)), found.group(3)
+        value = found.group(4) if value is None else value
         if name == "eventtimestamp" and operator in ("ge", "le") and operator not in bounds:
             bounds[operator] = _moment(value)
         elif name in _TESTS and operator == "eq" and extra is None:

@@ -32,6 +32,7 @@ class Subscription:
         registrations: The state of resource providers that are not simply registered, names in lower case.
         features: The state of preview features that are not registered, ``namespace/feature`` in lower case.
         groups: Resource groups by their name in lower case.
+        tag_names: The predefined tag names, each with its values.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Subscription:
     features: dict[str, str] = attrs.field(factory=dict)
     groups: dict[str, dict[str, Any]] = attrs.field(factory=dict)
     tags: dict[str, str] = attrs.field(factory=dict)
+    tag_names: dict[str, dict[str, None]] = attrs.field(factory=dict)
 
     def registration(self, namespace: str) -> str:
         """Returns the registration state of a resource provider."""

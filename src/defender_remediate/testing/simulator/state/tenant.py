@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
+from defender_remediate.testing.simulator.arm.embedded import EmbeddedChildren
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.operations import OperationForm, Operations, usual_form
 from defender_remediate.testing.simulator.arm.private_endpoints import Connections
@@ -58,6 +59,7 @@ class Tenant:
         self.types = ResourceTypes()
         self.store = Store(self.types)
         self.connections = Connections(self.store)
+        self.embedded = EmbeddedChildren(self.store, self.types)
         self.access = Access(self.store)
         self.activity = ActivityRecords(self.clock, activity_delay)
         self.metrics = MetricRecords()

@@ -67,7 +67,7 @@ def test_a_cloud_may_lack_a_version(sim: ArmSimulator, call: Any, word: Any, acc
         ("GET", "/somewhere", 404, "UnknownRoute"),
         ("POST", "{account}", 404, "UnknownRoute"),
         ("PUT", "{group}/providers/Microsoft.Storage/storageAccounts", 404, "UnknownRoute"),
-        ("DELETE", "{sub}/providers/Microsoft.Security/assessmentMetadata/x", 404, "UnknownRoute"),
+        ("DELETE", "{sub}/providers/Microsoft.Security/assessmentMetadata/x", 404, "NotFound"),
         ("GET", "{group}/providers/Contoso.Nothing/things/x", 404, "InvalidResourceNamespace"),
         ("GET", "{group}/providers/Microsoft.Storage/things/x", 404, "InvalidResourceType"),
         ("GET", "{group}/providers/Microsoft.Storage/storageAccounts/gone", 404, "ResourceNotFound"),

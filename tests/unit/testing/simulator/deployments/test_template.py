@@ -45,7 +45,7 @@ def test_children_extensions_conditions_and_symbolic_names() -> None:
         "type": "Microsoft.KeyVault/vaults",
         "apiVersion": "2025-05-01",
         "name": "kv",
-        "dependsOn": ["whatever"],
+        "dependsOn": [],
         "resources": [{"type": "secrets", "apiVersion": "2025-05-01", "name": "s"}],
     }
     old = {

@@ -1,0 +1,80 @@
+"""The graph of a template: what depends on what, and the order in which it is deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import attrs
+
+from defender_remediate.arm_template import TemplateError
+from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.state import ids
+
+
+@attrs.frozen(kw_only=True)
+class Declared:
+    """One resource, one turn of a copy loop, or one nested deployment of a template.
+
+    Attributes:
+        id: The id of the resource.
+        copy: The name of the copy loop that it comes from; None for none.
+        symbol: The symbolic name; None in a template that has a list of resources.
+        depends_on: What it waits for, as the template names it.
+    """
+
+    id: str
+    copy: str | None = None
+    symbol: str | None = None
+    depends_on: tuple[str, ...] = ()
+
+    def is_named(self, text: str) -> bool:
+        """Whether a ``dependsOn`` means it: by id, by type and name, by its last name, by copy loop or by symbol."""
+        if text.startswith("/"):
+            return ids.key(text) == ids.key(self.id)
+        names = [name for name in (self.copy, self.symbol, ids.segments(self.id)[-1]) if name is not None]
+        if "/" not in text:
+            return fold(text) in (fold(name) for name in names)
+        whole = ids.key(self.id)
+        return whole.endswith(f"/providers/{fold(text)}") or _type_and_name(self.id) == fold(text)
+
+
+def _type_and_name(resource_id: str) -> str:
+    """Returns ``type/names`` as ``resourceId`` takes them apart: the type with all its segments, then the names."""
+    path = ids.path_of(resource_id)
+    return "" if path is None else fold("/".join((path.type, *path.names)))
+
+
+def in_order(declared: Sequence[Declared]) -> list[int]:
+    """Returns the places of the resources so that each comes after what it depends on, otherwise as they are written.
+
+    Raises:
+        TemplateError: A resource is defined twice, depends on one that the template does not define, or on itself by others.
+    """
+    _check_duplicates(declared)
+    waits = [set(_places(one, declared)) for one in declared]
+    order: list[int] = []
+    done: set[int] = set()
+    while len(order) < len(declared):
+        ready = next((place for place in range(len(declared)) if place not in done and waits[place] <= done), None)
+        if ready is None:
+            stuck = next(place for place in range(len(declared)) if place not in done)
+            raise TemplateError(f"Circular dependency detected on resource: '{declared[stuck].id}'.")
+        order.append(ready)
+        done.add(ready)
+    return order
+
+
+def _check_duplicates(declared: Iterable[Declared]) -> None:
+    seen: set[str] = set()
+    for one in declared:
+        if ids.key(one.id) in seen:
+            raise TemplateError(f"The resource '{one.id}' is defined multiple times in a template.")
+        seen.add(ids.key(one.id))
+
+
+def _places(one: Declared, declared: Sequence[Declared]) -> Iterator[int]:
+    for text in one.depends_on:
+        found = [place for place, other in enumerate(declared) if other.is_named(text)]
+        if not found:
+            raise TemplateError(f"The resource '{text}' is not defined in the template.")
+        yield from found

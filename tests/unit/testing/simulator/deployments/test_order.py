@@ -1,0 +1,143 @@
+"""Copy loops, the graph of a template, and deployments at every scope."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from defender_remediate.arm_template import TemplateError, TemplateScope
+from defender_remediate.testing import ArmSimulator
+from defender_remediate.testing.simulator.deployments.template import described, opened, outputs
+
+SUB = "44444444-4444-4444-8444-444444444444"
+SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
+VAULT = {"type": "Microsoft.KeyVault/vaults", "apiVersion": "2025-05-01", "location": "westeurope"}
+VERSION = "2025-04-01"
+
+
+def template(*resources: Any, **more: Any) -> dict[str, Any]:
+    """A template with these resources."""
+    return {"$schema": SCHEMA, "contentVersion": "1.0.0.0", "resources": list(resources), **more}
+
+
+def names(content: dict[str, Any]) -> list[str]:
+    """The names of the resources in their order."""
+    scope = opened(content, {}, TemplateScope(subscription_id=SUB, resource_group="rg"))
+    return [one.id.rpartition("/")[2] for one in described(content, scope)]
+
+
+def test_a_loop_makes_resources_members_variables_and_outputs() -> None:
+    """Each turn has its index, by the name of its loop where loops are nested."""
+    loop = {
+        **VAULT,
+        "name": "[concat('kv', copyIndex(), '-', copyIndex('all', 5))]",
+        "copy": {"name": "all", "count": 2},
+        "properties": {"copy": [{"name": "rules", "count": 2, "input": "[copyIndex('all', copyIndex('rules'))]"}]},
+    }
+    content = template(
+        loop,
+        variables={"copy": [{"name": "squares", "count": 3, "input": "[mul(copyIndex(), copyIndex())]"}]},
+        outputs={
+            "all": {"type": "array", "copy": {"count": 2, "input": "[copyIndex(1)]"}},
+            "squares": {"type": "array", "value": "[variables('squares')]"},
+            "never": {"type": "string", "condition": "[false()]", "value": "[fail()]"},
+        },
+    )
+    scope = opened(content, {}, TemplateScope(subscription_id=SUB, resource_group="rg"))
+    found = list(described(content, scope))
+    assert [(one.id.rpartition("/")[2], one.body["properties"]["rules"]) for one in found] == [
+        ("kv0-5", [0, 1]),
+        ("kv1-6", [1, 2]),
+    ]
+    assert {name: one["value"] for name, one in outputs(content, scope).items()} == {
+        "all": [1, 2],
+        "squares": [0, 1, 4],
+    }
+
+
+@pytest.mark.parametrize(
+    ("depends_on", "expected"),
+    [
+        (["b"], ["b", "a"]),
+        (["Microsoft.KeyVault/vaults/b"], ["b", "a"]),
+        (["[resourceId('Microsoft.KeyVault/vaults', 'b')]"], ["b", "a"]),
+        ([], ["a", "b"]),
+    ],
+)
+def test_a_resource_waits_for_what_it_depends_on(depends_on: list[str], expected: list[str]) -> None:
+    """Named by its name, its type and name, or its id."""
+    assert names(template({**VAULT, "name": "a", "dependsOn": depends_on}, {**VAULT, "name": "b"})) == expected
+
+
+def test_loops_symbols_nested_and_skipped_resources_can_be_waited_for() -> None:
+    """A loop by its name, a resource by its symbol, a nested deployment with all that it contains, and what is not deployed."""
+    loop = {**VAULT, "name": "[concat('kv', copyIndex())]", "copy": {"name": "loop", "count": 2}}
+    nested = {
+        "type": "Microsoft.Resources/deployments",
+        "apiVersion": "2025-04-01",
+        "name": "inner",
+        "properties": {"mode": "Incremental", "template": template({**VAULT, "name": "within"})},
+    }
+    skipped = {**VAULT, "name": "never", "condition": False}
+    last = {**VAULT, "name": "last", "dependsOn": ["loop", "inner", "never"]}
+    assert names(template(last, loop, nested, skipped)) == ["kv0", "kv1", "within", "last"]
+    known = {**VAULT, "name": "known", "existing": True}
+    symbols = {"one": {**VAULT, "name": "a", "dependsOn": ["two"]}, "two": {**VAULT, "name": "b"}, "three": known}
+    assert names({**template(), "resources": symbols}) == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("resources", "problem"),
+    [
+        ([{**VAULT, "name": "a", "dependsOn": ["none"]}], "is not defined"),
+        ([{**VAULT, "name": "a"}, {**VAULT, "name": "A"}], "multiple times"),
+        ([{**VAULT, "name": "a", "dependsOn": ["b"]}, {**VAULT, "name": "b", "dependsOn": ["a"]}], "Circular"),
+        ([{**VAULT, "name": "a", "copy": {"name": "x"}}], "needs 'name' and 'count'"),
+        ([{**VAULT, "name": "a", "copy": {"name": "x", "count": "many"}}], "copy count"),
+        ([{**VAULT, "name": "[concat('a', copyIndex())]"}], "copyIndex"),
+        ([{**VAULT, "name": "a", "properties": {"copy": [{"name": "x"}]}}], "needs 'name', 'count' and 'input'"),
+    ],
+)
+def test_a_graph_that_azure_refuses(resources: list[Any], problem: str) -> None:
+    """Missing, circular and repeated resources, and loops that are not whole."""
+    with pytest.raises(TemplateError, match=problem):
+        names(template(*resources))
+
+
+@pytest.mark.parametrize("base", ["", "/providers/Microsoft.Management/managementGroups/top"])
+def test_deployments_above_subscriptions(sim: ArmSimulator, call: Any, base: str) -> None:
+    """To a management group or the tenant, by a caller with rights there; each has its own history."""
+    path = f"{base}/providers/Microsoft.Resources/deployments"
+    body = {"location": "westeurope", "properties": {"mode": "Incremental", "template": template()}}
+
+    def send(method: str, tail: str, content: Any = None) -> Any:
+        return call(
+            method, path + tail, params={"api-version": VERSION}, **({} if content is None else {"json": content})
+        )
+
+    if base:
+        sim.access.grant(("*",), base)
+    answer = send("PUT", "/one", body)
+    if not base:
+        assert answer.json()["error"]["code"] == "AuthorizationFailed"
+        return
+    assert answer.status_code == 201
+    sim.clock.advance(60)
+    assert send("GET", "/one").json()["properties"]["provisioningState"] == "Succeeded"
+    assert [one["name"] for one in send("GET", "").json()["value"]] == ["one"]
+    assert send("GET", "/one/operations").json()["value"] == []
+    assert send("POST", "/one/whatIf", body).status_code == 202
+    assert call("GET", f"{path.replace('top', 'none')}", params={"api-version": VERSION}).status_code == 404
+
+
+def test_the_hash_of_a_template_ignores_its_order(call: Any) -> None:
+    """It is that which a deployment of the template shows."""
+    path = "/providers/Microsoft.Resources/calculateTemplateHash"
+    content = template()
+    shuffled = dict(reversed(content.items()))
+    hashes = {
+        call("POST", path, params={"api-version": VERSION}, json=one).json()["templateHash"]
+        for one in (content, shuffled)
+    }
+    assert len(hashes) == 1
