@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -11,6 +10,7 @@ import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
+from defender_remediate.testing.simulator.arm.lenient_json import parse
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.state.types import ResourceType
@@ -140,7 +140,7 @@ def json_body(call: Call) -> dict[str, Any]:
         ArmError: 400 InvalidRequestContent.
     """
     try:
-        body = json.loads(call.content.decode("utf-8")) if call.content else None
+        body = parse(call.content.decode("utf-8-sig")) if call.content else None
     except ValueError as error:
         raise refusal("InvalidRequestContent", problem=str(error)) from None
     if not isinstance(body, dict):

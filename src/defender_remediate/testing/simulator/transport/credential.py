@@ -8,19 +8,19 @@ from typing import Any
 
 from azure.core.credentials import AccessToken, AccessTokenInfo
 
-from defender_remediate.testing.simulator.authorization.roles import CALLER_ID
+from defender_remediate.testing.simulator.authorization.roles import CALLER_APP_ID, CALLER_ID
 from defender_remediate.testing.simulator.state.store import TENANT_ID
 
 
-def _part(content: dict[str, str]) -> str:
+def _part(content: dict[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
 
 
 # As in Azure, the token contains the object id and the tenant of its principal.
-TOKEN = (
-    f"{_part({'alg': 'none', 'typ': 'JWT'})}.{_part({'oid': CALLER_ID, 'tid': TENANT_ID, 'idtyp': 'app'})}.simulated"
-)
 _FOR_EVER = 4102444800
+_CLAIMS = {"oid": CALLER_ID, "appid": CALLER_APP_ID, "tid": TENANT_ID, "idtyp": "app", "exp": _FOR_EVER}
+# The signature is one by its form only; a client that decodes the token needs no more.
+TOKEN = f"{_part({'alg': 'none', 'typ': 'JWT'})}.{_part(_CLAIMS)}.c2ltdWxhdGVk"
 
 
 class SimulatedCredential:

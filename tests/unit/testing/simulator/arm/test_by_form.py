@@ -99,10 +99,12 @@ def test_what_can_never_be_deleted_is_always_there(send: Any) -> None:
     """A setting of a resource needs no creation, and a PATCH of it is a change."""
     policy = f"{SERVER}/databases/boxdata"
     send("PUT", policy, {"location": "westeurope", "properties": {}})
-    retention = f"{policy}/backupShortTermRetentionPolicies/default"
+    retention = f"{policy}/backupLongTermRetentionPolicies/default"
     assert send("GET", retention).json()["properties"] == {}
-    assert send("PATCH", retention, {"properties": {"retentionDays": 9}}).status_code in (200, 201, 202)
-    assert send("GET", retention).json()["properties"]["retentionDays"] == 9
+    assert send("PUT", retention, {"properties": {"weeklyRetention": "P1W"}}).status_code in (200, 201, 202)
+    assert send("GET", retention).json()["properties"]["weeklyRetention"] == "P1W"
+    window = f"{policy}/maintenanceWindows/current"
+    assert send("GET", window).json()["name"] == "current"
 
 
 def test_keys_change_when_they_are_regenerated(send: Any) -> None:
