@@ -183,3 +183,30 @@ def test_a_deleted_vault_is_listed_until_it_is_purged_or_its_retention_ends(sim:
     assert [send("POST", f"{place}/boxvault/purge")[0] for _ in range(2)] == [200, 404]
     sim.clock.advance(91 * 86400)
     assert send("GET", f"{vaults}/deletedVaults")[1]["value"] == []
+
+
+def test_a_new_app_has_a_host_a_kind_and_what_its_plan_gives_it(send: Any) -> None:
+    """Clients read the kind and the SKU of an app that they created without them; the publishing profile is XML."""
+    plan = f"{PROVIDERS}/Microsoft.Web/serverfarms/plan"
+    send(
+        "PUT",
+        plan,
+        {"location": "westeurope", "sku": {"name": "B1", "tier": "Basic"}, "properties": {"reserved": True}},
+    )
+    app = f"{PROVIDERS}/Microsoft.Web/sites/newapp"
+    made = send("PUT", app, {"location": "westeurope", "properties": {"serverFarmId": plan}})[1]
+    shown = made["properties"]
+    assert made["kind"] == "app,linux"
+    assert (shown["sku"], shown["defaultHostName"], shown["resourceGroup"]) == (
+        "Basic",
+        "newapp.azurewebsites.net",
+        "box",
+    )
+    slot = send("PUT", f"{app}/slots/stage", {"location": "westeurope", "kind": "app", "properties": {}})[1]
+    assert slot["properties"]["defaultHostName"] == "newapp-stage.azurewebsites.net"
+
+
+def test_the_publishing_profile_is_xml(call: Any) -> None:
+    """It names the app and how to publish to it."""
+    answer = call("POST", f"{APP}/publishxml", params={"api-version": VERSIONS["Microsoft.Web"]}, json={})
+    assert 'publishMethod="FTP"' in answer.text()

@@ -28,6 +28,7 @@ from defender_remediate.testing.simulator.state.store import TENANT_ID, Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.state.types import ResourceType
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
+from defender_remediate.testing.simulator.web.sites import completed
 
 # The locations of a provider, and the fabric of a vault with a container for every machine, exist without being created.
 _ALWAYS_THERE = ("/locations", "/vaults/backupfabrics", "/vaults/backupfabrics/protectioncontainers")
@@ -279,6 +280,7 @@ def store_body(tenant: Tenant, resource_id: str, resource_type: ResourceType, bo
     properties = dict(content.get("properties") or {})
     for_children = {name: properties.pop(name, None) for name in resource_type.projects}
     content["properties"] = extension_outcomes(tenant, resource_type, resource_id, properties)
+    content = completed(tenant, resource_type.name, resource_id, content)
     identity = content.get("identity") or {}
     if "systemassigned" in fold(str(identity.get("type"))) and not identity.get("principalId"):
         content["identity"] = {**identity, "principalId": tenant.new_id(), "tenantId": TENANT_ID}

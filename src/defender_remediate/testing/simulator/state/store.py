@@ -206,6 +206,8 @@ class Store:
         content.setdefault("properties", {})
         if resource_type.state is not None:
             content["properties"].setdefault("provisioningState", resource_type.state)
+        if "resourceGroup" in resource_type.read_only and ids.group_of(resource_id):
+            content["properties"]["resourceGroup"] = ids.group_of(resource_id)
         found = self._resources.get(key)
         before = None if found is None else found.body
         if found is None:

@@ -71,7 +71,32 @@ def set_state(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     return logged(tenant, call, f"{_SITES}/{word}/Action", app.id, work)
 
 
+def show_publishing_profile(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Returns the publishing profile of an app as XML. Its password opens nothing."""
+    app = owner_of(tenant, call, captured, _SITES)
+
+    def work(operation: LoggedOperation) -> tuple[Reply, bool]:
+        tenant.access.check_write("POST", operation.action, app.id)
+        host = f"{app.name.lower()}.scm.azurewebsites.net"
+        profiles = "".join(
+            f'<publishProfile profileName="{app.name} - {method}" publishMethod="{method}" publishUrl="{url}" '
+            f'userName="${app.name}" userPWD="simulated" msdeploySite="{app.name}"/>'
+            for method, url in (("MSDeploy", f"{host}:443"), ("FTP", f"ftps://{host}/site/wwwroot"))
+        )
+        content = f"<publishData>{profiles}</publishData>".encode()
+        return Reply(status=200, headers={"Content-Type": "application/xml"}, content=content), False
+
+    return logged(tenant, call, f"{_SITES}/publishxml/Action", app.id, work)
+
+
 ROUTES = (
+    Route(
+        methods=("POST",),
+        pattern=f"{ITEM}/{_SITES}/{{name}}/publishxml",
+        type=_SITES,
+        handler=show_publishing_profile,
+        reads=False,
+    ),
     *(
         Route(
             methods=("GET" if name == "authsettingsv2" else "POST",),
