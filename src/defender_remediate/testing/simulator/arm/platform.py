@@ -10,7 +10,7 @@ from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.filters import group_filter, names_tags, resource_filter
 from defender_remediate.testing.simulator.arm.routing import Route, json_body, positive_option
 from defender_remediate.testing.simulator.state import ids
-from defender_remediate.testing.simulator.state.store import TENANT_ID, Resource, Subscription
+from defender_remediate.testing.simulator.state.store import REGISTERED, TENANT_ID, Resource, Subscription
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
@@ -255,21 +255,42 @@ def check_resource_name(tenant: Tenant, call: Call, captured: Mapping[str, str])
     return Reply.json({"name": name, "type": kind, "status": "Reserved" if reserved else "Allowed"})
 
 
+def _feature(subscription: Subscription, namespace: str, feature: str) -> dict[str, Any]:
+    name = f"{namespace}/{feature}"
+    return {
+        "id": f"/subscriptions/{subscription.id}/providers/Microsoft.Features/providers/{namespace}/features/{feature}",
+        "name": name,
+        "type": "Microsoft.Features/providers/features",
+        "properties": {"state": subscription.features.get(fold(name), REGISTERED)},
+    }
+
+
+def list_features(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Lists the preview features of a subscription whose state was set; which others there are is not known."""
+    subscription = tenant.store.subscription(captured["subscription"])
+    tenant.access.check_read("Microsoft.Features/features/read", f"/subscriptions/{subscription.id}")
+    wanted = fold(captured.get("namespace", ""))
+    pairs = [name.split("/", 1) for name in subscription.features]
+    return tenant.page(call, [_feature(subscription, *pair) for pair in pairs if wanted in ("", pair[0])])
+
+
 def _get_feature(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
-    """A preview feature, which is registered unless a test says otherwise."""
+    """A preview feature, which is registered unless a test or a client says otherwise."""
     del call
     subscription = tenant.store.subscription(captured["subscription"])
     tenant.access.check_read("Microsoft.Features/providers/features/read", f"/subscriptions/{subscription.id}")
-    name = f"{captured['namespace']}/{captured['feature']}"
-    return Reply.json(
-        {
-            "id": f"/subscriptions/{subscription.id}/providers/Microsoft.Features/providers/{captured['namespace']}"
-            f"/features/{captured['feature']}",
-            "name": name,
-            "type": "Microsoft.Features/providers/features",
-            "properties": {"state": subscription.features.get(fold(name), "Registered")},
-        }
-    )
+    return Reply.json(_feature(subscription, captured["namespace"], captured["feature"]))
+
+
+def register_feature(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Registers a preview feature, or unregisters it, at once; Azure takes up to some days for it."""
+    subscription = tenant.store.subscription(captured["subscription"])
+    scope, word = f"/subscriptions/{subscription.id}", ids.segments(call.path)[-1].lower()
+    tenant.access.check_write("POST", f"Microsoft.Features/providers/features/{word}/action", scope)
+    state = REGISTERED if word == "register" else "Unregistered"
+    subscription.features[fold(f"{captured['namespace']}/{captured['feature']}")] = state
+    tenant.store.touch(scope)
+    return Reply.json(_feature(subscription, captured["namespace"], captured["feature"]))
 
 
 def list_descendants(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
@@ -311,7 +332,7 @@ _SUB = "/subscriptions/{subscription}"
 _KIND = "Microsoft.Resources/"
 
 ROUTES = tuple(
-    Route(methods=methods, pattern=pattern, type=kind, handler=handler)
+    Route(methods=methods, pattern=pattern, type=kind, handler=handler, reads=handler is not register_feature)
     for methods, pattern, kind, handler in (
         (("GET",), "/subscriptions", f"{_KIND}subscriptions", list_subscriptions),
         (("GET",), _SUB, f"{_KIND}subscriptions", get_subscription),
@@ -328,6 +349,19 @@ ROUTES = tuple(
             f"{_SUB}/providers/Microsoft.Features/providers/{{namespace}}/features/{{feature}}",
             "Microsoft.Features/features",
             _get_feature,
+        ),
+        *(
+            (("GET",), f"{_SUB}/providers/Microsoft.Features/{path}", "Microsoft.Features/features", list_features)
+            for path in ("features", "providers/{namespace}/features")
+        ),
+        *(
+            (
+                ("POST",),
+                f"{_SUB}/providers/Microsoft.Features/providers/{{namespace}}/features/{{feature}}/{word}",
+                "Microsoft.Features/features",
+                register_feature,
+            )
+            for word in ("register", "unregister")
         ),
         (("GET",), f"{_SUB}/providers/{{namespace}}/providerPermissions", f"{_KIND}providers", provider_permissions),
         (("POST",), f"{_SUB}/providers/Microsoft.Resources/checkZonePeers", f"{_KIND}subscriptions", check_zone_peers),
