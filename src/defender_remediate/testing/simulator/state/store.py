@@ -241,8 +241,7 @@ class Store:
                     if owner and resource_type.tracked and "location" in owner.body
                     else {}
                 )
-                kind = {} if resource_type.built_in_kind is None else {"kind": resource_type.built_in_kind}
-                body = {**place, **kind, "properties": properties}
+                body = {**place, **resource_type.built_in_top, "properties": properties}
                 self.write(f"{resource_id}/{middle}/{name}", resource_type, body)
 
     def remove(self, resource_id: str) -> None:

@@ -59,7 +59,7 @@ class Tenant:
         self.types = ResourceTypes()
         self.store = Store(self.types)
         self.connections = Connections(self.store)
-        self.embedded = EmbeddedChildren(self.store, self.types)
+        EmbeddedChildren(self.store, self.types)
         self.access = Access(self.store)
         self.activity = ActivityRecords(self.clock, activity_delay)
         self.metrics = MetricRecords()

@@ -69,7 +69,7 @@ class ResourceType:
         deletable: Whether it supports DELETE.
         routed: Whether other routes answer for it, so that only the api-versions count here.
         built_in: Resources of this type that every parent has: name to properties.
-        built_in_kind: The kind of these; None for none.
+        built_in_top: The top-level members of these besides properties, such as ``kind`` and ``sku``.
     """
 
     name: str
@@ -108,7 +108,7 @@ class ResourceType:
     deletable: bool = True
     routed: bool = False
     built_in: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
-    built_in_kind: str | None = None
+    built_in_top: Mapping[str, Any] = attrs.field(factory=dict)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> ResourceType:
         return self
