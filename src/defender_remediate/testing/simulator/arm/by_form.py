@@ -179,8 +179,8 @@ def _resource(tenant: Tenant, call: Call, operation: PublishedOperation, target:
         tenant.store.write(target.id, kind, {"properties": {}})
     reply = write_resource(tenant, call, target, taken)
     written = tenant.store.find(target.id)
-    if written is not None and "location" in body and not target.is_nested:
-        written.type = attrs.evolve(kind, tracked=True)
+    if written is not None and held is None:
+        written.type = published.kind_of(target.id, body) or written.type
     return attrs.evolve(reply, status=operation.status(reply.status, 200, 201, 202))
 
 

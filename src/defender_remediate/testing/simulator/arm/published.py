@@ -9,11 +9,13 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
+from typing import Any
 
 import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state.types import ResourceType
 
 NOTHING, LIST, ARRAY, STRING, OBJECT = "N", "L", "A", "S", "O"
 ANY = "*"
@@ -154,6 +156,18 @@ def _below(node: _Node) -> Iterator[PublishedOperation]:
     yield from node.operations.values()
     for _, below in sorted(node.below.items()):
         yield from _below(below)
+
+
+def kind_of(resource_id: str, body: Mapping[str, Any]) -> ResourceType | None:
+    """Returns the type of a resource that only published operations write; None if none does.
+
+    A top-level resource with a location is one with tags, which its group lists.
+    """
+    operation = find("PUT", resource_id)
+    if operation is None:
+        return None
+    is_tracked = "location" in body and len(operation.parts) == 2
+    return ResourceType(name=operation.type_name, versions=(operation.since,), tracked=is_tracked)
 
 
 def has_to_be_created(namespace: str, parts: Sequence[str]) -> bool:

@@ -12,6 +12,7 @@ import attrs
 from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
+from defender_remediate.testing.simulator.arm.published import kind_of
 from defender_remediate.testing.simulator.authorization.roles import DenyRule, RoleGrant
 from defender_remediate.testing.simulator.authorization.state import (
     DataRole,
@@ -173,7 +174,7 @@ def _resource(tenant: Tenant, saved: _SavedResource, path: str) -> Resource:
     target = ids.path_of(saved.id)
     if target is None or target.is_collection:
         raise InvalidInputError(f"{path}.id must be the id of a resource, got {quoted(saved.id)}")
-    known = tenant.types.get(target.type)
+    known = tenant.types.get(target.type) or kind_of(saved.id, saved.body)
     if known is None:
         raise InvalidInputError(
             f"{path}.id is of the type {target.type}, which the simulator does not know",

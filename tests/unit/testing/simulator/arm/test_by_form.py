@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,6 +59,18 @@ def test_a_top_level_resource_is_listed_everywhere(send: Any) -> None:
         assert {"a": 1, "b": 2}.items() <= found["properties"].items()
     everything = send("GET", f"{SUB}/resourceGroups/box/resources", version="2021-04-01").json()["value"]
     assert path in [one["id"] for one in everything]
+
+
+def test_what_was_written_is_in_a_saved_tenant(sim: ArmSimulator, send: Any, connect: Any, tmp_path: Path) -> None:
+    """A state file has it like any other resource, and a loaded tenant shows and lists it."""
+    cluster = f"{PROVIDERS}/Microsoft.RedHatOpenShift/openShiftClusters/one"
+    send("PUT", f"{SERVER}/dnsAliases/one")
+    send("PUT", cluster, {"location": "westeurope", "properties": {"a": 1}})
+    sim.save(tmp_path / "state.json")
+    call = connect(ArmSimulator.load(tmp_path / "state.json"))
+    assert call.get(f"{SERVER}/dnsAliases/one", "2024-01-01")["name"] == "one"
+    listed = call.get(f"{SUB}/resourceGroups/box/resources", "2021-04-01")["value"]
+    assert cluster in [one["id"] for one in listed]
 
 
 @pytest.mark.parametrize(
