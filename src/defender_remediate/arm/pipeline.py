@@ -277,6 +277,8 @@ class LoggingPolicy(HTTPPolicy[Any, Any]):
 
     def send(self, request: PipelineRequest[Any]) -> PipelineResponse[Any, Any]:
         """Send, then log."""
+        if not _LOGGER.isEnabledFor(logging.DEBUG):
+            return self.next.send(request)
         started = self._clock.monotonic()
         method, url = request.http_request.method, redact_url(request.http_request.url)
         try:
