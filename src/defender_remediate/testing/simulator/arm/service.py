@@ -27,9 +27,16 @@ from defender_remediate.testing.simulator.management import routes as management
 from defender_remediate.testing.simulator.monitor import metrics
 from defender_remediate.testing.simulator.monitor import routes as logs
 from defender_remediate.testing.simulator.policy import assignments as policy_assignments
+from defender_remediate.testing.simulator.policy import (
+    attestations,
+    deploying,
+    insights,
+    manifests,
+    remediations,
+    restrictions,
+)
 from defender_remediate.testing.simulator.policy import definitions as policy_definitions
 from defender_remediate.testing.simulator.policy import exemptions as policy_exemptions
-from defender_remediate.testing.simulator.policy import insights, manifests, remediations, restrictions
 from defender_remediate.testing.simulator.recovery import routes as recovery
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.storage import routes as storage
@@ -50,6 +57,7 @@ ROUTES: tuple[Route, ...] = (
     *authorization.ROUTES,
     *restrictions.ROUTES,
     *insights.ROUTES,
+    *attestations.ROUTES,
     *manifests.ROUTES,
     *remediations.ROUTES,
     *policy_exemptions.ROUTES,
@@ -95,7 +103,7 @@ class Service:
         self._credential = credential
         self._changes = 0
         tenant.store.listen(self._count)
-        tenant.policy_effects.followers.append(partial(remediations.follow, tenant))
+        tenant.policy_effects.followers.append(partial(deploying.follow, tenant))
 
     def _count(self, resource_id: str) -> None:
         del resource_id

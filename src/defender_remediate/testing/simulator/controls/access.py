@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.testing.simulator.authorization.roles import CALLER_ID, EVERYONE, DenyRule, RoleGrant
@@ -233,6 +234,20 @@ class AccessControls:
         self._tenant.access.data_roles.append(
             role if name is None else attrs.evolve(role, name=arguments.text("name", name))
         )
+
+    def add_member(self, group: str, principal: str) -> None:
+        """Makes a principal a member of a group: it has the roles that are assigned to the group.
+
+        Args:
+            group: The object id of the group.
+            principal: The object id of the member; ``sim.access.caller`` is the caller's.
+
+        Raises:
+            InvalidInputError: One of them is empty.
+        """
+        member = fold(arguments.text("principal", principal))
+        with self._tenant.lock:
+            self._tenant.access.groups.setdefault(member, set()).add(fold(arguments.text("group", group)))
 
     def unlock(self, scope: str) -> None:
         """Removes the locks at exactly this scope.

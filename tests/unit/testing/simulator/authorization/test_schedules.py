@@ -126,3 +126,19 @@ def test_data_modes_and_tokens(call: Any) -> None:
     operation = {"uri": "https://management.azure.com/x", "httpMethod": "PUT"}
     assert call("POST", path, json={"operation": operation}).json()["result"] == "Succeeded"
     assert call("POST", path, json={"operation": {}}).status_code == 400
+
+
+def test_a_member_has_the_roles_of_its_group(sim: ArmSimulator, call: Any, scope: str) -> None:
+    """Also for deny assignments, and in the list of what is assigned to the member."""
+    group = "22222222-2222-4222-8222-222222222222"
+    path = f"{SUB}/{AUTH}/roleAssignments/55555555-5555-4555-8555-555555555555?api-version=2022-04-01"
+    body = {"properties": {"principalId": group, "roleDefinitionId": f"{SUB}/{AUTH}/roleDefinitions/{READER}"}}
+    call("PUT", path, json=body)
+    sim.access.revoke(scope)
+    assert call("GET", path).status_code == 403
+    sim.access.add_member(group, sim.access.caller)
+    assert call("GET", path).status_code == 200
+    found = call.get(f"{SUB}/{AUTH}/roleAssignments", "2022-04-01", filter=f"assignedTo('{sim.access.caller}')")
+    assert group in [one["properties"]["principalId"] for one in found["value"]]
+    sim.access.add_deny_assignment(("*/read",), SUB, principals=(group,))
+    assert call("GET", path).status_code == 403
