@@ -211,7 +211,7 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
 
         It reads lists and resources of the REST API, the output of ``az resource list``, ``az resource show``, ``az rest`` and
         ``az graph query``, the CSV of a Resource Graph query in the portal, and exported templates. Rows of subscriptions, resource
-        groups and assessments become these. Of a resource that is listed without its properties, they are those of a new one.
+        groups, locks and assessments become these. Of a resource that is listed without its properties, they are those of a new one.
 
         Args:
             path: The file.
@@ -238,7 +238,7 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
     ) -> tuple[ArmSimulator, tuple[str, ...]]:
         """Returns a tenant that equals a real subscription, and what could not be read of it.
 
-        It sends GET requests only: for the subscription, its resource groups, each of its resources, its Defender plans,
+        It sends GET requests only: for the subscription, its resource groups, each of its resources, its locks, Defender plans,
         security contacts and assessments. Ids of subscriptions, tenants and principals, mail addresses and secrets are replaced,
         each by the same value everywhere; names of resources and addresses in networks are kept. A recommendation whose rule
         the simulator knows, and which comes to the recorded status, follows its rule from then on.

@@ -149,6 +149,19 @@ def test_an_exported_template_becomes_resources(tmp_path: Path, ask: Any) -> Non
         ),
         ([row(ACCOUNT, "microsoft.security/assessments", status={"code": "Healthy"})], "that of an assessment"),
         ([row(f"{GROUP}/providers/Microsoft.Storage", "x/y")], "needs the id of a resource"),
+        (
+            [row(f"{GROUP}/providers/Microsoft.Authorization/locks/l", "microsoft.authorization/locks")],
+            "properties.level",
+        ),
+        (
+            [
+                row(
+                    f"{SUB}/providers/Microsoft.Authorization/policyAssignments/p",
+                    "microsoft.authorization/policyassignments",
+                )
+            ],
+            "keeps Microsoft.Authorization/policyAssignments apart",
+        ),
     ],
 )
 def test_a_file_that_is_not_an_export_says_why(content: Any, problem: str, tmp_path: Path) -> None:
@@ -185,6 +198,7 @@ def test_a_recording_equals_the_subscription_with_other_ids(demo: ArmSimulator, 
     secret = {"tenantId": "5ec0de00-0000-4000-8000-000000000000", "adminPassword": "hunter2", "principalId": caller}
     demo.resources.edit(vault, lambda body: body["properties"].update(secret, owner="jo.doe@contoso.com"))
     demo.resources.add({"id": f"{demo.scopes[0]}/resourceGroups/x/providers/No.Get/things/t"}, ("2024-01-01",))
+    demo.access.lock(vault, "CanNotDelete")
     hidden = demo.resources.list_ids("Microsoft.Storage/storageAccounts", demo.scopes[0])[0]
     demo.faults.fail("GET", f"{hidden}\\?", status=403, times=None)
     demo.faults.fail("GET", "securityContacts", status=403, times=None)
@@ -197,6 +211,10 @@ def test_a_recording_equals_the_subscription_with_other_ids(demo: ArmSimulator, 
         assert word not in text
     loaded = ArmSimulator.load(tmp_path / "recorded.json")
     assert len(loaded.scopes) == 1
+    with loaded.open_session() as session:
+        place = vault.replace(real, loaded.scopes[0].rpartition("/")[2])
+        removed = session.delete(f"{loaded.endpoint}{place}?api-version=2024-11-01")
+    assert removed.json()["error"]["code"] == "ScopeLocked"
     kept = demo.resources.list_ids("Microsoft.Web/sites", demo.scopes[0])
     assert kept
     assert loaded.resources.list_ids("Microsoft.Web/sites") == tuple(

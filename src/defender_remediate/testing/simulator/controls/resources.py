@@ -136,7 +136,8 @@ class ResourceControls:
                 takes any property and any PATCH.
 
         Raises:
-            InvalidInputError: The body is not a resource as the REST API shows it, or its type needs ``api_versions``.
+            InvalidInputError: The body is not a resource as the REST API shows it, its type needs ``api_versions``, or it is of a
+                type that other controls add, such as a lock.
         """
         tenant = self._tenant
         resource_id = arguments.mapping("body", body).get("id")
@@ -158,6 +159,11 @@ class ResourceControls:
             if known is None:
                 raise InvalidInputError(
                     f"The simulator does not know the type {target.type}.", hint="Pass api_versions to add it."
+                )
+            if known.routed:
+                raise InvalidInputError(
+                    f"The simulator keeps {known.name} apart from resources, so that this would have no effect.",
+                    hint="Use sim.access, sim.defender or a request instead.",
                 )
             unusual = sorted(set(body) - TOP_LEVEL - set(known.top))
             if unusual and not isinstance(body.get("properties"), Mapping):

@@ -23,6 +23,7 @@ from defender_remediate.testing.simulator.state_files.reading import read_json
 SUBSCRIPTIONS = "microsoft.resources/subscriptions"
 GROUPS = "microsoft.resources/subscriptions/resourcegroups"
 ASSESSMENTS = "microsoft.security/assessments"
+LOCKS = "microsoft.authorization/locks"
 # What a table of Resource Graph and the lists of the Azure CLI have besides the resource itself.
 _BESIDES = (
     "tenantId",

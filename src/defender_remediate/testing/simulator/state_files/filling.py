@@ -9,6 +9,7 @@ from typing import Any
 from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
+from defender_remediate.testing.simulator.authorization.state import CAN_NOT_DELETE, READ_ONLY, ManagementLock
 from defender_remediate.testing.simulator.controls.resources import ResourceControls
 from defender_remediate.testing.simulator.defender.assessments import (
     HEALTHY,
@@ -20,12 +21,18 @@ from defender_remediate.testing.simulator.defender.assessments import (
 )
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.tenant import Tenant
-from defender_remediate.testing.simulator.state_files.exports import ASSESSMENTS, GROUPS, SUBSCRIPTIONS, ExportedItem
+from defender_remediate.testing.simulator.state_files.exports import (
+    ASSESSMENTS,
+    GROUPS,
+    LOCKS,
+    SUBSCRIPTIONS,
+    ExportedItem,
+)
 from defender_remediate.testing.simulator.state_files.reading import located
 
 # An api-version before all others: a type that the simulator does not know takes any that is newer.
 _FIRST_VERSION = "2014-01-01"
-_ORDER = {SUBSCRIPTIONS: 0, GROUPS: 1, ASSESSMENTS: 3}
+_ORDER = {SUBSCRIPTIONS: 0, GROUPS: 1, ASSESSMENTS: 3, LOCKS: 3}
 
 
 def fill(
@@ -55,6 +62,8 @@ def fill(
         with problems, located(item.place):
             if item.kind == ASSESSMENTS:
                 added.append(_add_assessment(tenant, item.body, metadata or {}))
+            elif item.kind == LOCKS:
+                added.append(_add_lock(tenant, item.body))
             else:
                 added.append(_add_resource(tenant, resources, item))
     return tuple(added)
@@ -83,6 +92,17 @@ def _add_resource(tenant: Tenant, resources: ResourceControls, item: ExportedIte
     if known is not None:
         return resources.add(body)
     return resources.add(body, (item.api_version or _FIRST_VERSION,))
+
+
+def _add_lock(tenant: Tenant, body: Mapping[str, Any]) -> str:
+    scope, _, name = str(body["id"]).partition("/providers/Microsoft.Authorization/locks/")
+    properties = body.get("properties") or {}
+    level = properties.get("level")
+    if not name or level not in (READ_ONLY, CAN_NOT_DELETE):
+        raise InvalidInputError(f"'properties.level' must be {READ_ONLY} or {CAN_NOT_DELETE}, got {quoted(level)}")
+    with tenant.lock:
+        tenant.access.locks.append(ManagementLock(scope=scope, level=level, name=name, notes=properties.get("notes")))
+    return str(body["id"])
 
 
 def _add_assessment(tenant: Tenant, body: Mapping[str, Any], metadata: Mapping[str, Mapping[str, Any]]) -> str:

@@ -29,6 +29,7 @@ _LISTS = (
     ("providers/Microsoft.Security/pricings", "2024-01-01"),
     ("providers/Microsoft.Security/securityContacts", "2023-12-01-preview"),
     ("providers/Microsoft.Security/assessments", "2021-06-01"),
+    ("providers/Microsoft.Authorization/locks", "2020-05-01"),
 )
 _METADATA = ("providers/Microsoft.Security/assessmentMetadata", "2021-06-01")
 
