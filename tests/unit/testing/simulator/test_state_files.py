@@ -35,6 +35,7 @@ _COMPUTED = {
     "policies.principal",
     "access.principal",
     "policy_effects",
+    "creations",
     "assessor._assessment_lag",
     "assessor._exemptions_checked_at",
     "assessor._assessments",
