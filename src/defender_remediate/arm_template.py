@@ -51,6 +51,10 @@ class TemplateScope:
         base: The id that is deployed to, for a management group or (empty) the tenant; None for the id of the subscription or group.
         copies: The index of each copy loop around an expression, by the name of the loop; the innermost has the name ``""``.
         keeps_unresolved: Leave an expression that nothing can answer as it is written, as Azure's what-if does.
+        functions: More functions that depend on nothing but their arguments, by their folded names.
+        user_functions: The functions that the template defines, by their folded names with the namespace.
+        lambda_values: The arguments of the lambda functions around an expression, by their names.
+        evaluated: The folded names of the variables whose values are being worked out.
     """
 
     subscription_id: str
@@ -63,6 +67,10 @@ class TemplateScope:
     base: str | None = None
     copies: Mapping[str, int] = attrs.field(factory=dict)
     keeps_unresolved: bool = False
+    functions: Mapping[str, Callable[..., Any]] = attrs.field(factory=dict, repr=False)
+    user_functions: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, repr=False)
+    lambda_values: Mapping[str, Any] = attrs.field(factory=dict)
+    evaluated: frozenset[str] = frozenset()
 
     @property
     def id(self) -> str:
@@ -175,6 +183,9 @@ class _Parser:
             value = int(token)
         elif kind != "name":
             raise TemplateError(f"the expression '{self._text}' has an unexpected '{token}'")
+        elif self._next_is("."):  # a function of the template: namespace.name(...)
+            self._next()
+            token = f"{token}.{self._next()[1]}"
         term: _Term = self._call(token) if kind == "name" else lambda _: value
         while self._next_is(".", "["):
             term = self._member_of(term)
@@ -223,13 +234,17 @@ def _get_member(owner: Any, name: Any) -> Any:
 
 def _call(name: str, arguments: list[_Term], scope: TemplateScope) -> Any:
     folded = fold(name)
-    if folded in _ONLY_AZURE_KNOWS:
+    if folded in _ONLY_AZURE_KNOWS and folded not in scope.functions:
         raise TemplateError(f"the template function '{name}' cannot be evaluated outside Azure")
     if folded == "if":
         if len(arguments) != 3:
             raise TemplateError("the template function 'if' takes three arguments")
         return arguments[1](scope) if arguments[0](scope) else arguments[2](scope)
+    if folded == "lambda":
+        return _lambda(arguments, scope)
     values = [argument(scope) for argument in arguments]
+    if "." in folded:
+        return _call_user_function(name, values, scope)
     if folded == "reference" or folded.startswith("list"):
         if scope.read is None:
             raise UnresolvedError(f"the template function '{name}' cannot be evaluated outside Azure")
@@ -239,9 +254,43 @@ def _call(name: str, arguments: list[_Term], scope: TemplateScope) -> Any:
             return _OF_SCOPE[folded](scope, *values)
         if folded in _PURE:
             return _PURE[folded](*values)
+        if folded in scope.functions:
+            return scope.functions[folded](*values)
     except (TypeError, IndexError, ValueError, AttributeError, ArithmeticError) as error:
         raise TemplateError(f"the template function '{name}' cannot take these arguments: {error}") from None
     raise TemplateError(f"the template function '{name}' is not valid")
+
+
+def _lambda(arguments: list[_Term], scope: TemplateScope) -> Callable[..., Any]:
+    """Return the function that ``lambda('x', expression)`` stands for."""
+    if not arguments:
+        raise TemplateError("the template function 'lambda' takes at least one argument")
+    *names, body = arguments
+    words = [str(name(scope)) for name in names]
+
+    def call(*values: Any) -> Any:
+        given = dict(zip(words, values, strict=False))
+        return body(attrs.evolve(scope, lambda_values={**scope.lambda_values, **given}))
+
+    return call
+
+
+def _lambda_variable(scope: TemplateScope, name: str) -> Any:
+    if name not in scope.lambda_values:
+        raise TemplateError(f"the lambda variable '{name}' is not found")
+    return scope.lambda_values[name]
+
+
+def _call_user_function(name: str, values: list[Any], scope: TemplateScope) -> Any:
+    """Evaluate a function of the template, which sees its own parameters and no variables."""
+    definition = scope.user_functions.get(fold(name))
+    if definition is None:
+        raise TemplateError(f"the template function '{name}' is not valid")
+    names = [str(one.get("name")) for one in definition.get("parameters") or ()]
+    if len(names) != len(values):
+        raise TemplateError(f"the template function '{name}' takes {len(names)} arguments, got {len(values)}")
+    inner = attrs.evolve(scope, parameters=dict(zip(names, values, strict=True)), variables={})
+    return evaluate((definition.get("output") or {}).get("value"), inner)
 
 
 def _parameter(scope: TemplateScope, name: str) -> Any:
@@ -253,8 +302,11 @@ def _parameter(scope: TemplateScope, name: str) -> Any:
 
 def _variable(scope: TemplateScope, name: str) -> Any:
     for known, value in scope.variables.items():
-        if fold(known) == fold(name):
-            return evaluate(value, scope)
+        if fold(known) != fold(name):
+            continue
+        if fold(name) in scope.evaluated:
+            raise TemplateError(f"circular dependency detected on the template variable '{name}'")
+        return evaluate(value, attrs.evolve(scope, evaluated=scope.evaluated | {fold(name)}))
     raise TemplateError(f"the template variable '{name}' is not found")
 
 
@@ -329,6 +381,7 @@ def _union(*values: Any) -> Any:
 
 _OF_SCOPE: Mapping[str, Callable[..., Any]] = {
     "copyindex": _copy_index,
+    "lambdavariables": _lambda_variable,
     "parameters": _parameter,
     "variables": _variable,
     "resourceid": _resource_id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import attrs
@@ -13,7 +14,9 @@ from defender_remediate.testing.simulator.arm.errors import error_body, refusal
 from defender_remediate.testing.simulator.arm.operations import SUCCEEDED
 from defender_remediate.testing.simulator.arm.routes import check_scope, store_body
 from defender_remediate.testing.simulator.arm.routing import find_type
+from defender_remediate.testing.simulator.arm.strictness import check_region
 from defender_remediate.testing.simulator.arm.writes import put
+from defender_remediate.testing.simulator.deployments.order import Contents
 from defender_remediate.testing.simulator.deployments.references import reader
 from defender_remediate.testing.simulator.deployments.state import Deployment, DeploymentRequest
 from defender_remediate.testing.simulator.deployments.template import Described, described, opened, outputs
@@ -59,7 +62,8 @@ def read_request(tenant: Tenant, base: str, name: str, body: Mapping[str, Any]) 
     template = properties.get("template")
     try:
         within = opened(template, properties.get("parameters") or {}, scope)
-        found = list(described(template or {}, within))
+        contents = Contents()
+        found = list(described(template or {}, within, contents))
         results = outputs(template or {}, attrs.evolve(within, keeps_unresolved=True))
     except TemplateError as error:
         violation = {"type": "TemplateViolation", "info": {"lineNumber": 1, "linePosition": 1, "path": ""}}
@@ -77,18 +81,24 @@ def read_request(tenant: Tenant, base: str, name: str, body: Mapping[str, Any]) 
         resources=pairs,
         outputs=results,
         scope=within,
+        contents=contents,
     )
 
 
 def _frame(base: str, body: Mapping[str, Any]) -> tuple[str, str]:
     """Returns the location and the mode of a request whose top-level members are valid."""
     properties = body.get("properties") or {}
+    if isinstance(properties, Mapping) and "templateLink" in properties:
+        link = properties["templateLink"]
+        raise refusal("InvalidContentLink", uri=link.get("uri", link.get("id")) if isinstance(link, Mapping) else link)
     unknown_names = sorted((set(body) - _TOP) | (set(properties) - _PROPERTIES))
     if unknown_names:
         raise refusal("InvalidRequestContent", problem=f"Could not find member '{unknown_names[0]}' of a deployment")
     location = str(body.get("location") or "")
     if not ids.group_of(base) and not location:
         raise refusal("LocationRequiredForDeployment")
+    if location:
+        check_region(location, "LocationNotAvailableForDeployment")
     if ids.group_of(base) and location:
         raise refusal("InvalidDeployment", problem="The 'location' property is not allowed at resource group scope.")
     mode = str(properties.get("mode", "")).capitalize()
@@ -145,7 +155,7 @@ def deploy(
         error: dict[str, Any] = error_body("DeploymentFailed")["error"]
         return {**error, "details": failures}
     if deployment.request.outputs:
-        within = attrs.evolve(deployment.request.scope, read=reader(tenant))
+        within = attrs.evolve(deployment.request.scope, read=partial(reader(tenant), deployment.request.contents))
         try:
             results = outputs(deployment.request.template, within)
         except TemplateError as error:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import attrs
 
@@ -36,6 +37,27 @@ class Declared:
             return fold(text) in (fold(name) for name in names)
         whole = ids.key(self.id)
         return whole.endswith(f"/providers/{fold(text)}") or _type_and_name(self.id) == fold(text)
+
+
+@attrs.define(kw_only=True)
+class Contents:
+    """What a template defines, so that its expressions can name it. Filled while the template is read.
+
+    Attributes:
+        declared: Its resources and nested deployments, those that exist already or are left out by a condition included.
+        outputs: Works out the outputs of a nested deployment, by the key of its id, with what answers for resources.
+    """
+
+    declared: list[Declared] = attrs.field(factory=list)
+    outputs: dict[str, Callable[[Reads], dict[str, Any]]] = attrs.field(factory=dict)
+
+    def id_of(self, text: str) -> str:
+        """Returns the id of what an expression names; the text itself if the template defines no such thing."""
+        return next((one.id for one in self.declared if one.is_named(text)), text)
+
+
+Reads = Callable[[Contents, str, list[Any]], Any]
+"""Answers ``reference`` and the ``list`` functions of a template."""
 
 
 def _type_and_name(resource_id: str) -> str:

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
 from typing import Any
 
 from defender_remediate.arm_template import TemplateError
 from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.deployments.order import Contents, Reads
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
 
 
-def reader(tenant: Tenant) -> Callable[[str, list[Any]], Any]:
+def reader(tenant: Tenant) -> Reads:
     """Returns what answers these functions during a deployment, with the rights of the caller.
 
     Raises:
         ArmError: The caller may not read the resource, or not list its keys. Raised by what is returned.
     """
 
-    def read(function: str, arguments: list[Any]) -> Any:
-        resource_id = str(arguments[0]) if arguments else ""
+    def read(contents: Contents, function: str, arguments: list[Any]) -> Any:
+        resource_id = contents.id_of(str(arguments[0])) if arguments else ""
+        results = contents.outputs.get(ids.key(resource_id))
+        if function == "reference" and results is not None:
+            return {"provisioningState": "Succeeded", "mode": "Incremental", "outputs": results(read)}
         target = ids.path_of(resource_id)
         found = tenant.store.find(resource_id)
         if found is None or target is None:

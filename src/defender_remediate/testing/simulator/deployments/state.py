@@ -11,6 +11,7 @@ import attrs
 
 from defender_remediate.arm_template import TemplateScope
 from defender_remediate.testing.simulator.arm.operations import SUCCEEDED, RunningOperation
+from defender_remediate.testing.simulator.deployments.order import Contents
 from defender_remediate.testing.simulator.deployments.template import Described
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.clock import VirtualClock
@@ -32,6 +33,7 @@ class DeploymentRequest:
         resources: What the template describes, with the type of each.
         outputs: Before the deployment with those expressions as they are written that read resources.
         scope: What the outputs are evaluated in.
+        contents: What the template defines, which the outputs may name.
     """
 
     base: str
@@ -44,6 +46,7 @@ class DeploymentRequest:
     resources: list[tuple[Described, ResourceType]]
     outputs: Mapping[str, Any]
     scope: TemplateScope
+    contents: Contents
 
 
 @attrs.define(kw_only=True)

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import attrs
 
-from defender_remediate.arm_template import TemplateError, TemplateScope, copied, evaluate, iterations, join_resource_id
+from defender_remediate.arm_template import (
+    TemplateError,
+    TemplateScope,
+    copied,
+    evaluate,
+    is_expression,
+    iterations,
+    join_resource_id,
+)
 from defender_remediate.casing import fold
-from defender_remediate.testing.simulator.deployments.order import Declared, in_order
+from defender_remediate.testing.simulator.deployments.functions import FUNCTIONS
+from defender_remediate.testing.simulator.deployments.order import Contents, Declared, Reads, in_order
 from defender_remediate.testing.simulator.state import ids
 
 _TOP = frozenset(
@@ -23,6 +33,10 @@ _TOP = frozenset(
         "resources",
         "outputs",
         "apiProfile",
+        "functions",
+        "definitions",
+        "imports",
+        "extensions",
     ]
 )
 _RESOURCE = frozenset(
@@ -71,7 +85,7 @@ class Described:
 
     Attributes:
         body: Its body before the deployment: expressions that read resources are left as they are written.
-        raw, scope: What ``resolved`` evaluates during the deployment.
+        raw, scope, contents: What ``resolved`` evaluates during the deployment.
     """
 
     id: str
@@ -80,14 +94,15 @@ class Described:
     body: dict[str, Any]
     raw: Mapping[str, Any] = attrs.field(repr=False)
     scope: TemplateScope = attrs.field(repr=False)
+    contents: Contents = attrs.field(repr=False)
 
-    def resolved(self, read: Callable[[str, list[Any]], Any]) -> dict[str, Any]:
+    def resolved(self, read: Reads) -> dict[str, Any]:
         """Returns the body with the values of the resources that it refers to.
 
         Raises:
             TemplateError: It refers to something that does not exist.
         """
-        return _body(self.raw, attrs.evolve(self.scope, read=read, keeps_unresolved=False))
+        return _body(self.raw, attrs.evolve(self.scope, read=partial(read, self.contents), keeps_unresolved=False))
 
 
 def _body(raw: Mapping[str, Any], scope: TemplateScope) -> dict[str, Any]:
@@ -108,8 +123,18 @@ def outputs(template: Mapping[str, Any], scope: TemplateScope) -> dict[str, Any]
         if "copy" in raw:
             turns = iterations(name, raw["copy"].get("count"), scope)
             value = [evaluate(raw["copy"].get("input"), inner) for inner in turns]
+        _check_output(name, raw, value)
         found[name] = {"type": str(raw.get("type", "string")).capitalize(), "value": value}
     return found
+
+
+def _check_output(name: str, rules: Mapping[str, Any], value: Any) -> None:
+    """Refuses a value of another type; an expression that reads resources has no value yet."""
+    types = _TYPES.get(fold(str(rules.get("type", ""))))
+    if types is None or is_expression(value) or (value is None and rules.get("nullable")):
+        return
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        raise TemplateError(f"the template output '{name}' is not valid: expected a value of type '{rules['type']}'")
 
 
 def opened(template: Any, given: Mapping[str, Any], scope: TemplateScope) -> TemplateScope:
@@ -126,6 +151,12 @@ def opened(template: Any, given: Mapping[str, Any], scope: TemplateScope) -> Tem
     unknown_names = sorted(set(template) - _TOP)
     if unknown_names:
         raise TemplateError(f"could not find member '{unknown_names[0]}' on object of type 'Template'")
+    known = {
+        fold(f"{group.get('namespace')}.{name}"): definition
+        for group in template.get("functions") or ()
+        for name, definition in (group.get("members") or {}).items()
+    }
+    scope = attrs.evolve(scope, functions=FUNCTIONS, user_functions=known)
     within = attrs.evolve(scope, parameters=_parameters(template, given, scope))
     variables = dict(template.get("variables") or {})
     loops = variables.pop("copy", [])
@@ -143,16 +174,32 @@ def _parameters(template: Mapping[str, Any], given: Mapping[str, Any], scope: Te
             f"'{unknown_names[0]}'"
         )
     found: dict[str, Any] = {}
-    for name, rules in declared.items():
-        raw = values.get(fold(name))
-        if raw is not None and "value" not in raw:
+    for name, stated in declared.items():
+        raw, rules = values.get(fold(name)), _definition(template, stated)
+        if raw is not None and (not isinstance(raw, Mapping) or "value" not in raw):
             raise TemplateError(f"the parameter '{name}' has no 'value': references are not simulated")
+        if rules.get("nullable") and (raw["value"] if raw is not None else rules.get("defaultValue")) is None:
+            found[name] = None
+            continue
         if raw is None and "defaultValue" not in rules:
             raise TemplateError(f"the value for the template parameter '{name}' is not provided")
         inner = attrs.evolve(scope, parameters=dict(found))
         found[name] = raw["value"] if raw is not None else evaluate(rules["defaultValue"], inner)
         _check_parameter(name, rules, found[name])
     return found
+
+
+def _definition(template: Mapping[str, Any], rules: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The rules of a parameter, with those of the user-defined types that it refers to."""
+    followed = set()
+    while "$ref" in rules and rules["$ref"] not in followed:
+        followed.add(rules["$ref"])
+        name = str(rules["$ref"]).rpartition("/")[2]
+        definitions = template.get("definitions") or {}
+        if name not in definitions:
+            raise TemplateError(f"the type definition '{rules['$ref']}' is not found")
+        rules = {**definitions[name], **{key: value for key, value in rules.items() if key != "$ref"}}
+    return rules
 
 
 def _check_parameter(name: str, rules: Mapping[str, Any], value: Any) -> None:
@@ -167,18 +214,35 @@ def _check_parameter(name: str, rules: Mapping[str, Any], value: Any) -> None:
         raise TemplateError(f"the provided value for the template parameter '{name}' is too short")
     if isinstance(value, (str, list)) and len(value) > int(rules.get("maxLength", len(value))):
         raise TemplateError(f"the provided value for the template parameter '{name}' is too long")
+    if type(value) is int and not rules.get("minValue", value) <= value <= rules.get("maxValue", value):
+        raise TemplateError(f"the provided value for the template parameter '{name}' is out of range")
 
 
-def described(template: Mapping[str, Any], scope: TemplateScope) -> Iterator[Described]:
+def described(
+    template: Mapping[str, Any],
+    scope: TemplateScope,
+    contents: Contents | None = None,
+    *,
+    named: Contents | None = None,
+) -> Iterator[Described]:
     """The resources of a template, children and nested deployments included, each after those that it depends on.
+
+    Args:
+        template: The template.
+        scope: What its expressions can refer to.
+        contents: Is filled with what the template defines.
+        named: The template whose resources the expressions name; this one by default.
 
     Raises:
         TemplateError: One of them cannot be worked out, is defined twice, or depends on what is not there.
     """
     listed = template["resources"]
     pairs = [(None, raw) for raw in listed] if isinstance(listed, list) else list(listed.items())
-    found = [one for symbol, raw in pairs for one in _turns(raw, scope, None, symbol)]
-    for place in in_order([declared for declared, _ in found]):
+    contents = Contents() if contents is None else contents
+    reads = contents if named is None else named
+    found = [one for symbol, raw in pairs for one in _turns(raw, scope, reads, None, symbol)]
+    contents.declared += [declared for declared, _ in found]
+    for place in in_order(contents.declared):
         yield from found[place][1]
 
 
@@ -186,22 +250,27 @@ _Found = tuple[Declared, list["Described"]]
 
 
 def _turns(
-    raw: Mapping[str, Any], scope: TemplateScope, parent: str | None, symbol: str | None = None
+    raw: Mapping[str, Any], scope: TemplateScope, contents: Contents, parent: str | None, symbol: str | None = None
 ) -> Iterator[_Found]:
     """What a resource of a template stands for: itself, or each turn of its copy loop; and its children."""
     loop = raw.get("copy")
     if loop is None:
-        yield from _resource(raw, scope, parent, None, symbol)
+        yield from _resource(raw, scope, contents, parent, None, symbol)
         return
     if not isinstance(loop, Mapping) or not {"name", "count"} <= set(loop):
         raise TemplateError("a copy loop needs 'name' and 'count'")
     name = str(evaluate(loop["name"], scope))
     for inner in iterations(name, loop["count"], scope):
-        yield from _resource(raw, inner, parent, name, symbol)
+        yield from _resource(raw, inner, contents, parent, name, symbol)
 
 
 def _resource(
-    raw: Mapping[str, Any], scope: TemplateScope, parent: str | None, copy: str | None, symbol: str | None
+    raw: Mapping[str, Any],
+    scope: TemplateScope,
+    contents: Contents,
+    parent: str | None,
+    copy: str | None,
+    symbol: str | None,
 ) -> Iterator[_Found]:
     unknown_names = sorted(set(raw) - _RESOURCE)
     if unknown_names:
@@ -219,11 +288,14 @@ def _resource(
         raise TemplateError(f"'{resource_id}' is not the id of a resource")
     depends_on = tuple(str(evaluate(one, scope)) for one in raw.get("dependsOn") or ())
     declared = Declared(id=resource_id, copy=copy, symbol=symbol, depends_on=depends_on)
-    if not evaluate(raw.get("condition", True), scope) or raw.get("existing"):
+    condition = evaluate(raw.get("condition", True), scope)
+    if not isinstance(condition, bool):
+        raise TemplateError(f"the condition of the resource '{resource_id}' is not a boolean")
+    if not condition or raw.get("existing"):
         yield declared, []
         return
     if fold(type_name) == NESTED:
-        yield declared, list(_nested(raw, scope))
+        yield declared, list(_nested(raw, scope, contents, resource_id))
         return
     here = Described(
         id=resource_id,
@@ -232,10 +304,11 @@ def _resource(
         body=_body(raw, attrs.evolve(scope, keeps_unresolved=True)),
         raw=raw,
         scope=scope,
+        contents=contents,
     )
     yield declared, [here]
     for child in raw.get("resources") or ():
-        yield from _turns(child, scope, resource_id)
+        yield from _turns(child, scope, contents, resource_id)
 
 
 def _base(raw: Mapping[str, Any], scope: TemplateScope) -> str:
@@ -245,7 +318,9 @@ def _base(raw: Mapping[str, Any], scope: TemplateScope) -> str:
     return owner if owner.startswith("/") else f"{scope.id}/providers/{owner}"
 
 
-def _nested(raw: Mapping[str, Any], scope: TemplateScope) -> Iterator[Described]:
+def _nested(
+    raw: Mapping[str, Any], scope: TemplateScope, contents: Contents, deployment_id: str
+) -> Iterator[Described]:
     subscription = str(evaluate(raw.get("subscriptionId", scope.subscription_id), scope))
     group = evaluate(raw.get("resourceGroup", scope.resource_group), scope)
     properties = raw.get("properties") or {}
@@ -253,10 +328,19 @@ def _nested(raw: Mapping[str, Any], scope: TemplateScope) -> Iterator[Described]
     options = properties.get("expressionEvaluationOptions") or {}
     name = str(evaluate(raw["name"], scope))
     base = scope.base if not subscription else None
+    is_own = False
     within = attrs.evolve(scope, subscription_id=subscription, resource_group=group, deployment=name, base=base)
     if fold(str(options.get("scope", "outer"))) == "inner":
         given = evaluate(properties.get("parameters") or {}, scope)
         within = opened(template, given, attrs.evolve(within, parameters={}, variables={}))
+        is_own = True
     elif not isinstance(template, Mapping) or "resources" not in template:
         raise TemplateError("a nested deployment has no template")
-    yield from described(template, within)
+    inside = Contents()
+    reads = inside if is_own else contents
+
+    def results(read: Reads) -> dict[str, Any]:
+        return outputs(template, attrs.evolve(within, read=partial(read, reads), keeps_unresolved=False))
+
+    contents.outputs[ids.key(deployment_id)] = results
+    yield from described(template, within, inside, named=reads)

@@ -243,7 +243,11 @@ def test_a_deployment_at_a_subscription_has_a_location_that_stays(
     ("request_", "name", "code"),
     [
         ({"properties": {"mode": "Sideways"}}, "fix", "InvalidDeployment"),
-        ({"properties": {"mode": "Incremental", "templateLink": {}}}, "fix", "InvalidRequestContent"),
+        (
+            {"properties": {"mode": "Incremental", "templateLink": {"uri": "https://example.com/t"}}},
+            "fix",
+            "InvalidContentLink",
+        ),
         ({"Properties": {}}, "fix", "InvalidRequestContent"),
         ({"properties": {"mode": "Incremental"}}, "fix", "InvalidTemplate"),
         (body(), "no spaces", "InvalidDeployment"),
