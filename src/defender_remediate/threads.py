@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, Protocol, TypeVar
@@ -199,7 +199,7 @@ class _Crew(Generic[_T]):
             self._call_another()
 
     def stop(self) -> None:
-        """Advance no task any further; those that had begun and wait are ``left``."""
+        """Advance no task any further. Those that had begun are ``left`` to be closed, once no thread is alive."""
         with self._changed:
             self._stopped = True
             self.left += self._schedule.drop()
@@ -271,19 +271,25 @@ class _Crew(Generic[_T]):
             if not isinstance(item, Pause):
                 self.produced.put(item)
             elif self._workers == 1:
-                self._clock.sleep(item.seconds)
+                self._wait_out(item)
             else:
                 pause = item
                 break
-        if self._stopped:
-            task.context.run(task.items.close)
         with self._changed:
             self._running -= 1
+            if self._stopped:
+                self.left.append(task)
             if pause is None or self._stopped:
                 self._schedule.end()
             else:
                 self._schedule.park(task, pause, self._clock.monotonic())
             self._place.notify()
+
+    def _wait_out(self, pause: Pause) -> None:
+        """Wait on this thread, and no longer once the run is stopped."""
+        until = self._clock.monotonic() + pause.seconds
+        while not self._stopped and (left := until - self._clock.monotonic()) > 0:
+            self._clock.sleep(min(left, _LOOKS_AFTER))
 
     @contextmanager
     def lending(self) -> Iterator[None]:
@@ -351,8 +357,9 @@ def run_side_by_side(tasks: Sequence[Task[_T]], *, workers: int, clock: _Timer) 
             finally:
                 crew.stop()
     finally:
-        for task in crew.left:
-            task.context.run(task.items.close)
+        with ExitStack() as closed:
+            for task in crew.left:
+                closed.callback(task.context.run, task.items.close)
 
 
 def on_executor(
@@ -365,8 +372,9 @@ def on_executor(
 ) -> Generator[tuple[_T, _R | BaseException | None], None, None]:
     """Call a function on an executor of the caller's. Yields each item with None before it is submitted, and again with its outcome.
 
-    The outcome is what the function returned or raised, or what the executor raised; nothing is raised for an item. When the
-    caller closes the generator, calls that have not begun are cancelled; those that have are not waited for.
+    The outcome is what the function returned or raised, or what the executor raised; nothing is raised for an item. It is a
+    TypeError if the executor gives no future of its own for the item, or one whose result is None. When the caller closes the
+    generator, calls that have not begun are cancelled; those that have are not waited for.
 
     Args:
         executor: Any executor; None to call the function here, one item after the other.
@@ -390,8 +398,11 @@ def on_executor(
                     future = _called_here(function, item) if executor is None else executor.submit(function, item)
                 except Exception as error:  # noqa: BLE001 - an executor that is dead or shut down
                     yield item, error
-                else:
+                    continue
+                if isinstance(future, Future) and future not in pending:
                     pending[future] = item
+                else:
+                    yield item, TypeError(f"the executor gave no new Future, but {type(future).__name__}")
             if not pending:
                 return
             done, _ = wait(pending, return_when=FIRST_COMPLETED)
@@ -401,7 +412,8 @@ def on_executor(
                 if failed is not None and again(item, failed):
                     retried.append(item)
                 else:
-                    yield item, future.result() if failed is None else failed
+                    outcome = future.result() if failed is None else failed
+                    yield item, TypeError("the executor gave None as a result") if outcome is None else outcome
     finally:
         for future in pending:
             future.cancel()

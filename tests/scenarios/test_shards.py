@@ -39,7 +39,7 @@ from defender_remediate.errors import (
 from defender_remediate.hooks import RemediationEvent, StepFinished, StepStarted
 from defender_remediate.journal import MemoryStorage, RunOpened, replay
 from defender_remediate.journal.past_outcomes import past_outcomes
-from defender_remediate.models import CreatedResource, WaveFinished
+from defender_remediate.models import CreatedResource, PlanShard, WaveFinished
 from defender_remediate.models.shard import run_id_of, shard_run_id
 from defender_remediate.reports import to_html, to_markdown
 from defender_remediate.testing import ArmSimulator
@@ -165,6 +165,12 @@ def test_a_shard_is_a_plan_with_the_digest_of_the_whole(plan):
     assert RemediationPlan.from_shards(wider.shards()) == wider
 
 
+def with_own_summary(shard: PlanShard, /, **changes: Any) -> PlanShard:
+    """What a shard says of itself, edited."""
+    own = attrs.evolve(shard.shards[shard.number - 1], **changes)
+    return attrs.evolve(shard, shards=(*shard.shards[: shard.number - 1], own, *shard.shards[shard.number :]))
+
+
 def test_an_edited_shard_is_not_approved(client, tenant, plan):
     """Not with the stored digest, not with one that fits, and not by taking a step out of it."""
     shard, other = plan.shards()[:2]
@@ -185,6 +191,11 @@ def test_an_edited_shard_is_not_approved(client, tenant, plan):
         {"shard": attrs.evolve(shard.shard, shards=(shard.shard.shards[0], summary, shard.shard.shards[2]))},
         {"shard": attrs.evolve(shard.shard, score_digest="0" * 64), "score": None},
         {"shard": None},
+        # What is stored of the shard itself: the guards count by it.
+        *(
+            {"shard": with_own_summary(shard.shard, **edit)}
+            for edit in ({"steps": -9}, {"resources": {}}, {"digest": ""})
+        ),
     ]
     approved = [edit for edit in edits if rehashed(shard, **edit).digest == plan.digest]
     assert not approved
@@ -422,6 +433,8 @@ def test_a_run_is_resumed_without_an_executor(tenant, client, plan):
         (lambda _: '{"kind": "ShardAnswer", "version": 1, "records": [1], "unrecorded": [], "warnings": []}', "object"),
         (lambda text: text.replace('"applied"', '"done"'), "done"),
         (lambda _: "{}", "not of a ShardAnswer"),
+        (lambda _: None, "TypeError: the executor gave None"),
+        (lambda _: 5, "5"),
     ],
 )
 def test_a_broken_answer_is_no_result(tenant, client, plan, answer, message):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from queue import SimpleQueue
+from typing import Any
 
 import pytest
 
@@ -249,6 +250,79 @@ def test_an_executor_gets_a_limited_number_of_calls_and_each_has_an_outcome() ->
     assert most <= 2
     refused = list(on_executor(executor, call, [1], most=2, again=_never))
     assert [type(outcome) for _, outcome in refused] == [type(None), RuntimeError]
+
+
+def test_a_run_with_one_worker_that_waits_ends_when_it_is_stopped() -> None:
+    """Ctrl-C does not wait for the end of a pause of minutes."""
+    clock = _Recording()
+    tasks = [Task(0, _waits_long())]
+    running = run_side_by_side(tasks, workers=1, clock=clock)
+    assert next(running) == 1
+    assert clock.asleep.wait(10)
+    threading.Thread(target=clock.go_on.set).start()
+    running.close()
+    assert sum(clock.slept) < 600
+
+
+class _Recording(VirtualClock):
+    """A clock whose sleeper waits for the test, once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asleep, self.go_on, self.slept = threading.Event(), threading.Event(), list[float]()
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.asleep.set()
+        self.go_on.wait(10)
+        time.sleep(0.02)
+        super().sleep(seconds)
+
+
+def _waits_long() -> Items:
+    yield 1
+    yield Pause(600.0)
+
+
+def test_every_task_that_waits_is_closed() -> None:
+    """Also after one that raises when it is closed."""
+    closed: list[int] = []
+
+    def task(number: int) -> Items:
+        try:
+            yield number
+            yield Pause(10.0**6)
+        finally:
+            closed.append(number)
+            raise LookupError(number)
+
+    running = side_by_side([task(number) for number in range(3)], workers=3)
+    assert sorted(next(running) for _ in range(3)) == [0, 1, 2]
+    with pytest.raises(LookupError):
+        running.close()
+    assert sorted(closed) == [0, 1, 2]
+
+
+class _Odd(Executor):
+    """An executor that gives the same thing for every call."""
+
+    def __init__(self, given: object) -> None:
+        self.given = given
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return self.given
+
+
+def test_what_an_odd_executor_gives_is_an_error_of_the_item() -> None:
+    """No future, the future of another call, or no result: each item has its outcome, and none is waited for forever."""
+    shared: Future[object] = Future()
+    shared.set_result(None)
+    for given in (None, 5, shared):
+        found = list(on_executor(_Odd(given), str, [1, 2], most=2, again=_never))
+        assert sorted((n, type(outcome)) for n, outcome in found if outcome is not None) == [
+            (1, TypeError),
+            (2, TypeError),
+        ]
 
 
 def test_without_an_executor_the_calls_are_made_here() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any, Protocol, runtime_checkable
 
 import attrs
@@ -13,8 +15,8 @@ from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.fix import FixAction, FixKind
 from defender_remediate.models.plan import CreatedResource, PlannedRequest, PropertyChange, RemediationStep
-from defender_remediate.pauses import Waits
-from defender_remediate.validation import did_you_mean
+from defender_remediate.pauses import Pause, Waits
+from defender_remediate.validation import did_you_mean, is_number
 
 
 @attrs.frozen(kw_only=True)
@@ -145,10 +147,28 @@ def followed(executor: FixExecutor, context: StepContext) -> Waits[ArmResponse]:
     """Wait until a submission has ended, by ``follow`` if the executor has it and by ``wait`` otherwise."""
     for cls in type(executor).__mro__:
         if "follow" in vars(cls) and isinstance(executor, FollowingExecutor):
-            return (yield from executor.follow(context))
+            return (yield from _only_pauses(executor.follow(context)))
         if "wait" in vars(cls):
             break
     return executor.wait(context)
+
+
+def _only_pauses(waits: Waits[ArmResponse]) -> Waits[ArmResponse]:
+    """The same generator. What is not a pause of some seconds would end up among the results of the run, or be waited for forever.
+
+    Raises:
+        TypeError: It yields something else.
+    """
+    with closing(waits):
+        while True:
+            try:
+                pause = next(waits)
+            except StopIteration as ended:
+                response: ArmResponse = ended.value
+                return response
+            if not isinstance(pause, Pause) or not is_number(pause.seconds) or not 0 <= pause.seconds < math.inf:
+                raise TypeError(f"follow must yield pauses of 0 or more seconds, got {quoted(pause)}")
+            yield pause
 
 
 def executors_by_kind(executors: Mapping[str, FixExecutor]) -> dict[str, FixExecutor]:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from defender_remediate.errors import JournalLockedError, JournalUnwritableError
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
+_HELD: WeakSet[BaseFileLock] = WeakSet()
 PRIVATE_FILE = 0o600
 _PRIVATE_DIRECTORY = 0o700
 
 
 def locked(path: Path, run_id: str, *, source: str) -> BaseFileLock:
     """Lock a run by an empty file, which remains; the system releases the lock when the process dies.
+
+    A process that is forked meanwhile, such as one of a ``ProcessPoolExecutor``, does not keep the lock.
 
     Raises:
         JournalLockedError: Another process, or another ``RunLog``, has locked it.
@@ -40,7 +45,23 @@ def locked(path: Path, run_id: str, *, source: str) -> BaseFileLock:
         raise JournalUnwritableError(
             f"the file system has no locks: {error}", source=source, hint="keep the journal on a local disk"
         ) from error
+    _HELD.add(lock)
     return lock
+
+
+def _leave_inherited() -> None:  # pragma: no cover - in processes that are forked
+    # Inherited, a lock would outlive the process that took it, or be released when a forked one drops its objects. Older
+    # versions of filelock leave that to us. To close the descriptor here does not release the lock of the other process.
+    for lock in tuple(_HELD):
+        context: Any = getattr(lock, "_context", None)
+        with suppress(AttributeError, OSError):
+            if context.lock_file_fd is not None:
+                os.close(context.lock_file_fd)
+                context.lock_file_fd = None
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows cannot fork
+    os.register_at_fork(after_in_child=_leave_inherited)
 
 
 def make_private_directory(directory: Path) -> None:

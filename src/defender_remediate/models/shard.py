@@ -76,9 +76,13 @@ class PlanShard(Value):
         return sum((Counter(dict(one.resources)) for one in self.shards), Counter())
 
     def summaries(self, steps: Sequence[RemediationStep]) -> tuple[ShardSummary, ...]:
-        """The shards, with these steps as those of this one: what was stored of it does not count."""
-        own = summary_of(steps, self.positions)
-        return (*self.shards[: self.number - 1], own, *self.shards[self.number :])
+        """The shards, with these steps as those of this one. What was stored of it counts too if it says something else.
+
+        The guards go by what is stored: an edited count must change the digest.
+        """
+        own, stored = summary_of(steps, self.positions), self.shards[self.number - 1]
+        told = (own,) if stored == own else (own, stored)
+        return (*self.shards[: self.number - 1], *told, *self.shards[self.number :])
 
     @property
     def text(self) -> str:

@@ -55,3 +55,20 @@ def test_the_method_of_the_most_special_class_counts(executor: Any, answer: str,
 def test_the_bundled_executors_need_no_thread_to_wait(executor: Any) -> None:
     """They follow, and can be waited for as well."""
     assert isinstance(executor, FollowingExecutor)
+
+
+@pytest.mark.parametrize("given", [None, 5.0, Pause(-1.0), Pause(float("nan")), Pause(float("inf")), Pause("1")])  # type: ignore[arg-type]
+def test_what_is_no_pause_is_refused_where_it_is_yielded(given: Any) -> None:
+    """It would be taken for a result of the run, or never end; the generator is closed."""
+    closed = []
+
+    class Odd(PatchExecutor):
+        def follow(self, context: Any, /) -> Any:
+            try:
+                yield given
+            finally:
+                closed.append(True)
+
+    with pytest.raises(TypeError, match="follow must yield pauses"):
+        wait_out(followed(Odd(), SimpleNamespace()), lambda seconds: None)  # type: ignore[arg-type]
+    assert closed

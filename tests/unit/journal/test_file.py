@@ -20,6 +20,7 @@ from defender_remediate.errors import (
 from defender_remediate.journal import FileJournal
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="permissions, signals and devices of POSIX")
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(defender_remediate.__file__).parent.parent)}
 OTHER_PROCESS = """
 import sys
 from defender_remediate.journal import FileJournal
@@ -45,6 +46,31 @@ for _ in range(2):
 print(len(log.records))
 """
 
+FORKS = """
+import gc, os, sys
+from defender_remediate.errors import JournalLockedError
+from defender_remediate.journal import FileJournal
+journal = FileJournal(sys.argv[1])
+log = journal.open("run-1")
+if not (dropping := os.fork()):
+    del log
+    gc.collect()
+    os._exit(0)
+os.waitpid(dropping, 0)
+try:
+    journal.open("run-1")
+except JournalLockedError:
+    print("still locked", flush=True)
+began, begins = os.pipe()
+if not os.fork():
+    os.write(begins, b"x")
+    sys.stdin.read()
+    os._exit(0)
+os.read(began, 1)
+print("orphaned", flush=True)
+os._exit(0)
+"""
+
 
 @pytest.fixture
 def begun(tmp_path, records):
@@ -56,14 +82,13 @@ def begun(tmp_path, records):
 
 
 def python(code: str, *arguments: object, **options) -> list[str]:
-    environment = {**os.environ, "PYTHONPATH": str(Path(defender_remediate.__file__).parent.parent)}
     run = subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
         capture_output=True,
         text=True,
         check=True,
         timeout=60,
-        env=environment,
+        env=ENVIRONMENT,
         **options,
     )
     return run.stdout.splitlines()
@@ -116,13 +141,12 @@ def test_systems_that_open_no_directories_are_served(tmp_path, records, monkeypa
 
 def test_a_second_process_is_refused(begun, records):
     """It holds the run until it dies, and no longer."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(defender_remediate.__file__).parent.parent)}
     with subprocess.Popen(
         [sys.executable, "-c", OTHER_PROCESS, str(begun.directory)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=environment,
+        env=ENVIRONMENT,
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "open\n"
@@ -324,3 +348,15 @@ def test_half_a_first_record_is_no_run(tmp_path, records):
     with pytest.raises(RunExistsError) as caught:
         journal.create("run-1")
     assert caught.value.run_id == "run-1"
+
+
+@POSIX
+def test_a_forked_process_neither_releases_nor_keeps_the_lock(begun):
+    """A process pool forks while the run is open: one writer, and none once that has died."""
+    command = [sys.executable, "-c", FORKS, str(begun.directory)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=ENVIRONMENT) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"still locked\n"
+        assert process.stdout.readline() == b"orphaned\n"
+        process.wait(10)
+        begun.open("run-1").close()
