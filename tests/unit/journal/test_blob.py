@@ -401,7 +401,6 @@ def test_a_wrong_url_is_refused(wrong: Any) -> None:
         {"lock_timeout": float("inf")},
         {"lock_timeout": "1"},
     ],
-    ids=str,
 )
 def test_wrong_arguments_are_refused(wrong: dict[str, Any]) -> None:
     """By name, before anything is sent; a key that was passed as a string is not repeated."""

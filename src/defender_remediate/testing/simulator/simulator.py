@@ -253,7 +253,7 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
 
         Raises:
             InvalidInputError: The subscription is not a GUID.
-            AzureError: The subscription or its lists cannot be read.
+            azure.core.exceptions.AzureError: The subscription or its lists cannot be read.
         """
         if not is_guid(subscription):
             raise InvalidInputError(f"subscription must be a GUID, got {quoted(subscription)}")
