@@ -188,14 +188,15 @@ def redact_json(value: Any, *, is_secret: bool = False) -> Any:
         value: JSON values; tuples count as arrays. Values of other types are returned as they are.
         is_secret: Whether the value belongs to a member with a secret's name. Then every string and number in it is hidden.
     """
-    if isinstance(value, Mapping):
-        return _redact_object(value, is_secret=is_secret)
-    if isinstance(value, (list, tuple)):
-        return [redact_json(item, is_secret=is_secret) for item in value]
+    # The most frequent kind comes first.
     if isinstance(value, str):
         if not is_secret or not value or _REFERENCE.fullmatch(value):
             return redact_text(value)
         return HIDDEN
+    if isinstance(value, (list, tuple)):
+        return [redact_json(item, is_secret=is_secret) for item in value]
+    if isinstance(value, (dict, Mapping)):
+        return _redact_object(value, is_secret=is_secret)
     if is_secret and isinstance(value, (int, float)) and not isinstance(value, bool):
         return HIDDEN
     return value

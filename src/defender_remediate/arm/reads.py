@@ -11,6 +11,7 @@ from defender_remediate.arm.rate_limiter import LONGEST_WAIT
 from defender_remediate.errors import (
     BusyError,
     ConnectionFailedError,
+    DefenderRemediateError,
     MalformedResponseError,
     RequestError,
     ServiceError,
@@ -72,8 +73,25 @@ def retry_read(
 
     ``Retry-After`` is honored up to two minutes; a longer one is raised to the caller at once.
     """
-    # Some milliseconds of import that a client which never reads need not pay.
+    try:
+        return read()
+    except DefenderRemediateError as error:
+        first = error
+    return _retry(read, first, options=options, sleep=sleep, random=random)
+
+
+def _retry(
+    read: Callable[[], _T],
+    first: DefenderRemediateError,
+    *,
+    options: RetryOptions,
+    sleep: Callable[[float], None],
+    random: Callable[[], float],
+) -> _T:
+    """What follows an attempt that failed. Most reads never come here: tenacity takes time, also to import."""
     from tenacity import Retrying, stop_after_attempt
+
+    failed = [first]
 
     unauthorized = 0
 
@@ -88,5 +106,10 @@ def retry_read(
         asked = error.retry_after if isinstance(error, RequestError) else None
         return options.backoff(state.attempt_number, random()) if asked is None else asked
 
+    def attempt() -> _T:
+        if failed:
+            raise failed.pop()
+        return read()
+
     stop = stop_after_attempt(options.total + 1)
-    return Retrying(stop=stop, retry=again, wait=delay, sleep=sleep, reraise=True)(read)
+    return Retrying(stop=stop, retry=again, wait=delay, sleep=sleep, reraise=True)(attempt)

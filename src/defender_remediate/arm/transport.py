@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from azure.core.pipeline.transport import HttpTransport
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 _POOL = 64
 _CHUNK = 65_536
+# A URL that can be sent as it is: with a path, nothing that has to be quoted, and no segment like "..".
+_PLAIN_URL = re.compile(
+    r"(?![^?]*/\.)https?://[a-z0-9.:-]+/[A-Za-z0-9/._~:@!$&'()*+,;=-]*(\?[A-Za-z0-9/._~:@!$&'()*+,;=?-]*)?"
+)
 CONNECTION_TIMEOUT = 30.0
 READ_TIMEOUT = 120.0
 """Seconds: Azure Resource Manager gives a provider 60 seconds before it answers 504 itself."""
@@ -106,7 +111,8 @@ def _requests_transport(clock: Clock, base_url: str) -> Any:
     import requests
     from azure.core.pipeline.transport import RequestsTransport
     from requests.adapters import HTTPAdapter
-    from requests.utils import get_environ_proxies
+    from requests.structures import CaseInsensitiveDict
+    from requests.utils import get_encoding_from_headers, get_environ_proxies
 
     # requests would look at the environment for each request, and read the certificates for each connection.
     bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
@@ -128,8 +134,14 @@ def _requests_transport(clock: Clock, base_url: str) -> Any:
 
     class BoundedAdapter(HTTPAdapter):
         def build_response(self, req: Any, resp: Any) -> requests.Response:
-            response = super().build_response(req, resp)
-            response.__class__ = BoundedResponse
+            response = BoundedResponse()
+            response.status_code = resp.status
+            response.headers = CaseInsensitiveDict(resp.headers)
+            response.encoding = get_encoding_from_headers(response.headers)
+            response.raw = resp
+            response.reason = resp.reason
+            response.url = req.url
+            response.request = req
             return response
 
     class TlsAdapter(BoundedAdapter):
@@ -165,16 +177,41 @@ def _requests_transport(clock: Clock, base_url: str) -> Any:
             return super().send(*args, **{**options, "proxies": {}})
 
     class PlainSession(requests.Session):
-        """Prepares a request from what it is given: no cookies, no hooks, and no user and password from ``~/.netrc``."""
+        """Sends what it is given: no cookies, no hooks, no redirects, and no user and password from ``~/.netrc``.
 
-        def prepare_request(self, request: requests.Request) -> requests.PreparedRequest:
+        What ``requests`` does for all of that takes as long as sending the request.
+        """
+
+        def request(  # type: ignore[override]
+            self,
+            method: str,
+            url: str,
+            *,
+            headers: Mapping[str, str],
+            data: Any,
+            files: Any,
+            verify: Any,
+            proxies: Any,
+            stream: bool = False,
+            allow_redirects: bool = False,
+            **options: Any,
+        ) -> requests.Response:
+            del allow_redirects
             prepared = requests.PreparedRequest()
-            prepared.prepare_method(request.method)
-            prepared.prepare_url(request.url or "", None)
-            prepared.prepare_headers({**self.headers, **request.headers})
-            prepared.prepare_cookies({})
-            prepared.prepare_body(request.data, request.files)
-            return prepared
+            prepared.method = method
+            prepared.url = url
+            if not _PLAIN_URL.fullmatch(url):
+                prepared.prepare_url(url, None)
+            prepared.headers = CaseInsensitiveDict({**self.headers, **headers})
+            prepared.prepare_body(data, files)
+            verify = self.verify if verify is None else verify
+            proxies = {**self.proxies, **proxies} if proxies else self.proxies
+            response = self.get_adapter(url).send(
+                prepared, stream=stream, verify=verify, proxies=dict(proxies), **options
+            )
+            if not stream:
+                _ = response.content
+            return response
 
     session = PlainSession()
     session.trust_env = False

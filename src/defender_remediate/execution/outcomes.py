@@ -195,11 +195,14 @@ def failed_parts(body: Any, before: Any, changes: Sequence[PropertyChange]) -> S
     in ``operationStatus``, nested resources in a ``provisioningState`` of their own. A part that had failed before is
     named only if the step changes it.
     """
+    failures = list(_failures(body, ()))
+    if not failures:
+        return None
     earlier = dict(_failures(before, ()))
     touched = [fold(change.path) for change in changes]
     parts = [
         f"{path}: {told}"
-        for path, told in _failures(body, ())
+        for path, told in failures
         if path not in earlier or any(fold(path).startswith(one) for one in touched)
     ]
     if not parts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
@@ -108,3 +109,17 @@ def test_a_body_that_fails_on_the_way_is_raised_as_requests_does() -> None:
     ):
         with pytest.raises(expected):
             list(bounded_chunks(Raw(error), SystemClock()))
+
+
+@responses.activate
+def test_a_url_is_sent_as_requests_would_prepare_it() -> None:
+    """That the preparation of plain URLs is left out changes no byte of what is sent, whatever a link of Azure contains."""
+    rests = ("/a/b?x=1", "/a b?x=1&y=%41", "/a/../b", "/a/./b?x=/../y", "/é?q=ü", "/a//b?x={1}|2", "?x=1", "/a?b#c")
+    urls = [f"http://127.0.0.1:9{rest}" for rest in rests]
+    responses.get(re.compile(".*"))
+    with PooledTransport(resolve_endpoint(None, None), SystemClock()) as transport:
+        for url in urls:
+            transport.send(HttpRequest("GET", url))
+    assert [call.request.url for call in responses.calls] == [
+        requests.Request("GET", url).prepare().url for url in urls
+    ]
