@@ -18,7 +18,7 @@ from defender_remediate.arm.paging import Listing
 from defender_remediate.arm.pipeline import pipeline_options
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.display import quoted
-from defender_remediate.errors import InvalidInputError
+from defender_remediate.errors import DefenderRemediateError, InvalidInputError, ShardError
 from defender_remediate.models.control import SecureScore, SecurityControl
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import Scope, parse_scopes
@@ -28,6 +28,7 @@ from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.posture import PostureWarning, SubscriptionPosture
 from defender_remediate.models.recommendation import Assessment, AssessmentStatus, Recommendation, Severity
 from defender_remediate.models.result import RemediationReport
+from defender_remediate.redaction import redact_text
 from defender_remediate.validation import (
     callables,
     instance,
@@ -887,9 +888,19 @@ class _Wiring:
 
 
 def _run_shard(make_client: Callable[[], RemediationClient], task: str) -> str:
-    """Execute a task in a worker, with a client of the caller's making."""
-    with instance("make_client()", make_client(), RemediationClient) as client:
-        return client._wiring.workflow.run_shard(task)  # noqa: SLF001 - what RemediationClient.run_shard would be
+    """Execute a task in a worker, with a client of the caller's making.
+
+    Raises:
+        DefenderRemediateError: Anything else that is raised may not survive the way back: it would break a process pool.
+    """
+    try:
+        with instance("make_client()", make_client(), RemediationClient) as client:
+            return client._wiring.workflow.run_shard(task)  # noqa: SLF001 - what RemediationClient.run_shard would be
+    except DefenderRemediateError:
+        raise
+    except Exception as error:  # noqa: BLE001 - see above
+        told = f"the worker raised {type(error).__name__}: {redact_text(str(error))}"
+    raise ShardError(told)
 
 
 def _warn(warning: PostureWarning) -> None:
