@@ -103,7 +103,11 @@ class BlobContainer:
         answer = _sent(
             blob.append_block, data, length=len(data), appendpos_condition=position, lease=lease.id, **_UNTRACED
         )
-        return int(str(answer["blob_committed_block_count"]))
+        blocks = answer.get("blob_committed_block_count")
+        if not isinstance(blocks, int):
+            # Something between here and the service answered; whether the service got the lines is unknown.
+            raise StorageRequestError("the answer to an append has no number of blocks", may_succeed_later=True)
+        return blocks
 
     def read(self, name: str, start: int, end: int) -> bytes:
         """The bytes of a blob between two positions; they have to be there."""

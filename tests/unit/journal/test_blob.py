@@ -480,6 +480,17 @@ def test_an_answer_that_cannot_be_read_is_asked_for_again(service: Any, records:
     assert list(service.journal().list_runs()) == ["run-1"]
 
 
+@pytest.mark.parametrize("is_late", [True, False])
+def test_an_append_that_is_confirmed_by_something_else_is_sent_again(service: Any, records: Any, is_late: bool) -> None:
+    """A proxy may answer in the place of the service: its answer lacks what the service says, and proves nothing."""
+    with service.journal().create("run-1") as log:
+        log.append(records.opened())
+        service.fail("appendblock", (201, ""), is_late=is_late)
+        log.append(records.noted())
+    assert service.journal().read("run-1") == (records.opened(), records.noted())
+    assert service.blobs["run-1.jsonl"].blocks == 2
+
+
 def test_the_extra_is_named_when_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The class can be imported and made without it."""
     monkeypatch.setitem(sys.modules, "azure.storage.blob", None)
