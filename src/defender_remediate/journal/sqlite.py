@@ -72,7 +72,7 @@ class SqliteJournal(ChainedJournal):
             rows = database.execute(
                 "SELECT CAST(line AS BLOB) FROM lines WHERE run_id = ? ORDER BY position", (run_id,)
             )
-            return [line for (line,) in rows]
+            return [line or b"" for (line,) in rows]
 
     def hold(self, run_id: str, /, *, new: bool) -> _SqliteSink:
         """Lock a run.
@@ -234,7 +234,8 @@ def _typed(kind: type[JournalError], source: str) -> Iterator[None]:
 
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        # The message about a damaged schema quotes it, and need not be text.
         raise kind(
             f"the database cannot be used: {error}",
             source=source,

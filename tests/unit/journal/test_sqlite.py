@@ -169,6 +169,34 @@ def test_whatever_someone_stores_is_checked(journal: SqliteJournal, records: Any
     assert list(journal.list_runs()) in ([], ["run-1"])
 
 
+def test_nothing_in_place_of_a_line_is_no_line(journal: SqliteJournal, records: Any) -> None:
+    """A table that someone has made again may have no value there."""
+    with journal.create("run-1") as log:
+        log.append(records.opened())
+    with closing(sqlite3.connect(journal.path)) as database:
+        database.executescript(
+            "DROP TABLE lines; CREATE TABLE lines (run_id, position, line); INSERT INTO lines VALUES ('run-1', 0, NULL);"
+        )
+    with pytest.raises(UnknownRunError):
+        journal.read("run-1")
+
+
+def test_a_damaged_schema_is_told(journal: SqliteJournal, records: Any) -> None:
+    """What SQLite says about it quotes bytes that are no text."""
+    with journal.create("run-1") as log:
+        log.append(records.opened())
+    with closing(sqlite3.connect(journal.path)) as database:
+        database.execute("PRAGMA journal_mode = DELETE")
+    damaged = (
+        journal.path.read_bytes().replace(b"tablelines", b"tableli\x97es").replace(b"CREATE TABLE", b"CREATE TABL\x97")
+    )
+    journal.path.write_bytes(damaged)
+    with pytest.raises(JournalError):
+        journal.read("run-1")
+    with pytest.raises(JournalUnwritableError):
+        journal.open("run-1")
+
+
 BEGIN = """
 import sys
 from defender_remediate.journal import SqliteJournal
