@@ -891,7 +891,7 @@ def _run_shard(make_client: Callable[[], RemediationClient], task: str) -> str:
     """Execute a task in a worker, with a client of the caller's making.
 
     Raises:
-        DefenderRemediateError: Anything else that is raised may not survive the way back: it would break a process pool.
+        DefenderRemediateError: Anything else is told in one: an error that cannot be read back breaks a process pool.
     """
     try:
         with instance("make_client()", make_client(), RemediationClient) as client:

@@ -528,7 +528,7 @@ def test_a_worker_that_cannot_begin_is_told(tenant, client, plan):
         client.resume(caught.value.run_id, executor=Workers(), make_client=lambda: "client")
     with pytest.raises(ShardsUnfinishedError, match=r"_UnpicklableError: no credential, AccountKey=") as secretive:
         client.resume(caught.value.run_id, executor=Workers(), make_client=_without_credential)
-    # Neither is the secret in the chain of errors, nor has the error of the caller's factory to survive the way back.
+    # Neither is the secret in the chain of errors, nor has the caller's error to be pickled.
     assert "aGVsbG8gd29ybGQ" not in "".join(traceback.format_exception(secretive.value))
     report = client.resume(caught.value.run_id, executor=Workers(), make_client=tenant.connect)
     assert report.count("applied") == 6
