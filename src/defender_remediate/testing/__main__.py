@@ -6,13 +6,15 @@ It prints the variables to set and the commands to run. Needs the extra ``simula
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from defender_remediate.errors import DefenderRemediateError
+from defender_remediate.display import quoted
+from defender_remediate.errors import DefenderRemediateError, InvalidInputError
 from defender_remediate.testing.simulator.simulator import ArmSimulator
 from defender_remediate.testing.simulator.state.store import TENANT_ID
 from defender_remediate.testing.simulator.transport.control import PREFIX
@@ -43,6 +45,8 @@ def main(arguments: Sequence[str], out: TextIO, stop: threading.Event) -> int:
     )
     chosen = parser.parse_args(arguments)
     try:
+        if chosen.state is not None and not chosen.state.parent.is_dir():
+            raise InvalidInputError(f"the folder of the state file {quoted(str(chosen.state))} does not exist")
         if chosen.state is not None and chosen.state.exists():
             sim = ArmSimulator.load(chosen.state)
         else:
@@ -90,6 +94,8 @@ def _instructions(sim: ArmSimulator, server: HttpsServer, *, control: bool) -> s
 
 if __name__ == "__main__":  # pragma: no cover - a subprocess runs it
     try:
-        sys.exit(main(sys.argv[1:], sys.stdout, threading.Event()))
+        ended = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: ended.set())
+        sys.exit(main(sys.argv[1:], sys.stdout, ended))
     except KeyboardInterrupt:
         sys.exit(0)

@@ -271,3 +271,37 @@ def test_the_command_says_why_it_cannot_serve(tmp_path: Path) -> None:
     out = io.StringIO()
     assert main(["--ca", str(tmp_path / "file")], out, threading.Event()) == 1
     assert out.getvalue().startswith("cannot serve: ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--port", "70000"], ["--port", "-1"], ["--proxy-port", "70000"], ["--clock-rate", "inf"], ["--clock-rate", "-1"]],
+)
+def test_the_command_says_which_argument_is_wrong(arguments: list[str]) -> None:
+    """Before anything is opened."""
+    out = io.StringIO()
+    assert main(arguments, out, threading.Event()) == 1
+    assert out.getvalue().startswith("cannot serve: ")
+
+
+def test_a_state_file_that_could_not_be_written_at_the_end_is_refused_at_the_start(tmp_path: Path) -> None:
+    """Otherwise the work of a session is lost."""
+    out = io.StringIO()
+    assert main(["--state", str(tmp_path / "none" / "state.json")], out, threading.Event()) == 1
+    assert "the folder of the state file" in out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("evil.example", 421),
+        ("localhost.evil.example:1", 421),
+        ("localhost", 401),
+        ("MANAGEMENT.azure.com", 401),
+        ("[::1]:1", 401),
+    ],
+)
+def test_a_server_answers_only_for_loopback_names_and_those_of_azure(session, server, host: str, status: int) -> None:
+    """A web page cannot make its own name lead to the simulator."""
+    url = f"{server.endpoint}/subscriptions?api-version=2022-12-01"
+    assert session.get(url, headers={"Host": host}).status_code == status

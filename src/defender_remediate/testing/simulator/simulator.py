@@ -49,6 +49,7 @@ from defender_remediate.testing.simulator.transport.server import Server, servin
 from defender_remediate.testing.simulator.transport.session import SimulatorAdapter
 
 ENDPOINT = "https://management.azure.com"
+_LAST_PORT = 65_535
 
 
 class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
@@ -310,7 +311,8 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
         Yields:
             The server: ``server.endpoint`` is the URL to give to a tool, and the links in answers contain it.
         """
-        with serving(self._application("http", control=control).reply_to, port) as server:
+        arguments.count("port", port, most=_LAST_PORT)
+        with serving(self._application("http", control=control).answer_host, port) as server:
             yield server
 
     @contextmanager
@@ -344,8 +346,12 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
 
         Raises:
             MissingExtraError: The extra ``simulator`` is not installed.
+            InvalidInputError: A port is not a number from 0 to 65535, or the rate is not positive or more than a million.
             OSError: The port is in use, or the directory cannot be written.
         """
+        arguments.count("port", port, most=_LAST_PORT)
+        if proxy_port is not None:
+            arguments.count("proxy_port", proxy_port, most=_LAST_PORT)
         application = self._application("https", control=control)
         folder = None if ca_directory is None else Path(ca_directory)
         if clock_rate:

@@ -35,6 +35,8 @@ def _known() -> dict[str, Any]:
 def error_body(name: str, /, **words: object) -> dict[str, Any]:
     """``{"error": {"code", "message", ...}}`` with the words put into the message."""
     known = _known()[name]
+    if words.get("group") == "":  # as Azure writes it for what is in no resource group
+        words["group"] = "<null>"
     body: dict[str, Any] = {"code": known.get("code", name), "message": known["message"].format(**words)}
     return {"error": body}
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 from typing import Any
 
 import attrs
 
 from defender_remediate.casing import fold
+from defender_remediate.json_values import TOO_DEEP, check_depth
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.lenient_json import parse
 from defender_remediate.testing.simulator.state import ids
@@ -19,7 +22,10 @@ from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 Handler = Callable[[Tenant, Call, Mapping[str, str]], Reply]
 
 _PLACEHOLDER = re.compile(r"\{(\w+)(\*?)\}")
-_VERSION = re.compile(r"\d{4}-\d\d-\d\d(-\w+)?\Z")
+_VERSION = re.compile(r"(\d{4}-\d\d-\d\d)(-(preview|privatepreview|alpha|beta|rc|stable))?\Z", re.IGNORECASE)
+_MOST_BYTES = 4 * 1024 * 1024
+_MOST_LEVELS = 200
+_MEDIA_TYPES = ("application/json", "text/json")
 
 
 @attrs.frozen(kw_only=True)
@@ -111,11 +117,23 @@ def find_type(tenant: Tenant, call: Call, type_name: str) -> ResourceType:
             raise refusal("InvalidResourceNamespace", namespace=namespace)
         raise refusal("InvalidResourceType", namespace=namespace, version=call.api_version)
     supported = ", ".join(resource_type.versions)
-    if not _VERSION.match(call.api_version):
+    if not is_version(call.api_version):
         raise refusal("InvalidApiVersionParameter", version=call.api_version, supported=supported)
     if not resource_type.supports(call.api_version, tenant.clock.now()):
         raise refusal("NoRegisteredProviderFound", version=call.api_version, type=rest, supported=supported)
     return resource_type
+
+
+def is_version(text: str) -> bool:
+    """Whether a text has the form of an api-version: a date that exists, and perhaps what kind of preview it is."""
+    found = _VERSION.match(text)
+    if found is None:
+        return False
+    try:
+        date.fromisoformat(found[1])
+    except ValueError:
+        return False
+    return True
 
 
 def take_version(tenant: Tenant, call: Call, type_name: str, *, since: str) -> None:
@@ -126,7 +144,7 @@ def take_version(tenant: Tenant, call: Call, type_name: str, *, since: str) -> N
     """
     if not call.api_version:
         raise refusal("MissingApiVersionParameter")
-    if not _VERSION.match(call.api_version):
+    if not is_version(call.api_version):
         raise refusal("InvalidApiVersionParameter", version=call.api_version, supported=since)
     if not ResourceType(name=type_name, versions=(since,)).supports(call.api_version, tenant.clock.now()):
         rest = type_name.partition("/")[2]
@@ -137,11 +155,22 @@ def json_body(call: Call) -> dict[str, Any]:
     """Returns the JSON object in a request.
 
     Raises:
-        ArmError: 400 InvalidRequestContent.
+        ArmError: 400 InvalidRequestContent; 413 RequestContentTooLarge; 415 UnsupportedMediaType.
     """
+    if len(call.content) > _MOST_BYTES:
+        raise refusal("RequestContentTooLarge")
+    media_type = call.headers.get("content-type", _MEDIA_TYPES[0]).partition(";")[0].strip()
+    if call.content and fold(media_type) not in _MEDIA_TYPES:
+        raise refusal("UnsupportedMediaType", type=media_type)
     try:
         body = parse(call.content.decode("utf-8-sig")) if call.content else None
-    except ValueError as error:
+        if call.content.count(b"{") + call.content.count(b"[") > _MOST_LEVELS:
+            check_depth(body, max_depth=_MOST_LEVELS)
+        if b"\\u" in call.content:
+            json.dumps(body, ensure_ascii=False).encode()
+    except RecursionError:
+        raise refusal("InvalidRequestContent", problem=TOO_DEEP.format(_MOST_LEVELS)) from None
+    except ValueError as error:  # also half of a surrogate pair, which no answer could show
         raise refusal("InvalidRequestContent", problem=str(error)) from None
     if not isinstance(body, dict):
         raise refusal("InvalidRequestContent", problem="the body is not a JSON object")

@@ -7,6 +7,7 @@ from functools import partial
 
 import attrs
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm import by_form, groups, moves, platform, tag_names, tags
 from defender_remediate.testing.simulator.arm import routes as resources
 from defender_remediate.testing.simulator.arm.errors import refusal
@@ -155,7 +156,8 @@ class Service:
         header = call.headers.get("authorization", "")
         if not header:
             raise refusal("AuthenticationFailed")
-        if header != f"Bearer {self._credential.token}":
+        scheme, _, token = header.partition(" ")
+        if fold(scheme) != "bearer" or token.strip() != self._credential.token:
             raise refusal(
                 "ExpiredAuthenticationToken" if self._credential.has_issued(header) else "InvalidAuthenticationToken"
             )

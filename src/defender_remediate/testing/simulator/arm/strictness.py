@@ -212,6 +212,8 @@ class Creations:
         if rules is not None:
             self._check_name(target, resource_type, rules, body)
         location = body.get("location")
+        if resource_type.tracked and location is not None and not isinstance(location, str):
+            raise _other_type(location, "string", "location")
         if resource_type.tracked and isinstance(location, str):
             check_region(location, "LocationNotAvailableForResourceType", type=resource_type.name)
 

@@ -119,6 +119,8 @@ def _custom_role(name: str, properties: Mapping[str, Any]) -> RoleDefinition:
         or not all(isinstance(one, str) and one.startswith("/") for one in places)
     ):
         raise refusal("InvalidRole", problem="the assignableScopes are missing")
+    if "/" in places:
+        raise refusal("InvalidRole", problem="the root scope cannot be an assignable scope of a custom role")
     if not isinstance(permissions, list) or len(permissions) != 1 or not isinstance(permissions[0], Mapping):
         raise refusal("InvalidRole", problem="there is not exactly one permission")
     (entry,) = permissions
@@ -127,6 +129,9 @@ def _custom_role(name: str, properties: Mapping[str, Any]) -> RoleDefinition:
         listed = entry.get(member) or ()
         if isinstance(listed, str) or not all(isinstance(one, str) for one in listed):
             raise refusal("InvalidRole", problem=f"{member} is not a list of actions")
+        for one in listed:
+            if one != "*" and "/" not in one:
+                raise refusal("InvalidActionOrNotAction", action=one)
         return tuple(listed)
 
     return RoleDefinition(

@@ -17,6 +17,7 @@ from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
 _TYPE = "Microsoft.Authorization/locks"
 _LONGEST_NOTES = 512
+_NOT_IN_NAMES = frozenset("<>%&:\\?/")
 
 
 def _found(tenant: Tenant, captured: Mapping[str, str]) -> tuple[str, ManagementLock | None]:
@@ -48,6 +49,10 @@ def put_lock(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
         level = properties.get("level") if isinstance(properties, Mapping) else None
         if not isinstance(properties, Mapping) or level not in (READ_ONLY, CAN_NOT_DELETE):
             raise refusal("InvalidLock", problem=f"the level is {level!r}; use {READ_ONLY} or {CAN_NOT_DELETE}")
+        if any(mark in _NOT_IN_NAMES or not mark.isprintable() for mark in captured["name"]):
+            raise refusal(
+                "InvalidLock", problem=f"the name {captured['name']!r} has a character that names cannot have"
+            )
         notes = properties.get("notes")
         if notes is not None and (not isinstance(notes, str) or len(notes) > _LONGEST_NOTES):
             raise refusal("InvalidLock", problem=f"the notes must be a string of at most {_LONGEST_NOTES} characters")

@@ -15,6 +15,7 @@ STARTS_AT = datetime(2026, 3, 2, 9, 0, tzinfo=timezone.utc)
 
 # A hundred years: a later moment may have no date.
 _LONGEST = 100 * 366 * 86400.0
+_FASTEST = 1_000_000.0
 
 
 class VirtualClock:
@@ -58,9 +59,11 @@ class VirtualClock:
             rate: The seconds that pass here for each second there.
 
         Raises:
-            InvalidInputError: The rate is not a positive number.
+            InvalidInputError: The rate is not a positive number, or more than a million.
         """
         positive_number("rate", rate)
+        if rate > _FASTEST:
+            raise InvalidInputError(f"rate must be at most {_FASTEST:.0f}, got {quoted(rate)}")
         with self._lock:
             ahead = (source.now() - self._starts_at).total_seconds()
             self._elapsed = max(self._elapsed, ahead)

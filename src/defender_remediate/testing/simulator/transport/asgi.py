@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from defender_remediate.casing import fold
+from defender_remediate.display import quoted
 from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.testing.simulator.arm.service import Service
+from defender_remediate.testing.simulator.transport.connect_proxy import AZURE_HOSTS
 from defender_remediate.testing.simulator.transport.control import ControlEndpoints
 from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
 from defender_remediate.testing.simulator.transport.exchange import Call, ConnectionFault, Reply
 from defender_remediate.testing.simulator.transport.sign_in import answer_sign_in
 
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 Message = MutableMapping[str, Any]
 
 
@@ -40,15 +44,15 @@ class SimulatorApplication:
         send: Callable[[Message], Awaitable[None]],
     ) -> None:
         """Answer one HTTP request."""
-        content = b""
+        parts: list[bytes] = []
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
                 return
-            content += message.get("body", b"")
+            parts.append(message.get("body", b""))
             if not message.get("more_body", False):
                 break
-        reply = self._reply_to(scope, content)
+        reply = self._reply_to(scope, b"".join(parts))
         if reply is None:
             # The declared body never follows, so the server closes the connection in the middle of the answer.
             await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
@@ -68,6 +72,21 @@ class SimulatorApplication:
         controlled = self._control.answer(call) if self._control is not None else None
         return controlled or answer_sign_in(call, self._credential) or self._service.exchange(call)
 
+    def answer_host(self, call: Call) -> Reply:
+        """Answers a call that came over the network; 421 for a host name that is not of the loopback address or of Azure.
+
+        Raises:
+            ConnectionFault: The connection breaks; a fault asked for it.
+        """
+        host = _host_of(call)
+        if host not in LOOPBACK_NAMES and host not in AZURE_HOSTS:
+            # Not for a web page whose own name was made to lead to the loopback address.
+            problem = f"The simulator does not answer for the host {quoted(host)}, only for {', '.join(LOOPBACK_NAMES)}"
+            return Reply.json(
+                {"error": {"code": "MisdirectedRequest", "message": f"{problem} and hosts of Azure."}}, status=421
+            )
+        return self.reply_to(call)
+
     def _reply_to(self, scope: Message, content: bytes) -> Reply | None:
         """The answer; None if a fault cuts the connection. An error of the simulator itself is an answer, too."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
@@ -76,9 +95,16 @@ class SimulatorApplication:
         query = scope["query_string"].decode("latin-1")
         url = f"{self._scheme}://{headers.get('host', 'localhost')}{path}{'?' if query else ''}{query}"
         try:
-            return self.reply_to(Call.of(scope["method"], url, headers, content))
+            return self.answer_host(Call.of(scope["method"], url, headers, content))
         except ConnectionFault:
             return None
         except (DefenderRemediateError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
             problem = f"The simulator failed with {type(error).__name__}. This is a fault of the simulator."
             return Reply.json({"error": {"code": "SimulatorError", "message": problem}}, status=500)
+
+
+def _host_of(call: Call) -> str:
+    """The name in the Host header, folded and without the port."""
+    host = call.base.partition("://")[2]
+    name, _, port = host.rpartition(":")
+    return fold(name if port.isdecimal() else host)
