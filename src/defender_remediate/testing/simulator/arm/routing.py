@@ -125,7 +125,7 @@ def find_type(tenant: Tenant, call: Call, type_name: str) -> ResourceType:
 
 
 def is_version(text: str) -> bool:
-    """Whether a text has the form of an api-version: a date that exists, and perhaps what kind of preview it is."""
+    """Whether a string has the form of an api-version: a date that exists, and perhaps what kind of preview it is."""
     found = _VERSION.match(text)
     if found is None:
         return False
