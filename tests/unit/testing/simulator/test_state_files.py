@@ -54,6 +54,9 @@ _COMPUTED = {
     "graph_page_size",
     "graph_quota",
     "graph_limits",
+    "graph_kept",
+    "operations.ended",
+    "assessor._changes",
     "_forms",
 }
 

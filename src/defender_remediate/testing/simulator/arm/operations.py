@@ -123,12 +123,17 @@ class RunningOperation:
 
 
 class Operations:
-    """Every long-running operation of the tenant."""
+    """Every long-running operation of the tenant.
+
+    Attributes:
+        ended: How many have ended.
+    """
 
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
         self._known: dict[str, RunningOperation] = {}
         self._running: list[RunningOperation] = []
+        self.ended = 0
 
     def start(self, running: RunningOperation) -> None:
         """Starts an operation."""
@@ -147,6 +152,7 @@ class Operations:
                 running.outcome = running.form.ends
                 if running.outcome != SUCCEEDED and running.error is None:
                     running.error = running.form.error
+                self.ended += 1
                 running.finish(running.outcome, running.due)
 
     def end_all(self) -> None:

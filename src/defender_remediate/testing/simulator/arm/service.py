@@ -116,7 +116,7 @@ class Service:
         Raises:
             ConnectionFault: The connection breaks; a fault asked for it.
         """
-        with self.tenant.lock:
+        with self.tenant.lock.reading():
             self.tenant.operations.settle()
             before = self._changes
             try:
@@ -146,6 +146,8 @@ class Service:
             self._authenticate(call)
             found = _INDEX.find(call)
             reads = call.reads or (found is not None and found[0].reads)
+            if not reads:
+                self.tenant.lock.changes += 1
             headers = self.throttle.check(call, reads=reads) if found is None or found[0].throttled else {}
             reply = self._dispatch(call, found)
         except ArmError as error:

@@ -13,6 +13,7 @@ from defender_remediate.testing.simulator.defender.rules import children_in
 from defender_remediate.testing.simulator.policy.state import reference_of
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.clock import VirtualClock
+from defender_remediate.testing.simulator.state.store import copied
 
 HEALTHY, UNHEALTHY, NOT_APPLICABLE = "Healthy", "Unhealthy", "NotApplicable"
 
@@ -39,6 +40,7 @@ class AssessmentDefinition:
         controls: The names of its security controls.
         subscriptions: The subscriptions that define it; empty for a built-in recommendation.
         reference: The benchmark's reference id of its policy; None if it has none.
+        shown: The metadata as JSON values, one copy for all its assessments.
         children: The children that its conditions look at, as segments in lower case; ``*`` stands for any name.
     """
 
@@ -58,6 +60,10 @@ class AssessmentDefinition:
         default=attrs.Factory(
             lambda self: tuple({*children_in(self.rule), *children_in(self.applies)}), takes_self=True
         ),
+    )
+
+    shown: Mapping[str, Any] = attrs.field(
+        init=False, repr=False, default=attrs.Factory(lambda self: copied(self.metadata), takes_self=True)
     )
 
     def __deepcopy__(self, memo: dict[int, Any]) -> AssessmentDefinition:

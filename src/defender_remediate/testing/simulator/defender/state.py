@@ -61,6 +61,7 @@ class Assessor:
         self._scheduled = 0
         self._counts: dict[str, ScoreCounts] = {}
         self._is_immediate = False
+        self._changes = 0
         self._types: dict[str, dict[str, AssessmentDefinition]] = {}
         store.listen(self._on_change)
 
@@ -75,7 +76,13 @@ class Assessor:
 
     def definitions_changed(self) -> None:
         """Must be called after a change of ``definitions``."""
+        self._changes += 1
         self._types.clear()
+
+    def changes(self) -> int:
+        """Returns how often something changed in what Defender shows until now."""
+        self._settle()
+        return self._changes
 
     def everything(self) -> list[SimulatedAssessment]:
         """Returns every assessment, also those that Defender does not show."""
@@ -203,6 +210,7 @@ class Assessor:
         self._alter(assessment)
 
     def _alter(self, assessment: SimulatedAssessment) -> None:
+        self._changes += 1
         counts = self._counts.setdefault(assessment.subscription, ScoreCounts())
         counts.altered.add(assessment.key[1])
         if len(counts.altered) > _COUNT_FROM:

@@ -35,7 +35,7 @@ COLUMNS = (
     Column("apiVersion", Kind.STRING, is_hidden=True),
 )
 """The columns of every table. The last one is shown only to who asks for it."""
-ID, NAME, TYPE, SUBSCRIPTION = 0, 1, 2, 7
+ID, NAME, TYPE, SUBSCRIPTION, PROPERTIES = 0, 1, 2, 7, 11
 EMPTY = frozenset(
     [
         "advisorresources",
@@ -94,7 +94,7 @@ EMPTY = frozenset(
 def row(
     resource_id: str,
     type_name: str,
-    properties: Callable[[], Any],
+    properties: Deferred | Callable[[], Any],
     *,
     name: str | None = None,
     within: str | None = None,
@@ -105,7 +105,7 @@ def row(
     Args:
         resource_id: Its id.
         type_name: Its type.
-        properties: Makes its properties.
+        properties: Its properties, or what makes them.
         name: Its name, where that is not the end of its id.
         within: The id of the resource that it is about; its own id by default.
         tops: Its members besides these, such as ``location``, ``sku`` and ``tags``.
@@ -124,7 +124,7 @@ def row(
         found.get("managedBy") or "",
         _later(found.get("sku")),
         _later(found.get("plan")),
-        Deferred(lambda: plain(properties())),
+        properties if isinstance(properties, Deferred) else Deferred(lambda: plain(properties())),
         _later(found.get("tags")),
         _later(found.get("identity")),
         _later(found.get("zones")),

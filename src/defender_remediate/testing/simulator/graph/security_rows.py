@@ -7,88 +7,97 @@ from functools import partial
 from typing import Any
 
 from defender_remediate.casing import fold
-from defender_remediate.testing.simulator.defender.assessments import SimulatedAssessment
+from defender_remediate.testing.simulator.defender.exemptions import TYPE as STANDARD_ASSIGNMENTS
+from defender_remediate.testing.simulator.defender.exemptions import StandardAssignment
 from defender_remediate.testing.simulator.defender.governance import TYPE as GOVERNANCE
 from defender_remediate.testing.simulator.defender.governance import render
-from defender_remediate.testing.simulator.defender.routes import is_on, portal_link
+from defender_remediate.testing.simulator.defender.routes import is_on
 from defender_remediate.testing.simulator.defender.scores import control_scores, overall
-from defender_remediate.testing.simulator.defender.state import PRICINGS
-from defender_remediate.testing.simulator.graph.rows import place_of, row
+from defender_remediate.testing.simulator.graph.assessment_rows import ASSESSMENTS, assessment_rows
+from defender_remediate.testing.simulator.graph.kql.relation import Row
+from defender_remediate.testing.simulator.graph.rows import ID, row
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
 
-ASSESSMENTS = "microsoft.security/assessments"
+_SCORES, _CONTROLS = "Microsoft.Security/secureScores", "Microsoft.Security/secureScores/secureScoreControls"
+_ALERTS = "Microsoft.Security/locations/alerts"
+_STANDARDS = "Microsoft.Security/regulatoryComplianceStandards"
+_CONTROLS_OF_STANDARDS = f"{_STANDARDS}/regulatoryComplianceControls"
+STORED = (
+    "Microsoft.Security/pricings",
+    "Microsoft.Security/assessments/subAssessments",
+    _ALERTS,
+    "Microsoft.Security/iotAlerts",
+    _STANDARDS,
+    _CONTROLS_OF_STANDARDS,
+    f"{_CONTROLS_OF_STANDARDS}/regulatoryComplianceAssessments",
+    "Microsoft.Security/governanceRules",
+    "Microsoft.Security/insights/classification",
+    "Microsoft.Security/softwareInventories",
+    "Microsoft.Security/securityStandards",
+    "Microsoft.Security/customRecommendations",
+    "Microsoft.Security/apiCollections",
+)
+"""The types that are kept as resources. Those with tags, such as automations and connectors, are in ``resources`` instead."""
 
 
-def security_rows(
-    tenant: Tenant, subscriptions: frozenset[str], types: frozenset[str] | None
-) -> Iterator[tuple[Any, ...]]:
+def security_rows(tenant: Tenant, subscriptions: frozenset[str], types: frozenset[str] | None) -> Iterator[Row]:
     """Yields what Defender knows of the subscriptions where it is on."""
     subscriptions = frozenset(one for one in subscriptions if is_on(tenant, one))
 
     def is_wanted(name: str) -> bool:
         return types is None or name.lower() in types
 
-    if is_wanted(ASSESSMENTS):
-        for assessment in tenant.assessor.current():
-            place = assessment.resource_id
-            if fold(place_of(place)[1]) in subscriptions:
-                name, make = assessment.definition.key, partial(assessment_properties, tenant, assessment)
-                yield row(assessment.id, ASSESSMENTS, make, name=name, within=place)
-    # A CVE belongs to no subscription.
-    for identifier, kind, properties in tenant.exposure.rows(is_tenant_wide=True):
+    def is_here(identifier: str) -> bool:
+        # A CVE belongs to no subscription.
         subscription = ids.subscription_of(identifier)
-        if not subscription or fold(subscription) in subscriptions:
+        return not subscription or fold(subscription) in subscriptions
+
+    if is_wanted(ASSESSMENTS):
+        yield from assessment_rows(tenant, subscriptions)
+    for identifier, kind, properties in tenant.exposure.rows(is_tenant_wide=True):
+        if is_here(identifier):
             yield row(identifier, kind, partial(dict, properties))
+    for kind in filter(is_wanted, STORED):
+        for resource in filter(lambda one: is_here(one.id), tenant.store.resources("", kind)):
+            yield row(resource.id, kind, partial(_alert if kind == _ALERTS else _properties, resource))
     for subscription in sorted(subscriptions):
-        scope = f"/subscriptions/{subscription}"
-        for resource in tenant.store.resources(scope, PRICINGS):
-            yield row(resource.id, PRICINGS, partial(_properties, resource))
         if is_wanted(_SCORES):
             score = overall(tenant, subscription)
             yield row(score["id"], _SCORES, partial(dict, score["properties"], environment="Azure"))
         if is_wanted(_CONTROLS):
             for control in control_scores(tenant, subscription, expand=True):
                 yield row(control["id"], _CONTROLS, partial(dict, control["properties"]))
+    yield from filter(lambda one: is_here(one[ID]), _assignments(tenant))
+
+
+def _assignments(tenant: Tenant) -> Iterator[Row]:
     for identifier, assigned in tenant.governance.values():
-        if fold(ids.subscription_of(identifier)) in subscriptions:
-            yield row(identifier, GOVERNANCE, partial(_governed, identifier, assigned))
+        yield row(identifier, GOVERNANCE, partial(_governed, identifier, assigned))
+    for assignment in tenant.assessor.standard_assignments:
+        yield row(assignment.id, STANDARD_ASSIGNMENTS, partial(_assigned, assignment))
 
 
 def _properties(resource: Resource) -> Any:
     return resource.render()["properties"]
 
 
+def _alert(resource: Resource) -> dict[str, Any]:
+    """An alert, whose members begin with capitals here."""
+    return {name[:1].upper() + name[1:]: value for name, value in resource.render()["properties"].items()}
+
+
 def _governed(identifier: str, assigned: Mapping[str, Any]) -> Any:
     return render(identifier, assigned)["properties"]
 
 
-_SCORES, _CONTROLS = "Microsoft.Security/secureScores", "Microsoft.Security/secureScores/secureScoreControls"
-
-
-def assessment_properties(tenant: Tenant, assessment: SimulatedAssessment) -> dict[str, Any]:
-    """Returns an assessment as this table shows it: PascalCase details, metadata inside, a link without scheme."""
-    details = {name[:1].upper() + name[1:]: item for name, item in assessment.details.items()}
-    target = ids.path_of(assessment.resource_id)
-    if details["Source"] == "Azure":
-        details.setdefault("ResourceType", (target.types[-1] if target else "subscription").lower())
-        details.setdefault("ResourceProvider", (target.namespace if target else "microsoft.resources").lower())
-        details.setdefault("ResourceName", ids.segments(assessment.resource_id)[-1])
-    elif "/securityEntityData/" in assessment.resource_id:
-        details["AzureResourceId"] = assessment.resource_id
-        details["ConnectorId"] = assessment.resource_id.partition("/securityEntityData/")[0]
-    properties: dict[str, Any] = {
-        "displayName": assessment.definition.metadata["displayName"],
-        "resourceDetails": details,
-        "status": assessment.render_status(tenant.clock),
-        "links": {"azurePortal": portal_link(assessment)},
-        "metadata": dict(assessment.definition.metadata),
-        "additionalData": dict(assessment.additional),
-    }
-    if assessment.resource_data:
-        properties["resourceAdditionalData"] = dict(assessment.resource_data)
-    risk = assessment.render_risk()
-    if risk is not None:
-        properties["risk"] = risk
+def _assigned(assignment: StandardAssignment) -> dict[str, Any]:
+    """An exemption or attestation, whose data names the recommendation without a bag around its key here."""
+    properties = dict(assignment.properties)
+    for name in ("exemptionData", "attestationData"):
+        data = properties.get(name)
+        if isinstance(data, Mapping) and isinstance(data.get("assignedAssessment"), Mapping):
+            kept = {key: value for key, value in data.items() if key != "assignedAssessment"}
+            properties[name] = {**kept, **data["assignedAssessment"]}
     return properties

@@ -10,15 +10,15 @@ import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.graph.kql.errors import QueryError
-from defender_remediate.testing.simulator.graph.kql.relation import Relation
+from defender_remediate.testing.simulator.graph.kql.relation import Relation, Row
 from defender_remediate.testing.simulator.graph.policy_rows import authorization_rows, policy_rows
 from defender_remediate.testing.simulator.graph.rows import COLUMNS, EMPTY, ID, SUBSCRIPTION, TYPE, row
+from defender_remediate.testing.simulator.graph.scopes import QueryScope
 from defender_remediate.testing.simulator.graph.security_rows import security_rows
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import DELETED, TENANT_ID, Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
 
-Row = tuple[Any, ...]
 Rows = Callable[[Tenant, frozenset[str], "frozenset[str] | None"], Iterable[Row]]
 """Gives the rows of a table in some subscriptions, of some types if only those are wanted."""
 _SUBSCRIPTIONS, _GROUPS = "microsoft.resources/subscriptions", "microsoft.resources/subscriptions/resourcegroups"
@@ -30,13 +30,13 @@ class GraphTables:
     """The tables as a query sees them.
 
     Attributes:
-        subscriptions: The folded ids of the subscriptions that the query is about.
-        is_tenant_wide: Whether it is at management group or tenant scope, where rows of no subscription are shown.
+        scope: What the query is about.
+        used: The names of the tables that it has asked for, folded.
     """
 
     tenant: Tenant
-    subscriptions: frozenset[str]
-    is_tenant_wide: bool
+    scope: QueryScope
+    used: set[str] = attrs.field(factory=set)
 
     def __call__(self, name: str, types: frozenset[str] | None) -> Relation:
         """Returns a table, whatever the case of its name.
@@ -50,17 +50,27 @@ class GraphTables:
         make = _TABLES.get(folded)
         if make is None:
             raise QueryError(f"Table {name} is invalid, unsupported or disallowed.", code="DisallowedLogicalTableName")
+        self.used.add(folded)
+        return Relation(COLUMNS, self._rows(make, types, is_scoped=folded in _SCOPED))
+
+    def _rows(self, make: Rows, types: frozenset[str] | None, *, is_scoped: bool) -> Iterator[Row]:
         every = self.tenant.store.subscriptions
-        here = frozenset(one for one in self.subscriptions if every[one].state != DELETED)
-        places = here | {""} if self.is_tenant_wide else here
-        found = [
-            one
-            for one in make(self.tenant, here, types)
-            if fold(one[SUBSCRIPTION]) in places and (types is None or one[TYPE] in types)
-        ]
-        if not self.tenant.access.unlimited:
-            found = [one for one in found if self._may_read(one)]
-        return Relation(COLUMNS, found)
+        here = frozenset(one for one in self.scope.subscriptions if every[one].state != DELETED)
+        # The subscriptions of the rows as they are spelled, and whether the query is about them.
+        known = {"": self.scope.is_tenant_wide}
+        may_read_all = self.tenant.access.unlimited
+        for one in make(self.tenant, here, types):
+            if types is not None and one[TYPE] not in types:
+                continue
+            if is_scoped and one[TYPE].startswith(_ASSIGNED):
+                is_wanted = self.scope.wants(str(one[ID]).rpartition("/providers/")[0])
+            else:
+                spelled = one[SUBSCRIPTION]
+                if spelled not in known:
+                    known[spelled] = fold(spelled) in here
+                is_wanted = known[spelled]
+            if is_wanted and (may_read_all or self._may_read(one)):
+                yield one
 
     def _may_read(self, one: Row) -> bool:
         if one[TYPE] == "microsoft.resources/changes":
@@ -143,6 +153,10 @@ def _properties(resource: Resource) -> Any:
     return resource.render()["properties"]
 
 
+_SCOPED = ("policyresources", "authorizationresources")
+_ASSIGNED = "microsoft.authorization/"
+CHANGED_BY_REQUESTS = frozenset({"resources", "resourcecontainers", "securityresources"})
+"""The tables whose rows do not change with time alone, but for assessments, whose changes are counted."""
 _TABLES: Mapping[str, Rows] = {
     "resources": _resources,
     "resourcecontainers": _containers,

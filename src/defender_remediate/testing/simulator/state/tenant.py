@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import threading
 from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
@@ -20,12 +19,14 @@ from defender_remediate.testing.simulator.defender.exposure import Exposure
 from defender_remediate.testing.simulator.defender.state import Assessor
 from defender_remediate.testing.simulator.deployments.state import DeploymentHistory
 from defender_remediate.testing.simulator.graph.change_records import ChangeRecords
+from defender_remediate.testing.simulator.graph.kept import Kept
 from defender_remediate.testing.simulator.graph.kql.run import Limits
 from defender_remediate.testing.simulator.monitor.metric_state import MetricRecords
 from defender_remediate.testing.simulator.monitor.state import ActivityRecords
 from defender_remediate.testing.simulator.policy.effects import Policies
 from defender_remediate.testing.simulator.policy.state import PolicyState
 from defender_remediate.testing.simulator.state.clock import VirtualClock
+from defender_remediate.testing.simulator.state.revisions import CountingLock
 from defender_remediate.testing.simulator.state.store import Store
 from defender_remediate.testing.simulator.state.times import ResourceTimes
 from defender_remediate.testing.simulator.state.types import ResourceType, ResourceTypes
@@ -36,10 +37,11 @@ class Tenant:
     """One tenant.
 
     Attributes:
-        lock: Held while a request is answered or a control changes something.
+        lock: Held while a request is answered or a control changes something; its count of changes is part of the revision.
         page_size: Items per page of a listing that Azure pages.
         graph_page_size: Rows per page of Resource Graph.
         graph_limits: How many operators of a kind a query of Resource Graph may have.
+        graph_kept: Results of its last queries.
         governance: The governance assignments by the key of their id: the id and the properties.
         key_generations: How often each access key was replaced, by the key of its account and its name.
         failing_extensions: Extensions of Defender plans that cannot be enabled: (plan, extension), folded.
@@ -54,7 +56,7 @@ class Tenant:
         page_size: int,
         graph_page_size: int,
     ) -> None:
-        self.lock = threading.RLock()
+        self.lock = CountingLock()
         self.clock = VirtualClock()
         self.types = ResourceTypes()
         self.store = Store(self.types)
@@ -81,9 +83,19 @@ class Tenant:
         self.graph_page_size = graph_page_size
         self.graph_quota = Quota()
         self.graph_limits = Limits()
+        self.graph_kept = Kept()
         self.failing_extensions: set[tuple[str, str]] = set()
         self._forms: list[tuple[re.Pattern[str], tuple[str, ...], OperationForm]] = []
         self._serial = 0
+        self.store.listen(self._count)
+
+    def _count(self, resource_id: str) -> None:
+        del resource_id
+        self.lock.changes += 1
+
+    def revision(self) -> tuple[int, ...]:
+        """Returns what differs after each change of the tenant, also after one that time brings about."""
+        return (self.lock.changes, self.operations.ended, self.assessor.changes())
 
     def new_id(self) -> str:
         """Returns a GUID; the sequence is the same in every run."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from defender_remediate.testing.simulator.graph.kql.errors import QueryError
-from defender_remediate.testing.simulator.graph.kql.relation import Column, Deferred, Relation, forced
+from defender_remediate.testing.simulator.graph.kql.relation import Bag, Column, Deferred, Relation, forced
 from defender_remediate.testing.simulator.graph.kql.run import Limits, run
 from defender_remediate.testing.simulator.graph.kql.statements import parse
 from defender_remediate.testing.simulator.graph.kql.values import Kind, plain
@@ -766,7 +766,7 @@ def test_only_rows_of_the_wanted_types_are_made() -> None:
 
 
 def test_a_page_is_not_all_made() -> None:
-    """A dynamic value that no stage reads is made only where it is shown."""
+    """A dynamic value that no stage reads is made only where it is shown, and of a bag only the members that are read."""
     made: list[int] = []
 
     def make(number: int) -> Any:
@@ -778,6 +778,17 @@ def test_a_page_is_not_all_made() -> None:
     found = run(parse(query), lambda name, types: Relation(COLUMNS, many), now=NOW)
     assert not made
     assert [forced(row[1]) for row in found.rows] == [{"n": 99}, {"n": 98}]
-    assert [forced(row[1]) for row in found.rows] == [{"n": 99}, {"n": 98}]
     assert made == [99, 98]
+    members: dict[str, Any] = {
+        "code": lambda number: "odd" if number % 2 else "even",
+        "inner": lambda number: Bag({"n": make}, number) if number else None,
+    }
+    bags = [(f"/{n:03}", "n", "t", "l", Bag(members, n), None, "v") for n in range(4)]
+    made.clear()
+    query = "where properties.code == 'even' | project properties['inner'].n, properties.none.x, properties"
+    found = run(parse(f"resources | {query}"), lambda name, types: Relation(COLUMNS, bags), now=NOW)
+    assert made == [2]
+    shown = [[forced(cell) for cell in row] for row in found.rows]
+    assert shown == [[None, None, {"code": "even"}], [{"n": 2}, None, {"code": "even", "inner": {"n": {"n": 2}}}]]
+    assert [forced(Deferred(lambda: [1]).member("a")), Deferred(lambda: {"a": 1}).member("a")] == [None, 1]
     assert plain(MappingProxyType({"a": (1,)})) == {"a": [1]}

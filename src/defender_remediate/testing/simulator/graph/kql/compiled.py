@@ -56,6 +56,9 @@ def lifted(kind: Kind, call: Callable[..., Any], *parts: Compiled) -> Compiled:
         return Compiled(kind, lambda row: call(only(row)))
     if len(parts) == 2:
         first, second = parts[0].read, parts[1].read
+        if parts[1].is_constant:
+            known = second(())
+            return Compiled(kind, lambda row: call(first(row), known))
         return Compiled(kind, lambda row: call(first(row), second(row)))
     readers = [part.read for part in parts]
     return Compiled(kind, lambda row: call(*[read(row) for read in readers]))

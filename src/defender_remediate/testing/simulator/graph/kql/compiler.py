@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import attrs
@@ -11,7 +12,7 @@ from defender_remediate.testing.simulator.graph.kql import operators
 from defender_remediate.testing.simulator.graph.kql.compiled import Compiled, column_at, constant, converted, lifted
 from defender_remediate.testing.simulator.graph.kql.errors import QueryError
 from defender_remediate.testing.simulator.graph.kql.functions import FUNCTIONS, Function
-from defender_remediate.testing.simulator.graph.kql.relation import Relation, forced, not_a_column, place_of
+from defender_remediate.testing.simulator.graph.kql.relation import Deferred, Relation, forced, not_a_column, place_of
 from defender_remediate.testing.simulator.graph.kql.scope import NameScope, result_name, wrong_arity
 from defender_remediate.testing.simulator.graph.kql.special_functions import SPECIAL
 from defender_remediate.testing.simulator.graph.kql.syntax import (
@@ -65,23 +66,27 @@ def _member(member: Member, scope: NameScope) -> Compiled:
     while isinstance(owner, Member):
         names.insert(0, owner.name)
         owner = owner.owner
+    return _path(owner, names, scope)
+
+
+def _path(owner: Expression, names: Sequence[str], scope: NameScope) -> Compiled:
+    """A member of a member of a value. Of a column that is still to be made, only what the path names is made."""
     source = _dynamic_owner(compiled(owner, scope), owner)
-    if len(names) == 1:
-        only = names[0]
-
-        def one(value: Any) -> Any:
-            return value.get(only) if value.__class__ is dict else None
-
-        return lifted(Kind.DYNAMIC, one, source)
 
     def walk(value: Any) -> Any:
         for name in names:
-            if value.__class__ is not dict:
+            if value.__class__ is dict:
+                value = value.get(name)
+            elif isinstance(value, Deferred):
+                value = value.member(name)
+            else:
                 return None
-            value = value.get(name)
-        return value
+        return forced(value)
 
-    return lifted(Kind.DYNAMIC, walk, source)
+    if source.place is None:
+        return lifted(Kind.DYNAMIC, walk, source)
+    cell = itemgetter(source.place)
+    return Compiled(Kind.DYNAMIC, lambda row: walk(cell(row)))
 
 
 def _dynamic_owner(owner: Compiled, expression: Expression) -> Compiled:
@@ -92,6 +97,8 @@ def _dynamic_owner(owner: Compiled, expression: Expression) -> Compiled:
 
 
 def _index(index: Element, scope: NameScope) -> Compiled:
+    if isinstance(index.index, Literal) and index.index.kind is Kind.STRING:
+        return _path(index.owner, [index.index.value], scope)
     owner = _dynamic_owner(compiled(index.owner, scope), index.owner)
 
     def at(value: Any, place: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -28,24 +28,58 @@ class Column:
 
 
 class Deferred:
-    """A dynamic value that is made when it is first read: most rows of a table never show theirs."""
+    """A dynamic value that is made each time something reads it: most rows of a table never show theirs.
 
-    __slots__ = ("_make", "_value")
+    It is not kept, so that the result of a query over many rows stays small.
+    """
+
+    __slots__ = ("_make",)
 
     def __init__(self, make: Callable[[], Any]) -> None:
-        self._make: Callable[[], Any] | None = make
-        self._value: Any = None
+        self._make = make
 
     def value(self) -> Any:
-        """Returns the value."""
-        if self._make is not None:
-            self._value, self._make = self._make(), None
-        return self._value
+        """Returns the value, which is what an answer shows: nothing in it has to be made plain."""
+        return self._make()
+
+    def member(self, name: str) -> Any:
+        """Returns a member of the value, which may be deferred as well; None if it has none."""
+        value = self._make()
+        return value.get(name) if value.__class__ is dict else None
+
+
+class Bag(Deferred):
+    """A deferred bag of which one member is made at a time.
+
+    Attributes:
+        members: What makes each of its members of a subject, in order; None for one that the subject does not have.
+        subject: What the members are made of.
+    """
+
+    __slots__ = ("members", "subject")
+
+    def __init__(self, members: Mapping[str, Callable[[Any], Any]], subject: Any) -> None:
+        self.members = members
+        self.subject = subject
+
+    def value(self) -> Any:
+        """Returns the bag with all members that are there."""
+        found = {}
+        for name, make in self.members.items():
+            value = forced(make(self.subject))
+            if value is not None:
+                found[name] = value
+        return found
+
+    def member(self, name: str) -> Any:
+        """Returns a member; None if there is none."""
+        make = self.members.get(name)
+        return None if make is None else make(self.subject)
 
 
 def forced(cell: Any) -> Any:
     """Returns the value of a cell."""
-    return cell.value() if cell.__class__ is Deferred else cell
+    return cell.value() if isinstance(cell, Deferred) else cell
 
 
 @attrs.frozen

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 import attrs
@@ -72,7 +74,7 @@ class Limits:
 
 
 def run(statement: Statement, tables: Tables, *, now: datetime, limits: Limits | None = None) -> Relation:
-    """Returns the result of a query.
+    """Returns the result of a query. Its rows are a list.
 
     Args:
         statement: The parsed query.
@@ -86,22 +88,17 @@ def run(statement: Statement, tables: Tables, *, now: datetime, limits: Limits |
     _check_limits(statement, limits or Limits())
     try:
         engine = _Engine(tables, now)
-        return engine.query(statement.query, engine.bound(statement.lets, {}))
+        found = engine.query(statement.query, engine.bound(statement.lets, {}))
+        return Relation(found.columns, found.whole())
     except RecursionError:
         raise QueryError("The query is nested too deeply.") from None
 
 
 def _check_limits(statement: Statement, limits: Limits) -> None:
     counts = {Join: 0, UnionOf: 0, MvExpand: 0}
-    pending: list[Any] = [statement]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, (tuple, list)):
-            pending.extend(node)
-        elif attrs.has(type(node)):
-            if type(node) in counts:
-                counts[type(node)] += len(node.legs) if isinstance(node, UnionOf) else 1
-            pending.extend(getattr(node, field.name) for field in attrs.fields(type(node)))
+    for node in _nodes(statement):
+        if type(node) in counts:
+            counts[type(node)] += len(node.legs) if isinstance(node, UnionOf) else 1
     for kind, name, most in (
         (Join, "join", limits.joins),
         (UnionOf, "union", limits.unions),
@@ -112,6 +109,22 @@ def _check_limits(statement: Statement, limits: Limits) -> None:
                 f"The query has {counts[kind]} '{name}' operators. At most {most} are allowed.",
                 code="DisallowedMaxNumberOfRemoteTables" if kind is Join else "InvalidQuery",
             )
+
+
+def contains(statement: Statement, stage: type) -> bool:
+    """Whether a query has an operator, wherever it stands."""
+    return any(type(node) is stage for node in _nodes(statement))
+
+
+def _nodes(statement: Statement) -> Iterator[Any]:
+    pending: list[Any] = [statement]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, (tuple, list)):
+            pending.extend(node)
+        elif attrs.has(type(node)):
+            yield node
+            pending.extend(getattr(node, field.name) for field in attrs.fields(type(node)))
 
 
 class _Engine:
@@ -238,7 +251,7 @@ class _Engine:
 
 def _where(stage: Where, relation: Relation, scope: NameScope) -> Relation:
     holds = converted(compiled(stage.condition, scope.over(relation.columns, "where")), Kind.BOOL).read
-    return Relation(relation.columns, [row for row in relation.rows if holds(row)])
+    return Relation(relation.columns, (row for row in relation.rows if holds(row)))
 
 
 def _computed(items: Sequence[NamedExpression], scope: NameScope) -> list[tuple[str | None, Compiled]]:
@@ -266,12 +279,12 @@ def _project(stage: Project, relation: Relation, scope: NameScope) -> Relation:
     columns = tuple(Column(name, value.kind) for name, (_, value) in zip(names, computed, strict=True))
     # A column as it is need not be read: its value may still have to be made.
     cells: list[Callable[[Row], Any]] = [_raw(value) for _, value in computed]
-    return Relation(columns, [tuple([read(row) for read in cells]) for row in relation.rows])
+    return Relation(columns, (tuple([read(row) for read in cells]) for row in relation.rows))
 
 
 def _raw(value: Compiled) -> Callable[[Row], Any]:
     place = value.place
-    return value.read if place is None else lambda row: row[place]
+    return value.read if place is None else itemgetter(place)
 
 
 def _extend(stage: Extend, relation: Relation, scope: NameScope) -> Relation:
@@ -286,14 +299,16 @@ def _extend(stage: Extend, relation: Relation, scope: NameScope) -> Relation:
         else:
             columns[place] = Column(name, value.kind)
         targets.append((place, _raw(value)))
-    width = len(columns)
-    rows = []
-    for row in relation.rows:
-        cells = [*row, *[None] * (width - len(row))]
-        for place, read in targets:
-            cells[place] = read(row)
-        rows.append(cells)
-    return Relation(tuple(columns), rows)
+    new = [None] * (len(columns) - len(relation.columns))
+
+    def rows() -> Iterator[Row]:
+        for row in relation.rows:
+            cells = [*row, *new]
+            for place, read in targets:
+                cells[place] = read(row)
+            yield cells
+
+    return Relation(tuple(columns), rows())
 
 
 def _choose(stage: Choose, relation: Relation, scope: NameScope) -> Relation:
@@ -312,7 +327,7 @@ def _choose(stage: Choose, relation: Relation, scope: NameScope) -> Relation:
     else:
         places = chosen + [place for place in range(len(relation.columns)) if place not in chosen]
     columns = tuple(relation.columns[place] for place in places)
-    return Relation(columns, [tuple([row[place] for place in places]) for row in relation.rows])
+    return Relation(columns, (tuple([row[place] for place in places]) for row in relation.rows))
 
 
 def _rename(stage: Rename, relation: Relation, scope: NameScope) -> Relation:
@@ -344,11 +359,12 @@ def _sorted(rows: list[Row], keys: Sequence[SortKey], scope: NameScope) -> list[
         if value.kind is Kind.DYNAMIC:
             name = result_name(key.value) or "expression"
             raise QueryError(f"'{scope.operator}' operator: key '{name}' can't be of dynamic type.")
-        read = value.read
-        known = [row for row in found if read(row) is not None]
-        known.sort(key=read, reverse=key.is_descending)
-        unknown = [row for row in found if read(row) is None]
-        found = [*unknown, *known] if key.has_nulls_first else [*known, *unknown]
+        pairs = [(value.read(row), row) for row in found]
+        known = [pair for pair in pairs if pair[0] is not None]
+        known.sort(key=itemgetter(0), reverse=key.is_descending)
+        sorted_rows = [row for _, row in known]
+        unknown = [row for cell, row in pairs if cell is None]
+        found = [*unknown, *sorted_rows] if key.has_nulls_first else [*sorted_rows, *unknown]
     return found
 
 
@@ -360,7 +376,7 @@ def _number(count: Compiled) -> int:
 
 
 def _take(stage: Take, relation: Relation, scope: NameScope) -> Relation:
-    return Relation(relation.columns, relation.whole()[: _number(compiled(stage.count, scope))])
+    return Relation(relation.columns, islice(relation.rows, _number(compiled(stage.count, scope))))
 
 
 def _top(stage: Top, relation: Relation, scope: NameScope) -> Relation:

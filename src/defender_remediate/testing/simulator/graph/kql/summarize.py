@@ -257,4 +257,4 @@ def _first(value: Compiled) -> Compute:
 
 def count_of(relation: Relation) -> Relation:
     """Returns the number of rows, as ``count`` shows it."""
-    return Relation((Column("Count", Kind.LONG),), [(len(relation.whole()),)])
+    return Relation((Column("Count", Kind.LONG),), [(sum(1 for _ in relation.rows),)])

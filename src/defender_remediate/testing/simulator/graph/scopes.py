@@ -1,0 +1,70 @@
+"""What a query is about: its subscriptions and management groups, and which rows above or below them it wants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state.store import TENANT_ID
+from defender_remediate.testing.simulator.state.tenant import Tenant
+
+AT_AND_BELOW = "AtScopeAndBelow"
+SCOPE_FILTERS = (AT_AND_BELOW, "AtScopeAndAbove", "AtScopeExact", "AtScopeAboveAndBelow")
+_GROUPS = "/providers/microsoft.management/managementgroups"
+
+
+@attrs.frozen
+class QueryScope:
+    """What a query is about.
+
+    Attributes:
+        subscriptions: The folded ids of its subscriptions.
+        is_tenant_wide: Whether it is at management group or tenant scope, where rows of no subscription are shown.
+        at: The keys of the scopes that it names; the tenant's is empty.
+        above: The keys of the scopes that have those below them.
+        wanted: Which role and policy assignments it wants, by where they are: one of ``SCOPE_FILTERS``.
+    """
+
+    subscriptions: frozenset[str]
+    is_tenant_wide: bool
+    at: frozenset[str]
+    above: frozenset[str]
+    wanted: str
+
+    def wants(self, scope: str) -> bool:
+        """Whether it wants what is assigned or defined at a scope."""
+        key = ids.key(scope)
+        if key in self.at:
+            return True
+        if key in self.above:
+            return "Above" in self.wanted
+        if "Below" not in self.wanted:
+            return False
+        return fold(ids.subscription_of(scope)) in self.subscriptions or "" in self.at
+
+
+def scope_of(tenant: Tenant, body: Mapping[str, Any], scope_filter: str) -> QueryScope | None:
+    """Returns what a request is about; None if nothing that it names is there."""
+    known = frozenset(tenant.store.subscriptions)
+    named = frozenset(fold(str(name)) for name in body.get("subscriptions") or [])
+    groups: Sequence[Any] = body.get("managementGroups") or [*filter(None, [body.get("managementGroupId")])]
+    root = f"{_GROUPS}/{fold(TENANT_ID)}"
+    if not named and not groups:
+        return QueryScope(known, True, frozenset({"", root}), frozenset(), scope_filter)
+    wanted, at, above = set(named), {f"/subscriptions/{name}" for name in named & known}, {"", root}
+    for name in map(fold, map(str, groups)):
+        at.add(f"{_GROUPS}/{name}")
+        if name == fold(TENANT_ID):
+            wanted |= known
+        elif name in tenant.store.management_groups:
+            wanted.update(tenant.store.management_groups[name]["subscriptions"])
+    for name, group in tenant.store.management_groups.items():
+        if not named.isdisjoint(group["subscriptions"]):
+            above.add(f"{_GROUPS}/{name}")
+    if not wanted & known:
+        return None
+    return QueryScope(frozenset(wanted & known), not named, frozenset(at), frozenset(above - at), scope_filter)
