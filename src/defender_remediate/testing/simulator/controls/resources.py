@@ -46,7 +46,7 @@ class ResourceControls:
         Raises:
             InvalidInputError: The resource does not exist; also a KeyError.
         """
-        with self._tenant.lock:
+        with self._tenant.lock.reading():
             self._tenant.operations.settle()
             return self._found(resource_id).render()
 
@@ -58,7 +58,7 @@ class ResourceControls:
         """
         kind = None if resource_type is None else fold(string("resource_type", resource_type))
         string("scope", scope)
-        with self._tenant.lock:
+        with self._tenant.lock.reading():
             self._tenant.operations.settle()
             return tuple(
                 found.id

@@ -39,13 +39,8 @@ def assessment_rows(tenant: Tenant, subscriptions: frozenset[str]) -> Iterator[R
         yield found
 
 
-def assessment_properties(assessment: SimulatedAssessment, clock: VirtualClock) -> dict[str, Any]:
-    """Returns an assessment as this table shows it: PascalCase details, metadata inside, a link without scheme."""
-    found: dict[str, Any] = Bag(_members(clock), assessment).value()
-    return found
-
-
 def _details(assessment: SimulatedAssessment) -> dict[str, Any]:
+    """The details of the resource, whose names are in PascalCase here."""
     details = {name[:1].upper() + name[1:]: item for name, item in assessment.details.items()}
     target = ids.path_of(assessment.resource_id)
     if details["Source"] == "Azure":
@@ -59,6 +54,7 @@ def _details(assessment: SimulatedAssessment) -> dict[str, Any]:
 
 
 def _members(clock: VirtualClock) -> Mapping[str, Callable[[SimulatedAssessment], Any]]:
+    """The properties of an assessment as this table shows them: metadata inside, a link without scheme."""
     status: Mapping[str, Callable[[SimulatedAssessment], Any]] = {
         "code": lambda one: one.status and one.status.code,
         "cause": lambda one: one.status and one.status.cause,

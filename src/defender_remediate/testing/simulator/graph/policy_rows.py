@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.authorization.roles import CALLER_ID
 from defender_remediate.testing.simulator.graph.rows import row
 from defender_remediate.testing.simulator.policy.compliance import states
@@ -50,11 +51,17 @@ def authorization_rows(
     """Yields role assignments and the definitions of roles. Built-in roles belong to no subscription."""
     del subscriptions, types
     access = tenant.access
+    roles = [role.render("" if role.is_built_in else str(role.assignable[0])) for role in access.definitions.values()]
+    ids_by_name = {fold(str(role["name"])): role["id"] for role in roles}
     assigned: list[Any] = [*access.owners(CALLER_ID), *access.assignments, *access.data_roles]
     for one in assigned:
-        yield _of(one.render())
-    for role in access.definitions.values():
-        yield _of(role.render("" if role.is_built_in else str(role.assignable[0])))
+        body = one.render()
+        role_id = str(body["properties"]["roleDefinitionId"])
+        # Here an assignment names its role by the id of the role's own row, so that the two can be joined.
+        role_id = ids_by_name.get(fold(role_id.rpartition("/")[2]), role_id)
+        yield _of({**body, "properties": {**body["properties"], "roleDefinitionId": role_id}})
+    for role in roles:
+        yield _of(role)
 
 
 def _of(body: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -14,7 +14,9 @@ from defender_remediate.testing.simulator.state.tenant import Tenant
 
 AT_AND_BELOW = "AtScopeAndBelow"
 SCOPE_FILTERS = (AT_AND_BELOW, "AtScopeAndAbove", "AtScopeExact", "AtScopeAboveAndBelow")
+_TENANT = "/"
 _GROUPS = "/providers/microsoft.management/managementgroups"
+_ROOT = f"{_GROUPS}/{fold(TENANT_ID)}"
 
 
 @attrs.frozen
@@ -24,7 +26,7 @@ class QueryScope:
     Attributes:
         subscriptions: The folded ids of its subscriptions.
         is_tenant_wide: Whether it is at management group or tenant scope, where rows of no subscription are shown.
-        at: The keys of the scopes that it names; the tenant's is empty.
+        at: The keys of the scopes that it names; the tenant's is ``/``.
         above: The keys of the scopes that have those below them.
         wanted: Which role and policy assignments it wants, by where they are: one of ``SCOPE_FILTERS``.
     """
@@ -44,7 +46,7 @@ class QueryScope:
             return "Above" in self.wanted
         if "Below" not in self.wanted:
             return False
-        return fold(ids.subscription_of(scope)) in self.subscriptions or "" in self.at
+        return fold(ids.subscription_of(scope)) in self.subscriptions or _ROOT in self.at
 
 
 def scope_of(tenant: Tenant, body: Mapping[str, Any], scope_filter: str) -> QueryScope | None:
@@ -52,10 +54,9 @@ def scope_of(tenant: Tenant, body: Mapping[str, Any], scope_filter: str) -> Quer
     known = frozenset(tenant.store.subscriptions)
     named = frozenset(fold(str(name)) for name in body.get("subscriptions") or [])
     groups: Sequence[Any] = body.get("managementGroups") or [*filter(None, [body.get("managementGroupId")])]
-    root = f"{_GROUPS}/{fold(TENANT_ID)}"
     if not named and not groups:
-        return QueryScope(known, True, frozenset({"", root}), frozenset(), scope_filter)
-    wanted, at, above = set(named), {f"/subscriptions/{name}" for name in named & known}, {"", root}
+        return QueryScope(known, True, frozenset({_TENANT, _ROOT}), frozenset(), scope_filter)
+    wanted, at, above = set(named), {f"/subscriptions/{name}" for name in named & known}, {_TENANT, _ROOT}
     for name in map(fold, map(str, groups)):
         at.add(f"{_GROUPS}/{name}")
         if name == fold(TENANT_ID):

@@ -14,7 +14,7 @@ from defender_remediate.testing.simulator.graph.kql.relation import Relation, Ro
 from defender_remediate.testing.simulator.graph.policy_rows import authorization_rows, policy_rows
 from defender_remediate.testing.simulator.graph.rows import COLUMNS, EMPTY, ID, SUBSCRIPTION, TYPE, row
 from defender_remediate.testing.simulator.graph.scopes import QueryScope
-from defender_remediate.testing.simulator.graph.security_rows import security_rows
+from defender_remediate.testing.simulator.graph.security_rows import STORED, security_rows
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import DELETED, TENANT_ID, Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
@@ -62,13 +62,12 @@ class GraphTables:
         for one in make(self.tenant, here, types):
             if types is not None and one[TYPE] not in types:
                 continue
-            if is_scoped and one[TYPE].startswith(_ASSIGNED):
-                is_wanted = self.scope.wants(str(one[ID]).rpartition("/providers/")[0])
-            else:
-                spelled = one[SUBSCRIPTION]
-                if spelled not in known:
-                    known[spelled] = fold(spelled) in here
-                is_wanted = known[spelled]
+            spelled = one[SUBSCRIPTION]
+            if spelled not in known:
+                known[spelled] = fold(spelled) in here
+            is_wanted = known[spelled]
+            if is_scoped and one[TYPE].startswith(_ASSIGNED) and (is_wanted or not spelled):
+                is_wanted = self.scope.wants(_scope_of(one[ID]))
             if is_wanted and (may_read_all or self._may_read(one)):
                 yield one
 
@@ -80,10 +79,14 @@ class GraphTables:
         return self.tenant.access.may_look(f"{one[TYPE]}/read", one[ID])
 
 
+def _scope_of(identifier: str) -> str:
+    return identifier.rpartition("/providers/")[0]
+
+
 def _resources(tenant: Tenant, subscriptions: frozenset[str], types: frozenset[str] | None) -> Iterator[Row]:
     for resource in tenant.store.resources():
         is_wanted = types is None or resource.type.name.lower() in types
-        if not is_wanted or not resource.type.tracked or not ids.group_of(resource.id):
+        if not is_wanted or not resource.type.tracked or not ids.group_of(resource.id) or resource.type.name in STORED:
             continue
         if fold(ids.subscription_of(resource.id)) in subscriptions:
             tops = {**resource.body, "apiVersion": resource.type.versions[-1]}

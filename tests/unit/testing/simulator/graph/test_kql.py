@@ -65,6 +65,7 @@ def value(expression: str) -> Any:
 
 
 EXPRESSIONS: dict[str, Any] = {
+    "dynamic({'a': 1})[strcat('a')]": 1,
     # literals, and how values become strings
     "'a' \"b\"": "ab",
     r"'it\'s\t\u0041\x42'": "it's\tAB",
@@ -450,6 +451,10 @@ QUERIES: dict[str, Any] = {
         ("/b", 1, "/b"),
         ("", None, "/c"),
     ],
+    "| project id, n = toint(properties.n) | join kind=inner (resources | project o = id, n = toint(properties.n)) on n "
+    "| project id, o": [("/a", "/a"), ("/b", "/b"), ("/c", "/c")],
+    "| project id | join kind=leftouter (resources | where type == 't/db' | project i = id, n = toint(properties.n)) "
+    "on $left.id == $right.i | summarize make_list(i), make_list(n)": [(["", "/b", ""], [20])],
     "| project id | join kind=leftanti (resources | where type == 't/web') on id": ["/b"],
     "| project id | join kind=leftsemi (resources | where type == 't/web') on id": ["/a", "/c"],
     "| where id == '/a' | join kind=rightanti (resources | project id) on id": ["/b", "/c"],

@@ -40,10 +40,10 @@ def joined(stage: Join, left: Relation, right: Relation, scope: NameScope) -> Re
     left_key, right_key = (_key_of([pair[side] for pair in pairs]) for side in (0, 1))
     left_rows, right_rows = left.whole(), right.whole()
     if kind in ("leftsemi", "leftanti"):
-        known = {right_key(row) for row in right_rows} - {None}
+        known = {right_key(row) for row in right_rows}
         return Relation(left.columns, [row for row in left_rows if (left_key(row) in known) is (kind == "leftsemi")])
     if kind in ("rightsemi", "rightanti"):
-        known = {left_key(row) for row in left_rows} - {None}
+        known = {left_key(row) for row in left_rows}
         return Relation(
             right.columns, [row for row in right_rows if (right_key(row) in known) is (kind == "rightsemi")]
         )
@@ -56,7 +56,6 @@ def joined(stage: Join, left: Relation, right: Relation, scope: NameScope) -> Re
     found: dict[Any, list[Row]] = {}
     for row in right_rows:
         found.setdefault(right_key(row), []).append(row)
-    found.pop(None, None)
     return Relation(columns, list(_pairs(kind, left, right, left_rows, right_rows, left_key, right_key, found)))
 
 
@@ -78,7 +77,7 @@ def _pairs(
         if not matches and kind in ("leftouter", "fullouter"):
             yield (*row, *no_right)
     if kind in ("rightouter", "fullouter"):
-        known = {left_key(row) for row in left_rows} - {None}
+        known = {left_key(row) for row in left_rows}
         for other in right_rows:
             if right_key(other) not in known:
                 yield (*no_left, *other)
@@ -89,14 +88,9 @@ def _empty(columns: Sequence[Column]) -> tuple[Any, ...]:
 
 
 def _key_of(parts: Sequence[Compiled]) -> Callable[[Row], Any]:
-    """The key of a row; None if a part of it is null, which equals nothing."""
+    """The key of a row. A null matches a null, other than in a comparison: Microsoft's emulator of Kusto was seen to do so."""
     readers = [part.read for part in parts]
-
-    def key(row: Row) -> Any:
-        found = tuple([read(row) for read in readers])
-        return None if None in found else found
-
-    return key
+    return lambda row: tuple([read(row) for read in readers])
 
 
 def _keys(
