@@ -611,7 +611,8 @@ class RemediationClient:
             journals: The journals in which the shards were recorded; by default that of this client.
 
         Raises:
-            ShardError: A shard was not applied or has not ended, or the shards are not those of one plan.
+            ShardError: A shard was not applied, has not ended or lacks a result, or the shards are not those of one plan.
+            InvalidInputError: ``journals`` is not a list of journals.
             JournalError: A journal cannot be read or written.
         """
         return self._wiring.workflow.merge(plan, journals)

@@ -99,7 +99,7 @@ from defender_remediate.preflight.subscriptions import tenant_of
 from defender_remediate.progress import Announcer, Phases
 from defender_remediate.rollback.removal import check_removals
 from defender_remediate.rollback.rollback import plan_undo
-from defender_remediate.validation import instance, instance_or_none, is_number, positive_integer
+from defender_remediate.validation import instance, instance_or_none, instances, is_number, positive_integer
 from defender_remediate.verification.change_history import with_change_records
 from defender_remediate.verification.exemptions import exemption_finder
 from defender_remediate.verification.verifier import Verifier
@@ -377,7 +377,8 @@ class Workflow:
                 f"this is shard {plan.shard.number} of a plan", hint="pass the whole plan, or all its shards"
             )
         self._check_place(plan)
-        first, records = ended_records(plan, [self.journal] if journals is None else journals)
+        given = (self.journal,) if journals is None else instances("journals", journals, Journal)
+        first, records = ended_records(plan, given)
         opened = attrs.evolve(first, run_id=run_id_of(plan.digest), plan=plan, shards=len(plan.shards()))
         with begun_or_new(self.journal, opened.run_id) as log:
             if not log.records:

@@ -38,7 +38,7 @@ from defender_remediate.errors import (
     UnknownRunError,
 )
 from defender_remediate.hooks import RemediationEvent, StepFinished, StepStarted
-from defender_remediate.journal import MemoryStorage, RunOpened, replay
+from defender_remediate.journal import MemoryStorage, RunOpened, StepEnded, replay
 from defender_remediate.journal.past_outcomes import past_outcomes
 from defender_remediate.models import CreatedResource, PlanShard, WaveFinished
 from defender_remediate.models.shard import run_id_of, shard_run_id
@@ -617,14 +617,31 @@ def test_an_unfinished_or_foreign_shard_is_not_merged(tenant, client, plan):
     client.apply(other.shards()[0], approve=other.digest)
     records = client.journal.read(shard_run_id(other.digest, 1))
     with pytest.raises(ShardError, match="that of another plan"):
-        client.merge_shards(plan, journals=[_Holding(records)])
+        client.merge_shards(plan, journals=[_Holding(records=records)])
+    for wrong in (client.journal, ["runs"], [None], "runs"):
+        with pytest.raises(InvalidInputError, match="journals must be a list of Journal values"):
+            client.merge_shards(plan, journals=wrong)
 
 
-@attrs.define
-class _Holding:
+def test_a_merge_sends_nothing_for_a_result_that_is_missing(tenant, client, plan):
+    """A journal that ends without the result of a step does not say what became of it."""
+    shard = attrs.evolve(plan, steps=plan.steps[:1]).shards()[0]
+    client.apply(shard, approve=shard.digest)
+    opened, *others = client.journal.read(shard_run_id(shard.digest, 1))
+    before = len(tenant.sim.requests)
+    kept = tuple(record for record in others if not isinstance(record, StepEnded))
+    other = tenant.connect(journal=MemoryJournal())
+    with pytest.raises(ShardError, match=f"no result of step {plan.steps[0].id}"):
+        other.merge_shards([shard], journals=[_Holding(records=(opened, *kept))])
+    assert len(tenant.sim.requests) == before
+    assert not list(other.journal.list_runs())
+
+
+@attrs.frozen
+class _Holding(MemoryJournal):
     """A journal that has the same records for every run."""
 
-    records: Any
+    records: Any = attrs.field(kw_only=True)
 
     def read(self, run_id: str, /) -> Any:
         return self.records

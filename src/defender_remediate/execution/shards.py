@@ -405,7 +405,7 @@ def ended_records(plan: RemediationPlan, journals: Sequence[Journal]) -> tuple[R
     """The first record of the first shard, and what the journals say of the steps of all shards.
 
     Raises:
-        ShardError: A shard has no run in the journals, has not ended, or is not of this plan.
+        ShardError: A shard has no run in the journals, has not ended, lacks a result, or is not of this plan.
         JournalError: A journal cannot be read.
     """
     first: RunOpened | None = None
@@ -419,6 +419,10 @@ def ended_records(plan: RemediationPlan, journals: Sequence[Journal]) -> tuple[R
         check_same_shard(records[0], shard)
         if not any(isinstance(record, RunEnded) for record in records):
             raise ShardError(f"{of_this} has not ended", hint=f"continue it with client.resume({run_id!r})")
+        results = {record.result.step_id for record in records if isinstance(record, StepEnded)}
+        for step in shard.steps:
+            if step.id not in results:
+                raise ShardError(f"{of_this} has no result of step {step.id} for {step.target_id} in its journal")
         first = first or records[0]
         found += (record for _, record in _by_step(records))
     assert first is not None  # a plan without steps is not divided
