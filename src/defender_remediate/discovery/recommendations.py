@@ -1,181 +1,178 @@
-"""Assessments counted into recommendations, one at a time, so that no listing is ever held."""
+"""Lists recommendations, the most worthwhile first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import attrs
 
 from defender_remediate.casing import fold
-from defender_remediate.discovery.ranking import Tally, group_of
-from defender_remediate.models.control import SecurityControl
-from defender_remediate.models.individual import RecommendationCategory, is_individual
-from defender_remediate.models.recommendation import (
-    Assessment,
-    AssessmentStatus,
-    Recommendation,
-    RecommendationMetadata,
-    fields_of,
+from defender_remediate.discovery.arguments import (
+    CategoryChoice,
+    checked_categories,
+    checked_choice,
+    checked_text,
+    checked_word,
 )
-from defender_remediate.models.risk import Risk, worse
+from defender_remediate.discovery.assessments import Assessments
+from defender_remediate.discovery.counting import (
+    AssessmentCounts,
+    count,
+    names_by_key,
+    recommendations,
+    with_metadata,
+)
+from defender_remediate.discovery.empty_listings import EmptyListings, Silence
+from defender_remediate.discovery.metadata import Metadata
+from defender_remediate.discovery.ranking import Tally, group_of, rank
+from defender_remediate.discovery.scores import Scores
+from defender_remediate.discovery.wanted import Wanted
+from defender_remediate.display import quoted
+from defender_remediate.errors import InvalidInputError
+from defender_remediate.models.control import SecurityControl
+from defender_remediate.models.named import Choice, key_named
+from defender_remediate.models.recommendation import Assessment, AssessmentStatus, Recommendation, Severity
+from defender_remediate.validation import did_you_mean
 
 if TYPE_CHECKING:
     from defender_remediate.catalog import Catalog
 
 
-_NO_CONTROL: frozenset[str] = frozenset()
+class Recommendations:
+    """The recommendations in scope, which are counted from the assessments.
 
-
-@attrs.define
-class AssessmentCounts:
-    """What was counted for one recommendation.
-
-    Attributes:
-        key: The assessment key; of an individual recommendation the first of its keys.
-        category: None while it is not known.
-        metadata: What came with its assessments; None when nothing did.
-        controls: The display names of the security controls that one of its keys belongs to.
+    Args:
+        catalog: Where their fixes are looked up.
+        assessments: What they are counted from.
+        metadata: What Azure says about them.
+        scores: The controls that they belong to.
+        empty: Tells why nothing was found.
     """
 
-    key: str
-    display_name: str | None = None
-    category: RecommendationCategory | None = None
-    source: str | None = None
-    healthy: int = 0
-    unhealthy: int = 0
-    not_applicable: int = 0
-    risk: Risk | None = None
-    on_attack_paths: int = 0
-    metadata: RecommendationMetadata | None = None
-    controls: frozenset[str] = frozenset()
+    def __init__(
+        self,
+        catalog: Catalog,
+        assessments: Assessments,
+        metadata: Metadata,
+        scores: Scores,
+        empty: EmptyListings,
+    ) -> None:
+        self._catalog = catalog
+        self._assessments = assessments
+        self._metadata = metadata
+        self._scores = scores
+        self._empty = empty
 
-    @property
-    def is_individual(self) -> bool:
-        """Whether it has a category and generated keys."""
-        return is_individual(self.category)
+    def list_recommendations(
+        self,
+        *,
+        status: str | None = AssessmentStatus.UNHEALTHY,
+        severity: str | None = None,
+        control: str | None = None,
+        fixable: bool | None = None,
+        category: CategoryChoice = None,
+    ) -> Iterator[Recommendation]:
+        """The recommendations in scope, the most worthwhile first; each says why it stands where it does.
 
-    def add(self, assessment: Assessment) -> None:
-        """Count one assessment. A status that is not known here counts as none of the three."""
-        self.key = min(self.key, assessment.key, key=fold)
-        self.display_name = self.display_name or assessment.display_name
-        # Resources in several places have no advice in common.
-        self.source = assessment.source if self.source in (None, assessment.source) else ""
-        self.healthy += assessment.status == AssessmentStatus.HEALTHY
-        self.not_applicable += assessment.status == AssessmentStatus.NOT_APPLICABLE
-        if assessment.status == AssessmentStatus.UNHEALTHY:
-            self.unhealthy += 1
-            if assessment.risk is not None:
-                self.risk = worse(self.risk, assessment.risk)
-                self.on_attack_paths += bool(assessment.risk.attack_paths)
+        Ranking needs all of them, so all assessments are read before the first one is given; what is kept of them are
+        counts. An individual recommendation comes once for all assessments of one category and title.
 
-    def merge(self, other: AssessmentCounts) -> None:
-        """Take over what was counted for another key of the same individual recommendation."""
-        self.key = min(self.key, other.key, key=fold)
-        self.healthy += other.healthy
-        self.unhealthy += other.unhealthy
-        self.not_applicable += other.not_applicable
-        self.risk = worse(self.risk, other.risk)
-        self.on_attack_paths += other.on_attack_paths
-        self.controls |= other.controls
+        Args:
+            status: Only those that some resource has this status on; None for all that were assessed.
+            severity: ``Critical``, ``High``, ``Medium`` or ``Low``.
+            control: The display name of a security control, or its GUID.
+            fixable: Whether the catalog has a fix; both when left out.
+            category: One category or several; all when left out. Only these are read, so the points do not take other
+                recommendations on the same resources into account.
 
-    def has(self, status: AssessmentStatus | None) -> bool:
-        """Whether any resource has this status."""
-        counts = {
-            AssessmentStatus.HEALTHY: self.healthy,
-            AssessmentStatus.UNHEALTHY: self.unhealthy,
-            AssessmentStatus.NOT_APPLICABLE: self.not_applicable,
-        }
-        return status is None or counts[status] > 0
+        Raises:
+            InvalidInputError: A status or severity that is not known, or an argument of another type, before any
+                request; a control that no subscription in scope has, while the listing is read.
+            NotAvailableError: While the listing is read: no category is known over REST.
+
+        Permissions: those of ``list_assessments``, ``list_metadata`` and ``list_controls``.
+        """
+        wanted = checked_word(AssessmentStatus, status, "status")
+        rated = checked_word(Severity, severity, "severity")
+        named = None if control is None else checked_text(control, "control")
+        fixed = checked_choice(fixable, "fixable")
+        chosen = Wanted(status=wanted, categories=checked_categories(category))
+        silent = None if chosen.categories else Silence()
+        listed = self._listed(chosen, severity=rated, control=named, fixable=fixed, silent=silent)
+        is_all = rated is None and named is None and fixed is None and not chosen.categories
+        return self._empty.explained(listed, silent, is_all=is_all)
+
+    def get_recommendation(self, key: Choice) -> Recommendation:
+        """One recommendation, with the same counts and priority as in the listing; it may have no unhealthy resource.
+
+        Raises:
+            UnknownRecommendationError: Azure has no such key, or it is not a GUID.
+
+        Permissions: those of ``list_recommendations``, and as many requests: its place depends on the others.
+        """
+        wanted = fold(self._metadata.published_key(key_named(key, self._catalog.titles)))
+        groups = {group_of(key) if isinstance(key, (Recommendation, Assessment)) else wanted}
+        ranked = self._ranked(self._noting(wanted, groups), self._scores.read_controls())
+        for found, _ in ranked:
+            if group_of(found) in groups or fold(found.key) == wanted:
+                return found
+        about = self._metadata.get_metadata(wanted)
+        for found, _ in ranked:
+            # Another of its generated keys stands for it.
+            if about.category is not None and group_of(found) == group_of(about):
+                return found
+        counts = AssessmentCounts(about.key, metadata=about, category=about.category)
+        counts.controls = names_by_key(self._scores.read_controls()).get(wanted, counts.controls)
+        return rank(recommendations((counts,), self._catalog), Tally(()))[0]
+
+    def _noting(self, key: str, groups: set[str]) -> Iterator[Assessment]:
+        """All assessments; the group of those with a folded key is added to the groups."""
+        for assessment in self._assessments.read(Wanted()):
+            if fold(assessment.key) == key:
+                groups.add(group_of(assessment))
+            yield assessment
+
+    def _listed(
+        self,
+        wanted: Wanted,
+        *,
+        severity: Severity | None,
+        control: str | None,
+        fixable: bool | None,
+        silent: Silence | None,
+    ) -> Iterator[Recommendation]:
+        controls = self._scores.read_controls()
+        name = None if control is None else _display_name(controls, control)
+        # The counts of all statuses are shown, also where only one of them is wanted.
+        assessments = self._assessments.read(attrs.evolve(wanted, status=None), silent)
+        for found, counts in self._ranked(assessments, controls):
+            if (
+                counts.has(wanted.status)
+                and (severity is None or found.severity == severity)
+                and (name is None or name in found.controls)
+                and (fixable is None or found.is_fixable is fixable)
+            ):
+                yield found
+
+    def _ranked(
+        self, assessments: Iterable[Assessment], controls: tuple[SecurityControl, ...]
+    ) -> list[tuple[Recommendation, AssessmentCounts]]:
+        tally = Tally(controls)
+        counted = count(assessments, tally, names_by_key(controls))
+        without = [counts.key for counts in counted.values() if counts.metadata is None]
+        about = self._metadata.of_keys(without)
+        counted = with_metadata(counted.values(), about, tally)
+        ranked = rank(recommendations(counted.values(), self._catalog), tally)
+        return [(found, counted[group_of(found)]) for found in ranked]
 
 
-def names_by_key(controls: Iterable[SecurityControl]) -> dict[str, frozenset[str]]:
-    """The display names of the controls that each folded assessment key belongs to."""
-    names: dict[str, frozenset[str]] = {}
+def _display_name(controls: tuple[SecurityControl, ...], wanted: str) -> str:
+    folded = fold(wanted)
     for control in controls:
-        for key in {fold(key) for key in control.recommendation_keys}:
-            names[key] = names.get(key, frozenset()) | {control.display_name}
-    return names
-
-
-def count(
-    assessments: Iterable[Assessment], tally: Tally, names: Mapping[str, frozenset[str]]
-) -> dict[str, AssessmentCounts]:
-    """What was counted, by ``group_of``; what is unhealthy together goes into the tally.
-
-    The generated keys of an individual recommendation count as one: there may be as many of them as assessments.
-
-    Args:
-        assessments: Read once, as a stream.
-        tally: Where the unhealthy ones are added.
-        names: The display names of the controls of each folded key.
-    """
-    found: dict[str, AssessmentCounts] = {}
-    for assessment in assessments:
-        group = group_of(assessment)
-        counts = found.get(group)
-        if counts is None:
-            counts = AssessmentCounts(assessment.key, category=assessment.category)
-            counts.metadata = assessment.metadata if assessment.is_individual else None
-            found[group] = counts
-        counts.add(assessment)
-        counts.controls |= names.get(fold(assessment.key), _NO_CONTROL)
-        if assessment.status == AssessmentStatus.UNHEALTHY:
-            tally.add(assessment.key, assessment.resource_id, group)
-    return found
-
-
-def with_metadata(
-    found: Iterable[AssessmentCounts], metadata: Mapping[str, RecommendationMetadata], tally: Tally
-) -> dict[str, AssessmentCounts]:
-    """The counts with their metadata, again by ``group_of``: over REST the category is known only now.
-
-    Args:
-        found: What was counted.
-        metadata: The metadata by folded key, as far as Azure has any.
-        tally: Told which keys count as one.
-    """
-    grouped: dict[str, AssessmentCounts] = {}
-    for counts in found:
-        before = group_of(counts)
-        about = counts.metadata or metadata.get(fold(counts.key))
-        if about is not None and counts.category is None:
-            counts.category = about.category
-        counts.metadata = about
-        if counts.display_name is None and about is not None:
-            counts.display_name = about.display_name
-        group = group_of(counts)
-        tally.rename(before, group)
-        known = grouped.setdefault(group, counts)
-        if known is not counts:
-            known.merge(counts)
-    return grouped
-
-
-def recommendations(found: Iterable[AssessmentCounts], catalog: Catalog) -> Iterator[Recommendation]:
-    """The counts with what Azure says about their types, and their fixes; not ranked yet."""
-    for counts in found:
-        about = counts.metadata or RecommendationMetadata(key=counts.key, category=counts.category)
-        # The keys of an individual recommendation count as one because they share the title of their assessments.
-        titles = (counts.display_name, about.display_name)
-        first, second = titles if counts.is_individual else reversed(titles)
-        title = first or second
-        fix = catalog.get_for_recommendation(counts.key, about.policy_definition_id, title=title)
-        guidance = None if fix else catalog.get_guidance(counts.key, about.policy_definition_id, title)
-        if fix is None and guidance is None and counts.category is not None:
-            guidance = catalog.guidance_for_category(counts.category)
-        if fix is None and guidance is None:
-            guidance = catalog.guidance_for_source(counts.source or "")
-        yield Recommendation(
-            key=counts.key,
-            display_name=title or counts.key,
-            risk=counts.risk,
-            on_attack_paths=counts.on_attack_paths,
-            controls=tuple(sorted(counts.controls)),
-            unhealthy_count=counts.unhealthy,
-            healthy_count=counts.healthy,
-            not_applicable_count=counts.not_applicable,
-            fix=fix,
-            guidance=guidance,
-            **fields_of(about),
-        )
+        if folded in (fold(control.display_name), fold(control.name)):
+            return control.display_name
+    known = sorted(control.display_name for control in controls)
+    raise InvalidInputError(
+        f"no subscription in scope has a control {quoted(wanted)}", hint=did_you_mean(wanted, known)
+    )

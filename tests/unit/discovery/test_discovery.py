@@ -11,7 +11,7 @@ import pytest
 from defender_remediate import Catalog
 from defender_remediate.discovery import Discovery
 from defender_remediate.discovery.arguments import checked_choice
-from defender_remediate.discovery.recommendations import AssessmentCounts
+from defender_remediate.discovery.counting import AssessmentCounts
 from defender_remediate.errors import (
     InvalidInputError,
     MalformedResponseError,
