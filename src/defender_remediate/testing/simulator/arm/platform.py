@@ -200,6 +200,11 @@ def provider(tenant: Tenant, namespace: str, subscription: Subscription | None) 
     return shown
 
 
+def list_provider_types(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Lists the types of a resource provider."""
+    return Reply.json({"value": get_provider(tenant, call, captured).body["resourceTypes"]})
+
+
 def list_providers(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the resource providers."""
     found = tenant.store.subscription(captured["subscription"]) if "subscription" in captured else None
@@ -344,6 +349,7 @@ ROUTES = tuple(
         (("GET",), f"{_SUB}/resourceGroups/{{group}}/resources", f"{_KIND}resources", list_resources),
         (("GET",), f"{_SUB}/providers", f"{_KIND}providers", list_providers),
         (("GET",), f"{_SUB}/providers/{{namespace}}", f"{_KIND}providers", get_provider),
+        (("GET",), f"{_SUB}/providers/{{namespace}}/resourceTypes", f"{_KIND}providers", list_provider_types),
         (
             ("GET",),
             f"{_SUB}/providers/Microsoft.Features/providers/{{namespace}}/features/{{feature}}",

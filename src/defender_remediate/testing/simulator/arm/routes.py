@@ -28,7 +28,7 @@ from defender_remediate.testing.simulator.state.store import TENANT_ID, Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.state.types import ResourceType
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
-from defender_remediate.testing.simulator.web.sites import completed
+from defender_remediate.testing.simulator.web.sites import completed, write_settings
 
 # The locations of a provider, and the fabric of a vault with a container for every machine, exist without being created.
 _ALWAYS_THERE = ("/locations", "/vaults/backupfabrics", "/vaults/backupfabrics/protectioncontainers")
@@ -211,7 +211,8 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:
         tenant.access.check_write(call.method, operation.action, target.id)
         tenant.access.check_registered(target.subscription, resource_type.namespace)
-        body = json_body(call)
+        # Clients create a table or a queue without a body.
+        body = json_body(call, empty={} if call.method == "PUT" and not resource_type.tracked else None)
         found = tenant.store.find(target.id)
         _check_etag(call, found, resource_type)
         if found is None and call.method == "PATCH":
@@ -291,6 +292,7 @@ def store_body(tenant: Tenant, resource_id: str, resource_type: ResourceType, bo
         if for_children[name] and held is not None:
             merged = merge_patch(held.render(), {"properties": for_children[name]})
             tenant.store.write(held.id, held.type, merged)
+    write_settings(tenant, written, properties.get("siteConfig") or for_children.get("siteConfig"))
     return written
 
 

@@ -151,8 +151,8 @@ def take_version(tenant: Tenant, call: Call, type_name: str, *, since: str) -> N
         raise refusal("NoRegisteredProviderFound", version=call.api_version, type=rest, supported=since)
 
 
-def json_body(call: Call) -> dict[str, Any]:
-    """Returns the JSON object in a request.
+def json_body(call: Call, *, empty: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Returns the JSON object in a request; ``empty`` for a request without a body, which is refused by default.
 
     Raises:
         ArmError: 400 InvalidRequestContent; 413 RequestContentTooLarge; 415 UnsupportedMediaType.
@@ -172,6 +172,8 @@ def json_body(call: Call) -> dict[str, Any]:
         raise refusal("InvalidRequestContent", problem=TOO_DEEP.format(_MOST_LEVELS)) from None
     except ValueError as error:  # also half of a surrogate pair, which no answer could show
         raise refusal("InvalidRequestContent", problem=str(error)) from None
+    if body is None and not call.content and empty is not None:
+        return dict(empty)
     if not isinstance(body, dict):
         raise refusal("InvalidRequestContent", problem="the body is not a JSON object")
     return body

@@ -309,7 +309,9 @@ def _check_irreversible(resource_type: ResourceType, current: Mapping[str, Any],
     before = current.get("properties") or {}
     after = result.get("properties") or {}
     for name in resource_type.irreversible:
-        if before.get(name) is True and after.get(name) is not True:
+        switched_off = before.get(name) is True and after.get(name) is not True
+        # A vault refuses the word also where it was never switched on.
+        if switched_off or (name == "enablePurgeProtection" and after.get(name) is False):
             raise refusal("IrreversibleProperty", property=name)
 
 

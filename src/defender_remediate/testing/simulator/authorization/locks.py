@@ -56,8 +56,11 @@ def put_lock(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
         notes = properties.get("notes")
         if notes is not None and (not isinstance(notes, str) or len(notes) > _LONGEST_NOTES):
             raise refusal("InvalidLock", problem=f"the notes must be a string of at most {_LONGEST_NOTES} characters")
+        owners = properties.get("owners")
+        if owners is not None and not isinstance(owners, list):
+            raise refusal("InvalidLock", problem="the owners must be an array")
         name = captured["name"] if found is None else found.name
-        lock = ManagementLock(scope=scope, level=str(level), name=name, notes=notes)
+        lock = ManagementLock(scope=scope, level=str(level), name=name, notes=notes, owners=owners)
         tenant.access.locks[:] = [*(one for one in tenant.access.locks if one is not found), lock]
         tenant.store.touch(lock.id)
         return Reply.json(lock.render(), status=201 if found is None else 200), False

@@ -33,6 +33,7 @@ class ManagementLock:
     level: str
     name: str
     notes: str | None = None
+    owners: list[Any] | None = None
 
     @property
     def id(self) -> str:
@@ -41,11 +42,12 @@ class ManagementLock:
 
     def render(self) -> dict[str, Any]:
         """As the locks API shows it."""
+        more = {"notes": self.notes, "owners": self.owners}
         return {
             "id": self.id,
             "name": self.name,
             "type": "Microsoft.Authorization/locks",
-            "properties": {"level": self.level, **({} if self.notes is None else {"notes": self.notes})},
+            "properties": {"level": self.level, **{name: value for name, value in more.items() if value is not None}},
         }
 
 

@@ -121,6 +121,24 @@ def put_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     return logged(tenant, call, f"{_TYPE}/write", target_id, work)
 
 
+def patch_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Changes the display name of a management group."""
+    group = _found(tenant, captured)
+    target_id = f"{_ROOT}/{group['name']}"
+
+    def work(operation: LoggedOperation) -> tuple[Reply, bool]:
+        tenant.access.check_read(operation.action, target_id)
+        body = json_body(call)
+        parent = body.get("parentGroupId") or f"{_ROOT}/{TENANT_ID}"
+        if ids.key(str(parent)) != ids.key(f"{_ROOT}/{TENANT_ID}"):
+            raise refusal("NotSimulated", what="management groups below others")
+        group["shown"] = str(body.get("displayName") or group.get("shown") or group["name"])
+        tenant.store.touch(target_id)
+        return Reply.json(_summary(group)), False
+
+    return logged(tenant, call, f"{_TYPE}/write", target_id, work)
+
+
 def delete_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Deletes an empty management group."""
     group = _found(tenant, captured)
@@ -174,6 +192,7 @@ ROUTES = tuple(
         ("GET", _ROOT, list_groups),
         ("GET", f"{_ROOT}/{{group}}", get_group),
         ("PUT", f"{_ROOT}/{{group}}", put_group),
+        ("PATCH", f"{_ROOT}/{{group}}", patch_group),
         ("DELETE", f"{_ROOT}/{{group}}", delete_group),
         ("GET", f"{_ROOT}/{{group}}/subscriptions", list_subscriptions),
         ("PUT", f"{_ROOT}/{{group}}/subscriptions/{{subscription}}", move_subscription),

@@ -11,6 +11,7 @@ from defender_remediate.testing.simulator.arm.routing import Route
 from defender_remediate.testing.simulator.monitor.audit import logged
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
 from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state.store import Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
@@ -32,12 +33,18 @@ _SHOWN = {"authsettingsv2": "authsettingsV2"}
 _STATES = {"start": "Running", "stop": "Stopped", "restart": None}
 
 
+def _app(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Resource:
+    """The app, or the slot of an app, that a call is for."""
+    kind = f"{_SITES}/{captured['app']}/slots" if "app" in captured else _SITES
+    return owner_of(tenant, call, captured, kind)
+
+
 def list_settings(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Shows settings that may contain secrets; an app without them has the defaults of a new app.
 
     It is a POST, except for the authentication settings of version 2.
     """
-    app = owner_of(tenant, call, captured, _SITES)
+    app = _app(tenant, call, captured)
     name = fold(ids.segments(call.path)[-2])
 
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:
@@ -52,12 +59,13 @@ def _settings(tenant: Tenant, app_id: str, name: str) -> dict[str, Any]:
     held = tenant.store.find(f"{app_id}/config/{name}")
     if held is not None:
         return held.render()
-    return {"id": f"{app_id}/config/{shown}", "name": shown, "type": f"{_SITES}/config", "properties": _SECRET[name]}
+    kind = _SITES if "/slots/" not in app_id else f"{_SITES}/slots"
+    return {"id": f"{app_id}/config/{shown}", "name": shown, "type": f"{kind}/config", "properties": _SECRET[name]}
 
 
 def set_state(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Starts, stops or restarts an app."""
-    app = owner_of(tenant, call, captured, _SITES)
+    app = _app(tenant, call, captured)
     word = fold(ids.segments(call.path)[-1])
 
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:
@@ -73,7 +81,7 @@ def set_state(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
 
 def show_publishing_profile(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Returns the publishing profile of an app as XML. Its password opens nothing."""
-    app = owner_of(tenant, call, captured, _SITES)
+    app = _app(tenant, call, captured)
 
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:
         tenant.access.check_write("POST", operation.action, app.id)
@@ -89,6 +97,8 @@ def show_publishing_profile(tenant: Tenant, call: Call, captured: Mapping[str, s
     return logged(tenant, call, f"{_SITES}/publishxml/Action", app.id, work)
 
 
+_APPS = ((f"{_SITES}/{{name}}", _SITES), (f"{_SITES}/{{app}}/slots/{{name}}", f"{_SITES}/slots"))
+
 ROUTES = (
     Route(
         methods=("POST",),
@@ -100,17 +110,17 @@ ROUTES = (
     *(
         Route(
             methods=("GET" if name == "authsettingsv2" else "POST",),
-            pattern=f"{ITEM}/{_SITES}/{{name}}/config/{_SHOWN.get(name, name)}/list",
-            type=f"{_SITES}/config",
+            pattern=f"{ITEM}/{app}/config/{_SHOWN.get(name, name)}/list",
+            type=f"{kind}/config",
             handler=list_settings,
             reads=False,
         )
         for name in _SECRET
+        for app, kind in _APPS
     ),
     *(
-        Route(
-            methods=("POST",), pattern=f"{ITEM}/{_SITES}/{{name}}/{word}", type=_SITES, handler=set_state, reads=False
-        )
+        Route(methods=("POST",), pattern=f"{ITEM}/{app}/{word}", type=kind, handler=set_state, reads=False)
         for word in _STATES
+        for app, kind in _APPS
     ),
 )

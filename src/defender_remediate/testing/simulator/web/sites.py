@@ -7,6 +7,7 @@ from typing import Any
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state.store import Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
 
 _SITES = ("microsoft.web/sites", "microsoft.web/sites/slots")
@@ -36,3 +37,24 @@ def completed(tenant: Tenant, type_name: str, resource_id: str, body: Mapping[st
         if properties.get(name) is None:
             properties[name] = value
     return {**body, "kind": body.get("kind") or ("app,linux" if is_linux else "app"), "properties": properties}
+
+
+def write_settings(tenant: Tenant, app: Resource, config: Any) -> None:
+    """Keeps the settings and connection strings in the ``siteConfig`` of an app where they are read from."""
+    if fold(app.type.name) not in _SITES or not isinstance(config, Mapping):
+        return
+    kind = tenant.types.get(f"{app.type.name}/config")
+    assert kind is not None  # it ships with the simulator
+    settings, strings = config.get("appSettings"), config.get("connectionStrings")
+    if isinstance(settings, list):
+        values = {str(one.get("name")): one.get("value") for one in settings if isinstance(one, Mapping)}
+        tenant.store.write(f"{app.id}/config/appsettings", kind.for_name("appsettings"), {"properties": values})
+    if isinstance(strings, list):
+        found = {
+            str(one.get("name")): {"value": one.get("connectionString"), "type": one.get("type")}
+            for one in strings
+            if isinstance(one, Mapping)
+        }
+        tenant.store.write(
+            f"{app.id}/config/connectionstrings", kind.for_name("connectionstrings"), {"properties": found}
+        )
