@@ -191,7 +191,7 @@ def redact_json(value: Any, *, is_secret: bool = False) -> Any:
     # The most frequent kind comes first.
     if isinstance(value, str):
         if not is_secret or not value or _REFERENCE.fullmatch(value):
-            return redact_text(value)
+            return value if value in _CLEAN else redact_text(value)
         return HIDDEN
     if isinstance(value, (list, tuple)):
         return [redact_json(item, is_secret=is_secret) for item in value]
@@ -205,7 +205,7 @@ def redact_json(value: Any, *, is_secret: bool = False) -> Any:
 def _redact_object(members: Mapping[str, Any], *, is_secret: bool) -> dict[str, Any]:
     # {"name": "DB_PASSWORD", "value": ...}: an app setting, a parameter or a change that says its name beside its value.
     is_labelled = is_secret_name(members.get("name")) or is_secret_name(members.get("path"))
-    secure_parameters = _secure_parameters(members)
+    secure_parameters = _secure_parameters(members) if "template" in members else frozenset()
     clean = {}
     for name, item in members.items():
         if name == "permissions" and isinstance(item, Mapping):

@@ -169,7 +169,7 @@ def test_an_odd_header_is_no_surprise(header: bytes, status: bytes) -> None:
 )
 def test_a_broken_claims_challenge_is_a_401(claims: str) -> None:
     """The challenge is not Azure's, or was cut."""
-    head = f'HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer error="insufficient_claims", claims="{claims}"\r\n'
+    head = f'HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer error="insufficient_claims", claims="{claims}"\r\nConnection: close\r\n'
     with (
         serving(sending(f"{head}Content-Length: 0\r\n\r\n".encode())) as (session, _),
         pytest.raises(UnauthorizedError),

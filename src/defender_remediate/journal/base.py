@@ -23,8 +23,8 @@ from defender_remediate.errors import (
     RunExistsError,
     UnknownRunError,
 )
-from defender_remediate.journal.chain import Verified, encode_line, newest_first, sha256, verify
-from defender_remediate.journal.records import Record, RunOpened, redact_record
+from defender_remediate.journal.chain import Verified, chain, encode_redacted, newest_first, sha256, verify
+from defender_remediate.journal.records import Record, RunOpened
 from defender_remediate.journal.store import check_run_id
 
 
@@ -66,6 +66,26 @@ class BatchSink(Sink, Protocol):
         """
 
 
+class _Batch:
+    """The lines that are made durable together, and the threads that wait for them."""
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self.lines: list[tuple[Record, bytes]] = []
+        self.changed = threading.Condition(lock)
+        self.is_durable = False
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def wait(self) -> None:
+        """Wait for a change of the log; the lock is held."""
+        try:
+            self.changed.wait()
+        except BaseException:  # pragma: no cover - interrupted: another thread writes in its place
+            self.changed.notify()
+            raise
+
+
 class ChainedLog:
     """The journal of one run over a sink. Implements ``RunLog``.
 
@@ -84,16 +104,17 @@ class ChainedLog:
         self._write_all = sink.write_all if isinstance(sink, BatchSink) else partial(_write_each, sink)
         self._source = source
         self._written = len(self._records)
-        self._waiting: list[tuple[Record, bytes]] = []
+        self._lock = threading.Lock()
+        self._idle = threading.Condition(self._lock)
+        self._waiting = _Batch(self._lock)
         self._is_writing = False
-        self._changed = threading.Condition()
         self._closed = False
         self._failure: OSError | JournalError | None = None
 
     @property
     def records(self) -> tuple[Record, ...]:
         """All records so far, in order, without secrets."""
-        with self._changed:
+        with self._lock:
             return tuple(self._records)
 
     def append(self, record: Record, /) -> None:
@@ -104,8 +125,9 @@ class ChainedLog:
             JournalLockLostError: The same, because this process no longer has the lock of the run.
             JournalError: The log is closed, or the first record is not the ``RunOpened`` of its run.
         """
-        record = redact_record(record)
-        with self._changed:
+        # In the thread that appends, so that only the chain itself is made one by one.
+        record, members = encode_redacted(record)
+        with self._lock:
             if self._closed:
                 raise JournalError(f"the journal of run {self._run_id} is closed", source=self._source)
             if self._failure is not None:
@@ -113,42 +135,49 @@ class ChainedLog:
             if not self._written:
                 _check_first(record, self._run_id, source=self._source)
             number = self._written + 1
-            line = encode_line(record, n=number, prev=self._head)
+            line = chain(members, n=number, prev=self._head)
             self._written, self._head = number, sha256(line)
-            self._waiting.append((record, line))
-            while len(self._records) < number:
+            batch = self._waiting
+            batch.lines.append((record, line))
+            while not batch.is_durable:
                 if self._failure is not None:
                     raise _refusal(self._source, self._failure) from self._failure
                 if self._is_writing:
-                    self._changed.wait()
+                    batch.wait()
                 else:
                     self._write_waiting()
 
     def _write_waiting(self) -> None:
         """Write all lines that wait, while other threads add new ones: one flush to the disk makes all of them durable."""
-        batch, self._waiting = self._waiting, []
+        batch, self._waiting = self._waiting, _Batch(self._lock)
         self._is_writing = True
         # What a write that failed or was interrupted left behind is unknown until the journal is read again.
         failure: OSError | JournalError | None = OSError("an earlier record was interrupted")
-        self._changed.release()
+        self._lock.release()
         try:
-            self._write_all([line for _, line in batch])
+            self._write_all([line for _, line in batch.lines])
             failure = None
         except (OSError, JournalError) as error:
             failure = error
         finally:
-            self._changed.acquire()
+            self._lock.acquire()
             self._is_writing = False
             self._failure = failure
             if failure is None:
-                self._records.extend(record for record, _ in batch)
-            self._changed.notify_all()
+                self._records.extend(record for record, _ in batch.lines)
+                batch.is_durable = True
+                # One of those that wait with the next batch writes it; to wake up all of them would take longer.
+                self._waiting.changed.notify()
+            else:
+                self._waiting.changed.notify_all()
+            batch.changed.notify_all()
+            self._idle.notify_all()
 
     def close(self) -> None:
         """Release the lock of the journal. Closing twice has no effect."""
-        with self._changed:
+        with self._lock:
             while self._is_writing:
-                self._changed.wait()
+                self._idle.wait()
             if not self._closed:
                 self._closed = True
                 self._sink.close()

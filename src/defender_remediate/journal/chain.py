@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
 
@@ -23,7 +24,7 @@ from defender_remediate.errors import InvalidInputError, JournalTamperedError
 from defender_remediate.journal import records
 from defender_remediate.journal.records import Record
 from defender_remediate.json_values import OWN_MAX_DEPTH, format_json, parse_json
-from defender_remediate.serialization import encode, json_parts
+from defender_remediate.serialization import json_parts
 
 FIRST = "0" * 64
 """What the first line has for the hash of the line before."""
@@ -63,19 +64,53 @@ def encode_line(record: Record, *, n: int, prev: str) -> bytes:
     Raises:
         InvalidInputError: It is not a record, or JSON has no such value.
     """
-    members = {"n": n, **records.members_of(record), "prev": prev}
+    return chain(encode_members(record), n=n, prev=prev)
+
+
+def encode_redacted(record: Record) -> tuple[Record, bytes]:
+    """A record without secrets, and its members as text: both from one pass over a record that has none.
+
+    Raises:
+        InvalidInputError: As for ``redact_record`` and ``encode_line``.
+    """
+    with _as_json():
+        members = records.encode_clean(record)
+        if members is not None:
+            return record, members[1:-1]
+    record = records.redact_record(record)
+    return record, encode_members(record)
+
+
+def encode_members(record: Record) -> bytes:
+    """The members of a record as text, without the braces of the object.
+
+    Raises:
+        InvalidInputError: As for ``encode_line``.
+    """
+    members = records.members_of(record)
+    with _as_json():
+        # A record with a whole plan is encoded step by step.
+        return b"".join([part.encode() for part in json_parts(members)])[1:-1]
+
+
+@contextmanager
+def _as_json() -> Iterator[None]:
     try:
-        if isinstance(record, records.RunOpened):
-            parts = [part.encode() for part in json_parts(members)]
-        else:
-            parts = [format_json(encode(members))[:-1].encode(), b"}"]
+        yield
+    except InvalidInputError:
+        raise
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidInputError(f"the record has a value that JSON does not have: {error}") from error
+
+
+def chain(members: bytes, *, n: int, prev: str) -> bytes:
+    """The line of a record whose members are encoded."""
+    parts = (f'{{"n":{n},'.encode(), members, f',"prev":{format_json(prev)}'.encode())
     digest = hashlib.sha256()
-    for part in parts:
+    for part in (*parts, b"}"):
         digest.update(part)
-    # The hash comes last in the object, whose brace is the last part. The first line has a whole plan, and is made only once.
-    return b"".join((*parts[:-1], _HASH, digest.hexdigest().encode(), b'"}\n'))
+    # The hash comes last in the object.
+    return b"".join((*parts, _HASH, digest.hexdigest().encode(), b'"}\n'))
 
 
 def sha256(line: bytes) -> str:

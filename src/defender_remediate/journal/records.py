@@ -12,10 +12,11 @@ from defender_remediate import serialization
 from defender_remediate.display import quoted
 from defender_remediate.enums import StrEnum
 from defender_remediate.errors import InvalidInputError, JournalError
-from defender_remediate.json_values import ABSENT, FrozenMap, freeze
+from defender_remediate.json_values import ABSENT, FrozenMap, format_json, freeze
 from defender_remediate.models.plan import RemediationPlan, RemediationStep
 from defender_remediate.models.result import RemediationResult
 from defender_remediate.redaction import redact_json
+from defender_remediate.serialization import json_parts
 
 VERSION = 1
 """The format of a line. A journal of another version is refused."""
@@ -249,6 +250,33 @@ def redact_record(record: _T) -> _T:
     return found
 
 
+def encode_clean(record: Record) -> bytes | None:
+    """The JSON text of a record as it is written; None if it contains a secret, so that ``redact_record`` has to hide it.
+
+    Raises:
+        InvalidInputError: It is not a record.
+        TypeError, ValueError, RecursionError: It has a value that JSON does not have.
+    """
+    if not isinstance(record, RunOpened):
+        _check_is_record(record)
+        document = serialization.encode(record)
+        if redact_json(document) != document:
+            return None
+        return format_json({"version": VERSION, "record": type(record).__name__, **document}).encode()
+    if _redacted(_without_steps(record)) != _without_steps(record):
+        return None
+    has_secret = False
+
+    def looked_at(plain: Any) -> Any:
+        nonlocal has_secret
+        has_secret = has_secret or redact_json(plain) != plain
+        return plain
+
+    # Step by step: a plan of thousands of steps fills the memory otherwise.
+    text = b"".join([part.encode() for part in json_parts(members_of(record), shown=looked_at)])
+    return None if has_secret else text
+
+
 def _redacted(value: _V) -> _V:
     """The value without secrets; the very same one when it has none."""
     document = serialization.encode(value)
@@ -260,12 +288,16 @@ def _redacted_plan(record: RunOpened) -> RunOpened:
     """The same for a record with a plan, step by step: a plan of thousands of steps fills the memory otherwise."""
     plan = record.plan
     steps, skipped = (tuple(map(_redacted, plan.steps)), tuple(map(_redacted, plan.skipped)))
-    outside = attrs.evolve(record, plan=attrs.evolve(plan, steps=(), skipped=()))
+    outside = _without_steps(record)
     rest = _redacted(outside)
     pairs = (*zip(steps, plan.steps, strict=True), *zip(skipped, plan.skipped, strict=True))
     if rest is outside and all(clean is given for clean, given in pairs):
         return record
     return attrs.evolve(rest, plan=attrs.evolve(rest.plan, steps=steps, skipped=skipped))
+
+
+def _without_steps(record: RunOpened) -> RunOpened:
+    return attrs.evolve(record, plan=attrs.evolve(record.plan, steps=(), skipped=()))
 
 
 def _check_is_record(record: object) -> None:
