@@ -7,13 +7,14 @@ whose last requests may end a moment later.
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from itertools import islice
 from queue import Empty, SimpleQueue
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import attrs
 
@@ -27,7 +28,7 @@ _R = TypeVar("_R")
 _NAME = "defender-remediate"
 _LISTINGS_AT_ONCE = 8
 _LENT_PER_WORKER = 4
-# A thread that sleeps looks this often, in seconds, whether there is something to do or the run was stopped.
+# A thread that sleeps while others work looks this often, in seconds, whether there is something to do.
 _LOOKS_AFTER = 1.0
 _CHUNKS_PER_WORKER = 4
 _LARGEST_CHUNK = 32
@@ -40,6 +41,11 @@ class _Timer(Protocol):
     def monotonic(self) -> float: ...
 
     def sleep(self, seconds: float) -> None: ...
+
+
+@runtime_checkable
+class _InterruptibleTimer(Protocol):
+    def sleep_unless(self, stopped: threading.Event, seconds: float) -> None: ...
 
 
 @attrs.frozen
@@ -191,7 +197,7 @@ class _Crew(Generic[_T]):
         self._place = threading.Condition(lock)
         self._hired = self._idle = self._running = self._lent = self._returning = 0
         self._wake_ups: list[float] = []
-        self._stopped = False
+        self._stopped = threading.Event()
 
     def begin(self) -> None:
         """Advance tasks in other threads; what they produce, and ``_END`` after all of it, is put into ``produced``."""
@@ -201,7 +207,7 @@ class _Crew(Generic[_T]):
     def stop(self) -> None:
         """Advance no task any further. Those that had begun are ``left`` to be closed, once no thread is alive."""
         with self._changed:
-            self._stopped = True
+            self._stopped.set()
             self.left += self._schedule.drop()
             self._changed.notify_all()
             self._place.notify_all()
@@ -221,7 +227,7 @@ class _Crew(Generic[_T]):
     def _next(self) -> Task[_T] | None:
         """Wait for the next task that can be advanced; None if there is none any more."""
         with self._changed:
-            while not self._stopped:
+            while not self._stopped.is_set():
                 now = self._clock.monotonic()
                 is_free = self._running + self._returning < self._workers
                 if is_free and (task := self._schedule.take(now)) is not None:
@@ -230,7 +236,7 @@ class _Crew(Generic[_T]):
                         self._call_another()
                     return task
                 if self._schedule.is_over:
-                    self._stopped = True
+                    self._stopped.set()
                     self._changed.notify_all()
                     self.produced.put(_END)
                 elif is_free and (at := self._schedule.next_time) is not None and self._is_earliest(at):
@@ -249,7 +255,7 @@ class _Crew(Generic[_T]):
         self._wake_ups.append(at)
         self._changed.release()
         try:
-            self._clock.sleep(max(0.0, at - now))
+            self._sleep(max(0.0, at - now))
         finally:
             self._changed.acquire()
             self._wake_ups.remove(at)
@@ -257,39 +263,42 @@ class _Crew(Generic[_T]):
     def _call_another(self) -> None:
         if self._idle:
             self._changed.notify()
-        elif not self._stopped and self._hired < self._workers + min(self._lent, self._workers * _LENT_PER_WORKER):
+        elif not self._stopped.is_set() and self._hired < self._workers + min(
+            self._lent, self._workers * _LENT_PER_WORKER
+        ):
             self._hired += 1
             self._hire(self._work)
 
     def _advance(self, task: Task[_T]) -> None:
         """Advance a task until it waits or ends."""
         pause: Pause | None = None
-        while not self._stopped:
+        while not self._stopped.is_set():
             item = task.context.run(next, task.items, _END)
             if item is _END:
                 break
             if not isinstance(item, Pause):
                 self.produced.put(item)
             elif self._workers == 1:
-                self._wait_out(item)
+                self._sleep(item.seconds)
             else:
                 pause = item
                 break
         with self._changed:
             self._running -= 1
-            if self._stopped:
+            if self._stopped.is_set():
                 self.left.append(task)
-            if pause is None or self._stopped:
+            if pause is None or self._stopped.is_set():
                 self._schedule.end()
             else:
                 self._schedule.park(task, pause, self._clock.monotonic())
             self._place.notify()
 
-    def _wait_out(self, pause: Pause) -> None:
-        """Wait on this thread, and no longer once the run is stopped."""
-        until = self._clock.monotonic() + pause.seconds
-        while not self._stopped and (left := until - self._clock.monotonic()) > 0:
-            self._clock.sleep(min(left, _LOOKS_AFTER))
+    def _sleep(self, seconds: float) -> None:
+        """Wait on this thread, and no longer once the run is stopped, if the clock can do that."""
+        if isinstance(self._clock, _InterruptibleTimer):
+            self._clock.sleep_unless(self._stopped, seconds)
+        else:
+            self._clock.sleep(seconds)
 
     @contextmanager
     def lending(self) -> Iterator[None]:
@@ -306,7 +315,7 @@ class _Crew(Generic[_T]):
         finally:
             with self._changed:
                 self._returning += 1
-                self._place.wait_for(lambda: self._stopped or self._running < self._workers)
+                self._place.wait_for(lambda: self._stopped.is_set() or self._running < self._workers)
                 self._returning -= 1
                 self._lent -= 1
                 self._running += 1
@@ -452,20 +461,27 @@ def interleave(listings: Iterable[Iterator[_T]]) -> Iterator[_T]:
                 yield page
 
 
-def every(seconds: float, function: Callable[[], object]) -> Callable[[], None]:
-    """Call a function again and again in a thread, with a pause before each call, until the returned function is called.
+def every(seconds: float, function: Callable[[_T], object], subject: _T) -> Callable[[], None]:
+    """Call a function with an object again and again in a thread, until the returned function is called or the object is gone.
 
-    The returned function waits for the call that is going on. The thread does not keep the process alive.
+    The returned function waits for the call that is going on. The thread keeps neither the object nor the process alive.
 
     Args:
         seconds: The pause before each call.
         function: What is called. It must not raise.
+        subject: What it is called with.
     """
     stopped = threading.Event()
+    reference = weakref.ref(subject)
+    del subject
 
     def repeat() -> None:
         while not stopped.wait(seconds):
-            function()
+            subject = reference()
+            if subject is None:
+                return
+            function(subject)
+            del subject
 
     thread = threading.Thread(target=repeat, name=f"{_NAME}-every", daemon=True)
     thread.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Generator
@@ -253,30 +254,13 @@ def test_an_executor_gets_a_limited_number_of_calls_and_each_has_an_outcome() ->
 
 
 def test_a_run_with_one_worker_that_waits_ends_when_it_is_stopped() -> None:
-    """Ctrl-C does not wait for the end of a pause of minutes."""
-    clock = _Recording()
-    tasks = [Task(0, _waits_long())]
-    running = run_side_by_side(tasks, workers=1, clock=clock)
-    assert next(running) == 1
-    assert clock.asleep.wait(10)
-    threading.Thread(target=clock.go_on.set).start()
-    running.close()
-    assert sum(clock.slept) < 600
-
-
-class _Recording(VirtualClock):
-    """A clock whose sleeper waits for the test, once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asleep, self.go_on, self.slept = threading.Event(), threading.Event(), list[float]()
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.asleep.set()
-        self.go_on.wait(10)
-        time.sleep(0.02)
-        super().sleep(seconds)
+    """Ctrl-C does not wait for the end of a pause of minutes; on a clock of the caller's it waits as long as that clock."""
+    began = time.monotonic()
+    for clock in (SystemClock(), VirtualClock()):
+        running = run_side_by_side([Task(0, _waits_long())], workers=1, clock=clock)
+        assert next(running) == 1
+        running.close()
+    assert time.monotonic() - began < 100
 
 
 def _waits_long() -> Items:
@@ -353,7 +337,7 @@ def test_a_caller_that_stops_cancels_what_has_not_begun() -> None:
 def test_a_repeated_call_ends_when_it_is_told() -> None:
     """It is made again and again, not before its pause, and no longer once the end was asked for."""
     calls: SimpleQueue[int] = SimpleQueue()
-    stop = every(0.001, lambda: calls.put(1))
+    stop = every(0.001, lambda queue: queue.put(1), calls)
     for _ in range(3):
         calls.get(timeout=10)
     stop()
@@ -361,3 +345,16 @@ def test_a_repeated_call_ends_when_it_is_told() -> None:
     time.sleep(0.01)
     assert calls.qsize() == made
     stop()
+
+
+def test_a_repeated_call_ends_with_what_it_is_for() -> None:
+    """A lease is not renewed for a journal that was dropped."""
+    called, calls = threading.Event(), SimpleQueue[int]()
+    others = set(threading.enumerate())
+    every(0.001, lambda _queue: called.set(), calls)
+    assert called.wait(10)
+    (thread,) = set(threading.enumerate()) - others
+    del calls
+    gc.collect()
+    thread.join(10)
+    assert not thread.is_alive()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import datetime, timezone
 from typing import Protocol
 
 
 class Clock(Protocol):
-    """The source of time, and the way to wait. Shared between threads."""
+    """The source of time, and the way to wait. Shared between threads.
+
+    A clock may also have ``sleep_unless``, as ``SystemClock`` has. Without it, a run that is interrupted waits out the pause
+    that it is in.
+    """
 
     def now(self) -> datetime:
         """The present, aware and in UTC."""
@@ -34,3 +39,7 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Wait for this number of seconds."""
         time.sleep(max(0.0, seconds))
+
+    def sleep_unless(self, stopped: threading.Event, seconds: float) -> None:
+        """Wait for this number of seconds, but no longer once the event is set."""
+        stopped.wait(max(0.0, seconds))

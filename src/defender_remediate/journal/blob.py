@@ -213,7 +213,7 @@ class BlobJournal(ChainedJournal):
                     leases=(lease,),
                 )
                 on_error.callback(sink.leave)
-                sink.stop_renewing = every(self._lease_seconds / 3, sink.renew)
+                sink.stop_renewing = every(self._lease_seconds / 3, BlobSink.renew, sink)
                 sink.go_to_end()
                 on_error.pop_all()
         except StorageRequestError as error:
