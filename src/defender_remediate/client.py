@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from weakref import WeakSet
 
 import attrs
 
@@ -580,7 +581,7 @@ class RemediationClient:
             executor: A ``concurrent.futures.Executor`` for the shards, such as a ``ProcessPoolExecutor`` or the ``get_executor()``
                 of a Dask client.
             make_client: Makes the client of a worker: with the same scope, a credential of its own, and a journal that the other
-                workers can open too. A function of a module, which workers can import.
+                workers can open too. A function of a module, which workers can import; a new client in each call.
 
         Raises:
             PlanNotApprovedError: ``approve`` is not this plan's digest; nothing was sent.
@@ -634,6 +635,7 @@ class RemediationClient:
                 "headers and client_request_id are not passed to workers",
                 hint="pass per_call_policies to the client that make_client makes",
             )
+        _IN_USE.add(self)
         return shard_pool(executor, make_client, _run_shard)
 
     def resume(
@@ -888,6 +890,10 @@ class _Wiring:
         return self._make_workflow(self.session, self.discovery)
 
 
+# Clients that apply a divided plan, and those that were made for one shard of it.
+_IN_USE: WeakSet[RemediationClient] = WeakSet()
+
+
 def _run_shard(make_client: Callable[[], RemediationClient], task: str) -> str:
     """Execute a task in a worker, with a client of the caller's making.
 
@@ -895,7 +901,14 @@ def _run_shard(make_client: Callable[[], RemediationClient], task: str) -> str:
         DefenderRemediateError: Anything else is told in one: an error that cannot be read back breaks a process pool.
     """
     try:
-        with instance("make_client()", make_client(), RemediationClient) as client:
+        client = instance("make_client()", make_client(), RemediationClient)
+        if client in _IN_USE:
+            raise InvalidInputError(
+                "make_client returned a client that is used already",
+                hint="make a new one in each call: it is closed when its shard has ended",
+            )
+        _IN_USE.add(client)
+        with client:
             return client._wiring.workflow.run_shard(task)  # noqa: SLF001 - what RemediationClient.run_shard would be
     except DefenderRemediateError:
         raise

@@ -466,12 +466,13 @@ def test_what_a_worker_could_not_record_is_in_the_report(tenant, client, plan):
                 raise OSError("no space left")
             self.sink.write(line)
 
-    full = tenant.connect(journal=Full(tenant.storage), workers=1)
+    make_full = partial(tenant.connect, journal=Full(tenant.storage), workers=1)
+    full = make_full()
     with pytest.raises(ShardsUnfinishedError):
         full.apply(plan, approve=plan.digest, executor=Workers(die_after=0), make_client=tenant.connect)
     run_id = _opened(tenant)[-1].run_id
     # First the workers have no room, so that the journal of the run has more than theirs.
-    report = client.resume(run_id, executor=Workers(), make_client=lambda: full)
+    report = client.resume(run_id, executor=Workers(), make_client=make_full)
     assert report.count("applied") == 3
     assert report.count("failed") == 3
     assert any("journal could not be written" in warning for warning in report.warnings)
@@ -533,6 +534,17 @@ def test_a_worker_that_cannot_begin_is_told(tenant, client, plan):
     report = client.resume(caught.value.run_id, executor=Workers(), make_client=tenant.connect)
     assert report.count("applied") == 6
     assert client.resume(report.run_id, executor=Workers(), make_client=tenant.connect).count("applied") == 6
+
+
+def test_each_shard_has_a_client_of_its_own(tenant, client, plan):
+    """A client is closed when its shard has ended: shared with another shard or the caller, it would be closed in their midst."""
+    shared = tenant.connect()
+    with pytest.raises(ShardsUnfinishedError, match="a client that is used already") as caught:
+        client.apply(plan, approve=plan.digest, executor=Workers(), make_client=lambda: shared)
+    assert caught.value.numbers == (2, 3)
+    with pytest.raises(ShardsUnfinishedError, match="a client that is used already"):
+        client.resume(caught.value.run_id, executor=Workers(), make_client=lambda: client)
+    assert client.resume(caught.value.run_id).count("applied") == 6
 
 
 class _UnpicklableError(Exception):
