@@ -405,7 +405,7 @@ class RemediationClient:
         headers: Mapping[str, str] | None = None,
         client_request_id: str | None = None,
     ) -> ItemPaged[Assessment]:
-        """List the assessments of each resource. Holds at most one page of each of four subscriptions in memory.
+        """List the assessments of each resource. Holds at most one page of each of eight subscriptions in memory.
 
         Args:
             key: A recommendation, one of its assessments, its key, an assessment id, or its display name in the catalog;

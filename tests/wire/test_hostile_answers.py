@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from defender_remediate.arm import session as session_module
-from defender_remediate.arm import transport
+from defender_remediate.arm import paging, transport
 from defender_remediate.arm.clock import SystemClock
 from defender_remediate.arm.cloud import resolve_endpoint
 from defender_remediate.arm.session import ArmSession
@@ -214,7 +213,7 @@ def test_pages_without_end_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None
         page = json.dumps({"value": [], "nextLink": f"/subscriptions/s/x?page={next(number)}"}).encode()
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(page) + page)
 
-    monkeypatch.setattr(session_module, "MOST_EMPTY_PAGES", 20)
+    monkeypatch.setattr(paging, "MOST_EMPTY_PAGES", 20)
     with serving(answer) as (session, _), pytest.raises(MalformedResponseError, match="no end"):
         list(session.list("/subscriptions/s/x", api_version="1"))
 

@@ -15,7 +15,8 @@ from defender_remediate import wire
 from defender_remediate.arm.errors import body_of, error_from_operation, translate
 from defender_remediate.arm.operations import wait_for
 from defender_remediate.arm.reader import Reader
-from defender_remediate.arm.session import ArmResponse, ArmSession, check_object
+from defender_remediate.arm.response import ArmResponse, check_object
+from defender_remediate.arm.session import ArmSession
 from defender_remediate.arm.urls import redact_url
 from defender_remediate.casing import fold
 from defender_remediate.errors import MalformedResponseError

@@ -27,7 +27,7 @@ from defender_remediate.arm.bodies import retry_after
 from defender_remediate.arm.errors import error_from_operation
 from defender_remediate.arm.operation_pace import WatchedOperation
 from defender_remediate.arm.reader import Reader
-from defender_remediate.arm.session import ArmResponse
+from defender_remediate.arm.response import ArmResponse
 from defender_remediate.casing import fold
 from defender_remediate.errors import (
     BusyError,

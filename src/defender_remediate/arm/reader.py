@@ -9,7 +9,7 @@ from defender_remediate.arm.clock import Clock
 from defender_remediate.arm.operation_pace import OperationPace
 
 if TYPE_CHECKING:
-    from defender_remediate.arm.session import ArmResponse
+    from defender_remediate.arm.response import ArmResponse
 
 
 class Reader(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,29 +9,27 @@ from contextlib import AbstractContextManager, contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import attrs
 from azure.core.rest import HttpRequest
-from azure.core.utils import CaseInsensitiveDict
 
-from defender_remediate.arm.bodies import json_body
 from defender_remediate.arm.clock import Clock
 from defender_remediate.arm.cloud import Endpoint
 from defender_remediate.arm.credential import SharedCredential
 from defender_remediate.arm.deadline import Deadline
 from defender_remediate.arm.errors import body_of, error_from_response, refuses_version, translate
+from defender_remediate.arm.paging import Page, pages_from
 from defender_remediate.arm.pipeline import Connection, PipelineOptions, build_pipeline, check_headers
 from defender_remediate.arm.rate_limiter import RateLimiter, permitted
 from defender_remediate.arm.reads import retry_read
+from defender_remediate.arm.response import ArmResponse, check_object
 from defender_remediate.arm.tracing import record_wait
 from defender_remediate.arm.transport import PooledTransport
-from defender_remediate.arm.urls import redact_url, resolve_link, url_of
+from defender_remediate.arm.urls import resolve_link, url_of
 from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError, MalformedResponseError, RequestError
 from defender_remediate.json_values import thaw
 from defender_remediate.models.plan import PlannedRequest
 from defender_remediate.pauses import Waits, wait_out
-from defender_remediate.redaction import redact_text
 from defender_remediate.validation import positive_number
 
 if TYPE_CHECKING:
@@ -40,8 +37,6 @@ if TYPE_CHECKING:
     from azure.core.pipeline.transport import HttpTransport
 
 _T = TypeVar("_T")
-Page = list[dict[str, Any]]
-"""The items of one page of a listing."""
 READ_LIKE_POSTS = (
     r"/providers/Microsoft\.ResourceGraph/resources",
     r"/providers/Microsoft\.Management/getEntities",
@@ -56,56 +51,6 @@ READ_LIKE_POSTS = (
 _READ_LIKE = re.compile("|".join(f"(?:{pattern})" for pattern in READ_LIKE_POSTS), re.IGNORECASE)
 _WRITES = frozenset({"PUT", "PATCH", "POST"})
 _NO_HEADERS: Mapping[str, str] = {}
-# More than any listing of Azure's has; without a limit a broken server could keep a client reading for ever.
-MOST_PAGES = 100_000
-MOST_EMPTY_PAGES = 1_000
-
-
-@attrs.frozen(kw_only=True)
-class ArmResponse:
-    """A successful response.
-
-    Attributes:
-        headers: Names match in any case.
-        body: The parsed JSON; None when there was none.
-        request_id: ``x-ms-request-id``, for a support case.
-        url: The path and api-version of the request; the rest of its query is omitted.
-    """
-
-    status: int
-    headers: Mapping[str, str] = attrs.field(repr=False)
-    body: Any = attrs.field(repr=False)
-    request_id: str
-    url: str
-    method: str
-
-    @classmethod
-    def of(cls, answer: Any, received: bytes, *, method: str, url: str) -> ArmResponse:
-        """Convert a response of either of azure-core's two kinds, whose body was received.
-
-        Raises:
-            MalformedResponseError: The body is not JSON.
-        """
-        return cls(
-            status=answer.status_code,
-            headers=CaseInsensitiveDict(answer.headers),
-            body=json_body(received, f"{method} {redact_url(url)}"),
-            request_id=redact_text(answer.headers.get("x-ms-request-id", "")),
-            url=redact_url(url),
-            method=method,
-        )
-
-
-def check_object(response: ArmResponse) -> ArmResponse:
-    """The response, if its body is what the body of a resource has to be: an object, or nothing.
-
-    Raises:
-        MalformedResponseError: It is an array or a bare value, which says nothing of the resource.
-    """
-    if response.body is not None and not isinstance(response.body, Mapping):
-        kind = type(response.body).__name__
-        raise MalformedResponseError(f"{response.method} {response.url}: the response is {kind}, not an object")
-    return response
 
 
 class ArmSession:
@@ -345,7 +290,7 @@ class ArmSession:
             MalformedResponseError: A page has no ``value``, or the pages have no end.
         """
         page = self.get(path, api_version=api_version, api_versions=api_versions, params=params)
-        return self._pages_from(page)
+        return pages_from(page, self.get_url)
 
     def list(
         self,
@@ -395,24 +340,6 @@ class ArmSession:
                 return response
         raise InvalidInputError(f"{path}: no api-version was given")
 
-    def _pages_from(self, page: ArmResponse) -> Iterator[Page]:
-        seen = set[bytes]()
-        empty = 0
-        while True:
-            items = _items(page)
-            empty = 0 if items else empty + 1
-            yield items
-            link = page.body.get("nextLink")
-            if not link:
-                return
-            # A link can be some kilobytes long, and there can be thousands.
-            mark = hashlib.sha256(str(link).encode(errors="surrogatepass")).digest()
-            if mark in seen or len(seen) >= MOST_PAGES or empty >= MOST_EMPTY_PAGES:
-                how = "was given before" if mark in seen else f"is number {len(seen) + 1}, after {empty} empty pages"
-                raise MalformedResponseError(f"GET {page.url}: the next link {how}, so the list has no end")
-            seen.add(mark)
-            page = self.get_url(link)
-
     def _get(self, url: str, *, expects_body: bool) -> ArmResponse:
         response = self._exchange("GET", url)
         if not expects_body:
@@ -453,15 +380,6 @@ def _unless_refused(ask: Callable[[str], ArmResponse], version: str, *, is_last:
         if is_last or not refuses_version(error):
             raise
         return None
-
-
-def _items(page: ArmResponse) -> Page:
-    value = page.body.get("value") if isinstance(page.body, Mapping) else None
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise MalformedResponseError(
-            f"GET {page.url}: the response is not a page of a list: it has no array 'value' of objects"
-        )
-    return value
 
 
 def _type_in(path: str) -> str:

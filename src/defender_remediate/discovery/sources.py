@@ -95,7 +95,10 @@ class RestSource:
             # Not every cloud lists at a management group. One that does not exist was noticed when it was expanded.
             yield from self._interleave(map(self._listing, subscriptions))
         else:
-            yield from ((root, page) for page in pages)
+            for page in pages:
+                yield root, page
+                # Not kept while the next one is read.
+                del page
 
     def controls(self) -> Iterator[tuple[str, SecurityControl]]:
         """Read the controls of each subscription, with their definitions."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
+from itertools import chain
+from operator import itemgetter
+from typing import Any
 
 import pytest
 from azure.core.paging import ItemPaged
 
-from defender_remediate.arm.paging import Listing
+from defender_remediate.arm.paging import Listing, pages_from
+from defender_remediate.arm.response import ArmResponse
 from defender_remediate.errors import InvalidInputError
 
 
@@ -44,3 +49,22 @@ def test_wrong_arguments_are_refused_when_the_listing_is_asked_for() -> None:
 
     with pytest.raises(InvalidInputError, match="wrong"):
         Listing(begin)
+
+
+class _Items(list[dict[str, Any]]):
+    """The items of a page; in contrast to a list, it can be seen when they are gone."""
+
+
+def test_a_page_is_not_kept_while_the_next_one_is_read() -> None:
+    """Several listings wait for a page at once; each would need the memory of two."""
+    given: list[weakref.ref[_Items]] = []
+
+    def page(link: str) -> ArmResponse:
+        assert all(one() is None for one in given)
+        items = _Items([{"name": link}])
+        given.append(weakref.ref(items))
+        body = {"value": items, "nextLink": f"{link}x" if len(link) < 3 else None}
+        return ArmResponse(status=200, headers={}, body=body, request_id="", url=link, method="GET")
+
+    names = list(map(itemgetter("name"), chain.from_iterable(pages_from(page("x"), page))))
+    assert names == ["x", "xx", "xxx"]
