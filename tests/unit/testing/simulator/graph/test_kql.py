@@ -665,6 +665,8 @@ REFUSED: dict[str, str] = {
     "resources | summarize sum()": "InvalidQuery",
     "resources | summarize arg_max()": "InvalidQuery",
     "resources | summarize percentiles(1)": "InvalidQuery",
+    "resources | lookup (resources) on id": "InvalidQueryLanguage",
+    "resources | mv-apply tags on (project 1)": "InvalidQueryLanguage",
     # kinds
     "print 1 == 'a'": "InvalidQuery",
     "print 'a' + 1": "InvalidQuery",
