@@ -122,6 +122,9 @@ class RunningOperation:
         return f"{head}/providers/{namespace}/locations/global/{page}/{self.id}"
 
 
+MOST_OPERATIONS = 10_000
+
+
 class Operations:
     """Every long-running operation of the tenant.
 
@@ -138,8 +141,16 @@ class Operations:
     def start(self, running: RunningOperation) -> None:
         """Starts an operation."""
         running.began = self._clock.timestamp(running.started)
+        if len(self._known) >= MOST_OPERATIONS:
+            self._forget()
         self._known[running.id] = running
         self._running.append(running)
+
+    def _forget(self) -> None:
+        """Forgets the oldest operations that have ended; Azure, too, shows them for a limited time only."""
+        ended = [name for name, one in self._known.items() if one.outcome is not None]
+        for name in ended[: max(1, MOST_OPERATIONS // 10)]:
+            del self._known[name]
 
     def settle(self) -> None:
         """Ends every operation that is due."""

@@ -14,6 +14,8 @@ from defender_remediate.testing.simulator.state.clock import VirtualClock
 from defender_remediate.testing.simulator.state.store import Resource
 
 RETENTION = 14 * 86400.0
+MOST_RECORDS = 100_000
+"""How many records a tenant keeps, so that a server that runs for days does not fill the memory."""
 _SYSTEM = ("properties.provisioningState", "etag", "eTag", "systemData", "properties.etag")
 _ABSENT = object()
 
@@ -55,6 +57,7 @@ class ChangeRecords:
         self.longest = 4096
         self._clock = clock
         self._records: list[RecordedWrite] = []
+        self._forgotten = 0
         self._operation: LoggedOperation | None = None
 
     @contextmanager
@@ -70,9 +73,13 @@ class ChangeRecords:
         """Records a write, if it is one of a tracked resource that someone makes."""
         if self._operation is None or not resource.type.tracked or before == after:
             return
+        if len(self._records) >= MOST_RECORDS:
+            gone = max(1, MOST_RECORDS // 10)
+            del self._records[:gone]
+            self._forgotten += gone
         self._records.append(
             RecordedWrite(
-                id=f"{len(self._records) + 1:08x}-0000-4000-8000-{self._operation.id.replace('-', '')[:12]}",
+                id=f"{self._forgotten + len(self._records) + 1:08x}-0000-4000-8000-{self._operation.id.replace('-', '')[:12]}",
                 target_id=resource.id,
                 target_type=resource.type.name,
                 before=before,

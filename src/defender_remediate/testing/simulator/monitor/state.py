@@ -11,6 +11,8 @@ from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 
 RETENTION = 90 * 86400.0
+MOST_RECORDS = 100_000
+"""How many records a tenant keeps, so that a server that runs for days does not fill the memory."""
 STARTED, ACCEPTED, SUCCEEDED, FAILED = "Started", "Accepted", "Succeeded", "Failed"
 
 
@@ -67,7 +69,9 @@ class ActivityRecords:
     def add(
         self, operation: LoggedOperation, status: str, *, record_id: str, sub_status: str = "", moment: float
     ) -> None:
-        """Adds a record."""
+        """Adds a record. Of more than ``MOST_RECORDS`` the oldest are forgotten."""
+        if len(self._records) >= MOST_RECORDS:
+            del self._records[: max(1, MOST_RECORDS // 10)]
         self._records.append(
             Record(
                 operation=operation,
