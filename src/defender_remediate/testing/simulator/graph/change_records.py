@@ -57,7 +57,6 @@ class ChangeRecords:
         self.longest = 4096
         self._clock = clock
         self._records: list[RecordedWrite] = []
-        self._forgotten = 0
         self._operation: LoggedOperation | None = None
 
     @contextmanager
@@ -74,12 +73,11 @@ class ChangeRecords:
         if self._operation is None or not resource.type.tracked or before == after:
             return
         if len(self._records) >= MOST_RECORDS:
-            gone = max(1, MOST_RECORDS // 10)
-            del self._records[:gone]
-            self._forgotten += gone
+            del self._records[: max(1, MOST_RECORDS // 10)]
+        number = int(self._records[-1].id[:8], 16) + 1 if self._records else 1
         self._records.append(
             RecordedWrite(
-                id=f"{self._forgotten + len(self._records) + 1:08x}-0000-4000-8000-{self._operation.id.replace('-', '')[:12]}",
+                id=f"{number:08x}-0000-4000-8000-{self._operation.id.replace('-', '')[:12]}",
                 target_id=resource.id,
                 target_type=resource.type.name,
                 before=before,
