@@ -226,9 +226,11 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
         current = found.render() if found else None
         if call.method == "PATCH":
             result = patched(resource_type, current or {}, body)
+            result = tenant.policy_effects.admit(target_of(resource_type, target.id, result, call.api_version))
         else:
-            result = put(resource_type, current, body)
-        result = tenant.policy_effects.admit(target_of(resource_type, target.id, result, call.api_version))
+            # Azure Policy sees what is sent, before the provider adds its defaults.
+            sent = tenant.policy_effects.admit(target_of(resource_type, target.id, body, call.api_version))
+            result = put(resource_type, current, sent)
         check_enablement(resource_type, target.name, current, result)
         write = write_of(call.method, exists=found is not None)
         form = tenant.operation_form(call.method, target.id, resource_type, write)

@@ -196,8 +196,8 @@ def _place(tenant: Tenant, resource: Described, resource_type: ResourceType) -> 
         raise refusal(resource_type.busy)
     if found is None:
         tenant.creations.check(target, resource_type, resource.body)
-    result = put(resource_type, found.render() if found else None, resource.body)
-    result = tenant.policy_effects.admit(target_of(resource_type, target.id, result, resource.api_version))
+    sent = tenant.policy_effects.admit(target_of(resource_type, target.id, resource.body, resource.api_version))
+    result = put(resource_type, found.render() if found else None, sent)
     form = tenant.operation_form("PUT", target.id, resource_type)
     if form is not None and (form.ends != SUCCEEDED or form.at_once):
         raise ArmError(Reply.json({"error": form.error}, status=409))

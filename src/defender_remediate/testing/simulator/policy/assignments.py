@@ -24,6 +24,8 @@ from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
 _TYPE = "Microsoft.Authorization"
 _EQUALS = re.compile(r"\s*policyDefinitionId\s+eq\s+'([^']*)'\s*\Z", re.IGNORECASE)
+_PARAMETER = re.compile(r"\[\s*parameters\(\s*'([^']*)'\s*\)\s*\]\Z", re.IGNORECASE)
+_NEEDS_IDENTITY = ("Modify", "DeployIfNotExists")
 _MODES = (ENFORCED, "DoNotEnforce", ENROLL)
 _NAME = re.compile(r"[^<>*%&:?+/\\]{1,128}(?<![ .])\Z")
 _ASSIGNED = ("displayName", "policyDefinitionId", "notScopes", "parameters", "enforcementMode", "scope")
@@ -109,6 +111,7 @@ def write_assignment(tenant: Tenant, call: Call, captured: Mapping[str, str]) ->
         if not _NAME.match(captured["name"]):
             raise refusal("InvalidPolicy", problem=f"the name {captured['name']!r} is not the name of an assignment")
         made = attrs.evolve(_assignment(tenant, scope, captured["name"], properties), top=top)
+        _check_identity(tenant, made)
         tenant.policies.assign(made)
         tenant.assessor.reassess(scope)
         tenant.store.touch(target_id)
@@ -162,6 +165,21 @@ def _assignment(tenant: Tenant, scope: str, name: str, properties: Mapping[str, 
         enforcement=known[fold(str(mode))],
         extra={member: properties[member] for member in _ALSO if properties.get(member) is not None},
     )
+
+
+def _check_identity(tenant: Tenant, made: PolicyAssignment) -> None:
+    """Refuses the assignment without an identity of a single policy that changes or deploys resources."""
+    definition = (find_definition(tenant, made.definition_id) or {}).get("properties") or {}
+    effect = str(((definition.get("policyRule") or {}).get("then") or {}).get("effect"))
+    named = _PARAMETER.match(effect)
+    if named is not None:
+        declared = definition.get("parameters") or {}
+        given = {fold(name): value.get("value") for name, value in made.parameters.items()}
+        defaults = {fold(name): value.get("defaultValue") for name, value in declared.items()}
+        effect = str(given.get(fold(named[1]), defaults.get(fold(named[1]))))
+    shown = {fold(one): one for one in _NEEDS_IDENTITY}.get(fold(effect))
+    if shown is not None and not made.top.get("identity"):
+        raise refusal("ResourceIdentityRequired", name=made.name, effect=shown)
 
 
 def _check_selection(properties: Mapping[str, Any]) -> None:

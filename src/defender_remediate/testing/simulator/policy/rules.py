@@ -128,9 +128,18 @@ def holds(condition: Mapping[str, Any], subject: EvaluatedResource) -> bool:
         _report(subject, ("Field", field), path, values_at(owner, path), operator, wanted, found=found)
         return found
     value = value_at(owner, path)
+    if fold(field) == "location":
+        value, wanted = _region(value), _region(wanted)
     found = _holds_for(value, operator, wanted)
     _report(subject, ("Field", field), path, value, operator, wanted, found=found)
     return found
+
+
+def _region(value: Any) -> Any:
+    """A region as Azure compares it: ``West Europe`` is ``westeurope``."""
+    if isinstance(value, list):
+        return [_region(one) for one in value]
+    return value.replace(" ", "") if isinstance(value, str) else value
 
 
 def _tested(value: Any, operator: str, wanted: Any, subject: EvaluatedResource, about: tuple[str, str]) -> bool:

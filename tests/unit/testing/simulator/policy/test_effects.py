@@ -35,6 +35,8 @@ class Azure:
         properties = {"mode": mode, "policyRule": {"if": condition, "then": then}}
         definition = self.put(f"{SUB}{AUTH}/policyDefinitions/p{self.written}", {"properties": properties})["id"]
         body = {"properties": {"policyDefinitionId": definition, **assigned}}
+        # Azure wants an identity for the effects that change or deploy resources.
+        body = {"identity": {"type": "SystemAssigned"}, "location": "westeurope", **body}
         return str(self.put(f"{scope}{AUTH}/policyAssignments/a{self.written}", body)["id"])
 
     def put(self, path: str, body: Any, version: str = "2023-04-01") -> Any:
@@ -267,3 +269,33 @@ def test_deletions_are_refused(azure: Azure, call: Any) -> None:
     call("DELETE", f"{assigned}?api-version=2023-04-01")
     azure.policy("denyAction", IS_ACCOUNT, {"actionNames": ["delete"]})
     assert call("DELETE", f"{GROUP}?api-version=2021-04-01").status_code == 202
+
+
+@pytest.mark.parametrize("region", ["West Europe", "westeurope"])
+@pytest.mark.parametrize("allowed", ["West Europe", "westeurope"])
+def test_regions_are_compared_as_azure_compares_them(azure: Azure, region: str, allowed: str) -> None:
+    """The display name of a region is the same region, in a resource and in a policy."""
+    azure.policy("deny", {"allOf": [IS_ACCOUNT, {"field": "location", "notIn": [allowed]}]})
+    assert "code" not in azure.account(location=region)
+
+
+def test_policies_see_what_is_sent_before_the_provider_adds_its_defaults(azure: Azure) -> None:
+    """So a policy refuses an account that leaves out what it wants to be stated."""
+    azure.policy("deny", {"allOf": [IS_ACCOUNT, {"field": f"{TYPE}/allowBlobPublicAccess", "notEquals": False}]})
+    assert azure.account()["code"] == "RequestDisallowedByPolicy"
+    assert "code" not in azure.account(properties={"allowBlobPublicAccess": False})
+
+
+@pytest.mark.parametrize("effect", ["Modify", "[parameters('e')]"])
+def test_a_policy_that_changes_resources_is_assigned_with_an_identity(azure: Azure, effect: str) -> None:
+    """Azure asks for it also where the effect is a parameter; an assignment without one would never act."""
+    rule = {"if": IS_ACCOUNT, "then": {"effect": effect, "details": modify("tags.a", value="2")}}
+    parameters = {"e": {"type": "String", "defaultValue": "modify"}}
+    properties = {"mode": "All", "policyRule": rule, "parameters": parameters}
+    definition = azure.put(f"{SUB}{AUTH}/policyDefinitions/p", {"properties": properties})["id"]
+    body = {"properties": {"policyDefinitionId": definition}}
+    answer = azure.call("PUT", f"{SUB}{AUTH}/policyAssignments/a?api-version=2023-04-01", json=body)
+    assert answer.json()["error"]["code"] == "ResourceIdentityRequired"
+    body["properties"]["parameters"] = {"E": {"value": "Disabled"}}
+    answer = azure.call("PUT", f"{SUB}{AUTH}/policyAssignments/a?api-version=2023-04-01", json=body)
+    assert answer.status_code == (201 if effect != "Modify" else 400)
