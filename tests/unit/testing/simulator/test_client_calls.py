@@ -97,3 +97,26 @@ def test_a_management_group_is_renamed_and_the_types_of_a_provider_are_listed(si
     assert send("PATCH", group, "2021-04-01", {"parentGroupId": f"{group}-other"})[0] >= 400
     types = send("GET", f"{sim.scopes[0]}/providers/Microsoft.Sql/resourceTypes", "2021-04-01")[1]["value"]
     assert "servers" in [one["resourceType"] for one in types]
+
+
+@pytest.mark.parametrize(
+    ("path", "system", "runtime"),
+    [
+        ("webAppStacks", "linux", "PYTHON|3.12"),
+        ("locations/westeurope/webAppStacks", "linux", "NODE|22-lts"),
+        ("functionAppStacks", "windows", "~22"),
+    ],
+)
+def test_the_runtimes_that_clients_look_up_are_there(sim: ArmSimulator, path: str, system: str, runtime: str) -> None:
+    """The Azure CLI refuses to create an app with a runtime that the list does not have."""
+    with sim.open_session() as session:
+        url = f"{sim.endpoint}/providers/Microsoft.Web/{path}?api-version=2023-12-01&stackOsType={system.title()}"
+        found = session.get(url).json()["value"]
+    settings = [
+        minor["stackSettings"]
+        for stack in found
+        for major in stack["properties"]["majorVersions"]
+        for minor in major["minorVersions"]
+    ]
+    assert {f"{system}RuntimeSettings"} >= {name for one in settings for name in one}
+    assert runtime in [one[f"{system}RuntimeSettings"]["runtimeVersion"] for one in settings if one]

@@ -44,6 +44,7 @@ from defender_remediate.testing.simulator.storage import routes as storage
 from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
 from defender_remediate.testing.simulator.transport.exchange import ArmError, Call, ConnectionFault, Reply
 from defender_remediate.testing.simulator.web import routes as web
+from defender_remediate.testing.simulator.web import stacks as web_stacks
 
 ROUTES: tuple[Route, ...] = (
     *security.ROUTES,
@@ -68,6 +69,7 @@ ROUTES: tuple[Route, ...] = (
     *management.ROUTES,
     *storage.ROUTES,
     *web.ROUTES,
+    *web_stacks.ROUTES,
     *keyvault.ROUTES,
     *deleted_vaults.ROUTES,
     *assignments.ROUTES,
