@@ -192,21 +192,22 @@ class _Crew(Generic[_T]):
         self._workers = workers
         self._clock = clock
         self._hire = hire
-        lock = threading.Lock()
-        self._changed = threading.Condition(lock)
-        self._place = threading.Condition(lock)
+        # The thread of the caller takes the lock itself: Ctrl-C may come while a condition takes it, and would leave it taken.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._place = threading.Condition(self._lock)
         self._hired = self._idle = self._running = self._lent = self._returning = 0
         self._wake_ups: list[float] = []
         self._stopped = threading.Event()
 
     def begin(self) -> None:
         """Advance tasks in other threads; what they produce, and ``_END`` after all of it, is put into ``produced``."""
-        with self._changed:
+        with self._lock:
             self._call_another()
 
     def stop(self) -> None:
         """Advance no task any further. Those that had begun are ``left`` to be closed, once no thread is alive."""
-        with self._changed:
+        with self._lock:
             self._stopped.set()
             self.left += self._schedule.drop()
             self._changed.notify_all()
@@ -266,8 +267,14 @@ class _Crew(Generic[_T]):
         elif not self._stopped.is_set() and self._hired < self._workers + min(
             self._lent, self._workers * _LENT_PER_WORKER
         ):
-            self._hired += 1
-            self._hire(self._work)
+            try:
+                self._hire(self._work)
+            except RuntimeError:
+                # The system gives no further thread: those that there are go on.
+                if not self._hired:
+                    raise
+            else:
+                self._hired += 1
 
     def _advance(self, task: Task[_T]) -> None:
         """Advance a task until it waits or ends."""

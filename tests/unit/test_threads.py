@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import time
 from collections.abc import Generator
@@ -285,6 +286,46 @@ def test_every_task_that_waits_is_closed() -> None:
     with pytest.raises(LookupError):
         running.close()
     assert sorted(closed) == [0, 1, 2]
+
+
+def test_a_run_goes_on_with_the_threads_that_the_system_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine may have no more of them; only a run that gets none fails."""
+    start, given = threading.Thread.start, [2]
+
+    def start_some(thread: threading.Thread) -> None:
+        if not given[0]:
+            raise RuntimeError("can't start new thread")
+        given[0] -= 1
+        start(thread)
+
+    def task(number: int) -> Items:
+        yield number
+        yield Pause(1.0)
+        yield number
+
+    monkeypatch.setattr(threading.Thread, "start", start_some)
+    assert sorted(side_by_side([task(number) for number in range(9)], workers=8)) == sorted([*range(9)] * 2)
+    with pytest.raises(RuntimeError, match="can't start"):
+        next(side_by_side([nothing(), nothing()], workers=2))
+
+
+class _Interrupted(threading.Condition):
+    """A condition that is interrupted by Ctrl-C, which comes on the main thread, when the run takes its lock."""
+
+    def __enter__(self) -> bool:
+        is_own = sys._getframe(1).f_globals["__name__"] == run_side_by_side.__module__
+        if is_own and threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
+        return super().__enter__()
+
+
+def test_the_main_thread_takes_the_lock_in_one_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A condition takes it in several: interrupted in between, it would stay taken, and the run would never end."""
+    monkeypatch.setattr(threading, "Condition", _Interrupted)
+    assert list(side_by_side([nothing()], workers=2)) == []
+    running = side_by_side([_waits_long()], workers=2)
+    assert next(running) == 1
+    running.close()
 
 
 class _Odd(Executor):
