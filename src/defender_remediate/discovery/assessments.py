@@ -18,8 +18,9 @@ from defender_remediate.discovery.scopes import Scopes
 from defender_remediate.discovery.sources import Source
 from defender_remediate.discovery.wanted import Wanted
 from defender_remediate.errors import MalformedResponseError
+from defender_remediate.models.assessment import Assessment, AssessmentStatus
 from defender_remediate.models.named import Choice, key_named, named
-from defender_remediate.models.recommendation import Assessment, AssessmentStatus, Recommendation
+from defender_remediate.models.recommendation import Recommendation
 
 if TYPE_CHECKING:
     from defender_remediate.catalog import Catalog

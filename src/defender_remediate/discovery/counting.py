@@ -9,15 +9,11 @@ import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.discovery.ranking import Tally, group_of
+from defender_remediate.models.assessment import Assessment, AssessmentStatus
 from defender_remediate.models.control import SecurityControl
 from defender_remediate.models.individual import RecommendationCategory, is_individual
-from defender_remediate.models.recommendation import (
-    Assessment,
-    AssessmentStatus,
-    Recommendation,
-    RecommendationMetadata,
-    fields_of,
-)
+from defender_remediate.models.recommendation import Recommendation
+from defender_remediate.models.recommendation_metadata import RecommendationMetadata, fields_of
 from defender_remediate.models.risk import Risk, worse
 
 if TYPE_CHECKING:

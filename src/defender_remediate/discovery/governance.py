@@ -8,9 +8,9 @@ import attrs
 
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.casing import fold
+from defender_remediate.models.assessment import Assessment
 from defender_remediate.models.governance import GovernanceAssignment
 from defender_remediate.models.ids import ResourceId, id_key
-from defender_remediate.models.recommendation import Assessment
 
 GOVERNANCE = "2022-01-01-preview"
 

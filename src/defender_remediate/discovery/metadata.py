@@ -13,7 +13,7 @@ from defender_remediate.display import quoted
 from defender_remediate.errors import MalformedResponseError, NotFoundError, UnknownRecommendationError
 from defender_remediate.models.ids import is_guid
 from defender_remediate.models.named import Choice, key_named
-from defender_remediate.models.recommendation import RecommendationMetadata
+from defender_remediate.models.recommendation_metadata import RecommendationMetadata
 
 if TYPE_CHECKING:
     from defender_remediate.catalog import Catalog

@@ -23,6 +23,7 @@ from defender_remediate.errors import (
     ProviderNotRegisteredError,
     RequestError,
 )
+from defender_remediate.models.assessment import Assessment
 from defender_remediate.models.ids import contains
 from defender_remediate.models.posture import (
     DEFENDER_CSPM,
@@ -33,7 +34,6 @@ from defender_remediate.models.posture import (
     SecurityConnector,
     SubscriptionPosture,
 )
-from defender_remediate.models.recommendation import Assessment
 
 BENCHMARK = "1f3afdf9-d0c9-4c3d-847f-89da613e70a8"
 """The initiative of the Microsoft cloud security benchmark."""

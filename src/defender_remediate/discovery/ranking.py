@@ -20,7 +20,8 @@ from defender_remediate.enums import OpenEnum
 from defender_remediate.models.control import SecurityControl
 from defender_remediate.models.individual import RecommendationCategory, is_individual
 from defender_remediate.models.priority import Priority
-from defender_remediate.models.recommendation import Effort, Recommendation, Severity
+from defender_remediate.models.recommendation import Recommendation
+from defender_remediate.models.recommendation_metadata import Effort, Severity
 from defender_remediate.models.risk import RiskLevel
 
 _RISKS = (RiskLevel.CRITICAL, RiskLevel.HIGH, RiskLevel.MEDIUM, RiskLevel.LOW)

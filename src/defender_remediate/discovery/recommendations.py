@@ -30,9 +30,11 @@ from defender_remediate.discovery.scores import Scores
 from defender_remediate.discovery.wanted import Wanted
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
+from defender_remediate.models.assessment import Assessment, AssessmentStatus
 from defender_remediate.models.control import SecurityControl
 from defender_remediate.models.named import Choice, key_named
-from defender_remediate.models.recommendation import Assessment, AssessmentStatus, Recommendation, Severity
+from defender_remediate.models.recommendation import Recommendation
+from defender_remediate.models.recommendation_metadata import Severity
 from defender_remediate.validation import did_you_mean
 
 if TYPE_CHECKING:

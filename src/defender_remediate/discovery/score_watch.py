@@ -8,10 +8,10 @@ import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.discovery.ranking import Tally
+from defender_remediate.models.assessment import Assessment, AssessmentStatus
 from defender_remediate.models.control import SecureScore, SecurityControl
 from defender_remediate.models.forecast import ControlFacts, ScoreFacts, UnhealthyResource
 from defender_remediate.models.ids import ResourceId, id_key
-from defender_remediate.models.recommendation import Assessment, AssessmentStatus
 from defender_remediate.models.step import RemediationStep
 
 

@@ -18,11 +18,11 @@ from defender_remediate.discovery.scopes import Root, Scopes
 from defender_remediate.discovery.wanted import Wanted
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidScopeError, NotAvailableError, NotFoundError
+from defender_remediate.models.assessment import Assessment
 from defender_remediate.models.attack_path import AttackPath
 from defender_remediate.models.control import SecureScore, SecurityControl
 from defender_remediate.models.cve import Cve
 from defender_remediate.models.individual import RecommendationCategory
-from defender_remediate.models.recommendation import Assessment
 
 SCORES = "2020-01-01"
 _SECURITY = "providers/Microsoft.Security"

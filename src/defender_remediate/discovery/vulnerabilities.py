@@ -9,9 +9,9 @@ from defender_remediate.discovery.arguments import CategoryChoice, checked_cves
 from defender_remediate.discovery.assessments import Assessments
 from defender_remediate.discovery.scopes import Scopes
 from defender_remediate.discovery.sources import GraphSource
+from defender_remediate.models.assessment import Assessment, AssessmentStatus
 from defender_remediate.models.cve import Cve, CveAssessment, join_cves
 from defender_remediate.models.individual import RecommendationCategory
-from defender_remediate.models.recommendation import Assessment, AssessmentStatus
 
 
 class Vulnerabilities:

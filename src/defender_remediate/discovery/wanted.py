@@ -5,8 +5,8 @@ from __future__ import annotations
 import attrs
 
 from defender_remediate.casing import fold, fold_or_none
+from defender_remediate.models.assessment import Assessment, AssessmentStatus
 from defender_remediate.models.individual import RecommendationCategory
-from defender_remediate.models.recommendation import Assessment, AssessmentStatus
 
 
 @attrs.frozen(kw_only=True)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from defender_remediate.json_values import ABSENT, Absent, FrozenMap
+from defender_remediate.models.assessment import Assessment, AssessmentStatus
 from defender_remediate.models.change_history import (
     ChangeRecord,
     ChangeRecordStatus,
@@ -73,14 +74,8 @@ from defender_remediate.models.posture import (
     SubscriptionPosture,
 )
 from defender_remediate.models.priority import Priority
-from defender_remediate.models.recommendation import (
-    Assessment,
-    AssessmentStatus,
-    Effort,
-    Recommendation,
-    RecommendationMetadata,
-    Severity,
-)
+from defender_remediate.models.recommendation import Recommendation
+from defender_remediate.models.recommendation_metadata import Effort, RecommendationMetadata, Severity
 from defender_remediate.models.result import Health, Outcome, RemediationReport, RemediationResult, StepError
 from defender_remediate.models.risk import Risk, RiskLevel
 from defender_remediate.models.shard import PlanShard, ShardSummary

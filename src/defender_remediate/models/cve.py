@@ -12,8 +12,8 @@ from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.display import one_line
 from defender_remediate.json_values import FrozenMap, freeze
+from defender_remediate.models.assessment import Assessment
 from defender_remediate.models.individual import CveReference, best_score, cvss_scores
-from defender_remediate.models.recommendation import Assessment
 from defender_remediate.notebook import notebook
 from defender_remediate.public_path import show_in
 from defender_remediate.serialization import Value

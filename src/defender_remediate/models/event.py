@@ -13,8 +13,8 @@ from defender_remediate.enums import OpenEnum
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.event_payload import RETIRED, EventRecord, read_assessment, read_records
 from defender_remediate.json_values import FrozenMap, freeze
+from defender_remediate.models.assessment import Assessment
 from defender_remediate.models.ids import id_key
-from defender_remediate.models.recommendation import Assessment
 from defender_remediate.notebook import notebook
 from defender_remediate.public_path import show_in
 from defender_remediate.serialization import Value
