@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from operator import itemgetter
 from typing import Any
 
@@ -61,16 +61,12 @@ def _name(name: Name, scope: NameScope) -> Compiled:
 
 
 def _member(member: Member, scope: NameScope) -> Compiled:
+    """A member of a member of a value. Of a column that is still to be made, only what the path names is made."""
     names = [member.name]
     owner = member.owner
     while isinstance(owner, Member):
         names.insert(0, owner.name)
         owner = owner.owner
-    return _path(owner, names, scope)
-
-
-def _path(owner: Expression, names: Sequence[str], scope: NameScope) -> Compiled:
-    """A member of a member of a value. Of a column that is still to be made, only what the path names is made."""
     source = _dynamic_owner(compiled(owner, scope), owner)
 
     def walk(value: Any) -> Any:
@@ -97,8 +93,6 @@ def _dynamic_owner(owner: Compiled, expression: Expression) -> Compiled:
 
 
 def _index(index: Element, scope: NameScope) -> Compiled:
-    if isinstance(index.index, Literal) and index.index.kind is Kind.STRING:
-        return _path(index.owner, [index.index.value], scope)
     owner = _dynamic_owner(compiled(index.owner, scope), index.owner)
 
     def at(value: Any, place: Any) -> Any:
