@@ -93,10 +93,13 @@ _NAMED = ((_ASSIGNED, "=:"), (_OPTION, ("--",)), (_SAID, "\"'"), (_VALUE, "\"'")
 
 # Strings in which no secret was found. The records of a run repeat the same ids and titles many times.
 _CLEAN: set[str] = set()
-# Azure gives each answer an id of its own.
-_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_GUID_LENGTH = 36
-_MOST_CLEAN, _LONGEST_CLEAN = 10_000, 1_000
+# Azure gives each answer an id of its own, and each record has a time of its own.
+_ID_OR_TIME = re.compile(
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{6})?\+00:00",
+    re.IGNORECASE | re.ASCII,
+)
+_ID_OR_TIME_LENGTHS = frozenset({25, 32, 36})
+_MOST_CLEAN, _LONGEST_CLEAN = 40_000, 1_000
 
 
 def redact_text(text: str) -> str:
@@ -108,7 +111,7 @@ def redact_text(text: str) -> str:
 
     Redacting is idempotent. The time is linear in the length of the text.
     """
-    if text in _CLEAN or (len(text) == _GUID_LENGTH and _GUID.fullmatch(text)):
+    if text in _CLEAN or (len(text) in _ID_OR_TIME_LENGTHS and _ID_OR_TIME.fullmatch(text)):
         return text
     found = _redacted(text)
     if found == text and len(text) <= _LONGEST_CLEAN:
