@@ -685,6 +685,19 @@ def test_a_locked_shard_is_waited_for(tenant, client, plan):
     assert set(writes(tenant).values()) == {1}
 
 
+def test_locked_shards_are_waited_for_together(tenant, client, plan):
+    """A cluster that was restarted leaves the leases of all its workers: their pauses do not add up."""
+    locks = [client.journal.create(shard_run_id(plan.digest, number)) for number in (1, 2, 3)]
+    before = tenant.sim.clock.monotonic()
+    with pytest.raises(ShardsUnfinishedError) as caught:
+        client.apply(plan, approve=plan.digest, executor=Workers(), make_client=tenant.connect)
+    assert caught.value.numbers == (1, 2, 3)
+    assert 120 < tenant.sim.clock.monotonic() - before < 240
+    for lock in locks:
+        lock.close()
+    assert client.resume(caught.value.run_id).count("applied") == 6
+
+
 class _Killed(BaseException):
     """The end of a process."""
 

@@ -238,6 +238,7 @@ class ShardedSteps:
     warnings: list[str] = attrs.field(factory=list, init=False)
     _shards: tuple[RemediationPlan, ...] | None = attrs.field(default=None, init=False)
     _waits: Counter[str] = attrs.field(factory=Counter, init=False)
+    _tried_at: dict[str, float] = attrs.field(factory=dict, init=False)
 
     def execute(self, steps: Sequence[RemediationStep]) -> Generator[_Progress, None, None]:
         """Yields each step before its shard is submitted, and again with its result when that has ended and is recorded.
@@ -260,6 +261,7 @@ class ShardedSteps:
         with closing(calls):
             for text, outcome in calls:
                 if outcome is None:
+                    self._tried_at[text] = self.clock.monotonic()
                     yield from ((wanted[step], None) for step in under_way[text].steps)
                     continue
                 task = under_way.pop(text)
@@ -295,7 +297,11 @@ class ShardedSteps:
         if not isinstance(error, (JournalLockedError, JournalLockLostError)) or self._waits[task] >= _LOCK_WAITS:
             return False
         self._waits[task] += 1
-        self.clock.sleep(_LOCK_WAIT_SECONDS)
+        # While one was waited for, the others had their pause too.
+        left = self._tried_at[task] + _LOCK_WAIT_SECONDS - self.clock.monotonic()
+        if left > 0:
+            self.clock.sleep(left)
+        self._tried_at[task] = self.clock.monotonic()
         return True
 
     def _merge(self, answer: ShardAnswer, recorded: Counter[str]) -> None:
