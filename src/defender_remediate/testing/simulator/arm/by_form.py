@@ -131,8 +131,6 @@ def _list(tenant: Tenant, call: Call, operation: PublishedOperation, target: ids
         return Reply.json(found)
     if operation.answer == STRING:
         return Reply.json("")
-    if operation.member != "value":
-        return Reply.json({operation.member: found})
     return tenant.page(call, found)
 
 

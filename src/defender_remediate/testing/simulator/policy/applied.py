@@ -12,7 +12,7 @@ from defender_remediate.testing.simulator.policy.expressions import evaluate
 from defender_remediate.testing.simulator.policy.fields import alias_path
 from defender_remediate.testing.simulator.policy.rules import EvaluatedResource, holds
 from defender_remediate.testing.simulator.policy.state import PolicyAssignment, PolicyState, takes
-from defender_remediate.testing.simulator.policy.values import MISSING, EvaluationError, RuleError
+from defender_remediate.testing.simulator.policy.values import MISSING
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 from defender_remediate.testing.simulator.state.store import TENANT_ID, Store
@@ -245,7 +245,4 @@ def matches(subject: EvaluatedResource, policy: AppliedPolicy) -> bool:
         EvaluationError: It cannot be evaluated.
     """
     rule = {fold(name): value for name, value in policy.rule.items()}
-    try:
-        return holds(rule["if"], subject)
-    except RuleError as error:  # an expression that was put together from parameters
-        raise EvaluationError(str(error)) from None
+    return holds(rule["if"], subject)

@@ -259,8 +259,7 @@ def assessments_at(tenant: Tenant, scope: str) -> Iterator[SimulatedAssessment]:
 
 def _state_of(assessment: SimulatedAssessment) -> str | None:
     status = assessment.status
-    if status is None:
-        return None
+    assert status is not None  # without one it is not shown
     if status.code == NOT_APPLICABLE:
         return EXEMPT if status.cause == "Exempt" else None
     return COMPLIANT if status.code == HEALTHY else NON_COMPLIANT

@@ -32,8 +32,7 @@ _DEPLOYMENTS = "2024-03-01"
 def follow(tenant: Tenant, resource_id: str) -> None:
     """Evaluates the policies with deployIfNotExists after a write, once their delay is over."""
     resource = tenant.store.find(resource_id)
-    if resource is None:
-        return
+    assert resource is not None  # it was written just now
     target = target_of(resource.type, resource.id, resource.body)
     for policy, _ in tenant.policy_effects.enforced(target, ("deployifnotexists",)):
         now = tenant.clock.monotonic()

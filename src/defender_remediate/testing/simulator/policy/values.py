@@ -21,9 +21,6 @@ class _Missing:
     def __repr__(self) -> str:
         return "MISSING"
 
-    def __bool__(self) -> bool:
-        return False
-
 
 _EXPANDED = str.maketrans({"ß": "ss", "ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"})
 

@@ -8,6 +8,7 @@ import pytest
 from tests.unit.testing.simulator.policy.test_effects import (
     ACCOUNT,
     AUTH,
+    BODY,
     GROUP,
     IS_ACCOUNT,
     ROLES,
@@ -77,6 +78,15 @@ def compliance(azure: Azure, assignment: str, resource: str = ACCOUNT) -> list[s
         ),
         ("auditIfNotExists", IS_ACCOUNT, {"type": "Microsoft.Web/sites", "resourceGroupName": "rg"}, ["NonCompliant"]),
         ("auditIfNotExists", {"field": "name", "equals": "x"}, {"type": BLOB}, []),
+        ("auditIfNotExists", {"allOf": [IS_ACCOUNT, {"field": TLS, "equals": "x"}]}, {"type": BLOB}, []),
+        (
+            "auditIfNotExists",
+            IS_ACCOUNT,
+            {"type": BLOB, "existenceCondition": {"value": "[field('type')]", "equals": TYPE}},
+            ["Compliant"],
+        ),
+        ("audit", {"value": "[field('Microsoft.Web/sites/httpsOnly')]", "exists": False}, None, ["NonCompliant"]),
+        ("audit", {"field": "Microsoft.Web/sites/httpsOnly", "exists": False}, None, ["NonCompliant"]),
     ],
 )
 def test_each_effect_has_its_states(azure: Azure, effect: str, condition: Any, details: Any, state: list[str]) -> None:
@@ -180,7 +190,7 @@ def test_an_evaluation_on_demand_is_a_long_operation(azure: Azure, call: Any) ->
 
 
 def test_attestations_decide_manual_policies(azure: Azure, call: Any) -> None:
-    """Azure takes three states, of an assignment at the scope."""
+    """Azure takes three states, of an assignment at the scope; another assignment keeps its default."""
     assignment = azure.policy("manual", IS_ACCOUNT, {})
     path = f"{ACCOUNT}/{INSIGHTS}/attestations/a"
     properties = {"policyAssignmentId": assignment, "complianceState": "Compliant"}
@@ -191,6 +201,9 @@ def test_attestations_decide_manual_policies(azure: Azure, call: Any) -> None:
     assert call.get(path, "2022-09-01")["properties"]["complianceState"] == "Compliant"
     listed = call.get(f"{SUB}/{INSIGHTS}/attestations", "2022-09-01", filter=f"policyAssignmentId eq '{assignment}'")
     assert [one["name"] for one in listed["value"]] == ["a"]
+    other = azure.policy("manual", IS_ACCOUNT, {"defaultState": "NonCompliant"})
+    assert compliance(azure, other) == ["NonCompliant"]
+    assert call.get(f"{SUB}/{INSIGHTS}/attestations", "2022-09-01")["value"] == listed["value"]
     for status in (200, 204):
         assert call("DELETE", f"{path}?api-version=2022-09-01").status_code == status
     assert call("GET", f"{path}?api-version=2022-09-01").status_code == 404
@@ -258,6 +271,15 @@ def test_groups_and_subscriptions_are_remediated(azure: Azure, kind: str) -> Non
     assert azure.call.get(place, "2021-04-01")["tags"] == {"owner": "me"}
 
 
+def test_a_remediation_stops_at_its_number_of_resources(azure: Azure) -> None:
+    """Azure remediates as many resources as the task says, and leaves the others."""
+    assert azure.call("PUT", f"{ACCOUNT}2?api-version=2023-05-01", json=BODY).status_code == 202
+    azure.sim.clock.advance(60)
+    assignment = identified(azure, "modify", IS_ACCOUNT, modify("tags.owner", value="me"))
+    granted(azure, assignment)
+    assert remediate(azure, assignment, resourceCount=1)["deploymentStatus"]["totalDeployments"] == 1
+
+
 DIAGNOSTICS = {
     "type": BLOB,
     "name": "default",
@@ -323,7 +345,8 @@ def test_remediations_are_managed(azure: Azure, call: Any) -> None:
     assert (again.status_code, again.json()["error"]["code"]) == (400, "InvalidCancelRemediationRequest")
     azure.sim.clock.advance(100)
     text = f"policyAssignmentId eq '{assignment}'"
-    assert len(call.get(f"{SUB}/{INSIGHTS}/remediations", "2021-10-01", filter=text)["value"]) == 1
+    for options in ({"filter": text}, {}):
+        assert len(call.get(f"{SUB}/{INSIGHTS}/remediations", "2021-10-01", **options)["value"]) == 1
     for status in (200, 204):
         assert call("DELETE", f"{path}?api-version=2021-10-01").status_code == status
     assert call("GET", f"{path}?api-version=2021-10-01").status_code == 404
@@ -369,6 +392,7 @@ def test_the_filter_language() -> None:
         "#",
         "'x' eq 'x'",
         "name eq name",
+        "startswith(name 'x')",
     ):
         with pytest.raises(ArmError):
             parse_filter(text)

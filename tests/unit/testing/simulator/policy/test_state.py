@@ -252,3 +252,16 @@ def test_an_exemption_from_a_deny_policy_lets_the_write_through(
     assert names(call, account, "policyExemptions", f"policyAssignmentId eq '{assignment}'") == ["exemption"]
     assert names(call, account, "policyExemptions", "policyAssignmentId eq 'x'") == []
     assert patch(account) == 200
+
+
+def test_the_selectors_of_an_exemption_can_be_changed(sim: ArmSimulator, call: Any, account: str, scope: str) -> None:
+    """A PATCH keeps everything else; an exemption that is not there is not found."""
+    assignment = sim.access.assign_policy(scope, resource_type=TYPE, path=HTTPS, equals=True)
+    sim.access.exempt(account, assignment=assignment)
+    place = f"{account}/{AUTH}/policyExemptions/exemption"
+    before = call.get(place, EXEMPT)["properties"]
+    selectors = [{"name": "one", "selectors": [{"kind": "resourceLocation", "in": ["westeurope"]}]}]
+    body = {"properties": {"resourceSelectors": selectors}}
+    changed = call("PATCH", f"{place}?api-version={EXEMPT}", json=body)
+    assert changed.json()["properties"] == {**before, "resourceSelectors": selectors}
+    assert call("PATCH", f"{place}x?api-version={EXEMPT}", json=body).status_code == 404
