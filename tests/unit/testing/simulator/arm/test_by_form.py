@@ -15,6 +15,9 @@ PROVIDERS = f"{SUB}/resourceGroups/box/providers"
 ACCOUNT = f"{PROVIDERS}/Microsoft.Storage/storageAccounts/boxaccount"
 SERVER = f"{PROVIDERS}/Microsoft.Sql/servers/boxserver"
 SITE = f"{PROVIDERS}/Microsoft.Web/sites/boxsite"
+MACHINES = f"{PROVIDERS}/Microsoft.HDInsight/clusters/boxcluster"
+CONNECTOR = f"{PROVIDERS}/Microsoft.Security/securityConnectors/boxconnector"
+GITLAB = f"{CONNECTOR}/devops/default/gitLabGroups/one"
 HEADER = "x-ms-simulated-fidelity"
 
 
@@ -23,6 +26,8 @@ def resources(sim: ArmSimulator) -> None:
     """An account, a server and an app."""
     for resource_id in (ACCOUNT, SERVER, SITE):
         sim.resources.add({"id": resource_id, "location": "westeurope", "properties": {}})
+    for resource_id in (MACHINES, CONNECTOR):
+        sim.resources.add({"id": resource_id, "location": "westeurope", "properties": {}}, ("2024-01-01",))
 
 
 @pytest.fixture
@@ -47,6 +52,17 @@ def test_what_is_written_is_shown_listed_and_deleted(send: Any) -> None:
     assert listed["id"] == alias
     assert send("DELETE", alias).status_code in (200, 202, 204)
     assert send("GET", f"{SERVER}/dnsAliases").json()["value"] == []
+
+
+def test_a_head_request_says_whether_a_resource_is_there(send: Any) -> None:
+    """Where the provider publishes the verb; the answer has no body."""
+    service = f"{PROVIDERS}/Microsoft.ApiManagement/service/boxservice"
+    send("PUT", service, {"location": "westeurope", "properties": {}})
+    interface = f"{service}/apis/one"
+    assert send("HEAD", interface).status_code == 404
+    send("PUT", interface, {"properties": {}})
+    found = send("HEAD", interface)
+    assert (found.status_code in (200, 204), found.content) == (True, b"")
 
 
 def test_a_top_level_resource_is_listed_everywhere(send: Any) -> None:
@@ -80,8 +96,12 @@ def test_what_was_written_is_in_a_saved_tenant(sim: ArmSimulator, send: Any, con
         ("GET", f"{SITE}/backups", None, {"value": []}),
         ("GET", f"{SITE}/config/logs", None, {"id": f"{SITE}/config/logs", "name": "logs", "properties": {}}),
         ("POST", f"{SITE}/sync", None, None),
-        ("POST", f"{SITE}/config/backup/discover", {}, {}),
         ("GET", f"{SERVER}/advisors", None, []),
+        ("GET", f"{SITE}/functions/admin/token", None, ""),
+        ("POST", f"{SITE}/listbackups", {}, {"value": []}),
+        ("POST", f"{SITE}/networkTrace/start", {}, ""),
+        ("POST", f"{MACHINES}/listHosts", None, []),
+        ("POST", f"{GITLAB}/listSubgroups", None, {}),
         (
             "POST",
             f"{SUB}/providers/Microsoft.Sql/checkNameAvailability",
@@ -104,7 +124,7 @@ def test_an_answer_has_the_shape_that_clients_expect(send: Any, method: str, pat
         return
     shown = response.json()
     if isinstance(answer, dict):
-        shown = {name: shown[name] for name in answer}
+        shown = {name: shown[name] for name in answer or shown}
     assert shown == answer
 
 
@@ -116,6 +136,9 @@ def test_what_can_never_be_deleted_is_always_there(send: Any) -> None:
     assert send("GET", retention).json()["properties"] == {}
     assert send("PUT", retention, {"properties": {"weeklyRetention": "P1W"}}).status_code in (200, 201, 202)
     assert send("GET", retention).json()["properties"]["weeklyRetention"] == "P1W"
+    circuit = f"{PROVIDERS}/Microsoft.Network/expressRouteCrossConnections/one"
+    assert send("PATCH", circuit, {"tags": {"a": "b"}}).status_code == 200
+    assert send("GET", circuit).json()["tags"] == {"a": "b"}
     window = f"{policy}/maintenanceWindows/current"
     assert send("GET", window).json()["name"] == "current"
 
@@ -146,6 +169,9 @@ def test_keys_change_when_they_are_regenerated(send: Any) -> None:
         ("GET", f"{ACCOUNT}/queueServices/default/queues", "", "MissingApiVersionParameter"),
         ("POST", f"{ACCOUNT}/dance", "2026-02-01", "UnknownRoute"),
         ("GET", f"{ACCOUNT}/storageSteps", "2026-02-01", "InvalidResourceType"),
+        ("GET", f"{SERVER}/databases/none/maintenanceWindows/current", "2026-02-01", "ParentResourceNotFound"),
+        ("PUT", f"{ACCOUNT}/providers/Microsoft.Security/assessments", "2020-01-01", "UnknownRoute"),
+        ("POST", f"{SUB}/providers/Microsoft.Sql/checkNameAvailability", "2026-02-01", "InvalidRequestContent"),
         (
             "GET",
             f"{ACCOUNT}x/providers/Microsoft.Security/healthReports",

@@ -83,6 +83,7 @@ def test_tag_names_are_defined_used_and_removed(send: Any) -> None:
     assert [value["tagValue"] for value in shown["cost"]["values"]] == ["x"]
     assert send("DELETE", f"{names}/env").status_code == 409
     assert send("DELETE", f"{names}/cost/tagValues/x").status_code == 200
+    assert send("DELETE", f"{names}/none/tagValues/x").status_code == 204
     assert [send("DELETE", f"{names}/cost").status_code for _ in range(2)] == [200, 204]
 
 

@@ -11,6 +11,7 @@ from defender_remediate.testing import ArmSimulator
 SUB = "/subscriptions/44444444-4444-4444-8444-444444444444"
 AUTH = "providers/Microsoft.Authorization"
 READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+OTHER = "b24988ac-6180-42a0-ab88-20f7382dd24c"
 PRINCIPAL = "33333333-3333-4333-8333-333333333333"
 VERSION = "2020-10-01"
 
@@ -51,6 +52,9 @@ def test_a_role_for_a_time_ends(sim: ArmSimulator, call: Any, kind: str) -> None
     sim.clock.advance(9 * 3600)
     assert names(call, f"{kind}Schedules", f"assignedTo('{PRINCIPAL}')") == [PRINCIPAL]
     assert names(call, f"{kind}Schedules", "asTarget()") == []
+    assert names(call, f"{kind}Schedules", "asRequestor()") == [PRINCIPAL]
+    reader = f"roleDefinitionId eq '{SUB}/{AUTH}/roleDefinitions/{READER}'"
+    assert names(call, f"{kind}Schedules", reader) == [PRINCIPAL]
     assert len(names(call, f"{kind}ScheduleRequests")) == 2
     assert put(call, kind, 3, request("AdminRemove")).status_code == 201
     assert names(call, f"{kind}Schedules") == []
@@ -83,6 +87,26 @@ def test_requests_are_checked_shown_and_canceled(call: Any) -> None:
     assert response.status_code == 400
 
 
+def test_a_role_for_a_time_can_be_taken_away_before_its_end(sim: ArmSimulator, call: Any) -> None:
+    """Only what the request names is removed, and its end changes nothing any more; a request is found by its name."""
+    assigned = f"{SUB}/{AUTH}/roleAssignments"
+    body = {"properties": {"principalId": PRINCIPAL, "roleDefinitionId": f"{SUB}/{AUTH}/roleDefinitions/{OTHER}"}}
+    lasting = f"{assigned}/55555555-5555-4555-8555-555555555555?api-version=2022-04-01"
+    assert call("PUT", lasting, json=body).status_code == 201
+    for number, hours in ((1, 8), (2, 9)):
+        expiration = {"type": "AfterDuration", "duration": f"PT{hours}H"}
+        sent = request("AdminAssign" if number == 1 else "AdminUpdate", scheduleInfo={"expiration": expiration})
+        assert put(call, "roleAssignment", number, sent).status_code == 201
+    path = f"{SUB}/{AUTH}/roleAssignmentScheduleRequests/00000002-0000-4000-8000-000000000000"
+    assert call.get(path, VERSION)["id"] == path
+    assert put(call, "roleAssignment", 3, request("AdminRemove")).status_code == 201
+    left = [OTHER]
+    for _ in range(2):
+        listed = call.get(assigned, "2022-04-01", filter=f"principalId eq '{PRINCIPAL}'")["value"]
+        assert [one["properties"]["roleDefinitionId"].rpartition("/")[2] for one in listed] == left
+        sim.clock.advance(10 * 3600)
+
+
 def test_rules_for_activation_are_shown(sim: ArmSimulator, call: Any) -> None:
     """The same for each role, and where a role can be activated."""
     sim.resources.add_resource_group(SUB, "box")
@@ -92,6 +116,7 @@ def test_rules_for_activation_are_shown(sim: ArmSimulator, call: Any) -> None:
         assert call("GET", f"{listed[0]['id']}x?api-version={VERSION}").status_code == 404
     below = call.get(f"{SUB}/{AUTH}/eligibleChildResources", VERSION)["value"]
     assert {one["type"] for one in below} == {"resourcegroup"}
+    assert call.get(f"{SUB}/resourceGroups/box/{AUTH}/eligibleChildResources", VERSION)["value"] == []
     top = call.get(f"/providers/Microsoft.Management/managementGroups/top/{AUTH}/eligibleChildResources", VERSION)[
         "value"
     ]
