@@ -52,8 +52,6 @@ class PooledTransport(HttpTransport["HttpRequest", "HttpResponse"]):
 
     def open(self) -> None:
         """Create the session if it does not exist."""
-        if self._inner is not None and not self._closed:
-            return
         with self._lock:
             if self._closed:
                 raise InvalidInputError("this client was closed", hint="create a new client")

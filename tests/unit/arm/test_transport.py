@@ -11,6 +11,7 @@ import threading
 import pytest
 import requests
 import responses
+from azure.core.exceptions import ServiceRequestError
 from azure.core.rest import HttpRequest
 
 from defender_remediate.arm.clock import SystemClock
@@ -70,6 +71,15 @@ def test_plain_http_goes_round_every_proxy(monkeypatch) -> None:  # type: ignore
         assert transport.send(HttpRequest("GET", url)).read() == b"1"
         thread.join(5)
     assert received[0].startswith(b"GET /x HTTP/1.1")
+
+
+def test_a_proxy_of_a_request_is_used() -> None:
+    """It is asked for a connection, also when an earlier request needed none."""
+    with (
+        PooledTransport(resolve_endpoint(None, None), SystemClock()) as transport,
+        pytest.raises(ServiceRequestError, match="proxy"),
+    ):
+        transport.send(HttpRequest("GET", URL), proxies={"https": "http://127.0.0.1:9"})
 
 
 def test_nothing_is_sent_after_close() -> None:
