@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from defender_remediate.casing import fold
-from defender_remediate.testing.simulator.arm import published
+from defender_remediate.testing.simulator.arm import computed, published
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.operations import (
     BODY,
@@ -138,10 +138,15 @@ def existing(tenant: Tenant, target: ids.ResourcePath) -> Resource:
     return found
 
 
-def shown(resource: Resource, status: int = 200) -> Reply:
-    """Returns the resource as an answer."""
-    headers = {} if resource.etag is None else {"ETag": resource.etag}
-    return Reply.json(resource.render(), status=status, headers=headers)
+def shown(resource: Resource, version: str, status: int = 200) -> Reply:
+    """Returns the resource as an answer with an api-version; older ones show no etag or provisioningState of some types."""
+    body, kind = resource.render(), resource.type
+    shows_etag = resource.etag is not None and version >= kind.etag_since
+    if not shows_etag and kind.etag is not None:
+        body.pop(kind.etag_member, None)
+    if version < kind.state_since:
+        body["properties"].pop("provisioningState", None)
+    return Reply.json(body, status=status, headers={"ETag": str(resource.etag)} if shows_etag else {})
 
 
 def list_resources(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:
@@ -162,7 +167,7 @@ def get_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_
     """Shows a resource."""
     tenant.access.check_read(f"{resource_type.name}/read", target.id)
     check_expand(resource_type, call.query.get("$expand", ""))
-    reply = shown(existing(tenant, target))
+    reply = shown(existing(tenant, target), call.api_version)
     if resource_type.name == "Microsoft.Compute/virtualMachines":
         return _with_instance_view(reply, expand=fold(call.query.get("$expand", "")) == "instanceview")
     return reply
@@ -231,6 +236,8 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
             # Azure Policy sees what is sent, before the provider adds its defaults.
             sent = tenant.policy_effects.admit(target_of(resource_type, target.id, body, call.api_version))
             result = put(resource_type, current, sent)
+            now = tenant.clock.timestamp()
+            result = computed.completed(resource_type.name, target.id, call.api_version, now, current, result, sent)
         check_enablement(resource_type, target.name, current, result)
         write = write_of(call.method, exists=found is not None)
         form = tenant.operation_form(call.method, target.id, resource_type, write)
@@ -241,7 +248,10 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
             if write not in resource_type.operations:
                 status = published.settled(call.method, target.id, status)
             written = store_body(tenant, target.id, resource_type, result)
-            return _as_parent(tenant, shown(written, status), written), False
+            reply = _answered(
+                tenant, call, shown(written, call.api_version, status), resource_type, exists=found is not None
+            )
+            return _as_parent(tenant, reply, written), False
         reply = start_operation(tenant, call, target, resource_type, result, form, operation, status)
         return reply, not form.at_once
 
@@ -313,9 +323,10 @@ def start_operation(
     before = found.render() if found else {**result, "properties": {}}
     resource_id = found.id if found else target.id
     if form.at_once:
-        return shown(tenant.store.write(resource_id, resource_type, _in_state(before, "Failed")), status)
+        failed = tenant.store.write(resource_id, resource_type, _in_state(before, "Failed"))
+        return shown(failed, call.api_version, status)
     state = form.state or ("Updating" if found else "Creating")
-    moving = before if found else result
+    moving = before if found else computed.answer_to_creation(resource_type.name, result, json_body(call))
     shows_state = resource_type.state is not None or form.status is None or form.form == BODY
     if shows_state:
         moving = _in_state(moving, state)
@@ -344,11 +355,32 @@ def start_operation(
         resource_id=resource.id,
         started=now,
         due=now + form.seconds,
-        result=lambda: shown(resource),
+        result=lambda: shown(resource, call.api_version),
         finish=finish,
     )
     tenant.operations.start(running)
-    return first_reply(call, running, shown(resource, status if status == 201 else 200))
+    reply = shown(resource, call.api_version, status if status == 201 else 200)
+    if found and not resource_type.updates_late and isinstance(result.get("properties"), dict):
+        state = reply.body["properties"].get("provisioningState")
+        there = Resource(id=resource.id, type=resource_type, body=dict(result), revision=resource.revision)
+        reply = shown(there, call.api_version, reply.status)
+        if state is not None:
+            reply.body["properties"]["provisioningState"] = state
+    return first_reply(call, running, _answered(tenant, call, reply, resource_type, exists=found is not None))
+
+
+def _answered(tenant: Tenant, call: Call, reply: Reply, kind: ResourceType, *, exists: bool) -> Reply:
+    """The answer to a write as its type gives it; a virtual machine's state is no part of it."""
+    body = reply.body
+    if exists:
+        now, version = tenant.clock.timestamp(), call.api_version
+        request = json_body(call) if call.method == "PUT" else None
+        body = computed.answer_to_update(kind.name, body["id"], version, now, body, request)
+    else:
+        body = computed.answer_to_creation(kind.name, body, json_body(call))
+    if kind.name == "Microsoft.Compute/virtualMachines":
+        body = {**body, "properties": {n: v for n, v in body["properties"].items() if n != "instanceView"}}
+    return Reply.json(body, status=reply.status, headers=dict(reply.headers))
 
 
 def _in_state(body: Mapping[str, Any], state: str) -> dict[str, Any]:

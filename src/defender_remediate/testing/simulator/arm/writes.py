@@ -122,7 +122,9 @@ def put(resource_type: ResourceType, current: Mapping[str, Any] | None, body: Ma
     properties = before.get("properties") or {}
     given = _writable(resource_type, body.get("properties") or {}, properties)
     irreversible = {n: properties[n] for n in resource_type.irreversible if properties.get(n) and n not in given}
-    kept = merge_patch(resource_type.defaults, read_only_part(resource_type, properties))
+    # What an update leaves out goes back to its default, unless the resource never showed it.
+    defaults = {n: v for n, v in resource_type.defaults.items() if current is None or not properties or n in properties}
+    kept = merge_patch(defaults, read_only_part(resource_type, properties))
     result["properties"] = merge_patch(kept, {**irreversible, **given})
     for path in resource_type.keeps:
         _keep(result, body, before, path.split("."))

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from defender_remediate.arm_template import TemplateError, TemplateScope
+from defender_remediate.testing.simulator.arm.computed import completed
 from defender_remediate.testing.simulator.arm.errors import error_body, refusal
 from defender_remediate.testing.simulator.arm.operations import SUCCEEDED
 from defender_remediate.testing.simulator.arm.routes import check_scope, store_body
@@ -197,7 +198,10 @@ def _place(tenant: Tenant, resource: Described, resource_type: ResourceType) -> 
     if found is None:
         tenant.creations.check(target, resource_type, resource.body)
     sent = tenant.policy_effects.admit(target_of(resource_type, target.id, resource.body, resource.api_version))
-    result = put(resource_type, found.render() if found else None, sent)
+    before = found.render() if found else None
+    result = put(resource_type, before, sent)
+    now = tenant.clock.timestamp()
+    result = completed(resource_type.name, target.id, resource.api_version, now, before, result, sent)
     form = tenant.operation_form("PUT", target.id, resource_type)
     if form is not None and (form.ends != SUCCEEDED or form.at_once):
         raise ArmError(Reply.json({"error": form.error}, status=409))

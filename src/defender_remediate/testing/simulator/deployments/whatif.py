@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from defender_remediate.testing.simulator.arm.computed import completed
 from defender_remediate.testing.simulator.arm.writes import put
 from defender_remediate.testing.simulator.deployments.template import Described
 from defender_remediate.testing.simulator.state import ids
@@ -40,12 +41,17 @@ def changes(
 def _change(tenant: Tenant, resource: Described, resource_type: ResourceType) -> dict[str, Any]:
     there = tenant.store.find(resource.id)
     before = there.render() if there else None
+    result = put(resource_type, before, resource.body)
+    if before is not None:  # what is new shows only what the template says of it
+        now, version = tenant.clock.timestamp(), resource.api_version
+        result = completed(resource_type.name, resource.id, version, now, before, result, resource.body)
+        result["properties"] = {name: value for name, value in result["properties"].items() if value is not None}
     after = {
         "apiVersion": resource.api_version,
         "id": resource.id,
         "name": ids.segments(resource.id)[-1],
         "type": resource_type.name,
-        **put(resource_type, before, resource.body),
+        **result,
     }
     if there is None or before is None:
         return {"resourceId": resource.id, "changeType": "Create", "after": after}

@@ -49,8 +49,11 @@ class ResourceType:
         free_form: Names of resources that take any property.
         etag: How its etag is written: ``weak``, ``quoted`` or ``bare``; None if it has none.
         etag_member: The name of the etag in the body.
+        etag_since: The first api-version that shows an etag.
         if_match: Whether it honours If-Match. A type without evidence ignores the header.
         state: The provisioningState of a resource at rest; None if the type has none.
+        state_since: The first api-version that shows the provisioningState.
+        updates_late: Whether the answer to an update shows the old body while its operation runs; usual is the new one.
         operations: The answer to ``create`` and ``update`` (both PUT) and to ``patch`` where it is not the usual one: the
             status, then ``A`` and ``L`` for the headers Azure-AsyncOperation and Location or ``B`` for a
             provisioningState to poll, then the provisioningState while the operation runs.
@@ -90,8 +93,11 @@ class ResourceType:
     free_form: tuple[str, ...] = attrs.field(default=(), converter=_strings)
     etag: str | None = None
     etag_member: str = "etag"
+    etag_since: str = ""
     if_match: bool = False
     state: str | None = "Succeeded"
+    state_since: str = ""
+    updates_late: bool = False
     operations: Mapping[str, str] = attrs.field(factory=dict)
     seconds: float = 10.0
     retry_after: int | None = None

@@ -70,7 +70,6 @@ def test_values_are_checked(put: Any, properties: Any, code: str | None) -> None
         ({"kind": "StorageV9"}, "InvalidRequestPropertyValue"),
         ({"identity": {"type": "Robot"}}, "InvalidRequestPropertyValue"),
         ({"location": "mars"}, "LocationNotAvailableForResourceType"),
-        ({"location": "res506"}, None),
         ({"sku": None}, "InvalidRequestContent"),
         ({"name": "Box_account"}, "AccountNameInvalid"),
         ({"name": "a" * 25}, "AccountNameInvalid"),

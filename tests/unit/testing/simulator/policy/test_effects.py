@@ -78,7 +78,7 @@ TLS = f"{TYPE}/minimumTlsVersion"
         (modify("tags.a", "add", value="2"), {"tags": {"a": "1"}}, {"tags": {"a": "1"}}),
         (modify("tags.A", value="2"), {"tags": {"a": "1"}}, {"tags": {"a": "2"}}),
         (modify("tags.a", "remove"), {"tags": {"a": "1", "b": "2"}}, {"tags": {"b": "2"}}),
-        (modify("tags.a", value="2", condition="[contains(resourceGroup().name, 'other')]"), {}, {"tags": None}),
+        (modify("tags.a", value="2", condition="[contains(resourceGroup().name, 'other')]"), {}, {"tags": {}}),
         (
             modify(f"{TYPE}/networkAcls.ipRules[*]", "add", value={"value": "10.0.0.1", "action": "Allow"}),
             {"properties": {"networkAcls": {"ipRules": [{"value": "10.0.0.2", "action": "Allow"}]}}},

@@ -1,0 +1,249 @@
+"""What a provider adds to a resource: the members that its answers have and a request did not name.
+
+The facts are in ``data/members``, one file per resource provider, from recorded traffic. Each type is a tree of members;
+``[]`` stands for the elements of an array. A member is one that Azure answered for most new resources whose request left it
+out; its value is the default, or the form of the value where Azure computes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import attrs
+
+from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state.store import copied
+
+_FOLDER = resources.files("defender_remediate.testing.simulator") / "data" / "members"
+_EACH = "[]"
+_OWN = "="
+
+
+@attrs.frozen(kw_only=True)
+class _Member:
+    """A member of an object.
+
+    Attributes:
+        new: The value for a new object; a string may name ``{id}``, ``{name}``, ``{group}``, ``{location}``, ``{now}`` and
+            ``{guid}``.
+        adds: Whether a new object gets it; else only what is below it is known.
+        since: The first api-version that shows it.
+        until: The first api-version that no longer shows it.
+        when: The words of a member of the resource, such as ``sku.name``, with which it is shown.
+        hides: Whether a caller can set it and no answer shows it.
+        unset: Whether a new resource does not show it until a caller sets it, although it has a default.
+        answers: Whether the answer to an update shows it, and nothing else.
+        later: Whether it appears only once the creation has ended: ``left`` where the request leaves it out, ``sent`` where not.
+        update: What becomes of it in an update that leaves it out: ``keeps`` or ``resets``; else it is removed.
+        always: Whether the answer to an update shows it also in an object that did not have it.
+        resting: Whether the answer to an update leaves it out: ``left`` where the request leaves it out, ``sent`` where not.
+        below: The members of the object, or of each element of the array.
+    """
+
+    name: str = ""
+    new: Any = None
+    adds: bool = False
+    since: str = ""
+    until: str = "~"
+    when: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+    hides: bool = False
+    unset: bool = False
+    answers: bool = False
+    later: tuple[str, ...] = ()
+    update: str = ""
+    always: bool = False
+    resting: tuple[str, ...] = ()
+    below: Mapping[str, _Member] = attrs.field(factory=dict)
+
+
+def _member(name: str, raw: Mapping[str, Any]) -> _Member:
+    below = {fold(inner): _member(inner, value) for inner, value in raw.items() if inner != _OWN}
+    own: dict[str, Any] = dict(raw.get(_OWN, {}))
+    own |= {key: tuple(own[key]) for key in ("later", "resting") if key in own}
+    own["when"] = {path: tuple(words) for path, words in own.get("when", {}).items()}
+    return _Member(name=name, below=below, **own)
+
+
+@cache
+def _files() -> frozenset[str]:
+    return frozenset(entry.name.removesuffix(".json") for entry in _FOLDER.iterdir())
+
+
+@cache
+def _types(namespace: str) -> Mapping[str, _Member]:
+    if namespace not in _files():
+        return {}
+    content = json.loads((_FOLDER / f"{namespace}.json").read_text(encoding="utf-8"))
+    return {name: _member("", raw) for name, raw in content.items()}
+
+
+def _tree(type_name: str) -> _Member | None:
+    namespace, _, rest = type_name.partition("/")
+    return _types(namespace).get(rest)
+
+
+def completed(
+    type_name: str,
+    resource_id: str,
+    version: str,
+    now: str,
+    before: Mapping[str, Any] | None,
+    body: Mapping[str, Any],
+    request: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Returns a body after a write with what the provider adds to it, and without what it never shows.
+
+    What the request has, the body keeps. An object that the resource had before gets only what it had and updates are known
+    to keep or to reset. Any other object gets what new ones get.
+    """
+    tree = _tree(type_name)
+    if tree is None:
+        return dict(body)
+    result: dict[str, Any] = copied(body)
+    _Completion(version, _words(resource_id, now, result, before), result).add(
+        tree, result, before, request, resource_id
+    )
+    return result
+
+
+def answer_to_update(
+    type_name: str, resource_id: str, version: str, now: str, body: Mapping[str, Any], request: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Returns a resource as the answer to an update shows it; the request is None for a PATCH."""
+    tree = _tree(type_name)
+    if tree is None:
+        return dict(body)
+    result: dict[str, Any] = copied(body)
+    if request is not None:
+        result = _cut(tree, result, request, lambda member, sent: sent in member.resting)
+    completion = _Completion(version, _words(resource_id, now, result, None), result, only_answers=True)
+    completion.add(tree, result, None, request, resource_id)
+    return result
+
+
+def answer_to_creation(type_name: str, body: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a new resource as it is shown until its creation has ended."""
+    tree = _tree(type_name)
+    return dict(body) if tree is None else _cut(tree, body, request, lambda member, sent: sent in member.later)
+
+
+def _words(resource_id: str, now: str, body: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, str]:
+    return {
+        "id": resource_id,
+        "name": ids.segments(resource_id)[-1],
+        "group": "/".join(resource_id.split("/")[:5]),
+        "location": str(body.get("location") or (before or {}).get("location") or ""),
+        "now": now,
+    }
+
+
+@attrs.frozen
+class _Completion:
+    version: str
+    words: Mapping[str, str]
+    resource: Mapping[str, Any]
+    only_answers: bool = attrs.field(default=False, kw_only=True)
+
+    def add(self, known: _Member, target: Any, before: Any, request: Any, path: str) -> None:
+        """Adds to an object, or to each element of an array, what is known of it, and so below it."""
+        if isinstance(target, list):
+            each = known.below.get(_EACH)
+            for position, element in enumerate(target if each is not None else ()):
+                assert each is not None
+                there = _same(element, position, len(target), before)
+                sent = _same(element, position, len(target), request)
+                self.add(each, element, there, sent, f"{path}/{position}")
+            return
+        if not isinstance(target, dict):
+            return
+        spelled = {fold(name): name for name in target}
+        held = before if isinstance(before, Mapping) else None
+        sent = {fold(name): value for name, value in request.items()} if isinstance(request, Mapping) else {}
+        for folded, member in known.below.items():
+            name = spelled.get(folded)
+            if self.only_answers:
+                if name is None and (member.answers or (member.always and self._is_shown(member))):
+                    target[member.name] = self._value(member.new, f"{path}/{member.name}")
+                    whole = attrs.evolve(self, only_answers=False)
+                    whole.add(member, target[member.name], None, None, f"{path}/{member.name}")
+                    continue
+            elif name is not None and self._is_never_shown(member, held, sent.get(folded)):
+                del target[name]
+                continue
+            elif name is None and (member.adds or member.update) and self._is_shown(member):
+                name = member.name
+                if (held is None and member.adds) or (held and name in held and member.update == "resets"):
+                    target[name] = self._value(member.new, f"{path}/{name}")
+                elif held and name in held and (member.update == "keeps" or "{" in str(member.new or "")):
+                    target[name] = copied(held[name])
+                else:
+                    continue
+            if name is not None and member.below:
+                self.add(member, target[name], held.get(name) if held else None, sent.get(folded), f"{path}/{name}")
+
+    def _is_never_shown(self, member: _Member, held: Mapping[str, Any] | None, sent: Any) -> bool:
+        """Whether Azure does not show a member that a caller set, or a default that no caller set."""
+        if held is not None and member.name in held:
+            return False
+        return member.hides or (sent is None and (member.unset or (member.adds and not self._is_shown(member))))
+
+    def _is_shown(self, member: _Member) -> bool:
+        if not member.since <= self.version < member.until:
+            return False
+        return all(fold(_word_at(self.resource, path)) in words for path, words in member.when.items())
+
+    def _value(self, new: Any, path: str) -> Any:
+        if isinstance(new, list):
+            return [self._value(one, path) for one in new]
+        if isinstance(new, dict):
+            return {name: self._value(one, f"{path}/{name}") for name, one in new.items()}
+        if not isinstance(new, str) or "{" not in new:
+            return new
+        for word, value in self.words.items():
+            new = new.replace(f"{{{word}}}", value)
+        if "{guid}" not in new:
+            return new
+        digits = hashlib.sha256(fold(path).encode()).hexdigest()
+        guid = f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:32]}"
+        return new.replace("{guid}", guid)
+
+
+def _same(element: Any, position: int, count: int, before: Any) -> Any:
+    """Returns what an element was before: the one with its name, or else the one at its place."""
+    there = before if isinstance(before, list) else []
+    name = element.get("name") if isinstance(element, Mapping) else None
+    if isinstance(name, str):
+        return next((one for one in there if isinstance(one, Mapping) and one.get("name") == name), None)
+    return there[position] if len(there) == count else None
+
+
+def _word_at(body: Any, path: str) -> str:
+    for name in path.split("."):
+        body = body.get(name) if isinstance(body, Mapping) else None
+    return body if isinstance(body, str) else ""
+
+
+def _cut(known: _Member, value: Any, request: Any, leaves_out: Callable[[_Member, str], bool]) -> Any:
+    if isinstance(value, list):
+        each = known.below.get(_EACH)
+        if each is None:
+            return value
+        return [_cut(each, one, _same(one, place, len(value), request), leaves_out) for place, one in enumerate(value)]
+    if not isinstance(value, Mapping):
+        return value
+    sent = {fold(str(name)): inner for name, inner in request.items()} if isinstance(request, Mapping) else {}
+    kept = {}
+    for name, inner in value.items():
+        folded = fold(str(name))
+        member = known.below.get(folded)
+        if member is None:
+            kept[name] = inner
+        elif not leaves_out(member, "sent" if folded in sent else "left"):
+            kept[name] = _cut(member, inner, sent.get(folded), leaves_out)
+    return kept
