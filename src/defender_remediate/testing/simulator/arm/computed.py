@@ -26,7 +26,7 @@ _OWN = "="
 
 
 @attrs.frozen(kw_only=True)
-class _Member:
+class _KnownMember:
     """A member of an object.
 
     Attributes:
@@ -59,15 +59,15 @@ class _Member:
     update: str = ""
     always: bool = False
     resting: tuple[str, ...] = ()
-    below: Mapping[str, _Member] = attrs.field(factory=dict)
+    below: Mapping[str, _KnownMember] = attrs.field(factory=dict)
 
 
-def _member(name: str, raw: Mapping[str, Any]) -> _Member:
+def _member(name: str, raw: Mapping[str, Any]) -> _KnownMember:
     below = {fold(inner): _member(inner, value) for inner, value in raw.items() if inner != _OWN}
     own: dict[str, Any] = dict(raw.get(_OWN, {}))
     own |= {key: tuple(own[key]) for key in ("later", "resting") if key in own}
     own["when"] = {path: tuple(words) for path, words in own.get("when", {}).items()}
-    return _Member(name=name, below=below, **own)
+    return _KnownMember(name=name, below=below, **own)
 
 
 @cache
@@ -76,14 +76,14 @@ def _files() -> frozenset[str]:
 
 
 @cache
-def _types(namespace: str) -> Mapping[str, _Member]:
+def _types(namespace: str) -> Mapping[str, _KnownMember]:
     if namespace not in _files():
         return {}
     content = json.loads((_FOLDER / f"{namespace}.json").read_text(encoding="utf-8"))
     return {name: _member("", raw) for name, raw in content.items()}
 
 
-def _tree(type_name: str) -> _Member | None:
+def _tree(type_name: str) -> _KnownMember | None:
     namespace, _, rest = type_name.partition("/")
     return _types(namespace).get(rest)
 
@@ -150,7 +150,7 @@ class _Completion:
     resource: Mapping[str, Any]
     only_answers: bool = attrs.field(default=False, kw_only=True)
 
-    def add(self, known: _Member, target: Any, before: Any, request: Any, path: str) -> None:
+    def add(self, known: _KnownMember, target: Any, before: Any, request: Any, path: str) -> None:
         """Adds to an object, or to each element of an array, what is known of it, and so below it."""
         if isinstance(target, list):
             each = known.below.get(_EACH)
@@ -187,13 +187,13 @@ class _Completion:
             if name is not None and member.below:
                 self.add(member, target[name], held.get(name) if held else None, sent.get(folded), f"{path}/{name}")
 
-    def _is_never_shown(self, member: _Member, held: Mapping[str, Any] | None, sent: Any) -> bool:
+    def _is_never_shown(self, member: _KnownMember, held: Mapping[str, Any] | None, sent: Any) -> bool:
         """Whether Azure does not show a member that a caller set, or a default that no caller set."""
         if held is not None and member.name in held:
             return False
         return member.hides or (sent is None and (member.unset or (member.adds and not self._is_shown(member))))
 
-    def _is_shown(self, member: _Member) -> bool:
+    def _is_shown(self, member: _KnownMember) -> bool:
         if not member.since <= self.version < member.until:
             return False
         return all(fold(_word_at(self.resource, path)) in words for path, words in member.when.items())
@@ -229,7 +229,7 @@ def _word_at(body: Any, path: str) -> str:
     return body if isinstance(body, str) else ""
 
 
-def _cut(known: _Member, value: Any, request: Any, leaves_out: Callable[[_Member, str], bool]) -> Any:
+def _cut(known: _KnownMember, value: Any, request: Any, leaves_out: Callable[[_KnownMember, str], bool]) -> Any:
     if isinstance(value, list):
         each = known.below.get(_EACH)
         if each is None:
