@@ -120,3 +120,14 @@ def test_the_runtimes_that_clients_look_up_are_there(sim: ArmSimulator, path: st
     ]
     assert {f"{system}RuntimeSettings"} >= {name for one in settings for name in one}
     assert runtime in [one[f"{system}RuntimeSettings"]["runtimeVersion"] for one in settings if one]
+
+
+def test_the_sizes_of_databases_that_clients_look_up_are_there(sim: ArmSimulator, send: Send) -> None:
+    """The Azure CLI turns an edition, a family and a capacity into a size by this list."""
+    path = f"{sim.scopes[0]}/providers/Microsoft.Sql/locations/westeurope/capabilities"
+    (version,) = send("GET", path, "2021-11-01")[1]["supportedServerVersions"]
+    editions = {one["name"]: one for one in version["supportedEditions"]}
+    sizes = [one["name"] for one in editions["GeneralPurpose"]["supportedServiceLevelObjectives"]]
+    assert {"GP_Gen5_2", "GP_S_Gen5_1"} <= set(sizes)
+    pools = {one["name"]: one for one in version["supportedElasticPoolEditions"]}
+    assert pools["Standard"]["supportedElasticPoolPerformanceLevels"][0]["sku"]["capacity"] == 50

@@ -39,6 +39,7 @@ from defender_remediate.testing.simulator.policy import (
 from defender_remediate.testing.simulator.policy import definitions as policy_definitions
 from defender_remediate.testing.simulator.policy import exemptions as policy_exemptions
 from defender_remediate.testing.simulator.recovery import routes as recovery
+from defender_remediate.testing.simulator.sql import capabilities as sql
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.storage import routes as storage
 from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
@@ -70,6 +71,7 @@ ROUTES: tuple[Route, ...] = (
     *storage.ROUTES,
     *web.ROUTES,
     *web_stacks.ROUTES,
+    *sql.ROUTES,
     *keyvault.ROUTES,
     *deleted_vaults.ROUTES,
     *assignments.ROUTES,

@@ -1,0 +1,1 @@
+"""Azure SQL: what a region offers."""
