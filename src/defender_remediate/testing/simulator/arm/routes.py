@@ -326,7 +326,7 @@ def start_operation(
         failed = tenant.store.write(resource_id, resource_type, _in_state(before, "Failed"))
         return shown(failed, call.api_version, status)
     state = form.state or ("Updating" if found else "Creating")
-    moving = before if found else computed.answer_to_creation(resource_type.name, result, json_body(call))
+    moving = before if found else computed.answer_to_creation(resource_type.name, result, json_body(call, empty={}))
     shows_state = resource_type.state is not None or form.status is None or form.form == BODY
     if shows_state:
         moving = _in_state(moving, state)
@@ -374,10 +374,10 @@ def _answered(tenant: Tenant, call: Call, reply: Reply, kind: ResourceType, *, e
     body = reply.body
     if exists:
         now, version = tenant.clock.timestamp(), call.api_version
-        request = json_body(call) if call.method == "PUT" else None
+        request = json_body(call, empty={}) if call.method == "PUT" else None
         body = computed.answer_to_update(kind.name, body["id"], version, now, body, request)
     else:
-        body = computed.answer_to_creation(kind.name, body, json_body(call))
+        body = computed.answer_to_creation(kind.name, body, json_body(call, empty={}))
     if kind.name == "Microsoft.Compute/virtualMachines":
         body = {**body, "properties": {n: v for n, v in body["properties"].items() if n != "instanceView"}}
     return Reply.json(body, status=reply.status, headers=dict(reply.headers))
