@@ -136,3 +136,11 @@ def test_what_only_azure_knows_is_never_guessed(text: str) -> None:
     answers = attrs.evolve(SCOPE, read=lambda name, arguments: {"y": name, "keys": [arguments]})
     assert evaluate("[reference('x').y]", answers) == "reference"
     assert evaluate("[listKeys('x', '1').keys[0]]", answers) == ["x", "1"]
+
+
+def test_a_scope_has_the_id_of_what_is_deployed_to() -> None:
+    """A resource group, a subscription, or the id that is given for a management group and the tenant."""
+    top = "/providers/Microsoft.Management/managementGroups/top"
+    subscription = attrs.evolve(SCOPE, resource_group=None)
+    based = [attrs.evolve(subscription, base=base) for base in (top, "")]
+    assert [scope.id for scope in (SCOPE, subscription, *based)] == [GROUP, SUB, top, ""]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import sys
 from unittest import mock
 
 import orjson
@@ -148,6 +149,12 @@ def read_by(reader, text):
             return repr(parse_json(text))
         except ValueError:
             return ValueError
+
+
+def test_json_is_read_without_orjson(monkeypatch):
+    """It is optional: where it cannot be imported there is no fast reader."""
+    monkeypatch.setitem(sys.modules, "orjson", None)
+    assert json_values.fast_reader.__wrapped__() is None
 
 
 @settings(max_examples=50)

@@ -16,6 +16,7 @@ KEY = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
 SUBSCRIPTION = "/subscriptions/11111111-1111-4111-8111-111111111111"
 OTHER = "/subscriptions/22222222-2222-4222-8222-222222222222"
 LIST = "/providers/microsoft.storage/storageaccounts"
+ACLS = {"networkAcls": {"defaultAction": "Allow", "ipRules": [{"value": "10.0.0.1", "action": "Allow"}]}}
 Tamper = Callable[[dict[str, Any]], None]
 
 
@@ -47,7 +48,7 @@ def add_accounts(sim: ArmSimulator, number: int, *, subscription: str = SUBSCRIP
         name = f"{group.replace('-', '')}{place:04}"
         account = f"{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts/{name}"
         body = {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
-        sim.resources.add({**body, "id": account, "properties": {"supportsHttpsTrafficOnly": False}})
+        sim.resources.add({**body, "id": account, "properties": {"supportsHttpsTrafficOnly": False, **ACLS}})
         found.append(account)
     return found
 

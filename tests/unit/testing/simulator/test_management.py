@@ -56,6 +56,7 @@ def test_management_groups_are_created_filled_and_deleted(sim: ArmSimulator, sen
     assert send("PUT", f"{root}/own", {"properties": {"displayName": "Own"}})[1]["properties"]["displayName"] == "Own"
     nested = {"properties": {"details": {"parent": {"id": f"{root}/own"}}}}
     assert send("PUT", f"{root}/below", nested) == (501, "NotSimulated")
+    assert send("PUT", f"{root}/own", {})[1]["properties"]["displayName"] == "Own"
     assert send("PUT", member)[1]["properties"]["parent"]["id"] == f"{root}/own"
     assert send("GET", f"{root}/top/subscriptions")[1]["value"] == []
     assert send("DELETE", f"{root}/own") == (400, "BadRequest")

@@ -44,15 +44,13 @@ class EmbeddedChildren:
 
     def _follow(self, resource_id: str) -> None:
         path = ids.path_of(resource_id)
-        if path is None:
-            return
+        assert path is not None  # it has a provider
         own = self._store.find(resource_id)
         if own is not None and fold(path.type) in _ARRAYS:
             for member, type_name in _ARRAYS[fold(path.type)].items():
                 self._write_children(own, member, type_name)
             return
-        above = ids.path_of(path.parent)
-        parent = None if above is None or not path.is_nested else self._store.find(path.parent)
+        parent = self._store.find(path.parent) if path.is_nested else None
         for member, type_name in _ARRAYS.get(fold(parent.type.name), {}).items() if parent is not None else ():
             if fold(type_name) == fold(path.type):
                 self._write_parent(parent, member, type_name)

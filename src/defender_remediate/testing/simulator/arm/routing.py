@@ -52,9 +52,7 @@ class Route:
     )
 
     def match(self, call: Call) -> Mapping[str, str] | None:
-        """Returns the captured segments of the path; None if the call is not for this route."""
-        if call.method not in self.methods:
-            return None
+        """Returns the captured segments of the path of a call with one of the verbs; None if it is another path."""
         found = self.matcher.match(call.path)
         return found.groupdict() if found else None
 

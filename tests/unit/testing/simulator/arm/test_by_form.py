@@ -143,6 +143,20 @@ def test_what_can_never_be_deleted_is_always_there(send: Any) -> None:
     assert send("GET", window).json()["name"] == "current"
 
 
+def test_a_type_that_a_test_brought_along_has_the_published_list(sim: ArmSimulator, send: Any) -> None:
+    """The list has the shape of the provider, also where resources of the type were added; so are private endpoints."""
+    advisor = sim.resources.add({"id": f"{SERVER}/advisors/one", "properties": {}}, ("2024-01-01",))
+    assert [one["id"] for one in send("GET", f"{SERVER}/advisors").json()] == [advisor]
+    cluster = f"{PROVIDERS}/Microsoft.RedHatOpenShift/openShiftClusters/one"
+    send("PUT", cluster, {"location": "westeurope", "properties": {}})
+    assert send("GET", f"{cluster}/privateEndpointConnections").json()["value"] == []
+
+
+def test_a_check_of_a_name_needs_the_name(send: Any) -> None:
+    """A body without it is refused."""
+    assert send("POST", f"{SUB}/providers/Microsoft.Sql/checkNameAvailability", {}).status_code == 400
+
+
 def test_keys_change_when_they_are_regenerated(send: Any) -> None:
     """Every provider has keys; they are stable until a client renews them."""
     space = f"{PROVIDERS}/Microsoft.ServiceBus/namespaces/boxspace"
@@ -169,6 +183,12 @@ def test_keys_change_when_they_are_regenerated(send: Any) -> None:
         ("GET", f"{ACCOUNT}/queueServices/default/queues", "", "MissingApiVersionParameter"),
         ("POST", f"{ACCOUNT}/dance", "2026-02-01", "UnknownRoute"),
         ("GET", f"{ACCOUNT}/storageSteps", "2026-02-01", "InvalidResourceType"),
+        ("GET", f"{PROVIDERS}/Microsoft.RedHatOpenShift/openShiftClusters", "", "MissingApiVersionParameter"),
+        ("GET", f"{PROVIDERS}/Microsoft.RedHatOpenShift/openShiftClusters", "x", "InvalidApiVersionParameter"),
+        ("GET", f"{PROVIDERS}/Microsoft.RedHatOpenShift/openShiftClusters", "2040-01-01", "NoRegisteredProviderFound"),
+        ("GET", f"{PROVIDERS}/Microsoft.RedHatOpenShift/openShiftClusters", "2026-13-01", "InvalidApiVersionParameter"),
+        ("PUT", f"{ACCOUNT}/providers/Microsoft.Authorization/denyAssignments/one", "2022-04-01", "UnknownRoute"),
+        ("GET", f"{PROVIDERS}/Microsoft.None/things/one/privateEndpointConnections", "2024-01-01", "UnknownRoute"),
         ("GET", f"{SERVER}/databases/none/maintenanceWindows/current", "2026-02-01", "ParentResourceNotFound"),
         ("PUT", f"{ACCOUNT}/providers/Microsoft.Security/assessments", "2020-01-01", "UnknownRoute"),
         ("POST", f"{SUB}/providers/Microsoft.Sql/checkNameAvailability", "2026-02-01", "InvalidRequestContent"),

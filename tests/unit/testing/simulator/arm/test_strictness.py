@@ -104,6 +104,7 @@ def test_names_are_unique_in_azure(put: Any, sim: ArmSimulator) -> None:
     assert put(VAULTS, "BoxVault", other) == (409, "VaultAlreadyExists")
     sim.resources.remove(f"{GROUP}/providers/{VAULTS}/boxvault")
     assert put(VAULTS, "boxvault") == (409, "ConflictError")
+    assert put(VAULTS, "newvault")[0] < 300
     assert put(VAULTS, "boxvault", properties={"createMode": "recover", "sku": None})[0] < 300
     sim.resources.remove(f"{GROUP}/providers/{VAULTS}/boxvault")
     sim.clock.advance(91 * 86400)

@@ -242,6 +242,14 @@ def test_a_put_replaces_all_but_what_is_not_the_callers() -> None:
     }
 
 
+def test_a_put_keeps_nothing_below_what_is_no_object() -> None:
+    """What a provider keeps below a member that is left out or an object; another value of the member is written."""
+    kind = attrs.evolve(KIND, keeps=("properties.nest.deep",), known=None)
+    thing = {**THING, "properties": {**THING["properties"], "nest": {"deep": 1}}}
+    for sent, after in (({}, {"deep": 1}), ({"nest": {"x": 2}}, {"x": 2, "deep": 1}), ({"nest": []}, [])):
+        assert put(kind, thing, {"location": "westeurope", "properties": sent})["properties"]["nest"] == after
+
+
 @pytest.mark.parametrize(
     ("current", "body", "word"),
     [

@@ -101,6 +101,12 @@ def test_nested_deployments() -> None:
         found(template({**outer, "properties": {}}))
 
 
+def test_a_member_that_no_resource_has() -> None:
+    """It is named, as Azure does, so that a typing error is found."""
+    with pytest.raises(TemplateError, match="could not find member 'propertys'"):
+        found(template({"type": "Microsoft.A/b", "apiVersion": "1", "name": "x", "propertys": {}}))
+
+
 @pytest.mark.parametrize(
     ("rules", "given", "value"),
     [

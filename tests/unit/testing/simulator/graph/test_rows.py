@@ -148,6 +148,15 @@ def test_the_oldest_preview_names_one_management_group(query: Any) -> None:
     assert query(text, {"allowPartialScopes": "yes"}).status_code == 400
 
 
+def test_cves_are_not_of_a_subscription(demo: ArmSimulator, rows: Any) -> None:
+    """A query of subscriptions has no CVE, and one of the tenant has them; attack paths are in both."""
+    text = "securityresources | where type in ('microsoft.security/cvedetails', 'microsoft.security/attackpaths')"
+    distinct = f"{text} | distinct type"
+    own = set(rows(distinct, subscriptions=[scope.rpartition("/")[2] for scope in demo.scopes]))
+    assert own == {"microsoft.security/attackpaths"}
+    assert set(rows(distinct)) - own == {"microsoft.security/cvedetails"}
+
+
 def test_take_leaves_no_pages_and_ignores_skip(query: Any) -> None:
     """As documented; ``top`` and ``$skip`` alone leave both. ``$skip`` wins over the place of a token."""
     text = "resources | order by id asc | project id"

@@ -101,6 +101,7 @@ def test_one_more_clause_narrows(
         "eventTimestamp ge '2026-13-02T00:00:00Z' and eventTimestamp le '2026-03-03T00:00:00Z'",
         "eventTimestamp ge '2025-11-01T00:00:00Z' and eventTimestamp le '2026-03-03T00:00:00Z'",
         TIME + " and caller eq 'me'",
+        TIME + " and caller",
         TIME + " and resourceGroupName eq 'a' and correlationId eq 'b'",
         TIME + " and eventTimestamp ge '2026-03-02T00:00:00Z'",
     ],
