@@ -312,8 +312,9 @@ def _check_irreversible(resource_type: ResourceType, current: Mapping[str, Any],
     after = result.get("properties") or {}
     for name in resource_type.irreversible:
         switched_off = before.get(name) is True and after.get(name) is not True
-        # A vault refuses the word also where it was never switched on.
-        if switched_off or (name == "enablePurgeProtection" and after.get(name) is False):
+        # A vault refuses the value also where it was never switched on, except where it has it already.
+        never = name == "enablePurgeProtection" and after.get(name) is False and before.get(name) is not False
+        if switched_off or never:
             raise refusal("IrreversibleProperty", property=name)
 
 
