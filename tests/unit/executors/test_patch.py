@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
 import pytest
 
 from defender_remediate.catalog import Catalog
@@ -22,11 +23,11 @@ FIX = next(
 )
 
 
-def preview(before: Mapping[str, Any], after: Mapping[str, Any], *, target: str = TARGET) -> Preview:
+def preview(before: Mapping[str, Any], after: Mapping[str, Any], *, target: str = TARGET, fix: Any = FIX) -> Preview:
     """What is planned to turn one body into the other."""
     return PatchExecutor().preview(
         PreviewContext(
-            fixes=(FIX,),
+            fixes=(fix,),
             kind=FixKind.PATCH,
             values={},
             resource_id=target,
@@ -75,3 +76,18 @@ def test_each_target_gets_a_request_of_its_own() -> None:
     )
     assert one.request.body is two.request.body
     assert (one.request.path, two.request.path) == (TARGET, other)
+
+
+@pytest.mark.parametrize(
+    ("properties", "limit"),
+    [
+        ({"networkAcls": {"defaultAction": "Allow"}}, "nothing to undo"),
+        ({"supportsHttpsTrafficOnly": True}, "keeps its new value"),
+    ],
+)
+def test_a_preview_says_why_nothing_is_undone(properties: dict[str, Any], limit: str) -> None:
+    """Also where a fix sends a member whole: what it sets was the default, or the default is not known."""
+    whole = attrs.evolve(FIX, send_whole=("properties.networkAcls",))
+    made = preview({"properties": {}}, {"properties": properties}, fix=whole)
+    assert made.undo_request is None
+    assert limit in made.undo_limits[0]

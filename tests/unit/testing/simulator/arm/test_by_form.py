@@ -56,12 +56,10 @@ def test_what_is_written_is_shown_listed_and_deleted(send: Any) -> None:
 
 def test_a_head_request_says_whether_a_resource_is_there(send: Any) -> None:
     """Where the provider publishes the verb; the answer has no body."""
-    service = f"{PROVIDERS}/Microsoft.ApiManagement/service/boxservice"
-    send("PUT", service, {"location": "westeurope", "properties": {}})
-    interface = f"{service}/apis/one"
-    assert send("HEAD", interface).status_code == 404
-    send("PUT", interface, {"properties": {}})
-    found = send("HEAD", interface)
+    link = f"{PROVIDERS}/Microsoft.Security/privateLinks/one"
+    assert send("HEAD", link).status_code == 404
+    assert send("PUT", link, {"location": "westeurope", "properties": {}}).status_code in (200, 201)
+    found = send("HEAD", link)
     assert (found.status_code in (200, 204), found.content) == (True, b"")
 
 

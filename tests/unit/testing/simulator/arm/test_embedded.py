@@ -19,6 +19,8 @@ def test_a_network_and_its_subnets_say_the_same(sim: ArmSimulator, call: Any) ->
     for _ in range(2):
         assert call("PUT", f"{NETWORK}/subnets/b?api-version=2024-05-01", json=body).status_code in (200, 201, 202)
         sim.clock.advance(60)
+    whole = call.get(NETWORK, "2024-05-01")
+    assert call("PUT", f"{NETWORK}?api-version=2024-05-01", json=whole).status_code in (200, 201, 202)
     shown = call.get(NETWORK, "2024-05-01")["properties"]["subnets"]
     listed = call.get(f"{NETWORK}/subnets", "2024-05-01")["value"]
     assert [one["name"] for one in shown] == [one["name"] for one in listed] == ["a", "b"]

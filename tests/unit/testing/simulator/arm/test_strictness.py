@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from defender_remediate.testing import ArmSimulator
+from defender_remediate.testing.simulator.arm.strictness import check_values
+from defender_remediate.testing.simulator.state.types import shipped_types
 
 SUB = "/subscriptions/44444444-4444-4444-8444-444444444444"
 GROUP = f"{SUB}/resourceGroups/box"
@@ -109,6 +111,11 @@ def test_names_are_unique_in_azure(put: Any, sim: ArmSimulator) -> None:
     sim.resources.remove(f"{GROUP}/providers/{VAULTS}/boxvault")
     sim.clock.advance(91 * 86400)
     assert put(VAULTS, "boxvault")[0] < 300
+
+
+def test_an_expression_is_no_wrong_value() -> None:
+    """A template has it where only the deployment knows the value, and what-if leaves it as it is."""
+    check_values(shipped_types()[STORAGE.lower()], {"properties": {"minimumTlsVersion": "[reference('a').b]"}}, {})
 
 
 def test_what_a_resource_has_is_taken_again(put: Any, sim: ArmSimulator, call: Any) -> None:
