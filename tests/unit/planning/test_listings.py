@@ -16,7 +16,13 @@ KEY = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
 SUBSCRIPTION = "/subscriptions/11111111-1111-4111-8111-111111111111"
 OTHER = "/subscriptions/22222222-2222-4222-8222-222222222222"
 LIST = "/providers/microsoft.storage/storageaccounts"
-ACLS = {"networkAcls": {"defaultAction": "Allow", "ipRules": [{"value": "10.0.0.1", "action": "Allow"}]}}
+ACLS = {
+    "networkAcls": {
+        "defaultAction": "Allow",
+        "ipRules": [{"value": "10.0.0.1", "action": "Allow"}],
+        "resourceAccessRules": ["x"],
+    }
+}
 Tamper = Callable[[dict[str, Any]], None]
 
 

@@ -25,12 +25,11 @@ class Exposure:
     cves: dict[str, Mapping[str, Any]] = attrs.field(factory=dict)
     attack_paths: dict[str, Mapping[str, Any]] = attrs.field(factory=dict)
 
-    def rows(self, *, is_tenant_wide: bool) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-        """Yields the id, type and properties of each row: CVEs only for a query at management group or tenant scope."""
-        if is_tenant_wide:
-            for name, properties in self.cves.items():
-                # Azure does not document the ids; only the name and the property are used.
-                yield f"/providers/Microsoft.Security/cveDetails/{name}", CVES, properties
+    def rows(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+        """Yields the id, type and properties of each row; CVEs are in no subscription."""
+        for name, properties in self.cves.items():
+            # Azure does not document the ids; only the name and the property are used.
+            yield f"/providers/Microsoft.Security/cveDetails/{name}", CVES, properties
         for identifier, properties in self.attack_paths.items():
             yield identifier, ATTACK_PATHS, properties
 

@@ -56,7 +56,7 @@ def security_rows(tenant: Tenant, subscriptions: frozenset[str], types: frozense
 
     if is_wanted(ASSESSMENTS):
         yield from assessment_rows(tenant, subscriptions)
-    for identifier, kind, properties in tenant.exposure.rows(is_tenant_wide=True):
+    for identifier, kind, properties in tenant.exposure.rows():
         if is_here(identifier):
             yield row(identifier, kind, partial(dict, properties))
     for kind in filter(is_wanted, STORED):
