@@ -360,13 +360,17 @@ def start_operation(
     )
     tenant.operations.start(running)
     reply = shown(resource, call.api_version, status if status == 201 else 200)
+    shown_state = reply.body["properties"].get("provisioningState")
     if found and not resource_type.updates_late and isinstance(result.get("properties"), dict):
-        state = reply.body["properties"].get("provisioningState")
         there = Resource(id=resource.id, type=resource_type, body=dict(result), revision=resource.revision)
         reply = shown(there, call.api_version, reply.status)
-        if state is not None:
-            reply.body["properties"]["provisioningState"] = state
-    return first_reply(call, running, _answered(tenant, call, reply, resource_type, exists=found is not None))
+    answer = _answered(tenant, call, reply, resource_type, exists=found is not None)
+    if shown_state is not None:
+        # The operation is under way, whatever a resource of the type shows that rests.
+        body = answer.body
+        body["properties"] = {**body["properties"], "provisioningState": shown_state}
+        answer = Reply.json(body, status=answer.status, headers=dict(answer.headers))
+    return first_reply(call, running, answer)
 
 
 def _answered(tenant: Tenant, call: Call, reply: Reply, kind: ResourceType, *, exists: bool) -> Reply:
