@@ -58,6 +58,8 @@ _OWN_HEADERS = frozenset(
     | {"x-ms-client-request-id", "x-ms-correlation-request-id"}
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]|[^\x00-\xff]")
+# RFC 9110, section 5.6.2: a token.
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _WIRE_MODULES = frozenset({"http", "urllib3", "requests", "zlib"})
 
 
@@ -115,7 +117,7 @@ def pipeline_options(
         ):
             raise InvalidInputError(f"{name} must be a list of azure-core policies, got {quoted(policies)}")
     if user_agent is not None:
-        check_headers({"user agent": user_agent})
+        check_headers({"user_agent": user_agent})
     timeouts = {"connection_timeout": connection_timeout, "read_timeout": read_timeout}
     given = {"proxies": proxies, "connection_verify": connection_verify}
     return PipelineOptions(
@@ -155,13 +157,18 @@ def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     """Check the headers that a caller passes for one call.
 
     Raises:
-        InvalidInputError: They are not strings by name, contain a control character, or this library sets them itself.
+        InvalidInputError: They are not strings by name, contain a character that HTTP does not allow there, or this library sets
+            them itself.
     """
     if not isinstance(headers, Mapping):
         raise InvalidInputError(f"headers must be a mapping, got {quoted(headers)}")
     for name, value in headers.items():
         if not isinstance(name, str) or not isinstance(value, str) or _CONTROL.search(name + value):
             raise InvalidInputError(f"headers must be printable strings by name; {quoted(name)} is not")
+        if not _HEADER_NAME.fullmatch(name) or value != value.strip():
+            raise InvalidInputError(
+                f"the header {quoted(name)} has an invalid name, or a value with spaces at its ends"
+            )
         if fold(name) in _OWN_HEADERS:
             raise InvalidInputError(f"the header {quoted(name)} is set by this library", hint="leave it out")
     return dict(headers)
