@@ -40,7 +40,7 @@ nitpick_ignore_regex = [
     ),
     (
         r"py:class",
-        r"AnyId|Counts|Endpoint|PipelineOptions|Choice|PlanChoice|ResourceChoice|RunChoice|StepChoice|RoleSubject|defender_remediate\..*\.(ArmSession|Bench|ChainedLog|Connection|Deadline|Service|Tenant|_FileSink|_MemorySink|_SqliteSink|BlobSink|_Attached|RequiredPermission|ReadSession|Value|Workflow|ExemptionReader|OperationPace|_T)",
+        r"Executor|AnyId|Counts|Endpoint|PipelineOptions|Choice|PlanChoice|ResourceChoice|RunChoice|StepChoice|RoleSubject|defender_remediate\..*\.(ArmSession|Bench|ChainedLog|Connection|Deadline|Service|Tenant|_FileSink|_MemorySink|_SqliteSink|BlobSink|ChangedMember|AsyncSimulatorTransport|AsyncSimulatedCredential|_Attached|RequiredPermission|ReadSession|Value|Workflow|ExemptionReader|OperationPace|_T)",
     ),
     (r"py:exc", r"Service(Request|Response)Error"),
     (
