@@ -8,6 +8,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from defender_remediate import redaction
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.plan import PropertyChange
 from defender_remediate.redaction import is_secret_name, redact_json, redact_text
@@ -281,3 +282,11 @@ def test_an_option_of_a_command_is_hidden(option: str) -> None:
     assert "hunter2" not in shown
     assert shown.endswith(" --tenant contoso")
     assert redact_text("use --password --tenant contoso") == "use --password --tenant contoso"
+
+
+def test_what_is_remembered_as_clean_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run over many thousands of resources does not keep every string; forgetting changes no answer."""
+    monkeypatch.setattr(redaction, "_MOST_CLEAN", 2)
+    monkeypatch.setattr(redaction, "_CLEAN", set())
+    assert [redact_text(f"value {n}") for n in range(9)] == [f"value {n}" for n in range(9)]
+    assert len(redaction._CLEAN) <= 2

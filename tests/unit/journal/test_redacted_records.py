@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defender_remediate import Catalog, serialization
+from defender_remediate.errors import InvalidInputError
+from defender_remediate.journal.chain import encode_redacted
 from defender_remediate.journal.records import decode, encode, redact_record
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.plan import PlannedRequest, PropertyChange
@@ -133,3 +135,15 @@ def test_no_bundled_fix_looks_like_a_secret():
     for fix in Catalog.bundled():
         document = serialization.encode(fix)
         assert _clean(document) == document, fix.key
+
+
+def test_one_pass_writes_what_redacting_and_encoding_write(records):
+    """With and without a secret, in a plan and beside it; what is no record is refused as before."""
+    beside = records.opened(waivers=(f"live_use: AccountKey={KEY};",))
+    for record in (*records.whole(), beside):
+        redacted, text = encode_redacted(record)
+        assert redacted == redact_record(record)
+        assert json.loads(b"{" + text + b"}") == encode(redacted)
+        assert KEY not in text.decode()
+    with pytest.raises(InvalidInputError):
+        encode_redacted(SECRET)
