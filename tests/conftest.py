@@ -189,9 +189,22 @@ def _install_azurite(folder: Path, npm: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder / ".lock"):
         if not (folder / "installed").exists():
-            command = [npm, *_INSTALL, "--prefix", str(folder), "--cache", str(folder / "cache"), f"azurite@{AZURITE}"]
+            # Node.js has certificates of its own, and takes those of the machine only by this name.
+            trusted = {"NODE_EXTRA_CA_CERTS": os.environ["SSL_CERT_FILE"]} if "SSL_CERT_FILE" in os.environ else {}
+            command = [
+                npm,
+                *_INSTALL,
+                "--fetch-retries=0",
+                "--prefix",
+                str(folder),
+                "--cache",
+                str(folder / "cache"),
+                f"azurite@{AZURITE}",
+            ]
             try:
-                subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
+                subprocess.run(
+                    command, check=True, capture_output=True, text=True, timeout=120, env={**trusted, **os.environ}
+                )
             except (OSError, subprocess.SubprocessError) as error:
                 said = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
                 pytest.skip(f"Azurite could not be installed: {said[0] if said else error}")
