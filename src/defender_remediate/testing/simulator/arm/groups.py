@@ -8,7 +8,7 @@ from typing import Any
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
-from defender_remediate.testing.simulator.arm.operations import LOCATION, OperationForm, RunningOperation, first_reply
+from defender_remediate.testing.simulator.arm.operations import LOCATION, OperationForm, first_reply
 from defender_remediate.testing.simulator.arm.platform import provider
 from defender_remediate.testing.simulator.arm.routing import Route, json_body
 from defender_remediate.testing.simulator.arm.strictness import check_region, checked_tags
@@ -122,17 +122,10 @@ def delete_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Rep
             subscription.groups.pop(fold(captured["group"]), None)
             end(tenant, operation, *outcome(ending), moment=moment)
 
-        now = tenant.clock.monotonic()
-        running = RunningOperation(
-            id=tenant.new_id(),
-            form=OperationForm(form=LOCATION, seconds=_SECONDS, retry_after=15),
-            resource_id=group_id,
-            started=now,
-            due=now + _SECONDS,
-            result=lambda: Reply(status=200),
-            finish=finish,
+        tenant.clock.monotonic()
+        running = tenant.operations.start(
+            tenant.new_id(), OperationForm(form=LOCATION, seconds=_SECONDS, retry_after=15), group_id, finish=finish
         )
-        tenant.operations.start(running)
         tenant.store.touch(group_id)
         return first_reply(call, running, Reply(status=202)), True
 
@@ -210,18 +203,9 @@ def register_provider(tenant: Tenant, call: Call, captured: Mapping[str, str]) -
                 subscription.registrations[fold(namespace)] = after
 
         subscription.registrations[fold(namespace)] = during
-        now = tenant.clock.monotonic()
+        tenant.clock.monotonic()
         form = OperationForm(seconds=_SECONDS)
-        running = RunningOperation(
-            id=tenant.new_id(),
-            form=form,
-            resource_id=scope,
-            started=now,
-            due=now + form.seconds,
-            result=lambda: Reply(status=200),
-            finish=finish,
-        )
-        tenant.operations.start(running)
+        tenant.operations.start(tenant.new_id(), form, scope, finish=finish)
         tenant.store.touch(scope)
         return Reply.json(provider(tenant, namespace, subscription)), False
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
-from defender_remediate.testing.simulator.arm.operations import LOCATION, OperationForm, RunningOperation, first_reply
+from defender_remediate.testing.simulator.arm.operations import LOCATION, OperationForm, first_reply
 from defender_remediate.testing.simulator.arm.routing import Route, json_body
 from defender_remediate.testing.simulator.monitor.audit import end, logged, outcome
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
@@ -45,17 +45,10 @@ def move_resources(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> R
                         _move(tenant, resource, source_id, target_id)
             end(tenant, operation, *outcome(ending), moment=moment)
 
-        now = tenant.clock.monotonic()
-        running = RunningOperation(
-            id=tenant.new_id(),
-            form=_FORM,
-            resource_id=source_id,
-            started=now,
-            due=now + _FORM.seconds,
-            result=lambda: Reply(status=204),
-            finish=finish,
+        tenant.clock.monotonic()
+        running = tenant.operations.start(
+            tenant.new_id(), _FORM, source_id, finish=finish, result=lambda: Reply(status=204)
         )
-        tenant.operations.start(running)
         return first_reply(call, running, Reply(status=202)), True
 
     return logged(tenant, call, f"{_ACTION}/{word}/action", source_id, work)

@@ -138,13 +138,32 @@ class Operations:
         self._running: list[RunningOperation] = []
         self.ended = 0
 
-    def start(self, running: RunningOperation) -> None:
-        """Starts an operation."""
-        running.began = self._clock.timestamp(running.started)
+    def start(
+        self,
+        operation_id: str,
+        form: OperationForm,
+        resource_id: str,
+        *,
+        finish: Callable[[str, float], None],
+        result: Callable[[], Reply] = lambda: Reply(status=200),
+    ) -> RunningOperation:
+        """Starts an operation, which ends after the seconds of its form."""
+        now = self._clock.monotonic()
+        running = RunningOperation(
+            id=operation_id,
+            form=form,
+            resource_id=resource_id,
+            started=now,
+            due=now + form.seconds,
+            result=result,
+            finish=finish,
+            began=self._clock.timestamp(now),
+        )
         if len(self._known) >= MOST_OPERATIONS:
             self._forget()
         self._known[running.id] = running
         self._running.append(running)
+        return running
 
     def _forget(self) -> None:
         """Forgets the oldest operations that have ended; Azure, too, shows them for a limited time only."""

@@ -11,7 +11,6 @@ from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.operations import (
     BODY,
     OperationForm,
-    RunningOperation,
     first_reply,
     write_of,
 )
@@ -348,17 +347,10 @@ def start_operation(
             ended = _in_state(before, ending) if shows_state else before
             tenant.store.write(resource.id, resource_type, ended)
 
-    now = tenant.clock.monotonic()
-    running = RunningOperation(
-        id=tenant.new_id(),
-        form=form,
-        resource_id=resource.id,
-        started=now,
-        due=now + form.seconds,
-        result=lambda: shown(resource, call.api_version),
-        finish=finish,
+    tenant.clock.monotonic()
+    running = tenant.operations.start(
+        tenant.new_id(), form, resource.id, finish=finish, result=lambda: shown(resource, call.api_version)
     )
-    tenant.operations.start(running)
     reply = shown(resource, call.api_version, status if status == 201 else 200)
     shown_state = reply.body["properties"].get("provisioningState")
     if found and not resource_type.updates_late and isinstance(result.get("properties"), dict):

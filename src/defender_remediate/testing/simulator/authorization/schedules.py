@@ -11,7 +11,7 @@ from typing import Any
 from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
-from defender_remediate.testing.simulator.arm.operations import OperationForm, RunningOperation
+from defender_remediate.testing.simulator.arm.operations import OperationForm
 from defender_remediate.testing.simulator.arm.routing import Route, json_body
 from defender_remediate.testing.simulator.authorization.roles import CALLER_ID
 from defender_remediate.testing.simulator.authorization.routes import scope_of, seen_from
@@ -167,18 +167,11 @@ def _take_effect(tenant: Tenant, body: dict[str, Any], kind: str, scope: str) ->
     tenant.access.assign(assignment, caller=CALLER_ID)
     end = _ends(body)
     if end is not None:
-        now = tenant.clock.monotonic()
+        tenant.clock.monotonic()
         seconds = max(0.0, (end - tenant.clock.now()).total_seconds())
-        running = RunningOperation(
-            id=tenant.new_id(),
-            form=OperationForm(seconds=seconds),
-            resource_id=assignment.id,
-            started=now,
-            due=now + seconds,
-            result=lambda: Reply(status=200),
-            finish=partial(_expire, tenant, assignment),
+        tenant.operations.start(
+            tenant.new_id(), OperationForm(seconds=seconds), assignment.id, finish=partial(_expire, tenant, assignment)
         )
-        tenant.operations.start(running)
 
 
 def _expire(tenant: Tenant, assignment: RoleAssignment, ending: str, moment: float) -> None:

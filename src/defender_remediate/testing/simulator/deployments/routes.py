@@ -116,7 +116,7 @@ def _check_name(tenant: Tenant, base: str, name: str, known: Deployment | None, 
 
 def _start(tenant: Tenant, call: Call, deployment: Deployment, operation: LoggedOperation) -> RunningOperation:
     form = tenant.operation_form("PUT", deployment.id, _resource_type(tenant)) or _USUAL
-    now = tenant.clock.monotonic()
+    tenant.clock.monotonic()
 
     def finish(ending: str, moment: float) -> None:
         if ending == SUCCEEDED:
@@ -128,17 +128,10 @@ def _start(tenant: Tenant, call: Call, deployment: Deployment, operation: Logged
         status, sub_status = outcome(deployment.state)
         end(tenant, operation, status, sub_status, moment=moment)
 
-    running = RunningOperation(
-        id=tenant.new_id(),
-        form=form,
-        resource_id=deployment.id,
-        started=now,
-        due=now + form.seconds,
-        result=lambda: Reply.json(deployment.render(tenant.clock)),
-        finish=finish,
+    running = tenant.operations.start(
+        tenant.new_id(), form, deployment.id, finish=finish, result=lambda: Reply.json(deployment.render(tenant.clock))
     )
     deployment.running = running
-    tenant.operations.start(running)
     return running
 
 
@@ -230,18 +223,15 @@ def what_if(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     except ArmError as error:
         result = {"status": "Failed", "error": error.reply.body["error"]}
     content = json.dumps(result)
-    now = tenant.clock.monotonic()
+    tenant.clock.monotonic()
     form = tenant.operation_form("POST", _id(base, captured["name"]), _resource_type(tenant)) or _QUICK
-    running = RunningOperation(
-        id=tenant.new_id(),
-        form=attrs.evolve(form, form=LOCATION),
-        resource_id=_id(base, captured["name"]) + "/whatIf",
-        started=now,
-        due=now + form.seconds,
-        result=lambda: Reply.json(json.loads(content)),
+    running = tenant.operations.start(
+        tenant.new_id(),
+        attrs.evolve(form, form=LOCATION),
+        _id(base, captured["name"]) + "/whatIf",
         finish=_nothing_more,
+        result=lambda: Reply.json(json.loads(content)),
     )
-    tenant.operations.start(running)
     return first_reply(call, running, Reply(status=202))
 
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from defender_remediate.casing import fold
-from defender_remediate.testing.simulator.arm.operations import OperationForm, RunningOperation
+from defender_remediate.testing.simulator.arm.operations import OperationForm
 from defender_remediate.testing.simulator.deployments.routes import put_deployment
 from defender_remediate.testing.simulator.policy.applied import (
     AppliedPolicy,
@@ -22,7 +22,7 @@ from defender_remediate.testing.simulator.policy.state import PolicyAssignment
 from defender_remediate.testing.simulator.policy.values import EvaluationError
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.tenant import Tenant
-from defender_remediate.testing.simulator.transport.exchange import ArmError, Call, Reply
+from defender_remediate.testing.simulator.transport.exchange import ArmError, Call
 
 _USUAL_DELAY = 600.0
 _DURATION = re.compile(r"PT(?:(\d+)H)?(?:(\d+)M)?\Z")
@@ -35,18 +35,14 @@ def follow(tenant: Tenant, resource_id: str) -> None:
     assert resource is not None  # it was written just now
     target = target_of(resource.type, resource.id, resource.body)
     for policy, _ in tenant.policy_effects.enforced(target, ("deployifnotexists",)):
-        now = tenant.clock.monotonic()
+        tenant.clock.monotonic()
         delay = _delay(details_of(policy).get("evaluationdelay"))
-        running = RunningOperation(
-            id=tenant.new_id(),
-            form=OperationForm(seconds=delay),
-            resource_id=resource_id,
-            started=now,
-            due=now + delay,
-            result=lambda: Reply(status=200),
+        tenant.operations.start(
+            tenant.new_id(),
+            OperationForm(seconds=delay),
+            resource_id,
             finish=partial(_deploy_later, tenant, policy, resource_id),
         )
-        tenant.operations.start(running)
 
 
 def _delay(text: Any) -> float:

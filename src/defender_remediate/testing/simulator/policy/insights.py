@@ -8,7 +8,7 @@ from typing import Any
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
-from defender_remediate.testing.simulator.arm.operations import LOCATION, OperationForm, RunningOperation, first_reply
+from defender_remediate.testing.simulator.arm.operations import LOCATION, OperationForm, first_reply
 from defender_remediate.testing.simulator.arm.routing import Route, positive_option
 from defender_remediate.testing.simulator.authorization.roles import CALLER_ID
 from defender_remediate.testing.simulator.authorization.routes import scope_of
@@ -246,21 +246,14 @@ def trigger(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
 
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:
         tenant.access.check_write("POST", operation.action, scope)
-        now = tenant.clock.monotonic()
+        tenant.clock.monotonic()
 
         def finish(ending: str, moment: float) -> None:
             end(tenant, operation, *outcome(ending), moment=moment)
 
-        running = RunningOperation(
-            id=tenant.new_id(),
-            form=_EVALUATION,
-            resource_id=f"{scope}{_INSIGHTS}/policyStates/latest",
-            started=now,
-            due=now + _EVALUATION.seconds,
-            result=lambda: Reply(status=200),
-            finish=finish,
+        running = tenant.operations.start(
+            tenant.new_id(), _EVALUATION, f"{scope}{_INSIGHTS}/policyStates/latest", finish=finish
         )
-        tenant.operations.start(running)
         return first_reply(call, running, Reply(status=202)), True
 
     return logged(tenant, call, f"{_TYPE}/policyStates/triggerEvaluation/action", scope, work)

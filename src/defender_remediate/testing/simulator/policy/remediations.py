@@ -10,7 +10,7 @@ import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
-from defender_remediate.testing.simulator.arm.operations import OperationForm, RunningOperation
+from defender_remediate.testing.simulator.arm.operations import OperationForm
 from defender_remediate.testing.simulator.arm.routing import Route, json_body, positive_option
 from defender_remediate.testing.simulator.authorization.routes import scope_of, seen_from
 from defender_remediate.testing.simulator.deployments.state import Deployment
@@ -104,16 +104,12 @@ def put_remediation(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> 
             correlation_id=operation.correlation_id,
         )
         tenant.policies.remediations[ids.key(target_id)] = task
-        running = RunningOperation(
-            id=tenant.new_id(),
-            form=OperationForm(seconds=_SECONDS),
-            resource_id=target_id,
-            started=now,
-            due=now + _SECONDS,
-            result=lambda: Reply(status=200),
+        tenant.operations.start(
+            tenant.new_id(),
+            OperationForm(seconds=_SECONDS),
+            target_id,
             finish=partial(_remediate, tenant, task, policy, scope),
         )
-        tenant.operations.start(running)
         return Reply.json(_rendered(tenant, task), status=201 if held is None else 200), False
 
     return logged(tenant, call, f"{_TYPE}/write", target_id, work)
