@@ -20,6 +20,7 @@ from defender_remediate.arm.pipeline import pipeline_options
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.display import quoted
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError, ShardError
+from defender_remediate.models.assessment import Assessment, AssessmentStatus
 from defender_remediate.models.control import SecureScore, SecurityControl
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import Scope, parse_scopes
@@ -27,7 +28,8 @@ from defender_remediate.models.individual import RecommendationCategory
 from defender_remediate.models.named import Choice, PlanChoice, ResourceChoice, RunChoice, StepChoice, run_named
 from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.posture import PostureWarning, SubscriptionPosture
-from defender_remediate.models.recommendation import Assessment, AssessmentStatus, Recommendation, Severity
+from defender_remediate.models.recommendation import Recommendation
+from defender_remediate.models.recommendation_metadata import Severity
 from defender_remediate.models.result import RemediationReport
 from defender_remediate.redaction import redact_text
 from defender_remediate.validation import (

@@ -150,6 +150,18 @@ def thaw(value: Any) -> Any:
     return value
 
 
+def strings_in(value: Any) -> Iterator[str]:
+    """Yield every string of a JSON value, at any depth; not the names of members."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from strings_in(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from strings_in(item)
+
+
 def is_same_json(one: Any, other: Any) -> bool:
     """Whether two values have the same canonical text."""
     if one is other:

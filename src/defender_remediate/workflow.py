@@ -64,13 +64,14 @@ from defender_remediate.journal import (
 )
 from defender_remediate.journal.past_outcomes import past_outcomes
 from defender_remediate.json_values import FrozenMap
+from defender_remediate.models.assessment import AssessmentStatus
 from defender_remediate.models.estimate import MANY_STEPS
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId, Scope, id_key, is_guid
 from defender_remediate.models.named import PlanChoice, ResourceChoice, RunChoice, StepChoice, run_named, several
 from defender_remediate.models.plan import RemediationPlan, RemediationStep, SkippedResource
 from defender_remediate.models.posture import PostureIssue, PostureWarning, reasons_of
-from defender_remediate.models.recommendation import AssessmentStatus, Recommendation
+from defender_remediate.models.recommendation import Recommendation
 from defender_remediate.models.result import RemediationReport
 from defender_remediate.models.shard import correlation_id_of, run_id_of, shard_run_id
 from defender_remediate.models.watch import WatchReport

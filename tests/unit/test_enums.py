@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from defender_remediate.enums import OpenEnum
 from defender_remediate.errors import InvalidInputError
+from defender_remediate.models.assessment import AssessmentStatus
 from defender_remediate.models.fix import FixKind
-from defender_remediate.models.recommendation import AssessmentStatus, Severity
+from defender_remediate.models.recommendation_metadata import Severity
 
 
 @given(st.text())

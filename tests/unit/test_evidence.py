@@ -21,7 +21,8 @@ from defender_remediate.journal import Journal, RunOpened, StepEnded, verify
 from defender_remediate.models.activity import ActivityEvent
 from defender_remediate.models.control import SecureScore
 from defender_remediate.models.diagnosis import Diagnosis
-from defender_remediate.models.recommendation import Recommendation, Severity
+from defender_remediate.models.recommendation import Recommendation
+from defender_remediate.models.recommendation_metadata import Severity
 from defender_remediate.models.result import StepError
 from defender_remediate.reports import evidence_bundle, to_ocsf, to_sarif
 

@@ -16,11 +16,12 @@ from defender_remediate.exemptions.file import export, read, terms_of
 from defender_remediate.exemptions.reading import ExemptionReader
 from defender_remediate.exemptions.rules import VulnerabilityRule
 from defender_remediate.exemptions.selection import DecisionMaker
+from defender_remediate.models.assessment import Assessment
 from defender_remediate.models.exemption import RULE_KEY, AttestationEvidence, Exemption, ExemptionListing
 from defender_remediate.models.ids import ResourceId, contains, id_key
 from defender_remediate.models.named import key_named
 from defender_remediate.models.plan import RemediationPlan
-from defender_remediate.models.recommendation import Assessment, Recommendation
+from defender_remediate.models.recommendation import Recommendation
 from defender_remediate.planning.decisions import check_free_text
 from defender_remediate.planning.selection import resource_filter
 from defender_remediate.validation import instance, instances, string

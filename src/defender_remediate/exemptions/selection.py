@@ -11,10 +11,12 @@ from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError, NotFoundError, RequestError, UnknownRecommendationError
 from defender_remediate.exemptions.bodies import Terms, attestation, defender_exemption, policy_exemption, renewal
 from defender_remediate.exemptions.reading import ExemptionReader
+from defender_remediate.models.assessment import Assessment
 from defender_remediate.models.exemption import RULE_KEY, Exemption, ExemptionApi
 from defender_remediate.models.ids import ResourceId, contains, id_key
 from defender_remediate.models.plan import SkippedResource, SkipReason
-from defender_remediate.models.recommendation import Assessment, Recommendation, RecommendationMetadata
+from defender_remediate.models.recommendation import Recommendation
+from defender_remediate.models.recommendation_metadata import RecommendationMetadata
 from defender_remediate.planning.decisions import Decision
 
 LIMIT = 5000

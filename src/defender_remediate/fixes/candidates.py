@@ -20,12 +20,12 @@ from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.merge import merge_into
 from defender_remediate.fixes.paths import look_up_all
 from defender_remediate.fixes.placeholders import fill, fill_condition, names_in, resolve, resource_values
+from defender_remediate.models.assessment import Assessment
 from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.fix import FixAction, FixKind, Impact, ParameterType, Reversibility
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId, id_key
 from defender_remediate.models.plan import SkippedResource, SkipReason
-from defender_remediate.models.recommendation import Assessment
 
 _CHANGES_THE_PATH = re.compile(r"[?#%\\]|(?:^|/)\.{1,2}(?:/|$)")
 _IMPACTS = tuple(Impact)

@@ -9,18 +9,13 @@ import attrs
 from defender_remediate.casing import fold, fold_or_none
 from defender_remediate.display import one_line
 from defender_remediate.event_payload import read_assessment
-from defender_remediate.models.assessment import Assessment as Assessment
-from defender_remediate.models.assessment import AssessmentStatus as AssessmentStatus
+from defender_remediate.models.assessment import Assessment, AssessmentStatus
 from defender_remediate.models.fix import FixAction
 from defender_remediate.models.guidance import Guidance
 from defender_remediate.models.individual import RecommendationCategory, is_individual
 from defender_remediate.models.priority import Priority
-from defender_remediate.models.recommendation_metadata import Effort as Effort
-from defender_remediate.models.recommendation_metadata import RecommendationMetadata as RecommendationMetadata
-from defender_remediate.models.recommendation_metadata import Severity as Severity
-from defender_remediate.models.recommendation_metadata import fields_of
-from defender_remediate.models.risk import Risk
-from defender_remediate.models.risk import RiskLevel as RiskLevel
+from defender_remediate.models.recommendation_metadata import Effort, RecommendationMetadata, Severity, fields_of
+from defender_remediate.models.risk import Risk, RiskLevel
 from defender_remediate.notebook import notebook
 from defender_remediate.serialization import Value
 from defender_remediate.validation import optional_text

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import attrs
 
@@ -13,7 +13,7 @@ from defender_remediate import serialization
 from defender_remediate.casing import fold
 from defender_remediate.display import counted, one_line
 from defender_remediate.errors import InvalidInputError, ShardError
-from defender_remediate.json_values import FrozenMap, freeze, sha256_of_parts
+from defender_remediate.json_values import FrozenMap, freeze, sha256_of_parts, strings_in
 from defender_remediate.models.ids import contains, id_key
 from defender_remediate.models.step import RemediationStep, SkippedResource
 from defender_remediate.serialization import Value
@@ -145,23 +145,12 @@ def check_divisible(steps: Sequence[RemediationStep]) -> None:
         creator |= {id_key(created.resource_id): own for created in step.creates}
     for step in steps if creator else ():
         own = subscription_of(step.resource_id)
-        for text in _strings(step.request.body):
+        for text in strings_in(step.request.body):
             if text.startswith("/") and creator.get(id_key(text), own) != own:
                 raise ShardError(
                     f"step {step.id} for {step.target_id} uses {text}, which a step in another subscription creates",
                     hint=_WHOLE,
                 )
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _strings(item)
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            yield from _strings(item)
 
 
 def divided(

@@ -10,8 +10,8 @@ from defender_remediate.discovery.discovery import Discovery
 from defender_remediate.discovery.score_watch import ScoreWatch
 from defender_remediate.errors import InvalidResourceIdError, MalformedResponseError, NotFoundError
 from defender_remediate.json_values import FrozenMap
+from defender_remediate.models.assessment import Assessment, AssessmentStatus
 from defender_remediate.models.ids import ResourceId, id_key
-from defender_remediate.models.recommendation import Assessment, AssessmentStatus
 from defender_remediate.planning.selection import SelectedRecommendation
 
 MAX_SINGLE_READS = 20

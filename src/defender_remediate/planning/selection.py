@@ -25,13 +25,14 @@ from defender_remediate.fixes.placeholders import (
     named_resources,
     per_resource,
 )
+from defender_remediate.models.assessment import Assessment, AssessmentStatus
 from defender_remediate.models.fix import FixAction
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId, id_key
 from defender_remediate.models.named import CHOICES, PlanChoice, ResourceChoice, named, resources_named, several
 from defender_remediate.models.plan import SkippedResource, SkipReason
 from defender_remediate.models.posture import FOUNDATIONAL, SubscriptionPosture
-from defender_remediate.models.recommendation import Assessment, AssessmentStatus, Recommendation
+from defender_remediate.models.recommendation import Recommendation
 from defender_remediate.planning.guards import protection
 
 _POSTURE_TARGET = f"providers/Microsoft.Security/pricings/{FOUNDATIONAL}"

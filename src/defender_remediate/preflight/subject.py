@@ -10,7 +10,7 @@ import attrs
 
 from defender_remediate import wire
 from defender_remediate.casing import fold
-from defender_remediate.json_values import ABSENT
+from defender_remediate.json_values import ABSENT, strings_in
 from defender_remediate.models.live_use import LiveUse
 from defender_remediate.models.plan import RemediationStep
 from defender_remediate.preflight.scopes import covers, group_of, is_action_on, root_of, subscription_of, type_of
@@ -102,10 +102,10 @@ class Subject:
         """Every string that its request writes; of a template, the values of the parameters and what its resources say."""
         body = self.step.request.body
         if not self.is_deployment:
-            return tuple(_strings(body))
+            return tuple(strings_in(body))
         properties = wire.pick(body, "properties")
         resources = wire.pick(wire.pick(properties, "template"), "resources")
-        return (*_strings(wire.pick(properties, "parameters")), *_strings(resources))
+        return (*strings_in(wire.pick(properties, "parameters")), *strings_in(resources))
 
     @cached_property
     def links(self) -> tuple[str, ...]:
@@ -194,14 +194,3 @@ def _changed(body: Mapping[str, Any], before: Any, path: str = "", parent: str =
         yield ChangedMember(name=name, value=value, around=body, path=path, parent=parent)
         if isinstance(value, Mapping) and name.isidentifier():
             yield from _changed(value, earlier.get(name), f"{path}{name}.", name)
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _strings(item)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _strings(item)

@@ -10,7 +10,8 @@ from defender_remediate.json_values import canonical
 from defender_remediate.models.control import SecureScore, SecurityControl
 from defender_remediate.models.fix import FixAction
 from defender_remediate.models.plan import RemediationPlan
-from defender_remediate.models.recommendation import Recommendation, Severity
+from defender_remediate.models.recommendation import Recommendation
+from defender_remediate.models.recommendation_metadata import Severity
 from defender_remediate.models.result import RemediationReport
 from defender_remediate.redaction import redact_json
 from defender_remediate.reports.page import fragment, is_available

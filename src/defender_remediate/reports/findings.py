@@ -10,7 +10,8 @@ from defender_remediate.casing import fold
 from defender_remediate.display import one_line
 from defender_remediate.errors import InvalidResourceIdError
 from defender_remediate.models.ids import ResourceId
-from defender_remediate.models.recommendation import Recommendation, Severity
+from defender_remediate.models.recommendation import Recommendation
+from defender_remediate.models.recommendation_metadata import Severity
 from defender_remediate.models.result import Health, Outcome, RemediationReport, RemediationResult
 from defender_remediate.redaction import redact_text
 from defender_remediate.validation import instance, instances

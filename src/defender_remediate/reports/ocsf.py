@@ -8,7 +8,8 @@ from typing import Any
 from defender_remediate._version import __version__
 from defender_remediate.display import one_line
 from defender_remediate.json_values import thaw
-from defender_remediate.models.recommendation import Recommendation, Severity
+from defender_remediate.models.recommendation import Recommendation
+from defender_remediate.models.recommendation_metadata import Severity
 from defender_remediate.models.result import RemediationReport
 from defender_remediate.redaction import redact_json, redact_text
 from defender_remediate.reports.findings import ReportedFinding, findings_of

@@ -10,8 +10,9 @@ import attrs
 from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError, NotFoundError
 from defender_remediate.execution.outcomes import step_error
+from defender_remediate.models.assessment import Assessment, AssessmentStatus
 from defender_remediate.models.ids import id_key
-from defender_remediate.models.recommendation import Assessment, AssessmentStatus, RecommendationMetadata
+from defender_remediate.models.recommendation_metadata import RecommendationMetadata
 from defender_remediate.redaction import redact_text
 from defender_remediate.threads import in_parallel
 from defender_remediate.verification.facts import DefenderStatus, VerificationContext

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from defender_remediate.errors import CallTimeoutError, DefenderRemediateError
-from defender_remediate.models.recommendation import RecommendationMetadata
+from defender_remediate.models.recommendation_metadata import RecommendationMetadata
 from defender_remediate.preflight import CheckReader
 from defender_remediate.preflight.exemptions import exemptions_from
 from defender_remediate.preflight.policy_assignments import bare_name

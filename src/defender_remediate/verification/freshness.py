@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from defender_remediate.casing import fold
-from defender_remediate.models.recommendation import RecommendationMetadata
+from defender_remediate.models.recommendation_metadata import RecommendationMetadata
 
 MINUTE, HOUR = 60.0, 3600.0
 _SECURE_TRANSFER = ("1c5de8e1-f68d-6a17-e0d2-ec259c42768c", "404c3081-a854-4457-ae30-26a93ef643f9")

@@ -19,8 +19,9 @@ from defender_remediate.errors import (
     ProviderNotRegisteredError,
     UnknownRecommendationError,
 )
+from defender_remediate.models.assessment import Assessment, AssessmentStatus
 from defender_remediate.models.named import key_named
-from defender_remediate.models.recommendation import Assessment, AssessmentStatus, RiskLevel
+from defender_remediate.models.risk import RiskLevel
 from defender_remediate.testing import ArmSimulator
 
 Discover = Callable[..., Discovery]

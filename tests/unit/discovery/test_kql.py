@@ -6,9 +6,9 @@ import pytest
 
 from defender_remediate.discovery.kql import assessments, attack_paths, controls, cves, literal, scores
 from defender_remediate.discovery.wanted import Wanted
+from defender_remediate.models.assessment import AssessmentStatus
 from defender_remediate.models.ids import Scope
 from defender_remediate.models.individual import RecommendationCategory
-from defender_remediate.models.recommendation import AssessmentStatus
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from defender_remediate.discovery.ranking import Tally, group_of, rank
 from defender_remediate.models.control import SecurityControl
 from defender_remediate.models.individual import RecommendationCategory
-from defender_remediate.models.recommendation import Effort, Recommendation, Severity
+from defender_remediate.models.recommendation import Recommendation
+from defender_remediate.models.recommendation_metadata import Effort, Severity
 from defender_remediate.models.risk import Risk, RiskLevel, worse
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from defender_remediate.discovery.ranking import Tally
 from defender_remediate.discovery.score_watch import ScoreWatch
+from defender_remediate.models.assessment import Assessment
 from defender_remediate.models.control import SecureScore, SecurityControl
-from defender_remediate.models.recommendation import Assessment
 
 SUBSCRIPTION = "11111111-2222-3333-4444-555555555555"
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from defender_remediate.discovery import Discovery
-from defender_remediate.models.recommendation import Assessment
+from defender_remediate.models.assessment import Assessment
 from defender_remediate.testing import ArmSimulator
 
 Discover = Callable[..., Discovery]

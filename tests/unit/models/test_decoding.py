@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defender_remediate.models.activity import ActivityEvent
+from defender_remediate.models.assessment import Assessment
 from defender_remediate.models.control import ControlDefinition, SecureScore, SecurityControl
-from defender_remediate.models.recommendation import Assessment, RecommendationMetadata
+from defender_remediate.models.recommendation_metadata import RecommendationMetadata
 
 KEY = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
 SUBSCRIPTION = "/subscriptions/11111111-2222-3333-4444-555555555555"

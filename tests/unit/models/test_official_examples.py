@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from defender_remediate.models.activity import ActivityEvent, ActivityStatus
+from defender_remediate.models.assessment import Assessment
 from defender_remediate.models.control import ControlDefinition, SecureScore, SecurityControl
-from defender_remediate.models.recommendation import Assessment, RecommendationMetadata
+from defender_remediate.models.recommendation_metadata import RecommendationMetadata
 
 EXAMPLES = json.loads((Path(__file__).parents[2] / "official_examples.json").read_text(encoding="utf-8"))
 

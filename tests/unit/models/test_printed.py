@@ -5,6 +5,7 @@ import pytest
 
 from defender_remediate.hooks import RunFinished, RunStarted, StepFinished, StepStarted
 from defender_remediate.models.activity import ActivityEvent
+from defender_remediate.models.assessment import Assessment
 from defender_remediate.models.check import CheckResult
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.control import SecurityControl
@@ -17,7 +18,7 @@ from defender_remediate.models.plan import (
     RemediationPlan,
     SkippedResource,
 )
-from defender_remediate.models.recommendation import Assessment, Recommendation
+from defender_remediate.models.recommendation import Recommendation
 from defender_remediate.models.result import RemediationReport, StepError
 from defender_remediate.notebook import notebook
 from defender_remediate.reports import page

@@ -9,17 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from defender_remediate.models.assessment import Assessment, AssessmentStatus
 from defender_remediate.models.fix import FixAction
 from defender_remediate.models.guidance import Guidance
 from defender_remediate.models.priority import Priority
-from defender_remediate.models.recommendation import (
-    Assessment,
-    AssessmentStatus,
-    Effort,
-    Recommendation,
-    RecommendationMetadata,
-    Severity,
-)
+from defender_remediate.models.recommendation import Recommendation
+from defender_remediate.models.recommendation_metadata import Effort, RecommendationMetadata, Severity
 from defender_remediate.models.risk import Risk, RiskLevel
 
 KEY = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"

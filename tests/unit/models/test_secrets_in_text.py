@@ -10,7 +10,8 @@ import pytest
 
 from defender_remediate import models
 from defender_remediate.enums import OpenEnum
-from defender_remediate.models.recommendation import AssessmentStatus, Severity
+from defender_remediate.models.assessment import AssessmentStatus
+from defender_remediate.models.recommendation_metadata import Severity
 from defender_remediate.serialization import Value
 
 KEY = "x" * 86 + "=="

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defender_remediate.catalog.guidance import bundled_guidance
+from defender_remediate.models.assessment import Assessment, AssessmentStatus
 from defender_remediate.models.diagnosis import Cause, Diagnosis
 from defender_remediate.models.plan import SkippedResource, SkipReason
-from defender_remediate.models.recommendation import Assessment, AssessmentStatus, RecommendationMetadata
+from defender_remediate.models.recommendation_metadata import RecommendationMetadata
 from defender_remediate.models.result import Health, Outcome, RemediationResult, StepError
 from defender_remediate.verification.diagnosis import Diagnoser, Judgement, worst
 from defender_remediate.verification.facts import DefenderStatus, ReadBack, VerificationContext, VerifiedStep

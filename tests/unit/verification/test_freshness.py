@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defender_remediate.models.recommendation import RecommendationMetadata
+from defender_remediate.models.recommendation_metadata import RecommendationMetadata
 from defender_remediate.verification.freshness import HOUR, MINUTE, Freshness, freshness_of, poll_schedule
 
 SECURE_TRANSFER = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
