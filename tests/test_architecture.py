@@ -226,7 +226,7 @@ def test_only_arm_speaks_http():
     assert not offenders
 
 
-def test_threads_are_started_in_one_module():
+def test_threads_are_started_in_one_package():
     """Everything else may be called from threads, and starts none."""
     offenders = []
     for path in FILES:

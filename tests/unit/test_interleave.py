@@ -69,7 +69,7 @@ def test_a_listing_that_the_garbage_collector_closes_on_its_own_thread_does_not_
 
 def test_an_abandoned_listing_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread that closes it may hold what the next page waits for."""
-    monkeypatch.setattr("defender_remediate.threads._ABANDONED", 0.01)
+    monkeypatch.setattr("defender_remediate.threads.pool._ABANDONED", 0.01)
     held, ended = threading.Lock(), threading.Event()
 
     def reads() -> Iterator[int]:
