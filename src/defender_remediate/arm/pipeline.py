@@ -167,7 +167,7 @@ def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
             raise InvalidInputError(f"headers must be printable strings by name; {quoted(name)} is not")
         if not _HEADER_NAME.fullmatch(name) or value != value.strip():
             raise InvalidInputError(
-                f"the header {quoted(name)} has an invalid name, or a value with spaces at its ends"
+                f"the header {quoted(name)} has an invalid name, or a value that begins or ends with a space"
             )
         if fold(name) in _OWN_HEADERS:
             raise InvalidInputError(f"the header {quoted(name)} is set by this library", hint="leave it out")
