@@ -32,7 +32,6 @@ ROWS: tuple[frozenset[str], ...] = (
             "pauses",
             "public_path",
             "redaction",
-            "schedule",
             "serialization",
         }
     )

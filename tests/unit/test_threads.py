@@ -15,9 +15,9 @@ import pytest
 
 from defender_remediate.arm.clock import SystemClock
 from defender_remediate.pauses import Pause
-from defender_remediate.schedule import Schedule, Task
 from defender_remediate.testing.simulator.state.clock import VirtualClock
-from defender_remediate.threads import every, in_parallel, on_executor, run_side_by_side, waiting
+from defender_remediate.threads import Task, every, in_parallel, on_executor, run_side_by_side, waiting
+from defender_remediate.threads.schedule import Schedule
 
 Items = Generator[int | Pause, None, None]
 
@@ -57,7 +57,7 @@ def test_the_first_exception_ends_it() -> None:
     assert len(begun) < 1000
 
 
-def test_a_thread_that_waits_lends_its_place() -> None:
+def test_another_task_is_advanced_while_one_blocks_its_thread() -> None:
     """Many more tasks than workers are under way when they wait on their threads, and no more than the workers run."""
     lock, everyone = threading.Lock(), threading.Barrier(8, timeout=10)
     running = most = 0

@@ -25,8 +25,7 @@ from defender_remediate.models.waves import WaveFinished, Waves
 from defender_remediate.pauses import Pause, wait_out
 from defender_remediate.progress import Announcer, Pace
 from defender_remediate.redaction import redact_text
-from defender_remediate.schedule import Task
-from defender_remediate.threads import in_parallel, run_side_by_side
+from defender_remediate.threads import Task, in_parallel, run_side_by_side
 
 
 @attrs.define(kw_only=True)
