@@ -615,6 +615,27 @@ def test_shards_are_applied_one_by_one_and_merged(tenant, client, plan):
         client.merge_shards(plan)
 
 
+def test_a_shard_that_was_applied_twice_is_not_merged(tenant, client, plan):
+    """Which of two histories counts is not guessed; an older copy of one journal is no second history."""
+    whole, other = MemoryStorage(), MemoryStorage()
+    for shard in plan.shards():
+        with tenant.connect(journal=MemoryJournal(whole)) as job:
+            job.apply(shard, approve=plan.digest)
+    first = plan.shards()[0]
+    run_id = shard_run_id(plan.digest, 1)
+    everything = MemoryJournal(whole)
+    tenant.sim.clock.advance(1)
+    with tenant.connect(journal=MemoryJournal(other)) as job:
+        job.apply(first, approve=plan.digest)
+    with pytest.raises(ShardError, match=r"shard 1 of the plan .* has two different histories"):
+        client.merge_shards(plan, journals=[everything, MemoryJournal(other)])
+    older_copy = MemoryStorage()
+    text = bytes(whole.contents[run_id])
+    older_copy.contents[run_id] = bytearray(text[: text.index(b"\n") + 1])
+    for journals in ([everything, MemoryJournal(older_copy)], [MemoryJournal(older_copy), everything]):
+        assert client.merge_shards(plan, journals=journals).count("applied") == 6
+
+
 def test_an_unfinished_or_foreign_shard_is_not_merged(tenant, client, plan):
     """A result that is not there yet is not made up, and the journal of another plan does not count."""
     for shard in plan.shards():

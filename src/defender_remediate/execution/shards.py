@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import datetime
 from functools import partial
 from typing import Any, Union
@@ -411,15 +411,16 @@ def ended_records(plan: RemediationPlan, journals: Sequence[Journal]) -> tuple[R
     """The first record of the first shard, and what the journals say of the steps of all shards.
 
     Raises:
-        ShardError: A shard has no run in the journals, has not ended, lacks a result, or is not of this plan.
+        ShardError: A shard has no run in the journals, has not ended, lacks a result, is not of this plan, or has two
+            different histories.
         JournalError: A journal cannot be read.
     """
     first: RunOpened | None = None
     found: list[Record] = []
     for number, shard in enumerate(plan.shards(), start=1):
         run_id = shard_run_id(plan.digest, number)
-        records = _first_read(journals, run_id)
         of_this = f"shard {number} of the plan with the digest {plan.digest[:12]}…"
+        records = _history(journals, run_id, of_this)
         if not records or not isinstance(records[0], RunOpened):
             raise ShardError(f"{of_this} is missing", hint="apply it, or pass the journal that has it: journals=[...]")
         check_same_shard(records[0], shard)
@@ -435,8 +436,19 @@ def ended_records(plan: RemediationPlan, journals: Sequence[Journal]) -> tuple[R
     return first, found
 
 
-def _first_read(journals: Iterable[Journal], run_id: str) -> tuple[Record, ...]:
+def _history(journals: Iterable[Journal], run_id: str, of_this: str) -> tuple[Record, ...]:
+    """The records of a run: of copies of one journal those of the newest; empty when no journal has the run."""
+    newest: tuple[Record, ...] = ()
     for journal in journals:
-        with suppress(UnknownRunError):
-            return journal.read(run_id)
-    return ()
+        try:
+            records = journal.read(run_id)
+        except UnknownRunError:
+            continue
+        older, newer = sorted((newest, records), key=len)
+        if newer[: len(older)] != older:
+            raise ShardError(
+                f"{of_this} has two different histories in the journals",
+                hint="it was applied twice; pass only the journals of one run of each shard",
+            )
+        newest = newer
+    return newest

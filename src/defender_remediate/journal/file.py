@@ -13,7 +13,13 @@ import attrs
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.journal.base import ChainedJournal
-from defender_remediate.journal.local_disk import PRIVATE_FILE, locked, make_private_directory, sync_directory
+from defender_remediate.journal.local_disk import (
+    PRIVATE_FILE,
+    check_in_place,
+    locked,
+    make_private_directory,
+    sync_directory,
+)
 from defender_remediate.journal.store import check_run_id, is_run_id
 
 if TYPE_CHECKING:
@@ -84,7 +90,8 @@ class FileJournal(ChainedJournal):
         lock = locked(path.with_suffix(".lock"), run_id, source=str(path))
         try:
             descriptor = os.open(path, _FLAGS | os.O_CREAT if new else _FLAGS, PRIVATE_FILE)
-            sink = _FileSink(path=path, descriptor=descriptor, size=os.fstat(descriptor).st_size, lock=lock)
+            opened = os.fstat(descriptor)
+            sink = _FileSink(path=path, descriptor=descriptor, opened=opened, size=opened.st_size, lock=lock)
         except BaseException:
             lock.release()
             raise
@@ -122,6 +129,7 @@ class _FileSink:
 
     path: Path
     descriptor: int
+    opened: os.stat_result
     size: int
     lock: BaseFileLock
 
@@ -134,6 +142,7 @@ class _FileSink:
             while written < len(line):
                 written += os.write(self.descriptor, line[written:])
             os.fsync(self.descriptor)
+            check_in_place(self.path, self.opened)
         except BaseException:
             # The next reader would cut off the half as well; a disk that fails may refuse even this.
             with suppress(OSError):

@@ -64,6 +64,20 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows cannot fork
     os.register_at_fork(after_in_child=_leave_inherited)
 
 
+def check_in_place(path: Path, opened: os.stat_result) -> None:
+    """Refuse to write to a file that was removed or replaced since it was opened: what is written then is lost.
+
+    Raises:
+        OSError: Another file has its name, or none.
+    """
+    try:
+        is_same = os.path.samestat(os.stat(path), opened)
+    except FileNotFoundError:
+        is_same = False
+    if not is_same:
+        raise OSError("the file was removed or replaced while the run had it open")
+
+
 def make_private_directory(directory: Path) -> None:
     """Create a directory and its parents, accessible to their owner only, so that they survive a power failure."""
     if directory.is_dir():

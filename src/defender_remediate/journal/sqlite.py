@@ -13,7 +13,13 @@ import attrs
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError, JournalError, JournalUnwritableError
 from defender_remediate.journal.base import ChainedJournal
-from defender_remediate.journal.local_disk import PRIVATE_FILE, locked, make_private_directory, sync_directory
+from defender_remediate.journal.local_disk import (
+    PRIVATE_FILE,
+    check_in_place,
+    locked,
+    make_private_directory,
+    sync_directory,
+)
 from defender_remediate.journal.store import check_run_id, is_run_id
 
 if TYPE_CHECKING:
@@ -96,8 +102,11 @@ class SqliteJournal(ChainedJournal):
             lock = locked(self._locks / f"{run_id}.lock", run_id, source=source)
             on_error.callback(lock.release)
             size = _size(database, run_id)
+            opened = self.path.stat()
             on_error.pop_all()
-        return _SqliteSink(run_id=run_id, source=source, database=database, size=size, lock=lock)
+        return _SqliteSink(
+            run_id=run_id, source=source, path=self.path, opened=opened, database=database, size=size, lock=lock
+        )
 
     def read_first_lines(self) -> Mapping[str, bytes]:
         """The beginning of the first line of every run.
@@ -176,6 +185,8 @@ class _SqliteSink:
 
     run_id: str
     source: str
+    path: Path
+    opened: os.stat_result
     database: sqlite3.Connection
     size: int
     lock: BaseFileLock
@@ -190,6 +201,7 @@ class _SqliteSink:
             end += len(line)
         with _typed(JournalUnwritableError, self.source), _transaction(self.database):
             self.database.executemany("INSERT INTO lines VALUES (?, ?, ?)", rows)
+        check_in_place(self.path, self.opened)
         self.size = end
 
     def cut(self, size: int, /) -> None:

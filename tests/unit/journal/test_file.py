@@ -195,6 +195,19 @@ def test_a_disk_that_writes_little_by_little_is_served(begun, records, monkeypat
     assert begun.read("run-1") == (records.opened(), records.noted())
 
 
+@POSIX
+@pytest.mark.parametrize("replaces", [False, True], ids=["removed", "replaced"])
+def test_a_journal_that_is_removed_under_a_run_is_told(begun, records, replaces):
+    """What is written to a file without a name is lost, so nothing may be sent on the strength of it."""
+    path = begun.directory / "run-1.jsonl"
+    with begun.open("run-1") as log:
+        path.unlink()
+        if replaces:
+            path.write_bytes(b"")
+        with pytest.raises(JournalUnwritableError, match="removed or replaced while the run had it open"):
+            log.append(records.noted())
+
+
 def test_a_record_that_was_not_synced_is_taken_back(begun, records, monkeypatch):
     """Its content on the disk is unknown after a failed sync."""
 

@@ -56,6 +56,16 @@ def test_only_the_owner_can_read(journal: SqliteJournal, records: Any) -> None:
         assert not [path for path in found if stat.S_IMODE(path.stat().st_mode) & 0o077]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows does not remove an open file")
+def test_a_database_that_is_removed_under_a_run_is_told(journal: SqliteJournal, records: Any) -> None:
+    """SQLite writes to a file that has no name any more."""
+    with journal.create("run-1") as log:
+        log.append(records.opened())
+        journal.path.unlink()
+        with pytest.raises(JournalUnwritableError, match="removed or replaced while the run had it open"):
+            log.append(records.noted())
+
+
 def test_a_database_of_other_runs_has_no_unknown_run(journal: SqliteJournal, records: Any) -> None:
     """Neither to read nor to continue."""
     with journal.create("run-1") as log:
