@@ -11,6 +11,7 @@ from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.testing.simulator.controls import arguments, lookup
+from defender_remediate.testing.simulator.controls.alerts import AlertControls
 from defender_remediate.testing.simulator.defender.assessments import (
     HEALTHY,
     NOT_APPLICABLE,
@@ -31,10 +32,15 @@ _NEEDED = ("displayName", "severity")
 
 
 class DefenderControls:
-    """Adds recommendations, and sets assessments by hand."""
+    """Adds recommendations, and sets assessments by hand.
+
+    Attributes:
+        alerts: Security alerts.
+    """
 
     def __init__(self, tenant: Tenant) -> None:
         self._tenant = tenant
+        self.alerts = AlertControls(tenant)
 
     def add_recommendation(
         self,

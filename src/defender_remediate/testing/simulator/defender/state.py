@@ -20,6 +20,7 @@ from defender_remediate.testing.simulator.defender.assessments import (
     key_of,
 )
 from defender_remediate.testing.simulator.defender.exemptions import EXEMPT, StandardAssignments
+from defender_remediate.testing.simulator.defender.held import HeldAssessments
 from defender_remediate.testing.simulator.defender.rules import holds
 from defender_remediate.testing.simulator.defender.score_counts import ScoreCounts
 from defender_remediate.testing.simulator.policy.state import PolicyState
@@ -52,10 +53,7 @@ class Assessor:
         self._exemptions_checked_at = clock.now()
         self.standard_assignments = StandardAssignments(store)
         self.definitions = {raw["key"]: AssessmentDefinition(**raw) for raw in facts("findings")}
-        self._assessments: dict[tuple[str, str], SimulatedAssessment] = {}
-        # By the key of a subscription or resource group.
-        self._below: dict[str, dict[tuple[str, str], SimulatedAssessment]] = {}
-        self._by_resource: dict[str, dict[str, SimulatedAssessment]] = {}
+        self._held = HeldAssessments()
         # The pending changes by the moment at which they take effect; one that was called off stays until then.
         self._pending: list[tuple[float, int, tuple[str, str]]] = []
         self._scheduled = 0
@@ -87,7 +85,7 @@ class Assessor:
     def everything(self) -> list[SimulatedAssessment]:
         """Returns every assessment, also those that Defender does not show."""
         self._settle()
-        return list(self._assessments.values())
+        return list(self._held.by_key.values())
 
     def adopt(self, assessment: SimulatedAssessment) -> None:
         """Takes an assessment as it is."""
@@ -97,7 +95,7 @@ class Assessor:
 
     def remove_definition(self, key: str) -> None:
         """Removes a recommendation and its assessments."""
-        for held in [one for one in self._assessments.values() if one.definition.key == key]:
+        for held in [one for one in self._held.by_key.values() if one.definition.key == key]:
             self._drop(held)
         del self.definitions[key]
         self._types.clear()
@@ -118,12 +116,12 @@ class Assessor:
 
     def get(self, key: str, resource_id: str) -> SimulatedAssessment | None:
         """Returns the assessment of a recommendation on a resource; None if there is none."""
-        return self._assessments.get(key_of(fold(key), resource_id))
+        return self._held.by_key.get(key_of(fold(key), resource_id))
 
     def of_resource(self, resource_id: str) -> Iterator[SimulatedAssessment]:
         """Yields the assessments of one resource that Defender shows now."""
         self._settle()
-        held = list(self._by_resource.get(ids.key(resource_id), {}).values())
+        held = list(self._held.by_resource.get(ids.key(resource_id), {}).values())
         return self._shown(held)
 
     def current(self, scope: str = "") -> Iterator[SimulatedAssessment]:
@@ -135,18 +133,13 @@ class Assessor:
             scope: Where they are. Of a resource also those of its resource group are among them.
         """
         self._settle()
-        return self._shown(list(self._held(scope).values()))
-
-    def _held(self, scope: str) -> Mapping[tuple[str, str], SimulatedAssessment]:
-        """Returns the assessments at a scope or below it, and perhaps others of the same resource group."""
-        places = list(_places(ids.key(scope)))
-        return self._below.get(places[-1], {}) if places else self._assessments
+        return self._shown(list(self._held.at(scope).values()))
 
     def counts(self, subscription: str) -> ScoreCounts:
         """Returns how many resources of each security control are healthy, unhealthy and not applicable."""
         self._settle()
         counts = self._counts.setdefault(fold(subscription), ScoreCounts())
-        counts.update(self._is_shown(subscription), self._by_resource)
+        counts.update(self._is_shown(subscription), self._held.by_resource)
         return counts
 
     @contextmanager
@@ -166,7 +159,7 @@ class Assessor:
     def listed(self, scope: str) -> tuple[list[SimulatedAssessment], Callable[[SimulatedAssessment], bool]]:
         """Returns what ``current`` chooses from, and what says whether it is shown: for a page of a long list."""
         self._settle()
-        return list(self._held(scope).values()), self._visibility()
+        return list(self._held.at(scope).values()), self._visibility()
 
     def _shown(self, held: Iterable[SimulatedAssessment]) -> Iterator[SimulatedAssessment]:
         return filter(self._visibility(), held)
@@ -183,7 +176,7 @@ class Assessor:
 
     def forget(self, subscription: str) -> None:
         """Removes every assessment of a subscription, as before the first evaluation."""
-        for assessment in list(self._held(f"/subscriptions/{subscription}").values()):
+        for assessment in list(self._held.at(f"/subscriptions/{subscription}").values()):
             self._drop(assessment)
 
     def _has_posture(self, subscription: str) -> bool:
@@ -194,19 +187,11 @@ class Assessor:
         return False
 
     def _keep(self, assessment: SimulatedAssessment) -> None:
-        key = assessment.key
-        self._assessments[key] = assessment
-        for place in _places(key[1]):
-            self._below.setdefault(place, {})[key] = assessment
-        self._by_resource.setdefault(key[1], {})[key[0]] = assessment
+        self._held.add(assessment)
         self._alter(assessment)
 
     def _drop(self, assessment: SimulatedAssessment) -> None:
-        key = assessment.key
-        del self._assessments[key]
-        for place in _places(key[1]):
-            del self._below[place][key]
-        del self._by_resource[key[1]][key[0]]
+        self._held.remove(assessment)
         self._alter(assessment)
 
     def _alter(self, assessment: SimulatedAssessment) -> None:
@@ -214,7 +199,7 @@ class Assessor:
         counts = self._counts.setdefault(assessment.subscription, ScoreCounts())
         counts.altered.add(assessment.key[1])
         if len(counts.altered) > _COUNT_FROM:
-            counts.update(self._is_shown(assessment.subscription), self._by_resource)
+            counts.update(self._is_shown(assessment.subscription), self._held.by_resource)
 
     def _settle(self) -> None:
         """Applies the changes that are due by now, also those by exemptions that have ended."""
@@ -222,7 +207,7 @@ class Assessor:
         now = self._clock.monotonic()
         while self._pending and self._pending[0][0] <= now:
             _, _, key = heappop(self._pending)
-            found = self._assessments.get(key)
+            found = self._held.by_key.get(key)
             if found is not None:
                 self._settle_one(found, now)
 
@@ -282,7 +267,7 @@ class Assessor:
         if changed:
             relevant = {key: one for key, one in relevant.items() if one.looks_at(changed)}
         else:
-            held = self._by_resource.get(ids.key(subject), {})
+            held = self._held.by_resource.get(ids.key(subject), {})
             relevant.update({name: self.definitions[name] for name in held if name in self.definitions})
         if only is not None:
             relevant = {only.key: only} if only.key in relevant else {}
@@ -296,7 +281,7 @@ class Assessor:
             )
             if is_defined_here and definition.assesses(type_name):
                 status = self._evaluate(definition, body, subject)
-            assessment = self._assessments.get(key)
+            assessment = self._held.by_key.get(key)
             if assessment is None:
                 if status is None:
                     continue
@@ -319,7 +304,7 @@ class Assessor:
 
     def _reassess(self, scope: str, time: datetime) -> list[tuple[str, str]]:
         touched = []
-        for key, assessment in list(self._held(scope if ids.subscription_of(scope) else "").items()):
+        for key, assessment in list(self._held.at(scope if ids.subscription_of(scope) else "").items()):
             subject = assessment.resource_id
             if not self._store.covers(scope, subject):
                 continue
@@ -385,7 +370,7 @@ class Assessor:
     def _settle_now(self, keys: list[tuple[str, str]]) -> None:
         now = self._clock.monotonic()
         for key in keys:
-            assessment = self._assessments[key]
+            assessment = self._held.by_key[key]
             if assessment.due is not None:
                 assessment.due = now
                 self._settle_one(assessment, now)
@@ -393,12 +378,3 @@ class Assessor:
 
 def _is_subscription(subject: str) -> bool:
     return subject.count("/") == 2  # /subscriptions/{id}
-
-
-def _places(resource_key: str) -> Iterator[str]:
-    """Yields the keys of the subscription and the resource group that a resource is in."""
-    words = ids.segments(resource_key)
-    if len(words) > 1 and words[0] == "subscriptions":
-        yield "/" + "/".join(words[:2])
-        if len(words) > 3 and words[2] == "resourcegroups":
-            yield "/" + "/".join(words[:4])
