@@ -38,7 +38,7 @@ from defender_remediate.errors import (
     UnknownRunError,
 )
 from defender_remediate.hooks import RemediationEvent, StepFinished, StepStarted
-from defender_remediate.journal import MemoryStorage, RunOpened, StepEnded, replay
+from defender_remediate.journal import BlobJournal, MemoryStorage, RunOpened, StepEnded, replay
 from defender_remediate.journal.past_outcomes import past_outcomes
 from defender_remediate.models import CreatedResource, PlanShard, WaveFinished
 from defender_remediate.models.shard import run_id_of, shard_run_id
@@ -613,6 +613,24 @@ def test_shards_are_applied_one_by_one_and_merged(tenant, client, plan):
         client.merge_shards(first)
     with pytest.raises(ShardError, match=r"shard 1 of the plan .* is missing"):
         client.merge_shards(plan)
+
+
+def test_shards_share_a_container_of_blobs(tenant, client, plan, storage_container):
+    """Each worker has a lease on the journal of its shard; a run that was interrupted continues, and nothing is sent twice."""
+
+    def connect() -> RemediationClient:
+        return tenant.connect(journal=BlobJournal(storage_container.url, storage_container.credential))
+
+    with connect() as whole:
+        dying = Workers(die_after=1)
+        with pytest.raises(ShardsUnfinishedError) as caught:
+            whole.apply(plan, approve=plan.digest, executor=dying, make_client=connect)
+        assert sum(writes(tenant).values()) == 2
+        with ThreadPoolExecutor(2) as pool:
+            report = whole.resume(caught.value.run_id, executor=pool, make_client=connect)
+        assert report.count("applied") == 6
+        assert set(writes(tenant).values()) == {1}
+        assert told(whole.merge_shards(plan)) == told(report)
 
 
 def test_a_shard_that_was_applied_twice_is_not_merged(tenant, client, plan):
