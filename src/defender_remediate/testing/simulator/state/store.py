@@ -103,13 +103,17 @@ class Resource:
         return self.id.replace("/resourceGroups/", f"/{self.type.echo_groups}/")
 
 
-_SCALARS = frozenset([str, int, float, bool])
+_SCALARS = frozenset([str, int, float, bool, type(None)])
 _encoded = json.JSONEncoder(default=dict).encode
 
 
 def copied(value: Any) -> Any:
     """Returns a copy of JSON values. It is several times faster than deepcopy, and nothing is done more often."""
-    return value if value is None or type(value) in _SCALARS else json.loads(_encoded(value))
+    if type(value) is dict:
+        return {name: inner if type(inner) in _SCALARS else copied(inner) for name, inner in value.items()}
+    if type(value) is list:
+        return [inner if type(inner) in _SCALARS else copied(inner) for inner in value]
+    return value if type(value) in _SCALARS else json.loads(_encoded(value))
 
 
 Listener = Callable[[str], None]
