@@ -64,14 +64,12 @@ from defender_remediate.journal import (
 )
 from defender_remediate.journal.past_outcomes import past_outcomes
 from defender_remediate.json_values import FrozenMap
-from defender_remediate.models.assessment import AssessmentStatus
 from defender_remediate.models.estimate import MANY_STEPS
 from defender_remediate.models.guards import Guards
-from defender_remediate.models.ids import ResourceId, Scope, id_key, is_guid
-from defender_remediate.models.named import PlanChoice, ResourceChoice, RunChoice, StepChoice, run_named, several
-from defender_remediate.models.plan import RemediationPlan, RemediationStep, SkippedResource
-from defender_remediate.models.posture import PostureIssue, PostureWarning, reasons_of
-from defender_remediate.models.recommendation import Recommendation
+from defender_remediate.models.ids import Scope, id_key
+from defender_remediate.models.named import PlanChoice, ResourceChoice, RunChoice, StepChoice, run_named
+from defender_remediate.models.plan import RemediationPlan, SkippedResource
+from defender_remediate.models.posture import reasons_of
 from defender_remediate.models.result import RemediationReport
 from defender_remediate.models.shard import correlation_id_of, run_id_of, shard_run_id
 from defender_remediate.models.watch import WatchReport
@@ -79,24 +77,21 @@ from defender_remediate.models.waves import Waves
 from defender_remediate.planning.assessments import assessed_counts, read_assessments
 from defender_remediate.planning.builder import PlanDraft, draft_plan
 from defender_remediate.planning.decisions import Decision, Removal, draft_removals
+from defender_remediate.planning.draft_checks import checked_draft
 from defender_remediate.planning.holds import HOLD, Holds, holds_at
+from defender_remediate.planning.requested import read_requested
 from defender_remediate.planning.score import score_facts, start_watch
 from defender_remediate.planning.selection import (
     SelectedRecommendation,
     Selection,
-    check_parameters,
-    check_parameters_of_all,
     given_values,
-    recommendations_to_plan,
     resource_filter,
     select,
 )
 from defender_remediate.planning.targets import TargetReader
 from defender_remediate.planning.waivers import Waivers, parse_waivers
-from defender_remediate.preflight import Check, CheckReader, Subject, run_checks
-from defender_remediate.preflight.check import applies_to
-from defender_remediate.preflight.member_reads import MemberReads, with_member_reads
-from defender_remediate.preflight.subscriptions import tenant_of
+from defender_remediate.preflight import Check, CheckReader
+from defender_remediate.preflight.subscriptions import tenants_of
 from defender_remediate.progress import Announcer, Phases
 from defender_remediate.rollback.removal import check_removals
 from defender_remediate.rollback.rollback import plan_undo
@@ -151,24 +146,11 @@ class Workflow:
     ) -> RemediationPlan:
         """Select what to fix, read the targets, and plan a request for each of them. Sends no write."""
         waivers = parse_waivers(waive, checks=(*self._check_names, HOLD), guards=None)
-        only = resource_filter(resources)
-        given = given_values(parameters)
+        only, given = resource_filter(resources), given_values(parameters)
         phases = Phases(announcer=Announcer(self.hooks), now=self.session.clock.now)
         phases.begin(ProgressPhase.READING_ASSESSMENTS)
-        silent: list[PostureWarning] = []
-        if recommendations is None:
-            check_parameters_of_all(self.catalog, given)
-            fixable = tuple(self.discovery.telling(silent.append).list_recommendations(fixable=True))
-            selected = recommendations_to_plan(fixable, self.catalog) if fixable else ()
-            if not fixable:
-                # The first fix of a new subscription: without it there is nothing else to find.
-                blind = [one for warning in silent for one in warning.postures]
-                off = [one for one in blind if PostureIssue.POSTURE_OFF in one.issues]
-                selected = recommendations_to_plan(off, self.catalog) if off else ()
-        else:
-            named = self._by_assessment(recommendations)
-            selected = self._with_fixes(recommendations_to_plan(named, self.catalog))
-            check_parameters(selected, given)
+        requested = read_requested(recommendations, given, discovery=self.discovery, catalog=self.catalog)
+        selected = requested.recommendations
         counts_all = self.guards.max_share is not None
         watch = start_watch(self.discovery, selected, only=only, reads_all=counts_all)
         assessments = read_assessments(
@@ -196,9 +178,7 @@ class Workflow:
             plan,
             steps=tuple(map(holds.noted_on, plan.steps)),
             assessed=assessed,
-            not_evaluated=self._reasons_for_nothing(selected)
-            if found_nothing
-            else reasons_of(one for warning in silent for one in warning.postures),
+            not_evaluated=self._reasons_for_nothing(selected) if found_nothing else requested.not_evaluated,
             score=score_facts(watch, self.discovery, plan.steps),
         )
         phases.announcer.tell(PlanningFinished(plan=plan))
@@ -222,7 +202,7 @@ class Workflow:
         return self._planned(draft, {})
 
     def _drafted(self, selection: Selection, phases: Phases | None = None) -> PlanDraft:
-        draft = draft_plan(
+        return draft_plan(
             selection,
             executors=self.executors,
             reader=self.session,
@@ -236,18 +216,11 @@ class Workflow:
             workers=self.workers,
             phases=phases,
         )
-        return self._depending_on_checks(draft)
-
-    def _depending_on_checks(self, draft: PlanDraft) -> PlanDraft:
-        """The draft, each of whose steps depends on what the checks that are made for it read in its target."""
-        reads = {kind: self._member_reads(kind) for kind in {subject.root_type for subject in draft.subjects}}
-        subjects = (with_member_reads(subject, reads[subject.root_type]) for subject in draft.subjects)
-        return attrs.evolve(draft, subjects=tuple(subjects))
 
     def _planned(self, draft: PlanDraft, waive: Mapping[str, str], phases: Phases | None = None) -> RemediationPlan:
         if phases is not None:
             phases.begin(ProgressPhase.CHECKING)
-        draft, tenants = self._inspected(draft, waive)
+        draft, tenants = self._checked(draft, waive)
         return RemediationPlan(
             steps=draft.steps,
             skipped=draft.skipped,
@@ -257,6 +230,16 @@ class Workflow:
             catalog_version=self.catalog.version,
             created_at=self.session.clock.now(),
         )
+
+    def _checked(self, draft: PlanDraft, waive: Mapping[str, str]) -> tuple[PlanDraft, tuple[str, ...]]:
+        """The draft without the steps that a check blocks, and the tenants of the rest; a subscription is read once for both."""
+        reader = CheckReader(self.session, workers=self.workers)
+        checked = checked_draft(draft, checks=self.checks, reader=reader, waivers=waive)
+        return checked, tenants_of(reader, checked.steps)
+
+    @property
+    def _check_names(self) -> tuple[str, ...]:
+        return tuple(check.name for check in self.checks)
 
     def _reasons_for_nothing(self, selected: tuple[SelectedRecommendation, ...]) -> tuple[str, ...]:
         """Why nothing was found, as far as Defender does not evaluate the subscriptions."""
@@ -277,34 +260,6 @@ class Workflow:
         now = self.session.clock.now()
         outcomes = past_outcomes(self.journal, runs, since=now - period - _LONGEST_RUN)
         return holds_at(outcomes, now=now, period=period, waived_because=waived_because)
-
-    def _by_assessment(self, given: PlanChoice | Iterable[PlanChoice]) -> PlanChoice | list[PlanChoice]:
-        """An individual recommendation as its unhealthy assessments, because their keys are generated; the rest as it is."""
-        items = several(given, "recommendations")
-        # What is wrong with the others is said before any request.
-        recommendations_to_plan(items, self.catalog)
-        found: list[PlanChoice] = []
-        for item in items:
-            rows: Iterable[PlanChoice] = ()
-            if isinstance(item, Recommendation) and item.is_individual:
-                rows = tuple(self.discovery.list_assessments(item, status=AssessmentStatus.UNHEALTHY))
-            found.extend(rows or (item,))
-        return found
-
-    def _with_fixes(self, selected: tuple[SelectedRecommendation, ...]) -> tuple[SelectedRecommendation, ...]:
-        """Look up fixes by policy definition or display name if the catalog does not have the recommendation's key."""
-        found = []
-        for one in selected:
-            if one.is_assessed and one.fixes and not is_guid(one.key):
-                titles = [title for fix in one.fixes for title in fix.display_names]
-                one = attrs.evolve(one, key=self.discovery.key_by_title(titles))
-            elif not one.is_known:
-                about = self.discovery.get_metadata(one.key)
-                policy = about.policy_definition_id
-                fixes = self.catalog.list_for_recommendation(one.key, policy, title=about.display_name)
-                one = attrs.evolve(one, policy_definition_id=policy, fixes=fixes)
-            found.append(one)
-        return tuple(found)
 
     def apply(
         self,
@@ -335,8 +290,22 @@ class Workflow:
         self._check_place(plan)
         check_integrity(plan, covers=self.discovery.covers, catalog=self.catalog, now=now)
         check_guards(plan, self.guards, now=now, waive=waivers.guards)
-        check_tenants(plan.tenants, self._tenants(plan.steps))
+        self._check_tenants(plan)
         self._check_removals(plan)
+
+    def _check_place(self, plan: RemediationPlan) -> None:
+        scope = tuple(scope.text for scope in self.scopes)
+        check_place(plan, endpoint=self.session.endpoint.base_url, scope=scope, executors=self.executors)
+
+    def _check_tenants(self, plan: RemediationPlan) -> None:
+        reader = CheckReader(self.session, workers=self.workers)
+        check_tenants(plan.tenants, tenants_of(reader, plan.steps))
+
+    def _check_removals(self, plan: RemediationPlan) -> None:
+        # What may be removed is in the journal of the run that is rolled back, whatever the plan says.
+        if any(step.is_removal for step in plan.steps):
+            undone = replay(self.journal.read(plan.rolls_back)).steps.values() if plan.rolls_back else ()
+            check_removals(plan, undone)
 
     def _opened(self, plan: RemediationPlan, waivers: Waivers, *, shards: int = 0) -> RunOpened:
         """The first record of a new run. A plan that is applied in shards has one run only, in whichever process it begins."""
@@ -353,47 +322,38 @@ class Workflow:
             shards=shards,
         )
 
-    def run_shard(self, text: str) -> str:
-        """Execute a task of another process, from wherever the journal of the shard says that its steps are."""
-        task = ShardTask.from_json(text)
-        waivers = parse_waivers(task.waive, checks=None)
-        self._admit(task.shard, task.approve, waivers, task.began)
-        opened = self._opened(task.shard, waivers)
-        with begun_or_new(self.journal, opened.run_id) as log:
-            if not log.records:
-                log.append(opened)
-            state = replay(log.records)
-            check_same_shard(state.opened, task.shard)
-            run = attrs.evolve(self._resumed(log, state, waves=None), only=frozenset(task.steps))
-            report = run.execute()
-            return ShardAnswer.of(task, log.records, report.results, report.warnings).to_json()
-
-    def merge(
-        self, plan: RemediationPlan | Iterable[RemediationPlan], journals: Sequence[Journal] | None
-    ) -> RemediationReport:
-        """Merge the runs of the shards of a plan, which have ended, into one run. Sends no write."""
-        plan = _whole(plan)
-        if plan.shard is not None:
-            raise ShardError(
-                f"this is shard {plan.shard.number} of a plan", hint="pass the whole plan, or all its shards"
-            )
-        self._check_place(plan)
-        given = (self.journal,) if journals is None else instances("journals", journals, Journal)
-        first, records = ended_records(plan, given)
-        opened = attrs.evolve(first, run_id=run_id_of(plan.digest), plan=plan, shards=len(plan.shards()))
-        with begun_or_new(self.journal, opened.run_id) as log:
-            if not log.records:
-                log.append(opened)
-            merge_records(log, records, counted_by_step(log.records))
-            state = replay(log.records)
-            # With a result for each step, nothing is left to send.
-            return self._resumed(log, state, waves=None).execute()
-
-    def _check_removals(self, plan: RemediationPlan) -> None:
-        # What may be removed is in the journal of the run that is rolled back, whatever the plan says.
-        if any(step.is_removal for step in plan.steps):
-            undone = replay(self.journal.read(plan.rolls_back)).steps.values() if plan.rolls_back else ()
-            check_removals(plan, undone)
+    def _run(
+        self,
+        log: RunLog,
+        opened: RunOpened,
+        *,
+        waves: Waves | None,
+        pool: ShardPool | None = None,
+        waive: Mapping[str, str] | None = None,
+    ) -> Run:
+        """The execution of all steps of a run."""
+        plan, session = opened.plan, self.session.correlated(opened.correlation_id)
+        shards = None
+        if pool is not None:
+            shards = ShardedSteps(pool=pool, plan=plan, opened=opened, log=log, clock=session.clock, waive=waive or {})
+        return Run(
+            run_id=opened.run_id,
+            plan=plan,
+            runner=StepRunner(
+                session=session,
+                timeout=self.timeout,
+                jitter=self.jitter,
+                tags=ProtectedTags(guards=self.guards, reader=session, versions=self.providers.api_versions),
+                undoes=bool(plan.rolls_back),
+                is_large_run=(len(plan) if plan.shard is None else plan.shard.total_steps) > MANY_STEPS,
+            ),
+            executors=self.executors,
+            announcer=Announcer(self.hooks),
+            workers=self.workers,
+            log=log,
+            waves=waves,
+            shards=shards,
+        )
 
     def resume(
         self, run_id: str, *, waves: Waves | None, waive: Mapping[str, str], pool: ShardPool | None = None
@@ -407,7 +367,7 @@ class Workflow:
                 raise ShardError(f"run {run_id} was not divided into shards", hint="resume it without an executor")
             _check_alone(state.opened.plan, waves, None)
             self._check_place(state.opened.plan)
-            check_tenants(state.opened.plan.tenants, self._tenants(state.opened.plan.steps))
+            self._check_tenants(state.opened.plan)
             if state.unfinished:
                 self._check_what_is_left(state, waivers.guards)
                 if waivers.guards:
@@ -446,6 +406,42 @@ class Workflow:
         waived = {*waive, *(waiver.partition(":")[0] for waiver in state.waivers)}
         check_guards(state.opened.plan, self.guards, now=self.session.clock.now(), waive=waived, left=left)
 
+    def run_shard(self, text: str) -> str:
+        """Execute a task of another process, from wherever the journal of the shard says that its steps are."""
+        task = ShardTask.from_json(text)
+        waivers = parse_waivers(task.waive, checks=None)
+        self._admit(task.shard, task.approve, waivers, task.began)
+        opened = self._opened(task.shard, waivers)
+        with begun_or_new(self.journal, opened.run_id) as log:
+            if not log.records:
+                log.append(opened)
+            state = replay(log.records)
+            check_same_shard(state.opened, task.shard)
+            run = attrs.evolve(self._resumed(log, state, waves=None), only=frozenset(task.steps))
+            report = run.execute()
+            return ShardAnswer.of(task, log.records, report.results, report.warnings).to_json()
+
+    def merge(
+        self, plan: RemediationPlan | Iterable[RemediationPlan], journals: Sequence[Journal] | None
+    ) -> RemediationReport:
+        """Merge the runs of the shards of a plan, which have ended, into one run. Sends no write."""
+        plan = _whole(plan)
+        if plan.shard is not None:
+            raise ShardError(
+                f"this is shard {plan.shard.number} of a plan", hint="pass the whole plan, or all its shards"
+            )
+        self._check_place(plan)
+        given = (self.journal,) if journals is None else instances("journals", journals, Journal)
+        first, records = ended_records(plan, given)
+        opened = attrs.evolve(first, run_id=run_id_of(plan.digest), plan=plan, shards=len(plan.shards()))
+        with begun_or_new(self.journal, opened.run_id) as log:
+            if not log.records:
+                log.append(opened)
+            merge_records(log, records, counted_by_step(log.records))
+            state = replay(log.records)
+            # With a result for each step, nothing is left to send.
+            return self._resumed(log, state, waves=None).execute()
+
     def plan_rollback(
         self,
         run_id: str,
@@ -457,10 +453,8 @@ class Workflow:
         waivers = parse_waivers(waive, checks=self._check_names, guards=None)
         state = self._idle(run_id)
         self._check_place(state.opened.plan)
-        draft = self._depending_on_checks(
-            plan_undo(state, only=steps, remove=remove, reader=self.session, workers=self.workers)
-        )
-        draft, tenants = self._inspected(draft, waivers.checks)
+        draft = plan_undo(state, only=steps, remove=remove, reader=self.session, workers=self.workers)
+        draft, tenants = self._checked(draft, waivers.checks)
         return attrs.evolve(
             state.opened.plan,
             steps=draft.steps,
@@ -489,58 +483,6 @@ class Workflow:
         waivers = parse_waivers(waive, checks=self._check_names)
         plan = self.plan_rollback(run_id, steps, (), waivers.checks)
         return self.apply(plan, plan.digest, waves=None, waive=waivers.guards)
-
-    def _inspected(self, draft: PlanDraft, waive: Mapping[str, str]) -> tuple[PlanDraft, tuple[str, ...]]:
-        """The draft without the steps that a check blocks, and the tenants of the rest; a subscription is read once for both."""
-        known = {subject.step.id: subject for subject in draft.subjects}
-        subjects = [known.get(step.id) or Subject(step=step) for step in draft.steps]
-        reader = CheckReader(self.session, workers=self.workers)
-        checked = run_checks(subjects, checks=self.checks, reader=reader, waivers=waive)
-        inspected = attrs.evolve(draft, steps=checked.steps, skipped=(*draft.skipped, *checked.skipped), subjects=())
-        return inspected, self._tenants(inspected.steps, reader)
-
-    def _member_reads(self, resource_type: str) -> tuple[MemberReads, ...]:
-        """What the checks of a type read in a target."""
-        checks = [check for check in self.checks if applies_to(check, resource_type)]
-        return tuple(reads for check in checks for reads in getattr(check, "reads", ()))
-
-    @property
-    def _check_names(self) -> tuple[str, ...]:
-        return tuple(check.name for check in self.checks)
-
-    def _check_place(self, plan: RemediationPlan) -> None:
-        scope = tuple(scope.text for scope in self.scopes)
-        check_place(plan, endpoint=self.session.endpoint.base_url, scope=scope, executors=self.executors)
-
-    def _run(
-        self,
-        log: RunLog,
-        opened: RunOpened,
-        *,
-        waves: Waves | None,
-        pool: ShardPool | None = None,
-        waive: Mapping[str, str] | None = None,
-    ) -> Run:
-        plan = opened.plan
-        shards = None
-        if pool is not None:
-            clock = self.session.clock
-            shards = ShardedSteps(pool=pool, plan=plan, opened=opened, log=log, clock=clock, waive=waive or {})
-        return Run(
-            run_id=opened.run_id,
-            plan=opened.plan,
-            runner=attrs.evolve(
-                self._runner(self.session.correlated(opened.correlation_id)),
-                undoes=bool(opened.plan.rolls_back),
-                is_large_run=(len(plan) if plan.shard is None else plan.shard.total_steps) > MANY_STEPS,
-            ),
-            executors=self.executors,
-            announcer=Announcer(self.hooks),
-            workers=self.workers,
-            log=log,
-            waves=waves,
-            shards=shards,
-        )
 
     def fix(
         self,
@@ -619,17 +561,6 @@ class Workflow:
             step for step in plan.steps if any((fold(key), id_key(step.resource_id)) in undone for key in step.keys)
         ]
         return attrs.evolve(found, plan=attrs.evolve(plan, steps=tuple(kept)))
-
-    def _runner(self, session: ArmSession) -> StepRunner:
-        tags = ProtectedTags(guards=self.guards, reader=session, versions=self.providers.api_versions)
-        return StepRunner(session=session, timeout=self.timeout, jitter=self.jitter, tags=tags)
-
-    def _tenants(self, steps: Iterable[RemediationStep], reader: CheckReader | None = None) -> tuple[str, ...]:
-        """The tenants that the steps' subscriptions belong to, as far as Azure tells this caller."""
-        known = reader or CheckReader(self.session, workers=self.workers)
-        ids = {fold(ResourceId.parse(step.resource_id).subscription_id or "") for step in steps}
-        tenants = {tenant_of(known, subscription_id) for subscription_id in sorted(ids)}
-        return tuple(sorted(tenant for tenant in tenants if tenant))
 
 
 def _whole(plan: RemediationPlan | Iterable[RemediationPlan]) -> RemediationPlan:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.errors import RequestError
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.models.ids import ResourceId
+from defender_remediate.models.step import RemediationStep
 from defender_remediate.preflight.reader import CheckReader, StepFacts
 from defender_remediate.preflight.scopes import subscription_of
 from defender_remediate.preflight.subject import Subject
@@ -66,6 +68,17 @@ def read_subscription(reader: CheckReader, subscription_id: str) -> Any:
         RequestError, ConnectionFailedError, MalformedResponseError: It cannot be read.
     """
     return reader.get(f"/subscriptions/{subscription_id}", api_versions=_VERSIONS)
+
+
+def tenants_of(reader: CheckReader, steps: Iterable[RemediationStep]) -> tuple[str, ...]:
+    """The tenants that the subscriptions of steps belong to, sorted, as far as Azure tells this caller.
+
+    Raises:
+        ConnectionFailedError, MalformedResponseError: There is no answer, or an invalid one.
+    """
+    subscriptions = {fold(ResourceId.parse(step.resource_id).subscription_id or "") for step in steps}
+    tenants = {tenant_of(reader, subscription_id) for subscription_id in sorted(subscriptions)}
+    return tuple(sorted(tenant for tenant in tenants if tenant))
 
 
 def tenant_of(reader: CheckReader, subscription_id: str) -> str | None:
