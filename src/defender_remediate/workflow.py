@@ -31,18 +31,15 @@ from defender_remediate.execution.admission import (
 from defender_remediate.execution.integrity import check_integrity
 from defender_remediate.execution.protection import ProtectedTags
 from defender_remediate.execution.run import Run
-from defender_remediate.execution.shards import (
-    ShardAnswer,
-    ShardedSteps,
-    ShardPool,
-    ShardTask,
+from defender_remediate.execution.shard_journals import (
     begun_or_new,
-    check_no_secrets,
     check_same_shard,
     counted_by_step,
     ended_records,
     merge_records,
 )
+from defender_remediate.execution.shard_messages import ShardAnswer, ShardTask, check_no_secrets
+from defender_remediate.execution.shards import ShardedSteps, ShardPool
 from defender_remediate.execution.step import StepRunner
 from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.fixes.decisions import is_decision
@@ -372,8 +369,7 @@ class Workflow:
                 self._check_what_is_left(state, waivers.guards)
                 if waivers.guards:
                     log.append(GuardsWaived(at=self.session.clock.now(), waivers=waivers.recorded_guards))
-            recorded = {name: reason for name, _, reason in (waiver.partition(": ") for waiver in state.waivers)}
-            return self._resumed(log, state, waves=waves, pool=pool, waive={**recorded, **waive}).execute()
+            return self._resumed(log, state, waves=waves, pool=pool, waive={**state.waived_guards, **waive}).execute()
 
     def _resumed(
         self,
@@ -403,7 +399,7 @@ class Workflow:
             now=None,
             ignored=(set(state.steps) - left) | set(state.opened.redacted_steps),
         )
-        waived = {*waive, *(waiver.partition(":")[0] for waiver in state.waivers)}
+        waived = {**state.waived_guards, **waive}
         check_guards(state.opened.plan, self.guards, now=self.session.clock.now(), waive=waived, left=left)
 
     def run_shard(self, text: str) -> str:

@@ -106,6 +106,11 @@ class RunState:
         """The steps that have not ended, which a resume has to finish."""
         return tuple(state for state in self.steps.values() if state.phase < Phase.ENDED)
 
+    @property
+    def waived_guards(self) -> dict[str, str]:
+        """The reason for each guard that is waived, by its name."""
+        return {name: reason for name, _, reason in (waiver.partition(": ") for waiver in self.waivers)}
+
 
 def correlation_of(journal: Journal, run_id: str) -> str | None:
     """The correlation id of a run; None if the journal has no such run, or it cannot be read."""
