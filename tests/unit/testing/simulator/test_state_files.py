@@ -47,6 +47,8 @@ _COMPUTED = {
     "assessor._is_immediate",
     "assessor._types",
     "times._gone",
+    "compliance._assessor",
+    "compliance._counted",
     "operations._known",
     "operations._running",
     "deployments._deployments",

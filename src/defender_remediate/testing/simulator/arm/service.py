@@ -17,7 +17,13 @@ from defender_remediate.testing.simulator.arm.routing import Route, RouteIndex, 
 from defender_remediate.testing.simulator.arm.throttling import Throttle
 from defender_remediate.testing.simulator.authorization import assignments, catalogue, locks, schedules
 from defender_remediate.testing.simulator.authorization import routes as authorization
-from defender_remediate.testing.simulator.defender import alert_routes, custom, exemption_routes, governance
+from defender_remediate.testing.simulator.defender import (
+    alert_routes,
+    compliance_routes,
+    custom,
+    exemption_routes,
+    governance,
+)
 from defender_remediate.testing.simulator.defender import routes as security
 from defender_remediate.testing.simulator.deployments import routes as deployments
 from defender_remediate.testing.simulator.deployments import stacks
@@ -50,6 +56,7 @@ from defender_remediate.testing.simulator.web import stacks as web_stacks
 ROUTES: tuple[Route, ...] = (
     *security.ROUTES,
     *alert_routes.ROUTES,
+    *compliance_routes.ROUTES,
     *exemption_routes.ROUTES,
     *governance.ROUTES,
     *custom.ROUTES,

@@ -12,6 +12,7 @@ from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.testing.simulator.controls import arguments, lookup
 from defender_remediate.testing.simulator.controls.alerts import AlertControls
+from defender_remediate.testing.simulator.controls.compliance import ComplianceControls
 from defender_remediate.testing.simulator.defender.assessments import (
     HEALTHY,
     NOT_APPLICABLE,
@@ -36,11 +37,13 @@ class DefenderControls:
 
     Attributes:
         alerts: Security alerts.
+        compliance: The standards of regulatory compliance.
     """
 
     def __init__(self, tenant: Tenant) -> None:
         self._tenant = tenant
         self.alerts = AlertControls(tenant)
+        self.compliance = ComplianceControls(tenant)
 
     def add_recommendation(
         self,

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.defender import compliance
 from defender_remediate.testing.simulator.defender.exemptions import TYPE as STANDARD_ASSIGNMENTS
 from defender_remediate.testing.simulator.defender.exemptions import StandardAssignment
 from defender_remediate.testing.simulator.defender.governance import TYPE as GOVERNANCE
@@ -22,16 +23,13 @@ from defender_remediate.testing.simulator.state.tenant import Tenant
 
 _SCORES, _CONTROLS = "Microsoft.Security/secureScores", "Microsoft.Security/secureScores/secureScoreControls"
 _ALERTS = "Microsoft.Security/locations/alerts"
-_STANDARDS = "Microsoft.Security/regulatoryComplianceStandards"
-_CONTROLS_OF_STANDARDS = f"{_STANDARDS}/regulatoryComplianceControls"
+COMPLIANCE = (compliance.STANDARDS, compliance.CONTROLS, compliance.ASSESSMENTS)
 STORED = (
     "Microsoft.Security/pricings",
     "Microsoft.Security/assessments/subAssessments",
     _ALERTS,
     "Microsoft.Security/iotAlerts",
-    _STANDARDS,
-    _CONTROLS_OF_STANDARDS,
-    f"{_CONTROLS_OF_STANDARDS}/regulatoryComplianceAssessments",
+    *COMPLIANCE,
     "Microsoft.Security/governanceRules",
     "Microsoft.Security/insights/classification",
     "Microsoft.Security/softwareInventories",
@@ -69,6 +67,11 @@ def security_rows(tenant: Tenant, subscriptions: frozenset[str], types: frozense
         if is_wanted(_CONTROLS):
             for control in control_scores(tenant, subscription, expand=True):
                 yield row(control["id"], _CONTROLS, partial(dict, control["properties"]))
+        if any(map(is_wanted, COMPLIANCE)):
+            for one in tenant.compliance.everything_of(subscription):
+                # What a test added as a resource is a row already.
+                if tenant.store.find(one["id"]) is None:
+                    yield row(one["id"], one["type"], partial(dict, one["properties"]))
     yield from filter(lambda one: is_here(one[ID]), _assignments(tenant))
 
 

@@ -15,6 +15,7 @@ from defender_remediate.testing.simulator.arm.private_endpoints import Connectio
 from defender_remediate.testing.simulator.arm.strictness import Creations
 from defender_remediate.testing.simulator.arm.throttling import Quota
 from defender_remediate.testing.simulator.authorization.state import Access
+from defender_remediate.testing.simulator.defender.compliance import Compliance
 from defender_remediate.testing.simulator.defender.exposure import Exposure
 from defender_remediate.testing.simulator.defender.state import Assessor
 from defender_remediate.testing.simulator.deployments.state import DeploymentHistory
@@ -75,6 +76,7 @@ class Tenant:
         self.policy_effects = Policies(self.policies, self.store, self.clock)
         self.assessor = Assessor(self.store, self.clock, self.policies, assessment_lag)
         self.exposure = Exposure()
+        self.compliance = Compliance(self.assessor, self.policies)
         self.governance: dict[str, tuple[str, dict[str, Any]]] = {}
         self.deployments = DeploymentHistory()
         self.stacks: list[Any] = []

@@ -24,6 +24,7 @@ from defender_remediate.testing.simulator.defender.assessments import (
     AssessmentDefinition,
     SimulatedAssessment,
 )
+from defender_remediate.testing.simulator.defender.compliance import ComplianceStandard
 from defender_remediate.testing.simulator.defender.exemptions import StandardAssignment
 from defender_remediate.testing.simulator.deployments.stacks import Stack
 from defender_remediate.testing.simulator.graph.change_records import RecordedWrite
@@ -66,6 +67,7 @@ PARTS: Mapping[str, Any] = {
     "policies.enrollments": list[EnrolledScope],
     "assessor.definitions": dict[str, AssessmentDefinition],
     "assessor.standard_assignments._items": dict[str, StandardAssignment],
+    "compliance.standards": dict[str, ComplianceStandard],
     "exposure.cves": dict[str, dict[str, Any]],
     "exposure.attack_paths": dict[str, dict[str, Any]],
     "activity._records": list[Record],
