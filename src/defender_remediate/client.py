@@ -261,7 +261,7 @@ class RemediationClient:
     def exemptions(self) -> Exemptions:
         """The exemptions and attestations in scope, on both of Azure's APIs: listed, and planned like any change."""
         from defender_remediate.exemptions import Exemptions
-        from defender_remediate.exemptions.reading import ExemptionReader
+        from defender_remediate.exemptions.reader import ExemptionReader
 
         def reader() -> ExemptionReader:
             return ExemptionReader(

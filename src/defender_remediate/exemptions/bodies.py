@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
 from typing import Any
 
-import attrs
-
 from defender_remediate.casing import fold
+from defender_remediate.exemptions.terms import Terms
 from defender_remediate.json_values import sha256, thaw
-from defender_remediate.models.exemption import (
-    RULE_KEY,
-    AttestationEvidence,
-    ComplianceState,
-    Exemption,
-    ExemptionApi,
-    ExemptionCategory,
-)
+from defender_remediate.models.exemption import RULE_KEY, Exemption, ExemptionApi, ExemptionCategory
 from defender_remediate.models.ids import id_key
 from defender_remediate.planning.decisions import Decision, Removal
 
@@ -34,44 +25,6 @@ _POLICY_PERMISSIONS = (
 _DEFENDER_PERMISSIONS = ("Microsoft.Security/standardAssignments/read", "Microsoft.Security/standardAssignments/write")
 _LAG = "Defender shows it within 24 hours"
 _LONGEST_NAME = 120
-
-
-@attrs.frozen(kw_only=True)
-class Terms:
-    """Why, by whom, and until when something is exempt.
-
-    Attributes:
-        category: None for an attestation.
-        state, evidence: Of an attestation.
-        rule: Of an exemption of vulnerabilities, as Azure writes it.
-    """
-
-    reason: str
-    owner: str
-    expires: datetime
-    ticket: str | None = None
-    category: ExemptionCategory | None = None
-    state: ComplianceState | None = None
-    evidence: tuple[AttestationEvidence, ...] = ()
-    rule: Mapping[str, Any] | None = None
-
-    @property
-    def expiry(self) -> str:
-        """When it ends, as Azure writes times."""
-        return self.expires.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-    @property
-    def description(self) -> str:
-        """The reason with the owner and the ticket, for the API that has no place for them."""
-        ticket = f" [ticket: {self.ticket}]" if self.ticket else ""
-        return f"{self.reason} [owner: {self.owner}]{ticket}"
-
-    def are_those_of(self, exemption: Exemption) -> bool:
-        """Whether an exemption has the same terms already; a time counts to the second."""
-        expires = exemption.expires
-        same_end = expires is not None and expires.replace(microsecond=0) == self.expires.replace(microsecond=0)
-        told = (exemption.reason, exemption.owner, exemption.ticket, exemption.category, exemption.state)
-        return same_end and told == (self.reason, self.owner, self.ticket, self.category, self.state)
 
 
 def policy_exemption(

@@ -11,11 +11,12 @@ import attrs
 from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError, InvalidResourceIdError
-from defender_remediate.exemptions.bodies import Terms, removal
-from defender_remediate.exemptions.file import export, read, terms_of
-from defender_remediate.exemptions.reading import ExemptionReader
+from defender_remediate.exemptions.bodies import removal
+from defender_remediate.exemptions.file import export, read
+from defender_remediate.exemptions.planner import ExemptionPlanner
+from defender_remediate.exemptions.reader import ExemptionReader
 from defender_remediate.exemptions.rules import VulnerabilityRule
-from defender_remediate.exemptions.selection import DecisionMaker
+from defender_remediate.exemptions.terms import Terms, checked_terms
 from defender_remediate.models.assessment import Assessment
 from defender_remediate.models.exemption import RULE_KEY, AttestationEvidence, Exemption, ExemptionListing
 from defender_remediate.models.ids import ResourceId, contains, id_key
@@ -123,7 +124,7 @@ class Exemptions:
             UnknownRecommendationError: Azure has no such recommendation.
         """
         string("category", category)
-        terms = self._terms(reason=reason, owner=owner, expires=expires, ticket=ticket, category=category)
+        terms = checked_terms(reason=reason, owner=owner, expires=expires, ticket=ticket, category=category)
         return self._planned(recommendation, resources, terms)
 
     def plan_create_rule(
@@ -138,15 +139,28 @@ class Exemptions:
         category: str = "Waiver",
         ticket: str | None = None,
     ) -> RemediationPlan:
-        """Plan to exempt vulnerabilities, by CVE, severity or CVSS score, wherever they are found below a scope."""
+        """Plan to exempt vulnerabilities, by CVE, severity or CVSS score, wherever they are found below a scope.
+
+        Args:
+            rule: Which vulnerabilities.
+            scope: The id of a subscription, resource group or resource.
+            name: The display name of the exemption.
+            reason, owner, expires, category, ticket: As for ``plan_create``.
+
+        Raises:
+            InvalidInputError: An argument is missing or invalid.
+        """
         instance("rule", rule, VulnerabilityRule, hint="pass VulnerabilityRule(cves=[...])")
         check_free_text(name=name)
         string("category", category)
-        terms = self._terms(reason=reason, owner=owner, expires=expires, ticket=ticket, category=category)
+        terms = checked_terms(
+            reason=reason, owner=owner, expires=expires, ticket=ticket, category=category, rule=rule.to_azure()
+        )
+        self._check_not_ended(terms)
         place = ResourceId.parse(scope).text
-        maker = self._maker()
-        maker.decide_rule(place, name, attrs.evolve(terms, rule=rule.to_azure()))
-        return self._plan_of(maker)
+        planner = self._planner()
+        planner.decide_rule(place, name, terms)
+        return self._plan(planner)
 
     def plan_attest(
         self,
@@ -164,11 +178,7 @@ class Exemptions:
 
         Args:
             recommendation: A manual recommendation, one of its assessments, or its key.
-            resources: As for ``plan_create``.
-            reason: Why.
-            owner: Who answers for it.
-            expires: When it ends.
-            ticket: A ticket, if there is one.
+            resources, reason, owner, expires, ticket: As for ``plan_create``.
             evidence: What proves it, each with a description and a URL; at least one.
             state: ``compliant``, ``nonCompliant`` or ``unknown``.
 
@@ -177,7 +187,7 @@ class Exemptions:
         """
         string("state", state)
         proofs = instances("evidence", evidence, AttestationEvidence)
-        terms = self._terms(reason=reason, owner=owner, expires=expires, ticket=ticket, state=state, evidence=proofs)
+        terms = checked_terms(reason=reason, owner=owner, expires=expires, ticket=ticket, state=state, evidence=proofs)
         return self._planned(recommendation, resources, terms)
 
     def plan_renew(
@@ -191,16 +201,21 @@ class Exemptions:
     ) -> RemediationPlan:
         """Plan new terms for exemptions or attestations that exist; their category and evidence stay.
 
+        Args:
+            exemptions: Those of ``list_exemptions``, or their ids.
+            reason, owner, expires, ticket: As for ``plan_create``.
+
         Raises:
             InvalidInputError: An argument is missing or invalid, or an id is not that of an exemption in scope.
         """
         ids = _ids(exemptions)
-        terms = self._terms(reason=reason, owner=owner, expires=expires, ticket=ticket)
-        maker = self._maker()
-        for one in self._existing(ids, maker):
+        terms = checked_terms(reason=reason, owner=owner, expires=expires, ticket=ticket)
+        self._check_not_ended(terms)
+        planner = self._planner()
+        for one in self._existing(ids, planner):
             kept = attrs.evolve(terms, category=one.category, state=one.state, evidence=one.evidence)
-            maker.renew(one, kept)
-        return self._plan_of(maker)
+            planner.renew(one, kept)
+        return self._plan(planner)
 
     def plan_remove(self, exemptions: Exemption | str | Iterable[Exemption | str]) -> RemediationPlan:
         """Plan to remove exemptions or attestations. A rollback of that brings them back as they were.
@@ -209,7 +224,7 @@ class Exemptions:
             InvalidInputError: An id is not that of an exemption in scope.
         """
         ids = _ids(exemptions)
-        removals = [removal(one) for one in self._existing(ids, self._maker())]
+        removals = [removal(one) for one in self._existing(ids, self._planner())]
         return self._workflow.plan_decisions((), removals=removals)
 
     def export(self) -> str:
@@ -241,16 +256,16 @@ class Exemptions:
         """
         entries = read(text)
         for entry in entries:
-            self._check(entry.terms)
-        maker = self._maker(renews=True)
+            self._check_not_ended(entry.terms)
+        planner = self._planner(renews=True)
         for entry in entries:
             if entry.terms.rule is not None or entry.key == RULE_KEY:
-                maker.decide_rule(entry.scope, entry.name, entry.terms)
+                planner.decide_rule(entry.scope, entry.name, entry.terms)
             else:
-                maker.decide(maker.about(entry.key), [entry.scope], entry.terms)
-        return self._plan_of(maker)
+                planner.decide(planner.about(entry.key), [entry.scope], entry.terms)
+        return self._plan(planner)
 
-    def _maker(self, *, renews: bool = False) -> DecisionMaker:
+    def _planner(self, *, renews: bool = False) -> ExemptionPlanner:
         reader = self._make_reader()
         exist = reader.all()
         if reader.not_checked:
@@ -258,11 +273,12 @@ class Exemptions:
                 f"the exemptions that exist could not be read: {reader.not_checked[0]}",
                 hint="ask for the permission to read them; without it a plan could exempt twice",
             )
-        return DecisionMaker(reader=reader, exist=exist, renews=renews)
+        return ExemptionPlanner(reader=reader, exist=exist, renews=renews)
 
     def _planned(
         self, recommendation: Recommendation | Assessment | str, resources: Iterable[str] | None, terms: Terms
     ) -> RemediationPlan:
+        self._check_not_ended(terms)
         if resources is None and isinstance(recommendation, Assessment):
             resources = [recommendation.resource_id]
         only = resource_filter(resources)
@@ -271,16 +287,15 @@ class Exemptions:
                 "resources must be a list of ids, got None", hint="pass the ids of what is exempt; there is no 'all'"
             )
         key_named(recommendation, self._workflow.catalog.titles)
-        maker = self._maker()
-        about = maker.about(recommendation)
-        maker.decide(about, only.values(), terms)
-        return self._plan_of(maker)
+        planner = self._planner()
+        planner.decide(planner.about(recommendation), only.values(), terms)
+        return self._plan(planner)
 
-    def _plan_of(self, maker: DecisionMaker) -> RemediationPlan:
-        return self._workflow.plan_decisions(maker.decisions, skipped=maker.skipped)
+    def _plan(self, planner: ExemptionPlanner) -> RemediationPlan:
+        return self._workflow.plan_decisions(planner.decisions, skipped=planner.skipped)
 
-    def _existing(self, ids: Iterable[str], maker: DecisionMaker) -> list[Exemption]:
-        known = {id_key(one.id): one for one in maker.exist}
+    def _existing(self, ids: Iterable[str], planner: ExemptionPlanner) -> list[Exemption]:
+        known = {id_key(one.id): one for one in planner.exist}
         found: list[Exemption] = []
         for wanted in ids:
             if id_key(wanted) not in known:
@@ -294,30 +309,7 @@ class Exemptions:
             found.append(one)
         return found
 
-    def _terms(
-        self,
-        *,
-        reason: str,
-        owner: str,
-        expires: datetime,
-        ticket: str | None,
-        category: str | None = None,
-        state: str | None = None,
-        evidence: tuple[AttestationEvidence, ...] = (),
-    ) -> Terms:
-        terms = terms_of(
-            reason=reason,
-            owner=owner,
-            expires=expires,
-            ticket=ticket,
-            category=category,
-            state=state,
-            evidence=evidence,
-        )
-        self._check(terms)
-        return terms
-
-    def _check(self, terms: Terms) -> None:
+    def _check_not_ended(self, terms: Terms) -> None:
         if terms.expires <= self._workflow.session.clock.now():
             raise InvalidInputError(f"expires must be in the future, got {terms.expires:%Y-%m-%d %H:%M}")
 

@@ -12,17 +12,15 @@ from defender_remediate import serialization, wire
 from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
-from defender_remediate.exemptions.bodies import Terms, rule_of
+from defender_remediate.exemptions.bodies import rule_of
+from defender_remediate.exemptions.terms import Terms, checked_terms
 from defender_remediate.json_values import canonical
 from defender_remediate.models.exemption import (
     RULE_KEY,
     AttestationEvidence,
-    ComplianceState,
     Exemption,
-    ExemptionCategory,
 )
 from defender_remediate.models.ids import ResourceId, id_key
-from defender_remediate.planning.decisions import check_free_text
 
 KIND = "Exemptions"
 _MEMBERS = frozenset(
@@ -91,7 +89,7 @@ def _problem(one: Exemption) -> str | None:
     if missing or one.expires is None:
         return f"it has no {' and no '.join(missing)}"
     try:
-        terms_of(
+        checked_terms(
             reason=one.reason or "",
             owner=one.owner or "",
             expires=one.expires,
@@ -181,7 +179,7 @@ def _read_entry(number: int, item: Any) -> Entry:
     if evidence is not None and (state is None or not isinstance(evidence, list)):
         raise InvalidInputError(f"{where}: evidence must be an array, of an attestation only, got {quoted(evidence)}")
     try:
-        terms = terms_of(
+        terms = checked_terms(
             reason=item["reason"],
             owner=item["owner"],
             expires=expires,
@@ -198,54 +196,3 @@ def _read_entry(number: int, item: Any) -> Entry:
     except InvalidInputError as error:
         raise InvalidInputError(f"{where}: {error.message}", hint=error.hint) from error
     return Entry(key=item["recommendation"], scope=scope, name=title or "vulnerabilities", terms=terms)
-
-
-def terms_of(
-    *,
-    reason: str,
-    owner: str,
-    expires: datetime,
-    ticket: str | None = None,
-    category: str | None = None,
-    state: str | None = None,
-    evidence: Iterable[AttestationEvidence] = (),
-    rule: Mapping[str, Any] | None = None,
-) -> Terms:
-    """The terms that a caller gave.
-
-    Raises:
-        InvalidInputError: One is missing or invalid.
-    """
-    check_free_text(reason=reason, owner=owner)
-    if ticket is not None:
-        check_free_text(ticket=ticket)
-    if not isinstance(expires, datetime) or expires.tzinfo is None:
-        raise InvalidInputError(
-            f"expires must be a datetime with a time zone, got {quoted(expires)}",
-            hint="pass datetime(2027, 6, 30, tzinfo=timezone.utc)",
-        )
-    given_category = None if category is None else ExemptionCategory(category)
-    if given_category is not None and not given_category.is_known:
-        raise InvalidInputError(f"category must be Waiver or Mitigated, got {quoted(category)}")
-    given_state = None if state is None else ComplianceState(state)
-    if given_state is not None and not given_state.is_known:
-        known = ", ".join(str(one) for one in ComplianceState)
-        raise InvalidInputError(f"state must be one of {known}, got {quoted(state)}")
-    proofs = tuple(evidence)
-    if given_state is not None and not proofs:
-        raise InvalidInputError("an attestation needs evidence", hint="pass [AttestationEvidence(...)]")
-    for one in proofs:
-        check_free_text(description=one.description)
-        check_free_text(url=one.url)
-        if not one.url.startswith("https://"):
-            raise InvalidInputError(f"the url of evidence must begin with https://, got {quoted(one.url)}")
-    return Terms(
-        reason=reason.strip(),
-        owner=owner.strip(),
-        expires=expires.replace(microsecond=0),
-        ticket=ticket,
-        category=given_category,
-        state=given_state,
-        evidence=proofs,
-        rule=rule,
-    )

@@ -9,8 +9,9 @@ import attrs
 from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError, NotFoundError, RequestError, UnknownRecommendationError
-from defender_remediate.exemptions.bodies import Terms, attestation, defender_exemption, policy_exemption, renewal
-from defender_remediate.exemptions.reading import ExemptionReader
+from defender_remediate.exemptions.bodies import attestation, defender_exemption, policy_exemption, renewal
+from defender_remediate.exemptions.reader import ExemptionReader
+from defender_remediate.exemptions.terms import Terms
 from defender_remediate.models.assessment import Assessment
 from defender_remediate.models.exemption import RULE_KEY, Exemption, ExemptionApi
 from defender_remediate.models.ids import ResourceId, contains, id_key
@@ -26,12 +27,14 @@ _NOT_A_RESOURCE = ("microsoft.resources/subscriptions", "microsoft.resources/res
 
 
 @attrs.define(kw_only=True)
-class DecisionMaker:
-    """Collects what is written and what is skipped.
+class ExemptionPlanner:
+    """Collects what one call writes, and what it skips.
 
     Attributes:
         exist: The exemptions that there are.
         renews: Whether other terms of what exists are written; else what exists is skipped.
+        decisions: What is written.
+        skipped: What is not, and why.
     """
 
     reader: ExemptionReader
