@@ -19,7 +19,7 @@ from defender_remediate.arm.errors import body_of, error_from_response, refuses_
 from defender_remediate.arm.paging import Page, pages_from
 from defender_remediate.arm.pipeline import Connection, PipelineOptions, build_pipeline, check_headers
 from defender_remediate.arm.rate_limiter import RateLimiter, permitted
-from defender_remediate.arm.reads import retry_read
+from defender_remediate.arm.read_retry import retry_read
 from defender_remediate.arm.response import ArmResponse, check_object
 from defender_remediate.arm.tracing import record_wait
 from defender_remediate.arm.transport import PooledTransport

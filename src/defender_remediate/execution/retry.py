@@ -27,6 +27,9 @@ MAX_ATTEMPTS = 8
 MAX_WAIT = 300.0
 """Seconds: a step does not wait longer than this because Azure asks for it."""
 
+MAX_BACKOFF = 60.0
+"""Seconds: a step does not wait longer than this when Azure does not ask for it."""
+
 ROLE_SECONDS = 20.0
 """Seconds at least between two attempts while a role assignment may not be effective yet."""
 
@@ -76,6 +79,17 @@ class Reaction:
     def stops_after(self, attempts: int) -> bool:
         """Whether the step ends after this many attempts."""
         return self.action is NextAction.GIVE_UP or attempts >= MAX_ATTEMPTS or (self.wait or 0.0) > MAX_WAIT
+
+    def seconds_to_wait(self, attempts: int, random: float) -> float:
+        """How long to wait before the next attempt: as Azure asks, or twice as long as the last time; half of that is jitter.
+
+        Args:
+            attempts: How many were made.
+            random: From 0 to 1.
+        """
+        if self.wait is not None:
+            return self.wait
+        return min(MAX_BACKOFF, 2.0 ** max(0, attempts - 1)) * (0.5 + random / 2)
 
 
 def reaction_to(error: Exception, *, attempt: int = 1, role_was_seen: bool = False) -> Reaction:

@@ -21,6 +21,7 @@ from defender_remediate.errors import (
     JournalError,
     NotFoundError,
 )
+from defender_remediate.execution.acceptance import accepted_record, recorded_response
 from defender_remediate.execution.answers import (
     Accepted,
     Answer,
@@ -50,7 +51,6 @@ from defender_remediate.execution.outcomes import (
 )
 from defender_remediate.execution.proof import shown_by
 from defender_remediate.execution.protection import ProtectedTags
-from defender_remediate.execution.recorded import accepted_record, recorded_response
 from defender_remediate.execution.retry import GENERAL_CONFLICTS, NextAction, Reaction, is_blocking, reaction_to
 from defender_remediate.execution.target_state import (
     AT_ONCE,
@@ -427,9 +427,8 @@ class StepExecution:
         return self._end(outcome, error=step_error(error))
 
     def back_off(self, reaction: Reaction) -> Waits[None]:
-        """Wait before the next attempt, as long as Azure asks for or twice as long as the last time."""
-        seconds = min(60.0, 2.0 ** max(0, self.attempts - 1)) * (0.5 + self.shared.jitter() / 2)
-        yield Pause(seconds if reaction.wait is None else reaction.wait)
+        """Wait before the next attempt."""
+        yield Pause(reaction.seconds_to_wait(self.attempts, self.shared.jitter()))
 
     def _end(
         self, outcome: Outcome, *, state: TargetState | None = None, error: StepError | None = None

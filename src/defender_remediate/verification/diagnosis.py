@@ -108,7 +108,7 @@ class Diagnoser:
         if self.step.read_back is not ReadBack.GONE:
             return None
         is_listed = self.status.assessment is not None
-        latest = self.context.freshness(self.status.key).latest
+        latest = self.context.freshness_interval(self.status.key).latest
         return self._diagnosis(
             Cause.DELETED,
             "the resource does not exist any more, or the caller cannot see it",
@@ -252,23 +252,23 @@ class Diagnoser:
 
     def not_assessed_again(self) -> Diagnosis | None:
         """Nothing shows that Defender has assessed the resource since it became compliant."""
-        freshness = self.context.freshness(self.status.key)
+        interval = self.context.freshness_interval(self.status.key)
         elapsed = self.step.elapsed.total_seconds()
-        if not self.status.is_unhealthy or self._changed_since() or elapsed >= freshness.deadline:
+        if not self.status.is_unhealthy or self._changed_since() or elapsed >= interval.deadline:
             return None
         about = self.context.metadata(self.status.key)
-        is_overdue = elapsed >= freshness.latest
+        is_overdue = elapsed >= interval.latest
         cause = Cause.STALE
         advice = "nothing to do: the resource is compliant"
-        recheck = freshness.deadline if is_overdue else freshness.latest
+        recheck = interval.deadline if is_overdue else interval.latest
         if about is not None and about.preview:
             cause = Cause.PREVIEW
             message = "the recommendation is in preview: it does not count in the score and may be assessed late"
             advice = "nothing to do for the score"
-        elif elapsed < freshness.usual:
+        elif elapsed < interval.usual:
             cause = Cause.NOT_ENOUGH_TIME
-            message = f"Defender for Cloud assesses a resource again {freshness} after a change"
-            recheck = freshness.usual
+            message = f"Defender for Cloud assesses a resource again {interval} after a change"
+            recheck = interval.usual
         elif is_overdue:
             message = "Defender for Cloud should have assessed it again by now, and nothing shows that it did"
         else:
@@ -357,7 +357,7 @@ class Diagnoser:
     def _changed_since(self) -> bool:
         """Whether Defender's status changed so long after the write that it rests on what was written."""
         changed = self.status.assessment.changed if self.status.assessment else None
-        usual = timedelta(seconds=self.context.freshness(self.status.key).usual)
+        usual = timedelta(seconds=self.context.freshness_interval(self.status.key).usual)
         return changed is not None and changed >= self.step.since + usual
 
     def _diagnosis(

@@ -13,7 +13,7 @@ from defender_remediate.models.assessment import Assessment, AssessmentStatus
 from defender_remediate.models.plan import SkippedResource
 from defender_remediate.models.recommendation_metadata import RecommendationMetadata
 from defender_remediate.models.result import Outcome, RemediationResult
-from defender_remediate.verification.freshness import Freshness, freshness_of
+from defender_remediate.verification.freshness_interval import FreshnessInterval, freshness_interval
 
 
 class ReadBack(StrEnum):
@@ -105,6 +105,6 @@ class VerificationContext:
         """The metadata of a recommendation; None when it was not read."""
         return self.about.get(fold(key))
 
-    def freshness(self, key: str) -> Freshness:
+    def freshness_interval(self, key: str) -> FreshnessInterval:
         """How old Defender's assessment of a recommendation may be."""
-        return freshness_of(key, self.metadata(key))
+        return freshness_interval(key, self.metadata(key))

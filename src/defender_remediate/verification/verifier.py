@@ -24,7 +24,7 @@ from defender_remediate.verification.defender_status import AssessmentReader, De
 from defender_remediate.verification.diagnosis import Diagnoser, Judgement, worst
 from defender_remediate.verification.exemptions import FindExemptions
 from defender_remediate.verification.facts import DefenderStatus, ReadBack, VerificationContext, VerifiedStep
-from defender_remediate.verification.freshness import poll_schedule
+from defender_remediate.verification.freshness_interval import poll_schedule
 
 # The run left these compliant, or may have, when it was done with them.
 _LEFT_COMPLIANT = (Outcome.APPLIED, Outcome.PARTIALLY_APPLIED, Outcome.ALREADY_COMPLIANT, Outcome.IN_DOUBT)
@@ -231,6 +231,6 @@ def _schedule(pending: list[_Item], context: VerificationContext, timeout: float
     if not pending:
         return ()
     elapsed = min(item.facts.elapsed.total_seconds() for item in pending)
-    freshness = [context.freshness(key) for item in pending for key in item.facts.result.keys]
-    slowest = max(freshness, key=lambda one: one.deadline)
-    return poll_schedule(elapsed=max(elapsed, 0.0), timeout=timeout, freshness=slowest)
+    intervals = [context.freshness_interval(key) for item in pending for key in item.facts.result.keys]
+    slowest = max(intervals, key=lambda one: one.deadline)
+    return poll_schedule(elapsed=max(elapsed, 0.0), timeout=timeout, interval=slowest)

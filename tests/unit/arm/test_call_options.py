@@ -10,7 +10,7 @@ import pytest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 
 from defender_remediate.arm.pipeline import PipelineOptions, pipeline_options
-from defender_remediate.arm.reads import RetryOptions
+from defender_remediate.arm.read_retry import RetryOptions
 from defender_remediate.arm.session import ArmSession
 from defender_remediate.errors import CallTimeoutError, InvalidInputError, ServiceError
 from defender_remediate.models.plan import PlannedRequest

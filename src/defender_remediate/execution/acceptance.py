@@ -1,4 +1,4 @@
-"""Azure's first answer to a request, as the journal keeps it."""
+"""That Azure accepted a request: its first answer, as the journal keeps it and as a resume continues from it."""
 
 from __future__ import annotations
 

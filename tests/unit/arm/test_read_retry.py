@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defender_remediate.arm.reads import RetryOptions, is_worth_retrying, retry_read
+from defender_remediate.arm.read_retry import RetryOptions, is_worth_retrying, retry_read
 from defender_remediate.errors import (
     BusyError,
     ConnectionCutError,

@@ -1,4 +1,4 @@
-"""When Defender for Cloud assesses a resource again, and when it is worth reading its status."""
+"""The freshness interval of a recommendation: when Defender assesses a resource again, and when reading its status is worth it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MARKS = (
 
 
 @attrs.frozen(kw_only=True)
-class Freshness:
+class FreshnessInterval:
     """How old Defender's assessment of a resource may be, in seconds.
 
     Azure documents these intervals and promises none of them.
@@ -47,7 +47,7 @@ class Freshness:
         return f"{usual} to {self.latest / HOUR:.0f} hours"
 
 
-def freshness_of(key: str, about: RecommendationMetadata | None) -> Freshness:
+def freshness_interval(key: str, about: RecommendationMetadata | None) -> FreshnessInterval:
     """How old Defender's assessment of a recommendation may be.
 
     Args:
@@ -57,14 +57,14 @@ def freshness_of(key: str, about: RecommendationMetadata | None) -> Freshness:
     policy = (about.policy_definition_id or "").rpartition("/")[2] if about else ""
     # Its interval is documented by itself: half an hour.
     if fold(key) == _SECURE_TRANSFER[0] or fold(policy) == _SECURE_TRANSFER[1]:
-        return Freshness()
+        return FreshnessInterval()
     # Policies are evaluated every 12 to 24 hours; identity recommendations every 12 since they no longer take 24.
     if policy or (about and _IDENTITY in (fold(category) for category in about.categories)):
-        return Freshness(usual=12 * HOUR)
-    return Freshness()
+        return FreshnessInterval(usual=12 * HOUR)
+    return FreshnessInterval()
 
 
-def poll_schedule(*, elapsed: float, timeout: float, freshness: Freshness) -> tuple[float, ...]:
+def poll_schedule(*, elapsed: float, timeout: float, interval: FreshnessInterval) -> tuple[float, ...]:
     """When to read Defender's status again, in seconds from now: rising, never beyond the timeout, about 30 times at most.
 
     The last one is the timeout itself, or the time after which reading again tells nothing new.
@@ -72,10 +72,10 @@ def poll_schedule(*, elapsed: float, timeout: float, freshness: Freshness) -> tu
     Args:
         elapsed: Seconds since the write.
         timeout: Seconds that the caller is willing to wait; infinity is fine.
-        freshness: Of the recommendation that takes longest.
+        interval: Of the recommendation that takes longest.
     """
     # One minute more, so that the last read is not a microsecond too early.
-    end = min(timeout, freshness.deadline + MINUTE - elapsed)
+    end = min(timeout, interval.deadline + MINUTE - elapsed)
     if end <= 0:
         return ()
     return (*sorted({mark - elapsed for mark in _MARKS if 0 < mark - elapsed < end}), end)
