@@ -137,7 +137,8 @@ def group(account: str) -> str:
 
 def code_of(response: Any) -> str:
     """Azure's word in an error."""
-    return str(response.json()["error"]["code"])
+    body = response.json()
+    return str(body.get("error", body).get("code", body.get("Code")))
 
 
 @pytest.fixture

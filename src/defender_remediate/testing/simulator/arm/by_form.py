@@ -23,7 +23,7 @@ from defender_remediate.testing.simulator.monitor.audit import logged
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.tenant import Tenant
-from defender_remediate.testing.simulator.state.types import ResourceType
+from defender_remediate.testing.simulator.state.types import ResourceType, published_since
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
 FIDELITY_HEADER = "x-ms-simulated-fidelity"
@@ -56,7 +56,8 @@ def handle(tenant: Tenant, call: Call) -> Reply | None:
     if known is not None and not known.routed:
         find_type(tenant, call, known.name)
     else:
-        take_version(tenant, call, operation.type_name, since=operation.since)
+        since = published_since(target.type) or operation.since
+        take_version(tenant, call, operation.type_name, since=min(since, operation.since))
     if target.subscription and fold(operation.namespace) == "microsoft.security":
         tenant.access.check_registered(target.subscription, operation.namespace)
     _check_place(tenant, operation, target)

@@ -37,7 +37,8 @@ def error_body(name: str, /, **words: object) -> dict[str, Any]:
     known = _known()[name]
     if words.get("group") == "":  # as Azure writes it for what is in no resource group
         words["group"] = "<null>"
-    body: dict[str, Any] = {"code": known.get("code", name), "message": known["message"].format(**words)}
+    code = known.get("code", name).format(**words)
+    body: dict[str, Any] = {"code": code, "message": known["message"].format(**words)}
     return {"error": body}
 
 

@@ -15,7 +15,8 @@ from defender_remediate.testing.simulator.arm.operations import (
     write_of,
 )
 from defender_remediate.testing.simulator.arm.private_endpoints import CONNECTIONS
-from defender_remediate.testing.simulator.arm.routing import find_type, json_body, unknown_route
+from defender_remediate.testing.simulator.arm.refusal_forms import missing
+from defender_remediate.testing.simulator.arm.routing import find_type, json_body, take_version, unknown_route
 from defender_remediate.testing.simulator.arm.strictness import check_expand
 from defender_remediate.testing.simulator.arm.writes import merge_patch, patched, put
 from defender_remediate.testing.simulator.defender.plans import check_enablement, extension_outcomes
@@ -25,7 +26,7 @@ from defender_remediate.testing.simulator.policy.applied import target_of
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import TENANT_ID, Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
-from defender_remediate.testing.simulator.state.types import ResourceType
+from defender_remediate.testing.simulator.state.types import ResourceType, published_since
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 from defender_remediate.testing.simulator.web.sites import completed, write_settings
 
@@ -43,6 +44,12 @@ def handle(tenant: Tenant, call: Call) -> Reply:
     is_unknown = tenant.types.get(target.type) is None and any(tenant.types.of_namespace(target.namespace))
     if is_unknown and (call.method == "POST" or published.has_other_verbs(call.path)):
         raise unknown_route(call)  # an action, not a type
+    since = published_since(target.type)
+    if tenant.types.get(target.type) is None and since is not None and call.reads and not target.is_collection:
+        # Azure has the type and the simulator does not, so that this one was never created.
+        take_version(tenant, call, target.type, since=since)
+        check_scope(tenant, target)
+        raise missing(target)
     resource_type = find_type(tenant, call, target.type)
     if resource_type.routed or call.method not in _HANDLERS:
         raise unknown_route(call)
@@ -103,7 +110,7 @@ def _connection(tenant: Tenant, owner: Resource, target: ids.ResourcePath) -> An
     for connection in tenant.connections.of(owner):
         if fold(str(connection.get("id", "")).rpartition("/")[2]) == fold(target.name):
             return connection
-    raise refusal("ResourceNotFound", type=target.type, name=target.name, group=target.group)
+    raise missing(target)
 
 
 def check_scope(tenant: Tenant, target: ids.ResourcePath) -> None:
@@ -128,12 +135,11 @@ def existing(tenant: Tenant, target: ids.ResourcePath) -> Resource:
     """Returns the resource.
 
     Raises:
-        ArmError: 404 ResourceNotFound.
+        ArmError: 404 ResourceNotFound, or what the provider answers.
     """
     found = tenant.store.find(target.id)
     if found is None:
-        path = "/".join(part for pair in zip(target.types, target.names, strict=True) for part in pair[1:])
-        raise refusal("ResourceNotFound", type=target.type, name=path, group=target.group)
+        raise missing(target)
     return found
 
 
@@ -226,7 +232,7 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
         if found is None and call.method == "PUT":
             tenant.creations.check(target, resource_type, body)
         if resource_type.fixed and fold(target.name) not in (fold(name) for name in resource_type.fixed):
-            raise refusal("ResourceNotFound", type=target.type, name=target.name, group=target.group)
+            raise missing(target)
         current = found.render() if found else None
         if call.method == "PATCH":
             result = patched(resource_type, current or {}, body)

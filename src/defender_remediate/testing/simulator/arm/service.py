@@ -12,6 +12,7 @@ from defender_remediate.testing.simulator.arm import by_form, groups, moves, pla
 from defender_remediate.testing.simulator.arm import routes as resources
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.faults import AFTER, Faults
+from defender_remediate.testing.simulator.arm.refusal_forms import shaped
 from defender_remediate.testing.simulator.arm.request_log import RecordedRequest, RequestLog
 from defender_remediate.testing.simulator.arm.routing import Route, RouteIndex, find_type
 from defender_remediate.testing.simulator.arm.throttling import Throttle
@@ -163,7 +164,7 @@ class Service:
             headers = self.throttle.check(call, reads=reads) if found is None or found[0].throttled else {}
             reply = self._dispatch(call, found)
         except ArmError as error:
-            reply = error.reply
+            reply = shaped(error.reply, call.path)
         return attrs.evolve(reply, headers={**headers, **reply.headers})
 
     def _authenticate(self, call: Call) -> None:

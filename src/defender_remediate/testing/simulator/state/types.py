@@ -16,6 +16,7 @@ from typing import Any
 import attrs
 
 from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.state.facts import facts
 
 PROPERTIES, TAGS, NONE = "properties", "tags", "none"
 CREATE, UPDATE, PATCH = "create", "update", "patch"
@@ -34,6 +35,7 @@ class ResourceType:
         name: Such as ``Microsoft.Storage/storageAccounts``, as documented.
         versions: The api-versions that it is known to support, oldest first.
         retired: Api-versions that it refuses although they are well-formed.
+        since: The date of the oldest api-version that was published; empty if that is the oldest known one.
         patch: What a PATCH may contain: ``properties``, ``tags`` or ``none``.
         known: The names below ``properties``, as a tree; None stands for any content. None: nothing is checked.
         top: Top-level members besides those that every resource can have.
@@ -78,6 +80,7 @@ class ResourceType:
     name: str
     versions: tuple[str, ...] = attrs.field(converter=_strings)
     retired: tuple[str, ...] = attrs.field(default=(), converter=_strings)
+    since: str = ""
     patch: str = PROPERTIES
     known: Mapping[str, Any] | None = None
     top: tuple[str, ...] = attrs.field(default=(), converter=_strings)
@@ -148,7 +151,7 @@ class ResourceType:
         if version in self.retired or not self.versions:
             return False
         newest = (present + timedelta(days=366)).strftime("%Y-%m-%d")
-        return self.versions[0][:10] <= version[:10] <= newest
+        return (self.since or self.versions[0][:10]) <= version[:10] <= newest
 
     def for_name(self, name: str) -> ResourceType:
         """Returns the type for a resource of this name: without known properties if its properties are free."""
@@ -170,8 +173,30 @@ def shipped_types() -> Mapping[str, ResourceType]:
         namespace = entry.name.removesuffix(".json")
         for name, raw in json.loads(entry.read_text(encoding="utf-8")).items():
             resource_type = ResourceType(name=f"{namespace}/{name}", **raw)
+            since = published_since(resource_type.name)
+            if since and resource_type.versions and since < resource_type.versions[0]:
+                resource_type = attrs.evolve(resource_type, since=since)
             found[fold(resource_type.name)] = resource_type
     return found
+
+
+@cache
+def _published() -> Mapping[str, str]:
+    return {
+        fold(f"{namespace}/{name}"): version
+        for namespace, versions in facts("published").items()
+        for version, names in versions.items()
+        for name in names.split()
+    }
+
+
+def published_since(name: str) -> str | None:
+    """Returns the date of the oldest api-version that Microsoft published of a type, or for an action of the type that has it.
+
+    None if neither is published.
+    """
+    known = _published()
+    return known.get(fold(name)) or known.get(fold(name.rpartition("/")[0]))
 
 
 class ResourceTypes:
