@@ -24,6 +24,8 @@ from defender_remediate.testing.simulator.defender import (
     custom,
     exemption_routes,
     governance,
+    governance_rules,
+    jit,
 )
 from defender_remediate.testing.simulator.defender import routes as security
 from defender_remediate.testing.simulator.deployments import routes as deployments
@@ -58,6 +60,8 @@ ROUTES: tuple[Route, ...] = (
     *security.ROUTES,
     *alert_routes.ROUTES,
     *compliance_routes.ROUTES,
+    *governance_rules.ROUTES,
+    *jit.ROUTES,
     *exemption_routes.ROUTES,
     *governance.ROUTES,
     *custom.ROUTES,

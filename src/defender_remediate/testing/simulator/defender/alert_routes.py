@@ -125,7 +125,7 @@ def refuse_write(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Rep
 def list_rules(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the suppression rules of a subscription; `AlertType` keeps those of one type of alert."""
     scope = _readable(tenant, captured, RULES)
-    wanted = next((value for name, value in call.query.items() if fold(name) == "alerttype"), None)
+    wanted = call.query.get("alerttype")
     found = [
         _rule(tenant, one)
         for one in tenant.store.resources(scope, RULES)

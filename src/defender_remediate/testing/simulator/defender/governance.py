@@ -44,6 +44,12 @@ def render(target_id: str, properties: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": target_id, "name": ids.segments(target_id)[-1], "type": TYPE, "properties": shown}
 
 
+def is_enabled(tenant: Tenant, subscription: str) -> bool:
+    """Whether Defender CSPM, which governance needs, is on in a subscription."""
+    plan = tenant.store.find(f"/subscriptions/{subscription}/providers/{PRICINGS}/{DEFENDER_CSPM}")
+    return plan is not None and fold(str(plan.body["properties"].get("pricingTier"))) == "standard"
+
+
 def _place(tenant: Tenant, captured: Mapping[str, str]) -> tuple[str, str]:
     scope = scope_of(tenant, captured)
     tenant.access.check_registered(ids.subscription_of(scope), "Microsoft.Security")
@@ -86,8 +92,7 @@ def put_assignment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> R
             problem = f"Could not find member '{unknown[0]}'" if unknown else "remediationDueDate is missing"
             raise refusal("InvalidRequestContent", problem=problem)
         instant(properties["remediationDueDate"])
-        plan = tenant.store.find(f"/subscriptions/{ids.subscription_of(scope)}/providers/{PRICINGS}/{DEFENDER_CSPM}")
-        if plan is None or fold(str(plan.body["properties"].get("pricingTier"))) != "standard":
+        if not is_enabled(tenant, ids.subscription_of(scope)):
             raise refusal("GovernanceNotEnabled")
         if tenant.assessor.get(captured["key"], scope) is None:
             raise refusal("AssessmentNotFound", key=captured["key"], scope=scope)

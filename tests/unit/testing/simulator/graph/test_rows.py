@@ -61,7 +61,16 @@ def test_defender_keeps_the_same_in_both_apis(demo: ArmSimulator, ask: Any, rows
     finding = f"{account}/providers/Microsoft.Security/assessments/{KEY}/subAssessments/one"
     demo.resources.add({"id": finding, "properties": {"status": {"severity": "High"}}}, ("2020-01-01",))
     rule = f"{provider}/governanceRules/{KEY}?api-version=2022-01-01-preview"
-    assert ask("PUT", rule, json={"properties": {"displayName": "Everyone"}}).status_code == 201
+    conditions = [{"property": "$.AssessmentKey", "operator": "In", "value": f'["{KEY}"]'}]
+    everyone = {
+        "displayName": "Everyone",
+        "rulePriority": 1,
+        "ruleType": "Integrated",
+        "sourceResourceType": "Assessments",
+        "ownerSource": {"type": "ByTag", "value": "owner"},
+        "conditionSets": [{"conditions": conditions}],
+    }
+    assert ask("PUT", rule, json={"properties": everyone}).status_code == 201
     connector = (
         f"{demo.scopes[0]}/resourceGroups/rg-contoso-web-prod/providers/Microsoft.Security/securityConnectors/aws"
     )
