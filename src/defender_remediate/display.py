@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import datetime
 
 from defender_remediate.redaction import redact_text
 
@@ -45,6 +46,11 @@ def quoted(value: object) -> str:
 def counted(count: int, noun: str) -> str:
     """A number with its noun in the singular or plural."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def iso(when: datetime | None) -> str:
+    """A time in ISO 8601 to the second; an empty string for None."""
+    return when.isoformat(timespec="seconds") if when else ""
 
 
 def noted(text: str, notes: Iterable[str | None]) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.result import RemediationReport
-from defender_remediate.reports.document import report_document
 from defender_remediate.reports.listing import listing_markdown
-from defender_remediate.reports.plan_markdown import escape, plan_markdown
+from defender_remediate.reports.plan_markdown import plan_markdown
+from defender_remediate.reports.report_markdown import report_markdown
 from defender_remediate.reports.rows import Listed
 
 
@@ -31,17 +31,6 @@ def to_markdown(
     """
     if isinstance(document, RemediationPlan):
         return plan_markdown(document, max_length)
-    if not isinstance(document, RemediationReport):
-        return listing_markdown(document, columns)
-    page = report_document(document)
-    lines = [f"# {escape(page.title)}", ""]
-    lines += [f"- **{name}**: {_cell(text)}" for name, text in page.facts]
-    for table in page.tables:
-        lines += ["", f"## {table.title}", ""]
-        lines += [f"| {' | '.join(table.columns)} |", "|" + " --- |" * len(table.columns)]
-        lines += [f"| {' | '.join(map(_cell, row))} |" for row in table.rows]
-    return "\n".join(lines) + "\n"
-
-
-def _cell(lines: Iterable[str]) -> str:
-    return "<br>".join(map(escape, lines))
+    if isinstance(document, RemediationReport):
+        return report_markdown(document)
+    return listing_markdown(document, columns)

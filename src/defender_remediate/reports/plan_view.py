@@ -6,13 +6,12 @@ from typing import Any
 
 import attrs
 
-from defender_remediate.display import counted, noted
+from defender_remediate.display import counted, iso, noted
 from defender_remediate.models.diagnosis import moment
 from defender_remediate.models.fix import Impact, Reversibility
 from defender_remediate.models.forecast import forecast_text
 from defender_remediate.models.plan import PRESERVED, RemediationPlan
 from defender_remediate.models.plan_groups import (
-    Place,
     SkipGroup,
     StepGroup,
     group_check_results,
@@ -20,7 +19,7 @@ from defender_remediate.models.plan_groups import (
     group_steps,
 )
 from defender_remediate.models.step import RemediationStep, SkipReason
-from defender_remediate.reports.document import iso
+from defender_remediate.reports.planned_results import ChangeRow
 from defender_remediate.reports.score_view import ScoreView, forecast_view
 
 
@@ -32,15 +31,6 @@ class Answer:
     question: str
     big: str
     lines: tuple[str, ...] = ()
-
-
-@attrs.frozen(kw_only=True)
-class ChangeRow:
-    """One property, before and after; ``after`` is None for one that is only named."""
-
-    path: str
-    before: str
-    after: str | None
 
 
 @attrs.frozen(kw_only=True)
@@ -175,6 +165,3 @@ def _skip(group: SkipGroup) -> dict[str, Any]:
         "results": skip.check_results,
         "places": group.places,
     }
-
-
-__all__ = ["Answer", "ChangeRow", "Place", "PlanView", "change_rows", "facts_of", "plan_view"]

@@ -8,17 +8,16 @@ from typing import Any
 
 import attrs
 
-from defender_remediate.display import counted
-from defender_remediate.json_values import ABSENT
+from defender_remediate.display import counted, iso
 from defender_remediate.models.activity import ActivityEvent
 from defender_remediate.models.control import SecureScore, SecurityControl
 from defender_remediate.models.diagnosis import Cause, Verification, moment
 from defender_remediate.models.forecast import forecast
 from defender_remediate.models.plan_groups import Place, place_of, subscription_labels
 from defender_remediate.models.result import Health, Outcome, RemediationReport, RemediationResult
-from defender_remediate.models.step import PropertyChange, RemediationStep, SkippedResource, SkipReason
-from defender_remediate.reports.document import iso
-from defender_remediate.reports.plan_view import Answer, ChangeRow, facts_of, subtitle_of
+from defender_remediate.models.step import SkippedResource, SkipReason
+from defender_remediate.reports.plan_view import Answer, facts_of, subtitle_of
+from defender_remediate.reports.planned_results import PlannedResult, changes_of, planned_results
 from defender_remediate.reports.score_view import ScoreView, forecast_view, measured_view
 
 
@@ -52,16 +51,7 @@ class ReportView:
 def report_view(report: RemediationReport, context: ScoreContext) -> ReportView:
     """The page of a report."""
     labels = subscription_labels((result.resource_id for result in report.results), report.plan.scope)
-    steps = {step.id: step for step in report.plan.steps}
-    titles = {(skip.resource_id, skip.keys): skip.titles for skip in report.plan.skipped}
-    named = [
-        _Named(
-            result=result,
-            step=steps.get(result.step_id or ""),
-            titles=titles.get((result.resource_id, result.keys), ()),
-        )
-        for result in report.results
-    ]
+    results = list(planned_results(report))
     created = [one.resource_id for result in report.results for one in result.created]
     kind = "Rollback report" if report.plan.rolls_back else "Remediation report"
     return ReportView(
@@ -69,8 +59,8 @@ def report_view(report: RemediationReport, context: ScoreContext) -> ReportView:
         subtitle=subtitle_of(report.plan.scope, f"finished {moment(report.finished)}"),
         answers=_answers(report),
         score=_score(report, context),
-        groups=_groups([one for one in named if one.result.was_requested], labels),
-        skips=_skips([one for one in named if not one.result.was_requested], labels),
+        groups=_groups([one for one in results if one.result.was_requested], labels),
+        skips=_skips([one for one in results if not one.result.was_requested], labels),
         created=tuple(place_of(one, labels) for one in created),
         events=tuple(_event(event, labels) for event in context.events),
         warnings=report.warnings,
@@ -85,23 +75,6 @@ def report_view(report: RemediationReport, context: ScoreContext) -> ReportView:
             ("Finished", (iso(report.finished),)),
         ),
     )
-
-
-@attrs.frozen(kw_only=True)
-class _Named:
-    """A result with its step, or with the titles of the recommendations that a plan skipped."""
-
-    result: RemediationResult
-    step: RemediationStep | None
-    titles: tuple[str, ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (self.step.titles if self.step else self.titles) or self.result.keys
-
-    def place(self, labels: Mapping[str, str]) -> Place:
-        place = place_of(self.result.resource_id, labels)
-        return attrs.evolve(place, id=self.step.target_id) if self.step else place
 
 
 def _answers(report: RemediationReport) -> tuple[Answer, ...]:
@@ -170,14 +143,14 @@ def _score(report: RemediationReport, context: ScoreContext) -> ScoreView | None
     return forecast_view(found, f"{found}, when Defender for Cloud has assessed the changed resources again.")
 
 
-def _groups(items: Iterable[_Named], labels: Mapping[str, str]) -> tuple[dict[str, Any], ...]:
+def _groups(items: Iterable[PlannedResult], labels: Mapping[str, str]) -> tuple[dict[str, Any], ...]:
     """The results by recommendation, and within one by what is said of them; failures first."""
-    by_title: dict[tuple[str, ...], list[_Named]] = {}
+    by_title: dict[tuple[str, ...], list[PlannedResult]] = {}
     for item in items:
-        by_title.setdefault(item.names, []).append(item)
+        by_title.setdefault(item.titles or item.result.keys, []).append(item)
     groups = []
     for titles, found in by_title.items():
-        cases: dict[object, list[_Named]] = {}
+        cases: dict[object, list[PlannedResult]] = {}
         for item in found:
             cases.setdefault(_said(item.result), []).append(item)
         shown = [_case(case, labels) for case in cases.values()]
@@ -194,10 +167,10 @@ def _groups(items: Iterable[_Named], labels: Mapping[str, str]) -> tuple[dict[st
 
 
 def _said(result: RemediationResult) -> tuple[object, ...]:
-    return (result.outcome, result.error, result.health, result.compliant, *_changes(result), *_explained(result))
+    return (result.outcome, result.error, result.health, result.compliant, *changes_of(result), *_explained(result))
 
 
-def _case(items: list[_Named], labels: Mapping[str, str]) -> dict[str, Any]:
+def _case(items: list[PlannedResult], labels: Mapping[str, str]) -> dict[str, Any]:
     result = items[0].result
     *explanation, advice = _explained(result)
     reason = result.error.text.removeprefix(f"{result.outcome.label}: ") if result.error else None
@@ -208,8 +181,8 @@ def _case(items: list[_Named], labels: Mapping[str, str]) -> dict[str, Any]:
         "reason": reason,
         "explanation": explanation,
         "advice": advice,
-        "changes": _changes(result),
-        "places": [item.place(labels) for item in items],
+        "changes": changes_of(result),
+        "places": [_place(item, labels) for item in items],
     }
 
 
@@ -232,39 +205,30 @@ def _explained(result: RemediationResult) -> tuple[str | None, ...]:
     return (*lines, found.advice or hint)
 
 
-def _changes(result: RemediationResult) -> tuple[ChangeRow, ...]:
-    before: Any = result.before if isinstance(result.before, Mapping) else {}
-    was_read = isinstance(result.after, Mapping)
-    after: Any = result.after if was_read else {}
-    rows = []
-    for path in dict.fromkeys([*before, *after]):
-        change = PropertyChange(path=path, before=before.get(path, ABSENT), after=after.get(path, ABSENT))
-        # The state of a target that was not read again is not known.
-        rows.append(
-            ChangeRow(path=path, before=change.before_text, after=change.after_text if was_read else "(not read)")
-        )
-    return tuple(rows)
-
-
-def _skips(items: Iterable[_Named], labels: Mapping[str, str]) -> tuple[dict[str, Any], ...]:
-    groups: dict[object, list[_Named]] = {}
+def _skips(items: Iterable[PlannedResult], labels: Mapping[str, str]) -> tuple[dict[str, Any], ...]:
+    groups: dict[object, list[PlannedResult]] = {}
     for item in items:
-        groups.setdefault((item.names, _said(item.result)), []).append(item)
+        groups.setdefault((item.titles or item.result.keys, _said(item.result)), []).append(item)
     found = []
     for group in groups.values():
         result = group[0].result
         *explanation, advice = _explained(result)
         found.append(
             {
-                "title": "; ".join(group[0].names),
+                "title": "; ".join(group[0].titles or result.keys),
                 "reason": result.error.code if result.error else result.outcome.label,
                 "message": result.error.message if result.error else None,
                 "explanation": explanation,
                 "advice": advice,
-                "places": [item.place(labels) for item in group],
+                "places": [_place(item, labels) for item in group],
             }
         )
     return tuple(found)
+
+
+def _place(item: PlannedResult, labels: Mapping[str, str]) -> Place:
+    place = place_of(item.result.resource_id, labels)
+    return place if item.step is None else attrs.evolve(place, id=item.step.target_id)
 
 
 def _event(event: ActivityEvent, labels: Mapping[str, str]) -> dict[str, Any]:

@@ -7,17 +7,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, TypeAlias, Union
 
-from defender_remediate.display import quoted
+from defender_remediate.display import iso, quoted
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError, InvalidResourceIdError
 from defender_remediate.json_values import ABSENT, thaw
-from defender_remediate.models.guidance import Guidance
 from defender_remediate.models.ids import ResourceId, contains
 from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.recommendation import Recommendation
 from defender_remediate.models.result import RemediationReport, RemediationResult
 from defender_remediate.models.step import PropertyChange, RemediationStep, SkippedResource
 from defender_remediate.redaction import is_secret_name, redact_json, redact_text
-from defender_remediate.reports.document import iso
+from defender_remediate.reports.planned_results import planned_results
 from defender_remediate.serialization import Value, plain
 from defender_remediate.validation import did_you_mean, strings, unread
 
@@ -121,13 +120,9 @@ def _recommendation_row(found: Recommendation) -> Row:
         "fix": str(fix.kind) if fix else None,
         "impact": str(fix.impact) if fix else None,
         "reversibility": str(fix.reversibility) if fix else None,
-        "guidance": _guidance(guidance) if guidance else None,
+        "guidance": f"{guidance.reason.label}: {guidance.action}" if guidance else None,
         "priority": str(found.priority),
     }
-
-
-def _guidance(guidance: Guidance) -> str:
-    return f"{guidance.reason.label}: {guidance.action}"
 
 
 def _step_row(step: RemediationStep) -> Row:
@@ -163,14 +158,12 @@ def _skip_row(skip: SkippedResource) -> Row:
 
 
 def _report_rows(report: RemediationReport) -> Iterator[Row]:
-    steps = {step.id: step for step in report.plan.steps}
-    titles = {(skip.resource_id, skip.keys): skip.titles for skip in report.plan.skipped}
-    for result in report.results:
-        step = steps.get(result.step_id or "")
+    for one in planned_results(report):
+        step = one.step
         yield {
-            **_result_row(result),
+            **_result_row(one.result),
             "target": target_name(step.resource_id, step.target_id) if step else None,
-            "titles": "; ".join(step.titles if step else titles.get((result.resource_id, result.keys), ())) or None,
+            "titles": "; ".join(one.titles) or None,
             "target_id": step.target_id if step else None,
             "run_id": report.run_id,
             "correlation_id": report.correlation_id,
