@@ -19,6 +19,7 @@ import attrs
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import copied
+from defender_remediate.testing.simulator.web import contracts
 
 _FOLDER = resources.files("defender_remediate.testing.simulator") / "data" / "members"
 _EACH = "[]"
@@ -102,6 +103,8 @@ def completed(
     What the request has, the body keeps. An object that the resource had before gets only what it had and updates are known
     to keep or to reset. Any other object gets what new ones get.
     """
+    if contracts.covers(type_name):
+        return contracts.completed(type_name, resource_id, version, now, before, body)
     tree = _tree(type_name)
     if tree is None:
         return dict(body)

@@ -28,7 +28,7 @@ from defender_remediate.testing.simulator.state.store import TENANT_ID, Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.state.types import ResourceType, published_since
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
-from defender_remediate.testing.simulator.web.sites import completed, write_settings
+from defender_remediate.testing.simulator.web import contracts, sites
 
 # The locations of a provider, and the fabric of a vault with a container for every machine, exist without being created.
 _ALWAYS_THERE = ("/locations", "/vaults/backupfabrics", "/vaults/backupfabrics/protectioncontainers")
@@ -151,6 +151,7 @@ def shown(resource: Resource, version: str, status: int = 200) -> Reply:
         body.pop(kind.etag_member, None)
     if version < kind.state_since:
         body["properties"].pop("provisioningState", None)
+    body = contracts.shown(kind.name, resource.id, version, body)
     return Reply.json(body, status=status, headers={"ETag": str(resource.etag)} if shows_etag else {})
 
 
@@ -165,7 +166,13 @@ def list_resources(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
     # A list omits what the caller may not read; a caller who may read nothing of it, nor here, is refused.
     if not any(tenant.access.may_look(action, resource.id) for resource in found):
         tenant.access.check_read(action, owner)
-    return tenant.page(call, found, shown=lambda one: one.render() if tenant.access.may_look(action, one.id) else None)
+
+    def item(one: Resource) -> Any:
+        if not tenant.access.may_look(action, one.id):
+            return None
+        return contracts.shown(one.type.name, one.id, call.api_version, one.render())
+
+    return tenant.page(call, found, shown=item)
 
 
 def get_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:
@@ -237,6 +244,9 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
         if call.method == "PATCH":
             result = patched(resource_type, current or {}, body)
             result = tenant.policy_effects.admit(target_of(resource_type, target.id, result, call.api_version))
+            if contracts.covers(resource_type.name):
+                now = tenant.clock.timestamp()
+                result = contracts.completed(resource_type.name, target.id, call.api_version, now, current, result)
         else:
             # Azure Policy sees what is sent, before the provider adds its defaults.
             sent = tenant.policy_effects.admit(target_of(resource_type, target.id, body, call.api_version))
@@ -245,7 +255,8 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
             result = computed.completed(resource_type.name, target.id, call.api_version, now, current, result, sent)
         check_enablement(resource_type, target.name, current, result)
         write = write_of(call.method, exists=found is not None)
-        form = tenant.operation_form(call.method, target.id, resource_type, write)
+        answering = sites.answers_late(resource_type, result)
+        form = tenant.operation_form(call.method, target.id, answering, write)
         status = int(resource_type.answer_to(write)[0])
         if status == 202:  # what a write that does not end at once is answered
             status = 200 if found else 201
@@ -296,20 +307,14 @@ def store_body(tenant: Tenant, resource_id: str, resource_type: ResourceType, bo
     found = tenant.store.find(resource_id)
     content = dict(body)
     properties = dict(content.get("properties") or {})
-    for_children = {name: properties.pop(name, None) for name in resource_type.projects}
     content["properties"] = extension_outcomes(tenant, resource_type, resource_id, properties)
-    content = completed(tenant, resource_type.name, resource_id, content)
+    content = sites.completed(tenant, resource_type.name, resource_id, content)
     identity = content.get("identity") or {}
     if "systemassigned" in fold(str(identity.get("type"))) and not identity.get("principalId"):
         content["identity"] = {**identity, "principalId": tenant.new_id(), "tenantId": TENANT_ID}
     written = tenant.store.write(found.id if found else resource_id, resource_type, content)
     tenant.policy_effects.wrote(written.id)
-    for name, child in resource_type.projects.items():
-        held = tenant.store.find(f"{written.id}/{child}")
-        if for_children[name] and held is not None:
-            merged = merge_patch(held.render(), {"properties": for_children[name]})
-            tenant.store.write(held.id, held.type, merged)
-    write_settings(tenant, written, properties.get("siteConfig") or for_children.get("siteConfig"))
+    sites.wrote(tenant, written, properties)
     return written
 
 
@@ -380,6 +385,8 @@ def _answered(tenant: Tenant, call: Call, reply: Reply, kind: ResourceType, *, e
         body = computed.answer_to_update(kind.name, body["id"], version, now, body, request)
     else:
         body = computed.answer_to_creation(kind.name, body, json_body(call, empty={}))
+    if call.method == "PUT":
+        body = contracts.answer_to_put(kind.name, body)
     if kind.name == "Microsoft.Compute/virtualMachines":
         body = {**body, "properties": {n: v for n, v in body["properties"].items() if n != "instanceView"}}
     return Reply.json(body, status=reply.status, headers=dict(reply.headers))

@@ -88,8 +88,6 @@ class Resource:
             shown.setdefault(name, None)
         if self.type.etag is not None:
             shown[self.type.etag_member] = self.etag
-        for name in self.type.projects:
-            shown["properties"][name] = None
         return shown
 
     def identity(self) -> dict[str, str]:

@@ -65,7 +65,6 @@ class ResourceType:
         echo: ``lower`` if the provider shows ids in lower case.
         echo_groups: How the provider spells ``resourceGroups`` in ids.
         answers_as_parent: Names whose writes are answered with the id and type of the parent.
-        projects: Properties that a write passes on to a child, and that GET shows as null.
         null_members: Top-level members that are always shown, as null if nothing else.
         shows_no_identity: Whether a resource without an identity shows one of the type ``None``.
         busy: The error while an operation runs.
@@ -108,7 +107,6 @@ class ResourceType:
     echo: str = "as-is"
     echo_groups: str = "resourceGroups"
     answers_as_parent: tuple[str, ...] = attrs.field(default=(), converter=_strings)
-    projects: Mapping[str, str] = attrs.field(factory=dict)
     null_members: tuple[str, ...] = attrs.field(default=(), converter=_strings)
     shows_no_identity: bool = False
     busy: str = "AnotherOperationInProgress"
@@ -157,7 +155,7 @@ class ResourceType:
         """Returns the type for a resource of this name: without known properties if its properties are free."""
         if fold(name) not in (fold(one) for one in self.free_form):
             return self
-        return attrs.evolve(self, known=None, read_only=(), defaults={}, state=None)
+        return attrs.evolve(self, known=None, read_only=(), keeps=(), defaults={}, state=None)
 
     def answer_to(self, write: str) -> list[str]:
         """Returns status, headers and state of the answer to a ``create``, ``update`` or ``patch``, as far as given."""
