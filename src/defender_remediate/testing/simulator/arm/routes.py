@@ -19,6 +19,7 @@ from defender_remediate.testing.simulator.arm.refusal_forms import missing
 from defender_remediate.testing.simulator.arm.routing import find_type, json_body, take_version, unknown_route
 from defender_remediate.testing.simulator.arm.strictness import check_expand
 from defender_remediate.testing.simulator.arm.writes import merge_patch, patched, put
+from defender_remediate.testing.simulator.defender.automations import check_automation
 from defender_remediate.testing.simulator.defender.plans import check_enablement, extension_outcomes
 from defender_remediate.testing.simulator.monitor.audit import end, logged, outcome
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
@@ -254,6 +255,7 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
             now = tenant.clock.timestamp()
             result = computed.completed(resource_type.name, target.id, call.api_version, now, current, result, sent)
         check_enablement(resource_type, target.name, current, result)
+        check_automation(resource_type, result)
         write = write_of(call.method, exists=found is not None)
         answering = sites.answers_late(resource_type, result)
         form = tenant.operation_form(call.method, target.id, answering, write)

@@ -20,12 +20,14 @@ from defender_remediate.testing.simulator.authorization import assignments, cata
 from defender_remediate.testing.simulator.authorization import routes as authorization
 from defender_remediate.testing.simulator.defender import (
     alert_routes,
+    automations,
     compliance_routes,
     custom,
     exemption_routes,
     governance,
     governance_rules,
     jit,
+    sub_assessments,
 )
 from defender_remediate.testing.simulator.defender import routes as security
 from defender_remediate.testing.simulator.deployments import routes as deployments
@@ -62,6 +64,8 @@ ROUTES: tuple[Route, ...] = (
     *compliance_routes.ROUTES,
     *governance_rules.ROUTES,
     *jit.ROUTES,
+    *automations.ROUTES,
+    *sub_assessments.ROUTES,
     *exemption_routes.ROUTES,
     *governance.ROUTES,
     *custom.ROUTES,

@@ -141,6 +141,7 @@ class DefenderControls:
         resource_data: Mapping[str, Any] | None = None,
         risk: Mapping[str, Any] | None = None,
         controls: tuple[str, ...] = (),
+        cves: tuple[str, ...] = (),
     ) -> str:
         """Adds one row of an individual recommendation, and returns its key.
 
@@ -159,6 +160,7 @@ class DefenderControls:
             resource_data: ``resourceAdditionalData``, such as the digest of a container image.
             risk: The risk as Defender CSPM shows it; without it, the level is a copy of the severity.
             controls: The names of the security controls that name the key; none by default.
+            cves: The CVEs that the row names in ``CvesDetails``. One that ``add_cve`` did not add gets a row without details.
 
         Raises:
             InvalidInputError: The title or the category is empty, the resource id is not an id, or the code does not exist.
@@ -181,15 +183,19 @@ class DefenderControls:
         )
         arguments.word("code", code, _CODES)
         arguments.scope(resource_id)
+        named = [{"CveId": arguments.name_in_id("cves", one)} for one in strings("cves", cves)]
+        details_of_cves = {"CvesDetails": named} if named else {}
         with self._tenant.lock:
             self._tenant.assessor.definitions.setdefault(definition.key, definition)
+            for one in named:
+                self._tenant.exposure.cves.setdefault(one["CveId"], {"cveId": one["CveId"]})
         usual = {"source": "Azure", "id": resource_id, "resourceType": "microsoft.compute/virtualmachines"}
         self.add_assessment(
             definition.key,
             resource_id,
             code=code,
             details=details or usual,
-            additional=additional,
+            additional={**details_of_cves, **arguments.mapping("additional", additional or {})},
             resource_data=resource_data,
             risk=risk,
         )
