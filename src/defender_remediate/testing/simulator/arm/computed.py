@@ -179,9 +179,10 @@ class _Completion:
             elif name is not None and self._is_never_shown(member, held, sent.get(folded)):
                 del target[name]
                 continue
-            elif name is None and (member.adds or member.update) and self._is_shown(member):
+            elif name is None and (member.adds or member.update):
                 name = member.name
-                if (held is None and member.adds) or (held and name in held and member.update == "resets"):
+                is_new = held is None and member.adds and self._is_shown(member)
+                if is_new or (held and name in held and member.update == "resets"):
                     target[name] = self._value(member.new, f"{path}/{name}")
                 elif held and name in held and (member.update == "keeps" or "{" in str(member.new or "")):
                     target[name] = copied(held[name])

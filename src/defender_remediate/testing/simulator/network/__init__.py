@@ -1,0 +1,1 @@
+"""Microsoft.Network: the elements of a resource that are resources themselves."""
