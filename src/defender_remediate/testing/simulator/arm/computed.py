@@ -36,7 +36,7 @@ class _KnownMember:
         adds: Whether a new object gets it; else only what is below it is known.
         since: The first api-version that shows it.
         until: The first api-version that no longer shows it.
-        when: The words of a member of the resource, such as ``sku.name``, with which it is shown.
+        when: The words of a member of the resource, such as ``sku.name``, with which it is shown; ``*`` is any value.
         hides: Whether a caller can set it and no answer shows it.
         unset: Whether a new resource does not show it until a caller sets it, although it has a default.
         answers: Whether the answer to an update shows it, and nothing else.
@@ -175,6 +175,7 @@ class _Completion:
                     target[member.name] = self._value(member.new, f"{path}/{member.name}")
                     whole = attrs.evolve(self, only_answers=False)
                     whole.add(member, target[member.name], None, None, f"{path}/{member.name}")
+                    target[member.name] = _cut(member, target[member.name], None, _is_late)
                     continue
             elif name is not None and self._is_never_shown(member, held, sent.get(folded)):
                 del target[name]
@@ -195,12 +196,14 @@ class _Completion:
         """Whether Azure does not show a member that a caller set, or a default that no caller set."""
         if held is not None and member.name in held:
             return False
-        return member.hides or (sent is None and (member.unset or (member.adds and not self._is_shown(member))))
+        if member.hides or self.version >= member.until:
+            return True
+        return sent is None and (member.unset or (member.adds and not self._is_shown(member)))
 
     def _is_shown(self, member: _KnownMember) -> bool:
         if not member.since <= self.version < member.until:
             return False
-        return all(fold(_word_at(self.resource, path)) in words for path, words in member.when.items())
+        return all(_is_one_of(_at(self.resource, path), words) for path, words in member.when.items())
 
     def _value(self, new: Any, path: str) -> Any:
         if isinstance(new, list):
@@ -227,10 +230,20 @@ def _same(element: Any, position: int, count: int, before: Any) -> Any:
     return there[position] if len(there) == count else None
 
 
-def _word_at(body: Any, path: str) -> str:
+def _is_one_of(value: Any, words: tuple[str, ...]) -> bool:
+    if words == ("*",):
+        return value not in (None, "", [], {})
+    return fold(value if isinstance(value, str) else "") in words
+
+
+def _is_late(member: _KnownMember, sent: str) -> bool:
+    return sent in member.later or sent in member.resting
+
+
+def _at(body: Any, path: str) -> Any:
     for name in path.split("."):
         body = body.get(name) if isinstance(body, Mapping) else None
-    return body if isinstance(body, str) else ""
+    return body
 
 
 def _cut(known: _KnownMember, value: Any, request: Any, leaves_out: Callable[[_KnownMember, str], bool]) -> Any:

@@ -80,8 +80,14 @@ class EmbeddedChildren:
 
     def _write_parent(self, parent: Resource | None, member: str, type_name: str) -> None:
         assert parent is not None  # it was found before
-        children = [child.render() for child in self._store.children(parent.id, type_name)]
         body = parent.render()
+        shown = body["properties"].get(member)
+        # Bodies of old api-versions do not show the type of a child.
+        hidden = {"type"} if shown and not any("type" in item for item in shown if isinstance(item, Mapping)) else set()
+        children = [
+            {name: value for name, value in child.render().items() if name not in hidden}
+            for child in self._store.children(parent.id, type_name)
+        ]
         if body["properties"].get(member) != children:
             body["properties"][member] = children
             self._store.write(parent.id, parent.type, body)

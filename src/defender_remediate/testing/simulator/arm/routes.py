@@ -256,6 +256,7 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
             result = elements.completed(resource_type, target.id, call.api_version, current, result)
             now = tenant.clock.timestamp()
             result = computed.completed(resource_type.name, target.id, call.api_version, now, current, result, sent)
+        result = _with_principal(tenant, result)
         check_enablement(resource_type, target.name, current, result)
         check_automation(resource_type, result)
         write = write_of(call.method, exists=found is not None)
@@ -313,13 +314,30 @@ def store_body(tenant: Tenant, resource_id: str, resource_type: ResourceType, bo
     properties = dict(content.get("properties") or {})
     content["properties"] = extension_outcomes(tenant, resource_type, resource_id, properties)
     content = sites.completed(tenant, resource_type.name, resource_id, content)
+    content = _with_principal(tenant, content)
     identity = content.get("identity") or {}
-    if "systemassigned" in fold(str(identity.get("type"))) and not identity.get("principalId"):
-        content["identity"] = {**identity, "principalId": tenant.new_id(), "tenantId": TENANT_ID}
+    users = identity.get("userAssignedIdentities")
+    if isinstance(users, Mapping):
+        shown = {one: ids or _client_of(tenant, one) for one, ids in users.items()}
+        content["identity"] = {**identity, "userAssignedIdentities": shown}
     written = tenant.store.write(found.id if found else resource_id, resource_type, content)
     tenant.policy_effects.wrote(written.id)
     sites.wrote(tenant, written, properties)
     return written
+
+
+def _with_principal(tenant: Tenant, content: dict[str, Any]) -> dict[str, Any]:
+    """A system-assigned identity has its ids at once; a user-assigned one shows them when the write has ended."""
+    identity = content.get("identity") or {}
+    if "systemassigned" not in fold(str(identity.get("type"))) or identity.get("principalId"):
+        return content
+    return {**content, "identity": {**identity, "principalId": tenant.new_id(), "tenantId": TENANT_ID}}
+
+
+def _client_of(tenant: Tenant, identity_id: str) -> dict[str, Any]:
+    found = tenant.store.find(identity_id)
+    properties = found.body["properties"] if found is not None else {}
+    return {name: properties.get(name) or tenant.new_id() for name in ("principalId", "clientId")}
 
 
 def start_operation(

@@ -84,10 +84,20 @@ def patched(resource_type: ResourceType, current: Mapping[str, Any], body: Mappi
         elif value is None:
             result.pop(name, None)
         elif name not in _READ_ONLY_TOP:
+            value = _as_held(value, current.get(name) or {}) if name == "identity" else value
             result[name] = copied(value) if name == "tags" else merge_patch(current.get(name), value)
     _check_irreversible(resource_type, current, result)
     _keep_read_only_members(resource_type, current, result)
     return _with_identity(resource_type, current, result)
+
+
+def _as_held(identity: Any, known: Mapping[str, Any]) -> Any:
+    """Returns a change of an identity that spells the ids of user-assigned identities as the resource spells them."""
+    users = identity.get("userAssignedIdentities") if isinstance(identity, Mapping) else None
+    if not isinstance(users, Mapping):
+        return identity
+    spelled = {fold(one): one for one in known.get("userAssignedIdentities") or {}}
+    return {**identity, "userAssignedIdentities": {spelled.get(fold(one), one): ids for one, ids in users.items()}}
 
 
 def put(resource_type: ResourceType, current: Mapping[str, Any] | None, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -216,17 +226,30 @@ def _keep(result: Any, body: Any, before: Any, names: list[str]) -> None:
 
 
 def _with_identity(resource_type: ResourceType, current: Mapping[str, Any], result: dict[str, Any]) -> dict[str, Any]:
-    """An identity of the type ``None`` removes the identity; some types go on showing the type."""
+    """An identity of the type ``None`` removes the identity; some types go on showing the type.
+
+    An identity that stays keeps its ids, also if the request leaves them out; one whose kind the type no longer names goes.
+    """
     identity, known = result.get("identity"), current.get("identity") or {}
-    if isinstance(identity, Mapping) and _is_system_assigned(identity) and _is_system_assigned(known):
-        # An identity that stays keeps its ids, also if the request leaves them out.
-        result["identity"] = {**{name: known[name] for name in _IDENTITY_IDS if name in known}, **identity}
-    elif isinstance(identity, Mapping) and not _is_assigned(identity):
+    if not isinstance(identity, Mapping):
+        return result
+    if not _is_assigned(identity):
         removes = identity.get("type") == "None" and _is_assigned(known)
         if removes and not resource_type.shows_no_identity:
             del result["identity"]
         else:
             result["identity"] = {name: identity[name] for name in identity if name not in _IDENTITY_IDS}
+        return result
+    shown = dict(identity)
+    if not _is_system_assigned(identity):
+        shown = {name: value for name, value in shown.items() if name not in _IDENTITY_IDS}
+    elif _is_system_assigned(known):
+        shown = {**{name: known[name] for name in _IDENTITY_IDS if name in known}, **shown}
+    users = shown.pop("userAssignedIdentities", None)
+    if users and "userassigned" in fold(str(identity.get("type"))):
+        held = {fold(one): ids for one, ids in (known.get("userAssignedIdentities") or {}).items()}
+        shown["userAssignedIdentities"] = {one: ids or held.get(fold(one)) or {} for one, ids in users.items()}
+    result["identity"] = shown
     return result
 
 

@@ -78,7 +78,7 @@ class _Elements:
             below = known.get(name) if isinstance(known, Mapping) else None
             if isinstance(value, Mapping):
                 if writes and isinstance(value.get("id"), str) and len(value) > 1:
-                    body[name] = {"id": value["id"]}  # type: ignore[index]  # the caller's own copy
+                    body[name] = {"id": value["id"]}
                 else:
                     yield from self.of(value, below, writes=writes)
             for position, item in enumerate(value if isinstance(value, list) else ()):
@@ -131,7 +131,9 @@ def _show_referrers(shown_as: Mapping[str, str], elements: list[_Element]) -> No
                 lists.setdefault(shown_as[element.array], []).append({"id": element.body["id"]})
     for place, properties in by_id.items():
         if isinstance(properties, dict):
-            for name in [name for name in properties if name in shown_as.values() and _are_references(properties[name])]:
+            for name in [
+                name for name in properties if name in shown_as.values() and _are_references(properties[name])
+            ]:
                 del properties[name]
             properties.update(referrers.get(place, {}))
 
