@@ -322,7 +322,9 @@ def _all_members(items: list[Any]) -> dict[str, Any]:
 
 
 def _check_state(resource_type: ResourceType, current: Mapping[str, Any], body: Mapping[str, Any]) -> None:
-    # The contract lets a caller send provisioningState back as it was read, and nothing else.
+    # The contract lets a caller send provisioningState back as it was read, and nothing else; network providers ignore it.
+    if resource_type.namespace == "Microsoft.Network":
+        return
     sent = (body.get("properties") or {}).get("provisioningState")
     actual = (current.get("properties") or {}).get("provisioningState")
     if sent is not None and sent != actual:
