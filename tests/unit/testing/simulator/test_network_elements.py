@@ -72,7 +72,7 @@ def test_an_element_shows_what_refers_to_it(sim: ArmSimulator) -> None:
 
 
 def test_old_bodies_show_no_type_of_elements(sim: ArmSimulator) -> None:
-    """A resource that was read before Azure showed the types of elements goes on without them, and so do old versions."""
+    """A resource that was read before Azure showed the types of elements stays without them; old versions never show them."""
     network = f"{_NETWORK}/virtualNetworks/network1"
     subnet = {"name": "subnet1", "properties": {"addressPrefix": "10.0.0.0/24"}}
     space = {"addressPrefixes": ["10.0.0.0/16"]}

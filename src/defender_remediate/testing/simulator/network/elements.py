@@ -18,7 +18,7 @@ from defender_remediate.testing.simulator.state.store import copied
 from defender_remediate.testing.simulator.state.types import ResourceType
 
 _NAMESPACE = "Microsoft.Network"
-# Versions before this one show the type of an element to nobody who recorded them before the summer of 2018.
+# Recordings made before the summer of 2018 with versions before this one show no type of an element.
 _TYPE_SINCE = "2017-10-01"
 # What refers to an element is shown there in a list of this name.
 _REFERRERS = {
