@@ -43,7 +43,7 @@ _REFERRERS = {
 
 
 @attrs.frozen
-class _Element:
+class _EmbeddedResource:
     array: str
     body: dict[str, Any]
 
@@ -56,23 +56,25 @@ def completed(
         return dict(body)
     result: dict[str, Any] = copied(body)
     known = {"properties": kind.known}
-    held = [element.body for element in _Elements(resource_id, kind.name, "", shows_type=False).of(before or {}, known)]
+    held = [
+        element.body for element in _ElementSearch(resource_id, kind.name, "", shows_type=False).of(before or {}, known)
+    ]
     shows_type = any("type" in element for element in held) if held else version >= _TYPE_SINCE
     digits = hashlib.sha256(repr(result).encode()).hexdigest()
     etag = f'W/"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:32]}"'
-    found = list(_Elements(resource_id, kind.name, etag, shows_type=shows_type).of(result, known, writes=True))
+    found = list(_ElementSearch(resource_id, kind.name, etag, shows_type=shows_type).of(result, known, writes=True))
     _show_referrers(_REFERRERS.get(fold(kind.name), {}), found)
     return result
 
 
 @attrs.frozen
-class _Elements:
+class _ElementSearch:
     place: str
     type: str
     etag: str
     shows_type: bool = attrs.field(kw_only=True)
 
-    def of(self, body: Any, known: Any, *, writes: bool = False) -> Iterator[_Element]:
+    def of(self, body: Any, known: Any, *, writes: bool = False) -> Iterator[_EmbeddedResource]:
         """Yields the elements in an object, those in elements last; on request, completes them and cuts references."""
         for name, value in body.items() if isinstance(body, Mapping) else ():
             below = known.get(name) if isinstance(known, Mapping) else None
@@ -91,10 +93,10 @@ class _Elements:
                     else:
                         yield from self.of(item, below, writes=writes)
                     continue
-                inner = _Elements(place, f"{self.type}/{name}", self.etag, shows_type=self.shows_type)
+                inner = _ElementSearch(place, f"{self.type}/{name}", self.etag, shows_type=self.shows_type)
                 if writes:
                     inner.complete(item, below)
-                yield _Element(name, item)
+                yield _EmbeddedResource(name, item)
                 yield from inner.of(item, below, writes=writes)
 
     def complete(self, item: dict[str, Any], known: Any) -> None:
@@ -121,7 +123,7 @@ def _is_element(item: Mapping[str, Any], known: Any, place: str) -> bool:
     return not item.get("id") or fold(str(item["id"])) == fold(place)
 
 
-def _show_referrers(shown_as: Mapping[str, str], elements: list[_Element]) -> None:
+def _show_referrers(shown_as: Mapping[str, str], elements: list[_EmbeddedResource]) -> None:
     by_id = {fold(element.body["id"]): element.body.get("properties") for element in elements}
     referrers: dict[str, dict[str, list[Any]]] = {}
     for element in elements:
