@@ -34,10 +34,11 @@ from defender_remediate.arm.credential import SharedCredential
 from defender_remediate.arm.deadline import Deadline
 from defender_remediate.arm.errors import body_of
 from defender_remediate.arm.operation_pace import OperationPace
-from defender_remediate.arm.rate_limiter import RateLimiter, bucket_of, duration, ticket_for
+from defender_remediate.arm.rate_limiter import RateLimiter, bucket_of, duration
 from defender_remediate.arm.read_retry import RetryOptions
 from defender_remediate.arm.tracing import SpanPolicy, record_wait
 from defender_remediate.arm.urls import redact_url, resolve_link
+from defender_remediate.arm.write_permit import ticket_for
 from defender_remediate.casing import fold
 from defender_remediate.display import one_line, quoted
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError, MalformedResponseError

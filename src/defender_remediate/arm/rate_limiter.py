@@ -5,24 +5,25 @@ each bucket, which begins with the published limit, and takes a token when a req
 
 - The remaining number in a response corrects the copy in both directions, between what it proves and what is likely.
 - A 429 pauses the bucket for all threads for as long as Azure asks: a request sent earlier would be refused and would restart
-  the wait. Where responses say what remains, less is expected to come back from then on, until that proves wrong. A provider that refuses is held to its own published limit for a while.
+  the wait. Where responses say what remains, less is expected to come back from then on, until that proves wrong. A provider
+  that refuses is held to its own published limit for a while.
 - Where no response says what remains, requests beyond the estimate are tried: four, then four more for each success,
   until the first refusal. Then the published limit counts again, and the next try is minutes away.
+
+The arithmetic is in ``token_bucket``. A write waits in advance, see ``write_permit``.
 """
 
 from __future__ import annotations
 
-import math
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
 from urllib.parse import unquote, urlsplit
 
 import attrs
 
 from defender_remediate.arm.clock import Clock
+from defender_remediate.arm.token_bucket import TokenBucket, Tries
 from defender_remediate.casing import fold
 from defender_remediate.errors import ThrottledError
 from defender_remediate.limits import LIMITS, PROVIDER_LIMITS, Limit, RequestKind
@@ -30,17 +31,20 @@ from defender_remediate.pauses import Pause, Waits, wait_out
 
 LONGEST_WAIT = 120.0
 """Seconds that a paused bucket is waited for. A longer pause raises ThrottledError at once."""
-# A request that arrives at the very moment at which its token does may be refused.
+
+# Seconds: a request that arrives at the very moment at which its token does may be refused.
 _MARGIN = 0.001
 # The answer to another request may open the bucket earlier than was expected: a waiting request checks it after this part of what
-# it has to wait, and so many seconds at least. Where responses say what remains, surprises are rare.
-_LOOKS, _LOOKS_IF_TOLD = (0.25, 0.25), (0.5, 0.5)
+# it has to wait, and after so many seconds at least. Where responses say what remains, surprises are rare.
+_RECHECKED, _RECHECKED_IF_TOLD = (0.25, 0.25), (0.5, 0.5)
+# Requests that may be under way beyond the published limit.
 _TRIES_AT_ONCE = 64
-_FIRST_TRIES = _TRIES_PER_SUCCESS = 4.0
-_UNTIL_NEXT_TRY = 120.0
-# A request whose answer takes longer may have been counted late, on its way.
+# Seconds: a request whose answer takes longer may have been counted late, on its way.
 _COUNTED_WITHIN = 0.2
+# Seconds for which a provider that refused a request is held to its own limit.
 _PROVIDER_HELD = 60.0
+# Seconds after which a provider that has nothing left has a token again.
+_UNTIL_TOKEN_OF_PROVIDER = 1.0
 # A refusal lowers the expected refill by a part, and each success raises it by so much of the published one.
 _LESS, _MORE, _SMALLEST_SHARE = 0.7, 0.002, 0.01
 _SUBSCRIPTION = re.compile(r"/subscriptions/([^/]+)", re.IGNORECASE)
@@ -50,7 +54,6 @@ _GRAPH = "/providers/microsoft.resourcegraph/resources"
 # A server may send anything; a number that is longer means nothing.
 _COUNT = re.compile(r"[0-9]{1,9}")
 _POLICY = re.compile(r"[\w./-]{1,200};([0-9]{1,9})")
-_UNTIL_TOKEN_OF_PROVIDER = 1.0
 # The shortest of several limits of a provider: after a refusal because of a longer one, Azure says how long to wait.
 _PACES = {(one.provider, one.kind): one.pace for one in sorted(PROVIDER_LIMITS, key=lambda one: -one.seconds)}
 _DURATION = re.compile(r"([0-9]{1,4}):([0-9]{2}):([0-9]{2}(?:\.[0-9]{1,9})?)")
@@ -79,89 +82,6 @@ def bucket_of(method: str, url: str) -> BucketKey:
     return BucketKey(subscription[1] if subscription else None, kind, providers[-1] if providers else None)
 
 
-@attrs.frozen(kw_only=True)
-class TokenBucket:
-    """How many requests may be sent. Each takes a ticket; ticket ``n`` may be used once ``allowed`` reaches ``n``.
-
-    Attributes:
-        issued: Tickets given out.
-        allowed: Tickets that may be used; can be a fraction.
-        at: The moment at which ``allowed`` was computed; for a window, when it began.
-        paused_until: Nothing is sent before this moment.
-        sent_off: Requests that have left, with the tickets that were given back: those in flight may overtake one another, but
-            Azure counts about this number when the last of them arrives.
-        answered: Requests that Azure has answered and counted.
-        most: The largest number of requests that Azure was seen to allow at once.
-        share: How much of the published refill comes to this client: others may use the same bucket, or it may be a smaller
-            one. Learned from refusals.
-    """
-
-    issued: int = 0
-    allowed: float
-    at: float
-    paused_until: float = -math.inf
-    sent_off: int = 0
-    answered: int = 0
-    most: int = 0
-    share: float = 1.0
-
-    @property
-    def sent(self) -> float:
-        """Tickets that were used."""
-        return min(float(self.issued), self.allowed)
-
-    def refilled(self, limit: Limit, now: float) -> TokenBucket:
-        """The same bucket at a later moment. Never more requests can be sent at once than ``size``, or than Azure showed."""
-        elapsed = now - self.at
-        full = self.sent + max(limit.size, self.most)
-        if limit.window:
-            return attrs.evolve(self, allowed=full, at=now) if elapsed >= limit.window else self
-        if elapsed <= 0:
-            return self
-        # What Azure allowed beyond the size is not taken back.
-        refilled = min(self.allowed + elapsed * limit.per_second * self.share, max(full, self.allowed))
-        return attrs.evolve(self, allowed=refilled, at=now)
-
-    def seconds_until(self, ticket: int, limit: Limit, now: float) -> float:
-        """Seconds until this ticket may be used, as currently known; 0 if it may be used now."""
-        current = self.refilled(limit, now)
-        missing = ticket - current.allowed
-        if missing <= 0:
-            own = 0.0
-        elif limit.window:
-            own = current.at + limit.window * math.ceil(missing / limit.size) - now
-        else:
-            own = missing / (limit.per_second * self.share)
-        return max(0.0, own, current.paused_until - now)
-
-    def corrected(
-        self, place: int, answered_before: int, remaining: int, *, is_own: bool, refilled: float = 0.0
-    ) -> TokenBucket:
-        """The bucket after a response reported the remaining number of requests.
-
-        Azure had counted the requests that were answered when this one was sent, and most likely those that left before it and those
-        answered by now.
-
-        Args:
-            place: ``sent_off`` when the request left, with itself.
-            answered_before: ``answered`` when the request left.
-            remaining: What the response reported.
-            is_own: Whether the number is this principal's. One that others share proves no right to so many.
-            refilled: What came back since the request left.
-        """
-        proven = answered_before + 1.0 + remaining
-        likely = max(place, self.answered) + remaining + refilled
-        allowed = min(self.allowed, max(proven, likely))
-        if not is_own:
-            return attrs.evolve(self, allowed=allowed)
-        return attrs.evolve(self, allowed=max(allowed, proven), most=max(self.most, remaining + 1))
-
-    def with_returned_token(self, limit: Limit) -> TokenBucket:
-        """The bucket after a ticket was given back without a request."""
-        most = max(self.sent + max(limit.size, self.most), self.allowed)
-        return attrs.evolve(self, allowed=min(self.allowed + 1, most), sent_off=self.sent_off + 1)
-
-
 @attrs.frozen
 class _Departure:
     """A request that has left: its place, what had been answered, and when."""
@@ -169,39 +89,6 @@ class _Departure:
     place: int
     answered: int
     at: float
-
-
-@attrs.define
-class _Tries:
-    """What was tried beyond the published limit, where no response says what remains.
-
-    Attributes:
-        published: The bucket as it would be by the published limit alone.
-        is_told: Whether a response has said what remains: then nothing is tried.
-        under_way: Tickets beyond the published limit whose requests are not answered yet.
-        not_before: When the next one may be tried.
-    """
-
-    published: TokenBucket
-    is_told: bool = False
-    under_way: set[int] = attrs.field(factory=set)
-    not_before: float = -math.inf
-    refusals: int = 0
-
-    def granted(self, bucket: TokenBucket, ticket: int, now: float) -> float:
-        """How many further requests the success of this one allows."""
-        if self.is_told or now < self.not_before:
-            return 0.0
-        if ticket in self.under_way:
-            return _TRIES_PER_SUCCESS
-        is_exhausted = bucket.issued + 1 > bucket.allowed
-        return _FIRST_TRIES if is_exhausted and not self.under_way else 0.0
-
-    def refused(self, now: float) -> None:
-        """Try nothing for some minutes, and for longer each time."""
-        self.refusals += 1
-        self.under_way.clear()
-        self.not_before = now + _UNTIL_NEXT_TRY * 2 ** min(self.refusals - 1, 5)
 
 
 class RateLimiter:
@@ -212,7 +99,7 @@ class RateLimiter:
         self._limits = limits or LIMITS
         self._lock = threading.Lock()
         self._buckets: dict[BucketKey, TokenBucket] = {}
-        self._tries: dict[BucketKey, _Tries] = {}
+        self._tries: dict[BucketKey, Tries] = {}
         self._departures: dict[tuple[BucketKey, int], _Departure] = {}
         self._provider_buckets: dict[tuple[BucketKey, str], TokenBucket] = {}
 
@@ -248,13 +135,13 @@ class RateLimiter:
         try:
             while (seconds := self._seconds_until(key, ticket, of_provider)) > 0:
                 tries = self._tries.get(key)
-                part, least = _LOOKS_IF_TOLD if tries is not None and tries.is_told else _LOOKS
+                part, least = _RECHECKED_IF_TOLD if tries is not None and tries.is_told else _RECHECKED
                 yield Pause(min(seconds, max(least, seconds * part)) + _MARGIN, is_for_limit=True)
         except BaseException:
             self.give_back(key, ticket)
             raise
         with self._lock:
-            tries = self._tries.setdefault(key, _Tries(self._full(key)))
+            tries = self._tries.setdefault(key, Tries(self._full(key)))
             tries.published = attrs.evolve(
                 tries.published.refilled(self._limits[key.kind], self._clock.monotonic()), issued=ticket
             )
@@ -285,7 +172,7 @@ class RateLimiter:
         with self._lock:
             now = self._clock.monotonic()
             bucket = self._refilled(key, now)
-            tries = self._tries.setdefault(key, _Tries(self._full(key)))
+            tries = self._tries.setdefault(key, Tries(self._full(key)))
             left = self._departures.pop((key, ticket), _Departure(ticket, 0, now))
             tries.is_told = tries.is_told or own is not None
             if is_refused:
@@ -389,64 +276,6 @@ def _is_provider_drained(headers: Mapping[str, str]) -> bool:
     told = str(headers.get("x-ms-ratelimit-remaining-resource", ""))
     counts = (_POLICY.fullmatch(part.strip()) for part in told[:2000].split(","))
     return any(found is not None and int(found[1]) == 0 for found in counts)
-
-
-@attrs.define(kw_only=True)
-class WritePermit:
-    """One write that may be sent without waiting, because the rate limit was waited for in advance.
-
-    Attributes:
-        ticket: What the rate limiter gave for it.
-        is_used: Whether the write has been sent.
-    """
-
-    limiter: RateLimiter
-    key: BucketKey
-    method: str
-    ticket: int
-    is_used: bool = False
-
-
-_PERMIT: ContextVar[WritePermit | None] = ContextVar("defender_remediate_write_permit", default=None)
-
-
-def permitted(limiter: RateLimiter, method: str, url: str) -> Waits[AbstractContextManager[None]]:
-    """Wait for the rate limit in advance, so that there is no wait between the read of a target and its write.
-
-    Inside the context that is returned, and must be entered, the next request with the same method and bucket is sent at
-    once. Reads inside wait as usual. An unused permit is given back.
-
-    Raises:
-        ThrottledError: Azure paused the bucket for longer than ``LONGEST_WAIT``; nothing was sent.
-    """
-    key = bucket_of(method, url)
-    ticket = yield from limiter.acquiring(key)
-    return _with_permit(WritePermit(limiter=limiter, key=key, method=method, ticket=ticket))
-
-
-@contextmanager
-def _with_permit(permit: WritePermit) -> Iterator[None]:
-    token = _PERMIT.set(permit)
-    try:
-        yield
-    finally:
-        _PERMIT.reset(token)
-        if not permit.is_used:
-            permit.limiter.give_back(permit.key, permit.ticket)
-
-
-def ticket_for(
-    limiter: RateLimiter, key: BucketKey, method: str, *, sleep: Callable[[float], None] | None = None
-) -> int:
-    """The ticket of a request: that of this thread's write permit, or else a new one."""
-    permit = _PERMIT.get()
-    if permit is None or permit.is_used or permit.limiter is not limiter:
-        return limiter.acquire(key, sleep=sleep)
-    if (permit.key, permit.method) != (key, method):
-        return limiter.acquire(key, sleep=sleep)
-    permit.is_used = True
-    limiter.depart(key, permit.ticket)
-    return permit.ticket
 
 
 def duration(text: object) -> float | None:

@@ -18,12 +18,13 @@ from defender_remediate.arm.deadline import Deadline
 from defender_remediate.arm.errors import body_of, error_from_response, refuses_version, translate
 from defender_remediate.arm.paging import Page, pages_from
 from defender_remediate.arm.pipeline import Connection, PipelineOptions, build_pipeline, check_headers
-from defender_remediate.arm.rate_limiter import RateLimiter, permitted
+from defender_remediate.arm.rate_limiter import RateLimiter
 from defender_remediate.arm.read_retry import retry_read
 from defender_remediate.arm.response import ArmResponse, check_object
 from defender_remediate.arm.tracing import record_wait
 from defender_remediate.arm.transport import PooledTransport
 from defender_remediate.arm.urls import resolve_link, url_of
+from defender_remediate.arm.write_permit import permitted
 from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError, MalformedResponseError, RequestError

@@ -11,14 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from defender_remediate.arm.rate_limiter import (
-    BucketKey,
-    RateLimiter,
-    TokenBucket,
-    bucket_of,
-    duration,
-    permitted,
-)
+from defender_remediate.arm.rate_limiter import BucketKey, RateLimiter, bucket_of, duration
+from defender_remediate.arm.token_bucket import TokenBucket
+from defender_remediate.arm.write_permit import permitted
 from defender_remediate.errors import InvalidInputError, ThrottledError
 from defender_remediate.limits import LIMITS, PROVIDER_LIMITS, Limit, RequestKind
 from defender_remediate.pauses import wait_out
