@@ -1,23 +1,14 @@
-"""Evaluates the expressions of ARM templates, such as ``[concat(parameters('name'), '-x')]``.
-
-Knows the functions that depend on nothing but their arguments and the place of the deployment. ``reference`` and the ``list``
-functions read resources, so the caller of ``evaluate`` has to answer them. Without an answer an expression with one of them
-raises ``TemplateError``, like one with a function that is not known: a value that only Azure can know is never guessed.
-"""
+"""The expressions of ARM templates: what they can refer to, how they are parsed, and how they are evaluated."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
-import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote
 
 import attrs
 
+from defender_remediate.arm_template.functions import FUNCTIONS, TemplateError, UnresolvedError, join_resource_id
 from defender_remediate.casing import fold
 
 _TOKEN = re.compile(r"\s*(?:'(?P<string>(?:[^']|'')*)'|(?P<number>-?\d+)|(?P<name>[A-Za-z_]\w*)|(?P<mark>[(),.\[\]]))")
@@ -25,14 +16,6 @@ _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _MOST_COPIES = 800
 # What they return depends on the cloud.
 _ONLY_AZURE_KNOWS = frozenset(["pickzones", "environment", "managementgroup"])
-
-
-class TemplateError(Exception):
-    """An expression or a template that is not valid, or that only Azure can evaluate."""
-
-
-class UnresolvedError(TemplateError):
-    """An expression that reads a resource, where nothing answers for Azure."""
 
 
 @attrs.frozen(kw_only=True)
@@ -134,19 +117,6 @@ def iterations(name: str, count: Any, scope: TemplateScope) -> list[TemplateScop
 def is_expression(value: Any) -> bool:
     """Whether a value of a template is an expression; ``[[`` begins a plain string."""
     return isinstance(value, str) and value.startswith("[") and value.endswith("]") and not value.startswith("[[")
-
-
-def join_resource_id(resource_type: str, names: list[str]) -> str:
-    """Return ``Microsoft.A/b/name1/c/name2`` for the type ``Microsoft.A/b/c`` and its two names.
-
-    Raises:
-        TemplateError: The type does not have one segment for each name.
-    """
-    namespace, *types = resource_type.split("/")
-    if len(types) != len(names) or not all(names):
-        message = f"the type '{resource_type}' does not have as many segments as the name '{'/'.join(names)}'"
-        raise TemplateError(message)
-    return "/".join((namespace, *(part for pair in zip(types, names, strict=True) for part in pair)))
 
 
 _Term = Callable[[TemplateScope], Any]
@@ -252,8 +222,8 @@ def _call(name: str, arguments: list[_Term], scope: TemplateScope) -> Any:
     try:
         if folded in _OF_SCOPE:
             return _OF_SCOPE[folded](scope, *values)
-        if folded in _PURE:
-            return _PURE[folded](*values)
+        if folded in FUNCTIONS:
+            return FUNCTIONS[folded](*values)
         if folded in scope.functions:
             return scope.functions[folded](*values)
     except (TypeError, IndexError, ValueError, AttributeError, ArithmeticError) as error:
@@ -346,39 +316,6 @@ def _subscription(scope: TemplateScope) -> dict[str, Any]:
     return {"id": f"/subscriptions/{scope.subscription_id}", "subscriptionId": scope.subscription_id}
 
 
-def _string(value: Any) -> str:
-    return str(value).capitalize() if isinstance(value, bool) else str(value)
-
-
-def _concat(*values: Any) -> Any:
-    if values and all(isinstance(value, (list, tuple)) for value in values):
-        return [item for value in values for item in value]
-    return "".join(_string(value) for value in values)
-
-
-def _format(template: str, *values: Any) -> str:
-    return re.sub(r"\{(\d+)\}", lambda match: _string(values[int(match.group(1))]), template)
-
-
-def _unique_string(*words: str) -> str:
-    return base64.b32encode(hashlib.sha256("/".join(words).encode()).digest()).decode().lower()[:13]
-
-
-def _guid(*words: str) -> str:
-    digest = hashlib.sha256("/".join(words).encode()).hexdigest()
-    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-8{digest[17:20]}-{digest[20:32]}"
-
-
-def _contains(container: Any, item: Any) -> bool:
-    return fold(str(item)) in fold(container) if isinstance(container, str) else item in container
-
-
-def _union(*values: Any) -> Any:
-    if all(isinstance(value, (list, tuple)) for value in values):
-        return list(dict.fromkeys(item for value in values for item in value))
-    return {name: item for value in values for name, item in value.items()}
-
-
 _OF_SCOPE: Mapping[str, Callable[..., Any]] = {
     "copyindex": _copy_index,
     "lambdavariables": _lambda_variable,
@@ -390,61 +327,4 @@ _OF_SCOPE: Mapping[str, Callable[..., Any]] = {
     "subscription": _subscription,
     "resourcegroup": _resource_group,
     "deployment": lambda scope: {"name": scope.deployment},
-}
-_PURE: Mapping[str, Callable[..., Any]] = {
-    "add": lambda left, right: left + right,
-    "array": lambda value: value if isinstance(value, list) else [value],
-    "base64": lambda text: base64.b64encode(text.encode()).decode(),
-    "base64tostring": lambda text: base64.b64decode(text).decode(),
-    "bool": lambda value: value if isinstance(value, bool) else fold(str(value)) in ("true", "1"),
-    "div": lambda left, right: int(left / right),
-    "endswith": lambda text, end: fold(text).endswith(fold(end)),
-    "greater": lambda left, right: left > right,
-    "greaterorequals": lambda left, right: left >= right,
-    "indexof": lambda text, part: fold(text).find(fold(part)),
-    "intersection": lambda first, *others: [one for one in first if all(one in other for other in others)],
-    "join": lambda values, mark: mark.join(_string(value) for value in values),
-    "json": json.loads,
-    "less": lambda left, right: left < right,
-    "lessorequals": lambda left, right: left <= right,
-    "max": lambda *values: max(values[0] if isinstance(values[0], list) else values),
-    "min": lambda *values: min(values[0] if isinstance(values[0], list) else values),
-    "mod": lambda left, right: int(math.fmod(left, right)),
-    "mul": lambda left, right: left * right,
-    "padleft": lambda text, width, mark=" ": _string(text).rjust(width, mark),
-    "range": lambda start, count: list(range(start, start + count)),
-    "skip": lambda value, count: value[max(count, 0) :],
-    "startswith": lambda text, start: fold(text).startswith(fold(start)),
-    "sub": lambda left, right: left - right,
-    "trim": lambda text: text.strip(),
-    "uricomponent": lambda text: quote(text, safe=""),
-    "and": lambda *values: all(values),
-    "coalesce": lambda *values: next((value for value in values if value is not None), None),
-    "concat": _concat,
-    "contains": _contains,
-    "createarray": lambda *values: list(values),
-    "createobject": lambda *values: dict(zip(values[::2], values[1::2], strict=True)),
-    "empty": lambda value: not value,
-    "equals": lambda left, right: type(left) is type(right) and bool(left == right),
-    "extensionresourceid": lambda owner, kind, *names: f"{owner}/providers/{join_resource_id(kind, list(names))}",
-    "false": lambda: False,
-    "first": lambda value: value[0],
-    "format": _format,
-    "guid": _guid,
-    "int": int,
-    "last": lambda value: value[-1],
-    "length": len,
-    "not": lambda value: not value,
-    "null": lambda: None,
-    "or": lambda *values: any(values),
-    "replace": lambda text, old, new: text.replace(old, new),
-    "split": lambda text, mark: text.split(mark),
-    "string": _string,
-    "substring": lambda text, start, count: text[start : start + count],
-    "take": lambda value, count: value[:count],
-    "tolower": lambda text: text.lower(),
-    "toupper": lambda text: text.upper(),
-    "true": lambda: True,
-    "union": _union,
-    "uniquestring": _unique_string,
 }
