@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cache
@@ -299,6 +300,14 @@ def test_names_say_what():
     """No module is a collection of things that have no name."""
     vague = {"utils", "util", "helpers", "helper", "manager", "common", "misc"}
     assert not [name_of(path) for path in FILES if vague & set(path.relative_to(SOURCE).with_suffix("").parts)]
+
+
+def test_the_architecture_page_names_modules_that_exist():
+    """A reader who follows it finds each of them."""
+    page = (TESTS.parent / "docs" / "explanation" / "architecture.md").read_text(encoding="utf-8")
+    modules = ["/tests/test_architecture.py", *(f"/{name_of(path)}" for path in FILES)]
+    named = re.findall(r"`([\w/]+(?:\.py|/))`", page)
+    assert not [name for name in named if not any(f"/{name}" in module for module in modules)]
 
 
 @pytest.mark.exhaustive
