@@ -6,6 +6,7 @@ It prints the variables to set and the commands to run. Needs the extra ``simula
 from __future__ import annotations
 
 import argparse
+import gc
 import signal
 import sys
 import threading
@@ -53,6 +54,8 @@ def main(arguments: Sequence[str], out: TextIO, stop: threading.Event) -> int:
             sim = ArmSimulator.demo() if chosen.demo else ArmSimulator()
         for file in chosen.load:
             sim.add_export(file)
+        # The tenant stays until the command ends: a garbage collection of a large one takes half a second.
+        gc.freeze()
         with sim.serve_https(
             chosen.port,
             clock_rate=chosen.clock_rate,

@@ -90,6 +90,9 @@ def test_the_other_tables_and_types(query: Any) -> None:
         "microsoft.security/attackpaths",
         "microsoft.security/cvedetails",
         "microsoft.security/pricings",
+        "microsoft.security/regulatorycompliancestandards",
+        "microsoft.security/regulatorycompliancestandards/regulatorycompliancecontrols",
+        "microsoft.security/regulatorycompliancestandards/regulatorycompliancecontrols/regulatorycomplianceassessments",
         "microsoft.security/securescores",
         "microsoft.security/securescores/securescorecontrols",
     ]

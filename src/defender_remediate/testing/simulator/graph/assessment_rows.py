@@ -9,7 +9,7 @@ from defender_remediate.testing.simulator.defender.assessments import SimulatedA
 from defender_remediate.testing.simulator.defender.routes import portal_link
 from defender_remediate.testing.simulator.graph.kql.relation import Bag, Row
 from defender_remediate.testing.simulator.graph.kql.values import plain
-from defender_remediate.testing.simulator.graph.rows import PROPERTIES, row
+from defender_remediate.testing.simulator.graph.rows import GROUP, ID, NAME, PROPERTIES, SUBSCRIPTION, place_of, row
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 from defender_remediate.testing.simulator.state.tenant import Tenant
@@ -17,9 +17,6 @@ from defender_remediate.testing.simulator.state.tenant import Tenant
 ASSESSMENTS = "microsoft.security/assessments"
 _SPARE = 1000
 """So many rows of assessments that are gone may be left."""
-_SPARE = 1000
-"""So many rows of assessments that are gone may be left."""
-_Subject = tuple[SimulatedAssessment, VirtualClock]
 
 
 def assessment_rows(tenant: Tenant, subscriptions: frozenset[str]) -> Iterator[Row]:
@@ -33,10 +30,20 @@ def assessment_rows(tenant: Tenant, subscriptions: frozenset[str]) -> Iterator[R
             continue
         found = kept.get(assessment.key)
         if found is None or found[PROPERTIES].subject is not assessment:
-            bag, name = Bag(members, assessment), assessment.definition.key
-            found = row(assessment.id, ASSESSMENTS, bag, name=name, within=assessment.resource_id)
-            kept[assessment.key] = found
+            found = kept[assessment.key] = _row(assessment, members)
         yield found
+
+
+_Members = Mapping[str, Callable[[SimulatedAssessment], Any]]
+_BLANK = row("", ASSESSMENTS, dict, name="")
+
+
+def _row(assessment: SimulatedAssessment, members: _Members) -> Row:
+    """What ``row`` returns, in a sixth of the time."""
+    cells = [*_BLANK]
+    cells[ID], cells[NAME], cells[PROPERTIES] = assessment.id, assessment.definition.key, Bag(members, assessment)
+    cells[GROUP], cells[SUBSCRIPTION] = place_of(assessment.resource_id)
+    return tuple(cells)
 
 
 def _details(assessment: SimulatedAssessment) -> dict[str, Any]:
@@ -53,9 +60,9 @@ def _details(assessment: SimulatedAssessment) -> dict[str, Any]:
     return details
 
 
-def _members(clock: VirtualClock) -> Mapping[str, Callable[[SimulatedAssessment], Any]]:
+def _members(clock: VirtualClock) -> _Members:
     """The properties of an assessment as this table shows them: metadata inside, a link without scheme."""
-    status: Mapping[str, Callable[[SimulatedAssessment], Any]] = {
+    status: _Members = {
         "code": lambda one: one.status and one.status.code,
         "cause": lambda one: one.status and one.status.cause,
         "description": lambda one: one.status and one.status.description,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.authorization.roles import CALLER_ID
+from defender_remediate.testing.simulator.graph.kql.relation import Row
 from defender_remediate.testing.simulator.graph.rows import row
+from defender_remediate.testing.simulator.graph.scopes import RowScope
 from defender_remediate.testing.simulator.policy.compliance import states
 from defender_remediate.testing.simulator.policy.definitions import every_definition
 from defender_remediate.testing.simulator.state.tenant import Tenant
@@ -16,22 +18,19 @@ from defender_remediate.testing.simulator.state.tenant import Tenant
 STATES = "microsoft.policyinsights/policystates"
 
 
-def policy_rows(
-    tenant: Tenant, subscriptions: frozenset[str], types: frozenset[str] | None
-) -> Iterator[tuple[Any, ...]]:
+def policy_rows(tenant: Tenant, scope: RowScope) -> Iterator[Row]:
     """Yields assignments, exemptions, enrollments and definitions, and what each policy says of each resource."""
     policies = tenant.policies
-    listed: list[Any] = [*policies.assignments.values(), *policies.exemptions, *policies.enrollments]
-    for one in listed:
-        yield _of(one.render())
+    assigned: list[Any] = [*policies.assignments.values(), *policies.exemptions, *policies.enrollments]
+    bodies = [one.render() for one in assigned]
     for kind in (False, True):
-        for body in every_definition(tenant, is_set=kind).values():
-            yield _of(body)
-    if types is None or STATES in types:
-        yield from _states(tenant, subscriptions)
+        bodies += every_definition(tenant, is_set=kind).values()
+    yield from _assigned(bodies, scope)
+    if scope.wants_type(STATES):
+        yield from _states(tenant, scope.subscriptions)
 
 
-def _states(tenant: Tenant, subscriptions: frozenset[str]) -> Iterator[tuple[Any, ...]]:
+def _states(tenant: Tenant, subscriptions: frozenset[str]) -> Iterator[Row]:
     for subscription in sorted(subscriptions):
         for state in states(tenant, f"/subscriptions/{subscription}"):
             properties = {name: value for name, value in state.items() if not name.startswith("@")}
@@ -45,24 +44,26 @@ def _states(tenant: Tenant, subscriptions: frozenset[str]) -> Iterator[tuple[Any
 _WEIGHTS = {"NonCompliant": 300, "Compliant": 200}
 
 
-def authorization_rows(
-    tenant: Tenant, subscriptions: frozenset[str], types: frozenset[str] | None
-) -> Iterator[tuple[Any, ...]]:
+def authorization_rows(tenant: Tenant, scope: RowScope) -> Iterator[Row]:
     """Yields role assignments and the definitions of roles. Built-in roles belong to no subscription."""
-    del subscriptions, types
     access = tenant.access
     roles = [role.render("" if role.is_built_in else str(role.assignable[0])) for role in access.definitions.values()]
     ids_by_name = {fold(str(role["name"])): role["id"] for role in roles}
     assigned: list[Any] = [*access.owners(CALLER_ID), *access.assignments, *access.data_roles]
+    bodies = []
     for one in assigned:
         body = one.render()
         role_id = str(body["properties"]["roleDefinitionId"])
         # Here an assignment names its role by the id of the role's own row, so that the two can be joined.
         role_id = ids_by_name.get(fold(role_id.rpartition("/")[2]), role_id)
-        yield _of({**body, "properties": {**body["properties"], "roleDefinitionId": role_id}})
-    for role in roles:
-        yield _of(role)
+        bodies.append({**body, "properties": {**body["properties"], "roleDefinitionId": role_id}})
+    yield from _assigned([*bodies, *roles], scope)
 
 
-def _of(body: Mapping[str, Any]) -> tuple[Any, ...]:
-    return row(str(body["id"]), str(body["type"]), lambda: body["properties"], name=str(body["name"]), tops=body)
+def _assigned(bodies: Iterable[Mapping[str, Any]], scope: RowScope) -> Iterator[Row]:
+    """What is assigned or defined at scopes that the query wants."""
+    for body in bodies:
+        if scope.has_assigned(str(body["id"])):
+            yield row(
+                str(body["id"]), str(body["type"]), partial(dict, body["properties"]), name=str(body["name"]), tops=body
+            )

@@ -35,7 +35,7 @@ COLUMNS = (
     Column("apiVersion", Kind.STRING, is_hidden=True),
 )
 """The columns of every table. The last one is shown only to who asks for it."""
-ID, NAME, TYPE, SUBSCRIPTION, PROPERTIES = 0, 1, 2, 7, 11
+ID, NAME, TYPE, GROUP, SUBSCRIPTION, PROPERTIES = 0, 1, 2, 6, 7, 11
 EMPTY = frozenset(
     [
         "advisorresources",

@@ -49,6 +49,37 @@ class QueryScope:
         return fold(ids.subscription_of(scope)) in self.subscriptions or _ROOT in self.at
 
 
+@attrs.frozen
+class RowScope:
+    """Which rows a table gives for a query.
+
+    Attributes:
+        query: What the query is about.
+        subscriptions: The folded ids of its subscriptions that are not deleted.
+        types: The types, in lower case, that are wanted; None if any may be. Rows of others are left out by the query.
+    """
+
+    query: QueryScope
+    subscriptions: frozenset[str]
+    types: frozenset[str] | None
+
+    def wants_type(self, name: str) -> bool:
+        """Whether rows of a type are wanted."""
+        return self.types is None or name.lower() in self.types
+
+    def has(self, identifier: str) -> bool:
+        """Whether a resource belongs to the query; one of no subscription does where that is tenant-wide."""
+        subscription = ids.subscription_of(identifier)
+        return fold(subscription) in self.subscriptions if subscription else self.query.is_tenant_wide
+
+    def has_assigned(self, identifier: str) -> bool:
+        """Whether what is assigned or defined at a scope belongs to the query."""
+        subscription = ids.subscription_of(identifier)
+        if subscription and fold(subscription) not in self.subscriptions:
+            return False
+        return self.query.wants(identifier.rpartition("/providers/")[0])
+
+
 def scope_of(tenant: Tenant, body: Mapping[str, Any], scope_filter: str) -> QueryScope | None:
     """Returns what a request is about; None if nothing that it names is there."""
     known = frozenset(tenant.store.subscriptions)

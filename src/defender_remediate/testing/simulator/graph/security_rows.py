@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from defender_remediate.casing import fold
+import attrs
+
 from defender_remediate.testing.simulator.defender import compliance
 from defender_remediate.testing.simulator.defender.exemptions import TYPE as STANDARD_ASSIGNMENTS
 from defender_remediate.testing.simulator.defender.exemptions import StandardAssignment
@@ -17,7 +18,7 @@ from defender_remediate.testing.simulator.defender.scores import control_scores,
 from defender_remediate.testing.simulator.graph.assessment_rows import ASSESSMENTS, assessment_rows
 from defender_remediate.testing.simulator.graph.kql.relation import Row
 from defender_remediate.testing.simulator.graph.rows import ID, row
-from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.graph.scopes import RowScope
 from defender_remediate.testing.simulator.state.store import Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
 
@@ -40,18 +41,11 @@ STORED = (
 """The types that are kept as resources. Those with tags, such as automations and connectors, are in ``resources`` instead."""
 
 
-def security_rows(tenant: Tenant, subscriptions: frozenset[str], types: frozenset[str] | None) -> Iterator[Row]:
+def security_rows(tenant: Tenant, scope: RowScope) -> Iterator[Row]:
     """Yields what Defender knows of the subscriptions where it is on."""
-    subscriptions = frozenset(one for one in subscriptions if is_on(tenant, one))
-
-    def is_wanted(name: str) -> bool:
-        return types is None or name.lower() in types
-
-    def is_here(identifier: str) -> bool:
-        # A CVE belongs to no subscription.
-        subscription = ids.subscription_of(identifier)
-        return not subscription or fold(subscription) in subscriptions
-
+    subscriptions = frozenset(one for one in scope.subscriptions if is_on(tenant, one))
+    scope = attrs.evolve(scope, subscriptions=subscriptions)
+    is_wanted, is_here = scope.wants_type, scope.has
     if is_wanted(ASSESSMENTS):
         yield from assessment_rows(tenant, subscriptions)
     for identifier, kind, properties in tenant.exposure.rows():

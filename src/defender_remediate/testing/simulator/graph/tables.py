@@ -12,15 +12,15 @@ from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.graph.kql.errors import QueryError
 from defender_remediate.testing.simulator.graph.kql.relation import Relation, Row
 from defender_remediate.testing.simulator.graph.policy_rows import authorization_rows, policy_rows
-from defender_remediate.testing.simulator.graph.rows import COLUMNS, EMPTY, ID, SUBSCRIPTION, TYPE, row
-from defender_remediate.testing.simulator.graph.scopes import QueryScope
+from defender_remediate.testing.simulator.graph.rows import COLUMNS, EMPTY, ID, TYPE, row
+from defender_remediate.testing.simulator.graph.scopes import QueryScope, RowScope
 from defender_remediate.testing.simulator.graph.security_rows import STORED, security_rows
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import DELETED, TENANT_ID, Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
 
-Rows = Callable[[Tenant, frozenset[str], "frozenset[str] | None"], Iterable[Row]]
-"""Gives the rows of a table in some subscriptions, of some types if only those are wanted."""
+Rows = Callable[[Tenant, RowScope], Iterable[Row]]
+"""Gives the rows of a table that belong to a query."""
 _SUBSCRIPTIONS, _GROUPS = "microsoft.resources/subscriptions", "microsoft.resources/subscriptions/resourcegroups"
 _MANAGEMENT_GROUPS = "microsoft.management/managementgroups"
 
@@ -51,25 +51,13 @@ class GraphTables:
         if make is None:
             raise QueryError(f"Table {name} is invalid, unsupported or disallowed.", code="DisallowedLogicalTableName")
         self.used.add(folded)
-        return Relation(COLUMNS, self._rows(make, types, is_scoped=folded in _SCOPED))
+        return Relation(COLUMNS, self._rows(make, types))
 
-    def _rows(self, make: Rows, types: frozenset[str] | None, *, is_scoped: bool) -> Iterator[Row]:
+    def _rows(self, make: Rows, types: frozenset[str] | None) -> Iterable[Row]:
         every = self.tenant.store.subscriptions
         here = frozenset(one for one in self.scope.subscriptions if every[one].state != DELETED)
-        # The subscriptions of the rows as they are spelled, and whether the query is about them.
-        known = {"": self.scope.is_tenant_wide}
-        may_read_all = self.tenant.access.unlimited
-        for one in make(self.tenant, here, types):
-            if types is not None and one[TYPE] not in types:
-                continue
-            spelled = one[SUBSCRIPTION]
-            if spelled not in known:
-                known[spelled] = fold(spelled) in here
-            is_wanted = known[spelled]
-            if is_scoped and one[TYPE].startswith(_ASSIGNED) and (is_wanted or not spelled):
-                is_wanted = self.scope.wants(_scope_of(one[ID]))
-            if is_wanted and (may_read_all or self._may_read(one)):
-                yield one
+        rows = make(self.tenant, RowScope(self.scope, here, types))
+        return rows if self.tenant.access.unlimited else filter(self._may_read, rows)
 
     def _may_read(self, one: Row) -> bool:
         if one[TYPE] == "microsoft.resources/changes":
@@ -79,16 +67,16 @@ class GraphTables:
         return self.tenant.access.may_look(f"{one[TYPE]}/read", one[ID])
 
 
-def _scope_of(identifier: str) -> str:
-    return identifier.rpartition("/providers/")[0]
-
-
-def _resources(tenant: Tenant, subscriptions: frozenset[str], types: frozenset[str] | None) -> Iterator[Row]:
+def _resources(tenant: Tenant, scope: RowScope) -> Iterator[Row]:
     for resource in tenant.store.resources():
-        is_wanted = types is None or resource.type.name.lower() in types
-        if not is_wanted or not resource.type.tracked or not ids.group_of(resource.id) or resource.type.name in STORED:
+        if (
+            not scope.wants_type(resource.type.name)
+            or not resource.type.tracked
+            or not ids.group_of(resource.id)
+            or resource.type.name in STORED
+        ):
             continue
-        if fold(ids.subscription_of(resource.id)) in subscriptions:
+        if scope.has(resource.id):
             tops = {**resource.body, "apiVersion": resource.type.versions[-1]}
             yield row(
                 resource.id,
@@ -99,15 +87,15 @@ def _resources(tenant: Tenant, subscriptions: frozenset[str], types: frozenset[s
             )
 
 
-def _changes(tenant: Tenant, subscriptions: frozenset[str], types: frozenset[str] | None) -> Iterator[Row]:
-    del subscriptions, types
+def _changes(tenant: Tenant, scope: RowScope) -> Iterator[Row]:
     for record in tenant.changes.visible():
+        if not scope.has(record.target_id):
+            continue
         row_id = f"{record.target_id}/providers/Microsoft.Resources/changes/{record.id}"
         yield row(row_id, "microsoft.resources/changes", partial(tenant.changes.render, record))
 
 
-def _containers(tenant: Tenant, subscriptions: frozenset[str], types: frozenset[str] | None) -> Iterator[Row]:
-    del types
+def _containers(tenant: Tenant, scope: RowScope) -> Iterator[Row]:
     above = {
         one: {"name": group["name"], "displayName": group.get("shown", group["name"])}
         for group in tenant.store.management_groups.values()
@@ -115,7 +103,7 @@ def _containers(tenant: Tenant, subscriptions: frozenset[str], types: frozenset[
     }
     root = {"name": TENANT_ID, "displayName": "Tenant Root Group"}
     for key, found in tenant.store.subscriptions.items():
-        if key not in subscriptions:
+        if key not in scope.subscriptions:
             continue
         chain = [above[key], root] if key in above else [root]
         properties: dict[str, Any] = {
@@ -138,7 +126,7 @@ def _containers(tenant: Tenant, subscriptions: frozenset[str], types: frozenset[
         )
         for group in found.groups.values():
             yield row(group["id"], _GROUPS, partial(dict, group["properties"]), name=group["name"], tops=group)
-    for group in tenant.store.management_groups.values():
+    for group in tenant.store.management_groups.values() if scope.query.is_tenant_wide else ():
         parent = {"id": f"/providers/Microsoft.Management/managementGroups/{TENANT_ID}", **root}
         properties = {
             "tenantId": TENANT_ID,
@@ -156,8 +144,6 @@ def _properties(resource: Resource) -> Any:
     return resource.render()["properties"]
 
 
-_SCOPED = ("policyresources", "authorizationresources")
-_ASSIGNED = "microsoft.authorization/"
 CHANGED_BY_REQUESTS = frozenset({"resources", "resourcecontainers", "securityresources"})
 """The tables whose rows do not change with time alone, but for assessments, whose changes are counted."""
 _TABLES: Mapping[str, Rows] = {
