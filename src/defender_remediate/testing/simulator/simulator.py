@@ -30,7 +30,7 @@ from defender_remediate.testing.simulator.controls.resources import ResourceCont
 from defender_remediate.testing.simulator.demo import add_demo_resources
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 from defender_remediate.testing.simulator.state.tenant import Tenant
-from defender_remediate.testing.simulator.state_files.document import load, save
+from defender_remediate.testing.simulator.state_files.document import load, options_of, save
 from defender_remediate.testing.simulator.state_files.exports import ExportedItem, read_export
 from defender_remediate.testing.simulator.state_files.filling import fill
 from defender_remediate.testing.simulator.state_files.reading import located, read_json
@@ -194,8 +194,8 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
     def save(self, path: str | Path) -> None:
         """Writes the state of the tenant to a file, from which ``load`` makes an equal one.
 
-        Operations under way are written as if they had ended. Faults, the history of deployments, deleted resources and the
-        list of requests are not in it.
+        Operations under way are written as if they had ended. The list of requests, the tokens of the credential, and how many
+        queries of Resource Graph were counted are not in it.
 
         Raises:
             OSError: The file cannot be written.
@@ -203,7 +203,7 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
         with self._service.tenant.lock:
             snapshot = self.snapshot()
             self._service.tenant.operations.end_all()
-            document = save(self._service.tenant)
+            document = save(self._service)
             snapshot.restore()
         Path(path).write_text(format_json(document, indent=1) + "\n", encoding="utf-8")
 
@@ -273,15 +273,16 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
 
         Args:
             path: The file.
-            options: The arguments of the class.
+            options: The arguments of the class; by default those that the saved simulator had.
 
         Raises:
             InvalidInputError: The file is not a state file; the message gives the line, or the path in the document.
             OSError: The file cannot be read.
         """
-        made = cls(**options)
         with located(quoted(str(path))):
-            load(made._service.tenant, read_json(path))
+            document = read_json(path)
+            made = cls(**{**options_of(document), **options})
+            load(made._service, document)
         return made
 
     def open(self) -> None:

@@ -51,7 +51,6 @@ _COMPUTED = {
     "compliance._counted",
     "operations._known",
     "operations._running",
-    "deployments._deployments",
     "page_size",
     "graph_page_size",
     "graph_quota",
@@ -59,7 +58,6 @@ _COMPUTED = {
     "graph_kept",
     "operations.ended",
     "assessor._changes",
-    "_forms",
 }
 
 
@@ -126,6 +124,48 @@ def test_a_saved_tenant_comes_back_as_it_was(used: ArmSimulator, tmp_path: Path,
     assert loaded.resources.list_ids() == used.resources.list_ids()
 
 
+def test_what_is_gone_what_was_deployed_and_what_shall_fail_is_saved(connect: Any, tmp_path: Path) -> None:
+    """A deployment with its operations, a deleted vault, faults, slow writes and drained tokens; the options, too."""
+    sim = ArmSimulator.demo(page_size=7, assessment_lag=5.0)
+    call = connect(sim)
+    (vault, *_), group = sim.resources.list_ids("Microsoft.KeyVault/vaults"), f"{sim.scopes[0]}/resourceGroups/shop"
+    assert call("PUT", f"{group}?api-version=2021-04-01", json={"location": "westeurope"}).status_code == 201
+    account = {"type": ACCOUNTS, "apiVersion": ACCOUNT_VERSION, "name": "stshopfour", "location": "westeurope"}
+    template = {
+        "$schema": "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#",
+        "contentVersion": "1.0.0.0",
+        "resources": [{**account, "kind": "StorageV2", "sku": {"name": "Standard_LRS"}, "properties": {}}],
+        "outputs": {"who": {"type": "string", "value": "[deployment().name]"}},
+    }
+    deployment = f"{group}/providers/Microsoft.Resources/deployments/d1"
+    body = {"properties": {"mode": "Incremental", "template": template}}
+    assert call("PUT", f"{deployment}?api-version=2025-04-01", json=body).status_code == 201
+    sim.clock.advance(600)
+    assert call("DELETE", f"{vault}?api-version=2023-07-01").status_code == 200
+    sim.faults.fail("GET", r"/stshop\w+", status=503, times=2, headers={"x": "y"}, body=b"\xff")
+    sim.faults.slow(ACCOUNTS, seconds=60)
+    sim.faults.drain(sim.scopes[0])
+    sim.save(tmp_path / "one.json")
+    loaded = ArmSimulator.load(tmp_path / "one.json")
+    loaded.save(tmp_path / "two.json")
+    assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
+    again = connect(loaded)
+    deleted = f"{sim.scopes[0]}/providers/Microsoft.KeyVault/deletedVaults"
+    for path, version in (
+        (deployment, "2025-04-01"),
+        (f"{group}/deployments/d1/operations", "2025-04-01"),
+        (deleted, "2023-07-01"),
+    ):
+        assert again.get(path, version) == call.get(path, version)
+    assert len(again.get(f"{group}/deployments/d1/operations", "2025-04-01")["value"]) == 2
+    assert [one["name"] for one in again.get(deleted, "2023-07-01")["value"]] == [vault.rpartition("/")[2]]
+    made = f"{group}/providers/{ACCOUNTS}/stshopfour?api-version={ACCOUNT_VERSION}"
+    assert [again("GET", made).status_code for _ in range(3)] == [503, 503, 200]
+    assert again("PATCH", made, json={"tags": {}}).status_code == 429
+    assert loaded._service.tenant.page_size == 7
+    assert ArmSimulator.load(tmp_path / "one.json", page_size=9)._service.tenant.page_size == 9
+
+
 def test_each_part_of_a_tenant_is_saved_or_known_not_to_be(demo: ArmSimulator) -> None:
     """A new kind of state cannot be forgotten: it needs an entry in the table of saved parts."""
     assert parts_of(demo._service.tenant) - set(PARTS) == set()
@@ -140,6 +180,15 @@ def test_each_part_of_a_tenant_is_saved_or_known_not_to_be(demo: ArmSimulator) -
         ("[]", "not a state file"),
         ('{"format": "defender-remediate simulator state", "version": 99}', "version 99.*reads version 1"),
         ({"surprise": 1}, "no member 'surprise'"),
+        ({"options": {"colour": 1}}, "options has no member 'colour'"),
+        ({"options": {"page_size": 0}}, "options.page_size must be a number of at least 1, got 0"),
+        ({"options": {"page_size": 1.5}}, "options.page_size must be"),
+        ({"options": {"change_delay": -1}}, "options.change_delay must be"),
+        ({"faults._faults": [{"path": "("}]}, r"faults._faults\[0\].path: expected a regular expression"),
+        (
+            {"faults._faults": [{"path": "", "reply": {"status": 1, "content": " "}}]},
+            r"faults._faults\[0\].reply.content: expected one character for each byte",
+        ),
         ({"seconds": "soon"}, "seconds: expected float, got 'soon'"),
         ({"seconds": -1}, "moment must be a number"),
         ({"resources": {}}, "resources: expected an array"),

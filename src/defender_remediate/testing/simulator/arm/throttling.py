@@ -20,7 +20,9 @@ _GLOBAL = 15
 
 
 @attrs.define
-class _Bucket:
+class RequestBucket:
+    """The tokens that are left for one kind of request."""
+
     size: float
     refill: float
     level: float
@@ -48,12 +50,13 @@ class Throttle:
 
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
-        self._buckets: dict[tuple[str, str], _Bucket] = {}
+        self._buckets: dict[tuple[str, str], RequestBucket] = {}
         self.enabled = True
 
     def drain(self, scope: str, kind: str) -> None:
         """Empties a bucket, as other callers with the same identity would."""
-        self._bucket(fold(ids.subscription_of(scope)), kind).level = 0.0
+        bucket = self._bucket(fold(ids.subscription_of(scope)), kind)
+        bucket.level, bucket.at = 0.0, self._clock.monotonic()
 
     def check(self, call: Call, *, reads: bool) -> dict[str, str]:
         """Takes a token for a call; returns the headers that say how many are left.
@@ -85,11 +88,11 @@ class Throttle:
             seconds=seconds,
         )
 
-    def _bucket(self, subscription: str, kind: str, factor: int = 1) -> _Bucket:
+    def _bucket(self, subscription: str, kind: str, factor: int = 1) -> RequestBucket:
         size, refill = (number * factor for number in _SIZES[kind])
         place = (subscription, kind if factor == 1 else f"global {kind}")
         if place not in self._buckets:
-            self._buckets[place] = _Bucket(size, refill, size, self._clock.monotonic())
+            self._buckets[place] = RequestBucket(size, refill, size, self._clock.monotonic())
         return self._buckets[place]
 
 

@@ -70,11 +70,13 @@ def validate(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
 def _problems(properties: Any) -> Iterator[str]:
     given = properties if isinstance(properties, Mapping) else {}
     for name in ("scopes", "sources", "actions"):
-        if not isinstance(given.get(name, []), list) or not all(
-            isinstance(one, Mapping) for one in given.get(name, [])
-        ):
-            yield f"{name} is not a list of objects"
-            return
+        items = given.get(name, [])
+        if not isinstance(items, list) or not all(isinstance(one, Mapping) for one in items):
+            return iter((f"{name} is not a list of objects",))
+    return _wrong_items(given)
+
+
+def _wrong_items(given: Mapping[str, Any]) -> Iterator[str]:
     for scope in given.get("scopes", []):
         if not ids.subscription_of(str(scope.get("scopePath", ""))):
             yield f"the scope '{scope.get('scopePath')}' is not in a subscription"

@@ -19,7 +19,7 @@ from defender_remediate.testing.simulator.arm.strictness import check_region
 from defender_remediate.testing.simulator.arm.writes import put
 from defender_remediate.testing.simulator.deployments.order import Contents
 from defender_remediate.testing.simulator.deployments.references import reader
-from defender_remediate.testing.simulator.deployments.state import Deployment, DeploymentRequest
+from defender_remediate.testing.simulator.deployments.state import Deployment, DeploymentRequest, PlannedDeployment
 from defender_remediate.testing.simulator.deployments.template import Described, described, opened, outputs
 from defender_remediate.testing.simulator.monitor.audit import begin, end
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
@@ -43,7 +43,7 @@ _PROPERTIES = frozenset(
 )
 
 
-def read_request(tenant: Tenant, base: str, name: str, body: Mapping[str, Any]) -> DeploymentRequest:
+def read_request(tenant: Tenant, base: str, name: str, body: Mapping[str, Any]) -> PlannedDeployment:
     """Reads and validates a deployment request, as Azure does before it accepts one.
 
     Raises:
@@ -71,7 +71,7 @@ def read_request(tenant: Tenant, base: str, name: str, body: Mapping[str, Any]) 
         raise refusal("InvalidTemplate", problem=str(error), more={"additionalInfo": [violation]}) from None
     pairs = [(resource, _kind_of(tenant, resource)) for resource in found]
     _check_policies(tenant, pairs)
-    return DeploymentRequest(
+    request = DeploymentRequest(
         base=base,
         name=name,
         location=location,
@@ -79,11 +79,10 @@ def read_request(tenant: Tenant, base: str, name: str, body: Mapping[str, Any]) 
         template=template or {},
         parameters=properties.get("parameters") or {},
         tags=body.get("tags") or {},
-        resources=pairs,
+        resource_ids=tuple(resource.id for resource in found),
         outputs=results,
-        scope=within,
-        contents=contents,
     )
+    return PlannedDeployment(request=request, resources=pairs, scope=within, contents=contents)
 
 
 def _frame(base: str, body: Mapping[str, Any]) -> tuple[str, str]:
@@ -133,14 +132,19 @@ def _policy_error(tenant: Tenant, resource: Described, resource_type: ResourceTy
 
 
 def deploy(
-    tenant: Tenant, deployment: Deployment, operation: LoggedOperation, call: Call, moment: float
+    tenant: Tenant,
+    deployment: Deployment,
+    planned: PlannedDeployment,
+    operation: LoggedOperation,
+    call: Call,
+    moment: float,
 ) -> dict[str, Any] | None:
     """Deploys the resources; returns the error of the deployment if one of them fails.
 
     The other resources are deployed even if one fails; nothing is undone.
     """
     failures = []
-    for resource, resource_type in deployment.request.resources:
+    for resource, resource_type in planned.resources:
         inner = begin(tenant, _inner(call, operation, resource), f"{resource_type.name}/write", resource.id)
         with tenant.changes.by(inner):
             reply = _attempt(tenant, resource, resource_type)
@@ -156,7 +160,7 @@ def deploy(
         error: dict[str, Any] = error_body("DeploymentFailed")["error"]
         return {**error, "details": failures}
     if deployment.request.outputs:
-        within = attrs.evolve(deployment.request.scope, read=partial(reader(tenant), deployment.request.contents))
+        within = attrs.evolve(planned.scope, read=partial(reader(tenant), planned.contents))
         try:
             results = outputs(deployment.request.template, within)
         except TemplateError as error:
@@ -210,7 +214,7 @@ def _place(tenant: Tenant, resource: Described, resource_type: ResourceType) -> 
 
 
 def _remove_others(tenant: Tenant, deployment: Deployment) -> None:
-    kept = {ids.key(resource.id) for resource, _ in deployment.request.resources}
+    kept = set(map(ids.key, deployment.request.resource_ids))
     for resource in list(tenant.store.resources(deployment.request.base)):
         target = ids.path_of(resource.id)
         if target is not None and resource.type.tracked and not target.is_nested and ids.key(resource.id) not in kept:

@@ -21,7 +21,12 @@ from defender_remediate.testing.simulator.arm.operations import (
 )
 from defender_remediate.testing.simulator.arm.routing import Route, json_body, positive_option
 from defender_remediate.testing.simulator.deployments.deploy import deploy, read_request
-from defender_remediate.testing.simulator.deployments.state import Deployment, DeploymentRequest, hash_of
+from defender_remediate.testing.simulator.deployments.state import (
+    Deployment,
+    DeploymentRequest,
+    PlannedDeployment,
+    hash_of,
+)
 from defender_remediate.testing.simulator.deployments.whatif import changes
 from defender_remediate.testing.simulator.monitor.audit import end, logged, outcome
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
@@ -74,7 +79,8 @@ def put_deployment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> R
 
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:
         tenant.access.check_write("PUT", operation.action, deployment_id)
-        request = read_request(tenant, base, captured["name"], json_body(call))
+        planned = read_request(tenant, base, captured["name"], json_body(call))
+        request = planned.request
         known = tenant.deployments.find(deployment_id)
         _check_name(tenant, base, captured["name"], known, request)
         deployment = Deployment(
@@ -85,7 +91,7 @@ def put_deployment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> R
             ended=tenant.clock.monotonic(),
         )
         tenant.deployments.add(deployment)
-        running = _start(tenant, call, deployment, operation)
+        running = _start(tenant, call, deployment, planned, operation)
         path = f"{deployment_id}/operationStatuses/{running.id}"
         headers = {"Azure-AsyncOperation": f"{call.base}{path}?api-version={call.api_version}"}
         if running.form.retry_after is not None:
@@ -114,13 +120,15 @@ def _check_name(tenant: Tenant, base: str, name: str, known: Deployment | None, 
         tenant.deployments.remove(there[0].id)
 
 
-def _start(tenant: Tenant, call: Call, deployment: Deployment, operation: LoggedOperation) -> RunningOperation:
+def _start(
+    tenant: Tenant, call: Call, deployment: Deployment, planned: PlannedDeployment, operation: LoggedOperation
+) -> RunningOperation:
     form = tenant.operation_form("PUT", deployment.id, _resource_type(tenant)) or _USUAL
     tenant.clock.monotonic()
 
     def finish(ending: str, moment: float) -> None:
         if ending == SUCCEEDED:
-            error = deploy(tenant, deployment, operation, call, moment)
+            error = deploy(tenant, deployment, planned, operation, call, moment)
             if error is not None:
                 running.outcome, running.error = "Failed", error
         deployment.state, deployment.error = running.outcome or ending, running.error
@@ -193,14 +201,14 @@ def validate_deployment(tenant: Tenant, call: Call, captured: Mapping[str, str])
     tenant.access.check_role(f"{TYPE}/validate/action", base)
     shell = {"id": _id(base, captured["name"]), "name": captured["name"], "type": TYPE}
     try:
-        request = read_request(tenant, base, captured["name"], json_body(call))
+        request = read_request(tenant, base, captured["name"], json_body(call)).request
     except ArmError as error:
         return Reply.json({**shell, **error.reply.body}, status=error.reply.status)
     properties = {
         "provisioningState": "Succeeded",
         "mode": request.mode,
         "timestamp": tenant.clock.timestamp(),
-        "validatedResources": [{"id": resource.id} for resource, _ in request.resources],
+        "validatedResources": [{"id": resource_id} for resource_id in request.resource_ids],
     }
     return Reply.json({**shell, "properties": properties})
 
@@ -213,12 +221,12 @@ def what_if(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     settings = (body.get("properties") or {}).pop("whatIfSettings", None) or {}
     ids_only = fold(str(settings.get("resultFormat", ""))) == "resourceidonly"
     try:
-        request = read_request(tenant, base, captured["name"], body)
-        for resource, resource_type in request.resources:
+        planned = read_request(tenant, base, captured["name"], body)
+        for resource, resource_type in planned.resources:
             tenant.access.check_role(f"{resource_type.name}/write", resource.id)
         result: dict[str, Any] = {
             "status": "Succeeded",
-            "properties": {"changes": changes(tenant, base, request.resources, ids_only=ids_only)},
+            "properties": {"changes": changes(tenant, base, planned.resources, ids_only=ids_only)},
         }
     except ArmError as error:
         result = {"status": "Failed", "error": error.reply.body["error"]}

@@ -17,6 +17,9 @@ from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 from defender_remediate.testing.simulator.state.types import ResourceType
 
+NOT_SAVED: Mapping[str, bool] = {"saved": False}
+"""Marks a member of a class that a state file leaves out."""
+
 
 def hash_of(template: Mapping[str, Any]) -> str:
     """Returns a hash of a template as text, the same whatever the order of its members. Azure's own value differs."""
@@ -30,10 +33,8 @@ class DeploymentRequest:
 
     Attributes:
         base: The id of the resource group, subscription or management group; empty for the tenant.
-        resources: What the template describes, with the type of each.
+        resource_ids: What the template describes.
         outputs: Before the deployment with those expressions as they are written that read resources.
-        scope: What the outputs are evaluated in.
-        contents: What the template defines, which the outputs may name.
     """
 
     base: str
@@ -43,8 +44,22 @@ class DeploymentRequest:
     template: Mapping[str, Any]
     parameters: Mapping[str, Any]
     tags: Mapping[str, str]
-    resources: list[tuple[Described, ResourceType]]
+    resource_ids: tuple[str, ...]
     outputs: Mapping[str, Any]
+
+
+@attrs.frozen(kw_only=True)
+class PlannedDeployment:
+    """A request, and what a deployment by it has to do.
+
+    Attributes:
+        resources: What the template describes, with the type of each.
+        scope: What the outputs are evaluated in.
+        contents: What the template defines, which the outputs may name.
+    """
+
+    request: DeploymentRequest
+    resources: list[tuple[Described, ResourceType]]
     scope: TemplateScope
     contents: Contents
 
@@ -55,7 +70,7 @@ class Deployment:
 
     Attributes:
         steps: Its operations, as the API lists them.
-        running: The long-running write behind it.
+        running: The long-running write behind it; None for one of a state file.
     """
 
     id: str
@@ -66,7 +81,7 @@ class Deployment:
     state: str = "Running"
     error: Mapping[str, Any] | None = None
     steps: list[dict[str, Any]] = attrs.field(factory=list)
-    running: RunningOperation | None = None
+    running: RunningOperation | None = attrs.field(default=None, metadata=NOT_SAVED)
 
     @property
     def is_active(self) -> bool:
@@ -88,7 +103,7 @@ class Deployment:
         }
         if self.state == SUCCEEDED:
             properties["outputs"] = dict(self.request.outputs)
-            properties["outputResources"] = [{"id": resource.id} for resource, _ in self.request.resources]
+            properties["outputResources"] = [{"id": resource_id} for resource_id in self.request.resource_ids]
         if self.error is not None:
             properties["error"] = self.error
         shown: dict[str, Any] = {

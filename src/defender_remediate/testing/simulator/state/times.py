@@ -9,6 +9,9 @@ from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 from defender_remediate.testing.simulator.state.store import Resource
 
+RECOVERABLE = ("Microsoft.KeyVault/vaults",)
+"""The types whose deleted resources the simulator shows, recovers and purges."""
+
 
 class ResourceTimes:
     """Keeps the times of the resources that exist, and the resources that are gone."""
@@ -44,6 +47,14 @@ class ResourceTimes:
             for resource, moment in self._gone.values()
             if resource.type.name == type_name and ids.within(resource.id, scope)
         ]
+
+    def recoverable(self) -> list[tuple[Resource, float]]:
+        """Returns the deleted resources that can come back, and when they were deleted."""
+        return [(resource, moment) for resource, moment in self._gone.values() if resource.type.name in RECOVERABLE]
+
+    def adopt(self, resource: Resource, moment: float) -> None:
+        """Takes a resource as one that was deleted at a moment."""
+        self._gone[ids.key(resource.id)] = (resource, moment)
 
     def forget(self, resource_id: str) -> None:
         """Removes a deleted resource for good."""

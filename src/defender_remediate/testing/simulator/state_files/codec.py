@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import types
 import typing
@@ -17,10 +18,13 @@ from defender_remediate.errors import InvalidInputError
 
 
 def encode(value: Any) -> Any:
-    """Returns a value as plain JSON. A mapping whose keys are no strings becomes an array of pairs."""
+    """Returns a value as plain JSON.
+
+    A mapping whose keys are no strings becomes an array of pairs, bytes become a string with one character for each byte, and a
+    regular expression its text.
+    """
     if attrs.has(type(value)):
-        fields = [field for field in attrs.fields(type(value)) if field.init]
-        return {field.alias: encode(getattr(value, field.name)) for field in fields}
+        return {field.alias: encode(getattr(value, field.name)) for field in _saved(type(value))}
     if isinstance(value, Mapping):
         if all(isinstance(name, str) for name in value):
             return {name: encode(item) for name, item in value.items()}
@@ -29,6 +33,10 @@ def encode(value: Any) -> Any:
         return [encode(item) for item in value]
     if isinstance(value, (set, frozenset)):
         return sorted((encode(item) for item in value), key=str)
+    if isinstance(value, re.Pattern):
+        return value.pattern
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
     return value.isoformat() if isinstance(value, (datetime, date)) else value
 
 
@@ -51,6 +59,8 @@ def decode(hint: Any, value: Any, path: str) -> Any:
         return None if value is None and type(None) in inner else decode(chosen, value, path)
     if attrs.has(hint):
         return _decode_fields(hint, value, path)
+    if origin is re.Pattern:
+        return _pattern(_scalar(str, value, path), path)
     if origin is not None and issubclass(origin, Mapping):
         return _decode_mapping(inner, value, path)
     if origin is tuple and inner[-1] is not Ellipsis:
@@ -70,8 +80,13 @@ def decode(hint: Any, value: Any, path: str) -> Any:
     return _scalar(hint, value, path)
 
 
+def _saved(cls: Any) -> list[Any]:
+    """Returns the fields of a class that are in a file: those of its constructor that are not marked as left out."""
+    return [field for field in attrs.fields(cls) if field.init and field.metadata.get("saved", True)]
+
+
 def _decode_fields(cls: Any, value: Any, path: str) -> Any:
-    known = {field.alias: field for field in attrs.fields(cls) if field.init}
+    known = {field.alias: field for field in _saved(cls)}
     given = _object(value, path)
     unknown = sorted(set(given) - set(known))
     if unknown:
@@ -103,6 +118,13 @@ def _decode_mapping(inner: tuple[Any, ...], value: Any, path: str) -> dict[Any, 
     return dict(pairs)
 
 
+def _pattern(text: str, path: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text, re.IGNORECASE)
+    except re.error as error:
+        raise InvalidInputError(f"{path}: expected a regular expression, got {quoted(text)}: {error}") from None
+
+
 def _object(value: Any, path: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise InvalidInputError(f"{path}: expected an object, got {quoted(value)}")
@@ -115,6 +137,13 @@ def _array(value: Any, path: str) -> Sequence[Any]:
     return value
 
 
+def _bytes(value: Any, path: str) -> bytes:
+    try:
+        return str(_scalar(str, value, path)).encode("latin-1")
+    except UnicodeEncodeError:
+        raise InvalidInputError(f"{path}: expected one character for each byte, got {quoted(value)}") from None
+
+
 def _scalar(kind: Any, value: Any, path: str) -> Any:
     if kind in (datetime, date):
         try:
@@ -124,6 +153,8 @@ def _scalar(kind: Any, value: Any, path: str) -> Any:
         if kind is datetime and moment.tzinfo is None:
             raise InvalidInputError(f"{path}: the time {quoted(value)} has no time zone")
         return moment
+    if kind is bytes:
+        return _bytes(value, path)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return value  # an integer that stands for any number stays as it was written
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from functools import reduce
@@ -12,7 +13,11 @@ import attrs
 from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
+from defender_remediate.testing.simulator.arm.faults import InjectedFault
+from defender_remediate.testing.simulator.arm.operations import OperationForm
 from defender_remediate.testing.simulator.arm.published import kind_of
+from defender_remediate.testing.simulator.arm.service import Service
+from defender_remediate.testing.simulator.arm.throttling import RequestBucket
 from defender_remediate.testing.simulator.authorization.roles import DenyRule, RoleGrant
 from defender_remediate.testing.simulator.authorization.state import (
     DataRole,
@@ -27,6 +32,7 @@ from defender_remediate.testing.simulator.defender.assessments import (
 from defender_remediate.testing.simulator.defender.compliance import ComplianceStandard
 from defender_remediate.testing.simulator.defender.exemptions import StandardAssignment
 from defender_remediate.testing.simulator.deployments.stacks import Stack
+from defender_remediate.testing.simulator.deployments.state import Deployment
 from defender_remediate.testing.simulator.graph.change_records import RecordedWrite
 from defender_remediate.testing.simulator.monitor.metric_state import Figure, MetricDefinition
 from defender_remediate.testing.simulator.monitor.state import Record
@@ -78,12 +84,28 @@ PARTS: Mapping[str, Any] = {
     "connections._unshown": dict[str, list[dict[str, Any]]],
     "times._times": dict[str, tuple[float, float]],
     "governance": dict[str, tuple[str, dict[str, Any]]],
+    "deployments._deployments": dict[str, Deployment],
     "stacks": list[Stack],
     "key_generations": dict[tuple[str, str], int],
     "failing_extensions": set[tuple[str, str]],
+    "_forms": list[tuple[re.Pattern[str], tuple[str, ...], OperationForm]],
     "_serial": int,
 }
 """The parts of a tenant that are saved as they are, by where they stand in it. A file without one leaves it empty."""
+SERVICE_PARTS: Mapping[str, Any] = {
+    "faults._faults": list[InjectedFault],
+    "throttle.enabled": bool,
+    "throttle._buckets": dict[tuple[str, str], RequestBucket],
+}
+"""The same for what is between a caller and the tenant."""
+_OPTIONS: Mapping[str, str] = {
+    "assessment_lag": "assessor._assessment_lag",
+    "activity_delay": "activity.activity_delay",
+    "change_delay": "changes.delay",
+    "page_size": "page_size",
+    "graph_page_size": "graph_page_size",
+}
+"""Where the arguments of the simulator stand in a tenant."""
 
 
 @attrs.frozen(kw_only=True)
@@ -94,6 +116,14 @@ class _SavedResource:
 
 
 @attrs.frozen(kw_only=True)
+class _DeletedResource:
+    """A resource that is gone, but may be recovered or purged, and when it was deleted."""
+
+    resource: _SavedResource
+    moment: float
+
+
+@attrs.frozen(kw_only=True)
 class _SavedType:
     """The api-versions of a type that are others than those shipped."""
 
@@ -101,39 +131,71 @@ class _SavedType:
     retired: tuple[str, ...] = ()
 
 
-def save(tenant: Tenant) -> dict[str, Any]:
-    """Returns a tenant as a document. Operations under way must have ended."""
+def save(service: Service) -> dict[str, Any]:
+    """Returns a tenant and what is between it and a caller as a document. Operations under way must have ended."""
+    tenant = service.tenant
     document: dict[str, Any] = {"format": FORMAT, "version": VERSION, "seconds": tenant.clock.monotonic()}
+    document["options"] = {name: _at(tenant, place) for name, place in _OPTIONS.items()}
     document["types"] = {
         one.name: encode(_SavedType(versions=one.versions, retired=one.retired))
         for one in tenant.types.all()
         if shipped_types().get(fold(one.name)) is not one
     }
-    document["resources"] = [
-        encode(_SavedResource(id=one.id, body=one.body, revision=one.revision)) for one in tenant.store.resources()
+    document["resources"] = [encode(_saved(one)) for one in tenant.store.resources()]
+    document["deleted"] = [
+        encode(_DeletedResource(resource=_saved(one), moment=moment)) for one, moment in tenant.times.recoverable()
     ]
     document["assessments"] = [
         {**encode(one), "definition": one.definition.key} for one in tenant.assessor.everything()
     ]
     for path in PARTS:
-        document[path] = encode(reduce(getattr, path.split("."), tenant))
+        document[path] = encode(_at(tenant, path))
+    for path in SERVICE_PARTS:
+        document[path] = encode(_at(service, path))
     return document
 
 
-def load(tenant: Tenant, document: Any) -> None:
-    """Fills a new tenant with a document.
+def _saved(resource: Resource) -> _SavedResource:
+    return _SavedResource(id=resource.id, body=resource.body, revision=resource.revision)
+
+
+def _at(owner: Any, path: str) -> Any:
+    return reduce(getattr, path.split("."), owner)
+
+
+def options_of(document: Any) -> dict[str, float]:
+    """Returns the arguments of the simulator that a document was made with.
+
+    Raises:
+        InvalidInputError: One of them is not a number, or not one that is possible.
+    """
+    given = document.get("options", {}) if isinstance(document, Mapping) else {}
+    found: dict[str, float] = decode(dict[str, float], given, "options")
+    for name, value in found.items():
+        least = 1 if name.endswith("page_size") else 0
+        if name not in _OPTIONS:
+            raise InvalidInputError(f"options has no member {quoted(name)}")
+        if not least <= value < float("inf") or (least and not isinstance(value, int)):
+            raise InvalidInputError(f"options.{name} must be a number of at least {least}, got {quoted(value)}")
+    return found
+
+
+def load(service: Service, document: Any) -> None:
+    """Fills a new tenant, and what is between it and a caller, with a document.
 
     Raises:
         InvalidInputError: The document is not a state file, or something in it is not what it must be; the message gives the
             path.
     """
+    tenant = service.tenant
     if not isinstance(document, Mapping) or document.get("format") != FORMAT:
         raise InvalidInputError("the JSON is not a state file of the simulator", hint="sim.save(path) writes one")
     if document.get("version") != VERSION:
         raise InvalidInputError(
             f"the state file has version {quoted(document.get('version'))}; this library reads version {VERSION}"
         )
-    known = {"format", "version", "seconds", "types", "resources", "assessments", *PARTS}
+    known = {"format", "version", "seconds", "options", "types", "resources", "deleted", "assessments"}
+    known |= {*PARTS, *SERVICE_PARTS}
     unknown = sorted(map(str, set(document) - known))
     if unknown:
         raise InvalidInputError(f"the state file has no member {quoted(unknown[0])}")
@@ -143,20 +205,26 @@ def load(tenant: Tenant, document: Any) -> None:
     for path, hint in PARTS.items():
         if path in document:
             _put(tenant, path, decode(hint, document[path], path))
+    for path, hint in SERVICE_PARTS.items():
+        if path in document:
+            _put(service, path, decode(hint, document[path], path))
     tenant.assessor.definitions_changed()
     for place, raw in enumerate(decode(list[Any], document.get("resources", []), "resources")):
         tenant.store.adopt(_resource(tenant, decode(_SavedResource, raw, f"resources[{place}]"), f"resources[{place}]"))
     moments = tenant.times
     for one in tenant.store.resources():
         moments.keep(one)
+    for place, raw in enumerate(decode(list[Any], document.get("deleted", []), "deleted")):
+        gone: _DeletedResource = decode(_DeletedResource, raw, f"deleted[{place}]")
+        moments.adopt(_resource(tenant, gone.resource, f"deleted[{place}].resource"), gone.moment)
     for place, raw in enumerate(decode(list[Any], document.get("assessments", []), "assessments")):
         tenant.assessor.adopt(_assessment(tenant, raw, f"assessments[{place}]"))
 
 
-def _put(tenant: Tenant, path: str, value: Any) -> None:
+def _put(holder: Any, path: str, value: Any) -> None:
     """Sets a part. Containers stay the same objects, because others know them."""
     *above, name = path.split(".")
-    owner = reduce(getattr, above, tenant)
+    owner = reduce(getattr, above, holder)
     held = getattr(owner, name)
     if isinstance(held, list):
         held[:] = value

@@ -114,7 +114,7 @@ class ControlEndpoints:
         del call
         before = take(self._service)
         self._service.tenant.operations.end_all()
-        document = save(self._service.tenant)
+        document = save(self._service)
         before.restore()
         return Reply.json(document)
 
