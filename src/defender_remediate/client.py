@@ -266,26 +266,26 @@ class RemediationClient:
         def reader() -> ExemptionReader:
             return ExemptionReader(
                 session=self._session,
-                discovery=self._wiring.discovery,
+                discovery=self._layers.discovery,
                 providers=self._providers,
                 workers=self._workers,
             )
 
-        return Exemptions(self._wiring.workflow, reader)
+        return Exemptions(self._layers.workflow, reader)
 
     @cached_property
     def governance(self) -> Governance:
         """The owners, due dates and tickets of assessments: listed, and planned like any change."""
         from defender_remediate.governance import Governance
 
-        return Governance(self._wiring.workflow)
+        return Governance(self._layers.workflow)
 
     @cached_property
     def activity(self) -> ActivityLog:
         """The Azure activity log of the subscriptions in scope."""
         from defender_remediate.activity import ActivityLog
 
-        return ActivityLog(self._session, self._wiring.discovery.subscriptions, self._correlation_of)
+        return ActivityLog(self._session, self._layers.discovery.subscriptions, self._correlation_of)
 
     def _correlation_of(self, run_id: str) -> str | None:
         from defender_remediate.journal import correlation_of
@@ -306,7 +306,7 @@ class RemediationClient:
         Raises:
             ProviderNotRegisteredError: Defender for Cloud is not enabled on a subscription.
         """
-        return self._wired(timeout, headers, client_request_id).discovery.get_secure_score()
+        return self._layers_for(timeout, headers, client_request_id).discovery.get_secure_score()
 
     def get_posture(
         self,
@@ -323,7 +323,7 @@ class RemediationClient:
 
         Makes about six requests per subscription, and one for each further page of its assessments.
         """
-        return tuple(self._wired(timeout, headers, client_request_id).discovery.list_postures())
+        return tuple(self._layers_for(timeout, headers, client_request_id).discovery.list_postures())
 
     def list_controls(
         self,
@@ -340,7 +340,7 @@ class RemediationClient:
 
         Makes one request per subscription and page.
         """
-        return Listing(self._wired(timeout, headers, client_request_id).discovery.list_controls)
+        return Listing(self._layers_for(timeout, headers, client_request_id).discovery.list_controls)
 
     def list_recommendations(
         self,
@@ -374,7 +374,7 @@ class RemediationClient:
         """
         name = control.name if isinstance(control, SecurityControl) else control
         categories = _reread(category)
-        discovery = self._wired(timeout, headers, client_request_id).discovery
+        discovery = self._layers_for(timeout, headers, client_request_id).discovery
         return Listing(
             lambda: discovery.list_recommendations(
                 status=status, severity=severity, control=name, fixable=fixable, category=categories
@@ -394,7 +394,7 @@ class RemediationClient:
         Raises:
             UnknownRecommendationError: Azure has no such assessment type.
         """
-        return self._wired(timeout, headers, client_request_id).discovery.get_recommendation(key)
+        return self._layers_for(timeout, headers, client_request_id).discovery.get_recommendation(key)
 
     def list_assessments(
         self,
@@ -422,7 +422,7 @@ class RemediationClient:
             NotAvailableError: The REST API of this cloud names no category; use ``source="graph"``.
             RequestError: The owners cannot be read, or this cloud does not have them.
         """
-        discovery = self._wired(timeout, headers, client_request_id).discovery
+        discovery = self._layers_for(timeout, headers, client_request_id).discovery
         categories = _reread(category)
 
         def listed() -> Iterator[Assessment]:
@@ -450,7 +450,7 @@ class RemediationClient:
             InvalidScopeError: The scope of this client is not a management group, the only scope with these details.
             InvalidInputError: An id is not the id of a CVE.
         """
-        discovery = self._wired(timeout, headers, client_request_id).discovery
+        discovery = self._layers_for(timeout, headers, client_request_id).discovery
         listed = _reread(ids)
         return Listing(lambda: discovery.list_cves(listed))
 
@@ -472,7 +472,7 @@ class RemediationClient:
             status: As for ``list_assessments``.
             category: As for ``list_assessments``.
         """
-        discovery = self._wired(timeout, headers, client_request_id).discovery
+        discovery = self._layers_for(timeout, headers, client_request_id).discovery
         categories = _reread(category)
         return Listing(lambda: discovery.list_cve_assessments(status=status, category=categories))
 
@@ -495,7 +495,7 @@ class RemediationClient:
         Raises:
             InvalidResourceIdError: The resource is not a resource id.
         """
-        discovery = self._wired(timeout, headers, client_request_id).discovery
+        discovery = self._layers_for(timeout, headers, client_request_id).discovery
         return Listing(lambda: discovery.list_attack_paths(resource))
 
     def list_parameter_choices(
@@ -514,7 +514,7 @@ class RemediationClient:
         Raises:
             ParameterError: The parameter does not take the id of a resource of one type.
         """
-        discovery = self._wired(timeout, headers, client_request_id).discovery
+        discovery = self._layers_for(timeout, headers, client_request_id).discovery
         return Listing(lambda: discovery.list_parameter_choices(parameter, location=location))
 
     def plan(
@@ -550,7 +550,7 @@ class RemediationClient:
             RequestError, ConnectionFailedError: The assessments could not be read. A single resource that cannot be
                 read is skipped.
         """
-        call = self._wired(timeout, headers, client_request_id)
+        call = self._layers_for(timeout, headers, client_request_id)
         plan = call.workflow.plan(recommendations, resources, parameters, waive)
         call.session.deadline.check()
         return plan
@@ -597,7 +597,7 @@ class RemediationClient:
             ShardsUnfinishedError: The executor or a worker died. ``resume`` continues the run.
         """
         pool = self._pool(executor, make_client, headers, client_request_id)
-        return self._wired(None, headers, client_request_id).workflow.apply(
+        return self._layers_for(None, headers, client_request_id).workflow.apply(
             plan, approve, waves=waves, waive=waive or {}, pool=pool
         )
 
@@ -618,7 +618,7 @@ class RemediationClient:
             InvalidInputError: ``journals`` is not a list of journals.
             JournalError: A journal cannot be read or written.
         """
-        return self._wiring.workflow.merge(plan, journals)
+        return self._layers.workflow.merge(plan, journals)
 
     def _pool(
         self,
@@ -675,7 +675,7 @@ class RemediationClient:
             ShardsUnfinishedError: As for ``apply``.
         """
         pool = self._pool(executor, make_client, headers, client_request_id)
-        return self._wired(None, headers, client_request_id).workflow.resume(
+        return self._layers_for(None, headers, client_request_id).workflow.resume(
             run_named(run), waves=waves, waive=waive or {}, pool=pool
         )
 
@@ -708,7 +708,7 @@ class RemediationClient:
             JournalLockedError: The run has not ended yet.
             InvalidInputError: The run has no such step, or did not create a resource in ``remove``.
         """
-        call = self._wired(timeout, headers, client_request_id)
+        call = self._layers_for(timeout, headers, client_request_id)
         plan = call.workflow.plan_rollback(run_named(run), steps, remove, waive)
         call.session.deadline.check()
         return plan
@@ -727,7 +727,7 @@ class RemediationClient:
         The arguments and errors are those of the two methods. The guards apply to the rollback as well; GuardError names
         the guard.
         """
-        return self._wired(None, headers, client_request_id).workflow.rollback(run_named(run), steps, waive)
+        return self._layers_for(None, headers, client_request_id).workflow.rollback(run_named(run), steps, waive)
 
     def verify(
         self,
@@ -749,7 +749,7 @@ class RemediationClient:
             report: The result of ``apply`` or of ``RemediationReport.from_json``; or the id of a run in the journal that has ended.
             timeout: Seconds to wait for Defender; 0 checks once.
         """
-        return self._wired(None, headers, client_request_id).workflow.verify(report, timeout)
+        return self._layers_for(None, headers, client_request_id).workflow.verify(report, timeout)
 
     def watch(
         self,
@@ -780,7 +780,7 @@ class RemediationClient:
             PlanError: The run was made for another endpoint or scope.
             JournalError: The journal cannot be read.
         """
-        call = self._wired(timeout, headers, client_request_id)
+        call = self._layers_for(timeout, headers, client_request_id)
         found = call.workflow.watch(report, limit=limit, parameters=parameters, waive=waive)
         call.session.deadline.check()
         return found
@@ -807,22 +807,22 @@ class RemediationClient:
             timeout: Seconds to wait for Defender; 0 checks once.
             waive: Checks and guards to waive: their names, each with a reason.
         """
-        return self._wired(None, headers, client_request_id).workflow.fix(
+        return self._layers_for(None, headers, client_request_id).workflow.fix(
             recommendation, resources, parameters, timeout, waive
         )
 
-    def _wired(
+    def _layers_for(
         self, timeout: float | None, headers: Mapping[str, str] | None, client_request_id: str | None
-    ) -> _Wiring:
+    ) -> _Layers:
         """The layers for one call: those of the client, or new ones over a session with the options of the call."""
         if timeout is None and headers is None and client_request_id is None:
-            return self._wiring
+            return self._layers
         session = self._session.with_options(timeout=timeout, headers=headers, client_request_id=client_request_id)
-        return _Wiring(session, self._make_discovery, self._make_workflow)
+        return _Layers(session, self._make_discovery, self._make_workflow)
 
     @cached_property
-    def _wiring(self) -> _Wiring:
-        return _Wiring(self._session, self._make_discovery, self._make_workflow)
+    def _layers(self) -> _Layers:
+        return _Layers(self._session, self._make_discovery, self._make_workflow)
 
     @cached_property
     def _providers(self) -> Providers:
@@ -868,7 +868,7 @@ class RemediationClient:
         )
 
 
-class _Wiring:
+class _Layers:
     """The layers that a client's methods use over one session; each is created on first use."""
 
     def __init__(
@@ -911,7 +911,7 @@ def _run_shard(make_client: Callable[[], RemediationClient], task: str) -> str:
             )
         _IN_USE.add(client)
         with client:
-            return client._wiring.workflow.run_shard(task)  # noqa: SLF001 - what RemediationClient.run_shard would be
+            return client._layers.workflow.run_shard(task)  # noqa: SLF001 - what RemediationClient.run_shard would be
     except DefenderRemediateError:
         raise
     except Exception as error:  # noqa: BLE001 - see above

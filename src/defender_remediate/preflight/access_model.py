@@ -13,10 +13,10 @@ from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.fixes.conditions import same
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.models.id_parts import root_of
 from defender_remediate.preflight.member_reads import MemberReads
 from defender_remediate.preflight.permissions import matches
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import root_of
 from defender_remediate.preflight.subject import Subject
 
 _ASSIGNMENT_VERSIONS = ("2022-04-01", "2015-07-01")

@@ -11,9 +11,9 @@ import attrs
 from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.models.id_parts import group_of, subscription_of
 from defender_remediate.models.ids import contains, id_key
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import group_of, subscription_of
 from defender_remediate.preflight.subject import Subject
 
 _VERSIONS = ("2024-03-01", "2022-08-01-preview")

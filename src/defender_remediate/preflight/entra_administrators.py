@@ -10,9 +10,9 @@ from defender_remediate.casing import fold
 from defender_remediate.fixes.conditions import same
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.models.id_parts import root_of
 from defender_remediate.preflight.member_reads import MemberReads
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import root_of
 from defender_remediate.preflight.subject import Subject
 
 _VERSIONS = {

@@ -9,6 +9,7 @@ from defender_remediate.errors import NotFoundError, RequestError
 from defender_remediate.fixes.decisions import is_decision
 from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.models.exemption import Exemption
+from defender_remediate.models.id_parts import subscription_of
 from defender_remediate.preflight.policy_assignments import (
     ASSIGNMENT_VERSIONS,
     AssignedPolicy,
@@ -16,7 +17,7 @@ from defender_remediate.preflight.policy_assignments import (
     policy_assignments,
 )
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import covers, subscription_of
+from defender_remediate.preflight.scopes import covers
 from defender_remediate.preflight.subject import Subject
 from defender_remediate.preflight.unreadable import is_not_offered
 

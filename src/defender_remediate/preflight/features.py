@@ -10,8 +10,8 @@ import attrs
 from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.models.id_parts import subscription_of
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import subscription_of
 from defender_remediate.preflight.subject import Subject
 
 _VERSIONS = ("2021-07-01", "2015-12-01")

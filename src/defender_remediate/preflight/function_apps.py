@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.models.id_parts import subscription_of
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import subscription_of
 from defender_remediate.preflight.storage import ACCOUNT_TYPE, STORAGE_VERSIONS, closes_access, has_blobs
 from defender_remediate.preflight.subject import Subject
 

@@ -8,9 +8,9 @@ from datetime import datetime
 from defender_remediate.casing import fold
 from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.models.governance import GovernanceAssignment
+from defender_remediate.models.id_parts import subscription_of
 from defender_remediate.models.ids import id_key
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import subscription_of
 from defender_remediate.preflight.subject import Subject
 
 Facts = tuple[datetime, StepFacts[list[GovernanceAssignment]]]

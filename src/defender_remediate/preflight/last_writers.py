@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from defender_remediate import wire
 from defender_remediate.errors import DefenderRemediateError, MalformedResponseError, NotFoundError, RequestError
 from defender_remediate.models.change_history import Writer
+from defender_remediate.models.id_parts import subscription_of
 from defender_remediate.models.ids import id_key
 from defender_remediate.preflight.reader import CheckReader
-from defender_remediate.preflight.scopes import subscription_of
 from defender_remediate.threads import in_parallel
 
 _PATH = "/providers/Microsoft.ResourceGraph/resources"

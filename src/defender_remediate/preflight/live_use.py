@@ -12,10 +12,10 @@ from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError, MalformedResponseError
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.models.id_parts import name_of, subscription_of, type_of
 from defender_remediate.models.ids import id_key
 from defender_remediate.models.live_use import Aggregation, LiveUse
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import name_of, subscription_of, type_of
 from defender_remediate.preflight.subject import Subject
 from defender_remediate.preflight.unreadable import unreadable
 

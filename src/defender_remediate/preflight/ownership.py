@@ -15,10 +15,10 @@ from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError, NotFoundError
 from defender_remediate.models.change_history import Writer, WriterKind
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.models.id_parts import group_of, subscription_of, type_of
 from defender_remediate.models.ids import id_key
 from defender_remediate.preflight.last_writers import last_writers
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import group_of, subscription_of, type_of
 from defender_remediate.preflight.subject import Subject
 
 

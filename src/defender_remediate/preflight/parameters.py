@@ -8,8 +8,8 @@ from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.errors import ForbiddenError, NotFoundError
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.models.id_parts import group_of, root_of, subscription_of, type_of
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import group_of, root_of, subscription_of, type_of
 from defender_remediate.preflight.subject import Subject
 
 _VERSIONS = ("2021-04-01",)

@@ -12,9 +12,9 @@ from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError, MalformedResponseError, NotFoundError, RequestError
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.models.id_parts import group_of, root_of, subscription_of
 from defender_remediate.models.ids import id_key
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import group_of, root_of, subscription_of
 from defender_remediate.preflight.subject import RequiredPermission, Subject
 from defender_remediate.preflight.unreadable import is_not_offered
 

@@ -14,6 +14,7 @@ from defender_remediate.fixes.diff import settled
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.json_values import ABSENT, thaw
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.models.id_parts import group_of, name_of, subscription_of
 from defender_remediate.models.ids import contains, id_key
 from defender_remediate.preflight.exemptions import exemptions_in_force
 from defender_remediate.preflight.policy_assignments import (
@@ -31,7 +32,6 @@ from defender_remediate.preflight.policy_enrollments import (
     policy_enrollments,
 )
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import group_of, name_of, subscription_of
 from defender_remediate.preflight.subject import Subject
 from defender_remediate.preflight.unreadable import unreadable
 

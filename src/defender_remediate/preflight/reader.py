@@ -13,8 +13,8 @@ from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.errors import DefenderRemediateError, ForbiddenError
 from defender_remediate.json_values import canonical
+from defender_remediate.models.id_parts import group_of, subscription_of
 from defender_remediate.models.ids import id_key, is_guid
-from defender_remediate.preflight.scopes import group_of, subscription_of
 from defender_remediate.preflight.single_flight import MissingCollections, SingleFlight
 from defender_remediate.preflight.subject import Subject
 from defender_remediate.threads import in_parallel

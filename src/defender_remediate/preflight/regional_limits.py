@@ -10,8 +10,8 @@ from defender_remediate.casing import fold
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.fixes.placeholders import same_place
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.models.id_parts import name_of
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import name_of
 from defender_remediate.preflight.subject import Subject
 
 _VERSIONS = ("2023-09-01", "2021-05-01")

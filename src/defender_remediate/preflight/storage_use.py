@@ -14,10 +14,10 @@ from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.fixes.conditions import same
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.models.id_parts import subscription_of
 from defender_remediate.preflight.member_reads import MemberReads
 from defender_remediate.preflight.network_access import is_approved
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import subscription_of
 from defender_remediate.preflight.storage import (
     ACCOUNT_TYPE,
     STORAGE_VERSIONS,

@@ -9,10 +9,10 @@ from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.errors import RequestError
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.models.id_parts import subscription_of
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.step import RemediationStep
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import subscription_of
 from defender_remediate.preflight.subject import Subject
 
 _VERSIONS = ("2022-12-01",)

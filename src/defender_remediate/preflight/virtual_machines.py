@@ -12,8 +12,8 @@ from defender_remediate.arm_template import TemplateError, TemplateScope, evalua
 from defender_remediate.casing import fold
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.models.check import CheckResult, CheckStatus
+from defender_remediate.models.id_parts import group_of, root_of, subscription_of
 from defender_remediate.preflight.reader import CheckReader, StepFacts
-from defender_remediate.preflight.scopes import group_of, root_of, subscription_of
 from defender_remediate.preflight.subject import Subject
 
 MACHINE_TYPE = "Microsoft.Compute/virtualMachines"
