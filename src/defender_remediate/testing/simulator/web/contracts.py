@@ -22,14 +22,21 @@ from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.facts import facts
 from defender_remediate.testing.simulator.state.store import copied
 
-SITE, SLOT = "microsoft.web/sites", "microsoft.web/sites/slots"
+SITE, SLOT, PLAN = "microsoft.web/sites", "microsoft.web/sites/slots", "microsoft.web/serverfarms"
 _CONFIGS = (f"{SITE}/config", f"{SLOT}/config")
-_CONTRACTS_OF_CONFIGS = {"web": "WebConfiguration", "slotconfignames": "SlotConfigNames"}
+_CONTRACTS_OF_CONFIGS = {"web": "WebConfiguration", "logs": "LogsConfiguration", "slotconfignames": "SlotConfigNames"}
+_CONTRACTS = {
+    PLAN: "Plan",
+    "microsoft.web/certificates": "Certificate",
+    **{f"{app}/hostnamebindings": "HostNameBinding" for app in (SITE, SLOT)},
+    **{f"{app}/sourcecontrols": "SourceControl" for app in (SITE, SLOT)},
+}
+_COVERED = frozenset([SITE, SLOT, *_CONFIGS, *_CONTRACTS])
 _DOMAIN = "azurewebsites.net"
 # Answers with older api-versions have null instead of a siteConfig, and tags without any.
 _SITE_CONFIG_SINCE, _TAGS_UNTIL = "2019-08-01", "2018-11-01"
-# Recordings show it in config/web with every api-version; bodies without it are not what App Service answered.
-_WHOLE = "virtualApplications"
+# What every answer of App Service has and no client sets; a body without it is not such an answer.
+_IN_ANSWERS_ONLY = "runtimeADUserPassword"
 # config/web never shows what is set there: each has a resource of its own.
 SETTINGS = ("appSettings", "connectionStrings", "metadata")
 # What siteConfig shows of config/web; every other member is null there.
@@ -100,14 +107,13 @@ def _site() -> _Contract:
 def _contract_of(type_name: str, name: str) -> _Contract | None:
     if type_name in (SITE, SLOT):
         return _site()
-    if type_name in _CONFIGS and name in _CONTRACTS_OF_CONFIGS:
-        return _contract(_CONTRACTS_OF_CONFIGS[name])
-    return None
+    known = _CONTRACTS_OF_CONFIGS.get(name) if type_name in _CONFIGS else _CONTRACTS.get(type_name)
+    return _contract(known) if known is not None else None
 
 
 def covers(type_name: str) -> bool:
     """Whether the answers of a type follow a contract."""
-    return fold(type_name) in (SITE, SLOT, *_CONFIGS)
+    return fold(type_name) in _COVERED
 
 
 def completed(
@@ -120,6 +126,8 @@ def completed(
     """
     kind = fold(type_name)
     result: dict[str, Any] = copied(body)
+    if before is None and version < _TAGS_UNTIL and kind in (SITE, SLOT):
+        result.setdefault("tags", {})
     contract = _contract_of(kind, fold(ids.segments(resource_id)[-1]))
     if contract is not None:
         properties, held = result.get("properties") or {}, before.get("properties") if before else None
@@ -129,15 +137,14 @@ def completed(
             for name in RESTRICTIONS:
                 if isinstance(filled.get(name), list) and filled[name] != (held or {}).get(name):
                     filled[name] = _with_last_rule(filled[name], filled.get(f"{name}DefaultAction"))
+    if "tags" in (result.get("properties") or {}) and kind not in _CONFIGS:
+        result["properties"]["tags"] = copied(result.get("tags"))
     if kind in _CONFIGS:
         result.pop("kind", None)
+    if kind not in (SITE, SLOT):
         return result
     if before is None and version < _SITE_CONFIG_SINCE:
         result["properties"]["siteConfig"] = None
-    if before is None and version < _TAGS_UNTIL:
-        result.setdefault("tags", {})
-    if "tags" in result["properties"]:
-        result["properties"]["tags"] = copied(result.get("tags"))
     return result
 
 
@@ -145,10 +152,15 @@ def shown(type_name: str, resource_id: str, version: str, body: dict[str, Any]) 
     """Returns a resource as an api-version shows it: the settings of an app are stored without what no one has set."""
     contract = _contract_of(fold(type_name), fold(ids.segments(resource_id)[-1]))
     properties = body.get("properties")
-    if contract is not _contract("WebConfiguration") or not isinstance(properties, Mapping) or _WHOLE in properties:
+    if contract not in (_contract("WebConfiguration"), _contract("LogsConfiguration")) or not isinstance(
+        properties, Mapping
+    ):
         return body
-    words = {"name": ids.segments(resource_id)[-3]}
-    return {**body, "properties": {**_filled(contract, {}, None, version, words), **properties}}
+    if _IN_ANSWERS_ONLY in properties:
+        return body
+    whole = _filled(contract, {}, None, version, {"name": ids.segments(resource_id)[-3]})
+    known = {name: value for name, value in properties.items() if not contract.hides(name, version)}
+    return {**body, "properties": {**whole, **known}}
 
 
 def answer_to_put(type_name: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -187,6 +199,8 @@ def _words(kind: str, resource_id: str, now: str, body: Mapping[str, Any]) -> di
         "name": names[-1] if kind != SLOT else f"{names[-3]}({names[-1]})",
         "subscription": ids.subscription_of(resource_id),
         "group": ids.group_of(resource_id),
+        "app": names[-3],
+        "location": str(body.get("location") or ""),
         "region": str(body.get("location") or "").replace(" ", ""),
         "kind": str(body.get("kind") or "app"),
         "host": host,

@@ -12,7 +12,9 @@ from defender_remediate.testing.simulator.arm.writes import merge_patch
 from defender_remediate.testing.simulator.state.store import Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.state.types import ResourceType
+from defender_remediate.testing.simulator.web import plans
 from defender_remediate.testing.simulator.web.contracts import (
+    PLAN,
     RESTRICTIONS,
     SETTINGS,
     SHOWN_IN_SITE_CONFIG,
@@ -39,6 +41,8 @@ def completed(tenant: Tenant, type_name: str, resource_id: str, body: Mapping[st
     """Returns the body of an app or its settings as App Service stores it; any other body as it is. What a body has, it keeps."""
     if not covers(type_name):
         return dict(body)
+    if fold(type_name) == PLAN:
+        return plans.completed(body)
     if fold(type_name) not in (SITE, SLOT):
         app = tenant.store.find(resource_id.rsplit("/", 2)[0])
         place = {"location": app.body["location"]} if app is not None and "location" in app.body else {}

@@ -15,6 +15,7 @@ PROVIDERS = f"{SUB}/resourceGroups/box/providers"
 ACCOUNT = f"{PROVIDERS}/Microsoft.Storage/storageAccounts/boxaccount"
 SERVER = f"{PROVIDERS}/Microsoft.Sql/servers/boxserver"
 SITE = f"{PROVIDERS}/Microsoft.Web/sites/boxsite"
+PRIVATE = f"{SITE}/privateAccess/virtualNetworks"
 MACHINES = f"{PROVIDERS}/Microsoft.HDInsight/clusters/boxcluster"
 CONNECTOR = f"{PROVIDERS}/Microsoft.Security/securityConnectors/boxconnector"
 GITLAB = f"{CONNECTOR}/devops/default/gitLabGroups/one"
@@ -92,7 +93,7 @@ def test_what_was_written_is_in_a_saved_tenant(sim: ArmSimulator, send: Any, con
     [
         ("GET", f"{ACCOUNT}/queueServices/default/queues", None, {"value": []}),
         ("GET", f"{SITE}/backups", None, {"value": []}),
-        ("GET", f"{SITE}/config/logs", None, {"id": f"{SITE}/config/logs", "name": "logs", "properties": {}}),
+        ("GET", PRIVATE, None, {"id": PRIVATE, "name": "virtualNetworks", "properties": {}}),
         ("POST", f"{SITE}/sync", None, None),
         ("GET", f"{SERVER}/advisors", None, []),
         ("GET", f"{SITE}/functions/admin/token", None, ""),

@@ -187,3 +187,55 @@ def test_an_app_on_container_apps_and_a_clone_take_their_time(send: Send) -> Non
     ):
         status, body = send("PUT", f"Microsoft.Web/sites/{name}", {**PLACE, "properties": properties})
         assert (status, body) == (202, None)
+
+
+def test_app_service_refuses_in_a_form_of_its_own(send: Send) -> None:
+    """What Resource Manager refuses has the usual form."""
+    assert send("PUT", "Microsoft.Web/sites/a", {**PLACE, "properties": {}})[1]["Code"] == "BadRequest"
+    assert send("GET", "Microsoft.Web/sites/none")[1]["error"]["code"] == "ResourceNotFound"
+
+
+@pytest.mark.parametrize(
+    ("size", "tier", "kind", "most"),
+    [
+        ("B1", "Basic", "app", 3),
+        ("P1v3", "PremiumV3", "app", 20),
+        ("Y1", "Dynamic", "functionapp", 0),
+        ("EP1", "ElasticPremium", "elastic", 20),
+        ("U1", "Standard", "app", 10),
+    ],
+)
+def test_a_plan_is_what_its_size_says(send: Send, size: str, tier: str, kind: str, most: int) -> None:
+    """Its tier, its kind and the number of its instances."""
+    body = send("PUT", "Microsoft.Web/serverfarms/new", {**PLACE, "sku": {"name": size}, "properties": {}})[1]
+    assert (body["sku"]["tier"], body["kind"], body["properties"]["maximumNumberOfWorkers"]) == (tier, kind, most)
+    assert body["properties"]["computeMode"] == ("Dynamic" if tier == "Dynamic" else "Dedicated")
+    assert send("PATCH", "Microsoft.Web/serverfarms/new", {"tags": {"a": "b"}})[1]["properties"]["tags"] == {"a": "b"}
+
+
+def test_a_linux_plan_has_the_kind_linux(send: Send) -> None:
+    """A plan without a size is taken too."""
+    body = {**PLACE, "sku": {"name": "S1"}, "properties": {"reserved": True}}
+    assert send("PUT", "Microsoft.Web/serverfarms/new", body)[1]["kind"] == "linux"
+    assert (
+        send("PUT", "Microsoft.Web/serverfarms/other", {**PLACE, "properties": {}})[1]["properties"]["status"]
+        == "Ready"
+    )
+
+
+def test_what_is_below_an_app_is_whole_too(send: Send) -> None:
+    """Its logs, host names and source control; and a certificate, whose secret is not shown."""
+    created(send)
+    logs = {"properties": {"httpLogs": {"fileSystem": {"enabled": True}}}}
+    assert send("GET", f"{APP}/config/logs")[1]["properties"]["detailedErrorMessages"] == {"enabled": False}
+    assert send("PUT", f"{APP}/config/logs", logs)[1]["properties"]["httpLogs"] == {
+        "fileSystem": {"enabled": True, "retentionInMb": 35, "retentionInDays": None},
+        "azureBlobStorage": {"sasUrl": None, "retentionInDays": None, "enabled": False},
+    }
+    binding = send("PUT", f"{APP}/hostNameBindings/www.contoso.example", {"properties": {}})[1]
+    assert binding["properties"] == {"siteName": "shop", "domainId": None, "hostNameType": "Verified"}
+    source = send("PUT", f"{APP}/sourcecontrols/web", {"properties": {"repoUrl": "https://git.example/shop"}})[1]
+    assert (source["properties"]["branch"], source["location"]) == ("master", "westeurope")
+    certificate = {**PLACE, "properties": {"pfxBlob": "hidden", "password": "hidden"}}
+    shown = send("PUT", "Microsoft.Web/certificates/contoso", certificate)[1]
+    assert (shown["properties"]["pfxBlob"], shown["properties"]["keyVaultSecretStatus"]) == (None, "Initialized")
