@@ -6,12 +6,13 @@ stores them: in files, in a database, in Azure Blob Storage, in memory, or in a 
 
 from __future__ import annotations
 
-from defender_remediate.journal.base import BatchSink, ChainedJournal, ChainedLog, Sink
 from defender_remediate.journal.blob import BlobJournal
 from defender_remediate.journal.blob_sink import MonotonicClock
 from defender_remediate.journal.chain import Verified, encode_line, newest_first, verify
+from defender_remediate.journal.chained_journal import BatchSink, ChainedJournal, ChainedLog, Sink
 from defender_remediate.journal.file import FileJournal
 from defender_remediate.journal.memory import MemoryJournal, MemoryStorage
+from defender_remediate.journal.protocol import Journal, RunLog, check_run_id
 from defender_remediate.journal.records import (
     GuardsWaived,
     Note,
@@ -27,7 +28,6 @@ from defender_remediate.journal.records import (
 )
 from defender_remediate.journal.sqlite import SqliteJournal
 from defender_remediate.journal.state import Phase, RunState, StepState, correlation_of, replay
-from defender_remediate.journal.store import Journal, RunLog, check_run_id
 from defender_remediate.public_path import show_public_path
 
 __all__ = [

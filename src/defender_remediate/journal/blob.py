@@ -16,7 +16,6 @@ from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidEndpointError, InvalidInputError, JournalError, JournalLockedError
 from defender_remediate.journal import blob_container
-from defender_remediate.journal.base import ChainedJournal
 from defender_remediate.journal.blob_container import BlobContainer, StorageRequestError, acquire, connect
 from defender_remediate.journal.blob_sink import (
     CANCELLED,
@@ -26,7 +25,8 @@ from defender_remediate.journal.blob_sink import (
     hint_of,
     unwritable,
 )
-from defender_remediate.journal.store import check_run_id, is_run_id
+from defender_remediate.journal.chained_journal import ChainedJournal
+from defender_remediate.journal.protocol import check_run_id, is_run_id
 from defender_remediate.threads import every, in_parallel
 from defender_remediate.validation import did_you_mean, is_loopback
 

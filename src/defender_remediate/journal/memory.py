@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 import attrs
 
 from defender_remediate.errors import JournalLockedError
-from defender_remediate.journal.base import ChainedJournal
-from defender_remediate.journal.store import check_run_id
+from defender_remediate.journal.chained_journal import ChainedJournal
+from defender_remediate.journal.protocol import check_run_id
 
 
 @attrs.define

@@ -8,8 +8,8 @@ from datetime import datetime
 import attrs
 
 from defender_remediate.errors import UnknownRunError
+from defender_remediate.journal.protocol import Journal
 from defender_remediate.journal.records import RunKind, RunOpened, StepEnded, StepReviewed
-from defender_remediate.journal.store import Journal
 from defender_remediate.models.plan import RemediationStep
 from defender_remediate.models.result import RemediationResult
 from defender_remediate.models.shard import run_id_of

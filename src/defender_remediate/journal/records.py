@@ -78,7 +78,7 @@ class StepIntended:
     Attributes:
         attempt: Counted from 1, also across a resume.
         before: The values of the changed members before the write, by path, without absent members.
-        fingerprint: SHA-256 of the whole target as it was read for this attempt.
+        fingerprint: SHA-256 of what the step depends on in its target, as it was read for this attempt.
         redacted_paths: The paths in ``before`` whose values contained a secret, which the journal does not store.
     """
 
@@ -267,13 +267,13 @@ def encode_clean(record: Record) -> bytes | None:
         return None
     has_secret = False
 
-    def looked_at(plain: Any) -> Any:
+    def noting_secrets(plain: Any) -> Any:
         nonlocal has_secret
         has_secret = has_secret or redact_json(plain) != plain
         return plain
 
     # Step by step: a plan of thousands of steps fills the memory otherwise.
-    text = b"".join([part.encode() for part in json_parts(members_of(record), shown=looked_at)])
+    text = b"".join([part.encode() for part in json_parts(members_of(record), shown=noting_secrets)])
     return None if has_secret else text
 
 

@@ -12,7 +12,7 @@ import attrs
 
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError, JournalError, JournalUnwritableError
-from defender_remediate.journal.base import ChainedJournal
+from defender_remediate.journal.chained_journal import ChainedJournal
 from defender_remediate.journal.local_disk import (
     PRIVATE_FILE,
     check_in_place,
@@ -20,7 +20,7 @@ from defender_remediate.journal.local_disk import (
     make_private_directory,
     sync_directory,
 )
-from defender_remediate.journal.store import check_run_id, is_run_id
+from defender_remediate.journal.protocol import check_run_id, is_run_id
 
 if TYPE_CHECKING:
     import sqlite3

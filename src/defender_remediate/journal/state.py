@@ -16,6 +16,7 @@ import attrs
 
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError, JournalError
+from defender_remediate.journal.protocol import Journal
 from defender_remediate.journal.records import (
     GuardsWaived,
     Note,
@@ -27,7 +28,6 @@ from defender_remediate.journal.records import (
     StepIntended,
     StepReviewed,
 )
-from defender_remediate.journal.store import Journal
 from defender_remediate.json_values import FrozenMap
 from defender_remediate.models.plan import RemediationStep
 from defender_remediate.models.result import Outcome, RemediationResult

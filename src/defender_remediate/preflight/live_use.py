@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, timedelta, timezone
 from typing import Any
 
 import attrs
@@ -15,11 +15,18 @@ from defender_remediate.models.check import CheckResult, CheckStatus
 from defender_remediate.models.id_parts import name_of, subscription_of, type_of
 from defender_remediate.models.ids import id_key
 from defender_remediate.models.live_use import Aggregation, LiveUse
+from defender_remediate.preflight.metrics import (
+    METRIC_VERSIONS,
+    Series,
+    SeriesByResource,
+    days_with_data,
+    metrics_query,
+    timespan,
+)
 from defender_remediate.preflight.reader import CheckReader, StepFacts
 from defender_remediate.preflight.subject import Subject
 from defender_remediate.preflight.unreadable import unreadable
 
-_VERSIONS = ("2023-10-01", "2018-01-01")
 _DAYS = 30
 # The newest day of a capacity metric arrives up to a day late.
 _LATE = 2
@@ -33,20 +40,6 @@ _TOP_OF_BATCH = 10_000
 _BATCH = 4
 _SHOWN = 6
 _CREATED = ("createdAt", "creationTime", "creationDate", "createTime", "timeCreated")
-
-
-@attrs.frozen(kw_only=True)
-class Series:
-    """The daily figures of one metric.
-
-    Attributes:
-        value: The value of the dimension; None for a metric without dimension.
-        days: The figure of each day that has one. A day without a figure is missing: it has no use that is zero.
-    """
-
-    metric: str
-    value: str | None = None
-    days: Mapping[date, float] = attrs.field(factory=dict, repr=False)
 
 
 @attrs.frozen(kw_only=True)
@@ -67,24 +60,6 @@ class Figures:
 Found = tuple["Figures | DefenderRemediateError", ...]
 
 
-@attrs.frozen
-class _ByResource:
-    """Takes an answer about metrics apart, by the key of the resource. Equal for equal questions, so that each is asked once."""
-
-    use: LiveUse
-
-    @classmethod
-    def of(cls, use: LiveUse) -> _ByResource:
-        """Without what is not in the question."""
-        return cls(LiveUse(metrics=use.metrics, aggregation=use.aggregation, dimension=use.dimension))
-
-    def __call__(self, body: Any) -> Mapping[str, tuple[Series, ...]]:
-        found: dict[str, list[Series]] = {}
-        for resource, one in _series(body, self.use):
-            found.setdefault(id_key(resource), []).append(one)
-        return {resource: tuple(series) for resource, series in found.items()}
-
-
 class LiveUseCheck:
     """Finds out whether a step would cut off someone: use in the last 30 days blocks it.
 
@@ -100,7 +75,7 @@ class LiveUseCheck:
         """The figures for each metric that the fixes of a step name, in their order."""
         today = reader.now().astimezone(timezone.utc).date()
         first = today - timedelta(days=_DAYS)
-        span = _timespan(first, reader.now())
+        span = timespan(first, reader.now())
         batches = _Batches(reader, span, subjects)
 
         def figures(subject: Subject, use: LiveUse) -> Figures | DefenderRemediateError:
@@ -115,7 +90,7 @@ class LiveUseCheck:
                         continue
                     own = _read(reader, resource, use.metrics, use, span)
                     used += _used(own, use)
-                    days = _days(own)
+                    days = days_with_data(own)
                     if use.proof and not days >= expected and not used:
                         days |= batches.proven(subject, use) or _proof(reader, resource, use.proof, span)
                     # Each of several has to have data: any of them may be the one in use.
@@ -194,7 +169,7 @@ class _Batches:
         """The days on which the metric that proves the arrival of data had any."""
         plain = LiveUse(metrics=(use.proof or "",), aggregation=Aggregation.AVERAGE)
         found = self._read(subject, use, plain.metrics, plain).get(id_key(subject.step.resource_id), ())
-        return _days(found)
+        return days_with_data(found)
 
     def _read(
         self, subject: Subject, sized: LiveUse, metrics: tuple[str, ...], use: LiveUse
@@ -204,7 +179,7 @@ class _Batches:
             return {}
         filters = ["Microsoft.ResourceId eq '*'", *([f"{use.dimension} eq '*'"] if use.dimension else [])]
         params = {
-            **_query(metrics, use.aggregation, self._span),
+            **metrics_query(metrics, use.aggregation, self._span),
             "region": region,
             "metricnamespace": kind,
             "$filter": " and ".join(filters),
@@ -213,7 +188,7 @@ class _Batches:
         path = f"/subscriptions/{subscription_of(subject.step.resource_id)}/providers/Microsoft.Insights/metrics"
         try:
             # An answer shows thousands of resources: it is taken apart once, and not for each of them.
-            return self._reader.get(path, api_versions=_VERSIONS, params=params, parse=_ByResource.of(use))
+            return self._reader.get(path, api_versions=METRIC_VERSIONS, params=params, parse=SeriesByResource.of(use))
         except DefenderRemediateError:
             # Not every metric can be read for many resources, and not every caller may read the whole subscription.
             return {}
@@ -224,22 +199,6 @@ def _place(subject: Subject, use: LiveUse) -> tuple[str, ...]:
     region = fold(wire.text(subject.resource or subject.before, "location")).replace(" ", "")
     resource = subject.step.resource_id
     return region, fold(type_of(resource)), subscription_of(resource), *use.metrics, use.dimension or ""
-
-
-def _timespan(first: date, now: datetime) -> str:
-    start = datetime.combine(first, time(), tzinfo=timezone.utc)
-    end = now.astimezone(timezone.utc).replace(second=0, microsecond=0)
-    return f"{start:%Y-%m-%dT%H:%M:%SZ}/{end:%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _query(metrics: Iterable[str], aggregation: Aggregation, span: str) -> dict[str, str]:
-    return {
-        "metricnames": ",".join(metrics),
-        "timespan": span,
-        "interval": "P1D",
-        "aggregation": aggregation.value.capitalize(),
-        "AutoAdjustTimegrain": "true",
-    }
 
 
 def _measured(reader: CheckReader, subject: Subject, use: LiveUse) -> tuple[str, ...]:
@@ -264,11 +223,11 @@ def _used_if_readable(reader: CheckReader, resource: str, use: LiveUse, span: st
 
 
 def _read(reader: CheckReader, resource: str, metrics: tuple[str, ...], use: LiveUse, span: str) -> list[Series]:
-    params = _query(metrics, use.aggregation, span)
+    params = metrics_query(metrics, use.aggregation, span)
     if use.dimension:
         params.update({"$filter": f"{use.dimension} eq '*'", "top": str(_TOP)})
     path = f"{resource}/providers/Microsoft.Insights/metrics"
-    read = reader.get(path, api_versions=_VERSIONS, params=params, parse=_ByResource.of(use))
+    read = reader.get(path, api_versions=METRIC_VERSIONS, params=params, parse=SeriesByResource.of(use))
     found = [one for series in read.values() for one in series]
     if use.dimension and len(found) >= _TOP and not _used(found, use):
         raise MalformedResponseError(f"Azure Monitor returned {len(found)} series and may have left others out")
@@ -278,61 +237,7 @@ def _read(reader: CheckReader, resource: str, metrics: tuple[str, ...], use: Liv
 def _proof(reader: CheckReader, resource: str, metric: str, span: str) -> frozenset[date]:
     """The days on which a metric that needs no use has data."""
     plain = LiveUse(metrics=(metric,), aggregation=Aggregation.AVERAGE)
-    return _days(_read(reader, resource, plain.metrics, plain, span))
-
-
-def _series(body: Any, use: LiveUse) -> Iterator[tuple[str, Series]]:
-    """The series of an answer, each with the id of its resource; empty ids in the answer about one resource.
-
-    Raises:
-        MalformedResponseError: It is not an answer about metrics, or Azure could not read one of them.
-    """
-    metrics = wire.pick(body, "value")
-    if not isinstance(metrics, list):
-        raise MalformedResponseError("the response about metrics has no array 'value'")
-    known = {fold(wire.text(wire.pick(metric, "name"), "value")) for metric in metrics}
-    lacking = [name for name in use.metrics if fold(name) not in known]
-    if lacking:
-        raise MalformedResponseError(f"the response about metrics has no metric {lacking[0]}")
-    for metric in metrics:
-        code = wire.text(metric, "errorCode")
-        listed = wire.pick(metric, "timeseries")
-        if fold(code) not in ("", "success"):
-            raise MalformedResponseError(f"Azure Monitor could not read the metric: {code}")
-        if listed is not None and not isinstance(listed, list):
-            raise MalformedResponseError("a metric in the response has no array 'timeseries'")
-        for series in listed or []:
-            about = {
-                fold(wire.text(wire.pick(one, "name"), "value")): wire.text(one, "value")
-                for one in wire.pick(series, "metadatavalues") or ()
-            }
-            yield (
-                about.get("microsoft.resourceid", ""),
-                Series(
-                    metric=wire.text(wire.pick(metric, "name"), "value"),
-                    value=about.get(fold(use.dimension)) if use.dimension else None,
-                    days=_by_day(wire.pick(series, "data"), use.aggregation),
-                ),
-            )
-
-
-def _by_day(data: Any, aggregation: Aggregation) -> dict[date, float]:
-    """The figure of each day; a point without a number has none. Points of less than a day are put together."""
-    found: dict[date, float] = {}
-    for point in data if isinstance(data, list) else ():
-        at, figure = wire.timestamp(point, "timeStamp"), wire.pick(point, aggregation.value)
-        if at is None or isinstance(figure, bool) or not isinstance(figure, (int, float)):
-            continue
-        day = at.date()
-        if day not in found:
-            found[day] = float(figure)
-        else:
-            found[day] = found[day] + figure if aggregation.is_sum else max(found[day], float(figure))
-    return found
-
-
-def _days(series: Iterable[Series]) -> frozenset[date]:
-    return frozenset(day for one in series for day in one.days)
+    return days_with_data(_read(reader, resource, plain.metrics, plain, span))
 
 
 def _used(series: Iterable[Series], use: LiveUse) -> tuple[Series, ...]:

@@ -24,8 +24,8 @@ from defender_remediate.errors import (
     UnknownRunError,
 )
 from defender_remediate.journal.chain import Verified, chain, encode_redacted, newest_first, sha256, verify
+from defender_remediate.journal.protocol import check_run_id
 from defender_remediate.journal.records import Record, RunOpened
-from defender_remediate.journal.store import check_run_id
 
 
 class Sink(Protocol):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from defender_remediate.errors import InvalidInputError
-from defender_remediate.journal.store import check_run_id
+from defender_remediate.journal.protocol import check_run_id
 
 
 @pytest.mark.parametrize(
