@@ -16,11 +16,12 @@ from typing import TextIO
 
 from defender_remediate.display import quoted
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError
+from defender_remediate.testing.simulator.authorization.roles import CALLER_APP_ID
 from defender_remediate.testing.simulator.simulator import ArmSimulator
 from defender_remediate.testing.simulator.state.store import TENANT_ID
 from defender_remediate.testing.simulator.transport.control import PREFIX
 from defender_remediate.testing.simulator.transport.https import HttpsServer
-from defender_remediate.testing.simulator.transport.sign_in import CLIENT_ID, SECRET
+from defender_remediate.testing.simulator.transport.sign_in import SECRET
 
 
 def main(arguments: Sequence[str], out: TextIO, stop: threading.Event) -> int:
@@ -85,7 +86,7 @@ def _instructions(sim: ArmSimulator, server: HttpsServer, *, control: bool) -> s
         "export AZURE_CORE_INSTANCE_DISCOVERY=false",
         f"az cloud register --name simulator --endpoint-resource-manager {server.endpoint}",
         "az cloud set --name simulator",
-        f"az login --service-principal --username {CLIENT_ID} --password {SECRET} --tenant {TENANT_ID}",
+        f"az login --service-principal --username {CALLER_APP_ID} --password {SECRET} --tenant {TENANT_ID}",
         "# Subscriptions:",
     ]
     lines += [f"#   {scope}" for scope in sim.scopes]

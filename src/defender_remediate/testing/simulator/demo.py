@@ -8,13 +8,20 @@ from typing import Any
 from defender_remediate.testing.simulator.arm.writes import merge_patch
 from defender_remediate.testing.simulator.controls.access import AccessControls
 from defender_remediate.testing.simulator.controls.defender import DefenderControls
+from defender_remediate.testing.simulator.controls.directory import DirectoryControls
 from defender_remediate.testing.simulator.controls.resources import ResourceControls
 from defender_remediate.testing.simulator.state.facts import facts
 
 
-def add_demo_resources(resources: ResourceControls, access: AccessControls, defender: DefenderControls) -> None:
+def add_demo_resources(
+    resources: ResourceControls, access: AccessControls, defender: DefenderControls, directory: DirectoryControls
+) -> None:
     """Fills an empty tenant with the demo resources."""
     demo = facts("demo")
+    for entry in demo["directory"]:
+        directory.add(entry["collection"], entry["body"])
+    directory.change("domains", "simulated.onmicrosoft.com", {"isDefault": False})
+    directory.change("policies", "identitySecurityDefaultsEnforcementPolicy", {"isEnabled": False})
     usual_bodies = facts("bodies")
     scopes = {
         name: resources.add_subscription(raw["id"], raw["name"], management_group=demo["management_group"])

@@ -17,12 +17,14 @@ from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.json_values import format_json
 from defender_remediate.models.ids import is_guid
+from defender_remediate.testing.simulator.arm import planes
 from defender_remediate.testing.simulator.arm.request_log import RecordedRequest, RequestLog
 from defender_remediate.testing.simulator.arm.service import Service
 from defender_remediate.testing.simulator.arm.snapshots import Snapshot, take
 from defender_remediate.testing.simulator.controls import arguments
 from defender_remediate.testing.simulator.controls.access import AccessControls
 from defender_remediate.testing.simulator.controls.defender import DefenderControls
+from defender_remediate.testing.simulator.controls.directory import DirectoryControls
 from defender_remediate.testing.simulator.controls.faults import FaultControls
 from defender_remediate.testing.simulator.controls.metrics import MetricControls
 from defender_remediate.testing.simulator.controls.policies import PolicyControls
@@ -74,6 +76,7 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
         access: Roles, deny assignments and locks; also the methods of ``policies``.
         policies: Assignments, exemptions and enrollments of Azure Policy.
         defender: Recommendations and assessments.
+        directory: Users, groups, applications and policies of Microsoft Entra ID.
         metrics: Who uses a resource, as Azure Monitor shows it.
         faults: Errors, broken connections, throttling and slow operations.
         clock: The virtual clock; starts at ``STARTS_AT``.
@@ -108,6 +111,7 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
         self.policies = PolicyControls(tenant)
         self.defender = DefenderControls(tenant)
         self.metrics = MetricControls(tenant)
+        self.directory = DirectoryControls(tenant)
         self.faults = FaultControls(self._service, self.credential)
         self.clock: VirtualClock = tenant.clock
         self.requests: RequestLog = self._service.requests
@@ -120,7 +124,7 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
             options: The arguments of the class.
         """
         made = cls(**options)
-        add_demo_resources(made.resources, made.access, made.defender)
+        add_demo_resources(made.resources, made.access, made.defender, made.directory)
         return made
 
     @property
@@ -144,9 +148,10 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
         return SimulatedResponse(request, self._reply_to(request))
 
     def _reply_to(self, request: Any) -> Reply:
-        if not (fold(request.url) + "/").startswith((fold(self.endpoint) + "/", fold(self.endpoint) + "?")):
-            raise ServiceRequestError(f"Cannot reach {request.url}: the simulator answers to {self.endpoint}.")
         call = Call.of(request.method, request.url, request.headers, content_of(request))
+        is_arm = (fold(request.url) + "/").startswith((fold(self.endpoint) + "/", fold(self.endpoint) + "?"))
+        if not is_arm and planes.find(call) is None:
+            raise ServiceRequestError(f"Cannot reach {request.url}: the simulator answers to {self.endpoint}.")
         try:
             return self._service.exchange(call)
         except ConnectionFault as fault:

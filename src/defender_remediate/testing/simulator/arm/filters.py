@@ -84,8 +84,9 @@ def _tag_filter(text: str) -> Test | None:
 
 
 def _any_of(text: str) -> Test:
+    """The test of a filter, whose parts may be in parentheses."""
     clauses, joints = _clauses(text)
-    tests = [_clause(clause, text) for clause in clauses]
+    tests = [_inner(clause) or _clause(clause, text) for clause in clauses]
     # ``and`` binds closer than ``or``.
     groups = [[tests[0]]]
     for joint, test in zip(joints, tests[1:], strict=True):
@@ -94,6 +95,11 @@ def _any_of(text: str) -> Test:
         else:
             groups[-1].append(test)
     return lambda shown: any(all(test(shown) for test in group) for group in groups)
+
+
+def _inner(clause: str) -> Test | None:
+    """The test inside parentheses around a whole clause; None if there are none."""
+    return _any_of(clause[1:-1].strip()) if clause.startswith("(") and clause.endswith(")") else None
 
 
 def _clause(clause: str, text: str) -> Test:
@@ -115,6 +121,19 @@ def _clauses(text: str) -> tuple[list[str], list[str]]:
     parts = re.split(rf"({_TEXT.replace('(', '(?:', 1)})", text.strip())
     # Strings are at the odd places; numbers stand for them while the rest is divided.
     bare = "".join(part if place % 2 == 0 else f"'{place}'" for place, part in enumerate(parts))
-    pieces = _JOINT.split(bare)
+    pieces = _divided(bare)
     whole = [re.sub(r"'(\d+)'", lambda found: parts[int(found.group(1))], piece).strip() for piece in pieces[::2]]
     return whole, [fold(word) for word in pieces[1::2]]
+
+
+def _divided(text: str) -> list[str]:
+    """Returns the clauses and, between them, the words that join them; parentheses stay together."""
+    pieces: list[str] = [""]
+    depth = 0
+    for part in re.split(r"(\s+(?:and|or)\s+)", text, flags=re.IGNORECASE):
+        if depth == 0 and _JOINT.fullmatch(part):
+            pieces += [part.strip(), ""]
+            continue
+        depth += part.count("(") - part.count(")")
+        pieces[-1] += part
+    return pieces

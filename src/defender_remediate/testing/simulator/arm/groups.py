@@ -9,7 +9,7 @@ from typing import Any
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.operations import LOCATION, OperationForm, first_reply
-from defender_remediate.testing.simulator.arm.platform import provider
+from defender_remediate.testing.simulator.arm.platform import known_namespaces, provider
 from defender_remediate.testing.simulator.arm.routing import Route, json_body
 from defender_remediate.testing.simulator.arm.strictness import check_region, checked_tags
 from defender_remediate.testing.simulator.monitor.audit import end, logged, outcome
@@ -183,8 +183,7 @@ def _exported(resource: Resource, parameters: dict[str, Any], *, with_values: bo
 def register_provider(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Registers a resource provider, or unregisters it; either takes some seconds."""
     subscription = tenant.store.subscription(captured["subscription"])
-    known = {fold(one): one for one in tenant.types.namespaces()}
-    namespace = known.get(fold(captured["namespace"]))
+    namespace = known_namespaces(tenant).get(fold(captured["namespace"]))
     if namespace is None:
         raise refusal("InvalidResourceNamespace", namespace=captured["namespace"])
     registers = fold(call.path.rstrip("/")).endswith("/register")

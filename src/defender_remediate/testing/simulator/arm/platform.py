@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.arm import published
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.filters import group_filter, names_tags, resource_filter
 from defender_remediate.testing.simulator.arm.routing import Route, json_body, positive_option
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import REGISTERED, TENANT_ID, Resource, Subscription
 from defender_remediate.testing.simulator.state.tenant import Tenant
+from defender_remediate.testing.simulator.state.types import ResourceType
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
 _LIST_MEMBERS = ("id", "name", "type", "location", "tags", "sku", "kind", "identity", "managedBy", "plan", "zones")
@@ -181,8 +183,20 @@ def _expansions(call: Call) -> list[str]:
     return [known[word] for word in asked]
 
 
+def known_namespaces(tenant: Tenant) -> dict[str, str]:
+    """Returns the resource providers by their folded names: those with a type, and those with published operations."""
+    every = {**published.namespaces(), **{fold(one): one for one in tenant.types.namespaces()}}
+    return dict(sorted(every.items()))
+
+
 def provider(tenant: Tenant, namespace: str, subscription: Subscription | None) -> dict[str, Any]:
     """Returns a resource provider as its API shows it."""
+    known = {one.name: one for one in tenant.types.of_namespace(namespace)}
+    if not known:
+        known = {
+            one.type_name: ResourceType(name=one.type_name, versions=(one.since,), tracked=False)
+            for one in published.operations_of(namespace)
+        }
     types = [
         {
             "resourceType": kind.name.partition("/")[2],
@@ -190,7 +204,7 @@ def provider(tenant: Tenant, namespace: str, subscription: Subscription | None) 
             "apiVersions": sorted(kind.versions, reverse=True),
             "capabilities": "SupportsTags, SupportsLocation" if kind.tracked else "None",
         }
-        for kind in tenant.types.of_namespace(namespace)
+        for kind in known.values()
     ]
     shown: dict[str, Any] = {"namespace": namespace, "resourceTypes": types}
     if subscription is not None:
@@ -208,23 +222,23 @@ def list_provider_types(tenant: Tenant, call: Call, captured: Mapping[str, str])
 def list_providers(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the resource providers."""
     found = tenant.store.subscription(captured["subscription"]) if "subscription" in captured else None
-    return tenant.page(call, [provider(tenant, namespace, found) for namespace in tenant.types.namespaces()])
+    return tenant.page(call, [provider(tenant, namespace, found) for namespace in known_namespaces(tenant).values()])
 
 
 def get_provider(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Shows a resource provider."""
     del call
     found = tenant.store.subscription(captured["subscription"]) if "subscription" in captured else None
-    for namespace in tenant.types.namespaces():
-        if fold(namespace) == fold(captured["namespace"]):
-            return Reply.json(provider(tenant, namespace, found))
-    raise refusal("InvalidResourceNamespace", namespace=captured["namespace"])
+    namespace = known_namespaces(tenant).get(fold(captured["namespace"]))
+    if namespace is None:
+        raise refusal("InvalidResourceNamespace", namespace=captured["namespace"])
+    return Reply.json(provider(tenant, namespace, found))
 
 
 def provider_permissions(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Shows which applications of a resource provider act for it; there are none here."""
     tenant.store.subscription(captured["subscription"])
-    if fold(captured["namespace"]) not in {fold(one) for one in tenant.types.namespaces()}:
+    if fold(captured["namespace"]) not in known_namespaces(tenant):
         raise refusal("InvalidResourceNamespace", namespace=captured["namespace"])
     return tenant.page(call, [])
 

@@ -8,7 +8,7 @@ from functools import partial
 import attrs
 
 from defender_remediate.casing import fold
-from defender_remediate.testing.simulator.arm import by_form, groups, moves, platform, tag_names, tags
+from defender_remediate.testing.simulator.arm import by_form, groups, moves, planes, platform, tag_names, tags
 from defender_remediate.testing.simulator.arm import routes as resources
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.faults import AFTER, Faults
@@ -18,6 +18,8 @@ from defender_remediate.testing.simulator.arm.routing import Route, RouteIndex, 
 from defender_remediate.testing.simulator.arm.throttling import Throttle
 from defender_remediate.testing.simulator.authorization import assignments, catalogue, locks, schedules
 from defender_remediate.testing.simulator.authorization import routes as authorization
+from defender_remediate.testing.simulator.compute import images
+from defender_remediate.testing.simulator.containers import routes as containers
 from defender_remediate.testing.simulator.defender import (
     alert_routes,
     automations,
@@ -86,6 +88,8 @@ ROUTES: tuple[Route, ...] = (
     *policy_definitions.ROUTES,
     *management.ROUTES,
     *storage.ROUTES,
+    *containers.ROUTES,
+    *images.ROUTES,
     *web.ROUTES,
     *web_stacks.ROUTES,
     *sql.ROUTES,
@@ -164,6 +168,11 @@ class Service:
     def _answer(self, call: Call) -> Reply:
         headers: dict[str, str] = {}
         try:
+            other = planes.find(call)
+            if other is not None:
+                if not call.reads:
+                    self.tenant.lock.changes += 1
+                return other(self.tenant, call, partial(self._authenticate, call))
             self._authenticate(call)
             found = _INDEX.find(call)
             reads = call.reads or (found is not None and found[0].reads)

@@ -15,7 +15,7 @@ from defender_remediate.testing.simulator.state.store import Store
 
 CALLER_ID = "aaaaaaaa-0000-4000-8000-000000000001"
 """The object id of the caller."""
-CALLER_APP_ID = "aaaaaaaa-0000-4000-8000-0000000000ab"
+CALLER_APP_ID = "5eedf00d-0000-4000-8000-000000000001"
 """The id of the application that the caller uses."""
 EVERYONE = "everyone"
 _ALL_PRINCIPALS = "00000000-0000-0000-0000-000000000000"

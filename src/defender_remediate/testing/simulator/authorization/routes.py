@@ -45,7 +45,7 @@ def seen_from(
     Args:
         tenant: The tenant.
         scope: Where the list is asked for.
-        text: The ``$filter``; empty, ``atScope()`` or ``atExactScope()``.
+        text: The ``$filter``; empty, ``atScope()``, ``atExactScope()`` or ``atScopeAndBelow()``.
         items: Everything there is.
         place: The scope of an item.
 
@@ -53,12 +53,12 @@ def seen_from(
         ArmError: 400 for another filter.
     """
     word = fold(text.replace(" ", ""))
-    if word not in ("", "atscope()", "atexactscope()"):
+    if word not in ("", "atscope()", "atexactscope()", "atscopeandbelow()"):
         raise refusal("InvalidFilter", filter=text)
     if word == "atexactscope()":
         return [item for item in items if ids.key(place(item)) == ids.key(scope)]
-    # A management group does not list what is below it.
-    below = not word and bool(ids.subscription_of(scope))
+    # A management group lists what is below it only when it is asked for that.
+    below = word == "atscopeandbelow()" or (not word and bool(ids.subscription_of(scope)))
     store = tenant.store
     return [i for i in items if store.covers(place(i), scope) or (below and store.covers(scope, place(i)))]
 

@@ -320,6 +320,10 @@ class Access:
             return True
         return any(entry.allows(action, entry.missing_at(scope, self._store)) for entry in self._here(scope))
 
+    def allows_data(self, action: str, scope: str) -> bool:
+        """Whether a role of the caller grants an action on data, such as reading a secret. Owners have none by their role."""
+        return any(any_matches(entry.data_actions, action) for entry in self._here(scope))
+
     def may_look(self, action: str, scope: str) -> bool:
         """Whether the caller may read something that is in a list."""
         return self._reads(action, scope) and self._deny_of(action, scope) is None

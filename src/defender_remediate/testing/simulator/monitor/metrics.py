@@ -23,7 +23,20 @@ _RETENTION = 93
 _AGGREGATIONS = frozenset({"total", "count", "maximum", "minimum", "average"})
 _RESOURCE = "microsoft.resourceid"
 _CLAUSE = re.compile(r"([\w.]+)\s+eq\s+'([^']*)'\Z", re.IGNORECASE)
-_INTERVALS = frozenset({"P1D", "FULL"})
+_DAY = timedelta(days=1)
+_INTERVALS: Mapping[str, timedelta] = {
+    "PT1M": timedelta(minutes=1),
+    "PT5M": timedelta(minutes=5),
+    "PT15M": timedelta(minutes=15),
+    "PT30M": timedelta(minutes=30),
+    "PT1H": timedelta(hours=1),
+    "PT6H": timedelta(hours=6),
+    "PT12H": timedelta(hours=12),
+    "P1D": _DAY,
+    "FULL": _DAY,
+}
+# Figures are those of whole days. A shorter interval shows them at this hour, so that the sum over a day is the same.
+_HOUR_OF_USE = 12
 _DEFAULT_TOP = 10
 
 
@@ -32,7 +45,7 @@ class _Question:
     """The parameters of a listing."""
 
     metrics: tuple[str, ...]
-    days: tuple[date, ...]
+    moments: tuple[datetime, ...]
     aggregations: tuple[str, ...]
     wanted: Mapping[str, str]
     top: int
@@ -78,10 +91,13 @@ def _question(tenant: Tenant, call: Call) -> _Question:
     if not metrics:
         raise refusal("MetricsRequest", problem="metricnames is missing")
     if interval not in _INTERVALS:
-        raise refusal("MetricsRequest", problem=f"the interval {interval} is not simulated: use P1D")
+        raise refusal("MetricsRequest", problem=f"the interval {interval} is not valid: use {', '.join(_INTERVALS)}")
     unknown = sorted(set(aggregations) - _AGGREGATIONS)
     if unknown:
         raise refusal("MetricsRequest", problem=f"Detected invalid aggregation input {unknown[0]}")
+    now = tenant.clock.now()
+    last_hour = f"{now - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}/{now:%Y-%m-%dT%H:%M:%SZ}"
+    timespan = query.get("timespan") or last_hour
     wanted: dict[str, str] = {}
     for clause in filter(None, re.split(r"\s+and\s+", query.get("$filter", "").strip(), flags=re.IGNORECASE)):
         match = _CLAUSE.match(clause)
@@ -90,16 +106,17 @@ def _question(tenant: Tenant, call: Call) -> _Question:
         wanted[match[1]] = match[2]
     return _Question(
         metrics=metrics,
-        days=_days(tenant, query.get("timespan", "")),
+        moments=_moments(tenant, timespan, _INTERVALS[interval]),
         aggregations=aggregations,
         wanted=wanted,
         top=int(query.get("top") or _DEFAULT_TOP),
-        timespan=query.get("timespan", ""),
+        timespan=timespan,
         interval=interval,
     )
 
 
-def _days(tenant: Tenant, timespan: str) -> tuple[date, ...]:
+def _moments(tenant: Tenant, timespan: str, step: timedelta) -> tuple[datetime, ...]:
+    """When the points of a time span begin; the first one contains its start."""
     try:
         start, end = (
             datetime.fromisoformat(part.replace("Z", "+00:00")).astimezone(timezone.utc) for part in timespan.split("/")
@@ -109,8 +126,11 @@ def _days(tenant: Tenant, timespan: str) -> tuple[date, ...]:
     now = tenant.clock.now()
     if (now - start).days > _RETENTION:
         raise refusal("MetricsRequest", problem=f"Query startTime: {start} is out of the Max metrics retention period")
-    last = min(end, now).date()
-    return tuple(start.date() + timedelta(days=past) for past in range((last - start.date()).days + 1))
+    midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
+    first = midnight + (start - midnight) // step * step
+    # A day that has begun has a point; of shorter intervals the one that begins with the end has none.
+    last = min(end, now) if step == _DAY else max(min(end, now) - timedelta(microseconds=1), first)
+    return tuple(first + past * step for past in range((last - first) // step + 1))
 
 
 def _answer(tenant: Tenant, question: _Question, kind: str, resources: Sequence[Resource], *, about_one: bool) -> Reply:
@@ -160,8 +180,10 @@ def _series(
     *,
     about_one: bool,
 ) -> Iterator[dict[str, Any]]:
+    step = _INTERVALS[question.interval]
+    days = tuple(dict.fromkeys(moment.date() for moment in question.moments))
     for resource in resources:
-        for values, figures in tenant.metrics.series(resource.id, metric, by, question.days):
+        for values, figures in tenant.metrics.series(resource.id, metric, by, days):
             if any(
                 question.wanted[name] != "*" and fold(question.wanted[name]) != fold(value)
                 for name, value in values.items()
@@ -173,15 +195,21 @@ def _series(
                     {"name": {"value": fold(name), "localizedValue": fold(name)}, "value": value}
                     for name, value in about.items()
                 ],
-                # A day without data has a point without a figure.
-                "data": [
-                    {
-                        "timeStamp": f"{day}T00:00:00Z",
-                        **(dict.fromkeys(question.aggregations, figures[day]) if day in figures else {}),
-                    }
-                    for day in question.days
-                ],
+                "data": [_point(question.aggregations, moment, step, figures) for moment in question.moments],
             }
+
+
+def _point(
+    aggregations: Sequence[str], moment: datetime, step: timedelta, figures: Mapping[date, float]
+) -> dict[str, Any]:
+    """A point. One without data has no figure."""
+    shown: dict[str, Any] = {"timeStamp": f"{moment:%Y-%m-%dT%H:%M:%SZ}"}
+    day = moment.date()
+    use = datetime(day.year, day.month, day.day, _HOUR_OF_USE, tzinfo=timezone.utc)
+    if day in figures:
+        figure = figures[day] if step == _DAY or moment <= use < moment + step else 0
+        shown |= dict.fromkeys(aggregations, figure)
+    return shown
 
 
 ROUTES = (

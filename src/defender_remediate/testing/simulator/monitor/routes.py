@@ -20,7 +20,7 @@ from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
 _PAGE = 200
 # Azure also takes a moment without quotation marks, and the Azure CLI sends it so.
-_CLAUSE = re.compile(r"(\w+)\s+(ge|le|eq)\s+(?:'([^']*)'|(\d{4}-[-\w:.+]+))\Z", re.IGNORECASE)
+_CLAUSE = re.compile(r"(\w+)\s+(ge|le|eq)\s+(?:'([^']*)'|([\w][-\w:.+]*))\Z", re.IGNORECASE)
 _SELECTABLE = frozenset(
     [
         "authorization",
@@ -50,6 +50,12 @@ _TESTS: Mapping[str, Callable[[Mapping[str, Any], str], bool]] = {
     "resourceuri": lambda event, value: ids.within(event["resourceId"], value),
     "resourceprovider": lambda event, value: fold(event["resourceProviderName"]["value"]) == fold(value),
     "correlationid": lambda event, value: fold(event["correlationId"]) == fold(value),
+    # Clients of Microsoft's send these, although its documentation does not name them.
+    "resourceid": lambda event, value: ids.within(event["resourceId"], value),
+    "caller": lambda event, value: fold(str(event["caller"])) == fold(value),
+    "status": lambda event, value: fold(event["status"]["value"]) == fold(value),
+    "level": lambda event, value: fold(event["level"]) == fold(value),
+    "levels": lambda event, value: fold(event["level"]) in {fold(one.strip()) for one in value.split(",")},
 }
 
 
@@ -57,11 +63,10 @@ _TESTS: Mapping[str, Callable[[Mapping[str, Any], str], bool]] = {
 class _Filter:
     since: datetime
     until: datetime
-    name: str = ""
-    value: str = ""
+    values: Mapping[str, str]
 
     def takes(self, event: Mapping[str, Any]) -> bool:
-        return not self.name or _TESTS[self.name](event, self.value)
+        return all(_TESTS[name](event, value) for name, value in self.values.items())
 
 
 def list_events(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
@@ -91,7 +96,7 @@ def _filter(tenant: Tenant, text: str) -> _Filter:
     if not text.strip():
         raise refusal("ActivityFilter", problem="$filter is required")
     bounds: dict[str, datetime] = {}
-    extra: tuple[str, str] | None = None
+    values: dict[str, str] = {}
     for clause in re.split(r"\s+and\s+", text.strip(), flags=re.IGNORECASE):
         found = _CLAUSE.match(clause.strip())
         if found is None:
@@ -100,16 +105,15 @@ def _filter(tenant: Tenant, text: str) -> _Filter:
         value = found.group(4) if value is None else value
         if name == "eventtimestamp" and operator in ("ge", "le") and operator not in bounds:
             bounds[operator] = _moment(value)
-        elif name in _TESTS and operator == "eq" and extra is None:
-            extra = (name, value)
+        elif name in _TESTS and operator == "eq" and name not in values:
+            values[name] = value
         else:
             raise refusal("ActivityFilter", problem=f"'{clause}' is not allowed here")
     if set(bounds) != {"ge", "le"}:
         raise refusal("ActivityFilter", problem="eventTimestamp needs a start and an end")
     if (tenant.clock.now() - bounds["ge"]).total_seconds() > RETENTION + 60:
         raise refusal("ActivityFilter", problem="the start time can not be more than 90 days in the past")
-    name, value = extra or ("", "")
-    return _Filter(since=bounds["ge"], until=bounds["le"], name=name, value=value)
+    return _Filter(since=bounds["ge"], until=bounds["le"], values=values)
 
 
 def _moment(text: str) -> datetime:

@@ -15,7 +15,7 @@ Test = Callable[[Row], bool]
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<time>\d{4}-\d\d-\d\dT[\d:.]+Z)|(?P<number>-?\d+(?:\.\d+)?)|"
-    r"(?P<name>[A-Za-z_@$][\w./]*)|(?P<mark>[(),]))"
+    r"(?P<name>[A-Za-z_@$][\w./]*)|(?P<mark>[(),:]))"
 )
 _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "eq": lambda left, right: same(left, right) or left is right is None,
@@ -36,7 +36,12 @@ def value_of(row: Row, name: str) -> Any:
     """Returns the value of a column, whose name ignores case."""
     if name in row:
         return row[name]
-    return next((value for key, value in row.items() if fold(key) == fold(name)), None)
+    found = next((value for key, value in row.items() if fold(key) == fold(name)), None)
+    if found is None and "/" in name:
+        first, _, rest = name.partition("/")
+        inner = value_of(row, first)
+        return value_of(inner, rest) if isinstance(inner, Mapping) else None
+    return found
 
 
 def parse_filter(text: str) -> Test:
@@ -96,6 +101,8 @@ class _FilterParser:
             raise self._error()
         if fold(name) in _FUNCTIONS and self._next() == ("mark", "("):
             return self._function(fold(name))
+        if fold(name).endswith(("/any", "/all")) and self._next() == ("mark", "("):
+            return self._over(name)
         _, word = self._take()
         if fold(word) == "in":
             self._expect("(")
@@ -109,6 +116,16 @@ class _FilterParser:
             raise self._error()
         compare, value = _COMPARISONS[fold(word)], self._value()
         return lambda row: compare(value_of(row, name), value)
+
+    def _over(self, name: str) -> Test:
+        """``member/any(x:x eq 'value')`` and ``member/any(x:x/inner eq 'value')``, and the same with ``all``."""
+        column, _, word = name.rpartition("/")
+        self._expect("(")
+        _, variable = self._take()
+        self._expect(":")
+        test, matches = self._any(), any if fold(word) == "any" else all
+        self._expect(")")
+        return lambda row: matches(test({variable: item}) for item in value_of(row, column) or ())
 
     def _function(self, name: str) -> Test:
         self._expect("(")

@@ -15,10 +15,12 @@ from defender_remediate.testing.simulator.arm.private_endpoints import Connectio
 from defender_remediate.testing.simulator.arm.strictness import Creations
 from defender_remediate.testing.simulator.arm.throttling import Quota
 from defender_remediate.testing.simulator.authorization.state import Access
+from defender_remediate.testing.simulator.compute.disks import ManagedDisks
 from defender_remediate.testing.simulator.defender.compliance import Compliance
 from defender_remediate.testing.simulator.defender.exposure import Exposure
 from defender_remediate.testing.simulator.defender.state import Assessor
 from defender_remediate.testing.simulator.deployments.state import DeploymentHistory
+from defender_remediate.testing.simulator.directory.state import Directory
 from defender_remediate.testing.simulator.graph.change_records import ChangeRecords
 from defender_remediate.testing.simulator.graph.kept import Kept
 from defender_remediate.testing.simulator.graph.kql.run import Limits
@@ -45,6 +47,10 @@ class Tenant:
         graph_kept: Results of its last queries.
         governance: The governance assignments by the key of their id: the id and the properties.
         key_generations: How often each access key was replaced, by the key of its account and its name.
+        directory: Users, groups, applications and policies of Microsoft Entra ID.
+        secret_values: The values of secrets, by the key of the id.
+        service_settings: Settings of the services of storage accounts that only their data plane has: XML by section, by the
+            key of the account and the service.
         failing_extensions: Extensions of Defender plans that cannot be enabled: (plan, extension), folded.
     """
 
@@ -63,6 +69,7 @@ class Tenant:
         self.store = Store(self.types)
         self.connections = Connections(self.store)
         EmbeddedChildren(self.store, self.types)
+        ManagedDisks(self.store, self.types)
         self.access = Access(self.store)
         self.activity = ActivityRecords(self.clock, activity_delay)
         self.metrics = MetricRecords()
@@ -81,6 +88,9 @@ class Tenant:
         self.deployments = DeploymentHistory()
         self.stacks: list[Any] = []
         self.key_generations: dict[tuple[str, str], int] = {}
+        self.directory = Directory(self.store)
+        self.secret_values: dict[str, str] = {}
+        self.service_settings: dict[tuple[str, str], dict[str, str]] = {}
         self.page_size = page_size
         self.graph_page_size = graph_page_size
         self.graph_quota = Quota()

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.testing.simulator.arm.service import Service
-from defender_remediate.testing.simulator.transport.connect_proxy import AZURE_HOSTS
 from defender_remediate.testing.simulator.transport.control import ControlEndpoints
 from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
 from defender_remediate.testing.simulator.transport.exchange import Call, ConnectionFault, Reply
+from defender_remediate.testing.simulator.transport.hosts import LOOPBACK_NAMES, host_of, is_azure
 from defender_remediate.testing.simulator.transport.sign_in import answer_sign_in
 
-LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 Message = MutableMapping[str, Any]
 
 
@@ -78,8 +76,8 @@ class SimulatorApplication:
         Raises:
             ConnectionFault: The connection breaks; a fault asked for it.
         """
-        host = _host_of(call)
-        if host not in LOOPBACK_NAMES and host not in AZURE_HOSTS:
+        host = host_of(call)
+        if host not in LOOPBACK_NAMES and not is_azure(host):
             # Not for a web page whose own name was made to lead to the loopback address.
             problem = f"The simulator does not answer for the host {quoted(host)}, only for {', '.join(LOOPBACK_NAMES)}"
             return Reply.json(
@@ -101,10 +99,3 @@ class SimulatorApplication:
         except (DefenderRemediateError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
             problem = f"The simulator failed with {type(error).__name__}. This is a fault of the simulator."
             return Reply.json({"error": {"code": "SimulatorError", "message": problem}}, status=500)
-
-
-def _host_of(call: Call) -> str:
-    """The name in the Host header, folded and without the port."""
-    host = call.base.partition("://")[2]
-    name, _, port = host.rpartition(":")
-    return fold(name if port.isdecimal() else host)

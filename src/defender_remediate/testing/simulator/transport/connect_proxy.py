@@ -6,16 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-AZURE_HOSTS = (
-    "management.azure.com",
-    "login.microsoftonline.com",
-    "login.microsoft.com",
-    "login.windows.net",
-    "sts.windows.net",
-    "graph.microsoft.com",
-    "graph.windows.net",
-)
-"""The names that lead to the simulator."""
+from defender_remediate.testing.simulator.transport.hosts import is_azure
+
 OPEN = "200 Connection established"
 _LONGEST_HEAD = 16_384
 _SECONDS_FOR_HEAD = 10.0
@@ -30,7 +22,7 @@ async def open_proxy(host: str, port: int, *, leads_to: tuple[str, int]) -> Asyn
         there_writer = None
         try:
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _SECONDS_FOR_HEAD)
-            status = _status_for(head)
+            status = _status_for(head, leads_to)
             if status != OPEN:
                 writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
                 await writer.drain()
@@ -62,14 +54,15 @@ async def open_proxy(host: str, port: int, *, leads_to: tuple[str, int]) -> Asyn
         await asyncio.gather(*open_tunnels, return_exceptions=True)
 
 
-def _status_for(head: bytes) -> str:
-    """The answer to the first lines of a client: a tunnel for the hosts of Azure, on the port of https."""
+def _status_for(head: bytes, own: tuple[str, int]) -> str:
+    """The answer to the first lines of a client: a tunnel for the hosts of Azure, on the port of https, and for the server."""
     method, _, rest = head.partition(b" ")
     target = rest.partition(b" ")[0].decode("latin-1").lower()
     if method != b"CONNECT":
         return "405 Method Not Allowed"
     host, _, port = target.rpartition(":")
-    return OPEN if host in AZURE_HOSTS and port == "443" else "403 Forbidden"
+    is_own = (host, port) == (own[0], str(own[1]))
+    return OPEN if is_own or (is_azure(host) and port == "443") else "403 Forbidden"
 
 
 async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:

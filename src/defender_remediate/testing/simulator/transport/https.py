@@ -17,7 +17,8 @@ import attrs
 
 from defender_remediate.errors import MissingExtraError
 from defender_remediate.testing.simulator.transport.asgi import SimulatorApplication
-from defender_remediate.testing.simulator.transport.connect_proxy import AZURE_HOSTS, open_proxy
+from defender_remediate.testing.simulator.transport.connect_proxy import open_proxy
+from defender_remediate.testing.simulator.transport.hosts import certificate_names
 from defender_remediate.testing.simulator.transport.sign_in import environment_of
 
 LOOPBACK = "127.0.0.1"
@@ -67,7 +68,9 @@ def serving_https(
         ca_file = folder / "simulator-ca.pem"
         authority.cert_pem.write_to_path(ca_file)
         identity = Path(private) / "identity.pem"
-        authority.issue_cert(LOOPBACK, "localhost", *AZURE_HOSTS).private_key_and_cert_chain_pem.write_to_path(identity)
+        authority.issue_cert(LOOPBACK, "localhost", *certificate_names()).private_key_and_cert_chain_pem.write_to_path(
+            identity
+        )
         listener = held.enter_context(_listen(port))
         config = uvicorn.Config(
             application,

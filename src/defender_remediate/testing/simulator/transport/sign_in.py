@@ -14,11 +14,11 @@ import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
+from defender_remediate.testing.simulator.authorization.roles import CALLER_APP_ID
 from defender_remediate.testing.simulator.state.store import TENANT_ID
 from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
 from defender_remediate.testing.simulator.transport.exchange import ArmError, Call, Reply
 
-CLIENT_ID = "5eedf00d-0000-4000-8000-000000000001"
 SECRET = "simulated"  # noqa: S105 (any secret is accepted)
 TOKEN_SECONDS = 86_399
 # The version from which the metadata is one cloud instead of a list of them, and the oldest with today's members.
@@ -143,7 +143,7 @@ def _managed_identity(call: Call, tenant: str, credential: SimulatedCredential) 
     return Reply.json(
         {
             "access_token": credential.get_token().token,
-            "client_id": CLIENT_ID,
+            "client_id": CALLER_APP_ID,
             "expires_in": str(TOKEN_SECONDS),
             "expires_on": "4102444800",
             "resource": call.query.get("resource", ""),
@@ -152,23 +152,16 @@ def _managed_identity(call: Call, tenant: str, credential: SimulatedCredential) 
     )
 
 
-def _empty_directory(call: Call, tenant: str, credential: SimulatedCredential) -> Reply:
-    """Microsoft Graph: the directory has no objects."""
-    del tenant, credential
-    return Reply.json({"@odata.context": f"{call.base}/v1.0/$metadata", "value": []})
-
-
 @attrs.frozen
 class _SignInPath:
-    """One path and what answers it. One with ``only_at`` answers for this host alone."""
+    """One path and what answers it."""
 
     path: re.Pattern[str]
     answer: Answer
-    only_at: str | None = None
 
 
-def _operation(path: str, answer: Answer, only_at: str | None = None) -> _SignInPath:
-    return _SignInPath(re.compile(path + r"/?\Z", re.IGNORECASE), answer, only_at)
+def _operation(path: str, answer: Answer) -> _SignInPath:
+    return _SignInPath(re.compile(path + r"/?\Z", re.IGNORECASE), answer)
 
 
 _OPERATIONS = (
@@ -178,16 +171,14 @@ _OPERATIONS = (
     _operation("/common/discovery/instance", _instance_discovery),
     _operation(rf"{_AUTHORITY}(?:/v2\.0)?/\.well-known/openid-configuration", _openid_configuration),
     _operation(rf"{_AUTHORITY}/oauth2(?:/v2\.0)?/token", _token),
-    _operation(r"/(?:v1\.0|beta)/.+", _empty_directory, only_at="graph.microsoft.com"),
 )
 
 
 def answer_sign_in(call: Call, credential: SimulatedCredential) -> Reply | None:
     """Answers a request that needs no token of Resource Manager; None for all others."""
-    host = call.base.partition("://")[2].partition(":")[0]
     for operation in _OPERATIONS:
         found = operation.path.match(call.path)
-        if found is None or operation.only_at not in (None, fold(host)):
+        if found is None:
             continue
         try:
             return operation.answer(call, found.groupdict().get("tenant") or TENANT_ID, credential)

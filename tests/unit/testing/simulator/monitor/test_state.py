@@ -81,12 +81,17 @@ def test_a_long_write_is_accepted_first(sim: ArmSimulator, call: Any, events: An
         (" and resourceProvider eq 'Microsoft.Web'", 0),
         (" and resourceUri eq '{account}'", 2),
         (" and resourceUri eq '{account}x'", 0),
+        (" and resourceId eq '{account}' and resourceGroupName eq 'rg'", 2),
+        (" and caller eq 'me' and status eq 'Succeeded'", 0),
+        (" and levels eq 'Informational,Warning'", 2),
+        (" and level eq 'Critical'", 0),
+        (" and resourceProvider eq Microsoft.Storage", 2),
     ],
 )
 def test_one_more_clause_narrows(
     sim: ArmSimulator, call: Any, events: Any, account: str, clause: str, count: int
 ) -> None:
-    """Each of the four."""
+    """Each of those that Azure documents, and those that its clients send."""
     write(call, account, tags={})
     sim.clock.advance(30)
     assert len(events(clause.format(account=account))) == count
@@ -100,9 +105,9 @@ def test_one_more_clause_narrows(
         "eventTimestamp ge 'yesterday' and eventTimestamp le '2026-03-03T00:00:00Z'",
         "eventTimestamp ge '2026-13-02T00:00:00Z' and eventTimestamp le '2026-03-03T00:00:00Z'",
         "eventTimestamp ge '2025-11-01T00:00:00Z' and eventTimestamp le '2026-03-03T00:00:00Z'",
-        TIME + " and caller eq 'me'",
+        TIME + " and operationName eq 'me'",
         TIME + " and caller",
-        TIME + " and resourceGroupName eq 'a' and correlationId eq 'b'",
+        TIME + " and resourceGroupName eq 'a' and resourceGroupName eq 'b'",
         TIME + " and eventTimestamp ge '2026-03-02T00:00:00Z'",
     ],
 )

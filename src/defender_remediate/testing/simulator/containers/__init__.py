@@ -1,0 +1,1 @@
+"""Microsoft.ContainerService: the credentials of clusters."""
