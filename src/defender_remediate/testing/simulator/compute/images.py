@@ -47,14 +47,17 @@ def _chosen(captured: Mapping[str, str]) -> list[tuple[str, str, tuple[str, ...]
 
 
 def _list_publishers(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Lists who publishes images."""
     return _named(tenant, call, captured, list(dict.fromkeys(one[0] for one in _IMAGES)))
 
 
 def _list_offers(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Lists the offers of a publisher."""
     return _named(tenant, call, captured, list(dict.fromkeys(one[1] for one in _chosen(captured))))
 
 
 def _list_skus(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Lists the SKUs of an offer."""
     return _named(tenant, call, captured, [sku for one in _chosen(captured) for sku in one[2]])
 
 
@@ -63,11 +66,13 @@ def _has_sku(captured: Mapping[str, str], image: tuple[str, str, tuple[str, ...]
 
 
 def _list_versions(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Lists the versions of an image: one."""
     found = any(_has_sku(captured, image) for image in _chosen(captured))
     return _named(tenant, call, captured, [_VERSION] if found else [])
 
 
 def _get_version(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Shows an image."""
     tenant.store.subscription(captured["subscription"])
     system = next((image[3] for image in _chosen(captured) if _has_sku(captured, image)), None)
     if system is None or captured["version"] not in (_VERSION, "latest"):
