@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.testing.simulator.controls import arguments, lookup
+from defender_remediate.testing.simulator.policy.library import checked_definition, definitions_in
 from defender_remediate.testing.simulator.policy.state import (
     AUTHORIZATION,
     ENFORCED,
@@ -96,6 +99,44 @@ class PolicyControls:
             self._tenant.policies.define(definition_body(definition_id, properties))
             self._tenant.policies.assign(assignment)
         return assignment.id
+
+    def add_definition(self, definition: Mapping[str, Any]) -> str:
+        """Adds a policy definition or an initiative; returns its id. It can then be assigned, and its rule is evaluated.
+
+        Of an initiative only those policies are evaluated that the simulator has: add them as well.
+
+        Args:
+            definition: As the REST API or a file of the repository Azure/azure-policy shows it. Without an ``id`` it is the built-in
+                one of its ``name``.
+
+        Raises:
+            InvalidInputError: It is no definition, Azure would not store it, or it is Defender's benchmark.
+        """
+        body = checked_definition(deepcopy(definition))
+        with self._tenant.lock:
+            self._tenant.policies.define(body)
+        return str(body["id"])
+
+    def load_definitions(self, folder: str | Path, *only: str) -> tuple[str, ...]:
+        """Adds the policy definitions and initiatives in the JSON files of a folder; returns their ids.
+
+        The folder may be a checkout of the repository Azure/azure-policy, which has the built-in ones. All of them are several
+        thousand: name those that a test assigns.
+
+        Args:
+            folder: The folder; those below it are read as well, and files with something else are passed over.
+            only: The names or ids of those to add. With an initiative, its policies are added too.
+
+        Raises:
+            InvalidInputError: The folder does not exist, has no definition of a name, or has a file that is not JSON or a definition that
+                Azure would not store; the message names the file.
+            OSError: A file cannot be read.
+        """
+        found = definitions_in(Path(folder), strings("only", only))
+        with self._tenant.lock:
+            for body in found:
+                self._tenant.policies.define(body)
+        return tuple(str(body["id"]) for body in found)
 
     def assign_initiative(self, scope: str, *keys: str, name: str = "regulation") -> str:
         """Assigns a custom initiative with the policies of some recommendations; returns the assignment's id.

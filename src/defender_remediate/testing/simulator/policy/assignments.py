@@ -25,6 +25,9 @@ from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 _TYPE = "Microsoft.Authorization"
 _EQUALS = re.compile(r"\s*policyDefinitionId\s+eq\s+'([^']*)'\s*\Z", re.IGNORECASE)
 _PARAMETER = re.compile(r"\[\s*parameters\(\s*'([^']*)'\s*\)\s*\]\Z", re.IGNORECASE)
+HINT_HEADER = "x-ms-simulated-hint"
+"""What a test can do about a refusal; Azure sends no such header."""
+_HINT = "a built-in definition is known after sim.policies.add_definition or sim.policies.load_definitions(folder)"
 _NEEDS_IDENTITY = ("Modify", "DeployIfNotExists")
 _MODES = (ENFORCED, "DoNotEnforce", ENROLL)
 _NAME = re.compile(r"[^<>*%&:?+/\\]{1,128}(?<![ .])\Z")
@@ -142,7 +145,7 @@ def _assignment(tenant: Tenant, scope: str, name: str, properties: Mapping[str, 
         missing = (
             "PolicySetDefinitionNotFound" if "/policysetdefinitions/" in fold(wanted) else "PolicyDefinitionNotFound"
         )
-        raise refusal(missing, name=wanted.rpartition("/")[2])
+        raise refusal(missing, name=wanted.rpartition("/")[2], headers={HINT_HEADER: _HINT})
     mode = properties.get("enforcementMode") or ENFORCED
     known = {fold(one): one for one in _MODES}
     if fold(str(mode)) not in known:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, unquote, urljoin
 
+from defender_remediate.arm_template.functions import FUNCTIONS as TEMPLATE_FUNCTIONS
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.policy import dates
 from defender_remediate.testing.simulator.policy.values import (
@@ -294,6 +295,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
         items[-place] if isinstance(items, list) and 1 <= place <= len(items) else None
     ),
     "union": _union,
+    "uniquestring": TEMPLATE_FUNCTIONS["uniquestring"],
     "uri": _uri,
     "uricomponent": lambda text: quote(text, safe=""),
     "uricomponenttostring": unquote,
