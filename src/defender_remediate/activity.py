@@ -120,7 +120,10 @@ class _Search:
 
     def filter(self) -> str:
         """The only form of filter that the log accepts: a time range and at most one further clause."""
-        clauses = [f"eventTimestamp ge '{_text(self.since)}'", f"eventTimestamp le '{_text(self.until)}'"]
+        clauses = [
+            f"eventTimestamp ge '{wire.utc_text(self.since)}'",
+            f"eventTimestamp le '{wire.utc_text(self.until)}'",
+        ]
         if self.correlation_id:
             clauses.append(f"correlationId eq {_quoted(self.correlation_id)}")
         elif self.resource:
@@ -216,7 +219,3 @@ def _named(text: str | None, name: str) -> str | None:
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _text(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

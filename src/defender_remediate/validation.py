@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from difflib import get_close_matches
 from inspect import GEN_CREATED, getgeneratorstate
 from types import GeneratorType
@@ -76,6 +77,20 @@ def positive_number(name: str, value: float) -> float:
     """
     if not is_number(value) or not value > 0:
         raise InvalidInputError(f"{name} must be a positive number, got {quoted(value)}")
+    return value
+
+
+def aware_datetime(name: str, value: datetime) -> datetime:
+    """A datetime with a time zone.
+
+    Raises:
+        InvalidInputError: It is something else.
+    """
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise InvalidInputError(
+            f"{name} must be a datetime with a time zone, got {quoted(value)}",
+            hint="pass datetime(2027, 6, 30, tzinfo=timezone.utc)",
+        )
     return value
 
 

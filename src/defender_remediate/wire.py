@@ -1,4 +1,7 @@
-"""Reads members of Azure's responses for the ``from_rest`` methods. Does not raise for unexpected values."""
+"""Reads members of Azure's responses for the ``from_rest`` methods, and writes times as Azure does.
+
+No function raises for an unexpected value.
+"""
 
 from __future__ import annotations
 
@@ -121,6 +124,11 @@ def timestamp(value: Any, *names: str) -> datetime | None:
     written = text(value, *names)
     # The assessments of a listing share their times, because they were evaluated together. No time of Azure's is longer.
     return _recent(written) if len(written) <= _LONGEST_TIME else _moment(written)
+
+
+def utc_text(when: datetime) -> str:
+    """A time as Azure writes it: in UTC, to the second."""
+    return when.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _moment(written: str) -> datetime | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import datetime
 
 from defender_remediate.discovery.wanted import Wanted
 from defender_remediate.models.ids import Scope
+from defender_remediate.wire import utc_text
 
 _END = "project id, name, type, properties | order by id asc"
 _SCORES = "microsoft.security/securescores"
@@ -67,7 +68,7 @@ def _any_of(column: str, values: Iterable[str]) -> str:
 def changes_of(resource_ids: Iterable[str], *, since: datetime) -> str:
     """The changes of some resources since a time."""
     ids = ", ".join(map(literal, resource_ids))
-    moment = since.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    moment = utc_text(since)
     return (
         f"resourcechanges | where tostring(properties.targetResourceId) in~ ({ids})"
         f" | where todatetime(properties.changeAttributes.timestamp) >= datetime({moment}) | {_END}"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 import attrs
 
+from defender_remediate import wire
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.exemption import AttestationEvidence, ComplianceState, Exemption, ExemptionCategory
 from defender_remediate.planning.decisions import check_free_text
+from defender_remediate.validation import aware_datetime
 
 
 @attrs.frozen(kw_only=True)
@@ -36,7 +38,7 @@ class Terms:
     @property
     def expiry(self) -> str:
         """When it ends, as Azure writes times."""
-        return self.expires.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return wire.utc_text(self.expires)
 
     @property
     def description(self) -> str:
@@ -71,11 +73,7 @@ def checked_terms(
     check_free_text(reason=reason, owner=owner)
     if ticket is not None:
         check_free_text(ticket=ticket)
-    if not isinstance(expires, datetime) or expires.tzinfo is None:
-        raise InvalidInputError(
-            f"expires must be a datetime with a time zone, got {quoted(expires)}",
-            hint="pass datetime(2027, 6, 30, tzinfo=timezone.utc)",
-        )
+    aware_datetime("expires", expires)
     given_category = None if category is None else ExemptionCategory(category)
     if given_category is not None and not given_category.is_known:
         raise InvalidInputError(f"category must be Waiver or Mitigated, got {quoted(category)}")

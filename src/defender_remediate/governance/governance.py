@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from defender_remediate import wire
@@ -21,7 +21,7 @@ from defender_remediate.models.posture import DEFENDER_CSPM, DefenderPlan
 from defender_remediate.models.recommendation import Recommendation
 from defender_remediate.planning.decisions import Decision, Removal, check_free_text
 from defender_remediate.planning.selection import resource_filter
-from defender_remediate.validation import instance, positive_integer
+from defender_remediate.validation import aware_datetime, instance, positive_integer
 from defender_remediate.workflow import Workflow
 
 _TYPE = "Microsoft.Security/assessments/governanceAssignments"
@@ -84,18 +84,18 @@ class Governance:
             RequestError: The assignments that exist could not be read.
         """
         check_free_text(owner=owner)
-        _check_time("due", due)
+        aware_datetime("due", due)
         if (eta is None) != (eta_reason is None):
             raise InvalidInputError("eta and eta_reason go together", hint="pass both, or none of them")
         properties: dict[str, Any] = {
             "owner": owner,
-            "remediationDueDate": _written(due),
+            "remediationDueDate": wire.utc_text(due),
             "isGracePeriod": grace_period,
         }
         if eta is not None:
-            _check_time("eta", eta)
+            aware_datetime("eta", eta)
             check_free_text(eta_reason=eta_reason)
-            properties["remediationEta"] = {"eta": _written(eta), "justification": eta_reason}
+            properties["remediationEta"] = {"eta": wire.utc_text(eta), "justification": eta_reason}
         instance("grace_period", grace_period, bool)
         if ticket_number is not None:
             positive_integer("ticket_number", ticket_number)
@@ -204,18 +204,6 @@ class Governance:
         if not plan.is_on:
             return SkipReason.NOT_APPLICABLE, "governance needs the plan Defender CSPM, which is off and costs money"
         return None
-
-
-def _check_time(name: str, given: datetime) -> None:
-    if not isinstance(given, datetime) or given.tzinfo is None:
-        raise InvalidInputError(
-            f"{name} must be a datetime with a time zone, got {quoted(given)}",
-            hint="pass datetime(2027, 6, 30, tzinfo=timezone.utc)",
-        )
-
-
-def _written(given: datetime) -> str:
-    return given.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _name(resource: str, key: str) -> str:

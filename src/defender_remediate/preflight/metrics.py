@@ -58,8 +58,7 @@ class SeriesByResource:
 def timespan(first: date, now: datetime) -> str:
     """From the beginning of a day until now, to the minute."""
     start = datetime.combine(first, time(), tzinfo=timezone.utc)
-    end = now.astimezone(timezone.utc).replace(second=0, microsecond=0)
-    return f"{start:%Y-%m-%dT%H:%M:%SZ}/{end:%Y-%m-%dT%H:%M:%SZ}"
+    return f"{wire.utc_text(start)}/{wire.utc_text(now.replace(second=0, microsecond=0))}"
 
 
 def metrics_query(metrics: Iterable[str], aggregation: Aggregation, span: str) -> dict[str, str]:
