@@ -83,31 +83,10 @@ class Governance:
             UnknownRecommendationError: Azure has no such recommendation.
             RequestError: The assignments that exist could not be read.
         """
-        check_free_text(owner=owner)
-        aware_datetime("due", due)
-        if (eta is None) != (eta_reason is None):
-            raise InvalidInputError("eta and eta_reason go together", hint="pass both, or none of them")
-        properties: dict[str, Any] = {
-            "owner": owner,
-            "remediationDueDate": wire.utc_text(due),
-            "isGracePeriod": grace_period,
-        }
-        if eta is not None:
-            aware_datetime("eta", eta)
-            check_free_text(eta_reason=eta_reason)
-            properties["remediationEta"] = {"eta": wire.utc_text(eta), "justification": eta_reason}
-        instance("grace_period", grace_period, bool)
-        if ticket_number is not None:
-            positive_integer("ticket_number", ticket_number)
-        for name, text in (("ticket_link", ticket_link), ("ticket_status", ticket_status)):
-            if text is not None:
-                check_free_text(**{name: text})
-        if ticket_link is not None and not ticket_link.startswith(("https://", "http://")):
-            raise InvalidInputError(f"ticket_link must be a URL, got {quoted(ticket_link)}", hint="pass https://...")
-        ticket = {"ticketNumber": ticket_number, "ticketLink": ticket_link, "ticketStatus": ticket_status}
-        given = {name: value for name, value in ticket.items() if value is not None}
-        if given:
-            properties["additionalData"] = given
+        properties = _properties(owner, due, eta, eta_reason, grace_period=grace_period)
+        ticket = _ticket(ticket_number, ticket_link, ticket_status)
+        if ticket:
+            properties["additionalData"] = ticket
         if resources is None and isinstance(recommendation, Assessment):
             resources = [recommendation.resource_id]
         only = resource_filter(resources)
@@ -117,18 +96,17 @@ class Governance:
             )
         about = self._workflow.discovery.get_metadata(recommendation)
         existing = {id_key(one.resource_id): one for one in self._assignments(about.key)}
+        titles = (about.display_name,) if about.display_name else ()
         decisions: list[Decision] = []
         skipped: list[SkippedResource] = []
         for resource in only.values():
             problem = self._problem(resource, about.key)
             if problem is not None:
-                titles = (about.display_name,) if about.display_name else ()
                 reason, message = problem
-                skipped.append(
-                    SkippedResource(
-                        resource_id=resource, keys=(about.key,), titles=titles, reason=reason, message=message
-                    )
+                skip = SkippedResource(
+                    resource_id=resource, keys=(about.key,), titles=titles, reason=reason, message=message
                 )
+                skipped.append(skip)
                 continue
             found = existing.get(id_key(resource))
             name = _name(resource, about.key) if found is None else found.id.rpartition("/")[2]
@@ -204,6 +182,47 @@ class Governance:
         if not plan.is_on:
             return SkipReason.NOT_APPLICABLE, "governance needs the plan Defender CSPM, which is off and costs money"
         return None
+
+
+def _properties(
+    owner: str, due: datetime, eta: datetime | None, eta_reason: str | None, *, grace_period: bool
+) -> dict[str, Any]:
+    """What is written about the owner and the dates.
+
+    Raises:
+        InvalidInputError: One of them is invalid.
+    """
+    check_free_text(owner=owner)
+    aware_datetime("due", due)
+    if (eta is None) != (eta_reason is None):
+        raise InvalidInputError("eta and eta_reason go together", hint="pass both, or none of them")
+    properties: dict[str, Any] = {
+        "owner": owner,
+        "remediationDueDate": wire.utc_text(due),
+        "isGracePeriod": instance("grace_period", grace_period, bool),
+    }
+    if eta is not None:
+        aware_datetime("eta", eta)
+        check_free_text(eta_reason=eta_reason)
+        properties["remediationEta"] = {"eta": wire.utc_text(eta), "justification": eta_reason}
+    return properties
+
+
+def _ticket(number: int | None, link: str | None, status: str | None) -> dict[str, Any]:
+    """What is written about the ticket: the members that were given.
+
+    Raises:
+        InvalidInputError: One of them is invalid.
+    """
+    if number is not None:
+        positive_integer("ticket_number", number)
+    for name, text in (("ticket_link", link), ("ticket_status", status)):
+        if text is not None:
+            check_free_text(**{name: text})
+    if link is not None and not link.startswith(("https://", "http://")):
+        raise InvalidInputError(f"ticket_link must be a URL, got {quoted(link)}", hint="pass https://...")
+    ticket = {"ticketNumber": number, "ticketLink": link, "ticketStatus": status}
+    return {name: value for name, value in ticket.items() if value is not None}
 
 
 def _name(resource: str, key: str) -> str:
