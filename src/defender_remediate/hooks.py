@@ -18,8 +18,9 @@ from defender_remediate.display import counted, one_line, quoted
 from defender_remediate.enums import StrEnum
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.diagnosis import moment
-from defender_remediate.models.plan import RemediationPlan, RemediationStep
+from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.result import RemediationReport, RemediationResult
+from defender_remediate.models.step import RemediationStep
 from defender_remediate.models.waves import WaveFinished
 from defender_remediate.serialization import Value
 from defender_remediate.validation import stream as text_stream

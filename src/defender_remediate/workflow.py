@@ -65,10 +65,11 @@ from defender_remediate.models.estimate import MANY_STEPS
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import Scope, id_key
 from defender_remediate.models.named import PlanChoice, ResourceChoice, RunChoice, StepChoice, run_named
-from defender_remediate.models.plan import RemediationPlan, SkippedResource
+from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.posture import reasons_of
 from defender_remediate.models.result import RemediationReport
 from defender_remediate.models.shard import correlation_id_of, run_id_of, shard_run_id
+from defender_remediate.models.step import SkippedResource
 from defender_remediate.models.watch import WatchReport
 from defender_remediate.models.waves import Waves
 from defender_remediate.planning.assessments import assessed_counts, read_assessments

@@ -21,7 +21,7 @@ from defender_remediate.arm.urls import redact_url
 from defender_remediate.casing import fold
 from defender_remediate.errors import MalformedResponseError
 from defender_remediate.json_values import thaw
-from defender_remediate.models.plan import PlannedRequest
+from defender_remediate.models.step import PlannedRequest
 
 API_VERSION = "2021-04-01"
 """Every cloud serves this version, and nothing newer is needed."""

@@ -29,7 +29,7 @@ from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError, MalformedResponseError, RequestError
 from defender_remediate.json_values import thaw
-from defender_remediate.models.plan import PlannedRequest
+from defender_remediate.models.step import PlannedRequest
 from defender_remediate.pauses import Waits, wait_out
 from defender_remediate.validation import positive_number
 

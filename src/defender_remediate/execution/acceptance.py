@@ -6,7 +6,7 @@ from datetime import datetime
 
 from defender_remediate.arm.session import ArmResponse
 from defender_remediate.journal import StepAccepted
-from defender_remediate.models.plan import RemediationStep
+from defender_remediate.models.step import RemediationStep
 
 _LINKS = ("azure-asyncoperation", "location")
 

@@ -9,7 +9,7 @@ from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.execution.target_state import TargetState, read_at
 from defender_remediate.fixes.drift import fingerprint
 from defender_remediate.models.ids import id_key
-from defender_remediate.models.plan import CreatedResource, RemediationStep
+from defender_remediate.models.step import CreatedResource, RemediationStep
 
 
 def existing_creation(reader: Reader, step: RemediationStep) -> str | None:

@@ -27,7 +27,8 @@ from defender_remediate.fixes.shown import unshown_members
 from defender_remediate.json_values import canonical
 from defender_remediate.models.fix import FixAction, FixKind, Impact
 from defender_remediate.models.ids import ResourceId, id_key
-from defender_remediate.models.plan import PlannedRequest, RemediationPlan, RemediationStep
+from defender_remediate.models.plan import RemediationPlan
+from defender_remediate.models.step import PlannedRequest, RemediationStep
 
 _API_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-[A-Za-z]+)?")
 _IMPACTS = tuple(Impact)

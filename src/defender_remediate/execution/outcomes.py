@@ -15,8 +15,8 @@ from defender_remediate.fixes.conditions import holds, same
 from defender_remediate.fixes.paths import join, look_up, member
 from defender_remediate.json_values import ABSENT, FrozenMap
 from defender_remediate.models.condition import Operator
-from defender_remediate.models.plan import PropertyChange, RemediationStep, SkippedResource, SkipReason
 from defender_remediate.models.result import Outcome, RemediationResult, StepError
+from defender_remediate.models.step import PropertyChange, RemediationStep, SkippedResource, SkipReason
 from defender_remediate.redaction import redact_text
 
 # A check before the change that blocks it says what Azure would have said.

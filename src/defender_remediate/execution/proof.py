@@ -13,7 +13,7 @@ from defender_remediate.fixes.paths import is_below, join, member
 from defender_remediate.models.estimate import WHOLE_ANSWERS
 from defender_remediate.models.fix import FixKind
 from defender_remediate.models.ids import id_key
-from defender_remediate.models.plan import RemediationStep
+from defender_remediate.models.step import RemediationStep
 
 _LINKS = ("azure-asyncoperation", "location")
 

@@ -11,7 +11,7 @@ from defender_remediate.arm.reader import Reader
 from defender_remediate.execution.target_state import read_at
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId, id_key
-from defender_remediate.models.plan import RemediationStep
+from defender_remediate.models.step import RemediationStep
 from defender_remediate.planning.guards import protecting_tag
 
 

@@ -19,8 +19,9 @@ from defender_remediate.executors.protocol import FixExecutor
 from defender_remediate.hooks import RunFinished, RunStarted, StepFinished, StepStarted, WaveStarted
 from defender_remediate.journal import Note, RunEnded, RunLog, StepEnded, StepReviewed, StepState
 from defender_remediate.json_values import FrozenMap
-from defender_remediate.models.plan import RemediationPlan, RemediationStep
+from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.result import Outcome, RemediationReport, RemediationResult, StepError
+from defender_remediate.models.step import RemediationStep
 from defender_remediate.models.waves import WaveFinished, Waves
 from defender_remediate.pauses import Pause, wait_out
 from defender_remediate.progress import Announcer, Pace

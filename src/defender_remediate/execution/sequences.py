@@ -9,7 +9,7 @@ from itertools import zip_longest
 from defender_remediate.casing import fold_or_none
 from defender_remediate.fixes.candidates import resource_or_parent
 from defender_remediate.models.ids import ResourceId, contains
-from defender_remediate.models.plan import RemediationStep
+from defender_remediate.models.step import RemediationStep
 
 
 def independent_sequences(steps: Sequence[RemediationStep]) -> list[tuple[RemediationStep, ...]]:

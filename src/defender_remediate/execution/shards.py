@@ -28,8 +28,9 @@ from defender_remediate.execution.shard_journals import counted_by_step, merge_r
 from defender_remediate.execution.shard_messages import ShardAnswer, ShardTask
 from defender_remediate.journal import RunLog, RunOpened, StepEnded
 from defender_remediate.json_values import FrozenMap
-from defender_remediate.models.plan import RemediationPlan, RemediationStep
+from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.result import RemediationResult
+from defender_remediate.models.step import RemediationStep
 from defender_remediate.redaction import redact_text
 from defender_remediate.threads import Executor, on_executor
 

@@ -68,8 +68,8 @@ from defender_remediate.fixes.shown import unshown_effects
 from defender_remediate.journal import Phase, RunLog, StepIntended, StepState
 from defender_remediate.journal.records import HIDDEN_POLL
 from defender_remediate.models.fix import FixKind
-from defender_remediate.models.plan import RemediationStep
 from defender_remediate.models.result import Outcome, RemediationResult, StepError
+from defender_remediate.models.step import RemediationStep
 from defender_remediate.pauses import Pause, Waits
 from defender_remediate.redaction import redact_text
 

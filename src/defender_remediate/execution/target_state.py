@@ -15,7 +15,7 @@ from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.drift import fingerprint
 from defender_remediate.fixes.paths import look_up
 from defender_remediate.models.condition import Condition
-from defender_remediate.models.plan import RemediationStep
+from defender_remediate.models.step import RemediationStep
 from defender_remediate.pauses import Pause, Waits
 
 PATIENT = (2.0, 8.0, 20.0)

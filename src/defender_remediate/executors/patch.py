@@ -22,7 +22,7 @@ from defender_remediate.fixes.undo import undo_of, undo_of_type, undo_type
 from defender_remediate.json_values import ABSENT, FrozenMap, canonical
 from defender_remediate.models.fix import FixKind
 from defender_remediate.models.ids import ResourceId
-from defender_remediate.models.plan import CreatedResource, PlannedRequest, PropertyChange
+from defender_remediate.models.step import CreatedResource, PlannedRequest, PropertyChange
 from defender_remediate.pauses import Waits
 from defender_remediate.threads import wait_on_this_thread
 

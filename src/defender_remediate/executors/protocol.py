@@ -14,7 +14,7 @@ from defender_remediate.arm.session import ArmResponse, ArmSession
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.fix import FixAction, FixKind
-from defender_remediate.models.plan import CreatedResource, PlannedRequest, PropertyChange, RemediationStep
+from defender_remediate.models.step import CreatedResource, PlannedRequest, PropertyChange, RemediationStep
 from defender_remediate.pauses import Pause, Waits
 from defender_remediate.validation import did_you_mean, is_number
 

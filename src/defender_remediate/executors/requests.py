@@ -25,7 +25,7 @@ from defender_remediate.fixes.placeholders import fill
 from defender_remediate.json_values import sha256, thaw
 from defender_remediate.models.fix import FixKind
 from defender_remediate.models.ids import ResourceId, id_key
-from defender_remediate.models.plan import PlannedRequest
+from defender_remediate.models.step import PlannedRequest
 from defender_remediate.pauses import Waits
 from defender_remediate.redaction import is_secret_name
 

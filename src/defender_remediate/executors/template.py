@@ -16,7 +16,7 @@ from defender_remediate.executors.protocol import Preview, PreviewContext, StepC
 from defender_remediate.executors.requests import follow_operation, plan_deployment, send_removal
 from defender_remediate.fixes.diff import changes, spelled_out
 from defender_remediate.models.ids import ResourceId
-from defender_remediate.models.plan import CreatedResource, PropertyChange
+from defender_remediate.models.step import CreatedResource, PropertyChange
 from defender_remediate.pauses import Waits
 from defender_remediate.threads import wait_on_this_thread
 

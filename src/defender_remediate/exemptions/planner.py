@@ -15,9 +15,9 @@ from defender_remediate.exemptions.terms import Terms
 from defender_remediate.models.assessment import Assessment
 from defender_remediate.models.exemption import RULE_KEY, Exemption, ExemptionApi
 from defender_remediate.models.ids import ResourceId, contains, id_key
-from defender_remediate.models.plan import SkippedResource, SkipReason
 from defender_remediate.models.recommendation import Recommendation
 from defender_remediate.models.recommendation_metadata import RecommendationMetadata
+from defender_remediate.models.step import SkippedResource, SkipReason
 from defender_remediate.planning.decisions import Decision
 
 LIMIT = 5000

@@ -25,7 +25,7 @@ from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.fix import FixAction, FixKind, Impact, ParameterType, Reversibility
 from defender_remediate.models.guards import Guards
 from defender_remediate.models.ids import ResourceId, id_key
-from defender_remediate.models.plan import SkippedResource, SkipReason
+from defender_remediate.models.step import SkippedResource, SkipReason
 
 _CHANGES_THE_PATH = re.compile(r"[?#%\\]|(?:^|/)\.{1,2}(?:/|$)")
 _IMPACTS = tuple(Impact)

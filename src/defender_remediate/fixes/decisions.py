@@ -14,7 +14,7 @@ from defender_remediate.fixes.diff import settled
 from defender_remediate.fixes.paths import join
 from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.ids import ResourceId
-from defender_remediate.models.plan import PlannedRequest, RemediationStep
+from defender_remediate.models.step import PlannedRequest, RemediationStep
 
 DECISIONS = frozenset(
     {

@@ -7,7 +7,7 @@ from typing import Any
 
 from defender_remediate.fixes.paths import join, member, split
 from defender_remediate.json_values import ABSENT, is_same_json
-from defender_remediate.models.plan import PropertyChange
+from defender_remediate.models.step import PropertyChange
 
 # Members that move without anyone having changed the resource.
 _VOLATILE = ("etag", "eTag", "systemData")

@@ -14,7 +14,7 @@ from defender_remediate.fixes.paths import EACH, join, look_up, member, pattern,
 from defender_remediate.json_values import ABSENT, canonical, sha256
 from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.dependencies import Dependencies
-from defender_remediate.models.plan import PlannedRequest
+from defender_remediate.models.step import PlannedRequest
 
 NEVER_SET = frozenset({"etag", "systemdata", "provisioningstate"})
 """Members that no request can set, wherever they stand, in lower case. Tags and settings may have these names."""

@@ -17,7 +17,7 @@ from defender_remediate.fixes.paths import assign, is_below, join, look_up, memb
 from defender_remediate.json_values import ABSENT
 from defender_remediate.models.condition import Condition, Operator
 from defender_remediate.models.ids import ResourceId
-from defender_remediate.models.plan import PropertyChange
+from defender_remediate.models.step import PropertyChange
 
 GONE = Condition(operator=Operator.EXISTS, path="", value=False)
 """The condition that proves a removal: the target does not exist."""

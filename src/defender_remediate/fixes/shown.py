@@ -11,7 +11,7 @@ from defender_remediate.fixes.diff import settled
 from defender_remediate.fixes.merge import NO_IDENTITY, patched
 from defender_remediate.fixes.paths import assign, look_up, member, split
 from defender_remediate.json_values import ABSENT, canonical
-from defender_remediate.models.plan import PlannedRequest, PropertyChange
+from defender_remediate.models.step import PlannedRequest, PropertyChange
 
 _Path = tuple[str, ...]
 # Azure replaces these whole, so a PATCH that changes a part of one carries all of it.

@@ -27,7 +27,7 @@ from defender_remediate.fixes.undo_facts import (
 )
 from defender_remediate.json_values import ABSENT
 from defender_remediate.models.ids import ResourceId
-from defender_remediate.models.plan import PropertyChange
+from defender_remediate.models.step import PropertyChange
 
 
 @attrs.frozen(kw_only=True)

@@ -16,9 +16,10 @@ from defender_remediate.json_values import sha256
 from defender_remediate.models.assessment import Assessment
 from defender_remediate.models.governance import GovernanceAssignment
 from defender_remediate.models.ids import ResourceId, id_key
-from defender_remediate.models.plan import RemediationPlan, SkippedResource, SkipReason
+from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.posture import DEFENDER_CSPM, DefenderPlan
 from defender_remediate.models.recommendation import Recommendation
+from defender_remediate.models.step import SkippedResource, SkipReason
 from defender_remediate.planning.decisions import Decision, Removal, check_free_text
 from defender_remediate.planning.selection import resource_filter
 from defender_remediate.validation import aware_datetime, instance, positive_integer

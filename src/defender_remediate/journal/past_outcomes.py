@@ -10,9 +10,9 @@ import attrs
 from defender_remediate.errors import UnknownRunError
 from defender_remediate.journal.protocol import Journal
 from defender_remediate.journal.records import RunKind, RunOpened, StepEnded, StepReviewed
-from defender_remediate.models.plan import RemediationStep
 from defender_remediate.models.result import RemediationResult
 from defender_remediate.models.shard import run_id_of
+from defender_remediate.models.step import RemediationStep
 
 
 @attrs.frozen(kw_only=True)

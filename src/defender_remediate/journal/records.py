@@ -13,8 +13,9 @@ from defender_remediate.display import quoted
 from defender_remediate.enums import StrEnum
 from defender_remediate.errors import InvalidInputError, JournalError
 from defender_remediate.json_values import ABSENT, FrozenMap, format_json, freeze
-from defender_remediate.models.plan import RemediationPlan, RemediationStep
+from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.result import RemediationResult
+from defender_remediate.models.step import RemediationStep
 from defender_remediate.redaction import redact_json
 from defender_remediate.serialization import json_parts
 

@@ -29,8 +29,8 @@ from defender_remediate.journal.records import (
     StepReviewed,
 )
 from defender_remediate.json_values import FrozenMap
-from defender_remediate.models.plan import RemediationStep
 from defender_remediate.models.result import Outcome, RemediationResult
+from defender_remediate.models.step import RemediationStep
 
 # A step with such an outcome did not change its target, even if it was sent and refused before.
 _UNCHANGED = (Outcome.BLOCKED, Outcome.SKIPPED, Outcome.ALREADY_COMPLIANT)

@@ -54,15 +54,7 @@ from defender_remediate.models.named import (
     NamesRun,
     NamesStep,
 )
-from defender_remediate.models.plan import (
-    CreatedResource,
-    PlannedRequest,
-    PropertyChange,
-    RemediationPlan,
-    RemediationStep,
-    SkippedResource,
-    SkipReason,
-)
+from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.plan_diff import PlanDiff
 from defender_remediate.models.plan_groups import Place, PlanSummary, ResultGroup, SkipGroup, StepGroup
 from defender_remediate.models.posture import (
@@ -79,6 +71,14 @@ from defender_remediate.models.recommendation_metadata import Effort, Recommenda
 from defender_remediate.models.result import Health, Outcome, RemediationReport, RemediationResult, StepError
 from defender_remediate.models.risk import Risk, RiskLevel
 from defender_remediate.models.shard import PlanShard, ShardSummary
+from defender_remediate.models.step import (
+    CreatedResource,
+    PlannedRequest,
+    PropertyChange,
+    RemediationStep,
+    SkippedResource,
+    SkipReason,
+)
 from defender_remediate.public_path import show_public_path
 
 if TYPE_CHECKING:

@@ -17,8 +17,9 @@ from defender_remediate.errors import InvalidInputError, RemediationFailedError
 from defender_remediate.json_values import ABSENT, freeze
 from defender_remediate.models.change_history import ChangeRecord
 from defender_remediate.models.diagnosis import Cause, Diagnosis, Verification
-from defender_remediate.models.plan import CreatedResource, RemediationPlan, RemediationStep
+from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.report_text import DONE, NOT_DONE, PROBLEM, PrintedResult, printed
+from defender_remediate.models.step import CreatedResource, RemediationStep
 from defender_remediate.notebook import preformatted, rendered
 from defender_remediate.redaction import redact_json
 from defender_remediate.serialization import Value

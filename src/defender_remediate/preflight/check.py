@@ -12,7 +12,7 @@ from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import DefenderRemediateError, InvalidInputError
 from defender_remediate.models.check import CheckResult, CheckStatus
-from defender_remediate.models.plan import RemediationStep, SkippedResource, SkipReason
+from defender_remediate.models.step import RemediationStep, SkippedResource, SkipReason
 from defender_remediate.preflight.reader import CheckReader
 from defender_remediate.preflight.scopes import is_action_on
 from defender_remediate.preflight.subject import Subject

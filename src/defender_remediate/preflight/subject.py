@@ -13,7 +13,7 @@ from defender_remediate.casing import fold
 from defender_remediate.json_values import ABSENT, strings_in
 from defender_remediate.models.id_parts import group_of, root_of, subscription_of, type_of
 from defender_remediate.models.live_use import LiveUse
-from defender_remediate.models.plan import RemediationStep
+from defender_remediate.models.step import RemediationStep
 from defender_remediate.preflight.scopes import covers, is_action_on
 
 # Azure decides at the resource itself who may do these.

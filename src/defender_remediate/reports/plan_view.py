@@ -10,7 +10,7 @@ from defender_remediate.display import counted, iso, noted
 from defender_remediate.models.diagnosis import moment
 from defender_remediate.models.fix import Impact, Reversibility
 from defender_remediate.models.forecast import forecast_text
-from defender_remediate.models.plan import PRESERVED, RemediationPlan
+from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.plan_groups import (
     SkipGroup,
     StepGroup,
@@ -18,7 +18,7 @@ from defender_remediate.models.plan_groups import (
     group_skips,
     group_steps,
 )
-from defender_remediate.models.step import RemediationStep, SkipReason
+from defender_remediate.models.step import PRESERVED, RemediationStep, SkipReason
 from defender_remediate.reports.planned_results import ChangeRow
 from defender_remediate.reports.score_view import ScoreView, forecast_view
 

@@ -20,14 +20,8 @@ from defender_remediate.journal import StepState
 from defender_remediate.json_values import sha256
 from defender_remediate.models.fix import Reversibility
 from defender_remediate.models.ids import ResourceId, id_key
-from defender_remediate.models.plan import (
-    CreatedResource,
-    PlannedRequest,
-    RemediationPlan,
-    RemediationStep,
-    SkippedResource,
-    SkipReason,
-)
+from defender_remediate.models.plan import RemediationPlan
+from defender_remediate.models.step import CreatedResource, PlannedRequest, RemediationStep, SkippedResource, SkipReason
 from defender_remediate.planning.builder import PlanDraft
 from defender_remediate.validation import strings
 

@@ -29,7 +29,7 @@ from defender_remediate.journal import RunState, StepState
 from defender_remediate.json_values import ABSENT, canonical, sha256, thaw
 from defender_remediate.models.fix import Reversibility
 from defender_remediate.models.named import StepChoice, steps_named
-from defender_remediate.models.plan import CreatedResource, PlannedRequest, RemediationStep, SkipReason
+from defender_remediate.models.step import CreatedResource, PlannedRequest, RemediationStep, SkipReason
 from defender_remediate.planning.builder import PlanDraft
 from defender_remediate.preflight.subject import Subject
 from defender_remediate.redaction import HIDDEN

@@ -25,8 +25,8 @@ from defender_remediate.models.change_history import (
 from defender_remediate.models.diagnosis import moment
 from defender_remediate.models.id_parts import subscription_of
 from defender_remediate.models.ids import id_key
-from defender_remediate.models.plan import PropertyChange, RemediationStep
 from defender_remediate.models.result import Outcome, RemediationReport, RemediationResult
+from defender_remediate.models.step import PropertyChange, RemediationStep
 from defender_remediate.redaction import HIDDEN, is_secret_name
 
 # The query that Azure takes has a limited length.

@@ -13,9 +13,9 @@ from defender_remediate.fixes.decisions import is_decision
 from defender_remediate.models.assessment import Assessment, AssessmentStatus
 from defender_remediate.models.diagnosis import Cause, Diagnosis, moment
 from defender_remediate.models.ids import contains, id_key
-from defender_remediate.models.plan import SkipReason
 from defender_remediate.models.posture import FOUNDATIONAL
 from defender_remediate.models.result import Health, Outcome
+from defender_remediate.models.step import SkipReason
 from defender_remediate.redaction import redact_text
 from defender_remediate.verification.facts import DefenderStatus, ReadBack, VerificationContext, VerifiedStep
 

@@ -10,9 +10,9 @@ import attrs
 from defender_remediate.casing import fold
 from defender_remediate.enums import StrEnum
 from defender_remediate.models.assessment import Assessment, AssessmentStatus
-from defender_remediate.models.plan import SkippedResource
 from defender_remediate.models.recommendation_metadata import RecommendationMetadata
 from defender_remediate.models.result import Outcome, RemediationResult
+from defender_remediate.models.step import SkippedResource
 from defender_remediate.verification.freshness_interval import FreshnessInterval, freshness_interval
 
 

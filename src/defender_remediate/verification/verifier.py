@@ -15,8 +15,8 @@ from defender_remediate.fixes.conditions import holds
 from defender_remediate.hooks import ProgressPhase
 from defender_remediate.models.diagnosis import Cause, Diagnosis
 from defender_remediate.models.ids import id_key
-from defender_remediate.models.plan import RemediationStep, SkippedResource
 from defender_remediate.models.result import Outcome, RemediationReport, RemediationResult
+from defender_remediate.models.step import RemediationStep, SkippedResource
 from defender_remediate.progress import Phases
 from defender_remediate.redaction import redact_text
 from defender_remediate.threads import in_parallel

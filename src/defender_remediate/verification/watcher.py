@@ -16,8 +16,8 @@ from defender_remediate.journal.past_outcomes import PastOutcome
 from defender_remediate.journal.records import RunKind
 from defender_remediate.models.change_history import ChangeType, ResourceChange, UndoneChange
 from defender_remediate.models.ids import id_key
-from defender_remediate.models.plan import RemediationStep
 from defender_remediate.models.result import Outcome, RemediationReport, RemediationResult
+from defender_remediate.models.step import RemediationStep
 from defender_remediate.models.watch import WatchReport
 from defender_remediate.threads import in_parallel
 from defender_remediate.verification.change_history import History, planned_leaves, read_history

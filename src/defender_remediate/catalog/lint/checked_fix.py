@@ -19,7 +19,7 @@ from defender_remediate.fixes.placeholders import fill, fill_condition
 from defender_remediate.json_values import freeze, sha256
 from defender_remediate.models.condition import Condition
 from defender_remediate.models.fix import FixAction
-from defender_remediate.models.plan import PropertyChange
+from defender_remediate.models.step import PropertyChange
 
 # Members that no fix knows and no fix may change, put into every object of a body.
 _UNKNOWN_MEMBER: Mapping[str, Any] = {"list": [1], "none": None}

@@ -20,7 +20,7 @@ from defender_remediate.fixes.paths import assign, join, look_up, split
 from defender_remediate.fixes.restore import restoration
 from defender_remediate.json_values import ABSENT, thaw
 from defender_remediate.models.fix import ArrayStrategy, FixKind
-from defender_remediate.models.plan import PropertyChange, SkipReason
+from defender_remediate.models.step import PropertyChange, SkipReason
 
 
 def closes_condition(checked: CheckedFix, sample: PlannedSample) -> Iterator[RuleViolation]:
