@@ -92,7 +92,9 @@ class Resource:
 
     def identity(self) -> dict[str, str]:
         """Returns id, name and type as GET shows them."""
-        return {"id": self._echoed_id(), "name": self.name, "type": self.type.shown_name}
+        path = ids.path_of(self.id) if self.type.named_with_parents else None
+        name = self.name if path is None else "/".join(path.names)
+        return {"id": self._echoed_id(), "name": name, "type": self.type.shown_name}
 
     def _echoed_id(self) -> str:
         if self.type.echo == "lower":

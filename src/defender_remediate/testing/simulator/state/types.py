@@ -62,6 +62,7 @@ class ResourceType:
         seconds: How long an operation takes.
         retry_after: The Retry-After of an operation; None if Azure sends none.
         shown_name: The type as the provider spells it in bodies.
+        named_with_parents: Whether its name is shown after the names of its parents, as in ``app/slot``.
         echo: ``lower`` if the provider shows ids in lower case.
         echo_groups: How the provider spells ``resourceGroups`` in ids.
         answers_as_parent: Names whose writes are answered with the id and type of the parent.
@@ -104,6 +105,7 @@ class ResourceType:
     seconds: float = 10.0
     retry_after: int | None = None
     shown_name: str = attrs.field(default=attrs.Factory(lambda self: self.name, takes_self=True))
+    named_with_parents: bool = False
     echo: str = "as-is"
     echo_groups: str = "resourceGroups"
     answers_as_parent: tuple[str, ...] = attrs.field(default=(), converter=_strings)

@@ -35,7 +35,8 @@ _COVERED = frozenset([SITE, SLOT, *_CONFIGS, *_CONTRACTS])
 _DOMAIN = "azurewebsites.net"
 # Answers with older api-versions have null instead of a siteConfig, and tags without any.
 _SITE_CONFIG_SINCE, _TAGS_UNTIL = "2019-08-01", "2018-11-01"
-# What every answer of App Service has and no client sets; a body without it is not such an answer.
+# The settings of an app that are stored without what no one has set, and what they all have in an answer of App Service.
+_STORED_IN_PART = ("web", "logs")
 _IN_ANSWERS_ONLY = "runtimeADUserPassword"
 # config/web never shows what is set there: each has a resource of its own.
 SETTINGS = ("appSettings", "connectionStrings", "metadata")
@@ -62,7 +63,7 @@ _DENY_ALL = {**_EVERYONE, "action": "Deny", "name": "Deny all", "description": "
 _ROUTING = ("allTraffic", "applicationTraffic", "contentShareTraffic", "imagePullTraffic", "backupRestoreTraffic")
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class _Contract:
     """The members of an object.
 
@@ -134,9 +135,7 @@ def completed(
         filled = _filled(contract, properties, held, version, _words(kind, resource_id, now, result))
         result["properties"] = filled
         if contract is _contract("WebConfiguration"):
-            for name in RESTRICTIONS:
-                if isinstance(filled.get(name), list) and filled[name] != (held or {}).get(name):
-                    filled[name] = _with_last_rule(filled[name], filled.get(f"{name}DefaultAction"))
+            _derive_rules(filled, held or {})
     if "tags" in (result.get("properties") or {}) and kind not in _CONFIGS:
         result["properties"]["tags"] = copied(result.get("tags"))
     if kind in _CONFIGS:
@@ -150,11 +149,9 @@ def completed(
 
 def shown(type_name: str, resource_id: str, version: str, body: dict[str, Any]) -> dict[str, Any]:
     """Returns a resource as an api-version shows it: the settings of an app are stored without what no one has set."""
-    contract = _contract_of(fold(type_name), fold(ids.segments(resource_id)[-1]))
-    properties = body.get("properties")
-    if contract not in (_contract("WebConfiguration"), _contract("LogsConfiguration")) or not isinstance(
-        properties, Mapping
-    ):
+    name, properties = fold(ids.segments(resource_id)[-1]), body.get("properties")
+    contract = _contract_of(fold(type_name), name)
+    if contract is None or name not in _STORED_IN_PART or not isinstance(properties, Mapping):
         return body
     if _IN_ANSWERS_ONLY in properties:
         return body
@@ -185,8 +182,18 @@ def host_names(resource_id: str) -> tuple[str, str]:
     return host.lower(), host.lower().replace(".", ".scm.", 1)
 
 
+def _derive_rules(settings: dict[str, Any], held: Mapping[str, Any]) -> None:
+    """Access rules end with one for everyone, which is not the caller's; the routing rules are those of the experiments."""
+    for name in RESTRICTIONS:
+        rules = settings.get(name)
+        if isinstance(rules, list) and rules != held.get(name):
+            settings[name] = _with_last_rule(rules, settings.get(f"{name}DefaultAction"))
+    experiments = settings.get("experiments")
+    if isinstance(experiments, Mapping) and experiments != held.get("experiments"):
+        settings["routingRules"] = copied(experiments.get("rampUpRules"))
+
+
 def _with_last_rule(rules: list[Any], default: Any) -> list[Any]:
-    """Access rules as App Service shows them: the last one, for everyone, is not the caller's."""
     own = [{"tag": "Default", **rule} for rule in rules if isinstance(rule, Mapping) and rule.get("ipAddress") != "Any"]
     action = default or ("Deny" if own else "Allow")
     return [*own, _DENY_ALL if action == "Deny" else _ALLOW_ALL]

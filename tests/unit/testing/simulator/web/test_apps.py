@@ -173,7 +173,7 @@ def test_a_slot_is_named_after_its_app(send: Send) -> None:
     """In its host names and in its properties; its settings have the type of those of an app."""
     created(send)
     body = created(send, f"{APP}/slots/test")
-    assert body["properties"]["name"] == "shop(test)"
+    assert (body["name"], body["properties"]["name"]) == ("shop/test", "shop(test)")
     assert body["properties"]["hostNames"] == ["shop-test.azurewebsites.net"]
     settings = send("PUT", f"{APP}/slots/test/config/appsettings", {"properties": {"A": "1"}})[1]
     assert settings["type"] == "Microsoft.Web/sites/config"
@@ -239,3 +239,15 @@ def test_what_is_below_an_app_is_whole_too(send: Send) -> None:
     certificate = {**PLACE, "properties": {"pfxBlob": "hidden", "password": "hidden"}}
     shown = send("PUT", "Microsoft.Web/certificates/contoso", certificate)[1]
     assert (shown["properties"]["pfxBlob"], shown["properties"]["keyVaultSecretStatus"]) == (None, "Initialized")
+
+
+def test_the_routing_rules_are_those_of_the_experiments(send: Send) -> None:
+    """Each of them whole; clearing the experiments clears them."""
+    created(send)
+    rule = {"actionHostName": "shop-test.azurewebsites.net", "reroutePercentage": 15.0, "name": "test"}
+    change = {"properties": {"experiments": {"rampUpRules": [rule]}}}
+    body = send("PATCH", f"{APP}/config/web", change)[1]["properties"]
+    assert body["routingRules"] == body["experiments"]["rampUpRules"]
+    assert body["routingRules"][0]["changeStep"] is None
+    change = {"properties": {"experiments": {"rampUpRules": []}}}
+    assert send("PATCH", f"{APP}/config/web", change)[1]["properties"]["routingRules"] == []
