@@ -128,8 +128,8 @@ def test_settings_without_an_app_or_a_place_are_taken(send: Send, sim: ArmSimula
     sim.resources.add({"id": f"{group}/Microsoft.Web/sites/lone/config/web", "properties": {"alwaysOn": True}})
     sim.resources.add({"id": f"{group}/{APP}", "properties": {"siteConfig": {"appSettings": []}}})
     answer = {"runtimeADUserPassword": None, "alwaysOn": True}
-    sim.resources.add({"id": f"{group}/Microsoft.Web/sites/lone/config/web", "properties": answer})
     sim.resources.add({"id": f"{group}/Microsoft.Web/sites/lone", "properties": {"siteConfig": None}})
+    sim.resources.add({"id": f"{group}/Microsoft.Web/sites/lone/config/web", "properties": answer})
     assert send("GET", "Microsoft.Web/sites/lone/config/web")[1]["properties"] == answer
     assert "location" not in send("GET", f"{APP}/config/web")[1]
     assert send("POST", f"{APP}/config/appsettings/list")[1]["properties"] == {}
