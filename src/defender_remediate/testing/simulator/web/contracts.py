@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import attrs
@@ -155,9 +155,16 @@ def shown(type_name: str, resource_id: str, version: str, body: dict[str, Any]) 
         return body
     if _IN_ANSWERS_ONLY in properties:
         return body
-    whole = _filled(contract, {}, None, version, {"name": ids.segments(resource_id)[-3]})
-    known = {name: value for name, value in properties.items() if not contract.hides(name, version)}
+    words = {"name": ids.segments(resource_id)[-3]}
+    whole = {member: _worded(value, words) for member, value in _new_settings(name, version).items()}
+    known = {member: value for member, value in properties.items() if not contract.hides(member, version)}
     return {**body, "properties": {**whole, **known}}
+
+
+@lru_cache(maxsize=100)
+def _new_settings(name: str, version: str) -> Mapping[str, Any]:
+    settings: dict[str, Any] = _filled(_contract(_CONTRACTS_OF_CONFIGS[name]), {}, None, version, {})
+    return settings
 
 
 def answer_to_put(type_name: str, body: Mapping[str, Any]) -> dict[str, Any]:
