@@ -620,26 +620,6 @@ class RemediationClient:
         """
         return self._layers.workflow.merge(plan, journals)
 
-    def _pool(
-        self,
-        executor: Executor | None,
-        make_client: Callable[[], RemediationClient] | None,
-        headers: Mapping[str, str] | None,
-        client_request_id: str | None,
-    ) -> ShardPool | None:
-        """What applies shards; None to apply a plan in this process."""
-        if executor is None and make_client is None:
-            return None
-        from defender_remediate.execution.shards import shard_pool
-
-        if headers is not None or client_request_id is not None:
-            raise InvalidInputError(
-                "headers and client_request_id are not passed to workers",
-                hint="pass per_call_policies to the client that make_client makes",
-            )
-        _IN_USE.add(self)
-        return shard_pool(executor, make_client, _run_shard)
-
     def resume(
         self,
         run: RunChoice,
@@ -810,6 +790,26 @@ class RemediationClient:
         return self._layers_for(None, headers, client_request_id).workflow.fix(
             recommendation, resources, parameters, timeout, waive
         )
+
+    def _pool(
+        self,
+        executor: Executor | None,
+        make_client: Callable[[], RemediationClient] | None,
+        headers: Mapping[str, str] | None,
+        client_request_id: str | None,
+    ) -> ShardPool | None:
+        """What applies shards; None to apply a plan in this process."""
+        if executor is None and make_client is None:
+            return None
+        from defender_remediate.execution.shards import shard_pool
+
+        if headers is not None or client_request_id is not None:
+            raise InvalidInputError(
+                "headers and client_request_id are not passed to workers",
+                hint="pass per_call_policies to the client that make_client makes",
+            )
+        _IN_USE.add(self)
+        return shard_pool(executor, make_client, _run_shard)
 
     def _layers_for(
         self, timeout: float | None, headers: Mapping[str, str] | None, client_request_id: str | None
