@@ -71,15 +71,17 @@ class Run:
         with span("run", run_id=self.run_id, correlation_id=correlation_id, steps=len(self.plan.steps)):
             left = [step for step in self.plan.steps if step.id not in self._results]
             begun = left if self.only is None else [step for step in left if step.id in self.only]
-            stopped = self._execute_in_waves(begun) or ("" if begun == left else "they are executed later")
-        if not stopped and not self.has_ended:
+            stopped = self._execute_in_waves(begun)
+            if stopped is None and begun != left:
+                stopped = "they are executed later"
+        if stopped is None and not self.has_ended:
             self._record(
                 RunEnded(
                     at=clock.now(), counts=FrozenMap(Counter(str(result.outcome) for result in self._results.values()))
                 )
             )
         for step in self.plan.steps:
-            self._results.setdefault(step.id, not_attempted(step, stopped))
+            self._results.setdefault(step.id, not_attempted(step, stopped or ""))
         report = RemediationReport(
             run_id=self.run_id,
             correlation_id=correlation_id,
@@ -96,17 +98,15 @@ class Run:
         from_workers = () if self.shards is None else self.shards.warnings
         return (*self._warnings, *from_workers, *self.announcer.warnings)
 
-    def _execute_in_waves(self, steps: list[RemediationStep]) -> str:
-        """Execute the steps; gives why the run stopped before the last of them, or an empty string."""
-        sizes = (len(steps),) if self.waves is None else self.waves.sizes(len(steps))
+    def _execute_in_waves(self, steps: list[RemediationStep]) -> str | None:
+        """Execute the steps; gives why the run stopped before the last of them, or None."""
+        if self.waves is None:
+            self._execute_side_by_side(steps)
+            return None
+        sizes = self.waves.sizes(len(steps))
         for number, size in enumerate(sizes, start=1):
             wave, steps = steps[:size], steps[size:]
-            if self.waves is not None:
-                started = WaveStarted(run_id=self.run_id, number=number, waves=len(sizes), size=size)
-                self.announcer.tell(started)
-            if self.waves is None:
-                self._execute_side_by_side(wave)
-                continue
+            self.announcer.tell(WaveStarted(run_id=self.run_id, number=number, waves=len(sizes), size=size))
             with span("wave", number=number, steps=size):
                 self._execute_side_by_side(wave)
             results = self._review(wave, self.waves.pause)
@@ -114,15 +114,15 @@ class Run:
             stopped = self.waves.reason_to_stop(failed, len(self._results))
             finished = WaveFinished(number=number, waves=len(sizes), results=results, remaining=len(steps))
             self.announcer.tell(finished)
-            if not stopped and steps and self.waves.gate is not None:
+            if stopped is None and steps and self.waves.gate is not None:
                 stopped = f"the gate failed after wave {number}"
                 with self._as_warning(stopped):
-                    stopped = "" if self.waves.gate(finished) is True else f"the gate said no after wave {number}"
-            if stopped and steps:
+                    stopped = None if self.waves.gate(finished) is True else f"the gate said no after wave {number}"
+            if stopped is not None and steps:
                 now = self.runner.session.clock.now()
                 self._record(Note(at=now, message=f"stopped after wave {number}: {stopped}"))
                 return stopped
-        return ""
+        return None
 
     def _execute_side_by_side(self, steps: Sequence[RemediationStep]) -> None:
         clock = self.runner.session.clock
