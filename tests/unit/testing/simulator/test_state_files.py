@@ -34,6 +34,7 @@ _COMPUTED = {
     "policies.applied",
     "policies.principal",
     "access.principal",
+    "access._attributes",
     "policy_effects",
     "creations",
     "assessor._assessment_lag",

@@ -16,7 +16,13 @@ from defender_remediate.testing.simulator.arm.refusal_forms import shaped
 from defender_remediate.testing.simulator.arm.request_log import RecordedRequest, RequestLog
 from defender_remediate.testing.simulator.arm.routing import Route, RouteIndex, find_type
 from defender_remediate.testing.simulator.arm.throttling import Throttle
-from defender_remediate.testing.simulator.authorization import assignments, catalogue, locks, schedules
+from defender_remediate.testing.simulator.authorization import (
+    activation_rules,
+    assignments,
+    catalogue,
+    locks,
+    schedules,
+)
 from defender_remediate.testing.simulator.authorization import routes as authorization
 from defender_remediate.testing.simulator.compute import images
 from defender_remediate.testing.simulator.containers import routes as containers
@@ -97,6 +103,7 @@ ROUTES: tuple[Route, ...] = (
     *deleted_vaults.ROUTES,
     *assignments.ROUTES,
     *schedules.ROUTES,
+    *activation_rules.ROUTES,
     *catalogue.ROUTES,
     *locks.ROUTES,
     *tags.ROUTES,

@@ -9,9 +9,10 @@ from typing import Any
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import Route, json_body
+from defender_remediate.testing.simulator.authorization.assigned_roles import DataRole, RoleAssignment, RoleDefinition
+from defender_remediate.testing.simulator.authorization.conditions import ConditionError, parse
 from defender_remediate.testing.simulator.authorization.roles import CALLER_ID
 from defender_remediate.testing.simulator.authorization.routes import scope_of, seen_from
-from defender_remediate.testing.simulator.authorization.state import DataRole, RoleAssignment, RoleDefinition
 from defender_remediate.testing.simulator.monitor.audit import logged
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
 from defender_remediate.testing.simulator.policy.state import AUTHORIZATION
@@ -212,9 +213,11 @@ def put_assignment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> R
     scope = scope_of(tenant, captured)
 
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:
-        tenant.access.check_write("PUT", operation.action, target_id)
-        properties = json_body(call).get("properties")
-        made = _assignment(tenant, scope, captured["name"], properties if isinstance(properties, Mapping) else {})
+        sent = json_body(call).get("properties")
+        properties = sent if isinstance(sent, Mapping) else {}
+        with tenant.access.about("request", **_seen_by_conditions(properties)):
+            tenant.access.check_write("PUT", operation.action, target_id)
+        made = _assignment(tenant, scope, captured["name"], properties)
         for other in tenant.access.assignments:
             same = (other.scope, fold(other.principal_id), other.definition.name)
             if other is not found and same == (made.scope, fold(made.principal_id), made.definition.name):
@@ -230,6 +233,27 @@ def put_assignment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> R
     return logged(tenant, call, f"{_ASSIGNMENTS}/write", target_id, work)
 
 
+def _seen_by_conditions(properties: Mapping[str, Any]) -> dict[str, str]:
+    """What the conditions of roles compare of a role assignment: the GUIDs of its role and principal, and the principal's type."""
+    return {
+        "roleDefinitionId": str(properties.get("roleDefinitionId", "")).rpartition("/")[2],
+        "principalId": str(properties.get("principalId", "")),
+        "principalType": str(properties.get("principalType") or "User"),
+    }
+
+
+def _check_condition(properties: Mapping[str, Any]) -> None:
+    condition = properties.get("condition")
+    if condition is None:
+        return
+    if properties.get("conditionVersion", "2.0") != "2.0":
+        raise refusal("InvalidRole", problem=f"the conditionVersion is {properties['conditionVersion']!r}, not '2.0'")
+    try:
+        parse(str(condition))
+    except ConditionError as error:
+        raise refusal("InvalidRole", problem=f"the condition is invalid: {error}") from None
+
+
 def _assignment(tenant: Tenant, scope: str, name: str, properties: Mapping[str, Any]) -> RoleAssignment:
     if not ids.is_guid(name):
         raise refusal("InvalidRoleAssignmentId", name=name)
@@ -241,6 +265,7 @@ def _assignment(tenant: Tenant, scope: str, name: str, properties: Mapping[str, 
     kind = properties.get("principalType") or "User"
     if kind not in _PRINCIPAL_TYPES:
         raise refusal("InvalidRole", problem=f"the principalType is {kind!r}")
+    _check_condition(properties)
     role = _definition(tenant, role_id.rpartition("/")[2])
     if not role.is_built_in and not any(tenant.store.covers(place, scope) for place in role.assignable):
         raise refusal("InvalidRole", problem=f"the role {role.role_name!r} is not assignable at {scope}")
@@ -260,7 +285,9 @@ def delete_assignment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -
     target_id, found = _assigned(tenant, captured)
 
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:
-        tenant.access.check_write("DELETE", operation.action, target_id)
+        shown = {} if found is None else found.render()["properties"]
+        with tenant.access.about("resource", **_seen_by_conditions(shown)):
+            tenant.access.check_write("DELETE", operation.action, target_id)
         if found is None:
             return Reply(status=204), False
         tenant.access.unassign(found)

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.authorization.conditions import ConditionError, ConditionInput, parse
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import Store
 
@@ -37,7 +38,8 @@ class RoleGrant:
 
     Attributes:
         scope: Where it is assigned.
-        condition: Restricts it further in Azure. The simulator shows a condition and takes it for true.
+        condition: Restricts it further. What the simulator cannot decide of it is assumed to be met for a role that a test granted,
+            and refused as not simulated for one that a client assigned.
         cuts: Actions that a test took out of it, each with where.
         assignment: The id of the role assignment that a client made; None for a role that was there before.
         is_first: Whether the caller owns a subscription by it from the beginning.
@@ -55,6 +57,16 @@ class RoleGrant:
     def allows(self, action: str, missing: Iterable[str]) -> bool:
         """Whether it grants an action, apart from these."""
         return any_matches(self.actions, action) and not any_matches((*self.not_actions, *missing), action)
+
+    def meets(self, given: ConditionInput) -> bool | None:
+        """Whether its condition is met; None if that depends on what the simulator does not know."""
+        if self.condition is None:
+            return True
+        try:
+            verdict = parse(self.condition)(given)
+        except ConditionError:
+            verdict = None
+        return True if verdict is None and self.assignment is None else verdict
 
     def missing_at(self, scope: str, store: Store) -> tuple[str, ...]:
         """Returns the actions that it lacks at a scope.

@@ -10,6 +10,8 @@ import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
+from defender_remediate.testing.simulator.authorization.assigned_roles import DataRole, RoleAssignment, RoleDefinition
+from defender_remediate.testing.simulator.authorization.conditions import ConditionInput
 from defender_remediate.testing.simulator.authorization.roles import CALLER_ID, DenyRule, RoleGrant, any_matches
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.facts import facts
@@ -19,10 +21,6 @@ READ_ONLY, CAN_NOT_DELETE = "ReadOnly", "CanNotDelete"
 _OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
 _STOPPED = ("Disabled", "Warned")
 _UNREGISTERED = ("NotRegistered", "Unregistered", "Unregistering")
-
-
-def _strings(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(values)
 
 
 @attrs.frozen(kw_only=True)
@@ -48,132 +46,6 @@ class ManagementLock:
             "name": self.name,
             "type": "Microsoft.Authorization/locks",
             "properties": {"level": self.level, **{name: value for name, value in more.items() if value is not None}},
-        }
-
-
-@attrs.frozen(kw_only=True)
-class DataRole:
-    """A role with data actions, assigned to a principal at a scope. It gives the caller no rights.
-
-    Attributes:
-        name: The GUID of the role definition.
-    """
-
-    principal_id: str
-    scope: str
-    data_actions: tuple[str, ...]
-    name: str = "00000000-0000-4000-8000-0000000000da"
-
-    @property
-    def definition_id(self) -> str:
-        """The id of the role definition."""
-        return f"/subscriptions/{ids.subscription_of(self.scope)}/providers/Microsoft.Authorization/roleDefinitions/{self.name}"
-
-    def render(self) -> dict[str, Any]:
-        """The assignment as Azure lists it."""
-        return {
-            "id": f"{self.scope}/providers/Microsoft.Authorization/roleAssignments/{self.name}",
-            "name": self.name,
-            "type": "Microsoft.Authorization/roleAssignments",
-            "properties": {
-                "roleDefinitionId": self.definition_id,
-                "principalId": self.principal_id,
-                "principalType": "ServicePrincipal",
-                "scope": self.scope,
-                "condition": None,
-            },
-        }
-
-    def render_definition(self) -> dict[str, Any]:
-        """The definition of the role."""
-        entry = {"actions": [], "notActions": [], "dataActions": list(self.data_actions), "notDataActions": []}
-        return {
-            "id": self.definition_id,
-            "name": self.name,
-            "type": "Microsoft.Authorization/roleDefinitions",
-            "properties": {"roleName": "data role", "type": "CustomRole", "permissions": [entry]},
-        }
-
-
-@attrs.frozen(kw_only=True)
-class RoleDefinition:
-    """A role that can be assigned.
-
-    Attributes:
-        name: Its GUID.
-        assignable: The scopes at which a custom role can be assigned.
-    """
-
-    name: str
-    role_name: str
-    description: str = ""
-    actions: tuple[str, ...] = attrs.field(default=(), converter=_strings)
-    not_actions: tuple[str, ...] = attrs.field(default=(), converter=_strings)
-    data_actions: tuple[str, ...] = attrs.field(default=(), converter=_strings)
-    not_data_actions: tuple[str, ...] = attrs.field(default=(), converter=_strings)
-    assignable: tuple[str, ...] = ("/",)
-    is_built_in: bool = True
-
-    def id(self, scope: str) -> str:
-        """Returns its id as seen from a scope: that of the subscription, or of the tenant above one."""
-        subscription = ids.subscription_of(scope)
-        base = f"/subscriptions/{subscription}" if subscription else ""
-        return f"{base}/providers/Microsoft.Authorization/roleDefinitions/{self.name}"
-
-    def render(self, scope: str) -> dict[str, Any]:
-        """Returns the role as the API shows it at a scope."""
-        entry = {
-            "actions": list(self.actions),
-            "notActions": list(self.not_actions),
-            "dataActions": list(self.data_actions),
-            "notDataActions": list(self.not_data_actions),
-        }
-        return {
-            "id": self.id(scope),
-            "name": self.name,
-            "type": "Microsoft.Authorization/roleDefinitions",
-            "properties": {
-                "roleName": self.role_name,
-                "type": "BuiltInRole" if self.is_built_in else "CustomRole",
-                "description": self.description,
-                "assignableScopes": list(self.assignable),
-                "permissions": [entry],
-            },
-        }
-
-
-@attrs.frozen(kw_only=True)
-class RoleAssignment:
-    """A role that a client assigned to a principal."""
-
-    scope: str
-    name: str
-    definition: RoleDefinition
-    principal_id: str
-    principal_type: str
-    condition: str | None = None
-    description: str | None = None
-
-    @property
-    def id(self) -> str:
-        """Its resource id."""
-        return f"{self.scope}/providers/Microsoft.Authorization/roleAssignments/{self.name}"
-
-    def render(self) -> dict[str, Any]:
-        """Returns the assignment as the API shows it."""
-        return {
-            "id": self.id,
-            "name": self.name,
-            "type": "Microsoft.Authorization/roleAssignments",
-            "properties": {
-                "roleDefinitionId": self.definition.id(self.scope),
-                "principalId": self.principal_id,
-                "principalType": self.principal_type,
-                "scope": self.scope,
-                "condition": self.condition,
-                "conditionVersion": None if self.condition is None else "2.0",
-                "description": self.description,
-            },
         }
 
 
@@ -203,6 +75,7 @@ class Access:
         self.schedule_requests: dict[str, dict[str, Any]] = {}
         self.principal = CALLER_ID
         self.unlimited = True
+        self._attributes: dict[str, str] = {}
 
     @contextmanager
     def acting(self, principal: str) -> Iterator[None]:
@@ -318,11 +191,39 @@ class Access:
         """
         if self.unlimited and not ids.subscription_of(scope):
             return True
-        return any(entry.allows(action, entry.missing_at(scope, self._store)) for entry in self._here(scope))
+        held = self._here(scope)
+        return self._granted(action, (one for one in held if one.allows(action, one.missing_at(scope, self._store))))
+
+    def _granted(self, action: str, held: Iterable[RoleGrant]) -> bool:
+        """Whether the condition of one of the roles that grant an action is met.
+
+        Raises:
+            ArmError: 501 if that depends on what the simulator does not know.
+        """
+        undecided = None
+        for one in held:
+            verdict = one.meets(ConditionInput(action, self._attributes))
+            if verdict:
+                return True
+            if verdict is None:
+                undecided = one.condition
+        if undecided is not None:
+            raise refusal("NotSimulated", what=f"the condition of a role assignment for {action}: {undecided}")
+        return False
+
+    @contextmanager
+    def about(self, source: str, **attributes: str) -> Iterator[None]:
+        """Says what the conditions of roles can look at: the properties of a role assignment in a request or a resource."""
+        head = f"@{source}[microsoft.authorization/roleassignments:"
+        self._attributes = {f"{head}{fold(name)}]": value for name, value in attributes.items()}
+        try:
+            yield
+        finally:
+            self._attributes = {}
 
     def allows_data(self, action: str, scope: str) -> bool:
         """Whether a role of the caller grants an action on data, such as reading a secret. Owners have none by their role."""
-        return any(any_matches(entry.data_actions, action) for entry in self._here(scope))
+        return self._granted(action, (one for one in self._here(scope) if any_matches(one.data_actions, action)))
 
     def may_look(self, action: str, scope: str) -> bool:
         """Whether the caller may read something that is in a list."""
@@ -331,7 +232,8 @@ class Access:
     def _reads(self, action: str, scope: str) -> bool:
         if not ids.subscription_of(scope):
             return self._allowed_at_tenant(action, scope)
-        return any(entry.allows(action, entry.missing_above(scope, self._store)) for entry in self._here(scope))
+        held = self._here(scope)
+        return self._granted(action, (one for one in held if one.allows(action, one.missing_above(scope, self._store))))
 
     def _allowed_at_tenant(self, action: str, scope: str) -> bool:
         # Roles concern subscriptions here; above them everyone may read, unless a test denies it.

@@ -9,8 +9,9 @@ import attrs
 from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
+from defender_remediate.testing.simulator.authorization.assigned_roles import DataRole
 from defender_remediate.testing.simulator.authorization.roles import CALLER_ID, EVERYONE, DenyRule, RoleGrant
-from defender_remediate.testing.simulator.authorization.state import CAN_NOT_DELETE, READ_ONLY, DataRole, ManagementLock
+from defender_remediate.testing.simulator.authorization.state import CAN_NOT_DELETE, READ_ONLY, ManagementLock
 from defender_remediate.testing.simulator.controls import arguments
 from defender_remediate.testing.simulator.controls.policies import PolicyControls
 from defender_remediate.testing.simulator.deployments.stacks import Stack
@@ -59,7 +60,7 @@ class AccessControls:
             scope: Where the role is assigned; it also applies below. A management group is a scope, too.
             not_actions: Actions that this role excludes; other roles keep them.
             data_actions: Shown by the permissions API; the simulator has no data plane.
-            condition: Shown by the permissions API, and assumed to be met.
+            condition: Shown by the permissions API, and evaluated; what the simulator does not know is assumed to be met.
 
         Raises:
             InvalidInputError: The actions are a string, or the scope is not an id.

@@ -18,13 +18,9 @@ from defender_remediate.testing.simulator.arm.operations import OperationForm
 from defender_remediate.testing.simulator.arm.published import kind_of
 from defender_remediate.testing.simulator.arm.service import Service
 from defender_remediate.testing.simulator.arm.throttling import RequestBucket
+from defender_remediate.testing.simulator.authorization.assigned_roles import DataRole, RoleAssignment, RoleDefinition
 from defender_remediate.testing.simulator.authorization.roles import DenyRule, RoleGrant
-from defender_remediate.testing.simulator.authorization.state import (
-    DataRole,
-    ManagementLock,
-    RoleAssignment,
-    RoleDefinition,
-)
+from defender_remediate.testing.simulator.authorization.state import ManagementLock
 from defender_remediate.testing.simulator.defender.assessments import (
     AssessmentDefinition,
     SimulatedAssessment,
