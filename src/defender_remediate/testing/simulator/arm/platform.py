@@ -17,12 +17,13 @@ from defender_remediate.testing.simulator.state.types import ResourceType
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
 _LIST_MEMBERS = ("id", "name", "type", "location", "tags", "sku", "kind", "identity", "managedBy", "plan", "zones")
-_LOCATIONS = (
+LOCATIONS = (
     ("westeurope", "West Europe", "Europe"),
     ("northeurope", "North Europe", "Europe"),
     ("germanywestcentral", "Germany West Central", "Europe"),
     ("eastus2", "East US 2", "US"),
 )
+"""The regions: name, display name and geography."""
 # https://learn.microsoft.com/azure/azure-resource-manager/templates/error-reserved-resource-name
 _RESERVED = frozenset(
     [
@@ -123,7 +124,7 @@ def list_locations(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> R
             "regionalDisplayName": f"({geography}) {shown}",
             "metadata": {"regionType": "Physical", "regionCategory": "Recommended", "geographyGroup": geography},
         }
-        for name, shown, geography in _LOCATIONS
+        for name, shown, geography in LOCATIONS
     ]
     return tenant.page(call, regions)
 

@@ -153,8 +153,22 @@ def shown(resource: Resource, version: str, status: int = 200) -> Reply:
         body.pop(kind.etag_member, None)
     if version < kind.state_since:
         body["properties"].pop("provisioningState", None)
+    body = _renamed(kind, version, body)
     body = contracts.shown(kind.name, resource.id, version, body)
     return Reply.json(body, status=status, headers={"ETag": str(resource.etag)} if shows_etag else {})
+
+
+def _renamed(kind: ResourceType, version: str, body: dict[str, Any], *, back: bool = False) -> dict[str, Any]:
+    """A body with the names that an api-version has for properties; ``back`` turns those into today's."""
+    for name, (former, last) in kind.former.items():
+        if version > last:
+            continue
+        given, wanted = (former, name) if back else (name, former)
+        properties = body.get("properties")
+        if isinstance(properties, dict) and given in properties:
+            kept = {key: value for key, value in properties.items() if key != given}
+            body = {**body, "properties": {**kept, wanted: properties[given]}}
+    return body
 
 
 def list_resources(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:
@@ -172,7 +186,8 @@ def list_resources(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
     def item(one: Resource) -> Any:
         if not tenant.access.may_look(action, one.id):
             return None
-        return contracts.shown(one.type.name, one.id, call.api_version, one.render())
+        body = _renamed(one.type, call.api_version, one.render())
+        return contracts.shown(one.type.name, one.id, call.api_version, body)
 
     return tenant.page(call, found, shown=item)
 
@@ -232,6 +247,7 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
         tenant.access.check_registered(target.subscription, resource_type.namespace)
         # Clients create a table or a queue without a body.
         body = json_body(call, empty={} if call.method == "PUT" and not resource_type.tracked else None)
+        body = _renamed(resource_type, call.api_version, body, back=True)
         found = tenant.store.find(target.id)
         _check_etag(call, found, resource_type)
         if found is None and call.method == "PATCH":

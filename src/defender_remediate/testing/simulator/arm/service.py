@@ -24,7 +24,7 @@ from defender_remediate.testing.simulator.authorization import (
     schedules,
 )
 from defender_remediate.testing.simulator.authorization import routes as authorization
-from defender_remediate.testing.simulator.compute import images
+from defender_remediate.testing.simulator.compute import images, scale_sets
 from defender_remediate.testing.simulator.containers import routes as containers
 from defender_remediate.testing.simulator.defender import (
     alert_routes,
@@ -63,6 +63,7 @@ from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.storage import routes as storage
 from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
 from defender_remediate.testing.simulator.transport.exchange import ArmError, Call, ConnectionFault, Reply
+from defender_remediate.testing.simulator.web import host_keys, regions
 from defender_remediate.testing.simulator.web import routes as web
 from defender_remediate.testing.simulator.web import stacks as web_stacks
 
@@ -96,6 +97,9 @@ ROUTES: tuple[Route, ...] = (
     *storage.ROUTES,
     *containers.ROUTES,
     *images.ROUTES,
+    *scale_sets.ROUTES,
+    *host_keys.ROUTES,
+    *regions.ROUTES,
     *web.ROUTES,
     *web_stacks.ROUTES,
     *sql.ROUTES,

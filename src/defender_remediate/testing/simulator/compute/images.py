@@ -30,6 +30,18 @@ _IMAGES: tuple[tuple[str, str, tuple[str, ...], str], ...] = (
 )
 
 
+# Extensions by publisher: their types, each with its newest version.
+_EXTENSIONS: Mapping[str, Mapping[str, str]] = {
+    "Microsoft.Azure.Monitor": {"AzureMonitorLinuxAgent": "1.33.1", "AzureMonitorWindowsAgent": "1.34.0"},
+    "Microsoft.GuestConfiguration": {"ConfigurationforLinux": "1.26.79", "ConfigurationforWindows": "1.29.98"},
+    "Microsoft.Azure.Extensions": {"CustomScript": "2.1.13", "DockerExtension": "1.2.2"},
+    "Microsoft.Compute": {"CustomScriptExtension": "1.10.18", "JsonADDomainExtension": "1.3.9"},
+    "Microsoft.Azure.Security": {"IaaSAntimalware": "1.5.4.4", "AzureDiskEncryption": "2.4.0.4"},
+    "Microsoft.Azure.AzureDefenderForServers": {"MDE.Linux": "1.0.5.3", "MDE.Windows": "1.0.11.2"},
+    "Microsoft.OSTCExtensions": {"VMAccessForLinux": "1.5.11"},
+}
+
+
 def _named(tenant: Tenant, call: Call, captured: Mapping[str, str], names: list[str]) -> Reply:
     """A list of names, each below the path that was asked for."""
     tenant.store.subscription(captured["subscription"])
@@ -48,7 +60,7 @@ def _chosen(captured: Mapping[str, str]) -> list[tuple[str, str, tuple[str, ...]
 
 def _list_publishers(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists who publishes images."""
-    return _named(tenant, call, captured, list(dict.fromkeys(one[0] for one in _IMAGES)))
+    return _named(tenant, call, captured, list(dict.fromkeys([*(one[0] for one in _IMAGES), *_EXTENSIONS])))
 
 
 def _list_offers(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
@@ -94,16 +106,35 @@ def _get_version(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Rep
     return Reply.json({**shown, "properties": properties})
 
 
+def _types(captured: Mapping[str, str]) -> Mapping[str, str]:
+    """The extensions of a publisher, each with its version."""
+    return next((types for name, types in _EXTENSIONS.items() if fold(name) == fold(captured["publisher"])), {})
+
+
+def _list_extensions(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Lists the extensions of a publisher."""
+    return _named(tenant, call, captured, list(_types(captured)))
+
+
+def _list_extension_versions(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Lists the versions of an extension: one."""
+    wanted = fold(captured["type"])
+    return _named(tenant, call, captured, [one for name, one in _types(captured).items() if fold(name) == wanted])
+
+
 _PUBLISHERS = "/subscriptions/{subscription}/providers/Microsoft.Compute/locations/{location}/publishers"
 _OFFERS = f"{_PUBLISHERS}/{{publisher}}/artifacttypes/vmimage/offers"
 _SKUS = f"{_OFFERS}/{{offer}}/skus"
 _VERSIONS = f"{_SKUS}/{{sku}}/versions"
+_EXTENSION_TYPES = f"{_PUBLISHERS}/{{publisher}}/artifacttypes/vmextension/types"
 _ANSWERS: Mapping[str, Callable[[Tenant, Call, Mapping[str, str]], Reply]] = {
     _PUBLISHERS: _list_publishers,
     _OFFERS: _list_offers,
     _SKUS: _list_skus,
     _VERSIONS: _list_versions,
     f"{_VERSIONS}/{{version}}": _get_version,
+    _EXTENSION_TYPES: _list_extensions,
+    f"{_EXTENSION_TYPES}/{{type}}/versions": _list_extension_versions,
 }
 ROUTES = tuple(
     Route(methods=("GET",), pattern=pattern, type=_TYPE, handler=handler) for pattern, handler in _ANSWERS.items()

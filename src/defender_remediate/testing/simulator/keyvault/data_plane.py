@@ -16,6 +16,7 @@ from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.published import kind_of
 from defender_remediate.testing.simulator.arm.routing import is_version, json_body
 from defender_remediate.testing.simulator.authorization.roles import CALLER_APP_ID
+from defender_remediate.testing.simulator.keyvault.objects import version_of
 from defender_remediate.testing.simulator.state.ids import key as id_key
 from defender_remediate.testing.simulator.state.store import TENANT_ID, Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
@@ -184,7 +185,7 @@ def _list(tenant: Tenant, call: Call, vault: Resource, kind: str) -> Reply:
 def _item(call: Call, one: Resource, kind: str, *, version: bool) -> dict[str, Any]:
     """An entry of a list: what it is without its content."""
     name = "kid" if kind == "keys" else "id"
-    at = f"/{_version(one)}" if version else ""
+    at = f"/{version_of(one)}" if version else ""
     shown = {
         name: f"{call.base}/{kind}/{one.name}{at}",
         "attributes": _attributes(one),
@@ -211,10 +212,6 @@ def _shown(tenant: Tenant, call: Call, one: Resource, kind: str) -> dict[str, An
     return {"key": {**key, **figures}, **item}
 
 
-def _version(one: Resource) -> str:
-    return hashlib.sha256(f"{id_key(one.id)}:{one.revision}".encode()).hexdigest()[:32]
-
-
 def _attributes(one: Resource) -> dict[str, Any]:
     held = one.body["properties"].get("attributes") or {}
     usual = {"enabled": True, "recoveryLevel": "Recoverable+Purgeable", "recoverableDays": _DAYS}
@@ -225,7 +222,7 @@ def _set(tenant: Tenant, call: Call, vault: Resource, kind: str, name: str) -> R
     """Creates a key, or sets a secret; Resource Manager shows it, too, but never the value."""
     body = json_body(call)
     now = int(tenant.clock.now().timestamp())
-    attributes = {"enabled": True, **(body.get("attributes") or {}), "created": now, "updated": now}
+    attributes = {"enabled": True, **(body.get("attributes") or {}), "created": now}
     properties: dict[str, Any] = {"attributes": attributes}
     if kind == "keys":
         if body.get("kty") is None:

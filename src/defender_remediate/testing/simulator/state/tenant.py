@@ -24,6 +24,7 @@ from defender_remediate.testing.simulator.directory.state import Directory
 from defender_remediate.testing.simulator.graph.change_records import ChangeRecords
 from defender_remediate.testing.simulator.graph.kept import Kept
 from defender_remediate.testing.simulator.graph.kql.run import Limits
+from defender_remediate.testing.simulator.keyvault.objects import VaultObjects
 from defender_remediate.testing.simulator.monitor.metric_state import MetricRecords
 from defender_remediate.testing.simulator.monitor.state import ActivityRecords
 from defender_remediate.testing.simulator.policy.effects import Policies
@@ -70,6 +71,7 @@ class Tenant:
         self.connections = Connections(self.store)
         EmbeddedChildren(self.store, self.types)
         ManagedDisks(self.store, self.types)
+        VaultObjects(self.store, self.clock)
         self.access = Access(self.store)
         self.activity = ActivityRecords(self.clock, activity_delay)
         self.metrics = MetricRecords()

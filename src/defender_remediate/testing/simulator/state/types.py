@@ -73,6 +73,7 @@ class ResourceType:
         head: Whether it supports HEAD.
         deletable: Whether it supports DELETE.
         routed: Whether other routes answer for it, so that only the api-versions count here.
+        former: What a property was called before, and the last api-version that calls it so.
         built_in: Resources of this type that every parent has: name to properties.
         built_in_top: The top-level members of these besides properties, such as ``kind`` and ``sku``.
     """
@@ -116,6 +117,7 @@ class ResourceType:
     head: bool = True
     deletable: bool = True
     routed: bool = False
+    former: Mapping[str, tuple[str, str]] = attrs.field(factory=dict)
     built_in: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
     built_in_top: Mapping[str, Any] = attrs.field(factory=dict)
 

@@ -20,6 +20,7 @@ _SECRET = {
     "appsettings": {},
     "connectionstrings": {},
     "metadata": {},
+    "azurestorageaccounts": {},
     "authsettingsv2": {
         "platform": {"enabled": False, "runtimeVersion": "~1"},
         "globalValidation": {"requireAuthentication": False, "unauthenticatedClientAction": "AllowAnonymous"},

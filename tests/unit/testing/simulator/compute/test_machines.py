@@ -73,6 +73,9 @@ def test_a_machine_names_disks_as_it_is_told(sim: ArmSimulator) -> None:
         ("/Debian/artifacttypes/vmimage/offers/debian-12/skus", ["12", "12-gen2"]),
         ("/Debian/artifacttypes/vmimage/offers/debian-12/skus/12/versions", ["2026.02.01"]),
         ("/Debian/artifacttypes/vmimage/offers/debian-12/skus/13/versions", []),
+        ("/Debian/artifacttypes/vmextension/types", []),
+        ("/Microsoft.OSTCExtensions/artifacttypes/vmextension/types", ["VMAccessForLinux"]),
+        ("/Microsoft.OSTCExtensions/artifacttypes/vmextension/types/vmaccessforlinux/versions", ["1.5.11"]),
     ],
 )
 def test_images_are_looked_up_step_by_step(call: Caller, path: str, names: list[str]) -> None:
@@ -110,3 +113,43 @@ def test_a_provider_without_resource_types_can_be_registered(sim: ArmSimulator, 
     assert (found["namespace"], bool(found["resourceTypes"])) == ("Microsoft.Advisor", True)
     register = call("POST", f"{SUB}/providers/Microsoft.Advisor/register", params={"api-version": "2022-12-01"})
     assert register.status_code == 200
+
+
+def test_a_scale_set_has_as_many_instances_as_its_capacity(sim: ArmSimulator, call: Caller) -> None:
+    """A uniform one; the machines of a flexible one are resources of their own."""
+    scale_set = f"{GROUP}/providers/Microsoft.Compute/virtualMachineScaleSets/s"
+    body = {"id": scale_set, "location": "westeurope", "sku": {"name": "Standard_B2s", "capacity": 2}, "properties": {}}
+    sim.resources.add(body)
+    listed = call.get(f"{scale_set}/virtualMachines", "2024-07-01")["value"]
+    assert [one["name"] for one in listed] == ["s_0", "s_1"]
+    assert call.get(f"{scale_set}/virtualMachines/1", "2024-07-01") == listed[1]
+    assert call("GET", f"{scale_set}/virtualMachines/2", params={"api-version": "2024-07-01"}).status_code == 404
+    sim.resources.edit(scale_set, lambda one: one["properties"].update(orchestrationMode="Flexible"))
+    assert call.get(f"{scale_set}/virtualMachines", "2024-07-01")["value"] == []
+
+
+def test_what_scanners_and_clients_read_of_other_services(sim: ArmSimulator, call: Caller) -> None:
+    """The keys of a function app, regions of plans, the policies of a new vault for backups, encryption by its old name."""
+    app = sim.resources.add(
+        {"id": f"{GROUP}/providers/Microsoft.Web/sites/f", "location": "westeurope", "properties": {}}
+    )
+    keys = call("POST", f"{app}/host/default/listkeys", params={"api-version": "2023-12-01"}).json()
+    assert set(keys) == {"masterKey", "functionKeys", "systemKeys"}
+    regions = call.get(f"{SUB}/providers/Microsoft.Web/geoRegions", "2023-12-01")["value"]
+    assert "West Europe" in [one["name"] for one in regions]
+    vault = f"{GROUP}/providers/Microsoft.RecoveryServices/vaults/v"
+    sim.resources.add({"id": vault, "location": "westeurope", "properties": {}})
+    policies = call.get(f"{vault}/backupPolicies", "2024-04-01")["value"]
+    assert [one["name"] for one in policies] == ["DefaultPolicy", "EnhancedPolicy", "HourlyLogBackup"]
+    server = f"{GROUP}/providers/Microsoft.Sql/servers/q"
+    database = f"{server}/databases/d"
+    sim.resources.add({"id": server, "location": "westeurope", "properties": {}})
+    sim.resources.add({"id": database, "location": "westeurope", "properties": {}})
+    encryption = f"{database}/transparentDataEncryption/current"
+    assert call.get(encryption, "2014-04-01")["properties"] == {"status": "Enabled"}
+    off = {"properties": {"status": "Disabled"}}
+    assert call("PUT", encryption, params={"api-version": "2014-04-01"}, json=off).status_code < 300
+    sim.clock.advance(60)
+    assert call.get(encryption, "2021-11-01")["properties"]["state"] == "Disabled"
+    listed = call.get(encryption.rpartition("/")[0], "2014-04-01")["value"]
+    assert [one["properties"]["status"] for one in listed] == ["Disabled"]
