@@ -23,7 +23,7 @@ from defender_remediate.fixes.decisions import is_recoverable
 from defender_remediate.fixes.drift import depends_on, is_watched, members_read
 from defender_remediate.fixes.paths import split
 from defender_remediate.fixes.restore import GONE
-from defender_remediate.fixes.shown import unshown_members
+from defender_remediate.fixes.unshown import unshown_members
 from defender_remediate.json_values import canonical
 from defender_remediate.models.fix import FixAction, FixKind, Impact
 from defender_remediate.models.ids import ResourceId, id_key

@@ -81,7 +81,7 @@ class Reaction:
         return self.action is NextAction.GIVE_UP or attempts >= MAX_ATTEMPTS or (self.wait or 0.0) > MAX_WAIT
 
     def seconds_to_wait(self, attempts: int, random: float) -> float:
-        """How long to wait before the next attempt: as Azure asks, or twice as long as the last time; half of that is jitter.
+        """How long to wait before the next attempt: as Azure asks, or else twice as long as the last time, of which up to half is jitter.
 
         Args:
             attempts: How many were made.

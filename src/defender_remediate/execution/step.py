@@ -64,7 +64,7 @@ from defender_remediate.execution.target_state import (
     wait_until_provisioned,
 )
 from defender_remediate.executors.protocol import FixExecutor, StepContext, Submission, followed
-from defender_remediate.fixes.shown import unshown_effects
+from defender_remediate.fixes.unshown import unshown_effects
 from defender_remediate.journal import Phase, RunLog, StepIntended, StepState
 from defender_remediate.journal.records import HIDDEN_POLL
 from defender_remediate.models.fix import FixKind

@@ -10,7 +10,7 @@ import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.display import quoted
-from defender_remediate.errors import InvalidInputError, InvalidResourceIdError
+from defender_remediate.errors import InvalidInputError
 from defender_remediate.exemptions.bodies import removal
 from defender_remediate.exemptions.file import export, read
 from defender_remediate.exemptions.planner import ExemptionPlanner
@@ -24,7 +24,7 @@ from defender_remediate.models.named import key_named
 from defender_remediate.models.plan import RemediationPlan
 from defender_remediate.models.recommendation import Recommendation
 from defender_remediate.planning.decisions import check_free_text
-from defender_remediate.planning.selection import resource_filter
+from defender_remediate.planning.requested import requested_resources
 from defender_remediate.validation import instance, instances, string
 from defender_remediate.workflow import Workflow
 
@@ -279,16 +279,10 @@ class Exemptions:
         self, recommendation: Recommendation | Assessment | str, resources: Iterable[str] | None, terms: Terms
     ) -> RemediationPlan:
         self._check_not_ended(terms)
-        if resources is None and isinstance(recommendation, Assessment):
-            resources = [recommendation.resource_id]
-        only = resource_filter(resources)
-        if only is None:
-            raise InvalidResourceIdError(
-                "resources must be a list of ids, got None", hint="pass the ids of what is exempt; there is no 'all'"
-            )
+        ids = requested_resources(recommendation, resources)
         key_named(recommendation, self._workflow.catalog.titles)
         planner = self._planner()
-        planner.decide(planner.about(recommendation), only.values(), terms)
+        planner.decide(planner.about(recommendation), ids, terms)
         return self._plan(planner)
 
     def _plan(self, planner: ExemptionPlanner) -> RemediationPlan:

@@ -11,7 +11,7 @@ from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.discovery.governance import GOVERNANCE, list_governance
 from defender_remediate.display import quoted
-from defender_remediate.errors import InvalidInputError, InvalidResourceIdError, NotFoundError, RequestError
+from defender_remediate.errors import InvalidInputError, NotFoundError, RequestError
 from defender_remediate.json_values import sha256
 from defender_remediate.models.assessment import Assessment
 from defender_remediate.models.governance import GovernanceAssignment
@@ -21,7 +21,7 @@ from defender_remediate.models.posture import DEFENDER_CSPM, DefenderPlan
 from defender_remediate.models.recommendation import Recommendation
 from defender_remediate.models.step import SkippedResource, SkipReason
 from defender_remediate.planning.decisions import Decision, Removal, check_free_text
-from defender_remediate.planning.selection import resource_filter
+from defender_remediate.planning.requested import requested_resources
 from defender_remediate.validation import aware_datetime, instance, positive_integer
 from defender_remediate.workflow import Workflow
 
@@ -88,19 +88,13 @@ class Governance:
         ticket = _ticket(ticket_number, ticket_link, ticket_status)
         if ticket:
             properties["additionalData"] = ticket
-        if resources is None and isinstance(recommendation, Assessment):
-            resources = [recommendation.resource_id]
-        only = resource_filter(resources)
-        if only is None:
-            raise InvalidResourceIdError(
-                "resources must be a list of ids, got None", hint="pass the ids of the resources; there is no 'all'"
-            )
+        ids = requested_resources(recommendation, resources)
         about = self._workflow.discovery.get_metadata(recommendation)
         existing = {id_key(one.resource_id): one for one in self._assignments(about.key)}
         titles = (about.display_name,) if about.display_name else ()
         decisions: list[Decision] = []
         skipped: list[SkippedResource] = []
-        for resource in only.values():
+        for resource in ids:
             problem = self._problem(resource, about.key)
             if problem is not None:
                 reason, message = problem

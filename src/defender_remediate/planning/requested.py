@@ -1,4 +1,7 @@
-"""The recommendations that a call of ``plan`` is about, with their fixes. Asks Azure for what the catalog does not know."""
+"""What a call is about: the recommendations to plan, with their fixes, and the resources of a decision.
+
+Azure is asked for what the catalog does not know.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ import attrs
 
 from defender_remediate.catalog import Catalog
 from defender_remediate.discovery import Discovery
-from defender_remediate.models.assessment import AssessmentStatus
+from defender_remediate.errors import InvalidResourceIdError
+from defender_remediate.models.assessment import Assessment, AssessmentStatus
 from defender_remediate.models.ids import is_guid
-from defender_remediate.models.named import PlanChoice, several
+from defender_remediate.models.named import PlanChoice, ResourceChoice, several
 from defender_remediate.models.posture import PostureIssue, PostureWarning, reasons_of
 from defender_remediate.models.recommendation import Recommendation
 from defender_remediate.planning.selection import (
@@ -18,6 +22,7 @@ from defender_remediate.planning.selection import (
     check_parameters,
     check_parameters_of_all,
     recommendations_to_plan,
+    resource_filter,
 )
 
 
@@ -54,6 +59,22 @@ def read_requested(
     selected = tuple(_with_fixes(one, discovery, catalog) for one in selected)
     check_parameters(selected, parameters)
     return RequestedRecommendations(recommendations=selected)
+
+
+def requested_resources(recommendation: object, resources: Iterable[ResourceChoice] | None) -> tuple[str, ...]:
+    """The ids of the resources that a decision is about, each once; for an assessment that of its resource by default.
+
+    Raises:
+        InvalidResourceIdError: There is none, or one is not a resource id.
+    """
+    if resources is None and isinstance(recommendation, Assessment):
+        resources = [recommendation.resource_id]
+    found = resource_filter(resources)
+    if found is None:
+        raise InvalidResourceIdError(
+            "resources must be a list of ids, got None", hint="pass the ids of the resources; there is no 'all'"
+        )
+    return tuple(found.values())
 
 
 def _everything_fixable(discovery: Discovery, catalog: Catalog) -> RequestedRecommendations:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from defender_remediate.fixes.diff import changes
 from defender_remediate.fixes.merge import difference, merge_patch
-from defender_remediate.fixes.shown import unshown_effects, unshown_members
+from defender_remediate.fixes.unshown import unshown_effects, unshown_members
 from defender_remediate.models.plan import ABSENT, PlannedRequest, PropertyChange
 
 _NAMES = st.sampled_from(["a", "b", "tags", "identity", "properties"])

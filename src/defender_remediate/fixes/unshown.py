@@ -1,4 +1,4 @@
-"""Whether a request does what the changes of its step show: neither more nor less."""
+"""What a request would do and the changes of its step do not show, and the other way round: a plan is what it shows."""
 
 from __future__ import annotations
 
