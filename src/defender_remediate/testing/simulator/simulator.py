@@ -244,8 +244,8 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
     ) -> tuple[ArmSimulator, tuple[str, ...]]:
         """Returns a tenant that equals a real subscription, and what could not be read of it.
 
-        It sends GET requests only: for the subscription, its resource groups, each of its resources, its locks, Defender plans,
-        security contacts and assessments. Ids of subscriptions, tenants and principals, mail addresses and secrets are replaced,
+        It sends GET requests only: for the subscription, its resource groups, each of its resources, its locks, its role and policy
+        assignments with what they assign, its exemptions, Defender plans and settings, security contacts and assessments. Ids of subscriptions, tenants and principals, mail addresses and secrets are replaced,
         each by the same value everywhere; names of resources and addresses in networks are kept. A recommendation whose rule
         the simulator knows, and which comes to the recorded status, follows its rule from then on.
 

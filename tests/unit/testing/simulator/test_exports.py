@@ -160,7 +160,7 @@ def test_an_exported_template_becomes_resources(tmp_path: Path, ask: Any) -> Non
                     "microsoft.authorization/policyassignments",
                 )
             ],
-            "keeps Microsoft.Authorization/policyAssignments apart",
+            "properties.policyDefinitionId",
         ),
     ],
 )

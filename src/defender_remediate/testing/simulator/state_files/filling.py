@@ -29,10 +29,17 @@ from defender_remediate.testing.simulator.state_files.exports import (
     ExportedItem,
 )
 from defender_remediate.testing.simulator.state_files.reading import located
+from defender_remediate.testing.simulator.state_files.rights import ADDERS
 
 # An api-version before all others: a type that the simulator does not know takes any that is newer.
 _FIRST_VERSION = "2014-01-01"
-_ORDER = {SUBSCRIPTIONS: 0, GROUPS: 1, ASSESSMENTS: 3, LOCKS: 3}
+_ORDER = {
+    SUBSCRIPTIONS: 0,
+    GROUPS: 1,
+    ASSESSMENTS: 3,
+    LOCKS: 3,
+    **{kind: place for place, kind in enumerate(ADDERS, start=4)},
+}
 
 
 def fill(
@@ -42,7 +49,7 @@ def fill(
     metadata: Mapping[str, Mapping[str, Any]] | None = None,
     left_out: list[str] | None = None,
 ) -> tuple[str, ...]:
-    """Adds subscriptions, resource groups, resources and assessments; returns the ids of what was added.
+    """Adds subscriptions, resource groups, resources, assessments, roles and policies; returns the ids of what was added.
 
     Args:
         tenant: The tenant.
@@ -64,6 +71,9 @@ def fill(
                 added.append(_add_assessment(tenant, item.body, metadata or {}))
             elif item.kind == LOCKS:
                 added.append(_add_lock(tenant, item.body))
+            elif item.kind in ADDERS:
+                with tenant.lock:
+                    added.append(ADDERS[item.kind](tenant, item.body))
             else:
                 added.append(_add_resource(tenant, resources, item))
     return tuple(added)

@@ -30,7 +30,19 @@ _LISTS = (
     ("providers/Microsoft.Security/securityContacts", "2023-12-01-preview"),
     ("providers/Microsoft.Security/assessments", "2021-06-01"),
     ("providers/Microsoft.Authorization/locks", "2020-05-01"),
+    ("providers/Microsoft.Authorization/policyExemptions", "2022-07-01-preview"),
+    ("providers/Microsoft.Security/autoProvisioningSettings", "2017-08-01-preview"),
+    ("providers/Microsoft.Security/settings", "2022-05-01"),
+    ("providers/Microsoft.Security/serverVulnerabilityAssessmentsSettings", "2023-05-01"),
+    ("providers/Microsoft.Security/alertsSuppressionRules", "2019-01-01-preview"),
+    ("providers/Microsoft.Security/governanceRules", "2022-01-01-preview"),
+    ("providers/Microsoft.Security/standardAssignments", "2024-08-01"),
 )
+_ASSIGNED = (
+    ("roleAssignments", "2022-04-01", ("roleDefinitions",), "roleDefinitionId"),
+    ("policyAssignments", "2023-04-01", ("policySetDefinitions", "policyDefinitions"), "policyDefinitionId"),
+)
+"""What is assigned, and what defines it: the lists with their api-version, and the property that names a definition."""
 _METADATA = ("providers/Microsoft.Security/assessmentMetadata", "2021-06-01")
 
 
@@ -62,6 +74,7 @@ def record(credential: Any, subscription: str, *, endpoint: str, transport: Any,
     items += reader.list(f"{scope}/resourceGroups", "2021-04-01")
     versions = _versions(reader.list(f"{scope}/providers", "2021-04-01"))
     left_out: list[str] = []
+    above: list[Mapping[str, Any]] = []
 
     def read(path: str, version: str | None, *, lists: bool = True) -> list[Mapping[str, Any]]:
         """What is at a path; nothing, and why, if it cannot be read."""
@@ -78,6 +91,18 @@ def record(credential: Any, subscription: str, *, endpoint: str, transport: Any,
         items += read(str(listed.get("id")), versions.get(fold(str(listed.get("type")))), lists=False)
     for path, version in _LISTS:
         items += read(f"{scope}/{path}", version)
+    for kind, version, defining, member in _ASSIGNED:
+        place = f"{scope}/providers/Microsoft.Authorization"
+        assigned = read(f"{place}/{kind}", version)
+        for one in assigned:
+            (items if _is_below(one, scope) else above).append(one)
+        wanted = {_last(str((one.get("properties") or {}).get(member))) for one in assigned}
+        for definitions in defining:
+            for one in read(f"{place}/{definitions}", version):
+                if _last(str(one.get("id"))) in wanted or _is_custom(one):
+                    items.append(one)
+                    wanted |= {_last(str(each.get(member))) for each in _members_of(one)}
+    left_out += [f"{one.get('id')}: it is assigned above the subscription" for one in above]
     metadata = {
         fold(str(one.get("name"))): one.get("properties") or {} for one in read(f"{scope}/{_METADATA[0]}", _METADATA[1])
     }
@@ -89,6 +114,25 @@ def record(credential: Any, subscription: str, *, endpoint: str, transport: Any,
         metadata={key: replaced.applied(redact_json(value)) for key, value in metadata.items()},
         left_out=tuple(replaced.applied(line) for line in left_out),
     )
+
+
+def _is_below(item: Mapping[str, Any], scope: str) -> bool:
+    return ids.within(str(item.get("id")), scope)
+
+
+def _last(identifier: str) -> str:
+    return fold(identifier.rpartition("/")[2])
+
+
+def _is_custom(definition: Mapping[str, Any]) -> bool:
+    properties = definition.get("properties") or {}
+    return fold(str(properties.get("policyType") or properties.get("type"))) in ("custom", "customrole")
+
+
+def _members_of(definition: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yields the policies of an initiative."""
+    listed = (definition.get("properties") or {}).get("policyDefinitions")
+    yield from (one for one in listed or () if isinstance(one, Mapping))
 
 
 class _SubscriptionReader:
