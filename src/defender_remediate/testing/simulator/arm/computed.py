@@ -1,7 +1,7 @@
 """What a provider adds to a resource: the members that its answers have and a request did not name.
 
 The facts are in ``data/members``, one file per resource provider, from recorded traffic. Each type is a tree of members;
-``[]`` stands for the elements of an array. A member is one that Azure answered for most new resources whose request left it
+``[]`` stands for the elements of an array, ``*`` for every other member. A member is one that Azure answered for most new resources whose request left it
 out; its value is the default, or the form of the value where Azure computes it.
 """
 
@@ -24,6 +24,7 @@ from defender_remediate.testing.simulator.web import contracts
 _FOLDER = resources.files("defender_remediate.testing.simulator") / "data" / "members"
 _EACH = "[]"
 _OWN = "="
+_ANY = "*"
 
 
 @attrs.frozen(kw_only=True)
@@ -36,8 +37,9 @@ class _KnownMember:
         adds: Whether a new object gets it; else only what is below it is known.
         since: The first api-version that shows it.
         until: The first api-version that no longer shows it.
-        when: The words of a member of the resource, such as ``sku.name``, with which it is shown; ``*`` is any value.
-        hides: Whether a caller can set it and no answer shows it.
+        when: The words of a member of the resource, such as ``sku.name``, with which it is shown; ``*`` is any
+            value. A path that starts with a dot is one of the object that has the member.
+        hides: Whether a caller can set it and no answer shows it, where the api-version and ``when`` hold.
         unset: Whether a new resource does not show it until a caller sets it, although it has a default.
         answers: Whether the answer to an update shows it, and nothing else.
         later: Whether it appears only once the creation has ended: ``left`` where the request leaves it out, ``sent`` where not.
@@ -115,6 +117,27 @@ def completed(
     return result
 
 
+def completed_patch(
+    type_name: str,
+    resource_id: str,
+    version: str,
+    now: str,
+    before: Mapping[str, Any] | None,
+    body: Mapping[str, Any],
+    patch: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Returns a body after a PATCH with what the provider adds to the objects that are new in it."""
+    tree = _tree(type_name)
+    if tree is None or not any(
+        isinstance(value, (Mapping, list)) for value in (patch.get("properties") or {}).values()
+    ):
+        return dict(body)
+    result: dict[str, Any] = copied(body)
+    completion = _Completion(version, _words(resource_id, now, result, before), result, only_new=True)
+    completion.add(tree, result, before, body, resource_id)
+    return result
+
+
 def answer_to_update(
     type_name: str, resource_id: str, version: str, now: str, body: Mapping[str, Any], request: Mapping[str, Any] | None
 ) -> dict[str, Any]:
@@ -152,6 +175,7 @@ class _Completion:
     words: Mapping[str, str]
     resource: Mapping[str, Any]
     only_answers: bool = attrs.field(default=False, kw_only=True)
+    only_new: bool = attrs.field(default=False, kw_only=True)
 
     def add(self, known: _KnownMember, target: Any, before: Any, request: Any, path: str) -> None:
         """Adds to an object, or to each element of an array, what is known of it, and so below it."""
@@ -171,18 +195,18 @@ class _Completion:
         for folded, member in known.below.items():
             name = spelled.get(folded)
             if self.only_answers:
-                if name is None and (member.answers or (member.always and self._is_shown(member))):
+                if name is None and (member.answers or member.always) and self._is_shown(member, target):
                     target[member.name] = self._value(member.new, f"{path}/{member.name}")
                     whole = attrs.evolve(self, only_answers=False)
                     whole.add(member, target[member.name], None, None, f"{path}/{member.name}")
                     target[member.name] = _cut(member, target[member.name], None, _is_late)
                     continue
-            elif name is not None and self._is_never_shown(member, held, sent.get(folded)):
+            elif name is not None and self._is_never_shown(member, target, held, sent.get(folded)):
                 del target[name]
                 continue
-            elif name is None and (member.adds or member.update):
+            elif name is None and (member.adds or member.update) and not (self.only_new and held is not None):
                 name = member.name
-                is_new = held is None and member.adds and self._is_shown(member)
+                is_new = held is None and member.adds and self._is_shown(member, target)
                 if is_new or (held and name in held and member.update == "resets"):
                     target[name] = self._value(member.new, f"{path}/{name}")
                 elif held and name in held and (member.update == "keeps" or "{" in str(member.new or "")):
@@ -191,19 +215,34 @@ class _Completion:
                     continue
             if name is not None and member.below:
                 self.add(member, target[name], held.get(name) if held else None, sent.get(folded), f"{path}/{name}")
+        for folded, name in spelled.items() if _ANY in known.below else ():
+            if folded not in known.below and name in target:
+                self.add(
+                    known.below[_ANY],
+                    target[name],
+                    held.get(name) if held else None,
+                    sent.get(folded),
+                    f"{path}/{name}",
+                )
 
-    def _is_never_shown(self, member: _KnownMember, held: Mapping[str, Any] | None, sent: Any) -> bool:
+    def _is_never_shown(
+        self, member: _KnownMember, target: Mapping[str, Any], held: Mapping[str, Any] | None, sent: Any
+    ) -> bool:
         """Whether Azure does not show a member that a caller set, or a default that no caller set."""
+        hides = member.hides and self._is_shown(member, target)
         if held is not None and member.name in held:
-            return False
-        if member.hides or self.version >= member.until:
+            return hides and bool(member.when)
+        if hides or self.version >= member.until:
             return True
-        return sent is None and (member.unset or (member.adds and not self._is_shown(member)))
+        return sent is None and (member.unset or (member.adds and not self._is_shown(member, target)))
 
-    def _is_shown(self, member: _KnownMember) -> bool:
+    def _is_shown(self, member: _KnownMember, target: Mapping[str, Any]) -> bool:
         if not member.since <= self.version < member.until:
             return False
-        return all(_is_one_of(_at(self.resource, path), words) for path, words in member.when.items())
+        return all(
+            _is_one_of(_at(target, path[1:]) if path.startswith(".") else _at(self.resource, path), words)
+            for path, words in member.when.items()
+        )
 
     def _value(self, new: Any, path: str) -> Any:
         if isinstance(new, list):
@@ -233,7 +272,7 @@ def _same(element: Any, position: int, count: int, before: Any) -> Any:
 def _is_one_of(value: Any, words: tuple[str, ...]) -> bool:
     if words == ("*",):
         return value not in (None, "", [], {})
-    return fold(value if isinstance(value, str) else "") in words
+    return ("" if value is None else fold(str(value))) in words
 
 
 def _is_late(member: _KnownMember, sent: str) -> bool:
@@ -258,7 +297,7 @@ def _cut(known: _KnownMember, value: Any, request: Any, leaves_out: Callable[[_K
     kept = {}
     for name, inner in value.items():
         folded = fold(str(name))
-        member = known.below.get(folded)
+        member = known.below.get(folded, known.below.get(_ANY))
         if member is None:
             kept[name] = inner
         elif not leaves_out(member, "sent" if folded in sent else "left"):

@@ -19,6 +19,7 @@ from defender_remediate.testing.simulator.arm.refusal_forms import missing
 from defender_remediate.testing.simulator.arm.routing import find_type, json_body, take_version, unknown_route
 from defender_remediate.testing.simulator.arm.strictness import check_expand
 from defender_remediate.testing.simulator.arm.writes import merge_patch, patched, put
+from defender_remediate.testing.simulator.compute.answers import answer_to_write
 from defender_remediate.testing.simulator.defender.automations import check_automation
 from defender_remediate.testing.simulator.defender.plans import check_enablement, extension_outcomes
 from defender_remediate.testing.simulator.monitor.audit import end, logged, outcome
@@ -262,9 +263,13 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
         if call.method == "PATCH":
             result = patched(resource_type, current or {}, body)
             result = tenant.policy_effects.admit(target_of(resource_type, target.id, result, call.api_version))
+            now = tenant.clock.timestamp()
             if contracts.covers(resource_type.name):
-                now = tenant.clock.timestamp()
                 result = contracts.completed(resource_type.name, target.id, call.api_version, now, current, result)
+            else:
+                result = computed.completed_patch(
+                    resource_type.name, target.id, call.api_version, now, current, result, body
+                )
         else:
             # Azure Policy sees what is sent, before the provider adds its defaults.
             sent = tenant.policy_effects.admit(target_of(resource_type, target.id, body, call.api_version))
@@ -285,9 +290,7 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
             if write not in resource_type.operations:
                 status = published.settled(call.method, target.id, status)
             written = store_body(tenant, target.id, resource_type, result)
-            reply = _answered(
-                tenant, call, shown(written, call.api_version, status), resource_type, exists=found is not None
-            )
+            reply = _answered(tenant, call, shown(written, call.api_version, status), resource_type, current)
             return _as_parent(tenant, reply, written), False
         reply = start_operation(tenant, call, target, resource_type, result, form, operation, status)
         return reply, not form.at_once
@@ -403,9 +406,9 @@ def start_operation(
     reply = shown(resource, call.api_version, status if status == 201 else 200)
     shown_state = reply.body["properties"].get("provisioningState")
     if found and not resource_type.updates_late and isinstance(result.get("properties"), dict):
-        there = Resource(id=resource.id, type=resource_type, body=dict(result), revision=resource.revision)
+        there = Resource(id=resource.id, type=resource.type, body=dict(result), revision=resource.revision)
         reply = shown(there, call.api_version, reply.status)
-    answer = _answered(tenant, call, reply, resource_type, exists=found is not None)
+    answer = _answered(tenant, call, reply, resource_type, before if found else None)
     if shown_state is not None:
         # The operation is under way, whatever a resource of the type shows that rests.
         body = answer.body
@@ -414,19 +417,18 @@ def start_operation(
     return first_reply(call, running, answer)
 
 
-def _answered(tenant: Tenant, call: Call, reply: Reply, kind: ResourceType, *, exists: bool) -> Reply:
-    """The answer to a write as its type gives it; a virtual machine's state is no part of it."""
-    body = reply.body
-    if exists:
-        now, version = tenant.clock.timestamp(), call.api_version
-        request = json_body(call, empty={}) if call.method == "PUT" else None
+def _answered(tenant: Tenant, call: Call, reply: Reply, kind: ResourceType, before: Mapping[str, Any] | None) -> Reply:
+    """The answer to a write as its type gives it."""
+    body, version = reply.body, call.api_version
+    request = json_body(call, empty={}) if call.method == "PUT" else None
+    if before is not None:
+        now = tenant.clock.timestamp()
         body = computed.answer_to_update(kind.name, body["id"], version, now, body, request)
     else:
         body = computed.answer_to_creation(kind.name, body, json_body(call, empty={}))
     if call.method == "PUT":
         body = contracts.answer_to_put(kind.name, body)
-    if kind.name == "Microsoft.Compute/virtualMachines":
-        body = {**body, "properties": {n: v for n, v in body["properties"].items() if n != "instanceView"}}
+    body = answer_to_write(kind, version, before, body, request)
     return Reply.json(body, status=reply.status, headers=dict(reply.headers))
 
 

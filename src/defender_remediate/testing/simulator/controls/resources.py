@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import attrs
+
 from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
@@ -177,6 +179,9 @@ class ResourceControls:
                 self.add_subscription(target.subscription)
             if target.group and fold(target.group) not in tenant.store.subscription(target.subscription).groups:
                 self.add_resource_group(target.id, target.group, str(body.get("location", "westeurope")))
+            # A body with a name and a type is a whole answer of Azure's.
+            if known.etag_recent and {"name", "type"} <= set(body) and fold(known.etag_member) not in map(fold, body):
+                known = attrs.evolve(known, etag=None)
             with tenant.assessor.immediately():
                 return store_body(tenant, target.id, known, body).id
 

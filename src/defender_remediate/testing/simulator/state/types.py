@@ -52,6 +52,8 @@ class ResourceType:
         etag: How its etag is written: ``weak``, ``quoted`` or ``bare``; None if it has none.
         etag_member: The name of the etag in the body.
         etag_since: The first api-version that shows an etag.
+        etag_recent: Whether the provider began to show the etag when its api-versions were in use: a resource that was read
+            without one shows none.
         if_match: Whether it honours If-Match. A type without evidence ignores the header.
         state: The provisioningState of a resource at rest; None if the type has none.
         state_since: The first api-version that shows the provisioningState.
@@ -98,6 +100,7 @@ class ResourceType:
     etag: str | None = None
     etag_member: str = "etag"
     etag_since: str = ""
+    etag_recent: bool = False
     if_match: bool = False
     state: str | None = "Succeeded"
     state_since: str = ""
