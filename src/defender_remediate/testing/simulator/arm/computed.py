@@ -124,13 +124,10 @@ def completed_patch(
     now: str,
     before: Mapping[str, Any] | None,
     body: Mapping[str, Any],
-    patch: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Returns a body after a PATCH with what the provider adds to the objects that are new in it."""
     tree = _tree(type_name)
-    if tree is None or not any(
-        isinstance(value, (Mapping, list)) for value in (patch.get("properties") or {}).values()
-    ):
+    if tree is None:
         return dict(body)
     result: dict[str, Any] = copied(body)
     completion = _Completion(version, _words(resource_id, now, result, before), result, only_new=True)

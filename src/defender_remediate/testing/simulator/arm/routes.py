@@ -266,10 +266,8 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
             now = tenant.clock.timestamp()
             if contracts.covers(resource_type.name):
                 result = contracts.completed(resource_type.name, target.id, call.api_version, now, current, result)
-            else:
-                result = computed.completed_patch(
-                    resource_type.name, target.id, call.api_version, now, current, result, body
-                )
+            elif resource_type.namespace == "Microsoft.Compute":
+                result = computed.completed_patch(resource_type.name, target.id, call.api_version, now, current, result)
         else:
             # Azure Policy sees what is sent, before the provider adds its defaults.
             sent = tenant.policy_effects.admit(target_of(resource_type, target.id, body, call.api_version))

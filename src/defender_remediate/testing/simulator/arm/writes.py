@@ -231,7 +231,7 @@ def _with_identity(resource_type: ResourceType, current: Mapping[str, Any], resu
     An identity that stays keeps its ids, also if the request leaves them out; one whose kind the type no longer names goes.
     """
     identity, known = result.get("identity"), current.get("identity") or {}
-    if not isinstance(identity, Mapping):
+    if not isinstance(identity, Mapping) or identity == known:
         return result
     if not _is_assigned(identity):
         removes = identity.get("type") == "None" and _is_assigned(known)
@@ -246,7 +246,7 @@ def _with_identity(resource_type: ResourceType, current: Mapping[str, Any], resu
     elif _is_system_assigned(known):
         shown = {**{name: known[name] for name in _IDENTITY_IDS if name in known}, **shown}
     users = shown.pop("userAssignedIdentities", None)
-    if users and "userassigned" in fold(str(identity.get("type"))):
+    if users and ("userassigned" in fold(str(identity["type"])) or "userassigned" not in fold(str(known.get("type")))):
         held = {fold(one): ids for one, ids in (known.get("userAssignedIdentities") or {}).items()}
         shown["userAssignedIdentities"] = {one: ids or held.get(fold(one)) or {} for one, ids in users.items()}
     result["identity"] = shown

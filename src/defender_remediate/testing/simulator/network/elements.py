@@ -43,76 +43,93 @@ _REFERRERS = {
 
 
 @attrs.frozen
-class _EmbeddedResource:
+class _Part:
+    """An element of an array, with its place and type, or a reference, which has none."""
+
     array: str
+    holder: Any
+    key: Any
     body: dict[str, Any]
+    known: Any
+    path: tuple[str, ...]
+    place: str = ""
+    type: str = ""
 
 
 def completed(
     kind: ResourceType, resource_id: str, version: str, before: Mapping[str, Any] | None, body: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Returns the body of a network resource with what the provider computes of its elements; any other body as it is."""
+    """Returns the body of a network resource with what the provider computes of its elements; any other body as it is.
+
+    A reference that was shown with more than its id, as ``$expand`` shows it, stays as it was.
+    """
     if kind.namespace != _NAMESPACE:
         return dict(body)
     result: dict[str, Any] = copied(body)
     known = {"properties": kind.known}
-    held = [
-        element.body for element in _ElementSearch(resource_id, kind.name, "", shows_type=False).of(before or {}, known)
-    ]
-    shows_type = any("type" in element for element in held) if held else version >= _TYPE_SINCE
+    held = [part.body for part in _parts(before or {}, known, resource_id, kind.name) if part.place]
+    shows_type = any("type" in one for one in held) if held else version >= _TYPE_SINCE
     digits = hashlib.sha256(repr(result).encode()).hexdigest()
     etag = f'W/"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:32]}"'
-    found = list(_ElementSearch(resource_id, kind.name, etag, shows_type=shows_type).of(result, known, writes=True))
-    _show_referrers(_REFERRERS.get(fold(kind.name), {}), found)
+    elements = []
+    for part in _parts(result, known, resource_id, kind.name):
+        if part.place:
+            _complete(part, etag, shows_type=shows_type)
+            elements.append(part)
+        elif not _shows_more(before, part):
+            part.holder[part.key] = {"id": part.body["id"]}
+    _show_referrers(_REFERRERS.get(fold(kind.name), {}), elements)
     return result
 
 
-@attrs.frozen
-class _ElementSearch:
-    place: str
-    type: str
-    etag: str
-    shows_type: bool = attrs.field(kw_only=True)
+def _parts(
+    body: Mapping[str, Any], known: Any, place: str, type_name: str, path: tuple[str, ...] = ()
+) -> Iterator[_Part]:
+    """Yields the elements and the references in an object, those in an element after it."""
+    for name, value in body.items():
+        below = known.get(name) if isinstance(known, Mapping) else None
+        items = enumerate(value) if isinstance(value, list) else ((name, value),)
+        holder = value if isinstance(value, list) else body
+        for key, item in items:
+            if not isinstance(item, dict):
+                continue
+            own_place, own_type = f"{place}/{name}/{item.get('name')}", f"{type_name}/{name}"
+            own_path = (*path, name, *([str(item.get("name"))] if isinstance(value, list) else []))
+            if isinstance(value, list) and _is_element(item, below, own_place):
+                yield _Part(name, holder, key, item, below, own_path, own_place, own_type)
+                yield from _parts(item, below, own_place, own_type, own_path)
+            elif isinstance(item.get("id"), str) and item["id"]:
+                yield _Part(name, holder, key, item, below, own_path)
+            else:
+                yield from _parts(item, below, place, type_name, own_path)
 
-    def of(self, body: Any, known: Any, *, writes: bool = False) -> Iterator[_EmbeddedResource]:
-        """Yields the elements in an object, those in elements last; on request, completes them and cuts references."""
-        for name, value in body.items() if isinstance(body, Mapping) else ():
-            below = known.get(name) if isinstance(known, Mapping) else None
-            if isinstance(value, Mapping):
-                if writes and isinstance(value.get("id"), str) and len(value) > 1:
-                    body[name] = {"id": value["id"]}
-                else:
-                    yield from self.of(value, below, writes=writes)
-            for position, item in enumerate(value if isinstance(value, list) else ()):
-                if not isinstance(item, dict):
-                    continue
-                place = f"{self.place}/{name}/{item.get('name')}"
-                if not _is_element(item, below, place):
-                    if writes and isinstance(item.get("id"), str) and item["id"]:
-                        value[position] = {"id": item["id"]}
-                    else:
-                        yield from self.of(item, below, writes=writes)
-                    continue
-                inner = _ElementSearch(place, f"{self.type}/{name}", self.etag, shows_type=self.shows_type)
-                if writes:
-                    inner.complete(item, below)
-                yield _EmbeddedResource(name, item)
-                yield from inner.of(item, below, writes=writes)
 
-    def complete(self, item: dict[str, Any], known: Any) -> None:
-        """Gives an element what its kind of element has: an id, an etag, a type and a provisioningState."""
-        item["id"] = self.place
-        if known is None or "etag" in known:
-            item["etag"] = self.etag
-        if self.shows_type and (known is None or "type" in known):
-            item["type"] = self.type
-        elif not self.shows_type:
-            item.pop("type", None)
-        properties = known.get("properties") if known is not None else None
-        if known is None or "properties" in known:
-            own = item.setdefault("properties", {})
-            if isinstance(own, dict) and (properties is None or "provisioningState" in properties):
-                own["provisioningState"] = "Succeeded"
+def _shows_more(before: Any, reference: _Part) -> bool:
+    """Whether an object showed what a reference has besides its id."""
+    for name in reference.path:
+        if isinstance(before, list):
+            before = next((item for item in before if isinstance(item, Mapping) and item.get("name") == name), None)
+        else:
+            before = before.get(name) if isinstance(before, Mapping) else None
+    rest = {name: value for name, value in reference.body.items() if name != "id"}
+    return bool(rest) and isinstance(before, Mapping) and all(before.get(one) == rest[one] for one in rest)
+
+
+def _complete(element: _Part, etag: str, *, shows_type: bool) -> None:
+    """Gives an element what its kind of element has: an id, an etag, a type and a provisioningState."""
+    item, known = element.body, element.known
+    item["id"] = element.place
+    if known is None or "etag" in known:
+        item["etag"] = etag
+    if not shows_type:
+        item.pop("type", None)
+    elif known is None or "type" in known:
+        item["type"] = element.type
+    if known is None or "properties" in known:
+        properties = item.setdefault("properties", {})
+        inner = known.get("properties") if known is not None else None
+        if isinstance(properties, dict) and (inner is None or "provisioningState" in inner):
+            properties["provisioningState"] = "Succeeded"
 
 
 def _is_element(item: Mapping[str, Any], known: Any, place: str) -> bool:
@@ -123,7 +140,7 @@ def _is_element(item: Mapping[str, Any], known: Any, place: str) -> bool:
     return not item.get("id") or fold(str(item["id"])) == fold(place)
 
 
-def _show_referrers(shown_as: Mapping[str, str], elements: list[_EmbeddedResource]) -> None:
+def _show_referrers(shown_as: Mapping[str, str], elements: list[_Part]) -> None:
     by_id = {fold(element.body["id"]): element.body.get("properties") for element in elements}
     referrers: dict[str, dict[str, list[Any]]] = {}
     for element in elements:
