@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from importlib import resources
 
 from defender_remediate.catalog import Catalog
-from defender_remediate.catalog.checks import leaves
 from defender_remediate.catalog.lint.sample_values import is_versioned
 from defender_remediate.catalog.lint.write_target import write_target_of
 from defender_remediate.catalog.loader import read_bundled
 from defender_remediate.catalog.type_facts import facts_of, shape_at
+from defender_remediate.catalog.validity import leaves
 from defender_remediate.fixes.paths import split
 from defender_remediate.json_values import ABSENT
 from defender_remediate.models.condition import Condition, Operator

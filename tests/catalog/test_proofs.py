@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from defender_remediate.catalog import Catalog
-from defender_remediate.catalog.checks import leaves
 from defender_remediate.catalog.lint.check import ON_EACH_SAMPLE, problems_of
 from defender_remediate.catalog.lint.checked_fix import CheckedFix, PlannedSample, checked_fix, plan_on, plausible
 from defender_remediate.catalog.lint.problem import CatalogProblem, Rule
 from defender_remediate.catalog.lint.sample_bodies import with_value
+from defender_remediate.catalog.validity import leaves
 from defender_remediate.fixes.paths import split
 from defender_remediate.fixes.placeholders import names_in
 from defender_remediate.json_values import ABSENT, thaw

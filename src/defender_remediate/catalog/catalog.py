@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Union
 
 from defender_remediate import serialization
 from defender_remediate.casing import fold
-from defender_remediate.catalog.checks import check
 from defender_remediate.catalog.freshness import bundled_freshness
 from defender_remediate.catalog.guidance import (
     all_guidance,
@@ -25,6 +24,7 @@ from defender_remediate.catalog.loader import read_bundled, read_fixes
 from defender_remediate.catalog.roles import role_definition
 from defender_remediate.catalog.search import check_resource_type, search
 from defender_remediate.catalog.titles import title_key
+from defender_remediate.catalog.validity import check_fix
 from defender_remediate.display import quoted
 from defender_remediate.errors import CatalogError
 from defender_remediate.json_values import sha256
@@ -280,11 +280,11 @@ class Catalog:
             fixes: Fixes, or the paths of catalog files, to check instead of those in this catalog.
         """
         # The schemas are large, and only who checks pays for them.
-        from defender_remediate.catalog.lint.check import check as prove
+        from defender_remediate.catalog.lint.check import check_all
         from defender_remediate.catalog.lint.rules.freshness import stale_guidance
 
         if fixes is None:
-            return (*prove(self._fixes), *stale_guidance(bundled_guidance()))
+            return (*check_all(self._fixes), *stale_guidance(bundled_guidance()))
         given = (fixes,) if isinstance(fixes, (FixAction, str, os.PathLike)) else fixes
         listed: tuple[object, ...] = tuple(given) if isinstance(given, Iterable) else (given,)
         for one in listed:
@@ -293,7 +293,7 @@ class Catalog:
                     f"expected a FixAction or the path of a catalog file, got {quoted(one)}",
                     hint="pass [fix] or [path]",
                 )
-        return prove(listed)  # type: ignore[arg-type] # the loop has checked it
+        return check_all(listed)  # type: ignore[arg-type] # the loop has checked it
 
     def role_definition(
         self,
@@ -402,7 +402,7 @@ def _checked(fix: FixAction) -> FixAction:
         raise CatalogError(
             f"a catalog is made of fixes, got {quoted(fix)}", hint="Catalog().with_fixes(path) reads a file"
         )
-    check(fix, source=f"fix {fix.key}", path="")
+    check_fix(fix, source=f"fix {fix.key}", path="")
     return fix
 
 

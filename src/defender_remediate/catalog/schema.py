@@ -8,9 +8,9 @@ from typing import Any
 
 from defender_remediate.casing import fold
 from defender_remediate.catalog import editor_schema
-from defender_remediate.catalog.checks import check
 from defender_remediate.catalog.conditions import condition
 from defender_remediate.catalog.table import TomlTable, described
+from defender_remediate.catalog.validity import check_fix
 from defender_remediate.display import quoted
 from defender_remediate.models.fix import (
     Evidence,
@@ -131,7 +131,7 @@ def _fix(table: TomlTable, read_template: ReadTemplate) -> FixAction:
         sources=table.strings("sources"),
         evidence=table.word("evidence", Evidence, None),
     )
-    check(fix, source=table.source, path=table.path)
+    check_fix(fix, source=table.source, path=table.path)
     return fix
 
 

@@ -323,7 +323,7 @@ def test_every_kind_of_condition(tmp_path: Path, text: str, expected: Condition)
         (
             WHOLE + '[fix.lists]\n"properties.safe" = "union"',
             "fix[0].lists.properties.safe",
-            "names no array and no text of the body",
+            "names neither an array nor a string of the body",
         ),
         (
             WHOLE + '[fix.lists]\nproperties.safe = "union"',

@@ -53,7 +53,7 @@ ON_EACH_SAMPLE: Mapping[Rule, SampleRule] = {
 """The rules about a fix on each target that it is checked on."""
 
 
-def check(given: Iterable[FixAction | str | os.PathLike[str]]) -> tuple[CatalogProblem, ...]:
+def check_all(given: Iterable[FixAction | str | os.PathLike[str]]) -> tuple[CatalogProblem, ...]:
     """Every problem of these fixes and catalog files; a file that cannot be read is one of them.
 
     A rule about samples reports the first sample that violates it.

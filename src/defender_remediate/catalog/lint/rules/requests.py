@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 from defender_remediate.casing import fold
-from defender_remediate.catalog.checks import leaves
 from defender_remediate.catalog.lint.checked_fix import CheckedFix
 from defender_remediate.catalog.lint.problem import ProblemSeverity, RuleViolation, warning
 from defender_remediate.catalog.type_facts import IS_SPELT, READ_ONLY, misfits, shape_at
+from defender_remediate.catalog.validity import leaves
 from defender_remediate.fixes.conditions import holds
 from defender_remediate.fixes.paths import join, split
 from defender_remediate.fixes.placeholders import names_in

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from defender_remediate.casing import fold
-from defender_remediate.catalog.checks import leaves
 from defender_remediate.catalog.lint.checked_fix import CheckedFix
 from defender_remediate.catalog.lint.problem import RuleViolation
+from defender_remediate.catalog.validity import leaves
 from defender_remediate.fixes.paths import split
 from defender_remediate.models.fix import FixKind
 

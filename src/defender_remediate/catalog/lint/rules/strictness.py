@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from defender_remediate.casing import fold
-from defender_remediate.catalog.checks import leaves
 from defender_remediate.catalog.lint.checked_fix import CheckedFix, plan_on
 from defender_remediate.catalog.lint.problem import RuleViolation, warning
 from defender_remediate.catalog.lint.sample_bodies import with_value
 from defender_remediate.catalog.lint.sample_values import is_versioned, stricter
 from defender_remediate.catalog.type_facts import shape_at
+from defender_remediate.catalog.validity import leaves
 from defender_remediate.fixes.conditions import same
 from defender_remediate.fixes.paths import look_up, split
 from defender_remediate.models.condition import Operator

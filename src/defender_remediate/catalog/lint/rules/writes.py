@@ -9,9 +9,9 @@ from typing import Any
 import attrs
 
 from defender_remediate.casing import fold
-from defender_remediate.catalog.checks import leaves
 from defender_remediate.catalog.lint.checked_fix import CheckedFix, PlannedSample
 from defender_remediate.catalog.lint.problem import RuleViolation
+from defender_remediate.catalog.validity import leaves
 from defender_remediate.fixes.candidates import combine
 from defender_remediate.fixes.conditions import same
 from defender_remediate.fixes.diff import changes, settled, spelled_out

@@ -1,4 +1,4 @@
-"""What must be true of a fix as a whole, whether it was read from a file or made in code."""
+"""Whether a fix is valid as a whole, whether it was read from a file or made in code: one that is not could not be planned."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _INDEX = re.compile(r"\[\d+\]")
 _PLAIN = re.compile(r"[^.\[\]']+")
 
 
-def check(fix: FixAction, *, source: str, path: str) -> None:
+def check_fix(fix: FixAction, *, source: str, path: str) -> None:
     """Refuse a fix that could not be planned.
 
     Raises:
@@ -35,7 +35,7 @@ def check(fix: FixAction, *, source: str, path: str) -> None:
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every text, number and boolean of a JSON value, with its path; an array stands for itself, then its elements."""
+    """Every string, number and boolean of a JSON value, with its path; an array stands for itself, then its elements."""
     if isinstance(value, Mapping):
         for name, item in value.items():
             step = name if _PLAIN.fullmatch(name) else "['" + name.replace("'", "''") + "']"
@@ -119,7 +119,7 @@ def _list_problems(fix: FixAction) -> Iterator[tuple[str, str]]:
         else:
             tables = isinstance(value, tuple) and all(isinstance(item, Mapping) for item in value)
             if not isinstance(value, (str, tuple)):
-                yield place, "names no array and no text of the body"
+                yield place, "names neither an array nor a string of the body"
             elif how is ArrayStrategy.EACH and not (tables and len(value) == 1):
                 yield place, "is each, so the body has to have an array of one table there"
             elif how is ArrayStrategy.BY and not (tables and all(name in item for item in value)):
