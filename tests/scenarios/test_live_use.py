@@ -108,6 +108,18 @@ def test_the_simulator_refuses_what_azure_monitor_refuses(sim: ArmSimulator, par
     assert problem in ask(sim, account, params)
 
 
+def test_shorter_intervals_add_up_to_the_day(sim: ArmSimulator) -> None:
+    """The figure of a day is at noon; a resource that no one uses has points of nothing, as the Azure CLI asks for them."""
+    account = sim.resources.list_ids("Microsoft.Storage/storageAccounts")[0]
+    sim.metrics.add_use(account, "Transactions", 5, days_ago=1)
+    day = "2026-03-01T00%3A00%3A00.000000%2F2026-03-02T00%3A00%3A00.0000000"
+    question = "metricnames=Transactions&aggregation=Total&interval={}&timespan=" + day.replace("%", "%25")
+    for interval, points in (("PT1H", 24), ("PT6H", 4), ("PT1M", 1440)):
+        answer = ask(sim, account, question.format(interval))
+        assert (answer.count("timeStamp"), answer.count('"total": 5')) == (points, 1)
+    assert '"interval": "PT1M"' in ask(sim, account, "metricnames=Transactions")
+
+
 def test_the_simulator_shows_what_a_test_says(sim: ArmSimulator) -> None:
     """Dimensions, a metric of a test's own, ten series by default, and errors for what does not exist."""
     account = sim.resources.list_ids("Microsoft.Storage/storageAccounts")[0]

@@ -19,12 +19,23 @@ Plane = Callable[[Tenant, Call, SignIn], Reply]
 def find(call: Call) -> Plane | None:
     """Returns what answers a call; None for one to Resource Manager."""
     host = host_of(call)
+    if host == "graph.windows.net":
+        return _refuse_retired
     if host == "graph.microsoft.com" or directory.is_graph(call):
         return _ask_directory
     _, _, suffix = host.partition(".")
     if suffix == VAULTS:
         return vaults.answer
     return storage.answer if suffix.partition(".")[0] in STORAGE_SERVICES else None
+
+
+def _refuse_retired(tenant: Tenant, call: Call, sign_in: SignIn) -> Reply:
+    """Azure AD Graph, which ended in 2025 and refuses every application since."""
+    del tenant, call
+    sign_in()
+    problem = "Access blocked to AAD Graph API for this application. https://aka.ms/AzureADGraphMigration."
+    error = {"code": "Authentication_Unauthorized", "message": {"lang": "en", "value": problem}}
+    return Reply.json({"odata.error": error}, status=403)
 
 
 def _ask_directory(tenant: Tenant, call: Call, sign_in: SignIn) -> Reply:

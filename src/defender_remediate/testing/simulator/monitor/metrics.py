@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import unquote
 
 import attrs
 
@@ -115,12 +116,18 @@ def _question(tenant: Tenant, call: Call) -> _Question:
     )
 
 
+def _moment(text: str) -> datetime:
+    """A time; one without a time zone is in UTC. Of its fraction six digits count."""
+    whole = re.sub(r"\.(\d{1,6})\d*", lambda found: f".{found[1].ljust(6, '0')}", text.replace("Z", "+00:00"))
+    moment = datetime.fromisoformat(whole)
+    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
+
+
 def _moments(tenant: Tenant, timespan: str, step: timedelta) -> tuple[datetime, ...]:
     """When the points of a time span begin; the first one contains its start."""
     try:
-        start, end = (
-            datetime.fromisoformat(part.replace("Z", "+00:00")).astimezone(timezone.utc) for part in timespan.split("/")
-        )
+        # The Azure CLI encodes it twice.
+        start, end = (_moment(part) for part in unquote(timespan).split("/"))
     except ValueError:
         raise refusal("MetricsRequest", problem=f"Invalid timespan {timespan}") from None
     now = tenant.clock.now()

@@ -145,6 +145,8 @@ def test_what_scanners_and_clients_read_of_other_services(sim: ArmSimulator, cal
     database = f"{server}/databases/d"
     sim.resources.add({"id": server, "location": "westeurope", "properties": {}})
     sim.resources.add({"id": database, "location": "westeurope", "properties": {}})
+    long_term = call.get(f"{database}/backupLongTermRetentionPolicies/default", "2021-11-01")
+    assert long_term["properties"]["weeklyRetention"] == "PT0S"
     encryption = f"{database}/transparentDataEncryption/current"
     assert call.get(encryption, "2014-04-01")["properties"] == {"status": "Enabled"}
     off = {"properties": {"status": "Disabled"}}

@@ -64,6 +64,13 @@ def test_a_request_without_a_token_is_refused(sim: ArmSimulator) -> None:
     assert session.get(f"{GRAPH}/users", headers={"Authorization": ""}).status_code == 401
 
 
+def test_azure_ad_graph_has_ended(sim: ArmSimulator) -> None:
+    """Tools that still ask it are refused, as they are by Microsoft."""
+    session = sim.open_session()
+    reply = session.post("https://graph.windows.net/tenant/getObjectsByObjectIds?api-version=1.6", json={})
+    assert (reply.status_code, "Access blocked" in reply.text) == (403, True)
+
+
 def test_users_are_listed_with_the_options_of_graph(sim: ArmSimulator, ask: Ask) -> None:
     """Selection, filters, search, order, pages and counts."""
     for name in ("ann", "ben", "cy"):
