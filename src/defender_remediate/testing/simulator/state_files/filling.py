@@ -30,6 +30,7 @@ from defender_remediate.testing.simulator.state_files.exports import (
 )
 from defender_remediate.testing.simulator.state_files.reading import located
 from defender_remediate.testing.simulator.state_files.rights import ADDERS
+from defender_remediate.testing.simulator.web import contracts
 
 # An api-version before all others: a type that the simulator does not know takes any that is newer.
 _FIRST_VERSION = "2014-01-01"
@@ -99,6 +100,9 @@ def _add_resource(tenant: Tenant, resources: ResourceControls, item: ExportedIte
     if not isinstance(body.get("properties"), dict):
         # The list does not show them: a new resource of the type has the defaults.
         body["properties"] = dict(known.defaults) if known is not None else {}
+        if known is not None and contracts.covers(known.name):
+            now = tenant.clock.timestamp()
+            body = contracts.completed(known.name, target.id, known.versions[-1], now, None, body)
     if known is not None:
         return resources.add(body)
     return resources.add(body, (item.api_version or _FIRST_VERSION,))

@@ -33,8 +33,8 @@ _CONTRACTS = {
 }
 _COVERED = frozenset([SITE, SLOT, *_CONFIGS, *_CONTRACTS])
 _DOMAIN = "azurewebsites.net"
-# Answers with older api-versions have null instead of a siteConfig, and tags without any.
-_SITE_CONFIG_SINCE, _TAGS_UNTIL = "2019-08-01", "2018-11-01"
+# Answers with older api-versions have null instead of a siteConfig, no runtimes in siteProperties, and tags without any.
+_SITE_CONFIG_SINCE, _RUNTIMES_SINCE, _TAGS_UNTIL = "2019-08-01", "2018-02-01", "2018-11-01"
 # The settings of an app that are stored without what no one has set, and what they all have in an answer of App Service.
 _STORED_IN_PART = ("web", "logs")
 _IN_ANSWERS_ONLY = "runtimeADUserPassword"
@@ -144,6 +144,8 @@ def completed(
         return result
     if before is None and version < _SITE_CONFIG_SINCE:
         result["properties"]["siteConfig"] = None
+    if before is None and version < _RUNTIMES_SINCE:
+        result["properties"]["siteProperties"] = {"metadata": None, "properties": [], "appSettings": None}
     return result
 
 
@@ -169,10 +171,10 @@ def _new_settings(name: str, version: str) -> Mapping[str, Any]:
 
 def answer_to_put(type_name: str, body: Mapping[str, Any]) -> dict[str, Any]:
     """Returns an app as the answer to a PUT shows it: with its access rules and its routing, which a GET shows as null."""
-    properties = dict(body["properties"])
-    config = properties.get("siteConfig")
     if fold(type_name) not in (SITE, SLOT):
         return dict(body)
+    properties = dict(body["properties"])
+    config = properties.get("siteConfig")
     if isinstance(config, Mapping):
         rules = {name: config[name] or [_ALLOW_ALL] for name in RESTRICTIONS if name in config}
         properties["siteConfig"] = {**config, **rules}

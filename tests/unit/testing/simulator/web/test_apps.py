@@ -70,6 +70,8 @@ def test_an_api_version_shows_what_it_knows(send: Send) -> None:
     old = created(send, "Microsoft.Web/sites/old", "2018-02-01")
     assert (old["tags"], old["properties"]["siteConfig"]) == ({}, None)
     assert not {"ipMode", "clientCertMode"} & set(old["properties"])
+    older = created(send, "Microsoft.Web/sites/older", "2016-08-01")["properties"]
+    assert (older["siteProperties"]["properties"], "httpsOnly" in older) == ([], False)
     assert "virtualIPv6" not in old["properties"]["hostNameSslStates"][0]
     web = send("GET", "Microsoft.Web/sites/old/config/web", version="2018-11-01")[1]["properties"]
     assert "reservedInstanceCount" in web
@@ -255,3 +257,22 @@ def test_the_routing_rules_are_those_of_the_experiments(send: Send) -> None:
     assert body["routingRules"][0]["changeStep"] is None
     change = {"properties": {"experiments": {"rampUpRules": []}}}
     assert send("PATCH", f"{APP}/config/web", change)[1]["properties"]["routingRules"] == []
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"siteConfig": "x", "hostNameSslStates": [1, None], "siteProperties": 1, "cloningInfo": 1},
+        {"siteConfig": {"ipSecurityRestrictions": [1], "appSettings": [1, {}], "connectionStrings": {"a": 1}}},
+        {"siteConfig": {"experiments": {"rampUpRules": 1}, "cors": [1], "virtualApplications": {}}, "serverFarmId": 1},
+    ],
+)
+def test_odd_values_are_answered(send: Send, properties: Any) -> None:
+    """Whatever a client sends is taken or refused, at creation, in an update and in the settings."""
+    answers = [
+        send("PUT", APP, {**PLACE, "properties": properties}, version)
+        for version in ("2016-08-01", NEW)
+        for _ in range(2)
+    ]
+    answers.append(send("PATCH", f"{APP}/config/web", {"properties": properties["siteConfig"]}))
+    assert {status for status, _ in answers} <= {200, 202, 400, 404, 409}
