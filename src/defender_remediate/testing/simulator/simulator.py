@@ -26,6 +26,7 @@ from defender_remediate.testing.simulator.controls.access import AccessControls
 from defender_remediate.testing.simulator.controls.defender import DefenderControls
 from defender_remediate.testing.simulator.controls.directory import DirectoryControls
 from defender_remediate.testing.simulator.controls.faults import FaultControls
+from defender_remediate.testing.simulator.controls.management import ManagementGroupControls
 from defender_remediate.testing.simulator.controls.metrics import MetricControls
 from defender_remediate.testing.simulator.controls.policies import PolicyControls
 from defender_remediate.testing.simulator.controls.resources import ResourceControls
@@ -75,7 +76,8 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
         resources: Adds, shows, changes and removes subscriptions and resources.
         access: Roles, deny assignments and locks; also the methods of ``policies``.
         policies: Assignments, exemptions and enrollments of Azure Policy.
-        defender: Recommendations and assessments.
+        defender: Recommendations and assessments; alerts and regulatory compliance are in parts of it.
+        management_groups: The tree of management groups.
         directory: Users, groups, applications and policies of Microsoft Entra ID.
         metrics: Who uses a resource, as Azure Monitor shows it.
         faults: Errors, broken connections, throttling and slow operations.
@@ -110,6 +112,7 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
         self.access = AccessControls(tenant)
         self.policies = PolicyControls(tenant)
         self.defender = DefenderControls(tenant)
+        self.management_groups = ManagementGroupControls(tenant)
         self.metrics = MetricControls(tenant)
         self.directory = DirectoryControls(tenant)
         self.faults = FaultControls(self._service, self.credential)

@@ -10,7 +10,7 @@ from defender_remediate.testing.simulator.arm import published
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.filters import group_filter, names_tags, resource_filter
 from defender_remediate.testing.simulator.arm.routing import Route, json_body, positive_option
-from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state import hierarchy, ids
 from defender_remediate.testing.simulator.state.store import REGISTERED, TENANT_ID, Resource, Subscription
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.state.types import ResourceType
@@ -314,26 +314,32 @@ def register_feature(tenant: Tenant, call: Call, captured: Mapping[str, str]) ->
 
 
 def list_descendants(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
-    """Lists the subscriptions of a management group."""
+    """Lists the subscriptions and groups below a management group, at any level."""
+    groups = tenant.store.management_groups
     group = tenant.store.management_groups.get(fold(captured["group"]))
     if group is None:
         raise refusal("ManagementGroupNotFound", group=captured["group"])
-    parent = {"id": f"/providers/Microsoft.Management/managementGroups/{group['name']}"}
-    return tenant.page(
-        call,
-        [
+    found = []
+    for one in (group, *hierarchy.below(groups, group["name"])):
+        place = f"/providers/Microsoft.Management/managementGroups/{one['name']}"
+        children = [
+            (f"/providers/Microsoft.Management/managementGroups/{child['name']}", "", child.get("shown", child["name"]))
+            for child in hierarchy.children_of(groups, one["name"])
+        ]
+        children += [
+            (f"/subscriptions/{member}", "/subscriptions", tenant.store.subscriptions[member].name)
+            for member in one["subscriptions"]
+        ]
+        found += [
             {
-                "id": f"/subscriptions/{subscription_id}",
-                "type": "Microsoft.Management/managementGroups/subscriptions",
-                "name": subscription_id,
-                "properties": {
-                    "displayName": tenant.store.subscriptions[subscription_id].name,
-                    "parent": parent,
-                },
+                "id": identifier,
+                "type": f"Microsoft.Management/managementGroups{kind}",
+                "name": ids.segments(identifier)[-1],
+                "properties": {"displayName": shown, "parent": {"id": place}},
             }
-            for subscription_id in group["subscriptions"]
-        ],
-    )
+            for identifier, kind, shown in children
+        ]
+    return tenant.page(call, found)
 
 
 def operation_status(tenant: Tenant, call: Call) -> Reply | None:

@@ -11,7 +11,7 @@ from defender_remediate.testing.simulator.arm.routing import Route
 from defender_remediate.testing.simulator.authorization.state import is_registered
 from defender_remediate.testing.simulator.defender.assessments import AssessmentDefinition, SimulatedAssessment
 from defender_remediate.testing.simulator.defender.scores import control_scores, controls, definition_of, overall
-from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state import hierarchy, ids
 from defender_remediate.testing.simulator.state.store import DELETED
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
@@ -32,8 +32,8 @@ def subscriptions_below(tenant: Tenant, scope: str) -> list[str]:
         group = tenant.store.management_groups.get(fold(name))
         if group is None:
             raise refusal("ManagementGroupNotFound", group=name)
-        found: list[str] = group["subscriptions"]
-        return [s for s in found if is_on(tenant, s)]
+        found = hierarchy.subscriptions_in(tenant.store.management_groups, name)
+        return [one for one in found if is_on(tenant, one)]
     tenant.store.subscription(ids.subscription_of(scope))
     if ids.group_of(scope):
         tenant.store.group(ids.subscription_of(scope), ids.group_of(scope))

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from defender_remediate.casing import fold
-from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state import hierarchy, ids
 from defender_remediate.testing.simulator.state.store import TENANT_ID
 from defender_remediate.testing.simulator.state.tenant import Tenant
 
@@ -93,10 +93,11 @@ def scope_of(tenant: Tenant, body: Mapping[str, Any], scope_filter: str) -> Quer
         if name == fold(TENANT_ID):
             wanted |= known
         elif name in tenant.store.management_groups:
-            wanted.update(tenant.store.management_groups[name]["subscriptions"])
-    for name, group in tenant.store.management_groups.items():
-        if not named.isdisjoint(group["subscriptions"]):
-            above.add(f"{_GROUPS}/{name}")
+            wanted.update(hierarchy.subscriptions_in(tenant.store.management_groups, name))
+            above |= {f"{_GROUPS}/{fold(one['name'])}" for one in hierarchy.above(tenant.store.management_groups, name)}
+    for one in named & known:
+        chain = hierarchy.chain_of(tenant.store.management_groups, one)
+        above |= {f"{_GROUPS}/{fold(group['name'])}" for group in chain}
     if not wanted & known:
         return None
     return QueryScope(frozenset(wanted & known), not named, frozenset(at), frozenset(above - at), scope_filter)

@@ -15,7 +15,7 @@ from defender_remediate.testing.simulator.graph.policy_rows import authorization
 from defender_remediate.testing.simulator.graph.rows import COLUMNS, EMPTY, ID, TYPE, row
 from defender_remediate.testing.simulator.graph.scopes import QueryScope, RowScope
 from defender_remediate.testing.simulator.graph.security_rows import STORED, security_rows
-from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state import hierarchy, ids
 from defender_remediate.testing.simulator.state.store import DELETED, TENANT_ID, Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
 
@@ -96,16 +96,15 @@ def _changes(tenant: Tenant, scope: RowScope) -> Iterator[Row]:
 
 
 def _containers(tenant: Tenant, scope: RowScope) -> Iterator[Row]:
-    above = {
-        one: {"name": group["name"], "displayName": group.get("shown", group["name"])}
-        for group in tenant.store.management_groups.values()
-        for one in group["subscriptions"]
-    }
+    groups = tenant.store.management_groups
     root = {"name": TENANT_ID, "displayName": "Tenant Root Group"}
+
+    def named(above: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return [*({"name": one["name"], "displayName": one.get("shown", one["name"])} for one in above), root]
+
     for key, found in tenant.store.subscriptions.items():
         if key not in scope.subscriptions:
             continue
-        chain = [above[key], root] if key in above else [root]
         properties: dict[str, Any] = {
             "state": found.state,
             "subscriptionPolicies": {
@@ -114,7 +113,7 @@ def _containers(tenant: Tenant, scope: RowScope) -> Iterator[Row]:
                 "spendingLimit": "Off",
             },
             "authorizationSource": "RoleBased",
-            "managementGroupAncestorsChain": chain,
+            "managementGroupAncestorsChain": named(hierarchy.chain_of(groups, key)),
             "managedByTenants": [],
         }
         yield row(
@@ -127,11 +126,12 @@ def _containers(tenant: Tenant, scope: RowScope) -> Iterator[Row]:
         for group in found.groups.values():
             yield row(group["id"], _GROUPS, partial(dict, group["properties"]), name=group["name"], tops=group)
     for group in tenant.store.management_groups.values() if scope.query.is_tenant_wide else ():
-        parent = {"id": f"/providers/Microsoft.Management/managementGroups/{TENANT_ID}", **root}
+        chain = named(hierarchy.above(groups, group["name"]))
+        parent = {"id": f"/providers/Microsoft.Management/managementGroups/{chain[0]['name']}", **chain[0]}
         properties = {
             "tenantId": TENANT_ID,
             "displayName": group.get("shown", group["name"]),
-            "details": {"version": 1, "parent": parent, "managementGroupAncestorsChain": [root]},
+            "details": {"version": 1, "parent": parent, "managementGroupAncestorsChain": chain},
         }
         yield row(
             f"/providers/Microsoft.Management/managementGroups/{group['name']}",

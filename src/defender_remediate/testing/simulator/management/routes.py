@@ -1,4 +1,4 @@
-"""Management groups and their subscriptions. All groups are directly below the tenant's root group."""
+"""Management groups, the groups below them, and their subscriptions. The root group is always there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import Route, json_body
 from defender_remediate.testing.simulator.monitor.audit import logged
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
-from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state import hierarchy, ids
 from defender_remediate.testing.simulator.state.store import TENANT_ID
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
@@ -32,6 +32,21 @@ def _summary(group: Mapping[str, Any]) -> dict[str, Any]:
     return {"id": f"{_ROOT}/{group['name']}", "type": _TYPE, "name": group["name"], "properties": properties}
 
 
+def _above(tenant: Tenant, group: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Returns the names of the groups above a group, the nearest first; none for the root group."""
+    if group["name"] == TENANT_ID:
+        return []
+    groups = tenant.store.management_groups
+    chain = [*hierarchy.above(groups, group["name"]), _root_group(tenant)]
+    return [{"name": one["name"], "displayName": one.get("shown", one["name"])} for one in chain]
+
+
+def _root_group(tenant: Tenant) -> dict[str, Any]:
+    groups = tenant.store.management_groups
+    loose = [one for one in tenant.store.subscriptions if hierarchy.group_of(groups, one) is None]
+    return {"name": TENANT_ID, "shown": "Tenant Root Group", "subscriptions": loose}
+
+
 def list_groups(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the management groups that the caller may read."""
     del captured
@@ -41,20 +56,42 @@ def list_groups(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Repl
 
 
 def get_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
-    """Shows a management group, on request with its subscriptions."""
-    group = _found(tenant, captured)
-    shown = _summary(group)
-    parent = {"id": f"{_ROOT}/{TENANT_ID}", "name": TENANT_ID, "displayName": "Tenant Root Group"}
-    shown["properties"]["details"] = {"version": 1, "parent": parent}
+    """Shows a management group or the root group; on request with what is below it, at any level with `$recurse`."""
+    is_root = fold(captured["group"]) == TENANT_ID
+    group = _root_group(tenant) if is_root else _found(tenant, captured)
+    shown, chain = _summary(group), _above(tenant, group)
+    details: dict[str, Any] = {"version": 1}
+    if chain:
+        details["parent"] = {"id": f"{_ROOT}/{chain[0]['name']}", **chain[0]}
+    shown["properties"]["details"] = details
     word = fold(call.query.get("$expand", ""))
     if word not in ("", "children", "path", "ancestors"):
         raise refusal("InvalidQueryOption", name="$expand", value=call.query["$expand"])
     if word == "children":
-        shown["properties"]["children"] = [
-            {"type": "/subscriptions", "id": f"/subscriptions/{one}", "name": one, "displayName": _name(tenant, one)}
-            for one in group["subscriptions"]
-        ] or None
+        recurses = fold(call.query.get("$recurse", "")) == "true"
+        shown["properties"]["children"] = _children(tenant, group, recurses=recurses) or None
+    if word == "path":
+        own = {"name": group["name"], "displayName": shown["properties"]["displayName"]}
+        details["path"] = [*reversed(chain), own]
+    if word == "ancestors":
+        details["managementGroupAncestors"] = [one["name"] for one in chain]
+        details["managementGroupAncestorsChain"] = chain
     return Reply.json(shown)
+
+
+def _children(tenant: Tenant, group: Mapping[str, Any], *, recurses: bool) -> list[dict[str, Any]]:
+    name = None if group["name"] == TENANT_ID else group["name"]
+    found: list[dict[str, Any]] = []
+    for child in hierarchy.children_of(tenant.store.management_groups, name):
+        one = {"id": f"{_ROOT}/{child['name']}", "type": _TYPE, "name": child["name"]}
+        one["displayName"] = child.get("shown", child["name"])
+        if recurses:
+            one["children"] = _children(tenant, child, recurses=True)
+        found.append(one)
+    return found + [
+        {"type": "/subscriptions", "id": f"/subscriptions/{one}", "name": one, "displayName": _name(tenant, one)}
+        for one in group["subscriptions"]
+    ]
 
 
 def _name(tenant: Tenant, subscription: str) -> str:
@@ -85,35 +122,53 @@ def _member(tenant: Tenant, group: Mapping[str, Any], subscription: str) -> dict
 def list_entities(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the management groups and subscriptions that the caller may read, each with its parent."""
     del captured
-    parents = {
-        one: group["name"] for group in tenant.store.management_groups.values() for one in group["subscriptions"]
-    }
-    shown = [
-        _entity(f"{_ROOT}/{group['name']}", _TYPE, group["name"], group.get("shown", group["name"]), TENANT_ID)
-        for group in tenant.store.management_groups.values()
-        if tenant.access.may_look(f"{_TYPE}/read", f"{_ROOT}/{group['name']}")
-    ]
+    groups = tenant.store.management_groups
+    shown = []
+    for group in groups.values():
+        if not tenant.access.may_look(f"{_TYPE}/read", f"{_ROOT}/{group['name']}"):
+            continue
+        below, children = list(hierarchy.below(groups, group["name"])), hierarchy.children_of(groups, group["name"])
+        counts = {
+            "numberOfDescendants": len(below) + len(hierarchy.subscriptions_in(groups, group["name"])),
+            "numberOfChildren": len(children) + len(group["subscriptions"]),
+            "numberOfChildGroups": len(children),
+        }
+        entity_id, title = f"{_ROOT}/{group['name']}", group.get("shown", group["name"])
+        shown.append(_entity(entity_id, _TYPE, group["name"], title, _above(tenant, group), counts))
     for key, found in tenant.store.subscriptions.items():
         if tenant.access.may_look("Microsoft.Resources/subscriptions/read", f"/subscriptions/{found.id}"):
-            parent = parents.get(key, TENANT_ID)
-            shown.append(_entity(f"/subscriptions/{found.id}", "/subscriptions", found.id, found.name, parent))
+            nearest = hierarchy.group_of(groups, key)
+            root = _root_group(tenant)
+            chain = (
+                []
+                if nearest is None
+                else [{"name": nearest["name"], "displayName": nearest.get("shown", nearest["name"])}]
+            )
+            chain += (
+                _above(tenant, nearest)
+                if nearest is not None
+                else [{"name": root["name"], "displayName": root["shown"]}]
+            )
+            counts = {"numberOfDescendants": 0, "numberOfChildren": 0, "numberOfChildGroups": 0}
+            shown.append(_entity(f"/subscriptions/{found.id}", "/subscriptions", found.id, found.name, chain, counts))
     return tenant.page(call, shown)
 
 
 def put_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
-    """Creates a management group below the root group; everyone in a tenant may, unless a test denies it."""
+    """Creates a management group, or moves and renames one; everyone in a tenant may, unless a test denies it."""
     groups, name = tenant.store.management_groups, captured["group"]
     target_id = f"{_ROOT}/{name}"
 
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:
         tenant.access.check_read(operation.action, target_id)
         properties = json_body(call).get("properties") or {}
-        parent = ((properties.get("details") or {}).get("parent") or {}).get("id", f"{_ROOT}/{TENANT_ID}")
-        if ids.key(parent) != ids.key(f"{_ROOT}/{TENANT_ID}"):
-            raise refusal("NotSimulated", what="management groups below others")
+        wanted = ((properties.get("details") or {}).get("parent") or {}).get("id")
+        held = groups.get(fold(name), {}).get("parent")
+        above = held if wanted is None else _checked_parent(tenant, name, str(wanted))
         if fold(name) not in groups:
             tenant.access.own(target_id)  # who creates a management group becomes its owner
         group = groups.setdefault(fold(name), {"name": name, "subscriptions": []})
+        group["parent"] = above
         group["shown"] = str(properties.get("displayName") or group.get("shown") or group["name"])
         tenant.store.touch(target_id)
         return Reply.json(_summary(group)), False
@@ -121,17 +176,33 @@ def put_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     return logged(tenant, call, f"{_TYPE}/write", target_id, work)
 
 
+def _checked_parent(tenant: Tenant, name: str, parent: str) -> str | None:
+    """Returns the folded name of the group that a group is to be below; None for the root group.
+
+    Raises:
+        ArmError: 404: the parent does not exist. 400: it is the group itself or below it, or there would be too many levels.
+    """
+    groups, above = tenant.store.management_groups, fold(ids.segments(parent)[-1]) if parent.strip("/") else ""
+    if above == TENANT_ID:
+        return None
+    if above not in groups:
+        raise refusal("ManagementGroupNotFound", group=above)
+    problem = hierarchy.problem_of(groups, name, above)
+    if problem is not None:
+        raise refusal("InvalidRequestContent", problem=problem)
+    return above
+
+
 def patch_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
-    """Changes the display name of a management group."""
+    """Changes the display name of a management group, or moves it below another one."""
     group = _found(tenant, captured)
     target_id = f"{_ROOT}/{group['name']}"
 
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:
         tenant.access.check_read(operation.action, target_id)
         body = json_body(call)
-        parent = body.get("parentGroupId") or f"{_ROOT}/{TENANT_ID}"
-        if ids.key(str(parent)) != ids.key(f"{_ROOT}/{TENANT_ID}"):
-            raise refusal("NotSimulated", what="management groups below others")
+        if body.get("parentGroupId"):
+            group["parent"] = _checked_parent(tenant, group["name"], str(body["parentGroupId"]))
         group["shown"] = str(body.get("displayName") or group.get("shown") or group["name"])
         tenant.store.touch(target_id)
         return Reply.json(_summary(group)), False
@@ -146,7 +217,7 @@ def delete_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Rep
 
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:
         tenant.access.check_read(operation.action, target_id)
-        if group["subscriptions"]:
+        if group["subscriptions"] or hierarchy.children_of(tenant.store.management_groups, group["name"]):
             raise refusal("ManagementGroupNotEmpty", group=group["name"])
         del tenant.store.management_groups[fold(group["name"])]
         tenant.store.touch(target_id)
@@ -181,8 +252,17 @@ def move_subscription(tenant: Tenant, call: Call, captured: Mapping[str, str]) -
     return logged(tenant, call, f"{_TYPE}/subscriptions/{word}", target_id, work)
 
 
-def _entity(entity_id: str, kind: str, name: str, shown: str, parent: str) -> dict[str, Any]:
-    properties = {"tenantId": TENANT_ID, "displayName": shown, "parent": {"id": f"{_ROOT}/{parent}"}}
+def _entity(
+    entity_id: str, kind: str, name: str, shown: str, chain: list[dict[str, Any]], counts: Mapping[str, int]
+) -> dict[str, Any]:
+    properties = {
+        "tenantId": TENANT_ID,
+        "displayName": shown,
+        "parent": {"id": f"{_ROOT}/{chain[0]['name']}"},
+        "parentDisplayNameChain": [one["displayName"] for one in reversed(chain)],
+        "parentNameChain": [one["name"] for one in reversed(chain)],
+        **counts,
+    }
     return {"id": entity_id, "type": kind, "name": name, "properties": {**properties, "permissions": "edit"}}
 
 

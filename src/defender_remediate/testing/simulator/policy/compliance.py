@@ -28,7 +28,7 @@ from defender_remediate.testing.simulator.policy.restrictions import WORDS
 from defender_remediate.testing.simulator.policy.rules import holds
 from defender_remediate.testing.simulator.policy.state import PolicyAssignment, reference_of
 from defender_remediate.testing.simulator.policy.values import EvaluationError
-from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state import hierarchy, ids
 from defender_remediate.testing.simulator.state.tenant import Tenant
 
 COMPLIANT, NON_COMPLIANT, EXEMPT, UNKNOWN, PROTECTED, ERROR = (
@@ -166,11 +166,7 @@ def _shown(
     properties = definition["properties"]
     initiative = find_definition(tenant, assignment.definition_id) if reference is not None else None
     subscription = ids.subscription_of(target.id)
-    above = [
-        group["name"] if isinstance(group.get("name"), str) else name
-        for name, group in tenant.store.management_groups.items()
-        if fold(subscription) in group["subscriptions"]
-    ]
+    above = [group["name"] for group in hierarchy.chain_of(tenant.store.management_groups, subscription)]
     return {
         "@odata.id": None,
         "@odata.context": None,

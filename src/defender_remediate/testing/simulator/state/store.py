@@ -11,7 +11,7 @@ import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
-from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state import hierarchy, ids
 from defender_remediate.testing.simulator.state.types import ResourceType, ResourceTypes
 
 TENANT_ID = "99999999-0000-4000-8000-000000000000"
@@ -158,13 +158,18 @@ class Store:
         return found
 
     def covers(self, scope: str, resource_id: str) -> bool:
-        """Whether an id is a scope or below it; a management group has its subscriptions below it."""
+        """Whether an id is a scope or below it; a management group has its subscriptions and the groups in it below it."""
         if ids.within(resource_id, scope):
             return True
         if not ids.key(scope).startswith(_MANAGEMENT_GROUPS):
             return False
-        group = self.management_groups.get(fold(ids.segments(scope)[-1]))
-        return group is not None and fold(ids.subscription_of(resource_id)) in group["subscriptions"]
+        name, subscription = fold(ids.segments(scope)[-1]), fold(ids.subscription_of(resource_id))
+        if name not in self.management_groups:
+            return name == TENANT_ID and (subscription in self.subscriptions or _group_in(resource_id) is not None)
+        if subscription:
+            return subscription in hierarchy.subscriptions_in(self.management_groups, name)
+        group = _group_in(resource_id)
+        return any(fold(one["name"]) == group for one in hierarchy.below(self.management_groups, name))
 
     def group(self, subscription_id: str, name: str) -> dict[str, Any]:
         """The resource group.
@@ -278,6 +283,12 @@ class Store:
     def _tell(self, resource_id: str) -> None:
         for listener in self._listeners:
             listener(resource_id)
+
+
+def _group_in(resource_id: str) -> str | None:
+    """Returns the folded name of the management group that an id is of or in; None for none."""
+    rest = ids.key(resource_id).removeprefix(_MANAGEMENT_GROUPS)
+    return None if rest == ids.key(resource_id) else rest.partition("/")[0]
 
 
 def _owner(resource_id: str) -> str:
