@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from defender_remediate.testing.simulator.arm import value_rules
 from defender_remediate.testing.simulator.arm.published import namespaces, operations_of
 from defender_remediate.testing.simulator.arm.service import ROUTES
-from defender_remediate.testing.simulator.arm.strictness import checks_values
 from defender_remediate.testing.simulator.state.types import shipped_types
 
 _BY_FORM = """\
@@ -36,7 +36,7 @@ def operations_page() -> str:
     parts += ["\n| type | oldest api-version | newest known | values checked |", "| --- | --- | --- | --- |"]
     for kind in sorted(shipped_types().values(), key=lambda one: one.name):
         if not kind.routed:
-            checked = "yes" if checks_values(kind.name) else "no"
+            checked = "yes" if value_rules.is_known(kind.name) else "no"
             parts.append(f"| {kind.name} | {kind.versions[0]} | {kind.versions[-1]} | {checked} |")
     parts += ["", "## Answered by form\n", _BY_FORM]
     for namespace in namespaces().values():

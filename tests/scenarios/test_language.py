@@ -45,13 +45,14 @@ FORWARDING = attrs.evolve(
     body={"properties": {"enableIPForwarding": False}},
     compliant_when=is_at("properties.enableIPForwarding", False),
 )
+PORT = {"number": 22, "protocol": "TCP", "maxRequestAccessDuration": "PT3H"}
 ACCESS = attrs.evolve(
     FIX,
     kind="put",
     api_version="2020-01-01",
     target="/subscriptions/${resource.subscription}/resourceGroups/${resource.group}/providers/Microsoft.Security"
     "/locations/${resource.location}/jitNetworkAccessPolicies/default",
-    body={"properties": {"virtualMachines": [{"id": "${resource.id}", "ports": [{"number": 22}]}]}},
+    body={"properties": {"virtualMachines": [{"id": "${resource.id}", "ports": [PORT]}]}},
     array_strategies={"properties.virtualMachines": "by:id"},
     compliant_when=Condition(operator="some", path="properties.virtualMachines", of=(is_at("id", "${resource.id}"),)),
 )

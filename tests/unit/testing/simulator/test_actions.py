@@ -125,7 +125,7 @@ def test_access_policies_are_joined_replaced_and_removed(send: Any) -> None:
         ("POST", f"{ACCOUNT}/regenerateKey", {"keyName": "key3"}, "InvalidRequestContent"),
         ("POST", f"{SUB}/providers/Microsoft.Storage/checkNameAvailability", {"name": "a"}, "InvalidRequestContent"),
         ("POST", f"{APP}/config/web/list", None, "UnknownRoute"),
-        ("GET", f"{APP}/config/appsettings/list", None, "UnknownRoute"),
+        ("GET", f"{APP}/config/appsettings/list", None, "MethodNotAllowed"),
         ("POST", f"{APP}/dance", None, "UnknownRoute"),
         ("PUT", f"{VAULT}/accessPolicies/some", {}, "InvalidRequestContent"),
         ("PUT", f"{VAULT}/accessPolicies/add", {}, "InvalidRequestContent"),

@@ -171,7 +171,8 @@ def _resource(tenant: Tenant, call: Call, operation: PublishedOperation, target:
         reply = delete_resource(tenant, call, target, kind)
         return attrs.evolve(reply, status=operation.status(reply.status, 200, 204, 202))
     if not call.content:
-        call = attrs.evolve(call, content=b"{}")  # what needs no properties is created without a body
+        # What needs no properties is created without a body.
+        call = attrs.evolve(call, content=b"{}", headers={**call.headers, "content-type": "application/json"})
     body = json_body(call)
     taken = attrs.evolve(kind, top=tuple(body), tracked=False)
     if held is None and call.method == "PATCH" and published.is_always_there(operation):

@@ -39,6 +39,8 @@ def error_body(name: str, /, **words: object) -> dict[str, Any]:
         words["group"] = "<null>"
     code = known.get("code", name).format(**words)
     body: dict[str, Any] = {"code": code, "message": known["message"].format(**words)}
+    if "target" in known:
+        body["target"] = known["target"].format(**words)
     return {"error": body}
 
 

@@ -56,6 +56,10 @@ class OperationForm:
         """The error member of a status page."""
         return {"code": self.code, "message": self.message}
 
+    def failing(self, error: Mapping[str, str]) -> OperationForm:
+        """Returns the form of the same operation that ends with an error."""
+        return attrs.evolve(self, ends=FAILED, code=error["code"], message=error["message"])
+
 
 def usual_form(resource_type: ResourceType, write: str) -> OperationForm | None:
     """Returns how Azure answers a ``create``, ``update`` or ``patch`` of a type; None if it ends at once."""

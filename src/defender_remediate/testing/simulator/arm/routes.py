@@ -16,6 +16,7 @@ from defender_remediate.testing.simulator.arm.operations import (
 )
 from defender_remediate.testing.simulator.arm.private_endpoints import CONNECTIONS
 from defender_remediate.testing.simulator.arm.refusal_forms import missing
+from defender_remediate.testing.simulator.arm.request_rules import Write, check_write, fault_found_later
 from defender_remediate.testing.simulator.arm.routing import find_type, json_body, take_version, unknown_route
 from defender_remediate.testing.simulator.arm.strictness import check_expand
 from defender_remediate.testing.simulator.arm.writes import merge_patch, patched, put
@@ -34,6 +35,7 @@ from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 from defender_remediate.testing.simulator.web import contracts, sites
 
 # The locations of a provider, and the fabric of a vault with a container for every machine, exist without being created.
+_VERBS = ("GET", "PUT", "POST", "PATCH", "DELETE")
 _ALWAYS_THERE = ("/locations", "/vaults/backupfabrics", "/vaults/backupfabrics/protectioncontainers")
 
 
@@ -64,6 +66,18 @@ def handle(tenant: Tenant, call: Call) -> Reply:
             raise unknown_route(call)
         return list_resources(tenant, call, target, resource_type)
     return _HANDLERS[call.method](tenant, call, target, resource_type.for_name(target.name))
+
+
+def methods(tenant: Tenant, path: str) -> frozenset[str]:
+    """Returns the verbs that a resource, or a list of resources, takes."""
+    target = ids.path_of(path)
+    kind = None if target is None else tenant.types.get(target.type)
+    published_ones = frozenset(verb for verb in _VERBS if published.find(verb, path) is not None)
+    if target is None or kind is None or kind.routed:
+        return published_ones
+    if target.is_collection:
+        return published_ones | {"GET"}
+    return published_ones | (_HANDLERS.keys() - ({"DELETE"} if not kind.deletable else set()))
 
 
 def answer_connections(tenant: Tenant, call: Call, target: ids.ResourcePath) -> Reply:
@@ -196,7 +210,7 @@ def list_resources(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
 def get_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:
     """Shows a resource."""
     tenant.access.check_read(f"{resource_type.name}/read", target.id)
-    check_expand(resource_type, call.query.get("$expand", ""))
+    check_expand(resource_type.name, call.query.get("$expand", ""))
     reply = shown(existing(tenant, target), call.api_version)
     if resource_type.name == "Microsoft.Compute/virtualMachines":
         return _with_instance_view(reply, expand=fold(call.query.get("$expand", "")) == "instanceview")
@@ -260,6 +274,15 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
         if resource_type.fixed and fold(target.name) not in (fold(name) for name in resource_type.fixed):
             raise missing(target)
         current = found.render() if found else None
+        wanted = Write(
+            target=target,
+            kind=resource_type.name,
+            version=call.api_version,
+            body=body,
+            current=current or {},
+            store=tenant.store,
+        )
+        check_write(wanted)
         if call.method == "PATCH":
             result = patched(resource_type, current or {}, body)
             result = tenant.policy_effects.admit(target_of(resource_type, target.id, result, call.api_version))
@@ -281,6 +304,11 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
         write = write_of(call.method, exists=found is not None)
         answering = sites.answers_late(resource_type, result)
         form = tenant.operation_form(call.method, target.id, answering, write)
+        fault = fault_found_later(wanted)
+        if fault is not None and form is None:
+            raise fault
+        if fault is not None and form is not None:
+            form = form.failing(fault.reply.body["error"])
         status = int(resource_type.answer_to(write)[0])
         if status == 202:  # what a write that does not end at once is answered
             status = 200 if found else 201
@@ -393,6 +421,8 @@ def start_operation(
             rested = dict(result)
             rested["properties"] = {k: v for k, v in result["properties"].items() if k != "provisioningState"}
             store_body(tenant, resource.id, resource_type, rested)
+        elif found is None and not shows_state:
+            tenant.store.remove(resource.id)  # what could not be created, and has no state to say so, is not there
         else:
             ended = _in_state(before, ending) if shows_state else before
             tenant.store.write(resource.id, resource_type, ended)

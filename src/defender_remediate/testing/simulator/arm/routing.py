@@ -17,7 +17,7 @@ from defender_remediate.testing.simulator.arm.lenient_json import parse
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.state.types import ResourceType
-from defender_remediate.testing.simulator.transport.exchange import Call, Reply
+from defender_remediate.testing.simulator.transport.exchange import ArmError, Call, Reply
 
 Handler = Callable[[Tenant, Call, Mapping[str, str]], Reply]
 
@@ -88,6 +88,11 @@ class RouteIndex:
                 return route, captured
         return None
 
+    def methods(self, call: Call) -> frozenset[str]:
+        """Returns the verbs with which the path of a call has a route."""
+        verbs = {method for method, _, _ in self._places}
+        return frozenset(verb for verb in verbs if self.find(attrs.evolve(call, method=verb)) is not None)
+
 
 def _compiled(pattern: str) -> re.Pattern[str]:
     text = ""
@@ -157,7 +162,7 @@ def json_body(call: Call, *, empty: dict[str, Any] | None = None) -> dict[str, A
     """
     if len(call.content) > _MOST_BYTES:
         raise refusal("RequestContentTooLarge")
-    media_type = call.headers.get("content-type", _MEDIA_TYPES[0]).partition(";")[0].strip()
+    media_type = call.headers.get("content-type", "<null>").partition(";")[0].strip()
     if call.content and fold(media_type) not in _MEDIA_TYPES:
         raise refusal("UnsupportedMediaType", type=media_type)
     try:
@@ -191,6 +196,15 @@ def positive_option(call: Call, name: str) -> int | None:
     return int(text)
 
 
-def unknown_route(call: Call) -> Exception:
+class UnknownRouteError(ArmError):
+    """A path that the simulator does not support, at least not with this verb."""
+
+
+def unknown_route(call: Call) -> UnknownRouteError:
     """Returns the error for a path that the simulator does not support, which differs from that of a missing resource."""
-    return refusal("UnknownRoute", method=call.method, path=call.path)
+    return UnknownRouteError(refusal("UnknownRoute", method=call.method, path=call.path).reply)
+
+
+def wrong_method(call: Call, allowed: Iterable[str]) -> ArmError:
+    """Returns the error for a path that exists with other verbs."""
+    return refusal("MethodNotAllowed", method=call.method, headers={"Allow": ", ".join(sorted(allowed))})

@@ -14,7 +14,13 @@ from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.faults import AFTER, Faults
 from defender_remediate.testing.simulator.arm.refusal_forms import shaped
 from defender_remediate.testing.simulator.arm.request_log import RecordedRequest, RequestLog
-from defender_remediate.testing.simulator.arm.routing import Route, RouteIndex, find_type
+from defender_remediate.testing.simulator.arm.routing import (
+    Route,
+    RouteIndex,
+    UnknownRouteError,
+    find_type,
+    wrong_method,
+)
 from defender_remediate.testing.simulator.arm.throttling import Throttle
 from defender_remediate.testing.simulator.authorization import (
     activation_rules,
@@ -191,6 +197,9 @@ class Service:
                 self.tenant.lock.changes += 1
             headers = self.throttle.check(call, reads=reads) if found is None or found[0].throttled else {}
             reply = self._dispatch(call, found)
+        except UnknownRouteError as error:
+            allowed = _INDEX.methods(call) | resources.methods(self.tenant, call.path)
+            reply = wrong_method(call, allowed).reply if allowed and call.method not in allowed else error.reply
         except ArmError as error:
             reply = shaped(error.reply, call.path)
         return attrs.evolve(reply, headers={**headers, **reply.headers})

@@ -1,7 +1,6 @@
 """Values that the providers refuse: wrong types, unknown words, numbers out of range, invalid or used names, other regions.
 
-The facts are in ``data/values.json``, from the specifications of the providers, and agree with every recorded request that Azure
-took. What is not listed there is taken.
+What is not known to be wrong is taken: ``value_rules`` has what is known.
 """
 
 from __future__ import annotations
@@ -10,13 +9,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from functools import cache
 from typing import Any
-
-import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
+from defender_remediate.testing.simulator.arm.string_forms import FORMS
+from defender_remediate.testing.simulator.arm.value_rules import ValueRule, name_rule, rules_of
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 from defender_remediate.testing.simulator.state.facts import facts
@@ -26,6 +24,7 @@ from defender_remediate.testing.simulator.state.types import ResourceType
 
 _VAULTS = "Microsoft.KeyVault/vaults"
 _RETENTION_DAYS = 90
+_RESERVED_PREFIXES = ("microsoft", "azure", "windows")
 _MOST, _LONGEST_NAME, _LONGEST_VALUE = 50, 512, 256
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "boolean": (bool,),
@@ -36,96 +35,100 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 }
 
 
-@attrs.frozen(kw_only=True)
-class _ValueRule:
-    """What a value may be: a type, words, or a range of numbers; and what the members below it may be."""
-
-    kind: str | None = None
-    words: tuple[str, ...] = ()
-    limits: tuple[float, float] | None = None
-    below: dict[str, _ValueRule] = attrs.field(factory=dict)
-
-
-@cache
-def _facts() -> Mapping[str, Any]:
-    return {fold(name): raw for name, raw in facts("values").items()}
-
-
-@cache
-def _rules_of(type_name: str) -> _ValueRule:
-    """Returns the rules for a body of a type, as a tree."""
-    tree: dict[str, Any] = {}
-    for path, spec in _facts().get(fold(type_name), {}).get("values", {}).items():
-        names = path[1:].split(".") if path.startswith("^") else ["properties", *path.split(".")]
-        node = tree
-        for name in names:
-            node = node.setdefault(fold(name), {"below": {}})["below"] if name is not names[-1] else node
-        node.setdefault(fold(names[-1]), {"below": {}})["spec"] = spec
-    return _rule({"below": tree})
-
-
-def _rule(node: Mapping[str, Any]) -> _ValueRule:
-    spec = node.get("spec")
-    below = {name: _rule(inner) for name, inner in node["below"].items()}
-    if isinstance(spec, str):
-        return _ValueRule(kind=spec, below=below)
-    if isinstance(spec, list) and isinstance(spec[0], str):
-        return _ValueRule(words=tuple(spec), below=below)
-    return _ValueRule(limits=None if spec is None else (spec[0], spec[1]), below=below)
-
-
-def required_members(type_name: str) -> tuple[str, ...]:
-    """Returns the dotted paths of what a new resource of a type needs."""
-    return tuple(_facts().get(fold(type_name), {}).get("required", ()))
-
-
-def checks_values(type_name: str) -> bool:
-    """Whether the values of a type are known, so that wrong ones are refused."""
-    return fold(type_name) in _facts()
-
-
-def check_values(resource_type: ResourceType, body: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+def check_values(
+    resource_type: ResourceType, body: Mapping[str, Any], current: Mapping[str, Any], *, whole: bool = False
+) -> None:
     """Refuses a value that a provider does not take. A value that the resource already has is taken.
 
+    Args:
+        resource_type: The type.
+        body: What a request sends.
+        current: What the resource shows before it.
+        whole: Whether the body replaces the resource, so that its objects have what they need. Elements of arrays always have it.
+
     Raises:
-        ArmError: 400 InvalidRequestContent for another type, InvalidRequestPropertyValue for another word or number.
+        ArmError: 400 InvalidRequestContent for another type or a missing member, InvalidRequestPropertyValue for another word, number,
+            length or form, or the provider's own code.
     """
-    rules = _rules_of(resource_type.name)
+    rules = rules_of(resource_type.name)
     if rules.below:
-        _check_members(rules, body, current, "")
+        _check_members(rules, body, current, "", whole=whole)
 
 
-def _check_members(rules: _ValueRule, value: Mapping[str, Any], current: Any, path: str) -> None:
+def _check_members(rules: ValueRule, value: Mapping[str, Any], current: Any, path: str, *, whole: bool) -> None:
     held = current if isinstance(current, Mapping) else {}
     for name, inner in value.items():
         rule = rules.below.get(fold(str(name)))
         if rule is not None and inner is not None and inner != held.get(name):
-            _check(rule, inner, held.get(name), f"{path}.{name}" if path else str(name))
+            _check(rule, inner, held.get(name), f"{path}.{name}" if path else str(name), whole=whole)
 
 
-def _check(rule: _ValueRule, value: Any, current: Any, path: str) -> None:
+def _check(rule: ValueRule, value: Any, current: Any, path: str, *, whole: bool) -> None:
     if isinstance(value, str) and value.startswith("["):
         return  # an expression of a template that is worked out later
     if isinstance(value, list):
-        if rule.kind not in (None, "array") or (rule.words and value) or rule.limits:
+        if rule.kind not in (None, "array") or (rule.words and value):
             raise _other_type(value, rule.kind or "string", path)
-        for one in value:
+        for place, one in enumerate(value):
             if isinstance(one, Mapping):
-                _check_members(rule, one, _same_element(one, current), path)
-        return
-    if isinstance(value, Mapping):
-        if rule.kind is not None or rule.words or rule.limits:
+                _check_needs(rule, one, f"{path}[{place}]")
+                _check_members(rule, one, _same_element(one, current), path, whole=True)
+            elif isinstance(one, str) and rule.form is not None:
+                _check_string(rule, one, path)
+    elif isinstance(value, Mapping):
+        if rule.kind is not None or rule.words:
             raise _other_type(value, rule.kind or "string", path)
-        _check_members(rule, value, current, path)
-        return
-    if rule.below and rule.kind in (None, "array"):
+        if whole:
+            _check_needs(rule, value, path)
+        _check_members(rule, value, current, path, whole=whole)
+    else:
+        _check_scalar(rule, value, path)
+
+
+def _check_needs(rule: ValueRule, value: Mapping[str, Any], path: str) -> None:
+    given = {fold(str(name)) for name, inner in value.items() if inner is not None}
+    for name in rule.needs:
+        if fold(name) not in given:
+            problem = f"Required property '{name}' not found in JSON. Path '{path}'"
+            raise refusal("InvalidRequestContent", problem=problem)
+
+
+def _check_scalar(rule: ValueRule, value: Any, path: str) -> None:
+    if rule.kind == "array" or (rule.below and rule.kind is None):
         raise _other_type(value, rule.kind or "object", path)
     if rule.kind is not None and not _is_of_kind(rule.kind, value):
         raise _other_type(value, rule.kind, path)
     if rule.words and not _is_one_of(value, rule.words):
-        raise refusal("InvalidRequestPropertyValue", value=value, property=path, allowed=", ".join(rule.words))
-    if rule.limits is not None:
-        _check_range(value, rule.limits, path)
+        raise _not_allowed(rule, value, path, ", ".join(rule.words))
+    if rule.kind in ("integer", "number"):
+        if not _is_within(rule, float(value)):
+            raise _not_allowed(rule, value, path, f"numbers {_limits(rule)}")
+    elif isinstance(value, str):
+        _check_string(rule, value, path)
+
+
+def _check_string(rule: ValueRule, value: str, path: str) -> None:
+    if not _is_within(rule, len(value)):
+        raise _not_allowed(rule, value, path, f"strings with a length {_limits(rule)}")
+    if rule.pattern is not None and not rule.pattern.search(value):
+        raise _not_allowed(rule, value, path, f"strings that match '{rule.pattern.pattern}'")
+    if rule.form is not None and not FORMS[rule.form](value):
+        raise _not_allowed(rule, value, path, f"strings with the form '{rule.form}'")
+
+
+def _is_within(rule: ValueRule, number: float) -> bool:
+    return (rule.least is None or rule.least <= number) and (rule.most is None or number <= rule.most)
+
+
+def _limits(rule: ValueRule) -> str:
+    if rule.most is None:
+        return f"of {rule.least} or more"
+    return f"up to {rule.most}" if rule.least is None else f"from {rule.least} to {rule.most}"
+
+
+def _not_allowed(rule: ValueRule, value: Any, path: str, allowed: str) -> Exception:
+    error = rule.refusal or "InvalidRequestPropertyValue"
+    return refusal(error, value=value, property=path, allowed=allowed, least=rule.least, most=rule.most)
 
 
 def _same_element(element: Mapping[str, Any], current: Any) -> Any:
@@ -151,18 +154,16 @@ def _is_one_of(value: Any, words: Iterable[str]) -> bool:
     return isinstance(value, str) and (text in known or all(part in known for part in text.split(",")))
 
 
-def _check_range(value: Any, limits: tuple[float, float], path: str) -> None:
-    if not _is_of_kind("number", value):
-        raise _other_type(value, "integer", path)
-    least, most = limits
-    if not least <= float(value) <= most:
-        allowed = f"numbers from {least} to {most}"
-        raise refusal("InvalidRequestPropertyValue", value=value, property=path, allowed=allowed)
-
-
 def _other_type(value: Any, kind: str, path: str) -> Exception:
     problem = f"Error converting value {json.dumps(value)[:80]} to type '{kind}'. Path '{path}'"
     return refusal("InvalidRequestContent", problem=problem)
+
+
+def is_name(rule: ValueRule, name: str) -> bool:
+    """Whether a name has the length and the form that a rule asks for."""
+    if rule.words:
+        return _is_one_of(name, rule.words)
+    return _is_within(rule, len(name)) and (rule.pattern is None or rule.pattern.search(name) is not None)
 
 
 def check_number_of_tags(number: int) -> None:
@@ -183,13 +184,28 @@ def checked_tags(tags: Any) -> dict[str, str]:
     """
     if not isinstance(tags, Mapping) or not all(isinstance(value, str) for value in tags.values()):
         raise refusal("InvalidRequestContent", problem="the tags are not an object of strings")
-    check_number_of_tags(len(tags))
-    for name, value in tags.items():
+    merged = merged_tags(tags)
+    check_number_of_tags(len(merged))
+    for name, value in merged.items():
+        if fold(name).startswith(_RESERVED_PREFIXES):
+            problem = (
+                f"the tag name '{name}' starts with one of the reserved prefixes '{', '.join(_RESERVED_PREFIXES)}'"
+            )
+            raise refusal("InvalidTags", problem=problem)
         if not 1 <= len(name) <= _LONGEST_NAME or any(mark in name for mark in "<>%&\\?/"):
             raise refusal("InvalidTags", problem=f"the tag name '{name}' is invalid")
         if len(value) > _LONGEST_VALUE:
             raise refusal("InvalidTags", problem=f"the value of the tag '{name}' is longer than '{_LONGEST_VALUE}'")
-    return dict(tags)
+    return merged
+
+
+def merged_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Returns the tags with each name once: names that differ only in case are one tag, with the first spelling and the last value."""
+    spelled: dict[str, str] = {}
+    merged: dict[str, str] = {}
+    for name, value in tags.items():
+        merged[spelled.setdefault(fold(name), name)] = value
+    return merged
 
 
 class Creations:
@@ -207,8 +223,11 @@ class Creations:
             ArmError: 400 or 409, by the provider.
         """
         rules = facts("names").get(resource_type.name)
+        model = name_rule(resource_type.name)
         if rules is not None:
             self._check_name(target, resource_type, rules, body)
+        elif model is not None and not resource_type.fixed and not is_name(model, target.name):
+            raise refusal("InvalidResourceNameOf", name=target.name, type=resource_type.name)
         location = body.get("location")
         if resource_type.tracked and location is not None and not isinstance(location, str):
             raise _other_type(location, "string", "location")
@@ -239,19 +258,20 @@ class Creations:
 
 _EXPANDS: Mapping[str, tuple[str, ...]] = {
     "Microsoft.Storage/storageAccounts": ("geoReplicationStats", "blobRestoreStatus"),
+    "Microsoft.Storage/storageAccounts/listKeys": ("kerb",),
     "Microsoft.Compute/virtualMachines": ("instanceView", "userData", "resiliencyView"),
     "Microsoft.Compute/virtualMachineScaleSets": ("userData",),
     "Microsoft.Security/assessments": ("links", "metadata"),
 }
 
 
-def check_expand(resource_type: ResourceType, text: str) -> None:
-    """Refuses an ``$expand`` that a type does not have; other types ignore the option.
+def check_expand(name: str, text: str) -> None:
+    """Refuses an ``$expand`` that a type or an action does not have; others ignore the option.
 
     Raises:
         ArmError: 400.
     """
-    known = _EXPANDS.get(resource_type.name)
+    known = _EXPANDS.get(name)
     names = {fold(name) for name in known or ()}
     if text and known is not None and not all(fold(part.strip()) in names for part in text.split(",")):
         raise refusal("InvalidQueryOption", name="$expand", value=text)

@@ -14,8 +14,9 @@ from defender_remediate.testing.simulator.arm.strictness import (
     check_number_of_tags,
     check_values,
     checked_tags,
-    required_members,
+    merged_tags,
 )
+from defender_remediate.testing.simulator.arm.value_rules import required_members
 from defender_remediate.testing.simulator.state.store import copied
 from defender_remediate.testing.simulator.state.types import NONE, TAGS, ResourceType
 
@@ -85,7 +86,7 @@ def patched(resource_type: ResourceType, current: Mapping[str, Any], body: Mappi
             result.pop(name, None)
         elif name not in _READ_ONLY_TOP:
             value = _as_held(value, current.get(name) or {}) if name == "identity" else value
-            result[name] = copied(value) if name == "tags" else merge_patch(current.get(name), value)
+            result[name] = merged_tags(value) if name == "tags" else merge_patch(current.get(name), value)
     _check_irreversible(resource_type, current, result)
     _keep_read_only_members(resource_type, current, result)
     return _with_identity(resource_type, current, result)
@@ -109,7 +110,7 @@ def put(resource_type: ResourceType, current: Mapping[str, Any] | None, body: Ma
     before = current or {}
     check_names(resource_type, body, before)
     _check_tags(body, before)
-    check_values(resource_type, body, before)
+    check_values(resource_type, body, before, whole=True)
     _check_state(resource_type, before, body)
     if current is None:
         is_recovery = fold(str((body.get("properties") or {}).get("createMode"))) == "recover"
@@ -117,6 +118,8 @@ def put(resource_type: ResourceType, current: Mapping[str, Any] | None, body: Ma
             if not is_recovery and _member_at(body, path.split(".")) in (None, "", {}):
                 raise refusal("InvalidRequestContent", problem=f"Required property '{path}' not found in JSON")
     result = {name: copied(value) for name, value in body.items() if name not in _READ_ONLY_TOP and value is not None}
+    if "tags" in result:
+        result["tags"] = merged_tags(result["tags"])
     location = before.get("location") or body.get("location")
     if resource_type.tracked:
         if not body.get("location"):

@@ -93,7 +93,7 @@ def deploy_for(tenant: Tenant, policy: AppliedPolicy, target: Target) -> str:
         base = f"{base}/resourceGroups/{name}"
     path = f"{base}/providers/Microsoft.Resources/deployments/{captured['name']}"
     url = f"https://policy{path}?api-version={_DEPLOYMENTS}"
-    call = Call.of("PUT", url, {}, json.dumps(body).encode())
+    call = Call.of("PUT", url, {"Content-Type": "application/json"}, json.dumps(body).encode())
     principal = principal_of(policy.assignment)
     with tenant.access.acting(principal):
         put_deployment(tenant, call, captured)

@@ -11,6 +11,7 @@ from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.checks import ITEM, check_name, owner_of
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import Route, json_body
+from defender_remediate.testing.simulator.arm.strictness import check_expand
 from defender_remediate.testing.simulator.monitor.audit import logged
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
 from defender_remediate.testing.simulator.state import ids
@@ -40,6 +41,7 @@ def _key(tenant: Tenant, account: Resource, name: str) -> dict[str, Any]:
 
 def list_keys(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Returns the keys of an account. They open nothing: there is no data plane."""
+    check_expand(f"{_TYPE}/listKeys", call.query.get("$expand", ""))
     account = owner_of(tenant, call, captured, _TYPE)
 
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:

@@ -189,7 +189,7 @@ def test_keys_change_when_they_are_regenerated(send: Any) -> None:
         ("PUT", f"{ACCOUNT}/providers/Microsoft.Authorization/denyAssignments/one", "2022-04-01", "UnknownRoute"),
         ("GET", f"{PROVIDERS}/Microsoft.None/things/one/privateEndpointConnections", "2024-01-01", "UnknownRoute"),
         ("GET", f"{SERVER}/databases/none/maintenanceWindows/current", "2026-02-01", "ParentResourceNotFound"),
-        ("PUT", f"{ACCOUNT}/providers/Microsoft.Security/assessments", "2020-01-01", "UnknownRoute"),
+        ("PUT", f"{ACCOUNT}/providers/Microsoft.Security/assessments", "2020-01-01", "MethodNotAllowed"),
         ("POST", f"{SUB}/providers/Microsoft.Sql/checkNameAvailability", "2026-02-01", "InvalidRequestContent"),
         (
             "GET",

@@ -9,6 +9,7 @@ import pytest
 from defender_remediate.testing import ArmSimulator
 
 STORAGE = "2025-08-01"
+JSON = {"Content-Type": "application/json"}
 WEB = "2025-03-01"
 _VERSIONS = {
     "/subscriptions/five/resourceGroups": "2025-04-01",
@@ -65,8 +66,8 @@ def test_a_cloud_may_lack_a_version(sim: ArmSimulator, call: Any, word: Any, acc
     ("method", "path", "status", "name"),
     [
         ("GET", "/somewhere", 404, "UnknownRoute"),
-        ("POST", "{account}", 404, "UnknownRoute"),
-        ("PUT", "{group}/providers/Microsoft.Storage/storageAccounts", 404, "UnknownRoute"),
+        ("POST", "{account}", 405, "MethodNotAllowed"),
+        ("PUT", "{group}/providers/Microsoft.Storage/storageAccounts", 405, "MethodNotAllowed"),
         ("DELETE", "{sub}/providers/Microsoft.Security/assessmentMetadata/x", 404, "NotFound"),
         ("GET", "{group}/providers/Contoso.Nothing/things/x", 404, "InvalidResourceNamespace"),
         ("GET", "{group}/providers/Microsoft.Storage/things/x", 404, "InvalidResourceType"),
@@ -104,7 +105,7 @@ def test_what_is_not_there_says_so(
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"properties": "\xff"}'])
 def test_a_body_that_is_no_json_object_is_refused(call: Any, word: Any, account: str, content: bytes) -> None:
     """Whatever it is instead."""
-    response = call("PATCH", f"{account}?api-version={STORAGE}", content=content)
+    response = call("PATCH", f"{account}?api-version={STORAGE}", content=content, headers=JSON)
     assert (response.status_code, word(response)) == (400, "InvalidRequestContent")
 
 

@@ -166,3 +166,99 @@ def test_a_group_is_in_a_region(call: Any) -> None:
     """As a resource is."""
     response = call("PUT", f"{SUB}/resourceGroups/new?api-version=2021-04-01", json={"location": "mars"})
     assert (response.status_code, response.json()["error"]["code"]) == (400, "LocationNotAvailableForResourceGroup")
+
+
+@pytest.mark.parametrize(
+    ("tags", "outcome"),
+    [
+        ({"Azure-owner": "me"}, "InvalidTagContent"),
+        ({"microsoftTeam": "a"}, "InvalidTagContent"),
+        ({"windows": "a"}, "InvalidTagContent"),
+        ({"my azure": "a"}, {"my azure": "a"}),
+        ({"Owner": "me", "OWNER": "you"}, {"Owner": "you"}),
+    ],
+)
+def test_tag_names_are_reserved_or_one(put: Any, call: Any, tags: Any, outcome: Any) -> None:
+    """Azure reserves three prefixes; names that differ only in case are one tag."""
+    code = put(tags=tags)[1]
+    if code is None:
+        path = f"{GROUP}/providers/{STORAGE}/boxaccount?api-version=2023-07-01"
+        assert call("GET", path).json()["tags"] == outcome
+        assert call("PATCH", path, json={"tags": {"A": "1", "a": "2"}}).json()["tags"] == {"A": "2"}
+    else:
+        assert code == outcome
+
+
+@pytest.mark.parametrize(
+    ("properties", "code"),
+    [
+        ({"networkAcls": {"bypass": "None"}}, "InvalidRequestContent"),
+        (
+            {"networkAcls": {"defaultAction": "Deny", "ipRules": [{"value": "10.0.0.0/8"}]}},
+            "InvalidValuesForRequestParameters",
+        ),
+        (
+            {"networkAcls": {"defaultAction": "Deny", "virtualNetworkRules": [{"action": "Allow"}]}},
+            "InvalidRequestContent",
+        ),
+        ({"networkAcls": {"defaultAction": "Deny", "ipRules": [{"value": "203.0.113.0/24"}]}}, None),
+    ],
+)
+def test_objects_have_what_they_need(put: Any, call: Any, properties: Any, code: str | None) -> None:
+    """A PUT sends whole objects; a PATCH may send a part of one that is there."""
+    assert put(properties=properties)[1] == code
+    if code is None:
+        path = f"{GROUP}/providers/{STORAGE}/boxaccount?api-version=2023-07-01"
+        assert call("PATCH", path, json={"properties": {"networkAcls": {"bypass": "None"}}}).status_code == 200
+
+
+def test_keys_are_listed_with_known_options_only(put: Any, call: Any) -> None:
+    """A storage account has Kerberos keys besides."""
+    put()
+    path = f"{GROUP}/providers/{STORAGE}/boxaccount/listKeys?api-version=2023-07-01"
+    assert call("POST", f"{path}&$expand=kerb").status_code == 200
+    assert call("POST", f"{path}&$expand=all").status_code == 400
+
+
+def test_a_wrong_verb_is_told_the_right_ones(call: Any, put: Any) -> None:
+    """With 405 and the header Allow; a path that nothing answers stays unknown."""
+    put()
+    version = "?api-version=2023-07-01"
+    account = f"{GROUP}/providers/{STORAGE}/boxaccount"
+    found = call("POST", f"{account}{version}")
+    assert (found.status_code, found.headers["Allow"]) == (405, "DELETE, GET, HEAD, PATCH, PUT")
+    assert call("DELETE", f"{GROUP}/providers/{STORAGE}{version}").headers["Allow"] == "GET"
+    assert call("GET", f"{account}/listKeys{version}").headers["Allow"] == "POST"
+    assert call("PUT", f"{account}/blobServices{version}").status_code == 405
+    assert call("POST", f"/somewhere{version}").status_code == 404
+
+
+def test_a_body_says_what_it_is(call: Any, put: Any) -> None:
+    """Azure does not guess: a body without a content type is refused."""
+    put()
+    path = f"{GROUP}/providers/{STORAGE}/boxaccount?api-version=2023-07-01"
+    refused = call("PATCH", path, content=b'{"tags": {}}')
+    assert (refused.status_code, refused.json()["error"]["message"][:33]) == (415, "The content media type '<null>' i")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "body", "good"),
+    [
+        ("Microsoft.Security/settings", "MCAS", {"kind": "DataExportSettings", "properties": {"enabled": True}}, True),
+        (
+            "Microsoft.Security/settings",
+            "Fancy",
+            {"kind": "DataExportSettings", "properties": {"enabled": True}},
+            False,
+        ),
+        ("Microsoft.Batch/batchAccounts", "Has-Capitals", {"location": "westeurope", "properties": {}}, False),
+        ("Microsoft.Batch/batchAccounts", "lowercase", {"location": "westeurope", "properties": {}}, True),
+    ],
+)
+def test_published_names(call: Any, put: Any, kind: str, name: str, body: Any, good: bool) -> None:
+    """A closed list of names, or a length and a form."""
+    put()
+    place = SUB if kind == "Microsoft.Security/settings" else GROUP
+    version = "2022-05-01" if place is SUB else "2024-02-01"
+    response = call("PUT", f"{place}/providers/{kind}/{name}?api-version={version}", json=body)
+    assert response.status_code < 300 if good else response.status_code == 400

@@ -116,7 +116,8 @@ def test_what_if_compares_with_what_is_there(
     properties = audit["properties"]["template"]["resources"][0]["properties"]
     properties.pop("workspaceId")
     properties.update(
-        storageAccountId="/s", logs=[{"categoryGroup": "audit", "enabled": False}, {"categoryGroup": "all"}]
+        storageAccountId="/s",
+        logs=[{"categoryGroup": "audit", "enabled": False}, {"categoryGroup": "all", "enabled": True}],
     )
     change = preview(audit)["audit"]
     assert change.change_type == "Modify"

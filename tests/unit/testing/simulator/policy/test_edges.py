@@ -157,10 +157,10 @@ def test_a_parameter_that_came_after_the_assignment_has_no_value(azure: Azure) -
 
 def test_arrays_are_replaced_and_shortened(azure: Azure) -> None:
     """``addOrReplace`` and ``remove`` with ``[*]``; an alias of another type changes nothing."""
-    rules = [{"value": "10.0.0.1", "action": "Allow"}]
+    rules = [{"value": "203.0.113.1", "action": "Allow"}]
     replacing = azure.policy("modify", IS_ACCOUNT, modify(f"{TYPE}/networkAcls.ipRules[*]", value=rules))
     azure.policy("modify", IS_ACCOUNT, modify("Microsoft.Web/sites/httpsOnly", value=True))
-    sent = {"networkAcls": {"ipRules": [{"value": "10.0.0.9", "action": "Allow"}]}}
+    sent = {"networkAcls": {"defaultAction": "Deny", "ipRules": [{"value": "203.0.113.9", "action": "Allow"}]}}
     assert azure.account(properties=sent)["properties"]["networkAcls"]["ipRules"] == rules
     azure.call("DELETE", f"{replacing}?api-version=2023-04-01")
     azure.policy("modify", IS_ACCOUNT, modify(f"{TYPE}/networkAcls.ipRules[*]", "remove", value=rules))

@@ -80,20 +80,27 @@ TLS = f"{TYPE}/minimumTlsVersion"
         (modify("tags.a", "remove"), {"tags": {"a": "1", "b": "2"}}, {"tags": {"b": "2"}}),
         (modify("tags.a", value="2", condition="[contains(resourceGroup().name, 'other')]"), {}, {"tags": {}}),
         (
-            modify(f"{TYPE}/networkAcls.ipRules[*]", "add", value={"value": "10.0.0.1", "action": "Allow"}),
-            {"properties": {"networkAcls": {"ipRules": [{"value": "10.0.0.2", "action": "Allow"}]}}},
+            modify(f"{TYPE}/networkAcls.ipRules[*]", "add", value={"value": "203.0.113.1", "action": "Allow"}),
+            {
+                "properties": {
+                    "networkAcls": {"defaultAction": "Deny", "ipRules": [{"value": "203.0.113.2", "action": "Allow"}]}
+                }
+            },
             {
                 "properties": {
                     "networkAcls": {
-                        "ipRules": [{"value": "10.0.0.2", "action": "Allow"}, {"value": "10.0.0.1", "action": "Allow"}]
+                        "ipRules": [
+                            {"value": "203.0.113.2", "action": "Allow"},
+                            {"value": "203.0.113.1", "action": "Allow"},
+                        ]
                     }
                 }
             },
         ),
         (
             modify(f"{TYPE}/networkAcls.ipRules[*].action", value="Allow"),
-            {"properties": {"networkAcls": {"ipRules": [{"value": "10.0.0.2"}]}}},
-            {"properties": {"networkAcls": {"ipRules": [{"value": "10.0.0.2", "action": "Allow"}]}}},
+            {"properties": {"networkAcls": {"defaultAction": "Deny", "ipRules": [{"value": "203.0.113.2"}]}}},
+            {"properties": {"networkAcls": {"ipRules": [{"value": "203.0.113.2", "action": "Allow"}]}}},
         ),
     ],
 )
@@ -125,10 +132,10 @@ def test_policies_that_want_other_values_conflict(azure: Azure, conflicts: Any, 
 
 def test_append_adds_and_refuses_another_value(azure: Azure) -> None:
     """It never replaces a value; to an array it adds elements."""
-    rule = {"value": "10.0.0.9", "action": "Allow"}
+    rule = {"value": "203.0.113.9", "action": "Allow"}
     details = [{"field": "tags.owner", "value": "me"}, {"field": f"{TYPE}/networkAcls.ipRules[*]", "value": rule}]
     azure.policy("append", IS_ACCOUNT, details)
-    written = azure.account()
+    written = azure.account(properties={"networkAcls": {"defaultAction": "Deny"}})
     assert (written["tags"], written["properties"]["networkAcls"]["ipRules"]) == ({"owner": "me"}, [rule])
     assert azure.account(tags={"owner": "you"})["code"] == "RequestDisallowedByPolicy"
 

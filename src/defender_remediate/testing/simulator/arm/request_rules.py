@@ -1,0 +1,193 @@
+"""Writes that the providers refuse because of several members, of the URL or of what cannot change. One function for each rule.
+
+A rule says what was recorded or published. What a reference names is not looked up: a tenant rarely has everything that its resources name.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import attrs
+
+from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.arm.errors import refusal
+from defender_remediate.testing.simulator.arm.string_forms import is_address, is_prefix, is_public
+from defender_remediate.testing.simulator.arm.value_rules import immutable_members
+from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state.store import Store
+from defender_remediate.testing.simulator.transport.exchange import ArmError
+
+_VAULTS_REFUSE_PRIVATE_RANGES_SINCE = "2019-09-01"
+_GLOBAL_TIER, _BASIC = "global", "basic"
+
+
+@attrs.frozen(kw_only=True)
+class Write:
+    """A PUT or PATCH of one resource.
+
+    Attributes:
+        target: The path of the resource.
+        kind: Its type.
+        version: The api-version of the request.
+        body: What it sends.
+        current: What the resource shows before it; empty for a new one.
+        store: What else the tenant has.
+    """
+
+    target: ids.ResourcePath
+    kind: str
+    version: str
+    body: Mapping[str, Any]
+    current: Mapping[str, Any]
+    store: Store
+
+    @property
+    def sent(self) -> Mapping[str, Any]:
+        """The properties that it sends."""
+        found = self.body.get("properties")
+        return found if isinstance(found, Mapping) else {}
+
+
+def check_write(write: Write) -> None:
+    """Refuses a write that breaks a rule of its provider, or of Azure Resource Manager.
+
+    Raises:
+        ArmError: 400 or 409, by the rule.
+    """
+    _check_identities(write)
+    _check_immutable(write)
+    for rule in _RULES.get(write.kind, ()):
+        rule(write)
+
+
+def fault_found_later(write: Write) -> ArmError | None:
+    """Returns the error with which the operation of a write ends that the provider accepts at first; None if it has none."""
+    is_new_server = write.kind == "Microsoft.Sql/servers" and not write.current
+    if is_new_server and not write.sent.get("administratorLogin") and not write.sent.get("administrators"):
+        return refusal("InvalidParameterValue", property="Login")
+    return None
+
+
+def _check_identities(write: Write) -> None:
+    identity = write.body.get("identity")
+    assigned = identity.get("userAssignedIdentities") if isinstance(identity, Mapping) else None
+    for name in assigned if isinstance(assigned, Mapping) else ():
+        if not str(name).startswith(("/", "[")):
+            raise refusal("LinkedInvalidPropertyId", value=name, property="identity.userAssignedIdentities")
+
+
+def _check_immutable(write: Write) -> None:
+    held: Mapping[str, Any] = write.current.get("properties") or {}
+    for path, error in immutable_members(write.kind).items() if held else ():
+        wanted, there = _member(write.sent, path), _member(held, path)
+        if wanted is not None and there is not None and fold(str(wanted)) != fold(str(there)):
+            raise refusal(error, property=path)
+
+
+def _member(value: Any, path: str) -> Any:
+    for name in path.split("."):
+        held = value if isinstance(value, Mapping) else {}
+        value = next((inner for one, inner in held.items() if fold(str(one)) == fold(name)), None)
+    return value
+
+
+def _starts_before_it_ends(write: Write) -> None:
+    start, end = str(write.sent.get("startIpAddress", "")), str(write.sent.get("endIpAddress", ""))
+    if is_address(start) and is_address(end) and _number(start) > _number(end):
+        raise refusal("InvalidServerFirewallRuleResourceParameters", start=start, end=end)
+
+
+def _number(address: str) -> int:
+    return int(ipaddress.ip_address(address))
+
+
+def _is_for_this_rule(write: Write) -> None:
+    """Azure SQL compares an id in the body with the URL, and says which part differs."""
+    sent = write.body.get("id")
+    if not isinstance(sent, str) or ids.key(sent) == ids.key(write.target.id):
+        return
+    parts = zip(_named_parts(sent), _named_parts(write.target.id), strict=False)
+    for (what, code, value), (_, _, own) in parts:
+        if fold(value) != fold(own):
+            raise refusal("MismatchingUrl", code=code, what=what, value=value)
+    raise refusal("MismatchingUrl", code="InvalidResourceId", what="resource identifier", value=sent)
+
+
+def _named_parts(resource_id: str) -> Iterator[tuple[str, str, str]]:
+    target = ids.path_of(resource_id)
+    yield "subscription", "MismatchingSubscriptionWithUrl", ids.subscription_of(resource_id)
+    yield "resource group name", "MismatchingResourceGroupNameWithUrl", ids.group_of(resource_id)
+    yield "server name", "MismatchingServerNameWithUrl", target.names[0] if target is not None and target.names else ""
+
+
+def _has_public_ranges(write: Write) -> None:
+    if write.version < _VAULTS_REFUSE_PRIVATE_RANGES_SINCE:
+        return  # recorded as taken
+    before = _ranges(write.current.get("properties") or {})
+    for place, value in enumerate(_ranges(write.sent)):
+        if value not in before and not is_public(value):
+            where = f"properties.networkAcls.ipRules[{place}].value"
+            raise refusal("ForbiddenRange", property=where, value=value)
+
+
+def _ranges(properties: Mapping[str, Any]) -> list[str]:
+    rules = _member(properties, "networkAcls.ipRules")
+    return [str(rule.get("value")) for rule in rules if isinstance(rule, Mapping)] if isinstance(rules, list) else []
+
+
+def _is_global_only_as_standard(write: Write) -> None:
+    tier, name = _member(write.body, "sku.tier"), _member(write.body, "sku.name")
+    if fold(str(tier)) == _GLOBAL_TIER and fold(str(name)) == _BASIC:
+        raise refusal("GlobalPublicIPAddressNotSupportedForBasicPublicIpAddress")
+
+
+def _encrypts_with_enforcement(write: Write) -> None:
+    if _member(write.sent, "encryption.enabled") is True and not _member(write.sent, "encryption.enforcement"):
+        raise refusal("MustSpecifyBothEncryptionIntentAndEnforcementPolicy", name=write.target.name)
+
+
+def _contains_its_subnets(write: Write) -> None:
+    spaces = _member(write.sent, "addressSpace.addressPrefixes")
+    subnets = write.sent.get("subnets")
+    for subnet in subnets if isinstance(subnets, list) else ():
+        prefix = _member(subnet, "properties.addressPrefix")
+        if isinstance(subnet, Mapping) and not _is_within(prefix, spaces):
+            raise refusal("NetcfgInvalidSubnet", name=subnet.get("name"), network=write.target.name)
+
+
+def _is_in_its_network(write: Write) -> None:
+    network = write.store.find(write.target.parent)
+    spaces = None if network is None else _member(network.body.get("properties"), "addressSpace.addressPrefixes")
+    if not _is_within(write.sent.get("addressPrefix"), spaces):
+        raise refusal("NetcfgInvalidSubnet", name=write.target.name, network=write.target.names[0])
+
+
+def _is_within(prefix: Any, spaces: Any) -> bool:
+    """Whether a prefix lies in one of several; also if either is not known."""
+    known = (
+        [space for space in spaces if isinstance(space, str) and is_prefix(space)] if isinstance(spaces, list) else []
+    )
+    if not isinstance(prefix, str) or not is_prefix(prefix) or not known:
+        return True
+    inner = ipaddress.ip_network(prefix, strict=False)
+    outer = [ipaddress.ip_network(space, strict=False) for space in known]
+    return any(inner.version == one.version and inner.subnet_of(one) for one in outer)  # type: ignore[arg-type]
+
+
+def _probes_paths_over_http(write: Write) -> None:
+    probes = write.sent.get("probes")
+    for probe in probes if isinstance(probes, list) else ():
+        if fold(str(_member(probe, "properties.protocol"))) == "tcp" and _member(probe, "properties.requestPath"):
+            raise refusal("ProbeRequestPathIsNotNull", name=_member(probe, "name"))
+
+
+_RULES: Mapping[str, tuple[Callable[[Write], None], ...]] = {
+    "Microsoft.KeyVault/vaults": (_has_public_ranges,),
+    "Microsoft.Network/loadBalancers": (_probes_paths_over_http,),
+    "Microsoft.Network/publicIPAddresses": (_is_global_only_as_standard,),
+    "Microsoft.Network/virtualNetworks": (_encrypts_with_enforcement, _contains_its_subnets),
+    "Microsoft.Network/virtualNetworks/subnets": (_is_in_its_network,),
+    "Microsoft.Sql/servers/firewallRules": (_starts_before_it_ends, _is_for_this_rule),
+}
