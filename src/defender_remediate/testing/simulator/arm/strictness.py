@@ -70,9 +70,10 @@ def _check(rule: ValueRule, value: Any, current: Any, path: str, *, whole: bool)
         if rule.kind not in (None, "array") or (rule.words and value):
             raise _other_type(value, rule.kind or "string", path)
         for place, one in enumerate(value):
-            if isinstance(one, Mapping):
+            there = _same_element(one, current) if isinstance(one, Mapping) else None
+            if isinstance(one, Mapping) and one != there:
                 _check_needs(rule, one, f"{path}[{place}]")
-                _check_members(rule, one, _same_element(one, current), path, whole=True)
+                _check_members(rule, one, there, path, whole=True)
             elif isinstance(one, str) and rule.form is not None:
                 _check_string(rule, one, path)
     elif isinstance(value, Mapping):
