@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -276,3 +278,12 @@ def test_odd_values_are_answered(send: Send, properties: Any) -> None:
     ]
     answers.append(send("PATCH", f"{APP}/config/web", {"properties": properties["siteConfig"]}))
     assert {status for status, _ in answers} <= {200, 202, 400, 404, 409}
+
+
+def test_an_app_of_a_list_export_is_like_a_new_one(sim: ArmSimulator, send: Send, tmp_path: Path) -> None:
+    """The list of the resources of a group does not show properties."""
+    path = tmp_path / "resources.json"
+    app = {"id": f"{sim.scopes[0]}/resourceGroups/rg/providers/{APP}", "name": "shop", "type": "Microsoft.Web/sites"}
+    path.write_text(json.dumps([{**app, **PLACE}]), encoding="utf-8")
+    sim.add_export(path)
+    assert send("GET", APP)[1]["properties"]["httpsOnly"] is False
