@@ -21,12 +21,14 @@ class Declared:
         copy: The name of the copy loop that it comes from; None for none.
         symbol: The symbolic name; None in a template that has a list of resources.
         depends_on: What it waits for, as the template names it.
+        refers_to: What its expressions read, which it waits for if the template defines it.
     """
 
     id: str
     copy: str | None = None
     symbol: str | None = None
     depends_on: tuple[str, ...] = ()
+    refers_to: tuple[str, ...] = ()
 
     def is_named(self, text: str) -> bool:
         """Whether a ``dependsOn`` means it: by id, by type and name, by its last name, by copy loop or by symbol."""
@@ -100,3 +102,7 @@ def _places(one: Declared, declared: Sequence[Declared]) -> Iterator[int]:
         if not found:
             raise TemplateError(f"The resource '{text}' is not defined in the template.")
         yield from found
+    for text in one.refers_to:
+        found = [place for place, other in enumerate(declared) if other is not one and other.is_named(text)]
+        # A name that several resources end in does not say which one is meant.
+        yield from found if len(found) == 1 else ()

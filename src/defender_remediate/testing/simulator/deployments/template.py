@@ -19,6 +19,7 @@ from defender_remediate.arm_template import (
 )
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.deployments.functions import FUNCTIONS
+from defender_remediate.testing.simulator.deployments.implicit import references_in
 from defender_remediate.testing.simulator.deployments.order import Contents, Declared, Reads, in_order
 from defender_remediate.testing.simulator.state import ids
 
@@ -287,14 +288,18 @@ def _resource(
     if target is None or target.is_collection:
         raise TemplateError(f"'{resource_id}' is not the id of a resource")
     depends_on = tuple(str(evaluate(one, scope)) for one in raw.get("dependsOn") or ())
-    declared = Declared(id=resource_id, copy=copy, symbol=symbol, depends_on=depends_on)
+    is_nested = fold(type_name) == NESTED
+    own = _outside(raw.get("properties") or {}) if is_nested else {name: raw[name] for name in _BODY if name in raw}
+    declared = Declared(
+        id=resource_id, copy=copy, symbol=symbol, depends_on=depends_on, refers_to=references_in(own, scope)
+    )
     condition = evaluate(raw.get("condition", True), scope)
     if not isinstance(condition, bool):
         raise TemplateError(f"the condition of the resource '{resource_id}' is not a boolean")
     if not condition or raw.get("existing"):
         yield declared, []
         return
-    if fold(type_name) == NESTED:
+    if is_nested:
         yield declared, list(_nested(raw, scope, contents, resource_id))
         return
     here = Described(
@@ -309,6 +314,13 @@ def _resource(
     yield declared, [here]
     for child in raw.get("resources") or ():
         yield from _turns(child, scope, contents, resource_id)
+
+
+def _outside(properties: Mapping[str, Any]) -> Any:
+    """What the expressions of a nested deployment read from the template around it: inside an inner scope they cannot."""
+    options = properties.get("expressionEvaluationOptions") or {}
+    is_inner = fold(str(options.get("scope", "outer"))) == "inner"
+    return properties.get("parameters") if is_inner else properties
 
 
 def _base(raw: Mapping[str, Any], scope: TemplateScope) -> str:

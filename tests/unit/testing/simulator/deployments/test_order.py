@@ -137,3 +137,48 @@ def test_the_hash_of_a_template_ignores_its_order(call: Any) -> None:
         for one in (content, shuffled)
     }
     assert len(hashes) == 1
+
+
+def test_what_an_expression_reads_comes_first() -> None:
+    """By name, by symbol or by an id without an api-version, literal or computed; a name that two resources have says nothing."""
+    by_name = {
+        **VAULT,
+        "name": "a",
+        "properties": {"x": "[reference('b').x]", "y": 1},
+        "tags": {"z": "[listKeys('c', '1')]"},
+    }
+    by_id = {
+        **VAULT,
+        "name": "b",
+        "properties": {"x": ["[reference(resourceId('Microsoft.KeyVault/vaults', 'd')).x]", "[reference(1, 2, 3)]"]},
+    }
+    computed = {**VAULT, "name": "c", "properties": {"x": "[reference(concat('', 'd')).x]"}}
+    assert names(template(by_name, by_id, computed, {**VAULT, "name": "d"})) == ["d", "b", "c", "a"]
+    versioned = {**VAULT, "name": "a", "properties": {"x": "[reference('b', '2025-05-01').x]"}}
+    assert names(template(versioned, {**VAULT, "name": "b"})) == ["a", "b"]
+    child = {"type": "Microsoft.KeyVault/vaults/secrets", "apiVersion": "2025-05-01", "name": "b/b", "dependsOn": ["a"]}
+    ambiguous = {**VAULT, "name": "a", "properties": {"x": "[reference('b').x]"}}
+    assert names(template(ambiguous, {**VAULT, "name": "b"}, child)) == ["a", "b", "b"]
+    around = {**VAULT, "name": "a", "properties": {"x": "[reference('b').x]"}}
+    circle = {**VAULT, "name": "b", "properties": {"x": "[reference('a').x]"}}
+    with pytest.raises(TemplateError, match="Circular dependency"):
+        names(template(around, circle))
+
+
+def nested(scope: str, inside: dict[str, Any]) -> dict[str, Any]:
+    """A nested deployment named n1."""
+    options = {"scope": scope}
+    return {
+        "type": "Microsoft.Resources/deployments",
+        "apiVersion": VERSION,
+        "name": "n1",
+        "properties": {"mode": "Incremental", "template": inside, "expressionEvaluationOptions": options},
+    }
+
+
+def test_a_nested_deployment_comes_after_what_it_reads_and_before_its_readers() -> None:
+    """In an outer scope its expressions read the template around it; in an inner scope they read their own."""
+    last = {**VAULT, "name": "last", "properties": {"x": "[reference('n1').outputs.x.value]"}}
+    inside = template({**VAULT, "name": "in", "properties": {"x": "[reference('kv').x]"}})
+    assert names(template(last, nested("outer", inside), {**VAULT, "name": "kv"})) == ["kv", "in", "last"]
+    assert names(template(last, nested("inner", inside), {**VAULT, "name": "kv"})) == ["in", "last", "kv"]
