@@ -1,9 +1,9 @@
 """What providers answer beyond the form of their operations: what they add, what is always there, and what actions return.
 
 The facts are in ``data/answers``, one file per resource provider, from the documentation of the operations. Strings in them may
-name ``{id}``, ``{name}``, ``{parent}`` (the name of the parent), ``{group}`` (the id of the resource group), ``{subscription}``,
-``{location}``, ``{now}``, ``{guid}``, ``{hex}`` and ``{key}``. ``{request}`` alone is the body of the request,
-``{request.properties.x}`` a member of it, left out where the request has none.
+name ``{id}``, ``{name}``, ``{parent}`` and ``{grandparent}`` (names of what is above), ``{group}`` (the id of the resource group), ``{subscription}``,
+``{location}``, ``{now}``, ``{guid}``, ``{version}``, ``{hex}`` and ``{key}``. ``{epoch}`` alone is the time in seconds, ``{request}`` alone the
+body of the request, ``{request.properties.x}`` a member of it, left out where the request has none.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -25,7 +26,7 @@ from defender_remediate.testing.simulator.state.store import copied
 
 _FOLDER = resources.files("defender_remediate.testing.simulator") / "data" / "answers"
 _REQUEST = re.compile(r"\{request((?:\.[A-Za-z0-9]+)*)\}")
-_WORD = re.compile(r"\{(id|name|parent|group|subscription|location|now|guid|hex|key)\}")
+_WORD = re.compile(r"\{(id|name|parent|grandparent|group|subscription|location|now|guid|version|hex|key)\}")
 _ABSENT = object()
 
 
@@ -36,12 +37,12 @@ class TypeAnswers:
     Attributes:
         new: The members that a new resource has besides those of the request.
         there: The members of each resource that exists without being created, by name.
-        read: Whether no client creates such resources: they are what the provider lists.
+        etag: How the etag of a resource is written: ``quoted`` or ``bare``; None if it has none.
     """
 
     new: Mapping[str, Any] = attrs.field(factory=dict)
     there: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict)
-    read: bool = False
+    etag: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -51,10 +52,19 @@ class ActionAnswer:
     Attributes:
         answer: The body of the answer; None if the form of the operation decides.
         sets: The properties of the resource that it changes.
+        shows: The path below the resource to what it returns; the answer is for one that nobody has written.
+        creates: The path below the resource to what it creates, with the body of the answer; ``{count}`` is its number.
     """
 
     answer: Mapping[str, Any] | None = None
     sets: Mapping[str, Any] = attrs.field(factory=dict)
+    shows: str | None = None
+    creates: str | None = None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the facts say what the answer is."""
+        return self.answer is not None or self.shows is not None or self.creates is not None
 
 
 @attrs.frozen
@@ -81,19 +91,25 @@ def of_type(type_name: str) -> TypeAnswers:
     return _provider(namespace).types.get(rest) or TypeAnswers()
 
 
-def of_action(type_name: str) -> ActionAnswer:
-    """Returns what is known of an action, named like a type that ends with it."""
-    namespace, _, rest = fold(type_name).partition("/")
+def of_action(name: str) -> ActionAnswer:
+    """Returns what is known of an action, by its path without the names that clients choose."""
+    namespace, _, rest = fold(name).partition("/")
     return _provider(namespace).actions.get(rest) or ActionAnswer()
 
 
 def standing(target: ids.ResourcePath, now: str, location: str = "") -> dict[str, Any] | None:
     """Returns a resource that exists without being created as it is until someone writes it; None if it is not one."""
     known = of_type(target.type)
-    for name, own in known.there.items():
+    for template, own in known.there.items():
+        name = _named(template, target.id)
         if fold(name) == fold(target.name):
             return _standing(target, known, name, own, now, location)
     return None
+
+
+def _named(template: str, resource_id: str) -> str:
+    words = _words(resource_id, "", "")
+    return _WORD.sub(lambda found: words[found[1]], template)
 
 
 def standing_at(
@@ -101,7 +117,8 @@ def standing_at(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields the ids and bodies of resources of a type that exist below a path without being created."""
     known = of_type(target.type)
-    for name, own in known.there.items():
+    for template, own in known.there.items():
+        name = _named(template, f"{path}/x")
         one = ids.path_of(f"{path}/{name}")
         assert one is not None  # the path of a collection and a name
         yield one.id, _standing(one, known, name, own, now, location)
@@ -148,6 +165,7 @@ def _words(resource_id: str, now: str, location: str) -> dict[str, str]:
         "id": resource_id,
         "name": parts[-1] if parts else "",
         "parent": parts[-3] if len(parts) > 2 else "",
+        "grandparent": parts[-5] if len(parts) > 4 else "",
         "group": "/".join(resource_id.split("/")[:5]),
         "subscription": parts[1] if len(parts) > 1 else "",
         "location": location,
@@ -181,6 +199,8 @@ def _filled(value: Any, words: Mapping[str, str], body: Mapping[str, Any] | None
         return [one for one in filled_items if one is not _ABSENT]
     if not isinstance(value, str) or "{" not in value:
         return value
+    if value == "{epoch}":
+        return int(datetime.fromisoformat(f"{words['now'][:19]}+00:00").timestamp())
     asked = _REQUEST.fullmatch(value)
     if asked is not None:
         return _asked(body, asked[1].split(".")[1:])
@@ -189,6 +209,7 @@ def _filled(value: Any, words: Mapping[str, str], body: Mapping[str, Any] | None
     made = {
         **words,
         "guid": f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-8{digits[17:20]}-{digits[20:32]}",
+        "version": hashlib.sha256(fold(words["id"]).encode()).hexdigest()[:32],
         "hex": digits[:40].upper(),
         "key": base64.b64encode(digest.digest()).decode(),
     }

@@ -14,10 +14,11 @@ from typing import Any
 import attrs
 
 from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.arm import answers
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.types import ResourceType
 
-NOTHING, LIST, ARRAY, STRING, OBJECT = "N", "L", "A", "S", "O"
+NOTHING, LIST, ARRAY, STRING, OBJECT, OWNER, IDENTIFIED, STATEFUL = "N", "L", "A", "S", "O", "R", "I", "P"
 ANY = "*"
 _EVERYWHERE = "X"
 _FOLDER = resources.files("defender_remediate.testing.simulator") / "data" / "operations"
@@ -34,7 +35,9 @@ class PublishedOperation:
         method: The verb.
         statuses: The successful statuses that the clients take.
         scopes: Where it exists: ``T`` tenant, ``S`` subscription, ``G`` resource group, ``X`` any scope.
-        answer: The kind of answer: ``N`` nothing, ``L`` a list, ``A`` a bare array, ``S`` a string, ``O`` an object.
+        answer: The kind of answer: ``N`` nothing, ``L`` a list, ``A`` a bare array, ``S`` a string, ``O`` an object,
+            ``I`` an object with id, name and type, ``R`` the resource that an
+            action is for, ``P`` (of a PUT) a resource with a provisioningState.
         member: The member of a list that has its items.
     """
 
@@ -56,6 +59,11 @@ class PublishedOperation:
     def type_name(self) -> str:
         """The type of what the path names."""
         return "/".join((self.namespace, *self.parts[::2]))
+
+    @property
+    def action_name(self) -> str:
+        """The path without the names that clients choose, such as ``Microsoft.Web/sites/config/backup/list``."""
+        return "/".join((self.namespace, *(part for part in self.parts if part != ANY)))
 
     def status(self, *preferred: int) -> int:
         """Returns the first of the preferred statuses that the clients take, or else the first that they take."""
@@ -166,8 +174,23 @@ def kind_of(resource_id: str, body: Mapping[str, Any]) -> ResourceType | None:
     operation = find("PUT", resource_id)
     if operation is None:
         return None
-    is_tracked = "location" in body and len(operation.parts) == 2
-    return ResourceType(name=operation.type_name, versions=(operation.since,), tracked=is_tracked)
+    return attrs.evolve(type_of(operation), tracked="location" in body and len(operation.parts) == 2)
+
+
+def type_of(operation: PublishedOperation) -> ResourceType:
+    """Returns the type of what an operation writes or shows; it has a provisioningState if the published one has."""
+    write = find_write(operation)
+    state = None if write is not None and write.answer == OBJECT else "Succeeded"
+    etag = answers.of_type(operation.type_name).etag
+    return ResourceType(name=operation.type_name, versions=(operation.since,), tracked=False, state=state, etag=etag)
+
+
+def find_write(operation: PublishedOperation) -> PublishedOperation | None:
+    """Returns the PUT on the path of an operation; None if none is published."""
+    node: _Node | None = _tree(fold(operation.namespace))
+    for part in operation.parts:
+        node = None if node is None else node.below.get(fold(part))
+    return None if node is None else node.operations.get("PUT")
 
 
 def has_to_be_created(namespace: str, parts: Sequence[str]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from defender_remediate.casing import fold
-from defender_remediate.testing.simulator.arm import computed, published
+from defender_remediate.testing.simulator.arm import answers, computed, published
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.operations import (
     BODY,
@@ -260,8 +260,8 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:
         tenant.access.check_write(call.method, operation.action, target.id)
         tenant.access.check_registered(target.subscription, resource_type.namespace)
-        # Clients create a table or a queue without a body.
-        body = json_body(call, empty={} if call.method == "PUT" and not resource_type.tracked else None)
+        # Clients create and update a table or a queue without a body.
+        body = json_body(call, empty=None if resource_type.tracked else {})
         body = _renamed(resource_type, call.api_version, body, back=True)
         found = tenant.store.find(target.id)
         _check_etag(call, found, resource_type)
@@ -298,6 +298,7 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
             result = elements.completed(resource_type, target.id, call.api_version, current, result)
             now = tenant.clock.timestamp()
             result = computed.completed(resource_type.name, target.id, call.api_version, now, current, result, sent)
+            result = answers.completed(resource_type.name, target.id, now, current, result)
         result = _with_principal(tenant, result)
         check_enablement(resource_type, target.name, current, result)
         check_automation(resource_type, result)

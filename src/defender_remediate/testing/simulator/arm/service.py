@@ -48,6 +48,7 @@ from defender_remediate.testing.simulator.deployments import routes as deploymen
 from defender_remediate.testing.simulator.deployments import stacks
 from defender_remediate.testing.simulator.graph import routes as graph
 from defender_remediate.testing.simulator.keyvault import deleted as deleted_vaults
+from defender_remediate.testing.simulator.keyvault import keys
 from defender_remediate.testing.simulator.keyvault import routes as keyvault
 from defender_remediate.testing.simulator.management import routes as management
 from defender_remediate.testing.simulator.monitor import metrics
@@ -65,12 +66,16 @@ from defender_remediate.testing.simulator.policy import definitions as policy_de
 from defender_remediate.testing.simulator.policy import exemptions as policy_exemptions
 from defender_remediate.testing.simulator.recovery import routes as recovery
 from defender_remediate.testing.simulator.sql import capabilities as sql
+from defender_remediate.testing.simulator.sql import databases as sql_databases
+from defender_remediate.testing.simulator.sql import failover
 from defender_remediate.testing.simulator.state.tenant import Tenant
+from defender_remediate.testing.simulator.storage import legal_holds, shares
 from defender_remediate.testing.simulator.storage import routes as storage
 from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
 from defender_remediate.testing.simulator.transport.exchange import ArmError, Call, ConnectionFault, Reply
 from defender_remediate.testing.simulator.web import host_keys, regions
 from defender_remediate.testing.simulator.web import routes as web
+from defender_remediate.testing.simulator.web import slots
 from defender_remediate.testing.simulator.web import stacks as web_stacks
 
 ROUTES: tuple[Route, ...] = (
@@ -106,10 +111,16 @@ ROUTES: tuple[Route, ...] = (
     *scale_sets.ROUTES,
     *host_keys.ROUTES,
     *regions.ROUTES,
+    *legal_holds.ROUTES,
+    *shares.ROUTES,
     *web.ROUTES,
     *web_stacks.ROUTES,
+    *slots.ROUTES,
     *sql.ROUTES,
+    *sql_databases.ROUTES,
+    *failover.ROUTES,
     *keyvault.ROUTES,
+    *keys.ROUTES,
     *deleted_vaults.ROUTES,
     *assignments.ROUTES,
     *schedules.ROUTES,

@@ -29,12 +29,14 @@ from defender_remediate.testing.simulator.monitor.metric_state import MetricReco
 from defender_remediate.testing.simulator.monitor.state import ActivityRecords
 from defender_remediate.testing.simulator.policy.effects import Policies
 from defender_remediate.testing.simulator.policy.state import PolicyState
+from defender_remediate.testing.simulator.sql.failover_groups import FailoverGroups
 from defender_remediate.testing.simulator.state.clock import VirtualClock
 from defender_remediate.testing.simulator.state.revisions import CountingLock
 from defender_remediate.testing.simulator.state.store import Store
 from defender_remediate.testing.simulator.state.times import ResourceTimes
 from defender_remediate.testing.simulator.state.types import ResourceType, ResourceTypes
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
+from defender_remediate.testing.simulator.web.host_name_bindings import HostNames
 
 
 class Tenant:
@@ -72,6 +74,8 @@ class Tenant:
         EmbeddedChildren(self.store, self.types)
         ManagedDisks(self.store, self.types)
         VaultObjects(self.store, self.clock)
+        FailoverGroups(self.store)
+        HostNames(self.store)
         self.access = Access(self.store)
         self.activity = ActivityRecords(self.clock, activity_delay)
         self.metrics = MetricRecords()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from defender_remediate.casing import fold
@@ -31,6 +32,7 @@ _SKUS = (
     "Premium_ZRS",
 )
 _MOST_ACCOUNTS = 250
+_RESTORABLE_DAYS = 14
 
 
 def _key(tenant: Tenant, account: Resource, name: str) -> dict[str, Any]:
@@ -118,11 +120,45 @@ def list_usages(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Repl
     )
 
 
-def list_deleted(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
-    """Lists no account: none can be restored here."""
-    scope = f"/subscriptions/{tenant.store.subscription(captured['subscription']).id}"
+def _deleted_accounts(tenant: Tenant, subscription: str) -> list[dict[str, Any]]:
+    scope = f"/subscriptions/{tenant.store.subscription(subscription).id}"
     tenant.access.check_read("Microsoft.Storage/deletedAccounts/read", scope)
-    return tenant.page(call, [])
+    found = []
+    for account, moment in tenant.times.gone(_TYPE, scope):
+        deleted, place = tenant.clock.at(moment), str(account.body.get("location") or "")
+        if deleted + timedelta(days=_RESTORABLE_DAYS) <= tenant.clock.now():
+            continue
+        when = deleted.strftime("%Y-%m-%dT%H:%M:%SZ")
+        found.append(
+            {
+                "id": f"{scope}/providers/Microsoft.Storage/locations/{place}/deletedAccounts/{account.name}",
+                "name": account.name,
+                "type": "Microsoft.Storage/deletedAccounts",
+                "properties": {
+                    "storageAccountResourceId": account.id,
+                    "location": place,
+                    "restoreReference": f"{account.name}|{when}",
+                    "creationTime": account.body["properties"].get("creationTime"),
+                    "deletionTime": when,
+                },
+            }
+        )
+    return found
+
+
+def list_deleted(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Lists the accounts that were deleted in the last two weeks."""
+    return tenant.page(call, _deleted_accounts(tenant, captured["subscription"]))
+
+
+def get_deleted(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Shows an account that was deleted in the last two weeks."""
+    del call
+    for account in _deleted_accounts(tenant, captured["subscription"]):
+        place = fold(account["properties"]["location"])
+        if (place, fold(account["name"])) == (fold(captured["location"]), fold(captured["name"])):
+            return Reply.json(account)
+    raise refusal("ResourceNotFound", type="Microsoft.Storage/deletedAccounts", name=captured["name"], group="")
 
 
 _SUB = "/subscriptions/{subscription}/providers/Microsoft.Storage"
@@ -135,6 +171,7 @@ ROUTES = (
             ("GET", f"{_SUB}/skus", list_skus),
             ("GET", f"{_SUB}/locations/{{location}}/usages", list_usages),
             ("GET", f"{_SUB}/deletedAccounts", list_deleted),
+            ("GET", f"{_SUB}/locations/{{location}}/deletedAccounts/{{name}}", get_deleted),
         )
     ),
     Route(methods=("POST",), pattern=f"{_SUB}/checkNameAvailability", type=_TYPE, handler=check_account_name),
