@@ -3,7 +3,8 @@
 The facts are in ``data/answers``, one file per resource provider, from the documentation of the operations. Strings in them may
 name ``{id}``, ``{name}``, ``{parent}`` and ``{grandparent}`` (names of what is above), ``{group}`` (the id of the resource group), ``{subscription}``,
 ``{location}``, ``{now}``, ``{guid}``, ``{version}``, ``{hex}`` and ``{key}``. ``{epoch}`` alone is the time in seconds, ``{request}`` alone the
-body of the request, ``{request.properties.x}`` a member of it, left out where the request has none.
+body of the request, ``{request.properties.x}`` a member of it, left out where the request has none;
+within other text it is empty then.
 """
 
 from __future__ import annotations
@@ -213,7 +214,12 @@ def _filled(value: Any, words: Mapping[str, str], body: Mapping[str, Any] | None
         "hex": digits[:40].upper(),
         "key": base64.b64encode(digest.digest()).decode(),
     }
-    return _WORD.sub(lambda found: made[found[1]], value)
+    text = _WORD.sub(lambda found: made[found[1]], value)
+    return _REQUEST.sub(lambda found: _text(_asked(body, found[1].split(".")[1:])), text)
+
+
+def _text(value: Any) -> str:
+    return "" if value is _ABSENT or value is None else str(value)
 
 
 def _asked(body: Mapping[str, Any] | None, names: list[str]) -> Any:

@@ -120,6 +120,8 @@ def _is_there(tenant: Tenant, path: str) -> bool:
     target = ids.path_of(path)
     if target is None or tenant.store.find(path) is not None:
         return True
+    if answers.standing(target, "") is not None:
+        return True
     known = tenant.types.get(target.type)
     return known is not None and known.routed  # such as an assessment or a management group, which are kept elsewhere
 
@@ -128,9 +130,10 @@ def _answer(tenant: Tenant, call: Call, operation: PublishedOperation, target: i
     if call.method == "GET" and operation.answer == IDENTIFIED:
         tenant.access.check_read(f"{operation.type_name}/read", target.parent if target.is_collection else target.id)
         return Reply.json(_identified(tenant, call, operation))
-    if call.method == "GET" and answers.of_action(operation.action_name).answer is not None:
+    known = answers.of_action(operation.action_name)
+    if call.method == "GET" and known.answer is not None and known.creates is None:
         tenant.access.check_read(f"{operation.type_name}/read", target.parent)
-        return Reply.json(_known_answer(tenant, call, answers.of_action(operation.action_name), target.parent))
+        return Reply.json(_known_answer(tenant, call, known, target.parent))
     if call.method == "GET" and (operation.answer in (LIST, ARRAY) or target.is_collection):
         return _list(tenant, call, operation, target)
     if call.method in _RESOURCE_VERBS and not target.is_collection:
@@ -158,8 +161,6 @@ def _list(tenant: Tenant, call: Call, operation: PublishedOperation, target: ids
         return Reply.json(list(found.values()))
     if operation.answer == STRING:
         return Reply.json("")
-    if operation.member != "value":
-        return Reply.json({operation.member: list(found.values())})
     return tenant.page(call, list(found.values()))
 
 
@@ -218,11 +219,13 @@ def _resource(tenant: Tenant, call: Call, operation: PublishedOperation, target:
         tenant.store.write(
             target.id, kind, {name: value for name, value in before.items() if name not in ("id", "name", "type")}
         )
+    was_there = held is not None or stands is not None or published.is_always_there(operation)
     reply = write_resource(tenant, call, target, taken)
     written = tenant.store.find(target.id)
     if written is not None and held is None:
         written.type = published.kind_of(target.id, body) or written.type
-    return attrs.evolve(reply, status=operation.status(reply.status, 200, 201, 202))
+    usual = 200 if was_there and reply.status == 201 else reply.status
+    return attrs.evolve(reply, status=operation.status(usual, 200, 201, 202))
 
 
 def _always_there(
@@ -297,15 +300,14 @@ def _resource_of(tenant: Tenant, call: Call, owner: str) -> dict[str, Any]:
     Raises:
         ArmError: 404 ResourceNotFound.
     """
-    operation, target = published.find("GET", owner), ids.path_of(owner)
-    operation = operation or published.find("PUT", owner)
-    if operation is None or target is None:
-        return {}
-    held = tenant.store.find(owner)
+    held, target = tenant.store.find(owner), ids.path_of(owner)
+    assert target is not None  # an operation on it is published
     if held is not None:
         return held.render()
-    if target.is_collection or published.is_always_there(operation):
-        return _always_there(tenant, operation, target, _type_of(operation))
+    operation = published.find("GET", owner) or published.find("PUT", owner)
+    if operation is None or target.is_collection or published.is_always_there(operation):
+        body = {"id": target.id, "name": ids.segments(target.id)[-1], "type": target.type, "properties": {}}
+        return answers.completed(target.type, target.id, tenant.clock.timestamp(), None, body)
     return dict(get_resource(tenant, call, target, _type_of(operation)).body)
 
 

@@ -95,7 +95,7 @@ def test_what_was_written_is_in_a_saved_tenant(sim: ArmSimulator, send: Any, con
         ("GET", f"{SITE}/backups", None, {"value": []}),
         ("GET", PRIVATE, None, {"id": PRIVATE, "name": "virtualNetworks", "properties": {}}),
         ("POST", f"{SITE}/sync", None, None),
-        ("GET", f"{SERVER}/advisors", None, []),
+        ("GET", f"{SUB}/providers/Microsoft.Web/deletedSites/1/snapshots", None, []),
         ("GET", f"{SITE}/functions/admin/token", None, ""),
         ("POST", f"{SITE}/listbackups", {}, {"value": []}),
         ("POST", f"{SITE}/networkTrace/start", {}, ""),
@@ -132,7 +132,7 @@ def test_what_can_never_be_deleted_is_always_there(send: Any) -> None:
     policy = f"{SERVER}/databases/boxdata"
     send("PUT", policy, {"location": "westeurope", "properties": {}})
     retention = f"{policy}/backupLongTermRetentionPolicies/default"
-    assert send("GET", retention).json()["properties"] == {}
+    assert send("GET", retention).json()["properties"]["weeklyRetention"] == "PT0S"
     assert send("PUT", retention, {"properties": {"weeklyRetention": "P1W"}}).status_code in (200, 201, 202)
     assert send("GET", retention).json()["properties"]["weeklyRetention"] == "P1W"
     circuit = f"{PROVIDERS}/Microsoft.Network/expressRouteCrossConnections/one"
@@ -145,7 +145,7 @@ def test_what_can_never_be_deleted_is_always_there(send: Any) -> None:
 def test_a_type_that_a_test_brought_along_has_the_published_list(sim: ArmSimulator, send: Any) -> None:
     """The list has the shape of the provider, also where resources of the type were added; so are private endpoints."""
     advisor = sim.resources.add({"id": f"{SERVER}/advisors/one", "properties": {}}, ("2024-01-01",))
-    assert [one["id"] for one in send("GET", f"{SERVER}/advisors").json()] == [advisor]
+    assert advisor in [one["id"] for one in send("GET", f"{SERVER}/advisors").json()]
     cluster = f"{PROVIDERS}/Microsoft.RedHatOpenShift/openShiftClusters/one"
     send("PUT", cluster, {"location": "westeurope", "properties": {}})
     assert send("GET", f"{cluster}/privateEndpointConnections").json()["value"] == []
