@@ -73,9 +73,8 @@ from defender_remediate.testing.simulator.storage import legal_holds, shares
 from defender_remediate.testing.simulator.storage import routes as storage
 from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
 from defender_remediate.testing.simulator.transport.exchange import ArmError, Call, ConnectionFault, Reply
-from defender_remediate.testing.simulator.web import host_keys, regions
+from defender_remediate.testing.simulator.web import host_keys, regions, slots
 from defender_remediate.testing.simulator.web import routes as web
-from defender_remediate.testing.simulator.web import slots
 from defender_remediate.testing.simulator.web import stacks as web_stacks
 
 ROUTES: tuple[Route, ...] = (

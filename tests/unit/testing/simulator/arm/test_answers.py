@@ -115,6 +115,9 @@ def test_an_action_answers_with_what_it_is_known_to_return_and_changes_its_resou
     send("PUT", user, {"properties": {}})
     passwords = {send("POST", f"{user}/regeneratePassword")[1]["sshPassword"] for _ in range(2)}
     assert len(passwords) == 2
+    assert send("POST", f"{SITE}/discoverbackup", {"properties": {"blobName": "b"}})[1]["properties"]["blobName"] == "b"
+    send("PUT", f"{SITE}/config/backup", {"properties": {"storageAccountUrl": "https://a"}})
+    assert send("POST", f"{SITE}/config/backup/list")[1]["properties"]["storageAccountUrl"] == "https://a"
     settings = send("POST", f"{SITE}/config/pushsettings/list")[1]
     assert settings["properties"] == {"isPushEnabled": False}
     assert send("GET", f"{SITE}/phplogging")[1]["id"] == f"{SITE}/phplogging"
@@ -280,6 +283,7 @@ def test_the_oldest_version_of_encryption_has_a_status(call: Any, send: Any) -> 
     assert call("GET", f"{place}/current", params=old).json()["properties"] == {"status": "Enabled"}
     assert [one["properties"] for one in call("GET", place, params=old).json()["value"]] == [{"status": "Enabled"}]
     assert send("GET", f"{place}/current")[1]["properties"]["state"] == "Enabled"
+    assert send("PUT", f"{place}/current", {"properties": {"state": "Disabled"}})[0] == 202
 
 
 def test_a_binding_of_an_app_that_is_gone_changes_nothing(sim: ArmSimulator, send: Any) -> None:
