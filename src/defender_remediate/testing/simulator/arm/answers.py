@@ -53,7 +53,7 @@ class ActionAnswer:
     Attributes:
         answer: The body of the answer; None if the form of the operation decides.
         sets: The properties of the resource that it changes.
-        shows: The path below the resource to what it returns; the answer is for one that nobody has written.
+        shows: The path below the resource to what it returns; the answer is for one that was never written.
         creates: The path below the resource to what it creates, with the body of the answer; ``{count}`` is its number.
     """
 

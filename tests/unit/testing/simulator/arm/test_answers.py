@@ -89,7 +89,7 @@ def test_a_new_resource_has_what_its_provider_adds_and_keeps_what_was_computed(s
 
 
 def test_a_managed_resource_has_a_provisioning_state_only_where_its_provider_shows_one(send: Any) -> None:
-    """Dictionaries, such as the storage accounts of an app, have no member that nobody wrote."""
+    """Dictionaries, such as the storage accounts of an app, have no member that the caller did not write."""
     mounts = {"one": {"type": "AzureFiles", "accountName": "a"}}
     assert send("PUT", f"{SITE}/config/azurestorageaccounts", {"properties": mounts})[1]["properties"] == mounts
     shown = send("POST", f"{SITE}/config/azurestorageaccounts/list", {})[1]
