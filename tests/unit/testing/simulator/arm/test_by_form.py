@@ -131,10 +131,10 @@ def test_what_can_never_be_deleted_is_always_there(send: Any) -> None:
     """A setting of a resource needs no creation, and a PATCH of it is a change."""
     policy = f"{SERVER}/databases/boxdata"
     send("PUT", policy, {"location": "westeurope", "properties": {}})
-    retention = f"{policy}/backupLongTermRetentionPolicies/default"
-    assert send("GET", retention).json()["properties"]["weeklyRetention"] == "PT0S"
-    assert send("PUT", retention, {"properties": {"weeklyRetention": "P1W"}}).status_code in (200, 201, 202)
-    assert send("GET", retention).json()["properties"]["weeklyRetention"] == "P1W"
+    backup = f"{policy}/geoBackupPolicies/Default"
+    assert send("GET", backup).json()["properties"]["state"] == "Enabled"
+    assert send("PUT", backup, {"properties": {"state": "Disabled"}}).status_code in (200, 201)
+    assert send("GET", backup).json()["properties"]["state"] == "Disabled"
     circuit = f"{PROVIDERS}/Microsoft.Network/expressRouteCrossConnections/one"
     assert send("PATCH", circuit, {"tags": {"a": "b"}}).status_code == 200
     assert send("GET", circuit).json()["tags"] == {"a": "b"}
