@@ -17,6 +17,7 @@ from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.activity import ActivityEvent
 from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.named import ResourceChoice, RunChoice, resource_named
+from defender_remediate.validation import filled_string
 
 if TYPE_CHECKING:
     from azure.core.paging import ItemPaged
@@ -86,7 +87,7 @@ class ActivityLog:
             since=min(max(start, now - _RETENTION + _EDGE), end),
             until=end + _SECOND,
             resource=None if resource_id is None else resource_named(resource_id),
-            resource_group=_named(resource_group, "resource_group"),
+            resource_group=None if resource_group is None else filled_string("resource_group", resource_group),
             correlation_id=self._correlation_id(correlation_id),
         )
         session = self._session
@@ -96,9 +97,13 @@ class ActivityLog:
 
     def _correlation_id(self, given: RunChoice | None) -> str | None:
         """The correlation id that a caller means: that of a report, or of a run in the journal."""
+        if given is None:
+            return None
         own = getattr(given, "correlation_id", None)
-        text = _named(own if isinstance(own, str) else given, "correlation_id")  # type: ignore[arg-type] # it checks
-        return text if text is None or text is own else self._correlation_of(text) or text
+        if isinstance(own, str):
+            return filled_string("correlation_id", own)
+        text = filled_string("correlation_id", given)  # type: ignore[arg-type] # it checks
+        return self._correlation_of(text) or text
 
     def _events(self, session: ArmSession, search: _Search) -> Iterator[ActivityEvent]:
         own = search.resource.subscription_id if search.resource else None
@@ -209,12 +214,6 @@ def _aware(moment: datetime | None, name: str) -> datetime | None:
         return moment.astimezone(timezone.utc)
     except OverflowError as error:
         raise InvalidInputError(f"{name}={quoted(moment)} has no equivalent in UTC") from error
-
-
-def _named(text: str | None, name: str) -> str | None:
-    if text is not None and (not isinstance(text, str) or not text.strip()):
-        raise InvalidInputError(f"{name} must be a string that is not empty, got {quoted(text)}")
-    return text
 
 
 def _quoted(text: str) -> str:

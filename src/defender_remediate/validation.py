@@ -112,6 +112,17 @@ def string(name: str, value: str) -> str:
     return value
 
 
+def filled_string(name: str, value: str) -> str:
+    """The value of an argument, which must be a string that is not blank.
+
+    Raises:
+        InvalidInputError: It is not.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise InvalidInputError(f"{name} must be a string that is not empty, got {quoted(value)}")
+    return value
+
+
 def instance_or_none(name: str, value: _T | None, kind: type[Any]) -> _T | None:
     """The value of an argument, which must be of a class or None.
 

@@ -71,17 +71,6 @@ def checked_cves(given: Iterable[str] | None) -> tuple[str, ...]:
     return tuple({fold(item): item for item in ids}.values())
 
 
-def checked_text(text: str, name: str) -> str:
-    """A string that is not blank.
-
-    Raises:
-        InvalidInputError: It is blank, or not a string.
-    """
-    if not isinstance(text, str) or not text.strip():
-        raise InvalidInputError(f"{name} must be a string that is not empty, got {quoted(text)}")
-    return text
-
-
 def checked_choice(choice: Any, name: str) -> bool | None:
     """True, False, or None for both.
 

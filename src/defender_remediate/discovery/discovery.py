@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal
 
 from defender_remediate.arm.providers import Providers
 from defender_remediate.arm.session import ArmSession
-from defender_remediate.discovery.arguments import checked_text
 from defender_remediate.discovery.assessments import Assessments
 from defender_remediate.discovery.attack_paths import list_attack_paths
 from defender_remediate.discovery.empty_listings import EmptyListings
@@ -26,6 +25,7 @@ from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.fix import FixParameter
 from defender_remediate.models.ids import Scope
 from defender_remediate.models.posture import PostureWarning
+from defender_remediate.validation import filled_string
 
 if TYPE_CHECKING:
     from defender_remediate.catalog import Catalog
@@ -137,5 +137,5 @@ class Discovery:
         such as ``virtualNetworks/subnets`` one more for each parent.
         """
         wanted = wanted_type(parameter)
-        place = None if location is None else checked_text(location, "location")
+        place = None if location is None else filled_string("location", location)
         return choices(self._session, self._providers, self.subscriptions(), wanted, location=place)

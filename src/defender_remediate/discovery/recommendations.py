@@ -12,7 +12,6 @@ from defender_remediate.discovery.arguments import (
     CategoryChoice,
     checked_categories,
     checked_choice,
-    checked_text,
     checked_word,
 )
 from defender_remediate.discovery.assessments import Assessments
@@ -35,7 +34,7 @@ from defender_remediate.models.control import SecurityControl
 from defender_remediate.models.named import Choice, key_named
 from defender_remediate.models.recommendation import Recommendation
 from defender_remediate.models.recommendation_metadata import Severity
-from defender_remediate.validation import did_you_mean
+from defender_remediate.validation import did_you_mean, filled_string
 
 if TYPE_CHECKING:
     from defender_remediate.catalog import Catalog
@@ -97,7 +96,7 @@ class Recommendations:
         """
         wanted = checked_word(AssessmentStatus, status, "status")
         rated = checked_word(Severity, severity, "severity")
-        named = None if control is None else checked_text(control, "control")
+        named = None if control is None else filled_string("control", control)
         fixed = checked_choice(fixable, "fixable")
         chosen = Wanted(status=wanted, categories=checked_categories(category))
         silent = None if chosen.categories else Silence()
