@@ -26,7 +26,7 @@ from defender_remediate.models.recommendation_metadata import Severity
 from defender_remediate.models.result import StepError
 from defender_remediate.reports import evidence_bundle, to_ocsf, to_sarif
 
-SCHEMAS = Path(__file__).parent.parent / "schemas"
+SCHEMAS = Path(__file__).parent.parent.parent / "schemas"
 KEY = "1c5de8e1-f68d-6a17-e0d2-ec259c42768c"
 SECRET = "AccountKey=" + "Zm9v" * 21 + "Zm8="
 
