@@ -218,9 +218,11 @@ def test_pages_without_end_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None
         list(session.list("/subscriptions/s/x", api_version="1"))
 
 
-def test_urllib3_logs_no_signature(caplog: pytest.LogCaptureFixture) -> None:
+def test_urllib3_logs_no_signature(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """At DEBUG it writes whole URLs; those of operations and pages are signed. Other hosts are left as they are."""
     caplog.set_level(logging.DEBUG, "urllib3")
+    # A journal in a storage emulator on this host has left a filter there that hides more.
+    monkeypatch.setattr(logging.getLogger("urllib3.connectionpool"), "filters", [])
     with serving(sending(OK + BODY)) as (session, _):
         session.get_url("/operations/1?api-version=1&t=1&s=s3cret&code=k3y")
         logging.getLogger("urllib3.connectionpool").debug('%s "GET %s"', "example.org", "/x?kept=1")
