@@ -62,7 +62,9 @@ def test_a_disk_answers_with_the_request(sim: ArmSimulator, version: str, shown:
 
 def test_a_detached_disk_is_shown_once_more(sim: ArmSimulator) -> None:
     """The answer to the update that detaches it says so; a GET does not show it, nor an answer of an old api-version."""
-    disks: list[dict[str, Any]] = [{"name": f"d{i + 1}", "lun": i, "managedDisk": {}} for i in (0, 1)]
+    disks: list[dict[str, Any]] = [
+        {"name": f"d{i + 1}", "lun": i, "createOption": "Attach", "managedDisk": {}} for i in (0, 1)
+    ]
     body: dict[str, Any] = {"location": "westeurope", "properties": {"storageProfile": {"dataDisks": disks}}}
     sim.resources.add({"id": _MACHINE, **body})
     body["properties"]["storageProfile"]["dataDisks"] = disks[:1]

@@ -95,25 +95,3 @@ def test_references_to_other_resources_show_their_id_only(sim: ArmSimulator) -> 
     shown = _put(sim, f"{_NETWORK}/networkInterfaces/nic1", body)["properties"]["ipConfigurations"][0]["properties"]
     assert shown["subnet"] == {"id": subnet["id"]}
     assert shown["loadBalancerBackendAddressPools"] == [{"id": pools[0]["id"]}]
-
-
-def test_networks_refuse_other_notations_and_half_an_encryption(sim: ArmSimulator) -> None:
-    """Both refusals have the form of the provider; a prefix that a network has already is taken."""
-    network = f"{_NETWORK}/virtualNetworks/network1"
-    url = f"{sim.endpoint}{network}?api-version=2024-05-01"
-    headers = {"Authorization": f"Bearer {sim.credential.token}"}
-
-    def refused(space: list[str], **more: Any) -> dict[str, Any]:
-        body = {"location": "westeurope", "properties": {"addressSpace": {"addressPrefixes": space}, **more}}
-        reply = sim.send(HttpRequest("PUT", url, headers=headers, json=body))
-        return dict(reply.json().get("error", {}))
-
-    for wrong in ("10.0.0.0/16--no-wait", "10.0.0.0"):
-        error = refused([wrong])
-        assert (error["code"], error["details"]) == ("InvalidAddressPrefixFormat", [])
-        subnets = [{"name": "a", "properties": {"addressPrefixes": [wrong]}}]
-        assert refused(["10.0.0.0/16"], subnets=subnets)["code"] == "InvalidAddressPrefixFormat"
-    assert refused(["fd00::/8"], encryption={"enabled": True})["code"].startswith("MustSpecifyBothEncryption")
-    space = {"addressSpace": {"addressPrefixes": ["somewhere"]}}
-    sim.resources.add({"id": network, "location": "westeurope", "properties": space})
-    assert not refused(["somewhere"], encryption={"enabled": True, "enforcement": "AllowUnencrypted"})

@@ -25,7 +25,7 @@ from defender_remediate.testing.simulator.defender.automations import check_auto
 from defender_remediate.testing.simulator.defender.plans import check_enablement, extension_outcomes
 from defender_remediate.testing.simulator.monitor.audit import end, logged, outcome
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
-from defender_remediate.testing.simulator.network import elements, refusals
+from defender_remediate.testing.simulator.network import elements
 from defender_remediate.testing.simulator.policy.applied import target_of
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import TENANT_ID, Resource
@@ -295,7 +295,6 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
             # Azure Policy sees what is sent, before the provider adds its defaults.
             sent = tenant.policy_effects.admit(target_of(resource_type, target.id, body, call.api_version))
             result = put(resource_type, current, sent)
-            refusals.check(resource_type, target.id, current, sent)
             result = elements.completed(resource_type, target.id, call.api_version, current, result)
             now = tenant.clock.timestamp()
             result = computed.completed(resource_type.name, target.id, call.api_version, now, current, result, sent)
