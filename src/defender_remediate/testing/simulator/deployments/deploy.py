@@ -17,6 +17,7 @@ from defender_remediate.testing.simulator.arm.routes import check_scope, store_b
 from defender_remediate.testing.simulator.arm.routing import find_type
 from defender_remediate.testing.simulator.arm.strictness import check_region
 from defender_remediate.testing.simulator.arm.writes import put
+from defender_remediate.testing.simulator.deployments.nested import NestedHistory
 from defender_remediate.testing.simulator.deployments.order import Contents
 from defender_remediate.testing.simulator.deployments.references import reader
 from defender_remediate.testing.simulator.deployments.state import Deployment, DeploymentRequest, PlannedDeployment
@@ -41,6 +42,7 @@ _PROPERTIES = frozenset(
         "validationLevel",
     ]
 )
+_DEPLOYMENTS = "Microsoft.Resources/deployments"
 
 
 def read_request(tenant: Tenant, base: str, name: str, body: Mapping[str, Any]) -> PlannedDeployment:
@@ -144,6 +146,7 @@ def deploy(
     The other resources are deployed even if one fails; nothing is undone.
     """
     failures = []
+    history = NestedHistory(tenant, deployment, planned.contents.nested)
     for resource, resource_type in planned.resources:
         inner = begin(tenant, _inner(call, operation, resource), f"{resource_type.name}/write", resource.id)
         with tenant.changes.by(inner):
@@ -152,7 +155,12 @@ def deploy(
         if failed:
             failures.append({"code": _code(reply), "message": json.dumps(reply.body, indent=2).replace("\n", "\r\n")})
         end(tenant, inner, *(("Failed", "Conflict") if failed else ("Succeeded", "OK")), moment=moment)
-        deployment.steps.append(_step(tenant, deployment, resource, reply, moment))
+        owner = history.owner_of(resource.id)
+        owner.steps.append(_step(tenant, owner, (resource.id, resource.type), reply, moment))
+    for above, entry, reply in history.end(moment):
+        above.steps.append(_step(tenant, above, (entry.id, _DEPLOYMENTS), reply, moment))
+        if entry.error is not None and not failures:
+            failures.append({"code": _code(reply), "message": str(entry.error["message"])})
     if deployment.request.mode == "Complete":
         with tenant.changes.by(operation):
             _remove_others(tenant, deployment)
@@ -166,7 +174,7 @@ def deploy(
         except TemplateError as error:
             found: dict[str, Any] = refusal("InvalidTemplate", problem=str(error)).reply.body["error"]
             return found
-        deployment.request = attrs.evolve(deployment.request, outputs=results)
+        deployment.request = deployment.request.with_outputs(results)
         deployment.steps.append(_step(tenant, deployment, None, Reply(status=200), moment))
     return None
 
@@ -222,12 +230,12 @@ def _remove_others(tenant: Tenant, deployment: Deployment) -> None:
 
 
 def _step(
-    tenant: Tenant, deployment: Deployment, resource: Described | None, reply: Reply, moment: float
+    tenant: Tenant, deployment: Deployment, target: tuple[str, str] | None, reply: Reply, moment: float
 ) -> dict[str, Any]:
     operation_id = tenant.new_id().replace("-", "").upper()[:16]
     failed = reply.status >= 400
     properties: dict[str, Any] = {
-        "provisioningOperation": "Create" if resource else "EvaluateDeploymentOutput",
+        "provisioningOperation": "Create" if target else "EvaluateDeploymentOutput",
         "provisioningState": "Failed" if failed else "Succeeded",
         "timestamp": tenant.clock.timestamp(moment),
         "duration": "PT1.0000000S",
@@ -235,11 +243,11 @@ def _step(
     }
     if failed:
         properties["statusMessage"] = {"status": "Failed", **reply.body}
-    if resource is not None:
+    if target is not None:
         properties["targetResource"] = {
-            "id": resource.id,
-            "resourceType": resource.type,
-            "resourceName": ids.segments(resource.id)[-1],
+            "id": target[0],
+            "resourceType": target[1],
+            "resourceName": ids.segments(target[0])[-1],
         }
     return {
         "id": f"{deployment.id}/operations/{operation_id}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -41,6 +41,27 @@ class Declared:
         return whole.endswith(f"/providers/{fold(text)}") or _type_and_name(self.id) == fold(text)
 
 
+@attrs.frozen(kw_only=True)
+class NestedDeployment:
+    """A deployment in a template.
+
+    Attributes:
+        base: The id of what it deploys to; empty for the tenant.
+        resource_ids: What its template describes, that of deployments nested in it included.
+        below: The ids of the deployments nested in it.
+        results: Works out its outputs, with what answers for resources.
+    """
+
+    id: str
+    base: str
+    mode: str
+    template: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    resource_ids: tuple[str, ...]
+    below: tuple[str, ...]
+    results: Callable[[Reads], dict[str, Any]]
+
+
 @attrs.define(kw_only=True)
 class Contents:
     """What a template defines, so that its expressions can name it. Filled while the template is read.
@@ -48,10 +69,12 @@ class Contents:
     Attributes:
         declared: Its resources and nested deployments, those that exist already or are left out by a condition included.
         outputs: Works out the outputs of a nested deployment, by the key of its id, with what answers for resources.
+        nested: Its nested deployments that are deployed, each after those nested in it.
     """
 
     declared: list[Declared] = attrs.field(factory=list)
     outputs: dict[str, Callable[[Reads], dict[str, Any]]] = attrs.field(factory=dict)
+    nested: list[NestedDeployment] = attrs.field(factory=list)
 
     def id_of(self, text: str) -> str:
         """Returns the id of what an expression names; the text itself if the template defines no such thing."""

@@ -47,6 +47,10 @@ class DeploymentRequest:
     resource_ids: tuple[str, ...]
     outputs: Mapping[str, Any]
 
+    def with_outputs(self, outputs: Mapping[str, Any]) -> DeploymentRequest:
+        """Returns the same request with the outputs of its deployment."""
+        return attrs.evolve(self, outputs=outputs)
+
 
 @attrs.frozen(kw_only=True)
 class PlannedDeployment:

@@ -20,7 +20,7 @@ from defender_remediate.arm_template import (
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.deployments.functions import FUNCTIONS
 from defender_remediate.testing.simulator.deployments.implicit import references_in
-from defender_remediate.testing.simulator.deployments.order import Contents, Declared, Reads, in_order
+from defender_remediate.testing.simulator.deployments.order import Contents, Declared, NestedDeployment, Reads, in_order
 from defender_remediate.testing.simulator.state import ids
 
 _TOP = frozenset(
@@ -300,7 +300,7 @@ def _resource(
         yield declared, []
         return
     if is_nested:
-        yield declared, list(_nested(raw, scope, contents, resource_id))
+        yield declared, _nested(raw, scope, contents, resource_id)
         return
     here = Described(
         id=resource_id,
@@ -330,9 +330,7 @@ def _base(raw: Mapping[str, Any], scope: TemplateScope) -> str:
     return owner if owner.startswith("/") else f"{scope.id}/providers/{owner}"
 
 
-def _nested(
-    raw: Mapping[str, Any], scope: TemplateScope, contents: Contents, deployment_id: str
-) -> Iterator[Described]:
+def _nested(raw: Mapping[str, Any], scope: TemplateScope, contents: Contents, deployment_id: str) -> list[Described]:
     subscription = str(evaluate(raw.get("subscriptionId", scope.subscription_id), scope))
     group = evaluate(raw.get("resourceGroup", scope.resource_group), scope)
     properties = raw.get("properties") or {}
@@ -355,4 +353,18 @@ def _nested(
         return outputs(template, attrs.evolve(within, read=partial(read, reads), keeps_unresolved=False))
 
     contents.outputs[ids.key(deployment_id)] = results
-    yield from described(template, within, inside, named=reads)
+    before = len(contents.nested)
+    found = list(described(template, within, inside, named=reads))
+    contents.nested += inside.nested
+    entry = NestedDeployment(
+        id=f"{within.id}/providers/Microsoft.Resources/deployments/{name}",
+        base=within.id,
+        mode=str(evaluate(properties.get("mode", "Incremental"), scope)),
+        template=template,
+        parameters=properties.get("parameters") or {},
+        resource_ids=tuple(one.id for one in found),
+        below=tuple(one.id for one in contents.nested[before:]),
+        results=results,
+    )
+    contents.nested.append(entry)
+    return found

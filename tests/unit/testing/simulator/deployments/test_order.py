@@ -9,6 +9,7 @@ import pytest
 from defender_remediate.arm_template import TemplateError, TemplateScope
 from defender_remediate.testing import ArmSimulator
 from defender_remediate.testing.simulator.deployments.template import described, opened, outputs
+from defender_remediate.testing.simulator.state.store import TENANT_ID
 
 SUB = "44444444-4444-4444-8444-444444444444"
 SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
@@ -182,3 +183,63 @@ def test_a_nested_deployment_comes_after_what_it_reads_and_before_its_readers() 
     inside = template({**VAULT, "name": "in", "properties": {"x": "[reference('kv').x]"}})
     assert names(template(last, nested("outer", inside), {**VAULT, "name": "kv"})) == ["kv", "in", "last"]
     assert names(template(last, nested("inner", inside), {**VAULT, "name": "kv"})) == ["in", "last", "kv"]
+
+
+def history(call: Any, group: str, name: str) -> tuple[str, list[str]]:
+    """The state of a deployment of a group, and what its operations are about."""
+    listed = call.get(f"{group}/deployments/{name}/operations", VERSION)["value"]
+    targets = [one["properties"].get("targetResource", {"resourceName": "outputs"})["resourceName"] for one in listed]
+    shown = call.get(f"{group}/providers/Microsoft.Resources/deployments/{name}", VERSION)
+    return str(shown["properties"]["provisioningState"]), sorted(targets)
+
+
+def vault(name: str, **properties: Any) -> dict[str, Any]:
+    """A key vault of a template."""
+    usual = {"tenantId": TENANT_ID, "sku": {"family": "A", "name": "standard"}, "accessPolicies": []}
+    return {**VAULT, "name": name, "properties": {**usual, **properties}}
+
+
+@pytest.mark.parametrize(("outer", "inner"), [("inner", "inner"), ("outer", "outer"), ("inner", "outer")])
+def test_each_nested_deployment_has_its_own_history(
+    sim: ArmSimulator, call: Any, account: str, group: str, outer: str, inner: str
+) -> None:
+    """With the operations of its template; the deployment around it has one operation for all of it."""
+    deepest = {**nested(inner, template(vault("kv-deep"))), "name": "n2"}
+    middle = nested(outer, template(vault("kv-mid"), deepest, outputs={"x": {"type": "int", "value": 7}}))
+    body = {"properties": {"mode": "Incremental", "template": template(vault("kv-top"), middle)}}
+    path = f"{group}/providers/Microsoft.Resources/deployments/d1?api-version={VERSION}"
+    assert call("PUT", path, json=body).status_code == 201
+    sim.clock.advance(600)
+    assert history(call, group, "d1") == ("Succeeded", ["kv-top", "n1"])
+    assert history(call, group, "n1") == ("Succeeded", ["kv-mid", "n2"])
+    assert history(call, group, "n2") == ("Succeeded", ["kv-deep"])
+    shown = call.get(f"{group}/providers/Microsoft.Resources/deployments/n1", VERSION)["properties"]
+    assert shown["outputs"] == {"x": {"type": "Int", "value": 7}}
+    assert {one["id"].rpartition("/")[2] for one in shown["outputResources"]} == {"kv-mid", "kv-deep"}
+
+
+@pytest.mark.parametrize("value", ["[reference('gone').x]", "[listKeys('st1', '2025-08-01').keys]", None])
+def test_a_nested_deployment_that_fails_fails_the_one_around_it(
+    sim: ArmSimulator, call: Any, account: str, group: str, value: str | None
+) -> None:
+    """By a resource, or by an output that reads what is not there or may not be read; its entry says why."""
+    sim.access.deny("Microsoft.Storage/storageAccounts/listKeys/action", account)
+    storage = {
+        "type": "Microsoft.Storage/storageAccounts",
+        "apiVersion": "2025-08-01",
+        "name": "stfour",
+        "location": "westeurope",
+        "kind": "StorageV2",
+        "sku": {"name": "Standard_LRS"},
+    }
+    read = (value or "1").replace("st1", "stfour")
+    inside = template(storage, outputs={"x": {"type": "array", "value": read}})
+    if value is None:
+        inside = template(vault("kv-one", surprise=1))
+    body = {"properties": {"mode": "Incremental", "template": template(nested("inner", inside))}}
+    path = f"{group}/providers/Microsoft.Resources/deployments/d1?api-version={VERSION}"
+    assert call("PUT", path, json=body).status_code == 201
+    sim.clock.advance(600)
+    assert history(call, group, "n1")[0] == history(call, group, "d1")[0] == "Failed"
+    error = call.get(f"{group}/providers/Microsoft.Resources/deployments/n1", VERSION)["properties"]["error"]
+    assert error["code"] in ("InvalidTemplate", "AuthorizationFailed", "DeploymentFailed")
