@@ -25,6 +25,7 @@ _FOLDER = resources.files("defender_remediate.testing.simulator") / "data" / "me
 _EACH = "[]"
 _OWN = "="
 _ANY = "*"
+_NO_VALUE = object()
 
 
 @attrs.frozen(kw_only=True)
@@ -40,13 +41,16 @@ class _KnownMember:
         when: The words of a member of the resource, such as ``sku.name``, with which it is shown; ``*`` is any
             value. A path that starts with a dot is one of the object that has the member.
         hides: Whether a caller can set it and no answer shows it, where the api-version and ``when`` hold.
+        silent: The value, empty arrays apart, with which it is not shown although a caller set it.
         unset: Whether a new resource does not show it until a caller sets it, although it has a default.
         answers: Whether the answer to an update shows it, and nothing else.
         later: Whether it appears only once the creation has ended: ``left`` where the request leaves it out, ``sent`` where not.
         update: What becomes of it in an update that leaves it out: ``keeps`` or ``resets``; else it is removed.
         always: Whether the answer to an update shows it also in an object that did not have it.
-        resting: Whether the answer to an update leaves it out: ``left`` where the request leaves it out, ``sent`` where not.
+        resting: Whether the answer to a PUT leaves it out: ``left`` where the request leaves it out, ``sent`` where not; and
+            ``patch`` where that to a PATCH does.
         below: The members of the object, or of each element of the array.
+        has_quiet: Whether the answer to a PATCH leaves out it or a member below it.
     """
 
     name: str = ""
@@ -56,6 +60,7 @@ class _KnownMember:
     until: str = "~"
     when: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
     hides: bool = False
+    silent: Any = _NO_VALUE
     unset: bool = False
     answers: bool = False
     later: tuple[str, ...] = ()
@@ -63,6 +68,11 @@ class _KnownMember:
     always: bool = False
     resting: tuple[str, ...] = ()
     below: Mapping[str, _KnownMember] = attrs.field(factory=dict)
+    has_quiet: bool = attrs.field(init=False)
+
+    @has_quiet.default
+    def _find_quiet(self) -> bool:
+        return "patch" in self.resting or any(member.has_quiet for member in self.below.values())
 
 
 def _member(name: str, raw: Mapping[str, Any]) -> _KnownMember:
@@ -122,17 +132,16 @@ def completed_patch(
     resource_id: str,
     version: str,
     now: str,
-    before: Mapping[str, Any] | None,
-    body: Mapping[str, Any],
+    before: Mapping[str, Any],
+    body: dict[str, Any],
+    request: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Returns a body after a PATCH with what the provider adds to the objects that are new in it."""
+    """Returns a body after a PATCH, with what the provider adds to the objects that the PATCH made; changes the body."""
     tree = _tree(type_name)
-    if tree is None:
-        return dict(body)
-    result: dict[str, Any] = copied(body)
-    completion = _Completion(version, _words(resource_id, now, result, before), result, only_new=True)
-    completion.add(tree, result, before, body, resource_id)
-    return result
+    if tree is not None:
+        completion = _Completion(version, _words(resource_id, now, body, before), body)
+        completion.add_to_new(tree, body, before, request, resource_id)
+    return body
 
 
 def answer_to_update(
@@ -147,6 +156,8 @@ def answer_to_update(
         result = _cut(tree, result, request, lambda member, sent: sent in member.resting)
     completion = _Completion(version, _words(resource_id, now, result, None), result, only_answers=True)
     completion.add(tree, result, None, request, resource_id)
+    if request is None and tree.has_quiet:
+        result = _cut(tree, result, None, lambda member, _: "patch" in member.resting)
     return result
 
 
@@ -172,7 +183,6 @@ class _Completion:
     words: Mapping[str, str]
     resource: Mapping[str, Any]
     only_answers: bool = attrs.field(default=False, kw_only=True)
-    only_new: bool = attrs.field(default=False, kw_only=True)
 
     def add(self, known: _KnownMember, target: Any, before: Any, request: Any, path: str) -> None:
         """Adds to an object, or to each element of an array, what is known of it, and so below it."""
@@ -198,10 +208,10 @@ class _Completion:
                     whole.add(member, target[member.name], None, None, f"{path}/{member.name}")
                     target[member.name] = _cut(member, target[member.name], None, _is_late)
                     continue
-            elif name is not None and self._is_never_shown(member, target, held, sent.get(folded)):
+            elif name is not None and self._is_never_shown(member, target, target[name], held, sent.get(folded)):
                 del target[name]
                 continue
-            elif name is None and (member.adds or member.update) and not (self.only_new and held is not None):
+            elif name is None and (member.adds or member.update):
                 name = member.name
                 is_new = held is None and member.adds and self._is_shown(member, target)
                 if is_new or (held and name in held and member.update == "resets"):
@@ -222,10 +232,29 @@ class _Completion:
                     f"{path}/{name}",
                 )
 
+    def add_to_new(self, known: _KnownMember, target: Any, before: Any, request: Any, path: str) -> None:
+        """Adds what is known of new objects to those that a request made, at the places that the request names."""
+        if isinstance(target, list) and isinstance(before, list):
+            each = known.below.get(_EACH)
+            for position, element in enumerate(target if each is not None else ()):
+                assert each is not None
+                there = _same(element, position, len(target), before)
+                sent = _same(element, position, len(target), request)
+                self.add_to_new(each, element, there, sent, f"{path}/{position}")
+        elif isinstance(target, Mapping) and isinstance(before, Mapping):
+            for name, sent in request.items() if isinstance(request, Mapping) else ():
+                member = known.below.get(fold(name), known.below.get(_ANY))
+                if member is not None and member.below and name in target:
+                    self.add_to_new(member, target[name], before.get(name), sent, f"{path}/{name}")
+        else:
+            self.add(known, target, None, request, path)
+
     def _is_never_shown(
-        self, member: _KnownMember, target: Mapping[str, Any], held: Mapping[str, Any] | None, sent: Any
+        self, member: _KnownMember, target: Mapping[str, Any], value: Any, held: Mapping[str, Any] | None, sent: Any
     ) -> bool:
         """Whether Azure does not show a member that a caller set, or a default that no caller set."""
+        if member.silent is not _NO_VALUE and _without_empty_arrays(value) == member.silent:
+            return True
         hides = member.hides and self._is_shown(member, target)
         if held is not None and member.name in held:
             return hides and bool(member.when)
@@ -274,6 +303,12 @@ def _is_one_of(value: Any, words: tuple[str, ...]) -> bool:
 
 def _is_late(member: _KnownMember, sent: str) -> bool:
     return sent in member.later or sent in member.resting
+
+
+def _without_empty_arrays(value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {name: _without_empty_arrays(inner) for name, inner in value.items() if inner not in ([], None)}
 
 
 def _at(body: Any, path: str) -> Any:

@@ -61,9 +61,9 @@ class OperationForm:
         return attrs.evolve(self, ends=FAILED, code=error["code"], message=error["message"])
 
 
-def usual_form(resource_type: ResourceType, write: str) -> OperationForm | None:
-    """Returns how Azure answers a ``create``, ``update`` or ``patch`` of a type; None if it ends at once."""
-    status, *rest = resource_type.answer_to(write)
+def usual_form(resource_type: ResourceType, answer: list[str]) -> OperationForm | None:
+    """Returns the form of an answer of a type, as ``ResourceType.answer_to`` returns it; None if the write ends at once."""
+    status, *rest = answer
     if not rest:
         return None
     headers, state = rest[0], rest[1] if len(rest) > 1 else None

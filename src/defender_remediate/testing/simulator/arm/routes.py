@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm import answers, computed, published
 from defender_remediate.testing.simulator.arm.errors import refusal
+from defender_remediate.testing.simulator.arm.identities import with_ids
 from defender_remediate.testing.simulator.arm.operations import (
     BODY,
     OperationForm,
@@ -19,7 +21,7 @@ from defender_remediate.testing.simulator.arm.refusal_forms import missing
 from defender_remediate.testing.simulator.arm.request_rules import Write, check_write, fault_found_later
 from defender_remediate.testing.simulator.arm.routing import find_type, json_body, take_version, unknown_route
 from defender_remediate.testing.simulator.arm.strictness import check_expand
-from defender_remediate.testing.simulator.arm.writes import merge_patch, patched, put
+from defender_remediate.testing.simulator.arm.writes import changed_members, merge_patch, patched, put
 from defender_remediate.testing.simulator.compute.answers import answer_to_write
 from defender_remediate.testing.simulator.defender.automations import check_automation
 from defender_remediate.testing.simulator.defender.plans import check_enablement, extension_outcomes
@@ -28,7 +30,7 @@ from defender_remediate.testing.simulator.monitor.state import LoggedOperation
 from defender_remediate.testing.simulator.network import elements
 from defender_remediate.testing.simulator.policy.applied import target_of
 from defender_remediate.testing.simulator.state import ids
-from defender_remediate.testing.simulator.state.store import TENANT_ID, Resource
+from defender_remediate.testing.simulator.state.store import Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.state.types import ResourceType, published_since
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
@@ -283,34 +285,37 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
             store=tenant.store,
         )
         check_write(wanted)
+        now = tenant.clock.timestamp()
         if call.method == "PATCH":
             result = patched(resource_type, current or {}, body)
             result = tenant.policy_effects.admit(target_of(resource_type, target.id, result, call.api_version))
             now = tenant.clock.timestamp()
             if contracts.covers(resource_type.name):
                 result = contracts.completed(resource_type.name, target.id, call.api_version, now, current, result)
-            elif resource_type.namespace == "Microsoft.Compute":
-                result = computed.completed_patch(resource_type.name, target.id, call.api_version, now, current, result)
+            else:
+                result = computed.completed_patch(
+                    resource_type.name, target.id, call.api_version, now, current or {}, result, body
+                )
         else:
             # Azure Policy sees what is sent, before the provider adds its defaults.
             sent = tenant.policy_effects.admit(target_of(resource_type, target.id, body, call.api_version))
             result = put(resource_type, current, sent)
             result = elements.completed(resource_type, target.id, call.api_version, current, result)
-            now = tenant.clock.timestamp()
             result = computed.completed(resource_type.name, target.id, call.api_version, now, current, result, sent)
             result = answers.completed(resource_type.name, target.id, now, current, result)
-        result = _with_principal(tenant, result)
+        result = with_ids(tenant, result, assigned=not resource_type.identities_late)
         check_enablement(resource_type, target.name, current, result)
         check_automation(resource_type, result)
         write = write_of(call.method, exists=found is not None)
         answering = sites.answers_late(resource_type, result)
-        form = tenant.operation_form(call.method, target.id, answering, write)
+        answer = answering.answer_to(write, call.api_version, partial(changed_members, current, body))
+        form = tenant.operation_form(call.method, target.id, answering, answer)
         fault = fault_found_later(wanted)
         if fault is not None and form is None:
             raise fault
         if fault is not None and form is not None:
             form = form.failing(fault.reply.body["error"])
-        status = int(resource_type.answer_to(write)[0])
+        status = int(answer[0])
         if status == 202:  # what a write that does not end at once is answered
             status = 200 if found else 201
         if form is None:
@@ -318,7 +323,7 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
                 status = published.settled(call.method, target.id, status)
             written = store_body(tenant, target.id, resource_type, result)
             reply = _answered(tenant, call, shown(written, call.api_version, status), resource_type, current)
-            return _as_parent(tenant, reply, written), False
+            return Reply(status=204) if status == 204 else _as_parent(tenant, reply, written), False
         reply = start_operation(tenant, call, target, resource_type, result, form, operation, status)
         return reply, not form.at_once
 
@@ -360,30 +365,11 @@ def store_body(tenant: Tenant, resource_id: str, resource_type: ResourceType, bo
     properties = dict(content.get("properties") or {})
     content["properties"] = extension_outcomes(tenant, resource_type, resource_id, properties)
     content = sites.completed(tenant, resource_type.name, resource_id, content)
-    content = _with_principal(tenant, content)
-    identity = content.get("identity") or {}
-    users = identity.get("userAssignedIdentities")
-    if isinstance(users, Mapping):
-        shown = {one: ids or _client_of(tenant, one) for one, ids in users.items()}
-        content["identity"] = {**identity, "userAssignedIdentities": shown}
+    content = with_ids(tenant, content, assigned=True)
     written = tenant.store.write(found.id if found else resource_id, resource_type, content)
     tenant.policy_effects.wrote(written.id)
     sites.wrote(tenant, written, properties)
     return written
-
-
-def _with_principal(tenant: Tenant, content: dict[str, Any]) -> dict[str, Any]:
-    """A system-assigned identity has its ids at once; a user-assigned one shows them when the write has ended."""
-    identity = content.get("identity") or {}
-    if "systemassigned" not in fold(str(identity.get("type"))) or identity.get("principalId"):
-        return content
-    return {**content, "identity": {**identity, "principalId": tenant.new_id(), "tenantId": TENANT_ID}}
-
-
-def _client_of(tenant: Tenant, identity_id: str) -> dict[str, Any]:
-    found = tenant.store.find(identity_id)
-    properties = found.body["properties"] if found is not None else {}
-    return {name: properties.get(name) or tenant.new_id() for name in ("principalId", "clientId")}
 
 
 def start_operation(
@@ -434,8 +420,10 @@ def start_operation(
     )
     reply = shown(resource, call.api_version, status if status == 201 else 200)
     shown_state = reply.body["properties"].get("provisioningState")
-    if found and not resource_type.updates_late and isinstance(result.get("properties"), dict):
-        there = Resource(id=resource.id, type=resource.type, body=dict(result), revision=resource.revision)
+    if found and isinstance(result.get("properties"), dict):
+        # An identity is there at once, also where the properties change late.
+        late = {"properties": before.get("properties", {})} if resource_type.updates_late else {}
+        there = Resource(id=resource.id, type=resource.type, body={**result, **late}, revision=resource.revision)
         reply = shown(there, call.api_version, reply.status)
     answer = _answered(tenant, call, reply, resource_type, before if found else None)
     if shown_state is not None:

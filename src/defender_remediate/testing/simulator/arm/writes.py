@@ -146,6 +146,31 @@ def put(resource_type: ResourceType, current: Mapping[str, Any] | None, body: Ma
     return _with_identity(resource_type, before, result)
 
 
+def changed_members(current: Mapping[str, Any] | None, body: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the members that a body changes, those of ``properties`` one by one; a null changes nothing that is absent."""
+    held = current or {}
+    for name, value in body.items():
+        if name == "properties" and isinstance(value, Mapping):
+            properties = held.get(name) or {}
+            for inner, wanted in value.items():
+                if not _agrees(wanted, properties.get(inner)):
+                    yield f"properties.{inner}"
+        elif not (_region(value) == _region(held.get(name)) if name == "location" else _agrees(value, held.get(name))):
+            yield name
+
+
+def _agrees(wanted: Any, held: Any) -> bool:
+    """Whether a resource that has one value has the other already: objects may have more members than are wanted."""
+    if isinstance(wanted, Mapping) and isinstance(held, Mapping):
+        spelled = {fold(str(name)): value for name, value in held.items()}
+        return all(_agrees(value, spelled.get(fold(str(name)))) for name, value in wanted.items())
+    if isinstance(wanted, list) and isinstance(held, list):
+        return len(wanted) == len(held) and all(map(_agrees, wanted, held))
+    if isinstance(wanted, str) and isinstance(held, str):
+        return fold(wanted) == fold(held)
+    return bool(wanted == held) or (wanted in ({}, []) and held is None)
+
+
 def _check_tags(body: Mapping[str, Any], current: Mapping[str, Any]) -> None:
     tags, held = body.get("tags"), current.get("tags") or {}
     if tags is None or tags == held:

@@ -10,6 +10,7 @@ import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
+from defender_remediate.testing.simulator.arm.identities import with_ids
 from defender_remediate.testing.simulator.arm.routing import Route, json_body, positive_option
 from defender_remediate.testing.simulator.authorization.routes import scope_of, seen_from
 from defender_remediate.testing.simulator.monitor.audit import logged
@@ -18,7 +19,6 @@ from defender_remediate.testing.simulator.policy.checks import EFFECTS, check_pa
 from defender_remediate.testing.simulator.policy.definitions import find_definition
 from defender_remediate.testing.simulator.policy.state import AUTHORIZATION, ENFORCED, ENROLL, PolicyAssignment
 from defender_remediate.testing.simulator.state import ids
-from defender_remediate.testing.simulator.state.store import TENANT_ID
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
@@ -129,10 +129,10 @@ def _top(tenant: Tenant, body: Mapping[str, Any], found: PolicyAssignment | None
     if isinstance(identity, Mapping):
         if not top.get("location") and (found is None or not found.top.get("location")):
             raise refusal("InvalidPolicy", problem="an assignment with an identity needs a location")
-        if "systemassigned" in fold(str(identity.get("type"))):
-            held = (found.top.get("identity") or {}).get("principalId") if found is not None else None
-            top["identity"] = {**identity, "principalId": held or tenant.new_id(), "tenantId": TENANT_ID}
-    return top
+        held = (found.top.get("identity") or {}) if found is not None else {}
+        if fold(str(held.get("type"))) == fold(str(identity.get("type"))):
+            top["identity"] = {**held, **identity}
+    return with_ids(tenant, top, assigned=True)
 
 
 def _assignment(tenant: Tenant, scope: str, name: str, properties: Mapping[str, Any]) -> PolicyAssignment:

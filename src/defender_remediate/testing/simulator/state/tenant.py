@@ -126,16 +126,16 @@ class Tenant:
         self._forms.append((re.compile(pattern, re.IGNORECASE), methods, form))
 
     def operation_form(
-        self, method: str, resource_id: str, resource_type: ResourceType, write: str | None = None
+        self, method: str, resource_id: str, resource_type: ResourceType, answer: list[str] | None = None
     ) -> OperationForm | None:
         """Returns how a request becomes a long-running operation; None if it ends at once.
 
-        What a test set wins over how Azure answers a ``write`` of the type.
+        What a test set wins over the ``answer`` of Azure to such a write.
         """
         for pattern, methods, form in reversed(self._forms):
             if method in methods and (pattern.fullmatch(resource_type.name) or pattern.search(resource_id)):
                 return form if form.seconds > 0 or form.at_once else None
-        return None if write is None else usual_form(resource_type, write)
+        return None if answer is None else usual_form(resource_type, answer)
 
     def page(
         self, call: Call, items: Iterable[Any], *, size: int | None = None, shown: Callable[[Any], Any] | None = None

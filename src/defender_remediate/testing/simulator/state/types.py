@@ -7,7 +7,7 @@ specifications; answers, write-only members and what a PUT keeps come from recor
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
@@ -25,6 +25,42 @@ _USUAL_ANSWERS = {CREATE: "201", UPDATE: "200", PATCH: "200"}
 
 def _strings(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(values)
+
+
+@attrs.frozen(kw_only=True)
+class AnswerCase:
+    """How a type answers some of its writes.
+
+    Attributes:
+        answer: The status; then ``A`` and ``L`` for the headers Azure-AsyncOperation and Location, or ``B`` for a
+            provisioningState to poll; then the provisioningState while the operation runs.
+        since: The first api-version that answers so.
+        until: The first api-version that no longer does.
+        changes: The write has to change one of these members.
+        only: It may change no other members than these; with none, it has to change nothing.
+    """
+
+    answer: str
+    since: str = ""
+    until: str = "~"
+    changes: Collection[str] | None = None
+    only: Collection[str] | None = None
+
+    def applies(self, version: str, changed: Callable[[], Iterable[str]]) -> bool:
+        """Whether it is about a write with an api-version; ``changed`` yields the members that the write changes."""
+        if not self.since <= version < self.until:
+            return False
+        if self.changes is not None and not any(path in self.changes for path in changed()):
+            return False
+        return self.only is None or all(path in self.only for path in changed())
+
+
+def _answers(raw: Mapping[str, Any]) -> Mapping[str, tuple[AnswerCase, ...]]:
+    cases: dict[str, tuple[AnswerCase, ...]] = {}
+    for write, given in raw.items():
+        listed: list[dict[str, Any]] = [{"answer": given}] if isinstance(given, str) else given
+        cases[write] = tuple(AnswerCase(**case) for case in listed)
+    return cases
 
 
 @attrs.frozen(kw_only=True)
@@ -58,9 +94,8 @@ class ResourceType:
         state: The provisioningState of a resource at rest; None if the type has none.
         state_since: The first api-version that shows the provisioningState.
         updates_late: Whether the answer to an update shows the old body while its operation runs; usual is the new one.
-        operations: The answer to ``create`` and ``update`` (both PUT) and to ``patch`` where it is not the usual one: the
-            status, then ``A`` and ``L`` for the headers Azure-AsyncOperation and Location or ``B`` for a
-            provisioningState to poll, then the provisioningState while the operation runs.
+        operations: The answers to ``create`` and ``update`` (both PUT) and to ``patch`` where they are not the usual one;
+            the first case that applies to a write decides.
         seconds: How long an operation takes.
         retry_after: The Retry-After of an operation; None if Azure sends none.
         shown_name: The type as the provider spells it in bodies.
@@ -70,6 +105,7 @@ class ResourceType:
         answers_as_parent: Names whose writes are answered with the id and type of the parent.
         null_members: Top-level members that are always shown, as null if nothing else.
         shows_no_identity: Whether a resource without an identity shows one of the type ``None``.
+        identities_late: Whether the ids of user-assigned identities are shown only when a write has ended.
         busy: The error while an operation runs.
         at: ``subscription`` for a type that exists only there.
         head: Whether it supports HEAD.
@@ -105,7 +141,7 @@ class ResourceType:
     state: str | None = "Succeeded"
     state_since: str = ""
     updates_late: bool = False
-    operations: Mapping[str, str] = attrs.field(factory=dict)
+    operations: Mapping[str, tuple[AnswerCase, ...]] = attrs.field(factory=dict)
     seconds: float = 10.0
     retry_after: int | None = None
     shown_name: str = attrs.field(default=attrs.Factory(lambda self: self.name, takes_self=True))
@@ -115,6 +151,7 @@ class ResourceType:
     answers_as_parent: tuple[str, ...] = attrs.field(default=(), converter=_strings)
     null_members: tuple[str, ...] = attrs.field(default=(), converter=_strings)
     shows_no_identity: bool = False
+    identities_late: bool = False
     busy: str = "AnotherOperationInProgress"
     at: str | None = None
     head: bool = True
@@ -164,9 +201,18 @@ class ResourceType:
             return self
         return attrs.evolve(self, known=None, read_only=(), keeps=(), defaults={}, state=None)
 
-    def answer_to(self, write: str) -> list[str]:
-        """Returns status, headers and state of the answer to a ``create``, ``update`` or ``patch``, as far as given."""
-        return self.operations.get(write, _USUAL_ANSWERS[write]).split()
+    def answer_to(self, write: str, version: str, changed: Callable[[], Iterable[str]]) -> list[str]:
+        """Returns status, headers and state of the answer to a ``create``, ``update`` or ``patch``, as far as known.
+
+        Args:
+            write: What it is.
+            version: Its api-version.
+            changed: Yields the members that it changes, such as ``tags`` and ``properties.encryption``.
+        """
+        for case in self.operations.get(write, ()):
+            if case.applies(version, changed):
+                return case.answer.split()
+        return _USUAL_ANSWERS[write].split()
 
 
 @cache
@@ -177,7 +223,8 @@ def shipped_types() -> Mapping[str, ResourceType]:
     for entry in folder.iterdir():
         namespace = entry.name.removesuffix(".json")
         for name, raw in json.loads(entry.read_text(encoding="utf-8")).items():
-            resource_type = ResourceType(name=f"{namespace}/{name}", **raw)
+            operations = _answers(raw.pop("operations", {}))
+            resource_type = ResourceType(name=f"{namespace}/{name}", operations=operations, **raw)
             since = published_since(resource_type.name)
             if since and resource_type.versions and since < resource_type.versions[0]:
                 resource_type = attrs.evolve(resource_type, since=since)

@@ -11,7 +11,7 @@ from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.writes import merge_patch
 from defender_remediate.testing.simulator.state.store import Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
-from defender_remediate.testing.simulator.state.types import ResourceType
+from defender_remediate.testing.simulator.state.types import CREATE, PATCH, AnswerCase, ResourceType
 from defender_remediate.testing.simulator.web import plans
 from defender_remediate.testing.simulator.web.contracts import (
     PLAN,
@@ -34,7 +34,8 @@ def answers_late(resource_type: ResourceType, body: Mapping[str, Any]) -> Resour
         properties.get("cloningInfo") or properties.get("managedEnvironmentId")
     ):
         return resource_type
-    return attrs.evolve(resource_type, operations={**resource_type.operations, "create": "202 L", "patch": "202 L"})
+    late = (AnswerCase(answer="202 L"),)
+    return attrs.evolve(resource_type, operations={**resource_type.operations, CREATE: late, PATCH: late})
 
 
 def completed(tenant: Tenant, type_name: str, resource_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
