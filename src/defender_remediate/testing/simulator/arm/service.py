@@ -67,7 +67,7 @@ from defender_remediate.testing.simulator.policy import exemptions as policy_exe
 from defender_remediate.testing.simulator.recovery import routes as recovery
 from defender_remediate.testing.simulator.sql import capabilities as sql
 from defender_remediate.testing.simulator.sql import databases as sql_databases
-from defender_remediate.testing.simulator.sql import encryption, failover
+from defender_remediate.testing.simulator.sql import failover
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.storage import legal_holds, shares
 from defender_remediate.testing.simulator.storage import routes as storage
@@ -117,7 +117,6 @@ ROUTES: tuple[Route, ...] = (
     *slots.ROUTES,
     *sql.ROUTES,
     *sql_databases.ROUTES,
-    *encryption.ROUTES,
     *failover.ROUTES,
     *keyvault.ROUTES,
     *keys.ROUTES,
