@@ -2,6 +2,12 @@
 
 A run is a list of records, each chained to the one before; ``replay`` turns them into the state of every step. A ``Journal``
 stores them: in files, in a database, in Azure Blob Storage, in memory, or in a custom store, for which ``ChainedJournal`` is the base class.
+
+- ``protocol``, ``records``, ``state``: what a journal is, what it records, and what follows from that.
+- ``chained_journal``, ``chain``: the base class of journals, and the lines that it writes.
+- ``file``, ``local_disk``, ``sqlite``, ``memory``: journals of one machine.
+- ``blob``, ``blob_container``, ``blob_sink``: a journal that several machines share.
+- ``past_outcomes``: how the steps of earlier runs ended.
 """
 
 from __future__ import annotations

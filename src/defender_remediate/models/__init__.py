@@ -1,4 +1,14 @@
-"""The values of this library: frozen, comparable, picklable, without input or output."""
+"""The values of this library: frozen, comparable, picklable, without input or output.
+
+- ``ids``, ``id_parts``, ``named``: ids, and what a caller names.
+- ``recommendation``, ``recommendation_metadata``, ``assessment``, ``individual``, ``event``, ``cve``: what Defender finds.
+- ``risk``, ``attack_path``, ``priority``, ``control``, ``forecast``: what matters most, and the secure score.
+- ``posture``, ``exemption``, ``governance``: whether Defender evaluates, what is exempt, and who owns it.
+- ``fix``, ``condition``, ``dependencies``, ``live_use``, ``guidance``, ``freshness``: what the catalog says.
+- ``plan``, ``step``, ``check``, ``guards``, ``waves``, ``shard``, ``estimate``: what will be done.
+- ``result``, ``diagnosis``, ``change_history``, ``watch``, ``activity``: what was done.
+- ``plan_diff``, ``plan_groups``, ``plan_text``, ``report_text``, ``text_layout``: how plans and reports are printed.
+"""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,11 @@
-"""Preflight checks: what would refuse a planned change, and what the change would break. Reads only."""
+"""Preflight checks: what would refuse a planned change, and what the change would break. Reads only.
+
+- ``check``, ``built_in``: the protocol of checks, the runner, and the list of the checks, each of which has a module.
+- ``subject``, ``reader``, ``single_flight``, ``member_reads``: what a check judges, and how it reads.
+- ``scopes``, ``unreadable``: where locks and the like hold, and what a failed read means.
+- ``access_model``, ``last_writers``, ``metrics``, ``storage``: what several checks know.
+- ``policy_assignments``, ``policy_enrollments``: the same, about Azure Policy.
+"""
 
 from defender_remediate.preflight.built_in import BUILT_IN_CHECKS
 from defender_remediate.preflight.check import Check, CheckedSteps, checks_with, permissions_for, run_checks

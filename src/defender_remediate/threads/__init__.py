@@ -4,6 +4,7 @@
 - ``listings``: pages of several listings are read ahead while one of them is used.
 - ``executors``: a function is called on an executor of the caller's, such as a process pool.
 - ``repeated``: a function is called again and again, as the renewal of a lease is.
+- ``pool``: a pool of threads that never outlives its use, for the others.
 - ``side_by_side``: the steps of a run. A step is a ``Task``, a generator that yields a ``Pause`` when it has to wait (see
   ``defender_remediate.pauses``). ``schedule`` says which task is advanced next, and ``side_by_side`` has the threads that advance it.
 
