@@ -29,6 +29,7 @@ from defender_remediate.testing.simulator.monitor.audit import end, logged, outc
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
 from defender_remediate.testing.simulator.network import elements
 from defender_remediate.testing.simulator.policy.applied import target_of
+from defender_remediate.testing.simulator.sql import sizes
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
@@ -204,6 +205,8 @@ def list_resources(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
         if not tenant.access.may_look(action, one.id):
             return None
         body = _renamed(one.type, call.api_version, one.render())
+        if one.type.name == "Microsoft.Compute/virtualMachines":
+            body["properties"].pop("instanceView", None)
         return contracts.shown(one.type.name, one.id, call.api_version, body)
 
     return tenant.page(call, found, shown=item)
@@ -287,7 +290,7 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
         check_write(wanted)
         now = tenant.clock.timestamp()
         if call.method == "PATCH":
-            result = patched(resource_type, current or {}, body)
+            result = sizes.completed(resource_type.name, current, body, patched(resource_type, current or {}, body))
             result = tenant.policy_effects.admit(target_of(resource_type, target.id, result, call.api_version))
             now = tenant.clock.timestamp()
             if contracts.covers(resource_type.name):
@@ -300,6 +303,7 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resourc
             # Azure Policy sees what is sent, before the provider adds its defaults.
             sent = tenant.policy_effects.admit(target_of(resource_type, target.id, body, call.api_version))
             result = put(resource_type, current, sent)
+            result = sizes.completed(resource_type.name, current, sent, result)
             result = elements.completed(resource_type, target.id, call.api_version, current, result)
             result = computed.completed(resource_type.name, target.id, call.api_version, now, current, result, sent)
             result = answers.completed(resource_type.name, target.id, now, current, result)

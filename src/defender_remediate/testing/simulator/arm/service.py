@@ -30,7 +30,7 @@ from defender_remediate.testing.simulator.authorization import (
     schedules,
 )
 from defender_remediate.testing.simulator.authorization import routes as authorization
-from defender_remediate.testing.simulator.compute import images, scale_sets
+from defender_remediate.testing.simulator.compute import images, power, scale_sets
 from defender_remediate.testing.simulator.containers import routes as containers
 from defender_remediate.testing.simulator.defender import (
     alert_routes,
@@ -108,6 +108,7 @@ ROUTES: tuple[Route, ...] = (
     *containers.ROUTES,
     *images.ROUTES,
     *scale_sets.ROUTES,
+    *power.ROUTES,
     *host_keys.ROUTES,
     *regions.ROUTES,
     *legal_holds.ROUTES,

@@ -33,6 +33,8 @@ def completed(body: Mapping[str, Any]) -> dict[str, Any]:
     tier = f"{tier}V{version}" if version.isdigit() else tier
     whole = {"name": size, "tier": tier, "size": size, "family": family, "capacity": 0 if tier == "Dynamic" else 1}
     whole |= {name: value for name, value in sku.items() if value is not None}
+    if str(whole["tier"]).lower() == tier.lower():  # as Azure spells it
+        whole["tier"] = tier
     derived = {
         "computeMode": _COMPUTE_MODES.get(str(whole["tier"]).capitalize(), "Dedicated"),
         "maximumNumberOfWorkers": most,

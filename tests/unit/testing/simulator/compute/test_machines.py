@@ -155,3 +155,21 @@ def test_what_scanners_and_clients_read_of_other_services(sim: ArmSimulator, cal
     assert call.get(encryption, "2021-11-01")["properties"]["state"] == "Disabled"
     listed = call.get(encryption.rpartition("/")[0], "2014-04-01")["value"]
     assert [one["properties"]["status"] for one in listed] == ["Disabled"]
+
+
+def test_a_machine_is_stopped_and_started(sim: ArmSimulator, call: Caller) -> None:
+    """When the operation has ended; a list shows no state, as in Azure."""
+    sim.resources.add(machine())
+
+    def power() -> str:
+        codes = [one["code"] for one in call.get(f"{MACHINE}/instanceView", "2024-07-01")["statuses"]]
+        assert len(codes) == 2
+        return str(codes[-1])
+
+    assert power() == "PowerState/running"
+    for word, state in (("powerOff", "stopped"), ("deallocate", "deallocated"), ("start", "running")):
+        assert call("POST", f"{MACHINE}/{word}", params={"api-version": "2024-07-01"}).status_code == 202
+        sim.clock.advance(60)
+        assert power() == f"PowerState/{state}"
+    listed = call.get(f"{GROUP}/providers/Microsoft.Compute/virtualMachines", "2024-07-01")["value"]
+    assert "instanceView" not in listed[0]["properties"]
