@@ -23,6 +23,7 @@ from defender_remediate.testing.simulator.arm.routing import find_type, json_bod
 from defender_remediate.testing.simulator.arm.strictness import check_expand
 from defender_remediate.testing.simulator.arm.writes import changed_members, merge_patch, patched, put
 from defender_remediate.testing.simulator.compute.answers import answer_to_write
+from defender_remediate.testing.simulator.defender import contacts
 from defender_remediate.testing.simulator.defender.automations import check_automation
 from defender_remediate.testing.simulator.defender.plans import check_enablement, extension_outcomes
 from defender_remediate.testing.simulator.monitor.audit import end, logged, outcome
@@ -186,7 +187,7 @@ def _renamed(kind: ResourceType, version: str, body: dict[str, Any], *, back: bo
         if isinstance(properties, dict) and given in properties:
             kept = {key: value for key, value in properties.items() if key != given}
             body = {**body, "properties": {**kept, wanted: properties[given]}}
-    return body
+    return contacts.stored(kind.name, version, body) if back else contacts.shown(kind.name, version, body)
 
 
 def list_resources(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_type: ResourceType) -> Reply:

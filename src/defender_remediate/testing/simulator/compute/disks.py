@@ -24,9 +24,11 @@ class ManagedDisks:
         self._types = types
         store.record(self._wrote)
 
-    def _wrote(self, machine: Resource, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
+    def _wrote(self, machine: Resource, before: Mapping[str, Any] | None, after: Any) -> None:
         if fold(machine.type.name) != _MACHINES:
             return
+        if after is not None:
+            after["properties"].setdefault("vmId", _guid(ids.key(machine.id)))
         held: set[str] = set()
         for disk, is_system in _disks_of(after):
             held.add(ids.key(self._attach(machine, disk, is_system=is_system)))
@@ -83,7 +85,6 @@ def _new_disk(machine: Resource, disk: Mapping[str, Any], *, is_system: bool) ->
     image = machine.body["properties"]["storageProfile"].get("imageReference")
     size = disk.get("diskSizeGB") or _USUAL_SIZE
     sku = disk["managedDisk"].get("storageAccountType") or _USUAL_SKU
-    key = hashlib.sha256(f"{ids.key(machine.id)}:{disk['name']}".encode()).hexdigest()
     properties: dict[str, Any] = {
         "creationData": {"createOption": disk.get("createOption") or "Empty"},
         "diskSizeGB": size,
@@ -92,7 +93,7 @@ def _new_disk(machine: Resource, disk: Mapping[str, Any], *, is_system: bool) ->
         "encryption": {"type": "EncryptionAtRestWithPlatformKey"},
         "networkAccessPolicy": "AllowAll",
         "publicNetworkAccess": "Enabled",
-        "uniqueId": f"{key[:8]}-{key[8:12]}-4{key[13:16]}-8{key[17:20]}-{key[20:32]}",
+        "uniqueId": _guid(f"{ids.key(machine.id)}:{disk['name']}"),
     }
     if is_system:
         properties |= {"osType": disk.get("osType") or "Linux", "hyperVGeneration": "V2"}
@@ -103,6 +104,11 @@ def _new_disk(machine: Resource, disk: Mapping[str, Any], *, is_system: bool) ->
             properties["creationData"]["imageReference"] = {"id": version}
     shown = {"location": machine.body.get("location"), "managedBy": machine.id, "properties": properties}
     return {**shown, "sku": {"name": sku, "tier": sku.partition("_")[0]}}
+
+
+def _guid(text: str) -> str:
+    key = hashlib.sha256(text.encode()).hexdigest()
+    return f"{key[:8]}-{key[8:12]}-4{key[13:16]}-8{key[17:20]}-{key[20:32]}"
 
 
 def _owned(body: Mapping[str, Any], machine: str | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import json_body
-from defender_remediate.testing.simulator.directory.state import GROUPS, MEMBERS, Directory
+from defender_remediate.testing.simulator.directory.state import GROUPS, MEMBERS, REGISTRATIONS, Directory
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
@@ -56,6 +56,15 @@ def _add_password(tenant: Tenant, one: dict[str, Any], asked: dict[str, Any]) ->
     }
     one["passwordCredentials"] = [*(one.get("passwordCredentials") or ()), credential]
     return {**credential, "secretText": secret}
+
+
+def methods_of(directory: Directory, user: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns how a user signs in: with a password, and with an authenticator where the registration says so."""
+    kinds = [("password", "28c10230-6103-485e-b985-444c60001490")]  # the id is the same for every user
+    registered = directory.find(REGISTRATIONS, user["id"]) or {}
+    if registered.get("isMfaCapable"):
+        kinds.append(("microsoftAuthenticator", hashlib.sha256(user["id"].encode()).hexdigest()[:32]))
+    return [{"@odata.type": f"#microsoft.graph.{kind}AuthenticationMethod", "id": key} for kind, key in kinds]
 
 
 def _groups_of(directory: Directory, key: str) -> list[str]:

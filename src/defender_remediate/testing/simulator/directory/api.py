@@ -158,6 +158,8 @@ def _below(tenant: Tenant, call: Call, one: dict[str, Any], rest: list[str]) -> 
         if forward and not deep and rest[-1] == "$ref":
             writes.link(tenant, call, kind, one, rest[1:-1])
             return Reply(status=204)
+    if [fold(part) for part in rest] == ["authentication", "methods"] and call.method == "GET":
+        return _listed(call, "authenticationMethods", directory, actions.methods_of(directory, one), None)
     if word in _NAMED_BY:
         return _named_by(tenant, call, one, rest)
     found = actions.act(tenant, call, one, word)

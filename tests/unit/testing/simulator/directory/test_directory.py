@@ -89,6 +89,12 @@ def test_users_are_listed_with_the_options_of_graph(sim: ArmSimulator, ask: Ask)
     assert code(ask("GET", "users/none")) == (404, "Request_ResourceNotFound")
     details = ask("GET", "reports/authenticationMethods/userRegistrationDetails").json()["value"]
     assert [one["isMfaCapable"] for one in details] == [False] * 3
+    methods = "users/ann@simulated.onmicrosoft.com/authentication/methods"
+    assert len(ask("GET", methods).json()["value"]) == 1
+    sim.directory.add(
+        "reports/authenticationMethods/userRegistrationDetails", {"id": details[0]["id"], "isMfaCapable": True}
+    )
+    assert len(ask("GET", methods).json()["value"]) == 2
 
 
 def requests_page(sim: ArmSimulator, link: str, select: str) -> requests.Response:
