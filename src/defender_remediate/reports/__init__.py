@@ -4,13 +4,13 @@ Results are also rendered as OCSF findings and SARIF, and the evidence of a run 
 
 Resource names and error messages are escaped: they cannot add markup, scripts, formulas or control characters. Secrets
 are hidden, as in a printed plan.
-
-- ``csv``, ``html``, ``json``, ``markdown``, ``ocsf``, ``sarif``, ``xlsx``, ``evidence``: one module for each format.
-- ``rows``, ``listing``, ``planned_results``, ``findings``: what several formats are made of.
-- ``plan_markdown``, ``report_markdown``: plans and reports as Markdown.
-- ``plan_view``, ``report_view``, ``score_view``, ``page``, ``cards``, ``charts``: pages of HTML, and their parts in notebooks.
-- ``print_plan``, ``progress_bar``, ``notification``: what is shown in a terminal or sent.
 """
+
+# - ``csv``, ``html``, ``json``, ``markdown``, ``ocsf``, ``sarif``, ``xlsx``, ``evidence``: one module for each format.
+# - ``rows``, ``listing``, ``planned_results``, ``findings``: what several formats are made of.
+# - ``plan_markdown``, ``report_markdown``: plans and reports as Markdown.
+# - ``plan_view``, ``report_view``, ``score_view``, ``page``, ``cards``, ``charts``: pages of HTML, and their parts in notebooks.
+# - ``print_plan``, ``progress_bar``, ``notification``: what is shown in a terminal or sent.
 
 from defender_remediate.public_path import show_public_path
 from defender_remediate.reports.csv import to_csv
