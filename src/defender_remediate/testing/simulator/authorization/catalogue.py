@@ -16,6 +16,8 @@ from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
 _TYPE = "Microsoft.Authorization"
+# The limit of a subscription. https://learn.microsoft.com/azure/role-based-access-control/troubleshoot-limits
+_MOST_ASSIGNMENTS = 4000
 _VERBS = ("read", "write", "delete")
 
 
@@ -74,8 +76,26 @@ def elevate(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Makes the caller User Access Administrator of the whole tenant."""
     del call, captured
     actions = ("*/read", "Microsoft.Authorization/*", "Microsoft.Support/*")
-    tenant.access.grant(RoleGrant(scope="/", actions=actions))
+    if not tenant.access.unlimited:  # a caller without limits has these rights and more
+        tenant.access.grant(RoleGrant(scope="/", actions=actions))
     return Reply(status=200)
+
+
+def count_assignments(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Shows how many role assignments a subscription has, and may have."""
+    del call
+    subscription = tenant.store.subscription(captured["subscription"]).id
+    scope = f"/subscriptions/{subscription}"
+    tenant.access.check_read(f"{_TYPE}/roleAssignmentsUsageMetrics/read", scope)
+    count = sum(ids.within(one.scope, scope) for one in tenant.access.assignments)
+    return Reply.json(
+        {
+            "subscriptionId": subscription,
+            "roleAssignmentsLimit": _MOST_ASSIGNMENTS,
+            "roleAssignmentsCurrentCount": count,
+            "roleAssignmentsRemainingCount": _MOST_ASSIGNMENTS - count,
+        }
+    )
 
 
 def get_deny_assignment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
@@ -90,6 +110,12 @@ def get_deny_assignment(tenant: Tenant, call: Call, captured: Mapping[str, str])
 
 
 ROUTES = (
+    Route(
+        methods=("GET",),
+        pattern=f"/subscriptions/{{subscription}}{AUTHORIZATION}/roleAssignmentsUsageMetrics",
+        type=f"{_TYPE}/providerOperations",
+        handler=count_assignments,
+    ),
     Route(
         methods=("GET",),
         pattern=f"{AUTHORIZATION}/providerOperations",

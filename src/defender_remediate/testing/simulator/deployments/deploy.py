@@ -20,7 +20,12 @@ from defender_remediate.testing.simulator.arm.writes import put
 from defender_remediate.testing.simulator.deployments.nested import NestedHistory
 from defender_remediate.testing.simulator.deployments.order import Contents
 from defender_remediate.testing.simulator.deployments.references import reader
-from defender_remediate.testing.simulator.deployments.state import Deployment, DeploymentRequest, PlannedDeployment
+from defender_remediate.testing.simulator.deployments.state import (
+    Deployment,
+    DeploymentRequest,
+    PlannedDeployment,
+    providers_of,
+)
 from defender_remediate.testing.simulator.deployments.template import Described, described, opened, outputs
 from defender_remediate.testing.simulator.monitor.audit import begin, end
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
@@ -82,6 +87,7 @@ def read_request(tenant: Tenant, base: str, name: str, body: Mapping[str, Any]) 
         parameters=properties.get("parameters") or {},
         tags=body.get("tags") or {},
         resource_ids=tuple(resource.id for resource in found),
+        providers=providers_of(found),
         outputs=results,
     )
     return PlannedDeployment(request=request, resources=pairs, scope=within, contents=contents)

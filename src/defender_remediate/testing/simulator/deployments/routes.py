@@ -296,11 +296,11 @@ ROUTES = (
             ("POST", f"{scope}/providers/{TYPE}/{{name}}/exportTemplate", export_template),
         )
     ),
-    # At a resource group this one path has no "providers/Microsoft.Resources".
+    # At a resource group this path has no "providers/Microsoft.Resources"; the one of any scope has.
     Route(methods=("GET",), pattern=f"{_RG}/deployments/{{name}}/operations", type=TYPE, handler=list_operations),
     *(
         Route(methods=("GET",), pattern=f"{place}/{TYPE}/{{name}}/operations", type=TYPE, handler=list_operations)
-        for place in (f"{_SUB}/providers", f"{_MANAGEMENT}/providers", "/providers")
+        for place in (f"{_RG}/providers", f"{_SUB}/providers", f"{_MANAGEMENT}/providers", "/providers")
     ),
     Route(
         methods=("POST",),
@@ -312,6 +312,7 @@ ROUTES = (
         Route(methods=("GET",), pattern=f"{place}/{{name}}/operations/{{operation}}", type=TYPE, handler=get_operation)
         for place in (
             f"{_RG}/deployments",
+            f"{_RG}/providers/{TYPE}",
             f"{_SUB}/providers/{TYPE}",
             f"{_MANAGEMENT}/providers/{TYPE}",
             f"/providers/{TYPE}",

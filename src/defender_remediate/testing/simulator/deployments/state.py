@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -27,6 +27,23 @@ def hash_of(template: Mapping[str, Any]) -> str:
     return str(int(hashlib.sha256(text.encode()).hexdigest()[:16], 16))
 
 
+def providers_of(resources: Iterable[Described]) -> tuple[Mapping[str, Any], ...]:
+    """Returns the resource providers of what a template describes, each with its types and their regions; null for none."""
+    found: dict[str, dict[str, dict[str | None, None]]] = {}
+    for one in resources:
+        namespace, _, kind = one.type.partition("/")
+        place = one.body.get("location")
+        region = place.replace(" ", "").lower() if isinstance(place, str) else None
+        found.setdefault(namespace, {}).setdefault(kind, {})[region] = None
+    return tuple(
+        {
+            "namespace": namespace,
+            "resourceTypes": [{"resourceType": kind, "locations": list(places)} for kind, places in kinds.items()],
+        }
+        for namespace, kinds in found.items()
+    )
+
+
 @attrs.frozen(kw_only=True)
 class DeploymentRequest:
     """A valid deployment request.
@@ -34,6 +51,7 @@ class DeploymentRequest:
     Attributes:
         base: The id of the resource group, subscription or management group; empty for the tenant.
         resource_ids: What the template describes.
+        providers: The resource providers of these with their types and regions, as a deployment shows them.
         outputs: Before the deployment with those expressions as they are written that read resources.
     """
 
@@ -46,6 +64,7 @@ class DeploymentRequest:
     tags: Mapping[str, str]
     resource_ids: tuple[str, ...]
     outputs: Mapping[str, Any]
+    providers: tuple[Mapping[str, Any], ...] = ()
 
     def with_outputs(self, outputs: Mapping[str, Any]) -> DeploymentRequest:
         """Returns the same request with the outputs of its deployment."""
@@ -102,7 +121,7 @@ class Deployment:
             "timestamp": clock.timestamp(self.ended),
             "duration": f"PT{self.ended - self.started:.7f}S",
             "correlationId": self.correlation_id,
-            "providers": [],
+            "providers": [dict(one) for one in self.request.providers],
             "dependencies": [],
         }
         if self.state == SUCCEEDED:

@@ -104,6 +104,16 @@ def list_subscriptions(tenant: Tenant, call: Call, captured: Mapping[str, str]) 
     return tenant.page(call, [_member(tenant, group, one) for one in group["subscriptions"]])
 
 
+def get_subscription(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Shows a subscription that is directly in a management group."""
+    del call
+    group = _found(tenant, captured)
+    if fold(captured["subscription"]) not in group["subscriptions"]:
+        name = f"{group['name']}/{captured['subscription']}"
+        raise refusal("ResourceNotFound", type=f"{_TYPE}/subscriptions", name=name, group="")
+    return Reply.json(_member(tenant, group, fold(captured["subscription"])))
+
+
 def _member(tenant: Tenant, group: Mapping[str, Any], subscription: str) -> dict[str, Any]:
     place = f"{_ROOT}/{group['name']}"
     return {
@@ -275,6 +285,7 @@ ROUTES = tuple(
         ("PATCH", f"{_ROOT}/{{group}}", patch_group),
         ("DELETE", f"{_ROOT}/{{group}}", delete_group),
         ("GET", f"{_ROOT}/{{group}}/subscriptions", list_subscriptions),
+        ("GET", f"{_ROOT}/{{group}}/subscriptions/{{subscription}}", get_subscription),
         ("PUT", f"{_ROOT}/{{group}}/subscriptions/{{subscription}}", move_subscription),
         ("DELETE", f"{_ROOT}/{{group}}/subscriptions/{{subscription}}", move_subscription),
         ("POST", "/providers/Microsoft.Management/getEntities", list_entities),

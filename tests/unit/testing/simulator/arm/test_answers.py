@@ -291,3 +291,42 @@ def test_a_binding_of_an_app_that_is_gone_changes_nothing(sim: ArmSimulator, sen
     send("PUT", f"{SITE}/hostNameBindings/www.example.com", {"properties": {}})
     sim.resources.remove(SITE)
     assert send("GET", SITE)[0] == 404
+
+
+def test_what_clients_ask_of_the_tenant_is_answered(send: Any, sim: ArmSimulator) -> None:
+    """The operations of Resource Manager, the operations of a deployment by its id, a subscription of a group, and limits."""
+    assert send("GET", "/providers/Microsoft.Resources/operations")[1]["value"]
+    group = "/providers/Microsoft.Management/managementGroups/box"
+    send("PUT", group, {"properties": {}})
+    member = f"{group}/subscriptions/{SUB.rpartition('/')[2]}"
+    assert send("GET", member)[0] == 404
+    send("PUT", member)
+    assert send("GET", member)[1]["properties"]["state"] == "Enabled"
+    metrics = send("GET", f"{SUB}/providers/Microsoft.Authorization/roleAssignmentsUsageMetrics")[1]
+    assert (
+        metrics["roleAssignmentsLimit"] - metrics["roleAssignmentsCurrentCount"]
+        == (metrics["roleAssignmentsRemainingCount"])
+    )
+    storage = {"type": "Microsoft.Storage/storageAccounts", "apiVersion": "2023-05-01", "name": "boxdeployed"}
+    storage |= {"location": "West Europe", "sku": {"name": "Standard_LRS"}, "kind": "StorageV2", "properties": {}}
+    schema = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
+    template = {"$schema": schema, "contentVersion": "1.0.0.0", "resources": [storage]}
+    deployment = f"{PROVIDERS}/Microsoft.Resources/deployments/one"
+    send("PUT", deployment, {"properties": {"mode": "Incremental", "template": template}})
+    sim.clock.advance(60)
+    assert send("GET", deployment)[1]["properties"]["providers"] == [
+        {
+            "namespace": "Microsoft.Storage",
+            "resourceTypes": [{"resourceType": "storageAccounts", "locations": ["westeurope"]}],
+        }
+    ]
+    (step, *_) = send("GET", f"{deployment}/operations")[1]["value"]
+    assert send("GET", f"{deployment}/operations/{step['operationId']}")[1]["operationId"] == step["operationId"]
+
+
+def test_elevated_access_takes_no_right_away(send: Any) -> None:
+    """An unlimited caller can still create management groups."""
+    elevate = "/providers/Microsoft.Authorization/elevateAccess"
+    group = "/providers/Microsoft.Management/managementGroups/box"
+    assert send("POST", elevate)[0] == 200
+    assert send("PUT", group, {"properties": {}})[0] < 300
