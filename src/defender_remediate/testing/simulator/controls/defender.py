@@ -13,6 +13,7 @@ from defender_remediate.errors import InvalidInputError
 from defender_remediate.testing.simulator.controls import arguments, lookup
 from defender_remediate.testing.simulator.controls.alerts import AlertControls
 from defender_remediate.testing.simulator.controls.compliance import ComplianceControls
+from defender_remediate.testing.simulator.controls.governance import GovernanceControls
 from defender_remediate.testing.simulator.defender.assessments import (
     HEALTHY,
     NOT_APPLICABLE,
@@ -38,12 +39,14 @@ class DefenderControls:
     Attributes:
         alerts: Security alerts.
         compliance: The standards of regulatory compliance.
+        governance: Owners, due dates, and the rules that assign them.
     """
 
     def __init__(self, tenant: Tenant) -> None:
         self._tenant = tenant
         self.alerts = AlertControls(tenant)
         self.compliance = ComplianceControls(tenant)
+        self.governance = GovernanceControls(tenant)
 
     def add_recommendation(
         self,

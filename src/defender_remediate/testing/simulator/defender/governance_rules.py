@@ -166,7 +166,7 @@ def put_rule(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
         tenant.access.check_write("PUT", operation.action, target_id)
         sent = json_body(call).get("properties")
         properties = dict(sent) if isinstance(sent, Mapping) else {}
-        _check(properties)
+        check_rule(properties)
         same = [one for one in tenant.store.resources("", RULES) if _shares_priority(one, scope, properties)]
         if any(ids.key(one.id) != ids.key(target_id) for one in same):
             raise refusal("InvalidRequestContent", problem="another rule of the scope has this rulePriority")
@@ -192,7 +192,13 @@ def _shares_priority(rule: Resource, scope: str, properties: Mapping[str, Any]) 
     return is_here and rule.body["properties"].get("rulePriority") == properties["rulePriority"]
 
 
-def _check(properties: Mapping[str, Any]) -> None:
+def check_rule(properties: Mapping[str, Any]) -> None:
+    """Refuses the properties of a rule that Azure would not take.
+
+    Raises:
+        ArmError: 400 InvalidRequestContent.
+    """
+
     def problems() -> Iterator[str]:
         for name in ("displayName", "rulePriority", "ruleType", "sourceResourceType", "conditionSets", "ownerSource"):
             if properties.get(name) in (None, ""):

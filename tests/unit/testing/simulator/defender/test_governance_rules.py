@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 
+from defender_remediate.errors import InvalidInputError
 from defender_remediate.testing import ArmSimulator
 
 VERSION = "2022-01-01-preview"
@@ -145,3 +147,34 @@ def test_rules_are_checked_listed_and_deleted(call: Any, scope: str) -> None:
     statuses = [call("DELETE", f"{place}/one?api-version={VERSION}").status_code for _ in range(2)]
     assert statuses == [200, 204]
     assert call("POST", f"{place}/one/execute?api-version={VERSION}", json={}).status_code == 404
+
+
+def test_a_test_assigns_owners_by_itself(sim: ArmSimulator, call: Any, account: str, scope: str) -> None:
+    """By hand or by a rule that it executes; what does not exist is refused."""
+    sim.defender.turn_on_cspm(scope)
+    governance, due = sim.defender.governance, datetime(2026, 4, 1, tzinfo=timezone.utc)
+    made = governance.assign(SECURE_TRANSFER, account, owner="me@contoso.example", due=due)
+    assert call.get(made, VERSION)["properties"] == {
+        "owner": "me@contoso.example",
+        "remediationDueDate": "2026-04-01T00:00:00.0000000Z",
+        "isGracePeriod": False,
+    }
+    rule_id = governance.add_rule(
+        scope, "high", severities=("High",), keys=(SECURE_TRANSFER,), owner="ops@contoso.example"
+    )
+    governance.execute_rule(rule_id)
+    assert call.get(made, VERSION)["properties"]["owner"] == "me@contoso.example"
+    governance.execute_rule(rule_id, override=True)
+    assert call.get(made, VERSION)["properties"]["owner"] == "ops@contoso.example"
+    tagged = governance.add_rule(scope, "tagged", keys=(SECURE_TRANSFER,), owner_tag="a", priority=1, grace_period=True)
+    governance.execute_rule(tagged, override=True)
+    assert call.get(made, VERSION)["properties"]["owner"] == "1"
+    for action in (
+        lambda: governance.assign(SECURE_TRANSFER, f"{account}x", owner="x", due=due),
+        lambda: governance.assign(SECURE_TRANSFER, account, owner="x", due=datetime(2026, 4, 1)),
+        lambda: governance.add_rule(scope, owner="x"),
+        lambda: governance.add_rule(scope, keys=(SECURE_TRANSFER,)),
+        lambda: governance.execute_rule(f"{scope}/providers/Microsoft.Security/governanceRules/none"),
+    ):
+        with pytest.raises(InvalidInputError):
+            action()
