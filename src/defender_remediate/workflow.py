@@ -75,7 +75,7 @@ from defender_remediate.models.waves import Waves
 from defender_remediate.planning.assessments import assessed_counts, read_assessments
 from defender_remediate.planning.builder import PlanDraft, draft_plan
 from defender_remediate.planning.decisions import Decision, Removal, draft_removals
-from defender_remediate.planning.draft_checks import checked_draft
+from defender_remediate.planning.draft_checks import checked_draft, with_check_dependencies
 from defender_remediate.planning.holds import HOLD, Holds, holds_at
 from defender_remediate.planning.requested import read_requested
 from defender_remediate.planning.score import score_facts, start_watch
@@ -200,7 +200,7 @@ class Workflow:
         return self._planned(draft, {})
 
     def _drafted(self, selection: Selection, phases: Phases | None = None) -> PlanDraft:
-        return draft_plan(
+        draft = draft_plan(
             selection,
             executors=self.executors,
             reader=self.session,
@@ -214,6 +214,7 @@ class Workflow:
             workers=self.workers,
             phases=phases,
         )
+        return with_check_dependencies(draft, self.checks)
 
     def _planned(self, draft: PlanDraft, waive: Mapping[str, str], phases: Phases | None = None) -> RemediationPlan:
         if phases is not None:
@@ -450,7 +451,8 @@ class Workflow:
         waivers = parse_waivers(waive, checks=self._check_names, guards=None)
         state = self._idle(run_id)
         self._check_place(state.opened.plan)
-        draft = plan_undo(state, only=steps, remove=remove, reader=self.session, workers=self.workers)
+        undo = plan_undo(state, only=steps, remove=remove, reader=self.session, workers=self.workers)
+        draft = with_check_dependencies(undo, self.checks)
         draft, tenants = self._checked(draft, waivers.checks)
         return attrs.evolve(
             state.opened.plan,
