@@ -25,6 +25,7 @@ from defender_remediate.testing.simulator.arm.published import (
     STRING,
     PublishedOperation,
 )
+from defender_remediate.testing.simulator.arm.refusal_forms import check_action
 from defender_remediate.testing.simulator.arm.routes import delete_resource, get_resource, head_resource, write_resource
 from defender_remediate.testing.simulator.arm.routing import find_type, json_body, take_version
 from defender_remediate.testing.simulator.monitor.audit import logged
@@ -242,6 +243,7 @@ def _type_of(operation: PublishedOperation) -> ResourceType:
 
 def _action(tenant: Tenant, call: Call, operation: PublishedOperation, target: ids.ResourcePath) -> Reply:
     owner = target.parent if target.is_collection else target.id
+    check_action(target)
     word = operation.parts[-1] if operation.parts[-1] != published.ANY else operation.parts[-2]
     action = f"{operation.type_name}/action"
 

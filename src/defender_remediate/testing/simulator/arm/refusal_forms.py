@@ -1,4 +1,4 @@
-"""Refusals as each provider writes them: what it answers for a resource that does not exist, and the form of its bodies.
+"""Refusals as each provider writes them: of what does not exist, of what is in use, of actions, and the form of their bodies.
 
 Azure Resource Manager answers ``{"error": {"code", "message"}}`` for what it refuses by itself. What it passes on, the provider refuses in
 a form of its own. The facts are in ``data/refusals.json``, from recorded traffic. A provider that is not listed answers as Azure Resource
@@ -17,6 +17,7 @@ from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.facts import facts
+from defender_remediate.testing.simulator.state.store import Store
 from defender_remediate.testing.simulator.transport.exchange import ArmError, Reply
 
 _CAUSE = "x-ms-failure-cause"
@@ -37,7 +38,7 @@ def missing(target: ids.ResourcePath) -> ArmError:
     for place in (kind, *below, fold(target.namespace) if target.is_nested else ""):
         if known.get(place) is not None:
             code, message = known[place]
-            return refusal("ProviderNotFound", code=code, message=_worded(message, target))
+            return refusal("ProviderRefusal", code=code, message=_worded(message, target))
         if place in known:
             break
     return refusal("ResourceNotFound", type=target.type, name=names, group=target.group)
@@ -50,17 +51,70 @@ def _prefixes(kind: str) -> Iterator[str]:
         kind = kind.rpartition("/")[0]
 
 
+def check_action(target: ids.ResourcePath) -> None:
+    """Refuses an action that needs a state which no resource of the simulator has, such as a migration to abort.
+
+    Raises:
+        ArmError: The provider's refusal.
+    """
+    found = _facts("actions").get(fold(target.type))
+    if found is not None:
+        status, code, message = found
+        raise refusal("ProviderRefusal", status=status, code=code, message=_worded(message, target))
+
+
+def check_use(target: ids.ResourcePath, properties: Mapping[str, Any], store: Store) -> None:
+    """Refuses to delete a resource that others use: those that it shows, and those that name it.
+
+    Raises:
+        ArmError: The provider's refusal, which names a user.
+    """
+    facts_of_use = _facts("in_use").get(fold(target.type))
+    if facts_of_use is None:
+        return
+    shown = properties.get(facts_of_use.get("member", ""))
+    users = [shown] if shown else list(_users(target, facts_of_use["by"], store))
+    if users:
+        status, code, message = facts_of_use["refusal"]
+        words = _worded(message.replace("{user}", "{{user}}"), target).replace("{user}", _named(users[0]))
+        raise refusal("ProviderRefusal", status=status, code=code, message=words)
+
+
+def _users(target: ids.ResourcePath, places: list[list[str]], store: Store) -> Iterator[str]:
+    for kind, path in places:
+        for resource in store.resources("", kind):
+            named = values_at(resource.body.get("properties"), path.split("."))
+            if any(isinstance(one, str) and ids.within(one, target.id) for one in named):
+                yield resource.id
+
+
+def _named(user: Any) -> str:
+    first = user[0] if isinstance(user, list) else user
+    return str(first.get("id")) if isinstance(first, Mapping) else str(first)
+
+
+def values_at(value: Any, names: list[str]) -> Iterator[Any]:
+    """Yields what is at a path of members, in each element of the arrays on the way."""
+    if isinstance(value, list):
+        for inner in value:
+            yield from values_at(inner, names)
+    elif not names:
+        yield value
+    elif isinstance(value, Mapping) and names[0] in value:
+        yield from values_at(value[names[0]], names[1:])
+
+
 def _worded(text: str, target: ids.ResourcePath) -> str:
     last = target.types[-1]
     entity = last[:-3] + "y" if last.endswith("ies") else last.removesuffix("s")
     return text.format(
         id=target.id,
         type=target.type,
-        name=target.name,
+        name=target.names[-1],
         last=last,
         entity=entity,
         Entity=entity[:1].upper() + entity[1:],
-        parent=target.names[-2] if target.is_nested else "",
+        parent=target.names[-2] if len(target.names) > 1 else "",
         group=target.group,
         subscription=target.subscription,
     )
@@ -93,12 +147,14 @@ def _form(kind: str, code: str, *, by_provider: bool) -> Any:
 
 
 def _words(error: Mapping[str, Any], resource_id: str, status: int) -> dict[str, Any]:
+    code = str(error.get("code"))
     return {
-        "{code}": error.get("code"),
+        "{code}": code,
         "{message}": error.get("message"),
         "{id}": resource_id,
         "{status}": status,
-        "{number}": status * 1000,  # which of its numbers the provider gives is not known
+        # Which of its numbers the provider gives is not always known.
+        "{number}": int(code) if code.isdecimal() else status * 1000,
         "{activity}": _ACTIVITY,
     }
 

@@ -183,11 +183,40 @@ def _probes_paths_over_http(write: Write) -> None:
             raise refusal("ProbeRequestPathIsNotNull", name=_member(probe, "name"))
 
 
+def _has_the_secrets_it_names(write: Write) -> None:
+    secrets = _member(write.sent, "configuration.secrets")
+    known = {_member(one, "name") for one in secrets} if isinstance(secrets, list) else set()
+    registries = _member(write.sent, "configuration.registries")
+    for registry in registries if isinstance(registries, list) else ():
+        wanted = _member(registry, "passwordSecretRef")
+        if wanted and wanted not in known:
+            raise refusal("ContainerAppRegistriesPasswordSecretRefNotFound", name=wanted)
+
+
+def _has_a_plan_with_identities(write: Write) -> None:
+    sku = _member(write.body, "sku.name") or _member(write.current, "sku.name")
+    kind = _member(write.body, "identity.type")
+    if fold(str(sku)) == "free" and kind is not None and fold(str(kind)) != "none":
+        raise refusal("IdentityNotSupported")
+
+
+def _passes_requests_through(write: Write) -> None:
+    """A private link to a configuration store goes through only if the data plane passes the caller's identity on."""
+    wanted = _member(write.sent, "dataPlaneProxy.privateLinkDelegation")
+    mode = _member(write.sent, "dataPlaneProxy.authenticationMode")
+    mode = mode or _member(write.current.get("properties"), "dataPlaneProxy.authenticationMode")
+    if fold(str(wanted)) == "enabled" and fold(str(mode)) != "pass-through":
+        raise refusal("InvalidProperty", property="privateLinkDelegationMode")
+
+
 _RULES: Mapping[str, tuple[Callable[[Write], None], ...]] = {
+    "Microsoft.App/containerApps": (_has_the_secrets_it_names,),
+    "Microsoft.AppConfiguration/configurationStores": (_passes_requests_through,),
     "Microsoft.KeyVault/vaults": (_has_public_ranges,),
     "Microsoft.Network/loadBalancers": (_probes_paths_over_http,),
     "Microsoft.Network/publicIPAddresses": (_is_global_only_as_standard,),
     "Microsoft.Network/virtualNetworks": (_encrypts_with_enforcement, _contains_its_subnets),
     "Microsoft.Network/virtualNetworks/subnets": (_is_in_its_network,),
+    "Microsoft.Search/searchServices": (_has_a_plan_with_identities,),
     "Microsoft.Sql/servers/firewallRules": (_starts_before_it_ends, _is_for_this_rule),
 }

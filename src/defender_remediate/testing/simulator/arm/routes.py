@@ -17,7 +17,7 @@ from defender_remediate.testing.simulator.arm.operations import (
     write_of,
 )
 from defender_remediate.testing.simulator.arm.private_endpoints import CONNECTIONS
-from defender_remediate.testing.simulator.arm.refusal_forms import missing
+from defender_remediate.testing.simulator.arm.refusal_forms import check_use, missing
 from defender_remediate.testing.simulator.arm.request_rules import Write, check_write, fault_found_later
 from defender_remediate.testing.simulator.arm.routing import find_type, json_body, take_version, unknown_route
 from defender_remediate.testing.simulator.arm.strictness import check_expand
@@ -253,6 +253,7 @@ def delete_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resour
             return Reply(status=published.settled("DELETE", target.id, 204)), False
         if found.busy:
             raise refusal(resource_type.busy)
+        check_use(target, found.body.get("properties") or {}, tenant.store)
         tenant.policy_effects.check_delete(target_of(resource_type, found.id, found.render()))
         tenant.store.remove(found.id)
         return Reply(status=published.settled("DELETE", target.id, 200)), False

@@ -103,14 +103,14 @@ def _check_scalar(rule: ValueRule, value: Any, path: str) -> None:
         raise _not_allowed(rule, value, path, ", ".join(rule.words))
     if rule.kind in ("integer", "number"):
         if not _is_within(rule, float(value)):
-            raise _not_allowed(rule, value, path, f"numbers {_limits(rule)}")
+            raise _not_allowed(rule, value, path, f"numbers of {_limits(rule)}")
     elif isinstance(value, str):
         _check_string(rule, value, path)
 
 
 def _check_string(rule: ValueRule, value: str, path: str) -> None:
     if not _is_within(rule, len(value)):
-        raise _not_allowed(rule, value, path, f"strings with a length {_limits(rule)}")
+        raise _not_allowed(rule, value, path, f"strings with a length of {_limits(rule)}")
     if rule.pattern is not None and not rule.pattern.search(value):
         raise _not_allowed(rule, value, path, f"strings that match '{rule.pattern.pattern}'")
     if rule.form is not None and not FORMS[rule.form](value):
@@ -122,9 +122,8 @@ def _is_within(rule: ValueRule, number: float) -> bool:
 
 
 def _limits(rule: ValueRule) -> str:
-    if rule.most is None:
-        return f"of {rule.least} or more"
-    return f"up to {rule.most}" if rule.least is None else f"from {rule.least} to {rule.most}"
+    ends = {"at least": rule.least, "at most": rule.most}
+    return " and ".join(f"{word} {end}" for word, end in ends.items() if end is not None)
 
 
 def _not_allowed(rule: ValueRule, value: Any, path: str, allowed: str) -> Exception:

@@ -37,6 +37,7 @@ def check_enablement(
     if before.get("deprecated") and not was_on:
         raise refusal("PlanDeprecated", plan=name, replaced_by=", ".join(before.get("replacedBy") or ()))
     _check_sub_plan(name, after.get("subPlan"), before.get("subPlan"))
+    _check_extensions(name, after.get("extensions"), before.get("extensions"))
     sub_plan = fold(str(after.get("subPlan", "")))
     kept = was_on and fold(str(before.get("subPlan", ""))) == sub_plan
     instead = _DEAD_SUB_PLANS.get((fold(name), sub_plan))
@@ -64,6 +65,30 @@ _SUB_PLANS: Mapping[str, tuple[str, ...]] = {
         (),
     ),
 }
+
+
+# The supported names that the published model of the pricings lists, and the plans that each is available for.
+_EXTENSIONS: Mapping[str, tuple[str, ...]] = {
+    "agentlessdiscoveryforkubernetes": ("cloudposture", "containers"),
+    "agentlessvmscanning": ("cloudposture", "virtualmachines", "containers"),
+    "aipromptevidence": ("ai",),
+    "containerregistriesvulnerabilityassessments": ("cloudposture", "containers"),
+    "containersensor": ("containers",),
+    "entrapermissionsmanagement": ("cloudposture",),
+    "fileintegritymonitoring": ("virtualmachines",),
+    "mdedesignatedsubscription": ("virtualmachines",),
+    "onuploadmalwarescanning": ("storageaccounts",),
+    "sensitivedatadiscovery": ("storageaccounts", "cloudposture"),
+}
+
+
+def _check_extensions(plan: str, wanted: Any, before: Any) -> None:
+    held = {fold(str(one.get("name"))) for one in before or () if isinstance(one, Mapping)}
+    for extension in wanted if isinstance(wanted, list) else ():
+        name = str(extension.get("name")) if isinstance(extension, Mapping) else ""
+        if fold(name) not in held and fold(plan) not in _EXTENSIONS.get(fold(name), ()):
+            known = [one for one, plans in _EXTENSIONS.items() if fold(plan) in plans]
+            raise refusal("ExtensionNotSupported", plan=plan, extension=name, known=", ".join(known) or "none")
 
 
 def _check_sub_plan(name: str, wanted: Any, before: Any) -> None:

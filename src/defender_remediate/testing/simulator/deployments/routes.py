@@ -203,7 +203,7 @@ def validate_deployment(tenant: Tenant, call: Call, captured: Mapping[str, str])
     try:
         request = read_request(tenant, base, captured["name"], json_body(call)).request
     except ArmError as error:
-        return Reply.json({**shell, **error.reply.body}, status=error.reply.status)
+        return Reply.json(error.reply.body, status=error.reply.status)
     properties = {
         "provisioningState": "Succeeded",
         "mode": request.mode,

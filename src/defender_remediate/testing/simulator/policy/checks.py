@@ -9,6 +9,7 @@ from typing import Any
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.policy.expressions import check_expressions, is_expression
+from defender_remediate.testing.simulator.policy.fields import is_alias
 from defender_remediate.testing.simulator.policy.rules import check_condition
 from defender_remediate.testing.simulator.policy.values import RuleError, same
 
@@ -72,6 +73,26 @@ def check_definition(properties: Mapping[str, Any]) -> None:
         _check_references([effect, named["if"], then.get("details")], properties.get("parameters") or {})
     except RuleError as error:
         raise refusal("InvalidPolicyRule", problem=str(error)) from None
+    _check_aliases([named["if"], then.get("details")])
+
+
+def _check_aliases(value: Any) -> None:
+    """Refuses a rule that names a field which no resource has."""
+    if isinstance(value, list):
+        for inner in value:
+            _check_aliases(inner)
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            if (
+                fold(str(name)) == "field"
+                and isinstance(inner, str)
+                and not is_expression(inner)
+                and not is_alias(inner)
+            ):
+                provider, _, kind = inner.rpartition("/")[0].partition("/")
+                raise refusal("InvalidPolicyAlias", field=inner, provider=provider, type=kind)
+            if fold(str(name)) != "deployment":
+                _check_aliases(inner)
 
 
 def _check_declared(declared: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.policy.values import MISSING
 from defender_remediate.testing.simulator.state.facts import facts
+from defender_remediate.testing.simulator.state.types import published_since, shipped_types
 
 EACH: Final = object()
 """Stands for every element of an array in a path."""
@@ -115,6 +116,30 @@ def alias_path(kind: str, field: str) -> Path | None:
     if first in _aliases()["names"].get(fold(kind), ()):
         return ("properties", *path[1:])
     return ("properties", *_with_children(path, fold(kind.partition("/")[0])))
+
+
+@cache
+def _alias_members() -> Mapping[str, frozenset[str]]:
+    return {kind: frozenset(names.split()) for kind, names in facts("alias_members").items()}
+
+
+def is_alias(field: str) -> bool:
+    """Whether a field of a rule is a member that every resource has, or an alias that Azure may have.
+
+    What Azure has is known for the types that the simulator has: an alias of one of these names a member that is published, as an alias
+    or in the model of the type. Other types are published with their provider, or they do not exist.
+    """
+    kind, _, rest = field.rpartition("/")
+    if not kind or _TAG.match(field) or "[" in kind:
+        return True
+    member = fold(re.split(r"[.\[]", rest)[0])
+    if member in _alias_members().get(fold(kind), ()):
+        return True
+    shipped = shipped_types().get(fold(kind))
+    if shipped is not None:
+        return member in {fold(name) for name in (*(shipped.known or ()), *_TOP)} or shipped.known is None
+    is_known_provider = any(name.startswith(f"{fold(kind).partition('/')[0]}/") for name in shipped_types())
+    return not is_known_provider or published_since(kind) is not None
 
 
 def _with_children(path: Path, namespace: str) -> Iterator[Part]:

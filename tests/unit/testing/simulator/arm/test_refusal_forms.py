@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -102,3 +103,72 @@ def test_the_facts_name_types_of_azure() -> None:
         key for table in tables.values() for key in table if key.split("/")[0].split("#")[0].casefold() not in known
     }
     assert not unknown
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties", "user", "code"),
+    [
+        ("networkInterfaces", {"virtualMachine": {"id": "/vm"}}, None, "NicInUse"),
+        (
+            "ddosProtectionPlans",
+            {"virtualNetworks": [{"id": "/network"}]},
+            None,
+            "InUseDdosProtectionPlanCannotBeDeleted",
+        ),
+        (
+            "networkSecurityGroups",
+            {},
+            {"networkSecurityGroup": {"id": "{id}"}},
+            "InUseNetworkSecurityGroupCannotBeDeleted",
+        ),
+        (
+            "publicIPAddresses",
+            {},
+            {"ipConfigurations": [{"properties": {"publicIPAddress": {"id": "{id}"}}}]},
+            "PublicIPAddressCannotBeDeleted",
+        ),
+        (
+            "virtualNetworks",
+            {},
+            {"ipConfigurations": [{"properties": {"subnet": {"id": "{id}/subnets/a"}}}]},
+            "InUseSubnetCannotBeDeleted",
+        ),
+        ("networkSecurityGroups", {}, {"networkSecurityGroup": {"id": "/another"}}, None),
+        ("networkSecurityGroups", {}, {"networkSecurityGroup": "{id}"}, None),
+        ("networkSecurityGroups", {}, None, None),
+    ],
+)
+def test_what_is_in_use_is_not_deleted(
+    call: Any, word: Any, sim: ArmSimulator, kind: str, properties: Any, user: Any, code: str | None
+) -> None:
+    """Whether the resource shows its user, or the user names the resource; without a user it goes."""
+    used = f"{GROUP}/providers/Microsoft.Network/{kind}/used"
+    sim.resources.add({"id": used, "location": "westeurope", "properties": properties}, api_versions=("2024-05-01",))
+    if user is not None:
+        named = json.loads(json.dumps(user).replace("{id}", used))
+        interface = f"{GROUP}/providers/Microsoft.Network/networkInterfaces/user"
+        sim.resources.add({"id": interface, "location": "westeurope", "properties": named})
+    response = call("DELETE", f"{used}?api-version=2024-05-01")
+    assert word(response) == code if code else response.status_code in (200, 202, 204)
+
+
+def test_an_action_that_needs_a_state_is_refused(call: Any, word: Any, box: str) -> None:
+    """No account migrates here, so that there is no migration to abort; what it is called does not matter."""
+    path = f"{box}/providers/Microsoft.Storage/storageAccounts/account/abortHnsOnMigration?api-version=2023-05-01"
+    call(
+        "PUT",
+        path.replace("/abortHnsOnMigration", ""),
+        json={"location": "westeurope", "sku": {"name": "Standard_LRS"}, "kind": "StorageV2"},
+    )
+    response = call("POST", path)
+    assert (response.status_code, word(response)) == (400, "HnsMigrationNotFound")
+
+
+def test_a_number_is_the_code_of_a_hub(call: Any, box: str) -> None:
+    """IoT hubs refuse with numbers, which the body repeats as the status."""
+    hub = {"location": "westeurope", "sku": {"name": "S1", "capacity": 1}, "properties": {"minTlsVersion": "2.5"}}
+    path = f"{box}/providers/Microsoft.Devices/IotHubs/hubone?api-version=2023-06-30"
+    body = call("PUT", path, json=hub).json()
+    assert (body["code"], body["httpStatusCode"]) == (400089, 400)
+    hub["properties"] = {"publicNetworkAccess": "Perhaps"}
+    assert call("PUT", path, json=hub).json()["code"] == 400000

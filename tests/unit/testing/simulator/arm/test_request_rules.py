@@ -132,6 +132,55 @@ def test_values_with_a_form_of_their_own(put: Any, path: str, properties: Any, c
             "LinkedInvalidPropertyId",
         ),
         ("Microsoft.Network/publicIPAddresses/one", [], {}, "InvalidJson"),
+        (
+            f"{NETWORK}/two",
+            {},
+            {"identity": {"type": "None", "userAssignedIdentities": {f"{GROUP}/providers/A/b/c": {}}}},
+            None,
+        ),
+        (
+            "Microsoft.Network/loadBalancers/one",
+            {"probes": [{"name": "p", "properties": {"protocol": "Http", "port": 80, "requestPath": "/"}}]},
+            {},
+            None,
+        ),
+        (
+            "Microsoft.App/containerApps/one",
+            {"configuration": {"secrets": [{"name": "a"}], "registries": [{"server": "s", "passwordSecretRef": "b"}]}},
+            {},
+            "ContainerAppRegistriesPasswordSecretRefNotFound",
+        ),
+        (
+            "Microsoft.App/containerApps/one",
+            {"configuration": {"secrets": [{"name": "a"}], "registries": [{"server": "s", "passwordSecretRef": "a"}]}},
+            {},
+            None,
+        ),
+        (
+            "Microsoft.Search/searchServices/searchone",
+            {},
+            {"sku": {"name": "free"}, "identity": {"type": "SystemAssigned"}},
+            "BadRequest",
+        ),
+        (
+            "Microsoft.AppConfiguration/configurationStores/storeone",
+            {"dataPlaneProxy": {"privateLinkDelegation": "Enabled"}},
+            {"sku": {"name": "standard"}},
+            "InvalidProperty",
+        ),
+        (
+            "Microsoft.Search/searchServices/searchone",
+            {},
+            {"sku": {"name": "basic"}, "identity": {"type": "SystemAssigned"}},
+            None,
+        ),
+        (
+            "Microsoft.AppConfiguration/configurationStores/storeone",
+            {"dataPlaneProxy": {"privateLinkDelegation": "Enabled", "authenticationMode": "Pass-through"}},
+            {"sku": {"name": "standard"}},
+            None,
+        ),
+        ("Microsoft.Network/dnsZones/no spaces (please)", {}, {}, "BadRequest"),
     ],
 )
 def test_members_that_do_not_go_together(put: Any, path: str, properties: Any, more: Any, code: str | None) -> None:

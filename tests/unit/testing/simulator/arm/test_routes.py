@@ -212,7 +212,11 @@ def test_a_plan_may_be_switched_on_while_its_extension_is_not(sim: ArmSimulator,
     assert [plan["name"] for plan in listed if plan["properties"]["pricingTier"] != "Free"] == ["FoundationalCspm"]
     extensions = [
         {"name": name, "isEnabled": flag}
-        for name, flag in (("OnUploadMalwareScanning", "True"), ("Other", "True"), ("Off", "False"))
+        for name, flag in (
+            ("OnUploadMalwareScanning", "True"),
+            ("SensitiveDataDiscovery", "True"),
+            ("sensitivedatadiscovery", "False"),
+        )
     ]
     body = {"properties": {"pricingTier": "Standard", "subPlan": "DefenderForStorageV2", "extensions": extensions}}
     response = call("PUT", f"{path}/storageaccounts?api-version=2024-01-01", json=body)
@@ -290,3 +294,18 @@ def test_a_paging_option_that_is_no_number_is_refused(call: Any, word: Any, sim:
     """As an answer, not as an error of the simulator."""
     response = call("GET", f"{sim.scopes[0]}/resources?api-version=2021-04-01&{option}")
     assert (response.status_code, word(response)) == (400, "InvalidQueryOption")
+
+
+def test_a_plan_has_the_extensions_that_azure_lists(call: Any, word: Any, scope: str) -> None:
+    """Neither an invented one nor that of another plan can be enabled."""
+    path = f"{scope}/providers/Microsoft.Security/pricings/StorageAccounts?api-version=2024-01-01"
+    for name in ("Fancy", "ContainerSensor"):
+        properties = {"pricingTier": "Standard", "extensions": [{"name": name, "isEnabled": "True"}]}
+        assert word(call("PUT", path, json={"properties": properties})) == "BadRequest"
+
+
+def test_contact_mail_is_checked(call: Any, scope: str) -> None:
+    """Addresses stand with semicolons between them."""
+    path = f"{scope}/providers/Microsoft.Security/securityContacts/default?api-version=2023-12-01-preview"
+    for emails, status in (("me@contoso.example;you@contoso.example", 200), ("me at contoso", 400)):
+        assert call("PUT", path, json={"properties": {"emails": emails, "isEnabled": True}}).status_code == status

@@ -262,3 +262,13 @@ def test_published_names(call: Any, put: Any, kind: str, name: str, body: Any, g
     version = "2022-05-01" if place is SUB else "2024-02-01"
     response = call("PUT", f"{place}/providers/{kind}/{name}?api-version={version}", json=body)
     assert response.status_code < 300 if good else response.status_code == 400
+
+
+def test_a_type_with_one_name_takes_no_other(sim: ArmSimulator, call: Any) -> None:
+    """The published model lists the names of some types, and a server has one directory administrator."""
+    server = f"{GROUP}/providers/Microsoft.DBforPostgreSQL/servers/one"
+    sim.resources.add({"id": server, "location": "westeurope", "properties": {}})
+    properties = {"administratorType": "ActiveDirectory", "login": "a", "sid": TENANT, "tenantId": TENANT}
+    for name, good in (("activeDirectory", True), ("second", False)):
+        path = f"{server}/administrators/{name}?api-version=2017-12-01"
+        assert (call("PUT", path, json={"properties": properties}).status_code < 300) is good

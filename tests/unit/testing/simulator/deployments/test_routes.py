@@ -268,7 +268,7 @@ def test_a_request_that_cannot_be_is_refused_at_once(
     assert (response.status_code, word(response)) == (400, code)
 
 
-def test_validation_answers_in_the_same_shape(
+def test_validation_answers_with_resources_or_an_error(
     sim: ArmSimulator, deploy: Any, audit: dict[str, Any], scope: str
 ) -> None:
     """200 with what it would do, 400 with the error beside name and id; a policy refuses here already."""
@@ -278,7 +278,7 @@ def test_validation_answers_in_the_same_shape(
     bad = deploy("POST", body({"type": "x"}), tail="/validate")
     assert bad.status_code == 400
     assert bad.json()["error"]["code"] == "InvalidTemplate"
-    assert bad.json()["name"] == "fix"
+    assert set(bad.json()) == {"error"}
     sim.access.assign_policy(scope, resource_type="Microsoft.Insights/diagnosticSettings")
     refused = deploy("POST", audit, tail="/validate").json()["error"]
     assert (refused["code"], refused["details"][0]["code"]) == (

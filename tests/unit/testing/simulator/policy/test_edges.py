@@ -244,3 +244,28 @@ def test_a_remediation_of_an_initiative_needs_the_policy(azure: Azure) -> None:
     body = {"properties": {"policyAssignmentId": f"{SUB}{AUTH}/policyAssignments/SecurityCenterBuiltIn"}}
     response = azure.call("PUT", path, json=body)
     assert "policyDefinitionReferenceId" in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("field", "known"),
+    [
+        ("Microsoft.Storage/storageAccounts/minimumTlsVersion", True),
+        ("microsoft.storage/STORAGEACCOUNTS/networkAcls.ipRules[*].value", True),
+        ("Microsoft.Storage/storageAccounts/sku.name", True),
+        ("Microsoft.Storage/storageAccounts/minimumTslVersion", False),
+        ("Microsoft.Sql/publicNetworkAccess", False),
+        ("Microsoft.Sql/servers/publicNetworkAccess", True),
+        ("Microsoft.Storage/storageAccount/minimumTlsVersion", False),
+        ("Microsoft.StoragePool/diskPools/anything", True),
+        ("Contoso.Widgets/widgets/anything", True),
+        ("tags['a/b']", True),
+        ("[concat('tags[', 'a/b', ']')]", True),
+        ("location", True),
+    ],
+)
+def test_a_field_is_an_alias_that_azure_has(azure: Azure, field: str, known: bool) -> None:
+    """A misspelt alias never matches anything, so Azure does not store it; providers that are not simulated are not judged."""
+    rule = {"if": {"anyOf": [{"field": field, "exists": "true"}]}, "then": {"effect": "audit"}}
+    body = {"properties": {"mode": "All", "policyRule": rule}}
+    response = azure.call("PUT", f"{SUB}{AUTH}/policyDefinitions/one?api-version=2023-04-01", json=body)
+    assert response.status_code == 201 if known else response.json()["error"]["code"] == "InvalidPolicyAlias"
