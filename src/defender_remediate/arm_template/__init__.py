@@ -5,10 +5,18 @@ functions read resources, so the caller of ``evaluate`` has to answer them. With
 raises ``TemplateError``, like one with a function that is not known: a value that only Azure can know is never guessed.
 """
 
-from defender_remediate.arm_template.expressions import TemplateScope, copied, evaluate, is_expression, iterations
+from defender_remediate.arm_template.expressions import (
+    DeferredParameter,
+    TemplateScope,
+    copied,
+    evaluate,
+    is_expression,
+    iterations,
+)
 from defender_remediate.arm_template.functions import TemplateError, UnresolvedError, join_resource_id
 
 __all__ = [
+    "DeferredParameter",
     "TemplateError",
     "TemplateScope",
     "UnresolvedError",

@@ -18,6 +18,17 @@ _MOST_COPIES = 800
 _ONLY_AZURE_KNOWS = frozenset(["pickzones", "environment", "managementgroup"])
 
 
+@attrs.frozen
+class DeferredParameter:
+    """The value of a parameter that can be worked out only once something answers for resources.
+
+    Attributes:
+        resolve: Returns the value, given what answers ``reference`` and the ``list`` functions.
+    """
+
+    resolve: Callable[[Callable[[str, list[Any]], Any]], Any]
+
+
 @attrs.frozen(kw_only=True)
 class TemplateScope:
     """What the expressions of a template can refer to.
@@ -265,8 +276,13 @@ def _call_user_function(name: str, values: list[Any], scope: TemplateScope) -> A
 
 def _parameter(scope: TemplateScope, name: str) -> Any:
     for known, value in scope.parameters.items():
-        if fold(known) == fold(name):
+        if fold(known) != fold(name):
+            continue
+        if not isinstance(value, DeferredParameter):
             return value
+        if scope.read is None:
+            raise UnresolvedError(f"the template parameter '{name}' cannot be evaluated outside Azure")
+        return value.resolve(scope.read)
     raise TemplateError(f"the template parameter '{name}' is not found")
 
 

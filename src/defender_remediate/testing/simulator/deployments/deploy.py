@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import attrs
@@ -18,7 +17,7 @@ from defender_remediate.testing.simulator.arm.routing import find_type
 from defender_remediate.testing.simulator.arm.strictness import check_region
 from defender_remediate.testing.simulator.arm.writes import put
 from defender_remediate.testing.simulator.deployments.nested import NestedHistory
-from defender_remediate.testing.simulator.deployments.order import Contents
+from defender_remediate.testing.simulator.deployments.order import Contents, TemplateReader
 from defender_remediate.testing.simulator.deployments.references import reader
 from defender_remediate.testing.simulator.deployments.state import (
     Deployment,
@@ -174,7 +173,7 @@ def deploy(
         error: dict[str, Any] = error_body("DeploymentFailed")["error"]
         return {**error, "details": failures}
     if deployment.request.outputs:
-        within = attrs.evolve(planned.scope, read=partial(reader(tenant), planned.contents))
+        within = attrs.evolve(planned.scope, read=TemplateReader(reader(tenant), planned.contents))
         try:
             results = outputs(deployment.request.template, within)
         except TemplateError as error:

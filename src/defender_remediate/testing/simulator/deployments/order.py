@@ -85,6 +85,23 @@ Reads = Callable[[Contents, str, list[Any]], Any]
 """Answers ``reference`` and the ``list`` functions of a template."""
 
 
+@attrs.frozen
+class TemplateReader:
+    """Answers these functions for one template.
+
+    Attributes:
+        read: Answers them for any template.
+        contents: What the template defines.
+    """
+
+    read: Reads
+    contents: Contents
+
+    def __call__(self, function: str, arguments: list[Any]) -> Any:
+        """Returns what a function reads."""
+        return self.read(self.contents, function, arguments)
+
+
 def _type_and_name(resource_id: str) -> str:
     """Returns ``type/names`` as ``resourceId`` takes them apart: the type with all its segments, then the names."""
     path = ids.path_of(resource_id)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import attrs
 
 from defender_remediate.arm_template import (
+    DeferredParameter,
     TemplateError,
     TemplateScope,
+    UnresolvedError,
     copied,
     evaluate,
     is_expression,
@@ -20,7 +21,14 @@ from defender_remediate.arm_template import (
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.deployments.functions import FUNCTIONS
 from defender_remediate.testing.simulator.deployments.implicit import references_in
-from defender_remediate.testing.simulator.deployments.order import Contents, Declared, NestedDeployment, Reads, in_order
+from defender_remediate.testing.simulator.deployments.order import (
+    Contents,
+    Declared,
+    NestedDeployment,
+    Reads,
+    TemplateReader,
+    in_order,
+)
 from defender_remediate.testing.simulator.state import ids
 
 _TOP = frozenset(
@@ -103,7 +111,9 @@ class Described:
         Raises:
             TemplateError: It refers to something that does not exist.
         """
-        return _body(self.raw, attrs.evolve(self.scope, read=partial(read, self.contents), keeps_unresolved=False))
+        return _body(
+            self.raw, attrs.evolve(self.scope, read=TemplateReader(read, self.contents), keeps_unresolved=False)
+        )
 
 
 def _body(raw: Mapping[str, Any], scope: TemplateScope) -> dict[str, Any]:
@@ -186,7 +196,8 @@ def _parameters(template: Mapping[str, Any], given: Mapping[str, Any], scope: Te
             raise TemplateError(f"the value for the template parameter '{name}' is not provided")
         inner = attrs.evolve(scope, parameters=dict(found))
         found[name] = raw["value"] if raw is not None else evaluate(rules["defaultValue"], inner)
-        _check_parameter(name, rules, found[name])
+        if not isinstance(found[name], DeferredParameter):
+            _check_parameter(name, rules, found[name])
     return found
 
 
@@ -330,6 +341,21 @@ def _base(raw: Mapping[str, Any], scope: TemplateScope) -> str:
     return owner if owner.startswith("/") else f"{scope.id}/providers/{owner}"
 
 
+def _given(raw: Any, scope: TemplateScope, contents: Contents) -> Any:
+    """Returns what a nested deployment is given for a parameter; what reads resources of the template around it waits for these."""
+    try:
+        return evaluate(raw, scope)
+    except UnresolvedError:
+        held = raw.get("value") if isinstance(raw, Mapping) else raw
+
+    def resolve(read: Callable[[str, list[Any]], Any]) -> Any:
+        if not isinstance(read, TemplateReader):
+            raise UnresolvedError("the parameter depends on the template around it")
+        return evaluate(held, attrs.evolve(scope, read=TemplateReader(read.read, contents), keeps_unresolved=False))
+
+    return {"value": DeferredParameter(resolve)}
+
+
 def _nested(raw: Mapping[str, Any], scope: TemplateScope, contents: Contents, deployment_id: str) -> list[Described]:
     subscription = str(evaluate(raw.get("subscriptionId", scope.subscription_id), scope))
     group = evaluate(raw.get("resourceGroup", scope.resource_group), scope)
@@ -341,7 +367,7 @@ def _nested(raw: Mapping[str, Any], scope: TemplateScope, contents: Contents, de
     is_own = False
     within = attrs.evolve(scope, subscription_id=subscription, resource_group=group, deployment=name, base=base)
     if fold(str(options.get("scope", "outer"))) == "inner":
-        given = evaluate(properties.get("parameters") or {}, scope)
+        given = {name: _given(raw, scope, contents) for name, raw in (properties.get("parameters") or {}).items()}
         within = opened(template, given, attrs.evolve(within, parameters={}, variables={}))
         is_own = True
     elif not isinstance(template, Mapping) or "resources" not in template:
@@ -350,7 +376,7 @@ def _nested(raw: Mapping[str, Any], scope: TemplateScope, contents: Contents, de
     reads = inside if is_own else contents
 
     def results(read: Reads) -> dict[str, Any]:
-        return outputs(template, attrs.evolve(within, read=partial(read, reads), keeps_unresolved=False))
+        return outputs(template, attrs.evolve(within, read=TemplateReader(read, reads), keeps_unresolved=False))
 
     contents.outputs[ids.key(deployment_id)] = results
     before = len(contents.nested)

@@ -243,3 +243,34 @@ def test_a_nested_deployment_that_fails_fails_the_one_around_it(
     assert history(call, group, "n1")[0] == history(call, group, "d1")[0] == "Failed"
     error = call.get(f"{group}/providers/Microsoft.Resources/deployments/n1", VERSION)["properties"]["error"]
     assert error["code"] in ("InvalidTemplate", "AuthorizationFailed", "DeploymentFailed")
+
+
+def test_a_module_takes_the_outputs_of_another(sim: ArmSimulator, call: Any, account: str, group: str) -> None:
+    """As Bicep compiles modules: in inner scopes, with parameters that read other deployments, also through a second level."""
+    taking = {"p": {"type": "string"}}
+    given = {
+        "p": {"value": "[reference(resourceId('Microsoft.Resources/deployments', 'm1'), '2022-09-01').outputs.x.value]"}
+    }
+    tagged = {**vault("kv-two"), "tags": {"x": "[parameters('p')]"}}
+    passed_on = nested("inner", template(tagged, parameters=taking))
+    passed_on["properties"]["parameters"] = {"p": {"value": "[parameters('p')]"}}
+    second = {**nested("inner", template(passed_on, parameters=taking)), "name": "m2"}
+    second["properties"]["parameters"] = given
+    second["dependsOn"] = ["m1"]
+    outputs_of = {"x": {"type": "string", "value": "[resourceGroup().name]"}}
+    first = {**nested("inner", template(vault("kv-one"), outputs=outputs_of)), "name": "m1"}
+    body = {"properties": {"mode": "Incremental", "template": template(second, first)}}
+    path = f"{group}/providers/Microsoft.Resources/deployments/d1?api-version={VERSION}"
+    reply = call("PUT", path, json=body)
+    assert reply.status_code == 201, reply.text()
+    sim.clock.advance(600)
+    assert history(call, group, "d1") == ("Succeeded", ["m1", "m2"])
+    assert call.get(f"{group}/providers/Microsoft.KeyVault/vaults/kv-two", "2025-05-01")["tags"] == {"x": "rg"}
+    named = {
+        **nested("inner", template(vault("[parameters('p')]"), parameters=taking)),
+        "name": "m3",
+        "dependsOn": ["m1"],
+    }
+    named["properties"]["parameters"] = given
+    body = {"properties": {"mode": "Incremental", "template": template(named, first)}}
+    assert call("PUT", path, json=body).status_code == 400
