@@ -233,7 +233,10 @@ class _Completion:
                 )
 
     def add_to_new(self, known: _KnownMember, target: Any, before: Any, request: Any, path: str) -> None:
-        """Adds what is known of new objects to those that a request made, at the places that the request names."""
+        """Adds what is known of new objects to those that a request made, at the places that the request names.
+
+        What an answer never shows is removed there.
+        """
         if isinstance(target, list) and isinstance(before, list):
             each = known.below.get(_EACH)
             for position, element in enumerate(target if each is not None else ()):
@@ -241,10 +244,14 @@ class _Completion:
                 there = _same(element, position, len(target), before)
                 sent = _same(element, position, len(target), request)
                 self.add_to_new(each, element, there, sent, f"{path}/{position}")
-        elif isinstance(target, Mapping) and isinstance(before, Mapping):
+        elif isinstance(target, dict) and isinstance(before, Mapping):
             for name, sent in request.items() if isinstance(request, Mapping) else ():
                 member = known.below.get(fold(name), known.below.get(_ANY))
-                if member is not None and member.below and name in target:
+                if member is None or name not in target:
+                    continue
+                if self._is_never_shown(member, target, target[name], before, sent):
+                    del target[name]
+                elif member.below:
                     self.add_to_new(member, target[name], before.get(name), sent, f"{path}/{name}")
         else:
             self.add(known, target, None, request, path)
