@@ -149,6 +149,10 @@ def test_what_scanners_and_clients_read_of_other_services(sim: ArmSimulator, cal
     assert long_term["properties"]["weeklyRetention"] == "PT0S"
     encryption = f"{database}/transparentDataEncryption/current"
     assert call.get(encryption, "2014-04-01")["properties"] == {"status": "Enabled"}
+    call("PUT", encryption, params={"api-version": "2014-04-01"}, json={"properties": {}})
+    sim.clock.advance(60)
+    call("PUT", encryption, params={"api-version": "2021-11-01"}, json={"properties": {"state": "Enabled"}})
+    sim.clock.advance(60)
     off = {"properties": {"status": "Disabled"}}
     assert call("PUT", encryption, params={"api-version": "2014-04-01"}, json=off).status_code < 300
     sim.clock.advance(60)
@@ -171,5 +175,7 @@ def test_a_machine_is_stopped_and_started(sim: ArmSimulator, call: Caller) -> No
         assert call("POST", f"{MACHINE}/{word}", params={"api-version": "2024-07-01"}).status_code == 202
         sim.clock.advance(60)
         assert power() == f"PowerState/{state}"
+    expanded = call.get(MACHINE, "2024-07-01", expand="instanceView")["properties"]["instanceView"]
+    assert expanded["statuses"][-1]["code"] == "PowerState/running"
     listed = call.get(f"{GROUP}/providers/Microsoft.Compute/virtualMachines", "2024-07-01")["value"]
     assert "instanceView" not in listed[0]["properties"]

@@ -28,6 +28,7 @@ def test_a_contact_is_the_same_in_every_version(call: Caller, version: str, sent
         assert shown["alertNotifications"]["state"] == sent["alertNotifications"]["state"]
     else:
         assert shown == {**sent, "phone": ""}
+    call("PATCH", CONTACT, params={"api-version": SECOND}, json={"properties": {"phone": "1"}})
     today = call.get(CONTACT, NEW)["properties"]
     assert today["emails"] == "a@b.co"
     assert [one["minimalSeverity"] for one in today["notificationsSources"]] == sources

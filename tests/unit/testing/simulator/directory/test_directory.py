@@ -274,3 +274,24 @@ def test_a_test_seeds_the_directory_and_keeps_it(sim: ArmSimulator, tmp_path: An
     ):
         with pytest.raises(InvalidInputError):
             wrong()
+
+
+def test_what_is_less_usual_in_a_directory(sim: ArmSimulator, ask: Ask) -> None:
+    """Changes of one member, objects that cannot be restored, groups that contain each other, and owners that leave."""
+    ann = ask("POST", "users", user("ann")).json()["id"]
+    sim.directory.add("reports/authenticationMethods/userRegistrationDetails", {"id": ann, "isMfaCapable": True})
+    assert ask("PATCH", f"users/{ann}", {"jobTitle": "dev"}).status_code == 204
+    details = ask("GET", "reports/authenticationMethods/userRegistrationDetails").json()["value"]
+    assert [one["isMfaCapable"] for one in details] == [True]
+    unit = ask("POST", "administrativeUnits", {"displayName": "unit"}).json()["id"]
+    assert ask("DELETE", f"administrativeUnits/{unit}").status_code == 204
+    assert code(ask("GET", f"directory/deletedItems/{unit}"))[0] == 404
+    alone = ask("POST", "applications", {"displayName": "alone"}).json()["id"]
+    assert ask("POST", f"applications/{alone}/owners/$ref", {"@odata.id": f"x/{ann}"}).status_code == 204
+    assert ask("DELETE", f"applications/{alone}/owners/{ann}/$ref").status_code == 204
+    assert ask("DELETE", f"applications/{alone}").status_code == 204
+    first, second = (sim.directory.add("groups", {"displayName": name}) for name in ("first", "second"))
+    for group, member in ((first, second), (second, first), (first, ann)):
+        ask("POST", f"groups/{group}/members/$ref", {"@odata.id": f"x/{member}"})
+    assert names(ask("GET", f"groups/{first}/transitiveMembers")) == ["second", "ann", "first"]
+    assert ask("POST", f"users/{ann}/getMemberObjects", {}).json()["value"] == [first, second]

@@ -84,6 +84,8 @@ def test_the_value_of_a_secret_is_in_the_vault_only(sim: ArmSimulator, ask: Ask)
     assert "opensesame" not in str(sim.resources.get(f"{VAULT}/secrets/password"))
     assert reason(ask("PUT", "secrets/empty", {})) == (400, "BadParameter")
     assert ask("GET", "certificates").json()["value"] == []
+    changed = ask("PATCH", "secrets/password/x", {"attributes": {"enabled": False}, "tags": {"a": "b"}}).json()
+    assert (changed["attributes"]["enabled"], changed["tags"]) == (False, {"a": "b"})
 
 
 def test_a_firewall_refuses_the_caller(sim: ArmSimulator, ask: Ask) -> None:

@@ -219,6 +219,10 @@ def test_a_plan_is_what_its_size_says(send: Send, size: str, tier: str, kind: st
     assert (body["sku"]["tier"], body["kind"], body["properties"]["maximumNumberOfWorkers"]) == (tier, kind, most)
     assert body["properties"]["computeMode"] == ("Dynamic" if tier == "Dynamic" else "Dedicated")
     assert send("PATCH", "Microsoft.Web/serverfarms/new", {"tags": {"a": "b"}})[1]["properties"]["tags"] == {"a": "b"}
+    for sent, shown in ((tier.upper(), tier), ("Other", "Other")):
+        sku = {"name": size, "tier": sent}
+        plan = send("PUT", "Microsoft.Web/serverfarms/new", {**PLACE, "sku": sku, "properties": {}})[1]
+        assert plan["sku"]["tier"] == shown
 
 
 def test_a_linux_plan_has_the_kind_linux(send: Send) -> None:
