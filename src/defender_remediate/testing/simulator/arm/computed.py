@@ -38,6 +38,7 @@ class _KnownMember:
         adds: Whether a new object gets it; else only what is below it is known.
         since: The first api-version that shows it.
         until: The first api-version that no longer shows it.
+        known: The first api-version that knows it; no answer to an older one shows it, whatever the resource has.
         when: The words of a member of the resource, such as ``sku.name``, with which it is shown; ``*`` is any
             value. A path that starts with a dot is one of the object that has the member.
         hides: Whether a caller can set it and no answer shows it, where the api-version and ``when`` hold.
@@ -51,6 +52,7 @@ class _KnownMember:
             ``patch`` where that to a PATCH does.
         below: The members of the object, or of each element of the array.
         has_quiet: Whether the answer to a PATCH leaves out it or a member below it.
+        all_known: The first api-version that knows it and every member below it.
     """
 
     name: str = ""
@@ -58,6 +60,7 @@ class _KnownMember:
     adds: bool = False
     since: str = ""
     until: str = "~"
+    known: str = ""
     when: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
     hides: bool = False
     silent: Any = _NO_VALUE
@@ -69,10 +72,15 @@ class _KnownMember:
     resting: tuple[str, ...] = ()
     below: Mapping[str, _KnownMember] = attrs.field(factory=dict)
     has_quiet: bool = attrs.field(init=False)
+    all_known: str = attrs.field(init=False)
 
     @has_quiet.default
     def _find_quiet(self) -> bool:
         return "patch" in self.resting or any(member.has_quiet for member in self.below.values())
+
+    @all_known.default
+    def _find_all_known(self) -> str:
+        return max([self.known, *(member.all_known for member in self.below.values())])
 
 
 def _member(name: str, raw: Mapping[str, Any]) -> _KnownMember:
@@ -159,6 +167,15 @@ def answer_to_update(
     if request is None and tree.has_quiet:
         result = _cut(tree, result, None, lambda member, _: "patch" in member.resting)
     return result
+
+
+def as_known(type_name: str, version: str, body: dict[str, Any]) -> dict[str, Any]:
+    """Returns a resource without the members that an api-version does not know yet."""
+    tree = _tree(type_name)
+    if tree is None or version >= tree.all_known:
+        return body
+    known: dict[str, Any] = _cut(tree, body, None, lambda member, _: version < member.known)
+    return known
 
 
 def answer_to_creation(type_name: str, body: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.arm.computed import as_known
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.operations import LOCATION, OperationForm, first_reply
 from defender_remediate.testing.simulator.arm.platform import known_namespaces, provider
@@ -59,7 +60,7 @@ def put_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
         group = tenant.policy_effects.admit(Target(id=group_id, kind=GROUPS, body=group, api_version=call.api_version))
         subscription.groups[fold(captured["group"])] = group
         tenant.store.touch(group_id)
-        return Reply.json(group, status=201 if found is None else 200), False
+        return Reply.json(as_known(_TYPE, call.api_version, group), status=201 if found is None else 200), False
 
     return logged(tenant, call, f"{_ACTION}/write", group_id, work)
 
@@ -79,7 +80,7 @@ def patch_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Repl
         target = Target(id=found["id"], kind=GROUPS, body=changed, api_version=call.api_version)
         found.update(tenant.policy_effects.admit(target))
         tenant.store.touch(found["id"])
-        return Reply.json(found), False
+        return Reply.json(as_known(_TYPE, call.api_version, found)), False
 
     return logged(tenant, call, f"{_ACTION}/write", found["id"], work)
 

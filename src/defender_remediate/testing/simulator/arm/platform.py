@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm import published
+from defender_remediate.testing.simulator.arm.computed import as_known
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.filters import group_filter, names_tags, resource_filter
 from defender_remediate.testing.simulator.arm.routing import Route, json_body, positive_option
@@ -60,6 +62,7 @@ _RESERVED = frozenset(
         "xbox",
     ]
 )
+SUBSCRIPTION, GROUP = "Microsoft.Resources/subscriptions", "Microsoft.Resources/resourceGroups"
 _REGIONS = ["westeurope", "northeurope", "germanywestcentral", "eastus2", "global"]
 
 
@@ -84,15 +87,16 @@ def _subscription(found: Subscription) -> dict[str, Any]:
 def list_subscriptions(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the subscriptions."""
     del captured
-    return tenant.page(call, [_subscription(found) for found in tenant.store.subscriptions.values()])
+    shown = partial(as_known, SUBSCRIPTION, call.api_version)
+    return tenant.page(call, map(_subscription, tenant.store.subscriptions.values()), shown=shown)
 
 
 def get_subscription(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Shows a subscription."""
-    del call
     # A deleted subscription is still shown with its state; everything in it is not found.
     found = tenant.store.subscriptions.get(fold(captured["subscription"]))
-    return Reply.json(_subscription(found or tenant.store.subscription(captured["subscription"])))
+    shown = _subscription(found or tenant.store.subscription(captured["subscription"]))
+    return Reply.json(as_known(SUBSCRIPTION, call.api_version, shown))
 
 
 def list_tenants(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
@@ -135,7 +139,8 @@ def list_groups(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Repl
     text = call.query.get("$filter", "")
     if text:
         groups = list(filter(group_filter(text), groups))
-    return tenant.page(call, groups, size=positive_option(call, "$top"))
+    shown = partial(as_known, GROUP, call.api_version)
+    return tenant.page(call, groups, size=positive_option(call, "$top"), shown=shown)
 
 
 def get_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
@@ -143,7 +148,9 @@ def get_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     if call.method == "HEAD":
         groups = tenant.store.subscription(captured["subscription"]).groups
         return Reply(status=204 if fold(captured["group"]) in groups else 404)
-    return Reply.json(tenant.store.group(captured["subscription"], captured["group"]))
+    return Reply.json(
+        as_known(GROUP, call.api_version, tenant.store.group(captured["subscription"], captured["group"]))
+    )
 
 
 def list_resources(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:

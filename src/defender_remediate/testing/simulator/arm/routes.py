@@ -173,7 +173,7 @@ def shown(resource: Resource, version: str, status: int = 200) -> Reply:
     if version < kind.state_since:
         body["properties"].pop("provisioningState", None)
     body = _renamed(kind, version, body)
-    body = contracts.shown(kind.name, resource.id, version, body)
+    body = computed.as_known(kind.name, version, contracts.shown(kind.name, resource.id, version, body))
     return Reply.json(body, status=status, headers={"ETag": str(resource.etag)} if shows_etag else {})
 
 

@@ -19,7 +19,7 @@ from defender_remediate.testing.simulator.defender.state import SUBSCRIPTION
 from defender_remediate.testing.simulator.monitor.audit import begin, end
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
 from defender_remediate.testing.simulator.state import ids
-from defender_remediate.testing.simulator.state.store import REGISTERED, Resource, Subscription
+from defender_remediate.testing.simulator.state.store import REGISTERED, Resource, Subscription, copied
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.exchange import Call
 from defender_remediate.validation import string, strings
@@ -148,12 +148,17 @@ class ResourceControls:
         strings("api_versions", api_versions)
         target = ids.path_of(resource_id)
         if target is None and len(ids.segments(resource_id)) == 2 and ids.subscription_of(resource_id):
-            return self.add_subscription(ids.subscription_of(resource_id), str(body.get("displayName", "Simulated")))
+            scope = self.add_subscription(ids.subscription_of(resource_id), str(body.get("displayName", "Simulated")))
+            tenant.store.subscription(ids.subscription_of(scope)).tags.update(body.get("tags") or {})
+            return scope
         if target is None and len(ids.segments(resource_id)) == 4 and ids.group_of(resource_id):
             if fold(ids.subscription_of(resource_id)) not in tenant.store.subscriptions:
                 self.add_subscription(ids.subscription_of(resource_id))
             location = str(body.get("location", "westeurope"))
-            return self.add_resource_group(resource_id, ids.group_of(resource_id), location)
+            group_id = self.add_resource_group(resource_id, ids.group_of(resource_id), location)
+            own = {name: copied(body[name]) for name in ("tags", "managedBy") if body.get(name) is not None}
+            tenant.store.group(ids.subscription_of(group_id), ids.group_of(group_id)).update(own)
+            return group_id
         if target is None or target.is_collection:
             raise InvalidInputError(f"the body needs the id of a resource, got {quoted(resource_id)}")
         with tenant.lock:

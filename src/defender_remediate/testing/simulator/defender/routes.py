@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.arm.computed import as_known
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import Route
 from defender_remediate.testing.simulator.authorization.state import is_registered
@@ -17,7 +18,6 @@ from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
 _ASSESSMENTS = "Microsoft.Security/assessments"
-_RISK_SINCE = "2025-05-04"
 _GROUP = "/providers/microsoft.management/managementgroups/"
 
 
@@ -68,13 +68,14 @@ def render(tenant: Tenant, assessment: SimulatedAssessment, *, version: str, exp
     if assessment.resource_data:
         properties["resourceAdditionalData"] = dict(assessment.resource_data)
     risk = assessment.render_risk()
-    if risk is not None and version >= _RISK_SINCE:
+    if risk is not None:
         properties["risk"] = risk
     if expand == "links":
         properties["links"] = {"azurePortalUri": "https://" + portal_link(assessment)}
     if expand == "metadata":
         properties["metadata"] = dict(assessment.definition.metadata)
-    return {"id": assessment.id, "name": assessment.definition.key, "type": _ASSESSMENTS, "properties": properties}
+    shown = {"id": assessment.id, "name": assessment.definition.key, "type": _ASSESSMENTS, "properties": properties}
+    return as_known(_ASSESSMENTS, version, shown)
 
 
 def portal_link(assessment: SimulatedAssessment) -> str:
