@@ -9,9 +9,11 @@ from typing import Any
 import attrs
 
 from defender_remediate.arm_template import TemplateError, TemplateScope
+from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.computed import completed
 from defender_remediate.testing.simulator.arm.errors import error_body, refusal
 from defender_remediate.testing.simulator.arm.operations import SUCCEEDED
+from defender_remediate.testing.simulator.arm.platform import provider
 from defender_remediate.testing.simulator.arm.routes import check_scope, store_body
 from defender_remediate.testing.simulator.arm.routing import find_type
 from defender_remediate.testing.simulator.arm.strictness import check_region
@@ -46,6 +48,9 @@ _PROPERTIES = frozenset(
         "validationLevel",
     ]
 )
+_TYPE_NAMES = {
+    fold(name): name for name in ("String", "SecureString", "Int", "Bool", "Object", "SecureObject", "Array")
+}
 _DEPLOYMENTS = "Microsoft.Resources/deployments"
 
 
@@ -65,6 +70,7 @@ def read_request(tenant: Tenant, base: str, name: str, body: Mapping[str, Any]) 
         location=group.get("location"),
         deployment=name,
         base=None if ids.subscription_of(base) else base,
+        functions={"providers": partial(_provider, tenant)},
     )
     template = properties.get("template")
     try:
@@ -83,13 +89,55 @@ def read_request(tenant: Tenant, base: str, name: str, body: Mapping[str, Any]) 
         location=location,
         mode=mode,
         template=template or {},
-        parameters=properties.get("parameters") or {},
+        parameters=_shown_parameters(template or {}, within.parameters),
         tags=body.get("tags") or {},
         resource_ids=tuple(resource.id for resource in found),
         providers=providers_of(found),
         outputs=results,
+        dependencies=_dependencies(contents),
     )
     return PlannedDeployment(request=request, resources=pairs, scope=within, contents=contents)
+
+
+def _provider(tenant: Tenant, namespace: str, kind: str | None = None) -> dict[str, Any]:
+    """The template function ``providers``: a resource provider, or one of its types with its api-versions, newest first."""
+    found = provider(tenant, namespace, None)
+    if kind is None:
+        return found
+    for one in found["resourceTypes"]:
+        if fold(one["resourceType"]) == fold(kind):
+            return {name: one[name] for name in ("resourceType", "locations", "apiVersions")}
+    raise TemplateError(f"the resource type '{namespace}/{kind}' could not be found")
+
+
+def _shown_parameters(template: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the parameters with their types as a deployment shows them: without the values of the secure ones."""
+    shown: dict[str, Any] = {}
+    for name, declared in (template.get("parameters") or {}).items():
+        kind = fold(str(declared.get("type")))
+        shown[name] = {"type": _TYPE_NAMES.get(kind, str(declared.get("type")))}
+        if not kind.startswith("secure"):
+            shown[name]["value"] = values.get(name)
+    return shown
+
+
+def _dependencies(contents: Contents) -> tuple[Mapping[str, Any], ...]:
+    """Returns what each resource of a template waits for because ``dependsOn`` says so."""
+    found = []
+    for one in contents.declared:
+        named = [other for text in one.depends_on for other in contents.declared if other.is_named(text)]
+        if named:
+            found.append({"dependsOn": [_reference(other.id) for other in named], **_reference(one.id)})
+    return tuple(found)
+
+
+def _reference(resource_id: str) -> dict[str, Any]:
+    path = ids.path_of(resource_id)
+    return {
+        "id": resource_id,
+        "resourceType": path.type if path is not None else "",
+        "resourceName": "/".join(path.names) if path is not None else "",
+    }
 
 
 def _frame(base: str, body: Mapping[str, Any]) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.arm.computed import as_known
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.operations import (
     AZURE_ASYNC,
@@ -96,7 +97,9 @@ def put_deployment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> R
         headers = {"Azure-AsyncOperation": f"{call.base}{path}?api-version={call.api_version}"}
         if running.form.retry_after is not None:
             headers["Retry-After"] = str(running.form.retry_after)
-        return Reply.json(deployment.render(tenant.clock), status=200 if known else 201, headers=headers), True
+        body = as_known(TYPE, call.api_version, deployment.render(tenant.clock))
+        body["properties"] = {**body["properties"], "provisioningState": "Accepted"}
+        return Reply.json(body, status=200 if known else 201, headers=headers), True
 
     return logged(tenant, call, f"{TYPE}/write", deployment_id, work)
 
@@ -149,7 +152,7 @@ def get_deployment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> R
         found = tenant.deployments.find(_id(_base(tenant, captured), captured["name"]))
         return Reply(status=204 if found else 404)
     tenant.access.check_read(f"{TYPE}/read", _base(tenant, captured))
-    return Reply.json(_found(tenant, captured).render(tenant.clock))
+    return Reply.json(as_known(TYPE, call.api_version, _found(tenant, captured).render(tenant.clock)))
 
 
 def list_deployments(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:

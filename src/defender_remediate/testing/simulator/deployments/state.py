@@ -52,6 +52,7 @@ class DeploymentRequest:
         base: The id of the resource group, subscription or management group; empty for the tenant.
         resource_ids: What the template describes.
         providers: The resource providers of these with their types and regions, as a deployment shows them.
+        dependencies: What each of them waits for because ``dependsOn`` says so.
         outputs: Before the deployment with those expressions as they are written that read resources.
     """
 
@@ -65,6 +66,7 @@ class DeploymentRequest:
     resource_ids: tuple[str, ...]
     outputs: Mapping[str, Any]
     providers: tuple[Mapping[str, Any], ...] = ()
+    dependencies: tuple[Mapping[str, Any], ...] = ()
 
     def with_outputs(self, outputs: Mapping[str, Any]) -> DeploymentRequest:
         """Returns the same request with the outputs of its deployment."""
@@ -122,7 +124,7 @@ class Deployment:
             "duration": f"PT{self.ended - self.started:.7f}S",
             "correlationId": self.correlation_id,
             "providers": [dict(one) for one in self.request.providers],
-            "dependencies": [],
+            "dependencies": [dict(one) for one in self.request.dependencies],
         }
         if self.state == SUCCEEDED:
             properties["outputs"] = dict(self.request.outputs)

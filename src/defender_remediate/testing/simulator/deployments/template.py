@@ -167,7 +167,7 @@ def opened(template: Any, given: Mapping[str, Any], scope: TemplateScope) -> Tem
         for group in template.get("functions") or ()
         for name, definition in (group.get("members") or {}).items()
     }
-    scope = attrs.evolve(scope, functions=FUNCTIONS, user_functions=known)
+    scope = attrs.evolve(scope, functions={**FUNCTIONS, **scope.functions}, user_functions=known)
     within = attrs.evolve(scope, parameters=_parameters(template, given, scope))
     variables = dict(template.get("variables") or {})
     loops = variables.pop("copy", [])

@@ -165,7 +165,7 @@ def test_a_deployment_runs_and_can_be_canceled(
     """204 while it runs; nothing was made; afterwards there is nothing to cancel."""
     created = deploy("PUT", audit)
     assert created.status_code == 201
-    assert created.json()["properties"]["provisioningState"] == "Running"
+    assert created.json()["properties"]["provisioningState"] == "Accepted"
     assert word(deploy("PUT", audit)) == "DeploymentActive"
     assert word(deploy("DELETE")) == "DeploymentActive"
     assert deploy("POST", tail="/cancel").status_code == 204
