@@ -15,6 +15,7 @@ from defender_remediate.testing.simulator.arm.private_endpoints import CONNECTIO
 from defender_remediate.testing.simulator.arm.routes import store_body
 from defender_remediate.testing.simulator.arm.writes import TOP_LEVEL
 from defender_remediate.testing.simulator.controls import arguments, lookup
+from defender_remediate.testing.simulator.controls.apart import ADDED_APART
 from defender_remediate.testing.simulator.defender.state import SUBSCRIPTION
 from defender_remediate.testing.simulator.monitor.audit import begin, end
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
@@ -167,7 +168,8 @@ class ResourceControls:
                 raise InvalidInputError(
                     f"The simulator does not know the type {target.type}.", hint="Pass api_versions to add it."
                 )
-            if known.routed:
+            add_apart = ADDED_APART.get(fold(known.name))
+            if known.routed and add_apart is None:
                 raise InvalidInputError(
                     f"The simulator keeps {known.name} apart from resources, so that this would have no effect.",
                     hint="Use sim.access, sim.defender or a request instead.",
@@ -187,6 +189,13 @@ class ResourceControls:
             # A body with a name and a type is a whole answer of Azure's.
             if known.etag_recent and {"name", "type"} <= set(body) and fold(known.etag_member) not in map(fold, body):
                 known = attrs.evolve(known, etag=None)
+            if add_apart is not None:
+                add_apart(
+                    tenant,
+                    target,
+                    {**body, "properties": arguments.mapping("properties", body.get("properties") or {})},
+                )
+                return target.id
             with tenant.assessor.immediately():
                 return store_body(tenant, target.id, known, body).id
 

@@ -127,7 +127,8 @@ class Deployment:
             "dependencies": [dict(one) for one in self.request.dependencies],
         }
         if self.state == SUCCEEDED:
-            properties["outputs"] = dict(self.request.outputs)
+            if self.request.outputs:
+                properties["outputs"] = dict(self.request.outputs)
             properties["outputResources"] = [{"id": resource_id} for resource_id in self.request.resource_ids]
         if self.error is not None:
             properties["error"] = self.error

@@ -9,9 +9,11 @@ from typing import Any
 import attrs
 
 from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.arm.computed import as_known
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.identities import with_ids
 from defender_remediate.testing.simulator.arm.routing import Route, json_body, positive_option
+from defender_remediate.testing.simulator.authorization.roles import CALLER_ID
 from defender_remediate.testing.simulator.authorization.routes import scope_of, seen_from
 from defender_remediate.testing.simulator.monitor.audit import logged
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
@@ -74,12 +76,11 @@ def _target(tenant: Tenant, captured: Mapping[str, str]) -> tuple[str, str, Poli
 
 def get_assignment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Shows a policy assignment."""
-    del call
     scope, _, found = _target(tenant, captured)
     tenant.access.check_read(f"{_TYPE}/policyAssignments/read", scope)
     if found is None:
         raise refusal("PolicyAssignmentNotFound", name=captured["name"])
-    return Reply.json(found.render())
+    return Reply.json(as_known(f"{_TYPE}/policyAssignments", call.api_version, found.render()))
 
 
 def list_enrollments(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
@@ -114,13 +115,28 @@ def write_assignment(tenant: Tenant, call: Call, captured: Mapping[str, str]) ->
         if not _NAME.match(captured["name"]):
             raise refusal("InvalidPolicy", problem=f"the name {captured['name']!r} is not the name of an assignment")
         made = attrs.evolve(_assignment(tenant, scope, captured["name"], properties), top=top)
+        made = attrs.evolve(made, extra={**made.extra, "metadata": _metadata(tenant, made, found)})
         _check_identity(tenant, made)
         tenant.policies.assign(made)
         tenant.assessor.reassess(scope)
         tenant.store.touch(target_id)
-        return Reply.json(made.render(), status=201), False
+        shown = as_known(f"{_TYPE}/policyAssignments", call.api_version, made.render())
+        return Reply.json(shown, status=201), False
 
     return logged(tenant, call, f"{_TYPE}/policyAssignments/write", target_id, work)
+
+
+def _metadata(tenant: Tenant, made: PolicyAssignment, found: PolicyAssignment | None) -> dict[str, Any]:
+    """Returns the metadata of an assignment with who created and changed it, and when."""
+    now = tenant.clock.timestamp()
+    held = (found.extra.get("metadata") or {}) if found is not None else {}
+    return {
+        **(made.extra.get("metadata") or {}),
+        "createdBy": held.get("createdBy", CALLER_ID),
+        "createdOn": held.get("createdOn", now),
+        "updatedBy": CALLER_ID if found is not None else None,
+        "updatedOn": now if found is not None else None,
+    }
 
 
 def _top(tenant: Tenant, body: Mapping[str, Any], found: PolicyAssignment | None) -> dict[str, Any]:
