@@ -127,7 +127,7 @@ class Deployment:
             "dependencies": [dict(one) for one in self.request.dependencies],
         }
         if self.state == SUCCEEDED:
-            if self.request.outputs:
+            if self.request.outputs or "outputs" in self.request.template:
                 properties["outputs"] = dict(self.request.outputs)
             properties["outputResources"] = [{"id": resource_id} for resource_id in self.request.resource_ids]
         if self.error is not None:
