@@ -52,8 +52,8 @@ def _add_deployment(tenant: Tenant, target: ids.ResourcePath, body: Mapping[str,
         tags=copied(body.get("tags") or {}),
         resource_ids=tuple(str(one.get("id")) for one in properties.get("outputResources") or ()),
         outputs=copied(properties.get("outputs") or {}),
-        providers=copied(properties.get("providers") or []),
-        dependencies=copied(properties.get("dependencies") or []),
+        providers=tuple(copied(properties.get("providers") or ())),
+        dependencies=tuple(copied(properties.get("dependencies") or ())),
     )
     now = tenant.clock.monotonic()
     tenant.deployments.add(
