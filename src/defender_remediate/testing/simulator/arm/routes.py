@@ -245,7 +245,7 @@ def delete_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resour
 
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:
         tenant.access.check_write("DELETE", operation.action, target.id)
-        if not resource_type.deletable:
+        if not resource_type.deletable and ids.path_of(target.scope) is None:  # a resource's own plan can be deleted
             raise refusal("MethodNotAllowed", method="DELETE")
         found = tenant.store.find(target.id)
         _check_etag(call, found, resource_type)

@@ -330,3 +330,12 @@ def test_elevated_access_takes_no_right_away(send: Any) -> None:
     group = "/providers/Microsoft.Management/managementGroups/box"
     assert send("POST", elevate)[0] == 200
     assert send("PUT", group, {"properties": {}})[0] < 300
+
+
+def test_the_plan_of_one_account_is_deleted_and_that_of_a_subscription_is_not(send: Any, sim: ArmSimulator) -> None:
+    """The account then follows its subscription again."""
+    plan = "providers/Microsoft.Security/pricings/StorageAccounts"
+    body = {"properties": {"pricingTier": "Standard", "subPlan": "DefenderForStorageV2"}}
+    assert send("PUT", f"{ACCOUNT}/{plan}", body)[0] < 300
+    assert send("DELETE", f"{ACCOUNT}/{plan}")[0] in (200, 204)
+    assert send("DELETE", f"{SUB}/{plan}")[0] == 405
