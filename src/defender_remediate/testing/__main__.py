@@ -77,6 +77,19 @@ def main(arguments: Sequence[str], out: TextIO, stop: threading.Event) -> int:
     return 0
 
 
+def _cloud_options(endpoint: str) -> str:
+    """What the Azure CLI has to know of a cloud; newer versions ask the endpoint for most of it."""
+    options = {
+        # Older versions append a path to it without a slash.
+        "endpoint-resource-manager": f"{endpoint}/",
+        "suffix-keyvault-dns": ".vault.azure.net",
+        "suffix-storage-endpoint": "core.windows.net",
+        "suffix-sql-server-hostname": ".database.windows.net",
+        "suffix-acr-login-server-endpoint": ".azurecr.io",
+    }
+    return " ".join(f"--{name} {value}" for name, value in options.items())
+
+
 def _instructions(sim: ArmSimulator, server: HttpsServer, *, control: bool) -> str:
     """What to type in another terminal."""
     lines = ["# Serving. Set these in the terminal of your tool:"]
@@ -84,7 +97,7 @@ def _instructions(sim: ArmSimulator, server: HttpsServer, *, control: bool) -> s
     lines += [
         "# Azure CLI:",
         "export AZURE_CORE_INSTANCE_DISCOVERY=false",
-        f"az cloud register --name simulator --endpoint-resource-manager {server.endpoint}",
+        f"az cloud register --name simulator {_cloud_options(server.endpoint)}",
         "az cloud set --name simulator",
         f"az login --service-principal --username {CALLER_APP_ID} --password {SECRET} --tenant {TENANT_ID}",
         "# Subscriptions:",

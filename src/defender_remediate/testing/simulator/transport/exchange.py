@@ -42,7 +42,8 @@ class Call:
             method=method.upper(),
             url=url,
             base=f"{parts.scheme}://{parts.netloc}",
-            path=unquote(parts.path),
+            # A client whose endpoint ends with a slash doubles the first one.
+            path="/" + unquote(parts.path).lstrip("/"),
             query={name.lower(): value for name, value in parse_qsl(parts.query, keep_blank_values=True)},
             headers={name.lower(): value for name, value in headers.items()},
             content=content,
