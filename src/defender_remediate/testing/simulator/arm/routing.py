@@ -154,6 +154,24 @@ def take_version(tenant: Tenant, call: Call, type_name: str, *, since: str) -> N
         raise refusal("NoRegisteredProviderFound", version=call.api_version, type=rest, supported=since)
 
 
+def object_in(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Returns a member of a body, which must be an object; an empty one if it is absent.
+
+    Raises:
+        ArmError: 400 InvalidRequestContent.
+    """
+    found = body.get(name)
+    if found is not None and not isinstance(found, Mapping):
+        raise refusal("InvalidRequestContent", problem=f"'{name}' is not an object")
+    return found or {}
+
+
+def objects_in(body: Any, name: str) -> list[Mapping[str, Any]]:
+    """Returns the objects in a member of a body, which should be a list of objects; what is something else is left out."""
+    found = body.get(name) if isinstance(body, Mapping) else None
+    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+
+
 def json_body(call: Call, *, empty: dict[str, Any] | None = None) -> dict[str, Any]:
     """Returns the JSON object in a request; ``empty`` for a request without a body, which is refused by default.
 

@@ -8,7 +8,7 @@ from typing import Any
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.operations import LOCATION, OperationForm, first_reply
-from defender_remediate.testing.simulator.arm.routing import Handler, Route, json_body
+from defender_remediate.testing.simulator.arm.routing import Handler, Route, json_body, object_in
 from defender_remediate.testing.simulator.authorization.routes import scope_of
 from defender_remediate.testing.simulator.defender.alerts import (
     ALERTS,
@@ -93,7 +93,7 @@ def simulate_alerts(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> 
     def work(logged_operation: LoggedOperation) -> tuple[Reply, bool]:
         tenant.access.check_write("POST", logged_operation.action, target_id)
         tenant.access.check_registered(ids.subscription_of(scope), "Microsoft.Security")
-        properties = json_body(call).get("properties") or {}
+        properties = object_in(json_body(call), "properties")
         bundles = properties.get("bundles") or list(BUNDLES)
         if properties.get("kind") != "Bundles" or not isinstance(bundles, list):
             raise refusal("InvalidRequestContent", problem="properties.kind is not Bundles")
@@ -178,7 +178,7 @@ def _check_rule(properties: Any) -> None:
     if not problems and given["state"] not in _STATES:
         problems.append(f"state is not one of {', '.join(_STATES)}")
     scope = given.get("suppressionAlertsScope")
-    elements = scope.get("allOf") if isinstance(scope, Mapping) else []
+    elements = scope.get("allOf") if isinstance(scope, Mapping) else scope or []
     if not isinstance(elements, list) or not all(_is_element(one) for one in elements):
         problems.append("suppressionAlertsScope.allOf is not a list of fields with 'in' or 'contains'")
     if problems:

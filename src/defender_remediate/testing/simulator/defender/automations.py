@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from defender_remediate.testing.simulator.arm.errors import refusal
-from defender_remediate.testing.simulator.arm.routing import Route, json_body
+from defender_remediate.testing.simulator.arm.routing import Route, json_body, object_in, objects_in
 from defender_remediate.testing.simulator.authorization.routes import scope_of
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import Store
@@ -62,7 +62,7 @@ def validate(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     scope = scope_of(tenant, captured)
     tenant.access.check_registered(ids.subscription_of(scope), "Microsoft.Security")
     tenant.access.check_read(f"{AUTOMATIONS}/read", scope)
-    properties = json_body(call).get("properties") or {}
+    properties = object_in(json_body(call), "properties")
     problem = next(_problems(properties), None) or next(_missing(tenant.store, properties), None)
     return Reply.json({"isValid": problem is None, "message": problem or "Validation succeeded"})
 
@@ -70,24 +70,24 @@ def validate(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
 def _problems(properties: Any) -> Iterator[str]:
     given = properties if isinstance(properties, Mapping) else {}
     for name in ("scopes", "sources", "actions"):
-        items = given.get(name, [])
+        items = given.get(name) or []
         if not isinstance(items, list) or not all(isinstance(one, Mapping) for one in items):
             return iter((f"{name} is not a list of objects",))
     return _wrong_items(given)
 
 
 def _wrong_items(given: Mapping[str, Any]) -> Iterator[str]:
-    for scope in given.get("scopes", []):
+    for scope in given.get("scopes") or []:
         if not ids.subscription_of(str(scope.get("scopePath", ""))):
             yield f"the scope '{scope.get('scopePath')}' is not in a subscription"
-    for source in given.get("sources", []):
+    for source in given.get("sources") or []:
         if source.get("eventSource") not in _SOURCES:
             yield f"the event source '{source.get('eventSource')}' is not one of {', '.join(_SOURCES)}"
-        for rules in source.get("ruleSets") or []:
-            for rule in rules.get("rules") or []:
+        for rules in objects_in(source, "ruleSets"):
+            for rule in objects_in(rules, "rules"):
                 if rule.get("operator") not in _OPERATORS or rule.get("propertyType") not in _KINDS:
                     yield f"the rule about '{rule.get('propertyJPath')}' has an operator or a type that does not exist"
-    for action in given.get("actions", []):
+    for action in given.get("actions") or []:
         member = _TARGETS.get(str(action.get("actionType")))
         if member is None:
             yield f"the action type '{action.get('actionType')}' is not one of {', '.join(_TARGETS)}"
@@ -96,7 +96,7 @@ def _wrong_items(given: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _missing(store: Store, properties: Mapping[str, Any]) -> Iterator[str]:
-    for action in properties.get("actions", []):
+    for action in properties.get("actions") or []:
         target = action[_TARGETS[action["actionType"]]]
         if store.find(target) is None:
             yield f"the resource '{target}' was not found"

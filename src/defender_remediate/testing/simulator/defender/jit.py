@@ -6,13 +6,14 @@ Rules of network security groups are not changed: Azure documents neither their 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from defender_remediate import wire
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
-from defender_remediate.testing.simulator.arm.routing import Route, json_body
+from defender_remediate.testing.simulator.arm.routing import Route, json_body, objects_in
 from defender_remediate.testing.simulator.authorization.roles import CALLER_ID
 from defender_remediate.testing.simulator.authorization.routes import scope_of
 from defender_remediate.testing.simulator.monitor.audit import logged
@@ -64,17 +65,17 @@ def _render(tenant: Tenant, policy: Resource) -> dict[str, Any]:
     shown = policy.render()
     shown.setdefault("location", ids.segments(policy.id)[-3])
     now = tenant.clock.now()
-    for request in shown["properties"].get("requests") or []:
+    for request in objects_in(shown["properties"], "requests"):
         for port in _ports(request):
-            ends = instant(port.get("endTimeUtc"))
+            ends = wire.timestamp(port, "endTimeUtc")
             if port.get("status") == _INITIATED and ends is not None and ends <= now:
                 port.update(status=_REVOKED, statusReason="Expired")
     return shown
 
 
-def _ports(request: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for machine in request.get("virtualMachines") or []:
-        yield from machine.get("ports") or []
+def _ports(request: Mapping[str, Any]) -> Iterator[Any]:
+    for machine in objects_in(request, "virtualMachines"):
+        yield from objects_in(machine, "ports")
 
 
 def initiate(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
@@ -99,7 +100,7 @@ def initiate(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
         }
         if body.get("justification") is not None:
             made["justification"] = str(body["justification"])
-        requests = properties.get("requests") or []
+        requests = objects_in(properties, "requests")
         _revoke_older(requests, made)
         kept = {**properties, "requests": [*requests, made]}
         tenant.store.write(policy.id, policy.type, {**policy.body, "properties": kept})
@@ -115,16 +116,18 @@ def _granted(tenant: Tenant, policy: Mapping[str, Any], machine: Any) -> dict[st
         ArmError: 400: the policy has not the machine or a port, or it does not allow the time or the source.
     """
     given = machine if isinstance(machine, Mapping) else {}
-    held = [one for one in policy.get("virtualMachines") or [] if ids.key(one["id"]) == ids.key(str(given.get("id")))]
+    machines = objects_in(policy, "virtualMachines")
+    held = [one for one in machines if ids.key(str(one.get("id"))) == ids.key(str(given.get("id")))]
     if not held:
         raise refusal("InvalidRequestContent", problem=f"the policy has no virtual machine '{given.get('id')}'")
     wanted = given.get("ports")
     if not isinstance(wanted, list) or not wanted:
         raise refusal("InvalidRequestContent", problem="'ports' is missing")
-    rules = {one.get("number"): one for one in held[0].get("ports") or []}
+    rules = objects_in(held[0], "ports")
     ports = []
     for port in wanted:
-        rule = rules.get(port.get("number")) if isinstance(port, Mapping) else None
+        number = port.get("number") if isinstance(port, Mapping) else None
+        rule = next((one for one in rules if number is not None and one.get("number") == number), None)
         if rule is None:
             raise refusal("InvalidRequestContent", problem=f"the policy has no port {port!r} of '{held[0]['id']}'")
         ports.append(_granted_port(tenant, rule, port))
@@ -142,10 +145,13 @@ def _granted_port(tenant: Tenant, rule: _Port, port: _Port) -> dict[str, Any]:
             problem=f"endTimeUtc is later than maxRequestAccessDuration, {rule['maxRequestAccessDuration']}, allows",
         )
     allowed = [rule["allowedSourceAddressPrefix"]] if rule.get("allowedSourceAddressPrefix") else []
-    allowed += rule.get("allowedSourceAddressPrefixes") or []
+    several = rule.get("allowedSourceAddressPrefixes")
+    allowed += several if isinstance(several, list) else []
     source = port.get("allowedSourceAddressPrefix")
     if source is not None and allowed and "*" not in allowed and source not in allowed:
-        raise refusal("InvalidRequestContent", problem=f"the source '{source}' is not one of {', '.join(allowed)}")
+        raise refusal(
+            "InvalidRequestContent", problem=f"the source '{source}' is not one of {', '.join(map(str, allowed))}"
+        )
     made = {"number": rule["number"], "allowedSourceAddressPrefix": source or (allowed[0] if allowed else "*")}
     return {**made, "endTimeUtc": port["endTimeUtc"], "status": _INITIATED, "statusReason": "UserRequested"}
 
@@ -158,17 +164,18 @@ def _duration(text: str) -> timedelta | None:
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
 
 
-def _revoke_older(requests: list[dict[str, Any]], newest: Mapping[str, Any]) -> None:
+def _revoke_older(requests: Sequence[Mapping[str, Any]], newest: Mapping[str, Any]) -> None:
     for request in requests:
-        for machine in request.get("virtualMachines") or []:
-            taken = {
+        for machine in objects_in(request, "virtualMachines"):
+            taken = [
                 port["number"]
                 for one in newest["virtualMachines"]
-                if ids.key(one["id"]) == ids.key(machine["id"])
+                if ids.key(one["id"]) == ids.key(str(machine.get("id")))
                 for port in one["ports"]
-            }
-            for port in machine.get("ports") or []:
-                if port.get("status") == _INITIATED and port["number"] in taken:
+            ]
+            ports: list[Any] = list(objects_in(machine, "ports"))
+            for port in ports:
+                if port.get("status") == _INITIATED and port.get("number") in taken:
                     port.update(status=_REVOKED, statusReason="NewerRequestInitiated")
 
 

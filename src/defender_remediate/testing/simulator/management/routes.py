@@ -7,7 +7,7 @@ from typing import Any
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
-from defender_remediate.testing.simulator.arm.routing import Route, json_body
+from defender_remediate.testing.simulator.arm.routing import Route, json_body, object_in
 from defender_remediate.testing.simulator.monitor.audit import logged
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
 from defender_remediate.testing.simulator.state import hierarchy, ids
@@ -171,8 +171,8 @@ def put_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
 
     def work(operation: LoggedOperation) -> tuple[Reply, bool]:
         tenant.access.check_read(operation.action, target_id)
-        properties = json_body(call).get("properties") or {}
-        wanted = ((properties.get("details") or {}).get("parent") or {}).get("id")
+        properties = object_in(json_body(call), "properties")
+        wanted = object_in(object_in(properties, "details"), "parent").get("id")
         held = groups.get(fold(name), {}).get("parent")
         above = held if wanted is None else _checked_parent(tenant, name, str(wanted))
         if fold(name) not in groups:
