@@ -39,9 +39,9 @@ class Node:
 
     words: set[str] | None = attrs.field(factory=set)
     kinds: set[str] = attrs.field(factory=set)
-    least: set[float | None] = attrs.field(factory=set)
-    most: set[float | None] = attrs.field(factory=set)
-    patterns: set[str | None] = attrs.field(factory=set)
+    least: set[float] = attrs.field(factory=set)
+    most: set[float] = attrs.field(factory=set)
+    patterns: set[str] = attrs.field(factory=set)
     is_open: bool = False
     seen: int = 0
     required: int = 0
@@ -75,6 +75,12 @@ def read(owner: Node, sections: dict[str, list[str]], title: str, above: tuple[s
 
 
 def _read_scalar(node: Node, text: str) -> None:
+    choice = re.match(r"\(((?:'(?:[^'\\]|\\.)*'|string| \| )+)\)\[\]", text)
+    if choice:
+        node.kinds.add("array")
+        if node.words is not None:
+            node.words |= set(_WORD.findall(choice[1]))
+        return
     kind = re.match(
         r"(bool|int|string|any|'(?:[^'\\]|\\.)*')((?: \| (?:'(?:[^'\\]|\\.)*'|string))*)(\[\])?( \{)?", text
     )
@@ -83,6 +89,7 @@ def _read_scalar(node: Node, text: str) -> None:
         return
     if kind[3] or text.startswith("("):
         node.kinds.add("array")
+        node.words = None
         return
     if kind[1].startswith("'"):
         node.kinds.add("string")
@@ -95,9 +102,11 @@ def _read_scalar(node: Node, text: str) -> None:
     limits = text if kind[4] else ""
     for names, into in ((("minValue", "minLength"), node.least), (("maxValue", "maxLength"), node.most)):
         value = next((re.search(rf"{name}: (-?\d+)", limits) for name in names if name in limits), None)
-        into.add(float(value[1]) if value else None)
+        if value:
+            into.add(float(value[1]))
     pattern = re.search(r'pattern: "(.*?)"(?:, |\})', limits)
-    node.patterns.add(pattern[1] if pattern else None)
+    if pattern:
+        node.patterns.add(pattern[1])
 
 
 def rules(nodes: dict[str, Node], path: str = "") -> Iterator[tuple[str, Any]]:
@@ -118,11 +127,13 @@ def _rule(node: Node) -> Any:
     kind = next(iter(node.kinds))
     if kind == "string" and node.words:
         return sorted(node.words)
+    if kind == "array" and node.words:
+        return {"kind": kind, "words": sorted(node.words)}
     rule: dict[str, Any] = {}
-    if node.least and None not in node.least and kind in ("number", "string"):
-        rule["least"] = int(min(value for value in node.least if value is not None))
-    if node.most and None not in node.most and kind in ("number", "string"):
-        rule["most"] = int(max(value for value in node.most if value is not None))
+    if node.least and kind in ("number", "string"):
+        rule["least"] = int(min(node.least))
+    if node.most and kind in ("number", "string"):
+        rule["most"] = int(max(node.most))
     pattern = next(iter(node.patterns)) if len(node.patterns) == 1 else None
     if pattern is not None and kind == "string" and _compiles(pattern):
         rule["pattern"] = pattern
@@ -175,16 +186,20 @@ def _compare_scalar(node: Node, value: Any) -> None:
         known = {word.lower().replace(" ", "") for word in node.words}
         if not all(part in known for part in value.lower().replace(" ", "").split(",")):
             node.words = None
+    if isinstance(value, list) and node.words is not None:
+        known = {word.lower() for word in node.words}
+        if any(isinstance(one, str) and one.lower() not in known for one in value):
+            node.words = None
     size = len(value) if isinstance(value, str) else value
     if isinstance(size, (int, float)):
-        if any(least is not None and size < least for least in node.least):
-            node.least.add(None)
-        if any(most is not None and size > most for most in node.most):
-            node.most.add(None)
+        if any(size < least for least in node.least):
+            node.least.clear()
+        if any(size > most for most in node.most):
+            node.most.clear()
     if isinstance(value, str) and any(
-        pattern and _compiles(pattern) and not re.search(pattern, value) for pattern in node.patterns
+        _compiles(pattern) and not re.search(pattern, value) for pattern in node.patterns
     ):
-        node.patterns.add(None)
+        node.patterns.clear()
 
 
 def recorded(path: str) -> Iterator[tuple[str, Any]]:

@@ -82,6 +82,7 @@ def _check_immutable(write: Write) -> None:
     held: Mapping[str, Any] = write.current.get("properties") or {}
     for path, error in immutable_members(write.kind).items() if held else ():
         wanted, there = _member(write.sent, path), _member(held, path)
+        there = False if there is None and isinstance(wanted, bool) else there  # what is off is often not shown
         if wanted is not None and there is not None and fold(str(wanted)) != fold(str(there)):
             raise refusal(error, property=path)
 
@@ -157,6 +158,28 @@ def _contains_its_subnets(write: Write) -> None:
             raise refusal("NetcfgInvalidSubnet", name=subnet.get("name"), network=write.target.name)
 
 
+def _has_rules_of_different_priority(write: Write) -> None:
+    rules = write.sent.get("securityRules")
+    seen: dict[tuple[str, str], Any] = {}
+    for rule in rules if isinstance(rules, list) else ():
+        place = (str(_member(rule, "properties.priority")), fold(str(_member(rule, "properties.direction"))))
+        if place in seen:
+            raise refusal("SecurityRuleConflict", name=_member(rule, "name"), other=seen[place])
+        seen[place] = _member(rule, "name")
+
+
+def _sends_somewhere(write: Write) -> None:
+    sinks = (
+        "workspaceId",
+        "storageAccountId",
+        "eventHubAuthorizationRuleId",
+        "marketplacePartnerId",
+        "serviceBusRuleId",
+    )
+    if not any(_member(write.sent, sink) for sink in sinks):
+        raise refusal("NoDataSink")
+
+
 def _is_in_its_network(write: Write) -> None:
     network = write.store.find(write.target.parent)
     spaces = None if network is None else _member(network.body.get("properties"), "addressSpace.addressPrefixes")
@@ -212,8 +235,10 @@ def _passes_requests_through(write: Write) -> None:
 _RULES: Mapping[str, tuple[Callable[[Write], None], ...]] = {
     "Microsoft.App/containerApps": (_has_the_secrets_it_names,),
     "Microsoft.AppConfiguration/configurationStores": (_passes_requests_through,),
+    "Microsoft.Insights/diagnosticSettings": (_sends_somewhere,),
     "Microsoft.KeyVault/vaults": (_has_public_ranges,),
     "Microsoft.Network/loadBalancers": (_probes_paths_over_http,),
+    "Microsoft.Network/networkSecurityGroups": (_has_rules_of_different_priority,),
     "Microsoft.Network/publicIPAddresses": (_is_global_only_as_standard,),
     "Microsoft.Network/virtualNetworks": (_encrypts_with_enforcement, _contains_its_subnets),
     "Microsoft.Network/virtualNetworks/subnets": (_is_in_its_network,),

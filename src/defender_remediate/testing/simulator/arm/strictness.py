@@ -67,13 +67,15 @@ def _check(rule: ValueRule, value: Any, current: Any, path: str, *, whole: bool)
     if isinstance(value, str) and value.startswith("["):
         return  # an expression of a template that is worked out later
     if isinstance(value, list):
-        if rule.kind not in (None, "array") or (rule.words and value):
+        if rule.kind not in (None, "array") or (rule.words and rule.kind is None and value):
             raise _other_type(value, rule.kind or "string", path)
         for place, one in enumerate(value):
             there = _same_element(one, current) if isinstance(one, Mapping) else None
             if isinstance(one, Mapping) and one != there:
                 _check_needs(rule, one, f"{path}[{place}]")
                 _check_members(rule, one, there, path, whole=True)
+            elif isinstance(one, str) and rule.words and not _is_one_of(one, rule.words):
+                raise _not_allowed(rule, one, path, ", ".join(rule.words))
             elif isinstance(one, str) and rule.form is not None:
                 _check_string(rule, one, path)
     elif isinstance(value, Mapping):

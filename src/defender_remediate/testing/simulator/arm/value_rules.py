@@ -28,7 +28,7 @@ class ValueRule:
 
     Attributes:
         kind: ``boolean``, ``integer``, ``number``, ``string`` or ``array``; None if it is not known.
-        words: The only strings that it may be, in any case; empty if any may be.
+        words: The only strings that it, or an element of an array, may be, in any case; empty if any may be.
         least: The smallest number, or the length of the shortest string.
         most: The largest number, or the length of the longest string.
         pattern: What a string looks like.
@@ -128,6 +128,8 @@ def _node(tree: dict[str, Any], path: str) -> dict[str, Any]:
 def _joined(published: Any, corrected: Any) -> Any:
     if isinstance(published, list) and isinstance(corrected, list) and isinstance(corrected[0], str):
         return list(dict.fromkeys((*corrected, *published)))
+    if isinstance(published, Mapping) and corrected in (published["kind"], "integer"):
+        return published  # it says the same, and its limits
     return corrected
 
 
@@ -143,5 +145,14 @@ def _rule(spec: Any, node: Mapping[str, Any] | None = None) -> ValueRule:
     if spec is None:
         return ValueRule(needs=needs, below=below)
     pattern = spec.get("pattern")
-    known = {name: value for name, value in spec.items() if name != "pattern"}
-    return ValueRule(**known, pattern=None if pattern is None else re.compile(pattern), needs=needs, below=below)
+    return ValueRule(
+        kind=spec.get("kind"),
+        words=tuple(spec.get("words", ())),
+        least=spec.get("least"),
+        most=spec.get("most"),
+        pattern=None if pattern is None else re.compile(pattern),
+        form=spec.get("form"),
+        refusal=spec.get("refusal"),
+        needs=needs,
+        below=below,
+    )

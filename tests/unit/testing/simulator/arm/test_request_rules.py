@@ -16,6 +16,7 @@ NETWORK = "Microsoft.Network/virtualNetworks"
 RULE = "Microsoft.Network/networkSecurityGroups/one/securityRules/two"
 SERVER = "Microsoft.Sql/servers/one"
 TENANT = "99999999-0000-4000-8000-000000000000"
+ACCOUNT = {"sku": {"name": "Standard_LRS"}, "kind": "StorageV2"}
 BASIC_RULE = {"access": "Allow", "direction": "Inbound", "protocol": "Tcp", "priority": 100}
 
 
@@ -27,9 +28,10 @@ def put(call: Any, sim: ArmSimulator) -> Any:
         (NETWORK, {"addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}}),
         ("Microsoft.Network/networkSecurityGroups", {}),
         ("Microsoft.Sql/servers", {"administratorLogin": "someone"}),
+        ("Microsoft.Storage/storageAccounts", {"minimumTlsVersion": "TLS1_2"}),
         ("Microsoft.Compute/proximityPlacementGroups", {"proximityPlacementGroupType": "Standard"}),
     ):
-        place = f"{GROUP}/providers/{kind}/one"
+        place = f"{GROUP}/providers/{kind}/{'boxaccount' if 'Storage' in kind else 'one'}"
         sim.resources.add(
             {"id": place, "location": "westeurope", "properties": properties}, api_versions=("2020-01-01",)
         )
@@ -120,6 +122,13 @@ def test_values_with_a_form_of_their_own(put: Any, path: str, properties: Any, c
         ),
         (SERVER, {"administratorLogin": "another"}, {}, "InvalidParameterValue"),
         (
+            "Microsoft.Storage/storageAccounts/boxaccount",
+            {"isHnsEnabled": True},
+            ACCOUNT,
+            "AccountPropertyCannotBeUpdated",
+        ),
+        ("Microsoft.Storage/storageAccounts/boxaccount", {"isHnsEnabled": False}, ACCOUNT, None),
+        (
             "Microsoft.Compute/proximityPlacementGroups/one",
             {"proximityPlacementGroupType": "Ultra"},
             {},
@@ -181,6 +190,18 @@ def test_values_with_a_form_of_their_own(put: Any, path: str, properties: Any, c
             None,
         ),
         ("Microsoft.Network/dnsZones/no spaces (please)", {}, {}, "BadRequest"),
+        (
+            "Microsoft.Network/networkSecurityGroups/two",
+            {"securityRules": [{"name": "a", "properties": BASIC_RULE}, {"name": "b", "properties": BASIC_RULE}]},
+            {},
+            "SecurityRuleConflict",
+        ),
+        (
+            f"{SERVER}/providers/Microsoft.Insights/diagnosticSettings/one",
+            {"logs": [{"categoryGroup": "audit", "enabled": True}]},
+            {},
+            "BadRequest",
+        ),
     ],
 )
 def test_members_that_do_not_go_together(put: Any, path: str, properties: Any, more: Any, code: str | None) -> None:
@@ -216,6 +237,8 @@ def test_a_vault_takes_no_private_range(sim: ArmSimulator, put: Any) -> None:
     assert put("Microsoft.KeyVault/vaults/boxvault", properties, "2018-02-14") is None
     sim.clock.advance(60)
     assert put("Microsoft.KeyVault/vaults/boxvault", properties) is None  # what is there was taken before
+    properties["accessPolicies"] = [{"tenantId": TENANT, "objectId": TENANT, "permissions": {"keys": ["fly"]}}]
+    assert put("Microsoft.KeyVault/vaults/boxvault", properties) == "InvalidRequestPropertyValue"
 
 
 def test_a_server_without_an_administrator_is_not_created(sim: ArmSimulator, put: Any, call: Any) -> None:
