@@ -99,7 +99,11 @@ def read(folder: Path, types: str) -> Iterator[Exchange]:
         if line["type"].startswith(types) and line["m"] in WRITE:
             before = line.get("before")
             # Some recorders give all random names one word in requests: then the body is that of another resource.
-            if before is not None and line["m"] == "PUT" and ids.key(before.get("id") or line["p"]) != ids.key(line["p"]):
+            if (
+                before is not None
+                and line["m"] == "PUT"
+                and ids.key(before.get("id") or line["p"]) != ids.key(line["p"])
+            ):
                 before = None
             before = {"properties": {}, **before, "id": line["p"]} if before is not None else None
             yield Exchange(
