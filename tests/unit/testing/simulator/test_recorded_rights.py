@@ -170,6 +170,8 @@ def test_an_export_has_them_too(tmp_path: Path) -> None:
         (row("policyAssignments"), "must be an id, got None"),
         (row("roleDefinitions", ""), "must name one object"),
         (row("policyDefinitions"), "needs 'properties'"),
+        (row("roleDefinitions", permissions=1), "'permissions' must be an array, got 1"),
+        (row("policyExemptions", metadata=1), "'metadata' must be an object, got 1"),
     ):
         path.write_text(json.dumps([wrong]), encoding="utf-8")
         with pytest.raises(InvalidInputError, match=problem):

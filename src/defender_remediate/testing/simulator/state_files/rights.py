@@ -44,8 +44,8 @@ def add_policy_assignment(tenant: Tenant, body: Mapping[str, Any]) -> str:
         name=name,
         definition_id=definition_id,
         display_name=str(properties.get("displayName") or ""),
-        not_scopes=tuple(map(str, properties.get("notScopes") or ())),
-        parameters=properties.get("parameters") or {},
+        not_scopes=tuple(map(str, _array(properties, "notScopes"))),
+        parameters=_object(properties, "parameters"),
         enforcement=str(properties.get("enforcementMode") or ENFORCED),
         extra=extra,
         top={member: body[member] for member in ("identity", "location") if body.get(member) is not None},
@@ -65,13 +65,13 @@ def add_policy_exemption(tenant: Tenant, body: Mapping[str, Any]) -> str:
         scope=scope,
         name=name,
         assignment_id=str(properties.get("policyAssignmentId") or ""),
-        references=tuple(map(str, properties.get("policyDefinitionReferenceIds") or ())),
+        references=tuple(map(str, _array(properties, "policyDefinitionReferenceIds"))),
         expires=moment,
         category=str(properties.get("exemptionCategory") or "Waiver"),
         description=str(properties.get("description") or ""),
         display_name=str(properties.get("displayName") or ""),
-        metadata=properties.get("metadata") or {},
-        selectors=tuple(properties.get("resourceSelectors") or ()),
+        metadata=_object(properties, "metadata"),
+        selectors=tuple(_array(properties, "resourceSelectors")),
     )
     tenant.policies.exemptions.append(made)
     tenant.assessor.reassess(scope, at_once=True)
@@ -84,10 +84,10 @@ def add_role_definition(tenant: Tenant, body: Mapping[str, Any]) -> str:
     known = tenant.access.definitions.get(fold(name))
     if known is not None and known.is_built_in:
         return str(body["id"])
-    entries = [one for one in properties.get("permissions") or () if isinstance(one, Mapping)]
+    entries = [one for one in _array(properties, "permissions") if isinstance(one, Mapping)]
 
     def actions(member: str) -> list[str]:
-        return [str(action) for one in entries for action in one.get(member) or ()]
+        return [str(action) for one in entries for action in _array(one, member)]
 
     tenant.access.define(
         RoleDefinition(
@@ -98,7 +98,7 @@ def add_role_definition(tenant: Tenant, body: Mapping[str, Any]) -> str:
             not_actions=actions("notActions"),
             data_actions=actions("dataActions"),
             not_data_actions=actions("notDataActions"),
-            assignable=tuple(map(str, properties.get("assignableScopes") or ("/",))),
+            assignable=tuple(map(str, _array(properties, "assignableScopes") or ("/",))),
             is_built_in=fold(str(properties.get("type"))) == "builtinrole",
         )
     )
@@ -130,6 +130,8 @@ def add_role_assignment(tenant: Tenant, body: Mapping[str, Any]) -> str:
 def add_standard_assignment(tenant: Tenant, body: Mapping[str, Any]) -> str:
     """Adds an exemption or attestation of Defender; the assessments that it covers follow it at once."""
     scope, name, properties = _parts(body)
+    for member in ("exemptionData", "attestationData"):
+        _object(_object(properties, member), "assignedAssessment")
     expires = None if properties.get("expiresOn") is None else wire.timestamp(properties, "expiresOn")
     made = StandardAssignment(scope=scope, name=name, expires=expires, properties=properties)
     tenant.assessor.standard_assignments.put(made)
@@ -143,6 +145,30 @@ def _parts(body: Mapping[str, Any]) -> tuple[str, str, Mapping[str, Any]]:
     if target is None or target.is_collection:
         raise InvalidInputError(f"'id' must name one object, got {quoted(body['id'])}")
     return target.scope, target.name, body.get("properties") or {}
+
+
+def _array(owner: Mapping[str, Any], name: str) -> list[Any]:
+    """Returns a member that is an array; an empty one if it is absent.
+
+    Raises:
+        InvalidInputError: It is something else.
+    """
+    found = owner.get(name)
+    if found is not None and not isinstance(found, list):
+        raise InvalidInputError(f"'{name}' must be an array, got {quoted(found)}")
+    return found or []
+
+
+def _object(owner: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Returns a member that is an object; an empty one if it is absent.
+
+    Raises:
+        InvalidInputError: It is something else.
+    """
+    found = owner.get(name)
+    if found is not None and not isinstance(found, Mapping):
+        raise InvalidInputError(f"'{name}' must be an object, got {quoted(found)}")
+    return dict(found or {})
 
 
 _AUTHORIZATION = "microsoft.authorization"
