@@ -60,6 +60,13 @@ def test_a_disk_answers_with_the_request(sim: ArmSimulator, version: str, shown:
     assert "uniqueId" in _send(sim, "GET", disk, version)["properties"]
 
 
+def test_a_disk_from_a_blob_has_the_size_of_the_blob(sim: ArmSimulator) -> None:
+    """Old versions show it in the first answer."""
+    source = {"createOption": "Import", "sourceUri": "https://name.blob.core.windows.net/c/b.vhd"}
+    body = {"location": "westeurope", "properties": {"creationData": source}}
+    assert "diskSizeBytes" in _send(sim, "PUT", f"{_COMPUTE}/disks/disk1", "2020-06-30", body)["properties"]
+
+
 def test_a_detached_disk_is_shown_once_more(sim: ArmSimulator) -> None:
     """The answer to the update that detaches it says so; a GET does not show it, nor an answer of an old api-version."""
     disks: list[dict[str, Any]] = [
@@ -87,13 +94,21 @@ def test_what_is_new_in_a_patch_gets_its_defaults(sim: ArmSimulator) -> None:
     assert disk["name"]
     assert "osProfile" not in _send(sim, "GET", _MACHINE, "2024-07-01")["properties"]
 
+    sim.resources.add({"id": f"{_MACHINE}2", "location": "westeurope", "properties": {"securityProfile": {}}})
+    agent = {"proxyAgentSettings": {"enabled": True, "mode": "Audit"}}
+    changes = {"properties": {"securityProfile": agent, "applicationProfile": {"galleryApplications": []}}}
+    shown = _send(sim, "PATCH", f"{_MACHINE}2", "2024-07-01", changes)["properties"]
+    assert shown["securityProfile"] == {"proxyAgentSettings": {"enabled": True}}
+    assert "applicationProfile" not in shown
+
 
 def test_identities_have_their_ids(sim: ArmSimulator) -> None:
     """Those of the system at once, those of users when the write has ended; null and a type without them remove them."""
     sim.resources.add({"id": _MACHINE, "location": "westeurope", "properties": {}})
+    own = _send(sim, "PATCH", _MACHINE, "2024-07-01", {"identity": {"type": "SystemAssigned"}})["identity"]
     both = {"type": "SystemAssigned, UserAssigned", "userAssignedIdentities": {_IDENTITY: {}}}
     answer = _send(sim, "PATCH", _MACHINE, "2024-07-01", {"identity": both})["identity"]
-    assert answer["principalId"]
+    assert own["principalId"] == answer["principalId"]
     assert answer["userAssignedIdentities"] == {_IDENTITY: {}}
     held = _send(sim, "GET", _MACHINE, "2024-07-01")["identity"]["userAssignedIdentities"][_IDENTITY]
     assert set(held) == {"principalId", "clientId"}
@@ -136,9 +151,11 @@ def test_an_add_on_that_is_switched_off_loses_its_settings(sim: ArmSimulator) ->
     add_on = {"enabled": True, "config": {"a": "b"}, "identity": {"resourceId": "x"}}
     add_ons = {"addonProfiles": {"azurepolicy": add_on}}
     sim.resources.add({"id": cluster, "location": "westeurope", "properties": add_ons})
-    body = {"location": "westeurope", "properties": {"addonProfiles": {"azurepolicy": {"enabled": False}}}}
+    wanted = {"azurepolicy": {"enabled": False}, "httpApplicationRouting": {"enabled": True}}
+    body = {"location": "westeurope", "properties": {"addonProfiles": wanted}}
     answer = _send(sim, "PUT", cluster, "2024-09-01", body)["properties"]
     assert answer["addonProfiles"]["azurepolicy"] == {"enabled": False, "config": None}
+    assert answer["addonProfiles"]["httpApplicationRouting"]["config"]
 
 
 def test_an_answer_without_an_etag_stays_without(sim: ArmSimulator) -> None:

@@ -117,44 +117,40 @@ def _shows_more(before: Any, reference: _Part) -> bool:
 
 def _complete(element: _Part, etag: str, *, shows_type: bool) -> None:
     """Gives an element what its kind of element has: an id, an etag, a type and a provisioningState."""
-    item, known = element.body, element.known
+    item = element.body
     item["id"] = element.place
-    if known is None or "etag" in known:
-        item["etag"] = etag
-    if not shows_type:
-        item.pop("type", None)
-    elif known is None or "type" in known:
-        item["type"] = element.type
-    if known is None or "properties" in known:
-        properties = item.setdefault("properties", {})
-        inner = known.get("properties") if known is not None else None
-        if isinstance(properties, dict) and (inner is None or "provisioningState" in inner):
-            properties["provisioningState"] = "Succeeded"
+    given: dict[str, Any] = {"etag": etag, "type": element.type if shows_type else None, "properties": {}}
+    for name, value in given.items():
+        if value is None:
+            item.pop(name, None)
+        elif element.known is None or name in element.known:
+            item[name] = item.get(name, value) if name == "properties" else value
+    inner = (element.known or {}).get("properties")
+    if isinstance(item.get("properties"), dict) and (inner is None or "provisioningState" in inner):
+        item["properties"]["provisioningState"] = "Succeeded"
 
 
 def _is_element(item: Mapping[str, Any], known: Any, place: str) -> bool:
-    if not isinstance(item.get("name"), str):
-        return False
-    if "id" not in known if known is not None else "properties" not in item:
+    has_id = "id" in known if known is not None else "properties" in item
+    if not has_id or not isinstance(item.get("name"), str):
         return False
     return not item.get("id") or fold(str(item["id"])) == fold(place)
 
 
 def _show_referrers(shown_as: Mapping[str, str], elements: list[_Part]) -> None:
-    by_id = {fold(element.body["id"]): element.body.get("properties") for element in elements}
+    with_properties = [one for one in elements if isinstance(one.body.get("properties"), dict)]
     referrers: dict[str, dict[str, list[Any]]] = {}
-    for element in elements:
+    for element in with_properties:
         if element.array in shown_as:
-            for referred in _references(element.body.get("properties") or {}, set(shown_as.values())):
+            for referred in _references(element.body["properties"], set(shown_as.values())):
                 lists = referrers.setdefault(fold(referred), {})
                 lists.setdefault(shown_as[element.array], []).append({"id": element.body["id"]})
-    for place, properties in by_id.items():
-        if isinstance(properties, dict):
-            for name in [
-                name for name in properties if name in shown_as.values() and _are_references(properties[name])
-            ]:
+    for element in with_properties:
+        properties = element.body["properties"]
+        for name in set(shown_as.values()).intersection(properties):
+            if _are_references(properties[name]):
                 del properties[name]
-            properties.update(referrers.get(place, {}))
+        properties.update(referrers.get(fold(element.place), {}))
 
 
 def _are_references(value: Any) -> bool:
