@@ -98,12 +98,12 @@ def test_references_to_other_resources_show_their_id_only(sim: ArmSimulator) -> 
 
 
 def test_elements_have_what_their_type_knows(sim: ArmSimulator) -> None:
-    """Those of a front door have no etag and no state; those of a type that a test added have all; others are no elements."""
-    door = f"{_NETWORK}/frontDoors/door1"
-    sim.resources.add({"id": door, "location": "global", "properties": {}})
+    """Those of an Azure Front Door have no etag and no state; those of a type that a test added have all; others are no elements."""
+    edge = f"{_NETWORK}/frontDoors/edge1"
+    sim.resources.add({"id": edge, "location": "global", "properties": {}})
     settings = [{"name": "s", "properties": {"sampleSize": 4}}]
     body = {"location": "global", "properties": {"loadBalancingSettings": settings}}
-    (shown,) = _put(sim, door, body, "2020-05-01")["properties"]["loadBalancingSettings"]
+    (shown,) = _put(sim, edge, body, "2020-05-01")["properties"]["loadBalancingSettings"]
     assert set(shown) == {"id", "name", "type", "properties"}
     assert shown["properties"] == {"sampleSize": 4}
 
