@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from defender_remediate.testing.simulator.arm import value_rules
-from defender_remediate.testing.simulator.arm.published import namespaces, operations_of
+from defender_remediate.testing.simulator.arm import answers, value_rules
+from defender_remediate.testing.simulator.arm.published import PublishedOperation, namespaces, operations_of
 from defender_remediate.testing.simulator.arm.service import ROUTES
 from defender_remediate.testing.simulator.state.types import shipped_types
 
 _BY_FORM = """\
-The operations below are known from the clients that Microsoft publishes, by their form only. The simulator answers them so where
-no operation or type above answers. It keeps what a client writes, without a check of its properties, and shows it again. A list has
-what was written and is otherwise empty. What always exists in Azure has no properties until they are written. An action has no
-effect, and an object that an action returns is empty, except for keys, which open nothing, and for the availability of names. Each of
-these answers has the header `x-ms-simulated-fidelity: form`. Their api-versions are not known: any is taken from the oldest that is
-known for the provider to a year from now."""
+The operations below are known from the clients that Microsoft publishes. The simulator answers them by their form where no operation
+or type above answers. It keeps what a client writes and shows it again; the third column of the table of types says whether values
+are checked. A list has what was written. What always exists in Azure has no properties until they are written. An action has no
+effect, and what it returns is the resource that it is for, or an object with an id, a name and a type, or an empty one; keys open
+nothing, and the availability of names is looked up. Each of these answers has the header `x-ms-simulated-fidelity: form`. Where the
+last column says so, more is known from the documentation of the provider: *defaults* of a new resource, resources that are *there*
+without being created, or the *answer* and effect of an action; the header is then left out for what is there and for the answer.
+Their api-versions are not known: any is taken from the oldest that is known for the provider to a year from now."""
 
 
 _VALUES = """\
@@ -41,8 +43,17 @@ def operations_page() -> str:
     parts += ["", "## Answered by form\n", _BY_FORM]
     for namespace in namespaces().values():
         verbs: dict[str, list[str]] = defaultdict(list)
+        known: dict[str, str] = {}
         for operation in operations_of(namespace):
             verbs[operation.path].append(operation.method)
-        parts += [f"\n### {namespace}: by form\n", "| path | verbs |", "| --- | --- |"]
-        parts += [f"| `{path}` | {', '.join(sorted(found))} |" for path, found in verbs.items()]
+            known[operation.path] = _known(operation)
+        parts += [f"\n### {namespace}: by form\n", "| path | verbs | more is known |", "| --- | --- | --- |"]
+        parts += [f"| `{path}` | {', '.join(sorted(found))} | {known[path]} |" for path, found in verbs.items()]
     return "\n".join(parts)
+
+
+def _known(operation: PublishedOperation) -> str:
+    """What the facts say of an operation beyond its form."""
+    kind, action = answers.of_type(operation.type_name), answers.of_action(operation.action_name)
+    words = {"defaults": kind.new, "there": kind.there, "answer": action.is_known or action.sets}
+    return ", ".join(word for word, is_known in words.items() if is_known)
