@@ -56,4 +56,4 @@ def _known(operation: PublishedOperation) -> str:
     """What the facts say of an operation beyond its form."""
     kind, action = answers.of_type(operation.type_name), answers.of_action(operation.action_name)
     words = {"defaults": kind.new, "there": kind.there, "answer": action.is_known or action.sets}
-    return ", ".join(word for word, is_known in words.items() if is_known)
+    return ", ".join(word for word, is_known in words.items() if is_known) or "no"

@@ -53,6 +53,7 @@ from defender_remediate.testing.simulator.keyvault import routes as keyvault
 from defender_remediate.testing.simulator.management import routes as management
 from defender_remediate.testing.simulator.monitor import metrics
 from defender_remediate.testing.simulator.monitor import routes as logs
+from defender_remediate.testing.simulator.network import default_rules
 from defender_remediate.testing.simulator.policy import assignments as policy_assignments
 from defender_remediate.testing.simulator.policy import (
     attestations,
@@ -111,6 +112,7 @@ ROUTES: tuple[Route, ...] = (
     *power.ROUTES,
     *host_keys.ROUTES,
     *regions.ROUTES,
+    *default_rules.ROUTES,
     *legal_holds.ROUTES,
     *shares.ROUTES,
     *web.ROUTES,

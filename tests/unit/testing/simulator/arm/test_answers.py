@@ -339,3 +339,13 @@ def test_the_plan_of_one_account_is_deleted_and_that_of_a_subscription_is_not(se
     assert send("PUT", f"{ACCOUNT}/{plan}", body)[0] < 300
     assert send("DELETE", f"{ACCOUNT}/{plan}")[0] in (200, 204)
     assert send("DELETE", f"{SUB}/{plan}")[0] == 405
+
+
+def test_the_default_rules_of_a_security_group_are_children_too(send: Any) -> None:
+    """They are those that the group shows."""
+    group = f"{PROVIDERS}/Microsoft.Network/networkSecurityGroups/boxgroup"
+    send("PUT", group, {"location": "westeurope", "properties": {}})
+    rules = send("GET", f"{group}/defaultSecurityRules")[1]["value"]
+    assert rules == send("GET", group)[1]["properties"]["defaultSecurityRules"]
+    assert send("GET", f"{group}/defaultSecurityRules/{rules[0]['name']}")[1] == rules[0]
+    assert send("GET", f"{group}/defaultSecurityRules/none")[0] == 404
