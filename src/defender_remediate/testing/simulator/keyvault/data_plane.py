@@ -88,12 +88,10 @@ def answer(tenant: Tenant, call: Call, sign_in: Callable[[], None]) -> Reply:
     if word in ("readpolicy", "setpolicy"):
         return _rotation(tenant, call, found)
     if word == "update":
-        body = found.render()
-        sent = json_body(call)
-        properties = {**body["properties"], "attributes": {**_attributes(found), **(sent.get("attributes") or {})}}
-        tenant.store.write(
-            found.id, found.type, {**body, "properties": properties, "tags": sent.get("tags", body.get("tags"))}
-        )
+        body, sent = found.render(), json_body(call)
+        attributes = {**(body["properties"].get("attributes") or {}), **(sent.get("attributes") or {})}
+        changed = {**body, "properties": {**body["properties"], "attributes": attributes}}
+        tenant.store.write(found.id, found.type, {**changed, "tags": sent["tags"]} if sent.get("tags") else changed)
     return Reply.json(_shown(tenant, call, found, kind))
 
 
