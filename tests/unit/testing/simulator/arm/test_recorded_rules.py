@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from defender_remediate.errors import InvalidInputError
 from defender_remediate.testing import ArmSimulator
 
 SUB = "/subscriptions/44444444-4444-4444-8444-444444444444"
@@ -58,6 +59,16 @@ def test_only_some_changes_start_an_operation(send: Any) -> None:
     assert send("PATCH", registry, version, {"properties": {"encryption": encryption}}).status_code == 201
 
 
+def test_a_list_changes_by_its_elements(send: Any) -> None:
+    """The same elements are no change; another one is."""
+    service, version = "Microsoft.SignalRService/SignalR/signals", "2024-03-01"
+    origins = {"cors": {"allowedOrigins": ["https://a.example"]}}
+    send("PUT", service, version, {"location": "westeurope", "sku": {"name": "Standard_S1"}, "properties": origins})
+    assert send("PATCH", service, version, {"properties": origins}).status_code == 200
+    changed = {"cors": {"allowedOrigins": ["https://b.example"]}}
+    assert send("PATCH", service, version, {"properties": changed}).status_code == 202
+
+
 def test_an_api_version_shows_what_it_knows(sim: ArmSimulator, call: Any) -> None:
     """The members that came later are there and not shown."""
     sim.resources.add({"id": f"{SUB}/resourceGroups/old", "location": "westeurope", "tags": {"a": "b"}})
@@ -91,7 +102,7 @@ def test_the_objects_that_a_patch_makes_are_completed(send: Any) -> None:
     assert shown["virtualNetworkRules"][0]["state"]
     again = {"properties": {"networkAcls": {"virtualNetworkRules": [{"id": subnet}, {"id": f"{subnet}2"}]}}}
     shown = send("PATCH", account, version, again).json()["properties"]["networkAcls"]
-    assert [bool(rule["state"]) for rule in shown["virtualNetworkRules"]] == [False, True]
+    assert [bool(rule["state"]) for rule in shown["virtualNetworkRules"]] == [True, True]
 
 
 @pytest.mark.parametrize("exists", [True, False])
@@ -128,6 +139,13 @@ def test_what_is_kept_apart_can_be_added_as_it_is_shown(sim: ArmSimulator, call:
         assert {name: shown.get(name) for name in properties if name != "outputs"} == {
             name: value for name, value in properties.items() if name != "outputs"
         }
+
+
+def test_other_types_that_are_kept_apart_are_refused(sim: ArmSimulator) -> None:
+    """A role assignment as a resource would grant nothing."""
+    body = {"id": f"{SUB}/providers/Microsoft.Authorization/roleAssignments/one", "properties": {}}
+    with pytest.raises(InvalidInputError, match="roleAssignments apart"):
+        sim.resources.add(body)
 
 
 def test_a_template_asks_for_api_versions(sim: ArmSimulator, call: Any) -> None:
