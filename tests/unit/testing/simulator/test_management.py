@@ -140,6 +140,7 @@ def test_groups_move_within_the_tree(sim: ArmSimulator, send: Any) -> None:
     assert put("level2") == 200
     assert send("DELETE", f"{root}/level2")[0] == 400
     assert send("PATCH", f"{root}/level6", {"parentGroupId": f"{root}/{TENANT_ID}"})[0] == 200
+    assert [put("level6", "level5"), put("level6", "top")] == [200, 200]
     assert send("PATCH", f"{root}/level6", {"parentGroupId": "/"})[0] == 404
     assert send("DELETE", f"{root}/level6")[0] == 204
     for wrong in ({"name": "a/b"}, {"name": "a", "parent": "none"}, {"name": "top", "parent": "level3"}):
