@@ -30,11 +30,18 @@ pytestmark = pytest.mark.exhaustive
 SCOPE = f"/subscriptions/{SUBSCRIPTION}"
 WAIVERS = {str(check): "the resource exists only in this test" for check in CHECK_NAMES}
 VALUES = {
+    "emails": "security@contoso.example",
     "encryption_key_uri": "https://contoso.vault.azure.net/keys/tde/0123456789abcdef0123456789abcdef",
     "network_watcher_region": LOCATION,
     "subnet_location": LOCATION,
 }
 """Values of parameters that have a form of their own."""
+
+POSSIBLE = {
+    "publicNetworkAccess": {"other": "Enabled"},
+    "subnetResourceId": {"some text": f"{GROUP}/providers/Microsoft.Network/virtualNetworks/sample/subnets/sample"},
+}
+"""What made-up values become that no service shows, because it takes none of them."""
 
 UNPUBLISHED = "0a1b2c3d-0000-4000-8000-000000000000"
 """The key of a recommendation that is found by its display name."""
@@ -153,7 +160,9 @@ def plain(value: Any, name: str = "") -> Any:
     if isinstance(value, dict):
         dropped = {"unknownMember", "systemData", "etag", "eTag", "resourcegroup", "subscriptionid"}
         return {each: plain(item, each) for each, item in value.items() if each not in dropped}
-    return [plain(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    return POSSIBLE.get(name, {}).get(value, value) if isinstance(value, str) else value
 
 
 def template_types(template: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
