@@ -12,7 +12,7 @@ from defender_remediate.testing.simulator.arm.computed import as_known
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.filters import group_filter, names_tags, resource_filter
 from defender_remediate.testing.simulator.arm.routing import Route, json_body, positive_option
-from defender_remediate.testing.simulator.state import hierarchy, ids
+from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import REGISTERED, TENANT_ID, Resource, Subscription
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.state.types import ResourceType
@@ -320,35 +320,6 @@ def register_feature(tenant: Tenant, call: Call, captured: Mapping[str, str]) ->
     return Reply.json(_feature(subscription, captured["namespace"], captured["feature"]))
 
 
-def list_descendants(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
-    """Lists the subscriptions and groups below a management group, at any level."""
-    groups = tenant.store.management_groups
-    group = tenant.store.management_groups.get(fold(captured["group"]))
-    if group is None:
-        raise refusal("ManagementGroupNotFound", group=captured["group"])
-    found = []
-    for one in (group, *hierarchy.below(groups, group["name"])):
-        place = f"/providers/Microsoft.Management/managementGroups/{one['name']}"
-        children = [
-            (f"/providers/Microsoft.Management/managementGroups/{child['name']}", "", child.get("shown", child["name"]))
-            for child in hierarchy.children_of(groups, one["name"])
-        ]
-        children += [
-            (f"/subscriptions/{member}", "/subscriptions", tenant.store.subscriptions[member].name)
-            for member in one["subscriptions"]
-        ]
-        found += [
-            {
-                "id": identifier,
-                "type": f"Microsoft.Management/managementGroups{kind}",
-                "name": ids.segments(identifier)[-1],
-                "properties": {"displayName": shown, "parent": {"id": place}},
-            }
-            for identifier, kind, shown in children
-        ]
-    return tenant.page(call, found)
-
-
 def operation_status(tenant: Tenant, call: Call) -> Reply | None:
     """Returns the answer of a status page; None if the path is not one. Every provider has these pages."""
     parts = ids.segments(call.path)
@@ -402,11 +373,5 @@ ROUTES = tuple(
         (("POST",), "/providers/Microsoft.Resources/checkResourceName", f"{_KIND}resources", check_resource_name),
         (("GET",), "/providers", f"{_KIND}providers", list_providers),
         (("GET",), "/providers/{namespace}", f"{_KIND}providers", get_provider),
-        (
-            ("GET",),
-            "/providers/Microsoft.Management/managementGroups/{group}/descendants",
-            "Microsoft.Management/managementGroups",
-            list_descendants,
-        ),
     )
 )

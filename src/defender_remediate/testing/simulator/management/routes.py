@@ -164,6 +164,35 @@ def list_entities(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Re
     return tenant.page(call, shown)
 
 
+def list_descendants(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
+    """Lists the subscriptions and groups below a management group, at any level."""
+    groups = tenant.store.management_groups
+    group = tenant.store.management_groups.get(fold(captured["group"]))
+    if group is None:
+        raise refusal("ManagementGroupNotFound", group=captured["group"])
+    found = []
+    for one in (group, *hierarchy.below(groups, group["name"])):
+        place = f"/providers/Microsoft.Management/managementGroups/{one['name']}"
+        children = [
+            (f"/providers/Microsoft.Management/managementGroups/{child['name']}", "", child.get("shown", child["name"]))
+            for child in hierarchy.children_of(groups, one["name"])
+        ]
+        children += [
+            (f"/subscriptions/{member}", "/subscriptions", tenant.store.subscriptions[member].name)
+            for member in one["subscriptions"]
+        ]
+        found += [
+            {
+                "id": identifier,
+                "type": f"Microsoft.Management/managementGroups{kind}",
+                "name": ids.segments(identifier)[-1],
+                "properties": {"displayName": shown, "parent": {"id": place}},
+            }
+            for identifier, kind, shown in children
+        ]
+    return tenant.page(call, found)
+
+
 def put_group(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Creates a management group, or moves and renames one; everyone in a tenant may, unless a test denies it."""
     groups, name = tenant.store.management_groups, captured["group"]
@@ -286,6 +315,7 @@ ROUTES = tuple(
         ("DELETE", f"{_ROOT}/{{group}}", delete_group),
         ("GET", f"{_ROOT}/{{group}}/subscriptions", list_subscriptions),
         ("GET", f"{_ROOT}/{{group}}/subscriptions/{{subscription}}", get_subscription),
+        ("GET", f"{_ROOT}/{{group}}/descendants", list_descendants),
         ("PUT", f"{_ROOT}/{{group}}/subscriptions/{{subscription}}", move_subscription),
         ("DELETE", f"{_ROOT}/{{group}}/subscriptions/{{subscription}}", move_subscription),
         ("POST", "/providers/Microsoft.Management/getEntities", list_entities),
