@@ -122,6 +122,8 @@ def test_an_action_answers_with_what_it_is_known_to_return_and_changes_its_resou
     assert settings["properties"] == {"isPushEnabled": False}
     assert send("GET", f"{SITE}/phplogging")[1]["id"] == f"{SITE}/phplogging"
     assert send("GET", f"{SUB}/providers/Microsoft.Web/skus")[1]["skus"]
+    stacks = send("GET", "/providers/Microsoft.Web/availableStacks")[1]["value"]
+    assert {one["name"] for one in stacks} >= {"python", "node"}
     assert send("POST", f"{SUB}/providers/Microsoft.Sql/locations/westeurope/deletedServers/none/recover")[0] == 404
     scan = f"{database}/vulnerabilityAssessments/default/scans/one"
     assert send("POST", f"{scan}/initiateScan")[0] in (200, 202)
@@ -282,6 +284,7 @@ def test_the_oldest_version_of_encryption_has_a_status(call: Any, send: Any) -> 
     assert (written.status_code, written.json()["properties"]) == (200, {"status": "Enabled"})
     assert call("GET", f"{place}/current", params=old).json()["properties"] == {"status": "Enabled"}
     assert [one["properties"] for one in call("GET", place, params=old).json()["value"]] == [{"status": "Enabled"}]
+    assert call("GET", f"{place}/current/operationResults", params=old).json()["value"] == []
     assert send("GET", f"{place}/current")[1]["properties"]["state"] == "Enabled"
     assert send("PUT", f"{place}/current", {"properties": {"state": "Disabled"}})[0] == 202
 
