@@ -52,6 +52,15 @@ SHOWN: Mapping[str, Mapping[str, Any]] = {
 }
 """What templates refer to, and every resource of these types shows."""
 
+MADE_UP = ("some text", "other")
+"""What the samples hold where nothing is known of the values of a member."""
+
+REAL = {
+    "publicNetworkAccess": "Enabled",
+    "subnetResourceId": f"{resource_id('Microsoft.Network/virtualNetworks')}/subnets/other",
+}
+"""What a resource shows instead of a made-up value, where Azure refuses the made-up one in the undo."""
+
 
 def name(fix: FixAction) -> str:
     """A short name of a fix, for people."""
@@ -149,7 +158,12 @@ def add(sim: ArmSimulator, target: str, body: Any, version: str) -> None:
     seeded = {"properties": {}, **plain(body or {}), "id": parsed.text, "name": parsed.name, "type": parsed.type}
     facts = facts_of(parsed.type, parsed.name)
     has_location = "location" in facts.members if facts else parsed.type.count("/") == 1 and parsed.resource_group
-    seeded = without(seeded, ("location", "properties.createMode", *(facts.write_only_members if facts else ())))
+    never_shown = (
+        ("kind",) if parsed.type.startswith("Microsoft.Web/sites/") and parsed.type.endswith("/config") else ()
+    )
+    seeded = without(
+        seeded, ("location", "properties.createMode", *never_shown, *(facts.write_only_members if facts else ()))
+    )
     sim.resources.add({**seeded, "location": LOCATION} if has_location else seeded, (version,))
 
 
@@ -157,6 +171,8 @@ def plain(value: Any, name: str = "") -> Any:
     """A made-up body without the members that no service shows, and at rest."""
     if name == "provisioningState":
         return "Succeeded"
+    if value in MADE_UP and name in REAL:
+        return REAL[name]
     if isinstance(value, dict):
         dropped = {"unknownMember", "systemData", "etag", "eTag", "resourcegroup", "subscriptionid"}
         return {each: plain(item, each) for each, item in value.items() if each not in dropped}

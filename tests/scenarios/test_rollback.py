@@ -224,7 +224,7 @@ def test_arrays_and_tags_go_back_to_the_last_element(
 ) -> None:
     """In their order; what the fix found in them was kept, and what it added goes.
 
-    Azure does not take an object out on a null, so one that was not there has its default afterwards: no rules.
+    Azure does not take an object out on a null, so one that was not there has its defaults afterwards: no rules, all allowed.
     """
     sim.resources.edit(accounts[0], lambda body: body["properties"].update(networkAcls={"ipRules": RULES}))
     sim.resources.edit(accounts[1], lambda body: body["properties"].pop("networkAcls", None))
@@ -233,7 +233,8 @@ def test_arrays_and_tags_go_back_to_the_last_element(
     report = client.fix(SECURE_TRANSFER, resources=accounts[:2])
     assert len(sim.resources.get(accounts[0])["properties"]["networkAcls"]["ipRules"]) == 3
     client.rollback(report.run_id).raise_for_failures()
-    before[1]["properties"]["networkAcls"] = {"ipRules": []}
+    defaults = {"bypass": "AzureServices", "defaultAction": "Allow", "virtualNetworkRules": [], "ipRules": []}
+    before[1]["properties"]["networkAcls"] = defaults
     assert [sim.resources.get(account) for account in accounts[:2]] == before
 
 
