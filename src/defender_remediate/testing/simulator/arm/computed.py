@@ -41,6 +41,7 @@ class _KnownMember:
         known: The first api-version that knows it; no answer to an older one shows it, whatever the resource has.
         when: The words of a member of the resource, such as ``sku.name``, with which it is shown; ``*`` is any
             value. A path that starts with a dot is one of the object that has the member.
+        unless: The words of a member of the resource with which it is not there, also where an update would keep it.
         hides: Whether a caller can set it and no answer shows it, where the api-version and ``when`` hold.
         silent: The value, empty arrays apart, with which it is not shown although a caller set it.
         unset: Whether a new resource does not show it until a caller sets it, although it has a default.
@@ -62,6 +63,7 @@ class _KnownMember:
     until: str = "~"
     known: str = ""
     when: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+    unless: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
     hides: bool = False
     silent: Any = _NO_VALUE
     unset: bool = False
@@ -87,7 +89,8 @@ def _member(name: str, raw: Mapping[str, Any]) -> _KnownMember:
     below = {fold(inner): _member(inner, value) for inner, value in raw.items() if inner != _OWN}
     own: dict[str, Any] = dict(raw.get(_OWN, {}))
     own |= {key: tuple(own[key]) for key in ("later", "resting") if key in own}
-    own["when"] = {path: tuple(words) for path, words in own.get("when", {}).items()}
+    for key in ("when", "unless"):
+        own[key] = {path: tuple(words) for path, words in own.get(key, {}).items()}
     return _KnownMember(name=name, below=below, **own)
 
 
@@ -229,6 +232,8 @@ class _Completion:
                 del target[name]
                 continue
             elif name is None and (member.adds or member.update):
+                if any(_is_one_of(_at(self.resource, place), words) for place, words in member.unless.items()):
+                    continue
                 name = member.name
                 is_new = held is None and member.adds and self._is_shown(member, target)
                 if is_new or (held and name in held and member.update == "resets"):
