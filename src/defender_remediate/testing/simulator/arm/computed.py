@@ -45,13 +45,13 @@ class _KnownMember:
         hides: Whether a caller can set it and no answer shows it, where the api-version and ``when`` hold.
         silent: The value, empty arrays apart, with which it is not shown although a caller set it.
         unset: Whether a new resource does not show it until a caller sets it, although it has a default.
-        answers: Whether the answer to an update shows it, and nothing else.
         later: Whether it appears only once the creation has ended: ``left`` where the request leaves it out, ``sent`` where not.
         update: What becomes of it in an update that leaves it out: ``keeps`` or ``resets``; else it is removed.
-        always: Whether the answer to an update shows it also in an object that did not have it.
+        always: Whether the answer to an update shows it also in an object that does not have it.
         resting: Whether the answer to a PUT leaves it out: ``left`` where the request leaves it out, ``sent`` where not; and
             ``patch`` where that to a PATCH does.
         below: The members of the object, or of each element of the array.
+        has_always: Whether the answer to an update always shows it or a member below it.
         has_quiet: Whether the answer to a PATCH leaves out it or a member below it.
         all_known: The first api-version that knows it and every member below it.
     """
@@ -67,14 +67,18 @@ class _KnownMember:
     hides: bool = False
     silent: Any = _NO_VALUE
     unset: bool = False
-    answers: bool = False
     later: tuple[str, ...] = ()
     update: str = ""
     always: bool = False
     resting: tuple[str, ...] = ()
     below: Mapping[str, _KnownMember] = attrs.field(factory=dict)
+    has_always: bool = attrs.field(init=False)
     has_quiet: bool = attrs.field(init=False)
     all_known: str = attrs.field(init=False)
+
+    @has_always.default
+    def _find_always(self) -> bool:
+        return self.always or any(member.has_always for member in self.below.values())
 
     @has_quiet.default
     def _find_quiet(self) -> bool:
@@ -162,11 +166,12 @@ def answer_to_update(
     tree = _tree(type_name)
     if tree is None:
         return dict(body)
-    result: dict[str, Any] = copied(body)
+    result = dict(body)
     if request is not None:
         result = _cut(tree, result, request, lambda member, sent: sent in member.resting)
-    completion = _Completion(version, _words(resource_id, now, result, None), result, only_answers=True)
-    completion.add(tree, result, None, request, resource_id)
+    if tree.has_always:
+        result = copied(result)
+        _Completion(version, _words(resource_id, now, result, None), result).add_always(tree, result, resource_id)
     if request is None and tree.has_quiet:
         result = _cut(tree, result, None, lambda member, _: "patch" in member.resting)
     return result
@@ -202,7 +207,6 @@ class _Completion:
     version: str
     words: Mapping[str, str]
     resource: Mapping[str, Any]
-    only_answers: bool = attrs.field(default=False, kw_only=True)
 
     def add(self, known: _KnownMember, target: Any, before: Any, request: Any, path: str) -> None:
         """Adds to an object, or to each element of an array, what is known of it, and so below it."""
@@ -221,17 +225,10 @@ class _Completion:
         sent = {fold(name): value for name, value in request.items()} if isinstance(request, Mapping) else {}
         for folded, member in known.below.items():
             name = spelled.get(folded)
-            if self.only_answers:
-                if name is None and (member.answers or member.always) and self._is_shown(member, target):
-                    target[member.name] = self._value(member.new, f"{path}/{member.name}")
-                    whole = attrs.evolve(self, only_answers=False)
-                    whole.add(member, target[member.name], None, None, f"{path}/{member.name}")
-                    target[member.name] = _cut(member, target[member.name], None, _is_late)
-                    continue
-            elif name is not None and self._is_never_shown(member, target, target[name], held, sent.get(folded)):
+            if name is not None and self._is_never_shown(member, target, target[name], held, sent.get(folded)):
                 del target[name]
                 continue
-            elif name is None and (member.adds or member.update):
+            if name is None and (member.adds or member.update):
                 if any(_is_one_of(_at(self.resource, place), words) for place, words in member.unless.items()):
                     continue
                 name = member.name
@@ -277,6 +274,28 @@ class _Completion:
                     self.add_to_new(member, target[name], before.get(name), sent, f"{path}/{name}")
         else:
             self.add(known, target, None, request, path)
+
+    def add_always(self, known: _KnownMember, target: Any, path: str) -> None:
+        """Adds to an object what the answer to an update always shows, and so below it."""
+        if not known.has_always:
+            return
+        if isinstance(target, list):
+            for position, element in enumerate(target if _EACH in known.below else ()):
+                self.add_always(known.below[_EACH], element, f"{path}/{position}")
+            return
+        if not isinstance(target, dict):
+            return
+        spelled = {fold(name): name for name in target}
+        for folded, name in spelled.items():
+            member = known.below.get(folded, known.below.get(_ANY))
+            if member is not None:
+                self.add_always(member, target[name], f"{path}/{name}")
+        for folded, member in known.below.items():
+            if folded not in spelled and member.always and self._is_shown(member, target):
+                place = f"{path}/{member.name}"
+                added = target[member.name] = self._value(member.new, place)
+                self.add(member, added, None, None, place)
+                target[member.name] = _cut(member, added, None, _is_late)
 
     def _is_never_shown(
         self, member: _KnownMember, target: Mapping[str, Any], value: Any, held: Mapping[str, Any] | None, sent: Any

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -77,7 +77,7 @@ def patched(resource_type: ResourceType, current: Mapping[str, Any], body: Mappi
     for name in set(body) & {"location", "name", "type"}:
         if _region(body[name]) != _region(current.get(name, "")):
             raise refusal("PropertyChangeNotAllowed", property=name)
-    result = copied(current)
+    result = dict(current)
     for name, value in body.items():
         if name == "properties":
             changes = _writable(resource_type, value or {}, current.get(name))
@@ -218,6 +218,8 @@ def _keep_read_only(result: Any, before: Any, tree: Mapping[str, Any]) -> None:
     if not isinstance(result, dict) or not isinstance(before, Mapping):
         return
     for name, value in before.items():
+        if name in result and result[name] == value:
+            continue
         for inner in (tree.get(fold(name)), tree.get(EACH) if name in result else None):
             if inner is not None and "" in inner:
                 result[name] = copied(value)
@@ -299,9 +301,8 @@ def check_names(resource_type: ResourceType, body: Mapping[str, Any], current: M
     Raises:
         ArmError: 400 InvalidRequestContent, naming the member and its path.
     """
-    top = {fold(name) for name in (*TOP_LEVEL, *resource_type.top, *current)}
     for name in body:
-        if fold(name) not in top:
+        if name not in TOP_LEVEL and _spelling(name, (*current, *resource_type.top, *TOP_LEVEL)) is None:
             raise _unknown_member(resource_type, name)
     properties = body.get("properties")
     if properties is not None and not isinstance(properties, Mapping):
@@ -323,14 +324,14 @@ def _unknown_names(known: Mapping[str, Any], value: Any, current: Any, path: str
         for item in value:
             yield from _unknown_names(known, item, _all_members(items), path)
     elif isinstance(value, Mapping):
-        spelled = {fold(name): below for name, below in known.items()}
         shown = current if isinstance(current, Mapping) else {}
         for name, inner in value.items():
-            if fold(name) not in spelled:
+            spelling = _spelling(name, known)
+            if spelling is None:
                 if name not in shown:
                     yield f"{path}.{name}"
-            elif spelled[fold(name)] is not None:
-                yield from _unknown_names(spelled[fold(name)], inner, shown.get(name), f"{path}.{name}")
+            elif known[spelling] is not None:
+                yield from _unknown_names(known[spelling], inner, shown.get(name), f"{path}.{name}")
 
 
 def _all_members(items: list[Any]) -> dict[str, Any]:
@@ -384,12 +385,19 @@ def _spelled(known: Mapping[str, Any] | None, value: Any, current: Any) -> Any:
     if not isinstance(value, Mapping) or known is None:
         return value
     shown = current if isinstance(current, Mapping) else {}
-    spellings: dict[str, str] = {fold(name): name for name in (*known, *shown)}
     spelled: dict[str, Any] = {}
     for name, inner in value.items():
-        spelling = str(name if name in shown else spellings.get(fold(name), name))
+        spelling = _spelling(name, shown) or _spelling(name, known) or name
         spelled[spelling] = _spelled(known.get(spelling), inner, shown.get(spelling))
     return spelled
+
+
+def _spelling(name: str, known: Collection[str]) -> str | None:
+    """Returns how one of the known names is spelled; None for a name that none of them is."""
+    if name in known:
+        return name
+    folded = fold(name)
+    return next((one for one in known if fold(one) == folded), None)
 
 
 def without_read_only(resource_type: ResourceType, properties: Mapping[str, Any]) -> dict[str, Any]:
