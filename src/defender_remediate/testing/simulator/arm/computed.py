@@ -46,10 +46,16 @@ class _KnownMember:
         silent: The value, empty arrays apart, with which it is not shown although a caller set it.
         unset: Whether a new resource does not show it until a caller sets it, although it has a default.
         later: Whether it appears only once the creation has ended: ``left`` where the request leaves it out, ``sent`` where not.
+        at_once: The words of members of a new resource, as in ``when``, with which it does not wait for the end of the creation.
         update: What becomes of it in an update that leaves it out: ``keeps`` or ``resets``; else it is removed.
         always: Whether the answer to an update shows it also in an object that does not have it.
         resting: Whether the answer to a PUT leaves it out: ``left`` where the request leaves it out, ``sent`` where not; and
             ``patch`` where that to a PATCH does.
+        resting_since: The first api-version whose answers leave it out so.
+        previews: Whether only previews of the api-versions show it.
+        cases: What holds instead of the other words, ``resting`` and ``later`` apart, where its api-versions and ``when`` apply:
+            the first of several.
+        nulls: Whether an update that sends null for it sets it to null; else null is as if the request left it out.
         below: The members of the object, or of each element of the array.
         has_always: Whether the answer to an update always shows it or a member below it.
         has_quiet: Whether the answer to a PATCH leaves out it or a member below it.
@@ -68,9 +74,14 @@ class _KnownMember:
     silent: Any = _NO_VALUE
     unset: bool = False
     later: tuple[str, ...] = ()
+    at_once: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
     update: str = ""
     always: bool = False
     resting: tuple[str, ...] = ()
+    resting_since: str = ""
+    nulls: bool = False
+    previews: bool = False
+    cases: tuple[_KnownMember, ...] = ()
     below: Mapping[str, _KnownMember] = attrs.field(factory=dict)
     has_always: bool = attrs.field(init=False)
     has_quiet: bool = attrs.field(init=False)
@@ -93,9 +104,10 @@ def _member(name: str, raw: Mapping[str, Any]) -> _KnownMember:
     below = {fold(inner): _member(inner, value) for inner, value in raw.items() if inner != _OWN}
     own: dict[str, Any] = dict(raw.get(_OWN, {}))
     own |= {key: tuple(own[key]) for key in ("later", "resting") if key in own}
-    for key in ("when", "unless"):
+    for key in ("when", "unless", "at_once"):
         own[key] = {path: tuple(words) for path, words in own.get(key, {}).items()}
-    return _KnownMember(name=name, below=below, **own)
+    cases = tuple(_member(name, {**raw, _OWN: case}) for case in own.pop("cases", ()))
+    return _KnownMember(name=name, below=below, cases=cases, **own)
 
 
 @cache
@@ -168,7 +180,9 @@ def answer_to_update(
         return dict(body)
     result = dict(body)
     if request is not None:
-        result = _cut(tree, result, request, lambda member, sent: sent in member.resting)
+        result = _cut(
+            tree, result, request, lambda member, sent: sent in member.resting and version >= member.resting_since
+        )
     if tree.has_always:
         result = copied(result)
         _Completion(version, _words(resource_id, now, result, None), result).add_always(tree, result, resource_id)
@@ -189,7 +203,17 @@ def as_known(type_name: str, version: str, body: dict[str, Any]) -> dict[str, An
 def answer_to_creation(type_name: str, body: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a new resource as it is shown until its creation has ended."""
     tree = _tree(type_name)
-    return dict(body) if tree is None else _cut(tree, body, request, lambda member, sent: sent in member.later)
+    if tree is None:
+        return dict(body)
+
+    def waits(member: _KnownMember, sent: str) -> bool:
+        at_once = member.at_once.items()
+        return sent in member.later and not (
+            at_once and all(_is_one_of(_at(body, path), words) for path, words in at_once)
+        )
+
+    result: dict[str, Any] = _cut(tree, body, request, waits)
+    return result
 
 
 def _words(resource_id: str, now: str, body: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, str]:
@@ -223,8 +247,8 @@ class _Completion:
         spelled = {fold(name): name for name in target}
         held = before if isinstance(before, Mapping) else None
         sent = {fold(name): value for name, value in request.items()} if isinstance(request, Mapping) else {}
-        for folded, member in known.below.items():
-            name = spelled.get(folded)
+        for folded, usual in known.below.items():
+            name, member = spelled.get(folded), self._case(usual, target)
             if name is not None and self._is_never_shown(member, target, target[name], held, sent.get(folded)):
                 del target[name]
                 continue
@@ -233,7 +257,9 @@ class _Completion:
                     continue
                 name = member.name
                 is_new = held is None and member.adds and self._is_shown(member, target)
-                if is_new or (held and name in held and member.update == "resets"):
+                if member.nulls and held is not None and folded in sent and sent[folded] is None:
+                    target[name] = None
+                elif is_new or (held and name in held and member.update == "resets"):
                     target[name] = self._value(member.new, f"{path}/{name}")
                 elif held and name in held and (member.update == "keeps" or "{" in str(member.new or "")):
                     target[name] = copied(held[name])
@@ -265,9 +291,10 @@ class _Completion:
                 self.add_to_new(each, element, there, sent, f"{path}/{position}")
         elif isinstance(target, dict) and isinstance(before, Mapping):
             for name, sent in request.items() if isinstance(request, Mapping) else ():
-                member = known.below.get(fold(name), known.below.get(_ANY))
-                if member is None or name not in target:
+                usual = known.below.get(fold(name), known.below.get(_ANY))
+                if usual is None or name not in target:
                     continue
+                member = self._case(usual, target)
                 if self._is_never_shown(member, target, target[name], before, sent):
                     del target[name]
                 elif member.below:
@@ -306,12 +333,15 @@ class _Completion:
         hides = member.hides and self._is_shown(member, target)
         if held is not None and member.name in held:
             return hides and bool(member.when)
-        if hides or self.version >= member.until:
+        if hides or (self.version >= member.until and not member.always):
             return True
         return sent is None and (member.unset or (member.adds and not self._is_shown(member, target)))
 
+    def _case(self, member: _KnownMember, target: Mapping[str, Any]) -> _KnownMember:
+        return next((case for case in member.cases if self._is_shown(case, target)), member)
+
     def _is_shown(self, member: _KnownMember, target: Mapping[str, Any]) -> bool:
-        if not member.since <= self.version < member.until:
+        if not member.since <= self.version < member.until or (member.previews and "preview" not in self.version):
             return False
         return all(
             _is_one_of(_at(target, path[1:]) if path.startswith(".") else _at(self.resource, path), words)

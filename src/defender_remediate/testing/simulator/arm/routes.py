@@ -427,8 +427,10 @@ def start_operation(
     reply = shown(resource, call.api_version, status if status == 201 else 200)
     shown_state = reply.body["properties"].get("provisioningState")
     if found and isinstance(result.get("properties"), dict):
-        # An identity is there at once, also where the properties change late.
+        # Most identities are there at once, also where the properties change late.
         late = {"properties": before.get("properties", {})} if resource_type.updates_late else {}
+        if late and resource_type.identities_late and "identity" in before:
+            late["identity"] = before["identity"]
         there = Resource(id=resource.id, type=resource.type, body={**result, **late}, revision=resource.revision)
         reply = shown(there, call.api_version, reply.status)
     answer = _answered(tenant, call, reply, resource_type, before if found else None)

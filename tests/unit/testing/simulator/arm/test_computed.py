@@ -36,3 +36,65 @@ def test_some_members_are_only_in_the_answer_to_an_update(sim: ArmSimulator, cal
     assert "operationsMonitoringProperties" not in body["properties"]
     answer = call("PUT", path, json={**body, "properties": {**body["properties"], "eventHubEndpoints": {}}})
     assert "operationsMonitoringProperties" in answer.json()["properties"]
+
+
+def test_a_null_of_an_update_is_shown_where_the_provider_shows_it(sim: ArmSimulator, call: Caller) -> None:
+    """A container app shows no ingress after a null, keeps one that an update leaves out, and hides nulls in containers."""
+    app = f"{GROUP}/providers/Microsoft.App/containerApps/app"
+    ingress = {"external": True, "targetPort": 80}
+    containers = [{"name": "one", "image": "one:1"}]
+    sim.resources.add(
+        {
+            "id": app,
+            "location": "westeurope",
+            "properties": {"configuration": {"ingress": ingress}, "template": {"containers": containers}},
+        }
+    )
+
+    def put(configuration: dict[str, Any], more: dict[str, Any]) -> Any:
+        template = {"containers": [{**containers[0], **more}]}
+        body = {"location": "westeurope", "properties": {"configuration": configuration, "template": template}}
+        answer = call("PUT", f"{app}?api-version=2024-03-01", json=body).json()["properties"]
+        sim.clock.advance(600)
+        return answer["configuration"], answer["template"]["containers"][0]
+
+    kept, _ = put({}, {})
+    assert kept["ingress"]["targetPort"] == 80
+    removed, container = put({"ingress": None}, {"args": None})
+    assert removed["ingress"] is None
+    assert "args" not in container
+
+
+def test_what_is_added_depends_on_other_members_and_on_the_version(sim: ArmSimulator, call: Caller) -> None:
+    """A restored database account has a continuous backup and its endpoints at once; previews show more, MongoDB less."""
+
+    def made(name: str, version: str, kind: str = "GlobalDocumentDB", **more: Any) -> Any:
+        properties = {
+            "databaseAccountOfferType": "Standard",
+            "locations": [{"locationName": "westeurope", "failoverPriority": 0}],
+            **more,
+        }
+        body = {"location": "westeurope", "kind": kind, "properties": properties}
+        path = f"{GROUP}/providers/Microsoft.DocumentDB/databaseAccounts/{name}?api-version={version}"
+        return call("PUT", path, json=body).json()["properties"]
+
+    sim.resources.add_resource_group(SUB, "rg")
+    usual, restored = made("one", "2024-11-15"), made("two", "2024-11-15", createMode="Restore")
+    assert [usual["backupPolicy"]["type"], restored["backupPolicy"]["type"]] == ["Periodic", "Continuous"]
+    assert "documentEndpoint" in restored["locations"][0]
+    assert "documentEndpoint" not in usual["locations"][0]
+    mongo = made("three", "2024-11-15", kind="MongoDB")
+    assert mongo["capabilities"] == [{"name": "EnableMongo"}]
+    assert "enableMaterializedViews" in made("four", "2025-05-01-preview")
+    assert "enableMaterializedViews" not in usual
+
+
+def test_older_versions_answer_an_update_with_more(sim: ArmSimulator, call: Caller) -> None:
+    """A container app shows its latest revision in the answer to an update up to the version that stopped it."""
+    app = f"{GROUP}/providers/Microsoft.App/containerApps/app"
+    sim.resources.add({"id": app, "location": "westeurope", "properties": {"latestRevisionName": "app--1"}})
+    body = {"location": "westeurope", "properties": {}}
+    for version, is_shown in (("2023-05-01", True), ("2024-03-01", False)):
+        answer = call("PUT", f"{app}?api-version={version}", json=body).json()
+        assert ("latestRevisionName" in answer["properties"]) is is_shown
+        sim.clock.advance(600)
