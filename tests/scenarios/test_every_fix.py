@@ -52,15 +52,6 @@ SHOWN: Mapping[str, Mapping[str, Any]] = {
 }
 """What templates refer to, and every resource of these types shows."""
 
-MADE_UP = ("some text", "other")
-"""What the samples hold where nothing is known of the values of a member."""
-
-REAL = {
-    "publicNetworkAccess": "Enabled",
-    "subnetResourceId": f"{resource_id('Microsoft.Network/virtualNetworks')}/subnets/other",
-}
-"""What a resource shows instead of a made-up value, where Azure refuses the made-up one in the undo."""
-
 
 def name(fix: FixAction) -> str:
     """A short name of a fix, for people."""
@@ -171,8 +162,6 @@ def plain(value: Any, name: str = "") -> Any:
     """A made-up body without the members that no service shows, and at rest."""
     if name == "provisioningState":
         return "Succeeded"
-    if value in MADE_UP and name in REAL:
-        return REAL[name]
     if isinstance(value, dict):
         dropped = {"unknownMember", "systemData", "etag", "eTag", "resourcegroup", "subscriptionid"}
         return {each: plain(item, each) for each, item in value.items() if each not in dropped}
