@@ -33,9 +33,9 @@ from defender_remediate.models.ids import ResourceId
 from defender_remediate.models.plan import PropertyChange, RemediationStep
 from defender_remediate.planning.waivers import CHECK_NAMES
 from defender_remediate.testing import ArmSimulator, seeded_client
+from defender_remediate.testing.simulator.arm import computed
 from defender_remediate.testing.simulator.arm.writes import merge_patch, without_read_only
 from defender_remediate.testing.simulator.state.types import shipped_types
-from defender_remediate.testing.simulator.web import contracts
 
 RECORDED = Path(__file__).parent / "recorded_bodies.jsonl"
 SUBSCRIPTION = "/subscriptions/11111111-2222-4333-8444-555555555555"
@@ -340,10 +340,16 @@ def _usual(target: str, fix: FixAction) -> dict[str, Any]:
 
 
 def _filled_in(target: str, fix: FixAction) -> dict[str, Any]:
-    """The properties that a provider fills in when a write leaves them out; an app has all that its contract names."""
-    name = target_type(fix)
-    whole = contracts.completed(name, target, fix.api_version, "", None, {}) if contracts.covers(name) else {}
-    return {**whole.get("properties", {}), **_usual(target, fix)}
+    """What a provider fills in when a write leaves it out: what every new resource has, and what goes with the fix."""
+    kind = shipped_types().get(target_type(fix))
+    if kind is None:
+        return {}
+    wanted = thaw(fill(fix.body or {}, values_for(fix)))
+    with_fix = deepcopy(computed.completed(kind.name, target, fix.api_version, "", None, wanted, wanted))
+    for way in leaves(wanted):
+        put_at(with_fix, way, ABSENT)
+    new = computed.completed(kind.name, target, fix.api_version, "", None, {"properties": {}}, {})
+    return dict(merge_patch(merge_patch(with_fix, new), {"properties": _usual(target, fix)}))
 
 
 def _ancestors(target: str) -> Iterator[str]:
@@ -433,7 +439,8 @@ def test_a_run_and_its_rollback_leave_a_target_as_it_was(case: tuple[FixAction, 
     for change in changes(settable(before, target), settable(shown(sim, target), target)):
         for part in spelled_out(change):
             defaults = [thaw(value) for _, path, value in DEFAULTS if fold(path) == fold(part.path)]
-            is_default = change.before is ABSENT and thaw(part.after) in defaults
+            is_filled_in = same(at(_filled_in(target, fix), split(part.path)), thaw(part.after))
+            is_default = change.before is ABSENT and (is_filled_in or thaw(part.after) in defaults)
             is_told = any(part.path in limit for limit in step.undo_limits)
             assert is_default or is_told, f"{part} is neither a default nor told: {step.undo_condition}"
     assert step.reversibility is not Reversibility.EXACT or not step.undo_limits
@@ -459,7 +466,7 @@ def test_a_rollback_leaves_what_somebody_else_did(case: tuple[FixAction, dict[st
     sim, target, _, _ = tried(fix, body, edit)
     way, value, original = done[0]
     now = _null_is_absent(at(sim.resources.get(target), way))
-    if value is ABSENT and same(now, at({"properties": _filled_in(target, fix)}, way)):
+    if value is ABSENT and same(now, at(_filled_in(target, fix), way)):
         # What is not there gets the provider's default with the next write.
         return
     if not same(value, original):
