@@ -34,7 +34,8 @@ from defender_remediate.models.plan import PropertyChange, RemediationStep
 from defender_remediate.planning.waivers import CHECK_NAMES
 from defender_remediate.testing import ArmSimulator, seeded_client
 from defender_remediate.testing.simulator.arm import computed
-from defender_remediate.testing.simulator.arm.writes import merge_patch, without_read_only
+from defender_remediate.testing.simulator.arm.member_rules import without_read_only
+from defender_remediate.testing.simulator.arm.merge_patch import merge_patch
 from defender_remediate.testing.simulator.state.types import shipped_types
 
 RECORDED = Path(__file__).parent / "recorded_bodies.jsonl"

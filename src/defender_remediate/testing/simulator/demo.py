@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from defender_remediate.testing.simulator.arm.writes import merge_patch
+from defender_remediate.testing.simulator.arm.merge_patch import merge_patch
 from defender_remediate.testing.simulator.controls.access import AccessControls
 from defender_remediate.testing.simulator.controls.defender import DefenderControls
 from defender_remediate.testing.simulator.controls.directory import DirectoryControls

@@ -26,8 +26,9 @@ from defender_remediate.testing.simulator.arm.published import (
     PublishedOperation,
 )
 from defender_remediate.testing.simulator.arm.refusal_forms import check_action
-from defender_remediate.testing.simulator.arm.routes import delete_resource, get_resource, head_resource, write_resource
+from defender_remediate.testing.simulator.arm.resources import delete_resource, get_resource, head_resource
 from defender_remediate.testing.simulator.arm.routing import find_type, json_body, take_version
+from defender_remediate.testing.simulator.arm.writes import write_resource
 from defender_remediate.testing.simulator.monitor.audit import logged
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
 from defender_remediate.testing.simulator.state import ids

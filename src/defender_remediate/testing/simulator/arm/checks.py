@@ -6,14 +6,64 @@ from collections.abc import Mapping
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
-from defender_remediate.testing.simulator.arm.routes import check_scope, existing
+from defender_remediate.testing.simulator.arm.refusal_forms import missing
 from defender_remediate.testing.simulator.arm.routing import json_body
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
+from defender_remediate.testing.simulator.state.types import ResourceType
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
 ITEM = "/subscriptions/{subscription}/resourceGroups/{group}/providers"
+# The locations of a provider, and the fabric of a vault with a container for every machine, exist without being created.
+_ALWAYS_THERE = ("/locations", "/vaults/backupfabrics", "/vaults/backupfabrics/protectioncontainers")
+
+
+def check_scope(tenant: Tenant, target: ids.ResourcePath) -> None:
+    """Refuses a path whose subscription, resource group or parent resource does not exist.
+
+    Raises:
+        ArmError: 404 SubscriptionNotFound, ResourceGroupNotFound or ParentResourceNotFound.
+    """
+    if target.subscription:
+        tenant.store.subscription(target.subscription)
+    if target.group:
+        tenant.store.group(target.subscription, target.group)
+    owner = target.parent if target.is_nested else target.scope
+    above = ids.path_of(owner)
+    if above is None or above.is_collection or fold(above.type).endswith(_ALWAYS_THERE):
+        return
+    if tenant.store.find(owner) is None:
+        raise refusal("ParentResourceNotFound", parent=f"{above.type}/{above.name}")
+
+
+def existing(tenant: Tenant, target: ids.ResourcePath) -> Resource:
+    """Returns the resource.
+
+    Raises:
+        ArmError: 404 ResourceNotFound, or what the provider answers.
+    """
+    found = tenant.store.find(target.id)
+    if found is None:
+        raise missing(target)
+    return found
+
+
+def check_etag(call: Call, current: Resource | None, resource_type: ResourceType) -> None:
+    """Refuses a conditional request whose condition is not met; a type that ignores If-Match takes it.
+
+    Raises:
+        ArmError: 412 PreconditionFailed.
+    """
+    if not resource_type.if_match:
+        return
+    wanted = call.headers.get("if-match")
+    if wanted and current is None and call.method == "PUT":
+        raise refusal("PreconditionFailed", header="If-Match")
+    if wanted and current is not None and wanted != "*" and wanted.strip('"') != str(current.etag).strip('"'):
+        raise refusal("PreconditionFailed", header="If-Match")
+    if call.headers.get("if-none-match") == "*" and current is not None and call.method == "PUT":
+        raise refusal("PreconditionFailed", header="If-None-Match")
 
 
 def owner_of(tenant: Tenant, call: Call, captured: Mapping[str, str], kind: str) -> Resource:

@@ -164,6 +164,8 @@ def completed_patch(
     request: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Returns a body after a PATCH, with what the provider adds to the objects that the PATCH made; changes the body."""
+    if contracts.covers(type_name):
+        return contracts.completed(type_name, resource_id, version, now, before, body)
     tree = _tree(type_name)
     if tree is not None:
         completion = _Completion(version, _words(resource_id, now, body, before), body)

@@ -1,15 +1,19 @@
-"""Managed identities: the ids that a resource shows of its own identity and of those that a caller assigned to it."""
+"""Managed identities: what a write does to the identity of a resource, and the ids that Azure gives to it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.state.store import TENANT_ID
-from defender_remediate.testing.simulator.state.tenant import Tenant
+from defender_remediate.testing.simulator.state.types import ResourceType
+
+if TYPE_CHECKING:
+    from defender_remediate.testing.simulator.state.tenant import Tenant
 
 _ASSIGNED = "userAssignedIdentities"
+_IDS = ("principalId", "tenantId")
 
 
 def with_ids(tenant: Tenant, body: dict[str, Any], *, assigned: bool) -> dict[str, Any]:
@@ -33,3 +37,48 @@ def _ids_of(tenant: Tenant, identity_id: str) -> dict[str, Any]:
     found = tenant.store.find(identity_id)
     properties = found.body["properties"] if found is not None else {}
     return {name: properties.get(name) or tenant.new_id() for name in ("principalId", "clientId")}
+
+
+def spelled_as_held(identity: Any, known: Mapping[str, Any]) -> Any:
+    """Returns a change of an identity that spells the ids of user-assigned identities as the resource spells them."""
+    users = identity.get("userAssignedIdentities") if isinstance(identity, Mapping) else None
+    if not isinstance(users, Mapping):
+        return identity
+    spelled = {fold(one): one for one in known.get("userAssignedIdentities") or {}}
+    return {**identity, "userAssignedIdentities": {spelled.get(fold(one), one): ids for one, ids in users.items()}}
+
+
+def merged_identity(resource_type: ResourceType, current: Mapping[str, Any], result: dict[str, Any]) -> dict[str, Any]:
+    """An identity of the type ``None`` removes the identity; some types go on showing the type.
+
+    An identity that stays keeps its ids, also if the request leaves them out; one whose kind the type no longer names goes.
+    """
+    identity, known = result.get("identity"), current.get("identity") or {}
+    if not isinstance(identity, Mapping) or identity == known:
+        return result
+    if not _is_assigned(identity):
+        removes = identity.get("type") == "None" and _is_assigned(known)
+        if removes and not resource_type.shows_no_identity:
+            del result["identity"]
+        else:
+            result["identity"] = {name: identity[name] for name in identity if name not in _IDS}
+        return result
+    shown = dict(identity)
+    if not _is_system_assigned(identity):
+        shown = {name: value for name, value in shown.items() if name not in _IDS}
+    elif _is_system_assigned(known):
+        shown = {**{name: known[name] for name in _IDS if name in known}, **shown}
+    users = shown.pop("userAssignedIdentities", None)
+    if users and ("userassigned" in fold(str(identity["type"])) or "userassigned" not in fold(str(known.get("type")))):
+        held = {fold(one): ids for one, ids in (known.get("userAssignedIdentities") or {}).items()}
+        shown["userAssignedIdentities"] = {one: ids or held.get(fold(one)) or {} for one, ids in users.items()}
+    result["identity"] = shown
+    return result
+
+
+def _is_system_assigned(identity: Mapping[str, Any]) -> bool:
+    return "systemassigned" in fold(str(identity.get("type")))
+
+
+def _is_assigned(identity: Mapping[str, Any]) -> bool:
+    return "assigned" in fold(str(identity.get("type")))

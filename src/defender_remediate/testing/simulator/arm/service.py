@@ -8,8 +8,16 @@ from functools import partial
 import attrs
 
 from defender_remediate.casing import fold
-from defender_remediate.testing.simulator.arm import by_form, groups, moves, planes, platform, tag_names, tags
-from defender_remediate.testing.simulator.arm import routes as resources
+from defender_remediate.testing.simulator.arm import (
+    by_form,
+    groups,
+    moves,
+    planes,
+    platform,
+    resources,
+    tag_names,
+    tags,
+)
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.faults import AFTER, Faults
 from defender_remediate.testing.simulator.arm.refusal_forms import shaped

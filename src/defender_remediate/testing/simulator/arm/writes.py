@@ -1,435 +1,264 @@
-"""What a write does to a body, and which bodies the providers refuse."""
+"""How a PUT or PATCH of a resource is answered, from top to bottom; the steps are the same for every type.
+
+The request is checked, Azure Policy admits it, it is merged into the resource, the provider adds what it computes, and the
+result is stored at once or when the operation of the write ends. What a provider does of its own is in its folder:
+
+- what it refuses: ``arm/request_rules`` (by type), ``defender/plans``, ``defender/automations``
+- what it adds: ``arm/computed`` and ``arm/answers`` (both from data), ``web/contracts``, ``network/elements``, ``sql/sizes``
+- what it keeps elsewhere too: ``web/sites``, ``defender/plans``, and the listeners that ``state/tenant`` adds to the store
+- what its first answer is: ``arm/computed``, ``web/contracts``, ``compute/answers``
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from defender_remediate.casing import fold
-from defender_remediate.catalog.read_only import read_only_members
-from defender_remediate.fixes.paths import EACH, pattern
+from defender_remediate.testing.simulator.arm import answers, computed, published, rendering
+from defender_remediate.testing.simulator.arm.checks import check_etag, existing
 from defender_remediate.testing.simulator.arm.errors import refusal
-from defender_remediate.testing.simulator.arm.strictness import (
-    check_number_of_tags,
-    check_values,
-    checked_tags,
-    merged_tags,
-)
-from defender_remediate.testing.simulator.arm.value_rules import required_members
-from defender_remediate.testing.simulator.state.store import copied
-from defender_remediate.testing.simulator.state.types import NONE, TAGS, ResourceType
-
-TOP_LEVEL = frozenset(
-    [
-        "id",
-        "name",
-        "type",
-        "location",
-        "tags",
-        "identity",
-        "sku",
-        "kind",
-        "zones",
-        "plan",
-        "extendedLocation",
-        "managedBy",
-        "etag",
-        "systemData",
-        "properties",
-    ]
-)
-_READ_ONLY_TOP = ("id", "name", "type", "etag", "eTag", "systemData", "location")
-_IDENTITY_IDS = ("principalId", "tenantId")
+from defender_remediate.testing.simulator.arm.identities import with_ids
+from defender_remediate.testing.simulator.arm.merging import changed_members, patched, put
+from defender_remediate.testing.simulator.arm.operations import BODY, OperationForm, first_reply, write_of
+from defender_remediate.testing.simulator.arm.refusal_forms import missing
+from defender_remediate.testing.simulator.arm.request_rules import Write, check_write, fault_found_later
+from defender_remediate.testing.simulator.arm.routing import json_body
+from defender_remediate.testing.simulator.compute.answers import answer_to_write
+from defender_remediate.testing.simulator.defender.automations import check_automation
+from defender_remediate.testing.simulator.defender.plans import check_enablement, extension_outcomes
+from defender_remediate.testing.simulator.monitor.audit import end, logged, outcome
+from defender_remediate.testing.simulator.monitor.state import LoggedOperation
+from defender_remediate.testing.simulator.network import elements
+from defender_remediate.testing.simulator.policy.applied import target_of
+from defender_remediate.testing.simulator.sql import sizes
+from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state.store import Resource
+from defender_remediate.testing.simulator.state.tenant import Tenant
+from defender_remediate.testing.simulator.state.types import ResourceType
+from defender_remediate.testing.simulator.transport.exchange import Call, Reply
+from defender_remediate.testing.simulator.web import contracts, sites
 
 
-def merge_patch(target: Any, patch: Any) -> Any:
-    """Merges as RFC 7396 says: objects merge, null removes, everything else replaces. Changes neither argument."""
-    return copied(_merged(target, patch))
+def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, kind: ResourceType) -> Reply:
+    """Patches or puts a resource, at once or by a long-running operation."""
+
+    def work(operation: LoggedOperation) -> tuple[Reply, bool]:
+        tenant.access.check_write(call.method, operation.action, target.id)
+        tenant.access.check_registered(target.subscription, kind.namespace)
+        # Clients create and update a table or a queue without a body.
+        body = json_body(call, empty=None if kind.tracked else {})
+        body = rendering.as_stored(kind, call.api_version, body)
+        found = tenant.store.find(target.id)
+        _check_place(tenant, call, target, kind, found, body)
+        current = found.render() if found else None
+        write = Write(
+            target=target,
+            kind=kind.name,
+            version=call.api_version,
+            body=body,
+            current=current or {},
+            store=tenant.store,
+        )
+        check_write(write)
+        result = _body_after(tenant, call, kind, write, current)
+        check_enablement(kind, target.name, current, result)
+        check_automation(kind, result)
+        status, form = _answer_form(tenant, call, kind, write, result)
+        if form is None:
+            return _write_at_once(tenant, call, target, kind, result, status, current), False
+        return start_operation(tenant, call, target, kind, result, form, operation, status), not form.at_once
+
+    return logged(tenant, call, f"{kind.name}/write", target.id, work)
 
 
-def _merged(target: Any, patch: Any) -> Any:
-    if not isinstance(patch, Mapping):
-        return patch
-    merged = dict(target) if isinstance(target, Mapping) else {}
-    for name, value in patch.items():
-        if value is None:
-            merged.pop(name, None)
-        else:
-            merged[name] = _merged(merged.get(name), value)
-    return merged
+def _check_place(
+    tenant: Tenant,
+    call: Call,
+    target: ids.ResourcePath,
+    kind: ResourceType,
+    found: Resource | None,
+    body: Mapping[str, Any],
+) -> None:
+    """Refuses a write to what does not exist, is busy, or cannot be created under this name."""
+    check_etag(call, found, kind)
+    if found is None and call.method == "PATCH":
+        existing(tenant, target)
+    if found is not None and found.busy:
+        raise refusal(kind.busy)
+    if found is None:
+        tenant.creations.check(target, kind, body)
+    if kind.fixed and fold(target.name) not in (fold(name) for name in kind.fixed):
+        raise missing(target)
 
 
-def patched(resource_type: ResourceType, current: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the resource after a PATCH.
+def _body_after(
+    tenant: Tenant, call: Call, kind: ResourceType, write: Write, current: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Returns the body of the resource after the write, as policies change it and with what the provider adds.
+
+    Azure Policy sees a PATCH merged into the resource, and a PUT as it is sent, before the provider adds its defaults.
+    """
+    resource_id, version = write.target.id, write.version
+    if call.method == "PATCH":
+        result = sizes.completed(kind.name, current, write.body, patched(kind, write.current, write.body))
+        result = tenant.policy_effects.admit(target_of(kind, resource_id, result, version))
+        now = tenant.clock.timestamp()
+        result = computed.completed_patch(kind.name, resource_id, version, now, write.current, result, write.body)
+    else:
+        now = tenant.clock.timestamp()
+        sent = tenant.policy_effects.admit(target_of(kind, resource_id, write.body, version))
+        result = put(kind, current, sent)
+        result = sizes.completed(kind.name, current, sent, result)
+        result = elements.completed(kind, resource_id, version, current, result)
+        result = computed.completed(kind.name, resource_id, version, now, current, result, sent)
+        result = answers.completed(kind.name, resource_id, now, current, result)
+    return with_ids(tenant, result, assigned=not kind.identities_late)
+
+
+def _answer_form(
+    tenant: Tenant, call: Call, kind: ResourceType, write: Write, result: Mapping[str, Any]
+) -> tuple[int, OperationForm | None]:
+    """Returns the status of a write that ends at once, and the form of its operation; None if it ends at once.
 
     Raises:
-        ArmError: The type does not support such a PATCH, or refuses its body.
+        ArmError: What an operation would fail with, if there is none.
     """
-    if resource_type.patch == NONE:
-        raise refusal("MethodNotAllowed", method="PATCH")
-    if resource_type.patch == TAGS and set(body) - {"tags"}:
-        raise refusal("InvalidRequestFormat", type=resource_type.name, member=min(set(body) - {"tags"}))
-    check_names(resource_type, body, current)
-    _check_tags(body, current)
-    check_values(resource_type, body, current)
-    _check_state(resource_type, current, body)
-    for name in set(body) & {"location", "name", "type"}:
-        if _region(body[name]) != _region(current.get(name, "")):
-            raise refusal("PropertyChangeNotAllowed", property=name)
-    result = dict(current)
-    for name, value in body.items():
-        if name == "properties":
-            changes = _writable(resource_type, value or {}, current.get(name))
-            result[name] = merge_patch(current.get(name) or {}, changes)
-        elif value is None:
-            result.pop(name, None)
-        elif name not in _READ_ONLY_TOP:
-            value = _as_held(value, current.get(name) or {}) if name == "identity" else value
-            result[name] = merged_tags(value) if name == "tags" else merge_patch(current.get(name), value)
-    _check_irreversible(resource_type, current, result)
-    _keep_read_only_members(resource_type, current, result)
-    return _with_identity(resource_type, current, result)
+    exists = bool(write.current)
+    name = write_of(call.method, exists=exists)
+    answering = sites.answers_late(kind, result)
+    answer = answering.answer_to(name, call.api_version, partial(changed_members, write.current, write.body))
+    form = tenant.operation_form(call.method, write.target.id, answering, answer)
+    fault = fault_found_later(write)
+    if fault is not None and form is None:
+        raise fault
+    if fault is not None and form is not None:
+        form = form.failing(fault.reply.body["error"])
+    status = int(answer[0])
+    if status == 202:  # what a write that does not end at once is answered
+        status = 200 if exists else 201
+    if form is None and name not in kind.operations:
+        status = published.settled(call.method, write.target.id, status)
+    return status, form
 
 
-def _as_held(identity: Any, known: Mapping[str, Any]) -> Any:
-    """Returns a change of an identity that spells the ids of user-assigned identities as the resource spells them."""
-    users = identity.get("userAssignedIdentities") if isinstance(identity, Mapping) else None
-    if not isinstance(users, Mapping):
-        return identity
-    spelled = {fold(one): one for one in known.get("userAssignedIdentities") or {}}
-    return {**identity, "userAssignedIdentities": {spelled.get(fold(one), one): ids for one, ids in users.items()}}
+def _write_at_once(
+    tenant: Tenant,
+    call: Call,
+    target: ids.ResourcePath,
+    kind: ResourceType,
+    result: Mapping[str, Any],
+    status: int,
+    before: Mapping[str, Any] | None,
+) -> Reply:
+    written = store_body(tenant, target.id, kind, result)
+    if status == 204:
+        return Reply(status=204)
+    answer = _as_parent(tenant, _first_answer(tenant, call, written, before), written)
+    return Reply.json(answer, status=status, headers=rendering.headers_of(written, call.api_version))
 
 
-def put(resource_type: ResourceType, current: Mapping[str, Any] | None, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the resource after a PUT: the body, the provider's defaults, and what the provider keeps.
-
-    Raises:
-        ArmError: The type refuses the body.
-    """
-    before = current or {}
-    check_names(resource_type, body, before)
-    _check_tags(body, before)
-    check_values(resource_type, body, before, whole=True)
-    _check_state(resource_type, before, body)
-    if current is None:
-        is_recovery = fold(str((body.get("properties") or {}).get("createMode"))) == "recover"
-        for path in dict.fromkeys((*resource_type.required, *required_members(resource_type.name))):
-            if not is_recovery and _member_at(body, path.split(".")) in (None, "", {}):
-                raise refusal("InvalidRequestContent", problem=f"Required property '{path}' not found in JSON")
-    result = {name: copied(value) for name, value in body.items() if name not in _READ_ONLY_TOP and value is not None}
-    if "tags" in result:
-        result["tags"] = merged_tags(result["tags"])
-    location = before.get("location") or body.get("location")
-    if resource_type.tracked:
-        if not body.get("location"):
-            raise refusal("LocationRequired", type=resource_type.name)
-        if _region(body["location"]) != _region(location):
-            raise refusal(
-                "InvalidResourceLocation", name=before.get("name"), location=location, wanted=body["location"]
-            )
-    if location:
-        result["location"] = location
-    if "systemData" in before:
-        result["systemData"] = copied(before["systemData"])
-    properties = before.get("properties") or {}
-    given = _writable(resource_type, body.get("properties") or {}, properties)
-    irreversible = {n: properties[n] for n in resource_type.irreversible if properties.get(n) and n not in given}
-    # What an update leaves out goes back to its default, unless the resource never showed it.
-    defaults = {n: v for n, v in resource_type.defaults.items() if current is None or not properties or n in properties}
-    kept = merge_patch(defaults, read_only_part(resource_type, properties))
-    result["properties"] = merge_patch(kept, {**irreversible, **given})
-    for path in resource_type.keeps:
-        _keep(result, body, before, path.split("."))
-    _check_irreversible(resource_type, before, result)
-    _keep_read_only_members(resource_type, before, result)
-    return _with_identity(resource_type, before, result)
+def _as_parent(tenant: Tenant, body: dict[str, Any], written: Resource) -> dict[str, Any]:
+    """Some child resources are answered with the id, name and type of their parent."""
+    if fold(written.name) not in map(fold, written.type.answers_as_parent):
+        return body
+    parent = tenant.store.find(written.id.rsplit("/", 2)[0])
+    if parent is None:
+        return body
+    about = ("id", "name", "type", "location", "tags")
+    return body | {name: value for name, value in parent.render().items() if name in about}
 
 
-def changed_members(current: Mapping[str, Any] | None, body: Mapping[str, Any]) -> Iterator[str]:
-    """Yields the members that a body changes, those of ``properties`` one by one; a null changes nothing that is absent."""
-    held = current or {}
-    for name, value in body.items():
-        if name == "properties" and isinstance(value, Mapping):
-            properties = held.get(name) or {}
-            for inner, wanted in value.items():
-                if not _agrees(wanted, properties.get(inner)):
-                    yield f"properties.{inner}"
-        elif not (_region(value) == _region(held.get(name)) if name == "location" else _agrees(value, held.get(name))):
-            yield name
+def store_body(tenant: Tenant, resource_id: str, kind: ResourceType, body: Mapping[str, Any]) -> Resource:
+    """Stores a body, and what it says about children in the children."""
+    found = tenant.store.find(resource_id)
+    content = dict(body)
+    properties = dict(content.get("properties") or {})
+    content["properties"] = extension_outcomes(tenant, kind, resource_id, properties)
+    content = sites.completed(tenant, kind.name, resource_id, content)
+    content = with_ids(tenant, content, assigned=True)
+    written = tenant.store.write(found.id if found else resource_id, kind, content)
+    tenant.policy_effects.wrote(written.id)
+    sites.wrote(tenant, written, properties)
+    return written
 
 
-def _agrees(wanted: Any, held: Any) -> bool:
-    """Whether a resource that has one value has the other already: objects may have more members than are wanted."""
-    if isinstance(wanted, Mapping) and isinstance(held, Mapping):
-        spelled = {fold(str(name)): value for name, value in held.items()}
-        return all(_agrees(value, spelled.get(fold(str(name)))) for name, value in wanted.items())
-    if isinstance(wanted, list) and isinstance(held, list):
-        return len(wanted) == len(held) and all(map(_agrees, wanted, held))
-    if isinstance(wanted, str) and isinstance(held, str):
-        return fold(wanted) == fold(held)
-    return bool(wanted == held) or (wanted in ({}, []) and held is None)
+def start_operation(
+    tenant: Tenant,
+    call: Call,
+    target: ids.ResourcePath,
+    kind: ResourceType,
+    result: dict[str, Any],
+    form: OperationForm,
+    operation: LoggedOperation,
+    status: int,
+) -> Reply:
+    """Starts the long-running operation of a write. While it runs, the resource shows its old body and a state."""
+    found = tenant.store.find(target.id)
+    before = found.render() if found else {**result, "properties": {}}
+    resource_id = found.id if found else target.id
+    if form.at_once:
+        failed = tenant.store.write(resource_id, kind, _in_state(before, "Failed"))
+        return rendering.shown(failed, call.api_version, status)
+    state = form.state or ("Updating" if found else "Creating")
+    moving = before if found else computed.answer_to_creation(kind.name, result, json_body(call, empty={}))
+    shows_state = kind.state is not None or form.status is None or form.form == BODY
+    if shows_state:
+        moving = _in_state(moving, state)
+    resource = tenant.store.write(resource_id, kind, moving)
+    resource.busy = True
 
+    def finish(ending: str, moment: float) -> None:
+        resource.busy = False
+        with tenant.changes.by(operation):
+            settle(ending)
+        end(tenant, operation, *outcome(ending), moment=moment)
 
-def _check_tags(body: Mapping[str, Any], current: Mapping[str, Any]) -> None:
-    tags, held = body.get("tags"), current.get("tags") or {}
-    if tags is None or tags == held:
-        return
-    if isinstance(tags, Mapping) and held:  # what the resource has was taken before
-        if len(tags) > len(held):
-            check_number_of_tags(len(tags))
-        tags = {name: value for name, value in tags.items() if name not in held or held[name] != value}
-    checked_tags(tags)
-
-
-def _member_at(value: Any, names: list[str]) -> Any:
-    for name in names:
-        held = value if isinstance(value, Mapping) else {}
-        value = next((inner for one, inner in held.items() if fold(str(one)) == fold(name)), None)
-    return value
-
-
-def _keep_read_only_members(resource_type: ResourceType, before: Mapping[str, Any], result: dict[str, Any]) -> None:
-    """Shows what is read-only in objects and elements that stay as it was, whatever a caller sent there."""
-    named = read_only_members(resource_type.name, str(before.get("name", "")))
-    _keep_read_only(result, before, _tree_of(resource_type.read_only, named))
-
-
-@lru_cache(maxsize=1000)
-def _tree_of(below_properties: tuple[str, ...], named: tuple[str, ...]) -> Mapping[str, Any]:
-    """Returns the read-only members as a tree of their folded names; an empty name marks where a path ends."""
-    tree: dict[str, Any] = {}
-    for path in (*(f"properties.{path}" for path in below_properties), *named):
-        inner = tree
-        for part in pattern(path):
-            inner = inner.setdefault(fold(str(part)), {})
-        inner[""] = {}
-    return tree
-
-
-def _keep_read_only(result: Any, before: Any, tree: Mapping[str, Any]) -> None:
-    if isinstance(result, list):
-        for position, element in enumerate(result):
-            there = _counterpart(element, position, len(result), before)
-            # The simulator's own paths do not mark arrays.
-            _keep_read_only(element, there, tree)
-            _keep_read_only(element, there, tree.get(EACH, {}))
-        return
-    if not isinstance(result, dict) or not isinstance(before, Mapping):
-        return
-    for name, value in before.items():
-        if name in result and result[name] == value:
-            continue
-        for inner in (tree.get(fold(name)), tree.get(EACH) if name in result else None):
-            if inner is not None and "" in inner:
-                result[name] = copied(value)
-            elif inner is not None:
-                _keep_read_only(result.get(name), value, inner)
-
-
-def _counterpart(element: Any, position: int, count: int, before: Any) -> Any:
-    """Returns what an element was before: the one with its id or name; without these, the one at its place."""
-    there = before if isinstance(before, list) else []
-    for key in ("id", "name"):
-        own = element.get(key) if isinstance(element, Mapping) else None
-        if isinstance(own, str):
-            same = (one for one in there if isinstance(one, Mapping) and fold(str(one.get(key))) == fold(own))
-            return next(same, None)
-    return there[position] if len(there) == count else None
-
-
-def _keep(result: Any, body: Any, before: Any, names: list[str]) -> None:
-    """Copies what ``before`` has at a path, and below it, to where the body says nothing."""
-    name, *rest = names
-    value = before.get(name)
-    sent = body.get(name) if isinstance(body, Mapping) else None
-    if value is None or (rest and not isinstance(value, Mapping)):
-        return
-    if rest:
-        if sent is None or isinstance(sent, Mapping):
-            _keep(result.setdefault(name, {}), sent, value, rest)
-    elif sent is None:
-        result[name] = copied(value)
-    elif isinstance(value, Mapping) and isinstance(sent, Mapping):
-        for inner in value:
-            _keep(result.setdefault(name, {}), sent, value, [inner])
-
-
-def _with_identity(resource_type: ResourceType, current: Mapping[str, Any], result: dict[str, Any]) -> dict[str, Any]:
-    """An identity of the type ``None`` removes the identity; some types go on showing the type.
-
-    An identity that stays keeps its ids, also if the request leaves them out; one whose kind the type no longer names goes.
-    """
-    identity, known = result.get("identity"), current.get("identity") or {}
-    if not isinstance(identity, Mapping) or identity == known:
-        return result
-    if not _is_assigned(identity):
-        removes = identity.get("type") == "None" and _is_assigned(known)
-        if removes and not resource_type.shows_no_identity:
-            del result["identity"]
+    def settle(ending: str) -> None:
+        if ending == "Succeeded":
+            rested = dict(result)
+            rested["properties"] = {k: v for k, v in result["properties"].items() if k != "provisioningState"}
+            store_body(tenant, resource.id, kind, rested)
+        elif found is None and not shows_state:
+            tenant.store.remove(resource.id)  # what could not be created, and has no state to say so, is not there
         else:
-            result["identity"] = {name: identity[name] for name in identity if name not in _IDENTITY_IDS}
-        return result
-    shown = dict(identity)
-    if not _is_system_assigned(identity):
-        shown = {name: value for name, value in shown.items() if name not in _IDENTITY_IDS}
-    elif _is_system_assigned(known):
-        shown = {**{name: known[name] for name in _IDENTITY_IDS if name in known}, **shown}
-    users = shown.pop("userAssignedIdentities", None)
-    if users and ("userassigned" in fold(str(identity["type"])) or "userassigned" not in fold(str(known.get("type")))):
-        held = {fold(one): ids for one, ids in (known.get("userAssignedIdentities") or {}).items()}
-        shown["userAssignedIdentities"] = {one: ids or held.get(fold(one)) or {} for one, ids in users.items()}
-    result["identity"] = shown
-    return result
+            ended = _in_state(before, ending) if shows_state else before
+            tenant.store.write(resource.id, kind, ended)
+
+    running = tenant.operations.start(
+        tenant.new_id(), form, resource.id, finish=finish, result=lambda: rendering.shown(resource, call.api_version)
+    )
+    answered = resource
+    if found and isinstance(result.get("properties"), dict):
+        # Most identities are there at once, also where the properties change late.
+        late = {"properties": before.get("properties", {})} if kind.updates_late else {}
+        if late and kind.identities_late and "identity" in before:
+            late["identity"] = before["identity"]
+        answered = Resource(id=resource.id, type=resource.type, body={**result, **late}, revision=resource.revision)
+    answer = _first_answer(tenant, call, answered, before if found else None)
+    shown_state = rendering.body_of(resource, call.api_version)["properties"].get("provisioningState")
+    if shown_state is not None:
+        # The operation is under way, whatever a resource of the type shows that rests.
+        answer = _in_state(answer, shown_state)
+    headers = rendering.headers_of(resource, call.api_version)
+    return first_reply(call, running, Reply.json(answer, status=status if status == 201 else 200, headers=headers))
 
 
-def _is_system_assigned(identity: Mapping[str, Any]) -> bool:
-    return "systemassigned" in fold(str(identity.get("type")))
+def _first_answer(tenant: Tenant, call: Call, resource: Resource, before: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Returns the answer to a write as its type gives it, which is not always what a GET shows then."""
+    kind, version = resource.type, call.api_version
+    body = rendering.body_of(resource, version)
+    sent = json_body(call, empty={})
+    put_body = sent if call.method == "PUT" else None
+    if before is not None:
+        body = computed.answer_to_update(kind.name, body["id"], version, tenant.clock.timestamp(), body, put_body)
+    else:
+        body = computed.answer_to_creation(kind.name, body, sent)
+    if call.method == "PUT":
+        body = contracts.answer_to_put(kind.name, body)
+    return answer_to_write(kind, version, before, body, put_body)
 
 
-def _is_assigned(identity: Mapping[str, Any]) -> bool:
-    return "assigned" in fold(str(identity.get("type")))
-
-
-def _region(text: Any) -> str:
-    return fold(str(text).replace(" ", ""))
-
-
-def check_names(resource_type: ResourceType, body: Mapping[str, Any], current: Mapping[str, Any]) -> None:
-    """Refuses a member that the type does not have. A name that the resource already shows is known.
-
-    Raises:
-        ArmError: 400 InvalidRequestContent, naming the member and its path.
-    """
-    for name in body:
-        if name not in TOP_LEVEL and _spelling(name, (*current, *resource_type.top, *TOP_LEVEL)) is None:
-            raise _unknown_member(resource_type, name)
-    properties = body.get("properties")
-    if properties is not None and not isinstance(properties, Mapping):
-        raise refusal("InvalidRequestContent", problem="'properties' is not an object")
-    if resource_type.known is not None and properties:
-        for path in _unknown_names(resource_type.known, properties, current.get("properties"), "properties"):
-            raise _unknown_member(resource_type, path)
-
-
-def _unknown_member(resource_type: ResourceType, path: str) -> Exception:
-    name, last_type = path.rpartition(".")[2], resource_type.last_type
-    problem = f"Could not find member '{name}' on object of type '{last_type}'. Path '{path}'"
-    return refusal("InvalidRequestContent", problem=problem)
-
-
-def _unknown_names(known: Mapping[str, Any], value: Any, current: Any, path: str) -> Iterator[str]:
-    if isinstance(value, list):
-        items = current if isinstance(current, list) else []
-        for item in value:
-            yield from _unknown_names(known, item, _all_members(items), path)
-    elif isinstance(value, Mapping):
-        shown = current if isinstance(current, Mapping) else {}
-        for name, inner in value.items():
-            spelling = _spelling(name, known)
-            if spelling is None:
-                if name not in shown:
-                    yield f"{path}.{name}"
-            elif known[spelling] is not None:
-                yield from _unknown_names(known[spelling], inner, shown.get(name), f"{path}.{name}")
-
-
-def _all_members(items: list[Any]) -> dict[str, Any]:
-    """Returns the members of all objects in a list as one object, and so in the objects below them."""
-    found: dict[str, Any] = {}
-    for item in items:
-        if isinstance(item, Mapping):
-            for name, value in item.items():
-                if isinstance(value, Mapping):
-                    found[name] = _all_members([found.get(name), value])
-                elif isinstance(value, list):
-                    there = found.get(name)
-                    found[name] = [*(there if isinstance(there, list) else []), *value]
-                else:
-                    found.setdefault(name, value)
-    return found
-
-
-def _check_state(resource_type: ResourceType, current: Mapping[str, Any], body: Mapping[str, Any]) -> None:
-    # The contract lets a caller send provisioningState back as it was read, and nothing else; network providers ignore it.
-    if resource_type.namespace == "Microsoft.Network":
-        return
-    sent = (body.get("properties") or {}).get("provisioningState")
-    actual = (current.get("properties") or {}).get("provisioningState")
-    if sent is not None and sent != actual:
-        problem = f"provisioningState '{sent}' is not '{actual}' of {resource_type.name}"
-        raise refusal("InvalidRequestContent", problem=problem)
-
-
-def _check_irreversible(resource_type: ResourceType, current: Mapping[str, Any], result: Mapping[str, Any]) -> None:
-    before = current.get("properties") or {}
-    after = result.get("properties") or {}
-    for name in resource_type.irreversible:
-        switched_off = before.get(name) is True and after.get(name) is not True
-        # A vault refuses the value also where it was never switched on, except where it has it already.
-        never = name == "enablePurgeProtection" and after.get(name) is False and before.get(name) is not False
-        if switched_off or never:
-            raise refusal("IrreversibleProperty", property=name)
-
-
-def _writable(resource_type: ResourceType, properties: Mapping[str, Any], current: Any) -> dict[str, Any]:
-    """Returns what a body sets, spelled as the resource or its type spells it, without what GET never shows."""
-    writable = _spelled(resource_type.known, without_read_only(resource_type, properties), current)
-    for path in resource_type.write_only:
-        _remove(writable, path.split("."))
-    assert isinstance(writable, dict)
-    return writable
-
-
-def _spelled(known: Mapping[str, Any] | None, value: Any, current: Any) -> Any:
-    if not isinstance(value, Mapping) or known is None:
-        return value
-    shown = current if isinstance(current, Mapping) else {}
-    spelled: dict[str, Any] = {}
-    for name, inner in value.items():
-        spelling = _spelling(name, shown) or _spelling(name, known) or name
-        spelled[spelling] = _spelled(known.get(spelling), inner, shown.get(spelling))
-    return spelled
-
-
-def _spelling(name: str, known: Collection[str]) -> str | None:
-    """Returns how one of the known names is spelled; None for a name that none of them is."""
-    if name in known:
-        return name
-    folded = fold(name)
-    return next((one for one in known if fold(one) == folded), None)
-
-
-def without_read_only(resource_type: ResourceType, properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the properties without those that ignore a caller's value."""
-    kept: dict[str, Any] = copied(properties)
-    kept.pop("provisioningState", None)
-    for path in resource_type.read_only:
-        _remove(kept, path.split("."))
-    return kept
-
-
-def read_only_part(resource_type: ResourceType, properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns only the properties that ignore a caller's value."""
-    part: dict[str, Any] = {}
-    for path in (*resource_type.read_only, "provisioningState"):
-        names = path.split(".")
-        value: Any = properties
-        for name in names:
-            value = value.get(name) if isinstance(value, Mapping) else None
-        if value is not None:
-            for name in reversed(names):
-                value = {name: value}
-            part = merge_patch(part, value)
-    return part
-
-
-def _remove(value: Any, names: list[str]) -> None:
-    if isinstance(value, list):
-        for item in value:
-            _remove(item, names)
-    elif isinstance(value, dict):
-        if len(names) == 1:
-            value.pop(names[0], None)
-        else:
-            _remove(value.get(names[0]), names[1:])
+def _in_state(body: Mapping[str, Any], state: str) -> dict[str, Any]:
+    return {**body, "properties": {**(body.get("properties") or {}), "provisioningState": state}}

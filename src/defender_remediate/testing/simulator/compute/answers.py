@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from defender_remediate.casing import fold
-from defender_remediate.testing.simulator.arm.writes import without_read_only
+from defender_remediate.testing.simulator.arm.member_rules import without_read_only
 from defender_remediate.testing.simulator.state.store import copied
 from defender_remediate.testing.simulator.state.types import ResourceType
 

@@ -8,7 +8,7 @@ from typing import Any
 from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
-from defender_remediate.testing.simulator.arm.writes import merge_patch
+from defender_remediate.testing.simulator.arm.merge_patch import merge_patch
 from defender_remediate.testing.simulator.controls import arguments
 from defender_remediate.testing.simulator.controls.lookup import missing
 from defender_remediate.testing.simulator.directory.state import COLLECTIONS, MEMBERS, OWNERS, key_of

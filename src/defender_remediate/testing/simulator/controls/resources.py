@@ -11,9 +11,9 @@ from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
 from defender_remediate.models.ids import is_guid
+from defender_remediate.testing.simulator.arm.member_rules import TOP_LEVEL
 from defender_remediate.testing.simulator.arm.private_endpoints import CONNECTIONS, shows_connections
-from defender_remediate.testing.simulator.arm.routes import store_body
-from defender_remediate.testing.simulator.arm.writes import TOP_LEVEL
+from defender_remediate.testing.simulator.arm.writes import store_body
 from defender_remediate.testing.simulator.controls import arguments, lookup
 from defender_remediate.testing.simulator.controls.apart import ADDED_APART
 from defender_remediate.testing.simulator.defender.state import SUBSCRIPTION

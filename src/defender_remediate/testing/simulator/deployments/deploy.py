@@ -11,14 +11,15 @@ import attrs
 
 from defender_remediate.arm_template import TemplateError, TemplateScope
 from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.arm.checks import check_scope
 from defender_remediate.testing.simulator.arm.computed import completed
 from defender_remediate.testing.simulator.arm.errors import error_body, refusal
+from defender_remediate.testing.simulator.arm.merging import put
 from defender_remediate.testing.simulator.arm.operations import SUCCEEDED
 from defender_remediate.testing.simulator.arm.platform import provider
-from defender_remediate.testing.simulator.arm.routes import check_scope, store_body
 from defender_remediate.testing.simulator.arm.routing import find_type
 from defender_remediate.testing.simulator.arm.strictness import check_region
-from defender_remediate.testing.simulator.arm.writes import put
+from defender_remediate.testing.simulator.arm.writes import store_body
 from defender_remediate.testing.simulator.deployments.nested import NestedHistory
 from defender_remediate.testing.simulator.deployments.order import Contents, TemplateReader
 from defender_remediate.testing.simulator.deployments.references import reader

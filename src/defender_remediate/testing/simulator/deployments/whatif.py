@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from defender_remediate.testing.simulator.arm.computed import completed
-from defender_remediate.testing.simulator.arm.writes import put
+from defender_remediate.testing.simulator.arm.merging import put
 from defender_remediate.testing.simulator.deployments.template import Described
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.tenant import Tenant

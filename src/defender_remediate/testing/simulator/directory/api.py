@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
+from defender_remediate.testing.simulator.arm.merge_patch import merge_patch
 from defender_remediate.testing.simulator.arm.routing import json_body
-from defender_remediate.testing.simulator.arm.writes import merge_patch
 from defender_remediate.testing.simulator.directory import actions, writes
 from defender_remediate.testing.simulator.directory.state import (
     COLLECTIONS,

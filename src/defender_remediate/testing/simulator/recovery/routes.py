@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from defender_remediate.testing.simulator.arm.routes import check_scope, existing
+from defender_remediate.testing.simulator.arm.checks import check_scope, existing
 from defender_remediate.testing.simulator.arm.routing import Route
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.tenant import Tenant

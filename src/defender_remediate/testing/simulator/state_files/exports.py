@@ -15,7 +15,7 @@ from defender_remediate.arm_template import TemplateError, TemplateScope
 from defender_remediate.casing import fold
 from defender_remediate.display import quoted
 from defender_remediate.errors import InvalidInputError
-from defender_remediate.testing.simulator.arm.writes import TOP_LEVEL
+from defender_remediate.testing.simulator.arm.member_rules import TOP_LEVEL
 from defender_remediate.testing.simulator.deployments.template import described, opened
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state_files.reading import read_json

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from defender_remediate.casing import fold
-from defender_remediate.testing.simulator.arm.writes import merge_patch
+from defender_remediate.testing.simulator.arm.merge_patch import merge_patch
 from defender_remediate.testing.simulator.state.store import Resource
 from defender_remediate.testing.simulator.state.tenant import Tenant
 from defender_remediate.testing.simulator.state.types import CREATE, PATCH, AnswerCase, ResourceType

@@ -10,14 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from defender_remediate.testing.simulator.arm.writes import (
-    check_names,
-    merge_patch,
-    patched,
-    put,
-    read_only_part,
-    without_read_only,
-)
+from defender_remediate.testing.simulator.arm.member_rules import check_names, read_only_part, without_read_only
+from defender_remediate.testing.simulator.arm.merge_patch import merge_patch
+from defender_remediate.testing.simulator.arm.merging import patched, put
 from defender_remediate.testing.simulator.state.types import ResourceType, shipped_types
 from defender_remediate.testing.simulator.transport.exchange import ArmError
 
