@@ -35,6 +35,7 @@ class _KnownMember:
     Attributes:
         new: The value for a new object; a string may name ``{id}``, ``{name}``, ``{group}``, ``{location}``, ``{now}`` and
             ``{guid}``.
+        copies: The member of the same object whose value a new object has here, instead of ``new``.
         adds: Whether a new object gets it; else only what is below it is known.
         since: The first api-version that shows it.
         until: The first api-version that no longer shows it.
@@ -59,11 +60,13 @@ class _KnownMember:
         below: The members of the object, or of each element of the array.
         has_always: Whether the answer to an update always shows it or a member below it.
         has_quiet: Whether the answer to a PATCH leaves out it or a member below it.
+        has_condition: Whether it, or a member below it, is shown with some words of other members only.
         all_known: The first api-version that knows it and every member below it.
     """
 
     name: str = ""
     new: Any = None
+    copies: str = ""
     adds: bool = False
     since: str = ""
     until: str = "~"
@@ -85,6 +88,7 @@ class _KnownMember:
     below: Mapping[str, _KnownMember] = attrs.field(factory=dict)
     has_always: bool = attrs.field(init=False)
     has_quiet: bool = attrs.field(init=False)
+    has_condition: bool = attrs.field(init=False)
     all_known: str = attrs.field(init=False)
 
     @has_always.default
@@ -94,6 +98,10 @@ class _KnownMember:
     @has_quiet.default
     def _find_quiet(self) -> bool:
         return "patch" in self.resting or any(member.has_quiet for member in self.below.values())
+
+    @has_condition.default
+    def _find_condition(self) -> bool:
+        return bool(self.when) or any(member.has_condition for member in self.below.values())
 
     @all_known.default
     def _find_all_known(self) -> str:
@@ -148,9 +156,10 @@ def completed(
     if tree is None:
         return dict(body)
     result: dict[str, Any] = copied(body)
-    _Completion(version, _words(resource_id, now, result, before), result).add(
-        tree, result, before, request, resource_id
-    )
+    completion = _Completion(version, _words(resource_id, now, result, before), result)
+    completion.add(tree, result, before, request, resource_id)
+    if before is not None:
+        completion.follow(tree, result, before, request, before, resource_id)
     return result
 
 
@@ -170,6 +179,7 @@ def completed_patch(
     if tree is not None:
         completion = _Completion(version, _words(resource_id, now, body, before), body)
         completion.add_to_new(tree, body, before, request, resource_id)
+        completion.follow(tree, body, before, request, before, resource_id)
     return body
 
 
@@ -262,7 +272,8 @@ class _Completion:
                 if member.nulls and held is not None and folded in sent and sent[folded] is None:
                     target[name] = None
                 elif is_new or (held and name in held and member.update == "resets"):
-                    target[name] = self._value(member.new, f"{path}/{name}")
+                    new = target.get(member.copies) if member.copies else member.new
+                    target[name] = self._value(new, f"{path}/{name}")
                 elif held and name in held and (member.update == "keeps" or "{" in str(member.new or "")):
                     target[name] = copied(held[name])
                 else:
@@ -303,6 +314,37 @@ class _Completion:
                     self.add_to_new(member, target[name], before.get(name), sent, f"{path}/{name}")
         else:
             self.add(known, target, None, request, path)
+
+    def follow(
+        self, known: _KnownMember, target: Any, before: Any, request: Any, resource: Mapping[str, Any], path: str
+    ) -> None:
+        """Adds what is shown with the words that a write brought, and removes what is shown with the words that it replaced.
+
+        Args:
+            known: What is known of the object.
+            target: The object after the write.
+            before: The object before it.
+            request: What the write sends of the object.
+            resource: The whole resource before the write.
+            path: Where the object is.
+        """
+        if not (known.has_condition and isinstance(target, dict) and isinstance(before, Mapping)):
+            return
+        spelled = {fold(name): name for name in target}
+        sent = {fold(name): value for name, value in request.items()} if isinstance(request, Mapping) else {}
+        for folded, member in known.below.items():
+            name = spelled.get(folded)
+            applied = _applies(member.when, resource, before)
+            applies = _applies(member.when, self.resource, target)
+            if member.when and applies != applied and not member.hides:
+                if name is None and applies and member.adds and self._is_shown(member, target):
+                    place = f"{path}/{member.name}"
+                    added = target[member.name] = self._value(member.new, place)
+                    self.add(member, added, None, None, place)
+                elif name is not None and applied and sent.get(folded) is None:
+                    del target[name]
+            elif name is not None:
+                self.follow(member, target[name], before.get(name), sent.get(folded), resource, f"{path}/{name}")
 
     def add_always(self, known: _KnownMember, target: Any, path: str) -> None:
         """Adds to an object what the answer to an update always shows, and so below it."""
@@ -345,10 +387,7 @@ class _Completion:
     def _is_shown(self, member: _KnownMember, target: Mapping[str, Any]) -> bool:
         if not member.since <= self.version < member.until or (member.previews and "preview" not in self.version):
             return False
-        return all(
-            _is_one_of(_at(target, path[1:]) if path.startswith(".") else _at(self.resource, path), words)
-            for path, words in member.when.items()
-        )
+        return _applies(member.when, self.resource, target)
 
     def _value(self, new: Any, path: str) -> Any:
         if isinstance(new, list):
@@ -373,6 +412,13 @@ def _same(element: Any, position: int, count: int, before: Any) -> Any:
     if isinstance(name, str):
         return next((one for one in there if isinstance(one, Mapping) and one.get("name") == name), None)
     return there[position] if len(there) == count else None
+
+
+def _applies(when: Mapping[str, tuple[str, ...]], resource: Any, target: Any) -> bool:
+    return all(
+        _is_one_of(_at(target, path[1:]) if path.startswith(".") else _at(resource, path), words)
+        for path, words in when.items()
+    )
 
 
 def _is_one_of(value: Any, words: tuple[str, ...]) -> bool:

@@ -20,6 +20,7 @@ from defender_remediate.testing.simulator.state.store import Store
 from defender_remediate.testing.simulator.transport.exchange import ArmError
 
 _VAULTS_REFUSE_PRIVATE_RANGES_SINCE = "2019-09-01"
+_FREE_PARTITIONS = 2
 _GLOBAL_TIER, _BASIC = "global", "basic"
 
 
@@ -232,9 +233,30 @@ def _passes_requests_through(write: Write) -> None:
         raise refusal("InvalidProperty", property="privateLinkDelegationMode")
 
 
+def _has_the_partitions_of_its_tier(write: Write) -> None:
+    """The free tier of a hub has two partitions."""
+    wanted = _member(write.sent, "eventHubEndpoints.events.partitionCount")
+    if fold(str(_member(write.body, "sku.name"))) == "f1" and wanted not in (None, _FREE_PARTITIONS):
+        raise refusal("InvalidPartitionCount", value=wanted, count=_FREE_PARTITIONS)
+
+
+def _enriches_known_endpoints(write: Write) -> None:
+    known = {"events"}
+    endpoints = _member(write.sent, "routing.endpoints")
+    for listed in endpoints.values() if isinstance(endpoints, Mapping) else ():
+        known |= {fold(str(_member(one, "name"))) for one in listed} if isinstance(listed, list) else set()
+    enrichments = _member(write.sent, "routing.enrichments")
+    for enrichment in enrichments if isinstance(enrichments, list) else ():
+        names = _member(enrichment, "endpointNames")
+        for name in names if isinstance(names, list) else ():
+            if fold(str(name)) not in known:
+                raise refusal("UndefinedEnrichmentEndpoint", key=_member(enrichment, "key"), name=name)
+
+
 _RULES: Mapping[str, tuple[Callable[[Write], None], ...]] = {
     "Microsoft.App/containerApps": (_has_the_secrets_it_names,),
     "Microsoft.AppConfiguration/configurationStores": (_passes_requests_through,),
+    "Microsoft.Devices/IotHubs": (_has_the_partitions_of_its_tier, _enriches_known_endpoints),
     "Microsoft.Insights/diagnosticSettings": (_sends_somewhere,),
     "Microsoft.KeyVault/vaults": (_has_public_ranges,),
     "Microsoft.Network/loadBalancers": (_probes_paths_over_http,),

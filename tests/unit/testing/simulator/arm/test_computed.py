@@ -98,3 +98,74 @@ def test_older_versions_answer_an_update_with_more(sim: ArmSimulator, call: Call
         answer = call("PUT", f"{app}?api-version={version}", json=body).json()
         assert ("latestRevisionName" in answer["properties"]) is is_shown
         sim.clock.advance(600)
+
+
+def test_members_follow_what_they_depend_on(sim: ArmSimulator, call: Caller) -> None:
+    """A PATCH of the SKU or of the key source of a storage account brings and removes what it shows with them."""
+    account = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/accountone"
+    key = {
+        "keySource": "Microsoft.Keyvault",
+        "keyVaultProperties": {"keyname": "k", "keyvaulturi": "https://v.vault.azure.net"},
+    }
+    sim.resources.add(
+        {
+            "id": account,
+            "location": "westeurope",
+            "kind": "StorageV2",
+            "sku": {"name": "Standard_LRS"},
+            "properties": {"encryption": key},
+        }
+    )
+
+    def patched(body: dict[str, Any]) -> Any:
+        return call("PATCH", f"{account}?api-version=2023-05-01", json=body).json()["properties"]
+
+    properties = patched({"sku": {"name": "Standard_RAGRS"}})
+    assert properties["statusOfSecondary"] == "available"
+    assert "blob" in properties["secondaryEndpoints"]
+    properties = patched(
+        {"sku": {"name": "Standard_LRS"}, "properties": {"encryption": {"keySource": "Microsoft.Storage"}}}
+    )
+    assert not {"statusOfSecondary", "secondaryEndpoints"} & set(properties)
+    assert "keyVaultProperties" not in properties["encryption"]
+
+
+def test_a_member_may_have_the_value_of_another(sim: ArmSimulator, call: Caller) -> None:
+    """A workflow shows the recurrence of a trigger a second time, as evaluated."""
+    sim.resources.add_resource_group(SUB, "rg")
+    recurrence = {"frequency": "Hour", "interval": 3}
+    triggers = {"often": {"type": "Recurrence", "recurrence": recurrence}, "asked": {"type": "Request", "kind": "Http"}}
+    body = {"location": "westeurope", "properties": {"definition": {"triggers": triggers}}}
+    path = f"{GROUP}/providers/Microsoft.Logic/workflows/one?api-version=2019-05-01"
+    shown = call("PUT", path, json=body).json()["properties"]["definition"]["triggers"]
+    assert shown["often"]["evaluatedRecurrence"] == recurrence
+    assert "evaluatedRecurrence" not in shown["asked"]
+
+
+def test_an_identity_may_be_shown_when_its_update_has_ended(sim: ArmSimulator, call: Caller) -> None:
+    """A database account answers a PATCH with the identity that it had before."""
+    account = f"{GROUP}/providers/Microsoft.DocumentDB/databaseAccounts/one"
+    sim.resources.add({"id": account, "location": "westeurope", "identity": {"type": "None"}, "properties": {}})
+    path = f"{account}?api-version=2024-11-15"
+    answer = call("PATCH", path, json={"identity": {"type": "SystemAssigned"}}).json()
+    assert answer["identity"] == {"type": "None"}
+    sim.clock.advance(600)
+    assert call("GET", path).json()["identity"]["type"] == "SystemAssigned"
+
+
+def test_an_added_identity_is_a_change(sim: ArmSimulator, call: Caller) -> None:
+    """A registry answers 201 to a PATCH that assigns another identity, and 200 to one that changes nothing."""
+    registry = f"{GROUP}/providers/Microsoft.ContainerRegistry/registries/registryone"
+    identity = f"{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id"
+    held = {"type": "UserAssigned", "userAssignedIdentities": {f"{identity}1": {"clientId": "c", "principalId": "p"}}}
+    sim.resources.add(
+        {"id": registry, "location": "westeurope", "sku": {"name": "Premium"}, "identity": held, "properties": {}}
+    )
+    path = f"{registry}?api-version=2022-02-01-preview"
+    assert (
+        call("PATCH", path, json={"identity": {**held, "userAssignedIdentities": {f"{identity}1": {}}}}).status_code
+        == 200
+    )
+    sim.clock.advance(600)
+    added = {"type": "UserAssigned", "userAssignedIdentities": {f"{identity}2": {}}}
+    assert call("PATCH", path, json={"identity": added}).status_code == 201

@@ -166,6 +166,35 @@ def test_values_with_a_form_of_their_own(put: Any, path: str, properties: Any, c
             None,
         ),
         (
+            "Microsoft.Devices/IotHubs/hubone",
+            {"eventHubEndpoints": {"events": {"retentionTimeInDays": 1, "partitionCount": 4}}},
+            {"sku": {"name": "F1", "capacity": 1}},
+            "400016",
+        ),
+        (
+            "Microsoft.Devices/IotHubs/hubone",
+            {"eventHubEndpoints": {"events": {"retentionTimeInDays": 1, "partitionCount": 2}}},
+            {"sku": {"name": "F1", "capacity": 1}},
+            None,
+        ),
+        (
+            "Microsoft.Devices/IotHubs/hubone",
+            {"routing": {"enrichments": [{"key": "a", "value": "b", "endpointNames": ["events", "none"]}]}},
+            {"sku": {"name": "S1", "capacity": 1}},
+            "400131",
+        ),
+        (
+            "Microsoft.Devices/IotHubs/hubone",
+            {
+                "routing": {
+                    "endpoints": {"eventHubs": [{"name": "mine", "connectionString": "one"}]},
+                    "enrichments": [{"key": "a", "value": "b", "endpointNames": ["events", "mine"]}],
+                }
+            },
+            {"sku": {"name": "S1", "capacity": 1}},
+            None,
+        ),
+        (
             "Microsoft.Search/searchServices/searchone",
             {},
             {"sku": {"name": "free"}, "identity": {"type": "SystemAssigned"}},
