@@ -61,7 +61,7 @@ def merged_identity(resource_type: ResourceType, current: Mapping[str, Any], res
         if removes and not resource_type.shows_no_identity:
             del result["identity"]
         else:
-            result["identity"] = {name: identity[name] for name in identity if name not in _IDS}
+            result["identity"] = {name: identity[name] for name in identity if name not in (*_IDS, _ASSIGNED)}
         return result
     shown = dict(identity)
     if not _is_system_assigned(identity):

@@ -122,7 +122,9 @@ def _agrees(wanted: Any, held: Any) -> bool:
     """Whether a resource that has one value has the other already: objects may have more members than are wanted."""
     if isinstance(wanted, Mapping) and isinstance(held, Mapping):
         spelled = {fold(str(name)): value for name, value in held.items()}
-        return all(_agrees(value, spelled.get(fold(str(name)))) for name, value in wanted.items())
+        # An id that is a name, such as that of an assigned identity, is a value by itself.
+        added = any(str(name).startswith("/") and fold(str(name)) not in spelled for name in wanted)
+        return not added and all(_agrees(value, spelled.get(fold(str(name)))) for name, value in wanted.items())
     if isinstance(wanted, list) and isinstance(held, list):
         return len(wanted) == len(held) and all(map(_agrees, wanted, held))
     if isinstance(wanted, str) and isinstance(held, str):
