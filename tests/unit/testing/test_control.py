@@ -102,3 +102,39 @@ def test_a_served_tenant_has_them_when_asked(demo: ArmSimulator) -> None:
     """The server passes them on."""
     with demo.serve(control=True) as server:
         assert requests.get(f"{server.endpoint}/_simulator/clock", timeout=10).status_code == 200
+
+
+def test_time_stays_where_every_answer_can_show_it(control: Control, demo: ArmSimulator) -> None:
+    """A hundred years in all, however often the clock is moved: later the tenant would fail at every request."""
+    assert control("POST", "/_simulator/clock", {"advance": 3e9})[0] == 200
+    status, body = control("POST", "/_simulator/clock", {"advance": 3e9})
+    assert (status, "seconds must be a number from 0 to 162240000" in body["error"]["message"]) == (400, True)
+    url = f"{demo.endpoint}/subscriptions?api-version=2022-12-01"
+    with demo.open_session() as session:
+        assert session.get(url).status_code == 200
+
+
+def test_what_no_answer_can_carry_is_refused_when_it_is_given(control: Control, demo: ArmSimulator) -> None:
+    """A fault or a resource that cannot be sent would break requests much later, far from its cause."""
+    account = demo.resources.list_ids(ACCOUNTS)[0]
+    unsent = [{"status": 700}, {"status": 101}, {"status": 409, "headers": {"a": 1}}, {"status": 409, "headers": []}]
+    unsent += [{"status": 409, "headers": {"a\n": "b"}}, {"status": 409, "headers": {"a": "b\r\nc: d"}}]
+    unsent += [{"status": 409, "headers": {"a": "\u2603"}}, {"status": 409, "code": 5}, {"status": 409, "message": []}]
+    unsent += [{"kind": "slow", "pattern": "x", "code": 5}, {"kind": "change_status", "path": "x", "status": 600}]
+    for fault in unsent:
+        assert control("POST", "/_simulator/faults", fault)[0] == 400, fault
+    kinds = {"properties": [], "location": 5, "tags": [], "identity": "x", "name": 5, "kind": {}}
+    for name, value in kinds.items():
+        status, body = control("POST", "/_simulator/seed", {"id": account, name: value})
+        assert (status, f"{name} of the body must be" in body["error"]["message"]) == (400, True)
+    assert control("POST", "/_simulator/seed", {"id": f"{account}\ud800"})[0] == 400
+
+
+def test_several_resources_are_added_or_none(control: Control, demo: ArmSimulator) -> None:
+    """A test that goes on after a mistake does not find half of its tenant."""
+    account = demo.resources.list_ids(ACCOUNTS)[0]
+    assert control("POST", "/_simulator/seed", {"value": [{"id": f"{account}2"}, {"id": 5}]})[0] == 400
+    assert f"{account}2" not in demo.resources.list_ids()
+    assert control("POST", "/_simulator/seed", {"value": [{"id": f"{account}2"}, {"id": f"{account}3"}]})[0] == 200
+    assert f"{account}3" in demo.resources.list_ids()
+    assert control("POST", "/_simulator/seed", {"id": 5})[0] == 400

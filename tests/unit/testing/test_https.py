@@ -151,7 +151,9 @@ def test_the_proxy_leads_azures_names_here_and_refuses_all_others(session, serve
     assert session.get("http://management.azure.com/").status_code == 405
 
 
-def test_a_broken_connection_breaks_and_a_fault_of_the_simulator_is_an_answer(session, server, demo) -> None:
+def test_a_broken_connection_breaks_and_a_fault_of_the_simulator_is_an_answer(
+    session, server, demo, monkeypatch
+) -> None:
     """A dropped connection is what a test asked for, never what the simulator did wrong."""
     headers = {"Authorization": token_of(session, server)}
     url = f"{server.endpoint}{demo.scopes[0]}?api-version=2022-12-01"
@@ -163,6 +165,10 @@ def test_a_broken_connection_breaks_and_a_fault_of_the_simulator_is_an_answer(se
     exists = session.head(f"{server.endpoint}{account}?api-version={STORAGE}", headers=headers)
     assert exists.status_code == 204
     reply = session.get(url, headers={**headers, "Host": "["})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (400, "BadRequest")
+    with monkeypatch.context() as broken:
+        broken.setattr(demo._service, "exchange", lambda call: 1 / 0)
+        reply = session.get(url, headers=headers)
     assert (reply.status_code, reply.json()["error"]["code"]) == (500, "SimulatorError")
     large = session.patch(url, data=b"x" * 1_000_000, headers=headers)
     assert large.json()["error"]["code"] != "SimulatorError"

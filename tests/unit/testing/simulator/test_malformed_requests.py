@@ -99,3 +99,100 @@ def test_the_scheme_of_a_token_ignores_case_and_a_missing_group_is_named_as_azur
         answer = session.get(url, params={"api-version": "2024-01-01"})
     assert answer.status_code == 404
     assert "under resource group '<null>' was not found" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("odd", [5, "x", ["x"], [[]], 1e308])
+def test_a_member_that_is_an_object_everywhere_is_refused_as_anything_else(group: Any, odd: Any) -> None:
+    """Each operation with a body reads ``properties`` and ``identity``; none of them may break on another kind."""
+    sim, place = group
+    guid = "bbbbbbbb-0000-4000-8000-000000000001"
+    scope = place.partition("/resourceGroups")[0]
+    tails = [
+        "Microsoft.Security/standardAssignments/a?api-version=2024-08-01",
+        f"Microsoft.Security/assessmentMetadata/{guid}?api-version=2025-05-04",
+        "Microsoft.Resources/deployments/a?api-version=2021-04-01",
+        "Microsoft.Resources/tags/default?api-version=2021-04-01",
+        "Microsoft.Authorization/policyExemptions/a?api-version=2022-07-01-preview",
+        "Microsoft.Authorization/policyAssignments/a?api-version=2022-06-01",
+    ]
+    account = f"{place}/providers/Microsoft.Storage/storageAccounts/shopdata?api-version=2023-05-01"
+    for path in (account, *(f"{scope}/providers/{tail}" for tail in tails)):
+        assert send(sim, "PUT", path, {"properties": odd}) == (400, "InvalidRequestContent"), path
+    odd_users = {"type": "UserAssigned", "userAssignedIdentities": odd}
+    for identity in (odd, odd_users, {"type": ["x"]}):
+        assert send(sim, "PUT", account, {**ACCOUNT, "identity": identity})[0] == 400
+
+
+def test_a_token_of_a_page_belongs_to_its_list(sim: ArmSimulator) -> None:
+    """In another list it would skip what is there, and an empty page would read as "nothing to do"."""
+    sim = ArmSimulator.demo()
+    scope = sim.scopes[0]
+    version, eight = "api-version=2021-04-01", "$filter=resourceType eq 'Microsoft.Web/sites'"
+    with sim.open_session() as session:
+        url = f"{sim.endpoint}{scope}/resources?{version}"
+        link = session.get(f"{url}&$top=2").json()["nextLink"]
+        token = link.rpartition("=")[2]
+        assert session.get(link).json()["value"]
+        assert session.get(f"{url}&$top=5&$skiptoken={token}").status_code == 200
+        for other in (f"{scope}/resourceGroups?{version}", f"{scope}/resources?{version}&{eight}"):
+            answer = session.get(f"{sim.endpoint}{other}&$skiptoken={token}")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InvalidQueryOption")
+
+
+def test_a_query_computes_nothing_that_cannot_be_sent(sim: ArmSimulator) -> None:
+    """Half of a surrogate pair, a number of rows beyond every machine, and a percentile that is text."""
+    with sim.open_session() as session:
+        url = f"{sim.endpoint}/providers/Microsoft.ResourceGraph/resources?api-version=2024-04-01"
+        queries = {r"print 'x\ud800'": 200, f"resources | take {10**20}": 200}
+        queries["resources | summarize percentiles(strlen(name), 50, 'x')"] = 400
+        for query, status in queries.items():
+            assert session.post(url, json={"query": query}).status_code == status
+
+
+def test_the_parts_of_a_template_are_objects_and_arrays(group: Any) -> None:
+    """Each of another kind is an invalid template."""
+    sim, place = group
+    path = f"{place}/providers/Microsoft.Resources/deployments/d?api-version=2021-04-01"
+    schema = "https://schema.management.azure.com/schemas/2015-01-01/deploymentTemplate.json#"
+    whole = {"$schema": schema, "contentVersion": "1.0.0.0", "resources": []}
+    element = {"type": "Microsoft.Storage/storageAccounts", "name": "a", "apiVersion": "2023-01-01"}
+    nested = {"type": "Microsoft.Resources/deployments", "name": "a", "apiVersion": "2021-04-01"}
+    parts = [{name: True} for name in ("variables", "parameters", "outputs", "resources", "functions", "definitions")]
+    parts += [
+        {"parameters": {"a": "x"}},
+        {"outputs": {"a": 5}},
+        {"outputs": {"a": {"copy": 5}}},
+        {"definitions": {"a": 5}},
+    ]
+    parts += [{"functions": [5]}, {"functions": [{"members": {"f": 5}}]}, {"resources": ["x"]}]
+    parts += [{"resources": [{**element, "dependsOn": "x"}]}, {"resources": [{**element, "resources": 5}]}]
+    parts += [{"resources": [{**nested, "properties": {"parameters": 5}}]}]
+    for part in parts:
+        body = {"properties": {"mode": "Incremental", "template": {**whole, **part}}}
+        assert send(sim, "PUT", path, body)[0] == 400, part
+    functions = [{"namespace": "n", "members": {"f": {"output": {"type": "int", "value": 1}}}}]
+    right = {"functions": functions, "variables": {"a": 1}, "outputs": {"a": {"type": "int", "value": 1}}}
+    assert send(sim, "PUT", path, {"properties": {"mode": "Incremental", "template": {**whole, **right}}})[0] == 201
+
+
+def test_seeded_children_of_another_kind_are_left_out(group: Any) -> None:
+    """A network whose subnets are no list is stored whole, and no request breaks on it."""
+    sim, place = group
+    network = {"id": f"{place}/providers/Microsoft.Network/virtualNetworks/n", "location": "westeurope"}
+    for subnets in (3, [3], [{"name": "a", "properties": 3}]):
+        sim.resources.add({**network, "properties": {"subnets": subnets}})
+        assert send(sim, "GET", f"{network['id']}?api-version=2023-05-01") == (200, None)
+
+
+def test_a_thousand_subscriptions_are_asked_for_one_by_one() -> None:
+    """What each subscription asks does not grow with the number of them."""
+    sim = ArmSimulator()
+    sim.resources.add_subscription("00000000-1111-4111-8111-111111111111", management_group="top")
+    asked: list[str] = []
+    policies = sim._service.tenant.policies
+    covers = sim._service.tenant.store.covers
+    for number in range(1, 30):
+        sim.resources.add_subscription(f"{number:08}-1111-4111-8111-111111111111")
+    sim._service.tenant.store.covers = lambda scope, one: asked.append(scope) or covers(scope, one)  # type: ignore[method-assign]
+    assert all(policies.has_benchmark(scope.rpartition("/")[2]) for scope in sim.scopes)
+    assert len(asked) == len(sim.scopes)

@@ -32,6 +32,7 @@ _COMPUTED = {
     "changes._operation",
     "activity.activity_delay",
     "policies.applied",
+    "policies._benchmarks",
     "policies.principal",
     "access.principal",
     "access._attributes",

@@ -74,7 +74,8 @@ class EmbeddedChildren:
 
     def _write_child(self, child_id: str, key: str, kind: ResourceType, item: Mapping[str, Any]) -> None:
         held = self._store.find(key)
-        properties = dict(item.get("properties") or {})
+        given = item.get("properties")
+        properties = dict(given) if isinstance(given, Mapping) else {}
         if held is None or _without_state(held.body["properties"]) != _without_state(properties):
             self._store.write(held.id if held else child_id, kind, {"properties": properties})
 
@@ -83,7 +84,8 @@ class EmbeddedChildren:
         body = parent.render()
         shown = body["properties"].get(member)
         # Bodies of old api-versions do not show the type of a child.
-        hidden = {"type"} if shown and not any("type" in item for item in shown if isinstance(item, Mapping)) else set()
+        items = [item for item in shown if isinstance(item, Mapping)] if isinstance(shown, list) else []
+        hidden = {"type"} if shown and not any("type" in item for item in items) else set()
         children = [
             {name: value for name, value in child.render().items() if name not in hidden}
             for child in self._store.children(parent.id, type_name)

@@ -26,6 +26,8 @@ _VERSION = re.compile(r"(\d{4}-\d\d-\d\d)(-(preview|privatepreview|alpha|beta|rc
 _MOST_BYTES = 4 * 1024 * 1024
 _MOST_LEVELS = 200
 _MEDIA_TYPES = ("application/json", "text/json")
+# Members that are objects in the body of every request that has them.
+_OBJECTS = ("properties", "identity")
 
 
 @attrs.frozen(kw_only=True)
@@ -197,6 +199,12 @@ def json_body(call: Call, *, empty: dict[str, Any] | None = None) -> dict[str, A
         return dict(empty)
     if not isinstance(body, dict):
         raise refusal("InvalidRequestContent", problem="the body is not a JSON object")
+    for name in _OBJECTS:
+        object_in(body, name)
+    identity = body.get("identity") or {}
+    object_in(identity, "userAssignedIdentities")
+    if not isinstance(identity.get("type", ""), (str, type(None))):
+        raise refusal("InvalidRequestContent", problem="'type' is not a string")
     return body
 
 

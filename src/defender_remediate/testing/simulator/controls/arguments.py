@@ -12,6 +12,16 @@ from defender_remediate.models.ids import Scope
 from defender_remediate.validation import did_you_mean, is_number, string, strings
 
 METHODS = ("GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS")
+_HEADER, _HEADER_VALUE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"), re.compile(r"[\t -~\x80-\xff]*")
+_KINDS = {
+    "name": str,
+    "type": str,
+    "location": str,
+    "kind": str,
+    "properties": Mapping,
+    "tags": Mapping,
+    "identity": Mapping,
+}
 _ACTION = re.compile(r"[\w.*-]+(/[\w.*-]+)*")
 
 
@@ -140,6 +150,34 @@ def mapping(name: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     if not isinstance(given, Mapping) or not all(isinstance(key, str) for key in given):
         raise InvalidInputError(f"{name} must be a mapping with strings as keys, got {quoted(given)}")
+    return given
+
+
+def headers(given: Mapping[str, str]) -> Mapping[str, str]:
+    """The value of an argument, which must be headers that HTTP can carry.
+
+    Raises:
+        InvalidInputError: It is not.
+    """
+    for header, value in mapping("headers", given).items():
+        if not _HEADER.fullmatch(header) or not isinstance(value, str) or not _HEADER_VALUE.fullmatch(value):
+            raise InvalidInputError(
+                f"headers must be names and strings that HTTP can carry, got {quoted(header)}: {quoted(value)}"
+            )
+    return given
+
+
+def resource_body(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The value of an argument, which must be a resource: its members that every resource has are of the usual kinds.
+
+    Raises:
+        InvalidInputError: It is not.
+    """
+    for member, kind in _KINDS.items():
+        value = mapping("body", given).get(member)
+        if value is not None and not isinstance(value, kind):
+            wanted = "a string" if kind is str else "an object"
+            raise InvalidInputError(f"{member} of the body must be {wanted}, got {quoted(value)}")
     return given
 
 

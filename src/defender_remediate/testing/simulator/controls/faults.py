@@ -24,7 +24,7 @@ from defender_remediate.testing.simulator.arm.throttling import DELETES, READS, 
 from defender_remediate.testing.simulator.controls import arguments, lookup
 from defender_remediate.testing.simulator.defender.state import PRICINGS
 from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
-from defender_remediate.validation import instance
+from defender_remediate.validation import instance, string
 
 
 class FaultControls:
@@ -68,11 +68,21 @@ class FaultControls:
         """
         if status is None and not (code is None and body is None and headers is None):
             raise InvalidInputError("status must be an HTTP status when code, body or headers are given, got None")
+        if code is not None:
+            arguments.text("code", code)
         fault = InjectedFault(
             methods=() if method is None else arguments.methods_of(method),
             path=arguments.pattern("path", path),
             when=arguments.word("when", when, (BEFORE, AFTER)),
-            reply=None if status is None else reply_of(_status(status), code, message, body, headers or {}),
+            reply=None
+            if status is None
+            else reply_of(
+                _status(status),
+                code,
+                string("message", message),
+                body,
+                arguments.headers({} if headers is None else headers),
+            ),
             times=_times(times),
             skip=arguments.count("skip", skip),
         )
@@ -162,8 +172,8 @@ class FaultControls:
             retry_after=None if retry_after is None else arguments.count("retry_after", retry_after),
             ends=arguments.word("ends", ends, (SUCCEEDED, FAILED, CANCELED)),
             at_once=instance("at_once", at_once, bool),
-            code=code,
-            message=message,
+            code=arguments.text("code", code),
+            message=string("message", message),
         )
         self._service.tenant.set_operation_form(pattern, arguments.methods(methods), slow)
 

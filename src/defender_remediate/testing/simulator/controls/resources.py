@@ -143,7 +143,7 @@ class ResourceControls:
                 type that other controls add, such as a lock.
         """
         tenant = self._tenant
-        resource_id = arguments.mapping("body", body).get("id")
+        resource_id = arguments.resource_body(body).get("id")
         if not isinstance(resource_id, str) or not resource_id.startswith("/"):
             raise InvalidInputError(f"the body needs the id of a resource, got {quoted(resource_id)}")
         strings("api_versions", api_versions)

@@ -27,7 +27,13 @@ def get_standard(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Rep
 def list_controls(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
     """Lists the controls of a standard; one without a recommendation is Unsupported."""
     subscription = _readable(tenant, captured, CONTROLS)
-    return _listed(tenant, call, tenant.compliance.controls_of(subscription, captured["standard"]), CONTROLS)
+    return _listed(
+        tenant,
+        call,
+        tenant.compliance.controls_of(subscription, captured["standard"]),
+        CONTROLS,
+        tenant.compliance.standards_of(subscription),
+    )
 
 
 def get_control(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
@@ -40,7 +46,8 @@ def list_assessments(tenant: Tenant, call: Call, captured: Mapping[str, str]) ->
     """Lists the recommendations of a control with the number of resources in each state; an exempt one is skipped."""
     subscription = _readable(tenant, captured, ASSESSMENTS)
     found = tenant.compliance.assessments_of(subscription, captured["standard"], captured["control"])
-    return _listed(tenant, call, found, ASSESSMENTS)
+    above = tenant.compliance.controls_of(subscription, captured["standard"])
+    return _listed(tenant, call, found, ASSESSMENTS, above)
 
 
 def get_assessment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> Reply:
@@ -58,11 +65,22 @@ def _readable(tenant: Tenant, captured: Mapping[str, str], kind: str) -> str:
     return found.id
 
 
-def _listed(tenant: Tenant, call: Call, counted: Iterable[dict[str, Any]], kind: str) -> Reply:
+def _listed(
+    tenant: Tenant,
+    call: Call,
+    counted: Iterable[dict[str, Any]],
+    kind: str,
+    above: Iterable[dict[str, Any]] | None = None,
+) -> Reply:
     # What is listed is a child of what the path names.
     parent = ids.key(call.path).rpartition("/")[0]
     stored = [one.render() for one in tenant.store.resources("", kind) if ids.key(one.id).startswith(f"{parent}/")]
     found = {ids.key(one["id"]): one for one in (*counted, *stored)}
+    # An empty list below what does not exist would read as "nothing fails".
+    if not found and above is not None:
+        there = {ids.key(one["id"]) for one in above}
+        if parent not in there and tenant.store.find(parent) is None:
+            raise refusal("ComplianceNotFound", name=ids.segments(call.path)[-2])
     wanted = call.query.get("$filter")
     if wanted is not None:
         state = _state_of(wanted)

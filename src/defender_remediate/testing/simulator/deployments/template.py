@@ -29,6 +29,7 @@ from defender_remediate.testing.simulator.deployments.order import (
     TemplateReader,
     in_order,
 )
+from defender_remediate.testing.simulator.deployments.template_form import NESTED, check_kinds
 from defender_remediate.testing.simulator.state import ids
 
 _TOP = frozenset(
@@ -85,7 +86,6 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "secureobject": (dict,),
     "array": (list,),
 }
-NESTED = "microsoft.resources/deployments"
 
 
 @attrs.frozen(kw_only=True)
@@ -162,6 +162,7 @@ def opened(template: Any, given: Mapping[str, Any], scope: TemplateScope) -> Tem
     unknown_names = sorted(set(template) - _TOP)
     if unknown_names:
         raise TemplateError(f"could not find member '{unknown_names[0]}' on object of type 'Template'")
+    check_kinds(template)
     known = {
         fold(f"{group.get('namespace')}.{name}"): definition
         for group in template.get("functions") or ()

@@ -239,6 +239,7 @@ class PolicyState:
         self._clock = clock
         self.assignments: dict[str, PolicyAssignment] = {}
         self.applied: dict[str, Any] = {}
+        self._benchmarks: dict[str, list[PolicyAssignment]] | None = None
         self.events: list[dict[str, Any]] = []
         self.remediations: dict[str, Any] = {}
         self.attestations: dict[str, dict[str, Any]] = {}
@@ -266,10 +267,15 @@ class PolicyState:
 
     def has_benchmark(self, subscription: str) -> bool:
         """Whether the benchmark is assigned to a subscription or above it."""
+        if self._benchmarks is None:
+            # By subscription, because a tenant with a thousand of them asks for each.
+            self._benchmarks = {}
+            for one in self.assignments.values():
+                if one.definition_id == BENCHMARK:
+                    self._benchmarks.setdefault(fold(ids.subscription_of(one.scope)), []).append(one)
         scope = f"/subscriptions/{subscription}"
-        return any(
-            one.definition_id == BENCHMARK and one.covers(scope, self._store) for one in self.assignments.values()
-        )
+        candidates = [*self._benchmarks.get(fold(subscription), ()), *self._benchmarks.get("", ())]
+        return any(one.covers(scope, self._store) for one in candidates)
 
     def define(self, body: Mapping[str, Any]) -> None:
         """Adds or replaces a definition or an initiative."""
@@ -283,6 +289,7 @@ class PolicyState:
 
     def _changed(self) -> None:
         self.applied.clear()
+        self._benchmarks = None
 
     def concerns(self, assignment: PolicyAssignment, resource_id: str, kind: str, location: str) -> bool:
         """Whether an assignment applies to a resource of a type at a location, enforced or not."""

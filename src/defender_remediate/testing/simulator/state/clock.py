@@ -78,7 +78,7 @@ class VirtualClock:
     def _catch_up(self) -> None:
         if self._source is not None:
             present = self._source.monotonic()
-            self._elapsed += max(0.0, present - self._followed_to) * self._rate
+            self._elapsed = min(_LONGEST, self._elapsed + max(0.0, present - self._followed_to) * self._rate)
             self._followed_to = present
 
     def sleep(self, seconds: float) -> None:
@@ -112,13 +112,16 @@ class VirtualClock:
             self._elapsed = chosen
 
     def advance(self, seconds: float) -> None:
-        """Lets time pass for all callers.
+        """Lets time pass for all callers, at most a hundred years in all.
 
         Raises:
-            InvalidInputError: It is not a number, or it is negative.
+            InvalidInputError: It is not a number, it is negative, or the time would be more than a hundred years after the start.
         """
         passed = _moment("seconds", seconds)
         with self._lock:
+            if self._elapsed + passed > _LONGEST:
+                left = _LONGEST - self._elapsed
+                raise InvalidInputError(f"seconds must be a number from 0 to {left:.0f}, got {quoted(seconds)}")
             self._elapsed += passed
 
 

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from defender_remediate.display import quoted
-from defender_remediate.errors import DefenderRemediateError
 from defender_remediate.testing.simulator.arm.service import Service
 from defender_remediate.testing.simulator.transport.control import ControlEndpoints
 from defender_remediate.testing.simulator.transport.credential import SimulatedCredential
@@ -93,9 +92,14 @@ class SimulatorApplication:
         query = scope["query_string"].decode("latin-1")
         url = f"{self._scheme}://{headers.get('host', 'localhost')}{path}{'?' if query else ''}{query}"
         try:
-            return self.answer_host(Call.of(scope["method"], url, headers, content))
+            call = Call.of(scope["method"], url, headers, content)
+        except ValueError:
+            problem = f"The header Host is not the name of a host: {quoted(headers.get('host'))}."
+            return Reply.json({"error": {"code": "BadRequest", "message": problem}}, status=400)
+        try:
+            return self.answer_host(call)
         except ConnectionFault:
             return None
-        except (DefenderRemediateError, LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        except Exception as error:  # noqa: BLE001 (an answer says so; else the connection would break)
             problem = f"The simulator failed with {type(error).__name__}. This is a fault of the simulator."
             return Reply.json({"error": {"code": "SimulatorError", "message": problem}}, status=500)

@@ -6,6 +6,7 @@ page is not for them.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,6 +24,8 @@ from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
 PREFIX = "/_simulator"
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+# What a server can send as the status of a whole answer.
+_STATUSES = range(200, 600)
 _Body = Mapping[str, Any]
 
 
@@ -90,10 +93,17 @@ class ControlEndpoints:
         items = body.get("value", [body])
         if not isinstance(items, list):
             raise InvalidInputError(f"value must be an array of resources, got {quoted(items)}")
+        # Of several resources all are added or none.
+        before = take(self._service) if len(items) > 1 else None
         added = []
-        for place, item in enumerate(items):
-            with located(f"value[{place}]"):
-                added.append(self._resources.add(item))
+        try:
+            for place, item in enumerate(items):
+                with located(f"value[{place}]"):
+                    added.append(self._resources.add(item))
+        except InvalidInputError:
+            if before is not None:
+                before.restore()
+            raise
         return Reply.json({"ids": added})
 
     def _snapshot(self, call: Call) -> Reply:
@@ -123,6 +133,9 @@ class ControlEndpoints:
         kind = body.pop("kind", "fail")
         if not isinstance(kind, str) or kind not in self._fault_kinds:
             raise InvalidInputError(f"kind must be one of {', '.join(self._fault_kinds)}, got {quoted(kind)}")
+        status = body.get("status")
+        if isinstance(status, int) and status not in _STATUSES:
+            raise InvalidInputError(f"status must be an integer from 200 to 599, got {quoted(status)}")
         if isinstance(body.get("methods"), list):
             body["methods"] = tuple(body["methods"])
         self._fault_kinds[kind](**body)
@@ -170,6 +183,7 @@ class ControlEndpoints:
 def _body(call: Call) -> _Body:
     try:
         body = parse_json(call.content)
+        json.dumps(body, ensure_ascii=False).encode()  # half of a surrogate pair cannot be: no answer could show it
     except ValueError as error:
         raise InvalidInputError(f"the body is not JSON: {error}") from error
     if not isinstance(body, dict):

@@ -71,7 +71,8 @@ class Reply:
     @classmethod
     def json(cls, body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:
         """Makes a JSON answer."""
-        content = _encoded(body).encode()
+        # Half of a surrogate pair, which a query can compute, has no encoding.
+        content = _encoded(body).encode(errors="replace")
         return cls(
             status=status,
             headers={"Content-Type": "application/json; charset=utf-8", **(headers or {})},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
@@ -370,13 +371,13 @@ def _sorted(rows: list[Row], keys: Sequence[SortKey], scope: NameScope) -> list[
 
 def _number(count: Compiled) -> int:
     value = count.read(()) if count.is_constant else None
-    if not isinstance(value, int) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise QueryError("'take' operator: the number of rows has to be a constant that is not negative.")
     return value
 
 
 def _take(stage: Take, relation: Relation, scope: NameScope) -> Relation:
-    return Relation(relation.columns, islice(relation.rows, _number(compiled(stage.count, scope))))
+    return Relation(relation.columns, islice(relation.rows, min(_number(compiled(stage.count, scope)), sys.maxsize)))
 
 
 def _top(stage: Top, relation: Relation, scope: NameScope) -> Relation:

@@ -36,6 +36,7 @@ from defender_remediate.testing.simulator.graph.kql.syntax import (
     Unary,
 )
 from defender_remediate.testing.simulator.graph.kql.values import Kind
+from defender_remediate.validation import is_number
 
 Compute = Callable[[Sequence[Row]], Any]
 _INNER = "$aggregate"
@@ -199,6 +200,8 @@ def _percentiles(call: FunctionCall, scope: NameScope) -> list[_Output]:
     value = compiled(arguments[0], scope)
     found = []
     for wanted in (_constant(one, scope) for one in arguments[1:]):
+        if not is_number(wanted):
+            raise QueryError("'percentiles': a percentile has to be a number.")
 
         def compute(rows: Sequence[Row], wanted: Any = wanted) -> Any:
             return percentile([value.read(row) for row in rows], wanted)
