@@ -13,10 +13,16 @@ from defender_remediate.arm_template.expressions import (
     is_expression,
     iterations,
 )
-from defender_remediate.arm_template.functions import TemplateError, UnresolvedError, join_resource_id
+from defender_remediate.arm_template.functions import (
+    ParameterNotFoundError,
+    TemplateError,
+    UnresolvedError,
+    join_resource_id,
+)
 
 __all__ = [
     "DeferredParameter",
+    "ParameterNotFoundError",
     "TemplateError",
     "TemplateScope",
     "UnresolvedError",

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
 
-from defender_remediate.arm_template.functions import FUNCTIONS, TemplateError, UnresolvedError, join_resource_id
+from defender_remediate.arm_template.functions import (
+    FUNCTIONS,
+    ParameterNotFoundError,
+    TemplateError,
+    UnresolvedError,
+    join_resource_id,
+)
 from defender_remediate.casing import fold
 
 _TOKEN = re.compile(r"\s*(?:'(?P<string>(?:[^']|'')*)'|(?P<number>-?\d+)|(?P<name>[A-Za-z_]\w*)|(?P<mark>[(),.\[\]]))")
@@ -36,7 +42,7 @@ class TemplateScope:
     Attributes:
         subscription_id: The subscription that is deployed to.
         resource_group: The name of the resource group that is deployed to; None for a deployment to a subscription.
-        location: The location of the resource group.
+        location: The location of the resource group, or of the deployment to a subscription.
         deployment: The name of the deployment.
         parameters: The parameters' values by name.
         variables: The variables as the template writes them; evaluated when an expression refers to them.
@@ -49,6 +55,8 @@ class TemplateScope:
         user_functions: The functions that the template defines, by their folded names with the namespace.
         lambda_values: The arguments of the lambda functions around an expression, by their names.
         evaluated: The folded names of the variables whose values are being worked out.
+        describe: Returns more members of the subscription or resource group with an id, None if it does not exist yet; None itself
+            if nothing knows more of them.
     """
 
     subscription_id: str
@@ -65,6 +73,7 @@ class TemplateScope:
     user_functions: Mapping[str, Mapping[str, Any]] = attrs.field(factory=dict, repr=False)
     lambda_values: Mapping[str, Any] = attrs.field(factory=dict)
     evaluated: frozenset[str] = frozenset()
+    describe: Callable[[str], Mapping[str, Any] | None] | None = attrs.field(default=None, repr=False)
 
     @property
     def id(self) -> str:
@@ -210,6 +219,8 @@ def _get_member(owner: Any, name: Any) -> Any:
                 return value
     elif isinstance(owner, (list, tuple)) and isinstance(name, int) and 0 <= name < len(owner):
         return owner[name]
+    if isinstance(owner, _NotYetThere):
+        raise UnresolvedError(f"the language expression property '{name}' cannot be evaluated outside Azure")
     raise TemplateError(f"the language expression property '{name}' doesn't exist")
 
 
@@ -223,6 +234,8 @@ def _call(name: str, arguments: list[_Term], scope: TemplateScope) -> Any:
         return arguments[1](scope) if arguments[0](scope) else arguments[2](scope)
     if folded == "lambda":
         return _lambda(arguments, scope)
+    if folded in _SHORT:
+        return _SHORT[folded](argument(scope) for argument in arguments)
     values = [argument(scope) for argument in arguments]
     if "." in folded:
         return _call_user_function(name, values, scope)
@@ -233,10 +246,10 @@ def _call(name: str, arguments: list[_Term], scope: TemplateScope) -> Any:
     try:
         if folded in _OF_SCOPE:
             return _OF_SCOPE[folded](scope, *values)
-        if folded in FUNCTIONS:
-            return FUNCTIONS[folded](*values)
         if folded in scope.functions:
             return scope.functions[folded](*values)
+        if folded in FUNCTIONS:
+            return FUNCTIONS[folded](*values)
     except (TypeError, IndexError, ValueError, AttributeError, ArithmeticError) as error:
         raise TemplateError(f"the template function '{name}' cannot take these arguments: {error}") from None
     raise TemplateError(f"the template function '{name}' is not valid")
@@ -283,7 +296,7 @@ def _parameter(scope: TemplateScope, name: str) -> Any:
         if scope.read is None:
             raise UnresolvedError(f"the template parameter '{name}' cannot be evaluated outside Azure")
         return value.resolve(scope.read)
-    raise TemplateError(f"the template parameter '{name}' is not found")
+    raise ParameterNotFoundError(f"the template parameter '{name}' is not found")
 
 
 def _variable(scope: TemplateScope, name: str) -> Any:
@@ -325,12 +338,39 @@ def _subscription_resource_id(scope: TemplateScope, *words: str) -> str:
 def _resource_group(scope: TemplateScope) -> dict[str, Any]:
     if scope.resource_group is None:
         raise TemplateError("the template function 'resourceGroup' is not expected at this scope")
-    return {"id": scope.id, "name": scope.resource_group, "location": scope.location}
+    known = {"id": scope.id, "name": scope.resource_group, "location": scope.location}
+    return _described(scope, scope.id, known)
 
 
 def _subscription(scope: TemplateScope) -> dict[str, Any]:
-    return {"id": f"/subscriptions/{scope.subscription_id}", "subscriptionId": scope.subscription_id}
+    subscription = f"/subscriptions/{scope.subscription_id}"
+    return _described(scope, subscription, {"id": subscription, "subscriptionId": scope.subscription_id})
 
+
+def _described(scope: TemplateScope, owner: str, known: dict[str, Any]) -> dict[str, Any]:
+    if scope.describe is None:
+        return known
+    more = scope.describe(owner)
+    if more is None:
+        return _NotYetThere(id=known["id"], name=known.get("name"))
+    return {**known, **more}
+
+
+class _NotYetThere(dict[str, Any]):
+    """What is known of something that the deployment has yet to create: reading anything else of it has to wait."""
+
+
+def _deployment(scope: TemplateScope) -> dict[str, Any]:
+    place = {} if scope.resource_group is not None or scope.location is None else {"location": scope.location}
+    return {"name": scope.deployment, **place}
+
+
+# They look no further than at the first argument that decides.
+_SHORT: Mapping[str, Callable[[Iterable[Any]], Any]] = {
+    "and": all,
+    "coalesce": lambda values: next((value for value in values if value is not None), None),
+    "or": any,
+}
 
 _OF_SCOPE: Mapping[str, Callable[..., Any]] = {
     "copyindex": _copy_index,
@@ -342,5 +382,5 @@ _OF_SCOPE: Mapping[str, Callable[..., Any]] = {
     "tenantresourceid": lambda _, kind, *names: f"/providers/{join_resource_id(kind, list(names))}",
     "subscription": _subscription,
     "resourcegroup": _resource_group,
-    "deployment": lambda scope: {"name": scope.deployment},
+    "deployment": _deployment,
 }

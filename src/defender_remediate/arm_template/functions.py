@@ -18,21 +18,26 @@ class TemplateError(Exception):
     """An expression or a template that is not valid, or that only Azure can evaluate."""
 
 
+class ParameterNotFoundError(TemplateError):
+    """An expression that refers to a parameter that is not known, or not yet."""
+
+
 class UnresolvedError(TemplateError):
     """An expression that reads a resource, where nothing answers for Azure."""
 
 
 def join_resource_id(resource_type: str, names: list[str]) -> str:
-    """Return ``Microsoft.A/b/name1/c/name2`` for the type ``Microsoft.A/b/c`` and its two names.
+    """Return ``Microsoft.A/b/name1/c/name2`` for the type ``Microsoft.A/b/c`` and its two names; the type may end in a slash.
 
     Raises:
         TemplateError: The type does not have one segment for each name.
     """
-    namespace, *types = resource_type.split("/")
+    namespace, *types = resource_type.removesuffix("/").split("/")
     if len(types) != len(names) or not all(names):
-        message = f"the type '{resource_type}' does not have as many segments as the name '{'/'.join(names)}'"
+        given = "/".join(map(str, names))
+        message = f"the type '{resource_type}' does not have as many segments as the name '{given}'"
         raise TemplateError(message)
-    return "/".join((namespace, *(part for pair in zip(types, names, strict=True) for part in pair)))
+    return "/".join((namespace, *(str(part) for pair in zip(types, names, strict=True) for part in pair)))
 
 
 def _string(value: Any) -> str:
@@ -70,12 +75,10 @@ def _union(*values: Any) -> Any:
 
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "add": lambda left, right: left + right,
-    "and": lambda *values: all(values),
     "array": lambda value: value if isinstance(value, list) else [value],
     "base64": lambda text: base64.b64encode(text.encode()).decode(),
     "base64tostring": lambda text: base64.b64decode(text).decode(),
     "bool": lambda value: value if isinstance(value, bool) else fold(str(value)) in ("true", "1"),
-    "coalesce": lambda *values: next((value for value in values if value is not None), None),
     "concat": _concat,
     "contains": _contains,
     "createarray": lambda *values: list(values),
@@ -106,7 +109,6 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "mul": lambda left, right: left * right,
     "not": lambda value: not value,
     "null": lambda: None,
-    "or": lambda *values: any(values),
     "padleft": lambda text, width, mark=" ": _string(text).rjust(width, mark),
     "range": lambda start, count: list(range(start, start + count)),
     "replace": lambda text, old, new: text.replace(old, new),

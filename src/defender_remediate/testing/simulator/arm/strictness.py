@@ -25,6 +25,9 @@ from defender_remediate.testing.simulator.state.types import ResourceType
 _VAULTS = "Microsoft.KeyVault/vaults"
 _RETENTION_DAYS = 90
 _RESERVED_PREFIXES = ("microsoft", "azure", "windows")
+# Such as ``hidden-link:`` with the id of the app that an Application Insights component belongs to.
+_HIDDEN_PREFIX = "hidden-"
+_FORBIDDEN_MARKS = "<>%&\\?/"
 _MOST, _LONGEST_NAME, _LONGEST_VALUE = 50, 512, 256
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "boolean": (bool,),
@@ -194,7 +197,8 @@ def checked_tags(tags: Any) -> dict[str, str]:
                 f"the tag name '{name}' starts with one of the reserved prefixes '{', '.join(_RESERVED_PREFIXES)}'"
             )
             raise refusal("InvalidTags", problem=problem)
-        if not 1 <= len(name) <= _LONGEST_NAME or any(mark in name for mark in "<>%&\\?/"):
+        marks = "" if fold(name).startswith(_HIDDEN_PREFIX) else _FORBIDDEN_MARKS
+        if not 1 <= len(name) <= _LONGEST_NAME or any(mark in name for mark in marks):
             raise refusal("InvalidTags", problem=f"the tag name '{name}' is invalid")
         if len(value) > _LONGEST_VALUE:
             raise refusal("InvalidTags", problem=f"the value of the tag '{name}' is longer than '{_LONGEST_VALUE}'")

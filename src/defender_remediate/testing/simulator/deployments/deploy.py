@@ -12,12 +12,13 @@ import attrs
 from defender_remediate.arm_template import TemplateError, TemplateScope
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.checks import check_scope
+from defender_remediate.testing.simulator.arm import published
 from defender_remediate.testing.simulator.arm.computed import completed
 from defender_remediate.testing.simulator.arm.errors import error_body, refusal
 from defender_remediate.testing.simulator.arm.merging import put
 from defender_remediate.testing.simulator.arm.operations import SUCCEEDED
 from defender_remediate.testing.simulator.arm.platform import provider
-from defender_remediate.testing.simulator.arm.routing import find_type
+from defender_remediate.testing.simulator.arm.routing import find_type, take_version
 from defender_remediate.testing.simulator.arm.strictness import check_region
 from defender_remediate.testing.simulator.arm.writes import store_body
 from defender_remediate.testing.simulator.deployments.nested import NestedHistory
@@ -32,10 +33,12 @@ from defender_remediate.testing.simulator.deployments.state import (
 from defender_remediate.testing.simulator.deployments.template import Described, described, opened, outputs
 from defender_remediate.testing.simulator.monitor.audit import begin, end
 from defender_remediate.testing.simulator.monitor.state import LoggedOperation
+from defender_remediate.testing.simulator.policy import dates
 from defender_remediate.testing.simulator.policy.applied import target_of
 from defender_remediate.testing.simulator.state import ids
+from defender_remediate.testing.simulator.state.store import TENANT_ID
 from defender_remediate.testing.simulator.state.tenant import Tenant
-from defender_remediate.testing.simulator.state.types import ResourceType
+from defender_remediate.testing.simulator.state.types import ResourceType, published_since
 from defender_remediate.testing.simulator.transport.exchange import ArmError, Call, Reply
 
 _TOP = frozenset({"location", "properties", "tags", "identity"})
@@ -69,10 +72,16 @@ def read_request(tenant: Tenant, base: str, name: str, body: Mapping[str, Any]) 
     scope = TemplateScope(
         subscription_id=ids.subscription_of(base),
         resource_group=ids.group_of(base) or None,
-        location=group.get("location"),
+        location=group.get("location") or location,
         deployment=name,
         base=None if ids.subscription_of(base) else base,
-        functions={"providers": partial(_provider, tenant)},
+        functions={
+            "providers": partial(_provider, tenant),
+            "utcnow": partial(_utc_now, tenant),
+            "newguid": tenant.new_id,
+            "deployer": partial(_deployer, tenant),
+        },
+        describe=partial(_described, tenant),
     )
     template = properties.get("template")
     try:
@@ -110,6 +119,23 @@ def _provider(tenant: Tenant, namespace: str, kind: str | None = None) -> dict[s
         if fold(one["resourceType"]) == fold(kind):
             return {name: one[name] for name in ("resourceType", "locations", "apiVersions")}
     raise TemplateError(f"the resource type '{namespace}/{kind}' could not be found")
+
+
+def _utc_now(tenant: Tenant, shape: str = "yyyyMMddTHHmmssZ") -> str:
+    return dates.formatted(tenant.clock.now(), "", shape)
+
+
+def _deployer(tenant: Tenant) -> dict[str, Any]:
+    return {"objectId": tenant.access.principal, "tenantId": TENANT_ID, "userPrincipalName": ""}
+
+
+def _described(tenant: Tenant, owner: str) -> Mapping[str, Any] | None:
+    """What ``subscription()`` and ``resourceGroup()`` show; None for a group that the deployment has yet to create."""
+    subscription = tenant.store.subscription(ids.subscription_of(owner))
+    if not ids.group_of(owner):
+        return {"tenantId": TENANT_ID, "displayName": subscription.name}
+    group = subscription.groups.get(fold(ids.group_of(owner)))
+    return None if group is None else {"type": "Microsoft.Resources/resourceGroups", "tags": {}, **group}
 
 
 def _shown_parameters(template: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,7 +192,16 @@ def _frame(base: str, body: Mapping[str, Any]) -> tuple[str, str]:
 
 def _kind_of(tenant: Tenant, resource: Described) -> ResourceType:
     call = Call.of("PUT", f"https://template{resource.id}?api-version={resource.api_version}", {}, b"")
-    return find_type(tenant, call, resource.type)
+    operation = published.find("PUT", resource.id)
+    if tenant.types.get(resource.type) is not None or operation is None:
+        return find_type(tenant, call, resource.type).for_name(ids.segments(resource.id)[-1])
+    take_version(
+        tenant, call, resource.type, since=min(published_since(resource.type) or operation.since, operation.since)
+    )
+    kind = published.type_of(operation)
+    return attrs.evolve(
+        kind, top=tuple(resource.body), tracked="location" in resource.body and len(operation.parts) == 2
+    )
 
 
 def _check_policies(tenant: Tenant, resources: list[tuple[Described, ResourceType]]) -> None:

@@ -22,6 +22,7 @@ class Declared:
         symbol: The symbolic name; None in a template that has a list of resources.
         depends_on: What it waits for, as the template names it.
         refers_to: What its expressions read, which it waits for if the template defines it.
+        is_left_out: Whether a condition leaves it out, or it exists already.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Declared:
     symbol: str | None = None
     depends_on: tuple[str, ...] = ()
     refers_to: tuple[str, ...] = ()
+    is_left_out: bool = False
 
     def is_named(self, text: str) -> bool:
         """Whether a ``dependsOn`` means it: by id, by type and name, by its last name, by copy loop or by symbol."""
@@ -131,6 +133,8 @@ def in_order(declared: Sequence[Declared]) -> list[int]:
 def _check_duplicates(declared: Iterable[Declared]) -> None:
     seen: set[str] = set()
     for one in declared:
+        if one.is_left_out:
+            continue
         if ids.key(one.id) in seen:
             raise TemplateError(f"The resource '{one.id}' is defined multiple times in a template.")
         seen.add(ids.key(one.id))

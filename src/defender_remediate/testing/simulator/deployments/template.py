@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import attrs
 
 from defender_remediate.arm_template import (
     DeferredParameter,
+    ParameterNotFoundError,
     TemplateError,
     TemplateScope,
     UnresolvedError,
@@ -74,6 +76,12 @@ _RESOURCE = frozenset(
         "subscriptionId",
         "extendedLocation",
         "managedBy",
+        "id",
+        "eTag",
+        "etag",
+        "placement",
+        "scale",
+        "systemData",
     ]
 )
 _BODY = ("location", "tags", "properties", "sku", "kind", "identity", "zones", "plan", "extendedLocation", "managedBy")
@@ -186,20 +194,47 @@ def _parameters(template: Mapping[str, Any], given: Mapping[str, Any], scope: Te
             f"'{unknown_names[0]}'"
         )
     found: dict[str, Any] = {}
-    for name, stated in declared.items():
-        raw, rules = values.get(fold(name)), _definition(template, stated)
-        if raw is not None and (not isinstance(raw, Mapping) or "value" not in raw):
-            raise TemplateError(f"the parameter '{name}' has no 'value': references are not simulated")
-        if rules.get("nullable") and (raw["value"] if raw is not None else rules.get("defaultValue")) is None:
-            found[name] = None
-            continue
-        if raw is None and "defaultValue" not in rules:
-            raise TemplateError(f"the value for the template parameter '{name}' is not provided")
-        inner = attrs.evolve(scope, parameters=dict(found))
-        found[name] = raw["value"] if raw is not None else evaluate(rules["defaultValue"], inner)
-        if not isinstance(found[name], DeferredParameter):
-            _check_parameter(name, rules, found[name])
+    waiting = dict(declared)
+    while waiting:  # a default may refer to a parameter that is declared later
+        late: dict[str, Any] = {}
+        for name, stated in waiting.items():
+            rules = _definition(template, stated)
+            try:
+                found[name] = _value(name, rules, values.get(fold(name)), attrs.evolve(scope, parameters=dict(found)))
+            except ParameterNotFoundError:
+                if len(late) + 1 == len(waiting):
+                    raise
+                late[name] = stated
+        waiting = late
     return found
+
+
+def _value(name: str, rules: Mapping[str, Any], raw: Any, scope: TemplateScope) -> Any:
+    """Returns the value of a parameter: the given one, or its default, which also stands for a null."""
+    if raw is not None and (not isinstance(raw, Mapping) or "value" not in raw):
+        raise TemplateError(f"the parameter '{name}' has no 'value': references are not simulated")
+    if raw is not None and raw["value"] is None and "defaultValue" in rules:
+        raw = None
+    if rules.get("nullable") and (raw["value"] if raw is not None else rules.get("defaultValue")) is None:
+        return None
+    if raw is None and "defaultValue" not in rules:
+        raise TemplateError(f"the value for the template parameter '{name}' is not provided")
+    if raw is None:
+        try:
+            value = evaluate(rules["defaultValue"], attrs.evolve(scope, keeps_unresolved=False))
+        except UnresolvedError:
+            return DeferredParameter(partial(_late_default, name, rules, scope))
+    else:
+        value = raw["value"]
+    if not isinstance(value, DeferredParameter):
+        _check_parameter(name, rules, value)
+    return value
+
+
+def _late_default(name: str, rules: Mapping[str, Any], scope: TemplateScope, read: Any) -> Any:
+    value = evaluate(rules["defaultValue"], attrs.evolve(scope, read=read, keeps_unresolved=False))
+    _check_parameter(name, rules, value)
+    return value
 
 
 def _definition(template: Mapping[str, Any], rules: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -221,7 +256,7 @@ def _check_parameter(name: str, rules: Mapping[str, Any], value: Any) -> None:
         raise TemplateError(f"the parameter '{name}' has the unknown type '{rules.get('type')}'")
     if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
         raise TemplateError(f"template parameter '{name}' was provided an invalid value: expected '{rules['type']}'")
-    if "allowedValues" in rules and value not in rules["allowedValues"]:
+    if "allowedValues" in rules and not _is_allowed(value, rules["allowedValues"]):
         raise TemplateError(f"the provided value for the template parameter '{name}' is not valid")
     if isinstance(value, (str, list)) and len(value) < int(rules.get("minLength", 0)):
         raise TemplateError(f"the provided value for the template parameter '{name}' is too short")
@@ -229,6 +264,11 @@ def _check_parameter(name: str, rules: Mapping[str, Any], value: Any) -> None:
         raise TemplateError(f"the provided value for the template parameter '{name}' is too long")
     if type(value) is int and not rules.get("minValue", value) <= value <= rules.get("maxValue", value):
         raise TemplateError(f"the provided value for the template parameter '{name}' is out of range")
+
+
+def _is_allowed(value: Any, allowed: list[Any]) -> bool:
+    """Whether a value is one of those allowed; of a list each item may be."""
+    return value in allowed or (isinstance(value, list) and all(item in allowed for item in value))
 
 
 def described(
@@ -273,7 +313,11 @@ def _turns(
     if not isinstance(loop, Mapping) or not {"name", "count"} <= set(loop):
         raise TemplateError("a copy loop needs 'name' and 'count'")
     name = str(evaluate(loop["name"], scope))
-    for inner in iterations(name, loop["count"], scope):
+    turns = iterations(name, loop["count"], scope)
+    if not turns:  # others may still depend on the loop
+        place = f"{scope.id}/providers/{raw.get('type')}/{symbol or name}"
+        yield Declared(id=place, copy=name, symbol=symbol, is_left_out=True), []
+    for inner in turns:
         yield from _resource(raw, inner, contents, parent, name, symbol)
 
 
@@ -291,29 +335,39 @@ def _resource(
     for name in ("type", "name", "apiVersion"):
         if name not in raw:
             raise TemplateError(f"required property '{name}' not found in JSON of a resource")
-    type_name, names = str(raw["type"]), str(evaluate(raw["name"], scope)).split("/")
-    if parent is not None:
-        resource_id = f"{parent}/{type_name}/{names[0]}"
-    else:
-        resource_id = f"{_base(raw, scope)}/providers/{join_resource_id(type_name, names)}"
+    type_name = str(raw["type"])
+    condition = evaluate(raw.get("condition", True), scope)
+    if not isinstance(condition, bool):
+        raise TemplateError(f"the condition of the resource of type '{type_name}' is not a boolean")
+    is_left_out = not condition or bool(raw.get("existing"))
+    try:
+        resource_id = _id(raw, scope, parent)
+    except TemplateError:
+        if not is_left_out:
+            raise
+        # Its place may depend on what is left out, too; others may still name it.
+        resource_id = f"{scope.id}/providers/{type_name}/{symbol or raw['name']}"
     target = ids.path_of(resource_id)
-    if target is None or target.is_collection:
+    if not is_left_out and (target is None or target.is_collection):
         raise TemplateError(f"'{resource_id}' is not the id of a resource")
     depends_on = tuple(str(evaluate(one, scope)) for one in raw.get("dependsOn") or ())
     is_nested = fold(type_name) == NESTED
     own = _outside(raw.get("properties") or {}) if is_nested else {name: raw[name] for name in _BODY if name in raw}
     declared = Declared(
-        id=resource_id, copy=copy, symbol=symbol, depends_on=depends_on, refers_to=references_in(own, scope)
+        id=resource_id,
+        copy=copy,
+        symbol=symbol,
+        depends_on=depends_on,
+        refers_to=() if is_left_out else references_in(own, scope),
+        is_left_out=is_left_out,
     )
-    condition = evaluate(raw.get("condition", True), scope)
-    if not isinstance(condition, bool):
-        raise TemplateError(f"the condition of the resource '{resource_id}' is not a boolean")
-    if not condition or raw.get("existing"):
+    if is_left_out:
         yield declared, []
         return
     if is_nested:
         yield declared, _nested(raw, scope, contents, resource_id)
         return
+    assert target is not None  # it is not left out
     here = Described(
         id=resource_id,
         type=target.type,
@@ -326,6 +380,20 @@ def _resource(
     yield declared, [here]
     for child in raw.get("resources") or ():
         yield from _turns(child, scope, contents, resource_id)
+
+
+def _id(raw: Mapping[str, Any], scope: TemplateScope, parent: str | None) -> str:
+    """Returns the id of a resource. A child has a type and a name below its parent, or whole ones."""
+    type_name, names = str(raw["type"]), str(evaluate(raw["name"], scope)).split("/")
+    above = None if parent is None else ids.path_of(parent)
+    if above is None or "." not in type_name.partition("/")[0]:
+        if parent is None:
+            return f"{_base(raw, scope)}/providers/{join_resource_id(type_name, names)}"
+        return "/".join((parent, *(part for pair in zip(type_name.split("/"), names, strict=False) for part in pair)))
+    missing = type_name.count("/") - len(names)
+    if fold(type_name).startswith(f"{fold(above.type)}/"):
+        names = [*above.names[:missing], *names]
+    return f"{_base(raw, scope)}/providers/{join_resource_id(type_name, names)}"
 
 
 def _outside(properties: Mapping[str, Any]) -> Any:

@@ -6,6 +6,7 @@ import re
 from datetime import datetime, timedelta, timezone
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?)?(Z|[+-]\d\d:\d\d)?\Z", re.IGNORECASE)
+_BASIC = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z\Z")
 _DURATION = re.compile(
     r"(-)?P(?:(\d+)Y)?(?:(\d+)M)?(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?\Z"
 )
@@ -21,6 +22,10 @@ _STANDARD = {
     "T": "%H:%M:%S",
     "t": "%H:%M",
     "D": "%A, %d %B %Y",
+    "F": "%A, %d %B %Y %H:%M:%S",
+    "f": "%A, %d %B %Y %H:%M",
+    "M": "%B %d",
+    "Y": "%Y %B",
 }
 _IN_UTC = frozenset("uURr")
 _CUSTOM = re.compile(r"yyyy|yy|MMMM|MMM|MM|dddd|ddd|dd|HH|hh|mm|ss|tt|f{1,7}|K|zzz|'[^']*'")
@@ -47,7 +52,7 @@ def _parsed(text: object) -> tuple[datetime, str]:
     Raises:
         ValueError: The text is not a time.
     """
-    found = _TIME.match(text) if isinstance(text, str) else None
+    found = _TIME.match(_BASIC.sub(r"\1-\2-\3T\4:\5:\6Z", text)) if isinstance(text, str) else None
     if found is None:
         raise ValueError(f"{text!r} is not a time")
     day, clock, fraction, zone = found.groups()
