@@ -74,7 +74,7 @@ def put(resource_type: ResourceType, current: Mapping[str, Any] | None, body: Ma
     if current is None:
         is_recovery = fold(str((body.get("properties") or {}).get("createMode"))) == "recover"
         for path in dict.fromkeys((*resource_type.required, *required_members(resource_type.name))):
-            if not is_recovery and _member_at(body, path.split(".")) in (None, "", {}):
+            if not is_recovery and _member_at(body, path.split(".")) in (None, {}):
                 raise refusal("InvalidRequestContent", problem=f"Required property '{path}' not found in JSON")
     result = {name: copied(value) for name, value in body.items() if name not in _READ_ONLY_TOP and value is not None}
     if "tags" in result:

@@ -62,11 +62,15 @@ def _check_members(rules: ValueRule, value: Mapping[str, Any], current: Any, pat
     held = current if isinstance(current, Mapping) else {}
     for name, inner in value.items():
         rule = rules.below.get(fold(str(name)))
+        if inner == "" and value.get(f"{name}s"):
+            continue  # such as the port range of a security rule that has a list of them
         if rule is not None and inner is not None and inner != held.get(name):
             _check(rule, inner, held.get(name), f"{path}.{name}" if path else str(name), whole=whole)
 
 
 def _check(rule: ValueRule, value: Any, current: Any, path: str, *, whole: bool) -> None:
+    if value == "" and rule.words:
+        return  # clients send it for a word that they leave out, and providers take it so
     if isinstance(value, str) and value.startswith("["):
         return  # an expression of a template that is worked out later
     if isinstance(value, list):
@@ -114,6 +118,8 @@ def _check_scalar(rule: ValueRule, value: Any, path: str) -> None:
 
 
 def _check_string(rule: ValueRule, value: str, path: str) -> None:
+    if value == "" and rule.refusal is None and rule.form is None:
+        return
     if not _is_within(rule, len(value)):
         raise _not_allowed(rule, value, path, f"strings with a length of {_limits(rule)}")
     if rule.pattern is not None and not rule.pattern.search(value):

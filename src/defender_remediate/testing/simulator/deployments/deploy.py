@@ -11,10 +11,11 @@ import attrs
 
 from defender_remediate.arm_template import TemplateError, TemplateScope
 from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.arm import answers, published
 from defender_remediate.testing.simulator.arm.checks import check_scope
-from defender_remediate.testing.simulator.arm import published
 from defender_remediate.testing.simulator.arm.computed import completed
 from defender_remediate.testing.simulator.arm.errors import error_body, refusal
+from defender_remediate.testing.simulator.arm.groups import put_group
 from defender_remediate.testing.simulator.arm.merging import put
 from defender_remediate.testing.simulator.arm.operations import SUCCEEDED
 from defender_remediate.testing.simulator.arm.platform import provider
@@ -57,6 +58,7 @@ _TYPE_NAMES = {
     fold(name): name for name in ("String", "SecureString", "Int", "Bool", "Object", "SecureObject", "Array")
 }
 _DEPLOYMENTS = "Microsoft.Resources/deployments"
+_GROUPS = "microsoft.resources/resourcegroups"
 
 
 def read_request(tenant: Tenant, base: str, name: str, body: Mapping[str, Any]) -> PlannedDeployment:
@@ -281,11 +283,21 @@ def _code(reply: Reply) -> str:
 def _attempt(tenant: Tenant, resource: Described, resource_type: ResourceType) -> Reply:
     try:
         body = resource.resolved(reader(tenant))
+        if fold(resource.type) == _GROUPS:
+            return _place_group(tenant, resource, body)
         return _place(tenant, attrs.evolve(resource, body=body), resource_type)
     except TemplateError as error:
         return refusal("InvalidTemplate", problem=str(error)).reply
     except ArmError as error:
         return error.reply
+
+
+def _place_group(tenant: Tenant, resource: Described, body: Mapping[str, Any]) -> Reply:
+    subscription, name = ids.subscription_of(resource.id), ids.segments(resource.id)[-1]
+    url = f"https://template/subscriptions/{subscription}/resourceGroups/{name}?api-version={resource.api_version}"
+    given = {member: value for member, value in body.items() if member in ("location", "tags", "managedBy")}
+    call = Call.of("PUT", url, {"content-type": "application/json"}, json.dumps(given).encode())
+    return put_group(tenant, call, {"subscription": subscription, "group": name})
 
 
 def _place(tenant: Tenant, resource: Described, resource_type: ResourceType) -> Reply:
@@ -304,6 +316,7 @@ def _place(tenant: Tenant, resource: Described, resource_type: ResourceType) -> 
     result = put(resource_type, before, sent)
     now = tenant.clock.timestamp()
     result = completed(resource_type.name, target.id, resource.api_version, now, before, result, sent)
+    result = answers.completed(resource_type.name, target.id, now, before, result)
     form = tenant.operation_form("PUT", target.id, resource_type)
     if form is not None and (form.ends != SUCCEEDED or form.at_once):
         raise ArmError(Reply.json({"error": form.error}, status=409))

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from defender_remediate.testing import ArmSimulator
-from defender_remediate.testing.simulator.arm.strictness import check_values
+from defender_remediate.testing.simulator.arm.member_rules import check_names
+from defender_remediate.testing.simulator.arm.strictness import check_values, checked_tags
 from defender_remediate.testing.simulator.state.types import shipped_types
 
 SUB = "/subscriptions/44444444-4444-4444-8444-444444444444"
@@ -272,3 +273,42 @@ def test_a_type_with_one_name_takes_no_other(sim: ArmSimulator, call: Any) -> No
     for name, good in (("activeDirectory", True), ("second", False)):
         path = f"{server}/administrators/{name}?api-version=2017-12-01"
         assert (call("PUT", path, json={"properties": properties}).status_code < 300) is good
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        (STORAGE, {"sku": {"name": "Standard_LRS"}}),
+        (STORAGE, {**GOOD[STORAGE], "properties": {"accessTier": ""}}),
+        (STORAGE, {**GOOD[STORAGE], "tags": {"hidden-link:/subscriptions/x": "Resource"}}),
+        (VAULTS, {"properties": {"networkAcls": {"virtualNetworkRules": [{"id": f"{GROUP}/x", "action": "Allow"}]}}}),
+        ("Microsoft.Network/networkSecurityGroups/securityRules", {"properties": {"sourcePortRange": "", "sourcePortRanges": ["80"]}}),
+        ("Microsoft.Compute/virtualMachineScaleSets/extensions", {"properties": {"settings": {"commandToExecute": "ls"}}}),
+        ("Microsoft.App/containerApps", {"kind": "containerapps"}),
+        ("Microsoft.ContainerRegistry/registries", {"properties": {"networkRuleSet": {"ipRules": []}}}),
+    ],
+)  # fmt: skip
+def test_what_published_examples_leave_empty_or_name_their_own_way_is_taken(kind: str, body: dict[str, Any]) -> None:
+    """An empty word, a hidden tag, free settings and members that a provider ignores or defaults are no mistakes."""
+    resource_type = shipped_types()[kind.lower()]
+    check_names(resource_type, body, {})
+    check_values(resource_type, body, {}, whole=True)
+    checked_tags(body.get("tags", {}))
+
+
+def test_a_storage_account_without_a_kind_is_a_general_one(sim: ArmSimulator, call: Any) -> None:
+    """Most published templates of virtual machines leave it out."""
+    sim.resources.add_resource_group(SUB, "box")
+    url = f"{GROUP}/providers/{STORAGE}/plain?api-version=2023-05-01"
+    assert call("PUT", url, json={"location": "westeurope", "sku": {"name": "Standard_LRS"}}).status_code < 300
+    sim.clock.advance(60)
+    assert call("GET", url).json()["kind"] == "StorageV2"
+
+
+def test_a_general_account_has_the_endpoint_of_data_lake(sim: ArmSimulator, call: Any) -> None:
+    """Synapse workspaces and others are created with it."""
+    sim.resources.add_resource_group(SUB, "box")
+    url = f"{GROUP}/providers/{STORAGE}/lake?api-version=2023-05-01"
+    call("PUT", url, json=GOOD[STORAGE])
+    sim.clock.advance(60)
+    assert call("GET", url).json()["properties"]["primaryEndpoints"]["dfs"] == "https://lake.dfs.core.windows.net/"
