@@ -135,6 +135,7 @@ def test_the_facts_name_types_of_azure() -> None:
         ),
         ("networkSecurityGroups", {}, {"networkSecurityGroup": {"id": "/another"}}, None),
         ("networkSecurityGroups", {}, {"networkSecurityGroup": "{id}"}, None),
+        ("networkSecurityGroups", {}, {"enableIPForwarding": False}, None),
         ("networkSecurityGroups", {}, None, None),
     ],
 )
