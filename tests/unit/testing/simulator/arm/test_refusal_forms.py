@@ -135,7 +135,12 @@ def test_the_facts_name_types_of_azure() -> None:
         ),
         ("networkSecurityGroups", {}, {"networkSecurityGroup": {"id": "/another"}}, None),
         ("networkSecurityGroups", {}, {"networkSecurityGroup": "{id}"}, None),
-        ("networkSecurityGroups", {}, {"enableIPForwarding": False}, None),
+        (
+            "publicIPAddresses",
+            {},
+            {"ipConfigurations": [{"properties": {"publicIPAddress": {"id": "/another"}}}]},
+            None,
+        ),
         ("networkSecurityGroups", {}, None, None),
     ],
 )
