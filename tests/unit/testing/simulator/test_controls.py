@@ -155,3 +155,33 @@ def test_an_update_replaces_what_it_sends(sim: ArmSimulator, call: Any, account:
         assert call("PUT", f"{account}?api-version={STORAGE}", json=sent).status_code == 200
     kept = call.get(account, STORAGE)["properties"]
     assert (kept["networkAcls"]["defaultAction"], kept["accessTier"]) == ("Deny", "Cool")
+
+
+def test_what_a_control_changes_is_seen_by_a_query_that_was_answered_before(sim: ArmSimulator, scope: str) -> None:
+    """Results are kept until the tenant changes: each control that changes it has to say so."""
+
+    def rows(query: str) -> list[Any]:
+        url = f"{sim.endpoint}/providers/Microsoft.ResourceGraph/resources?api-version=2024-04-01"
+        with sim.open_session() as session:
+            answer: list[Any] = session.post(url, json={"query": query}).json()["data"]
+        return answer
+
+    roles, state = "authorizationresources", "resourcecontainers | where properties.state == 'Warned'"
+    before, warned = len(rows(roles)), len(rows(state))
+    sim.access.assign_data_role("11111111-1111-4111-8111-111111111199", scope, "Microsoft.KeyVault/vaults/secrets/*")
+    sim.resources.set_subscription_state(scope, "Warned")
+    assert (len(rows(roles)), len(rows(state))) == (before + 1, warned + 1)
+    changes = sim._service.tenant.lock
+    for change in (
+        lambda: sim.access.lock(scope),
+        lambda: sim.access.unlock(scope),
+        lambda: sim.resources.unregister_provider(scope, "Microsoft.Web"),
+        lambda: sim.resources.register_provider(scope, "Microsoft.Web"),
+        lambda: sim.resources.unregister_feature(scope, "Microsoft.Compute/EncryptionAtHost"),
+        lambda: sim.resources.retire_api_versions("Microsoft.Web/sites", WEB),
+        lambda: sim.faults.fail_extension("StorageAccounts", "OnUploadMalwareScanning"),
+        lambda: sim.faults.slow("Microsoft.Web/sites"),
+    ):
+        known = changes.changes
+        change()
+        assert changes.changes > known

@@ -211,7 +211,8 @@ class AccessControls:
             level=arguments.word("level", level, (READ_ONLY, CAN_NOT_DELETE)),
             name=arguments.name_in_id("name", name),
         )
-        self._tenant.access.locks.append(lock)
+        with self._tenant.lock:
+            self._tenant.access.locks.append(lock)
 
     def assign_data_role(self, principal_id: str, scope: str, *data_actions: str, name: str | None = None) -> None:
         """Assigns a role with data actions, such as ``Microsoft.KeyVault/vaults/secrets/*``, to a principal.
@@ -232,9 +233,10 @@ class AccessControls:
             scope=arguments.scope(scope),
             data_actions=arguments.actions("data_actions", data_actions),
         )
-        self._tenant.access.data_roles.append(
-            role if name is None else attrs.evolve(role, name=arguments.text("name", name))
-        )
+        if name is not None:
+            role = attrs.evolve(role, name=arguments.text("name", name))
+        with self._tenant.lock:
+            self._tenant.access.data_roles.append(role)
 
     def add_member(self, group: str, principal: str) -> None:
         """Makes a principal a member of a group: it has the roles that are assigned to the group.
@@ -258,4 +260,5 @@ class AccessControls:
         """
         unlocked = ids.key(arguments.scope(scope))
         locks = self._tenant.access.locks
-        locks[:] = [lock for lock in locks if ids.key(lock.scope) != unlocked]
+        with self._tenant.lock:
+            locks[:] = [lock for lock in locks if ids.key(lock.scope) != unlocked]

@@ -86,7 +86,8 @@ class FaultControls:
             times=_times(times),
             skip=arguments.count("skip", skip),
         )
-        self._service.faults.add(fault)
+        with self._service.tenant.lock:
+            self._service.faults.add(fault)
 
     def change_status(self, method: str, path: str, status: int, *, times: int | None = 1) -> None:
         """Processes a request and answers it with another status, such as 202, 203, 204 or 206 for a deployment.
@@ -108,7 +109,8 @@ class FaultControls:
             status=_status(status),
             times=_times(times),
         )
-        self._service.faults.add(fault)
+        with self._service.tenant.lock:
+            self._service.faults.add(fault)
 
     def busy(self, path: str, error: str = "AnotherOperationInProgress", *, times: int | None = 1) -> None:
         """Refuses writes because the resource is busy, in one of the ways in which Azure says so.
@@ -129,11 +131,13 @@ class FaultControls:
             reply=refusal(arguments.word("error", error, sorted(BUSY_ERRORS))).reply,
             times=_times(times),
         )
-        self._service.faults.add(fault)
+        with self._service.tenant.lock:
+            self._service.faults.add(fault)
 
     def clear(self) -> None:
         """Removes every fault that ``fail`` added."""
-        self._service.faults.clear()
+        with self._service.tenant.lock:
+            self._service.faults.clear()
 
     def slow(
         self,
@@ -175,7 +179,8 @@ class FaultControls:
             code=arguments.text("code", code),
             message=string("message", message),
         )
-        self._service.tenant.set_operation_form(pattern, arguments.methods(methods), slow)
+        with self._service.tenant.lock:
+            self._service.tenant.set_operation_form(pattern, arguments.methods(methods), slow)
 
     def fail_extension(self, plan: str, extension: str) -> None:
         """Makes an extension of a Defender plan fail when it is enabled; the PUT still answers 200.
@@ -191,7 +196,9 @@ class FaultControls:
         plans = {found.name for found in tenant.store.resources() if found.type.name == PRICINGS}
         if fold(arguments.text("plan", plan)) not in {fold(name) for name in plans}:
             raise lookup.missing("Defender plan", plan, sorted(plans))
-        tenant.failing_extensions.add((fold(plan), fold(arguments.text("extension", extension))))
+        failing = (fold(plan), fold(arguments.text("extension", extension)))
+        with tenant.lock:
+            tenant.failing_extensions.add(failing)
 
     def expire_tokens(self) -> None:
         """Refuses the tokens issued so far; the credential issues new ones."""
@@ -216,7 +223,8 @@ class FaultControls:
             InvalidInputError: The kind does not exist, or the scope is not an id.
         """
         where = scope and arguments.scope(scope)
-        self._service.throttle.drain(where, arguments.word("kind", kind, (READS, WRITES, DELETES)))
+        with self._service.tenant.lock:
+            self._service.throttle.drain(where, arguments.word("kind", kind, (READS, WRITES, DELETES)))
 
 
 def _status(given: int) -> int:

@@ -335,7 +335,8 @@ class ResourceControls:
             InvalidInputError: The state does not exist, or the subscription does not exist (also a KeyError).
         """
         arguments.word("state", state, _SUBSCRIPTION_STATES)
-        self._subscription(scope).state = state
+        with self._tenant.lock:
+            self._subscription(scope).state = state
 
     def unregister_provider(self, scope: str, namespace: str, *, state: str = "NotRegistered") -> None:
         """Unregisters a resource provider. Microsoft.Security then answers 404; others refuse writes with 409.
@@ -349,7 +350,8 @@ class ResourceControls:
             InvalidInputError: The state does not exist, or the subscription does not exist (also a KeyError).
         """
         arguments.word("state", state, _REGISTRATION_STATES)
-        self._subscription(scope).registrations[_namespace(namespace)] = state
+        with self._tenant.lock:
+            self._subscription(scope).registrations[_namespace(namespace)] = state
 
     def unregister_feature(self, scope: str, feature: str, *, state: str = "NotRegistered") -> None:
         """Unregisters a preview feature; all are registered at first.
@@ -369,7 +371,8 @@ class ResourceControls:
                 f"feature must have a namespace, got {quoted(feature)}",
                 hint="it looks like Microsoft.Compute/EncryptionAtHost",
             )
-        self._subscription(scope).features[fold(feature)] = state
+        with self._tenant.lock:
+            self._subscription(scope).features[fold(feature)] = state
 
     def register_provider(self, scope: str, namespace: str) -> None:
         """Registers a resource provider again.
@@ -377,7 +380,8 @@ class ResourceControls:
         Raises:
             InvalidInputError: The subscription does not exist; also a KeyError.
         """
-        self._subscription(scope).registrations.pop(_namespace(namespace), None)
+        with self._tenant.lock:
+            self._subscription(scope).registrations.pop(_namespace(namespace), None)
 
     def retire_api_versions(self, resource_type: str, *api_versions: str) -> None:
         """Makes a type refuse api-versions that it knows, as a sovereign cloud does.
@@ -388,7 +392,8 @@ class ResourceControls:
         known = lookup.resource_type(self._tenant, resource_type)
         for version in api_versions:
             arguments.word("api_versions", version, known.versions)
-        self._tenant.types.retire(known.name, api_versions)
+        with self._tenant.lock:
+            self._tenant.types.retire(known.name, api_versions)
 
     def _subscription(self, scope: str) -> Subscription:
         return lookup.subscription(self._tenant, scope)
