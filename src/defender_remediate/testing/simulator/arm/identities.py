@@ -57,11 +57,12 @@ def merged_identity(resource_type: ResourceType, current: Mapping[str, Any], res
     if not isinstance(identity, Mapping) or identity == known:
         return result
     if not _is_assigned(identity):
-        removes = identity.get("type") == "None" and _is_assigned(known)
-        if removes and not resource_type.shows_no_identity:
+        is_none = identity.get("type") == "None"
+        if is_none and _is_assigned(known) and not resource_type.shows_no_identity:
             del result["identity"]
         else:
-            result["identity"] = {name: identity[name] for name in identity if name not in (*_IDS, _ASSIGNED)}
+            gone = (*_IDS, _ASSIGNED) if is_none else _IDS
+            result["identity"] = {name: value for name, value in identity.items() if name not in gone}
         return result
     shown = dict(identity)
     if not _is_system_assigned(identity):
