@@ -139,6 +139,27 @@ def test_a_token_of_a_page_belongs_to_its_list(sim: ArmSimulator) -> None:
             assert (answer.status_code, answer.json()["error"]["code"]) == (400, "InvalidQueryOption")
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1.0/users?",
+        "{scope}/providers/Microsoft.PolicyInsights/policyStates/latest/queryResults?api-version=2019-10-01",
+    ],
+)
+def test_a_token_or_size_that_is_no_number_is_refused(path: str) -> None:
+    """Also one with more digits than a number may have, or with those of another script."""
+    sim = ArmSimulator.demo()
+    place = path.format(scope=sim.scopes[0])
+    host = "https://graph.microsoft.com" if place.startswith("/v1.0") else sim.endpoint
+    with sim.open_session() as session:
+        for option in ("$skiptoken", "$top"):
+            for value in ("9" * 5000, "\u0663", "x", "5"):
+                method = "GET" if place.startswith("/v1.0") else "POST"
+                if (option, value) != ("$top", "5"):
+                    answer = session.request(method, f"{host}{place}", params={option: value})
+                    assert answer.status_code == 400, (option, value)
+
+
 def test_a_query_computes_nothing_that_cannot_be_sent(sim: ArmSimulator) -> None:
     """Half of a surrogate pair, a number of rows beyond every machine, and a percentile that is text."""
     with sim.open_session() as session:

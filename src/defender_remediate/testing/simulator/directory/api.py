@@ -277,13 +277,15 @@ def _listed(call: Call, context: str, directory: Directory, items: Iterable[dict
     if "$orderby" in call.query:
         rows = ordered(rows, call.query["$orderby"])
     size = call.query.get("$top", str(_PAGE))
-    start = call.query.get("$skiptoken", "0")
-    if not (size.isdecimal() and start.isdecimal() and 0 < int(size) <= _MOST):
+    first = call.start
+    if first is None:
+        raise refusal("DirectoryBadRequest", problem="The skip token is not one of this list.")
+    if not re.fullmatch("[0-9]{1,9}", size) or not 0 < int(size) <= _MOST:
         raise refusal(
             "DirectoryBadRequest",
             problem=f"Invalid page size specified: '{size}'. Must be between 1 and 999 inclusive.",
         )
-    first, last = int(start), int(start) + int(size)
+    last = first + int(size)
     select = call.query.get("$select", "")
     shown = [
         _expanded(
@@ -296,7 +298,9 @@ def _listed(call: Call, context: str, directory: Directory, items: Iterable[dict
         body["@odata.count"] = len(rows)
     if last < len(rows):
         kept = "&".join(f"{key}={quote(value)}" for key, value in call.query.items() if key != "$skiptoken")
-        body["@odata.nextLink"] = f"{call.base}{quote(call.path)}?{kept}{'&' if kept else ''}$skiptoken={last}"
+        body["@odata.nextLink"] = (
+            f"{call.base}{quote(call.path)}?{kept}{'&' if kept else ''}$skiptoken={call.token(last)}"
+        )
     return Reply.json(_context(call, context, {**body, "value": shown}))
 
 

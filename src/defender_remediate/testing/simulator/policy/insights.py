@@ -98,17 +98,17 @@ def query(action: str, resource: str) -> Callable[[Tenant, Call, Mapping[str, st
         if start + _MOST_ROWS < len(shown):
             head, _, text = call.url.partition("?")
             kept = [part for part in text.split("&") if "skiptoken=" not in fold(part)]
-            body["@odata.nextLink"] = f"{head}?{'&'.join(kept)}&%24skiptoken={start + _MOST_ROWS}"
+            body["@odata.nextLink"] = f"{head}?{'&'.join(kept)}&%24skiptoken={call.token(start + _MOST_ROWS)}"
         return Reply.json(body)
 
     return handle
 
 
 def _start(call: Call) -> int:
-    token = call.query.get("$skiptoken") or "0"
-    if not re.fullmatch("[0-9]{1,9}", token):
-        raise refusal("InvalidQueryOption", name="$skiptoken", value=token)
-    return int(token)
+    start = call.start
+    if start is None:
+        raise refusal("InvalidQueryOption", name="$skiptoken", value=call.query["$skiptoken"])
+    return start
 
 
 def _chosen(call: Call, rows: list[odata.Row]) -> list[odata.Row]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-import zlib
 from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
-from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.embedded import EmbeddedChildren
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.operations import OperationForm, Operations, usual_form
@@ -150,11 +148,9 @@ class Tenant:
             size: Items per page; None for that of the tenant.
             shown: Renders an item that is on the page; it returns None for one that the caller does not see.
         """
-        token = call.query.get("$skiptoken") or f"0-{_list_of(call)}"
-        found = re.fullmatch("([0-9]{1,9})-([0-9a-f]{8})", token)
-        if found is None or found[2] != _list_of(call):
-            raise refusal("InvalidQueryOption", name="$skiptoken", value=token)
-        start = int(found[1])
+        start = call.start
+        if start is None:
+            raise refusal("InvalidQueryOption", name="$skiptoken", value=call.query["$skiptoken"])
         limit = size or self.page_size
         value: list[Any] = []
         link = None
@@ -166,13 +162,7 @@ class Tenant:
                 head, _, query = call.url.partition("?")
                 tokens = ("%24skiptoken=", "$skiptoken=")
                 kept = [part for part in query.split("&") if not part.lower().startswith(tokens)]
-                link = f"{head}?{'&'.join(kept)}&%24skiptoken={number}-{_list_of(call)}"
+                link = f"{head}?{'&'.join(kept)}&%24skiptoken={call.token(number)}"
                 break
             value.append(one)
         return Reply.json({"value": value} if link is None else {"value": value, "nextLink": link})
-
-
-def _list_of(call: Call) -> str:
-    """Returns what tells the list of a call from others: a token of one list is refused by another."""
-    described = f"{fold(call.path.rstrip('/'))}?{call.query.get('$filter', '')}"
-    return f"{zlib.crc32(described.encode(errors='replace')):08x}"

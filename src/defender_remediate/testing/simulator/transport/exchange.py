@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import zlib
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import attrs
 
+from defender_remediate.casing import fold
+
+_NUMBER = re.compile("[0-9]{1,9}")
 _encoded = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -53,6 +58,18 @@ class Call:
     def api_version(self) -> str:
         """The ``api-version``; empty if it is absent."""
         return self.query.get("api-version", "")
+
+    @property
+    def start(self) -> int | None:
+        """How many items of a list were read before, by ``$skiptoken``; None for a token that is not one of this list."""
+        token = self.query.get("$skiptoken") or self.token(0)
+        number = token.partition("-")[0]
+        return int(number) if _NUMBER.fullmatch(number) and token == self.token(int(number)) else None
+
+    def token(self, number: int) -> str:
+        """Returns the ``$skiptoken`` of this list after so many items: in another list it would skip what was never shown."""
+        described = f"{fold(self.path.rstrip('/'))}?{self.query.get('$filter', '')}"
+        return f"{number}-{zlib.crc32(described.encode(errors='replace')):08x}"
 
     @property
     def reads(self) -> bool:
