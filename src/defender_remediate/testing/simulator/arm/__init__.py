@@ -1,1 +1,1 @@
-"""Resources: routing, reads, writes, long-running operations."""
+"""Azure Resource Manager: routing, reads and writes of any type, operations, tags and groups."""

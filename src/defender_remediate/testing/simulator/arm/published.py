@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
@@ -115,6 +115,7 @@ def _operation(namespace: str, since: str, parts: tuple[str, ...], method: str, 
     )
 
 
+@lru_cache(maxsize=1000)
 def find(method: str, path: str) -> PublishedOperation | None:
     """Returns the operation behind a verb and a path; None if none is published. A name in the path wins over ``*``."""
     parts = ids.segments(path)

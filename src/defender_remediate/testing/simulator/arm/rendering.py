@@ -19,12 +19,15 @@ def shown(resource: Resource, version: str, status: int = 200) -> Reply:
 
 
 def body_of(resource: Resource, version: str) -> dict[str, Any]:
-    """Returns the body of a resource for an api-version; older ones show no etag or provisioningState of some types."""
-    body, kind = resource.render(), resource.type
+    """Returns the body of a resource for an api-version, to be sent and not to be changed.
+
+    Older api-versions show no etag or provisioningState of some types.
+    """
+    body, kind = resource.view(), resource.type
     if kind.etag is not None and not _shows_etag(resource, version):
         body.pop(kind.etag_member, None)
     if version < kind.state_since:
-        body["properties"].pop("provisioningState", None)
+        body["properties"] = {name: value for name, value in body["properties"].items() if name != "provisioningState"}
     body = _renamed(kind, version, body)
     return computed.as_known(kind.name, version, contracts.shown(kind.name, resource.id, version, body))
 
@@ -41,7 +44,7 @@ def _shows_etag(resource: Resource, version: str) -> bool:
 def in_list(resource: Resource, version: str) -> dict[str, Any]:
     """Returns the body of a resource as a list shows it."""
     name = resource.type.name
-    body = instance_view.shown(name, _renamed(resource.type, version, resource.render()))
+    body = instance_view.shown(name, _renamed(resource.type, version, resource.view()))
     return contracts.shown(name, resource.id, version, body)
 
 

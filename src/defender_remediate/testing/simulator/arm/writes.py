@@ -48,8 +48,8 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, kind: R
         tenant.access.check_write(call.method, operation.action, target.id)
         tenant.access.check_registered(target.subscription, kind.namespace)
         # Clients create and update a table or a queue without a body.
-        body = json_body(call, empty=None if kind.tracked else {})
-        body = rendering.as_stored(kind, call.api_version, body)
+        sent = json_body(call, empty=None if kind.tracked else {})
+        body = rendering.as_stored(kind, call.api_version, sent)
         found = tenant.store.find(target.id)
         _check_place(tenant, call, target, kind, found, body)
         current = found.render() if found else None
@@ -67,8 +67,8 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, kind: R
         check_automation(kind, result)
         status, form = _answer_form(tenant, call, kind, write, result)
         if form is None:
-            return _write_at_once(tenant, call, target, kind, result, status, current), False
-        return start_operation(tenant, call, target, kind, result, form, operation, status), not form.at_once
+            return _write_at_once(tenant, call, sent, target, kind, result, status, current), False
+        return _start_operation(tenant, call, sent, target, kind, result, form, operation, status), not form.at_once
 
     return logged(tenant, call, f"{kind.name}/write", target.id, work)
 
@@ -146,6 +146,7 @@ def _answer_form(
 def _write_at_once(
     tenant: Tenant,
     call: Call,
+    sent: Mapping[str, Any],
     target: ids.ResourcePath,
     kind: ResourceType,
     result: Mapping[str, Any],
@@ -155,7 +156,7 @@ def _write_at_once(
     written = store_body(tenant, target.id, kind, result)
     if status == 204:
         return Reply(status=204)
-    answer = _as_parent(tenant, _first_answer(tenant, call, written, before), written)
+    answer = _as_parent(tenant, _first_answer(tenant, call, sent, written, before), written)
     return Reply.json(answer, status=status, headers=rendering.headers_of(written, call.api_version))
 
 
@@ -167,7 +168,7 @@ def _as_parent(tenant: Tenant, body: dict[str, Any], written: Resource) -> dict[
     if parent is None:
         return body
     about = ("id", "name", "type", "location", "tags")
-    return body | {name: value for name, value in parent.render().items() if name in about}
+    return body | {name: value for name, value in parent.view().items() if name in about}
 
 
 def store_body(tenant: Tenant, resource_id: str, kind: ResourceType, body: Mapping[str, Any]) -> Resource:
@@ -184,9 +185,10 @@ def store_body(tenant: Tenant, resource_id: str, kind: ResourceType, body: Mappi
     return written
 
 
-def start_operation(
+def _start_operation(
     tenant: Tenant,
     call: Call,
+    sent: Mapping[str, Any],
     target: ids.ResourcePath,
     kind: ResourceType,
     result: dict[str, Any],
@@ -202,7 +204,7 @@ def start_operation(
         failed = tenant.store.write(resource_id, kind, _in_state(before, "Failed"))
         return rendering.shown(failed, call.api_version, status)
     state = form.state or ("Updating" if found else "Creating")
-    moving = before if found else computed.answer_to_creation(kind.name, result, json_body(call, empty={}))
+    moving = before if found else computed.answer_to_creation(kind.name, result, sent)
     shows_state = kind.state is not None or form.status is None or form.form == BODY
     if shows_state:
         moving = _in_state(moving, state)
@@ -236,7 +238,7 @@ def start_operation(
         if late and kind.identities_late and "identity" in before:
             late["identity"] = before["identity"]
         answered = Resource(id=resource.id, type=resource.type, body={**result, **late}, revision=resource.revision)
-    answer = _first_answer(tenant, call, answered, before if found else None)
+    answer = _first_answer(tenant, call, sent, answered, before if found else None)
     shown_state = rendering.body_of(resource, call.api_version)["properties"].get("provisioningState")
     if shown_state is not None:
         # The operation is under way, whatever a resource of the type shows that rests.
@@ -245,11 +247,12 @@ def start_operation(
     return first_reply(call, running, Reply.json(answer, status=status if status == 201 else 200, headers=headers))
 
 
-def _first_answer(tenant: Tenant, call: Call, resource: Resource, before: Mapping[str, Any] | None) -> dict[str, Any]:
+def _first_answer(
+    tenant: Tenant, call: Call, sent: Mapping[str, Any], resource: Resource, before: Mapping[str, Any] | None
+) -> dict[str, Any]:
     """Returns the answer to a write as its type gives it, which is not always what a GET shows then."""
     kind, version = resource.type, call.api_version
     body = rendering.body_of(resource, version)
-    sent = json_body(call, empty={})
     put_body = sent if call.method == "PUT" else None
     if before is not None:
         body = computed.answer_to_update(kind.name, body["id"], version, tenant.clock.timestamp(), body, put_body)

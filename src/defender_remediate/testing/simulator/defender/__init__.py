@@ -1,1 +1,1 @@
-"""Microsoft Defender for Cloud: assessments, controls, scores and plans."""
+"""Microsoft Defender for Cloud: assessments, scores and plans, alerts, governance and regulatory compliance."""

@@ -271,7 +271,7 @@ class Assessor:
             relevant.update({name: self.definitions[name] for name in held if name in self.definitions})
         if only is not None:
             relevant = {only.key: only} if only.key in relevant else {}
-        body = resource.render() if resource and relevant else {}
+        body = resource.view() if resource and relevant else {}
         touched = []
         for definition in relevant.values():
             key = key_of(definition.key, subject)
@@ -315,7 +315,7 @@ class Assessor:
             if assessment.pinned is not None:
                 self._schedule(assessment, assessment.pinned, time)
             elif resource is not None or _is_subscription(subject):
-                body = resource.render() if resource else {}
+                body = resource.view() if resource else {}
                 self._schedule(assessment, self._evaluate(assessment.definition, body, subject), time)
         return touched
 

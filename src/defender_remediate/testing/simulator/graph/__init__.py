@@ -1,1 +1,1 @@
-"""Azure Resource Graph: a small part of its query language, over the same state as everything else."""
+"""Azure Resource Graph: its tables and its query language, over the same state as everything else. Microsoft Graph is in ``directory``."""

@@ -1,1 +1,1 @@
-"""Microsoft.KeyVault: access policies, names and deleted vaults."""
+"""Microsoft.KeyVault: access policies, deleted vaults, keys and secrets, and what the data plane of a vault answers."""

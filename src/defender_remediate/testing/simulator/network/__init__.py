@@ -1,1 +1,1 @@
-"""Microsoft.Network: the elements of a resource that are resources themselves."""
+"""Microsoft.Network: the elements of a resource that are resources themselves, and the default rules of security groups."""

@@ -1,1 +1,1 @@
-"""Azure Policy: assignments, exemptions and restrictions."""
+"""Azure Policy: definitions, assignments, exemptions, the rule language and its effects, compliance and remediations."""

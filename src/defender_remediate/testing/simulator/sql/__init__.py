@@ -1,1 +1,1 @@
-"""Azure SQL: what a region offers."""
+"""Azure SQL: sizes, restored and copied databases, failover groups, and what a region offers."""

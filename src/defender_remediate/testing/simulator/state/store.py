@@ -82,8 +82,12 @@ class Resource:
 
     def render(self) -> dict[str, Any]:
         """Returns the body as GET shows it."""
-        shown: dict[str, Any] = self.identity()
-        shown.update(copied(self.body))
+        shown: dict[str, Any] = copied(self.view())
+        return shown
+
+    def view(self) -> dict[str, Any]:
+        """Returns what ``render`` does, without a copy of what the members hold: for those who only read it."""
+        shown: dict[str, Any] = {**self.identity(), **self.body}
         for name in self.type.null_members:
             shown.setdefault(name, None)
         if self.type.etag is not None:

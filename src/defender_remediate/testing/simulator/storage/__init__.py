@@ -1,1 +1,1 @@
-"""Microsoft.Storage: keys, names, SKUs and quotas of accounts."""
+"""Microsoft.Storage: keys, quotas and shares of accounts, and what the data plane of an account answers."""

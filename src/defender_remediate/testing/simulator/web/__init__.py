@@ -1,1 +1,1 @@
-"""Microsoft.Web: application settings and the state of apps."""
+"""Microsoft.Web (App Service): the contracts of its answers, apps and slots, their settings, plans and keys."""
