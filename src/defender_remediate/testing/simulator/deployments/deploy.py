@@ -264,8 +264,9 @@ def deploy(
         try:
             results = outputs(deployment.request.template, within)
         except TemplateError as error:
-            found: dict[str, Any] = refusal("InvalidTemplate", problem=str(error)).reply.body["error"]
-            return found
+            return _error(refusal("InvalidTemplate", problem=str(error)).reply)
+        except ArmError as error:  # what an output reads may not be read, or not so
+            return _error(error.reply)
         deployment.request = deployment.request.with_outputs(results)
         deployment.steps.append(_step(tenant, deployment, None, Reply(status=200), moment))
     return None
@@ -276,8 +277,13 @@ def _inner(call: Call, operation: LoggedOperation, resource: Described) -> Call:
     return Call.of("PUT", f"{call.base}{resource.id}?api-version={resource.api_version}", headers, b"")
 
 
+def _error(reply: Reply) -> dict[str, Any]:
+    found: dict[str, Any] = reply.body["error"]
+    return found
+
+
 def _code(reply: Reply) -> str:
-    return str(reply.body["error"]["code"])
+    return str(_error(reply)["code"])
 
 
 def _attempt(tenant: Tenant, resource: Described, resource_type: ResourceType) -> Reply:

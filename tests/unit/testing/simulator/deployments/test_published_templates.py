@@ -222,3 +222,5 @@ def test_list_functions_answer_as_their_operations() -> None:
     keys = f"[listKeys({place}, '2023-08-01')]"
     assert {"primaryKey", "secondaryKey"} <= set(value(keys, resources=[redis]))
     assert value(keys)["code"] == "InvalidTemplate"
+    assert value("[listKeys('gone', '2023-08-01')]", resources=[redis])["code"] == "InvalidTemplate"
+    assert value(keys.replace("2023", "1999"), resources=[redis])["code"] == "NoRegisteredProviderFound"
