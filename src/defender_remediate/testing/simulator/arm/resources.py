@@ -8,6 +8,7 @@ from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm import private_endpoint_routes, published, rendering
 from defender_remediate.testing.simulator.arm.checks import check_etag, check_scope, existing
 from defender_remediate.testing.simulator.arm.errors import refusal
+from defender_remediate.testing.simulator.arm.expansions import expanded
 from defender_remediate.testing.simulator.arm.private_endpoints import CONNECTIONS
 from defender_remediate.testing.simulator.arm.refusal_forms import check_use, missing
 from defender_remediate.testing.simulator.arm.routing import find_type, take_version, unknown_route
@@ -94,6 +95,7 @@ def get_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, resource_
     found = existing(tenant, target)
     body = rendering.body_of(found, call.api_version)
     expands = fold(call.query.get("$expand", "")) == "instanceview"
+    body = expanded(resource_type.name, call.query.get("$expand", ""), body, tenant.clock.now())
     body = instance_view.shown(resource_type.name, body, expand=expands)
     return Reply.json(body, headers=rendering.headers_of(found, call.api_version))
 

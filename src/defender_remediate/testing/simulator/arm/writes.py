@@ -26,6 +26,7 @@ from defender_remediate.testing.simulator.arm.refusal_forms import missing
 from defender_remediate.testing.simulator.arm.request_rules import Write, check_write, fault_found_later
 from defender_remediate.testing.simulator.arm.routing import json_body
 from defender_remediate.testing.simulator.compute.answers import answer_to_write
+from defender_remediate.testing.simulator.defender import contacts
 from defender_remediate.testing.simulator.defender.automations import check_automation
 from defender_remediate.testing.simulator.defender.plans import check_enablement, extension_outcomes
 from defender_remediate.testing.simulator.monitor.audit import end, logged, outcome
@@ -89,7 +90,8 @@ def _check_place(
         raise refusal(kind.busy)
     if found is None:
         tenant.creations.check(target, kind, body)
-    if kind.fixed and fold(target.name) not in (fold(name) for name in kind.fixed):
+    has_known_name = fold(target.name) in (fold(name) for name in kind.fixed)
+    if kind.fixed and not has_known_name and not contacts.is_first_form(target, call.api_version):
         raise missing(target)
 
 

@@ -107,7 +107,12 @@ class RoleDefinition:
 
 @attrs.frozen(kw_only=True)
 class RoleAssignment:
-    """A role that a client assigned to a principal."""
+    """A role that a client assigned to a principal.
+
+    Attributes:
+        created_on: When, as the API writes it; None where nobody assigned it in this tenant's time.
+        created_by: The object id of the principal that assigned it.
+    """
 
     scope: str
     name: str
@@ -116,6 +121,10 @@ class RoleAssignment:
     principal_type: str
     condition: str | None = None
     description: str | None = None
+    created_on: str | None = None
+    created_by: str | None = None
+    updated_on: str | None = None
+    updated_by: str | None = None
 
     @property
     def id(self) -> str:
@@ -136,5 +145,16 @@ class RoleAssignment:
                 "condition": self.condition,
                 "conditionVersion": None if self.condition is None else "2.0",
                 "description": self.description,
+                **self._history(),
             },
+        }
+
+    def _history(self) -> dict[str, Any]:
+        if self.created_on is None:
+            return {}
+        return {
+            "createdOn": self.created_on,
+            "updatedOn": self.updated_on,
+            "createdBy": self.created_by,
+            "updatedBy": self.updated_by,
         }

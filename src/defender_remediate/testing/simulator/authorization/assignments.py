@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import attrs
+
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
 from defender_remediate.testing.simulator.arm.routing import Route, json_body
@@ -226,6 +228,7 @@ def put_assignment(tenant: Tenant, call: Call, captured: Mapping[str, str]) -> R
             if (fold(found.principal_id), found.definition.name) != (fold(made.principal_id), made.definition.name):
                 raise refusal("RoleAssignmentUpdateNotPermitted")
             tenant.access.unassign(found)
+            made = attrs.evolve(made, created_on=found.created_on, created_by=found.created_by)
         tenant.access.assign(made, caller=CALLER_ID)
         tenant.store.touch(target_id)
         return Reply.json(made.render(), status=201 if found is None else 200), False
@@ -269,6 +272,7 @@ def _assignment(tenant: Tenant, scope: str, name: str, properties: Mapping[str, 
     role = _definition(tenant, role_id.rpartition("/")[2])
     if not role.is_built_in and not any(tenant.store.covers(place, scope) for place in role.assignable):
         raise refusal("InvalidRole", problem=f"the role {role.role_name!r} is not assignable at {scope}")
+    now = tenant.clock.timestamp()
     return RoleAssignment(
         scope=scope,
         name=name,
@@ -277,6 +281,10 @@ def _assignment(tenant: Tenant, scope: str, name: str, properties: Mapping[str, 
         principal_type=kind,
         condition=properties.get("condition"),
         description=properties.get("description"),
+        created_on=now,
+        created_by=tenant.access.principal,
+        updated_on=now,
+        updated_by=tenant.access.principal,
     )
 
 

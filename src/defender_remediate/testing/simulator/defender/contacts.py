@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.state import ids
 
 _TYPE = "microsoft.security/securitycontacts"
 _FIRST, _SECOND = "2017-08-01-preview", "2020-01-01-preview"
 _ON, _OFF = "On", "Off"
 _ALERT, _OWNER, _MEDIUM = "Alert", "Owner", "Medium"
+
+
+def is_first_form(target: ids.ResourcePath, version: str) -> bool:
+    """Returns whether a contact has a name of the first api-version, which numbered them: ``default1``, ``default2``.
+
+    The samples of that api-version name them so. How later ones show such a contact is not documented: here under the same name.
+    """
+    if version != _FIRST or fold(target.type) != _TYPE:
+        return False
+    return re.fullmatch(r"default[1-9][0-9]?", fold(target.name)) is not None
 
 
 def shown(type_name: str, version: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -177,6 +177,44 @@ def test_deleted_shares_and_accounts_are_found_again(send: Any, sim: ArmSimulato
     assert send("GET", f"{storage}/deletedAccounts")[1]["value"] == []
 
 
+def test_what_storage_shows_on_request(sim: ArmSimulator, send: Any, call: Any) -> None:
+    """``$expand`` adds the replication of an account, the use of a share, and deleted shares while they can be restored."""
+    version = "2023-01-01"
+    spread = f"{ACCOUNT}two"
+    body = {"location": "westeurope", "sku": {"name": "Standard_GRS"}, "kind": "StorageV2", "properties": {}}
+    send("PUT", spread, body)
+    shown = call.get(spread, version, expand="geoReplicationStats")["properties"]["geoReplicationStats"]
+    assert (shown["status"], shown["postFailoverRedundancy"]) == ("Live", "Standard_LRS")
+    assert "geoReplicationStats" not in call.get(ACCOUNT, version, expand="geoReplicationStats")["properties"]
+    shares = f"{ACCOUNT}/fileServices/default/shares"
+    for name in ("one", "two"):
+        send("PUT", f"{shares}/{name}", {"properties": {"shareQuota": 7}})
+    assert call.get(f"{shares}/one", version, expand="stats")["properties"]["shareUsageBytes"] == 0
+    send("DELETE", f"{shares}/two")
+    assert [one["name"] for one in call.get(shares, version)["value"]] == ["one"]
+    _, gone = call.get(shares, version, expand="deleted")["value"]
+    assert (gone["name"], gone["properties"]["deleted"], gone["properties"]["remainingRetentionDays"]) == (
+        "two",
+        True,
+        7,
+    )
+    sim.clock.advance(8 * 86_400)
+    assert len(call.get(shares, version, expand="deleted")["value"]) == 1
+    keeping = {"properties": {"shareDeleteRetentionPolicy": {"enabled": False}}}
+    send("PUT", f"{ACCOUNT}/fileServices/default", keeping)
+    send("DELETE", f"{shares}/one")
+    assert call.get(shares, version, expand="deleted")["value"] == []
+
+
+def test_members_that_their_provider_computes(send: Any, sim: ArmSimulator) -> None:
+    """A saved query has a kind and a time, and the operator of a plan an identity."""
+    query = f"{SUB}/resourceGroups/box/providers/Microsoft.ResourceGraph/queries/one"
+    made = send("PUT", query, {"location": "global", "properties": {"query": "resources"}})[1]["properties"]
+    assert (made["resultKind"], bool(made["timeModified"])) == ("basic", True)
+    operator = f"{SUB}/providers/Microsoft.Security/pricings/CloudPosture/securityOperators/one"
+    assert send("PUT", operator, {})[1]["identity"]["principalId"]
+
+
 def test_keys_have_one_version_and_deleted_modules_are_listed(send: Any) -> None:
     """Over the management API; a managed HSM is deleted as a vault is."""
     for owner in (VAULT, HSM):

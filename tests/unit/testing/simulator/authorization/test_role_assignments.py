@@ -148,3 +148,14 @@ def test_the_caller_owns_its_subscription_by_an_assignment(send: Any) -> None:
     assert send("GET", owner["properties"]["roleDefinitionId"])[1]["properties"]["roleName"] == "Owner"
     assert send("DELETE", owner["id"])[0] == 200
     assert send("GET", f"{ROLES}/roleAssignments") == (403, "AuthorizationFailed")
+
+
+def test_an_assignment_says_who_made_it_and_when(sim: ArmSimulator, send: Any) -> None:
+    """A change of its description moves the time of the update only."""
+    path = f"{GROUP}/providers/Microsoft.Authorization/roleAssignments/{OWN_ASSIGNMENT}"
+    sent = {"roleDefinitionId": f"{ROLES}/roleDefinitions/{READER}", "principalId": PERSON}
+    made = send("PUT", path, sent)[1]["properties"]
+    sim.clock.advance(60)
+    changed = send("PUT", path, {**sent, "description": "x"})[1]["properties"]
+    assert (made["createdOn"], made["createdBy"]) == (changed["createdOn"], changed["createdBy"])
+    assert made["updatedOn"] < changed["updatedOn"]

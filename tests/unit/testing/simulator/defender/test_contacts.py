@@ -32,3 +32,12 @@ def test_a_contact_is_the_same_in_every_version(call: Caller, version: str, sent
     today = call.get(CONTACT, NEW)["properties"]
     assert today["emails"] == "a@b.co"
     assert [one["minimalSeverity"] for one in today["notificationsSources"]] == sources
+
+
+def test_the_first_version_numbered_contacts(call: Caller) -> None:
+    """``default1`` is a contact there; later versions know ``default`` only."""
+    numbered = CONTACT + "1"
+    sent = {"properties": {"email": "a@b.co", "alertNotifications": "On", "alertsToAdmins": "On"}}
+    assert call("PUT", numbered, params={"api-version": FIRST}, json=sent).status_code < 300
+    assert call.get(numbered, FIRST)["name"] == "default1"
+    assert call("PUT", numbered, params={"api-version": NEW}, json={"properties": {}}).status_code == 404
