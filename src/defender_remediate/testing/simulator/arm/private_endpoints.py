@@ -31,8 +31,13 @@ class Connections:
         store.listen(self._changed)
 
     def of(self, resource: Resource) -> list[Any]:
-        """Returns the connections of a resource, whole."""
-        return [*(resource.body["properties"].get(CONNECTIONS) or ()), *self._unshown.get(ids.key(resource.id), ())]
+        """Returns the connections of a resource, each with its name and type, which many bodies leave out."""
+        shown = resource.body["properties"].get(CONNECTIONS) or ()
+        kind = f"{resource.type.name}/{CONNECTIONS}"
+        return [
+            {"name": str(each.get("id", "")).rpartition("/")[2], "type": kind, **each}
+            for each in (*shown, *self._unshown.get(ids.key(resource.id), ()))
+        ]
 
     def replace(self, resource: Resource, name: str, connection: Mapping[str, Any]) -> None:
         """Shows a connection of a resource in another state."""
@@ -47,7 +52,9 @@ class Connections:
     def _put_in_place(self, resource: Resource, name: str, instead: list[Any]) -> None:
         shown = list(resource.body["properties"].get(CONNECTIONS) or ())
         if any(_name_of(each) == fold(name) for each in shown):
-            kept = [inner for each in shown for inner in (instead if _name_of(each) == fold(name) else [each])]
+            known = (resource.type.known or {}).get(CONNECTIONS)
+            new = [_as_shown(each, known) for each in instead]
+            kept = [inner for each in shown for inner in (new if _name_of(each) == fold(name) else [each])]
             self._show(resource, kept)
         key = ids.key(resource.id)
         self._unshown[key] = [

@@ -56,6 +56,7 @@ class Access:
         definitions: The roles by their folded GUID.
         assignments: The roles that clients assigned.
         schedule_requests: Requests for eligible and time-bound roles, by the key of their id.
+        activation_rules: The rules for activation that a caller changed, by the key of the id of their policy.
         groups: The groups of each principal, by the folded object id of the principal.
         principal: Who acts: the caller, or the identity of a policy assignment.
         unlimited: Whether the caller is still the owner of every subscription.
@@ -73,6 +74,7 @@ class Access:
         self.assignments: list[RoleAssignment] = []
         self.groups: dict[str, set[str]] = {}
         self.schedule_requests: dict[str, dict[str, Any]] = {}
+        self.activation_rules: dict[str, list[dict[str, Any]]] = {}
         self.principal = CALLER_ID
         self.unlimited = True
         self._attributes: dict[str, str] = {}

@@ -55,6 +55,7 @@ PARTS: Mapping[str, Any] = {
     "access.deny_assignments": list[DenyRule],
     "access.groups": dict[str, set[str]],
     "access.schedule_requests": dict[str, dict[str, Any]],
+    "access.activation_rules": dict[str, list[dict[str, Any]]],
     "access.unlimited": bool,
     "access._entries": dict[str, list[RoleGrant]],
     "access._denied": list[tuple[str, str]],

@@ -9,11 +9,12 @@ import pytest
 from defender_remediate.testing import ArmSimulator
 
 SITE = "Microsoft.Web/sites/shop"
+VAULT = "Microsoft.KeyVault/vaults/safe"
 FACTORY = "Microsoft.DataFactory/factories/mill"
-VERSIONS = {SITE: "2022-09-01", FACTORY: "2018-06-01"}
+VERSIONS = {SITE: "2022-09-01", FACTORY: "2018-06-01", VAULT: "2023-07-01"}
 
 
-@pytest.fixture(params=[SITE, FACTORY])
+@pytest.fixture(params=[SITE, FACTORY, VAULT])
 def connected(request: Any, sim: ArmSimulator, scope: str) -> tuple[str, str, str]:
     """A resource with a private endpoint: its id, an api-version, and the id of the endpoint."""
     group = f"{scope}/resourceGroups/rg/providers"
@@ -36,6 +37,7 @@ def test_connections_are_listed_below_their_resource(
     resource, version, endpoint = connected
     (found,) = call.get(f"{resource}/privateEndpointConnections", version)["value"]
     assert found["properties"]["privateLinkServiceConnectionState"]["status"] == "Approved"
+    assert (found["name"], found["type"].rpartition("/")[2]) == ("pe", "privateEndpointConnections")
     assert call.get(f"{resource}/privateEndpointConnections/PE", version)["id"] == found["id"]
     missing = call("GET", f"{resource}/privateEndpointConnections/other?api-version={version}")
     assert missing.status_code == 404

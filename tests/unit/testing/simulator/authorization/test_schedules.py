@@ -107,6 +107,23 @@ def test_a_role_for_a_time_can_be_taken_away_before_its_end(sim: ArmSimulator, c
         sim.clock.advance(10 * 3600)
 
 
+def test_rules_for_activation_are_changed_one_by_one(call: Any) -> None:
+    """The rules that are sent replace those with their ids, at that scope only; the assignment of the policy shows them."""
+    path = f"{SUB}/{AUTH}/roleManagementPolicies"
+    policy = call.get(path, VERSION)["value"][0]
+    before = policy["properties"]["rules"]
+    rule = {**before[0], "isExpirationRequired": True, "maximumDuration": "P90D"}
+
+    def patch(target: str, rules: Any) -> Any:
+        return call("PATCH", f"{target}?api-version={VERSION}", json={"properties": {"rules": rules}})
+
+    assert patch(policy["id"], [rule]).json()["properties"]["rules"] == [rule, *before[1:]]
+    assert call.get(policy["id"], VERSION)["properties"]["isOrganizationDefault"] is False
+    assigned = call.get(f"{SUB}/{AUTH}/roleManagementPolicyAssignments", VERSION)["value"]
+    assert [one["properties"]["effectiveRules"][0] for one in assigned].count(rule) == 1
+    assert [patch(policy["id"], [{}]).status_code, patch(f"{policy['id']}x", [rule]).status_code] == [400, 404]
+
+
 def test_rules_for_activation_are_shown(sim: ArmSimulator, call: Any) -> None:
     """The same for each role, and where a role can be activated."""
     sim.resources.add_resource_group(SUB, "box")
