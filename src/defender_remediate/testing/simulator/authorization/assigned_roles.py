@@ -110,7 +110,7 @@ class RoleAssignment:
     """A role that a client assigned to a principal.
 
     Attributes:
-        created_on: When, as the API writes it; None where nobody assigned it in this tenant's time.
+        created_on: When, as the API writes it; None where no request assigned it in this tenant's time.
         created_by: The object id of the principal that assigned it.
     """
 
