@@ -43,6 +43,7 @@ class _KnownMember:
         when: The words of a member of the resource, such as ``sku.name``, with which it is shown; ``*`` is any
             value. A path that starts with a dot is one of the object that has the member.
         unless: The words of a member of the resource with which it is not there, also where an update would keep it.
+        leaves: Whether a write removes it that changes the words of ``when``.
         hides: Whether a caller can set it and no answer shows it, where the api-version and ``when`` hold.
         silent: The value, empty arrays apart, with which it is not shown although a caller set it.
         unset: Whether a new resource does not show it until a caller sets it, although it has a default.
@@ -73,6 +74,7 @@ class _KnownMember:
     known: str = ""
     when: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
     unless: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
+    leaves: bool = False
     hides: bool = False
     silent: Any = _NO_VALUE
     unset: bool = False
@@ -341,7 +343,7 @@ class _Completion:
                     place = f"{path}/{member.name}"
                     added = target[member.name] = self._value(member.new, place)
                     self.add(member, added, None, None, place)
-                elif name is not None and applied and sent.get(folded) is None:
+                elif name is not None and applied and member.leaves and sent.get(folded) is None:
                     del target[name]
             elif name is not None:
                 self.follow(member, target[name], before.get(name), sent.get(folded), resource, f"{path}/{name}")
