@@ -200,7 +200,7 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
         snapshot.restore()
 
     def save(self, path: str | Path) -> None:
-        """Writes the state of the tenant to a file, from which ``load`` makes an equal one.
+        """Writes the state of the tenant to a file, from which ``load`` makes an equal one. It replaces an older file once it is whole.
 
         Operations under way are written as if they had ended. The list of requests, the tokens of the credential, and how many
         queries of Resource Graph were counted are not in it.
@@ -210,10 +210,16 @@ class ArmSimulator(HttpTransport):  # type: ignore[type-arg]
         """
         with self._service.tenant.lock:
             snapshot = self.snapshot()
-            self._service.tenant.operations.end_all()
-            document = save(self._service)
-            snapshot.restore()
-        Path(path).write_text(format_json(document, indent=1) + "\n", encoding="utf-8")
+            try:
+                self._service.tenant.operations.end_all()
+                content = format_json(save(self._service), indent=1) + "\n"
+            finally:
+                snapshot.restore()
+            # The old file stays whole until the new one is.
+            target = Path(path).resolve()
+            new = target.with_name(f"{target.name}.new")
+            new.write_text(content, encoding="utf-8")
+            new.replace(target)
 
     def add_export(self, path: str | Path, *, resource_group: str | None = None) -> tuple[str, ...]:
         """Adds what a file of Azure or of one of its tools shows; returns the ids of what was added.

@@ -168,6 +168,19 @@ def test_what_is_gone_what_was_deployed_and_what_shall_fail_is_saved(connect: An
     assert ArmSimulator.load(tmp_path / "one.json", page_size=9)._service.tenant.page_size == 9
 
 
+def test_a_file_that_cannot_be_written_leaves_the_old_one(demo: ArmSimulator, tmp_path: Path) -> None:
+    """A full disk or a folder that is gone costs neither the last saved state nor an operation under way."""
+    path = tmp_path / "one.json"
+    demo.save(path)
+    saved = path.read_bytes()
+    (tmp_path / "one.json.new").mkdir()
+    with pytest.raises(OSError, match=r"one\.json\.new"):
+        demo.save(path)
+    assert path.read_bytes() == saved
+    with pytest.raises(FileNotFoundError):
+        demo.save(tmp_path / "missing" / "one.json")
+
+
 def test_each_part_of_a_tenant_is_saved_or_known_not_to_be(demo: ArmSimulator) -> None:
     """A new kind of state cannot be forgotten: it needs an entry in the table of saved parts."""
     assert parts_of(demo._service.tenant) - set(PARTS) == set()
