@@ -224,3 +224,21 @@ def test_list_functions_answer_as_their_operations() -> None:
     assert value(keys)["code"] == "InvalidTemplate"
     assert value("[listKeys('gone', '2023-08-01')]", resources=[redis])["code"] == "InvalidTemplate"
     assert value(keys.replace("2023", "1999"), resources=[redis])["code"] == "NoRegisteredProviderFound"
+
+
+def test_list_functions_that_cannot_be_answered() -> None:
+    """Without the right to list keys, or without an api-version, there is no answer."""
+    place = f"{GROUP}/providers/Microsoft.Cache/redis/boxcache"
+    assert value("[listKeys(resourceId('Microsoft.Cache/redis', 'boxcache'))]")["code"] == "InvalidTemplate"
+    sim = ArmSimulator()
+    sim.resources.add_subscription(SUBSCRIPTION.rpartition("/")[2])
+    sim.resources.add({"id": GROUP, "location": "westeurope"})
+    sim.resources.add({"id": place, "location": "westeurope", "properties": {}})
+    sim.access.deny("Microsoft.Cache/redis/listKeys/action", place)
+    content = template(outputs={"o": {"type": "object", "value": f"[listKeys('{place}', '2023-08-01')]"}})
+    body = {"properties": {"mode": "Incremental", "template": content}}
+    url = f"{sim.endpoint}{GROUP}/providers/Microsoft.Resources/deployments/d?api-version=2021-04-01"
+    with sim.open_session() as session:
+        session.put(url, json=body)
+        sim.clock.advance(600)
+        assert session.get(url).json()["properties"]["provisioningState"] == "Failed"
