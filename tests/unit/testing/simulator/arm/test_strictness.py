@@ -280,6 +280,7 @@ def test_a_type_with_one_name_takes_no_other(sim: ArmSimulator, call: Any) -> No
     [
         (STORAGE, {"sku": {"name": "Standard_LRS"}}),
         (STORAGE, {**GOOD[STORAGE], "properties": {"accessTier": ""}}),
+        ("Microsoft.ApiManagement/service", {"properties": {"virtualNetworkConfiguration": {"subnetResourceId": ""}}}),
         (STORAGE, {**GOOD[STORAGE], "tags": {"hidden-link:/subscriptions/x": "Resource"}}),
         (VAULTS, {"properties": {"networkAcls": {"virtualNetworkRules": [{"id": f"{GROUP}/x", "action": "Allow"}]}}}),
         ("Microsoft.Network/networkSecurityGroups/securityRules", {"properties": {"sourcePortRange": "", "sourcePortRanges": ["80"]}}),
@@ -289,7 +290,7 @@ def test_a_type_with_one_name_takes_no_other(sim: ArmSimulator, call: Any) -> No
     ],
 )  # fmt: skip
 def test_what_published_examples_leave_empty_or_name_their_own_way_is_taken(kind: str, body: dict[str, Any]) -> None:
-    """An empty word, a hidden tag, free settings and members that a provider ignores or defaults are no mistakes."""
+    """An empty word or string, a hidden tag, free settings and members that a provider ignores or defaults are no mistakes."""
     resource_type = shipped_types()[kind.lower()]
     check_names(resource_type, body, {})
     check_values(resource_type, body, {}, whole=True)
