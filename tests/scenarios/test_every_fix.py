@@ -164,6 +164,9 @@ def plain(value: Any, name: str = "") -> Any:
         return "Succeeded"
     if isinstance(value, dict):
         dropped = {"unknownMember", "systemData", "etag", "eTag", "resourcegroup", "subscriptionid"}
+        identity = value.get("identity")
+        if isinstance(identity, dict) and not isinstance(identity.get("type"), str):
+            dropped.add("identity")
         return {each: plain(item, each) for each, item in value.items() if each not in dropped}
     if isinstance(value, list):
         return [plain(item) for item in value]
