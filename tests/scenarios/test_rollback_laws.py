@@ -346,7 +346,8 @@ def _filled_in(target: str, fix: FixAction) -> dict[str, Any]:
     if kind is None:
         return {}
     wanted = thaw(fill(fix.body or {}, values_for(fix)))
-    with_fix = deepcopy(computed.completed(kind.name, target, fix.api_version, "", None, wanted, wanted))
+    whole = {"properties": {}, **wanted}
+    with_fix = deepcopy(computed.completed(kind.name, target, fix.api_version, "", None, whole, whole))
     for way in leaves(wanted):
         put_at(with_fix, way, ABSENT)
     new = computed.completed(kind.name, target, fix.api_version, "", None, {"properties": {}}, {})
