@@ -62,10 +62,7 @@ def write_resource(tenant: Tenant, call: Call, target: ids.ResourcePath, kind: R
             current=current or {},
             store=tenant.store,
         )
-        check_write(write)
-        result = _body_after(tenant, call, kind, write, current)
-        check_enablement(kind, target.name, current, result)
-        check_automation(kind, result)
+        result = body_after(tenant, call.method, kind, write)
         status, form = _answer_form(tenant, call, kind, write, result)
         if form is None:
             return _write_at_once(tenant, call, sent, target, kind, result, status, current), False
@@ -95,27 +92,30 @@ def _check_place(
         raise missing(target)
 
 
-def _body_after(
-    tenant: Tenant, call: Call, kind: ResourceType, write: Write, current: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    """Returns the body of the resource after the write, as policies change it and with what the provider adds.
+def body_after(tenant: Tenant, method: str, kind: ResourceType, write: Write) -> dict[str, Any]:
+    """Returns the body of the resource after a write, as policies change it and with what the provider adds.
 
     Azure Policy sees a PATCH merged into the resource, and a PUT as it is sent, before the provider adds its defaults.
+
+    Raises:
+        ArmError: The provider or a policy refuses the write.
     """
-    resource_id, version = write.target.id, write.version
-    if call.method == "PATCH":
+    check_write(write)
+    resource_id, version, current = write.target.id, write.version, write.current or None
+    now = tenant.clock.timestamp()
+    if method == "PATCH":
         result = sizes.completed(kind.name, current, write.body, patched(kind, write.current, write.body))
         result = tenant.policy_effects.admit(target_of(kind, resource_id, result, version))
-        now = tenant.clock.timestamp()
         result = computed.completed_patch(kind.name, resource_id, version, now, write.current, result, write.body)
     else:
-        now = tenant.clock.timestamp()
         sent = tenant.policy_effects.admit(target_of(kind, resource_id, write.body, version))
         result = put(kind, current, sent)
         result = sizes.completed(kind.name, current, sent, result)
         result = elements.completed(kind, resource_id, version, current, result)
         result = computed.completed(kind.name, resource_id, version, now, current, result, sent)
         result = answers.completed(kind.name, resource_id, now, current, result)
+    check_enablement(kind, write.target.name, current, result)
+    check_automation(kind, result)
     return with_ids(tenant, result, assigned=not kind.identities_late)
 
 

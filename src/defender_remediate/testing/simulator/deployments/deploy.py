@@ -11,17 +11,16 @@ import attrs
 
 from defender_remediate.arm_template import TemplateError, TemplateScope
 from defender_remediate.casing import fold
-from defender_remediate.testing.simulator.arm import answers, published
+from defender_remediate.testing.simulator.arm import published, rendering
 from defender_remediate.testing.simulator.arm.checks import check_scope
-from defender_remediate.testing.simulator.arm.computed import completed
 from defender_remediate.testing.simulator.arm.errors import error_body, refusal
 from defender_remediate.testing.simulator.arm.groups import put_group
-from defender_remediate.testing.simulator.arm.merging import put
 from defender_remediate.testing.simulator.arm.operations import SUCCEEDED
 from defender_remediate.testing.simulator.arm.platform import provider
+from defender_remediate.testing.simulator.arm.request_rules import Write, fault_found_later
 from defender_remediate.testing.simulator.arm.routing import find_type, take_version
 from defender_remediate.testing.simulator.arm.strictness import check_region
-from defender_remediate.testing.simulator.arm.writes import store_body
+from defender_remediate.testing.simulator.arm.writes import body_after, store_body
 from defender_remediate.testing.simulator.deployments.nested import NestedHistory
 from defender_remediate.testing.simulator.deployments.order import Contents, TemplateReader
 from defender_remediate.testing.simulator.deployments.references import reader
@@ -317,12 +316,18 @@ def _place(tenant: Tenant, resource: Described, resource_type: ResourceType) -> 
         raise refusal(resource_type.busy)
     if found is None:
         tenant.creations.check(target, resource_type, resource.body)
-    sent = tenant.policy_effects.admit(target_of(resource_type, target.id, resource.body, resource.api_version))
-    before = found.render() if found else None
-    result = put(resource_type, before, sent)
-    now = tenant.clock.timestamp()
-    result = completed(resource_type.name, target.id, resource.api_version, now, before, result, sent)
-    result = answers.completed(resource_type.name, target.id, now, before, result)
+    write = Write(
+        target=target,
+        kind=resource_type.name,
+        version=resource.api_version,
+        body=rendering.as_stored(resource_type, resource.api_version, resource.body),
+        current=found.render() if found else {},
+        store=tenant.store,
+    )
+    result = body_after(tenant, "PUT", resource_type, write)
+    fault = fault_found_later(write)
+    if fault is not None:
+        raise fault
     form = tenant.operation_form("PUT", target.id, resource_type)
     if form is not None and (form.ends != SUCCEEDED or form.at_once):
         raise ArmError(Reply.json({"error": form.error}, status=409))

@@ -242,3 +242,44 @@ def test_list_functions_that_cannot_be_answered() -> None:
         session.put(url, json=body)
         sim.clock.advance(600)
         assert session.get(url).json()["properties"]["provisioningState"] == "Failed"
+
+
+@pytest.mark.parametrize(
+    ("resource", "code"),
+    [
+        (
+            {
+                "type": "Microsoft.Security/pricings",
+                "apiVersion": "2024-01-01",
+                "name": "VirtualMachines",
+                "properties": {"pricingTier": "Standard", "subPlan": "DefenderForStorageV2"},
+            },
+            "BadRequest",
+        ),
+        (
+            {
+                "type": "Microsoft.Sql/servers",
+                "apiVersion": "2021-11-01",
+                "name": "box-sql",
+                "location": "westeurope",
+                "properties": {"version": "12.0"},
+            },
+            "InvalidParameterValue",
+        ),
+        (
+            {
+                **ACCOUNT,
+                "kind": "StorageV2",
+                "properties": {"networkAcls": {"ipRules": [{"value": "10.0.0.1"}], "defaultAction": "Deny"}},
+            },
+            "InvalidValuesForRequestParameters",
+        ),
+    ],
+    ids=["plan", "server without administrator", "private address"],
+)
+def test_a_template_is_refused_what_a_request_is_refused(resource: dict[str, Any], code: str) -> None:
+    """The rules of a provider hold for a resource of a template as for a PUT of it."""
+    scope = SUBSCRIPTION if resource["type"] == "Microsoft.Security/pricings" else GROUP
+    more = {"location": "westeurope"} if scope == SUBSCRIPTION else {}
+    shown = deployed(template(resource), scope=scope, **more)[1]
+    assert [detail["code"] for detail in shown["error"]["details"]] == [code]
