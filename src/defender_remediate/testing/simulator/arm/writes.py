@@ -156,8 +156,6 @@ def _write_at_once(
     before: Mapping[str, Any] | None,
 ) -> Reply:
     written = store_body(tenant, target.id, kind, result)
-    if status == 204:
-        return Reply(status=204)
     answer = _as_parent(tenant, _first_answer(tenant, call, sent, written, before), written)
     return Reply.json(answer, status=status, headers=rendering.headers_of(written, call.api_version))
 
@@ -167,8 +165,7 @@ def _as_parent(tenant: Tenant, body: dict[str, Any], written: Resource) -> dict[
     if fold(written.name) not in map(fold, written.type.answers_as_parent):
         return body
     parent = tenant.store.find(written.id.rsplit("/", 2)[0])
-    if parent is None:
-        return body
+    assert parent is not None  # a write below a parent that is not there was refused
     about = ("id", "name", "type", "location", "tags")
     return body | {name: value for name, value in parent.view().items() if name in about}
 

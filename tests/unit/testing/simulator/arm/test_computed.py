@@ -122,6 +122,26 @@ def test_members_follow_what_they_depend_on(sim: ArmSimulator, call: Caller) -> 
     assert not {"statusOfSecondary", "secondaryEndpoints"} & set(patched("Standard_LRS"))
 
 
+def test_what_is_there_already_stays_when_its_words_come(sim: ArmSimulator, call: Caller) -> None:
+    """The rules that a registry has are not replaced by the default rules of its new SKU."""
+    registry = f"{GROUP}/providers/Microsoft.ContainerRegistry/registries/registryone"
+    rules = {"defaultAction": "Deny", "ipRules": []}
+    body = {"location": "westeurope", "sku": {"name": "Basic"}, "properties": {"networkRuleSet": rules}}
+    sim.resources.add({"id": registry, **body})
+    call("PATCH", f"{registry}?api-version=2023-07-01", json={"sku": {"name": "Premium"}})
+    sim.clock.advance(600)
+    assert sim.resources.get(registry)["properties"]["networkRuleSet"] == rules
+
+
+def test_an_object_without_a_value_is_not_completed(sim: ArmSimulator, call: Caller) -> None:
+    """The answer to an update adds to objects that are there, not to a null."""
+    hub = f"{GROUP}/providers/Microsoft.Devices/IotHubs/hub"
+    properties = {"eventHubEndpoints": None}
+    sim.resources.add({"id": hub, "location": "westeurope", "sku": {"name": "S1"}, "properties": properties})
+    answer = call("PATCH", f"{hub}?api-version=2023-06-30", json={"tags": {"a": "b"}})
+    assert answer.json()["properties"]["eventHubEndpoints"] is None
+
+
 def test_a_member_may_have_the_value_of_another(sim: ArmSimulator, call: Caller) -> None:
     """A workflow shows the recurrence of a trigger a second time, as evaluated."""
     sim.resources.add_resource_group(SUB, "rg")
