@@ -55,7 +55,7 @@ class FaultControls:
             path: A regular expression searched in path and query, ignoring case.
             when: ``before``: the request is not processed. ``after``: it is processed first.
             status: The HTTP status of the answer.
-            code: Azure's error code; makes an error body with ``message`` unless ``body`` is given.
+            code: Azure's error code, which some answers leave empty; makes an error body with ``message`` unless ``body`` is given.
             message: The message of that body.
             body: Bytes or a string to send unchanged (truncated JSON, HTML, invalid UTF-8), or a value to send as JSON.
             headers: Headers of the answer.
@@ -69,7 +69,7 @@ class FaultControls:
         if status is None and not (code is None and body is None and headers is None):
             raise InvalidInputError("status must be an HTTP status when code, body or headers are given, got None")
         if code is not None:
-            arguments.text("code", code)
+            string("code", code)
         fault = InjectedFault(
             methods=() if method is None else arguments.methods_of(method),
             path=arguments.pattern("path", path),

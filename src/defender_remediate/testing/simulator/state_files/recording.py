@@ -23,7 +23,19 @@ _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 # Whose GUIDs say who someone is; others, such as the keys of recommendations and roles, are the same everywhere.
 _WHO = frozenset(
-    ["subscriptionid", "tenantid", "principalid", "objectid", "clientid", "appid", "customerid", "applicationid"]
+    [
+        "subscriptionid",
+        "tenantid",
+        "principalid",
+        "objectid",
+        "clientid",
+        "appid",
+        "customerid",
+        "applicationid",
+        "createdby",
+        "updatedby",
+        "lastmodifiedby",
+    ]
 )
 _LISTS = (
     ("providers/Microsoft.Security/pricings", "2024-01-01"),

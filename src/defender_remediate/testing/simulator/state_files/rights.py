@@ -120,6 +120,10 @@ def add_role_assignment(tenant: Tenant, body: Mapping[str, Any]) -> str:
         principal_type=str(properties.get("principalType") or "User"),
         condition=properties.get("condition"),
         description=properties.get("description"),
+        created_on=properties.get("createdOn"),
+        created_by=properties.get("createdBy"),
+        updated_on=properties.get("updatedOn"),
+        updated_by=properties.get("updatedBy"),
     )
     held = (*tenant.access.owners(CALLER_ID), *tenant.access.assignments)
     if all(ids.key(one.id) != ids.key(made.id) for one in held):
