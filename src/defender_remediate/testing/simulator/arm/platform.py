@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import partial
+from importlib import resources
 from typing import Any
 
 from defender_remediate.casing import fold
@@ -19,13 +21,15 @@ from defender_remediate.testing.simulator.state.types import ResourceType
 from defender_remediate.testing.simulator.transport.exchange import Call, Reply
 
 _LIST_MEMBERS = ("id", "name", "type", "location", "tags", "sku", "kind", "identity", "managedBy", "plan", "zones")
-LOCATIONS = (
-    ("westeurope", "West Europe", "Europe"),
-    ("northeurope", "North Europe", "Europe"),
-    ("germanywestcentral", "Germany West Central", "Europe"),
-    ("eastus2", "East US 2", "US"),
+LOCATIONS: tuple[tuple[str, str, str], ...] = tuple(
+    (name, shown, geographies)
+    for name, shown, geographies in json.loads(
+        (resources.files("defender_remediate.testing.simulator") / "data" / "locations.json").read_text(
+            encoding="utf-8"
+        )
+    )
 )
-"""The regions: name, display name and geography."""
+"""The regions that a subscription lists: name, display name and group of geographies."""
 # https://learn.microsoft.com/azure/azure-resource-manager/templates/error-reserved-resource-name
 _RESERVED = frozenset(
     [

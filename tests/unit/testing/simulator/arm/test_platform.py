@@ -71,3 +71,13 @@ def test_locks_are_listed_as_azure_does(sim: ArmSimulator, call: Any, account: s
     assert [lock["name"] for lock in call.get(path, "2020-05-01")["value"]] == ["above", "below"]
     at_scope = call.get(path, "2020-05-01", filter="atScope()")["value"]
     assert [(lock["name"], lock["properties"]["level"]) for lock in at_scope] == [("above", "CanNotDelete")]
+
+
+def test_a_subscription_lists_the_regions_where_resources_can_be(call: Any, scope: str) -> None:
+    """A client that chooses a region from the list can create a group in each of them."""
+    listed = call.get(f"{scope}/locations", "2022-12-01")["value"]
+    assert {"westeurope", "eastus", "uksouth", "japaneast"} < {one["name"] for one in listed}
+    for number, region in enumerate(listed):
+        assert region["regionalDisplayName"] == f"({region['metadata']['geographyGroup']}) {region['displayName']}"
+        path = f"{scope}/resourceGroups/in-{number}?api-version=2022-09-01"
+        assert call("PUT", path, json={"location": region["displayName"]}).status_code == 201
