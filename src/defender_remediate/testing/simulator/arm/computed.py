@@ -1,141 +1,22 @@
 """What a provider adds to a resource: the members that its answers have and a request did not name.
 
-The facts are in ``data/members``, one file per resource provider, from recorded traffic. Each type is a tree of members;
-``[]`` stands for the elements of an array, ``*`` for every other member. A member is one that Azure answered for most new resources whose request left it
-out; its value is the default, or the form of the value where Azure computes it.
+``arm/known_members`` has the facts. A new resource gets a member with its default, or with the form of the value that Azure
+computes; an update keeps it, resets it or removes it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping
-from functools import cache
-from importlib import resources
 from typing import Any
 
 import attrs
 
 from defender_remediate.casing import fold
+from defender_remediate.testing.simulator.arm.known_members import ANY, EACH, NO_VALUE, KnownMember, members_of
 from defender_remediate.testing.simulator.state import ids
 from defender_remediate.testing.simulator.state.store import copied
 from defender_remediate.testing.simulator.web import contracts
-
-_FOLDER = resources.files("defender_remediate.testing.simulator") / "data" / "members"
-_EACH = "[]"
-_OWN = "="
-_ANY = "*"
-_NO_VALUE = object()
-
-
-@attrs.frozen(kw_only=True)
-class _KnownMember:
-    """A member of an object.
-
-    Attributes:
-        new: The value for a new object; a string may name ``{id}``, ``{name}``, ``{group}``, ``{location}``, ``{now}`` and
-            ``{guid}``.
-        copies: The member of the same object whose value a new object has here, instead of ``new``.
-        adds: Whether a new object gets it; else only what is below it is known.
-        since: The first api-version that shows it.
-        until: The first api-version that no longer shows it.
-        known: The first api-version that knows it; no answer to an older one shows it, whatever the resource has.
-        when: The words of a member of the resource, such as ``sku.name``, with which it is shown; ``*`` is any
-            value. A path that starts with a dot is one of the object that has the member.
-        unless: The words of a member of the resource with which it is not there, also where an update would keep it.
-        leaves: Whether a write removes it that changes the words of ``when``.
-        hides: Whether a caller can set it and no answer shows it, where the api-version and ``when`` hold.
-        silent: The value, empty arrays apart, with which it is not shown although a caller set it.
-        unset: Whether a new resource does not show it until a caller sets it, although it has a default.
-        later: Whether it appears only once the creation has ended: ``left`` where the request leaves it out, ``sent`` where not.
-        at_once: The words of members of a new resource, as in ``when``, with which it does not wait for the end of the creation.
-        update: What becomes of it in an update that leaves it out: ``keeps`` or ``resets``; else it is removed.
-        always: Whether the answer to an update shows it also in an object that does not have it.
-        resting: Whether the answer to a PUT leaves it out: ``left`` where the request leaves it out, ``sent`` where not; and
-            ``patch`` where that to a PATCH does.
-        resting_since: The first api-version whose answers leave it out so.
-        previews: Whether only previews of the api-versions show it.
-        cases: What holds instead of the other words, ``resting`` and ``later`` apart, where its api-versions and ``when`` apply:
-            the first of several.
-        nulls: Whether an update that sends null for it sets it to null; else null is as if the request left it out.
-        below: The members of the object, or of each element of the array.
-        has_always: Whether the answer to an update always shows it or a member below it.
-        has_quiet: Whether the answer to a PATCH leaves out it or a member below it.
-        has_condition: Whether it, or a member below it, is shown with some words of other members only.
-        all_known: The first api-version that knows it and every member below it.
-    """
-
-    name: str = ""
-    new: Any = None
-    copies: str = ""
-    adds: bool = False
-    since: str = ""
-    until: str = "~"
-    known: str = ""
-    when: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
-    unless: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
-    leaves: bool = False
-    hides: bool = False
-    silent: Any = _NO_VALUE
-    unset: bool = False
-    later: tuple[str, ...] = ()
-    at_once: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
-    update: str = ""
-    always: bool = False
-    resting: tuple[str, ...] = ()
-    resting_since: str = ""
-    nulls: bool = False
-    previews: bool = False
-    cases: tuple[_KnownMember, ...] = ()
-    below: Mapping[str, _KnownMember] = attrs.field(factory=dict)
-    has_always: bool = attrs.field(init=False)
-    has_quiet: bool = attrs.field(init=False)
-    has_condition: bool = attrs.field(init=False)
-    all_known: str = attrs.field(init=False)
-
-    @has_always.default
-    def _find_always(self) -> bool:
-        return self.always or any(member.has_always for member in self.below.values())
-
-    @has_quiet.default
-    def _find_quiet(self) -> bool:
-        return "patch" in self.resting or any(member.has_quiet for member in self.below.values())
-
-    @has_condition.default
-    def _find_condition(self) -> bool:
-        return bool(self.when) or any(member.has_condition for member in self.below.values())
-
-    @all_known.default
-    def _find_all_known(self) -> str:
-        return max([self.known, *(member.all_known for member in self.below.values())])
-
-
-def _member(name: str, raw: Mapping[str, Any]) -> _KnownMember:
-    below = {fold(inner): _member(inner, value) for inner, value in raw.items() if inner != _OWN}
-    own: dict[str, Any] = dict(raw.get(_OWN, {}))
-    own |= {key: tuple(own[key]) for key in ("later", "resting") if key in own}
-    for key in ("when", "unless", "at_once"):
-        own[key] = {path: tuple(words) for path, words in own.get(key, {}).items()}
-    cases = tuple(_member(name, {**raw, _OWN: case}) for case in own.pop("cases", ()))
-    return _KnownMember(name=name, below=below, cases=cases, **own)
-
-
-@cache
-def _files() -> frozenset[str]:
-    return frozenset(entry.name.removesuffix(".json") for entry in _FOLDER.iterdir())
-
-
-@cache
-def _types(namespace: str) -> Mapping[str, _KnownMember]:
-    if namespace not in _files():
-        return {}
-    content = json.loads((_FOLDER / f"{namespace}.json").read_text(encoding="utf-8"))
-    return {name: _member("", raw) for name, raw in content.items()}
-
-
-def _tree(type_name: str) -> _KnownMember | None:
-    namespace, _, rest = type_name.partition("/")
-    return _types(namespace).get(rest)
 
 
 def completed(
@@ -154,7 +35,7 @@ def completed(
     """
     if contracts.covers(type_name):
         return contracts.completed(type_name, resource_id, version, now, before, body)
-    tree = _tree(type_name)
+    tree = members_of(type_name)
     if tree is None:
         return dict(body)
     result: dict[str, Any] = copied(body)
@@ -177,7 +58,7 @@ def completed_patch(
     """Returns a body after a PATCH, with what the provider adds to the objects that the PATCH made; changes the body."""
     if contracts.covers(type_name):
         return contracts.completed(type_name, resource_id, version, now, before, body)
-    tree = _tree(type_name)
+    tree = members_of(type_name)
     if tree is not None:
         completion = _Completion(version, _words(resource_id, now, body, before), body)
         completion.add_to_new(tree, body, before, request, resource_id)
@@ -189,7 +70,7 @@ def answer_to_update(
     type_name: str, resource_id: str, version: str, now: str, body: Mapping[str, Any], request: Mapping[str, Any] | None
 ) -> dict[str, Any]:
     """Returns a resource as the answer to an update shows it; the request is None for a PATCH."""
-    tree = _tree(type_name)
+    tree = members_of(type_name)
     if tree is None:
         return dict(body)
     result = dict(body)
@@ -207,7 +88,7 @@ def answer_to_update(
 
 def as_known(type_name: str, version: str, body: dict[str, Any]) -> dict[str, Any]:
     """Returns a resource without the members that an api-version does not know yet."""
-    tree = _tree(type_name)
+    tree = members_of(type_name)
     if tree is None or version >= tree.all_known:
         return body
     known: dict[str, Any] = _cut(tree, body, None, lambda member, _: version < member.known)
@@ -216,11 +97,11 @@ def as_known(type_name: str, version: str, body: dict[str, Any]) -> dict[str, An
 
 def answer_to_creation(type_name: str, body: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a new resource as it is shown until its creation has ended."""
-    tree = _tree(type_name)
+    tree = members_of(type_name)
     if tree is None:
         return dict(body)
 
-    def waits(member: _KnownMember, sent: str) -> bool:
+    def waits(member: KnownMember, sent: str) -> bool:
         at_once = member.at_once.items()
         return sent in member.later and not (
             at_once and all(_is_one_of(_at(body, path), words) for path, words in at_once)
@@ -246,10 +127,10 @@ class _Completion:
     words: Mapping[str, str]
     resource: Mapping[str, Any]
 
-    def add(self, known: _KnownMember, target: Any, before: Any, request: Any, path: str) -> None:
+    def add(self, known: KnownMember, target: Any, before: Any, request: Any, path: str) -> None:
         """Adds to an object, or to each element of an array, what is known of it, and so below it."""
         if isinstance(target, list):
-            each = known.below.get(_EACH)
+            each = known.below.get(EACH)
             for position, element in enumerate(target if each is not None else ()):
                 assert each is not None
                 there = _same(element, position, len(target), before)
@@ -282,23 +163,23 @@ class _Completion:
                     continue
             if name is not None and member.below:
                 self.add(member, target[name], held.get(name) if held else None, sent.get(folded), f"{path}/{name}")
-        for folded, name in spelled.items() if _ANY in known.below else ():
+        for folded, name in spelled.items() if ANY in known.below else ():
             if folded not in known.below and name in target:
                 self.add(
-                    known.below[_ANY],
+                    known.below[ANY],
                     target[name],
                     held.get(name) if held else None,
                     sent.get(folded),
                     f"{path}/{name}",
                 )
 
-    def add_to_new(self, known: _KnownMember, target: Any, before: Any, request: Any, path: str) -> None:
+    def add_to_new(self, known: KnownMember, target: Any, before: Any, request: Any, path: str) -> None:
         """Adds what is known of new objects to those that a request made, at the places that the request names.
 
         What an answer never shows is removed there.
         """
         if isinstance(target, list) and isinstance(before, list):
-            each = known.below.get(_EACH)
+            each = known.below.get(EACH)
             for position, element in enumerate(target if each is not None else ()):
                 assert each is not None
                 there = _same(element, position, len(target), before)
@@ -306,7 +187,7 @@ class _Completion:
                 self.add_to_new(each, element, there, sent, f"{path}/{position}")
         elif isinstance(target, dict) and isinstance(before, Mapping):
             for name, sent in request.items() if isinstance(request, Mapping) else ():
-                usual = known.below.get(fold(name), known.below.get(_ANY))
+                usual = known.below.get(fold(name), known.below.get(ANY))
                 if usual is None or name not in target:
                     continue
                 member = self._case(usual, target)
@@ -318,7 +199,7 @@ class _Completion:
             self.add(known, target, None, request, path)
 
     def follow(
-        self, known: _KnownMember, target: Any, before: Any, request: Any, resource: Mapping[str, Any], path: str
+        self, known: KnownMember, target: Any, before: Any, request: Any, resource: Mapping[str, Any], path: str
     ) -> None:
         """Adds what is shown with the words that a write brought, and removes what is shown with the words that it replaced.
 
@@ -348,19 +229,19 @@ class _Completion:
             elif name is not None:
                 self.follow(member, target[name], before.get(name), sent.get(folded), resource, f"{path}/{name}")
 
-    def add_always(self, known: _KnownMember, target: Any, path: str) -> None:
+    def add_always(self, known: KnownMember, target: Any, path: str) -> None:
         """Adds to an object what the answer to an update always shows, and so below it."""
         if not known.has_always:
             return
         if isinstance(target, list):
-            for position, element in enumerate(target if _EACH in known.below else ()):
-                self.add_always(known.below[_EACH], element, f"{path}/{position}")
+            for position, element in enumerate(target if EACH in known.below else ()):
+                self.add_always(known.below[EACH], element, f"{path}/{position}")
             return
         if not isinstance(target, dict):
             return
         spelled = {fold(name): name for name in target}
         for folded, name in spelled.items():
-            member = known.below.get(folded, known.below.get(_ANY))
+            member = known.below.get(folded, known.below.get(ANY))
             if member is not None:
                 self.add_always(member, target[name], f"{path}/{name}")
         for folded, member in known.below.items():
@@ -371,10 +252,10 @@ class _Completion:
                 target[member.name] = _cut(member, added, None, _is_late)
 
     def _is_never_shown(
-        self, member: _KnownMember, target: Mapping[str, Any], value: Any, held: Mapping[str, Any] | None, sent: Any
+        self, member: KnownMember, target: Mapping[str, Any], value: Any, held: Mapping[str, Any] | None, sent: Any
     ) -> bool:
         """Whether Azure does not show a member that a caller set, or a default that no caller set."""
-        if member.silent is not _NO_VALUE and _without_empty_arrays(value) == member.silent:
+        if member.silent is not NO_VALUE and _without_empty_arrays(value) == member.silent:
             return True
         hides = member.hides and self._is_shown(member, target)
         if held is not None and member.name in held:
@@ -383,10 +264,10 @@ class _Completion:
             return True
         return sent is None and (member.unset or (member.adds and not self._is_shown(member, target)))
 
-    def _case(self, member: _KnownMember, target: Mapping[str, Any]) -> _KnownMember:
+    def _case(self, member: KnownMember, target: Mapping[str, Any]) -> KnownMember:
         return next((case for case in member.cases if self._is_shown(case, target)), member)
 
-    def _is_shown(self, member: _KnownMember, target: Mapping[str, Any]) -> bool:
+    def _is_shown(self, member: KnownMember, target: Mapping[str, Any]) -> bool:
         if not member.since <= self.version < member.until or (member.previews and "preview" not in self.version):
             return False
         return _applies(member.when, self.resource, target)
@@ -429,7 +310,7 @@ def _is_one_of(value: Any, words: tuple[str, ...]) -> bool:
     return ("" if value is None else fold(str(value))) in words
 
 
-def _is_late(member: _KnownMember, sent: str) -> bool:
+def _is_late(member: KnownMember, sent: str) -> bool:
     return sent in member.later or sent in member.resting
 
 
@@ -445,9 +326,9 @@ def _at(body: Any, path: str) -> Any:
     return body
 
 
-def _cut(known: _KnownMember, value: Any, request: Any, leaves_out: Callable[[_KnownMember, str], bool]) -> Any:
+def _cut(known: KnownMember, value: Any, request: Any, leaves_out: Callable[[KnownMember, str], bool]) -> Any:
     if isinstance(value, list):
-        each = known.below.get(_EACH)
+        each = known.below.get(EACH)
         if each is None:
             return value
         return [_cut(each, one, _same(one, place, len(value), request), leaves_out) for place, one in enumerate(value)]
@@ -457,7 +338,7 @@ def _cut(known: _KnownMember, value: Any, request: Any, leaves_out: Callable[[_K
     kept = {}
     for name, inner in value.items():
         folded = fold(str(name))
-        member = known.below.get(folded, known.below.get(_ANY))
+        member = known.below.get(folded, known.below.get(ANY))
         if member is None:
             kept[name] = inner
         elif not leaves_out(member, "sent" if folded in sent else "left"):
