@@ -200,3 +200,11 @@ def _counterpart(element: Any, position: int, count: int, before: Any) -> Any:
             same = (one for one in there if isinstance(one, Mapping) and fold(str(one.get(key))) == fold(own))
             return next(same, None)
     return there[position] if len(there) == count else None
+
+
+def member_at(value: Any, path: str) -> Any:
+    """Returns the member at a path such as ``sku.name``, whatever the case of the names; None if there is no such member."""
+    for name in path.split("."):
+        held = value if isinstance(value, Mapping) else {}
+        value = next((inner for one, inner in held.items() if fold(str(one)) == fold(name)), None)
+    return value

@@ -11,6 +11,7 @@ from defender_remediate.testing.simulator.arm.identities import merged_identity,
 from defender_remediate.testing.simulator.arm.member_rules import (
     check_names,
     keep_read_only_members,
+    member_at,
     read_only_part,
     writable,
 )
@@ -74,7 +75,7 @@ def put(resource_type: ResourceType, current: Mapping[str, Any] | None, body: Ma
     if current is None:
         is_recovery = fold(str((body.get("properties") or {}).get("createMode"))) == "recover"
         for path in dict.fromkeys((*resource_type.required, *required_members(resource_type.name))):
-            if not is_recovery and _member_at(body, path.split(".")) in (None, {}):
+            if not is_recovery and member_at(body, path) in (None, {}):
                 raise refusal("InvalidRequestContent", problem=f"Required property '{path}' not found in JSON")
     result = {name: copied(value) for name, value in body.items() if name not in _READ_ONLY_TOP and value is not None}
     if "tags" in result:
@@ -141,13 +142,6 @@ def _check_tags(body: Mapping[str, Any], current: Mapping[str, Any]) -> None:
             check_number_of_tags(len(tags))
         tags = {name: value for name, value in tags.items() if name not in held or held[name] != value}
     checked_tags(tags)
-
-
-def _member_at(value: Any, names: list[str]) -> Any:
-    for name in names:
-        held = value if isinstance(value, Mapping) else {}
-        value = next((inner for one, inner in held.items() if fold(str(one)) == fold(name)), None)
-    return value
 
 
 def _keep(result: Any, body: Any, before: Any, names: list[str]) -> None:

@@ -13,6 +13,7 @@ import attrs
 
 from defender_remediate.casing import fold
 from defender_remediate.testing.simulator.arm.errors import refusal
+from defender_remediate.testing.simulator.arm.member_rules import member_at
 from defender_remediate.testing.simulator.arm.string_forms import is_address, is_prefix, is_public
 from defender_remediate.testing.simulator.arm.value_rules import immutable_members
 from defender_remediate.testing.simulator.state import ids
@@ -82,17 +83,10 @@ def _check_identities(write: Write) -> None:
 def _check_immutable(write: Write) -> None:
     held: Mapping[str, Any] = write.current.get("properties") or {}
     for path, error in immutable_members(write.kind).items() if held else ():
-        wanted, there = _member(write.sent, path), _member(held, path)
+        wanted, there = member_at(write.sent, path), member_at(held, path)
         there = False if there is None and isinstance(wanted, bool) else there  # what is off is often not shown
         if wanted is not None and there is not None and fold(str(wanted)) != fold(str(there)):
             raise refusal(error, property=path)
-
-
-def _member(value: Any, path: str) -> Any:
-    for name in path.split("."):
-        held = value if isinstance(value, Mapping) else {}
-        value = next((inner for one, inner in held.items() if fold(str(one)) == fold(name)), None)
-    return value
 
 
 def _starts_before_it_ends(write: Write) -> None:
@@ -135,26 +129,26 @@ def _has_public_ranges(write: Write) -> None:
 
 
 def _ranges(properties: Mapping[str, Any]) -> list[str]:
-    rules = _member(properties, "networkAcls.ipRules")
+    rules = member_at(properties, "networkAcls.ipRules")
     return [str(rule.get("value")) for rule in rules if isinstance(rule, Mapping)] if isinstance(rules, list) else []
 
 
 def _is_global_only_as_standard(write: Write) -> None:
-    tier, name = _member(write.body, "sku.tier"), _member(write.body, "sku.name")
+    tier, name = member_at(write.body, "sku.tier"), member_at(write.body, "sku.name")
     if fold(str(tier)) == _GLOBAL_TIER and fold(str(name)) == _BASIC:
         raise refusal("GlobalPublicIPAddressNotSupportedForBasicPublicIpAddress")
 
 
 def _encrypts_with_enforcement(write: Write) -> None:
-    if _member(write.sent, "encryption.enabled") is True and not _member(write.sent, "encryption.enforcement"):
+    if member_at(write.sent, "encryption.enabled") is True and not member_at(write.sent, "encryption.enforcement"):
         raise refusal("MustSpecifyBothEncryptionIntentAndEnforcementPolicy", name=write.target.name)
 
 
 def _contains_its_subnets(write: Write) -> None:
-    spaces = _member(write.sent, "addressSpace.addressPrefixes")
+    spaces = member_at(write.sent, "addressSpace.addressPrefixes")
     subnets = write.sent.get("subnets")
     for subnet in subnets if isinstance(subnets, list) else ():
-        prefix = _member(subnet, "properties.addressPrefix")
+        prefix = member_at(subnet, "properties.addressPrefix")
         if isinstance(subnet, Mapping) and not _is_within(prefix, spaces):
             raise refusal("NetcfgInvalidSubnet", name=subnet.get("name"), network=write.target.name)
 
@@ -163,10 +157,10 @@ def _has_rules_of_different_priority(write: Write) -> None:
     rules = write.sent.get("securityRules")
     seen: dict[tuple[str, str], Any] = {}
     for rule in rules if isinstance(rules, list) else ():
-        place = (str(_member(rule, "properties.priority")), fold(str(_member(rule, "properties.direction"))))
+        place = (str(member_at(rule, "properties.priority")), fold(str(member_at(rule, "properties.direction"))))
         if place in seen:
-            raise refusal("SecurityRuleConflict", name=_member(rule, "name"), other=seen[place])
-        seen[place] = _member(rule, "name")
+            raise refusal("SecurityRuleConflict", name=member_at(rule, "name"), other=seen[place])
+        seen[place] = member_at(rule, "name")
 
 
 def _sends_somewhere(write: Write) -> None:
@@ -177,13 +171,13 @@ def _sends_somewhere(write: Write) -> None:
         "marketplacePartnerId",
         "serviceBusRuleId",
     )
-    if not any(_member(write.sent, sink) for sink in sinks):
+    if not any(member_at(write.sent, sink) for sink in sinks):
         raise refusal("NoDataSink")
 
 
 def _is_in_its_network(write: Write) -> None:
     network = write.store.find(write.target.parent)
-    spaces = None if network is None else _member(network.body.get("properties"), "addressSpace.addressPrefixes")
+    spaces = None if network is None else member_at(network.body.get("properties"), "addressSpace.addressPrefixes")
     if not _is_within(write.sent.get("addressPrefix"), spaces):
         raise refusal("NetcfgInvalidSubnet", name=write.target.name, network=write.target.names[0])
 
@@ -203,54 +197,54 @@ def _is_within(prefix: Any, spaces: Any) -> bool:
 def _probes_paths_over_http(write: Write) -> None:
     probes = write.sent.get("probes")
     for probe in probes if isinstance(probes, list) else ():
-        if fold(str(_member(probe, "properties.protocol"))) == "tcp" and _member(probe, "properties.requestPath"):
-            raise refusal("ProbeRequestPathIsNotNull", name=_member(probe, "name"))
+        if fold(str(member_at(probe, "properties.protocol"))) == "tcp" and member_at(probe, "properties.requestPath"):
+            raise refusal("ProbeRequestPathIsNotNull", name=member_at(probe, "name"))
 
 
 def _has_the_secrets_it_names(write: Write) -> None:
-    secrets = _member(write.sent, "configuration.secrets")
-    known = {_member(one, "name") for one in secrets} if isinstance(secrets, list) else set()
-    registries = _member(write.sent, "configuration.registries")
+    secrets = member_at(write.sent, "configuration.secrets")
+    known = {member_at(one, "name") for one in secrets} if isinstance(secrets, list) else set()
+    registries = member_at(write.sent, "configuration.registries")
     for registry in registries if isinstance(registries, list) else ():
-        wanted = _member(registry, "passwordSecretRef")
+        wanted = member_at(registry, "passwordSecretRef")
         if wanted and wanted not in known:
             raise refusal("ContainerAppRegistriesPasswordSecretRefNotFound", name=wanted)
 
 
 def _has_a_plan_with_identities(write: Write) -> None:
-    sku = _member(write.body, "sku.name") or _member(write.current, "sku.name")
-    kind = _member(write.body, "identity.type")
+    sku = member_at(write.body, "sku.name") or member_at(write.current, "sku.name")
+    kind = member_at(write.body, "identity.type")
     if fold(str(sku)) == "free" and kind is not None and fold(str(kind)) != "none":
         raise refusal("IdentityNotSupported")
 
 
 def _passes_requests_through(write: Write) -> None:
     """A private link to a configuration store goes through only if the data plane passes the caller's identity on."""
-    wanted = _member(write.sent, "dataPlaneProxy.privateLinkDelegation")
-    mode = _member(write.sent, "dataPlaneProxy.authenticationMode")
-    mode = mode or _member(write.current.get("properties"), "dataPlaneProxy.authenticationMode")
+    wanted = member_at(write.sent, "dataPlaneProxy.privateLinkDelegation")
+    mode = member_at(write.sent, "dataPlaneProxy.authenticationMode")
+    mode = mode or member_at(write.current.get("properties"), "dataPlaneProxy.authenticationMode")
     if fold(str(wanted)) == "enabled" and fold(str(mode)) != "pass-through":
         raise refusal("InvalidProperty", property="privateLinkDelegationMode")
 
 
 def _has_the_partitions_of_its_tier(write: Write) -> None:
     """The free tier of a hub has two partitions."""
-    wanted = _member(write.sent, "eventHubEndpoints.events.partitionCount")
-    if fold(str(_member(write.body, "sku.name"))) == "f1" and wanted not in (None, _FREE_PARTITIONS):
+    wanted = member_at(write.sent, "eventHubEndpoints.events.partitionCount")
+    if fold(str(member_at(write.body, "sku.name"))) == "f1" and wanted not in (None, _FREE_PARTITIONS):
         raise refusal("InvalidPartitionCount", value=wanted, count=_FREE_PARTITIONS)
 
 
 def _enriches_known_endpoints(write: Write) -> None:
     known = {"events"}
-    endpoints = _member(write.sent, "routing.endpoints")
+    endpoints = member_at(write.sent, "routing.endpoints")
     for listed in endpoints.values() if isinstance(endpoints, Mapping) else ():
-        known |= {fold(str(_member(one, "name"))) for one in listed} if isinstance(listed, list) else set()
-    enrichments = _member(write.sent, "routing.enrichments")
+        known |= {fold(str(member_at(one, "name"))) for one in listed} if isinstance(listed, list) else set()
+    enrichments = member_at(write.sent, "routing.enrichments")
     for enrichment in enrichments if isinstance(enrichments, list) else ():
-        names = _member(enrichment, "endpointNames")
+        names = member_at(enrichment, "endpointNames")
         for name in names if isinstance(names, list) else ():
             if fold(str(name)) not in known:
-                raise refusal("UndefinedEnrichmentEndpoint", key=_member(enrichment, "key"), name=name)
+                raise refusal("UndefinedEnrichmentEndpoint", key=member_at(enrichment, "key"), name=name)
 
 
 _RULES: Mapping[str, tuple[Callable[[Write], None], ...]] = {
